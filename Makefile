@@ -1,0 +1,26 @@
+# `make demo`: a pretrained model on real photos. `make test`: the tests.
+# `make test-all`: the long matrices too. PYTHON=python3.12 chooses another Python.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test test-all clean
+
+demo: .venv/demo
+	$(BIN)/tfeval evaluate --flagfile=configs/demo.flags
+
+test: .venv/test
+	$(BIN)/ruff check tfeval tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: .venv/test
+	$(BIN)/ruff check tfeval tests
+	$(BIN)/python -m pytest
+
+# What was installed stands in an empty file, so that it is not installed again.
+.venv/demo .venv/test: .venv/%: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	touch $@
+
+clean:
+	rm -rf .venv

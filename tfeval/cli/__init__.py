@@ -1,0 +1,79 @@
+"""The command line: `tfeval COMMAND --flags`.
+
+One file per command, each with `SUMMARY`, `define_flags(flag_values)` and
+`run(flag_values, arguments) -> exit code`. Only here are flags read; everything
+below takes typed arguments.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import tfeval
+from tfeval import errors
+from tfeval.cli import command_flags
+
+COMMANDS = ('evaluate', 'score', 'models')
+_DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs one command.
+
+  Args:
+    argv: the command's name and its flags; `sys.argv[1:]` if None.
+
+  Returns:
+    The exit code: 0 done, 1 a requested check failed, 2 the user's mistake.
+  """
+  argv = list(sys.argv[1:] if argv is None else argv)
+  try:
+    return _main(argv)
+  except errors.CheckFailed as error:
+    print(f'tfeval: {error}', file=sys.stderr)
+    return _CHECK_FAILED
+  except errors.UserError as error:
+    if command_flags.verbose():
+      raise
+    print(f'tfeval: {errors.one_line(error, limit=None)}', file=sys.stderr)
+    return _USER_ERROR
+  except KeyboardInterrupt:
+    print('tfeval: interrupted', file=sys.stderr)
+    return _INTERRUPTED
+  except BrokenPipeError:
+    # The reader of our output left (`tfeval models | head`): not an error. Python
+    # would complain once more when it flushes stdout at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _DONE
+
+
+def _main(argv: list[str]) -> int:
+  if not argv:
+    print(_usage(), file=sys.stderr)
+    return _USER_ERROR
+  name, *arguments = argv
+  if name in ('--help', '-h', '-help', '--helpfull', 'help'):
+    print(_usage())
+    return _DONE
+  if name == '--version':
+    print(f'tfeval {tfeval.__version__}')
+    return _DONE
+  if name not in COMMANDS:
+    raise errors.unknown('command', name, COMMANDS, '(tfeval --help)')
+  command = importlib.import_module(f'tfeval.cli.{name}')
+  flag_values, rest = command_flags.parse(command, name, arguments)
+  if flag_values is None:
+    print(rest)
+    return _DONE
+  code = command.run(flag_values, rest)
+  sys.stdout.flush()
+  return code
+
+
+def _usage() -> str:
+  lines = [tfeval.__doc__.splitlines()[0], '', 'Usage: tfeval COMMAND [--flags]', '']
+  for name in COMMANDS:
+    summary = importlib.import_module(f'tfeval.cli.{name}').SUMMARY
+    lines.append(f'  {name:<10}{summary.splitlines()[0]}')
+  return '\n'.join([*lines, '', 'tfeval COMMAND --help shows the flags of a command.'])

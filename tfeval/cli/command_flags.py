@@ -1,0 +1,106 @@
+"""absl flags, one set for each command, made to behave as users expect.
+
+Each command has a private `FlagValues`, so that its help shows nothing else.
+"""
+
+from types import ModuleType
+from typing import Any
+
+from absl import flags, logging
+
+from tfeval.errors import UserError
+
+_HELP = frozenset({'--help', '-help', '-h', '--helpshort', '--helpfull'})
+_LEVELS = ('error', 'warning', 'info', 'debug')
+
+
+def verbose() -> bool:
+  """Whether the user wants to see tracebacks."""
+  return logging.get_verbosity() >= logging.DEBUG
+
+
+def parse(command: ModuleType, name: str, arguments: list[str]
+          ) -> tuple[flags.FlagValues | None, Any]:
+  """Parses a command's flags.
+
+  Args:
+    command: has `SUMMARY` and `define_flags`.
+    name: the command's name.
+    arguments: what follows the name.
+
+  Returns:
+    The flags and the positional arguments; or None and the help text, where
+    help was asked for.
+
+  Raises:
+    UserError: an unknown flag, a bad value, an unreadable flagfile.
+  """
+  flag_values = flags.FlagValues()
+  # Help is grouped by the module that a flag belongs to: ours reads well.
+  def_module = f'tfeval {name}'
+  command.define_flags(_Definer(flag_values, def_module))
+  flags.DEFINE_enum(
+      'verbosity', 'warning', _LEVELS, 'What to report on stderr; debug shows '
+      'tracebacks.', flag_values=flag_values, module_name=def_module)
+  if any(argument in _HELP for argument in arguments):
+    return None, _help(command, name, flag_values)
+  try:
+    rest = _parse(flag_values, arguments)
+  except flags.Error as error:
+    text = str(error).removeprefix('ERROR:: ')
+    raise UserError(f'{text[:1].lower()}{text[1:]} (tfeval {name} --help)') from error
+  except UnicodeDecodeError as error:
+    raise UserError(f'a flagfile is not text: {error}') from error
+  logging.set_verbosity(getattr(logging, flag_values.verbosity.upper()))
+  return flag_values, rest
+
+
+class _Definer:
+  """absl's DEFINE functions, bound to one set of flags and one module name."""
+
+  def __init__(self, flag_values: flags.FlagValues, module: str):
+    self._arguments = {'flag_values': flag_values, 'module_name': module}
+
+  def __getattr__(self, kind: str):
+    define = getattr(flags, f'DEFINE_{kind}')
+
+    def bound(*positional, **keywords):
+      return define(*positional, **keywords, **self._arguments)
+
+    return bound
+
+
+def _parse(flag_values: flags.FlagValues, arguments: list[str]) -> list[str]:
+  """Parses; flags given here replace those of flagfiles, repeatable ones too.
+
+  absl alone would append the values of a repeatable flag to those of the file.
+  """
+  # As in `tfeval score RUN --json`: flags may follow other arguments.
+  flag_values.set_gnu_getopt(True)
+  own, flagfiles = _split_off_flagfiles(arguments)
+  flag_values(['tfeval', *own])
+  given_here = [name for name in flag_values if flag_values[name].present]
+  for name in flag_values:
+    flag_values[name].unparse()
+  _, *rest = flag_values(['tfeval', *flag_values.read_flags_from_files(flagfiles)])
+  for name in given_here:
+    flag_values[name].unparse()
+  return rest + flag_values(['tfeval', *own])[1:]
+
+
+def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
+  own, flagfiles, remaining = [], [], iter(arguments)
+  for argument in remaining:
+    if argument in ('--flagfile', '-flagfile'):
+      flagfiles += [argument, *[value for value in [next(remaining, None)] if value]]
+    elif argument.startswith(('--flagfile=', '-flagfile=')):
+      flagfiles.append(argument)
+    else:
+      own.append(argument)
+  return own, flagfiles
+
+
+def _help(command: ModuleType, name: str, flag_values: flags.FlagValues) -> str:
+  listed = flag_values.module_help(f'tfeval {name}').split('\n', 2)[-1]
+  return (f'{command.SUMMARY.strip()}\n\nFlags:\n{listed}\n'
+          '  --flagfile: Read flags from a file; flags given beside it replace them.')

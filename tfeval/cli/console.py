@@ -1,0 +1,113 @@
+"""What the user sees while a command works: progress, and no start-up noise."""
+
+import contextlib
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+from absl import logging as absl_logging
+from rich import console as rich_console
+from rich import progress as rich_progress
+
+_SECONDS_BETWEEN_LINES = 10
+# What TensorFlow says at every start of a healthy process. Where there is a GPU,
+# that it cannot be used is no noise.
+_NOISE = re.compile(rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |WARNING: All log messages '
+                    rb'before absl::InitializeLog|To enable the following instructions)'
+                    )
+_NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
+
+
+def prepare_environment() -> None:
+  """Sets what TensorFlow and Keras read when they are imported."""
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
+  os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
+  # TFDS warns of the folder that it is about to fill.
+  absl_logging.get_absl_logger().addFilter(
+      lambda record: 'has no dataset_info.json' not in record.getMessage())
+
+
+@contextlib.contextmanager
+def quiet_start() -> Iterator[None]:
+  """Drops TensorFlow's start-up noise from stderr and lets all else through.
+
+  It is written by C++ code before a log level can stop it, so stderr goes through
+  a file as long as the context lasts.
+  """
+  sys.stderr.flush()
+  original = os.dup(2)
+  with tempfile.TemporaryFile() as captured:
+    os.dup2(captured.fileno(), 2)
+    try:
+      yield
+    finally:
+      sys.stderr.flush()
+      os.dup2(original, 2)
+      os.close(original)
+      captured.seek(0)
+      _write_real_warnings(captured.read())
+
+
+def _write_real_warnings(captured: bytes) -> None:
+  has_gpu = any(pathlib.Path('/dev').glob('nvidia[0-9]*'))
+  for line in captured.splitlines(keepends=True):
+    noise = _NOISE.match(line) or (not has_gpu and _NO_GPU_NOISE.search(line))
+    if not noise:
+      os.write(2, line)
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+  """Shows progress, images/s and time left on stderr.
+
+  Args:
+    label: what is worked on.
+    total: how many examples there are.
+
+  Yields:
+    A function that is told how many more examples are done.
+  """
+  console = rich_console.Console(stderr=True)
+  if not console.is_terminal:
+    yield _Lines(label, total)
+    return
+  columns = [
+      rich_progress.TextColumn('{task.description}', markup=False),
+      rich_progress.BarColumn(bar_width=None),
+      rich_progress.MofNCompleteColumn(),
+      _Rate(),
+      rich_progress.TimeRemainingColumn(),
+  ]
+  with rich_progress.Progress(*columns, console=console) as bar:
+    task = bar.add_task(label, total=total)
+    yield lambda count: bar.advance(task, count)
+
+
+class _Rate(rich_progress.ProgressColumn):
+  """Images per second."""
+
+  def render(self, task: rich_progress.Task) -> str:
+    return f'{task.speed:.0f} images/s' if task.speed else '- images/s'
+
+
+class _Lines:
+  """Progress where there is no terminal: a plain line now and then."""
+
+  def __init__(self, label: str, total: int):
+    self._label, self._total, self._done = label, total, 0
+    self._start = self._last = time.monotonic()
+
+  def __call__(self, count: int) -> None:
+    self._done += count
+    now = time.monotonic()
+    if self._done < self._total and now - self._last < _SECONDS_BETWEEN_LINES:
+      return
+    self._last = now
+    rate = self._done / max(now - self._start, 1e-9)
+    left = (self._total - self._done) / rate
+    print(f'{self._label}: {self._done}/{self._total} images, {rate:.0f} images/s, '
+          f'{left:.0f} s left', file=sys.stderr, flush=True)

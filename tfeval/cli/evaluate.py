@@ -1,0 +1,81 @@
+"""`tfeval evaluate`."""
+
+import contextlib
+import dataclasses
+import sys
+
+from tfeval import settings as settings_lib
+from tfeval.cli import console, output
+from tfeval.errors import UserError
+
+SUMMARY = """Evaluate models on ImageNet and keep every prediction.
+
+Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
+
+  tfeval evaluate --model=ResNet50 --manual_dir=DIR_WITH_THE_VALIDATION_TAR
+  tfeval evaluate --model=MobileNet:alpha=0.25 --dataset=folder:VAL_DIR"""
+
+
+def define_flags(define) -> None:
+  define.multi_string(
+      'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
+      'path of a .keras, .h5 or SavedModel, or module:function.')
+  define.multi_string(
+      'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
+      'for all models or one for each.')
+  define.string(
+      'dataset', 'imagenet2012_real', 'imagenet2012, imagenet2012_real, sample, '
+      'folder:DIR, or any TFDS name with images and the 1000 ILSVRC2012 classes.')
+  define.string('split', 'validation', "A TFDS split or slice: 'validation[:10%]'.")
+  define.string('data_dir', None, 'Where prepared TFDS datasets lie '
+                '(default: that of TFDS).')
+  define.string('manual_dir', None, 'Directory of ILSVRC2012_img_val.tar and, for '
+                'use without network, real.json.')
+  define.string('real_labels', None, 'real.json, for datasets without ReaL labels.')
+  define.string('protocol', 'opencv', 'How images become pixels.')
+  define.integer('batch_size', 64, 'Images in a step, over all replicas.',
+                 lower_bound=1)
+  define.integer('limit', None, 'Evaluate only the first N examples; the result is '
+                 'marked as partial.', lower_bound=1)
+  define.enum('strategy', 'default', ['default', 'mirrored'],
+              'default: one device; mirrored: all GPUs of this host.')
+  define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
+  define.string('preprocess', None, 'For models that are not applications: caffe, '
+                "tf, torch, lite, identity, or an application's name.")
+  define.integer('input_size', None, 'Side of the input in pixels, where the model '
+                 'does not tell.', lower_bound=1)
+  define.enum('output', None, ['logits', 'probabilities'],
+              'What the model returns, where it does not tell.')
+  define.bool('trust_model', False, 'Load model files that can run code of their '
+              'author.')
+  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
+  define.bool('overwrite', False, 'Replace what a run directory holds.')
+  define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
+  define.integer('show_examples', 0, 'Print the answers to the first so many '
+                 'examples.', lower_bound=0)
+
+
+def run(flags, arguments: list[str]) -> int:
+  if arguments:
+    raise UserError(f'unexpected argument {arguments[0]!r}: models are given as '
+                    '--model=NAME')
+  settings = settings_lib.Settings(**{
+      field.name: flags[field.name].value
+      for field in dataclasses.fields(settings_lib.Settings)})
+  wanted = settings_lib.requests(flags.model, flags.weights)
+  # Keras and TFDS print progress of their own: stdout is for the result.
+  with contextlib.redirect_stdout(sys.stderr):
+    runs = _import_evaluation().evaluate(wanted, settings, console.progress)
+  output.print_runs(runs, flags.json, flags.show_examples)
+  return 0
+
+
+def _import_evaluation():
+  console.prepare_environment()
+  with console.quiet_start():
+    import tensorflow as tf
+
+    from tfeval import evaluation
+    # Devices start here, so that what they say is part of the start.
+    tf.config.list_logical_devices()
+  return evaluation

@@ -1,0 +1,1 @@
+"""Facts in files: read them with `importlib.resources.files('tfeval.data')`."""

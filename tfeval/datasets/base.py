@@ -1,0 +1,89 @@
+"""What every source of examples offers to the engine."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfeval.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """Examples with an identity, in a fixed order.
+
+  Attributes:
+    name: TFDS name, or `folder:DIR`.
+    config: TFDS config, or None.
+    version: TFDS version, or None.
+    split: TFDS split or slice; '' for a folder.
+    expected_count: how many examples there must be.
+    expected_ids: their ids where these are known beforehand, else None.
+    limit: only so many examples of the split are taken; None for all.
+    notes: what a reader of the result must know about the data.
+    has_real_labels: whether examples carry ReaL labels.
+    real_labels: ReaL labels by id where they do not come with the examples.
+    examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
+      (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
+      own, `real_labels` bool [1000].
+  """
+
+  name: str
+  config: str | None
+  version: str | None
+  split: str
+  expected_count: int
+  examples: Callable[[], Any]
+  expected_ids: Sequence[str] | None = None
+  limit: int | None = None
+  notes: tuple[str, ...] = ()
+  has_real_labels: bool = False
+  real_labels: Mapping[str, Sequence[int]] | None = None
+
+  def describe(self) -> dict[str, Any]:
+    """Returns the `dataset` entry of a manifest."""
+    return {
+        'name': self.name,
+        'config': self.config,
+        'version': self.version,
+        'split': self.split,
+        'limit': self.limit,
+        'partial': self.limit is not None,
+        'expected': self.expected_count,
+        'notes': list(self.notes),
+    }
+
+
+def check_coverage(dataset: Dataset, evaluated: Sequence[str],
+                   failed: Sequence[str]) -> None:
+  """Holds that every expected example was seen exactly once.
+
+  Args:
+    dataset: says what is expected.
+    evaluated: ids of the stored rows.
+    failed: ids that could not be evaluated.
+
+  Raises:
+    UserError: examples are missing, double or unexpected; names the first ten.
+  """
+  seen = [*evaluated, *failed]
+  unique = set(seen)
+  if len(unique) != len(seen):
+    once: set[str] = set()
+    double = sorted({name for name in seen if name in once or once.add(name)})
+    raise UserError(f'{len(seen) - len(unique)} examples came twice: '
+                    f'{_first(double)}: prepare the dataset again')
+  if dataset.expected_ids is not None:
+    missing = sorted(set(dataset.expected_ids) - unique)
+    foreign = sorted(unique - set(dataset.expected_ids))
+    if missing or foreign:
+      raise UserError(
+          f'{len(missing)} expected examples are missing ({_first(missing)}) and '
+          f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
+          'dataset again')
+  if len(seen) != dataset.expected_count:
+    raise UserError(f'{len(seen)} examples were seen, {dataset.name} says it has '
+                    f'{dataset.expected_count}: prepare the dataset again')
+
+
+def _first(names: Sequence[str]) -> str:
+  return ', '.join(names[:10]) + (', ...' if len(names) > 10 else '') or 'none'

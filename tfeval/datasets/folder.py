@@ -1,0 +1,125 @@
+"""Image folders as people have them on disk.
+
+Flat `ILSVRC2012_val_*.JPEG`, or a folder for each class named by its wnid.
+"""
+
+import collections
+import os
+import pathlib
+
+import tensorflow as tf
+
+from tfeval import labels as labels_lib
+from tfeval.datasets import base
+from tfeval.errors import UserError
+
+SUFFIXES = frozenset({'.jpeg', '.jpg', '.png', '.gif', '.bmp', '.webp'})
+
+
+def open_folder(directory: str, real_labels: str | None = None,
+                limit: int | None = None) -> base.Dataset:
+  """Opens a folder of images.
+
+  Args:
+    directory: holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid with
+      images in them.
+    real_labels: path of `real.json`, or None.
+    limit: take only the first so many, in the order of their ids.
+
+  Returns:
+    The dataset. Ids are file names; where a file name occurs in two class
+    folders, `wnid/file name`.
+
+  Raises:
+    UserError: the folder is missing or empty, a class folder is unknown, a
+      label cannot be known or two sources of it disagree.
+  """
+  root = pathlib.Path(directory).expanduser()
+  if not root.is_dir():
+    raise UserError(f'folder {directory} does not exist: give the folder that holds '
+                    'ILSVRC2012_val_*.JPEG or class folders named by wnid')
+  paths = sorted(p for p in _walk(root) if p.suffix.lower() in SUFFIXES)
+  if not paths:
+    raise UserError(f'{directory} holds no images: expected ILSVRC2012_val_*.JPEG, '
+                    'flat or in class folders named by wnid')
+  labels = [_label(root, path) for path in paths]
+  ids = _ids(paths)
+  order = sorted(range(len(ids)), key=ids.__getitem__)[:limit]
+  ids, labels = [ids[i] for i in order], [labels[i] for i in order]
+  paths = [os.fspath(paths[i]) for i in order]
+  return base.Dataset(
+      name=f'folder:{root.resolve()}', config=None, version=None, split='',
+      expected_count=len(ids), expected_ids=ids, limit=limit,
+      notes=_notes(ids, limit),
+      has_real_labels=real_labels is not None,
+      real_labels=_real_labels(ids, real_labels) if real_labels else None,
+      examples=lambda: _examples(ids, paths, labels),
+  )
+
+
+def _walk(root: pathlib.Path):
+  """Yields the files of the folder and of its direct sub-folders."""
+  for entry in root.iterdir():
+    if entry.name.startswith('.'):
+      continue
+    if entry.is_dir():
+      yield from (p for p in entry.iterdir()
+                  if p.is_file() and not p.name.startswith('.'))
+    else:
+      yield entry
+
+
+def _label(root: pathlib.Path, path: pathlib.Path) -> int:
+  number = labels_lib.validation_number(path.name)
+  known = labels_lib.original_validation_labels()[number - 1] if number else None
+  if path.parent == root:
+    if known is None:
+      raise UserError(f'{path}: no label is known for this name: expected '
+                      'ILSVRC2012_val_*.JPEG, or put it into a folder named by wnid')
+    return known
+  label = labels_lib.classes().index_of_wnid.get(path.parent.name)
+  if label is None:
+    raise UserError(f'{path.parent}: {path.parent.name!r} is not one of the 1000 '
+                    'wnids of ILSVRC2012, such as n01440764')
+  if known is not None and known != label:
+    raise UserError(
+        f'{path} lies in {path.parent.name}, but its label is '
+        f'{labels_lib.classes().wnids[known]}: sort the class folders again')
+  return label
+
+
+def _ids(paths: list[pathlib.Path]) -> list[str]:
+  names = collections.Counter(path.name for path in paths)
+  if max(names.values()) == 1:
+    return [path.name for path in paths]
+  return [f'{path.parent.name}/{path.name}' for path in paths]
+
+
+def _notes(ids: list[str], limit: int | None) -> tuple[str, ...]:
+  if limit is None and labels_lib.validation_number(ids[0]) and (
+      len(ids) < labels_lib.NUM_VALIDATION):
+    return (f'{len(ids)} of the {labels_lib.NUM_VALIDATION} validation images',)
+  return ()
+
+
+def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:
+  table = labels_lib.load_real_labels(path)
+  found = {}
+  for name in ids:
+    number = labels_lib.validation_number(name.rsplit('/', 1)[-1])
+    if number is None:
+      raise UserError(f'{path} labels validation images, and {name} is none: '
+                      'leave --real_labels out')
+    found[name] = table[number - 1]
+  return found
+
+
+def _examples(ids: list[str], paths: list[str], labels: list[int]):
+  dataset = tf.data.Dataset.from_tensor_slices(
+      {'id': ids, 'path': paths, 'label': tf.constant(labels, tf.int64)})
+
+  def read(example):
+    return {'id': example['id'], 'label': example['label'],
+            'image': tf.io.read_file(example['path'])}
+
+  return dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE)

@@ -1,0 +1,229 @@
+"""TFDS datasets: prepared where needed, checked, and read undecoded."""
+
+import pathlib
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tfeval import errors
+from tfeval import labels as labels_lib
+from tfeval.datasets import base
+from tfeval.errors import UserError
+
+VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
+REAL_JSON = 'real.json'
+# TFDS builders that read the validation tar, which nobody may download for you.
+_FROM_TAR = frozenset({'imagenet2012', 'imagenet2012_real'})
+_LABEL_KEYS = ('label', 'original_label')
+_REAL_KEY = 'real_label'
+
+
+def open_tfds(name: str, split: str, data_dir: str | None = None,
+              manual_dir: str | None = None, real_labels: str | None = None,
+              limit: int | None = None) -> base.Dataset:
+  """Opens a TFDS dataset, preparing it when that is possible and needed.
+
+  Args:
+    name: TFDS name, `name/config:version` included.
+    split: any TFDS split or slice, such as `'validation[:10%]'`.
+    data_dir: where prepared datasets lie; TFDS' own default if None.
+    manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
+    real_labels: path of another `real.json` for validation images, or None.
+    limit: take only the first so many of the split.
+
+  Returns:
+    The dataset.
+
+  Raises:
+    UserError: the name, split or label space is not usable, or the data is not
+      there; says where to get it and where to put it.
+  """
+  builder = _builder(name, data_dir)
+  _prepare(builder, manual_dir)
+  image_key, label_key = _features(builder)
+  splits = builder.info.splits
+  try:
+    count = splits[split].num_examples
+  except (KeyError, ValueError) as error:
+    raise errors.unknown(f'split of {name}', split, list(splits)) from error
+  if not count:
+    raise UserError(f'split {split!r} of {name} holds no examples')
+  own_real = _REAL_KEY in builder.info.features and real_labels is None
+  full = (builder.name in _FROM_TAR and split == 'validation'
+          and count == labels_lib.NUM_VALIDATION and limit is None)
+  expected_ids = ([labels_lib.validation_name(i + 1) for i in range(count)]
+                  if full else None)
+  config = builder.builder_config
+  return base.Dataset(
+      name=builder.name, config=config.name if config else None,
+      version=str(builder.version), split=split,
+      expected_count=min(count, limit or count), expected_ids=expected_ids,
+      limit=limit, notes=_notes(builder, split, count),
+      has_real_labels=own_real or real_labels is not None,
+      real_labels=_ByFileName(real_labels) if real_labels else None,
+      examples=lambda: _examples(builder, split, limit, image_key, label_key,
+                                 own_real),
+  )
+
+
+def _builder(name: str, data_dir: str | None):
+  if name.split(':')[0].split('/')[0] == 'sample':
+    # Importing it registers it with TFDS.
+    from tfeval.datasets import sample  # noqa: F401
+  try:
+    return tfds.builder(name, data_dir=data_dir)
+  except tfds.core.registered.DatasetNotFoundError as error:
+    known = tfds.list_builders(with_community_datasets=False)
+    # The closest of a thousand names is seldom the wanted one: ImageNet first.
+    wanted = [k for k in known if k.startswith('imagenet')] + ['sample', 'folder:DIR']
+    raise errors.unknown('dataset', name, wanted) from error
+  except (ValueError, AssertionError, KeyError) as error:
+    raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
+
+
+def _prepare(builder, manual_dir: str | None) -> None:
+  if builder.is_prepared():
+    return
+  manual = pathlib.Path(manual_dir).expanduser() if manual_dir else None
+  if builder.name in _FROM_TAR:
+    tar = _find_tar(builder, manual)
+    _check_tar(tar)
+  if not sys.stderr.isatty():
+    # Its bars redraw themselves many times a second: pages of a log file.
+    tfds.disable_progress_bar()
+  config = tfds.download.DownloadConfig(manual_dir=manual)
+  try:
+    builder.download_and_prepare(download_config=config)
+  except UserError:
+    raise
+  except OSError as error:
+    raise UserError(f'cannot prepare {builder.name} in {builder.data_dir}: '
+                    f'{errors.one_line(error)}') from error
+  except Exception as error:  # TFDS and its HTTP client raise many types.
+    hint = ''
+    if builder.name == 'imagenet2012_real' and not (manual / REAL_JSON).exists():
+      hint = (f': without network put {REAL_JSON} of '
+              f'google-research/reassessed-imagenet into {manual}')
+    raise UserError(f'cannot prepare {builder.name}: {errors.one_line(error)}{hint}'
+                    ) from error
+
+
+def _find_tar(builder, manual: pathlib.Path | None) -> pathlib.Path:
+  tar = manual / VALIDATION_TAR if manual else None
+  if tar is None or not tar.is_file():
+    looked = f'{tar} does not exist' if tar else 'no --manual_dir was given'
+    raise UserError(
+        f'{builder.name} is not prepared in {builder.data_dir} and {looked}: get '
+        f'{VALIDATION_TAR} from https://image-net.org/download-images (registration) '
+        f'and give its directory as --manual_dir, or a prepared one as --data_dir')
+  return tar
+
+
+def _check_tar(path: pathlib.Path) -> None:
+  """Holds that labels, which TFDS zips to sorted member names, will be right."""
+  try:
+    with tarfile.open(path) as tar:
+      names = sorted(tar.getnames())
+  except (tarfile.TarError, OSError, EOFError) as error:
+    raise UserError(f'{path} is not a whole tar file: {errors.one_line(error)}: '
+                    'copy it again') from error
+  expected = [labels_lib.validation_name(i + 1) for i in range(len(names))]
+  wrong = next(((n, e) for n, e in zip(names, expected) if n != e), None)
+  if wrong or not names:
+    seen, wanted = wrong or ('nothing', labels_lib.validation_name(1))
+    raise UserError(f'{path} holds {seen} where {wanted} is due: labels go by '
+                    f'position, so use {VALIDATION_TAR} as it was downloaded')
+
+
+def _features(builder) -> tuple[str, str]:
+  """Returns the keys of the image and of the 1000-way label."""
+  features = builder.info.features
+  images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
+  if len(images) != 1:
+    raise UserError(f'{builder.name} has no image: features {", ".join(features)}')
+  found = [(k, features[k]) for k in _LABEL_KEYS
+           if k in features and isinstance(features[k], tfds.features.ClassLabel)]
+  if not found:
+    raise UserError(f'{builder.name} has no single class label: features '
+                    f'{", ".join(features)}')
+  key, feature = found[0]
+  _check_classes(builder.name, feature)
+  return images[0], key
+
+
+def _check_classes(name: str, feature) -> None:
+  wnids = labels_lib.classes().wnids
+  if feature.num_classes != labels_lib.NUM_CLASSES:
+    raise UserError(f'{name} has {feature.num_classes} classes, expected the '
+                    f'{labels_lib.NUM_CLASSES} of ILSVRC2012')
+  names = tuple(feature.names)
+  if names != wnids:
+    first = next(i for i, pair in enumerate(zip(names, wnids)) if pair[0] != pair[1])
+    same = 'the same classes' if set(names) == set(wnids) else 'other classes'
+    raise UserError(
+        f'{name} labels {same} in another order: its class {first} is '
+        f'{names[first]}, here {wnids[first]} (sorted wnid): use imagenet2012_real, '
+        'imagenet2012 or folder:DIR')
+
+
+def _notes(builder, split: str, count: int) -> tuple[str, ...]:
+  if (builder.name in _FROM_TAR and split == 'validation'
+      and count < labels_lib.NUM_VALIDATION):
+    return (f'{count} of the {labels_lib.NUM_VALIDATION} validation images',)
+  return ()
+
+
+class _ByFileName(Mapping):
+  """ReaL labels of validation images by file name."""
+
+  def __init__(self, path: str):
+    self._path = path
+    self._labels = labels_lib.load_real_labels(path)
+
+  def __getitem__(self, name: str) -> Sequence[int]:
+    number = labels_lib.validation_number(name)
+    if number is None:
+      raise UserError(f'{self._path} labels validation images, and {name} is none: '
+                      'leave --real_labels out')
+    return self._labels[number - 1]
+
+  def __iter__(self):
+    return (labels_lib.validation_name(i + 1) for i in range(len(self)))
+
+  def __len__(self) -> int:
+    return len(self._labels)
+
+
+def _examples(builder, split: str, limit: int | None, image_key: str,
+              label_key: str, own_real: bool):
+  features = builder.info.features
+  has_name = 'file_name' in features
+  read_config = tfds.ReadConfig(
+      # "The first N" are those of the split's order, whatever its shards.
+      interleave_cycle_length=1 if limit is not None else 16,
+      try_autocache=False,
+      add_tfds_id=not has_name,
+  )
+  dataset = builder.as_dataset(
+      split=split, shuffle_files=False, read_config=read_config,
+      decoders={image_key: tfds.decode.SkipDecoding()})
+  if limit is not None:
+    dataset = dataset.take(limit)
+
+  def convert(example):
+    converted = {
+        'id': example['file_name' if has_name else 'tfds_id'],
+        'image': example[image_key],
+        'label': tf.cast(example[label_key], tf.int64),
+    }
+    if own_real:
+      # A set of fixed size: lists of labels would not batch.
+      hot = tf.one_hot(example[_REAL_KEY], labels_lib.NUM_CLASSES,
+                       on_value=True, off_value=False, dtype=tf.bool)
+      converted['real_labels'] = tf.reduce_any(hot, axis=0)
+    return converted
+
+  return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE)

@@ -1,0 +1,74 @@
+"""From a dataset's examples to batches of pixels, and to the one that broke."""
+
+import tensorflow as tf
+
+from tfeval import errors
+from tfeval.datasets.base import Dataset
+from tfeval.errors import UserError
+from tfeval.preprocess import opencv
+from tfeval.preprocess.protocol import Protocol
+
+
+def apply(protocol: Protocol, image: tf.Tensor) -> tf.Tensor:
+  """Applies a protocol to one encoded image.
+
+  Args:
+    protocol: says what to do.
+    image: scalar string, the encoded image.
+
+  Returns:
+    uint8 [size, size, 3], RGB.
+  """
+  return opencv.decode_resize_crop(image, protocol.resize_side, protocol.size)
+
+
+def batches(dataset: Dataset, protocol: Protocol, batch_size: int) -> tf.data.Dataset:
+  """Returns batches in the dataset's order.
+
+  Args:
+    dataset: where examples come from.
+    protocol: makes pixels of them.
+    batch_size: examples in a batch; the last one may be smaller.
+
+  Returns:
+    The examples' own entries, batched, and `pixels`: uint8 [n, size, size, 3].
+  """
+  def add_pixels(example):
+    return {**example, 'pixels': apply(protocol, example['image'])}
+
+  pipeline = dataset.examples().map(
+      add_pixels, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+  return pipeline.batch(batch_size).prefetch(2)
+
+
+def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
+                    error: tf.errors.OpError) -> UserError:
+  """Finds the example that stopped a pipeline, which TensorFlow does not name.
+
+  Args:
+    dataset: what was read.
+    protocol: what was applied.
+    done: how many examples were read without an error.
+    error: what stopped it.
+  """
+  examples = iter(dataset.examples().skip(done))
+  while True:
+    try:
+      example = next(examples, None)
+    except tf.errors.OpError as unreadable:
+      return UserError(f'{dataset.name} cannot be read after {done} examples: '
+                       f'{reason(unreadable)}: prepare the dataset again')
+    if example is None:
+      return UserError(f'reading {dataset.name} failed: {reason(error)}')
+    try:
+      apply(protocol, example['image'])
+    except tf.errors.OpError as broken:
+      return UserError(f'example {example["id"].numpy().decode()} is not a readable '
+                       f'image: {reason(broken)}: replace it')
+    done += 1
+
+
+def reason(error: tf.errors.OpError) -> str:
+  """Returns what went wrong without where in the graph it did."""
+  text = error.message.split('[[')[0].replace('{{function_node', ' ')
+  return errors.one_line(ValueError(text.split('} ')[-1].split('[Op:')[0]))

@@ -1,0 +1,50 @@
+"""The two ways a command ends without success, and nothing else.
+
+Everything a user can cause is a `UserError`: the command prints its one line
+and exits with 2. A check that the user asked for and that did not hold is a
+`CheckFailed`: exit code 1. Any other exception is a defect of tfeval.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+  """What was wrong, what was seen, what to do: one line, no traceback."""
+
+
+class CheckFailed(Exception):
+  """A check that was asked for did not hold."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], hint: str = '') -> UserError:
+  """Returns the error for a name that is not known, with the closest ones.
+
+  Args:
+    kind: what is named, such as `'model'`.
+    name: what was given.
+    known: every name that would have been right.
+    hint: what else to do, appended as it stands.
+
+  >>> str(unknown('model', 'ResNet5', ['ResNet50', 'VGG16']))
+  "unknown model 'ResNet5': did you mean ResNet50?"
+  """
+  known = list(known)
+  lowered = {k.lower(): k for k in known}
+  close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+  if close:
+    text = 'did you mean ' + ' or '.join(lowered[c] for c in close) + '?'
+  elif len(known) <= 8:
+    text = 'known: ' + ', '.join(known)
+  else:
+    text = 'known: ' + ', '.join(known[:8]) + ', ...'
+  return UserError(f'unknown {kind} {name!r}: {text}{" " + hint if hint else ""}')
+
+
+def one_line(error: BaseException, limit: int | None = 300) -> str:
+  """Returns an exception's message on one line, cut to `limit` characters.
+
+  >>> one_line(ValueError('two\\nlines'))
+  'two lines'
+  """
+  return ' '.join(str(error).split())[:limit] or type(error).__name__

@@ -1,0 +1,198 @@
+"""Joins dataset, engine, predictions and metrics: what `tfeval evaluate` calls."""
+
+import datetime
+import pathlib
+import platform
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+import tfeval
+from tfeval import datasets, files, predictions
+from tfeval import labels as labels_lib
+from tfeval import run as run_lib
+from tfeval import settings as settings_lib
+from tfeval.datasets import base
+from tfeval.engine import predict
+from tfeval.engine import strategy as strategy_lib
+from tfeval.errors import UserError
+from tfeval.models import loading
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.settings import Request, Settings
+
+# Given (model's name, number of examples): a context that is told each advance.
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+# Enough examples for a model in another class order to be told from a bad one.
+_CLASS_ORDER_EXAMPLES = 200
+
+
+def evaluate(wanted: list[Request], settings: Settings,
+             progress: Progress) -> list[run_lib.Run]:
+  """Evaluates models one after the other.
+
+  Args:
+    wanted: the models.
+    settings: how.
+    progress: is told how far it is.
+
+  Returns:
+    A complete run for each model, in their order.
+
+  Raises:
+    UserError: something the user can mend. Runs that were complete stay.
+  """
+  # Reduced products would change answers: never without being asked.
+  tf.config.experimental.enable_tensor_float_32_execution(False)
+  dataset = datasets.open_dataset(
+      settings.dataset, split=settings.split, data_dir=settings.data_dir,
+      manual_dir=settings.manual_dir, real_labels=settings.real_labels,
+      limit=settings.limit)
+  strategy = strategy_lib.make_strategy(settings.strategy)
+  return [_evaluate_one(request, settings, dataset, strategy, progress)
+          for request in wanted]
+
+
+def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
+                  strategy: tf.distribute.Strategy,
+                  progress: Progress) -> run_lib.Run:
+  with strategy.scope():
+    model = loading.load(request.spec, request.weights, loading.Hints(
+        settings.preprocess, settings.input_size, settings.output,
+        settings.trust_model))
+  protocol = protocol_lib.resolve(settings.protocol, model.input_size)
+  batch_size = predict.global_batch_size(settings.batch_size, strategy)
+  manifest = {
+      'schema_version': run_lib.SCHEMA_VERSION,
+      'model': model.describe(),
+      'dataset': dataset.describe(),
+      'protocol': protocol.describe(),
+      'store': {'logits': settings.store_logits,
+                'classes': predictions.STORED_CLASSES},
+      'compute': _compute(strategy, batch_size),
+  }
+  directory = pathlib.Path(settings.output_dir).expanduser() / request.directory
+  complete = _open_directory(directory, manifest, settings.overwrite)
+  if complete:
+    return complete
+  _start(directory, manifest, settings_lib.flagfile(request, settings))
+  started = time.monotonic()
+  with progress(request.spec.text, dataset.expected_count) as advance:
+    _write_predictions(directory, settings, predict.predict(
+        dataset, protocol, model, strategy, batch_size), model, advance)
+  seconds = time.monotonic() - started
+  run = run_lib.Run(directory, {})
+  summary = run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS))
+  base.check_coverage(dataset, summary.ids, [])
+  return run_lib.finish(directory, manifest, summary, [], {
+      'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+      'seconds': seconds,
+      'images_per_second': len(summary.ids) / seconds,
+  })
+
+
+def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
+                       model: loading.Model,
+                       advance: Callable[[int], None]) -> None:
+  writer = predictions.Writer(directory / run_lib.PREDICTIONS, settings.store_logits)
+  order = _ClassOrderCheck(model.name)
+  for batch in batches:
+    rows = predictions.make_rows(batch.ids, batch.hashes, batch.labels,
+                                 batch.real_labels, batch.scores, model.output,
+                                 settings.store_logits)
+    order.add(predictions.matrix(rows['classes'])[:, 0], batch.labels)
+    writer.write(rows)
+    advance(len(batch.ids))
+  order.check()
+  writer.flush()
+
+
+class _ClassOrderCheck:
+  """Stops a run of a model that numbers the classes otherwise, early if it can."""
+
+  def __init__(self, name: str):
+    self._name = name
+    self._predicted: list[np.ndarray] = []
+    self._labels: list[np.ndarray] = []
+    self._checked = False
+
+  def add(self, predicted: np.ndarray, labels: np.ndarray) -> None:
+    if self._checked:
+      return
+    self._predicted.append(predicted[labels >= 0])
+    self._labels.append(labels[labels >= 0])
+    if sum(map(len, self._labels)) >= _CLASS_ORDER_EXAMPLES:
+      self.check()
+
+  def check(self) -> None:
+    if self._checked or not self._labels:
+      return
+    self._checked = True
+    order = labels_lib.other_class_order(np.concatenate(self._predicted),
+                                         np.concatenate(self._labels))
+    if order:
+      raise UserError(
+          f'{self._name} numbers its classes by {order}, not by sorted wnid as '
+          'Keras and TFDS do: its answers fit the labels only in that order: '
+          'permute its last layer')
+
+
+def _compute(strategy: tf.distribute.Strategy, batch_size: int) -> dict[str, Any]:
+  return {
+      'versions': {
+          'tfeval': tfeval.__version__, 'python': platform.python_version(),
+          'tensorflow': tf.__version__, 'keras': keras.__version__,
+          'tensorflow_datasets': tfds.__version__, 'numpy': np.__version__},
+      'devices': [f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
+                  for d in tf.config.list_logical_devices()],
+      'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
+      'replicas': strategy.num_replicas_in_sync,
+      'batch_size': batch_size,
+      'dtype': keras.config.dtype_policy().name,
+      'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
+  }
+
+
+def _identity(manifest: dict[str, Any]) -> dict[str, Any]:
+  """Returns what must agree for two manifests to be of one experiment."""
+  found = {}
+  for section in ('model', 'dataset', 'protocol', 'store'):
+    for key, value in manifest.get(section, {}).items():
+      found[f'{section}.{key}'] = value
+  return found
+
+
+def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
+                    overwrite: bool) -> run_lib.Run | None:
+  """Returns the complete run that is there already, if it is the same one."""
+  if overwrite or not (directory / run_lib.MANIFEST).is_file():
+    if directory.is_dir() and not overwrite and any(directory.iterdir()):
+      raise UserError(f'{directory} is not empty and holds no run: choose another '
+                      '--output_dir')
+    return None
+  there = _identity(files.read_json(directory / run_lib.MANIFEST))
+  here = _identity(manifest)
+  for key, value in here.items():
+    if there.get(key) != value:
+      raise UserError(
+          f'{directory} holds another experiment: {key} is {there.get(key)!r} there '
+          f'and {value!r} here: choose another --output_dir, or --overwrite it')
+  if (directory / run_lib.RESULT).is_file():
+    return run_lib.load_run(directory)
+  return None
+
+
+def _start(directory: pathlib.Path, manifest: dict[str, Any], flags: str) -> None:
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    # The result goes first: without it nothing here looks complete.
+    (directory / run_lib.RESULT).unlink(missing_ok=True)
+  except OSError as error:
+    raise files.cannot_write(directory, error) from error
+  files.write_json(directory / run_lib.MANIFEST, manifest)
+  files.write_atomically(directory / run_lib.FLAGS, flags.encode())

@@ -1,0 +1,60 @@
+"""Writing files so that a reader sees all of one or nothing of it."""
+
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+
+from tfeval.errors import UserError
+
+
+def write_atomically(path: pathlib.Path, content: bytes) -> None:
+  """Writes a file by renaming a complete one into place.
+
+  Raises:
+    UserError: the file cannot be written: no space, no permission.
+  """
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    with open(temporary, 'wb') as file:
+      file.write(content)
+      file.flush()
+      # Without it a power cut can leave the new name on an empty file.
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  except OSError as error:
+    raise cannot_write(path, error) from error
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: pathlib.Path, error: OSError) -> UserError:
+  return UserError(f'cannot write {path}: {error.strerror or error}: make room or '
+                   'choose another --output_dir, then run the same command again')
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+  """Writes JSON atomically; NaN and infinity are refused with a ValueError."""
+  text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+  write_atomically(path, (text + '\n').encode())
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Reads JSON.
+
+  Raises:
+    UserError: the file is missing, unreadable or not JSON.
+  """
+  try:
+    return json.loads(path.read_text('utf-8'))
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror}') from error
+  except (ValueError, RecursionError) as error:
+    raise UserError(f'{path} is not JSON: {error}') from error
+
+
+def sha256_of(path: pathlib.Path) -> str:
+  """Returns the SHA-256 of a file's content in hexadecimal."""
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,113 @@
+"""Top-k and ReaL accuracy as counts over stored rows."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfeval.metrics import statistics
+
+LEVEL = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+  """A counted metric; counts of disjoint sets of examples add up.
+
+  Attributes:
+    correct: examples that were hit.
+    count: examples with a label.
+    skipped: examples without a label: in neither of the other two.
+
+  >>> Count(3, 4, 0) + Count(1, 1, 2)
+  Count(correct=4, count=5, skipped=2)
+  """
+
+  correct: int
+  count: int
+  skipped: int
+
+  def __add__(self, other: 'Count') -> 'Count':
+    return Count(self.correct + other.correct, self.count + other.count,
+                 self.skipped + other.skipped)
+
+  def entry(self, name: str, labels: str) -> dict[str, Any]:
+    """Returns the metric as `result.json` holds it.
+
+    Args:
+      name: the metric's name, such as `'top1'`.
+      labels: the label set's name, such as `'real'`.
+
+    Returns:
+      A dict that JSON can hold; rate and interval are None without examples.
+    """
+    value = interval = None
+    if self.count:
+      low, high = statistics.wilson(self.correct, self.count, LEVEL)
+      value = self.correct / self.count
+      interval = {'method': 'wilson', 'level': LEVEL, 'low': low, 'high': high}
+    return {'name': name, 'labels': labels, 'kind': 'count',
+            **dataclasses.asdict(self), 'value': value, 'interval': interval}
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSets:
+  """A set of right classes for each of n examples; an empty one is no label.
+
+  Attributes:
+    values: int [m], class indices, those of example 0 first.
+    sizes: int [n], how many belong to each example; they sum to m.
+  """
+
+  values: np.ndarray
+  sizes: np.ndarray
+
+  @classmethod
+  def from_single(cls, labels: np.ndarray) -> 'LabelSets':
+    """Makes sets of at most one class.
+
+    Args:
+      labels: int [n], class indices, or negative for no label.
+    """
+    labels = np.asarray(labels)
+    return cls(labels[labels >= 0], (labels >= 0).astype(np.int64))
+
+
+def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
+  """Counts the examples that have a right class among their first k.
+
+  With one label each this is top-k accuracy. With ReaL labels and k = 1 it is
+  the accuracy of Beyer et al. (arXiv:2006.07159): the prediction is in the set;
+  images with an empty set leave the denominator.
+
+  Args:
+    ranked: int [n, at least k], class indices, best first.
+    labels: the right classes of the n examples.
+    k: how many predictions may hit, at least 1.
+
+  Returns:
+    The count.
+
+  Raises:
+    ValueError: shapes disagree, or fewer than k classes were kept.
+
+  >>> ranked = np.array([[7, 3], [2, 9], [5, 1]])
+  >>> top_k_hits(ranked, LabelSets(np.array([3, 4, 2]), np.array([2, 1, 0])), 2)
+  Count(correct=2, count=2, skipped=1)
+  """
+  ranked = np.asarray(ranked)
+  n = len(labels.sizes)
+  if ranked.ndim != 2 or len(ranked) != n:
+    raise ValueError(f'ranked has shape {ranked.shape}, expected ({n}, at least {k})')
+  if not 1 <= k <= ranked.shape[1]:
+    raise ValueError(f'top-{k} of {ranked.shape[1]} stored classes is not defined')
+  example = np.repeat(np.arange(n), labels.sizes)
+  hit = (ranked[example, :k] == np.asarray(labels.values)[:, None]).any(axis=1)
+  count = int(np.count_nonzero(labels.sizes))
+  return Count(correct=len(np.unique(example[hit])), count=count, skipped=n - count)
+
+
+def accuracy_metrics(ranked: np.ndarray, labels: LabelSets,
+                     name: str) -> list[dict[str, Any]]:
+  """Returns the `top1` and `top5` entries of `result.json` for a label set."""
+  return [top_k_hits(ranked, labels, k).entry(f'top{k}', name) for k in (1, 5)]

@@ -1,0 +1,200 @@
+"""The prediction store: a row for each example, in atomic, listed parts.
+
+`predictions/index.json` lists the parts with their rows and SHA-256. A part is
+written first and listed after, both by renaming, so that a part that is torn,
+stale or of an earlier run is never read.
+"""
+
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfeval import files
+from tfeval import labels as labels_lib
+from tfeval.errors import UserError
+from tfeval.metrics import ranking
+
+SCHEMA_VERSION = 1
+STORED_CLASSES = 20
+
+
+def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
+  """Returns the columns of a part.
+
+  Args:
+    store_logits: whether all 1000 outputs are kept.
+    classes: how many ranked classes are kept.
+
+  Returns:
+    `id`: file name; `image_sha256`: of the encoded bytes; `label`: original
+    label or null; `real_labels`: set of classes, null where the dataset has no
+    such labels at all; `classes`, `log_probs`: best first, ties lowest class
+    first; `label_log_prob`: of the original label, null without one; `logits`:
+    the model's outputs as they came (probabilities if that is what it returns).
+  """
+  fields = [
+      pa.field('id', pa.string(), nullable=False),
+      pa.field('image_sha256', pa.binary(32)),
+      pa.field('label', pa.int32()),
+      pa.field('real_labels', pa.list_(pa.int32())),
+      pa.field('classes', pa.list_(pa.int32(), classes), nullable=False),
+      pa.field('log_probs', pa.list_(pa.float32(), classes)),
+      pa.field('label_log_prob', pa.float32()),
+  ]
+  if store_logits:
+    fields.append(pa.field('logits', pa.list_(pa.float32(), labels_lib.NUM_CLASSES)))
+  return pa.schema(fields)
+
+
+def make_rows(ids: list[str], hashes: list[bytes], labels: np.ndarray,
+              real_labels: list[list[int]] | None, scores: np.ndarray,
+              output: str, store_logits: bool) -> pa.RecordBatch:
+  """Makes the rows of n examples out of a model's outputs.
+
+  Args:
+    ids: n unique ids.
+    hashes: n SHA-256 digests of the encoded images, 32 bytes each.
+    labels: int [n], original labels, negative for none.
+    real_labels: n lists of class indices, or None without ReaL labels.
+    scores: float32 [n, 1000], finite.
+    output: `'logits'` or `'probabilities'`: what the scores are.
+    store_logits: whether to keep the scores.
+
+  Returns:
+    A record batch of `schema(store_logits)`.
+  """
+  ranked = ranking.top_k(scores, STORED_CLASSES)
+  if output == 'logits':
+    log_probs = ranking.log_softmax(scores)
+  else:
+    with np.errstate(divide='ignore'):
+      log_probs = np.log(scores.astype(np.float64))
+  kept = np.take_along_axis(log_probs, ranked, axis=1)
+  labelled = labels >= 0
+  of_label = log_probs[np.arange(len(ids)), np.where(labelled, labels, 0)]
+  columns = [
+      pa.array(ids, pa.string()),
+      pa.array(hashes, pa.binary(32)),
+      pa.array(labels, pa.int32(), mask=~labelled),
+      pa.array(real_labels if real_labels is not None else [None] * len(ids),
+               pa.list_(pa.int32())),
+      _fixed_size(ranked, pa.int32()),
+      _fixed_size(kept, pa.float32()),
+      pa.array(of_label.astype(np.float32), mask=~labelled),
+  ]
+  if store_logits:
+    columns.append(_fixed_size(scores, pa.float32()))
+  return pa.record_batch(columns, schema=schema(store_logits))
+
+
+def _fixed_size(values: np.ndarray, dtype: pa.DataType) -> pa.Array:
+  flat = pa.array(np.ascontiguousarray(values, dtype.to_pandas_dtype()).reshape(-1))
+  return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+class Writer:
+  """Writes parts of a fixed number of rows and lists each once it is whole."""
+
+  def __init__(self, directory: pathlib.Path, store_logits: bool,
+               rows_per_part: int = 2000):
+    """Starts an empty store, discarding what an unfinished run left there.
+
+    Raises:
+      UserError: the directory cannot be written.
+    """
+    self._directory = directory
+    self._schema = schema(store_logits)
+    self._rows_per_part = rows_per_part
+    self._parts: list[dict] = []
+    self._pending: list[pa.RecordBatch] = []
+    self._pending_rows = 0
+    try:
+      directory.mkdir(parents=True, exist_ok=True)
+      # The list goes before the parts: what is not listed is never read.
+      for stale in [directory / 'index.json', *directory.glob('part-*.parquet'),
+                    *directory.glob('.*.tmp')]:
+        stale.unlink(missing_ok=True)
+    except OSError as error:
+      raise files.cannot_write(directory, error) from error
+    self._write_index()
+
+  def write(self, rows: pa.RecordBatch) -> None:
+    """Takes rows; writes a part when enough have come together."""
+    self._pending.append(rows)
+    self._pending_rows += len(rows)
+    if self._pending_rows >= self._rows_per_part:
+      self.flush()
+
+  def flush(self) -> None:
+    """Writes what has not been written.
+
+    Raises:
+      UserError: the disk is full or the directory cannot be written.
+    """
+    if not self._pending_rows:
+      return
+    buffer = pa.BufferOutputStream()
+    table = pa.Table.from_batches(self._pending, self._schema)
+    pq.write_table(table, buffer, compression='zstd')
+    path = self._directory / f'part-{len(self._parts):05d}.parquet'
+    files.write_atomically(path, buffer.getvalue())
+    self._parts.append({'file': path.name, 'rows': len(table),
+                        'sha256': files.sha256_of(path)})
+    self._write_index()
+    self._pending, self._pending_rows = [], 0
+
+  def _write_index(self) -> None:
+    files.write_json(self._directory / 'index.json',
+                     {'schema_version': SCHEMA_VERSION, 'parts': self._parts})
+
+
+def read_parts(directory: pathlib.Path,
+               columns: list[str] | None = None) -> Iterator[pa.Table]:
+  """Yields the listed parts, each checked against its SHA-256 and row count.
+
+  Args:
+    directory: the store.
+    columns: the columns to read; all by default.
+
+  Raises:
+    UserError: the store is missing, of a newer version, or a part is missing,
+      changed or lacks a column.
+  """
+  index = files.read_json(directory / 'index.json')
+  if not isinstance(index, dict) or not isinstance(index.get('parts'), list):
+    raise UserError(f'{directory / "index.json"} does not list parts: evaluate again')
+  if index.get('schema_version') != SCHEMA_VERSION:
+    raise UserError(f'{directory} has schema version {index.get("schema_version")}, '
+                    f'this tfeval reads {SCHEMA_VERSION}: upgrade tfeval')
+  for part in index['parts']:
+    yield _read_part(directory, part, columns)
+
+
+def _read_part(directory: pathlib.Path, part: dict,
+               columns: list[str] | None) -> pa.Table:
+  # Only the name counts: an index must not lead out of its directory.
+  path = directory / pathlib.PurePath(str(part.get('file'))).name
+  try:
+    if files.sha256_of(path) != part.get('sha256'):
+      raise UserError(f'{path} was changed after it was written: evaluate again')
+    table = pq.read_table(path, columns=columns, partitioning=None)
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+  except pa.ArrowException as error:
+    raise UserError(f'{path} is not a readable Parquet file: {error}') from error
+  missing = set(columns or ()) - set(table.column_names)
+  if missing or len(table) != part.get('rows'):
+    raise UserError(f'{path} has {len(table)} rows and lacks {sorted(missing)}, '
+                    f'the index says {part.get("rows")} rows: evaluate again')
+  return table
+
+
+def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+  """Returns a column of fixed-size lists as a matrix [rows, size]."""
+  if isinstance(column, pa.ChunkedArray):
+    column = column.combine_chunks()
+  return column.flatten().to_numpy(zero_copy_only=False).reshape(
+      len(column), column.type.list_size)

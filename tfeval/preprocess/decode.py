@@ -1,0 +1,127 @@
+"""Encoded photo -> uint8 RGB, as `cv2.imread` decodes it, in TensorFlow ops.
+
+The reference is OpenCV 5.0: `cv2.imdecode(data, cv2.IMREAD_COLOR)` and BGR to
+RGB. JPEG with one or three components and PNG agree with it bit for bit.
+"""
+
+import tensorflow as tf
+
+from tfeval.preprocess import exif
+
+_JPEG = b'\xff\xd8\xff'
+_PNG = b'\x89PNG\r\n\x1a\n'
+# An APP14 segment without colour transform, put before all other segments: a
+# later one overrides it. TensorFlow takes CMYK for inverted, as OpenCV always
+# does, only if there is one.
+_ADOBE = b'\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00'
+
+
+def decode(image_bytes: tf.Tensor) -> tf.Tensor:
+  """Decodes a JPEG or PNG as OpenCV 5.0 does, EXIF orientation applied.
+
+  Args:
+    image_bytes: scalar string, the encoded photo. JPEG: grey, three components
+      or CMYK/YCCK, baseline or progressive. PNG: every colour type and depth;
+      of 16 bits the upper 8 count, alpha is dropped, not blended.
+
+  Returns:
+    uint8 [height, width, 3], RGB, 0..255. Equal to OpenCV; for CMYK and YCCK
+    within 1 level of OpenCV's `icvCvt_CMYK2BGR_8u_C4C3R`.
+
+  Raises:
+    tf.errors.InvalidArgumentError: other formats (GIF, WebP, BMP, ...), an
+      animated PNG, broken or truncated data. OpenCV fills what a truncated
+      JPEG lacks with grey; an evaluation should rather stop.
+  """
+  image = tf.cond(
+      is_jpeg(image_bytes),
+      lambda: _decode_jpeg(image_bytes),
+      lambda: _decode_png(image_bytes))
+  return tf.ensure_shape(image, [None, None, 3])
+
+
+def is_jpeg(image_bytes: tf.Tensor) -> tf.Tensor:
+  """Whether the bytes start as a JPEG does, scalar bool."""
+  return tf.strings.substr(image_bytes, 0, 3) == _JPEG
+
+
+def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+  """Turns an image as an EXIF orientation asks.
+
+  Args:
+    image: [height, width, channels].
+    orientation: scalar int32, 1..8 (Exif 2.3, tag 0x112).
+
+  Returns:
+    [height, width, channels], for 5..8 [width, height, channels].
+  """
+  def turn(transposed, axes):
+    turned = tf.transpose(image, [1, 0, 2]) if transposed else image
+    return tf.reverse(turned, axes) if axes else turned
+
+  ways = [(False, []), (False, [1]), (False, [0, 1]), (False, [0]),
+          (True, []), (True, [1]), (True, [0, 1]), (True, [0])]
+  return tf.switch_case(
+      orientation - 1, [lambda way=way: turn(*way) for way in ways])
+
+
+def decode_jpeg_window(jpeg: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+  """Decodes a part of a JPEG with one or three components.
+
+  The part itself equals the same part of the whole photo. At its left and
+  right ends up to 16 columns may differ, where the photo goes on (chroma
+  upsampling).
+
+  Args:
+    jpeg: scalar string.
+    window: int32 [4]: top, left, height, width in pixels, inside the photo.
+
+  Returns:
+    uint8 [height, width, 3], RGB.
+  """
+  # The default DCT of TensorFlow is not the one of libjpeg's own default.
+  return tf.image.decode_and_crop_jpeg(
+      jpeg, window, channels=3, dct_method='INTEGER_ACCURATE')
+
+
+def _decode_jpeg(jpeg):
+  components = tf.io.extract_jpeg_shape(jpeg)[2]
+  image = tf.cond(
+      components == 4, lambda: _decode_cmyk(jpeg), lambda: _decode_rgb(jpeg))
+  return tf.cond(
+      exif.may_have_exif(jpeg),
+      lambda: orient(image, exif.jpeg_orientation(jpeg)),
+      lambda: image)
+
+
+def _decode_rgb(jpeg):
+  return tf.io.decode_jpeg(
+      jpeg, channels=3, dct_method='INTEGER_ACCURATE', fancy_upscaling=True,
+      try_recover_truncated=False)
+
+
+def _decode_cmyk(jpeg):
+  rest = tf.strings.substr(jpeg, 2, tf.strings.length(jpeg))
+  image = _decode_rgb(tf.strings.join([_JPEG[:2], _ADOBE, rest]))
+  # TensorFlow: floor(k*c / 255). OpenCV: k - ((255-c)*k >> 8), which is 0 to 2
+  # levels above it, and equal at 255.
+  return image + tf.cast(image < 255, tf.uint8)
+
+
+def _decode_png(png):
+  # Python raises UnicodeDecodeError instead of a message that is not UTF-8.
+  start = tf.strings.unicode_transcode(
+      tf.strings.substr(png, 0, 12), 'UTF-8', 'UTF-8', replacement_char=ord('?'))
+  tf.debugging.Assert(
+      tf.strings.substr(png, 0, 8) == _PNG,
+      ['not a JPEG or PNG file; it starts with', start])
+  # The chunk names may also stand in the pixels: the walk then finds nothing.
+  tf.debugging.Assert(
+      ~tf.strings.regex_full_match(
+          tf.strings.substr(png, 0, 1024), r'\C*\x00\x00\x00\x08acTL\C*'),
+      ['an animated PNG is not a photo'])
+  image = tf.io.decode_png(png, channels=3, dtype=tf.uint8)
+  return tf.cond(
+      tf.strings.regex_full_match(png, r'\C*eXIf\C*'),
+      lambda: orient(image, exif.png_orientation(png)),
+      lambda: image)

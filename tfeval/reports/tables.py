@@ -1,0 +1,121 @@
+"""Results as tables for a terminal, 80 columns wide and up."""
+
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+import numpy as np
+import pyarrow as pa
+from rich import box
+from rich import console as rich_console
+from rich import table as rich_table
+
+from tfeval import labels as labels_lib
+from tfeval import predictions
+
+
+def print_table(table: rich_table.Table, file: TextIO) -> None:
+  """Prints a table; as wide as the terminal, 80 columns where there is none."""
+  console = rich_console.Console(file=file, highlight=False, markup=False)
+  console.print(table)
+
+
+def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
+  """Returns a table with a row for each metric of each result."""
+  table = _table()
+  table.add_column('model', overflow='fold')
+  table.add_column('metric')
+  for title in ('correct', 'of', 'skipped', '%', '95 % interval'):
+    table.add_column(title, justify='right')
+  for result in results:
+    for row, metric in enumerate(result['metrics']):
+      table.add_row(_name(result) if row == 0 else '', _metric_name(metric),
+                    *_figures(metric), end_section=row == len(result['metrics']) - 1)
+  return table
+
+
+def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
+  """Returns what a reader must know beside the figures, a line each."""
+  found = []
+  for result in results:
+    dataset = result['dataset']
+    words = [f'{result["model"]["name"]} on {dataset["name"]} {dataset["split"]}'
+             .rstrip() + f', protocol {result["protocol"]["name"]}']
+    if dataset['partial']:
+      words.append(f'PARTIAL: the first {dataset["expected"]} examples only')
+    words += dataset.get('notes', [])
+    if dataset.get('failed'):
+      words.append(f'{len(dataset["failed"])} images FAILED')
+    found.append('; '.join(words))
+  return found
+
+
+def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
+  """Returns a table of the first examples: what was said and what is right.
+
+  Args:
+    parts: stored rows with `id`, `label`, `real_labels`, `classes`, `log_probs`.
+    count: how many examples to show.
+  """
+  table = _table()
+  table.add_column('example', overflow='fold', min_width=16, max_width=28)
+  for title in ('answer', 'p', 'original label', 'ReaL labels', 'hit'):
+    table.add_column(title)
+  # Spaces, so that names can be broken between words.
+  names = [name.replace('_', ' ') for name in labels_lib.classes().names]
+  for part in parts:
+    part = part.slice(0, count)
+    count -= len(part)
+    ranked = predictions.matrix(part['classes'])[:, 0]
+    probability = np.exp(predictions.matrix(part['log_probs'])[:, 0])
+    for i, (name, label, real) in enumerate(zip(
+        part['id'].to_pylist(), part['label'].to_pylist(),
+        part['real_labels'].to_pylist())):
+      answer = int(ranked[i])
+      table.add_row(
+          name, names[answer], f'{probability[i]:.2f}',
+          '-' if label is None else names[label],
+          '-' if not real else ', '.join(names[r] for r in real),
+          _hit(answer, [] if label is None else [label]) + ' ' + _hit(answer, real))
+    if not count:
+      break
+  return table
+
+
+def _hit(answer: int, right: list[int] | None) -> str:
+  return '-' if not right else 'yes' if answer in right else 'no'
+
+
+def _name(result: dict[str, Any]) -> str:
+  return result['model']['name'] + (' (partial)' if result['dataset']['partial'] else '')
+
+
+def _metric_name(metric: dict[str, Any]) -> str:
+  labels = {'original': '', 'real': 'ReaL '}.get(metric['labels'],
+                                                 metric['labels'] + ' ')
+  name = metric['name']
+  return labels + (f'top-{name[3:]}' if name.startswith('top') else name)
+
+
+def _figures(metric: dict[str, Any]) -> list[str]:
+  counts = [f'{metric[key]:,}' for key in ('correct', 'count', 'skipped')]
+  if metric['value'] is None:
+    return [*counts, '-', '-']
+  low, high = metric['interval']['low'], metric['interval']['high']
+  return [*counts, f'{100 * metric["value"]:.2f}', f'{100 * low:.2f} - {100 * high:.2f}']
+
+
+def _table() -> rich_table.Table:
+  return rich_table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+
+
+def models_table(models: Iterable[Any]) -> rich_table.Table:
+  """Returns a table of `models.table.ModelFacts`."""
+  table = _table()
+  table.add_column('model')
+  table.add_column('input size', justify='right')
+  table.add_column('parameters', justify='right')
+  table.add_column('preprocessing')
+  for model in models:
+    table.add_row(model.name, str(model.input_size), f'{model.parameters:,}',
+                  model.preprocess)
+  return table

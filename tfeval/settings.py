@@ -1,0 +1,131 @@
+"""What to evaluate and how, as frozen values, and the flagfile that repeats it.
+
+Nothing here imports TensorFlow: mistakes in flags are told at once.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from tfeval import spec as spec_lib
+from tfeval.errors import UserError
+from tfeval.models import table
+
+FOLDER = 'folder:'
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """How models are evaluated; each field is the flag of the same name.
+
+  Attributes:
+    dataset: a TFDS name, or `folder:DIR`.
+    split: a TFDS split or slice.
+    data_dir: where prepared datasets lie, or None for TFDS' default.
+    manual_dir: where `ILSVRC2012_img_val.tar` lies, or None.
+    real_labels: path of `real.json`, or None.
+    protocol: the preprocessing protocol's name.
+    batch_size: examples in a step over all replicas, at least 1.
+    limit: only the first so many examples, or None for all.
+    strategy: one of `engine.strategy.NAMES`.
+    store_logits: whether all 1000 outputs are stored.
+    preprocess, input_size, output, trust_model: see `models.loading.Hints`.
+    output_dir: run directories are made in here.
+    overwrite: whether what is in a run directory may be replaced.
+  """
+
+  dataset: str = 'imagenet2012_real'
+  split: str = 'validation'
+  data_dir: str | None = None
+  manual_dir: str | None = None
+  real_labels: str | None = None
+  protocol: str = 'opencv'
+  batch_size: int = 64
+  limit: int | None = None
+  strategy: str = 'default'
+  store_logits: bool = False
+  preprocess: str | None = None
+  input_size: int | None = None
+  output: str | None = None
+  trust_model: bool = False
+  output_dir: str = 'tfeval_runs'
+  overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """One model to evaluate.
+
+  Attributes:
+    spec: which model.
+    weights: `'imagenet'`, `'none'` or a path.
+    directory: of the run, inside the output directory.
+  """
+
+  spec: spec_lib.Spec
+  weights: str
+  directory: str
+
+
+def requests(models: list[str], weights: list[str]) -> list[Request]:
+  """Pairs models with weights and names their run directories.
+
+  Args:
+    models: specifications, at least one.
+    weights: one for all models, or one for each.
+
+  Raises:
+    UserError: no model, a number of weights that fits neither, an unknown
+      model, or the same evaluation asked for twice.
+  """
+  if not models:
+    raise UserError('no model was given: --model=NAME; tfeval models lists them')
+  if len(weights) not in (1, len(models)):
+    raise UserError(f'{len(weights)} --weights for {len(models)} --model: give one '
+                    'for all or one for each')
+  specs = [spec_lib.parse(text) for text in models]
+  pairs = list(zip(specs, weights * len(specs) if len(weights) == 1 else weights))
+  if len(set(pairs)) != len(pairs):
+    raise UserError('the same model with the same weights was given twice')
+  found = []
+  for spec, weight in pairs:
+    table.check_name(spec)
+    directory = spec.directory_name()
+    if [s for s, _ in pairs].count(spec) > 1:
+      # Several weights for one model: they need directories of their own.
+      directory += '@' + pathlib.PurePath(weight).name
+    found.append(Request(spec, weight, directory))
+  if len({r.directory for r in found}) != len(found):
+    raise UserError('two models would share a run directory: evaluate them with '
+                    'different --output_dir')
+  return found
+
+
+def flagfile(request: Request, settings: Settings) -> str:
+  """Returns a flagfile that repeats the evaluation of one model."""
+  model = request.spec.text
+  if request.spec.target not in table.known_models():
+    model = _absolute(model)
+  weights = request.weights
+  if weights not in ('imagenet', 'none'):
+    weights = _absolute(weights)
+  lines = [f'--model={model}', f'--weights={weights}']
+  for field in dataclasses.fields(settings):
+    value = getattr(settings, field.name)
+    if field.name in ('output_dir', 'overwrite') or value is None:
+      continue
+    if isinstance(value, bool):
+      lines.append(f'--{"" if value else "no"}{field.name}')
+    elif field.name in ('data_dir', 'manual_dir', 'real_labels'):
+      lines.append(f'--{field.name}={os.path.abspath(os.path.expanduser(value))}')
+    elif field.name == 'dataset' and value.startswith(FOLDER):
+      path = os.path.expanduser(value.removeprefix(FOLDER))
+      lines.append(f'--dataset={FOLDER}{os.path.abspath(path)}')
+    else:
+      lines.append(f'--{field.name}={value}')
+  return '\n'.join(lines) + '\n'
+
+
+def _absolute(text: str) -> str:
+  """Returns a path that holds from every working directory; other words as is."""
+  return os.path.abspath(text) if os.path.exists(text) else text
