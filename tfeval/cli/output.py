@@ -20,10 +20,12 @@ def print_runs(runs: list[run_lib.Run], as_json: bool, show_examples: int) -> No
     print_json(results)
     return
   for run in runs if show_examples else ():
-    print(f'{run.result["model"]["name"]}, hit: by original label, by ReaL labels')
+    print(f'{run.result["model"]["name"]}, the first answers:')
     columns = ['id', 'label', 'real_labels', 'classes', 'log_probs']
     tables.print_table(tables.examples_table(run.parts(columns), show_examples),
                        sys.stdout)
+    print()
   tables.print_table(tables.results_table(results), sys.stdout)
+  print()
   for line in tables.remarks(results):
     print(line)

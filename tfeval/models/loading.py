@@ -232,8 +232,8 @@ def _with_published_weights(constructor, spec: spec_lib.Spec):
 
 
 def _weights_cache() -> pathlib.Path:
-  home = os.environ.get('KERAS_HOME') or pathlib.Path.home() / '.keras'
-  return pathlib.Path(home) / 'models'
+  # Keras reads KERAS_HOME once, when it is imported.
+  return pathlib.Path(file_utils.config.keras_home()) / 'models'
 
 
 def _with_own_weights(constructor, spec: spec_lib.Spec,

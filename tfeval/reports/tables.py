@@ -58,8 +58,8 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
   """
   table = _table()
   table.add_column('example', overflow='fold', min_width=16, max_width=28)
-  for title in ('answer', 'p', 'original label', 'ReaL labels', 'hit'):
-    table.add_column(title)
+  for title in ('answer', 'p', 'original label', 'hit', 'ReaL labels', 'hit'):
+    table.add_column(title, no_wrap=title in ('p', 'hit'))
   # Spaces, so that names can be broken between words.
   names = [name.replace('_', ' ') for name in labels_lib.classes().names]
   for part in parts:
@@ -74,8 +74,9 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
       table.add_row(
           name, names[answer], f'{probability[i]:.2f}',
           '-' if label is None else names[label],
+          _hit(answer, [] if label is None else [label]),
           '-' if not real else ', '.join(names[r] for r in real),
-          _hit(answer, [] if label is None else [label]) + ' ' + _hit(answer, real))
+          _hit(answer, real))
     if not count:
       break
   return table
@@ -105,7 +106,8 @@ def _figures(metric: dict[str, Any]) -> list[str]:
 
 
 def _table() -> rich_table.Table:
-  return rich_table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+  return rich_table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
+                          padding=(0, 1, 0, 0))
 
 
 def models_table(models: Iterable[Any]) -> rich_table.Table:

@@ -1,0 +1,141 @@
+"""Times `tfeval` against the straightforward way to evaluate, in one run.
+
+The peer is what an engineer would write: cv2 on two threads, feeding a compiled
+forward pass, both at the same time. Both evaluate MobileNet(alpha=0.25) on the
+same JPEG files, with the same protocol; the hits must agree.
+
+  KERAS_HOME=../shared/data/keras_home python tests/benchmarks/end_to_end.py
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).parents[2]
+BATCH = 64
+MODEL = 'MobileNet:alpha=0.25'
+
+
+def make_folder(photos: pathlib.Path, count: int, out: pathlib.Path) -> pathlib.Path:
+  """Class folders with the photos, linked again and again up to `count` files."""
+  files = sorted(photos.glob('n*.JPEG'))
+  for i in range(count):
+    photo = files[i % len(files)]
+    folder = out / photo.name[:9]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f'{i:06d}.JPEG').symlink_to(photo.resolve())
+  return out
+
+
+def run_tfeval(folder: pathlib.Path, out: str) -> int:
+  from tfeval import evaluation, settings
+  import contextlib
+  run, = evaluation.evaluate(
+      settings.requests([MODEL], ['imagenet']),
+      settings.Settings(dataset=f'folder:{folder}', batch_size=BATCH, output_dir=out,
+                        overwrite=True),
+      lambda name, total: contextlib.nullcontext(lambda count: None))
+  return run.metrics[0]['correct']
+
+
+def run_peer(folder: pathlib.Path, state: dict) -> int:
+  import cv2
+  import keras
+  import numpy as np
+  import tensorflow as tf
+  cv2.setNumThreads(1)  # two workers of one thread each are the two threads
+  cv2.ipp.setUseIPP(False)
+  model = keras.applications.MobileNet(alpha=0.25, classifier_activation=None)
+  wnids = (ROOT / 'tfeval/data/classes.tsv').read_text().splitlines()[1:]
+  index = {line.split('\t')[0]: i for i, line in enumerate(wnids)}
+
+  @tf.function
+  def step(images):
+    x = keras.applications.mobilenet.preprocess_input(tf.cast(images, tf.float32))
+    return model(x, training=False)
+
+  def load(path):
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    h, w = image.shape[:2]
+    h, w = h * 256 // min(h, w), w * 256 // min(h, w)
+    image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
+    y, x = h // 2 - 112, w // 2 - 112
+    return image[y:y + 224, x:x + 224, ::-1]
+
+  paths = sorted(folder.glob('*/*.JPEG'))
+  correct = 0
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    ahead = [pool.submit(load, p) for p in paths[:3 * BATCH]]
+    for start in range(0, len(paths), BATCH):
+      group = paths[start:start + BATCH]
+      images = [ahead.pop(0).result() for _ in group]
+      ahead += [pool.submit(load, p)
+                for p in paths[start + 3 * BATCH:start + 4 * BATCH]]
+      images += [np.zeros_like(images[0])] * (BATCH - len(images))
+      scores = step(np.stack(images)).numpy()[:len(group)]
+      labels = [index[p.parent.name] for p in group]
+      correct += int((scores.argmax(1) == labels).sum())
+  return correct
+
+
+def timed(function, *args) -> tuple[float, float, int]:
+  wall, cpu = time.perf_counter(), time.process_time()
+  result = function(*args)
+  return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--photos', type=pathlib.Path,
+                      default=ROOT.parent / 'shared/data/images')
+  parser.add_argument('--count', type=int, default=2000)
+  parser.add_argument('--runs', type=int, default=3)
+  parser.add_argument('--memory', action='store_true',
+                      help='also compare peak memory at COUNT and 10 x COUNT images')
+  parser.add_argument('--rss_of', type=pathlib.Path, help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  with tempfile.TemporaryDirectory() as temporary:
+    out = pathlib.Path(temporary)
+    if args.rss_of:
+      run_tfeval(args.rss_of, f'{out}/runs')
+      print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+      return
+    folder = make_folder(args.photos, args.count, out / 'small')
+    rows = {'tfeval': [], 'peer': []}
+    for run in range(args.runs + 1):  # the first one warms up
+      ours = timed(run_tfeval, folder, f'{out}/runs')
+      peer = timed(run_peer, folder, {})
+      if ours[2] != peer[2]:
+        sys.exit(f'hits differ: tfeval {ours[2]}, peer {peer[2]}')
+      if run:
+        rows['tfeval'].append(ours)
+        rows['peer'].append(peer)
+    print(f'{args.count} photos, batch {BATCH}, {MODEL}, {ours[2]} top-1 hits in both')
+    for name, values in rows.items():
+      wall = statistics.median(v[0] for v in values)
+      cpu = statistics.median(v[1] for v in values)
+      print(f'{name:>7}: {args.count / wall:6.0f} images/s, '
+            f'{1000 * cpu / args.count:5.2f} CPU ms per image')
+    ratios = [p[0] / t[0] for p, t in zip(rows['peer'], rows['tfeval'], strict=True)]
+    print('speed of tfeval / peer, pair by pair: '
+          + ', '.join(f'{r:.2f}' for r in ratios)
+          + f'; median {statistics.median(ratios):.2f}')
+    if args.memory:
+      large = make_folder(args.photos, 10 * args.count, out / 'large')
+      peaks = [int(subprocess.run(
+          [sys.executable, __file__, '--rss_of', str(f)], check=True,
+          capture_output=True, text=True).stdout) for f in (folder, large)]
+      print(f'peak memory: {peaks[0]} MiB at {args.count}, {peaks[1]} MiB at '
+            f'{10 * args.count} images ({100 * (peaks[1] / peaks[0] - 1):+.1f} %)')
+
+
+if __name__ == '__main__':
+  main()

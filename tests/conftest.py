@@ -1,0 +1,34 @@
+"""Fixtures over the shared files that lie beside the repository."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_SHARED = pathlib.Path(__file__).resolve().parents[2] / 'shared'
+# Real weights of MobileNet(alpha=0.25), offline. Keras reads it when it is imported.
+if (_SHARED / 'data/keras_home').is_dir():
+  os.environ['KERAS_HOME'] = str(_SHARED / 'data/keras_home')
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> pathlib.Path:
+  """The folder of published data: predictions, development kit, ReaL labels."""
+  if not (_SHARED / 'data').is_dir():
+    pytest.skip('needs the published data in ../shared/data')
+  return _SHARED / 'data'
+
+
+@pytest.fixture(scope='session')
+def standin_dir(shared_data, tmp_path_factory) -> pathlib.Path:
+  """A TFDS `manual_dir` whose validation archive holds 60 real photos."""
+  tool = _SHARED / 'tools' / 'make_val_tar.py'
+  if not tool.is_file() or not (shared_data / 'images').is_dir():
+    pytest.skip('needs ../shared/tools/make_val_tar.py and ../shared/data/images')
+  directory = tmp_path_factory.mktemp('standin')
+  subprocess.run([sys.executable, tool, directory, '--count', '60'], check=True,
+                 stdout=subprocess.DEVNULL)
+  return directory

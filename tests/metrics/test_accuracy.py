@@ -1,0 +1,175 @@
+"""Top-k and ReaL counts against scikit-learn, a loop and published predictions."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import top_k_accuracy_score
+
+from tfeval import labels as labels_lib
+from tfeval.metrics import accuracy, ranking
+from tfeval.metrics.accuracy import Count, LabelSets
+
+
+def label_sets(sets) -> LabelSets:
+  return LabelSets(np.array([label for one in sets for label in one], np.int64),
+                   np.array([len(one) for one in sets], np.int64))
+
+
+def random_case(seed: int, n: int = 60, classes: int = 12, kept: int = 6):
+  """Ranked classes [n, kept] and n label sets, some of them empty."""
+  rng = np.random.default_rng(seed)
+  ranked = np.array([rng.permutation(classes)[:kept] for _ in range(n)])
+  sets = [rng.permutation(classes)[:rng.integers(0, 4)].tolist() for _ in range(n)]
+  return ranked, sets
+
+
+def counted_by_loop(ranked, sets, k: int) -> Count:
+  correct = count = 0
+  for row, right in zip(ranked.tolist(), sets):
+    if right:
+      count += 1
+      correct += any(label in right for label in row[:k])
+  return Count(correct, count, len(sets) - count)
+
+
+@pytest.mark.parametrize('k', [1, 2, 5, 20])
+def test_single_labels_against_scikit_learn(k):
+  rng = np.random.default_rng(k)
+  scores = rng.permutation(300 * 50).reshape(300, 50).astype(np.float32)
+  truth = rng.integers(0, 50, 300)
+  ours = accuracy.top_k_hits(ranking.top_k(scores, k), LabelSets.from_single(truth), k)
+  expected = top_k_accuracy_score(truth, scores, k=k, labels=range(50), normalize=False)
+  assert ours == Count(int(expected), 300, 0)
+
+
+@pytest.mark.parametrize('k', [1, 2, 5])
+def test_label_sets_against_a_loop(k):
+  for seed in range(50):
+    ranked, sets = random_case(seed)
+    assert accuracy.top_k_hits(ranked, label_sets(sets), k) == counted_by_loop(
+        ranked, sets, k)
+
+
+# Correct of 50,000 original and of 46,837 ReaL labels. The predictions were published
+# with a benchmark of 2019; the integers were counted from them independently.
+PUBLISHED = {
+    'keras_imagenet/nasnetlarge': (40413, 47636, 40322, 45410),
+    'keras_imagenet/resnet50': (35175, 44774, 36116, 43468),
+    'keras_imagenet/mobilenetV2': (34988, 44743, 36079, 43504),
+    'keras_imagenet/vgg16': (32620, 43099, 33850, 42226),
+    'pytorch_imagenet/resnet152': (38804, 46911, 39375, 45011),
+    'pytorch_imagenet/resnet50': (37531, 46238, 38398, 44613),
+    'pytorch_imagenet/alexnet': (27251, 38822, 28472, 38518),
+}
+
+
+@pytest.fixture(scope='module')
+def by_class_folder(shared_data):
+  """Original and ReaL labels of the validation images by (wnid, file name)."""
+  original = labels_lib.original_validation_labels()
+  real = labels_lib.load_real_labels(shared_data / 'real' / 'real.json')
+  wnids = labels_lib.classes().wnids
+  order = sorted(range(50_000),
+                 key=lambda i: (wnids[original[i]], labels_lib.validation_name(i + 1)))
+  return (LabelSets.from_single(np.array([original[i] for i in order])),
+          label_sets([real[i] for i in order]))
+
+
+@pytest.mark.parametrize('model', PUBLISHED)
+def test_published_predictions(shared_data, by_class_folder, model):
+  framework, name = model.split('/')
+  path = shared_data / 'predictions' / framework / f'{name}_{framework}'
+  classes = np.load(f'{path}_top5preds.npy')
+  scores = np.load(f'{path}_top5probs.npy')
+  # By class first, so that the lowest column of a tie is its lowest class.
+  by_class = np.argsort(classes, axis=1)
+  classes = np.take_along_axis(classes, by_class, axis=1)
+  scores = np.take_along_axis(scores, by_class, axis=1)
+  ranked = np.take_along_axis(classes, ranking.top_k(scores, 5), axis=1)
+  original, real = by_class_folder
+  top1, top5, real_top1, real_top5 = PUBLISHED[model]
+  assert accuracy.top_k_hits(ranked, original, 1) == Count(top1, 50_000, 0)
+  assert accuracy.top_k_hits(ranked, original, 5) == Count(top5, 50_000, 0)
+  assert accuracy.top_k_hits(ranked, real, 1) == Count(real_top1, 46_837, 3163)
+  assert accuracy.top_k_hits(ranked, real, 5) == Count(real_top5, 46_837, 3163)
+
+
+def test_the_order_of_examples_does_not_matter():
+  ranked, sets = random_case(0)
+  expected = accuracy.top_k_hits(ranked, label_sets(sets), 2)
+  for seed in range(20):
+    order = np.random.default_rng(seed).permutation(len(sets))
+    shuffled = label_sets([sets[i] for i in order])
+    assert accuracy.top_k_hits(ranked[order], shuffled, 2) == expected
+
+
+def test_counts_of_parts_add_up():
+  ranked, sets = random_case(1)
+  expected = accuracy.top_k_hits(ranked, label_sets(sets), 2)
+  for size in (1, 7, 59, 60):
+    total = Count(0, 0, 0)
+    for start in range(0, len(sets), size):
+      part = slice(start, start + size)
+      total += accuracy.top_k_hits(ranked[part], label_sets(sets[part]), 2)
+    assert total == expected
+
+
+def test_an_example_with_several_hits_counts_once():
+  assert accuracy.top_k_hits(
+      np.array([[1, 2, 3]]), label_sets([[3, 2, 1, 2]]), 3) == Count(1, 1, 0)
+
+
+def test_negative_labels_are_none():
+  sets = LabelSets.from_single(np.array([2, -1, 0]))
+  assert sets.values.tolist() == [2, 0]
+  assert sets.sizes.tolist() == [1, 0, 1]
+  ranked = np.array([[2, 1], [0, 1], [1, 0]])
+  assert accuracy.top_k_hits(ranked, sets, 1) == Count(1, 2, 1)
+  assert accuracy.top_k_hits(ranked, sets, 2) == Count(2, 2, 1)
+
+
+def test_nothing_labelled_and_nothing_at_all():
+  ranked = np.array([[1, 2], [3, 4]])
+  assert accuracy.top_k_hits(ranked, label_sets([[], []]), 1) == Count(0, 0, 2)
+  assert accuracy.top_k_hits(ranked[:0], label_sets([]), 1) == Count(0, 0, 0)
+
+
+@pytest.mark.parametrize('k', [-1, 0, 3])
+def test_k_out_of_range(k):
+  with pytest.raises(ValueError, match=f'top-{k} of 2 stored classes'):
+    accuracy.top_k_hits(np.array([[1, 2]]), label_sets([[1]]), k)
+
+
+@pytest.mark.parametrize('ranked', [[1, 2], [[1, 2], [3, 4]], [[[1]]]])
+def test_shapes_that_disagree(ranked):
+  with pytest.raises(ValueError, match='ranked has shape'):
+    accuracy.top_k_hits(np.array(ranked), label_sets([[1]]), 1)
+
+
+def test_entry():
+  # Both ends by hand: 3 of 4 with z = 1.959964.
+  entry = Count(3, 4, 2).entry('top1', 'real')
+  interval = entry.pop('interval')
+  assert entry == {'name': 'top1', 'labels': 'real', 'kind': 'count', 'correct': 3,
+                   'count': 4, 'skipped': 2, 'value': 0.75}
+  assert interval == {'method': 'wilson', 'level': 0.95,
+                      'low': pytest.approx(0.3006418, abs=1e-7),
+                      'high': pytest.approx(0.9544127, abs=1e-7)}
+
+
+def test_entry_without_examples():
+  assert Count(0, 0, 9).entry('top5', 'original') == {
+      'name': 'top5', 'labels': 'original', 'kind': 'count', 'correct': 0, 'count': 0,
+      'skipped': 9, 'value': None, 'interval': None}
+
+
+def test_accuracy_metrics():
+  ranked, sets = random_case(2)
+  entries = accuracy.accuracy_metrics(ranked, label_sets(sets), 'real')
+  assert json.loads(json.dumps(entries)) == entries
+  for entry, k in zip(entries, (1, 5), strict=True):
+    expected = counted_by_loop(ranked, sets, k)
+    assert (entry['name'], entry['labels']) == (f'top{k}', 'real')
+    assert Count(entry['correct'], entry['count'], entry['skipped']) == expected
+    assert entry['value'] == expected.correct / expected.count

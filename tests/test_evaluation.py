@@ -1,0 +1,317 @@
+"""Evaluation end to end: counts do not depend on how they were counted."""
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import pathlib
+import tarfile
+
+import keras
+import numpy as np
+import pytest
+
+from tfeval import evaluation, run, settings, spec
+from tfeval.datasets import open_dataset
+from tfeval.engine import predict, strategy
+from tfeval.errors import UserError
+from tfeval.models import loading
+from tfeval.preprocess import protocol as protocol_lib
+
+
+def quiet(name, total):
+  del name, total
+  return contextlib.nullcontext(lambda count: None)
+
+
+def evaluate(model, weights='imagenet', **arguments):
+  wanted = settings.requests([model], [weights])
+  result, = evaluation.evaluate(wanted, settings.Settings(**arguments), quiet)
+  return result
+
+
+@pytest.fixture(scope='module')
+def mobilenet(shared_data):
+  """The application whose real weights conftest.py makes available."""
+  assert (shared_data / 'keras_home/models/mobilenet_2_5_224_tf.h5').is_file()
+  return 'MobileNet:alpha=0.25'
+
+
+@pytest.fixture(scope='module')
+def tfds_dir(tmp_path_factory):
+  return str(tmp_path_factory.mktemp('tfds'))
+
+
+@pytest.fixture(scope='module')
+def baseline(mobilenet, standin_dir, tfds_dir, tmp_path_factory):
+  return evaluate(mobilenet, manual_dir=str(standin_dir), data_dir=tfds_dir,
+                  output_dir=str(tmp_path_factory.mktemp('runs')), store_logits=True)
+
+
+def counts(result):
+  return [(m['labels'], m['name'], m['correct'], m['count'], m['skipped'])
+          for m in result.metrics]
+
+
+def rows(result):
+  found = {}
+  for part in result.parts():
+    found.update({row['id']: row for row in part.to_pylist()})
+  return found
+
+
+def test_hits_equal_a_count_with_cv2_and_predict(mobilenet, baseline, standin_dir):
+  """The independent count of tests/benchmarks, in small."""
+  cv2 = pytest.importorskip('cv2')
+  del mobilenet
+  cv2.ipp.setUseIPP(False)
+  names, images = [], []
+  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
+    for member in tar:
+      names.append(member.name)
+      image = cv2.imdecode(np.frombuffer(tar.extractfile(member).read(), np.uint8), 1)
+      h, w = image.shape[:2]
+      h, w = h * 256 // min(h, w), w * 256 // min(h, w)
+      image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
+      images.append(image[h // 2 - 112:, w // 2 - 112:][:224, :224, ::-1])
+  model = keras.applications.MobileNet(alpha=0.25, classifier_activation=None)
+  scores = model.predict(np.stack(images).astype(np.float32) / 127.5 - 1, verbose=0)
+  stored = rows(baseline)
+  assert sorted(stored) == sorted(names)
+  real = json.loads((standin_dir / 'real.json').read_text())
+  hits = {('original', 1): 0, ('original', 5): 0, ('real', 1): 0, ('real', 5): 0}
+  for name, score in zip(names, scores, strict=True):
+    row = stored[name]
+    np.testing.assert_allclose(row['logits'], score, atol=2e-4)
+    labels = real[int(name[15:23]) - 1]
+    assert sorted(set(labels)) == row['real_labels']
+    ranked = np.argsort(-score, kind='stable')
+    for k in (1, 5):
+      hits['original', k] += row['label'] in ranked[:k]
+      hits['real', k] += bool(set(labels) & set(ranked[:k].tolist()))
+  assert {(m['labels'], int(m['name'][3:])): m['correct']
+          for m in baseline.metrics} == hits
+  assert hits['original', 1] > 20  # of 60: the weights are real
+
+
+def test_original_labels_are_those_of_the_development_kit(baseline, shared_data):
+  ids = dict(line.split('\t') for line in
+             (shared_data / 'devkit/ilsvrc_ids.tsv').read_text().splitlines()[1:])
+  order = sorted(ids.values())
+  truth = (shared_data / 'devkit/ILSVRC2012_validation_ground_truth.txt'
+           ).read_text().split()
+  for name, row in rows(baseline).items():
+    assert row['label'] == order.index(ids[truth[int(name[15:23]) - 1]])
+
+
+@pytest.mark.parametrize('batch_size', [1, 7, 60, 64])
+def test_batch_size_changes_nothing(mobilenet, standin_dir, tfds_dir, baseline,
+                                    tmp_path, batch_size):
+  result = evaluate(mobilenet, manual_dir=str(standin_dir), data_dir=tfds_dir,
+                    output_dir=str(tmp_path), batch_size=batch_size)
+  assert counts(result) == counts(baseline)
+  for key in ('label_digest', 'content_digest', 'evaluated'):
+    assert result.result['dataset'][key] == baseline.result['dataset'][key]
+
+
+def test_mirrored_changes_nothing(mobilenet, standin_dir, tfds_dir, baseline,
+                                  tmp_path):
+  result = evaluate(mobilenet, manual_dir=str(standin_dir), data_dir=tfds_dir,
+                    output_dir=str(tmp_path), batch_size=7, strategy='mirrored')
+  assert counts(result) == counts(baseline)
+  assert result.result['compute']['strategy'] == 'MirroredStrategy'
+
+
+def test_limit_is_the_start_of_the_split_and_marked(mobilenet, standin_dir, tfds_dir,
+                                                    baseline, tmp_path):
+  result = evaluate(mobilenet, manual_dir=str(standin_dir), data_dir=tfds_dir,
+                    output_dir=str(tmp_path), limit=11)
+  dataset = result.result['dataset']
+  assert (dataset['partial'], dataset['limit'], dataset['evaluated']) == (True, 11, 11)
+  assert set(rows(result)) == set(itertools.islice(rows(baseline), 11))
+
+
+def test_folder_layouts_agree_with_tfds(mobilenet, standin_dir, baseline, tmp_path,
+                                        shared_data):
+  flat, classes = tmp_path / 'flat', tmp_path / 'classes'
+  flat.mkdir()
+  stored = rows(baseline)
+  wnids = [line.split('\t')[1] for line in
+           (shared_data / 'class_names.tsv').read_text().splitlines()[1:]]
+  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
+    for member in tar:
+      content = tar.extractfile(member).read()
+      assert stored[member.name]['image_sha256'] == hashlib.sha256(content).digest()
+      (flat / member.name).write_bytes(content)
+      folder = classes / wnids[stored[member.name]['label']]
+      folder.mkdir(parents=True, exist_ok=True)
+      (folder / member.name).write_bytes(content)
+  for folder in (flat, classes):
+    result = evaluate(mobilenet, dataset=f'folder:{folder}',
+                      real_labels=str(standin_dir / 'real.json'),
+                      output_dir=str(tmp_path / f'run_{folder.name}'))
+    assert counts(result) == counts(baseline)
+    for key in ('label_digest', 'content_digest'):
+      assert result.result['dataset'][key] == baseline.result['dataset'][key]
+    assert result.result['dataset']['notes'] == ['60 of the 50000 validation images']
+
+
+def test_flagfile_repeats_the_run(mobilenet, baseline, standin_dir, tfds_dir):
+  del mobilenet
+  flags = (baseline.path / 'flags.txt').read_text().splitlines()
+  assert f'--manual_dir={standin_dir}' in flags
+  assert f'--data_dir={tfds_dir}' in flags
+  assert '--model=MobileNet:alpha=0.25' in flags
+  assert '--store_logits' in flags
+  assert not any(flag.startswith('--output_dir') for flag in flags)
+
+
+def test_complete_run_is_not_repeated_and_not_mixed(mobilenet, standin_dir, tfds_dir,
+                                                    baseline):
+  arguments = {'manual_dir': str(standin_dir), 'data_dir': tfds_dir,
+               'output_dir': str(baseline.path.parent)}
+  before = (baseline.path / 'result.json').read_bytes()
+  again = evaluate(mobilenet, store_logits=True, **arguments)
+  assert again.result == baseline.result
+  with pytest.raises(UserError, match=r'another experiment: dataset.limit is None'):
+    evaluate(mobilenet, store_logits=True, limit=3, **arguments)
+  assert (baseline.path / 'result.json').read_bytes() == before
+
+
+def test_foreign_directory_is_left_alone(mobilenet, tmp_path):
+  precious = tmp_path / 'MobileNet_alpha=0.25' / 'thesis.txt'
+  precious.parent.mkdir()
+  precious.write_text('x')
+  with pytest.raises(UserError, match='is not empty and holds no run'):
+    evaluate(mobilenet, dataset='sample', data_dir=str(tmp_path / 'd'),
+             output_dir=str(tmp_path))
+  assert [p.name for p in precious.parent.iterdir()] == ['thesis.txt']
+
+
+def test_corrupt_image_is_named(mobilenet, standin_dir, tmp_path):
+  folder = tmp_path / 'flat'
+  folder.mkdir()
+  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
+    for member in tar:
+      content = tar.extractfile(member).read()
+      if member.name.endswith('17.JPEG'):
+        content = content[:len(content) // 2]
+      (folder / member.name).write_bytes(content)
+  with pytest.raises(UserError, match=r'ILSVRC2012_val_00000017\.JPEG is not a read'):
+    evaluate(mobilenet, dataset=f'folder:{folder}', output_dir=str(tmp_path / 'runs'))
+  directory = tmp_path / 'runs/MobileNet_alpha=0.25'
+  assert not (directory / 'result.json').exists()
+  with pytest.raises(UserError, match='is not complete'):
+    run.load_run(directory)
+
+
+@pytest.fixture(scope='module')
+def photos(standin_dir, tmp_path_factory):
+  """A flat folder with the first twelve stand-in photos."""
+  folder = tmp_path_factory.mktemp('photos')
+  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
+    for member in itertools.islice(tar, 12):
+      (folder / member.name).write_bytes(tar.extractfile(member).read())
+  return folder
+
+
+def predict_with(function, folder, output='logits'):
+  """Runs the loop on a function of preprocessed images."""
+  model = loading.Model(
+      name='fixture', function=function, preprocess=lambda x: x,
+      preprocess_name='identity', input_size=32, output=output, weights='none',
+      weights_sha256=None, parameters=0)
+  return list(predict.predict(
+      open_dataset(f'folder:{folder}'), protocol_lib.resolve('opencv', 32), model,
+      strategy.make_strategy('default'), 8))
+
+
+def constant(value, classes=1000):
+  def function(images):
+    return keras.ops.zeros((images.shape[0], classes)) + value
+  return function
+
+
+def test_padding_is_not_stored(photos):
+  batches = predict_with(constant(0.), photos)
+  assert [len(b.ids) for b in batches] == [8, 4]
+  assert [b.scores.shape for b in batches] == [(8, 1000), (4, 1000)]
+
+
+def test_non_finite_outputs_name_the_example(photos):
+  broken = sorted(p.name for p in photos.iterdir())[0]
+  with pytest.raises(UserError, match=f'NaN or infinity for example {broken}'):
+    predict_with(constant(np.nan), photos)
+
+
+def test_wrong_width_is_refused(photos):
+  with pytest.raises(UserError, match=r'returns \(8, 1001\), expected \(8, 1000\)'):
+    predict_with(constant(0., classes=1001), photos)
+
+
+def test_logits_declared_as_probabilities_are_refused(photos):
+  with pytest.raises(UserError, match='not probabilities: give --output=logits'):
+    predict_with(constant(1.), photos, output='probabilities')
+  assert predict_with(constant(1e-3), photos, output='probabilities')
+
+
+class IlsvrcOrder(keras.layers.Layer):
+  """Puts the outputs of a Keras model into the order of ILSVRC ids."""
+
+  def call(self, logits):
+    from tfeval import labels
+    order = np.argsort(labels.classes().ilsvrc_ids)
+    return keras.ops.take(logits, order, axis=-1)
+
+
+def build_in_ilsvrc_order():
+  base = keras.applications.MobileNet(alpha=0.25, classifier_activation=None)
+  return keras.Model(base.input, IlsvrcOrder()(base.output))
+
+
+def test_model_in_ilsvrc_order_is_caught(mobilenet, standin_dir, tfds_dir, tmp_path):
+  del mobilenet
+  with pytest.raises(UserError, match='numbers its classes by ILSVRC id'):
+    evaluate(f'{__name__}:build_in_ilsvrc_order', manual_dir=str(standin_dir),
+             data_dir=tfds_dir, preprocess='tf', output='logits',
+             output_dir=str(tmp_path))
+  assert not list(tmp_path.rglob('result.json'))
+
+
+def zeros_model():
+  inputs = keras.Input((224, 224, 3))
+  x = keras.layers.GlobalAveragePooling2D()(inputs)
+  return keras.Model(inputs, keras.layers.Dense(1000, kernel_initializer='zeros')(x))
+
+
+def test_ties_are_no_hits(standin_dir, tfds_dir, tmp_path):
+  """Constant outputs hit what classes 0 to 4 are, not 100 %."""
+  result = evaluate(f'{__name__}:zeros_model', manual_dir=str(standin_dir),
+                    data_dir=tfds_dir, preprocess='identity',
+                    output_dir=str(tmp_path))
+  labels = [row['label'] for row in rows(result).values()]
+  top1, top5 = result.metrics[:2]
+  assert top1['correct'] == labels.count(0) < 3
+  assert top5['correct'] == sum(label < 5 for label in labels) < 5
+
+
+def test_requests():
+  both = settings.requests(['ResNet50', 'ResNet50'], ['a.h5', 'none'])
+  assert [r.directory for r in both] == ['ResNet50@a.h5', 'ResNet50@none']
+  with pytest.raises(UserError, match='given twice'):
+    settings.requests(['ResNet50', 'ResNet50'], ['imagenet'])
+  with pytest.raises(UserError, match='2 --weights for 3 --model'):
+    settings.requests(['VGG16', 'VGG19', 'Xception'], ['none', 'imagenet'])
+  with pytest.raises(UserError, match='did you mean ResNet50'):
+    settings.requests(['ResNet5'], ['imagenet'])
+  assert spec.parse('a/b:c').directory_name() == 'a_b_c'
+
+
+def test_result_is_json_without_nan(baseline):
+  def refuse(constant):
+    raise AssertionError(constant)
+  text = io.StringIO((baseline.path / 'result.json').read_text())
+  result = json.load(text, parse_constant=refuse)
+  assert result['schema_version'] == 1
+  assert pathlib.PurePath(baseline.path).name == 'MobileNet_alpha=0.25'

@@ -1,0 +1,196 @@
+"""A run's directory: complete or not, and what its rows add up to."""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from tfeval import predictions, run
+from tfeval.errors import UserError
+
+ROWS = 40
+MANIFEST = {
+    'schema_version': 1,
+    'model': {'name': 'ResNet50'},
+    'dataset': {'name': 'imagenet2012_real', 'split': 'validation'},
+    'protocol': {'name': 'opencv'},
+}
+
+
+def examples(real: bool = True) -> dict:
+  """Arguments of `make_rows`: about a third of the answers are right."""
+  rng = np.random.default_rng(0)
+  scores = rng.normal(size=(ROWS, 1000)).astype(np.float32)
+  labels = np.where(rng.random(ROWS) < 0.1, -1, rng.integers(0, 1000, ROWS))
+  for i in np.flatnonzero(rng.random(ROWS) < 0.5):
+    scores[i, labels[i]] += rng.uniform(2, 5)
+  sets = [np.argsort(-row)[rng.integers(0, 12, rng.integers(0, 4))].tolist()
+          for row in scores]
+  ids = [f'{i:02d}.JPEG' for i in range(ROWS)]
+  return {'ids': ids, 'hashes': [hashlib.sha256(n.encode()).digest() for n in ids],
+          'labels': labels, 'real_labels': sets if real else None, 'scores': scores}
+
+
+def reordered(given: dict, order) -> dict:
+  return {key: value[order] if isinstance(value, np.ndarray)
+          else [value[i] for i in order] for key, value in given.items()}
+
+
+def make_run(directory: pathlib.Path, given: dict, batch: int = 9,
+             rows_per_part: int = 10, **finish) -> run.Run:
+  writer = predictions.Writer(directory / 'predictions', False, rows_per_part)
+  for start in range(0, len(given['ids']), batch):
+    part = {key: value if value is None else value[start:start + batch]
+            for key, value in given.items()}
+    writer.write(predictions.make_rows(**part, output='logits', store_logits=False))
+  writer.flush()
+  (directory / 'manifest.json').write_text(json.dumps(MANIFEST))
+  summary = run.summarize(predictions.read_parts(directory / 'predictions'))
+  arguments = {'failed': [], 'timing': {'seconds': 1.5}, **finish}
+  return run.finish(directory, MANIFEST, summary, **arguments)
+
+
+def counted_by_loop(given: dict) -> dict:
+  """(correct, count, skipped) by metric and label set."""
+  singles = [[label] if label >= 0 else [] for label in given['labels'].tolist()]
+  found = {}
+  for name, sets in (('original', singles), ('real', given['real_labels'])):
+    for k in (1, 5):
+      hits = [any(c in right for c in np.argsort(-row, kind='stable')[:k].tolist())
+              for row, right in zip(given['scores'], sets or [])]
+      if sets is not None:
+        count = sum(map(bool, sets))
+        found[f'top{k}', name] = sum(hits), count, len(sets) - count
+  return found
+
+
+def counts(metrics: list[dict]) -> dict:
+  return {(m['name'], m['labels']): (m['correct'], m['count'], m['skipped'])
+          for m in metrics}
+
+
+@pytest.mark.parametrize('real', [True, False])
+def test_metrics_against_a_loop(tmp_path, real):
+  expected = counted_by_loop(examples(real))
+  assert len(expected) == (4 if real else 2)
+  assert all(0 < correct < count < ROWS for correct, count, _ in expected.values())
+  assert counts(make_run(tmp_path, examples(real)).metrics) == expected
+
+
+def test_a_loaded_run_scores_what_its_result_says(tmp_path):
+  made = make_run(tmp_path, examples())
+  loaded = run.load_run(str(tmp_path))
+  assert loaded == made
+  assert loaded.score() == loaded.metrics
+  assert [len(part) for part in loaded.parts(['id'])] == [18, 18, 4]
+
+
+def test_result_holds_the_manifest_and_what_came_out(tmp_path):
+  result = make_run(tmp_path, examples(), failed=['b', 'a']).result
+  assert result['model'] == MANIFEST['model']
+  assert result['dataset']['name'] == 'imagenet2012_real'
+  assert result['dataset']['evaluated'] == ROWS
+  assert result['dataset']['failed'] == ['a', 'b']
+  assert result['timing'] == {'seconds': 1.5}
+  assert json.loads((tmp_path / 'result.json').read_text()) == result
+
+
+@pytest.mark.parametrize('batch, rows_per_part', [(1, 1), (7, 10), (ROWS, 2000)])
+def test_parts_do_not_change_the_result(tmp_path, batch, rows_per_part):
+  whole = make_run(tmp_path / 'whole', examples())
+  split = make_run(tmp_path / 'split', examples(), batch, rows_per_part)
+  assert split.result == whole.result
+
+
+def test_row_order_does_not_change_the_result(tmp_path):
+  expected = make_run(tmp_path / 'ordered', examples()).result
+  for seed in range(5):
+    order = np.random.default_rng(seed).permutation(ROWS)
+    shuffled = make_run(tmp_path / str(seed), reordered(examples(), order))
+    assert [name for part in shuffled.parts() for name in part['id'].to_pylist()] != (
+        examples()['ids'])
+    assert shuffled.result == expected
+
+
+def test_digests_by_hand(tmp_path):
+  given = examples()
+  dataset = make_run(tmp_path, given).result['dataset']
+  labels = ''.join(f'{name}\t{"" if label < 0 else label}\n'
+                   for name, label in zip(given['ids'], given['labels'].tolist()))
+  content = ''.join(f'{name}\t{value.hex()}\n'
+                    for name, value in zip(given['ids'], given['hashes']))
+  assert dataset['label_digest'] == hashlib.sha256(labels.encode()).hexdigest()
+  assert dataset['content_digest'] == hashlib.sha256(content.encode()).hexdigest()
+
+
+def test_digests_tell_labels_and_content_apart(tmp_path):
+  given = examples()
+  was = make_run(tmp_path / 'a', given).result['dataset']
+  given['labels'] = np.where(np.arange(ROWS) == 3, 0, given['labels'])
+  relabelled = make_run(tmp_path / 'b', given).result['dataset']
+  assert relabelled['label_digest'] != was['label_digest']
+  assert relabelled['content_digest'] == was['content_digest']
+  given = examples()
+  given['hashes'][3] = bytes(32)
+  changed = make_run(tmp_path / 'c', given).result['dataset']
+  assert changed['label_digest'] == was['label_digest']
+  assert changed['content_digest'] != was['content_digest']
+
+
+# Runs that cannot be loaded
+
+
+def test_an_incomplete_run(tmp_path):
+  make_run(tmp_path, examples())
+  (tmp_path / 'result.json').unlink()
+  with pytest.raises(UserError, match='is not complete') as error:
+    run.load_run(tmp_path)
+  assert f'--flagfile={tmp_path / "flags.txt"}' in str(error.value)
+  assert f'--output_dir={tmp_path.parent}' in str(error.value)
+
+
+def test_what_is_not_a_run(tmp_path):
+  (tmp_path / 'file').write_text('')
+  for path in (tmp_path, tmp_path / 'missing', tmp_path / 'file'):
+    with pytest.raises(UserError, match='is not a run directory'):
+      run.load_run(path)
+
+
+@pytest.mark.parametrize('change, said', [
+    ({'schema_version': 2}, 'has schema version 2, this tfeval reads 1: upgrade'),
+    ({'schema_version': None}, 'has schema version None'),
+    ({'metrics': ...}, 'lacks metrics'),
+    ({'protocol': ..., 'model': ...}, 'lacks model, protocol'),
+])
+def test_a_result_of_another_form(tmp_path, change, said):
+  result = {**make_run(tmp_path, examples()).result, **change}
+  result = {key: value for key, value in result.items() if value is not ...}
+  (tmp_path / 'result.json').write_text(json.dumps(result))
+  with pytest.raises(UserError, match=said) as error:
+    run.load_run(tmp_path)
+  assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize('content', ['', '[1]', '"x"', '{'])
+def test_a_result_that_is_none(tmp_path, content):
+  (tmp_path / 'result.json').write_text(content)
+  with pytest.raises(UserError, match='result.json'):
+    run.load_run(tmp_path)
+
+
+def test_damaged_rows_are_not_scored(tmp_path):
+  make_run(tmp_path, examples())
+  (tmp_path / 'predictions' / 'part-00001.parquet').write_bytes(b'torn')
+  loaded = run.load_run(tmp_path)
+  with pytest.raises(UserError, match='part-00001.parquet was changed'):
+    loaded.score()
+
+
+def test_a_result_that_json_cannot_hold_completes_nothing(tmp_path):
+  with pytest.raises(ValueError) as error:
+    make_run(tmp_path, examples(), timing={'images_per_second': float('nan')})
+  assert not isinstance(error.value, UserError)
+  with pytest.raises(UserError, match='is not complete'):
+    run.load_run(tmp_path)
