@@ -25,8 +25,9 @@ def module_name(path: pathlib.Path) -> str:
 
 MODULES = {module_name(path): path for path in sorted(ROOT.rglob('*.py'))}
 LIGHT = sorted(
-    [module_name(ROOT / name) for name in LIGHT_FILES]
-    + [module_name(p) for folder in LIGHT_FOLDERS for p in (ROOT / folder).rglob('*.py')])
+    [module_name(ROOT / file) for file in LIGHT_FILES]
+    + [module_name(file) for folder in LIGHT_FOLDERS
+       for file in (ROOT / folder).rglob('*.py')])
 
 
 def nodes(tree: ast.AST, inside_functions: bool) -> Iterator[ast.AST]:

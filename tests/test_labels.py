@@ -48,12 +48,12 @@ def test_names(shared_data):
     rows = list(csv.DictReader(file, delimiter='\t'))
   table = labels.classes()
   assert [(int(r['index']), r['wnid'], r['name']) for r in rows] == list(
-      zip(range(1000), table.wnids, table.names))
+      zip(range(1000), table.wnids, table.names, strict=True))
 
 
 def test_ilsvrc_ids(shared_data, ilsvrc_wnids):
   table = labels.classes()
-  assert dict(zip(table.ilsvrc_ids, table.wnids)) == ilsvrc_wnids
+  assert dict(zip(table.ilsvrc_ids, table.wnids, strict=True)) == ilsvrc_wnids
   lines = (shared_data / 'devkit' / 'ilsvrc_ids.tsv').read_text().splitlines()[1:]
   assert {int(number): wnid for number, wnid in map(str.split, lines)} == ilsvrc_wnids
 

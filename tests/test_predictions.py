@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 import scipy.special
 
-from tfeval import files, predictions
+from tfeval import predictions
 from tfeval.errors import UserError
 
 ROWS = 23
@@ -255,19 +255,14 @@ def test_an_index_that_is_none(store, content, said):
   assert said in refusal(store)
 
 
-def test_an_index_of_a_newer_version_lists_nothing(store):
-  edit_index(store, lambda index: index.update(schema_version=2))
-  assert 'upgrade tfeval' in refusal(store)
-
-
-@pytest.mark.parametrize('file', ['../../etc/x', '/{root}/etc/x', '..', '.', '', None])
+@pytest.mark.parametrize('file', ['../../etc/x', 'absolute', '..', '.', '', None])
 def test_an_index_does_not_lead_out_of_its_directory(store, file):
   # What it leads to is a part that would be read, were it inside.
   outside = store.parent.parent / 'etc' / 'x'
   outside.parent.mkdir()
   (store / 'part-00000.parquet').rename(outside)
-  if file:
-    file = file.replace('/{root}', str(store.parent.parent))
+  if file == 'absolute':
+    file = str(outside)
   edit_index(store, lambda index: index['parts'][0].update(file=file))
   assert 'cannot read' in refusal(store)
 
@@ -297,30 +292,28 @@ def test_a_column_that_is_not_stored(store):
 # Writing that fails
 
 
-def test_a_failure_at_any_step_leaves_whole_parts(tmp_path, monkeypatch):
-  replace, given = os.replace, examples()
-  for step in range(7):  # the index, then three times a part and the index
-    calls = []
+@pytest.mark.parametrize('done', range(7))
+def test_a_failure_at_any_step_leaves_whole_parts(tmp_path, monkeypatch, done):
+  # The steps: the index, then three times a part and the index.
+  replace, given, calls = os.replace, examples(), []
 
-    def fail(source, target):
-      calls.append(target)
-      if len(calls) > step:
-        raise OSError(errno.ENOSPC, 'No space left on device')
-      replace(source, target)
+  def fail_after(source, target):
+    calls.append(target)
+    if len(calls) > done:
+      raise OSError(errno.ENOSPC, 'No space left on device')
+    replace(source, target)
 
-    directory = tmp_path / str(step)
-    monkeypatch.setattr(files.os, 'replace', fail)
-    with pytest.raises(UserError, match='No space left on device'):
-      write(directory, given, batch=1)
-    monkeypatch.undo()
-    assert not list(directory.glob('.*'))
-    if step == 0:
-      assert os.listdir(directory) == []
-    else:
-      parts = list(predictions.read_parts(directory))
-      assert len(parts) == (step - 1) // 2
-      ids = [name for part in parts for name in part['id'].to_pylist()]
-      assert ids == given['ids'][:len(ids)]
+  monkeypatch.setattr(os, 'replace', fail_after)
+  with pytest.raises(UserError, match='No space left on device'):
+    write(tmp_path, given, batch=1)
+  assert not list(tmp_path.glob('.*'))
+  if done == 0:
+    assert os.listdir(tmp_path) == []
+  else:
+    parts = list(predictions.read_parts(tmp_path))
+    assert len(parts) == (done - 1) // 2
+    ids = [name for part in parts for name in part['id'].to_pylist()]
+    assert ids == given['ids'][:10 * len(parts)]
 
 
 FULL_DISK = textwrap.dedent('''
@@ -352,7 +345,7 @@ FULL_DISK = textwrap.dedent('''
 def test_a_full_disk(tmp_path, limit, left):
   pytest.importorskip('resource')
   done = subprocess.run([sys.executable, '-c', FULL_DISK, tmp_path, str(limit)],
-                        capture_output=True, text=True)
+                        capture_output=True, text=True, check=False)
   assert (done.returncode, done.stderr) == (2, '')
   assert done.stdout.startswith(f'cannot write {tmp_path}')
   assert 'File too large' in done.stdout

@@ -57,12 +57,11 @@ def counted_by_loop(given: dict) -> dict:
   singles = [[label] if label >= 0 else [] for label in given['labels'].tolist()]
   found = {}
   for name, sets in (('original', singles), ('real', given['real_labels'])):
-    for k in (1, 5):
+    for k in (1, 5) if sets is not None else ():
       hits = [any(c in right for c in np.argsort(-row, kind='stable')[:k].tolist())
-              for row, right in zip(given['scores'], sets or [])]
-      if sets is not None:
-        count = sum(map(bool, sets))
-        found[f'top{k}', name] = sum(hits), count, len(sets) - count
+              for row, right in zip(given['scores'], sets, strict=True)]
+      count = sum(map(bool, sets))
+      found[f'top{k}', name] = sum(hits), count, len(sets) - count
   return found
 
 
@@ -117,10 +116,11 @@ def test_row_order_does_not_change_the_result(tmp_path):
 def test_digests_by_hand(tmp_path):
   given = examples()
   dataset = make_run(tmp_path, given).result['dataset']
-  labels = ''.join(f'{name}\t{"" if label < 0 else label}\n'
-                   for name, label in zip(given['ids'], given['labels'].tolist()))
-  content = ''.join(f'{name}\t{value.hex()}\n'
-                    for name, value in zip(given['ids'], given['hashes']))
+  labels = content = ''
+  for name, label, value in zip(given['ids'], given['labels'], given['hashes'],
+                                strict=True):
+    labels += f'{name}\t{"" if label < 0 else label}\n'
+    content += f'{name}\t{value.hex()}\n'
   assert dataset['label_digest'] == hashlib.sha256(labels.encode()).hexdigest()
   assert dataset['content_digest'] == hashlib.sha256(content.encode()).hexdigest()
 

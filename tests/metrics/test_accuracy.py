@@ -26,7 +26,7 @@ def random_case(seed: int, n: int = 60, classes: int = 12, kept: int = 6):
 
 def counted_by_loop(ranked, sets, k: int) -> Count:
   correct = count = 0
-  for row, right in zip(ranked.tolist(), sets):
+  for row, right in zip(ranked.tolist(), sets, strict=True):
     if right:
       count += 1
       correct += any(label in right for label in row[:k])
