@@ -243,5 +243,13 @@ def test_another_order_is_not_called_ilsvrc():
     assert labels.other_class_order(outputs, truth) is None
 
 
+@pytest.mark.parametrize('expected_hits, named', [(19, 'ILSVRC id'), (20, None)])
+def test_the_order_is_named_only_with_four_times_the_hits(expected_hits, named):
+  # Of 100 answers, so many fit the expected order and all others ILSVRC's.
+  truth = np.flatnonzero(np.arange(1000) != ILSVRC_OUTPUTS)[:100]
+  outputs = np.where(np.arange(100) < expected_hits, truth, ILSVRC_OUTPUTS[truth])
+  assert labels.other_class_order(outputs, truth) == named
+
+
 def test_no_examples_name_no_order():
   assert labels.other_class_order(np.array([]), []) is None

@@ -264,7 +264,7 @@ def test_an_index_does_not_lead_out_of_its_directory(store, file):
   if file == 'absolute':
     file = str(outside)
   edit_index(store, lambda index: index['parts'][0].update(file=file))
-  assert 'cannot read' in refusal(store)
+  assert 'is damaged' in refusal(store)
 
 
 @pytest.mark.parametrize('content', [

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tfeval import predictions, run
@@ -137,6 +138,17 @@ def test_digests_tell_labels_and_content_apart(tmp_path):
   changed = make_run(tmp_path / 'c', given).result['dataset']
   assert changed['label_digest'] == was['label_digest']
   assert changed['content_digest'] != was['content_digest']
+
+
+def test_label_columns_by_hand():
+  types = {'label': pa.int32(), 'real_labels': pa.list_(pa.int32())}
+  part = pa.table({'label': [7, None, 0], 'real_labels': [[3, 4], [], None]},
+                  schema=pa.schema(types))
+  found = {name: (sets.values.tolist(), sets.sizes.tolist())
+           for name, sets in run.label_columns(part).items()}
+  assert found == {'original': ([7, 0], [1, 0, 1]), 'real': ([3, 4], [2, 0, 0])}
+  assert run.label_columns(part.slice(2)).keys() == {'original'}
+  assert run.label_columns(part.slice(1)).keys() == {'original', 'real'}
 
 
 # Runs that cannot be loaded

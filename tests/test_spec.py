@@ -65,3 +65,20 @@ def test_a_spec_can_be_hashed():
 ])
 def test_directory_name(text, name):
   assert spec.parse(text).directory_name() == name
+
+
+@pytest.mark.parametrize('text, options', [
+    ('M:a=[[1,2],[3,4]]', (('a', ((1, 2), (3, 4))),)),
+    ('M:a=[1,(2,3)],b=x', (('a', (1, (2, 3))), ('b', 'x'))),
+    ('M:a="x,y",b=1', (('a', 'x,y'), ('b', 1))),
+])
+def test_values_may_nest(text, options):
+  parsed = spec.parse(text)
+  assert parsed.options == options
+  hash(parsed)
+
+
+@pytest.mark.parametrize('text', ['M:a={1:2}', 'M:a=[{1}]', 'M:a=[b"x"]'])
+def test_values_of_other_kinds_are_refused(text):
+  with pytest.raises(UserError, match='a value is a number'):
+    spec.parse(text)

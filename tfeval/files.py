@@ -1,5 +1,6 @@
 """Writing files so that a reader sees all of one or nothing of it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -26,7 +27,9 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
   except OSError as error:
     raise cannot_write(path, error) from error
   finally:
-    temporary.unlink(missing_ok=True)
+    # Nothing that goes wrong here may hide what went wrong above.
+    with contextlib.suppress(OSError):
+      temporary.unlink(missing_ok=True)
 
 
 def cannot_write(path: pathlib.Path, error: OSError) -> UserError:
@@ -37,7 +40,8 @@ def cannot_write(path: pathlib.Path, error: OSError) -> UserError:
 def write_json(path: pathlib.Path, content: Any) -> None:
   """Writes JSON atomically; NaN and infinity are refused with a ValueError."""
   text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-  write_atomically(path, (text + '\n').encode())
+  # File names that are not UTF-8 reach us as lone surrogates.
+  write_atomically(path, (text + '\n').encode(errors='backslashreplace'))
 
 
 def read_json(path: pathlib.Path) -> Any:

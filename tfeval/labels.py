@@ -94,11 +94,11 @@ def original_validation_labels() -> tuple[int, ...]:
   if not path.is_file():
     raise UserError(f'{path} is missing: reinstall tensorflow-datasets')
   index = classes().index_of_wnid
-  labels = tuple(index[wnid] for wnid in path.read_text().split())
-  if len(labels) != NUM_VALIDATION:
-    raise UserError(f'{path}: {len(labels)} labels, expected {NUM_VALIDATION}: '
+  wnids = path.read_text('utf-8').split()
+  if len(wnids) != NUM_VALIDATION or not index.keys() >= set(wnids):
+    raise UserError(f'{path}: {len(wnids)} labels, expected {NUM_VALIDATION} wnids: '
                     'reinstall tensorflow-datasets')
-  return labels
+  return tuple(index[wnid] for wnid in wnids)
 
 
 def load_real_labels(path: str | pathlib.Path) -> tuple[tuple[int, ...], ...]:
@@ -147,7 +147,8 @@ def digest(pairs: Iterable[tuple[str, object]]) -> str:
   """
   sha256 = hashlib.sha256()
   for name, value in sorted(pairs, key=lambda pair: pair[0]):
-    sha256.update(f'{name}\t{"" if value is None else value}\n'.encode())
+    sha256.update(f'{name}\t{"" if value is None else value}\n'.encode(
+        errors='surrogateescape'))
   return sha256.hexdigest()
 
 

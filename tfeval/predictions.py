@@ -6,19 +6,22 @@ stale or of an earlier run is never read.
 """
 
 import pathlib
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfeval import files
+from tfeval import errors, files
 from tfeval import labels as labels_lib
 from tfeval.errors import UserError
 from tfeval.metrics import ranking
 
 SCHEMA_VERSION = 1
 STORED_CLASSES = 20
+# Anything else could lead out of the directory.
+_PART = re.compile(r'part-\d{5,}\.parquet')
 
 
 def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
@@ -96,7 +99,7 @@ def _fixed_size(values: np.ndarray, dtype: pa.DataType) -> pa.Array:
 
 
 class Writer:
-  """Writes parts of a fixed number of rows and lists each once it is whole."""
+  """Writes parts of a number of rows or a batch more; lists each once it is whole."""
 
   def __init__(self, directory: pathlib.Path, store_logits: bool,
                rows_per_part: int = 2000):
@@ -169,14 +172,19 @@ def read_parts(directory: pathlib.Path,
   if index.get('schema_version') != SCHEMA_VERSION:
     raise UserError(f'{directory} has schema version {index.get("schema_version")}, '
                     f'this tfeval reads {SCHEMA_VERSION}: upgrade tfeval')
-  for part in index['parts']:
+  parts = index['parts']
+  names = [part.get('file') if isinstance(part, dict) else None for part in parts]
+  if not all(isinstance(n, str) and _PART.fullmatch(n) for n in names) or (
+      len(set(names)) != len(names)):
+    raise UserError(f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
+                    ', expected different part-NNNNN.parquet: evaluate again')
+  for part in parts:
     yield _read_part(directory, part, columns)
 
 
 def _read_part(directory: pathlib.Path, part: dict,
                columns: list[str] | None) -> pa.Table:
-  # Only the name counts: an index must not lead out of its directory.
-  path = directory / pathlib.PurePath(str(part.get('file'))).name
+  path = directory / part['file']
   try:
     if files.sha256_of(path) != part.get('sha256'):
       raise UserError(f'{path} was changed after it was written: evaluate again')
@@ -184,7 +192,8 @@ def _read_part(directory: pathlib.Path, part: dict,
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
   except pa.ArrowException as error:
-    raise UserError(f'{path} is not a readable Parquet file: {error}') from error
+    raise UserError(f'{path} is not a readable Parquet file: '
+                    f'{errors.one_line(error)}') from error
   missing = set(columns or ()) - set(table.column_names)
   if missing or len(table) != part.get('rows'):
     raise UserError(f'{path} has {len(table)} rows and lacks {sorted(missing)}, '

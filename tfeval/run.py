@@ -75,10 +75,11 @@ def load_run(path: str | os.PathLike[str]) -> Run:
   if version != SCHEMA_VERSION:
     raise UserError(f'{directory / RESULT} has schema version {version}, this tfeval '
                     f'reads {SCHEMA_VERSION}: upgrade tfeval')
-  lacking = {'model', 'dataset', 'protocol', 'metrics'} - result.keys()
+  sections = {'model': dict, 'dataset': dict, 'protocol': dict, 'metrics': list}
+  lacking = [key for key, kind in sections.items()
+             if not isinstance(result.get(key), kind)]
   if lacking:
-    raise UserError(f'{directory / RESULT} lacks {", ".join(sorted(lacking))}: '
-                    'evaluate again')
+    raise UserError(f'{directory / RESULT} lacks {", ".join(lacking)}: evaluate again')
   return Run(directory, result)
 
 

@@ -12,8 +12,6 @@ from typing import Any
 from tfeval.errors import UserError
 
 _SPEC = re.compile(r'(?P<target>.+?)(?::(?P<options>[A-Za-z_]\w*=.*))?', re.DOTALL)
-# A comma that no bracket closes after: `[128,128,3]` stays one value.
-_COMMA = re.compile(r',(?![^\[(]*[\])])')
 _WORDS = {'true': True, 'false': False, 'none': None}
 
 
@@ -58,7 +56,7 @@ def parse(text: str) -> Spec:
   if match is None:
     raise UserError('an empty name was given: write TARGET[:key=value,...]')
   options: dict[str, Any] = {}
-  for part in _COMMA.split(match['options']) if match['options'] else ():
+  for part in _split(match['options'] or ''):
     key, equals, value = part.partition('=')
     if not equals or not key.strip().isidentifier():
       raise UserError(f'{text!r}: {part!r} is not key=value')
@@ -68,12 +66,39 @@ def parse(text: str) -> Spec:
   return Spec(text.strip(), match['target'], tuple(options.items()))
 
 
+def _split(text: str) -> list[str]:
+  """Splits at commas outside of brackets and quotes: `[128,128,3]` stays whole."""
+  parts, start, depth, quote = [], 0, 0, ''
+  for i, character in enumerate(text):
+    if quote:
+      quote = '' if character == quote else quote
+    elif character in '"\'':
+      quote = character
+    elif character in '[(':
+      depth += 1
+    elif character in '])':
+      depth -= 1
+    elif character == ',' and depth == 0:
+      parts.append(text[start:i])
+      start = i + 1
+  return [*parts, text[start:]] if text else []
+
+
 def _literal(text: str) -> Any:
   if text.lower() in _WORDS:
     return _WORDS[text.lower()]
   try:
     value = ast.literal_eval(text)
-  except (ValueError, SyntaxError, MemoryError, RecursionError):
+  except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
     return text
-  # A tuple keeps the Spec hashable.
-  return tuple(value) if isinstance(value, list) else value
+  return _frozen(value, text)
+
+
+def _frozen(value: Any, text: str) -> Any:
+  """Returns the value with tuples for lists, so that a Spec can be hashed."""
+  if isinstance(value, (list, tuple)):
+    return tuple(_frozen(v, text) for v in value)
+  if value is None or isinstance(value, (bool, int, float, str)):
+    return value
+  raise UserError(f'{text!r}: a value is a number, a string, true, false, none or a '
+                  'list of these')

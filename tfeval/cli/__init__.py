@@ -8,6 +8,7 @@ below takes typed arguments.
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import tfeval
@@ -29,13 +30,16 @@ def main(argv: Sequence[str] | None = None) -> int:
   """
   argv = list(sys.argv[1:] if argv is None else argv)
   try:
-    return _main(argv)
+    code = _main(argv)
+    # Here, where an error is still ours to tell; at exit it would be Python's.
+    sys.stdout.flush()
+    return code
   except errors.CheckFailed as error:
     print(f'tfeval: {error}', file=sys.stderr)
     return _CHECK_FAILED
   except errors.UserError as error:
     if command_flags.verbose():
-      raise
+      traceback.print_exc()
     print(f'tfeval: {errors.one_line(error, limit=None)}', file=sys.stderr)
     return _USER_ERROR
   except KeyboardInterrupt:
@@ -66,9 +70,7 @@ def _main(argv: list[str]) -> int:
   if flag_values is None:
     print(rest)
     return _DONE
-  code = command.run(flag_values, rest)
-  sys.stdout.flush()
-  return code
+  return command.run(flag_values, rest)
 
 
 def _usage() -> str:

@@ -35,6 +35,7 @@ def parse(command: ModuleType, name: str, arguments: list[str]
   Raises:
     UserError: an unknown flag, a bad value, an unreadable flagfile.
   """
+  logging.set_verbosity(logging.WARNING)
   flag_values = flags.FlagValues()
   # Help is grouped by the module that a flag belongs to: ours reads well.
   def_module = f'tfeval {name}'
@@ -47,7 +48,7 @@ def parse(command: ModuleType, name: str, arguments: list[str]
   try:
     rest = _parse(flag_values, arguments)
   except flags.Error as error:
-    text = str(error).removeprefix('ERROR:: ')
+    text = str(error).removeprefix('ERROR:: ').replace(' ?', '?')
     raise UserError(f'{text[:1].lower()}{text[1:]} (tfeval {name} --help)') from error
   except UnicodeDecodeError as error:
     raise UserError(f'a flagfile is not text: {error}') from error

@@ -7,6 +7,7 @@ import sys
 from tfeval import settings as settings_lib
 from tfeval.cli import console, output
 from tfeval.errors import UserError
+from tfeval.preprocess import protocol
 
 SUMMARY = """Evaluate models on ImageNet and keep every prediction.
 
@@ -19,10 +20,10 @@ Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
 def define_flags(define) -> None:
   define.multi_string(
       'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
-      'path of a .keras, .h5 or SavedModel, or module:function.')
+      'path of a .keras, .h5 or SavedModel, or module:function')
   define.multi_string(
       'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
-      'for all models or one for each.')
+      'for all models or one for each')
   define.string(
       'dataset', 'imagenet2012_real', 'imagenet2012, imagenet2012_real, sample, '
       'folder:DIR, or any TFDS name with images and the 1000 ILSVRC2012 classes.')
@@ -63,6 +64,8 @@ def run(flags, arguments: list[str]) -> int:
       field.name: flags[field.name].value
       for field in dataclasses.fields(settings_lib.Settings)})
   wanted = settings_lib.requests(flags.model, flags.weights)
+  # Told at once, before a dataset is prepared and a model loaded.
+  protocol.resolve(settings.protocol, size=224)
   # Keras and TFDS print progress of their own: stdout is for the result.
   with contextlib.redirect_stdout(sys.stderr):
     runs = _import_evaluation().evaluate(wanted, settings, console.progress)

@@ -35,8 +35,8 @@ def open_folder(directory: str, real_labels: str | None = None,
       label cannot be known or two sources of it disagree.
   """
   root = pathlib.Path(directory).expanduser()
-  if not root.is_dir():
-    raise UserError(f'folder {directory} does not exist: give the folder that holds '
+  if not directory or not root.is_dir():
+    raise UserError(f'folder {directory!r} does not exist: give the folder that holds '
                     'ILSVRC2012_val_*.JPEG or class folders named by wnid')
   paths = sorted(p for p in _walk(root) if p.suffix.lower() in SUFFIXES)
   if not paths:
@@ -92,6 +92,10 @@ def _ids(paths: list[pathlib.Path]) -> list[str]:
   names = collections.Counter(path.name for path in paths)
   if max(names.values()) == 1:
     return [path.name for path in paths]
+  for name, count in names.items():
+    if count > 1 and labels_lib.validation_number(name):
+      raise UserError(f'{name} lies in {count} folders, and there is only one such '
+                      'validation image: remove the others')
   return [f'{path.parent.name}/{path.name}' for path in paths]
 
 

@@ -42,8 +42,9 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
       there; says where to get it and where to put it.
   """
   builder = _builder(name, data_dir)
-  _prepare(builder, manual_dir)
+  # Before anything is downloaded for nothing.
   image_key, label_key = _features(builder)
+  _prepare(builder, manual_dir)
   splits = builder.info.splits
   try:
     count = splits[split].num_examples
@@ -143,7 +144,8 @@ def _features(builder) -> tuple[str, str]:
   features = builder.info.features
   images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
   if len(images) != 1:
-    raise UserError(f'{builder.name} has no image: features {", ".join(features)}')
+    raise UserError(f'{builder.name} has {len(images)} images in an example, '
+                    f'expected one: features {", ".join(features)}')
   found = [(k, features[k]) for k in _LABEL_KEYS
            if k in features and isinstance(features[k], tfds.features.ClassLabel)]
   if not found:

@@ -25,6 +25,9 @@ LOGITS, PROBABILITIES = OUTPUTS = ('logits', 'probabilities')
 # Keras 3 gives these an extra Rescaling when weights == 'imagenet' and only then,
 # so the same file given as a path would be fed differently normalised images.
 _NORMALISED_BY_WEIGHTS_ARGUMENT = re.compile(r'EfficientNetB[0-7]')
+# What tfeval itself tells a constructor.
+_RESERVED = {'weights': 'give --weights', 'classifier_activation': 'leave it out',
+             'include_top': 'leave it out', 'input_tensor': 'give input_shape'}
 _OFFLINE_CHOICE = '--model=EfficientNetLite0 works offline'
 
 
@@ -109,6 +112,11 @@ def load(spec: spec_lib.Spec, weights: str = 'imagenet',
                     'KERAS_BACKEND=tensorflow')
   if spec.target in table.known_models():
     return _application(spec, weights, hints)
+  if hints.preprocess is None:
+    raise UserError(f'how images are preprocessed for {spec.text} cannot be known: '
+                    'give --preprocess=caffe|tf|torch|lite|identity or the name of '
+                    'an application')
+  preprocessing(hints.preprocess)
   if ':' in spec.target:
     model, source = _from_factory(spec), 'none'
   else:
@@ -172,12 +180,15 @@ def _application(spec: spec_lib.Spec, weights: str, hints: Hints) -> Model:
 
 def _construct(constructor: Callable[..., keras.Model], spec: spec_lib.Spec,
                **arguments: Any) -> keras.Model:
+  for option, _ in spec.options:
+    if option in _RESERVED:
+      raise UserError(f'{spec.text}: {option} is set by tfeval: {_RESERVED[option]}')
   try:
-    return constructor(**{**dict(spec.options), **arguments},
-                       classifier_activation=None)
+    return constructor(**dict(spec.options), **arguments, classifier_activation=None)
   except UserError:
     raise
-  except (TypeError, ValueError) as error:
+  except (TypeError, ValueError, AttributeError, ArithmeticError, tf.errors.OpError
+          ) as error:
     raise UserError(f'cannot build {spec.text}: {errors.one_line(error)}') from error
 
 
@@ -256,8 +267,9 @@ def _with_own_weights(constructor, spec: spec_lib.Spec,
 def _weights_file(name: str) -> pathlib.Path:
   path = pathlib.Path(name).expanduser()
   if not path.is_file():
-    raise UserError(f'weights file {name} does not exist: --weights is imagenet, '
-                    'none or the path of a file')
+    state = 'is a folder' if path.is_dir() else 'does not exist'
+    raise UserError(f'weights file {name} {state}: --weights is imagenet, none or '
+                    'the path of a file')
   return path
 
 
@@ -297,7 +309,7 @@ def _from_file(path: pathlib.Path, trusted: bool):
     trust.check_keras_file(path)
   try:
     return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
-  except (OSError, ValueError, TypeError, KeyError) as error:
+  except Exception as error:  # What a strange file makes Keras raise is open.
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
 
 
@@ -305,7 +317,7 @@ def _saved_model(path: pathlib.Path):
   try:
     loaded = tf.saved_model.load(os.fspath(path))
     signature = loaded.signatures['serving_default']
-  except (OSError, KeyError, tf.errors.OpError) as error:
+  except Exception as error:  # What a strange file makes TensorFlow raise is open.
     raise UserError(f'cannot load the SavedModel {path}, or it has no signature '
                     f'serving_default: {errors.one_line(error)}') from error
   inputs = signature.structured_input_signature[1]
@@ -320,7 +332,8 @@ def _saved_model(path: pathlib.Path):
 
   # A signature keeps no reference to the variables that it reads.
   function.loaded = loaded
-  function.input_shape = tuple(input_spec.shape)
+  shape = input_spec.shape
+  function.input_shape = None if shape.rank is None else tuple(shape)
   function.parameters = sum(int(tf.size(v)) for v in signature.variables)
   return function
 
@@ -331,12 +344,13 @@ def _from_factory(spec: spec_lib.Spec) -> keras.Model:
   if os.getcwd() not in sys.path:
     sys.path.insert(0, os.getcwd())
   try:
-    factory = getattr(importlib.import_module(module_name), function_name)
-  except ImportError as error:
+    module = importlib.import_module(module_name)
+  except Exception as error:  # The user's own code may raise anything.
     raise UserError(f'cannot import {module_name} for {spec.text}: '
                     f'{errors.one_line(error)}') from error
-  except AttributeError as error:
-    raise UserError(f'{module_name} has no function {function_name!r}') from error
+  factory = getattr(module, function_name, None)
+  if not callable(factory):
+    raise UserError(f'{module_name} has no function {function_name!r}')
   try:
     model = factory(**dict(spec.options))
   except Exception as error:  # The user's own code may raise anything.
@@ -349,21 +363,29 @@ def _from_factory(spec: spec_lib.Spec) -> keras.Model:
 
 
 def _foreign(spec: spec_lib.Spec, model: Any, source: str, hints: Hints) -> Model:
-  if hints.preprocess is None:
-    raise UserError(f'how images are preprocessed for {spec.text} cannot be known: '
-                    'give --preprocess=caffe|tf|torch|lite|identity or the name of '
-                    'an application')
   path = pathlib.Path(source)
   is_keras = isinstance(model, keras.Model)
+  input_size = _square(model, spec.text, hints.input_size)
+  if is_keras and not model.built:
+    _build(model, spec.text, input_size)
   return Model(
       name=spec.text,
       function=(lambda x: model(x, training=False)) if is_keras else model,
       preprocess=preprocessing(hints.preprocess), preprocess_name=hints.preprocess,
-      input_size=_square(model, spec.text, hints.input_size),
+      input_size=input_size,
       output=hints.output or _output_kind(model, spec.text),
       weights=source,
       weights_sha256=files.sha256_of(path) if path.is_file() else None,
       parameters=model.count_params() if is_keras else model.parameters)
+
+
+def _build(model: keras.Model, name: str, size: int) -> None:
+  """Makes the weights of a model that makes them when it sees its first image."""
+  try:
+    model(tf.zeros((1, size, size, 3)), training=False)
+  except Exception as error:  # The user's own code may raise anything.
+    raise UserError(f'{name} cannot run on images of {size} x {size}: '
+                    f'{errors.one_line(error)}') from error
 
 
 def _square(model: Any, name: str, given: int | None = None) -> int:
@@ -384,7 +406,10 @@ def _square(model: Any, name: str, given: int | None = None) -> int:
 
 
 def _output_kind(model: Any, name: str) -> str:
-  last = model.layers[-1] if getattr(model, 'layers', None) else None
+  # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
+  # subclass may call its layers in any order.
+  outputs = getattr(model, 'outputs', None) or []
+  last = outputs[0]._keras_history.operation if len(outputs) == 1 else None
   activation = getattr(last, 'activation', None)
   if activation is keras.activations.softmax or isinstance(last, keras.layers.Softmax):
     return PROBABILITIES

@@ -48,9 +48,12 @@ def check_name(spec: spec_lib.Spec) -> None:
     UserError: it is no known name, no existing path and no `module:function`.
   """
   target = spec.target
-  if target in known_models() or ':' in target:
+  if target in known_models() or os.path.exists(target):
     return
-  if os.path.exists(target):
+  module, colon, rest = target.partition(':')
+  if module in known_models():
+    raise UserError(f'{spec.text!r}: {rest!r} is not key=value')
+  if colon and all(part.isidentifier() for part in [*module.split('.'), rest]):
     return
   if os.sep in target or target.endswith(('.keras', '.h5')):
     raise UserError(f'model file {target} does not exist')

@@ -8,7 +8,9 @@ graphs can read and write files or call Python. Loading those needs
 
 import json
 import pathlib
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,19 +23,24 @@ _RUNS_CODE = frozenset({'Lambda', '__lambda__', 'TFSMLayer', 'TorchModuleWrapper
                         'JaxLayer', 'FlaxLayer', 'lambda'})
 _MODULES = ('keras.layers', 'keras.src.models', 'keras.models', 'keras.initializers',
             'keras.regularizers', 'keras.constraints', 'keras.activations',
-            'keras.src.applications', 'keras.src.ops', 'keras.ops', 'keras.optimizers', 'keras.losses',
-            'keras.metrics', 'keras.dtype_policies', 'keras.quantizers')
+            'keras.src.applications', 'keras.src.ops', 'keras.ops', 'keras.optimizers',
+            'keras.losses', 'keras.metrics', 'keras.dtype_policies', 'keras.quantizers')
 _MAX_CONFIG_BYTES = 64 << 20
 # Stateful graph operations that touch nothing but the model's own variables.
 _HARMLESS_STATEFUL = frozenset({
     'VarHandleOp', 'ReadVariableOp', 'AssignVariableOp', 'VarIsInitializedOp',
-    'DestroyResourceOp', 'DisableCopyOnRead', 'StatefulPartitionedCall', 'PartitionedCall', 'RestoreV2',
-    'SaveV2', 'MergeV2Checkpoints', 'Placeholder', 'Assert', 'If', 'While',
-    'StatelessIf', 'StatelessWhile', 'RandomUniform', 'RandomStandardNormal',
-    'VariableV2', 'Assign', 'HashTableV2', 'LookupTableFindV2',
+    'DestroyResourceOp', 'DisableCopyOnRead', 'StatefulPartitionedCall',
+    'PartitionedCall', 'Placeholder', 'Assert', 'If', 'While', 'StatelessIf',
+    'StatelessWhile', 'RandomUniform', 'RandomStandardNormal', 'HashTableV2',
+    'LookupTableFindV2',
 })
+# Every SavedModel saves and restores itself with these. They read and write files,
+# so nothing that loading or predicting runs may use them.
+_CHECKPOINT = frozenset({'SaveV2', 'RestoreV2', 'MergeV2Checkpoints'})
 # Not marked stateful, but they reach outside all the same.
-_REACHES_OUT = frozenset({'ReadFile', 'PyFuncStateless', 'MatchingFiles'})
+_REACHES_OUT = re.compile(
+    'ReadFile|MatchingFiles|PyFuncStateless|Debug.*|.*Dataset.*|'
+    'InitializeTableFromTextFile|GenerateVocabRemapping')
 
 
 def check_keras_file(path: pathlib.Path) -> None:
@@ -42,7 +49,9 @@ def check_keras_file(path: pathlib.Path) -> None:
   Raises:
     UserError: names the first such object, or says why the file is unreadable.
   """
-  config = _h5_config(path) if h5py.is_hdf5(path) else _zip_config(path)
+  # By the name, as Keras does: a file can be both.
+  is_h5 = path.suffix in ('.h5', '.hdf5')
+  config = _h5_config(path) if is_h5 else _zip_config(path)
   for name in _suspicious(config):
     raise _refusal(path, f'contains {name}')
 
@@ -62,27 +71,53 @@ def check_saved_model(path: pathlib.Path) -> None:
   except (OSError, DecodeError) as error:
     raise UserError(f'{path} is not a readable SavedModel: export it again'
                     ) from error
-  for meta_graph in proto.meta_graphs:
-    graph = meta_graph.graph_def
-    functions = {f.signature.name for f in graph.library.function}
-    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+  # The condition on which TensorFlow runs its functions and not its whole graph.
+  if len(proto.meta_graphs) != 1 or not proto.meta_graphs[0].HasField(
+      'object_graph_def'):
+    raise _refusal(path, 'is in the format of TensorFlow 1')
+  meta_graph, = proto.meta_graphs
+  functions = {f.signature.name: f.node_def
+               for f in meta_graph.graph_def.library.function}
+  run = _functions_that_run(meta_graph.object_graph_def, functions)
+  for name, nodes in [(None, meta_graph.graph_def.node), *functions.items()]:
     for node in nodes:
-      if node.op in functions or node.op in _HARMLESS_STATEFUL:
-        continue
-      try:
-        definition = _op_def(node.op)
-      except KeyError:
-        raise _refusal(path, f'uses the unknown operation {node.op}') from None
-      if definition.is_stateful or node.op in _REACHES_OUT:
-        raise _refusal(path, f'uses the operation {node.op}')
+      what = _reaches_out(node.op, functions, name in run)
+      if what:
+        raise _refusal(path, f'uses the {what} {node.op}')
 
 
-def _op_def(name: str):
+def _functions_that_run(object_graph, functions: dict[str, Any]) -> set[str]:
+  """Returns the functions that loading and predicting run, and what these call."""
+  pending = list(object_graph.concrete_functions)
+  for saved in object_graph.nodes:
+    pending += saved.function.concrete_functions
+    pending.append(saved.bare_concrete_function.concrete_function_name)
+  found: set[str] = set()
+  while pending:
+    name = pending.pop()
+    if name in functions and name not in found:
+      found.add(name)
+      for node in functions[name]:
+        pending.append(node.op)
+        for value in node.attr.values():
+          pending += [value.func.name, *(f.name for f in value.list.func)]
+  return found
+
+
+def _reaches_out(operation: str, functions: dict[str, Any], runs: bool) -> str | None:
+  """Says what kind of operation it is, if it does more than compute."""
   from tensorflow.python.framework import op_def_registry
-  definition = op_def_registry.get(name)
+
+  if operation in _HARMLESS_STATEFUL:
+    return None
+  if operation in _CHECKPOINT:
+    return 'operation' if runs else None
+  definition = op_def_registry.get(operation)
   if definition is None:
-    raise KeyError(name)
-  return definition
+    return None if operation in functions else 'unknown operation'
+  if definition.is_stateful or _REACHES_OUT.fullmatch(operation):
+    return 'operation'
+  return None
 
 
 def _refusal(path: pathlib.Path, what: str) -> UserError:
@@ -98,7 +133,9 @@ def _zip_config(path: pathlib.Path) -> Any:
         raise UserError(f'{path}: its config.json has {info.file_size} bytes, '
                         f'expected at most {_MAX_CONFIG_BYTES}')
       return json.loads(archive.read(info))
-  except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+  # RuntimeError: encrypted, or of an unknown compression, or nested too deep.
+  except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError,
+          RuntimeError) as error:
     raise UserError(f'{path} is not a whole Keras model file: expected what '
                     'model.save("x.keras") writes') from error
 
@@ -108,7 +145,9 @@ def _h5_config(path: pathlib.Path) -> Any:
     with h5py.File(path, 'r') as file:
       text = file.attrs['model_config']
     return json.loads(text)
-  except (OSError, KeyError, ValueError, RecursionError) as error:
+  except OSError as error:
+    raise UserError(f'{path} is empty, truncated or not HDF5: copy it again') from error
+  except (KeyError, ValueError, TypeError, RecursionError) as error:
     raise UserError(
         f'{path} holds no model: if it holds weights, give the model it belongs to '
         f'as --model and this file as --weights') from error
