@@ -93,7 +93,9 @@ class _Forward:
     n = pixels.shape[0]
     # One static shape for all batches: nothing is traced twice, and no replica
     # gets an empty batch, for which oneDNN returns wrong shapes.
-    pixels = tf.pad(pixels, [[0, self._batch_size - n], [0, 0], [0, 0], [0, 0]])
+    if n < self._batch_size:
+      missing = tf.zeros([self._batch_size - n, *pixels.shape[1:]], pixels.dtype)
+      pixels = tf.concat([pixels, missing], 0)
     try:
       outputs = self._step(strategy_lib.per_replica(self._strategy, pixels))
     except tf.errors.ResourceExhaustedError as error:
