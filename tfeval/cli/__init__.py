@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   except KeyboardInterrupt:
     print('tfeval: interrupted', file=sys.stderr)
     return _INTERRUPTED
-  except BrokenPipeError:
+  except (BrokenPipeError, SystemExit) as error:
+    # Rich makes a SystemExit(1) of the BrokenPipeError.
+    if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):
+      raise
     # The reader of our output left (`tfeval models | head`): not an error. Python
     # would complain once more when it flushes stdout at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

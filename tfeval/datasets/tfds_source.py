@@ -1,12 +1,15 @@
 """TFDS datasets: prepared where needed, checked, and read undecoded."""
 
+import os
 import pathlib
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 
+import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import downloader
 
 from tfeval import errors
 from tfeval import labels as labels_lib
@@ -50,7 +53,7 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
     count = splits[split].num_examples
   except (KeyError, ValueError) as error:
     raise errors.unknown(f'split of {name}', split, list(splits)) from error
-  if not count:
+  if count < 1:  # A slice that ends before it starts has a negative count.
     raise UserError(f'split {split!r} of {name} holds no examples')
   own_real = _REAL_KEY in builder.info.features and real_labels is None
   full = (builder.name in _FROM_TAR and split == 'validation'
@@ -79,9 +82,10 @@ def _builder(name: str, data_dir: str | None):
   except tfds.core.registered.DatasetNotFoundError as error:
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the wanted one: ImageNet first.
-    wanted = [k for k in known if k.startswith('imagenet')] + ['sample', 'folder:DIR']
+    wanted = sorted({k for k in known if k.startswith('imagenet')})
+    wanted += ['sample', 'folder:DIR']
     raise errors.unknown('dataset', name, wanted) from error
-  except (ValueError, AssertionError, KeyError) as error:
+  except Exception as error:  # TFDS and what it imports raise many types.
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
 
 
@@ -95,21 +99,22 @@ def _prepare(builder, manual_dir: str | None) -> None:
   if not sys.stderr.isatty():
     # Its bars redraw themselves many times a second: pages of a log file.
     tfds.disable_progress_bar()
+  # Ten of them, each after twice the wait: three minutes to say "no network".
+  downloader.MAX_RETRIES = 4
   config = tfds.download.DownloadConfig(manual_dir=manual)
   try:
     builder.download_and_prepare(download_config=config)
   except UserError:
     raise
-  except OSError as error:
+  except requests.RequestException as error:
+    what = builder.name
+    if what == 'imagenet2012_real':
+      what += (f': without network put {REAL_JSON} of '
+               f'google-research/reassessed-imagenet into {manual}')
+    raise UserError(f'cannot download {what}: {errors.one_line(error)}') from error
+  except Exception as error:  # TFDS and TensorFlow raise many types.
     raise UserError(f'cannot prepare {builder.name} in {builder.data_dir}: '
                     f'{errors.one_line(error)}') from error
-  except Exception as error:  # TFDS and its HTTP client raise many types.
-    hint = ''
-    if builder.name == 'imagenet2012_real' and not (manual / REAL_JSON).exists():
-      hint = (f': without network put {REAL_JSON} of '
-              f'google-research/reassessed-imagenet into {manual}')
-    raise UserError(f'cannot prepare {builder.name}: {errors.one_line(error)}{hint}'
-                    ) from error
 
 
 def _find_tar(builder, manual: pathlib.Path | None) -> pathlib.Path:
@@ -183,7 +188,7 @@ class _ByFileName(Mapping):
 
   def __init__(self, path: str):
     self._path = path
-    self._labels = labels_lib.load_real_labels(path)
+    self._labels = labels_lib.load_real_labels(os.path.expanduser(path))
 
   def __getitem__(self, name: str) -> Sequence[int]:
     number = labels_lib.validation_number(name)

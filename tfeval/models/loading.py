@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -264,6 +265,22 @@ def _with_own_weights(constructor, spec: spec_lib.Spec,
   return model
 
 
+@contextlib.contextmanager
+def _whole_weights() -> Iterator[None]:
+  """Refuses weights of which Keras only warns that some layers stay random.
+
+  Where it raises, its warnings (one for each layer) are not shown.
+  """
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    yield
+  for warning in caught:
+    if 'freshly-initialized' in str(warning.message):
+      raise ValueError(str(warning.message))
+    warnings.warn_explicit(warning.message, warning.category, warning.filename,
+                           warning.lineno)
+
+
 def _weights_file(name: str) -> pathlib.Path:
   path = pathlib.Path(name).expanduser()
   if not path.is_file():
@@ -284,10 +301,10 @@ def _load_weights(model: keras.Model, name: str, model_name: str) -> None:
     # Keras tells its two HDF5 layouts apart by the name alone.
     with h5py.File(path, 'r') as file:
       legacy = 'layer_names' in file.attrs or 'model_weights' in file
-    if legacy == path.name.endswith('.weights.h5'):
-      wanted = 'NAME.h5' if legacy else 'NAME.weights.h5'
-      raise UserError(f'weights {path} have the layout of {wanted}: rename the file')
-    model.load_weights(path)
+    misnamed = legacy == path.name.endswith('.weights.h5')
+    if not misnamed:
+      with _whole_weights():
+        model.load_weights(path)
   except OSError as error:
     raise UserError(f'weights {path} are truncated or damaged: copy them again'
                     ) from error
@@ -295,6 +312,9 @@ def _load_weights(model: keras.Model, name: str, model_name: str) -> None:
     raise UserError(f'weights {path} do not fit {model_name} with 1000 classes '
                     f'(other classes, width or model?): {errors.one_line(error)}'
                     ) from error
+  if misnamed:
+    wanted = 'NAME.h5' if legacy else 'NAME.weights.h5'
+    raise UserError(f'weights {path} have the layout of {wanted}: rename the file')
 
 
 def _from_file(path: pathlib.Path, trusted: bool):
@@ -308,7 +328,8 @@ def _from_file(path: pathlib.Path, trusted: bool):
   if not trusted:
     trust.check_keras_file(path)
   try:
-    return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
+    with _whole_weights():
+      return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except Exception as error:  # What a strange file makes Keras raise is open.
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
 

@@ -129,15 +129,17 @@ def _zip_config(path: pathlib.Path) -> Any:
   try:
     with zipfile.ZipFile(path) as archive:
       info = archive.getinfo('config.json')
-      if info.file_size > _MAX_CONFIG_BYTES:
-        raise UserError(f'{path}: its config.json has {info.file_size} bytes, '
-                        f'expected at most {_MAX_CONFIG_BYTES}')
-      return json.loads(archive.read(info))
+      # No more than it declares is ever read.
+      size = info.file_size
+      if size <= _MAX_CONFIG_BYTES:
+        return json.loads(archive.read(info))
   # RuntimeError: encrypted, or of an unknown compression, or nested too deep.
   except (OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError,
           RuntimeError) as error:
     raise UserError(f'{path} is not a whole Keras model file: expected what '
                     'model.save("x.keras") writes') from error
+  raise UserError(f'{path}: its config.json has {size} bytes, expected at most '
+                  f'{_MAX_CONFIG_BYTES}')
 
 
 def _h5_config(path: pathlib.Path) -> Any:
@@ -165,6 +167,8 @@ def _suspicious(node: Any) -> Iterator[str]:
           yield f'a {name} layer'
         elif '>' in name or (module is None and node.get('registered_name')):
           yield f'the custom object {node.get("registered_name") or name}'
+        elif name == 'function' and '>' in str(node['config']):
+          yield f'the custom object {node["config"]}'
         elif module is not None and not _is_keras(module):
           yield f'the custom object {module}.{name}'
       stack.extend(node.values())

@@ -1,0 +1,378 @@
+"""The command line as its users and their scripts see it."""
+
+import importlib
+import json
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfeval import cli, labels
+from tfeval.cli import command_flags
+from tfeval.models import table
+
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
+COMMANDS = ('evaluate', 'score', 'models')
+SIZE = 32
+
+
+def tiny_model():
+  """Answers the same wherever it is built."""
+  inputs = keras.Input((SIZE, SIZE, 3))
+  x = keras.layers.Rescaling(1 / 255)(inputs)
+  x = keras.layers.AveragePooling2D(8)(x)
+  x = keras.layers.Flatten()(x)
+  initializer = keras.initializers.RandomNormal(seed=1)
+  return keras.Model(inputs, keras.layers.Dense(
+      1000, kernel_initializer=initializer)(x))
+
+
+MODEL = (f'--model={__name__}:tiny_model', '--preprocess=identity')
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+  """A flat folder of ten validation images, all of them noise."""
+  folder = tmp_path_factory.mktemp('photos')
+  random = np.random.default_rng(0)
+  for number in range(1, 11):
+    pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+    (folder / labels.validation_name(number)).write_bytes(
+        tf.io.encode_jpeg(pixels).numpy())
+  return folder
+
+
+@pytest.fixture(scope='module')
+def finished(photos, tmp_path_factory):
+  """A complete run directory."""
+  output = tmp_path_factory.mktemp('runs')
+  assert cli.main(['evaluate', *MODEL, f'--dataset=folder:{photos}',
+                   f'--output_dir={output}']) == 0
+  directory, = output.iterdir()
+  return directory
+
+
+@pytest.fixture
+def tfeval(capsys):
+  """Runs a command; returns its exit code, stdout and stderr."""
+  def run(*arguments):
+    capsys.readouterr()
+    code = cli.main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+  return run
+
+
+def assert_mistake(outcome, *words):
+  """Holds that a command failed as it should for a mistake of its user."""
+  code, out, err = outcome
+  assert (code, out) == (2, '')
+  assert re.fullmatch(r'tfeval: [^\n]+\n', err), err
+  for word in words:
+    assert word in err
+
+
+def parse(*arguments, command='evaluate'):
+  module = importlib.import_module(f'tfeval.cli.{command}')
+  flags, rest = command_flags.parse(module, command, list(arguments))
+  return flags, rest
+
+
+def test_help(tfeval):
+  for flag in ('--help', '-h', 'help'):
+    code, out, err = tfeval(flag)
+    assert (code, err) == (0, '')
+    assert all(command in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_of_a_command_shows_its_flags_and_no_others(tfeval, command):
+  code, out, err = tfeval(command, '--help')
+  assert (code, err) == (0, '')
+  assert out.splitlines() == [line[:80] for line in out.splitlines()]
+  shown = set(re.findall(r'^  --(?:\[no\])?(\w+):', out, re.MULTILINE))
+  flags, _ = parse(command=command)
+  assert shown == {*flags} - {'undefok'} | {'flagfile'}
+  assert not shown & {'pdb', 'profile_file', 'alsologtostderr', 'only_check_args'}
+  assert tfeval(command, '--flag=x', '-h')[:2] == (0, out)
+
+
+def test_what_needs_no_tensorflow_does_not_import_it():
+  calls = [['--help'], ['--version'], ['models'], ['evaluate'], ['score', 'nothing'],
+           ['evaluate', '--model=x'], ['evaluate', '--batch_size=0'],
+           ['evaluate', '--model=ResNet50', '--protocol=x'],
+           *[[command, '--help'] for command in COMMANDS]]
+  code = ('import sys\nfrom tfeval import cli\n'
+          f'print([cli.main(call) for call in {calls}], file=sys.stderr)\n'
+          'assert not {"tensorflow", "keras", "tensorflow_datasets"} & {*sys.modules}')
+  done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
+                        capture_output=True)
+  assert done.stderr.splitlines()[-1] == str([0] * 3 + [2] * 5 + [0] * 3)
+
+
+def test_version_and_no_command(tfeval):
+  assert tfeval('--version') == (0, f'tfeval {cli.tfeval.__version__}\n', '')
+  code, out, err = tfeval()
+  assert (code, out) == (2, '')
+  assert 'Usage: tfeval COMMAND' in err
+
+
+@pytest.mark.parametrize('arguments, words', [
+    ('evaluat', "unknown command 'evaluat': did you mean evaluate?"),
+    ('--flag', "unknown command '--flag': known: evaluate, score, models"),
+    ('evaluate --modle=ResNet50', 'Did you mean: model?'),
+    ('score --jsn', 'Did you mean: json?'),
+    ('models --nothing_like_it', "unknown command line flag 'nothing_like_it'"),
+    ('evaluate', 'no model was given'),
+    ('evaluate ResNet50', 'models are given as --model=NAME'),
+    ('evaluate --model=', 'an empty name'),
+    ('evaluate --model=ResNet5', 'did you mean ResNet50'),
+    ('evaluate --model=mobilenet', 'did you mean MobileNet'),
+    ('evaluate --model=nowhere/model.keras', 'nowhere/model.keras does not exist'),
+    ('evaluate --model=VGG16:x', 'is not key=value'),
+    ('evaluate --model=VGG16 --model=VGG16', 'given twice'),
+    ('evaluate --model=VGG16 --weights=a --weights=b', '2 --weights for 1 --model'),
+    ('evaluate --model=VGG16 --protocol=opencw', 'did you mean opencv'),
+    ('evaluate --model=VGG16 --strategy=mirored', '<default|mirrored>'),
+    ('evaluate --model=VGG16 --output=softmax', '<logits|probabilities>'),
+    ('evaluate --model=VGG16 --batch_size=0', 'batch_size=0: 0 is not a positive'),
+    ('evaluate --model=VGG16 --batch_size=-1', 'batch_size=-1: -1 is not a positive'),
+    ('evaluate --model=VGG16 --batch_size=abc', "'abc'"),
+    ('evaluate --model=VGG16 --batch_size', 'missing value for flag --batch_size'),
+    ('evaluate --model=VGG16 --limit=0', 'limit=0: 0 is not a positive'),
+    ('evaluate --model=VGG16 --json=maybe', 'json=maybe'),
+    ('evaluate --verbosity=loud', '<error|warning|info|debug>'),
+    ('evaluate --flagfile=nowhere.flags', 'nowhere.flags'),
+    ('evaluate --flagfile', 'flagfile'),
+    ('evaluate --model=VGG16 --dataset=imagenet2012_rael', 'imagenet2012_real'),
+    ('evaluate --model=VGG16 --dataset=folder:', 'does not exist'),
+    ('evaluate --model=VGG16 --dataset=folder:/nowhere', 'does not exist'),
+    ('score', 'no run was given'),
+    ('score nowhere', 'nowhere is not a run directory'),
+    ('models ResNet50', 'takes no arguments'),
+])
+def test_mistakes_are_told_in_one_line(tfeval, arguments, words):
+  assert_mistake(tfeval(*arguments.split()), words)
+
+
+def test_mistakes_in_data_and_models_are_told_in_one_line(tfeval, photos, tmp_path):
+  data = f'--dataset=folder:{photos}'
+  output = f'--output_dir={tmp_path / "runs"}'
+  for arguments, words in [
+      (['--model=VGG16', '--weights=nowhere.h5'], 'nowhere.h5 does not exist'),
+      ([f'--model={__name__}:tiny_modle', MODEL[1]], "no function 'tiny_modle'"),
+      ([MODEL[0]], '--preprocess'),
+      ([*MODEL, '--input_size=64'], 'takes images of 32 pixels'),
+      ([*MODEL, '--output=probabilities'], 'give --output=logits'),
+  ]:
+    assert_mistake(tfeval('evaluate', data, output, *arguments), words)
+  assert not list(tmp_path.rglob('result.json'))
+
+
+def test_an_unknown_split_names_the_known_ones(tfeval, tmp_path):
+  prepare = ('evaluate', *MODEL, '--dataset=sample', f'--data_dir={tmp_path}')
+  code, out, err = tfeval(*prepare, '--split=train')
+  assert (code, out) == (2, '')
+  assert err.splitlines()[-1] == (
+      "tfeval: unknown split of sample 'train': known: validation")
+  assert_mistake(tfeval(*prepare, '--split=valid'), 'did you mean validation')
+
+
+def test_debug_shows_a_traceback_and_keeps_the_exit_code(tfeval):
+  mistake = ('evaluate', '--model=ResNet5')
+  code, out, err = tfeval(*mistake, '--verbosity=debug')
+  assert (code, out) == (2, '')
+  assert 'Traceback (most recent call last)' in err
+  assert err.splitlines()[-1].startswith("tfeval: unknown model 'ResNet5'")
+  assert_mistake(tfeval(*mistake))
+  assert_mistake(tfeval('evaluate', '--no_such_flag'))
+
+
+def test_interrupted(tfeval, monkeypatch):
+  def interrupt(*_):
+    raise KeyboardInterrupt
+  monkeypatch.setattr('tfeval.cli.models.run', interrupt)
+  assert tfeval('models') == (130, '', 'tfeval: interrupted\n')
+
+
+def test_a_check_that_did_not_hold(tfeval, monkeypatch):
+  def fail(*_):
+    raise cli.errors.CheckFailed('top1 is 1 lower')
+  monkeypatch.setattr('tfeval.cli.models.run', fail)
+  assert tfeval('models') == (1, '', 'tfeval: top1 is 1 lower\n')
+
+
+@pytest.mark.parametrize('arguments', ['models', 'models --json', 'evaluate --help'])
+def test_a_reader_that_left_is_no_error(arguments):
+  reader, writer = os.pipe()
+  os.close(reader)
+  try:
+    done = subprocess.run([sys.executable, '-m', 'tfeval', *arguments.split()],
+                          stdout=writer, stderr=subprocess.PIPE, check=False)
+  finally:
+    os.close(writer)
+  assert (done.returncode, done.stderr) == (0, b'')
+
+
+def write(path, *lines):
+  path.write_text('\n'.join(lines))
+  return path
+
+
+def test_flags_given_replace_those_of_the_file(tmp_path):
+  file = write(tmp_path / 'a.flags', '# a comment', '--model=A', '--model=B', '',
+               '--weights=x', '--batch_size=3', '--json')
+  flags, rest = parse(f'--flagfile={file}')
+  assert (flags.model, flags.weights, flags.batch_size) == (['A', 'B'], ['x'], 3)
+  assert (flags.json, rest) == (True, [])
+  for form in ([f'--flagfile={file}'], ['--flagfile', str(file)],
+               [f'-flagfile={file}']):
+    for own in (['--model=C', '--weights=y', '--weights=z', '--nojson'],
+                ['--model', 'C', '--weights', 'y', '--weights', 'z', '--json=false']):
+      for arguments in (form + own, own + form):
+        flags, rest = parse(*arguments)
+        assert (flags.model, flags.weights) == (['C'], ['y', 'z'])
+        assert (flags.batch_size, flags.json, rest) == (3, False, [])
+
+
+def test_nested_flagfiles(tmp_path):
+  inner = write(tmp_path / 'inner.flags', '--model=A', '--limit=5', '--batch_size=3')
+  outer = write(tmp_path / 'outer.flags', f'--flagfile={inner}', '--batch_size=4')
+  flags, _ = parse(f'--flagfile={outer}')
+  assert (flags.model, flags.limit, flags.batch_size) == (['A'], 5, 4)
+  flags, _ = parse('--limit=6', f'--flagfile={outer}', '--model=B')
+  assert (flags.model, flags.limit, flags.batch_size) == (['B'], 6, 4)
+
+
+def test_arguments_of_a_flagfile_and_beside_it(tmp_path):
+  file = write(tmp_path / 'a.flags', 'RUN1', '--json')
+  flags, rest = parse('RUN2', f'--flagfile={file}', 'RUN3', command='score')
+  assert (flags.json, rest) == (True, ['RUN1', 'RUN2', 'RUN3'])
+
+
+def test_bad_flagfiles(tfeval, tmp_path):
+  file = write(tmp_path / 'a.flags', '--modle=A')
+  assert_mistake(tfeval('evaluate', f'--flagfile={file}'), 'Did you mean: model?')
+  file = write(tmp_path / 'b.flags', '--limit=0')
+  assert_mistake(tfeval('evaluate', f'--flagfile={file}'), '--limit=0')
+  assert_mistake(tfeval('evaluate', f'--flagfile={tmp_path}'), 'flagfile')
+  (tmp_path / 'c.flags').write_bytes(b'\xff\xfe\x00')
+  assert_mistake(tfeval('evaluate', f'--flagfile={tmp_path / "c.flags"}'), 'not text')
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.flags')), ids=lambda p: p.stem)
+def test_documented_experiments_parse(path):
+  flags, rest = parse(f'--flagfile={path}')
+  assert flags.model
+  assert rest == []
+
+
+def test_evaluate_prints_json_and_nothing_else(tfeval, photos, tmp_path):
+  command = ('evaluate', *MODEL, f'--dataset=folder:{photos}', '--limit=4',
+             '--json', f'--output_dir={tmp_path}')
+  code, out, err = tfeval(*command)
+  assert code == 0
+  result, = json.loads(out)
+  assert result['dataset']['partial'] is True
+  assert result['metrics'][0]['count'] == 4
+  assert re.fullmatch(r'\S+:tiny_model: 4/4 images, \d+ images/s, 0 s left\n', err)
+  # The run is complete: it is shown, not repeated.
+  assert tfeval(*command) == (0, out, '')
+
+
+def test_evaluate_prints_a_table(tfeval, finished, photos):
+  code, out, err = tfeval('evaluate', *MODEL, f'--dataset=folder:{photos}',
+                          f'--output_dir={finished.parent}', '--show_examples=2')
+  assert (code, err) == (0, '')
+  assert 'top-5' in out
+  assert out.count('ILSVRC2012_val') == 2
+  assert '10 of the 50000 validation images' in out
+
+
+def test_flagfile_of_a_run_repeats_it(tfeval, finished, tmp_path):
+  code, out, _ = tfeval('evaluate', f'--flagfile={finished / "flags.txt"}', '--json',
+                        f'--output_dir={tmp_path}', '--batch_size=3')
+  assert code == 0
+  result, = json.loads(out)
+  first = json.loads((finished / 'result.json').read_text())
+  for key in ('model', 'dataset', 'protocol', 'metrics'):
+    assert result[key] == first[key]
+  assert result['compute']['batch_size'] == 3
+
+
+def test_score_agrees_with_evaluate(tfeval, finished):
+  code, out, err = tfeval('score', finished, finished, '--json')
+  assert (code, err) == (0, '')
+  first = json.loads((finished / 'result.json').read_text())
+  assert json.loads(out) == [first, first]
+  code, out, err = tfeval('score', finished)
+  assert (code, err) == (0, '')
+  assert 'tiny_model' in out
+
+
+def copy(source, target, *without):
+  for path in sorted(source.rglob('*')):
+    if path.is_file() and path.name not in without:
+      there = target / path.relative_to(source)
+      there.parent.mkdir(parents=True, exist_ok=True)
+      there.write_bytes(path.read_bytes())
+  return target
+
+
+def test_score_says_where_the_result_differs(tfeval, finished, tmp_path):
+  run = copy(finished, tmp_path / 'run')
+  result = json.loads((run / 'result.json').read_text())
+  truth = result['metrics'][0]['correct']
+  result['metrics'][0]['correct'] = 9
+  (run / 'result.json').write_text(json.dumps(result))
+  code, out, err = tfeval('score', run, '--json')
+  assert code == 0
+  assert 'other metrics' in err
+  assert json.loads(out)[0]['metrics'][0]['correct'] == truth
+
+
+def test_score_refuses_what_is_not_whole(tfeval, finished, tmp_path):
+  incomplete = copy(finished, tmp_path / 'incomplete', 'result.json')
+  assert_mistake(tfeval('score', incomplete), 'is not complete', '--flagfile=')
+  assert_mistake(tfeval('score', finished, incomplete), 'is not complete')
+  torn = copy(finished, tmp_path / 'torn')
+  part, = torn.rglob('part-*.parquet')
+  part.write_bytes(part.read_bytes()[:-9])
+  assert_mistake(tfeval('score', torn), part.name)
+  assert_mistake(tfeval('score', tmp_path), 'not a run directory')
+
+
+def test_models(tfeval):
+  code, out, err = tfeval('models')
+  assert (code, err) == (0, '')
+  assert 'EfficientNetLite0' in out
+  code, out, err = tfeval('models', '--json')
+  assert (code, err) == (0, '')
+  assert [model['name'] for model in json.loads(out)] == list(table.known_models())
+
+
+def test_a_full_disk_leaves_no_result(photos, tmp_path):
+  """No file may hold 2048 bytes, so the predictions do not fit."""
+  code = f'''
+import resource, sys
+from tfeval.cli import evaluate, main
+evaluate._import_evaluation()
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY))
+sys.exit(main(['evaluate', *{MODEL!r}, '--dataset=folder:{photos}',
+               '--store_logits', '--output_dir={tmp_path}']))
+'''
+  assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                        cwd=pathlib.Path(__file__).parent, check=False)
+  assert (done.returncode, done.stdout) == (2, '')
+  assert 'cannot write' in done.stderr.splitlines()[-1]
+  assert 'part-00000.parquet: File too large: make room' in done.stderr
+  assert 'Traceback' not in done.stderr
+  assert list(tmp_path.rglob('manifest.json'))
+  assert not [*tmp_path.rglob('result.json'), *tmp_path.rglob('*.tmp')]

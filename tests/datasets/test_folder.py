@@ -1,0 +1,155 @@
+"""Folders of images: what is read, in which order, and what is refused."""
+
+import json
+
+import pytest
+
+from tfeval import labels
+from tfeval.datasets import open_dataset
+from tfeval.errors import UserError
+
+TENCH, GOLDFISH = 'n01440764', 'n01443537'
+
+
+def fill(root, *names):
+  """Writes files; what is in them is nobody's business here."""
+  for name in names:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(name.encode())
+  return root
+
+
+def image(number):
+  return labels.validation_name(number)
+
+
+def wnid_of(number):
+  index = labels.original_validation_labels()[number - 1]
+  return labels.classes().wnids[index]
+
+
+def read(dataset):
+  return [(e['id'].decode(), int(e['label']), e['image'].decode())
+          for e in dataset.examples().as_numpy_iterator()]
+
+
+def refused(words, folder, **arguments):
+  with pytest.raises(UserError, match=words) as caught:
+    open_dataset(f'folder:{folder}', **arguments)
+  assert '\n' not in str(caught.value)
+
+
+def test_flat(tmp_path):
+  fill(tmp_path, image(30), image(4), image(1))
+  dataset = open_dataset(f'folder:{tmp_path}')
+  truth = labels.original_validation_labels()
+  assert read(dataset) == [(image(n), truth[n - 1], image(n)) for n in (1, 4, 30)]
+  assert dataset.expected_ids == [image(n) for n in (1, 4, 30)]
+  assert dataset.expected_count == 3
+  assert not dataset.has_real_labels
+  assert dataset.notes == ('3 of the 50000 validation images',)
+  assert dataset.describe()['name'] == f'folder:{tmp_path}'
+
+
+def test_class_folders(tmp_path):
+  fill(tmp_path, f'{GOLDFISH}/a.png', f'{TENCH}/c.JPG', f'{TENCH}/b.jpeg')
+  dataset = open_dataset(f'folder:{tmp_path}')
+  assert [row[:2] for row in read(dataset)] == [
+      ('a.png', 1), ('b.jpeg', 0), ('c.JPG', 0)]
+  assert dataset.notes == ()
+
+
+def test_class_folders_of_validation_images(tmp_path):
+  fill(tmp_path, *[f'{wnid_of(n)}/{image(n)}' for n in (7, 2, 9)])
+  assert [row[0] for row in read(open_dataset(f'folder:{tmp_path}'))] == [
+      image(n) for n in (2, 7, 9)]
+
+
+def test_same_name_in_two_class_folders(tmp_path):
+  fill(tmp_path, f'{GOLDFISH}/a.png', f'{TENCH}/a.png', f'{TENCH}/b.png')
+  assert [row[:2] for row in read(open_dataset(f'folder:{tmp_path}'))] == [
+      (f'{TENCH}/a.png', 0), (f'{TENCH}/b.png', 0), (f'{GOLDFISH}/a.png', 1)]
+
+
+def test_limit_is_the_start_of_the_ids_whatever_the_folders(tmp_path):
+  fill(tmp_path, f'{GOLDFISH}/a.png', f'{TENCH}/b.png', f'{GOLDFISH}/c.png')
+  dataset = open_dataset(f'folder:{tmp_path}', limit=2)
+  assert [row[0] for row in read(dataset)] == ['a.png', 'b.png']
+  assert (dataset.expected_count, dataset.limit) == (2, 2)
+  assert dataset.describe()['partial'] is True
+  assert open_dataset(f'folder:{tmp_path}', limit=9).expected_count == 3
+
+
+def test_what_is_no_image_is_ignored(tmp_path):
+  fill(tmp_path, image(1), f'.{image(2)}', 'README.txt', f'{image(3)}.part', 'LICENSE',
+       f'.thumbnails/{image(4)}', f'{TENCH}/.hidden.png', f'{TENCH}/notes.csv')
+  (tmp_path / GOLDFISH).mkdir()
+  assert [row[0] for row in read(open_dataset(f'folder:{tmp_path}'))] == [image(1)]
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  fill(tmp_path / 'val', image(1))
+  (tmp_path / 'real.json').write_text(json.dumps([[5]] * 50_000))
+  dataset = open_dataset('folder:~/val', real_labels='~/real.json')
+  assert dataset.real_labels == {image(1): (5,)}
+
+
+def test_folders_that_are_none(tmp_path):
+  refused('does not exist', tmp_path / 'missing')
+  refused('does not exist', fill(tmp_path, 'file') / 'file')
+  refused('does not exist', '')
+  (tmp_path / 'empty').mkdir()
+  refused('holds no images', tmp_path / 'empty')
+  refused('holds no images', fill(tmp_path / 'texts', 'a.txt', f'{TENCH}/b.txt'))
+  # Class folders one level too deep.
+  refused('holds no images', fill(tmp_path / 'deep', f'val/{TENCH}/a.png').parent / 'deep')
+
+
+def test_images_without_a_label(tmp_path):
+  refused(r'cat\.jpg: no label is known', fill(tmp_path / 'a', image(1), 'cat.jpg'))
+  refused('no label is known', fill(tmp_path / 'b', 'ILSVRC2012_val_00050001.JPEG'))
+  refused('no label is known', fill(tmp_path / 'c', 'ILSVRC2012_val_00000000.JPEG'))
+  refused("'tench' is not one of the 1000 wnids", fill(tmp_path / 'd', 'tench/a.png'))
+  refused("'n00000001' is not one of", fill(tmp_path / 'e', 'n00000001/a.png'))
+
+
+def test_class_folder_that_contradicts_the_packaged_label(tmp_path):
+  wrong = GOLDFISH if wnid_of(1) != GOLDFISH else TENCH
+  refused(f'lies in {wrong}, but its label is {wnid_of(1)}: sort the class folders',
+          fill(tmp_path, f'{wrong}/{image(1)}'))
+
+
+def test_validation_image_that_is_there_twice(tmp_path):
+  refused(f'{image(1)} lies in 2 folders',
+          fill(tmp_path, image(1), image(2), f'{wnid_of(1)}/{image(1)}'))
+
+
+@pytest.fixture
+def real_json(tmp_path):
+  path = tmp_path / 'real.json'
+  path.write_text(json.dumps([[n % 1000] if n % 3 else [] for n in range(50_000)]))
+  return path
+
+
+def test_real_labels(tmp_path, real_json):
+  folder = fill(tmp_path / 'val', image(1), image(3), f'{wnid_of(2)}/{image(2)}')
+  dataset = open_dataset(f'folder:{folder}', real_labels=str(real_json))
+  assert dataset.has_real_labels
+  assert dataset.real_labels == {image(1): (), image(2): (1,), image(3): (2,)}
+
+
+def test_real_labels_are_of_validation_images(tmp_path, real_json):
+  folder = fill(tmp_path / 'val', f'{TENCH}/cat.png')
+  refused(r'cat\.png is none: leave --real_labels out', folder,
+          real_labels=str(real_json))
+
+
+@pytest.mark.parametrize('content, words', [
+    (None, 'cannot read'), ('[', 'not JSON'), ('[[1]]', '1 entries, expected')])
+def test_bad_real_labels(tmp_path, content, words):
+  folder = fill(tmp_path / 'val', image(1))
+  path = tmp_path / 'bad.json'
+  if content is not None:
+    path.write_text(content)
+  refused(words, folder, real_labels=str(path))
