@@ -123,9 +123,9 @@ def summarize(parts: Iterable[pa.Table]) -> Summary:
   summary = Summary({}, [], [])
   for part in parts:
     ids = part['id'].to_pylist()
-    summary.labels += zip(ids, part['label'].to_pylist())
+    summary.labels += zip(ids, part['label'].to_pylist(), strict=True)
     summary.hashes += [(name, value.hex() if value else '') for name, value in
-                       zip(ids, part['image_sha256'].to_pylist())]
+                       zip(ids, part['image_sha256'].to_pylist(), strict=True)]
     ranked = predictions.matrix(part['classes'])
     for name, label_sets in label_columns(part).items():
       for k in (1, 5):

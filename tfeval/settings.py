@@ -84,7 +84,8 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
     raise UserError(f'{len(weights)} --weights for {len(models)} --model: give one '
                     'for all or one for each')
   specs = [spec_lib.parse(text) for text in models]
-  pairs = list(zip(specs, weights * len(specs) if len(weights) == 1 else weights))
+  each = weights * len(specs) if len(weights) == 1 else weights
+  pairs = list(zip(specs, each, strict=True))
   if len(set(pairs)) != len(pairs):
     raise UserError('the same model with the same weights was given twice')
   found = []

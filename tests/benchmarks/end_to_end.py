@@ -35,8 +35,9 @@ def make_folder(photos: pathlib.Path, count: int, out: pathlib.Path) -> pathlib.
 
 
 def run_tfeval(folder: pathlib.Path, out: str) -> int:
-  from tfeval import evaluation, settings
   import contextlib
+
+  from tfeval import evaluation, settings
   run, = evaluation.evaluate(
       settings.requests([MODEL], ['imagenet']),
       settings.Settings(dataset=f'folder:{folder}', batch_size=BATCH, output_dir=out,

@@ -59,7 +59,7 @@ def main():
   inputs = keras.applications.mobilenet.preprocess_input(
       np.stack(images).astype(np.float32))
   with_real = 0
-  for name, scores in zip(names, model.predict(inputs, verbose=0)):
+  for name, scores in zip(names, model.predict(inputs, verbose=0), strict=True):
     number = int(name[len('ILSVRC2012_val_'):][:8])
     five = sorted(range(1000), key=lambda c: (-scores[c], c))[:5]
     label, labels = truth[number - 1], real[number - 1]

@@ -103,7 +103,8 @@ def test_folders_that_are_none(tmp_path):
   refused('holds no images', tmp_path / 'empty')
   refused('holds no images', fill(tmp_path / 'texts', 'a.txt', f'{TENCH}/b.txt'))
   # Class folders one level too deep.
-  refused('holds no images', fill(tmp_path / 'deep', f'val/{TENCH}/a.png').parent / 'deep')
+  fill(tmp_path / 'deep', f'val/{TENCH}/a.png')
+  refused('holds no images', tmp_path / 'deep')
 
 
 def test_images_without_a_label(tmp_path):

@@ -48,7 +48,8 @@ class _Noise(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _generate_examples(self):
     random = np.random.default_rng(0)
     values = {'image': lambda n: random.integers(0, 256, (40, 40, 3), np.uint8),
-              'label': lambda n: n, 'file_name': self._file_name, 'labels': lambda n: [n]}
+              'label': lambda n: n, 'labels': lambda n: [n],
+              'file_name': self._file_name}
     values['mask'] = values['image']
     for n in range(7):
       yield n, {key: values[key](n) for key in self.FEATURES}
@@ -144,7 +145,8 @@ def test_without_file_name_the_ids_are_those_of_tfds(data_dir):
 
 def test_slices(data_dir):
   whole = ids(open_dataset('noise_thousand', data_dir=data_dir))
-  for split, expected in [('validation[:3]', whole[:3]), ('validation[-2:]', whole[-2:]),
+  for split, expected in [('validation[:3]', whole[:3]),
+                          ('validation[-2:]', whole[-2:]),
                           ('validation[3:5]', whole[3:5]), ('all', whole)]:
     dataset = open_dataset('noise_thousand', split=split, data_dir=data_dir)
     assert ids(dataset) == expected
@@ -377,7 +379,8 @@ def test_coverage_holds():
 
 
 @pytest.mark.parametrize('evaluated, failed, words', [
-    ('ab', '', r'1 expected examples are missing \(c\) and 0 are not expected \(none\)'),
+    ('ab', '',
+     r'1 expected examples are missing \(c\) and 0 are not expected \(none\)'),
     ('', '', r'3 expected examples are missing \(a, b, c\)'),
     ('abd', '', r'missing \(c\) and 1 are not expected \(d\)'),
     ('abcd', '', r'0 expected examples are missing \(none\) and 1 .*\(d\)'),

@@ -183,8 +183,8 @@ def damaged(path, kind):
                                      b'PK\1\2\x14\3\x14\0\0\0\x63\0'))
   elif kind == 'encrypted':
     content = write_zip(path, '{}').read_bytes()
-    path.write_bytes(content.replace(b'PK\1\2\x14\3\x14\0\0\0', b'PK\1\2\x14\3\x14\0\1\0')
-                     .replace(b'PK\3\4\x14\0\0\0', b'PK\3\4\x14\0\1\0'))
+    content = content.replace(b'PK\1\2\x14\3\x14\0\0\0', b'PK\1\2\x14\3\x14\0\1\0')
+    path.write_bytes(content.replace(b'PK\3\4\x14\0\0\0', b'PK\3\4\x14\0\1\0'))
   else:
     path.write_text(kind)
 

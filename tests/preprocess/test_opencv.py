@@ -118,7 +118,7 @@ def test_photos_equal_in_a_parallel_pipeline(resize_side, crop_size, step):
   assert len(crops) == len(data)
   different = {
       path.name: int((crop != reference(d, resize_side, crop_size)).sum())
-      for path, crop, d in zip(_PHOTOS[::step], crops, data)}
+      for path, crop, d in zip(_PHOTOS[::step], crops, data, strict=True)}
   assert {name: n for name, n in different.items() if n} == {}
 
 

@@ -137,7 +137,7 @@ def _check_tar(path: pathlib.Path) -> None:
     raise UserError(f'{path} is not a whole tar file: {errors.one_line(error)}: '
                     'copy it again') from error
   expected = [labels_lib.validation_name(i + 1) for i in range(len(names))]
-  wrong = next(((n, e) for n, e in zip(names, expected) if n != e), None)
+  wrong = next(((n, e) for n, e in zip(names, expected, strict=True) if n != e), None)
   if wrong or not names:
     seen, wanted = wrong or ('nothing', labels_lib.validation_name(1))
     raise UserError(f'{path} holds {seen} where {wanted} is due: labels go by '
@@ -168,7 +168,7 @@ def _check_classes(name: str, feature) -> None:
                     f'{labels_lib.NUM_CLASSES} of ILSVRC2012')
   names = tuple(feature.names)
   if names != wnids:
-    first = next(i for i, pair in enumerate(zip(names, wnids)) if pair[0] != pair[1])
+    first = next(i for i, name in enumerate(names) if name != wnids[i])
     same = 'the same classes' if set(names) == set(wnids) else 'other classes'
     raise UserError(
         f'{name} labels {same} in another order: its class {first} is '

@@ -137,7 +137,8 @@ def _check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
   finite = np.isfinite(scores).all(axis=1)
   if not finite.all():
     raise UserError(f'{model.name} returns NaN or infinity for example '
-                    f'{ids[int(np.argmin(finite))]}: check its weights and --preprocess')
+                    f'{ids[int(np.argmin(finite))]}: check its weights and '
+                    '--preprocess')
   if model.output == PROBABILITIES:
     # 1e-2 lets half-precision softmax pass and logits not.
     good = (scores.min(axis=1) >= 0) & (abs(scores.sum(axis=1) - 1) < 1e-2)

@@ -194,7 +194,8 @@ def _view(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
   # stride of a dimension of one element is never used and may be any number.
   itemsize = storage.dtype.itemsize
   strides = [
-      s * itemsize if n > 1 else 0 for n, s in zip(tensor.size, tensor.strides)
+      s * itemsize if n > 1 else 0
+      for n, s in zip(tensor.size, tensor.strides, strict=True)
   ]
   return np.lib.stride_tricks.as_strided(
       storage[tensor.offset :], tensor.size, strides, writeable=False
@@ -334,7 +335,7 @@ class _Machine:
     # Only strings: hashing a nested tuple can take for ever or end the process.
     if len(values) % 2 or any(type(key) is not str for key in keys):
       raise _Refused('a key of a dictionary is not a string')
-    target.update(zip(keys, values[1::2]))
+    target.update(zip(keys, values[1::2], strict=True))
 
   def _storage(self, identity: Any) -> _Storage:
     """Returns the storage that a persistent id describes."""
@@ -370,7 +371,7 @@ def _tensor(storage: Any, offset: Any, size: Any, strides: Any) -> _Tensor:
     raise _Refused('the pickle describes a tensor in an unknown way')
   if len(size) != len(strides) or len(size) > _MAX_DIMENSIONS:
     raise _Refused('a tensor has a wrong number of dimensions')
-  last = offset + sum((n - 1) * s for n, s in zip(size, strides))
+  last = offset + sum((n - 1) * s for n, s in zip(size, strides, strict=True))
   count = math.prod(size)
   if count:
     # More elements than the storage has are an expanded tensor (stride 0): small

@@ -69,7 +69,7 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
     probability = np.exp(predictions.matrix(part['log_probs'])[:, 0])
     for i, (name, label, real) in enumerate(zip(
         part['id'].to_pylist(), part['label'].to_pylist(),
-        part['real_labels'].to_pylist())):
+        part['real_labels'].to_pylist(), strict=True)):
       answer = int(ranked[i])
       table.add_row(
           name, names[answer], f'{probability[i]:.2f}',
@@ -87,7 +87,8 @@ def _hit(answer: int, right: list[int] | None) -> str:
 
 
 def _name(result: dict[str, Any]) -> str:
-  return result['model']['name'] + (' (partial)' if result['dataset']['partial'] else '')
+  partial = ' (partial)' if result['dataset']['partial'] else ''
+  return result['model']['name'] + partial
 
 
 def _metric_name(metric: dict[str, Any]) -> str:
@@ -102,7 +103,8 @@ def _figures(metric: dict[str, Any]) -> list[str]:
   if metric['value'] is None:
     return [*counts, '-', '-']
   low, high = metric['interval']['low'], metric['interval']['high']
-  return [*counts, f'{100 * metric["value"]:.2f}', f'{100 * low:.2f} - {100 * high:.2f}']
+  return [*counts, f'{100 * metric["value"]:.2f}',
+          f'{100 * low:.2f} - {100 * high:.2f}']
 
 
 def _table() -> rich_table.Table:
