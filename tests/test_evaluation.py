@@ -16,7 +16,7 @@ from tfeval import evaluation, run, settings, spec
 from tfeval.datasets import open_dataset
 from tfeval.engine import predict, strategy
 from tfeval.errors import UserError
-from tfeval.models import loading
+from tfeval.models import model as model_lib
 from tfeval.preprocess import protocol as protocol_lib
 
 
@@ -218,7 +218,7 @@ def photos(standin_dir, tmp_path_factory):
 
 def predict_with(function, folder, output='logits'):
   """Runs the loop on a function of preprocessed images."""
-  model = loading.Model(
+  model = model_lib.Model(
       name='fixture', function=function, preprocess=lambda x: x,
       preprocess_name='identity', input_size=32, output=output, weights='none',
       weights_sha256=None, parameters=0)

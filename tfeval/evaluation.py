@@ -23,6 +23,7 @@ from tfeval.engine import predict
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
 from tfeval.models import loading
+from tfeval.models import model as model_lib
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.settings import Request, Settings
 
@@ -62,7 +63,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
                   strategy: tf.distribute.Strategy,
                   progress: Progress) -> run_lib.Run:
   with strategy.scope():
-    model = loading.load(request.spec, request.weights, loading.Hints(
+    model = loading.load(request.spec, request.weights, model_lib.Hints(
         settings.preprocess, settings.input_size, settings.output,
         settings.trust_model))
   protocol = protocol_lib.resolve(settings.protocol, model.input_size)
@@ -97,7 +98,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
 
 
 def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
-                       model: loading.Model,
+                       model: model_lib.Model,
                        advance: Callable[[int], None]) -> None:
   writer = predictions.Writer(directory / run_lib.PREDICTIONS, settings.store_logits)
   order = _ClassOrderCheck(model.name)

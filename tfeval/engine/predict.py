@@ -13,7 +13,7 @@ from tfeval.datasets.base import Dataset
 from tfeval.engine import pipeline
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
-from tfeval.models.loading import PROBABILITIES, Model
+from tfeval.models.model import PROBABILITIES, Model
 from tfeval.preprocess.protocol import Protocol
 
 

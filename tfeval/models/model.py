@@ -1,0 +1,116 @@
+"""What the engine is given: a model and what it wants to be fed."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfeval import errors
+from tfeval.errors import UserError
+from tfeval.models import table
+
+LOGITS, PROBABILITIES = OUTPUTS = ('logits', 'probabilities')
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """A model and what it wants to be fed.
+
+  Attributes:
+    name: as it was asked for, such as `MobileNet:alpha=0.25`.
+    function: float32 [batch, size, size, 3], preprocessed -> [batch, 1000].
+    preprocess: float32 [batch, size, size, 3] in [0, 255] -> what `function` takes.
+    preprocess_name: what `preprocess` is called.
+    input_size: side of the input in pixels.
+    output: `'logits'` or `'probabilities'`.
+    weights: `'imagenet'`, `'none'` or a path.
+    weights_sha256: of the file that was loaded; None where there was no file.
+    parameters: how many weights it has.
+  """
+
+  name: str
+  function: Callable[[tf.Tensor], tf.Tensor]
+  preprocess: Callable[[tf.Tensor], tf.Tensor]
+  preprocess_name: str
+  input_size: int
+  output: str
+  weights: str
+  weights_sha256: str | None
+  parameters: int
+
+  def describe(self) -> dict[str, Any]:
+    """Returns the `model` entry of a manifest."""
+    return {
+        'name': self.name,
+        'weights': self.weights,
+        'weights_sha256': self.weights_sha256,
+        'parameters': self.parameters,
+        'input_size': self.input_size,
+        'preprocess': self.preprocess_name,
+        'output': self.output,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Hints:
+  """What cannot be known of a model that is not a Keras application.
+
+  Attributes:
+    preprocess: a name that `preprocessing` knows, or None.
+    input_size: side of the input in pixels, or None.
+    output: `'logits'` or `'probabilities'`, or None.
+    trust: whether files that can run code of their author may be loaded.
+  """
+
+  preprocess: str | None = None
+  input_size: int | None = None
+  output: str | None = None
+  trust: bool = False
+
+
+def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns a preprocessing function by name.
+
+  Args:
+    name: `caffe`, `tf` or `torch` (the modes of
+      `keras.applications.imagenet_utils.preprocess_input`), `lite` (EfficientNet-
+      Lite), `identity` (values stay in [0, 255]), or an application's name.
+
+  Returns:
+    A function of float32 [..., 3] in [0, 255], RGB.
+
+  Raises:
+    UserError: the name is not known.
+  """
+  if name in table.known_models():
+    module = importlib.import_module(table.known_models()[name].module)
+    return module.preprocess_input
+  if name in ('caffe', 'tf', 'torch'):
+    return lambda x: keras.applications.imagenet_utils.preprocess_input(x, mode=name)
+  if name == 'lite':
+    return preprocessing('EfficientNetLite0')
+  if name == 'identity':
+    return lambda x: x
+  raise errors.unknown('preprocessing', name,
+                       ['caffe', 'tf', 'torch', 'lite', 'identity'],
+                       "or an application's name")
+
+
+def input_side(model: Any, name: str, given: int | None = None) -> int:
+  """Returns the side of the input, in pixels."""
+  shape = getattr(model, 'input_shape', None)
+  fixed = shape[1:3] if isinstance(shape, tuple) and len(shape) == 4 else (None, None)
+  if None in fixed:
+    if given is None:
+      raise UserError(f'the input size of {name} cannot be known: give --input_size')
+    return given
+  if fixed[0] != fixed[1]:
+    raise UserError(f'{name} takes images of {fixed[0]} x {fixed[1]}, expected a '
+                    'square')
+  if given not in (None, fixed[0]):
+    raise UserError(f'{name} takes images of {fixed[0]} pixels, --input_size={given} '
+                    'was given: leave it out')
+  return fixed[0]

@@ -1,0 +1,180 @@
+"""Weights files: found, loaded whole, and known by their content."""
+
+import contextlib
+import hashlib
+import importlib
+import os
+import pathlib
+import re
+import warnings
+from collections.abc import Callable, Iterator
+
+import h5py
+import keras
+from keras.src.utils import file_utils
+
+from tfeval import errors
+from tfeval import spec as spec_lib
+from tfeval.errors import UserError
+from tfeval.models import table
+
+Construct = Callable[..., keras.Model]
+# Keras 3 gives these an extra Rescaling when weights == 'imagenet' and only then,
+# so the same file given as a path would be fed differently normalised images.
+_NORMALISED_BY_WEIGHTS_ARGUMENT = re.compile(r'EfficientNetB[0-7]')
+_OFFLINE_CHOICE = '--model=EfficientNetLite0 works offline'
+
+
+class _NotPublished(Exception):
+  """A file is not the one that Keras publishes for the model."""
+
+
+@contextlib.contextmanager
+def _keras_downloads(replacement: Callable[..., str]) -> Iterator[None]:
+  """Lets `replacement(original, file name, url, **keywords)` find weight files.
+
+  Keras does not tell which file it loaded, and a bare Exception is all that a
+  failed download gives. Its applications call `file_utils.get_file`.
+  """
+  original = file_utils.get_file
+
+  def get_file(fname=None, origin=None, **keywords):
+    return replacement(original, fname, origin, **keywords)
+
+  file_utils.get_file = get_file
+  try:
+    yield
+  finally:
+    file_utils.get_file = original
+
+
+def with_published(spec: spec_lib.Spec, construct: Construct
+                   ) -> tuple[keras.Model, pathlib.Path]:
+  """Builds an application with the weights that its authors publish.
+
+  Args:
+    spec: the application.
+    construct: builds it, given `weights`.
+
+  Returns:
+    The model, and the path of the file that was loaded.
+
+  Raises:
+    UserError: the file is not there and cannot be downloaded, or is damaged.
+  """
+  if spec.target.startswith('EfficientNetLite'):
+    module = importlib.import_module(table.known_models()[spec.target].module)
+    return construct(weights='imagenet'), module.weights_path()
+  loaded: list[pathlib.Path] = []
+
+  def record(original, fname, origin, **keywords):
+    try:
+      path = original(fname, origin, **keywords)
+    except Exception as error:  # Keras raises bare Exception when offline.
+      raise UserError(
+          f'the weights {fname} of {spec.text} cannot be downloaded: get {origin} '
+          f'and put it into {_weights_cache()}; {_OFFLINE_CHOICE}') from error
+    loaded.append(pathlib.Path(path))
+    return path
+
+  with _keras_downloads(record):
+    try:
+      model = construct(weights='imagenet')
+    except OSError as error:
+      where = f' {loaded[-1]}' if loaded else ''
+      raise UserError(f'the weights{where} of {spec.text} are truncated or not '
+                      'HDF5: delete the file and download it again') from error
+  return model, loaded[-1]
+
+
+def _weights_cache() -> pathlib.Path:
+  # Keras reads KERAS_HOME once, when it is imported.
+  return pathlib.Path(file_utils.config.keras_home()) / 'models'
+
+
+def with_own(spec: spec_lib.Spec, construct: Construct,
+             path: pathlib.Path) -> keras.Model:
+  """Builds an application with the weights of a file.
+
+  Args:
+    spec: the application.
+    construct: builds it, given `weights`.
+    path: a `.h5` or `.weights.h5` file, of `find`.
+
+  Raises:
+    UserError: the file is damaged or does not fit the model.
+  """
+  if _NORMALISED_BY_WEIGHTS_ARGUMENT.fullmatch(spec.target):
+    def only_if_published(original, fname, origin, file_hash=None, **keywords):
+      if file_hash != hashlib.md5(path.read_bytes()).hexdigest():
+        raise _NotPublished
+      return os.fspath(path)
+
+    with _keras_downloads(only_if_published), contextlib.suppress(_NotPublished):
+      return construct(weights='imagenet')
+  if spec.target.startswith('EfficientNetLite'):
+    return construct(weights=os.fspath(path))
+  model = construct(weights=None)
+  load(model, path, spec.text)
+  return model
+
+
+@contextlib.contextmanager
+def none_missing() -> Iterator[None]:
+  """Refuses weights of which Keras only warns that some layers stay random.
+
+  Where it raises, its warnings (one for each layer) are not shown.
+  """
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    yield
+  for warning in caught:
+    if 'freshly-initialized' in str(warning.message):
+      raise ValueError(str(warning.message))
+    warnings.warn_explicit(warning.message, warning.category, warning.filename,
+                           warning.lineno)
+
+
+def find(name: str) -> pathlib.Path:
+  """Returns the path of a weights file.
+
+  Raises:
+    UserError: there is no such file.
+  """
+  path = pathlib.Path(name).expanduser()
+  if not path.is_file():
+    state = 'is a folder' if path.is_dir() else 'does not exist'
+    raise UserError(f'weights file {name} {state}: --weights is imagenet, none or '
+                    'the path of a file')
+  return path
+
+
+def load(model: keras.Model, path: pathlib.Path, model_name: str) -> None:
+  """Loads a weights file into a model.
+
+  Raises:
+    UserError: the file is damaged, misnamed, or does not fit the model.
+  """
+  if not isinstance(model, keras.Model):
+    raise UserError(f'{model_name} brings its weights: leave --weights out')
+  if not h5py.is_hdf5(path):
+    raise UserError(f'weights {path} are not HDF5 (empty, truncated or another '
+                    'format): expected .h5 or .weights.h5 as Keras saves them')
+  try:
+    # Keras tells its two HDF5 layouts apart by the name alone.
+    with h5py.File(path, 'r') as file:
+      legacy = 'layer_names' in file.attrs or 'model_weights' in file
+    misnamed = legacy == path.name.endswith('.weights.h5')
+    if not misnamed:
+      with none_missing():
+        model.load_weights(path)
+  except OSError as error:
+    raise UserError(f'weights {path} are truncated or damaged: copy them again'
+                    ) from error
+  except (ValueError, KeyError) as error:
+    raise UserError(f'weights {path} do not fit {model_name} with 1000 classes '
+                    f'(other classes, width or model?): {errors.one_line(error)}'
+                    ) from error
+  if misnamed:
+    wanted = 'NAME.h5' if legacy else 'NAME.weights.h5'
+    raise UserError(f'weights {path} have the layout of {wanted}: rename the file')
