@@ -355,6 +355,8 @@ def test_files_give_the_same_logits(tmp_path, images, kind):
       'name': str(path), 'weights': str(path), 'preprocess': 'tf', 'output': 'logits',
       'input_size': SIZE, 'parameters': model.count_params(),
       'weights_sha256': sha256_of(path)}
+  np.testing.assert_allclose(loaded.preprocess(tf.constant(images)),
+                             images / 127.5 - 1, atol=1e-6)
 
 
 def test_factory_gives_the_same_logits(images):
