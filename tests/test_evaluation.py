@@ -6,6 +6,9 @@ import io
 import itertools
 import json
 import pathlib
+import shutil
+import subprocess
+import sys
 import tarfile
 
 import keras
@@ -165,6 +168,84 @@ def test_flagfile_repeats_the_run(mobilenet, baseline, standin_dir, tfds_dir):
   assert '--model=MobileNet:alpha=0.25' in flags
   assert '--store_logits' in flags
   assert not any(flag.startswith('--output_dir') for flag in flags)
+
+
+def test_flagfile_names_the_same_directory(tmp_path, monkeypatch):
+  """Of a model file and of own weights, also from another working directory."""
+  (tmp_path / 'mine.keras').touch()
+  monkeypatch.chdir(tmp_path)
+  for model, weights, directory in [('mine.keras', 'imagenet', 'mine.keras'),
+                                    ('VGG16', 'a.h5', 'VGG16@a.h5'),
+                                    ('VGG16', 'none', 'VGG16@none')]:
+    first, = settings.requests([model], [weights])
+    assert first.directory == directory
+    lines = settings.flagfile(first, settings.Settings()).splitlines()
+    monkeypatch.chdir('/')
+    again, = settings.requests([lines[0].removeprefix('--model=')],
+                               [lines[1].removeprefix('--weights=')])
+    monkeypatch.chdir(tmp_path)
+    assert again == first
+
+
+TWO_REPLICAS = """
+import sys
+import numpy as np
+import tensorflow as tf
+cpu, = tf.config.list_physical_devices('CPU')
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tfeval import datasets, spec
+from tfeval.engine import predict
+from tfeval.models import loading
+from tfeval.preprocess import protocol
+strategies = [tf.distribute.get_strategy(),
+              tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])]
+found = []
+for strategy in strategies:
+  with strategy.scope():
+    model = loading.load(spec.parse('MobileNet:alpha=0.25'))
+  size = predict.global_batch_size(5, strategy)
+  assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
+  batches = list(predict.predict(
+      datasets.open_dataset('folder:' + sys.argv[1]),
+      protocol.resolve('opencv', 224), model, strategy, size))
+  found.append((sum((b.ids for b in batches), []),
+                np.concatenate([b.scores for b in batches])))
+assert found[0][0] == found[1][0] and len(found[0][0]) == 12
+assert (found[0][1].argmax(1) == found[1][1].argmax(1)).all()
+np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-4)
+print('same', strategies[1].num_replicas_in_sync)
+"""
+
+
+def test_two_replicas_change_nothing(mobilenet, photos):
+  del mobilenet
+  done = subprocess.run([sys.executable, '-c', TWO_REPLICAS, str(photos)],
+                        capture_output=True, text=True)
+  assert done.stdout == 'same 2\n', done.stderr[-2000:]
+
+
+def test_changed_data_and_labels_are_another_experiment(mobilenet, photos, standin_dir,
+                                                        tmp_path):
+  folder = tmp_path / 'photos'
+  shutil.copytree(photos, folder)
+  arguments = {'dataset': f'folder:{folder}', 'output_dir': str(tmp_path / 'runs')}
+  evaluate(mobilenet, **arguments)
+  with pytest.raises(UserError, match='another experiment: dataset.real_labels'):
+    evaluate(mobilenet, real_labels=str(standin_dir / 'real.json'), **arguments)
+  with pytest.raises(UserError, match='another experiment: compute.batch_size'):
+    evaluate(mobilenet, batch_size=3, **arguments)
+  first, second, *_ = sorted(folder.iterdir())
+  first.write_bytes(second.read_bytes())
+  with pytest.raises(UserError, match='another experiment: dataset.size_digest'):
+    evaluate(mobilenet, **arguments)
+
+
+def test_limit_of_the_whole_is_not_partial(mobilenet, photos, tmp_path):
+  result = evaluate(mobilenet, dataset=f'folder:{photos}', limit=12,
+                    output_dir=str(tmp_path))
+  assert result.result['dataset']['partial'] is False
+  assert result.result['dataset']['limit'] is None
 
 
 def test_complete_run_is_not_repeated_and_not_mixed(mobilenet, standin_dir, tfds_dir,

@@ -3,6 +3,7 @@
 import datetime
 import pathlib
 import platform
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -75,7 +76,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
       'protocol': protocol.describe(),
       'store': {'logits': settings.store_logits,
                 'classes': predictions.STORED_CLASSES},
-      'compute': _compute(strategy, batch_size),
+      'compute': _compute(strategy, batch_size, model.dtype),
   }
   directory = pathlib.Path(settings.output_dir).expanduser() / request.directory
   complete = _open_directory(directory, manifest, settings.overwrite)
@@ -143,7 +144,8 @@ class _ClassOrderCheck:
           'permute its last layer')
 
 
-def _compute(strategy: tf.distribute.Strategy, batch_size: int) -> dict[str, Any]:
+def _compute(strategy: tf.distribute.Strategy, batch_size: int,
+             dtype: str) -> dict[str, Any]:
   return {
       'versions': {
           'tfeval': tfeval.__version__, 'python': platform.python_version(),
@@ -154,38 +156,47 @@ def _compute(strategy: tf.distribute.Strategy, batch_size: int) -> dict[str, Any
       'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
       'replicas': strategy.num_replicas_in_sync,
       'batch_size': batch_size,
-      'dtype': keras.config.dtype_policy().name,
+      'dtype': dtype,
       'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
   }
 
 
 def _identity(manifest: dict[str, Any]) -> dict[str, Any]:
   """Returns what must agree for two manifests to be of one experiment."""
-  found = {}
-  for section in ('model', 'dataset', 'protocol', 'store'):
-    for key, value in manifest.get(section, {}).items():
-      found[f'{section}.{key}'] = value
-  return found
+  return {f'{section}.{key}': value
+          for section in ('model', 'dataset', 'protocol', 'store', 'compute')
+          for key, value in manifest[section].items()}
 
 
 def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
                     overwrite: bool) -> run_lib.Run | None:
   """Returns the complete run that is there already, if it is the same one."""
-  if overwrite or not (directory / run_lib.MANIFEST).is_file():
-    if directory.is_dir() and not overwrite and any(directory.iterdir()):
+  if overwrite:
+    return None
+  if not (directory / run_lib.MANIFEST).is_file():
+    if directory.is_dir() and any(directory.iterdir()):
       raise UserError(f'{directory} is not empty and holds no run: choose another '
                       '--output_dir')
     return None
-  there = _identity(files.read_json(directory / run_lib.MANIFEST))
-  here = _identity(manifest)
-  for key, value in here.items():
+  try:
+    there = _identity(files.read_json(directory / run_lib.MANIFEST))
+  except (TypeError, KeyError, AttributeError) as error:
+    raise UserError(f'{directory / run_lib.MANIFEST} is damaged: choose another '
+                    '--output_dir, or --overwrite it') from error
+  for key, value in _identity(manifest).items():
     if there.get(key) != value:
       raise UserError(
           f'{directory} holds another experiment: {key} is {there.get(key)!r} there '
           f'and {value!r} here: choose another --output_dir, or --overwrite it')
-  if (directory / run_lib.RESULT).is_file():
-    return run_lib.load_run(directory)
-  return None
+  if not (directory / run_lib.RESULT).is_file():
+    return None
+  if manifest['model']['weights_sha256'] is None:
+    raise UserError(f'{directory} holds a complete run of a model without a weights '
+                    'file, which may have been another one: choose another '
+                    '--output_dir, or --overwrite it')
+  print(f'tfeval: {directory} is complete: shown as it is (--overwrite evaluates '
+        'again)', file=sys.stderr)
+  return run_lib.load_run(directory)
 
 
 def _start(directory: pathlib.Path, manifest: dict[str, Any], flags: str) -> None:

@@ -33,6 +33,7 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
 
 
 def cannot_write(path: pathlib.Path, error: OSError) -> UserError:
+  """Returns what to tell a user whose disk is full or whose folder is locked."""
   return UserError(f'cannot write {path}: {error.strerror or error}: make room or '
                    'choose another --output_dir, then run the same command again')
 
@@ -59,6 +60,10 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def sha256_of(path: pathlib.Path) -> str:
-  """Returns the SHA-256 of a file's content in hexadecimal."""
+  """Returns the SHA-256 of a file's content in hexadecimal.
+
+  Raises:
+    OSError: the file cannot be read.
+  """
   with open(path, 'rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()

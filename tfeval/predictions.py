@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfeval import errors, files
@@ -198,7 +199,27 @@ def _read_part(directory: pathlib.Path, part: dict,
   if missing or len(table) != part.get('rows'):
     raise UserError(f'{path} has {len(table)} rows and lacks {sorted(missing)}, '
                     f'the index says {part.get("rows")} rows: evaluate again')
+  _check_columns(path, table)
   return table
+
+
+def _check_columns(path: pathlib.Path, table: pa.Table) -> None:
+  """Holds that columns are what `schema` says: a run may come from a stranger."""
+  wanted = schema(store_logits=True)
+  for name in set(table.column_names) & set(wanted.names):
+    column, field = table[name], wanted.field(name)
+    if column.type != field.type or (column.null_count and not field.nullable):
+      raise UserError(f'{path}: column {name} is {column.type} with '
+                      f'{column.null_count} nulls, expected {field.type}: '
+                      'evaluate again')
+    if name not in ('label', 'real_labels', 'classes'):
+      continue
+    values = column if name == 'label' else pc.list_flatten(column)
+    found = pc.min_max(values)
+    low, high = found['min'].as_py(), found['max'].as_py()
+    if low is not None and not 0 <= low <= high < labels_lib.NUM_CLASSES:
+      raise UserError(f'{path}: column {name} has classes from {low} to {high}, '
+                      f'expected 0 to {labels_lib.NUM_CLASSES - 1}: evaluate again')
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -24,6 +24,13 @@ from tfeval.errors import UserError
 from tfeval.metrics import accuracy
 
 SCHEMA_VERSION = 1
+# What every reader of a result relies on.
+_SHOWN = {
+    'model': {'name'},
+    'dataset': {'name', 'split', 'partial', 'expected', 'evaluated'},
+    'protocol': {'name'},
+    'metrics': {'name', 'labels', 'correct', 'count', 'skipped', 'value', 'interval'},
+}
 MANIFEST, FLAGS, RESULT, PREDICTIONS = (
     'manifest.json', 'flags.txt', 'result.json', 'predictions')
 
@@ -50,8 +57,24 @@ class Run:
     return predictions.read_parts(self.path / PREDICTIONS, columns)
 
   def score(self) -> list[dict[str, Any]]:
-    """Computes the metrics again from the stored rows."""
-    return summarize(self.parts(SUMMARY_COLUMNS)).metrics()
+    """Computes the metrics again from the stored rows.
+
+    Raises:
+      UserError: the rows are not those that the result was made of: some are
+        missing, double or changed.
+    """
+    summary = summarize(self.parts(SUMMARY_COLUMNS))
+    dataset = self.result['dataset']
+    if len(set(summary.ids)) != len(summary.ids) or (
+        len(summary.ids) != dataset.get('evaluated')):
+      raise UserError(f'{self.path} stores {len(set(summary.ids))} examples in '
+                      f'{len(summary.ids)} rows, its {RESULT} says '
+                      f'{dataset.get("evaluated")}: evaluate again')
+    for name, value in summary.digests().items():
+      if value != dataset.get(name):
+        raise UserError(f'{self.path}: the stored rows are not those of its {RESULT} '
+                        f'({name} differs): evaluate again')
+    return summary.metrics()
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:
@@ -80,6 +103,12 @@ def load_run(path: str | os.PathLike[str]) -> Run:
              if not isinstance(result.get(key), kind)]
   if lacking:
     raise UserError(f'{directory / RESULT} lacks {", ".join(lacking)}: evaluate again')
+  for section, keys in _SHOWN.items():
+    entries = result[section] if section == 'metrics' else [result[section]]
+    for entry in entries:
+      if not isinstance(entry, dict) or not entry.keys() >= keys:
+        raise UserError(f'{directory / RESULT}: {section} lacks one of '
+                        f'{", ".join(sorted(keys))}: evaluate again')
   return Run(directory, result)
 
 

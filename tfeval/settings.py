@@ -12,6 +12,7 @@ from tfeval.errors import UserError
 from tfeval.models import table
 
 FOLDER = 'folder:'
+STRATEGIES = ('default', 'mirrored')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Settings:
     protocol: the preprocessing protocol's name.
     batch_size: examples in a step over all replicas, at least 1.
     limit: only the first so many examples, or None for all.
-    strategy: one of `engine.strategy.NAMES`.
+    strategy: one of `STRATEGIES`.
     store_logits: whether all 1000 outputs are stored.
     preprocess, input_size, output, trust_model: see `models.loading.Hints`.
     output_dir: run directories are made in here.
@@ -91,10 +92,19 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
   found = []
   for spec, weight in pairs:
     table.check_name(spec)
-    directory = spec.directory_name()
-    if [s for s, _ in pairs].count(spec) > 1:
-      # Several weights for one model: they need directories of their own.
+    # A path must hold from every working directory, a name in the run directory.
+    if spec.target not in table.known_models() and os.path.exists(spec.target):
+      directory = spec_lib.parse(os.path.basename(spec.target.rstrip(os.sep)))
+      path = os.path.abspath(spec.target)
+      spec = spec_lib.Spec(path, path, spec.options)
+      directory = directory.directory_name()
+    else:
+      directory = spec.directory_name()
+    if weight != 'imagenet':
+      # Several weights for one model have directories of their own.
       directory += '@' + pathlib.PurePath(weight).name
+    if weight not in ('imagenet', 'none'):
+      weight = os.path.abspath(os.path.expanduser(weight))
     found.append(Request(spec, weight, directory))
   if len({r.directory for r in found}) != len(found):
     raise UserError('two models would share a run directory: evaluate them with '
@@ -104,13 +114,7 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
 
 def flagfile(request: Request, settings: Settings) -> str:
   """Returns a flagfile that repeats the evaluation of one model."""
-  model = request.spec.text
-  if request.spec.target not in table.known_models():
-    model = _absolute(model)
-  weights = request.weights
-  if weights not in ('imagenet', 'none'):
-    weights = _absolute(weights)
-  lines = [f'--model={model}', f'--weights={weights}']
+  lines = [f'--model={request.spec.text}', f'--weights={request.weights}']
   for field in dataclasses.fields(settings):
     value = getattr(settings, field.name)
     if field.name in ('output_dir', 'overwrite') or value is None:
@@ -125,8 +129,3 @@ def flagfile(request: Request, settings: Settings) -> str:
     else:
       lines.append(f'--{field.name}={value}')
   return '\n'.join(lines) + '\n'
-
-
-def _absolute(text: str) -> str:
-  """Returns a path that holds from every working directory; other words as is."""
-  return os.path.abspath(text) if os.path.exists(text) else text

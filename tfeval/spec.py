@@ -1,4 +1,4 @@
-"""The grammar `TARGET[:key=value,...]` that models and protocols are named in.
+"""The grammar `TARGET[:key=value,...]` that models are named in.
 
 `ResNet50`, `MobileNet:alpha=0.25`, `MobileNet:alpha=0.5,input_shape=[128,128,3]`,
 `my.module:build:depth=3`, `models/mine.keras`.

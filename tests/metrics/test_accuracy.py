@@ -164,12 +164,12 @@ def test_entry_without_examples():
       'skipped': 9, 'value': None, 'interval': None}
 
 
-def test_accuracy_metrics():
+@pytest.mark.parametrize('k', [1, 5])
+def test_entry_is_json_and_keeps_the_count(k):
   ranked, sets = random_case(2)
-  entries = accuracy.accuracy_metrics(ranked, label_sets(sets), 'real')
-  assert json.loads(json.dumps(entries)) == entries
-  for entry, k in zip(entries, (1, 5), strict=True):
-    expected = counted_by_loop(ranked, sets, k)
-    assert (entry['name'], entry['labels']) == (f'top{k}', 'real')
-    assert Count(entry['correct'], entry['count'], entry['skipped']) == expected
-    assert entry['value'] == expected.correct / expected.count
+  expected = counted_by_loop(ranked, sets, k)
+  entry = accuracy.top_k_hits(ranked, label_sets(sets), k).entry(f'top{k}', 'real')
+  assert json.loads(json.dumps(entry)) == entry
+  assert (entry['name'], entry['labels']) == (f'top{k}', 'real')
+  assert Count(entry['correct'], entry['count'], entry['skipped']) == expected
+  assert entry['value'] == expected.correct / expected.count

@@ -123,6 +123,49 @@ def test_photos_equal_in_a_parallel_pipeline(resize_side, crop_size, step):
 
 
 @needs_photos
+def test_opencv_with_ipp_is_another_reference():
+  """The fields of the protocol say fixed point, since this differs from it."""
+  if not hasattr(cv2, 'ipp') or not cv2.ipp.getIppVersion():
+    pytest.skip('this build of OpenCV has no IPP')
+  data = [path.read_bytes() for path in _PHOTOS[::10]]
+  crops = np.stack(list(pipeline(data, 256, 224).as_numpy_iterator())).astype(int)
+  cv2.ipp.setUseIPP(True)
+  try:
+    theirs = np.stack([reference(d, 256, 224) for d in data])
+  finally:
+    cv2.ipp.setUseIPP(False)
+  difference = abs(crops - theirs)
+  assert difference.max() <= 1
+  assert np.count_nonzero(difference) <= 0.05 * difference.size
+
+
+@needs_photos
+def test_without_xla():
+  for path in _PHOTOS[::20]:
+    data = path.read_bytes()
+    got = opencv.decode_resize_crop(tf.constant(data), 256, 224, jit_compile=False)
+    np.testing.assert_array_equal(got, reference(data))
+
+
+@needs_photos
+def test_in_tf_data_service():
+  data = [path.read_bytes() for path in _PHOTOS[:20]]
+  service = tf.data.experimental.service
+  dispatcher = service.DispatchServer(service.DispatcherConfig(port=0))
+  address = dispatcher.target.split('://')[1]
+  worker = service.WorkerServer(
+      service.WorkerConfig(dispatcher_address=address, port=0))
+  dataset = pipeline(data, 256, 224).apply(service.distribute(
+      processing_mode=service.ShardingPolicy.OFF, service=dispatcher.target))
+  crops = list(dataset.as_numpy_iterator())
+  assert len(crops) == len(data)
+  for crop, d in zip(crops, data):
+    np.testing.assert_array_equal(crop, reference(d))
+  worker._stop()  # There is no public way.
+  dispatcher._stop()
+
+
+@needs_photos
 def test_reference_does_not_depend_on_its_threads():
   threads = cv2.getNumThreads()
   try:

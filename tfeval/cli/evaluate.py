@@ -38,7 +38,7 @@ def define_flags(define) -> None:
                  lower_bound=1)
   define.integer('limit', None, 'Evaluate only the first N examples; the result is '
                  'marked as partial.', lower_bound=1)
-  define.enum('strategy', 'default', ['default', 'mirrored'],
+  define.enum('strategy', 'default', list(settings_lib.STRATEGIES),
               'default: one device; mirrored: all GPUs of this host.')
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
   define.string('preprocess', None, 'For models that are not applications: caffe, '

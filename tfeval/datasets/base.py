@@ -1,9 +1,11 @@
 """What every source of examples offers to the engine."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tfeval import files
 from tfeval.errors import UserError
 
 
@@ -22,6 +24,9 @@ class Dataset:
     notes: what a reader of the result must know about the data.
     has_real_labels: whether examples carry ReaL labels.
     real_labels: ReaL labels by id where they do not come with the examples.
+    real_labels_source: `'dataset'`, the SHA-256 of `real.json`, or None.
+    size_digest: digest over the sizes of the files that hold the images: tells
+      without reading them that data have changed, not that they have not.
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
       own, `real_labels` bool [1000].
@@ -38,6 +43,8 @@ class Dataset:
   notes: tuple[str, ...] = ()
   has_real_labels: bool = False
   real_labels: Mapping[str, Sequence[int]] | None = None
+  real_labels_source: str | None = None
+  size_digest: str | None = None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""
@@ -49,8 +56,15 @@ class Dataset:
         'limit': self.limit,
         'partial': self.limit is not None,
         'expected': self.expected_count,
+        'real_labels': self.real_labels_source,
+        'size_digest': self.size_digest,
         'notes': list(self.notes),
     }
+
+
+def real_labels_source(path: str | None) -> str | None:
+  """Returns the SHA-256 of a file of ReaL labels, None for None."""
+  return files.sha256_of(pathlib.Path(path).expanduser()) if path else None
 
 
 def check_coverage(dataset: Dataset, evaluated: Sequence[str],

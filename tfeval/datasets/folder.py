@@ -44,6 +44,8 @@ def open_folder(directory: str, real_labels: str | None = None,
                     'flat or in class folders named by wnid')
   labels = [_label(root, path) for path in paths]
   ids = _ids(paths)
+  if limit is not None and limit >= len(ids):
+    limit = None  # It is the whole.
   order = sorted(range(len(ids)), key=ids.__getitem__)[:limit]
   ids, labels = [ids[i] for i in order], [labels[i] for i in order]
   paths = [os.fspath(paths[i]) for i in order]
@@ -52,6 +54,9 @@ def open_folder(directory: str, real_labels: str | None = None,
       expected_count=len(ids), expected_ids=ids, limit=limit,
       notes=_notes(ids, limit),
       has_real_labels=real_labels is not None,
+      real_labels_source=base.real_labels_source(real_labels),
+      size_digest=labels_lib.digest(
+          (name, os.path.getsize(path)) for name, path in zip(ids, paths, strict=True)),
       real_labels=_real_labels(ids, real_labels) if real_labels else None,
       examples=lambda: _examples(ids, paths, labels),
   )

@@ -1,5 +1,7 @@
 """TFDS datasets: prepared where needed, checked, and read undecoded."""
 
+import contextlib
+import io
 import os
 import pathlib
 import sys
@@ -55,6 +57,8 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
     raise errors.unknown(f'split of {name}', split, list(splits)) from error
   if count < 1:  # A slice that ends before it starts has a negative count.
     raise UserError(f'split {split!r} of {name} holds no examples')
+  if limit is not None and limit >= count:
+    limit = None  # It is the whole.
   own_real = _REAL_KEY in builder.info.features and real_labels is None
   full = (builder.name in _FROM_TAR and split == 'validation'
           and count == labels_lib.NUM_VALIDATION and limit is None)
@@ -68,6 +72,9 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
       limit=limit, notes=_notes(builder, split, count),
       has_real_labels=own_real or real_labels is not None,
       real_labels=_ByFileName(real_labels) if real_labels else None,
+      real_labels_source=('dataset' if own_real
+                          else base.real_labels_source(real_labels)),
+      size_digest=_size_digest(builder),
       examples=lambda: _examples(builder, split, limit, image_key, label_key,
                                  own_real),
   )
@@ -101,9 +108,12 @@ def _prepare(builder, manual_dir: str | None) -> None:
     tfds.disable_progress_bar()
   # Ten of them, each after twice the wait: three minutes to say "no network".
   downloader.MAX_RETRIES = 4
+  print(f'tfeval: preparing {builder.name} in {builder.data_dir}', file=sys.stderr)
   config = tfds.download.DownloadConfig(manual_dir=manual)
   try:
-    builder.download_and_prepare(download_config=config)
+    # What TFDS prints beside its bars says "Unknown size" of all that matters.
+    with contextlib.redirect_stdout(io.StringIO()):
+      builder.download_and_prepare(download_config=config)
   except UserError:
     raise
   except requests.RequestException as error:
@@ -174,6 +184,12 @@ def _check_classes(name: str, feature) -> None:
         f'{name} labels {same} in another order: its class {first} is '
         f'{names[first]}, here {wnids[first]} (sorted wnid): use imagenet2012_real, '
         'imagenet2012 or folder:DIR')
+
+
+def _size_digest(builder) -> str:
+  directory = pathlib.Path(builder.data_dir)
+  return labels_lib.digest((path.name, path.stat().st_size)
+                           for path in directory.iterdir() if path.is_file())
 
 
 def _notes(builder, split: str, count: int) -> tuple[str, ...]:

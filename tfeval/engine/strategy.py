@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-NAMES = ('default', 'mirrored')
+from tfeval import errors
+from tfeval.settings import STRATEGIES
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
@@ -10,7 +11,12 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
   Args:
     name: `default` (one device) or `mirrored` (every GPU of this host, or its CPU).
+
+  Raises:
+    UserError: the name is not known.
   """
+  if name not in STRATEGIES:
+    raise errors.unknown('strategy', name, STRATEGIES)
   if name == 'mirrored':
     return tf.distribute.MirroredStrategy()
   return tf.distribute.get_strategy()

@@ -105,9 +105,3 @@ def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
   hit = (ranked[example, :k] == np.asarray(labels.values)[:, None]).any(axis=1)
   count = int(np.count_nonzero(labels.sizes))
   return Count(correct=len(np.unique(example[hit])), count=count, skipped=n - count)
-
-
-def accuracy_metrics(ranked: np.ndarray, labels: LabelSets,
-                     name: str) -> list[dict[str, Any]]:
-  """Returns the `top1` and `top5` entries of `result.json` for a label set."""
-  return [top_k_hits(ranked, labels, k).entry(f'top{k}', name) for k in (1, 5)]

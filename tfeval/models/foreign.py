@@ -18,6 +18,7 @@ from tfeval.models.model import (
     PROBABILITIES,
     Hints,
     Model,
+    compute_dtype,
     input_side,
     preprocessing,
 )
@@ -57,13 +58,14 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
       output=hints.output or _output_kind(model, spec.text),
       weights=source,
       weights_sha256=_sha256(pathlib.Path(source)),
-      parameters=model.count_params() if is_keras else model.parameters)
+      parameters=model.count_params() if is_keras else model.parameters,
+      dtype=compute_dtype(model) if is_keras else model.dtype)
 
 
 def _model_and_source(spec: spec_lib.Spec, trusted: bool):
-  """Returns the model, and the path it came from or `'none'`."""
+  """Returns the model, and the path it came from or `'model'`: what it brings."""
   if ':' in spec.target:
-    return _from_factory(spec), 'none'
+    return _from_factory(spec), 'model'
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
   return _from_file(pathlib.Path(spec.target), trusted), spec.target
@@ -115,6 +117,7 @@ def _saved_model(path: pathlib.Path):
   function.loaded = loaded
   shape = input_spec.shape
   function.input_shape = None if shape.rank is None else tuple(shape)
+  function.dtype = input_spec.dtype.name
   function.parameters = sum(int(tf.size(v)) for v in signature.variables)
   return function
 

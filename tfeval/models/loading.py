@@ -12,7 +12,14 @@ from tfeval import errors, files
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import foreign, table, weights
-from tfeval.models.model import LOGITS, Hints, Model, input_side, preprocessing
+from tfeval.models.model import (
+  LOGITS,
+  Hints,
+  Model,
+  compute_dtype,
+  input_side,
+  preprocessing,
+)
 
 # What tfeval itself tells a constructor.
 _RESERVED = {'weights': 'give --weights', 'classifier_activation': 'leave it out',
@@ -67,7 +74,7 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
       preprocess=preprocessing(spec.target), preprocess_name=facts.preprocess,
       input_size=input_side(model, spec.text), output=LOGITS, weights=weights_name,
       weights_sha256=files.sha256_of(path) if path else None,
-      parameters=model.count_params())
+      parameters=model.count_params(), dtype=compute_dtype(model))
 
 
 def _construct(constructor: Callable[..., keras.Model], spec: spec_lib.Spec,

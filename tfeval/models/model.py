@@ -29,6 +29,7 @@ class Model:
     weights: `'imagenet'`, `'none'` or a path.
     weights_sha256: of the file that was loaded; None where there was no file.
     parameters: how many weights it has.
+    dtype: what it computes in; several joined by `+`.
   """
 
   name: str
@@ -40,6 +41,7 @@ class Model:
   weights: str
   weights_sha256: str | None
   parameters: int
+  dtype: str = 'float32'
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
@@ -69,6 +71,12 @@ class Hints:
   input_size: int | None = None
   output: str | None = None
   trust: bool = False
+
+
+def compute_dtype(model: keras.Model) -> str:
+  """Returns what the layers of a model compute in, such as `'float32'`."""
+  layers = model._flatten_layers(include_self=False)
+  return '+'.join(sorted({layer.compute_dtype for layer in layers})) or 'float32'
 
 
 def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -26,7 +26,7 @@ _OFFLINE_CHOICE = '--model=EfficientNetLite0 works offline'
 
 
 class _NotPublished(Exception):
-  """A file is not the one that Keras publishes for the model."""
+  """A file is not of the model that weights='imagenet' builds."""
 
 
 @contextlib.contextmanager
@@ -106,7 +106,8 @@ def with_own(spec: spec_lib.Spec, construct: Construct,
   """
   if _NORMALISED_BY_WEIGHTS_ARGUMENT.fullmatch(spec.target):
     def only_if_published(original, fname, origin, file_hash=None, **keywords):
-      if file_hash != hashlib.md5(path.read_bytes()).hexdigest():
+      md5 = hashlib.md5(path.read_bytes()).hexdigest()
+      if file_hash != md5 and not _has_second_rescaling(path):
         raise _NotPublished
       return os.fspath(path)
 
@@ -117,6 +118,21 @@ def with_own(spec: spec_lib.Spec, construct: Construct,
   model = construct(weights=None)
   load(model, path, spec.text)
   return model
+
+
+def _has_second_rescaling(path: pathlib.Path) -> bool:
+  """Whether a file was saved from a model built with weights='imagenet'.
+
+  Both layouts list layers without weights too.
+  """
+  try:
+    with h5py.File(path, 'r') as file:
+      names = [n.decode() if isinstance(n, bytes) else str(n)
+               for n in (file['layers'] if 'layers' in file
+                         else file.attrs.get('layer_names', ()))]
+  except OSError:
+    return False  # Loading says what is wrong with it.
+  return sum(name.startswith('rescaling') for name in names) > 1
 
 
 @contextlib.contextmanager

@@ -57,11 +57,7 @@ def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     [height, width, channels], for 5..8 [width, height, channels].
   """
   def turn(transposed, axes):
-    turned = image
-    if transposed:
-      # As floats: TensorFlow reports an error, and goes on, for integers.
-      turned = tf.transpose(tf.cast(image, tf.float32), [1, 0, 2])
-      turned = tf.cast(turned, image.dtype)
+    turned = tf.transpose(image, [1, 0, 2]) if transposed else image
     return tf.reverse(turned, axes) if axes else turned
 
   ways = [(False, []), (False, [1]), (False, [0, 1]), (False, [0]),

@@ -17,7 +17,10 @@ class Protocol:
     decode: `jpeg_islow`: libjpeg's accurate integer DCT with smooth chroma
       upsampling, EXIF orientation applied, as cv2.imread does.
     resize: `opencv_cubic`: cubic convolution, A = -0.75, on uint8 in fixed point,
-      as cv2.resize(INTER_CUBIC) does without IPP.
+      as cv2.resize(INTER_CUBIC) does.
+    rounding: `fixed_point`: coefficients of 11 bits, OpenCV's own arithmetic; its
+      x86 wheels use IPP's float coefficients unless that is switched off, and 3 %
+      of the values then differ by 1.
     resize_side: the short side after resizing, in pixels; the long side follows
       by integer division.
     crop: `center_floor`: starts at `side // 2 - size // 2`.
@@ -28,6 +31,7 @@ class Protocol:
   name: str
   decode: str
   resize: str
+  rounding: str
   resize_side: int
   crop: str
   size: int
@@ -57,5 +61,5 @@ def resolve(name: str, size: int) -> Protocol:
   if name != 'opencv':
     raise errors.unknown('protocol', name, ['opencv'])
   return Protocol('opencv', decode='jpeg_islow', resize='opencv_cubic',
-                  resize_side=size * 8 // 7, crop='center_floor', size=size,
-                  dtype='uint8')
+                  rounding='fixed_point', resize_side=size * 8 // 7,
+                  crop='center_floor', size=size, dtype='uint8')

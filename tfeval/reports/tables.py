@@ -57,9 +57,11 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
     count: how many examples to show.
   """
   table = _table()
-  table.add_column('example', overflow='fold', min_width=16, max_width=28)
+  table.add_column('example', overflow='fold', min_width=12, max_width=28)
   for title in ('answer', 'p', 'original label', 'hit', 'ReaL labels', 'hit'):
-    table.add_column(title, no_wrap=title in ('p', 'hit'))
+    # An answer may be broken between words; a number or a yes may not be cut.
+    narrow = title in ('p', 'hit')
+    table.add_column(title, no_wrap=narrow, min_width=4 if narrow else 9)
   # Spaces, so that names can be broken between words.
   names = [name.replace('_', ' ') for name in labels_lib.classes().names]
   for part in parts:
