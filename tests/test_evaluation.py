@@ -173,6 +173,7 @@ def test_flagfile_repeats_the_run(mobilenet, baseline, standin_dir, tfds_dir):
 def test_flagfile_names_the_same_directory(tmp_path, monkeypatch):
   """Of a model file and of own weights, also from another working directory."""
   (tmp_path / 'mine.keras').touch()
+  (tmp_path / 'a.h5').touch()
   monkeypatch.chdir(tmp_path)
   for model, weights, directory in [('mine.keras', 'imagenet', 'mine.keras'),
                                     ('VGG16', 'a.h5', 'VGG16@a.h5'),
@@ -377,7 +378,9 @@ def test_ties_are_no_hits(standin_dir, tfds_dir, tmp_path):
   assert top5['correct'] == sum(label < 5 for label in labels) < 5
 
 
-def test_requests():
+def test_requests(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'a.h5').touch()
   both = settings.requests(['ResNet50', 'ResNet50'], ['a.h5', 'none'])
   assert [r.directory for r in both] == ['ResNet50@a.h5', 'ResNet50@none']
   with pytest.raises(UserError, match='given twice'):

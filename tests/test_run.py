@@ -15,7 +15,8 @@ ROWS = 40
 MANIFEST = {
     'schema_version': 1,
     'model': {'name': 'ResNet50'},
-    'dataset': {'name': 'imagenet2012_real', 'split': 'validation'},
+    'dataset': {'name': 'imagenet2012_real', 'split': 'validation',
+                'partial': False, 'expected': 40},
     'protocol': {'name': 'opencv'},
 }
 

@@ -104,6 +104,9 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
       # Several weights for one model have directories of their own.
       directory += '@' + pathlib.PurePath(weight).name
     if weight not in ('imagenet', 'none'):
+      if not os.path.exists(os.path.expanduser(weight)):
+        raise UserError(f'weights file {weight} does not exist: --weights is '
+                        'imagenet, none or the path of a file')
       weight = os.path.abspath(os.path.expanduser(weight))
     found.append(Request(spec, weight, directory))
   if len({r.directory for r in found}) != len(found):

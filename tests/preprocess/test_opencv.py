@@ -159,7 +159,7 @@ def test_in_tf_data_service():
       processing_mode=service.ShardingPolicy.OFF, service=dispatcher.target))
   crops = list(dataset.as_numpy_iterator())
   assert len(crops) == len(data)
-  for crop, d in zip(crops, data):
+  for crop, d in zip(crops, data, strict=True):
     np.testing.assert_array_equal(crop, reference(d))
   worker._stop()  # There is no public way.
   dispatcher._stop()

@@ -5,6 +5,7 @@ One file per command, each with `SUMMARY`, `define_flags(flag_values)` and
 below takes typed arguments.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -51,8 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
       raise
     # The reader of our output left (`tfeval models | head`): not an error. Python
     # would complain once more when it flushes stdout at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard_stdout()
     return _DONE
+  except OSError as error:
+    if error.errno != errno.ENOSPC:
+      raise
+    _discard_stdout()
+    print('tfeval: cannot print the result: no space left where it goes; what was '
+          'evaluated is kept in --output_dir', file=sys.stderr)
+    return _USER_ERROR
+
+
+def _discard_stdout() -> None:
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _main(argv: list[str]) -> int:

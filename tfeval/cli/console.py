@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,11 +14,13 @@ from rich import console as rich_console
 from rich import progress as rich_progress
 
 _SECONDS_BETWEEN_LINES = 10
-# What TensorFlow says at every start of a healthy process. Where there is a GPU,
-# that it cannot be used is no noise.
-_NOISE = re.compile(rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |WARNING: All log messages '
-                    rb'before absl::InitializeLog|To enable the following instructions)'
-                    )
+# What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
+# user as ours. Where there is a GPU, that it cannot be used is no noise.
+_NOISE = re.compile(
+    rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |To enable the following instructions'
+    rb'|WARNING: All log messages before absl::InitializeLog)'
+    rb'|^\t \[\[\{\{function_node|oneDNN supports DT_|local_rendezvous\.cc'
+    rb'|jpeg_mem\.cc|png_io\.cc')
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 
@@ -32,32 +34,43 @@ def prepare_environment() -> None:
 
 
 @contextlib.contextmanager
-def quiet_start() -> Iterator[None]:
-  """Drops TensorFlow's start-up noise from stderr and lets all else through.
+def without_noise() -> Iterator[None]:
+  """Drops known noise of TensorFlow from stderr and lets all else through.
 
-  It is written by C++ code before a log level can stop it, so stderr goes through
-  a file as long as the context lasts.
+  C++ code writes to the file descriptor, some of it before a log level can stop
+  it: the descriptor is a pipe as long as the context lasts, and a thread passes
+  on what is no noise. Python's own stderr stays what it is.
   """
   sys.stderr.flush()
-  original = os.dup(2)
-  with tempfile.TemporaryFile() as captured:
-    os.dup2(captured.fileno(), 2)
-    try:
-      yield
-    finally:
-      sys.stderr.flush()
-      os.dup2(original, 2)
-      os.close(original)
-      captured.seek(0)
-      _write_real_warnings(captured.read())
+  screen = os.dup(2)
+  reader, writer = os.pipe()
+  os.dup2(writer, 2)
+  os.close(writer)
+  python_stderr = sys.stderr
+  if python_stderr is sys.__stderr__:
+    sys.stderr = os.fdopen(os.dup(screen), 'w', buffering=1,
+                           errors='backslashreplace')
+  pump = threading.Thread(target=_pass_on, args=(reader, screen), daemon=True)
+  pump.start()
+  try:
+    yield
+  finally:
+    if sys.stderr is not python_stderr:
+      sys.stderr.close()
+      sys.stderr = python_stderr
+    # The last writing end of the pipe: the thread comes to its end.
+    os.dup2(screen, 2)
+    pump.join(timeout=5)
+    os.close(screen)
 
 
-def _write_real_warnings(captured: bytes) -> None:
+def _pass_on(reader: int, screen: int) -> None:
   has_gpu = any(pathlib.Path('/dev').glob('nvidia[0-9]*'))
-  for line in captured.splitlines(keepends=True):
-    noise = _NOISE.match(line) or (not has_gpu and _NO_GPU_NOISE.search(line))
-    if not noise:
-      os.write(2, line)
+  with os.fdopen(reader, 'rb') as lines:
+    for line in lines:
+      noise = _NOISE.search(line) or (not has_gpu and _NO_GPU_NOISE.search(line))
+      if not noise:
+        os.write(screen, line)
 
 
 @contextlib.contextmanager

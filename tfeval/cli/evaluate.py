@@ -35,9 +35,9 @@ def define_flags(define) -> None:
   define.string('real_labels', None, 'real.json, for datasets without ReaL labels.')
   define.string('protocol', 'opencv', 'How images become pixels.')
   define.integer('batch_size', 64, 'Images in a step, over all replicas.',
-                 lower_bound=1)
+                 lower_bound=1, upper_bound=1 << 16)
   define.integer('limit', None, 'Evaluate only the first N examples; the result is '
-                 'marked as partial.', lower_bound=1)
+                 'marked as partial.', lower_bound=1, upper_bound=1 << 40)
   define.enum('strategy', 'default', list(settings_lib.STRATEGIES),
               'default: one device; mirrored: all GPUs of this host.')
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
@@ -66,19 +66,10 @@ def run(flags, arguments: list[str]) -> int:
   wanted = settings_lib.requests(flags.model, flags.weights)
   # Told at once, before a dataset is prepared and a model loaded.
   protocol.resolve(settings.protocol, size=224)
-  # Keras and TFDS print progress of their own: stdout is for the result.
-  with contextlib.redirect_stdout(sys.stderr):
-    runs = _import_evaluation().evaluate(wanted, settings, console.progress)
+  with console.without_noise(), contextlib.redirect_stdout(sys.stderr):
+    # Keras and TFDS print progress of their own: stdout is for the result.
+    console.prepare_environment()
+    from tfeval import evaluation  # TensorFlow, which takes seconds.
+    runs = evaluation.evaluate(wanted, settings, console.progress)
   output.print_runs(runs, flags.json, flags.show_examples)
   return 0
-
-
-def _import_evaluation():
-  console.prepare_environment()
-  with console.quiet_start():
-    import tensorflow as tf
-
-    from tfeval import evaluation
-    # Devices start here, so that what they say is part of the start.
-    tf.config.list_logical_devices()
-  return evaluation

@@ -63,8 +63,15 @@ class Dataset:
 
 
 def real_labels_source(path: str | None) -> str | None:
-  """Returns the SHA-256 of a file of ReaL labels, None for None."""
-  return files.sha256_of(pathlib.Path(path).expanduser()) if path else None
+  """Returns the SHA-256 of a file of ReaL labels, None for None.
+
+  Raises:
+    UserError: the file cannot be read.
+  """
+  try:
+    return files.sha256_of(pathlib.Path(path).expanduser()) if path else None
+  except OSError as error:
+    raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
 
 
 def check_coverage(dataset: Dataset, evaluated: Sequence[str],

@@ -38,7 +38,7 @@ def open_folder(directory: str, real_labels: str | None = None,
   if not directory or not root.is_dir():
     raise UserError(f'folder {directory!r} does not exist: give the folder that holds '
                     'ILSVRC2012_val_*.JPEG or class folders named by wnid')
-  paths = sorted(p for p in _walk(root) if p.suffix.lower() in SUFFIXES)
+  paths, others = _images(root)
   if not paths:
     raise UserError(f'{directory} holds no images: expected ILSVRC2012_val_*.JPEG, '
                     'flat or in class folders named by wnid')
@@ -52,7 +52,7 @@ def open_folder(directory: str, real_labels: str | None = None,
   return base.Dataset(
       name=f'folder:{root.resolve()}', config=None, version=None, split='',
       expected_count=len(ids), expected_ids=ids, limit=limit,
-      notes=_notes(ids, limit),
+      notes=_notes(ids, others, limit),
       has_real_labels=real_labels is not None,
       real_labels_source=base.real_labels_source(real_labels),
       size_digest=labels_lib.digest(
@@ -62,14 +62,31 @@ def open_folder(directory: str, real_labels: str | None = None,
   )
 
 
+def _images(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
+  """Returns the images, in order, and the names of what else lies there."""
+  images, others = [], []
+  for path in sorted(_walk(root)):
+    if path.suffix.lower() not in SUFFIXES:
+      others.append(path.name)
+      continue
+    if not path.is_file():
+      raise UserError(f'{path} is no file (a broken link?): replace or remove it')
+    try:
+      path.name.encode()
+    except UnicodeEncodeError as error:
+      raise UserError(f'{str(path)!r} has a name that is not UTF-8: rename it'
+                      ) from error
+    images.append(path)
+  return images, others
+
+
 def _walk(root: pathlib.Path):
-  """Yields the files of the folder and of its direct sub-folders."""
+  """Yields what lies in the folder and in its direct sub-folders, if not hidden."""
   for entry in root.iterdir():
     if entry.name.startswith('.'):
       continue
     if entry.is_dir():
-      yield from (p for p in entry.iterdir()
-                  if p.is_file() and not p.name.startswith('.'))
+      yield from (p for p in entry.iterdir() if not p.name.startswith('.'))
     else:
       yield entry
 
@@ -104,11 +121,15 @@ def _ids(paths: list[pathlib.Path]) -> list[str]:
   return [f'{path.parent.name}/{path.name}' for path in paths]
 
 
-def _notes(ids: list[str], limit: int | None) -> tuple[str, ...]:
+def _notes(ids: list[str], others: list[str], limit: int | None) -> tuple[str, ...]:
+  notes = []
   if limit is None and labels_lib.validation_number(ids[0]) and (
       len(ids) < labels_lib.NUM_VALIDATION):
-    return (f'{len(ids)} of the {labels_lib.NUM_VALIDATION} validation images',)
-  return ()
+    notes.append(f'{len(ids)} of the {labels_lib.NUM_VALIDATION} validation images')
+  if others:
+    notes.append(f'{len(others)} entries that are no images were left out, such as '
+                 f'{others[0]}')
+  return tuple(notes)
 
 
 def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:

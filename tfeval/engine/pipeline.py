@@ -14,6 +14,7 @@ from tfeval.preprocess.protocol import Protocol
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
 # on about this many of them.
 _WORTH_COMPILING = 1000
+_MAGIC = {b'\xff\xd8\xff': 'JPEG', b'\x89PNG\r\n\x1a\n': 'PNG'}
 
 
 @functools.cache
@@ -90,8 +91,18 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
       apply(protocol, example['image'], jit_compile=False)
     except tf.errors.OpError as broken:
       return UserError(f'example {example["id"].numpy().decode()} is not a readable '
-                       f'image: {reason(broken)}: replace it')
+                       f'image: {_fault(example["image"].numpy(), broken)}: replace it')
     done += 1
+
+
+def _fault(image: bytes, error: tf.errors.OpError) -> str:
+  """Returns what is wrong with encoded bytes that could not be decoded."""
+  if not image:
+    return 'it is empty'
+  for magic, kind in _MAGIC.items():
+    if image.startswith(magic):
+      return f'a truncated or damaged {kind} ({reason(error)})'
+  return f'neither JPEG nor PNG, it starts with {image[:8]!r}'
 
 
 def reason(error: tf.errors.OpError) -> str:

@@ -9,9 +9,8 @@ that differs from it. Only what the crop needs is decoded and computed.
 import numpy as np
 import tensorflow as tf
 
-from tfeval.preprocess import cubic
+from tfeval.preprocess import cubic, exif
 from tfeval.preprocess import decode as decoding
-from tfeval.preprocess import exif
 
 # Columns decoded on each side beyond the taps. Chroma upsampling (factor 2 is
 # interpolated, others are copied) makes 1 column at each end of a window differ
