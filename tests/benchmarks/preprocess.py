@@ -87,8 +87,9 @@ class Pipeline:
     options = tf.data.Options()
     options.threading.private_threadpool_size = 2
     options.threading.max_intra_op_parallelism = 1
-    # Otherwise it works ahead, on the time of the row that is measured next.
-    options.experimental_optimization.inject_prefetch = False
+    # Prefetching, or map and batch in one, works ahead: on the time of the row
+    # that is measured next.
+    options.experimental_optimization.apply_default_optimizations = False
     self._batches = iter(dataset.with_options(options))
     self._count = max(1, len(photos) // _BATCH)
 

@@ -1,6 +1,7 @@
 """Folders of images: what is read, in which order, and what is refused."""
 
 import json
+import os
 
 import pytest
 
@@ -154,3 +155,23 @@ def test_bad_real_labels(tmp_path, content, words):
   if content is not None:
     path.write_text(content)
   refused(words, folder, real_labels=str(path))
+
+
+def test_what_is_left_out_is_told(tmp_path):
+  folder = fill(tmp_path / 'val', image(1), 'notes.txt', 'more.tif')
+  notes = open_dataset(f'folder:{folder}').notes
+  assert notes == ('1 of the 50000 validation images',
+                   '2 entries that are no images were left out, such as more.tif')
+
+
+def test_broken_links_and_odd_names_are_named(tmp_path):
+  folder = fill(tmp_path / 'val', image(1))
+  link = folder / image(2)
+  link.symlink_to(tmp_path / 'nowhere')
+  refused('00000002.JPEG is no file', folder)
+  link.unlink()
+  os.mkfifo(folder / image(3))
+  refused('00000003.JPEG is no file', folder)
+  (folder / image(3)).unlink()
+  (folder / os.fsdecode(b'bad\xff.JPEG')).touch()
+  refused('name that is not UTF-8', folder)
