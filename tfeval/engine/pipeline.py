@@ -20,8 +20,10 @@ _MAGIC = {b'\xff\xd8\xff': 'JPEG', b'\x89PNG\r\n\x1a\n': 'PNG'}
 @functools.cache
 def _traced(protocol: Protocol, jit_compile: bool):
   """Returns the protocol as a function that is traced once in a process."""
+  # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
+  # that tracing takes.
   function = tf.function(lambda image: opencv.decode_resize_crop(
-      image, protocol.resize_side, protocol.size, jit_compile))
+      image, protocol.resize_side, protocol.size, jit_compile), autograph=False)
   return function.get_concrete_function(tf.TensorSpec([], tf.string))
 
 
@@ -53,6 +55,7 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int) -> tf.data.Da
   """
   jit_compile = dataset.expected_count >= _WORTH_COMPILING
 
+  @tf.autograph.experimental.do_not_convert
   def add_pixels(example):
     return {**example, 'pixels': apply(protocol, example['image'], jit_compile)}
 

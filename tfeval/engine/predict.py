@@ -86,7 +86,8 @@ class _Forward:
       images = model.preprocess(tf.cast(pixels, tf.float32))
       return tf.cast(model.function(images), tf.float32)
 
-    self._step = tf.function(lambda pixels: strategy.run(replica_step, (pixels,)))
+    self._step = tf.function(lambda pixels: strategy.run(replica_step, (pixels,)),
+                             autograph=False)
 
   def __call__(self, pixels: tf.Tensor) -> np.ndarray:
     """Returns float32 [n, 1000] for uint8 [n, size, size, 3], n <= batch_size."""

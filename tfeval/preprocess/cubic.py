@@ -2,7 +2,7 @@
 
 The reference is OpenCV 5.0 (`modules/imgproc/src/resize.cpp`) with IPP off
 (`cv2.ipp.setUseIPP(False)`). `compiled` and `plain` give the same values;
-`plain` takes about four times as long, but any window.
+`plain` takes about four times as long, but any window and no compiling.
 """
 
 import numpy as np
@@ -91,7 +91,7 @@ def _horizontal(window, columns, factors):
   def pair(offset):
     # Values 0 and 3 of 4 neighbours. Two single loads would do, but of four bytes
     # put together the compiler makes one load: decode, resize and crop in all
-    # take 15 % less time. The shift by zero keeps it from dropping the two unused
+    # take 5 % less time. The shift by zero keeps it from dropping the two unused
     # bytes again.
     word = load(offset)
     for k in range(1, 4):
