@@ -328,8 +328,8 @@ def test_data_dir_that_is_none(tmp_path):
 def test_disk_full_while_preparing(tmp_path):
   code = f'''
 import resource, sys
-from tfeval.cli import evaluate, main
-evaluate._import_evaluation()
+from tfeval import evaluation
+from tfeval.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 sys.exit(main(['evaluate', '--model=EfficientNetLite0', '--dataset=sample',
                '--data_dir={tmp_path / "tfds"}', '--output_dir={tmp_path / "out"}']))

@@ -4,6 +4,10 @@ Decode, `cv2.resize` with INTER_CUBIC on uint8, centre crop: this is what the
 published accuracies of keras.applications were measured with. The reference is
 OpenCV 5.0 with IPP off (`cv2.ipp.setUseIPP(False)`); the result has no value
 that differs from it. Only what the crop needs is decoded and computed.
+
+Flags that let XLA round otherwise than IEEE operations do break this:
+`XLA_FLAGS=--xla_cpu_enable_fast_math` (2 values in a million differ by 1) and
+`TF_XLA_FLAGS=--tf_xla_cpu_global_jit` (30 in a million). Neither is a default.
 """
 
 import numpy as np
