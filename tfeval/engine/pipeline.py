@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfeval import errors
 from tfeval.datasets.base import Dataset
 from tfeval.errors import UserError
-from tfeval.preprocess import opencv
+from tfeval.preprocess import apply as apply_lib
 from tfeval.preprocess.protocol import Protocol
 
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
@@ -22,8 +22,8 @@ def _traced(protocol: Protocol, jit_compile: bool):
   """Returns the protocol as a function that is traced once in a process."""
   # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
   # that tracing takes.
-  function = tf.function(lambda image: opencv.decode_resize_crop(
-      image, protocol.resize_side, protocol.size, jit_compile), autograph=False)
+  function = tf.function(
+      lambda image: apply_lib.apply(protocol, image, jit_compile), autograph=False)
   return function.get_concrete_function(tf.TensorSpec([], tf.string))
 
 

@@ -15,8 +15,8 @@ _A = -0.75
 
 
 def weights(
-    source: tf.Tensor, target: tf.Tensor, first: tf.Tensor, count: int
-) -> tuple[tf.Tensor, tf.Tensor]:
+    source: tf.Tensor, target: tf.Tensor, first: tf.Tensor, count: int,
+    in_fixed_point: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
   """Where the cubic kernel of each row and column stands, and its weights.
 
   Args:
@@ -24,12 +24,13 @@ def weights(
     target: int64 [2], height and width of the whole resized photo.
     first: int64 [2], first row and column wanted of the resized photo.
     count: how many rows and columns are wanted.
+    in_fixed_point: whether the weights are those for uint8, or for float32.
 
   Returns:
     int32 [count * 4], the second of four source rows under each of `count`
     rows, then the second of four source columns for each of `count` columns and
-    3 channels; and float32 [4, count * 4], the weights of the four, integers in
-    -2048..4096.
+    3 channels; and float32 [4, count * 4], the weights of the four: in fixed
+    point integers in -2048..4096, else as they are.
   """
   axis = np.repeat([0, 1], [count, 3 * count])
   step = np.arange(count, dtype=np.int64)
@@ -45,8 +46,9 @@ def weights(
   c1 = ((_A + 2) * x - (_A + 3)) * x * x + 1
   c2 = ((_A + 2) * y - (_A + 3)) * y * y + 1
   c3 = 1 - c0 - c1 - c2
+  four = tf.stack([c0, c1, c2, c3])
   return (tf.cast(floor, tf.int32),
-          tf.round(tf.stack([c0, c1, c2, c3]) * _SCALE))
+          tf.round(four * _SCALE) if in_fixed_point else four)
 
 
 def compiled(
@@ -122,7 +124,7 @@ def _vertical(sums, rows, factors):
     product = tf.bitcast(tf.bitwise.bitwise_xor(
         tf.bitcast(product, tf.int32), hidden), tf.float32)
     total = product if total is None else product + total
-  return _to_uint8(total)
+  return to_uint8(total)
 
 
 def _hidden_zero(indices):
@@ -165,8 +167,32 @@ def plain(
         tf.cast(row_weights[k][:, None, None], tf.int32) for k in range(4)])
     exact = tf.bitwise.right_shift(exact + _SCALE**2 // 2, 22)
     total = tf.where(in_tail, tf.cast(exact, tf.float32), total)
-  return _to_uint8(total)
+  return to_uint8(total)
 
 
-def _to_uint8(total):
+def in_float(
+    image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor,
+    row_weights: tf.Tensor, column_weights: tf.Tensor) -> tf.Tensor:
+  """Both passes on float32, as INTER_CUBIC on CV_32F, nothing rounded.
+
+  Args:
+    image: uint8 [height, width, 3].
+    rows: int32 [4, size], four rows of the image under each row.
+    columns: int32 [4, size], likewise.
+    row_weights: float32 [4, size].
+    column_weights: float32 [4, size].
+
+  Returns:
+    float32 [size, size, 3].
+  """
+  image = tf.cast(image, tf.float32)
+  sums = tf.add_n([
+      tf.gather(image, columns[k], axis=1) * column_weights[k][:, None]
+      for k in range(4)])
+  return tf.add_n([
+      tf.gather(sums, rows[k]) * row_weights[k][:, None, None] for k in range(4)])
+
+
+def to_uint8(total: tf.Tensor) -> tf.Tensor:
+  """Rounds float32 half to even, to uint8 0..255, as `saturate_cast<uchar>`."""
   return tf.cast(tf.clip_by_value(tf.round(total), 0, 255), tf.uint8)

@@ -24,10 +24,11 @@ _MARGIN = 2
 # last 7 values at most, goes through a routine that rounds in integers.
 _LANES = 8
 _TAIL_COLUMNS = 3
-# Windows are widened to a side from this ladder, so that few shapes are
-# compiled: steps of 32 pixels up to 512, of 128 up to 1024, of 256 up to 2048.
-_LADDER = np.concatenate([
-    np.arange(32, 512, 32), np.arange(512, 1024, 128), np.arange(1024, 2049, 256)])
+# OpenCV leaves images that are smaller on a side to its own code (measured).
+_IPP_SMALLEST_SIDE = 4
+# Windows are widened to a side from this ladder, so that few shapes are compiled.
+_LADDER = np.array([
+    64, 128, 192, 256, 320, 352, 448, 512, 640, 768, 1024, 1536, 2048])
 
 
 def decode_resize_crop(
@@ -76,6 +77,51 @@ def decode_resize_crop(
     pixels = tf.cond(inner, lambda: crop.resize_compiled(*args),
                      lambda: _rare(crop.resize_plain)(*args))
   return tf.ensure_shape(pixels, [crop_size, crop_size, 3])
+
+
+def resize_crop(image: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
+                rounding: str) -> tf.Tensor:
+  """Resizes a decoded image with INTER_CUBIC and crops it.
+
+  Args:
+    image: uint8 [height, width, 3].
+    resized: int64 [2], height and width after resizing.
+    first: int64 [2], first row and column of the crop in the resized image.
+    size: side of the crop, in pixels.
+    rounding: `fixed_point`, the arithmetic of OpenCV on uint8 with IPP off, bit
+      for bit; `none`, OpenCV on float32, up to the order of its sums; `nearest`,
+      the latter rounded to uint8 once, as IPP does with all but narrow images.
+
+  Returns:
+    [size, size, 3], float32 for `none`, else uint8.
+  """
+  if rounding == 'nearest':
+    return tf.cond(
+        tf.reduce_min(tf.shape(image)[:2]) < _IPP_SMALLEST_SIDE,
+        lambda: resize_crop(image, resized, first, size, 'fixed_point'),
+        lambda: cubic.to_uint8(resize_crop(image, resized, first, size, 'none')))
+  shape = tf.shape(image, tf.int64)[:2]
+  floor, weights = cubic.weights(
+      shape, resized, first, size, in_fixed_point=rounding == 'fixed_point')
+  floor = tf.stack([floor[:size], floor[size::3]])
+  taps = floor + np.arange(-1, 3, dtype=np.int32)[:, None, None]
+  taps = tf.clip_by_value(taps, 0, tf.cast(shape, tf.int32)[:, None] - 1)
+  args = image, taps[:, 0], taps[:, 1], weights[:, :size], weights[:, size::3]
+  if rounding == 'fixed_point':
+    return cubic.plain(*args, _tail(resized[1], first[1], size))
+  return cubic.in_float(*args)
+
+
+def _tail(width, first, size):
+  """-> bool [size, 3], which values of a row OpenCV rounds in integers.
+
+  Args:
+    width: of the resized photo.
+    first: column of it where the row begins.
+    size: columns of the row.
+  """
+  column = first + np.arange(size)[:, None]
+  return 3 * column + np.arange(3) >= 3 * width // _LANES * _LANES
 
 
 def _is_window_decodable(image_bytes):
@@ -161,12 +207,10 @@ class _Crop:
         weights[:, size::3], self._in_tail(shape))
 
   def _in_tail(self, shape):
-    """-> bool [size, 3], which values of a row OpenCV rounds in integers."""
     if not self.reaches_tail:
       return None
     target, first = self.place(shape)
-    column = first[1] + np.arange(self._size)[:, None]
-    return 3 * column + np.arange(3) >= 3 * target[1] // _LANES * _LANES
+    return _tail(target[1], first[1], self._size)
 
 
 def _rung(size):

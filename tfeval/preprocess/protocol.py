@@ -1,11 +1,39 @@
-"""Protocols: what happens to an image before a model's own preprocessing."""
+"""Protocols: what happens to an image before a model's own preprocessing.
+
+A protocol is a frozen value. The named ones stand in `data/protocols.toml`;
+`resolve` reads `NAME[:field=value,...]` and refuses what contradicts itself.
+"""
 
 import dataclasses
+import functools
 import hashlib
+import importlib.resources
 import json
+import math
+import tomllib
 from typing import Any
 
 from tfeval import errors
+from tfeval import spec as spec_lib
+from tfeval.errors import UserError
+
+_CHOICES = {
+    'library': ('opencv', 'pillow', 'tensorflow', 'tensorflow1'),
+    'kernel': ('cubic', 'bilinear', 'nearest'),
+    'decode': ('accurate', 'fast', 'fast_crop'),
+    'rounding': ('fixed_point', 'nearest', 'none'),
+    'resize': ('short_side', 'squash'),
+    'crop': ('after', 'before', 'before_square', 'none'),
+    'dtype': ('uint8', 'float32'),
+}
+# What each library's arithmetic is written for.
+_KERNELS = {'opencv': ('cubic',), 'pillow': _CHOICES['kernel'],
+            'tensorflow': _CHOICES['kernel'], 'tensorflow1': _CHOICES['kernel']}
+_ROUNDINGS = {'opencv': _CHOICES['rounding'], 'pillow': ('fixed_point',),
+              'tensorflow': ('nearest', 'none'), 'tensorflow1': ('nearest', 'none')}
+# No published recipe is near it, and a slip of the finger must not fill the memory.
+_LARGEST_SIDE = 4096
+_ABOUT = ('summary', 'explanation', 'source')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,52 +42,184 @@ class Protocol:
 
   Attributes:
     name: the protocol's name.
-    decode: `jpeg_islow`: libjpeg's accurate integer DCT with smooth chroma
-      upsampling, EXIF orientation applied, as cv2.imread does.
-    resize: `opencv_cubic`: cubic convolution, A = -0.75, on uint8 in fixed point,
-      as cv2.resize(INTER_CUBIC) does.
-    rounding: `fixed_point`: coefficients of 11 bits, OpenCV's own arithmetic; its
-      x86 wheels use IPP's float coefficients unless that is switched off, and 3 %
-      of the values then differ by 1.
-    resize_side: the short side after resizing, in pixels; the long side follows
-      by integer division.
-    crop: `center_floor`: starts at `side // 2 - size // 2`.
-    size: side of the square crop, in pixels.
+    size: side of the result, in pixels.
+    library: whose arithmetic resizes: `opencv`, `pillow`, `tensorflow`
+      (tf.image.resize) or `tensorflow1` (without half-pixel centres).
+    kernel: `cubic`, `bilinear` or `nearest`; the cubic's A is the library's.
+    decode: `accurate`: libjpeg's integer DCT, as OpenCV and Pillow decode;
+      `fast`: the default of `tf.io.decode_jpeg`; `fast_crop`: likewise, and of a
+      JPEG nothing but the crop is decoded (`tf.io.decode_and_crop_jpeg`), which
+      can change its first and last column by a level or two.
+    exif: whether the EXIF orientation is applied.
+    antialias: whether the kernel widens when the image shrinks.
+    rounding: `fixed_point`: to uint8 in the library's fixed-point arithmetic;
+      `nearest`: float taps, rounded once at the end; `none`.
+    resize: `short_side` keeps the aspect, `squash` does not.
+    crop: `after` resizing; `before` it, `crop_fraction` of each side;
+      `before_square`, of the short side; or `none`.
+    crop_fraction: share of a side that the crop keeps, in (0, 1].
+    crop_padding: if not 0, `crop_fraction` is size / (size + crop_padding).
     dtype: of the pixels handed to the model's preprocessing.
   """
 
   name: str
-  decode: str
-  resize: str
-  rounding: str
-  resize_side: int
-  crop: str
   size: int
-  dtype: str
+  library: str
+  kernel: str
+  decode: str = 'accurate'
+  exif: bool = False
+  antialias: bool = False
+  rounding: str = 'fixed_point'
+  resize: str = 'short_side'
+  crop: str = 'after'
+  crop_fraction: float = 0.875
+  crop_padding: int = 0
+  dtype: str = 'uint8'
+
+  @property
+  def resize_side(self) -> int:
+    """Side after resizing, in pixels: `size` unless the crop comes after it."""
+    if self.crop != 'after':
+      return self.size
+    # As timm's transforms_factory; 256, 341 and 378 of the keras-applications
+    # README (2019) for 224, 299 and 331.
+    return math.floor(self.size / self.crop_fraction)
+
+  @property
+  def spec(self) -> str:
+    """The name, and the fields that differ from it: resolves to an equal value."""
+    named = resolve(self.name, self.size)
+    changed = [f'{f.name}={getattr(self, f.name)}' for f in dataclasses.fields(self)
+               if getattr(self, f.name) != getattr(named, f.name)
+               and not (f.name == 'crop_fraction' and self.crop_padding)]
+    return f'{self.name}:{",".join(changed)}' if changed else self.name
 
   def describe(self) -> dict[str, Any]:
     """Returns every parameter and their hash, for a manifest."""
-    parameters = dataclasses.asdict(self)
+    parameters = {**dataclasses.asdict(self), 'resize_side': self.resize_side}
     canonical = json.dumps(parameters, sort_keys=True).encode()
-    return {**parameters, 'hash': hashlib.sha256(canonical).hexdigest()}
+    return {'spec': self.spec, **parameters,
+            'hash': hashlib.sha256(canonical).hexdigest()}
 
 
-def resolve(name: str, size: int) -> Protocol:
+@functools.cache
+def named_protocols() -> dict[str, dict[str, Any]]:
+  """Returns the protocols of `data/protocols.toml` by name, as they stand there."""
+  path = importlib.resources.files('tfeval.data') / 'protocols.toml'
+  return tomllib.loads(path.read_text('utf-8'))
+
+
+def about(name: str) -> dict[str, str]:
+  """Returns `summary`, `explanation` and `source` of a named protocol."""
+  return {key: named_protocols()[name][key] for key in _ABOUT}
+
+
+def requested_size(text: str) -> int | None:
+  """Returns the size that a specification sets, None if that is the model's.
+
+  >>> requested_size('opencv:size=299')
+  299
+  """
+  return dict(spec_lib.parse(text).options).get('size')
+
+
+def resolve(text: str, size: int) -> Protocol:
   """Returns a protocol for a model's input size.
 
   Args:
-    name: `'opencv'`, the protocol behind the accuracy table of keras-applications
-      (short side 256 for 224, 341 for 299, 378 for 331: `size * 8 // 7`).
-    size: side of the model's input, in pixels.
+    text: `NAME[:field=value,...]`, such as `'opencv:crop_fraction=0.9,size=299'`.
+    size: side of the model's input, in pixels, unless the text sets one.
 
   Raises:
-    UserError: the name is not known.
+    UserError: an unknown name or field, a value out of range, or fields that
+      contradict each other; says which.
 
   >>> resolve('opencv', 299).resize_side
   341
+  >>> resolve('opencv:crop_fraction=1.0', 224).resize_side
+  224
   """
-  if name != 'opencv':
-    raise errors.unknown('protocol', name, ['opencv'])
-  return Protocol('opencv', decode='jpeg_islow', resize='opencv_cubic',
-                  rounding='fixed_point', resize_side=size * 8 // 7,
-                  crop='center_floor', size=size, dtype='uint8')
+  spec = spec_lib.parse(text)
+  if spec.target not in named_protocols():
+    raise errors.unknown('protocol', spec.target, named_protocols(),
+                         '(tfeval protocols)')
+  known = [f.name for f in dataclasses.fields(Protocol) if f.name != 'name']
+  # The grammar reads the word none as Python's None.
+  given = {key: 'none' if value is None else value for key, value in spec.options}
+  for key in given:
+    if key not in known:
+      raise errors.unknown(f'field of protocol {spec.target}', key, known)
+  named = {key: value for key, value in named_protocols()[spec.target].items()
+           if key not in _ABOUT}
+  protocol = Protocol(**{'name': spec.target, 'size': size, **named, **given})
+  # What follows from a field that is given is not to be given as well.
+  if 'crop_fraction' in given and 'crop_padding' not in given:
+    protocol = dataclasses.replace(protocol, crop_padding=0)
+  if protocol.library == 'pillow' and 'antialias' not in given:
+    protocol = dataclasses.replace(
+        protocol, antialias=protocol.kernel != 'nearest')
+  _check_values(protocol)
+  if protocol.crop_padding:
+    if 'crop_fraction' in given:
+      raise _wrong(protocol, 'crop_fraction', 'crop_padding says it already')
+    protocol = dataclasses.replace(
+        protocol, crop_fraction=protocol.size / (protocol.size + protocol.crop_padding))
+  _check_consistency(protocol)
+  return protocol
+
+
+def _check_values(protocol: Protocol) -> None:
+  for field in dataclasses.fields(Protocol):
+    value = getattr(protocol, field.name)
+    if field.name in _CHOICES and value not in _CHOICES[field.name]:
+      raise _wrong(protocol, field.name,
+                   'expected ' + ', '.join(_CHOICES[field.name]))
+    if field.type is bool and not isinstance(value, bool):
+      raise _wrong(protocol, field.name, 'expected true or false')
+  size, padding, fraction = (
+      protocol.size, protocol.crop_padding, protocol.crop_fraction)
+  if type(size) is not int or not 1 <= size <= _LARGEST_SIDE:
+    raise _wrong(protocol, 'size', f'expected pixels from 1 to {_LARGEST_SIDE}')
+  if type(padding) is not int or not 0 <= padding <= _LARGEST_SIDE:
+    raise _wrong(protocol, 'crop_padding',
+                 f'expected pixels from 0 to {_LARGEST_SIDE}')
+  if type(fraction) not in (int, float) or not 0 < fraction <= 1:
+    raise _wrong(protocol, 'crop_fraction', 'expected more than 0 and at most 1')
+
+
+def _check_consistency(protocol: Protocol) -> None:
+  library = protocol.library
+  if protocol.resize_side > _LARGEST_SIDE:
+    raise _wrong(protocol, 'crop_fraction', f'asks for {protocol.resize_side} '
+                 f'pixels before the crop, at most {_LARGEST_SIDE}')
+  if protocol.kernel not in _KERNELS[library]:
+    raise _wrong(protocol, 'kernel',
+                 f'library={library} has {", ".join(_KERNELS[library])}')
+  if protocol.rounding not in _ROUNDINGS[library]:
+    raise _wrong(protocol, 'rounding',
+                 f'library={library} has {", ".join(_ROUNDINGS[library])}')
+  dtype = 'float32' if protocol.rounding == 'none' else 'uint8'
+  if protocol.dtype != dtype:
+    raise _wrong(protocol, 'dtype',
+                 f'rounding={protocol.rounding} gives {dtype}')
+  if protocol.antialias and protocol.kernel == 'nearest':
+    raise _wrong(protocol, 'antialias', 'kernel=nearest has none')
+  if protocol.antialias and library in ('opencv', 'tensorflow1'):
+    raise _wrong(protocol, 'antialias', f'library={library} has none')
+  if not protocol.antialias and library == 'pillow' and protocol.kernel != 'nearest':
+    raise _wrong(protocol, 'antialias', f'Pillow always has it for {protocol.kernel}')
+  if protocol.crop == 'none' and protocol.resize == 'short_side':
+    raise _wrong(protocol, 'crop', 'only resize=squash gives a square without')
+  if protocol.crop.startswith('before') and protocol.resize == 'short_side':
+    raise _wrong(protocol, 'resize', f'crop={protocol.crop} needs squash')
+  if library in ('opencv', 'pillow') and protocol.crop.startswith('before'):
+    raise _wrong(protocol, 'crop', f'library={library} crops after resizing')
+  if protocol.crop != 'before_square' and protocol.decode == 'fast_crop':
+    raise _wrong(protocol, 'decode', 'needs crop=before_square')
+  if protocol.decode == 'fast_crop' and protocol.exif:
+    raise _wrong(protocol, 'exif', 'decode=fast_crop decodes nothing to be turned')
+
+
+def _wrong(protocol: Protocol, field: str, reason: str) -> UserError:
+  return UserError(f'protocol {protocol.name}: {field}='
+                   f'{getattr(protocol, field)!r}: {reason}')

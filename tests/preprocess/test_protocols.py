@@ -1,0 +1,196 @@
+"""Every named protocol against the library that it is named after."""
+
+import functools
+import io
+import random
+
+import cv2
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+from PIL import Image
+
+from tfeval.errors import UserError
+from tfeval.preprocess import apply, protocol
+
+
+@functools.cache
+def photos(directory, count):
+  """Real photos, spread over the classes, and some awkward shapes."""
+  files = sorted((directory / 'images').glob('*.JPEG'))
+  real = [f.read_bytes() for f in files[::max(1, len(files) // count)]]
+  noise = np.random.default_rng(0)
+  made = []
+  for height, width in [(56, 60), (61, 300), (500, 77), (1500, 2400), (224, 224),
+                        (900, 300), (2, 2), (2, 40)]:
+    image = noise.integers(0, 256, (height, width, 3), np.uint8)
+    made.append(cv2.imencode('.png', image)[1].tobytes())
+  return [data for data in real if Image.open(io.BytesIO(data)).mode
+          != 'CMYK'] + made
+
+
+def pixels(text, size, encoded):
+  resolved = protocol.resolve(text, size)
+  function = tf.function(lambda image: apply.apply(resolved, image),
+                         input_signature=[tf.TensorSpec([], tf.string)])
+  return [function(image).numpy() for image in encoded]
+
+
+def compare(ours, theirs):
+  """Returns how many values there are, how many differ, and by how much."""
+  values = differ = 0
+  largest = 0.0
+  for mine, reference in zip(ours, theirs, strict=True):
+    assert mine.shape == reference.shape
+    assert mine.dtype == reference.dtype
+    difference = np.abs(mine.astype(np.float64) - reference)
+    values += difference.size
+    differ += np.count_nonzero(difference)
+    largest = max(largest, difference.max())
+  return values, differ, largest
+
+
+@pytest.mark.parametrize('text, size, reference', [
+    ('opencv', 299, references.opencv),
+    ('opencv:crop_fraction=0.95', 224, functools.partial(
+        references.opencv, fraction=0.95)),
+    ('pil', 224, references.pil),
+    ('pil', 299, references.pil),
+    ('pil:kernel=bilinear', 224, functools.partial(
+        references.pil, kernel=Image.BILINEAR)),
+    ('pil:kernel=nearest', 224, functools.partial(
+        references.pil, kernel=Image.NEAREST)),
+    ('pil:crop_fraction=0.95', 299, functools.partial(references.pil, fraction=0.95)),
+    ('pil:crop_fraction=1.0', 240, functools.partial(references.pil, fraction=1.0)),
+    ('squash', 224, references.squash),
+    ('squash:kernel=bilinear', 224, functools.partial(
+        references.squash, interpolation='bilinear')),
+    ('squash:kernel=cubic', 299, functools.partial(
+        references.squash, interpolation='bicubic')),
+    ('tf', 224, references.tf_bicubic),
+    ('tf:antialias=true', 224, functools.partial(
+        references.tf_bicubic, antialias=True)),
+    ('tf:decode=fast', 299, functools.partial(
+        references.tf_bicubic, decode=references.decode_jpeg_or_png)),
+    ('efficientnet', 224, references.efficientnet),
+    ('efficientnet', 300, references.efficientnet),
+    ('convnext', 224, references.convnext),
+])
+def test_equal_to_its_library(shared_data, text, size, reference):
+  encoded = photos(shared_data, 40)
+  theirs = [reference(data, size) for data in encoded]
+  values, differ, largest = compare(pixels(text, size, encoded), theirs)
+  assert values == 3 * size**2 * len(encoded)
+  assert (differ, largest) == (0, 0)
+
+
+@pytest.mark.parametrize('text, size', [
+    ('opencv_float', 224), ('opencv_float', 331), ('slim', 299)])
+def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size):
+  """Nothing is rounded to levels, so 1e-3 of a level is the last digits."""
+  encoded = photos(shared_data, 40)
+  theirs = [references.REFERENCES[text](data, size) for data in encoded]
+  assert compare(pixels(text, size, encoded), theirs)[2] < 1e-3
+
+
+def test_opencv_ipp(shared_data):
+  if not cv2.ipp.getIppVersion():
+    pytest.skip('this build of OpenCV has no IPP')
+  encoded = photos(shared_data, 100)
+  theirs = [references.opencv_ipp(data, 224) for data in encoded]
+  values, differ, largest = compare(pixels('opencv_ipp', 224, encoded), theirs)
+  assert largest <= 1
+  assert differ <= 1e-4 * values
+
+
+def test_every_protocol_has_a_reference():
+  assert references.REFERENCES.keys() == protocol.named_protocols().keys()
+
+
+def test_opencv_without_exif_or_window(shared_data):
+  """The general way and the one that decodes a window only, against each other."""
+  encoded = photos(shared_data, 20)
+  assert compare(pixels('opencv:exif=false', 224, encoded),
+                 pixels('opencv', 224, encoded))[1:] == (0, 0)
+
+
+@pytest.mark.parametrize('text, words', [
+    ('opencv:crop_fraction=0', 'crop_fraction=0: expected more than 0'),
+    ('opencv:crop_fraction=1.5', 'crop_fraction=1.5: expected'),
+    ('opencv:crop_fraction=nan', "crop_fraction='nan': expected"),
+    ('opencv:crop_fraction=0.001', 'asks for 224000 pixels before the crop'),
+    ('opencv:size=0', 'size=0: expected pixels'),
+    ('opencv:size=22.4', 'size=22.4: expected pixels'),
+    ('opencv:size=true', 'size=True: expected pixels'),
+    ('opencv:size=99999', 'size=99999: expected pixels'),
+    ('opencv:kernel=lanczos', "kernel='lanczos': expected cubic"),
+    ('opencv:kernel=bilinear', "kernel='bilinear': library=opencv has cubic"),
+    ('opencv:antialias=true', 'antialias=True: library=opencv has none'),
+    ('pil:antialias=false', 'antialias=False: Pillow always has it'),
+    ('tf:kernel=nearest,antialias=true', 'kernel=nearest has none'),
+    ('opencv:exif=7', 'exif=7: expected true or false'),
+    ('opencv:decode=[1]', 'decode=(1,): expected accurate'),
+    ('pil:dtype=float32', "dtype='float32': rounding=fixed_point gives uint8"),
+    ('pil:rounding=none', "rounding='none': library=pillow has fixed_point"),
+    ('slim:resize=short_side', "resize='short_side': crop=before needs squash"),
+    ('pil:crop=none', "crop='none': only resize=squash"),
+    ('pil:crop=before,resize=squash', "crop='before': library=pillow crops after"),
+    ('tf:decode=fast_crop', "decode='fast_crop': needs crop=before_square"),
+    ('efficientnet:exif=true', 'exif=True: decode=fast_crop decodes nothing'),
+    ('efficientnet:crop_padding=-1', 'crop_padding=-1: expected pixels from 0'),
+    ('efficientnet:crop_padding=9,crop_fraction=0.5', 'crop_padding says it'),
+    ('opencv:kernal=cubic', "unknown field of protocol opencv 'kernal'"),
+    ('opencv:name=x', "unknown field of protocol opencv 'name'"),
+    ('opencvv', "unknown protocol 'opencvv': did you mean opencv"),
+])
+def test_contradictions_say_which(text, words):
+  with pytest.raises(UserError) as caught:
+    protocol.resolve(text, 224)
+  assert words in str(caught.value)
+  assert '\n' not in str(caught.value)
+
+
+def test_the_hash_names_every_field():
+  """Two protocols with one hash would be told for the same."""
+  base = protocol.resolve('tf', 224)
+  others = [protocol.resolve(text, 224) for text in (
+      'tf:antialias=true', 'tf:kernel=bilinear', 'tf:crop_fraction=0.9', 'tf:size=225',
+      'tf:exif=true', 'tf:decode=fast', 'tf:rounding=nearest,dtype=uint8',
+      'tf:resize=squash', 'opencv')]
+  assert len({p.describe()['hash'] for p in [base, *others]}) == len(others) + 1
+  assert protocol.resolve('tf:crop_fraction=0.875', 224) == base
+  assert hash(protocol.resolve('tf:crop_fraction=0.875', 224)) == hash(base)
+
+
+def test_sides_of_the_keras_readme():
+  sides = {size: protocol.resolve('opencv', size).resize_side
+           for size in (224, 299, 331)}
+  assert sides == {224: 256, 299: 341, 331: 378}
+
+
+def test_spec_says_what_was_overridden():
+  """It resolves to an equal protocol, whatever fields were drawn."""
+  assert protocol.resolve('opencv', 224).spec == 'opencv'
+  assert protocol.resolve('opencv:size=224', 331).spec == 'opencv'
+  assert protocol.resolve(
+      'opencv:crop_fraction=0.9,size=299', 224).spec == 'opencv:crop_fraction=0.9'
+  draw = random.Random(0)
+  resolved = 0
+  for _ in range(2000):
+    name = draw.choice(list(protocol.named_protocols()))
+    options = {'kernel': ['cubic', 'bilinear', 'nearest'], 'exif': ['true', 'false'],
+               'crop_fraction': [0.5, 0.9, 1], 'resize': ['squash', 'short_side'],
+               'crop': ['after', 'before', 'none'], 'antialias': ['true', 'false'],
+               'rounding': ['none', 'nearest'], 'dtype': ['uint8', 'float32'],
+               'crop_padding': [0, 7], 'decode': ['fast', 'accurate']}
+    keys = draw.sample(list(options), draw.randrange(4))
+    text = name + ':' * bool(keys) + ','.join(
+        f'{key}={draw.choice(options[key])}' for key in keys)
+    try:
+      first = protocol.resolve(text, 240)
+    except UserError:
+      continue
+    resolved += 1
+    assert protocol.resolve(first.spec, 240) == first, text
+  assert resolved > 200

@@ -1,0 +1,143 @@
+"""Applies a protocol to an encoded image, in TensorFlow ops."""
+
+import tensorflow as tf
+
+from tfeval.preprocess import decode as decoding
+from tfeval.preprocess import opencv, pillow
+from tfeval.preprocess.protocol import Protocol
+
+
+def apply(protocol: Protocol, image_bytes: tf.Tensor,
+          jit_compile: bool = True) -> tf.Tensor:
+  """Decodes, resizes and crops one image.
+
+  Args:
+    protocol: says how.
+    image_bytes: scalar string, the encoded image.
+    jit_compile: whether XLA compiles the resizing of `opencv`; changes the time,
+      no value.
+
+  Returns:
+    [size, size, 3] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
+    not rounded overshoot a little).
+
+  Raises:
+    tf.errors.InvalidArgumentError: the image cannot be decoded, or is smaller
+      than what is to be cut out of it.
+  """
+  if _is_reference(protocol):
+    return opencv.decode_resize_crop(
+        image_bytes, protocol.resize_side, protocol.size, jit_compile)
+  pixels = _LIBRARIES[protocol.library](protocol, image_bytes)
+  return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
+
+
+def _is_reference(protocol: Protocol) -> bool:
+  """Whether the path applies that decodes and computes only what it needs."""
+  return (protocol.library == 'opencv' and protocol.rounding == 'fixed_point'
+          and protocol.resize == 'short_side' and protocol.exif
+          and protocol.decode == 'accurate')
+
+
+def _decode(protocol, image_bytes):
+  return decoding.decode(image_bytes, fast=protocol.decode != 'accurate',
+                         exif_orientation=protocol.exif)
+
+
+def _resized_shape(protocol, shape):
+  """-> int64 [2]: side times resize_side may pass 2**31."""
+  if protocol.resize == 'squash':
+    return tf.fill([2], tf.constant(protocol.resize_side, tf.int64))
+  return shape * protocol.resize_side // tf.reduce_min(shape)
+
+
+def _opencv(protocol, image_bytes):
+  image = _decode(protocol, image_bytes)
+  resized = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
+  # Without a crop, `resized` is `size` and this is 0.
+  first = resized // 2 - protocol.size // 2
+  return opencv.resize_crop(image, resized, first, protocol.size, protocol.rounding)
+
+
+def _pillow(protocol, image_bytes):
+  decoding.refuse_deep_grey(image_bytes)
+  image = _decode(protocol, image_bytes)
+  shape = tf.shape(image, tf.int64)[:2]
+  resized = _resized_shape(protocol, shape)
+  # torchvision's CenterCrop: Python's round, half to even.
+  first = tf.cast(tf.round(tf.cast(resized - protocol.size, tf.float64) / 2), tf.int64)
+  return pillow.resize_crop(image, resized, first, protocol.size, protocol.kernel)
+
+
+_METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
+
+
+def _tensorflow(protocol, image_bytes):
+  image = _cropped_before(protocol, image_bytes)
+  resized = tf.image.resize(
+      image, tf.cast(_resized_shape(protocol, tf.shape(image, tf.int64)[:2]), tf.int32),
+      method=_METHODS[protocol.kernel], antialias=protocol.antialias)
+  return _cropped_after(protocol, tf.cast(resized, tf.float32))
+
+
+def _tensorflow1(protocol, image_bytes):
+  # What tf.image.resize_bicubic and resize_bilinear were in TensorFlow 1: no
+  # half-pixel centres; the cubic has A = -0.75 out of a table of 1024 steps.
+  resize = {'cubic': tf.raw_ops.ResizeBicubic, 'bilinear': tf.raw_ops.ResizeBilinear,
+            'nearest': tf.raw_ops.ResizeNearestNeighbor}[protocol.kernel]
+  image = _cropped_before(protocol, image_bytes)
+  shape = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
+  resized = resize(images=tf.cast(image, tf.float32)[None],
+                   size=tf.cast(shape, tf.int32),
+                   align_corners=False, half_pixel_centers=False)[0]
+  return _cropped_after(protocol, resized)
+
+
+def _cropped_before(protocol, image_bytes):
+  """Decodes an image and cuts out what is to be resized."""
+  if protocol.decode == 'fast_crop':
+    # The orientation asks for another crop, which only the whole image has.
+    whole = not decoding.is_jpeg(image_bytes)
+    return tf.cond(whole, lambda: _square(protocol, _decode(protocol, image_bytes)),
+                   lambda: _decoded_square(protocol, image_bytes))
+  image = _decode(protocol, image_bytes)
+  if protocol.crop == 'before':
+    return tf.image.central_crop(image, protocol.crop_fraction)
+  if protocol.crop == 'before_square':
+    return _square(protocol, image)
+  return image
+
+
+def _place_of_square(protocol, shape):
+  """-> int32 [2], first row and column, and its side, as the authors' code has it.
+
+  `_decode_and_center_crop` of tensorflow/tpu's EfficientNet: in float32.
+  """
+  side = tf.cast(protocol.crop_fraction
+                 * tf.cast(tf.reduce_min(shape), tf.float32), tf.int32)
+  return (shape - side + 1) // 2, side
+
+
+def _square(protocol, image):
+  first, side = _place_of_square(protocol, tf.shape(image)[:2])
+  return image[first[0]:first[0] + side, first[1]:first[1] + side]
+
+
+def _decoded_square(protocol, jpeg):
+  first, side = _place_of_square(protocol, tf.io.extract_jpeg_shape(jpeg)[:2])
+  return decoding.decode_jpeg_window(
+      jpeg, tf.concat([first, [side, side]], 0), fast=True)
+
+
+def _cropped_after(protocol, resized):
+  if protocol.crop == 'after':
+    first = (tf.shape(resized)[:2] - protocol.size) // 2
+    resized = resized[first[0]:first[0] + protocol.size,
+                      first[1]:first[1] + protocol.size]
+  if protocol.rounding == 'nearest':
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+  return resized
+
+
+_LIBRARIES = {'opencv': _opencv, 'pillow': _pillow, 'tensorflow': _tensorflow,
+              'tensorflow1': _tensorflow1}
