@@ -1,9 +1,11 @@
 """Fixtures over the shared files that lie beside the repository."""
 
+import itertools
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
@@ -32,3 +34,13 @@ def standin_dir(shared_data, tmp_path_factory) -> pathlib.Path:
   subprocess.run([sys.executable, tool, directory, '--count', '60'], check=True,
                  stdout=subprocess.DEVNULL)
   return directory
+
+
+@pytest.fixture(scope='session')
+def photos(standin_dir, tmp_path_factory) -> pathlib.Path:
+  """A flat folder with the first twelve stand-in photos."""
+  folder = tmp_path_factory.mktemp('photos')
+  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
+    for member in itertools.islice(tar, 12):
+      (folder / member.name).write_bytes(tar.extractfile(member).read())
+  return folder

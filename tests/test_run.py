@@ -50,7 +50,7 @@ def make_run(directory: pathlib.Path, given: dict, batch: int = 9,
   writer.flush()
   (directory / 'manifest.json').write_text(json.dumps(MANIFEST))
   summary = run.summarize(predictions.read_parts(directory / 'predictions'))
-  arguments = {'failed': [], 'timing': {'seconds': 1.5}, **finish}
+  arguments = {'failed': {}, 'timing': {'seconds': 1.5}, **finish}
   return run.finish(directory, MANIFEST, summary, **arguments)
 
 
@@ -89,11 +89,13 @@ def test_a_loaded_run_scores_what_its_result_says(tmp_path):
 
 
 def test_result_holds_the_manifest_and_what_came_out(tmp_path):
-  result = make_run(tmp_path, examples(), failed=['b', 'a']).result
+  failed = {'b': 'it is empty', 'a': 'cut'}
+  result = make_run(tmp_path, examples(), failed=failed).result
   assert result['model'] == MANIFEST['model']
   assert result['dataset']['name'] == 'imagenet2012_real'
   assert result['dataset']['evaluated'] == ROWS
-  assert result['dataset']['failed'] == ['a', 'b']
+  assert result['dataset']['failed'] == [
+      {'id': 'a', 'reason': 'cut'}, {'id': 'b', 'reason': 'it is empty'}]
   assert result['timing'] == {'seconds': 1.5}
   assert json.loads((tmp_path / 'result.json').read_text()) == result
 

@@ -20,7 +20,7 @@ from tfeval import labels as labels_lib
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
-from tfeval.engine import predict
+from tfeval.engine import benchmark, pipeline, predict
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
 from tfeval.models import loading
@@ -49,30 +49,56 @@ def evaluate(wanted: list[Request], settings: Settings,
   Raises:
     UserError: something the user can mend. Runs that were complete stay.
   """
+  dataset, strategy = _prepare(settings)
+  return [_evaluate_one(request, settings, dataset, strategy, progress)
+          for request in wanted]
+
+
+def measure(request: Request, settings: Settings, images: int,
+            progress: Progress) -> benchmark.Report:
+  """Measures where the time of evaluating a model goes on this machine.
+
+  Args:
+    request: the model.
+    settings: how it would be evaluated.
+    images: how many images to measure each stage over.
+    progress: is told how far it is.
+
+  Raises:
+    UserError: something the user can mend.
+  """
+  dataset, strategy = _prepare(settings)
+  with strategy.scope():
+    model = load_model(request, settings)
+  protocol = protocol_lib.resolve(settings.protocol, model.input_size)
+  batch_size = predict.global_batch_size(settings.batch_size, strategy)
+  images = -(-images // batch_size) * batch_size
+  with progress(request.spec.text, benchmark.RUNS * images) as advance:
+    return benchmark.measure(
+        dataset, protocol, model, strategy, batch_size, images, advance)
+
+
+def _prepare(settings: Settings) -> tuple[base.Dataset, tf.distribute.Strategy]:
   # Reduced products would change answers: never without being asked.
   tf.config.experimental.enable_tensor_float_32_execution(False)
   dataset = datasets.open_dataset(
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
       limit=settings.limit)
-  strategy = strategy_lib.make_strategy(settings.strategy)
-  return [_evaluate_one(request, settings, dataset, strategy, progress)
-          for request in wanted]
+  return dataset, strategy_lib.make_strategy(settings.strategy)
 
 
 def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
                   strategy: tf.distribute.Strategy,
                   progress: Progress) -> run_lib.Run:
   with strategy.scope():
-    model = loading.load(request.spec, request.weights, model_lib.Hints(
-        settings.preprocess, settings.input_size, settings.output,
-        settings.trust_model))
+    model = load_model(request, settings)
   protocol = protocol_lib.resolve(settings.protocol, model.input_size)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   manifest = {
       'schema_version': run_lib.SCHEMA_VERSION,
       'model': model.describe(),
-      'dataset': dataset.describe(),
+      'dataset': {**dataset.describe(), 'on_error': settings.on_error},
       'protocol': protocol.describe(),
       'store': {'logits': settings.store_logits,
                 'classes': predictions.STORED_CLASSES},
@@ -85,22 +111,43 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
   _start(directory, manifest, settings_lib.flagfile(request, settings))
   started = time.monotonic()
   with progress(request.spec.text, dataset.expected_count) as advance:
-    _write_predictions(directory, settings, predict.predict(
-        dataset, protocol, model, strategy, batch_size), model, advance)
+    skip_errors = settings.on_error == settings_lib.SKIP
+    done = _write_predictions(directory, settings, predict.predict(
+        dataset, protocol, model, strategy, batch_size, skip_errors), model, advance)
+    failed = pipeline.failures(dataset, protocol, done) if skip_errors else {}
+    if failed:
+      advance(len(failed))
   seconds = time.monotonic() - started
   run = run_lib.Run(directory, {})
   summary = run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS))
-  base.check_coverage(dataset, summary.ids, [])
-  return run_lib.finish(directory, manifest, summary, [], {
+  base.check_coverage(dataset, summary.ids, list(failed))
+  if not summary.ids:
+    name, why = next(iter(failed.items()))
+    raise UserError(f'none of the {len(failed)} images can be evaluated; the first, '
+                    f'{name}: {why}')
+  return run_lib.finish(directory, manifest, summary, failed, {
       'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
       'seconds': seconds,
       'images_per_second': len(summary.ids) / seconds,
   })
 
 
+def load_model(request: Request, settings: Settings) -> model_lib.Model:
+  """Loads a model for the size of images that the settings ask for, if they do."""
+  size = protocol_lib.requested_size(settings.protocol)
+  if None not in (size, settings.input_size) and size != settings.input_size:
+    raise UserError(f'--input_size={settings.input_size} contradicts '
+                    f'--protocol={settings.protocol}: leave one out')
+  return loading.load(request.spec, request.weights, model_lib.Hints(
+      settings.preprocess, settings.input_size or size, settings.output,
+      settings.trust_model))
+
+
 def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
                        model: model_lib.Model,
-                       advance: Callable[[int], None]) -> None:
+                       advance: Callable[[int], None]) -> set[int]:
+  """Returns the positions in the dataset of what was written."""
+  done: set[int] = set()
   writer = predictions.Writer(directory / run_lib.PREDICTIONS, settings.store_logits)
   order = _ClassOrderCheck(model.name)
   for batch in batches:
@@ -109,9 +156,11 @@ def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
                                  settings.store_logits)
     order.add(predictions.matrix(rows['classes'])[:, 0], batch.labels)
     writer.write(rows)
+    done.update(batch.positions)
     advance(len(batch.ids))
   order.check()
   writer.flush()
+  return done
 
 
 class _ClassOrderCheck:

@@ -182,20 +182,22 @@ def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
 
 
 def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
-           failed: list[str], timing: dict[str, Any]) -> Run:
+           failed: dict[str, str], timing: dict[str, Any]) -> Run:
   """Writes `result.json`, which makes a run complete.
 
   Args:
     directory: the run's.
     manifest: what was run.
     summary: of the stored rows.
-    failed: ids that could not be evaluated.
+    failed: what is wrong with images that were skipped, by their ids.
     timing: seconds and rates.
   """
   result = {
       **manifest,
       'dataset': {**manifest['dataset'], 'evaluated': len(summary.labels),
-                  'failed': sorted(failed), **summary.digests()},
+                  'failed': [{'id': name, 'reason': failed[name]}
+                             for name in sorted(failed)],
+                  **summary.digests()},
       'metrics': summary.metrics(),
       'timing': timing,
   }

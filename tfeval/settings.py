@@ -13,6 +13,7 @@ from tfeval.models import table
 
 FOLDER = 'folder:'
 STRATEGIES = ('default', 'mirrored')
+ON_ERROR = FAIL, SKIP = ('fail', 'skip')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Settings:
     data_dir: where prepared datasets lie, or None for TFDS' default.
     manual_dir: where `ILSVRC2012_img_val.tar` lies, or None.
     real_labels: path of `real.json`, or None.
-    protocol: the preprocessing protocol's name.
+    protocol: `NAME[:field=value,...]`, see `preprocess.protocol`.
+    on_error: one of `ON_ERROR`: what to do with images that cannot be decoded.
     batch_size: examples in a step over all replicas, at least 1.
     limit: only the first so many examples, or None for all.
     strategy: one of `STRATEGIES`.
@@ -41,6 +43,7 @@ class Settings:
   manual_dir: str | None = None
   real_labels: str | None = None
   protocol: str = 'opencv'
+  on_error: str = FAIL
   batch_size: int = 64
   limit: int | None = None
   strategy: str = 'default'

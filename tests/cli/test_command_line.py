@@ -20,7 +20,7 @@ from tfeval.cli import command_flags
 from tfeval.models import table
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
-COMMANDS = ('evaluate', 'score', 'models')
+COMMANDS = cli.COMMANDS
 SIZE = 32
 
 
@@ -105,8 +105,9 @@ def test_help_of_a_command_shows_its_flags_and_no_others(tfeval, command):
 
 
 def test_what_needs_no_tensorflow_does_not_import_it():
-  calls = [['--help'], ['--version'], ['models'], ['evaluate'], ['score', 'nothing'],
-           ['evaluate', '--model=x'], ['evaluate', '--batch_size=0'],
+  calls = [['--help'], ['--version'], ['models'], ['protocols', 'pil'],
+           ['evaluate'], ['score', 'nothing'], ['evaluate', '--model=x'],
+           ['evaluate', '--batch_size=0'],
            ['evaluate', '--model=ResNet50', '--protocol=x'],
            *[[command, '--help'] for command in COMMANDS]]
   code = ('import sys\nfrom tfeval import cli\n'
@@ -114,7 +115,7 @@ def test_what_needs_no_tensorflow_does_not_import_it():
           'assert not {"tensorflow", "keras", "tensorflow_datasets"} & {*sys.modules}')
   done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
                         capture_output=True)
-  assert done.stderr.splitlines()[-1] == str([0] * 3 + [2] * 5 + [0] * 3)
+  assert done.stderr.splitlines()[-1] == str([0] * 4 + [2] * 5 + [0] * len(COMMANDS))
 
 
 def test_version_and_no_command(tfeval):
@@ -126,7 +127,7 @@ def test_version_and_no_command(tfeval):
 
 @pytest.mark.parametrize('arguments, words', [
     ('evaluat', "unknown command 'evaluat': did you mean evaluate?"),
-    ('--flag', "unknown command '--flag': known: evaluate, score, models"),
+    ('--flag', "unknown command '--flag': known: evaluate, score, models, protocols"),
     ('evaluate --modle=ResNet50', 'Did you mean: model?'),
     ('score --jsn', 'Did you mean: json?'),
     ('models --nothing_like_it', "unknown command line flag 'nothing_like_it'"),

@@ -121,8 +121,15 @@ def test_rectangular_application():
   refused('224 x 192, expected a square', f'{NAME},input_shape=[224,192,3]', 'none')
 
 
-@pytest.mark.parametrize('hint', [{'preprocess': 'tf'}, {'input_size': 224},
-                                  {'output': 'logits'}])
+def test_application_at_another_size():
+  loaded = load(NAME, 'none', input_size=160)
+  assert loaded.input_size == 160
+  assert loaded.function(tf.zeros([1, 160, 160, 3])).shape == (1, 1000)
+  refused('input_shape and an input size of 160 were both given',
+          f'{NAME},input_shape=[128,128,3]', 'none', input_size=160)
+
+
+@pytest.mark.parametrize('hint', [{'preprocess': 'tf'}, {'output': 'logits'}])
 def test_hints_are_not_for_applications(hint):
   refused(f'--{next(iter(hint))} is known for MobileNet: leave it out', NAME, 'none',
           **hint)
@@ -417,7 +424,7 @@ def test_input_size():
               ).input_size == 48
   assert load(f'{__name__}:good_factory', input_size=SIZE, **IDENTITY
               ).input_size == SIZE
-  refused('takes images of 32 pixels, --input_size=48', f'{__name__}:good_factory',
+  refused('takes images of 32 pixels, a size of 48', f'{__name__}:good_factory',
           input_size=48, **IDENTITY)
 
 

@@ -34,6 +34,17 @@ def prepare_environment() -> None:
 
 
 @contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+  """Where TensorFlow is imported and run: it prints no noise, and all on stderr.
+
+  Keras and TFDS print progress of their own: stdout is for the result.
+  """
+  with without_noise(), contextlib.redirect_stdout(sys.stderr):
+    prepare_environment()
+    yield
+
+
+@contextlib.contextmanager
 def without_noise() -> Iterator[None]:
   """Drops known noise of TensorFlow from stderr and lets all else through.
 

@@ -13,7 +13,7 @@ from tfeval.preprocess.protocol import Protocol
 
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
 # on about this many of them.
-_WORTH_COMPILING = 1000
+WORTH_COMPILING = 500
 _MAGIC = {b'\xff\xd8\xff': 'JPEG', b'\x89PNG\r\n\x1a\n': 'PNG'}
 
 
@@ -36,32 +36,38 @@ def apply(protocol: Protocol, image: tf.Tensor, jit_compile: bool) -> tf.Tensor:
     jit_compile: whether XLA compiles the resizing; changes the time, no value.
 
   Returns:
-    uint8 [size, size, 3], RGB.
+    [size, size, 3] of the protocol's dtype, RGB.
   """
   pixels = _traced(protocol, jit_compile)(image)
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
-def batches(dataset: Dataset, protocol: Protocol, batch_size: int) -> tf.data.Dataset:
+def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
+            skip_errors: bool = False) -> tf.data.Dataset:
   """Returns batches in the dataset's order.
 
   Args:
     dataset: where examples come from.
     protocol: makes pixels of them.
     batch_size: examples in a batch; the last one may be smaller.
+    skip_errors: whether images that cannot be decoded are left out.
 
   Returns:
-    The examples' own entries, batched, and `pixels`: uint8 [n, size, size, 3].
+    The examples' own entries, batched, `position`: int64 [n], from 0, and
+    `pixels`: [n, size, size, 3] of the protocol's dtype.
   """
-  jit_compile = dataset.expected_count >= _WORTH_COMPILING
+  jit_compile = dataset.expected_count >= WORTH_COMPILING
 
   @tf.autograph.experimental.do_not_convert
-  def add_pixels(example):
-    return {**example, 'pixels': apply(protocol, example['image'], jit_compile)}
+  def add_pixels(position, example):
+    pixels = apply(protocol, example['image'], jit_compile)
+    return {**example, 'position': position, 'pixels': pixels}
 
   cores = len(os.sched_getaffinity(0))
-  pipeline = dataset.examples().map(
+  pipeline = dataset.examples().enumerate().map(
       add_pixels, num_parallel_calls=cores, deterministic=True)
+  if skip_errors:
+    pipeline = pipeline.ignore_errors()
   options = tf.data.Options()
   # One image is one thread's work: splitting its small operations costs more than
   # it gives, and threads of its own keep the input out of the model's way.
@@ -90,16 +96,60 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
                        f'{reason(unreadable)}: prepare the dataset again')
     if example is None:
       return UserError(f'reading {dataset.name} failed: {reason(error)}')
-    try:
-      apply(protocol, example['image'], jit_compile=False)
-    except tf.errors.OpError as broken:
-      return UserError(f'example {example["id"].numpy().decode()} is not a readable '
-                       f'image: {_fault(example["image"].numpy(), broken)}: replace it')
+    fault = _fault(protocol, example['image'])
+    if fault:
+      return UserError(f'example {_id(example)} is not a readable image: {fault}: '
+                       'replace it, or give --on_error=skip')
     done += 1
 
 
-def _fault(image: bytes, error: tf.errors.OpError) -> str:
-  """Returns what is wrong with encoded bytes that could not be decoded."""
+def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, str]:
+  """Finds which examples were skipped, and why.
+
+  Args:
+    dataset: what was read.
+    protocol: what was applied.
+    done: positions of the examples that were not skipped.
+
+  Returns:
+    What is wrong with an example, by its id.
+
+  Raises:
+    UserError: the dataset cannot be read, or an image that was skipped can be
+      decoded now.
+  """
+  missing = sorted(set(range(dataset.expected_count)) - done)
+  if not missing:
+    return {}
+  positions = tf.constant(missing, tf.int64)
+  skipped = dataset.examples().enumerate().filter(
+      lambda position, example: tf.reduce_any(positions == position))
+  found = {}
+  try:
+    for _, example in skipped:
+      fault = _fault(protocol, example['image'])
+      if not fault:
+        raise UserError(f'example {_id(example)} could not be decoded, and now it can: '
+                        'evaluate again')
+      found[_id(example)] = fault
+  except tf.errors.OpError as error:
+    raise UserError(f'{dataset.name} cannot be read: {reason(error)}: prepare the '
+                    'dataset again') from error
+  return found
+
+
+def _id(example) -> str:
+  return example['id'].numpy().decode()
+
+
+def _fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
+  """Returns what is wrong with an encoded image, None if nothing is."""
+  try:
+    apply(protocol, encoded, jit_compile=False)
+    return None
+  except tf.errors.OpError as broken:
+    error = broken
+  image = encoded.numpy()
   if not image:
     return 'it is empty'
   for magic, kind in _MAGIC.items():

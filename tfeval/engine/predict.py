@@ -22,6 +22,7 @@ class Predictions:
   """What a model said of n examples.
 
   Attributes:
+    positions: n positions in the dataset, from 0.
     ids: n ids.
     hashes: n SHA-256 digests of the encoded images.
     labels: int64 [n], -1 for none.
@@ -29,6 +30,7 @@ class Predictions:
     scores: float32 [n, 1000], finite.
   """
 
+  positions: list[int]
   ids: list[str]
   hashes: list[bytes]
   labels: np.ndarray
@@ -43,8 +45,8 @@ def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
 
 
 def predict(dataset: Dataset, protocol: Protocol, model: Model,
-            strategy: tf.distribute.Strategy,
-            batch_size: int) -> Iterator[Predictions]:
+            strategy: tf.distribute.Strategy, batch_size: int,
+            skip_errors: bool = False) -> Iterator[Predictions]:
   """Yields predictions batch by batch, in the dataset's order.
 
   Args:
@@ -53,14 +55,16 @@ def predict(dataset: Dataset, protocol: Protocol, model: Model,
     model: loaded under the strategy's scope.
     strategy: where it runs.
     batch_size: a multiple of the strategy's replicas.
+    skip_errors: whether images that cannot be decoded are left out; their
+      positions are then missing.
 
   Raises:
     UserError: an image is broken, the model cannot take the images or does not
       return (batch, 1000) finite numbers of the stated kind; names the example.
   """
-  forward = _Forward(model, strategy, batch_size)
+  forward = Forward(model, strategy, batch_size)
   done = 0
-  batches = iter(pipeline.batches(dataset, protocol, batch_size))
+  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors))
   while True:
     try:
       batch = next(batches, None)
@@ -73,7 +77,7 @@ def predict(dataset: Dataset, protocol: Protocol, model: Model,
     yield predictions
 
 
-class _Forward:
+class Forward:
   """A model's forward pass on batches of one static shape."""
 
   def __init__(self, model: Model, strategy: tf.distribute.Strategy,
@@ -118,7 +122,7 @@ class _Forward:
     return np.concatenate(local)[:n]
 
 
-def _collect(dataset: Dataset, batch, forward: _Forward) -> Predictions:
+def _collect(dataset: Dataset, batch, forward: Forward) -> Predictions:
   ids = [name.decode() for name in batch['id'].numpy()]
   scores = forward(batch['pixels'])
   _check_scores(scores, ids, forward.model)
@@ -129,7 +133,7 @@ def _collect(dataset: Dataset, batch, forward: _Forward) -> Predictions:
   else:
     real = None
   return Predictions(
-      ids=ids,
+      positions=batch['position'].numpy().tolist(), ids=ids,
       hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
       labels=batch['label'].numpy(), real_labels=real, scores=scores)
 

@@ -56,12 +56,13 @@ def load(spec: spec_lib.Spec, weights_name: str = 'imagenet',
 
 
 def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
-  for flag in ('preprocess', 'input_size', 'output'):
+  for flag in ('preprocess', 'output'):
     if getattr(hints, flag) is not None:
       raise UserError(f'--{flag} is known for {spec.target}: leave it out')
   facts = table.known_models()[spec.target]
   constructor = getattr(importlib.import_module(facts.module), spec.target)
-  construct = functools.partial(_construct, constructor, spec)
+  construct = functools.partial(_construct, constructor, spec,
+                                **_size_arguments(spec, hints.input_size))
   if weights_name == 'imagenet':
     model, path = weights.with_published(spec, construct)
   elif weights_name == 'none':
@@ -72,9 +73,22 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   return Model(
       name=spec.text, function=lambda x: model(x, training=False),
       preprocess=preprocessing(spec.target), preprocess_name=facts.preprocess,
-      input_size=input_side(model, spec.text), output=LOGITS, weights=weights_name,
-      weights_sha256=files.sha256_of(path) if path else None,
+      input_size=input_side(model, spec.text, hints.input_size), output=LOGITS,
+      weights=weights_name, weights_sha256=files.sha256_of(path) if path else None,
       parameters=model.count_params(), dtype=compute_dtype(model))
+
+
+def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
+  """Returns what builds an application for images of another size than its own."""
+  if size is None:
+    return {}
+  if 'input_shape' in dict(spec.options):
+    raise UserError(f'{spec.text}: input_shape and an input size of {size} were both '
+                    'given: leave one out')
+  if spec.target.startswith('EfficientNetLite'):
+    return {'input_shape': (size, size, 3)}
+  # Keras refuses another input_shape with weights='imagenet', but not this.
+  return {'input_tensor': keras.Input((size, size, 3))}
 
 
 def _construct(constructor: Callable[..., keras.Model], spec: spec_lib.Spec,

@@ -62,7 +62,7 @@ class Hints:
 
   Attributes:
     preprocess: a name that `preprocessing` knows, or None.
-    input_size: side of the input in pixels, or None.
+    input_size: side of the input in pixels, None for the model's own.
     output: `'logits'` or `'probabilities'`, or None.
     trust: whether files that can run code of their author may be loaded.
   """
@@ -119,6 +119,6 @@ def input_side(model: Any, name: str, given: int | None = None) -> int:
     raise UserError(f'{name} takes images of {fixed[0]} x {fixed[1]}, expected a '
                     'square')
   if given not in (None, fixed[0]):
-    raise UserError(f'{name} takes images of {fixed[0]} pixels, --input_size={given} '
-                    'was given: leave it out')
+    raise UserError(f'{name} takes images of {fixed[0]} pixels, a size of {given} was '
+                    'given (--input_size or --protocol): leave it out')
   return fixed[0]

@@ -1,6 +1,6 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -27,8 +27,10 @@ def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
   for title in ('correct', 'of', 'skipped', '%', '95 % interval'):
     table.add_column(title, justify='right')
   for result in results:
+    # There are two metrics at least, top-1 and top-5.
+    names = [result['model']['name'], _state(result)]
     for row, metric in enumerate(result['metrics']):
-      table.add_row(_name(result) if row == 0 else '', _metric_name(metric),
+      table.add_row(names[row] if row < len(names) else '', _metric_name(metric),
                     *_figures(metric), end_section=row == len(result['metrics']) - 1)
   return table
 
@@ -39,12 +41,14 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
   for result in results:
     dataset = result['dataset']
     words = [f'{result["model"]["name"]} on {dataset["name"]} {dataset["split"]}'
-             .rstrip() + f', protocol {result["protocol"]["name"]}']
+             .rstrip() + f', protocol {_protocol(result)}']
     if dataset['partial']:
       words.append(f'PARTIAL: the first {dataset["expected"]} examples only')
     words += dataset.get('notes', [])
     if dataset.get('failed'):
-      words.append(f'{len(dataset["failed"])} images FAILED')
+      names = [failure['id'] for failure in dataset['failed']]
+      words.append(f'FAILED and not counted: {len(names)} of {dataset["expected"]} '
+                   'images: ' + ', '.join(names[:10]) + ', ...' * (len(names) > 10))
     found.append('; '.join(words))
   return found
 
@@ -88,9 +92,16 @@ def _hit(answer: int, right: list[int] | None) -> str:
   return '-' if not right else 'yes' if answer in right else 'no'
 
 
-def _name(result: dict[str, Any]) -> str:
-  partial = ' (partial)' if result['dataset']['partial'] else ''
-  return result['model']['name'] + partial
+def _state(result: dict[str, Any]) -> str:
+  """Returns what a reader may not miss about a model's figures."""
+  failed = len(result['dataset'].get('failed', ()))
+  found = (['partial'] * result['dataset']['partial']
+           + [f'{failed:,} failed'] * bool(failed))
+  return f'({", ".join(found)})' if found else ''
+
+
+def _protocol(result: dict[str, Any]) -> str:
+  return result['protocol'].get('spec', result['protocol']['name'])
 
 
 def _metric_name(metric: dict[str, Any]) -> str:
@@ -114,14 +125,28 @@ def _table() -> rich_table.Table:
                           padding=(0, 1, 0, 0))
 
 
+def plain_table(titles: Sequence[str], rows: Iterable[Sequence[str]],
+                numbers: Collection[int] = ()) -> rich_table.Table:
+  """Returns a table of texts.
+
+  Args:
+    titles: of the columns.
+    rows: a text for each column.
+    numbers: indices of the columns that are numbers: to the right, never cut.
+  """
+  table = _table()
+  for i, title in enumerate(titles):
+    number = i in numbers
+    table.add_column(title, justify='right' if number else 'left', no_wrap=number,
+                     overflow='fold')
+  for row in rows:
+    table.add_row(*row)
+  return table
+
+
 def models_table(models: Iterable[Any]) -> rich_table.Table:
   """Returns a table of `models.table.ModelFacts`."""
-  table = _table()
-  table.add_column('model')
-  table.add_column('input size', justify='right')
-  table.add_column('parameters', justify='right')
-  table.add_column('preprocessing')
-  for model in models:
-    table.add_row(model.name, str(model.input_size), f'{model.parameters:,}',
-                  model.preprocess)
-  return table
+  return plain_table(
+      ('model', 'input size', 'parameters', 'preprocessing'),
+      [(m.name, str(m.input_size), f'{m.parameters:,}', m.preprocess) for m in models],
+      numbers=(1, 2))

@@ -1,0 +1,52 @@
+"""`tfeval benchmark`."""
+
+import dataclasses
+import sys
+import textwrap
+
+from tfeval import settings as settings_lib
+from tfeval.cli import console, evaluate, output
+from tfeval.errors import UserError
+from tfeval.reports import tables
+
+SUMMARY = """Measure on this machine where the time of an evaluation goes.
+
+Usage: tfeval benchmark --model=NAME [--flags]
+
+  tfeval benchmark --model=ResNet50 --dataset=folder:VAL_DIR --batch_size=128"""
+
+
+def define_flags(define) -> None:
+  evaluate.define_input_flags(define)
+  define.integer('images', 512, 'How many images to measure each stage over; those '
+                 'of the dataset again and again, if it has fewer.', lower_bound=1,
+                 upper_bound=1 << 40)
+  define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
+
+
+def run(flags, arguments: list[str]) -> int:
+  if arguments:
+    raise UserError(f'unexpected argument {arguments[0]!r}: models are given as '
+                    '--model=NAME')
+  settings = evaluate.settings_of(flags)
+  request, *more = settings_lib.requests(flags.model, flags.weights)
+  if more:
+    raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
+  with console.quiet_tensorflow():
+    from tfeval import evaluation  # TensorFlow, which takes seconds.
+    report = evaluation.measure(request, settings, flags.images, console.progress)
+  if flags.json:
+    output.print_json(dataclasses.asdict(report))
+    return 0
+  tables.print_table(tables.plain_table(
+      ('stage', 'images/s', 'CPU ms per image'),
+      [(s.name, f'{s.images_per_second:,.0f}', f'{s.cpu_ms_per_image:.2f}')
+       for s in report.stages], numbers=(1, 2)), sys.stdout)
+  for text in (
+      '', f'{report.model}, protocol {report.protocol}, over {report.images} images on '
+      f'{report.cores} CPU cores. Decoding includes reading, preprocessing includes '
+      'both; files that were read before come from memory.',
+      f'The model waits for input {100 * report.waiting:.0f} % of the time.',
+      f'Bottleneck: {report.bottleneck}. {report.advice}'):
+    print(textwrap.fill(text, 80))
+  return 0
