@@ -80,9 +80,11 @@ def refuse_deep_grey(image_bytes: tf.Tensor) -> None:
   Raises:
     tf.errors.InvalidArgumentError: it is one.
   """
-  # Bit depth and colour type (0: grey, 4: grey and alpha) in the header chunk.
-  deep_grey = tf.strings.regex_full_match(
-      tf.strings.substr(image_bytes, 0, 26), r'\x89PNG\C{20}\x10[\x00\x04]')
+  # Bit depth and colour type (0: grey) in the header chunk. Grey with alpha is
+  # scaled.
+  deep_grey = (tf.strings.substr(image_bytes, 0, 8) == _PNG) & (
+      tf.strings.regex_full_match(
+          tf.strings.substr(image_bytes, 0, 26), r'\C{24}\x10\x00'))
   tf.debugging.Assert(
       ~deep_grey, ['a grey PNG of 16 bits has no agreed reading in Pillow'])
 
