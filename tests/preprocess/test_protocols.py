@@ -32,7 +32,8 @@ def photos(directory, count):
 
 def pixels(text, size, encoded):
   resolved = protocol.resolve(text, size)
-  function = tf.function(lambda image: apply.apply(resolved, image),
+  # Without AutoGraph, as an evaluation traces it.
+  function = tf.function(lambda image: apply.apply(resolved, image), autograph=False,
                          input_signature=[tf.TensorSpec([], tf.string)])
   return [function(image).numpy() for image in encoded]
 

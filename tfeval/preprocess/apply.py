@@ -6,6 +6,10 @@ from tfeval.preprocess import decode as decoding
 from tfeval.preprocess import opencv, pillow
 from tfeval.preprocess.protocol import Protocol
 
+# TensorFlow computes the whole resized image in float32, not just the crop: 0.8 GB.
+# That is an aspect of 1 : 1024 for 224 pixels; a line of pixels would fill memory.
+_MOST_RESIZED_PIXELS = 2**26
+
 
 def apply(protocol: Protocol, image_bytes: tf.Tensor,
           jit_compile: bool = True) -> tf.Tensor:
@@ -22,8 +26,8 @@ def apply(protocol: Protocol, image_bytes: tf.Tensor,
     not rounded overshoot a little).
 
   Raises:
-    tf.errors.InvalidArgumentError: the image cannot be decoded, or is smaller
-      than what is to be cut out of it.
+    tf.errors.InvalidArgumentError: the image cannot be decoded, is smaller than
+      what is to be cut out of it, or so long that resized it fills the memory.
   """
   if _is_reference(protocol):
     return opencv.decode_resize_crop(
@@ -47,7 +51,9 @@ def _decode(protocol, image_bytes):
 def _resized_shape(protocol, shape):
   """-> int64 [2]: side times resize_side may pass 2**31."""
   if protocol.resize == 'squash':
-    return tf.fill([2], tf.constant(protocol.resize_side, tf.int64))
+    # A zero that only exists at run time: TensorFlow turns the division by a
+    # constant into a multiplication, and other pixels become the nearest ones.
+    return protocol.resize_side + tf.cast(shape < 0, tf.int64)
   return shape * protocol.resize_side // tf.reduce_min(shape)
 
 
@@ -75,7 +81,7 @@ _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 def _tensorflow(protocol, image_bytes):
   image = _cropped_before(protocol, image_bytes)
   resized = tf.image.resize(
-      image, tf.cast(_resized_shape(protocol, tf.shape(image, tf.int64)[:2]), tf.int32),
+      image, _whole_resized_shape(protocol, image),
       method=_METHODS[protocol.kernel], antialias=protocol.antialias)
   return _cropped_after(protocol, tf.cast(resized, tf.float32))
 
@@ -86,11 +92,19 @@ def _tensorflow1(protocol, image_bytes):
   resize = {'cubic': tf.raw_ops.ResizeBicubic, 'bilinear': tf.raw_ops.ResizeBilinear,
             'nearest': tf.raw_ops.ResizeNearestNeighbor}[protocol.kernel]
   image = _cropped_before(protocol, image_bytes)
-  shape = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
-  resized = resize(images=tf.cast(image, tf.float32)[None],
-                   size=tf.cast(shape, tf.int32),
+  resized = resize(images=image[None], size=_whole_resized_shape(protocol, image),
                    align_corners=False, half_pixel_centers=False)[0]
-  return _cropped_after(protocol, resized)
+  return _cropped_after(protocol, tf.cast(resized, tf.float32))
+
+
+def _whole_resized_shape(protocol, image):
+  """-> int32 [2], of an image that is computed before it is cropped."""
+  shape = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
+  if protocol.resize == 'squash':
+    return tf.cast(shape, tf.int32)
+  with decoding.pixels_bounded(
+      shape, _MOST_RESIZED_PIXELS, 'resized it has {} pixels, at most {} are computed'):
+    return tf.cast(shape, tf.int32)
 
 
 def _cropped_before(protocol, image_bytes):

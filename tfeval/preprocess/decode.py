@@ -12,6 +12,9 @@ _JPEG = b'\xff\xd8\xff'
 _PNG = b'\x89PNG\r\n\x1a\n'
 # libjpeg's own default; TensorFlow's is another.
 _ACCURATE = 'INTEGER_ACCURATE'
+# A header of a few bytes can claim any size: 0.8 GB of pixels is the most that one
+# image takes. OpenCV stops at four times as many, Pillow warns at a third.
+_MOST_PIXELS = 2**28
 # An APP14 segment without colour transform, put before all other segments: a
 # later one overrides it. TensorFlow takes CMYK for inverted, as OpenCV always
 # does, only if there is one.
@@ -36,8 +39,9 @@ def decode(image_bytes: tf.Tensor, fast: bool = False,
 
   Raises:
     tf.errors.InvalidArgumentError: other formats (GIF, WebP, BMP, ...), an
-      animated PNG, broken or truncated data. OpenCV fills what a truncated
-      JPEG lacks with grey; an evaluation should rather stop.
+      animated PNG, more than 2**28 pixels, broken or truncated data. OpenCV
+      fills what a truncated JPEG lacks with grey; an evaluation should rather
+      stop.
   """
   image = tf.cond(
       is_jpeg(image_bytes),
@@ -80,11 +84,30 @@ def refuse_deep_grey(image_bytes: tf.Tensor) -> None:
   Raises:
     tf.errors.InvalidArgumentError: it is one.
   """
-  # Bit depth and colour type (0: grey, 4: grey and alpha) in the header chunk.
-  deep_grey = tf.strings.regex_full_match(
-      tf.strings.substr(image_bytes, 0, 26), r'\x89PNG\C{20}\x10[\x00\x04]')
+  # Bit depth and colour type (0: grey) in the header chunk. Grey with alpha is
+  # scaled.
+  deep_grey = (tf.strings.substr(image_bytes, 0, 8) == _PNG) & (
+      tf.strings.regex_full_match(
+          tf.strings.substr(image_bytes, 0, 26), r'\C{24}\x10\x00'))
   tf.debugging.Assert(
       ~deep_grey, ['a grey PNG of 16 bits has no agreed reading in Pillow'])
+
+
+def pixels_bounded(shape: tf.Tensor, most: int = _MOST_PIXELS,
+                   what: str = 'it has {} pixels, at most {} are decoded'):
+  """Returns a context whose operations wait until a size is known to be sane.
+
+  Args:
+    shape: whole numbers; the first two are height and width in pixels.
+    most: pixels that are let through.
+    what: says what is refused, of the pixels and of `most`.
+
+  Raises:
+    tf.errors.InvalidArgumentError: when run: there are more than `most` pixels.
+  """
+  pixels = tf.reduce_prod(tf.cast(shape[:2], tf.int64))
+  reason = tf.strings.format(what, [pixels, tf.constant(most)])
+  return tf.control_dependencies([tf.debugging.Assert(pixels <= most, [reason])])
 
 
 def decode_jpeg_window(jpeg: tf.Tensor, window: tf.Tensor,
@@ -103,17 +126,19 @@ def decode_jpeg_window(jpeg: tf.Tensor, window: tf.Tensor,
   Returns:
     uint8 [height, width, 3], RGB.
   """
-  return tf.image.decode_and_crop_jpeg(
-      jpeg, window, channels=3, dct_method='' if fast else _ACCURATE)
+  with pixels_bounded(tf.io.extract_jpeg_shape(jpeg)):
+    return tf.image.decode_and_crop_jpeg(
+        jpeg, window, channels=3, dct_method='' if fast else _ACCURATE)
 
 
 def _decode_jpeg(jpeg, fast, exif_orientation):
-  if fast:
-    image = tf.io.decode_jpeg(jpeg, channels=3)
-  else:
-    components = tf.io.extract_jpeg_shape(jpeg)[2]
-    image = tf.cond(
-        components == 4, lambda: _decode_cmyk(jpeg), lambda: _decode_rgb(jpeg))
+  shape = tf.io.extract_jpeg_shape(jpeg)
+  with pixels_bounded(shape):
+    if fast:
+      image = tf.io.decode_jpeg(jpeg, channels=3)
+    else:
+      image = tf.cond(
+          shape[2] == 4, lambda: _decode_cmyk(jpeg), lambda: _decode_rgb(jpeg))
   if not exif_orientation:
     return image
   return tf.cond(
@@ -140,14 +165,21 @@ def _decode_png(png, exif_orientation):
   # Python raises UnicodeDecodeError instead of a message that is not UTF-8.
   start = tf.strings.unicode_transcode(
       tf.strings.substr(png, 0, 12), 'UTF-8', 'UTF-8', replacement_char=ord('?'))
-  tf.debugging.Assert(
+  is_png = tf.debugging.Assert(
       tf.strings.substr(png, 0, 8) == _PNG,
       ['not a JPEG or PNG file; it starts with', start])
   # The chunk name may also stand in the pixels of a photo, but not so early.
   is_animated = tf.strings.regex_full_match(
       tf.strings.substr(png, 0, 1024), r'\C*\x00\x00\x00\x08acTL\C*')
-  tf.debugging.Assert(~is_animated, ['an animated PNG is not a photo'])
-  image = tf.io.decode_png(png, channels=3, dtype=tf.uint8)
+  is_still = tf.debugging.Assert(~is_animated, ['an animated PNG is not a photo'])
+  # Width and height are the third eight bytes.
+  header = tf.io.decode_raw(tf.strings.substr(png, 0, 24), tf.int64,
+                            little_endian=False, fixed_length=24)
+  shape = tf.stack([tf.bitwise.right_shift(header[2], 32), header[2] & 0xFFFFFFFF])
+  # The operation decodes other formats as well, and may be done before what it
+  # does not wait for.
+  with tf.control_dependencies([is_png, is_still]), pixels_bounded(shape):
+    image = tf.io.decode_png(png, channels=3, dtype=tf.uint8)
   if not exif_orientation:
     return image
   return tf.cond(
