@@ -86,6 +86,13 @@ def test_equal_to_its_library(shared_data, text, size, reference):
   assert (differ, largest) == (0, 0)
 
 
+def test_nearest_neighbour_in_every_photo(shared_data):
+  """In 10 of 294 a rounded division would choose another row or column."""
+  encoded = photos(shared_data, 294)
+  theirs = [references.squash(data, 224) for data in encoded]
+  assert compare(pixels('squash', 224, encoded), theirs)[1:] == (0, 0)
+
+
 @pytest.mark.parametrize('text, size', [
     ('opencv_float', 224), ('opencv_float', 331), ('slim', 299)])
 def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 
 import tensorflow as tf
 
@@ -154,6 +155,9 @@ def _fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
     return 'it is empty'
   for magic, kind in _MAGIC.items():
     if image.startswith(magic):
+      refused = re.search(r'assertion failed: \[(.*)\]', reason(error))
+      if refused:
+        return f'a {kind}, but {refused[1]}'
       return f'a truncated or damaged {kind} ({reason(error)})'
   return f'neither JPEG nor PNG, it starts with {image[:8]!r}'
 

@@ -90,7 +90,7 @@ def refuse_deep_grey(image_bytes: tf.Tensor) -> None:
       tf.strings.regex_full_match(
           tf.strings.substr(image_bytes, 0, 26), r'\C{24}\x10\x00'))
   tf.debugging.Assert(
-      ~deep_grey, ['a grey PNG of 16 bits has no agreed reading in Pillow'])
+      ~deep_grey, ['Pillow turns grey of 16 bits white'])
 
 
 def pixels_bounded(shape: tf.Tensor, most: int = _MOST_PIXELS,
@@ -171,7 +171,7 @@ def _decode_png(png, exif_orientation):
   # The chunk name may also stand in the pixels of a photo, but not so early.
   is_animated = tf.strings.regex_full_match(
       tf.strings.substr(png, 0, 1024), r'\C*\x00\x00\x00\x08acTL\C*')
-  is_still = tf.debugging.Assert(~is_animated, ['an animated PNG is not a photo'])
+  is_still = tf.debugging.Assert(~is_animated, ['it is animated'])
   # Width and height are the third eight bytes.
   header = tf.io.decode_raw(tf.strings.substr(png, 0, 24), tf.int64,
                             little_endian=False, fixed_length=24)
