@@ -27,16 +27,16 @@ def apply(protocol: Protocol, image_bytes: tf.Tensor,
   """
   if _is_reference(protocol):
     return opencv.decode_resize_crop(
-        image_bytes, protocol.resize_side, protocol.size, jit_compile)
+        image_bytes, protocol.resize_side, protocol.size, jit_compile,
+        protocol.rounding)
   pixels = _LIBRARIES[protocol.library](protocol, image_bytes)
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
 def _is_reference(protocol: Protocol) -> bool:
   """Whether the path applies that decodes and computes only what it needs."""
-  return (protocol.library == 'opencv' and protocol.rounding == 'fixed_point'
-          and protocol.resize == 'short_side' and protocol.exif
-          and protocol.decode == 'accurate')
+  return (protocol.library == 'opencv' and protocol.resize == 'short_side'
+          and protocol.exif and protocol.decode == 'accurate')
 
 
 def _decode(protocol, image_bytes):
