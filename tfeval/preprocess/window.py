@@ -15,7 +15,6 @@ _MARGIN = 2
 # Windows are widened to a side from this ladder, so that few shapes are compiled.
 _LADDER = np.array([
     64, 128, 192, 256, 320, 352, 448, 512, 640, 768, 1024, 1536, 2048])
-SMALLEST_SIDE, LARGEST_SIDE = int(_LADDER[0]), int(_LADDER[-1])
 
 
 def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
@@ -95,7 +94,7 @@ def padded(window: tf.Tensor) -> tf.Tensor:
     uint8 [side, side, 3], with `side` of the ladder.
   """
   size = tf.shape(window)[:2]
-  side = side_of(window)
+  side = _rung(size)
 
   def pad():
     # Concatenation copies rows; tf.pad visits single values.
@@ -108,12 +107,20 @@ def padded(window: tf.Tensor) -> tf.Tensor:
 
 def is_on_ladder(window: tf.Tensor) -> tf.Tensor:
   """Whether the ladder has a side for a window, scalar bool."""
-  return tf.reduce_max(tf.shape(window)) <= LARGEST_SIDE
+  return tf.reduce_max(tf.shape(window)) <= _LADDER[-1]
 
 
 def side_of(window: tf.Tensor) -> tf.Tensor:
-  """Side of a window after `padded`, scalar int32."""
-  return _rung(tf.shape(window)[:2])
+  """Side of a window after `padded`, or the longer one if it is not on the ladder.
+
+  Args:
+    window: uint8 [height, width, 3].
+
+  Returns:
+    Scalar int32.
+  """
+  size = tf.shape(window)[:2]
+  return tf.maximum(_rung(size), tf.reduce_max(size))
 
 
 def rare(function: Callable) -> Callable:
