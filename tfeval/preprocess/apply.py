@@ -95,7 +95,7 @@ def _cropped_before(protocol, image_bytes):
   """Decodes an image and cuts out what is to be resized."""
   if protocol.decode == 'fast_crop':
     # The orientation asks for another crop, which only the whole image has.
-    whole = not decoding.is_jpeg(image_bytes)
+    whole = ~decoding.is_jpeg(image_bytes)
     return tf.cond(whole, lambda: _square(protocol, _decode(protocol, image_bytes)),
                    lambda: _decoded_square(protocol, image_bytes))
   image = _decode(protocol, image_bytes)
