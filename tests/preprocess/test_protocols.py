@@ -12,29 +12,46 @@ import tensorflow as tf
 from PIL import Image
 
 from tfeval.errors import UserError
-from tfeval.preprocess import apply, protocol
+from tfeval.preprocess import apply, decode, protocol
 
 
 @functools.cache
-def photos(directory, count):
-  """Real photos, spread over the classes, and some awkward shapes."""
+def real_photos(directory, count):
+  """Encoded photos, spread over the classes."""
   files = sorted((directory / 'images').glob('*.JPEG'))
   real = [f.read_bytes() for f in files[::max(1, len(files) // count)]]
+  return [data for data in real if Image.open(io.BytesIO(data)).mode != 'CMYK']
+
+
+@functools.cache
+def made_photos():
+  """Encoded noise of awkward shapes."""
   noise = np.random.default_rng(0)
   made = []
-  for height, width in [(56, 60), (61, 300), (500, 77), (1500, 2400), (224, 224),
-                        (900, 300), (2, 2), (2, 40)]:
+  for height, width, file_format in [
+      (56, 60, '.png'), (61, 300, '.png'), (500, 77, '.png'), (1500, 2400, '.png'),
+      (224, 224, '.png'), (900, 300, '.png'), (2, 2, '.png'), (2, 40, '.png'),
+      (40, 2, '.png'), (300, 900, '.jpg'), (901, 300, '.jpg'), (2400, 1500, '.jpg'),
+      (70, 64, '.jpg'), (9, 400, '.jpg')]:
     image = noise.integers(0, 256, (height, width, 3), np.uint8)
-    made.append(cv2.imencode('.png', image)[1].tobytes())
-  return [data for data in real if Image.open(io.BytesIO(data)).mode
-          != 'CMYK'] + made
+    made.append(cv2.imencode(file_format, image)[1].tobytes())
+  return made
 
 
-def pixels(text, size, encoded):
+def photos(directory, count):
+  return real_photos(directory, count) + made_photos()
+
+
+@functools.cache
+def applied(text, size, jit_compile=True):
   resolved = protocol.resolve(text, size)
   # Without AutoGraph, as an evaluation traces it.
-  function = tf.function(lambda image: apply.apply(resolved, image), autograph=False,
-                         input_signature=[tf.TensorSpec([], tf.string)])
+  return tf.function(lambda image: apply.apply(resolved, image, jit_compile),
+                     input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
+
+def pixels(text, size, encoded, jit_compile=True):
+  function = applied(text, size, jit_compile)
   return [function(image).numpy() for image in encoded]
 
 
@@ -64,6 +81,8 @@ def compare(ours, theirs):
         references.pil, kernel=Image.NEAREST)),
     ('pil:crop_fraction=0.95', 299, functools.partial(references.pil, fraction=0.95)),
     ('pil:crop_fraction=1.0', 240, functools.partial(references.pil, fraction=1.0)),
+    # So many taps that no program is compiled for them.
+    ('pil', 48, references.pil),
     ('squash', 224, references.squash),
     ('squash:kernel=bilinear', 224, functools.partial(
         references.squash, interpolation='bilinear')),
@@ -81,9 +100,12 @@ def compare(ours, theirs):
 def test_equal_to_its_library(shared_data, text, size, reference):
   encoded = photos(shared_data, 40)
   theirs = [reference(data, size) for data in encoded]
-  values, differ, largest = compare(pixels(text, size, encoded), theirs)
-  assert values == 3 * size**2 * len(encoded)
-  assert (differ, largest) == (0, 0)
+  compiled = protocol.resolve(text, size).library in ('opencv', 'pillow')
+  for jit_compile in [True, False] if compiled else [True]:
+    values, differ, largest = compare(
+        pixels(text, size, encoded, jit_compile), theirs)
+    assert values == 3 * size**2 * len(encoded)
+    assert (differ, largest) == (0, 0)
 
 
 def test_nearest_neighbour_in_every_photo(shared_data):
@@ -93,27 +115,69 @@ def test_nearest_neighbour_in_every_photo(shared_data):
   assert compare(pixels('squash', 224, encoded), theirs)[1:] == (0, 0)
 
 
-@pytest.mark.parametrize('text, size', [
-    ('opencv_float', 224), ('opencv_float', 331), ('slim', 299)])
-def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size):
+@pytest.mark.parametrize('text, size, jit_compile', [
+    ('opencv_float', 224, True), ('opencv_float', 224, False),
+    ('opencv_float', 331, True), ('slim', 299, True)])
+def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size, jit_compile):
   """Nothing is rounded to levels, so 1e-3 of a level is the last digits."""
   encoded = photos(shared_data, 40)
   theirs = [references.REFERENCES[text](data, size) for data in encoded]
-  assert compare(pixels(text, size, encoded), theirs)[2] < 1e-3
+  assert compare(pixels(text, size, encoded, jit_compile), theirs)[2] < 1e-3
 
 
-def test_opencv_ipp(shared_data):
+@pytest.mark.parametrize('size, jit_compile', [(224, True), (224, False), (299, True)])
+def test_opencv_ipp(shared_data, size, jit_compile):
   if not cv2.ipp.getIppVersion():
     pytest.skip('this build of OpenCV has no IPP')
-  encoded = photos(shared_data, 100)
-  theirs = [references.opencv_ipp(data, 224) for data in encoded]
-  values, differ, largest = compare(pixels('opencv_ipp', 224, encoded), theirs)
-  assert largest <= 1
-  assert differ <= 1e-4 * values
+  for encoded in real_photos(shared_data, 100), made_photos():
+    theirs = [references.opencv_ipp(data, size) for data in encoded]
+    values, differ, largest = compare(
+        pixels('opencv_ipp', size, encoded, jit_compile), theirs)
+    assert largest <= 1
+    # More of noise is in the middle between two levels.
+    assert differ <= (1e-4 if encoded is not made_photos() else 1e-3) * values
 
 
 def test_every_protocol_has_a_reference():
   assert references.REFERENCES.keys() == protocol.named_protocols().keys()
+
+
+def test_pillow_beyond_the_largest_compiled_window():
+  image = np.random.default_rng(0).integers(0, 256, (2200, 2900, 3), np.uint8)
+  data = cv2.imencode('.jpg', image)[1].tobytes()
+  theirs = references.pil(data, 224, fraction=1.0)
+  ours = pixels('pil:crop_fraction=1.0', 224, [data])
+  assert compare(ours, [theirs])[1:] == (0, 0)
+
+
+def saved(image, **options):
+  buffer = io.BytesIO()
+  image.save(buffer, 'JPEG', **options)
+  return buffer.getvalue()
+
+
+def test_pillow_ignores_the_orientation(shared_data):
+  image = Image.open(io.BytesIO(photos(shared_data, 2)[0])).convert('RGB')
+  exif = Image.Exif()
+  exif[0x112] = 6
+  data = saved(image, exif=exif)
+  assert compare(pixels('pil', 224, [data]), [references.pil(data, 224)])[1:] == (0, 0)
+
+
+def test_pillow_resizes_cmyk_as_it_is_decoded(shared_data):
+  image = Image.open(io.BytesIO(photos(shared_data, 2)[0])).convert('CMYK')
+  data = saved(image)
+  png = cv2.imencode('.png', decode.decode(data).numpy()[..., ::-1])[1].tobytes()
+  assert compare(pixels('pil', 224, [data]), [references.pil(png, 224)])[1:] == (0, 0)
+
+
+@pytest.mark.parametrize('name', ['opencv', 'opencv_float', 'opencv_ipp', 'pil'])
+def test_truncated_is_refused(shared_data, name):
+  """A window above the missing rows could be decoded without noticing."""
+  data = photos(shared_data, 2)[0]
+  for short in (data[:-2], data[:-300], data[:len(data) // 2]):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+      applied(name, 224)(short)
 
 
 def test_opencv_without_exif_or_window(shared_data):

@@ -18,8 +18,8 @@ def apply(protocol: Protocol, image_bytes: tf.Tensor,
   Args:
     protocol: says how.
     image_bytes: scalar string, the encoded image.
-    jit_compile: whether XLA compiles the resizing of `opencv`; changes the time,
-      no value.
+    jit_compile: whether XLA compiles the resizing of `opencv` and `pillow`;
+      changes the time, no value.
 
   Returns:
     [size, size, 3] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
@@ -29,18 +29,8 @@ def apply(protocol: Protocol, image_bytes: tf.Tensor,
     tf.errors.InvalidArgumentError: the image cannot be decoded, is smaller than
       what is to be cut out of it, or so long that resized it fills the memory.
   """
-  if _is_reference(protocol):
-    return opencv.decode_resize_crop(
-        image_bytes, protocol.resize_side, protocol.size, jit_compile)
-  pixels = _LIBRARIES[protocol.library](protocol, image_bytes)
+  pixels = _LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
-
-
-def _is_reference(protocol: Protocol) -> bool:
-  """Whether the path applies that decodes and computes only what it needs."""
-  return (protocol.library == 'opencv' and protocol.rounding == 'fixed_point'
-          and protocol.resize == 'short_side' and protocol.exif
-          and protocol.decode == 'accurate')
 
 
 def _decode(protocol, image_bytes):
@@ -57,7 +47,12 @@ def _resized_shape(protocol, shape):
   return shape * protocol.resize_side // tf.reduce_min(shape)
 
 
-def _opencv(protocol, image_bytes):
+def _opencv(protocol, image_bytes, jit_compile):
+  if (protocol.resize == 'short_side' and protocol.exif
+      and protocol.decode == 'accurate'):
+    return opencv.decode_resize_crop(
+        image_bytes, protocol.resize_side, protocol.size, jit_compile,
+        protocol.rounding)
   image = _decode(protocol, image_bytes)
   resized = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
   # Without a crop, `resized` is `size` and this is 0.
@@ -65,20 +60,23 @@ def _opencv(protocol, image_bytes):
   return opencv.resize_crop(image, resized, first, protocol.size, protocol.rounding)
 
 
-def _pillow(protocol, image_bytes):
+def _pillow(protocol, image_bytes, jit_compile):
+  def place(shape):
+    resized = _resized_shape(protocol, shape)
+    # torchvision's CenterCrop: Python's round, half to even.
+    first = tf.round(tf.cast(resized - protocol.size, tf.float64) / 2)
+    return resized, tf.cast(first, tf.int64)
+
   decoding.refuse_deep_grey(image_bytes)
-  image = _decode(protocol, image_bytes)
-  shape = tf.shape(image, tf.int64)[:2]
-  resized = _resized_shape(protocol, shape)
-  # torchvision's CenterCrop: Python's round, half to even.
-  first = tf.cast(tf.round(tf.cast(resized - protocol.size, tf.float64) / 2), tf.int64)
-  return pillow.resize_crop(image, resized, first, protocol.size, protocol.kernel)
+  return pillow.decode_resize_crop(
+      image_bytes, place, protocol.size, protocol.kernel, protocol.exif,
+      protocol.decode != 'accurate', jit_compile)
 
 
 _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 
 
-def _tensorflow(protocol, image_bytes):
+def _tensorflow(protocol, image_bytes, _):
   image = _cropped_before(protocol, image_bytes)
   resized = tf.image.resize(
       image, _whole_resized_shape(protocol, image),
@@ -86,7 +84,7 @@ def _tensorflow(protocol, image_bytes):
   return _cropped_after(protocol, tf.cast(resized, tf.float32))
 
 
-def _tensorflow1(protocol, image_bytes):
+def _tensorflow1(protocol, image_bytes, _):
   # What tf.image.resize_bicubic and resize_bilinear were in TensorFlow 1: no
   # half-pixel centres; the cubic has A = -0.75 out of a table of 1024 steps.
   resize = {'cubic': tf.raw_ops.ResizeBicubic, 'bilinear': tf.raw_ops.ResizeBilinear,

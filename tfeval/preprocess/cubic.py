@@ -1,12 +1,19 @@
-"""INTER_CUBIC of OpenCV on uint8, bit for bit: its weights and its two passes.
+"""INTER_CUBIC of OpenCV: its weights and its two passes.
 
-The reference is OpenCV 5.0 (`modules/imgproc/src/resize.cpp`) with IPP off
-(`cv2.ipp.setUseIPP(False)`). `compiled` and `plain` give the same values;
-`plain` takes about four times as long, but any window and no compiling.
+The reference is OpenCV 5.0 (`modules/imgproc/src/resize.cpp`). `compiled` and
+`plain` give the same values; `plain` takes about four times as long, but any
+window and no compiling. Both take a `rounding`:
+
+* `fixed_point`: OpenCV on uint8 with IPP off (`cv2.ipp.setUseIPP(False)`), bit
+  for bit;
+* `none`: OpenCV on float32, up to the order of its sums;
+* `nearest`: the latter rounded to uint8 once, as IPP does.
 """
 
 import numpy as np
 import tensorflow as tf
+
+from tfeval.preprocess import taps
 
 # INTER_RESIZE_COEF_SCALE: the weights are fixed-point numbers of 11 bits.
 _SCALE = 2048
@@ -16,7 +23,7 @@ _A = -0.75
 
 def weights(
     source: tf.Tensor, target: tf.Tensor, first: tf.Tensor, count: int,
-    in_fixed_point: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
+    rounding: str) -> tuple[tf.Tensor, tf.Tensor]:
   """Where the cubic kernel of each row and column stands, and its weights.
 
   Args:
@@ -24,7 +31,7 @@ def weights(
     target: int64 [2], height and width of the whole resized photo.
     first: int64 [2], first row and column wanted of the resized photo.
     count: how many rows and columns are wanted.
-    in_fixed_point: whether the weights are those for uint8, or for float32.
+    rounding: see above.
 
   Returns:
     int32 [count * 4], the second of four source rows under each of `count`
@@ -48,12 +55,12 @@ def weights(
   c3 = 1 - c0 - c1 - c2
   four = tf.stack([c0, c1, c2, c3])
   return (tf.cast(floor, tf.int32),
-          tf.round(four * _SCALE) if in_fixed_point else four)
+          tf.round(four * _SCALE) if rounding == 'fixed_point' else four)
 
 
 def compiled(
     window: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor,
-    row_weights: tf.Tensor, column_weights: tf.Tensor) -> tf.Tensor:
+    row_weights: tf.Tensor, column_weights: tf.Tensor, rounding: str) -> tf.Tensor:
   """Both passes, compiled by XLA for the CPU.
 
   Each shape of `window` is compiled once, in about 0.1 s; let there be few.
@@ -63,59 +70,43 @@ def compiled(
     rows: int32 [4, size], four rows of the window under each row.
     columns: int32 [size * 3], index into a row of `side * 3` values of the first
       of four columns, 3 values apart, for each value of a row.
-    row_weights: float32 [4, size], integers.
-    column_weights: float32 [4, size * 3], integers.
+    row_weights: float32 [4, size], from `weights`.
+    column_weights: float32 [4, size * 3], likewise.
+    rounding: see above.
 
   Returns:
-    uint8 [size, size * 3].
+    [size, size * 3], float32 for `none`, else uint8.
   """
+  vertical = _vertical if rounding == 'none' else _vertical_to_uint8
   # Elsewhere than on the host (tf.data runs there) it would only be copied.
   with tf.device('/CPU:0'):
     # Two programs: in one, XLA fuses the passes and computes the first 4 times.
     sums = _horizontal(window, columns, column_weights)
-    return _vertical(sums, rows, row_weights * (1 / _SCALE**2))
+    return vertical(sums, rows, row_weights * _unit(rounding))
+
+
+def _unit(rounding):
+  """What the product of two weights is to be multiplied by."""
+  return 1 / _SCALE**2 if rounding == 'fixed_point' else 1.0
 
 
 @tf.function(jit_compile=True, autograph=False, input_signature=[
     tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([None], tf.int32),
     tf.TensorSpec([4, None], tf.float32)])
 def _horizontal(window, columns, factors):
-  """-> float32 [side, size * 3], integers below 2**24: exact in any order."""
+  """-> float32 [side, size * 3].
+
+  In fixed point all numbers are integers below 2**24: exact in any order.
+  """
   side = tf.shape(window)[0]
-  lines = tf.reshape(window, [side, side * 3])
-  count = side * 3 - 9
-  hidden = tf.cast(_hidden_zero(columns), tf.uint32)
-
-  def load(offset):
-    part = lines[:, offset:offset + count]
-    return tf.cast(tf.gather(part, columns, axis=1), tf.uint32)
-
-  def pair(offset):
-    # Values 0 and 3 of 4 neighbours. Two single loads would do, but of four bytes
-    # put together the compiler makes one load: decode, resize and crop in all
-    # take 5 % less time. The shift by zero keeps it from dropping the two unused
-    # bytes again.
-    word = load(offset)
-    for k in range(1, 4):
-      byte = tf.bitwise.left_shift(
-          load(offset + k), tf.constant(8 * k, tf.uint32))
-      word = tf.bitwise.bitwise_or(word, byte)
-    word = tf.bitwise.right_shift(word, hidden)
-    return (tf.bitwise.bitwise_and(word, tf.constant(255, tf.uint32)),
-            tf.bitwise.right_shift(word, tf.constant(24, tf.uint32)))
-
-  # uint32 to float32 is slow without AVX-512; int32 is not.
-  taps = [tf.cast(tf.bitcast(tap, tf.int32), tf.float32)
-          for tap in pair(0) + pair(6)]
-  return tf.add_n([tap * factors[k] for k, tap in enumerate(taps)])
+  four = taps.along_rows(tf.reshape(window, [side, side * 3]), columns, 4)
+  return tf.add_n([
+      tf.cast(tap, tf.float32) * factors[k] for k, tap in enumerate(four)])
 
 
-@tf.function(jit_compile=True, autograph=False, input_signature=[
-    tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4, None], tf.int32),
-    tf.TensorSpec([4, None], tf.float32)])
-def _vertical(sums, rows, factors):
-  """-> uint8 [size, size * 3], rounded after each product and each sum."""
-  hidden = _hidden_zero(rows[0])
+def _weighted_rows(sums, rows, factors):
+  """-> float32 [size, size * 3], rounded after each product and each sum."""
+  hidden = taps.hidden_zero(rows[0])
   total = None
   for k in (3, 2, 1, 0):
     product = tf.gather(sums, rows[k]) * factors[k][:, None]
@@ -124,17 +115,23 @@ def _vertical(sums, rows, factors):
     product = tf.bitcast(tf.bitwise.bitwise_xor(
         tf.bitcast(product, tf.int32), hidden), tf.float32)
     total = product if total is None else product + total
-  return to_uint8(total)
+  return total
 
 
-def _hidden_zero(indices):
-  """0, but only at run time: the sign of an index."""
-  return tf.bitwise.right_shift(indices[0], 31)
+def _compiled_vertical(function):
+  return tf.function(function, jit_compile=True, autograph=False, input_signature=[
+      tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4, None], tf.int32),
+      tf.TensorSpec([4, None], tf.float32)])
+
+
+_vertical = _compiled_vertical(_weighted_rows)
+_vertical_to_uint8 = _compiled_vertical(
+    lambda *args: to_uint8(_weighted_rows(*args)))
 
 
 def plain(
     window: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor,
-    row_weights: tf.Tensor, column_weights: tf.Tensor,
+    row_weights: tf.Tensor, column_weights: tf.Tensor, rounding: str,
     in_tail: tf.Tensor | None = None) -> tf.Tensor:
   """Both passes in single operations, for a window of any shape.
 
@@ -142,22 +139,25 @@ def plain(
     window: uint8 [height, width, 3].
     rows: int32 [4, size], four rows of the window under each row.
     columns: int32 [4, size], likewise.
-    row_weights: float32 [4, size], integers.
-    column_weights: float32 [4, size], integers.
-    in_tail: bool [size, 3], the values that OpenCV computes in integers.
+    row_weights: float32 [4, size], from `weights`.
+    column_weights: float32 [4, size], likewise.
+    rounding: see above.
+    in_tail: bool [size, 3], the values that OpenCV computes in integers in
+      fixed point.
 
   Returns:
-    uint8 [size, size, 3].
+    [size, size, 3], float32 for `none`, else uint8.
   """
   window = tf.cast(window, tf.float32)
-  # Horizontal first. All numbers are integers below 2**24: exact in any order.
+  # Horizontal first. In fixed point all numbers are integers below 2**24: exact
+  # in any order.
   sums = tf.add_n([
       tf.gather(window, columns[k], axis=1) * column_weights[k][:, None]
       for k in range(4)])
   sums = [tf.gather(sums, rows[k]) for k in range(4)]
   # Rounded after every product and sum, in this order, as OpenCV's vector code
   # does: exact integers here change 5 to 8 values in a million.
-  factors = row_weights[:, :, None, None] * (1 / _SCALE**2)
+  factors = row_weights[:, :, None, None] * _unit(rounding)
   total = sums[3] * factors[3]
   for k in (2, 1, 0):
     total = sums[k] * factors[k] + total
@@ -167,30 +167,7 @@ def plain(
         tf.cast(row_weights[k][:, None, None], tf.int32) for k in range(4)])
     exact = tf.bitwise.right_shift(exact + _SCALE**2 // 2, 22)
     total = tf.where(in_tail, tf.cast(exact, tf.float32), total)
-  return to_uint8(total)
-
-
-def in_float(
-    image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor,
-    row_weights: tf.Tensor, column_weights: tf.Tensor) -> tf.Tensor:
-  """Both passes on float32, as INTER_CUBIC on CV_32F, nothing rounded.
-
-  Args:
-    image: uint8 [height, width, 3].
-    rows: int32 [4, size], four rows of the image under each row.
-    columns: int32 [4, size], likewise.
-    row_weights: float32 [4, size].
-    column_weights: float32 [4, size].
-
-  Returns:
-    float32 [size, size, 3].
-  """
-  image = tf.cast(image, tf.float32)
-  sums = tf.add_n([
-      tf.gather(image, columns[k], axis=1) * column_weights[k][:, None]
-      for k in range(4)])
-  return tf.add_n([
-      tf.gather(sums, rows[k]) * row_weights[k][:, None, None] for k in range(4)])
+  return total if rounding == 'none' else to_uint8(total)
 
 
 def to_uint8(total: tf.Tensor) -> tf.Tensor:
