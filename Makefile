@@ -2,6 +2,8 @@
 # `make test-all`: the long matrices too. PYTHON=python3.12 chooses another Python.
 PYTHON ?= python3
 BIN = .venv/bin
+# A test uses little more than one core. Files stay whole: their fixtures are shared.
+PARALLEL = -n 2 --dist loadfile
 
 .PHONY: demo test test-all clean
 
@@ -10,11 +12,11 @@ demo: .venv/demo
 
 test: .venv/test
 	$(BIN)/ruff check tfeval tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 test-all: .venv/test
 	$(BIN)/ruff check tfeval tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # What was installed stands in an empty file, so that it is not installed again.
 .venv/demo .venv/test: .venv/%: setup.cfg pyproject.toml
