@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,6 +16,8 @@ from tfeval.preprocess.protocol import Protocol
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
 # on about this many of them.
 WORTH_COMPILING = 500
+# Examples that are decoded one after the other where errors are skipped.
+_CHUNK = 32
 _MAGIC = {b'\xff\xd8\xff': 'JPEG', b'\x89PNG\r\n\x1a\n': 'PNG'}
 
 
@@ -65,10 +68,9 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
     return {**example, 'position': position, 'pixels': pixels}
 
   cores = len(os.sched_getaffinity(0))
-  pipeline = dataset.examples().enumerate().map(
-      add_pixels, num_parallel_calls=cores, deterministic=True)
-  if skip_errors:
-    pipeline = pipeline.ignore_errors()
+  read = dataset.examples().enumerate()
+  pipeline = (_without_broken(read, add_pixels, cores) if skip_errors else
+              read.map(add_pixels, num_parallel_calls=cores, deterministic=True))
   options = tf.data.Options()
   # One image is one thread's work: splitting its small operations costs more than
   # it gives, and threads of its own keep the input out of the model's way.
@@ -78,9 +80,24 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
   return pipeline.batch(batch_size).prefetch(2).with_options(options)
 
 
+def _without_broken(read: tf.data.Dataset, add_pixels: Callable,
+                    cores: int) -> tf.data.Dataset:
+  """Maps examples in their order and leaves out those whose pixels fail."""
+  # `ignore_errors` around all of it would ignore that data cannot be read as well,
+  # for ever where a file is missing. A pipeline of its own for each example would
+  # cost more than decoding it.
+  return read.batch(_CHUNK).interleave(
+      lambda *chunk: tf.data.Dataset.from_tensor_slices(chunk).map(
+          add_pixels).ignore_errors(),
+      cycle_length=cores, block_length=_CHUNK, num_parallel_calls=cores,
+      deterministic=True)
+
+
 def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
                     error: tf.errors.OpError) -> UserError:
   """Finds the example that stopped a pipeline, which TensorFlow does not name.
+
+  Not for a pipeline that skips errors: what stops that one is no example.
 
   Args:
     dataset: what was read.
@@ -93,8 +110,7 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
     try:
       example = next(examples, None)
     except tf.errors.OpError as unreadable:
-      return UserError(f'{dataset.name} cannot be read after {done} examples: '
-                       f'{reason(unreadable)}: prepare the dataset again')
+      return unreadable_after(dataset, done, unreadable)
     if example is None:
       return UserError(f'reading {dataset.name} failed: {reason(error)}')
     fault = _fault(protocol, example['image'])
@@ -102,6 +118,13 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
       return UserError(f'example {_id(example)} is not a readable image: {fault}: '
                        'replace it, or give --on_error=skip')
     done += 1
+
+
+def unreadable_after(dataset: Dataset, done: int,
+                     error: tf.errors.OpError) -> UserError:
+  """Returns the error for data that cannot be read, whatever is in them."""
+  return UserError(f'{dataset.name} cannot be read after {done} examples: '
+                   f'{reason(error)}: prepare the dataset again')
 
 
 def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, str]:
@@ -131,11 +154,11 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
       fault = _fault(protocol, example['image'])
       if not fault:
         raise UserError(f'example {_id(example)} could not be decoded, and now it can: '
-                        'evaluate again')
+                        'evaluate again, with a smaller --batch_size if memory is '
+                        'short')
       found[_id(example)] = fault
   except tf.errors.OpError as error:
-    raise UserError(f'{dataset.name} cannot be read: {reason(error)}: prepare the '
-                    'dataset again') from error
+    raise unreadable_after(dataset, len(done) + len(found), error) from error
   return found
 
 

@@ -69,6 +69,8 @@ def predict(dataset: Dataset, protocol: Protocol, model: Model,
     try:
       batch = next(batches, None)
     except tf.errors.OpError as error:
+      if skip_errors:
+        raise pipeline.unreadable_after(dataset, done, error) from error
       raise pipeline.explain_failure(dataset, protocol, done, error) from error
     if batch is None:
       return

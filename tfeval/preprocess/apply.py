@@ -50,9 +50,11 @@ def _resized_shape(protocol, shape):
 def _opencv(protocol, image_bytes, jit_compile):
   if (protocol.resize == 'short_side' and protocol.exif
       and protocol.decode == 'accurate'):
+    # Float sums come out in another order if they are not compiled, and a choice by
+    # the number of images may not change a value.
     return opencv.decode_resize_crop(
-        image_bytes, protocol.resize_side, protocol.size, jit_compile,
-        protocol.rounding)
+        image_bytes, protocol.resize_side, protocol.size,
+        jit_compile or protocol.rounding != 'fixed_point', protocol.rounding)
   image = _decode(protocol, image_bytes)
   resized = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
   # Without a crop, `resized` is `size` and this is 0.

@@ -106,15 +106,27 @@ def _horizontal(window, columns, factors):
 
 def _weighted_rows(sums, rows, factors):
   """-> float32 [size, size * 3], rounded after each product and each sum."""
-  hidden = taps.hidden_zero(rows[0])
-  total = None
-  for k in (3, 2, 1, 0):
-    product = tf.gather(sums, rows[k]) * factors[k][:, None]
-    # The compiler would contract product and sum into one fused operation with
-    # one rounding. It cannot know that this changes no bit.
-    product = tf.bitcast(tf.bitwise.bitwise_xor(
-        tf.bitcast(product, tf.int32), hidden), tf.float32)
-    total = product if total is None else product + total
+  return _sum_in_order([
+      tf.gather(sums, rows[k]) * factors[k][:, None] for k in range(4)],
+      taps.hidden_zero(rows[0]))
+
+
+def _sum_in_order(products, hidden):
+  """From the last to the first, as OpenCV's vector code does.
+
+  Args:
+    products: four tensors of float32.
+    hidden: int32, a zero that compilers cannot know.
+  """
+  def same_bits(value):
+    # XLA would contract product and sum into one fused operation with one
+    # rounding, and TensorFlow's graph optimizer add up in an order of its own.
+    return tf.bitcast(tf.bitwise.bitwise_xor(
+        tf.bitcast(value, tf.int32), hidden), tf.float32)
+
+  total = same_bits(products[-1])
+  for product in products[-2::-1]:
+    total = same_bits(same_bits(product) + total)
   return total
 
 
@@ -155,12 +167,11 @@ def plain(
       tf.gather(window, columns[k], axis=1) * column_weights[k][:, None]
       for k in range(4)])
   sums = [tf.gather(sums, rows[k]) for k in range(4)]
-  # Rounded after every product and sum, in this order, as OpenCV's vector code
-  # does: exact integers here change 5 to 8 values in a million.
+  # Rounded after every product and sum, in this order: exact integers here change
+  # 5 to 8 values in a million.
   factors = row_weights[:, :, None, None] * _unit(rounding)
-  total = sums[3] * factors[3]
-  for k in (2, 1, 0):
-    total = sums[k] * factors[k] + total
+  total = _sum_in_order([sums[k] * factors[k] for k in range(4)],
+                        taps.hidden_zero(rows[0]))
   if in_tail is not None:
     exact = tf.add_n([
         tf.cast(sums[k], tf.int32) *

@@ -41,8 +41,8 @@ def decode_resize_crop(
       `tfeval.preprocess.decode.decode`).
     resize_side: length of the short side after resizing, in pixels.
     crop_size: side of the crop, in pixels, at most `resize_side`.
-    jit_compile: False for a TensorFlow without XLA on the CPU; the values are
-      the same, the resizing takes several times as long.
+    jit_compile: False takes several times as long and gives the same values in
+      fixed point; without it float values differ in their last digits.
     rounding: `fixed_point`, the arithmetic of OpenCV on uint8 with IPP off, bit
       for bit; `none`, OpenCV on float32, up to the order of its sums; `nearest`,
       the latter rounded to uint8 once, as IPP does with all but narrow images.

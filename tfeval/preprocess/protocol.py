@@ -87,11 +87,22 @@ class Protocol:
 
   @property
   def spec(self) -> str:
-    """The name, and the fields that differ from it: resolves to an equal value."""
+    """The name, and the fields that differ from it.
+
+    It resolves to an equal value for the same `size`.
+    """
     named = resolve(self.name, self.size)
+    fields = {f.name for f in dataclasses.fields(self)
+              if getattr(self, f.name) != getattr(named, f.name)}
+    # Fractions of other crops than the named one's do not go by its own.
+    if self.crop != named.crop and self.crop != 'none':
+      fields.add('crop_fraction')
+    if self.crop_padding or self.crop == 'none':
+      fields.discard('crop_fraction')
+    if self.crop == 'none':
+      fields.discard('crop_padding')
     changed = [f'{f.name}={getattr(self, f.name)}' for f in dataclasses.fields(self)
-               if getattr(self, f.name) != getattr(named, f.name)
-               and not (f.name == 'crop_fraction' and self.crop_padding)]
+               if f.name in fields]
     return f'{self.name}:{",".join(changed)}' if changed else self.name
 
   def describe(self) -> dict[str, Any]:
@@ -140,6 +151,9 @@ def resolve(text: str, size: int) -> Protocol:
   224
   """
   spec = spec_lib.parse(text)
+  name, colon, rest = spec.target.partition(':')
+  if colon and name in named_protocols():
+    raise UserError(f'{text!r}: {rest!r} is not key=value')
   if spec.target not in named_protocols():
     raise errors.unknown('protocol', spec.target, named_protocols(),
                          '(tfeval protocols)')
@@ -153,15 +167,28 @@ def resolve(text: str, size: int) -> Protocol:
            if key not in _ABOUT}
   protocol = Protocol(**{'name': spec.target, 'size': size, **named, **given})
   # What follows from a field that is given is not to be given as well.
+  if 'rounding' in given and 'dtype' not in given:
+    protocol = dataclasses.replace(
+        protocol, dtype='float32' if given['rounding'] == 'none' else 'uint8')
   if 'crop_fraction' in given and 'crop_padding' not in given:
     protocol = dataclasses.replace(protocol, crop_padding=0)
   if protocol.library == 'pillow' and 'antialias' not in given:
     protocol = dataclasses.replace(
         protocol, antialias=protocol.kernel != 'nearest')
   _check_values(protocol)
+  # One value has one hash: 1 and 1.0 are equal, and are written otherwise.
+  protocol = dataclasses.replace(
+      protocol, crop_fraction=float(protocol.crop_fraction))
+  if protocol.crop == 'none':
+    for field in ('crop_fraction', 'crop_padding'):
+      # What says the same is no contradiction.
+      if given.get(field) and given[field] != 1:
+        raise _wrong(protocol, field, 'nothing is cropped with crop=none')
+    protocol = dataclasses.replace(protocol, crop_fraction=1.0, crop_padding=0)
   if protocol.crop_padding:
     if 'crop_fraction' in given:
       raise _wrong(protocol, 'crop_fraction', 'crop_padding says it already')
+    _check_side(protocol, 'crop_padding', protocol.size + protocol.crop_padding)
     protocol = dataclasses.replace(
         protocol, crop_fraction=protocol.size / (protocol.size + protocol.crop_padding))
   _check_consistency(protocol)
@@ -189,9 +216,7 @@ def _check_values(protocol: Protocol) -> None:
 
 def _check_consistency(protocol: Protocol) -> None:
   library = protocol.library
-  if protocol.resize_side > _LARGEST_SIDE:
-    raise _wrong(protocol, 'crop_fraction', f'asks for {protocol.resize_side} '
-                 f'pixels before the crop, at most {_LARGEST_SIDE}')
+  _check_side(protocol, 'crop_fraction', protocol.resize_side)
   if protocol.kernel not in _KERNELS[library]:
     raise _wrong(protocol, 'kernel',
                  f'library={library} has {", ".join(_KERNELS[library])}')
@@ -218,6 +243,13 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(protocol, 'decode', 'needs crop=before_square')
   if protocol.decode == 'fast_crop' and protocol.exif:
     raise _wrong(protocol, 'exif', 'decode=fast_crop decodes nothing to be turned')
+
+
+def _check_side(protocol: Protocol, field: str, side: int) -> None:
+  if side > _LARGEST_SIDE:
+    seen = side if side < 10**6 else f'{side:.0e}'
+    raise _wrong(protocol, field, f'asks for {seen} pixels before the crop, at most '
+                 f'{_LARGEST_SIDE}')
 
 
 def _wrong(protocol: Protocol, field: str, reason: str) -> UserError:

@@ -14,9 +14,6 @@ from tfeval.preprocess import taps, window
 
 # PRECISION_BITS = 32 - 8 - 2 in Resample.c.
 BITS = 22
-# A coefficient is high * 2**11 + low: products of the halves with uint8 values sum
-# up exactly in float32, which a matrix product needs.
-_LOW_BITS = 11
 # Numbers of taps are raised to one of these, so that few programs are compiled.
 # All of them fit into the smallest window.
 _FEW = 4, 6, 8, 12
@@ -145,12 +142,9 @@ def _horizontal(image, columns):
 
 def _pass(coefficients, values):
   """-> uint8 [out, m] for int32 [out, n] and uint8 [n, m]."""
-  high = tf.bitwise.right_shift(coefficients, _LOW_BITS)
-  low = coefficients - tf.bitwise.left_shift(high, _LOW_BITS)
-  halves = tf.cast(tf.concat([high, low], 0), tf.float32)
-  sums = tf.cast(tf.matmul(halves, tf.cast(values, tf.float32)), tf.int32)
-  high, low = tf.split(sums, 2)
-  return _to_uint8(tf.bitwise.left_shift(high, _LOW_BITS) + low)
+  # Integers below 2**53: exact in any order.
+  sums = tf.matmul(tf.cast(coefficients, tf.float64), tf.cast(values, tf.float64))
+  return _to_uint8(tf.cast(sums, tf.int32))
 
 
 def _dense(coefficients, first, width):
