@@ -8,16 +8,17 @@ import shutil
 import pytest
 
 from tfeval import cli, evaluation, run, settings
+from tfeval.datasets import open_dataset
 from tfeval.errors import UserError
 
 MODEL = 'MobileNet:alpha=0.25'
 
 
 def evaluate(folder, output_dir, **arguments):
+  arguments = {'dataset': f'folder:{folder}', **arguments}
   result, = evaluation.evaluate(
       settings.requests([MODEL], ['imagenet']),
-      settings.Settings(dataset=f'folder:{folder}', output_dir=str(output_dir),
-                        **arguments),
+      settings.Settings(output_dir=str(output_dir), **arguments),
       lambda name, total: contextlib.nullcontext(lambda count: None))
   return result
 
@@ -73,6 +74,33 @@ def test_nothing_to_skip_is_as_without(photos, tmp_path):
   assert skipped.metrics == whole.metrics
 
 
+def test_a_run_that_stopped_goes_on_with_skip(photos, tmp_path):
+  damage(photos, tmp_path / 'broken', [2])
+  with pytest.raises(UserError, match='or give --on_error=skip'):
+    evaluate(tmp_path / 'broken', tmp_path / 'out')
+  skipped = evaluate(tmp_path / 'broken', tmp_path / 'out', on_error='skip')
+  assert skipped.result['dataset']['evaluated'] == 11
+
+
+@pytest.mark.parametrize('how', ['missing', 'empty', 'cut', 'not records'])
+def test_data_that_cannot_be_read_stop_both(standin_dir, tmp_path, how):
+  """Skipping what can never be read would never end."""
+  arguments = {'dataset': 'imagenet2012', 'manual_dir': str(standin_dir),
+               'data_dir': str(tmp_path / 'tfds'), 'limit': None}
+  open_dataset('imagenet2012', manual_dir=str(standin_dir),
+               data_dir=str(tmp_path / 'tfds'))
+  records, = (tmp_path / 'tfds').rglob('*.tfrecord*')
+  data = records.read_bytes()
+  records.unlink()
+  if how != 'missing':
+    records.write_bytes({'empty': b'', 'cut': data[:len(data) // 2],
+                         'not records': b'x' * len(data)}[how])
+  for on_error in ('fail', 'skip'):
+    with pytest.raises(UserError, match='prepare the dataset again|changed'):
+      evaluate(None, tmp_path / on_error, on_error=on_error, **arguments)
+  assert not list(tmp_path.rglob('result.json'))
+
+
 def test_a_run_that_skips_is_another_experiment(photos, tmp_path):
   damage(photos, tmp_path / 'broken', [2])
   evaluate(tmp_path / 'broken', tmp_path / 'out', on_error='skip')
@@ -108,8 +136,9 @@ def test_the_number_stands_beside_the_accuracy(photos, tmp_path, capsys):
   for text in (shown, capsys.readouterr().out):
     assert text.splitlines()[2].startswith(f'{MODEL} ')
     assert text.splitlines()[3].startswith('(2 failed)')
+    assert all(len(line) <= 80 for line in text.splitlines())
     assert ('FAILED and not counted: 2 of 12 images: '
-            + ', '.join(sorted(broken))) in text
+            + ', '.join(sorted(broken))) in ' '.join(text.split())
   assert cli.main(['score', str(directory), '--json']) == 0
   result, = json.loads(capsys.readouterr().out)
   assert len(result['dataset']['failed']) == 2

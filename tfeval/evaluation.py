@@ -72,7 +72,7 @@ def measure(request: Request, settings: Settings, images: int,
     model = load_model(request, settings)
   protocol = protocol_lib.resolve(settings.protocol, model.input_size)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
-  images = -(-images // batch_size) * batch_size
+  images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
     return benchmark.measure(
         dataset, protocol, model, strategy, batch_size, images, advance)
@@ -232,12 +232,14 @@ def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
   except (TypeError, KeyError, AttributeError) as error:
     raise UserError(f'{directory / run_lib.MANIFEST} is damaged: choose another '
                     '--output_dir, or --overwrite it') from error
+  complete = (directory / run_lib.RESULT).is_file()
   for key, value in _identity(manifest).items():
-    if there.get(key) != value:
+    # What stopped a run may be skipped in the same place.
+    if there.get(key) != value and (complete or key != 'dataset.on_error'):
       raise UserError(
           f'{directory} holds another experiment: {key} is {there.get(key)!r} there '
           f'and {value!r} here: choose another --output_dir, or --overwrite it')
-  if not (directory / run_lib.RESULT).is_file():
+  if not complete:
     return None
   if manifest['model']['weights_sha256'] is None:
     raise UserError(f'{directory} holds a complete run of a model without a weights '

@@ -1,4 +1,7 @@
-"""Each named protocol as its own library does it: nothing here is ours.
+"""Each named protocol as its own library does it, without a line of tfeval.
+
+Decoding and resizing are the libraries'; sizes and crops are transcribed from the
+sources that data/protocols.toml names.
 
 A reference takes encoded bytes and the size of the model's input, in pixels, and
 returns [size, size, 3], RGB, uint8 or float32.

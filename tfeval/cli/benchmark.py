@@ -5,7 +5,7 @@ import sys
 import textwrap
 
 from tfeval import settings as settings_lib
-from tfeval.cli import console, evaluate, output
+from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
 from tfeval.reports import tables
 
@@ -17,10 +17,10 @@ Usage: tfeval benchmark --model=NAME [--flags]
 
 
 def define_flags(define) -> None:
-  evaluate.define_input_flags(define)
+  input_flags.define(define)
   define.integer('images', 512, 'How many images to measure each stage over; those '
-                 'of the dataset again and again, if it has fewer.', lower_bound=1,
-                 upper_bound=1 << 40)
+                 'of the dataset again and again, if it has fewer, and 4 batches at '
+                 'least.', lower_bound=1, upper_bound=1 << 24)
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -28,7 +28,7 @@ def run(flags, arguments: list[str]) -> int:
   if arguments:
     raise UserError(f'unexpected argument {arguments[0]!r}: models are given as '
                     '--model=NAME')
-  settings = evaluate.settings_of(flags)
+  settings = input_flags.settings_of(flags)
   request, *more = settings_lib.requests(flags.model, flags.weights)
   if more:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
@@ -44,8 +44,9 @@ def run(flags, arguments: list[str]) -> int:
        for s in report.stages], numbers=(1, 2)), sys.stdout)
   for text in (
       '', f'{report.model}, protocol {report.protocol}, over {report.images} images on '
-      f'{report.cores} CPU cores. Decoding includes reading, preprocessing includes '
-      'both; files that were read before come from memory.',
+      f'{report.cores} CPU cores. Decoding includes reading; preprocessing includes '
+      'reading, and decoding as far as the crop needs it. Files that were read before '
+      'come from memory.',
       f'The model waits for input {100 * report.waiting:.0f} % of the time.',
       f'Bottleneck: {report.bottleneck}. {report.advice}'):
     print(textwrap.fill(text, 80))

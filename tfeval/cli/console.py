@@ -19,8 +19,11 @@ _SECONDS_BETWEEN_LINES = 10
 _NOISE = re.compile(
     rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |To enable the following instructions'
     rb'|WARNING: All log messages before absl::InitializeLog)'
-    rb'|^\t \[\[\{\{function_node|oneDNN supports DT_|local_rendezvous\.cc'
-    rb'|jpeg_mem\.cc|png_io\.cc')
+    rb'|^\t \[\[|oneDNN supports DT_|local_rendezvous\.cc|OP_REQUIRES failed at'
+    rb'|jpeg_mem\.cc|png_io\.cc'
+    # libjpeg's and libpng's own words, which name no image.
+    rb'|^(libpng (warning|error)|(Empty|Corrupt|Invalid|Premature end of|Unsupported) '
+    rb'JPEG|Maximum supported image|Input file read error|Improper call to JPEG)')
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 

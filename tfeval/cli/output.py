@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from typing import Any
 
 from tfeval import run as run_lib
@@ -28,4 +29,4 @@ def print_runs(runs: list[run_lib.Run], as_json: bool, show_examples: int) -> No
   tables.print_table(tables.results_table(results), sys.stdout)
   print()
   for line in tables.remarks(results):
-    print(line)
+    print(textwrap.fill(line, 80, subsequent_indent='  '))

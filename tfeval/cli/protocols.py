@@ -48,7 +48,7 @@ def _explain(protocol: protocol_lib.Protocol, as_json: bool) -> None:
   about = protocol_lib.about(protocol.name)
   print(f'{protocol.name}: {about["summary"]}')
   if protocol.spec != protocol.name:
-    print(f'Here as {protocol.spec}.')
+    print(f'Here as {protocol.spec}; the words are of {protocol.name} as it is.')
   print()
   tables.print_table(tables.plain_table(('field', 'value'), [
       *((key, about[key]) for key in ('explanation', 'source')),

@@ -127,7 +127,7 @@ def _notes(ids: list[str], others: list[str], limit: int | None) -> tuple[str, .
       len(ids) < labels_lib.NUM_VALIDATION):
     notes.append(f'{len(ids)} of the {labels_lib.NUM_VALIDATION} validation images')
   if others:
-    notes.append(f'{len(others)} entries that are no images were left out, such as '
+    notes.append(f'left out as no images: {len(others)} entries, such as '
                  f'{others[0]}')
   return tuple(notes)
 

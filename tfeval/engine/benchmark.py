@@ -16,6 +16,8 @@ from tfeval.preprocess.protocol import Protocol
 
 READING, DECODING, PREPROCESSING, FORWARD, END_TO_END = (
     'reading', 'decoding', 'preprocessing', 'forward pass', 'end to end')
+# Fewer batches than are read ahead would measure nothing.
+FEWEST_BATCHES = 4
 # Five stages, each once to warm up and once to measure.
 RUNS = 10
 # Below this share of waiting the input keeps up with the model.
@@ -27,8 +29,9 @@ class Stage:
   """What a stage costs.
 
   Attributes:
-    name: `reading`, `decoding` (reading included), `preprocessing` (both
-      included), `forward pass` (alone), `end to end`.
+    name: `reading`; `decoding` whole images (reading included); `preprocessing`
+      (reading included, and decoding as far as the crop needs it); `forward pass`
+      (alone); `end to end`.
     images_per_second: of wall time.
     cpu_ms_per_image: CPU time of all threads of this process, in milliseconds.
   """
@@ -78,7 +81,7 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
     model: loaded under the strategy's scope.
     strategy: where it runs.
     batch_size: a multiple of the strategy's replicas.
-    images: how many to measure over; rounded up to whole batches.
+    images: how many to measure over, whole batches.
     advance: is told of each batch, `RUNS * images` in all.
 
   Returns:
@@ -88,7 +91,7 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
   Raises:
     UserError: an image is broken, or the model cannot take the images.
   """
-  steps = -(-images // batch_size)
+  steps = images // batch_size
   inputs = _inputs(dataset, protocol, batch_size)
   forward = predict.Forward(model, strategy, batch_size)
   try:
@@ -101,7 +104,8 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
     stages.append(stage(FORWARD, itertools.repeat(batch), forward)[0])
     total, waiting = stage(END_TO_END, iter(inputs[PREPROCESSING]), forward)
   except tf.errors.OpError as error:
-    raise pipeline.explain_failure(dataset, protocol, 0, error) from error
+    raise pipeline.explain_failure(
+        dataset, protocol, 0, error, hint='replace it') from error
   devices = tuple(d.device_type for d in tf.config.list_logical_devices()
                   if d.device_type != 'CPU') or ('CPU',)
   bottleneck = _bottleneck(stages, waiting, devices)
@@ -163,7 +167,8 @@ def _bottleneck(stages: list[Stage], waiting: float, devices: tuple[str, ...]) -
   if not is_input:
     return FORWARD
   seconds = {stage.name: 1 / stage.images_per_second for stage in stages}
-  # Stages include those before them: what each one adds is its own cost.
+  # Stages include those before them: what each one adds is its own cost, or a little
+  # less for preprocessing, which decodes only what it needs.
   added = {READING: seconds[READING],
            DECODING: seconds[DECODING] - seconds[READING],
            PREPROCESSING: seconds[PREPROCESSING] - seconds[DECODING]}

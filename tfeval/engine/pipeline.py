@@ -12,6 +12,7 @@ from tfeval.datasets.base import Dataset
 from tfeval.errors import UserError
 from tfeval.preprocess import apply as apply_lib
 from tfeval.preprocess.protocol import Protocol
+from tfeval.settings import FOLDER
 
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
 # on about this many of them.
@@ -94,7 +95,8 @@ def _without_broken(read: tf.data.Dataset, add_pixels: Callable,
 
 
 def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
-                    error: tf.errors.OpError) -> UserError:
+                    error: tf.errors.OpError,
+                    hint: str = 'replace it, or give --on_error=skip') -> UserError:
   """Finds the example that stopped a pipeline, which TensorFlow does not name.
 
   Not for a pipeline that skips errors: what stops that one is no example.
@@ -104,6 +106,7 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
     protocol: what was applied.
     done: how many examples were read without an error.
     error: what stopped it.
+    hint: what to do about an image that cannot be decoded.
   """
   examples = iter(dataset.examples().skip(done))
   while True:
@@ -116,15 +119,17 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
     fault = _fault(protocol, example['image'])
     if fault:
       return UserError(f'example {_id(example)} is not a readable image: {fault}: '
-                       'replace it, or give --on_error=skip')
+                       f'{hint}')
     done += 1
 
 
 def unreadable_after(dataset: Dataset, done: int,
                      error: tf.errors.OpError) -> UserError:
   """Returns the error for data that cannot be read, whatever is in them."""
+  what_to_do = ('check its files' if dataset.name.startswith(FOLDER) else
+                'prepare the dataset again')
   return UserError(f'{dataset.name} cannot be read after {done} examples: '
-                   f'{reason(error)}: prepare the dataset again')
+                   f'{reason(error)}: {what_to_do}')
 
 
 def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, str]:
@@ -181,11 +186,14 @@ def _fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
       refused = re.search(r'assertion failed: \[(.*)\]', reason(error))
       if refused:
         return f'a {kind}, but {refused[1]}'
-      return f'a truncated or damaged {kind} ({reason(error)})'
+      small = ', or too small to be cropped' * protocol.crop.startswith('before')
+      return f'a truncated or damaged {kind}{small} ({reason(error)})'
   return f'neither JPEG nor PNG, it starts with {image[:8]!r}'
 
 
 def reason(error: tf.errors.OpError) -> str:
   """Returns what went wrong without where in the graph it did."""
   text = error.message.split('[[')[0].replace('{{function_node', ' ')
+  text = re.sub(r'Error in user-defined function passed to .*? iterator: \S+: ', '',
+                text)
   return errors.one_line(ValueError(text.split('} ')[-1].split('[Op:')[0]))

@@ -101,7 +101,9 @@ def _state(result: dict[str, Any]) -> str:
 
 
 def _protocol(result: dict[str, Any]) -> str:
-  return result['protocol'].get('spec', result['protocol']['name'])
+  protocol = result['protocol']
+  size = f' at {protocol["size"]} pixels' if 'size' in protocol else ''
+  return protocol.get('spec', protocol['name']) + size
 
 
 def _metric_name(metric: dict[str, Any]) -> str:

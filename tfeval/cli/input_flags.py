@@ -1,0 +1,56 @@
+"""The flags that say what is evaluated, shared by the commands that run models."""
+
+import dataclasses
+
+from tfeval import settings as settings_lib
+from tfeval.preprocess import protocol
+
+
+def define(definer) -> None:
+  """Defines the flags that say what is evaluated: models, images, devices."""
+  definer.multi_string(
+      'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
+      'path of a .keras, .h5 or SavedModel, or module:function')
+  definer.multi_string(
+      'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
+      'for all models or one for each')
+  definer.string(
+      'dataset', 'imagenet2012_real', 'imagenet2012, imagenet2012_real, sample, '
+      'folder:DIR, or any TFDS name with images and the 1000 ILSVRC2012 classes.')
+  definer.string('split', 'validation', "A TFDS split or slice: 'validation[:10%]'.")
+  definer.string('data_dir', None, 'Where prepared TFDS datasets lie '
+                '(default: that of TFDS).')
+  definer.string('manual_dir', None, 'Directory of ILSVRC2012_img_val.tar and, for '
+                'use without network, real.json.')
+  definer.string('real_labels', None, 'real.json, for datasets without ReaL labels.')
+  definer.string('protocol', 'opencv', 'NAME[:field=value,...]: how images become '
+                'pixels (tfeval protocols).')
+  definer.integer('batch_size', 64, 'Images in a step, over all replicas.',
+                 lower_bound=1, upper_bound=1 << 16)
+  definer.integer('limit', None, 'Evaluate only the first N examples; the result is '
+                 'marked as partial.', lower_bound=1, upper_bound=1 << 40)
+  definer.enum('strategy', 'default', list(settings_lib.STRATEGIES),
+              'default: one device; mirrored: all GPUs of this host.')
+  definer.string('preprocess', None, 'For models that are not applications: caffe, '
+                "tf, torch, lite, identity, or an application's name.")
+  definer.integer('input_size', None, 'Side of the input in pixels, where the model '
+                 "does not tell, or another than an application's own.",
+                 lower_bound=1)
+  definer.enum('output', None, ['logits', 'probabilities'],
+              'What the model returns, where it does not tell.')
+  definer.bool('trust_model', False, 'Load model files that can run code of their '
+              'author.')
+
+
+def settings_of(flags) -> settings_lib.Settings:
+  """Returns the settings that a command's flags give; the rest is as by default.
+
+  Raises:
+    UserError: the protocol contradicts itself: told at once, before a dataset is
+      prepared and a model loaded.
+  """
+  settings = settings_lib.Settings(**{
+      field.name: flags[field.name].value
+      for field in dataclasses.fields(settings_lib.Settings) if field.name in flags})
+  protocol.resolve(settings.protocol, size=224)
+  return settings
