@@ -1,5 +1,6 @@
 """The command line as its users and their scripts see it."""
 
+import dataclasses
 import importlib
 import json
 import os
@@ -105,7 +106,8 @@ def test_help_of_a_command_shows_its_flags_and_no_others(tfeval, command):
 
 
 def test_what_needs_no_tensorflow_does_not_import_it():
-  calls = [['--help'], ['--version'], ['models'], ['protocols', 'pil'],
+  calls = [['--help'], ['--version'], ['models'], ['models', 'VGG16'],
+           ['protocols', 'pil'],
            ['evaluate'], ['score', 'nothing'], ['evaluate', '--model=x'],
            ['evaluate', '--batch_size=0'],
            ['evaluate', '--model=ResNet50', '--protocol=x'],
@@ -115,7 +117,7 @@ def test_what_needs_no_tensorflow_does_not_import_it():
           'assert not {"tensorflow", "keras", "tensorflow_datasets"} & {*sys.modules}')
   done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
                         capture_output=True)
-  assert done.stderr.splitlines()[-1] == str([0] * 4 + [2] * 5 + [0] * len(COMMANDS))
+  assert done.stderr.splitlines()[-1] == str([0] * 5 + [2] * 5 + [0] * len(COMMANDS))
 
 
 def test_version_and_no_command(tfeval):
@@ -157,7 +159,13 @@ def test_version_and_no_command(tfeval):
     ('evaluate --model=VGG16 --dataset=folder:/nowhere', 'does not exist'),
     ('score', 'no run was given'),
     ('score nowhere', 'nowhere is not a run directory'),
-    ('models ResNet50', 'takes no arguments'),
+    ('models ResNet50 VGG16', 'one model at a time, got ResNet50 VGG16'),
+    ('models resnet50', "unknown model 'resnet50': did you mean ResNet50"),
+    ('models nowhere.keras', "unknown model 'nowhere.keras'"),
+    ('models MobileNet:alpha=0.3', 'lists those that have some'),
+    ('models MobileNet:0.5', "'MobileNet:0.5'"),
+    ('models --filter=resnet51', '--filter=resnet51: no model has that in its name'),
+    ('models VGG16 --filter=vgg', 'VGG16 and --filter were both given'),
 ])
 def test_mistakes_are_told_in_one_line(tfeval, arguments, words):
   assert_mistake(tfeval(*arguments.split()), words)
@@ -361,13 +369,60 @@ def test_score_refuses_what_is_not_whole(tfeval, finished, tmp_path):
   assert_mistake(tfeval('score', tmp_path), 'not a run directory')
 
 
-def test_models(tfeval):
+def test_models(tfeval, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '80')
   code, out, err = tfeval('models')
   assert (code, err) == (0, '')
-  assert 'EfficientNetLite0' in out
+  # No name is broken, and no line of a terminal.
+  assert [line.split()[0] for line in out.splitlines()[3:-3]] == [
+      row.name for row in table.rows()]
+  assert max(len(line) for line in out.splitlines()) <= 80
+  line, = (line for line in out.splitlines() if line.startswith('ResNet50 '))
+  assert line.split() == ['ResNet50', '224', '25.6', '3.86', '74.9', '92.1']
   code, out, err = tfeval('models', '--json')
   assert (code, err) == (0, '')
-  assert [model['name'] for model in json.loads(out)] == list(table.known_models())
+  models = json.loads(out)
+  assert [model['name'] for model in models] == [row.name for row in table.rows()]
+  assert set(models[0]) == {field.name for field in dataclasses.fields(table.rows()[0])}
+
+
+@pytest.mark.parametrize('text, count', [
+    ('v2', 33), ('RESNET*V2', 3), ('ResNet??', 1), ('[128,128,3]', 8), ('*', 81),
+    ('', 81)])
+def test_models_are_filtered(tfeval, text, count):
+  code, out, err = tfeval('models', f'--filter={text}', '--json')
+  assert (code, len(json.loads(out)), err) == (0, count, '')
+  code, out, err = tfeval('models', f'--filter={text}')
+  assert (code, len(out.splitlines()), err) == (0, count + 6, '')
+
+
+@pytest.mark.parametrize('row', table.rows(), ids=lambda row: row.name)
+def test_a_model_is_explained(tfeval, monkeypatch, row):
+  monkeypatch.setenv('COLUMNS', '80')
+  code, out, err = tfeval('models', row.name)
+  assert (code, err) == (0, '')
+  assert max(len(line) for line in out.splitlines()) <= 80
+  words = ''.join(out.split())
+  for text in (row.name, row.weights_file, row.published_source, row.native_source,
+               row.published_protocol or '', row.native_protocol or '', *row.traps):
+    assert ''.join(text.split()) in words
+  code, out, err = tfeval('models', row.name, '--json')
+  assert (code, err) == (0, '')
+  assert json.loads(out) == {**dataclasses.asdict(row), 'traps': list(row.traps)}
+
+
+def test_a_model_is_found_however_it_is_written(tfeval):
+  expected = tfeval('models', 'MobileNet:alpha=0.25,input_shape=[128,128,3]')
+  assert expected[0] == 0
+  assert tfeval('models', 'MobileNet:input_shape=(128,128,3),alpha=.25') == expected
+
+
+def test_explaining_a_model_names_its_protocols(tfeval):
+  _, out, _ = tfeval('models', 'ResNet50V2')
+  assert 'opencv:size=299: Short side to size / 0.875' in out
+  assert 'slim:size=299: Central 0.875 of each side' in out
+  # What a protocol does is not said of one that was made to do something else.
+  assert 'tf with' in tfeval('models', 'EfficientNetV2S')[1]
 
 
 def test_a_full_disk_leaves_no_result(photos, tmp_path):

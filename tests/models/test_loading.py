@@ -129,6 +129,13 @@ def test_application_at_another_size():
           f'{NAME},input_shape=[128,128,3]', 'none', input_size=160)
 
 
+def test_application_that_leaves_its_size_open():
+  name = 'MobileNetV3Small:minimalistic=true'
+  assert load(name, 'none').input_size == 224
+  assert load(name, 'none', input_size=160).input_size == 160
+  assert load(f'{name},input_shape=[96,96,3]', 'none').input_size == 96
+
+
 @pytest.mark.parametrize('hint', [{'preprocess': 'tf'}, {'output': 'logits'}])
 def test_hints_are_not_for_applications(hint):
   refused(f'--{next(iter(hint))} is known for MobileNet: leave it out', NAME, 'none',

@@ -5,9 +5,9 @@ import sys
 import textwrap
 
 from tfeval import settings as settings_lib
-from tfeval.cli import console, input_flags, output
+from tfeval.cli import console, input_flags
 from tfeval.errors import UserError
-from tfeval.reports import tables
+from tfeval.reports import plain
 
 SUMMARY = """Measure on this machine where the time of an evaluation goes.
 
@@ -36,9 +36,9 @@ def run(flags, arguments: list[str]) -> int:
     from tfeval import evaluation  # TensorFlow, which takes seconds.
     report = evaluation.measure(request, settings, flags.images, console.progress)
   if flags.json:
-    output.print_json(dataclasses.asdict(report))
+    plain.print_json(dataclasses.asdict(report))
     return 0
-  tables.print_table(tables.plain_table(
+  plain.print_table(plain.plain_table(
       ('stage', 'images/s', 'CPU ms per image'),
       [(s.name, f'{s.images_per_second:,.0f}', f'{s.cpu_ms_per_image:.2f}')
        for s in report.stages], numbers=(1, 2)), sys.stdout)

@@ -1,26 +1,135 @@
 """`tfeval models`."""
 
 import dataclasses
+import fnmatch
+import math
 import sys
+from collections.abc import Iterator
 
-from tfeval.cli import output
+from tfeval import errors
+from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import table
-from tfeval.reports import tables
+from tfeval.models.table import ModelFacts
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.reports import plain
 
-SUMMARY = 'List the models that are known by name.'
+SUMMARY = """List the models that are known by name, or explain one.
+
+Usage: tfeval models [NAME[:key=value,...]] [--flags]
+
+  tfeval models MobileNet:alpha=0.25"""
+
+_PREPROCESSING = {
+    'caffe': 'BGR, minus the mean of ImageNet',
+    'tf': 'x / 127.5 - 1',
+    'torch': '(x / 255 - mean of ImageNet) / its deviation',
+    'lite': '(x - 127) / 128',
+    'identity': 'none, the model rescales inside',
+}
 
 
 def define_flags(define) -> None:
-  define.bool('json', False, 'Print a list of JSON objects.')
+  define.string('filter', None, "List models with this text in their names, or "
+                "matching this pattern: 'ResNet*V2'. Case is ignored.")
+  define.bool('json', False, 'Print JSON on stdout, nothing else.')
 
 
 def run(flags, arguments: list[str]) -> int:
+  if len(arguments) > 1:
+    raise UserError(f'one model at a time, got {" ".join(arguments)}; --filter lists '
+                    'several')
   if arguments:
-    raise UserError(f'tfeval models takes no arguments, got {arguments[0]!r}')
-  models = table.known_models().values()
+    if flags.filter is not None:
+      raise UserError(f'{arguments[0]} and --filter were both given: leave one out')
+    _explain(_find(arguments[0]), flags.json)
+    return 0
+  rows = _matching(flags.filter)
   if flags.json:
-    output.print_json([dataclasses.asdict(m) for m in models])
-  else:
-    tables.print_table(tables.models_table(models), sys.stdout)
+    plain.print_json([dataclasses.asdict(row) for row in rows])
+    return 0
+  # As narrow as it gets: the longest name still fits into 80 columns.
+  plain.print_table(plain.plain_table(
+      ('model', 'side\npx', 'param\n10^6', 'MAdds\n10^9', 'top-1\n%', 'top-5\n%'),
+      [(row.name, str(row.input_size), _short(row.parameters / 1e6),
+        _short(row.multiply_adds / 1e9), _percent(row.published_top1),
+        _percent(row.published_top5)) for row in rows],
+      numbers=range(1, 6)), sys.stdout)
+  print('\nMAdds: multiply-adds of one image. top-1 and top-5: as published, on '
+        "ImageNet's\nvalidation images, each by its own protocol. tfeval models NAME "
+        'explains one.')
   return 0
+
+
+def _matching(text: str | None) -> list[ModelFacts]:
+  if text is None:
+    return list(table.rows())
+  wanted = text.lower()
+  # As a text first: the brackets of an input_shape are no pattern.
+  found = [row for row in table.rows() if wanted in row.name.lower()
+           or fnmatch.fnmatchcase(row.name.lower(), wanted)]
+  if not found:
+    raise UserError(f'--filter={text}: no model has that in its name; tfeval models '
+                    'lists them all')
+  return found
+
+
+def _find(name: str) -> ModelFacts:
+  spec = spec_lib.parse(name)
+  facts = table.find(spec)
+  if facts is not None:
+    return facts
+  if spec.target in table.known_models():
+    raise UserError(f'{name}: no facts are known of this variant; tfeval models '
+                    f'--filter={spec.target} lists those that have some')
+  raise errors.unknown('model', spec.target, table.known_models(), '(tfeval models)')
+
+
+def _short(number: float) -> str:
+  decimals = 3 if number < 1 else 2 if number < 10 else 1
+  return f'{number:.{decimals}f}'
+
+
+def _percent(percent: float | None) -> str:
+  # Most are published with one decimal; half up, as Keras' documents round 90.050.
+  return '-' if percent is None else f'{math.floor(10 * percent + 0.5) / 10:.1f}'
+
+
+def _explain(facts: ModelFacts, as_json: bool) -> None:
+  if as_json:
+    plain.print_json(dataclasses.asdict(facts))
+    return
+  print(f'{facts.name}\n')
+  plain.print_table(plain.plain_table(('field', 'value'), _fields(facts)), sys.stdout)
+
+
+def _fields(facts: ModelFacts) -> Iterator[tuple[str, str]]:
+  yield 'module', facts.module
+  yield 'input', f'{facts.input_size} x {facts.input_size} pixels'
+  yield 'preprocessing', f'{facts.preprocess}: {_PREPROCESSING[facts.preprocess]}'
+  yield 'parameters', f'{facts.parameters:,}'
+  yield 'multiply-adds', f'{facts.multiply_adds:,} for one image'
+  for kind in ('published', 'native'):
+    top1, top5 = (getattr(facts, f'{kind}_top{k}') for k in (1, 5))
+    yield kind, f'top-1 {_exact(top1)}, top-5 {_exact(top5)}'
+    yield '  protocol', _protocol(getattr(facts, f'{kind}_protocol'))
+    yield '  source', getattr(facts, f'{kind}_source')
+  yield 'weights file', facts.weights_file
+  yield '  hash', facts.weights_hash or '-'
+  for number, trap in enumerate(facts.traps):
+    yield '' if number else 'traps', trap
+
+
+def _exact(percent: float | None) -> str:
+  return '-' if percent is None else f'{percent} %'
+
+
+def _protocol(text: str | None) -> str:
+  if text is None:
+    return '-'
+  spec = spec_lib.parse(text)
+  summary = protocol_lib.about(spec.target)['summary']
+  if {key for key, _ in spec.options} <= {'size'}:
+    return f'{text}: {summary}'
+  # The summary would be wrong of it.
+  return f'{text}: {spec.target} with these fields changed; {spec.target} is: {summary}'

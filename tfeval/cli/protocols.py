@@ -2,10 +2,9 @@
 
 import sys
 
-from tfeval.cli import output
 from tfeval.errors import UserError
 from tfeval.preprocess import protocol as protocol_lib
-from tfeval.reports import tables
+from tfeval.reports import plain
 
 SUMMARY = """List the preprocessing protocols, or explain one.
 
@@ -27,10 +26,10 @@ def run(flags, arguments: list[str]) -> int:
     return 0
   names = protocol_lib.named_protocols()
   if flags.json:
-    output.print_json([_entry(protocol_lib.resolve(name, flags.size))
+    plain.print_json([_entry(protocol_lib.resolve(name, flags.size))
                        for name in names])
     return 0
-  tables.print_table(tables.plain_table(
+  plain.print_table(plain.plain_table(
       ('protocol', 'what it does'),
       [(name, protocol_lib.about(name)['summary']) for name in names]), sys.stdout)
   print('\ntfeval protocols NAME explains one and names its source.')
@@ -43,14 +42,14 @@ def _entry(protocol: protocol_lib.Protocol) -> dict:
 
 def _explain(protocol: protocol_lib.Protocol, as_json: bool) -> None:
   if as_json:
-    output.print_json(_entry(protocol))
+    plain.print_json(_entry(protocol))
     return
   about = protocol_lib.about(protocol.name)
   print(f'{protocol.name}: {about["summary"]}')
   if protocol.spec != protocol.name:
     print(f'Here as {protocol.spec}; the words are of {protocol.name} as it is.')
   print()
-  tables.print_table(tables.plain_table(('field', 'value'), [
+  plain.print_table(plain.plain_table(('field', 'value'), [
       *((key, about[key]) for key in ('explanation', 'source')),
       *((key, str(value).lower() if isinstance(value, bool) else str(value))
         for key, value in protocol.describe().items())]), sys.stdout)

@@ -60,7 +60,10 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
     if getattr(hints, flag) is not None:
       raise UserError(f'--{flag} is known for {spec.target}: leave it out')
   facts = table.known_models()[spec.target]
-  constructor = getattr(importlib.import_module(facts.module), spec.target)
+  module = importlib.import_module(facts.module)
+  # The module of MobileNetV3 does not have it, keras.applications has no Lite.
+  constructor = getattr(module, spec.target, None) or getattr(
+      keras.applications, spec.target)
   construct = functools.partial(_construct, constructor, spec,
                                 **_size_arguments(spec, hints.input_size))
   if weights_name == 'imagenet':
@@ -80,9 +83,14 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
 
 def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
   """Returns what builds an application for images of another size than its own."""
+  given = 'input_shape' in dict(spec.options)
+  if size is None and spec.target.startswith('MobileNetV3') and not given:
+    # Alone among the applications it would leave its size open.
+    size = table.known_models()[spec.target].input_size
+    return {'input_shape': (size, size, 3)}
   if size is None:
     return {}
-  if 'input_shape' in dict(spec.options):
+  if given:
     raise UserError(f'{spec.text}: input_shape and an input size of {size} were both '
                     'given: leave one out')
   if spec.target.startswith('EfficientNetLite'):

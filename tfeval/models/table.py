@@ -5,23 +5,50 @@ import dataclasses
 import functools
 import importlib.resources
 import os
+from collections.abc import Hashable, Mapping
 
 from tfeval import errors
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 
+# What constructors take for an option that is not given. Only options that some row
+# of the same constructor names are compared by it.
+_DEFAULTS = {'alpha': 1.0, 'minimalistic': False}
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
-  """One row of `data/models.tsv`.
+  """One row of `data/models.tsv`: a constructor, or a variant that has own weights.
+
+  Two figures may stand beside each other. The *published* one is what users of these
+  weights know: Keras' own measurement where there is one, else what Keras or the
+  authors state. The *native* one is the authors' own. They differ because the
+  protocols do. Percent are of the 50,000 validation images of ImageNet 2012.
 
   Attributes:
-    name: the constructor's name.
-    module: the module that has it and its `preprocess_input`.
-    input_size: side of the default input in pixels.
+    name: a specification, such as `MobileNet:alpha=0.25,input_shape=[128,128,3]`.
+    module: has `preprocess_input` and, unless `keras.applications` alone has it, the
+      constructor.
+    input_size: side of the input in pixels.
     preprocess: `caffe`, `tf`, `torch`, `lite`, or `identity` where the model
       rescales inside.
-    parameters: weights of the 1000-class model, trainable or not.
+    parameters: number of weights with 1000 classes, trainable or not.
+    multiply_adds: of one image at `input_size`, in convolutions and dense layers;
+      a multiplication with its addition is one, biases are none.
+    published_top1: percent, None if there is no figure.
+    published_top5: percent, None if there is no figure.
+    published_source: who says so.
+    published_protocol: a specification for `protocol.resolve`, the recipe behind the
+      figure; None if that is not known.
+    native_top1: percent, None if there is no figure.
+    native_top5: percent, None if there is no figure.
+    native_protocol: the authors' recipe as a specification; None if it is not known
+      or no protocol of tfeval is equal to it.
+    native_source: who says so, and what the recipe is if it is no protocol.
+    weights_file: name of the file, as Keras stores it.
+    weights_hash: `md5:` or `sha256:` and hexadecimal digits; None where Keras checks
+      no hash.
+    traps: what has gone wrong before, a sentence each.
   """
 
   name: str
@@ -29,16 +56,92 @@ class ModelFacts:
   input_size: int
   preprocess: str
   parameters: int
+  multiply_adds: int
+  published_top1: float | None
+  published_top5: float | None
+  published_source: str
+  published_protocol: str | None
+  native_top1: float | None
+  native_top5: float | None
+  native_protocol: str | None
+  native_source: str
+  weights_file: str
+  weights_hash: str | None
+  traps: tuple[str, ...]
+
+
+@functools.cache
+def rows() -> tuple[ModelFacts, ...]:
+  """Returns every row, in the order of the file: variants after their constructor."""
+  path = importlib.resources.files('tfeval.data') / 'models.tsv'
+  lines = csv.DictReader(path.read_text('utf-8').splitlines(), delimiter='\t',
+                         quoting=csv.QUOTE_NONE, strict=True)
+  return tuple(_facts(line) for line in lines)
+
+
+def _facts(line: Mapping[str, str]) -> ModelFacts:
+  values = {}
+  for field in dataclasses.fields(ModelFacts):
+    text = line[field.name]
+    if field.name == 'traps':
+      values[field.name] = tuple(text.split('; ')) if text else ()
+    elif field.type in (int, str):
+      values[field.name] = field.type(text)
+    else:  # float | None or str | None.
+      read = float if field.type == float | None else str
+      values[field.name] = read(text) if text else None
+  return ModelFacts(**values)
 
 
 @functools.cache
 def known_models() -> dict[str, ModelFacts]:
-  """Returns the rows by name, in the order of the file."""
-  path = importlib.resources.files('tfeval.data') / 'models.tsv'
-  rows = csv.DictReader(path.read_text('utf-8').splitlines(), delimiter='\t')
-  return {r['name']: ModelFacts(r['name'], r['module'], int(r['input_size']),
-                                r['preprocess'], int(r['parameters']))
-          for r in rows}
+  """Returns the rows of plain constructors by name, in the order of the file."""
+  return {row.name: row for row in rows() if not _spec(row).options}
+
+
+def find(spec: spec_lib.Spec) -> ModelFacts | None:
+  """Returns the row of a specification, None if there is none.
+
+  Options may stand in any order, and may say what the constructor does anyway.
+
+  >>> find(spec_lib.parse('MobileNet:input_shape=[224,224,3],alpha=0.25')).name
+  'MobileNet:alpha=0.25'
+  >>> find(spec_lib.parse('MobileNet:alpha=1')).name
+  'MobileNet'
+  >>> find(spec_lib.parse('MobileNet:alpha=0.3')) is None
+  True
+  """
+  if spec.target not in known_models():
+    return None
+  return _rows_by_key().get(_key(spec))
+
+
+@functools.cache
+def _rows_by_key() -> dict[Hashable, ModelFacts]:
+  return {_key(_spec(row)): row for row in rows()}
+
+
+@functools.cache
+def _spec(row: ModelFacts) -> spec_lib.Spec:
+  return spec_lib.parse(row.name)
+
+
+@functools.cache
+def _defaults(target: str) -> dict[str, Hashable]:
+  """Returns what a constructor takes for the options that its rows name."""
+  side = known_models()[target].input_size
+  named = {key for row in rows() if _spec(row).target == target
+           for key, _ in _spec(row).options}
+  return {'input_shape': (side, side, 3),
+          **{key: value for key, value in _DEFAULTS.items() if key in named}}
+
+
+def _key(spec: spec_lib.Spec) -> Hashable:
+  """Returns what is equal for specifications of the same model."""
+  defaults = _defaults(spec.target)
+  return spec.target, frozenset(
+      (key, value) for key, value in spec.options
+      if key not in defaults or value != defaults[key])
 
 
 def check_name(spec: spec_lib.Spec) -> None:

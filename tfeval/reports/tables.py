@@ -1,27 +1,20 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from rich import box
-from rich import console as rich_console
 from rich import table as rich_table
 
 from tfeval import labels as labels_lib
 from tfeval import predictions
-
-
-def print_table(table: rich_table.Table, file: TextIO) -> None:
-  """Prints a table; as wide as the terminal, 80 columns where there is none."""
-  console = rich_console.Console(file=file, highlight=False, markup=False)
-  console.print(table)
+from tfeval.reports.plain import new_table
 
 
 def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
   """Returns a table with a row for each metric of each result."""
-  table = _table()
+  table = new_table()
   table.add_column('model', overflow='fold')
   table.add_column('metric')
   for title in ('correct', 'of', 'skipped', '%', '95 % interval'):
@@ -60,7 +53,7 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
     parts: stored rows with `id`, `label`, `real_labels`, `classes`, `log_probs`.
     count: how many examples to show.
   """
-  table = _table()
+  table = new_table()
   table.add_column('example', overflow='fold', min_width=12, max_width=28)
   for title in ('answer', 'p', 'original label', 'hit', 'ReaL labels', 'hit'):
     # An answer may be broken between words; a number or a yes may not be cut.
@@ -120,35 +113,3 @@ def _figures(metric: dict[str, Any]) -> list[str]:
   low, high = metric['interval']['low'], metric['interval']['high']
   return [*counts, f'{100 * metric["value"]:.2f}',
           f'{100 * low:.2f} - {100 * high:.2f}']
-
-
-def _table() -> rich_table.Table:
-  return rich_table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
-                          padding=(0, 1, 0, 0))
-
-
-def plain_table(titles: Sequence[str], rows: Iterable[Sequence[str]],
-                numbers: Collection[int] = ()) -> rich_table.Table:
-  """Returns a table of texts.
-
-  Args:
-    titles: of the columns.
-    rows: a text for each column.
-    numbers: indices of the columns that are numbers: to the right, never cut.
-  """
-  table = _table()
-  for i, title in enumerate(titles):
-    number = i in numbers
-    table.add_column(title, justify='right' if number else 'left', no_wrap=number,
-                     overflow='fold')
-  for row in rows:
-    table.add_row(*row)
-  return table
-
-
-def models_table(models: Iterable[Any]) -> rich_table.Table:
-  """Returns a table of `models.table.ModelFacts`."""
-  return plain_table(
-      ('model', 'input size', 'parameters', 'preprocessing'),
-      [(m.name, str(m.input_size), f'{m.parameters:,}', m.preprocess) for m in models],
-      numbers=(1, 2))

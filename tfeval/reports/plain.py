@@ -1,0 +1,45 @@
+"""Tables of texts, and JSON: what needs nothing but rich, and so costs no time."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TextIO
+
+from rich import box
+from rich import console as rich_console
+from rich import table as rich_table
+
+
+def print_json(content: Any) -> None:
+  """Prints JSON and nothing else; NaN is a defect, not a value."""
+  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def print_table(table: rich_table.Table, file: TextIO) -> None:
+  """Prints a table; as wide as the terminal, 80 columns where there is none."""
+  console = rich_console.Console(file=file, highlight=False, markup=False)
+  console.print(table)
+
+
+def new_table() -> rich_table.Table:
+  """Returns an empty table that looks as all of them do."""
+  return rich_table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
+                          padding=(0, 1, 0, 0))
+
+
+def plain_table(titles: Sequence[str], rows: Iterable[Sequence[str]],
+                numbers: Collection[int] = ()) -> rich_table.Table:
+  """Returns a table of texts.
+
+  Args:
+    titles: of the columns.
+    rows: a text for each column.
+    numbers: indices of the columns that are numbers: to the right, never cut.
+  """
+  table = new_table()
+  for i, title in enumerate(titles):
+    number = i in numbers
+    table.add_column(title, justify='right' if number else 'left', no_wrap=number,
+                     overflow='fold')
+  for row in rows:
+    table.add_row(*row)
+  return table
