@@ -153,7 +153,8 @@ def load_model(request: Request, settings: Settings) -> model_lib.Model:
                     f'--protocol={settings.protocol}: leave one out')
   return loading.load(request.spec, request.weights, model_lib.Hints(
       settings.preprocess, settings.input_size or size, settings.output,
-      settings.trust_model))
+      settings.trust_model, settings.class_map, settings.output_name,
+      settings.dtype))
 
 
 def _protocol(request: Request, settings: Settings,

@@ -13,6 +13,8 @@ from tfeval.models import table
 
 FOLDER = 'folder:'
 STRATEGIES = ('default', 'mirrored')
+# Keras' dtype policies.
+DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
 
 
@@ -33,7 +35,8 @@ class Settings:
     limit: only the first so many examples, or None for all.
     strategy: one of `STRATEGIES`.
     store_logits: whether all 1000 outputs are stored.
-    preprocess, input_size, output, trust_model: see `models.loading.Hints`.
+    preprocess, input_size, output, class_map, output_name, dtype, trust_model: see
+      `models.model.Hints`.
     output_dir: run directories are made in here.
     overwrite: whether what is in a run directory may be replaced.
   """
@@ -52,6 +55,9 @@ class Settings:
   preprocess: str | None = None
   input_size: int | None = None
   output: str | None = None
+  class_map: str | None = None
+  output_name: str | None = None
+  dtype: str = DTYPES[0]
   trust_model: bool = False
   output_dir: str = 'tfeval_runs'
   overwrite: bool = False
@@ -133,7 +139,8 @@ def flagfile(request: Request, settings: Settings) -> str:
       continue
     if isinstance(value, bool):
       lines.append(f'--{"" if value else "no"}{field.name}')
-    elif field.name in ('data_dir', 'manual_dir', 'real_labels'):
+    elif field.name in ('data_dir', 'manual_dir', 'real_labels') or (
+        field.name == 'class_map' and os.path.isfile(os.path.expanduser(value))):
       lines.append(f'--{field.name}={os.path.abspath(os.path.expanduser(value))}')
     elif field.name == 'dataset' and value.startswith(FOLDER):
       path = os.path.expanduser(value.removeprefix(FOLDER))

@@ -89,7 +89,8 @@ def test_application_is_described():
   model = load(NAME, 'none')
   assert model.describe() == {
       'name': NAME, 'weights': 'none', 'weights_sha256': None, 'parameters': 475544,
-      'input_size': 224, 'preprocess': 'tf', 'output': 'logits'}
+      'input_size': 224, 'preprocess': 'tf', 'output': 'logits', 'class_map': None,
+      'output_name': None}
   assert load(f'{NAME},input_shape=[128,128,3]', 'none').input_size == 128
 
 
@@ -377,7 +378,8 @@ def test_files_give_the_same_logits(tmp_path, images, kind):
                              rtol=1e-5, atol=1e-4)
   assert loaded.describe() == {
       'name': str(path), 'weights': str(path), 'preprocess': 'tf', 'output': 'logits',
-      'input_size': SIZE, 'parameters': model.count_params(),
+      'input_size': SIZE, 'parameters': model.count_params(), 'class_map': None,
+      'output_name': None,
       'weights_sha256': sha256_of(path)}
   np.testing.assert_allclose(loaded.preprocess(tf.constant(images)),
                              images / 127.5 - 1, atol=1e-6)

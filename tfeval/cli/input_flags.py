@@ -40,6 +40,12 @@ def define(definer) -> None:
                  lower_bound=1)
   definer.enum('output', None, ['logits', 'probabilities'],
               'What the model returns, where it does not tell.')
+  definer.string('class_map', None, 'Order of the outputs, where it is not that of the '
+                 'sorted wnids: background_first, background_last, ilsvrc_id, name, or '
+                 'the path of a file with a wnid for each output.')
+  definer.string('output_name', None, 'Which of several outputs is the classifier.')
+  definer.enum('dtype', 'float32', list(settings_lib.DTYPES),
+               'What layers compute in, of applications and factories.')
   definer.bool('trust_model', False, 'Load model files that can run code of their '
               'author.')
 

@@ -105,6 +105,8 @@ class Forward:
       pixels = tf.concat([pixels, missing], 0)
     try:
       outputs = self._step(strategy_lib.per_replica(self._strategy, pixels))
+    except UserError:
+      raise
     except tf.errors.ResourceExhaustedError as error:
       raise UserError(
           f'{self.model.name} does not fit into memory with batches of '
@@ -120,7 +122,8 @@ class Forward:
       if output.shape != expected:
         raise UserError(
             f'{self.model.name} returns {output.shape}, expected {expected}: only '
-            'classifiers of the 1000 ILSVRC2012 classes can be evaluated')
+            'classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map '
+            'tells where these stand among others')
     return np.concatenate(local)[:n]
 
 

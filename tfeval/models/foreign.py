@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfeval import errors, files, labels
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
-from tfeval.models import trust, weights
+from tfeval.models import heads, trust, weights
 from tfeval.models.model import (
     LOGITS,
     PROBABILITIES,
@@ -41,7 +41,7 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
                     'give --preprocess=caffe|tf|torch|lite|identity or the name of '
                     'an application')
   preprocess = preprocessing(hints.preprocess)
-  model, source = _model_and_source(spec, hints.trust)
+  model, source = _model_and_source(spec, hints.trust, hints.dtype)
   if weights_name not in ('imagenet', 'none'):
     path = weights.find(weights_name)
     weights.load(model, path, spec.text)
@@ -50,24 +50,35 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   input_size = input_side(model, spec.text, hints.input_size)
   if is_keras and not model.built:
     _build(model, spec.text, input_size)
+  output = hints.output or _output_kind(model, spec.text, hints.output_name)
+  function = heads.select(
+      (lambda x: model(x, training=False)) if is_keras else model, spec.text,
+      hints.output_name, tuple(getattr(model, 'output_names', None) or ()))
+  if hints.class_map is not None:
+    function = heads.mapped(function, spec.text, hints.class_map,
+                            output == PROBABILITIES)
   return Model(
       name=spec.text,
-      function=(lambda x: model(x, training=False)) if is_keras else model,
+      function=function,
       preprocess=preprocess, preprocess_name=hints.preprocess,
       input_size=input_size,
-      output=hints.output or _output_kind(model, spec.text),
+      output=output, class_map=heads.identity(hints.class_map),
+      output_name=hints.output_name,
       weights=source,
       weights_sha256=_sha256(pathlib.Path(source)),
       parameters=model.count_params() if is_keras else model.parameters,
       dtype=compute_dtype(model) if is_keras else model.dtype)
 
 
-def _model_and_source(spec: spec_lib.Spec, trusted: bool):
+def _model_and_source(spec: spec_lib.Spec, trusted: bool, dtype: str):
   """Returns the model, and the path it came from or `'model'`: what it brings."""
   if ':' in spec.target:
     return _from_factory(spec), 'model'
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
+  if dtype != 'float32':
+    raise UserError(f'{spec.text}: a model file computes in what it was saved with: '
+                    f'leave out --dtype={dtype}')
   return _from_file(pathlib.Path(spec.target), trusted), spec.target
 
 
@@ -104,14 +115,12 @@ def _saved_model(path: pathlib.Path):
     raise UserError(f'cannot load the SavedModel {path}, or it has no signature '
                     f'serving_default: {errors.one_line(error)}') from error
   inputs = signature.structured_input_signature[1]
-  if len(inputs) != 1 or len(signature.structured_outputs) != 1:
-    raise UserError(f'{path} has inputs {sorted(inputs)} and outputs '
-                    f'{sorted(signature.structured_outputs)}: expected one of each')
+  if len(inputs) != 1:
+    raise UserError(f'{path} has the inputs {", ".join(sorted(inputs))}: expected one')
   (input_name, input_spec), = inputs.items()
-  output_name, = signature.structured_outputs
 
   def function(x):
-    return signature(**{input_name: tf.cast(x, input_spec.dtype)})[output_name]
+    return signature(**{input_name: tf.cast(x, input_spec.dtype)})
 
   # A signature keeps no reference to the variables that it reads.
   function.loaded = loaded
@@ -155,10 +164,12 @@ def _build(model: keras.Model, name: str, size: int) -> None:
                     f'{errors.one_line(error)}') from error
 
 
-def _output_kind(model: Any, name: str) -> str:
+def _output_kind(model: Any, name: str, output_name: str | None) -> str:
   # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
   # subclass may call its layers in any order.
   outputs = getattr(model, 'outputs', None) or []
+  if output_name is not None and output_name in getattr(model, 'output_names', ()):
+    outputs = [outputs[model.output_names.index(output_name)]]
   last = outputs[0]._keras_history.operation if len(outputs) == 1 else None
   activation = getattr(last, 'activation', None)
   if activation is keras.activations.softmax or isinstance(last, keras.layers.Softmax):

@@ -1,8 +1,9 @@
 """Loads a model by name, file or factory, with all that evaluating it needs."""
 
+import contextlib
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tfeval import errors, files
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
-from tfeval.models import foreign, table, weights
+from tfeval.models import foreign, heads, table, weights
 from tfeval.models.model import (
   LOGITS,
   Hints,
@@ -47,16 +48,29 @@ def load(spec: spec_lib.Spec, weights_name: str = 'imagenet',
   """
   hints = hints or Hints()
   table.check_name(spec)
+  if hints.class_map is not None:
+    heads.class_indices(hints.class_map)
   if keras.config.backend() != 'tensorflow':
     raise UserError(f'Keras runs on {keras.config.backend()}: set '
                     'KERAS_BACKEND=tensorflow')
-  if spec.target in table.known_models():
-    return _application(spec, weights_name, hints)
-  return foreign.load(spec, weights_name, hints)
+  with _dtype_policy(hints.dtype):
+    if spec.target in table.known_models():
+      return _application(spec, weights_name, hints)
+    return foreign.load(spec, weights_name, hints)
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+  before = keras.config.dtype_policy()
+  keras.config.set_dtype_policy(name)
+  try:
+    yield
+  finally:
+    keras.config.set_dtype_policy(before)
 
 
 def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
-  for flag in ('preprocess', 'output'):
+  for flag in ('preprocess', 'output', 'class_map', 'output_name'):
     if getattr(hints, flag) is not None:
       raise UserError(f'--{flag} is known for {spec.target}: leave it out')
   facts = table.known_models()[spec.target]

@@ -30,6 +30,8 @@ class Model:
     weights_sha256: of the file that was loaded; None where there was no file.
     parameters: how many weights it has.
     dtype: what it computes in; several joined by `+`.
+    class_map: how `function` was made to return sorted wnids, None if it did.
+    output_name: the output that `function` returns, None for the only one.
   """
 
   name: str
@@ -42,6 +44,8 @@ class Model:
   weights_sha256: str | None
   parameters: int
   dtype: str = 'float32'
+  class_map: str | None = None
+  output_name: str | None = None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
@@ -53,6 +57,8 @@ class Model:
         'input_size': self.input_size,
         'preprocess': self.preprocess_name,
         'output': self.output,
+        'class_map': self.class_map,
+        'output_name': self.output_name,
     }
 
 
@@ -65,12 +71,20 @@ class Hints:
     input_size: side of the input in pixels, None for the model's own.
     output: `'logits'` or `'probabilities'`, or None.
     trust: whether files that can run code of their author may be loaded.
+    class_map: in which order the outputs stand, see `heads.class_indices`; None for
+      1000 in the order of the sorted wnids.
+    output_name: which of several outputs is the classifier's, or None.
+    dtype: a Keras dtype policy: `'float32'`, `'mixed_bfloat16'` or
+      `'mixed_float16'`.
   """
 
   preprocess: str | None = None
   input_size: int | None = None
   output: str | None = None
   trust: bool = False
+  class_map: str | None = None
+  output_name: str | None = None
+  dtype: str = 'float32'
 
 
 def compute_dtype(model: keras.Model) -> str:
