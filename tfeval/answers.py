@@ -78,6 +78,15 @@ def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[Answer, ...]:
              float(probabilities[index])) for place, index in enumerate(best, 1))
 
 
+def short(probability: float) -> str:
+  """Returns a probability with three decimals.
+
+  >>> short(0.12345), short(0.0001), short(0)
+  ('0.123', '<0.001', '0.000')
+  """
+  return '<0.001' if 0 < probability < 0.0005 else f'{probability:.3f}'
+
+
 def describe(models: Iterable[Answerer], images: Iterable[Answered]
              ) -> list[dict[str, Any]]:
   """Returns what `--json` prints: an entry for each image."""

@@ -1,5 +1,6 @@
 """`tfeval predict`."""
 
+import contextlib
 import pathlib
 import sys
 
@@ -42,7 +43,7 @@ def run(flags, arguments: list[str]) -> int:
     figures.check(figure, len(paths), len(wanted), flags.top)
   with console.quiet_tensorflow():
     from tfeval import side_by_side as side_by_side_lib  # TensorFlow: seconds.
-    with console.progress('predict', len(paths)) as advance:
+    with _progress(len(paths)) as advance:
       models, images = side_by_side_lib.look(
           wanted, settings, paths, flags.top, advance)
     # While TensorFlow may speak: it decodes.
@@ -57,9 +58,16 @@ def run(flags, arguments: list[str]) -> int:
   return 0
 
 
+def _progress(images: int):
+  # A few are done before one could read it.
+  return (console.progress('predict', images) if images >= 20 else
+          contextlib.nullcontext(lambda count: None))
+
+
 def _print_tables(models, images) -> None:
   for number, image in enumerate(images):
     if number:
       print()
     print(image.path)
-    plain.print_table(side_by_side.answers_table(models, image), sys.stdout)
+    for table in side_by_side.answers_tables(models, image):
+      plain.print_table(table, sys.stdout)

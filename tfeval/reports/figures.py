@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval import files
-from tfeval.answers import Answer, Answered, Answerer
+from tfeval.answers import Answer, Answered, Answerer, short
 from tfeval.errors import UserError
 
 FORMATS = ('png', 'pdf', 'svg')
@@ -17,7 +17,7 @@ PHOTO_PIXELS = 480
 _DPI = 150
 # In inches; a picture of more than 2**16 pixels could not be drawn at all, and long
 # before that it is none to look at.
-_PHOTO, _PANEL, _BAR, _TITLE, _MARGIN, _MOST = 2.3, 3.1, 0.27, 0.7, 0.15, 150
+_PHOTO, _PANEL, _BAR, _TITLE, _MARGIN, _MOST = 2.3, 3.1, 0.27, 0.55, 0.15, 150
 _COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
 
 
@@ -120,6 +120,7 @@ def _shortened(text: str, most: int) -> str:
 def _draw_photo(axes, image: Answered, photo: np.ndarray) -> None:
   axes.imshow(photo, interpolation='antialiased')
   axes.set_axis_off()
+  axes.set_anchor('N')
   axes.set_title(_shortened(pathlib.PurePath(image.path).name, 34), fontsize=8,
                  color='#444444', y=0, pad=-11, verticalalignment='baseline')
 
@@ -133,9 +134,10 @@ def _draw_bars(axes, answers: Sequence[Answer], colour: str) -> None:
     # Over the bar, which is light: names of any length have room.
     axes.text(0.015, place, answer.name.replace('_', ' '), verticalalignment='center',
               fontweight=weight)
-    axes.text(0.985, place, f'{100 * answer.probability:.1f} %', fontweight=weight,
+    axes.text(1.17, place, short(answer.probability), fontweight=weight,
               verticalalignment='center', horizontalalignment='right')
-  axes.set_xlim(0, 1)
+  # A bar of probability 1 ends before its number.
+  axes.set_xlim(0, 1.19)
   # The highest on top, and bars as thick wherever there are few.
   axes.set_ylim(max(len(answers), 5) - 0.4, -0.6)
   axes.set_xticks([])

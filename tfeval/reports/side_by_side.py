@@ -1,55 +1,87 @@
-"""Answers of several models to one image as a table, 80 columns wide and up."""
+"""Answers of several models to one image as tables, 80 columns wide and up."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from rich import table as rich_table
 
-from tfeval.answers import Answered, Answerer
+from tfeval.answers import Answer, Answered, Answerer, short
 from tfeval.reports.plain import new_table
 
-# A class that only one of two models has among its highest.
+# Of a class that this model does not have among its highest, and another has.
 _NOT_TOLD = '-'
+# More columns leave no room for names in a terminal of 80.
+_MOST_MODELS = 4
+_WIDTH, _GAP, _NAME = 80, 2, 15
+# Where a specification is broken: behind its own signs; only then behind others and
+# before inner capitals; only then anywhere.
+_BREAKS = (re.compile(r'.+?(?:[:,]|$)'),
+           re.compile(r'.+?(?:[=_/@-]+|(?<=[a-z0-9])(?=[A-Z][a-z])|$)'),
+           re.compile(r'.'))
 
 
-def answers_table(models: Sequence[Answerer], image: Answered) -> rich_table.Table:
-  """Returns a table with a row for each class that a model has among its highest.
+def answers_tables(models: Sequence[Answerer], image: Answered
+                   ) -> Iterator[rich_table.Table]:
+  """Yields tables with a row for each class that a model has among its highest.
 
   The classes that some model ranks first come first, then those ranked second.
 
   Args:
-    models: as many as the image has answers.
+    models: columns; more than fit side by side get another table.
     image: what they answered.
   """
-  table = new_table()
-  # What tells classes apart is never cut; names and titles are broken.
-  table.add_column('class', no_wrap=True)
-  table.add_column('name', overflow='fold')
-  for model in models:
-    table.add_column(title(model), justify='right', overflow='fold',
-                     min_width=len('1000.  0.000'))
+  for first in range(0, len(models), _MOST_MODELS):
+    part = slice(first, first + _MOST_MODELS)
+    yield _table(models[part], image.answers[part])
+
+
+def _table(models: Sequence[Answerer],
+           answers: Sequence[Sequence[Answer]]) -> rich_table.Table:
   cells: dict[int, list[str]] = {}
   named = {}
-  ranked = sorted((answer.rank, place, answer) for place, answers in
-                  enumerate(image.answers) for answer in answers)
-  for rank, place, answer in ranked:
+  for _, column, answer in sorted(
+      (answer.rank, column, answer)
+      for column, ranked in enumerate(answers) for answer in ranked):
     row = cells.setdefault(answer.index, [_NOT_TOLD] * len(models))
-    row[place] = f'{rank}. {probability(answer.probability):>6}'
+    row[column] = f'{answer.rank}. {short(answer.probability):>6}'
     named[answer.index] = (answer.wnid, answer.name.replace('_', ' '))
+  table = new_table()
+  table.add_column('class', no_wrap=True)
+  # Names are broken between words, if these are no longer than the room for them;
+  # titles where they are here; numbers never.
+  longest = max(len(word) for _, name in named.values() for word in name.split())
+  table.add_column('name', overflow='fold', min_width=min(longest, _NAME))
+  room = (_WIDTH - len('n01440764') - _GAP - _NAME) // len(models) - _GAP
+  for model in models:
+    table.add_column(_title(model, room), justify='right', no_wrap=True)
   for index, row in cells.items():
     table.add_row(*named[index], *row)
   return table
 
 
-def title(model: Answerer) -> str:
-  """Returns a model and its protocol on lines that are short where they can be."""
-  name = model.name.replace(':', ':\n', 1)
-  return f'{name}\n{model.protocol}\n{model.size} px'
+def _title(model: Answerer, room: int) -> str:
+  return '\n'.join([*_broken(model.name, room), *_broken(model.protocol, room),
+                    f'{model.size} px'])
 
 
-def probability(value: float) -> str:
-  """Returns a probability with three decimals.
+def _broken(text: str, room: int) -> list[str]:
+  """Breaks a specification into lines.
 
-  >>> probability(0.12345), probability(0.0001), probability(0)
-  ('0.123', '<0.001', '0.000')
+  >>> _broken('MobileNet:alpha=0.25,dropout=0.001', 16)
+  ['MobileNet:', 'alpha=0.25,', 'dropout=0.001']
+  >>> _broken('EfficientNetLite0', 16)
+  ['EfficientNet', 'Lite0']
   """
-  return '<0.001' if 0 < value < 0.0005 else f'{value:.3f}'
+  lines = [text]
+  for pieces in _BREAKS:
+    lines = [part for line in lines for part in _filled(pieces.findall(line), room)]
+  return lines
+
+
+def _filled(pieces: Sequence[str], room: int) -> list[str]:
+  lines = ['']
+  for piece in pieces:
+    if lines[-1] and len(lines[-1] + piece) > room:
+      lines.append('')
+    lines[-1] += piece
+  return lines
