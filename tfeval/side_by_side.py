@@ -58,8 +58,14 @@ def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:
 
   Returns:
     uint8 [height, width, 3], RGB.
+
+  Raises:
+    UserError: it cannot be decoded.
   """
-  image = decode.decode(tf.constant(image_files.read(path)), exif_orientation=True)
+  try:
+    image = decode.decode(tf.constant(image_files.read(path)))
+  except tf.errors.OpError as error:
+    raise image_files.unreadable(path, pipeline.reason(error)) from error
   height, width = image.shape[:2]
   scale = min(1, longest / max(height, width))
   size = [max(1, round(side * scale)) for side in (height, width)]

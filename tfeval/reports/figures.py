@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,7 +88,10 @@ def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
         if row == 0:
           axes.set_title(_title(model), loc='left', fontsize=9, linespacing=1.3)
     content = io.BytesIO()
-    figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
+    with warnings.catch_warnings():
+      # Of the signs in a file name that the font does not have.
+      warnings.filterwarnings('ignore', 'Glyph')
+      figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
   files.write_atomically(path, content.getvalue(), '--figure')
 
 
