@@ -12,7 +12,6 @@ from tfeval import answers
 from tfeval.errors import UserError
 from tfeval.reports import figures
 
-pytest.importorskip('matplotlib')
 MODELS = [answers.Answerer('a$b$:x=1', 'opencv', 32),
           answers.Answerer('/long/' * 20 + 'b.keras', 'pil:kernel=bilinear', 32)]
 STARTS = {'png': b'\x89PNG', 'pdf': b'%PDF', 'svg': b'<?xml'}
