@@ -15,8 +15,10 @@ import keras
 import numpy as np
 import pytest
 
-from tfeval import evaluation, run, settings, spec
+from tfeval import cli, evaluation, run, settings, spec
+from tfeval.cli import output
 from tfeval.errors import UserError
+from tfeval.models import table
 
 
 def quiet(name, total):
@@ -336,6 +338,81 @@ def test_requests(tmp_path, monkeypatch):
   with pytest.raises(UserError, match='did you mean ResNet50'):
     settings.requests(['ResNet5'], ['imagenet'])
   assert spec.parse('a/b:c').directory_name() == 'a_b_c'
+
+
+def failing_factory():
+  raise RuntimeError('no such luck')
+
+
+def test_one_failing_model_does_not_stop_the_others(mobilenet, photos, tmp_path,
+                                                    capsys):
+  failing = f'{__name__}:failing_factory'
+  arguments = ['evaluate', f'--model={failing}', f'--model={mobilenet}',
+               f'--dataset=folder:{photos}', f'--output_dir={tmp_path}',
+               '--preprocess=tf', '--output=logits']
+  # The flags for the one are known for the other: both fail.
+  assert cli.main([*arguments, '--json']) == 2
+  assert len(json.loads(capsys.readouterr().out)) == 2
+  wanted = settings.requests([failing, mobilenet], ['imagenet'])
+  failed, complete = evaluation.evaluate(
+      wanted, settings.Settings(dataset=f'folder:{photos}', output_dir=str(tmp_path)),
+      quiet)
+  assert isinstance(failed, run.Failure)
+  assert complete.result['dataset']['evaluated'] == 12
+  output.print_runs([failed, complete], as_json=False, show_examples=1)
+  shown = capsys.readouterr().out
+  assert f'{failing} FAILED: ' in ' '.join(shown.split())
+  with pytest.raises(UserError, match='1 of 2 models failed: '):
+    output.exit_code([failed, complete], [])
+
+
+def test_broken_data_stop_all_models(mobilenet, photos, tmp_path):
+  shutil.copytree(photos, tmp_path / 'data')
+  sorted((tmp_path / 'data').iterdir())[0].write_bytes(b'')
+  with pytest.raises(UserError, match='is not a readable image'):
+    evaluation.evaluate(
+        settings.requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet']),
+        settings.Settings(dataset=f'folder:{tmp_path}/data',
+                          output_dir=str(tmp_path / 'out')), quiet)
+
+
+def test_published_protocol(mobilenet, photos, tmp_path):
+  result = evaluate(mobilenet, dataset=f'folder:{photos}', output_dir=str(tmp_path),
+                    protocol='published').result
+  comparison = result['published']
+  assert comparison['same_protocol'] is True
+  assert result['protocol']['spec'] == comparison['protocol']
+  top1 = comparison['metrics'][0]
+  measured = result['metrics'][0]
+  assert top1['measured'] == measured['value']
+  assert top1['difference'] == measured['value'] - top1['published']
+  assert (tmp_path / 'MobileNet_alpha=0.25/flags.txt').read_text().count(
+      '--protocol=published\n') == 1
+
+
+def test_another_size_equals_keras_and_cv2(mobilenet, photos, tmp_path):
+  """The weights of 224 at 160 pixels."""
+  cv2 = pytest.importorskip('cv2')
+  cv2.ipp.setUseIPP(False)
+  result = evaluate(mobilenet, dataset=f'folder:{photos}', output_dir=str(tmp_path),
+                    protocol='opencv:size=160', store_logits=True)
+  model = keras.applications.MobileNet(
+      alpha=0.25, classifier_activation=None, input_tensor=keras.Input((160, 160, 3)))
+  for name, row in rows(result).items():
+    image = cv2.imread(str(photos / name))
+    h, w = image.shape[:2]
+    h, w = h * 182 // min(h, w), w * 182 // min(h, w)
+    image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
+    image = image[h // 2 - 80:, w // 2 - 80:][:160, :160, ::-1]
+    scores = model.predict(image[None].astype(np.float32) / 127.5 - 1, verbose=0)[0]
+    np.testing.assert_allclose(row['logits'], scores, atol=2e-4)
+
+
+def test_all_is_every_application():
+  wanted = settings.requests(['all'], ['none'])
+  assert {r.spec.text for r in wanted} == set(table.known_models())
+  with pytest.raises(UserError, match='--model=all is every application'):
+    settings.requests(['all', 'VGG16'], ['none'])
 
 
 def test_result_is_json_without_nan(baseline):

@@ -13,6 +13,10 @@ class UserError(ValueError):
   """What was wrong, what was seen, what to do: one line, no traceback."""
 
 
+class DataError(UserError):
+  """The data are at fault, not a model: no other model could be evaluated either."""
+
+
 class CheckFailed(Exception):
   """A check that was asked for did not hold."""
 

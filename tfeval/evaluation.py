@@ -15,14 +15,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfeval
-from tfeval import datasets, files, predictions
+from tfeval import datasets, errors, files, predictions, published
 from tfeval import labels as labels_lib
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
 from tfeval.engine import benchmark, pipeline, predict
 from tfeval.engine import strategy as strategy_lib
-from tfeval.errors import UserError
+from tfeval.errors import DataError, UserError
 from tfeval.models import loading
 from tfeval.models import model as model_lib
 from tfeval.preprocess import protocol as protocol_lib
@@ -35,7 +35,7 @@ _CLASS_ORDER_EXAMPLES = 200
 
 
 def evaluate(wanted: list[Request], settings: Settings,
-             progress: Progress) -> list[run_lib.Run]:
+             progress: Progress) -> list[run_lib.Run | run_lib.Failure]:
   """Evaluates models one after the other.
 
   Args:
@@ -44,14 +44,25 @@ def evaluate(wanted: list[Request], settings: Settings,
     progress: is told how far it is.
 
   Returns:
-    A complete run for each model, in their order.
+    A complete run for each model, in their order; for one of several that cannot
+    be evaluated what is wrong with it.
 
   Raises:
-    UserError: something the user can mend. Runs that were complete stay.
+    UserError: something the user can mend, of the data or of the only model. Runs
+      that were complete stay.
   """
   dataset, strategy = _prepare(settings)
-  return [_evaluate_one(request, settings, dataset, strategy, progress)
-          for request in wanted]
+  done: list[run_lib.Run | run_lib.Failure] = []
+  for request in wanted:
+    try:
+      done.append(_evaluate_one(request, settings, dataset, strategy, progress))
+    except UserError as error:
+      if len(wanted) == 1 or isinstance(error, DataError):
+        raise
+      done.append(run_lib.Failure(request.spec.text, errors.one_line(error, None)))
+    # The layers of one model do no good to the next.
+    keras.backend.clear_session()
+  return done
 
 
 def measure(request: Request, settings: Settings, images: int,
@@ -70,7 +81,7 @@ def measure(request: Request, settings: Settings, images: int,
   dataset, strategy = _prepare(settings)
   with strategy.scope():
     model = load_model(request, settings)
-  protocol = protocol_lib.resolve(settings.protocol, model.input_size)
+  protocol = protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
@@ -93,7 +104,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
                   progress: Progress) -> run_lib.Run:
   with strategy.scope():
     model = load_model(request, settings)
-  protocol = protocol_lib.resolve(settings.protocol, model.input_size)
+  protocol = protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   manifest = {
       'schema_version': run_lib.SCHEMA_VERSION,
@@ -129,18 +140,27 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
       'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
       'seconds': seconds,
       'images_per_second': len(summary.ids) / seconds,
-  })
+  }, published.compare(request.spec, request.weights, protocol, summary.ids,
+                       summary.metrics()))
 
 
 def load_model(request: Request, settings: Settings) -> model_lib.Model:
   """Loads a model for the size of images that the settings ask for, if they do."""
-  size = protocol_lib.requested_size(settings.protocol)
+  size = protocol_lib.requested_size(
+      published.protocol_text(settings.protocol, request.spec))
   if None not in (size, settings.input_size) and size != settings.input_size:
     raise UserError(f'--input_size={settings.input_size} contradicts '
                     f'--protocol={settings.protocol}: leave one out')
   return loading.load(request.spec, request.weights, model_lib.Hints(
       settings.preprocess, settings.input_size or size, settings.output,
       settings.trust_model))
+
+
+def protocol_for(request: Request, settings: Settings,
+                 model: model_lib.Model) -> protocol_lib.Protocol:
+  """Returns what the settings ask for, at the size of the model's input."""
+  return protocol_lib.resolve(
+      published.protocol_text(settings.protocol, request.spec), model.input_size)
 
 
 def _write_predictions(directory: pathlib.Path, settings: Settings, batches,

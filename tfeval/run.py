@@ -36,6 +36,19 @@ MANIFEST, FLAGS, RESULT, PREDICTIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
+class Failure:
+  """A model that could not be evaluated, among others that could.
+
+  Attributes:
+    name: the model's.
+    reason: what was wrong and what to do.
+  """
+
+  name: str
+  reason: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
   """A complete run.
 
@@ -182,7 +195,8 @@ def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
 
 
 def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
-           failed: dict[str, str], timing: dict[str, Any]) -> Run:
+           failed: dict[str, str], timing: dict[str, Any],
+           published: dict[str, Any] | None = None) -> Run:
   """Writes `result.json`, which makes a run complete.
 
   Args:
@@ -191,6 +205,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
     summary: of the stored rows.
     failed: what is wrong with images that were skipped, by their ids.
     timing: seconds and rates.
+    published: what `published.compare` found.
   """
   result = {
       **manifest,
@@ -199,6 +214,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
                              for name in sorted(failed)],
                   **summary.digests()},
       'metrics': summary.metrics(),
+      'published': published,
       'timing': timing,
   }
   files.write_json(directory / RESULT, result)

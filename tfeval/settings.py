@@ -26,7 +26,8 @@ class Settings:
     data_dir: where prepared datasets lie, or None for TFDS' default.
     manual_dir: where `ILSVRC2012_img_val.tar` lies, or None.
     real_labels: path of `real.json`, or None.
-    protocol: `NAME[:field=value,...]`, see `preprocess.protocol`.
+    protocol: `NAME[:field=value,...]`, see `preprocess.protocol`, or `published`
+      or `native`, see `published.protocol_text`.
     on_error: one of `ON_ERROR`: what to do with images that cannot be decoded.
     batch_size: examples in a step over all replicas, at least 1.
     limit: only the first so many examples, or None for all.
@@ -75,13 +76,18 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
   """Pairs models with weights and names their run directories.
 
   Args:
-    models: specifications, at least one.
+    models: specifications, at least one; `all` is every application.
     weights: one for all models, or one for each.
 
   Raises:
     UserError: no model, a number of weights that fits neither, an unknown
       model, or the same evaluation asked for twice.
   """
+  if 'all' in models:
+    if len(models) > 1 or len(weights) > 1:
+      raise UserError('--model=all is every application: give no other --model, and '
+                      'one --weights at most')
+    models = list(table.known_models())
   if not models:
     raise UserError('no model was given: --model=NAME; tfeval models lists them')
   if len(weights) not in (1, len(models)):

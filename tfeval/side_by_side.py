@@ -13,7 +13,6 @@ from tfeval.engine import pipeline, predict
 from tfeval.engine import strategy as strategy_lib
 from tfeval.models import model as model_lib
 from tfeval.preprocess import decode
-from tfeval.preprocess import protocol as protocol_lib
 from tfeval.settings import Request, Settings
 
 
@@ -80,7 +79,7 @@ class _Asked:
   def __init__(self, request: Request, settings: Settings):
     model = evaluation.load_model(request, settings)
     self.output = model.output
-    self._protocol = protocol_lib.resolve(settings.protocol, model.input_size)
+    self._protocol = evaluation.protocol_for(request, settings, model)
     # One by one: an answer may not depend on which images are asked beside it,
     # and in batches of another size the last digits differ.
     self._forward = predict.Forward(model, strategy_lib.make_strategy('default'), 1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import references
 
-from tfeval import cli, labels, run
+from tfeval import cli, labels, published, run, spec
 from tfeval.metrics import ranking
 
 MOBILE, LITE = 'MobileNet:alpha=0.25', 'EfficientNetLite0'
@@ -131,6 +131,14 @@ def test_json(predict, cat):
   assert 0.5 < first.pop('probability') < 1
   assert first == {'rank': 1, 'class': 283, 'wnid': 'n02123394', 'name': 'Persian_cat'}
   assert second['rank'] == 2
+
+
+def test_each_model_gets_its_own_published_protocol(predict, cat):
+  (image,) = json.loads(predict(cat, f'--model={MOBILE}', f'--model={LITE}', '--json',
+                                '--protocol=native')[1])
+  assert [(m['protocol'], m['size']) for m in image['models']] == [
+      (published.protocol_text('native', spec.parse(name)).split(':size=')[0], 224)
+      for name in (MOBILE, LITE)]
 
 
 def test_each_model_gets_its_own_size_and_preprocessing(predict, cat):

@@ -4,7 +4,6 @@ import dataclasses
 import sys
 import textwrap
 
-from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags
 from tfeval.errors import UserError
 from tfeval.reports import plain
@@ -28,8 +27,7 @@ def run(flags, arguments: list[str]) -> int:
   if arguments:
     raise UserError(f'unexpected argument {arguments[0]!r}: models are given as '
                     '--model=NAME')
-  settings = input_flags.settings_of(flags)
-  request, *more = settings_lib.requests(flags.model, flags.weights)
+  (request, *more), settings = input_flags.read(flags)
   if more:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
   with console.quiet_tensorflow():

@@ -1,5 +1,6 @@
 """`tfeval evaluate`."""
 
+from tfeval import expectation
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -21,6 +22,9 @@ def define_flags(define) -> None:
   define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
+  define.multi_string(
+      'expect', [], 'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
+      'exit with 1 if it does not hold.')
   define.integer('show_examples', 0, 'Print the answers to the first so many '
                  'examples.', lower_bound=0)
 
@@ -29,10 +33,10 @@ def run(flags, arguments: list[str]) -> int:
   if arguments:
     raise UserError(f'unexpected argument {arguments[0]!r}: models are given as '
                     '--model=NAME')
-  settings = input_flags.settings_of(flags)
-  wanted = settings_lib.requests(flags.model, flags.weights)
+  expectations = [expectation.parse(text) for text in flags.expect]
+  wanted, settings = input_flags.read(flags)
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
     runs = evaluation.evaluate(wanted, settings, console.progress)
   output.print_runs(runs, flags.json, flags.show_examples)
-  return 0
+  return output.exit_code(runs, expectations)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfeval import published
 from tfeval import settings as settings_lib
 from tfeval.preprocess import protocol
 
@@ -30,12 +31,13 @@ def define_models(definer) -> None:
   """Defines the flags that say which models, and how images become their pixels."""
   definer.multi_string(
       'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
-      'path of a .keras, .h5 or SavedModel, or module:function')
+      'path of a .keras, .h5 or SavedModel, or module:function; all: every application')
   definer.multi_string(
       'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
       'for all models or one for each')
   definer.string('protocol', 'opencv', 'NAME[:field=value,...]: how images become '
-                'pixels (tfeval protocols).')
+                'pixels (tfeval protocols); published: the recipe behind the '
+                 "model's published figure; native: its authors' own.")
   definer.string('preprocess', None, 'For models that are not applications: caffe, '
                 "tf, torch, lite, identity, or an application's name.")
   definer.integer('input_size', None, 'Side of the input in pixels, where the model '
@@ -47,15 +49,17 @@ def define_models(definer) -> None:
               'author.')
 
 
-def settings_of(flags) -> settings_lib.Settings:
-  """Returns the settings that a command's flags give; the rest is as by default.
+def read(flags) -> tuple[list[settings_lib.Request], settings_lib.Settings]:
+  """Returns the models and the settings that a command's flags give.
 
   Raises:
-    UserError: the protocol contradicts itself: told at once, before a dataset is
-      prepared and a model loaded.
+    UserError: a model is not known, or the protocol contradicts itself: told at
+      once, before a dataset is prepared and a model loaded.
   """
   settings = settings_lib.Settings(**{
       field.name: flags[field.name].value
       for field in dataclasses.fields(settings_lib.Settings) if field.name in flags})
-  protocol.resolve(settings.protocol, size=224)
-  return settings
+  wanted = settings_lib.requests(flags.model, flags.weights)
+  for request in wanted if 'all' not in flags.model else ():
+    protocol.resolve(published.protocol_text(settings.protocol, request.spec), size=224)
+  return wanted, settings

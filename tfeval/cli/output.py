@@ -3,17 +3,23 @@
 import sys
 import textwrap
 
+from tfeval import expectation
 from tfeval import run as run_lib
+from tfeval.errors import CheckFailed, UserError
 from tfeval.reports import plain, tables
 
 
-def print_runs(runs: list[run_lib.Run], as_json: bool, show_examples: int) -> None:
+def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
+               show_examples: int) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
-  results = [run.result for run in runs]
+  results = [{'model': {'name': run.name}, 'error': run.reason}
+             if isinstance(run, run_lib.Failure) else run.result for run in runs]
   if as_json:
     plain.print_json(results)
     return
   for run in runs if show_examples else ():
+    if isinstance(run, run_lib.Failure):
+      continue
     print(f'{run.result["model"]["name"]}, the first answers:')
     columns = ['id', 'label', 'real_labels', 'classes', 'log_probs']
     plain.print_table(tables.examples_table(run.parts(columns), show_examples),
@@ -23,3 +29,21 @@ def print_runs(runs: list[run_lib.Run], as_json: bool, show_examples: int) -> No
   print()
   for line in tables.remarks(results):
     print(textwrap.fill(line, 80, subsequent_indent='  '))
+
+
+def exit_code(runs: list[run_lib.Run | run_lib.Failure],
+              expectations: list[expectation.Expectation]) -> int:
+  """Returns 0 if every model was evaluated.
+
+  Raises:
+    UserError: some were not, or lack a metric that is expected.
+    CheckFailed: an expectation does not hold.
+  """
+  failed = [run for run in runs if isinstance(run, run_lib.Failure)]
+  if failed:
+    raise UserError(f'{len(failed)} of {len(runs)} models failed: '
+                    + ', '.join(run.name for run in failed))
+  missed = expectation.missed(expectations, [run.result for run in runs])
+  if missed:
+    raise CheckFailed('; '.join(missed))
+  return 0

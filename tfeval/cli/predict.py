@@ -7,7 +7,6 @@ import sys
 from tfeval import answers as answers_lib
 from tfeval import image_files
 from tfeval import labels as labels_lib
-from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags
 from tfeval.errors import UserError
 from tfeval.reports import figures, plain, side_by_side
@@ -34,8 +33,7 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no image was given: tfeval predict IMAGE... --model=NAME')
-  settings = input_flags.settings_of(flags)
-  wanted = settings_lib.requests(flags.model, flags.weights)
+  wanted, settings = input_flags.read(flags)
   paths = image_files.find(arguments)
   figure = None
   if flags.figure is not None:

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 
+from tfeval import expectation
 from tfeval import run as run_lib
 from tfeval.cli import output
 from tfeval.errors import UserError
@@ -17,6 +18,9 @@ written; TensorFlow is not needed."""
 
 def define_flags(define) -> None:
   define.bool('json', False, 'Print a list of JSON results, nothing else.')
+  define.multi_string(
+      'expect', [], 'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
+      'exit with 1 if it does not hold.')
   define.integer('show_examples', 0, 'Print the answers to the first so many '
                  'examples.', lower_bound=0)
 
@@ -24,6 +28,7 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval score OUTPUT_DIR/MODEL ...')
+  expectations = [expectation.parse(text) for text in flags.expect]
   runs = [run_lib.load_run(path) for path in arguments]
   scored = []
   for run_ in runs:
@@ -35,4 +40,4 @@ def run(flags, arguments: list[str]) -> int:
     scored.append(dataclasses.replace(
         run_, result={**run_.result, 'metrics': metrics}))
   output.print_runs(scored, flags.json, flags.show_examples)
-  return 0
+  return output.exit_code(scored, expectations)

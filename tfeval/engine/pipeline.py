@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfeval import errors, image_files
 from tfeval.datasets.base import Dataset
-from tfeval.errors import UserError
+from tfeval.errors import DataError, UserError
 from tfeval.preprocess import apply as apply_lib
 from tfeval.preprocess.protocol import Protocol
 from tfeval.settings import FOLDER
@@ -114,10 +114,10 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
     except tf.errors.OpError as unreadable:
       return unreadable_after(dataset, done, unreadable)
     if example is None:
-      return UserError(f'reading {dataset.name} failed: {reason(error)}')
+      return DataError(f'reading {dataset.name} failed: {reason(error)}')
     found = fault(protocol, example['image'])
     if found:
-      return UserError(f'example {_id(example)} is not a readable image: {found}: '
+      return DataError(f'example {_id(example)} is not a readable image: {found}: '
                        f'{hint}')
     done += 1
 
@@ -127,7 +127,7 @@ def unreadable_after(dataset: Dataset, done: int,
   """Returns the error for data that cannot be read, whatever is in them."""
   what_to_do = ('check its files' if dataset.name.startswith(FOLDER) else
                 'prepare the dataset again')
-  return UserError(f'{dataset.name} cannot be read after {done} examples: '
+  return DataError(f'{dataset.name} cannot be read after {done} examples: '
                    f'{reason(error)}: {what_to_do}')
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from rich import table as rich_table
 
 from tfeval import labels as labels_lib
-from tfeval import predictions
+from tfeval import predictions, published
 from tfeval.reports.plain import new_table
 
 
@@ -20,6 +20,9 @@ def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
   for title in ('correct', 'of', 'skipped', '%', '95 % interval'):
     table.add_column(title, justify='right')
   for result in results:
+    if 'error' in result:
+      table.add_row(result['model']['name'], 'failed', end_section=True)
+      continue
     # There are two metrics at least, top-1 and top-5.
     names = [result['model']['name'], _state(result)]
     for row, metric in enumerate(result['metrics']):
@@ -32,6 +35,9 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
   """Returns what a reader must know beside the figures, a line each."""
   found = []
   for result in results:
+    if 'error' in result:
+      found.append(f'{result["model"]["name"]} FAILED: {result["error"]}')
+      continue
     dataset = result['dataset']
     words = [f'{result["model"]["name"]} on {dataset["name"]} {dataset["split"]}'
              .rstrip() + f', protocol {_protocol(result)}']
@@ -42,6 +48,8 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
       names = [failure['id'] for failure in dataset['failed']]
       words.append(f'FAILED and not counted: {len(names)} of {dataset["expected"]} '
                    'images: ' + ', '.join(names[:10]) + ', ...' * (len(names) > 10))
+    if result.get('published'):
+      words.append(published.sentence(result['published']))
     found.append('; '.join(words))
   return found
 

@@ -1,0 +1,105 @@
+"""What was published of a model, and whether an evaluation meets it.
+
+Nothing here imports TensorFlow.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tfeval import labels
+from tfeval import spec as spec_lib
+from tfeval.errors import UserError
+from tfeval.models import table
+from tfeval.preprocess import protocol as protocol_lib
+
+PUBLISHED, NATIVE = RECIPES = ('published', 'native')
+
+
+def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
+  """Returns a protocol's specification, looked up for `published` and `native`.
+
+  Args:
+    protocol: `published` (the recipe behind a model's published figure), `native`
+      (its authors' own), or a specification, which is returned as it is.
+    spec: the model.
+
+  Raises:
+    UserError: no such recipe is known of the model.
+
+  >>> protocol_text('published', spec_lib.parse('ResNet50V2'))
+  'opencv:size=299'
+  """
+  if protocol not in RECIPES:
+    return protocol
+  facts = table.find(spec)
+  if facts is None:
+    raise UserError(f'--protocol={protocol} is for applications and their documented '
+                    f'variants, {spec.text} is none: give a protocol by name')
+  found = getattr(facts, f'{protocol}_protocol')
+  if found is None:
+    source = getattr(facts, f'{protocol}_source') or 'no source is known'
+    raise UserError(f'no protocol of tfeval is known to be the {protocol} one of '
+                    f'{spec.text} ({source}): give a protocol by name')
+  return found
+
+
+def compare(spec: spec_lib.Spec, weights: str, protocol: protocol_lib.Protocol,
+            ids: Iterable[str], metrics: Iterable[dict[str, Any]]
+            ) -> dict[str, Any] | None:
+  """Compares measured accuracies with the published ones.
+
+  Args:
+    spec: the model.
+    weights: where its weights came from.
+    protocol: the one that was used.
+    ids: of the examples that were evaluated.
+    metrics: entries of `result.json`.
+
+  Returns:
+    None unless the published weights were evaluated on validation images of
+    ImageNet 2012. Else `source`, `protocol` (a specification, None if it is not
+    known), `same_protocol`, and `metrics`: for top-1 and top-5 on the original
+    labels, those that were published, `name`, `published`, `measured`, `difference`
+    (measured minus published, in 0..1) and `inside`, whether the published figure
+    lies inside the measured interval.
+  """
+  facts = table.find(spec)
+  if facts is None or weights != 'imagenet' or not all(
+      labels.validation_number(name) for name in ids):
+    return None
+  figures = {'top1': facts.published_top1, 'top5': facts.published_top5}
+  found = []
+  for metric in metrics:
+    percent = figures.get(metric['name'])
+    if metric['labels'] != 'original' or percent is None or metric['value'] is None:
+      continue
+    interval = metric['interval']
+    found.append({
+        'name': metric['name'], 'published': percent / 100,
+        'measured': metric['value'], 'difference': metric['value'] - percent / 100,
+        'inside': interval['low'] <= percent / 100 <= interval['high']})
+  if not found:
+    return None
+  recipe = facts.published_protocol
+  same = recipe is not None and protocol_lib.resolve(
+      recipe, facts.input_size) == protocol
+  return {'source': facts.published_source, 'protocol': recipe,
+          'same_protocol': same, 'metrics': found}
+
+
+def sentence(comparison: dict[str, Any]) -> str:
+  """Returns a comparison in words, for a reader of the table."""
+  parts = []
+  for metric in comparison['metrics']:
+    points = 100 * metric['difference']
+    # Never a negative zero.
+    points = math.copysign(points, 1) if abs(points) < 0.005 else points
+    parts.append(
+        f'{metric["name"].replace("top", "top-")} {100 * metric["published"]:.2f} % '
+        f'({points:+.2f} here, {"inside" if metric["inside"] else "outside"} the '
+        'interval)')
+  by = ('by the same protocol' if comparison['same_protocol'] else
+        f'by {comparison["protocol"]}' if comparison['protocol'] else
+        'by a protocol that is not known')
+  return f'published {", ".join(parts)} {by}'
