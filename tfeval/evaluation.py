@@ -81,7 +81,7 @@ def measure(request: Request, settings: Settings, images: int,
   dataset, strategy = _prepare(settings)
   with strategy.scope():
     model = load_model(request, settings)
-  protocol = _protocol(request, settings, model)
+  protocol = protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
@@ -104,7 +104,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
                   progress: Progress) -> run_lib.Run:
   with strategy.scope():
     model = load_model(request, settings)
-  protocol = _protocol(request, settings, model)
+  protocol = protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   manifest = {
       'schema_version': run_lib.SCHEMA_VERSION,
@@ -157,8 +157,9 @@ def load_model(request: Request, settings: Settings) -> model_lib.Model:
       settings.dtype))
 
 
-def _protocol(request: Request, settings: Settings,
-              model: model_lib.Model) -> protocol_lib.Protocol:
+def protocol_for(request: Request, settings: Settings,
+                 model: model_lib.Model) -> protocol_lib.Protocol:
+  """Returns what the settings ask for, at the size of the model's input."""
   return protocol_lib.resolve(
       published.protocol_text(settings.protocol, request.spec), model.input_size)
 

@@ -10,8 +10,14 @@ from typing import Any
 from tfeval.errors import UserError
 
 
-def write_atomically(path: pathlib.Path, content: bytes) -> None:
+def write_atomically(path: pathlib.Path, content: bytes,
+                     flag: str = '--output_dir') -> None:
   """Writes a file by renaming a complete one into place.
+
+  Args:
+    path: where.
+    content: all of it.
+    flag: what chooses another place.
 
   Raises:
     UserError: the file cannot be written: no space, no permission.
@@ -25,17 +31,18 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
       os.fsync(file.fileno())
     os.replace(temporary, path)
   except OSError as error:
-    raise cannot_write(path, error) from error
+    raise cannot_write(path, error, flag) from error
   finally:
     # Nothing that goes wrong here may hide what went wrong above.
     with contextlib.suppress(OSError):
       temporary.unlink(missing_ok=True)
 
 
-def cannot_write(path: pathlib.Path, error: OSError) -> UserError:
+def cannot_write(path: pathlib.Path, error: OSError,
+                 flag: str = '--output_dir') -> UserError:
   """Returns what to tell a user whose disk is full or whose folder is locked."""
   return UserError(f'cannot write {path}: {error.strerror or error}: make room or '
-                   'choose another --output_dir, then run the same command again')
+                   f'choose another {flag}, then run the same command again')
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

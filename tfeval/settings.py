@@ -125,8 +125,8 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
       weight = os.path.abspath(os.path.expanduser(weight))
     found.append(Request(spec, weight, directory))
   if len({r.directory for r in found}) != len(found):
-    raise UserError('two models would share a run directory: evaluate them with '
-                    'different --output_dir')
+    raise UserError('two models would have the same name in results and run '
+                    'directories: rename one, or run them one by one')
   return found
 
 

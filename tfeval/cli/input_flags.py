@@ -9,12 +9,7 @@ from tfeval.preprocess import protocol
 
 def define(definer) -> None:
   """Defines the flags that say what is evaluated: models, images, devices."""
-  definer.multi_string(
-      'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
-      'path of a .keras, .h5 or SavedModel, or module:function; all: every application')
-  definer.multi_string(
-      'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
-      'for all models or one for each')
+  define_models(definer)
   definer.string(
       'dataset', 'imagenet2012_real', 'imagenet2012, imagenet2012_real, sample, '
       'folder:DIR, or any TFDS name with images and the 1000 ILSVRC2012 classes.')
@@ -24,15 +19,25 @@ def define(definer) -> None:
   definer.string('manual_dir', None, 'Directory of ILSVRC2012_img_val.tar and, for '
                 'use without network, real.json.')
   definer.string('real_labels', None, 'real.json, for datasets without ReaL labels.')
-  definer.string('protocol', 'opencv', 'NAME[:field=value,...]: how images become '
-                'pixels (tfeval protocols); published: the recipe behind the '
-                "model's published figure; native: its authors' own.")
   definer.integer('batch_size', 64, 'Images in a step, over all replicas.',
                  lower_bound=1, upper_bound=1 << 16)
   definer.integer('limit', None, 'Evaluate only the first N examples; the result is '
                  'marked as partial.', lower_bound=1, upper_bound=1 << 40)
   definer.enum('strategy', 'default', list(settings_lib.STRATEGIES),
               'default: one device; mirrored: all GPUs of this host.')
+
+
+def define_models(definer) -> None:
+  """Defines the flags that say which models, and how images become their pixels."""
+  definer.multi_string(
+      'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
+      'path of a .keras, .h5 or SavedModel, or module:function; all: every application')
+  definer.multi_string(
+      'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
+      'for all models or one for each')
+  definer.string('protocol', 'opencv', 'NAME[:field=value,...]: how images become '
+                'pixels (tfeval protocols); published: the recipe behind the '
+                 "model's published figure; native: its authors' own.")
   definer.string('preprocess', None, 'For models that are not applications: caffe, '
                 "tf, torch, lite, identity, or an application's name.")
   definer.integer('input_size', None, 'Side of the input in pixels, where the model '

@@ -12,8 +12,7 @@ import tensorflow as tf
 from tfeval import labels as labels_lib
 from tfeval.datasets import base
 from tfeval.errors import UserError
-
-SUFFIXES = frozenset({'.jpeg', '.jpg', '.png', '.gif', '.bmp', '.webp'})
+from tfeval.image_files import SUFFIXES
 
 
 def open_folder(directory: str, real_labels: str | None = None,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfeval import errors
+from tfeval import errors, image_files
 from tfeval.datasets.base import Dataset
 from tfeval.errors import DataError, UserError
 from tfeval.preprocess import apply as apply_lib
@@ -19,7 +19,6 @@ from tfeval.settings import FOLDER
 WORTH_COMPILING = 500
 # Examples that are decoded one after the other where errors are skipped.
 _CHUNK = 32
-_MAGIC = {b'\xff\xd8\xff': 'JPEG', b'\x89PNG\r\n\x1a\n': 'PNG'}
 
 
 @functools.cache
@@ -116,9 +115,9 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
       return unreadable_after(dataset, done, unreadable)
     if example is None:
       return DataError(f'reading {dataset.name} failed: {reason(error)}')
-    fault = _fault(protocol, example['image'])
-    if fault:
-      return DataError(f'example {_id(example)} is not a readable image: {fault}: '
+    found = fault(protocol, example['image'])
+    if found:
+      return DataError(f'example {_id(example)} is not a readable image: {found}: '
                        f'{hint}')
     done += 1
 
@@ -156,12 +155,12 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
   found = {}
   try:
     for _, example in skipped:
-      fault = _fault(protocol, example['image'])
-      if not fault:
+      why = fault(protocol, example['image'])
+      if not why:
         raise UserError(f'example {_id(example)} could not be decoded, and now it can: '
                         'evaluate again, with a smaller --batch_size if memory is '
                         'short')
-      found[_id(example)] = fault
+      found[_id(example)] = why
   except tf.errors.OpError as error:
     raise unreadable_after(dataset, len(done) + len(found), error) from error
   return found
@@ -171,7 +170,7 @@ def _id(example) -> str:
   return example['id'].numpy().decode()
 
 
-def _fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
+def fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
   """Returns what is wrong with an encoded image, None if nothing is."""
   try:
     apply(protocol, encoded, jit_compile=False)
@@ -179,16 +178,14 @@ def _fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
   except tf.errors.OpError as broken:
     error = broken
   image = encoded.numpy()
-  if not image:
-    return 'it is empty'
-  for magic, kind in _MAGIC.items():
-    if image.startswith(magic):
-      refused = re.search(r'assertion failed: \[(.*)\]', reason(error))
-      if refused:
-        return f'a {kind}, but {refused[1]}'
-      small = ', or too small to be cropped' * protocol.crop.startswith('before')
-      return f'a truncated or damaged {kind}{small} ({reason(error)})'
-  return f'neither JPEG nor PNG, it starts with {image[:8]!r}'
+  kind = image_files.kind_of(image)
+  if kind is None:
+    return image_files.not_an_image(image)
+  refused = re.search(r'assertion failed: \[(.*)\]', reason(error))
+  if refused:
+    return f'a {kind}, but {refused[1]}'
+  small = ', or too small to be cropped' * protocol.crop.startswith('before')
+  return f'a truncated or damaged {kind}{small} ({reason(error)})'
 
 
 def reason(error: tf.errors.OpError) -> str:

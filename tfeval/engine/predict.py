@@ -130,7 +130,7 @@ class Forward:
 def _collect(dataset: Dataset, batch, forward: Forward) -> Predictions:
   ids = [name.decode() for name in batch['id'].numpy()]
   scores = forward(batch['pixels'])
-  _check_scores(scores, ids, forward.model)
+  check_scores(scores, ids, forward.model)
   if dataset.real_labels is not None:
     real = [list(dataset.real_labels[name]) for name in ids]
   elif dataset.has_real_labels:
@@ -143,7 +143,17 @@ def _collect(dataset: Dataset, batch, forward: Forward) -> Predictions:
       labels=batch['label'].numpy(), real_labels=real, scores=scores)
 
 
-def _check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
+def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
+  """Holds that scores can be those of a classifier.
+
+  Args:
+    scores: float32 [n, 1000].
+    ids: what names the n examples.
+    model: whose scores they are.
+
+  Raises:
+    UserError: they are not finite, or not the probabilities they should be.
+  """
   finite = np.isfinite(scores).all(axis=1)
   if not finite.all():
     raise UserError(f'{model.name} returns NaN or infinity for example '

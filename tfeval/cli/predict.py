@@ -1,0 +1,71 @@
+"""`tfeval predict`."""
+
+import contextlib
+import pathlib
+import sys
+
+from tfeval import answers as answers_lib
+from tfeval import image_files
+from tfeval import labels as labels_lib
+from tfeval.cli import console, input_flags
+from tfeval.errors import UserError
+from tfeval.reports import figures, plain, side_by_side
+
+SUMMARY = """Show what models see on images of yours, side by side.
+
+Usage: tfeval predict IMAGE... --model=NAME [--model=NAME ...] [--flags]
+
+IMAGE is a JPEG or PNG, or a folder of them.
+
+  tfeval predict cat.jpg photos/ --model=ResNet50 --model=EfficientNetLite0"""
+
+
+def define_flags(define) -> None:
+  input_flags.define_models(define)
+  define.integer('top', 5, 'How many classes of each model to show.', lower_bound=1,
+                 upper_bound=labels_lib.NUM_CLASSES)
+  define.bool('json', False, 'Print a list of JSON objects on stdout, one for each '
+              'image, nothing else.')
+  define.string('figure', None, 'Also draw the images and the answers into this .png, '
+                ".pdf or .svg; needs pip install 'tfeval[figure]'.")
+
+
+def run(flags, arguments: list[str]) -> int:
+  if not arguments:
+    raise UserError('no image was given: tfeval predict IMAGE... --model=NAME')
+  wanted, settings = input_flags.read(flags)
+  paths = image_files.find(arguments)
+  figure = None
+  if flags.figure is not None:
+    figure = pathlib.Path(flags.figure).expanduser()
+    figures.check(figure, len(paths), len(wanted), flags.top)
+  with console.quiet_tensorflow():
+    from tfeval import side_by_side as side_by_side_lib  # TensorFlow: seconds.
+    with _progress(len(paths)) as advance:
+      models, images = side_by_side_lib.look(
+          wanted, settings, paths, flags.top, advance)
+    # While TensorFlow may speak: it decodes.
+    photos = [side_by_side_lib.thumbnail(path, figures.PHOTO_PIXELS)
+              for path in paths] if figure else []
+  if flags.json:
+    plain.print_json(answers_lib.describe(models, images))
+  else:
+    _print_tables(models, images)
+  if figure:
+    figures.draw_answers(figure, models, images, photos)
+  return 0
+
+
+def _progress(images: int):
+  # A few are done before one could read it.
+  return (console.progress('predict', images) if images >= 20 else
+          contextlib.nullcontext(lambda count: None))
+
+
+def _print_tables(models, images) -> None:
+  for number, image in enumerate(images):
+    if number:
+      print()
+    print(image.path)
+    for table in side_by_side.answers_tables(models, image):
+      plain.print_table(table, sys.stdout)

@@ -1,0 +1,151 @@
+"""Figures for a file. matplotlib, an extra, is imported when one is drawn."""
+
+import io
+import os
+import pathlib
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfeval import files
+from tfeval.answers import Answer, Answered, Answerer, short
+from tfeval.errors import UserError
+
+FORMATS = ('png', 'pdf', 'svg')
+# The longer side of a photo in a figure: as many as are printed.
+PHOTO_PIXELS = 480
+_DPI = 150
+# In inches; a picture of more than 2**16 pixels could not be drawn at all, and long
+# before that it is none to look at.
+_PHOTO, _PANEL, _BAR, _TITLE, _MARGIN, _MOST = 2.3, 3.1, 0.27, 0.55, 0.15, 150
+_COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
+
+
+def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
+  """Holds that a figure can be drawn, before its content is computed.
+
+  Args:
+    path: of the figure's file.
+    images: how many images it shows,
+    models: of how many models,
+    top: and how many classes of each.
+
+  Raises:
+    UserError: matplotlib is not installed, the file has another extension than
+      those of `FORMATS` or cannot be written, or the figure would be too large.
+  """
+  if path.suffix.lower().removeprefix('.') not in FORMATS:
+    raise UserError(f'--figure={path}: give a name that ends in .png, .pdf or .svg')
+  if path.is_dir():
+    raise UserError(f'--figure={path} is a folder: give the name of a file')
+  folder = path.parent
+  if not folder.is_dir():
+    raise UserError(f'--figure={path}: the folder {folder} does not exist: make it '
+                    'or choose another')
+  if not os.access(folder, os.W_OK):
+    raise UserError(f'--figure={path}: the folder {folder} cannot be written: choose '
+                    'another')
+  width, height = _size(images, models, top)
+  if max(width, height) > _MOST:
+    raise UserError(f'--figure={path} would be {width:.0f} x {height:.0f} inches, at '
+                    f'most {_MOST} are drawn: give fewer images or models, or a '
+                    'smaller --top')
+  _import_matplotlib()
+
+
+def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
+                 images: Sequence[Answered], photos: Sequence[np.ndarray]) -> None:
+  """Draws a row for each image: the photo, and the answers of each model as bars.
+
+  Args:
+    path: of the file; its extension is the format.
+    models: the columns.
+    images: the rows, with an answer of each model.
+    photos: uint8 [height, width, 3], RGB, for each image.
+
+  Raises:
+    UserError: the file cannot be written, or matplotlib is not installed.
+  """
+  matplotlib = _import_matplotlib()
+  from matplotlib.figure import Figure
+  # Not pyplot: it keeps figures, and asks for a screen. Figure draws with Agg.
+  width, height = _size(len(images), len(models), len(images[0].answers[0]))
+  # File names may hold a $, which would be mathematics.
+  with matplotlib.rc_context({'text.parse_math': False, 'font.size': 9,
+                              'font.family': 'DejaVu Sans'}):
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout='none')
+    grid = figure.add_gridspec(
+        len(images), 1 + len(models), width_ratios=[_PHOTO, *[_PANEL] * len(models)],
+        left=_MARGIN / width, right=1 - _MARGIN / width, wspace=0.06,
+        bottom=_MARGIN / height, top=1 - _TITLE / height, hspace=0.12)
+    for row, (image, photo) in enumerate(zip(images, photos, strict=True)):
+      _draw_photo(figure.add_subplot(grid[row, 0]), image, photo)
+      for column, (model, answers) in enumerate(
+          zip(models, image.answers, strict=True)):
+        axes = figure.add_subplot(grid[row, 1 + column])
+        _draw_bars(axes, answers, _COLOURS[column % len(_COLOURS)])
+        if row == 0:
+          axes.set_title(_title(model), loc='left', fontsize=9, linespacing=1.3)
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+      # Of the signs in a file name that the font does not have.
+      warnings.filterwarnings('ignore', 'Glyph')
+      figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
+  files.write_atomically(path, content.getvalue(), '--figure')
+
+
+def _import_matplotlib():
+  try:
+    import matplotlib
+    import matplotlib.figure
+  except ImportError as error:
+    raise UserError("--figure needs matplotlib: pip install 'tfeval[figure]'"
+                    ) from error
+  return matplotlib
+
+
+def _size(images: int, models: int, top: int) -> tuple[float, float]:
+  """Returns width and height in inches."""
+  row = max(_PHOTO, _BAR * top + 0.3)
+  return (_PHOTO + models * _PANEL + 2 * _MARGIN, images * row + _TITLE + _MARGIN)
+
+
+def _title(model: Answerer) -> str:
+  return f'{_shortened(model.name, 44)}\n{_shortened(model.protocol, 36)}, ' \
+      f'{model.size} px'
+
+
+def _shortened(text: str, most: int) -> str:
+  """Returns a text whose start gives way: the end tells paths apart."""
+  return text if len(text) <= most else '…' + text[1 - most:]
+
+
+def _draw_photo(axes, image: Answered, photo: np.ndarray) -> None:
+  axes.imshow(photo, interpolation='antialiased')
+  axes.set_axis_off()
+  axes.set_anchor('N')
+  axes.set_title(_shortened(pathlib.PurePath(image.path).name, 34), fontsize=8,
+                 color='#444444', y=0, pad=-11, verticalalignment='baseline')
+
+
+def _draw_bars(axes, answers: Sequence[Answer], colour: str) -> None:
+  places = range(len(answers))
+  axes.barh(places, [answer.probability for answer in answers], height=0.82,
+            color=colour)
+  for place, answer in enumerate(answers):
+    weight = 'bold' if place == 0 else 'normal'
+    # Over the bar, which is light: names of any length have room.
+    axes.text(0.015, place, answer.name.replace('_', ' '), verticalalignment='center',
+              fontweight=weight)
+    axes.text(1.17, place, short(answer.probability), fontweight=weight,
+              verticalalignment='center', horizontalalignment='right')
+  # A bar of probability 1 ends before its number.
+  axes.set_xlim(0, 1.19)
+  # The highest on top, and bars as thick wherever there are few.
+  axes.set_ylim(max(len(answers), 5) - 0.4, -0.6)
+  axes.set_xticks([])
+  axes.set_yticks([])
+  for side in ('top', 'right', 'bottom'):
+    axes.spines[side].set_visible(False)
+  axes.spines['left'].set_color('#888888')
