@@ -151,7 +151,8 @@ def test_preprocessing_is_the_mode_of_the_table(module):
 
 @pytest.mark.parametrize('row', [
     pytest.param(row, id=row.name, marks=[pytest.mark.slow] * (
-        ':' in row.name or row.name in LARGE)) for row in APPLICATIONS])
+        ':' in row.name or row.name in LARGE or row.parameters > 15e6))
+    for row in APPLICATIONS])
 def test_application(row, monkeypatch, tmp_path):
   """Built as for its published weights, which are neither fetched nor loaded.
 

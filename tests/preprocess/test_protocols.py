@@ -79,7 +79,7 @@ def slow(*values):
         references.opencv, fraction=0.95)),
     ('pil', 224, references.pil),
     slow('pil', 299, references.pil),
-    ('pil:kernel=bilinear', 224, functools.partial(
+    slow('pil:kernel=bilinear', 224, functools.partial(
         references.pil, kernel=Image.BILINEAR)),
     slow('pil:kernel=nearest', 224, functools.partial(
         references.pil, kernel=Image.NEAREST)),
@@ -89,7 +89,7 @@ def slow(*values):
     # So many taps that no program is compiled for them.
     ('pil', 48, references.pil),
     slow('squash', 224, references.squash),
-    ('squash:kernel=bilinear', 224, functools.partial(
+    slow('squash:kernel=bilinear', 224, functools.partial(
         references.squash, interpolation='bilinear')),
     slow('squash:kernel=cubic', 299, functools.partial(
         references.squash, interpolation='bicubic')),
@@ -146,7 +146,9 @@ def test_opencv_ipp(shared_data, size, jit_compile):
     assert differ <= (1e-4 if encoded is not made_photos() else 1e-3) * values
 
 
-@pytest.mark.parametrize('text', list(protocol.named_protocols()))
+@pytest.mark.parametrize('text', [
+    name if name in ('opencv', 'opencv_ipp', 'pil') else slow(name)
+    for name in protocol.named_protocols()])
 def test_compiling_changes_no_value(shared_data, text):
   """A data set's size decides whether it is compiled."""
   encoded = photos(shared_data, 20)
@@ -155,7 +157,7 @@ def test_compiling_changes_no_value(shared_data, text):
 
 
 @pytest.mark.parametrize('kernel, resample', [
-    ('cubic', 'bicubic'), ('bilinear', 'bilinear')])
+    ('cubic', 'bicubic'), slow('bilinear', 'bilinear')])
 def test_sums_of_many_bright_pixels(kernel, resample):
   """89 times smaller: 357 taps of up to 255."""
   noise = np.random.default_rng(0).integers(200, 256, (300, 20000, 3), np.uint8)
