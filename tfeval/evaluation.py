@@ -16,11 +16,10 @@ import tensorflow_datasets as tfds
 
 import tfeval
 from tfeval import datasets, errors, files, predictions, published
-from tfeval import labels as labels_lib
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
-from tfeval.engine import benchmark, pipeline, predict
+from tfeval.engine import benchmark, class_order, pipeline, predict
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import DataError, UserError
 from tfeval.models import loading
@@ -30,8 +29,6 @@ from tfeval.settings import Request, Settings
 
 # Given (model's name, number of examples): a context that is told each advance.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-# Enough examples for a model in another class order to be told from a bad one.
-_CLASS_ORDER_EXAMPLES = 200
 
 
 def evaluate(wanted: list[Request], settings: Settings,
@@ -134,7 +131,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
   base.check_coverage(dataset, summary.ids, list(failed))
   if not summary.ids:
     name, why = next(iter(failed.items()))
-    raise UserError(f'none of the {len(failed)} images can be evaluated; the first, '
+    raise DataError(f'none of the {len(failed)} images can be evaluated; the first, '
                     f'{name}: {why}')
   return run_lib.finish(directory, manifest, summary, failed, {
       'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
@@ -170,7 +167,7 @@ def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
   """Returns the positions in the dataset of what was written."""
   done: set[int] = set()
   writer = predictions.Writer(directory / run_lib.PREDICTIONS, settings.store_logits)
-  order = _ClassOrderCheck(model.name)
+  order = class_order.ClassOrderCheck(model.name)
   for batch in batches:
     rows = predictions.make_rows(batch.ids, batch.hashes, batch.labels,
                                  batch.real_labels, batch.scores, model.output,
@@ -182,36 +179,6 @@ def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
   order.check()
   writer.flush()
   return done
-
-
-class _ClassOrderCheck:
-  """Stops a run of a model that numbers the classes otherwise, early if it can."""
-
-  def __init__(self, name: str):
-    self._name = name
-    self._predicted: list[np.ndarray] = []
-    self._labels: list[np.ndarray] = []
-    self._checked = False
-
-  def add(self, predicted: np.ndarray, labels: np.ndarray) -> None:
-    if self._checked:
-      return
-    self._predicted.append(predicted[labels >= 0])
-    self._labels.append(labels[labels >= 0])
-    if sum(map(len, self._labels)) >= _CLASS_ORDER_EXAMPLES:
-      self.check()
-
-  def check(self) -> None:
-    if self._checked or not self._labels:
-      return
-    self._checked = True
-    order = labels_lib.other_class_order(np.concatenate(self._predicted),
-                                         np.concatenate(self._labels))
-    if order:
-      raise UserError(
-          f'{self._name} numbers its classes by {order}, not by sorted wnid as '
-          'Keras and TFDS do: its answers fit the labels only in that order: '
-          'permute its last layer')
 
 
 def _compute(strategy: tf.distribute.Strategy, batch_size: int,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfeval import files
-from tfeval.errors import UserError
+from tfeval.errors import DataError, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,25 +84,25 @@ def check_coverage(dataset: Dataset, evaluated: Sequence[str],
     failed: ids that could not be evaluated.
 
   Raises:
-    UserError: examples are missing, double or unexpected; names the first ten.
+    DataError: examples are missing, double or unexpected; names the first ten.
   """
   seen = [*evaluated, *failed]
   unique = set(seen)
   if len(unique) != len(seen):
     once: set[str] = set()
     double = sorted({name for name in seen if name in once or once.add(name)})
-    raise UserError(f'{len(seen) - len(unique)} examples came twice: '
+    raise DataError(f'{len(seen) - len(unique)} examples came twice: '
                     f'{_first(double)}: prepare the dataset again')
   if dataset.expected_ids is not None:
     missing = sorted(set(dataset.expected_ids) - unique)
     foreign = sorted(unique - set(dataset.expected_ids))
     if missing or foreign:
-      raise UserError(
+      raise DataError(
           f'{len(missing)} expected examples are missing ({_first(missing)}) and '
           f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
           'dataset again')
   if len(seen) != dataset.expected_count:
-    raise UserError(f'{len(seen)} examples were seen, {dataset.name} says it has '
+    raise DataError(f'{len(seen)} examples were seen, {dataset.name} says it has '
                     f'{dataset.expected_count}: prepare the dataset again')
 
 
