@@ -44,3 +44,20 @@ def photos(standin_dir, tmp_path_factory) -> pathlib.Path:
     for member in itertools.islice(tar, 12):
       (folder / member.name).write_bytes(tar.extractfile(member).read())
   return folder
+
+
+@pytest.fixture(scope='session')
+def noise(tmp_path_factory) -> pathlib.Path:
+  """A flat folder of ten validation images, all of them noise; not to be changed."""
+  # Not above: KERAS_HOME is to be set first.
+  import numpy as np
+  import tensorflow as tf
+
+  from tfeval import labels
+  folder = tmp_path_factory.mktemp('noise')
+  random = np.random.default_rng(0)
+  for number in range(1, 11):
+    pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+    (folder / labels.validation_name(number)).write_bytes(
+        tf.io.encode_jpeg(pixels).numpy())
+  return folder

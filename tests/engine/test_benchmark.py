@@ -4,9 +4,7 @@ import contextlib
 import json
 
 import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from tfeval import cli, evaluation, labels, settings
 from tfeval.engine import benchmark
@@ -26,18 +24,6 @@ def tiny_model():
   inputs = keras.Input((SIZE, SIZE, 3))
   x = keras.layers.GlobalAveragePooling2D()(inputs)
   return keras.Model(inputs, keras.layers.Dense(1000)(x))
-
-
-@pytest.fixture(scope='module')
-def noise(tmp_path_factory):
-  """A flat folder of ten validation images, all of them noise."""
-  folder = tmp_path_factory.mktemp('noise')
-  random = np.random.default_rng(0)
-  for number in range(1, 11):
-    pixels = random.integers(0, 256, (200, 300, 3), np.uint8)
-    (folder / labels.validation_name(number)).write_bytes(
-        tf.io.encode_jpeg(pixels).numpy())
-  return folder
 
 
 def measure(folder, images, advance=lambda count: None, **arguments):
