@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfeval import predictions, run
+from tfeval import predictions, run, summary
 from tfeval.errors import UserError
 
 ROWS = 40
@@ -49,9 +49,9 @@ def make_run(directory: pathlib.Path, given: dict, batch: int = 9,
     writer.write(predictions.make_rows(**part, output='logits', store_logits=False))
   writer.flush()
   (directory / 'manifest.json').write_text(json.dumps(MANIFEST))
-  summary = run.summarize(predictions.read_parts(directory / 'predictions'))
+  rows = run.summarize(predictions.read_parts(directory / 'predictions'))
   arguments = {'failed': {}, 'timing': {'seconds': 1.5}, **finish}
-  return run.finish(directory, MANIFEST, summary, **arguments)
+  return run.finish(directory, MANIFEST, rows, **arguments)
 
 
 def counted_by_loop(given: dict) -> dict:
@@ -148,10 +148,10 @@ def test_label_columns_by_hand():
   part = pa.table({'label': [7, None, 0], 'real_labels': [[3, 4], [], None]},
                   schema=pa.schema(types))
   found = {name: (sets.values.tolist(), sets.sizes.tolist())
-           for name, sets in run.label_columns(part).items()}
+           for name, sets in summary.label_columns(part).items()}
   assert found == {'original': ([7, 0], [1, 0, 1]), 'real': ([3, 4], [2, 0, 0])}
-  assert run.label_columns(part.slice(2)).keys() == {'original'}
-  assert run.label_columns(part.slice(1)).keys() == {'original', 'real'}
+  assert summary.label_columns(part.slice(2)).keys() == {'original'}
+  assert summary.label_columns(part.slice(1)).keys() == {'original', 'real'}
 
 
 # Runs that cannot be loaded

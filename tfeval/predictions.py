@@ -33,11 +33,13 @@ def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
     classes: how many ranked classes are kept.
 
   Returns:
-    `id`: file name; `image_sha256`: of the encoded bytes; `label`: original
-    label or null; `real_labels`: set of classes, null where the dataset has no
-    such labels at all; `classes`, `log_probs`: best first, ties lowest class
-    first; `label_log_prob`: of the original label, null without one; `logits`:
-    the model's outputs as they came (probabilities if that is what it returns).
+    `id`: file name; `image_sha256`: of the encoded bytes, null where these are not
+    known; `label`: original label or null; `real_labels`: set of classes, null
+    where the dataset has no such labels at all; `classes`, `log_probs`: best
+    first, ties lowest class first, null where no probability is known;
+    `label_log_prob`: of the original label, null without one or where it is not
+    known; `logits`: the model's outputs as they came (probabilities if that is
+    what it returns).
   """
   fields = [
       pa.field('id', pa.string(), nullable=False),
@@ -70,28 +72,69 @@ def make_rows(ids: list[str], hashes: list[bytes], labels: np.ndarray,
   Returns:
     A record batch of `schema(store_logits)`.
   """
+  ranked, log_probs, of_label = rank_scores(scores, labels, output)
+  return assemble(
+      pa.array(ids, pa.string()), pa.array(hashes, pa.binary(32)), labels,
+      pa.array(real_labels if real_labels is not None else [None] * len(ids),
+               pa.list_(pa.int32())),
+      ranked, log_probs, of_label, scores if store_logits else None)
+
+
+def rank_scores(scores: np.ndarray, labels: np.ndarray,
+                output: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Ranks all outputs of n examples.
+
+  Args:
+    scores: float [n, 1000], finite.
+    labels: int [n], original labels, negative for none.
+    output: `'logits'` or `'probabilities'`: what the scores are.
+
+  Returns:
+    int32 [n, 20], the best classes; float64 [n, 20], their log-probabilities;
+    float64 [n], the log-probability of the label, NaN without one.
+  """
   ranked = ranking.top_k(scores, STORED_CLASSES)
   if output == 'logits':
     log_probs = ranking.log_softmax(scores)
   else:
     with np.errstate(divide='ignore'):
       log_probs = np.log(scores.astype(np.float64))
-  kept = np.take_along_axis(log_probs, ranked, axis=1)
   labelled = labels >= 0
-  of_label = log_probs[np.arange(len(ids)), np.where(labelled, labels, 0)]
+  of_label = log_probs[np.arange(len(labels)), np.where(labelled, labels, 0)]
+  return (ranked, np.take_along_axis(log_probs, ranked, axis=1),
+          np.where(labelled, of_label, np.nan))
+
+
+def assemble(ids: pa.Array, hashes: pa.Array, labels: np.ndarray,
+             real_labels: pa.Array, ranked: np.ndarray, log_probs: np.ndarray | None,
+             label_log_prob: np.ndarray | None,
+             scores: np.ndarray | None) -> pa.RecordBatch:
+  """Puts the columns of n rows together.
+
+  Args:
+    ids, hashes, real_labels: as `schema` has them.
+    labels: int [n], negative for none.
+    ranked: int [n, k], classes, best first.
+    log_probs: float [n, k]; None where nothing is known of them.
+    label_log_prob: float [n], NaN for unknown; None where all are.
+    scores: float [n, 1000] to keep as `logits`, or None.
+
+  Returns:
+    A record batch of `schema(scores is not None, k)`.
+  """
+  n, k = ranked.shape
+  unknown = pa.nulls(n, pa.float32())
   columns = [
-      pa.array(ids, pa.string()),
-      pa.array(hashes, pa.binary(32)),
-      pa.array(labels, pa.int32(), mask=~labelled),
-      pa.array(real_labels if real_labels is not None else [None] * len(ids),
-               pa.list_(pa.int32())),
+      ids, hashes, pa.array(labels, pa.int32(), mask=labels < 0), real_labels,
       _fixed_size(ranked, pa.int32()),
-      _fixed_size(kept, pa.float32()),
-      pa.array(of_label.astype(np.float32), mask=~labelled),
+      (pa.nulls(n, pa.list_(pa.float32(), k)) if log_probs is None
+       else _fixed_size(log_probs, pa.float32())),
+      (unknown if label_log_prob is None else
+       pa.array(label_log_prob.astype(np.float32), mask=np.isnan(label_log_prob))),
   ]
-  if store_logits:
+  if scores is not None:
     columns.append(_fixed_size(scores, pa.float32()))
-  return pa.record_batch(columns, schema=schema(store_logits))
+  return pa.record_batch(columns, schema=schema(scores is not None, k))
 
 
 def _fixed_size(values: np.ndarray, dtype: pa.DataType) -> pa.Array:
@@ -103,14 +146,20 @@ class Writer:
   """Writes parts of a number of rows or a batch more; lists each once it is whole."""
 
   def __init__(self, directory: pathlib.Path, store_logits: bool,
-               rows_per_part: int = 2000):
+               rows_per_part: int = 2000, classes: int = STORED_CLASSES):
     """Starts an empty store, discarding what an unfinished run left there.
+
+    Args:
+      directory: of the parts.
+      store_logits: whether rows have all 1000 outputs.
+      rows_per_part: how many rows make a part.
+      classes: how many ranked classes rows have.
 
     Raises:
       UserError: the directory cannot be written.
     """
     self._directory = directory
-    self._schema = schema(store_logits)
+    self._schema = schema(store_logits, classes)
     self._rows_per_part = rows_per_part
     self._parts: list[dict] = []
     self._pending: list[pa.RecordBatch] = []
@@ -142,7 +191,8 @@ class Writer:
       return
     buffer = pa.BufferOutputStream()
     table = pa.Table.from_batches(self._pending, self._schema)
-    pq.write_table(table, buffer, compression='zstd')
+    # Ids and probabilities hardly repeat: dictionaries double time and size.
+    pq.write_table(table, buffer, compression='zstd', use_dictionary=False)
     path = self._directory / f'part-{len(self._parts):05d}.parquet'
     files.write_atomically(path, buffer.getvalue())
     self._parts.append({'file': path.name, 'rows': len(table),
@@ -179,8 +229,15 @@ def read_parts(directory: pathlib.Path,
       len(set(names)) != len(names)):
     raise UserError(f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
                     ', expected different part-NNNNN.parquet: evaluate again')
+  kept = None
   for part in parts:
-    yield _read_part(directory, part, columns)
+    table = _read_part(directory, part, columns)
+    if 'classes' in table.column_names:
+      size = table['classes'].type.list_size
+      if size != (kept := kept or size):
+        raise UserError(f'{directory / part["file"]} keeps {size} classes, the part '
+                        f'before it {kept}: evaluate again')
+    yield table
 
 
 def _read_part(directory: pathlib.Path, part: dict,
@@ -205,7 +262,11 @@ def _read_part(directory: pathlib.Path, part: dict,
 
 def _check_columns(path: pathlib.Path, table: pa.Table) -> None:
   """Holds that columns are what `schema` says: a run may come from a stranger."""
-  wanted = schema(store_logits=True)
+  # Imported rows may keep fewer classes than those of our own models.
+  kept = next((table[name].type.list_size for name in ('classes', 'log_probs')
+               if name in table.column_names
+               and pa.types.is_fixed_size_list(table[name].type)), STORED_CLASSES)
+  wanted = schema(True, max(1, min(kept, labels_lib.NUM_CLASSES)))
   for name in set(table.column_names) & set(wanted.names):
     column, field = table[name], wanted.field(name)
     if column.type != field.type or (column.null_count and not field.nullable):
@@ -223,8 +284,14 @@ def _check_columns(path: pathlib.Path, table: pa.Table) -> None:
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-  """Returns a column of fixed-size lists as a matrix [rows, size]."""
+  """Returns a column of fixed-size lists as a matrix [rows, size]; null is NaN."""
   if isinstance(column, pa.ChunkedArray):
     column = column.combine_chunks()
-  return column.flatten().to_numpy(zero_copy_only=False).reshape(
-      len(column), column.type.list_size)
+  size, there = column.type.list_size, len(column) - column.null_count
+  # `flatten` leaves the lists out that are null.
+  found = column.flatten().to_numpy(zero_copy_only=False).reshape(there, size)
+  if there == len(column):
+    return found
+  values = np.full((len(column), size), np.nan, np.float32)
+  values[column.is_valid().to_numpy(zero_copy_only=False)] = found
+  return values

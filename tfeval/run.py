@@ -11,17 +11,15 @@ Nothing here imports TensorFlow.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfeval import files, predictions
-from tfeval import labels as labels_lib
 from tfeval.errors import UserError
-from tfeval.metrics import accuracy
+from tfeval.label_sets import Labels, Subset
+from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
 
 SCHEMA_VERSION = 1
 # What every reader of a result relies on.
@@ -69,25 +67,45 @@ class Run:
     """Yields the stored rows; see `predictions.schema`."""
     return predictions.read_parts(self.path / PREDICTIONS, columns)
 
-  def score(self) -> list[dict[str, Any]]:
-    """Computes the metrics again from the stored rows.
+  def score(self, labels: Sequence[Labels] | None = None,
+            subset: Subset | None = None) -> list[dict[str, Any]]:
+    """Computes the metrics again from the stored rows; see `summary`."""
+    return self.summary(labels, subset).metrics()
+
+  def summary(self, labels: Sequence[Labels] | None = None,
+              subset: Subset | None = None) -> Summary:
+    """Adds up the stored rows.
+
+    Args:
+      labels: what to count against; by default what the rows carry.
+      subset: images to count once more by themselves.
 
     Raises:
       UserError: the rows are not those that the result was made of: some are
-        missing, double or changed.
+        missing, double or changed; a label set has no label for any of them; the
+        subset names other images or leaves none.
     """
-    summary = summarize(self.parts(SUMMARY_COLUMNS))
-    dataset = self.result['dataset']
-    if len(set(summary.ids)) != len(summary.ids) or (
-        len(summary.ids) != dataset.get('evaluated')):
-      raise UserError(f'{self.path} stores {len(set(summary.ids))} examples in '
-                      f'{len(summary.ids)} rows, its {RESULT} says '
-                      f'{dataset.get("evaluated")}: evaluate again')
+    found = summarize(self.parts(SUMMARY_COLUMNS), labels, subset)
+    self._check(found)
+    found.check_labels(labels or (), self.path)
+    if subset is not None:
+      subset.check(found.column('id'))
+      if not found.subset:
+        raise UserError(f'--keep and --omit leave none of the {len(found.ids)} images '
+                        f'of {self.path}')
+    return found
+
+  def _check(self, summary: Summary) -> None:
+    """Holds that rows are those that the result was made of."""
+    ids, dataset = summary.ids, self.result['dataset']
+    if len(set(ids)) != len(ids) or len(ids) != dataset.get('evaluated'):
+      raise UserError(f'{self.path} stores {len(set(ids))} examples in {len(ids)} '
+                      f'rows, its {RESULT} says {dataset.get("evaluated")}: evaluate '
+                      'again')
     for name, value in summary.digests().items():
       if value != dataset.get(name):
         raise UserError(f'{self.path}: the stored rows are not those of its {RESULT} '
                         f'({name} differs): evaluate again')
-    return summary.metrics()
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:
@@ -102,9 +120,13 @@ def load_run(path: str | os.PathLike[str]) -> Run:
   directory = pathlib.Path(path)
   if not (directory / RESULT).is_file():
     if (directory / MANIFEST).is_file():
+      # Of an import the run directory is given, of an evaluation what holds it.
+      manifest = files.read_json(directory / MANIFEST)
+      imported = isinstance(manifest, dict) and 'imported' in manifest
       raise UserError(f'run {directory} is not complete: it has no {RESULT}: run '
-                      f'tfeval evaluate --flagfile={directory / FLAGS} '
-                      f'--output_dir={directory.parent}')
+                      f'tfeval {"import" if imported else "evaluate"} '
+                      f'--flagfile={directory / FLAGS} '
+                      f'--output_dir={directory if imported else directory.parent}')
     raise UserError(f'{directory} is not a run directory: it has no {RESULT}')
   result = files.read_json(directory / RESULT)
   version = result.get('schema_version') if isinstance(result, dict) else None
@@ -125,75 +147,6 @@ def load_run(path: str | os.PathLike[str]) -> Run:
   return Run(directory, result)
 
 
-SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
-
-
-@dataclasses.dataclass
-class Summary:
-  """What stored rows add up to.
-
-  Attributes:
-    counts: by (metric's name, label set's name).
-    labels: (id, original label or None) of each example.
-    hashes: (id, SHA-256 of the encoded image) of each example.
-  """
-
-  counts: dict[tuple[str, str], accuracy.Count]
-  labels: list[tuple[str, int | None]]
-  hashes: list[tuple[str, str]]
-
-  @property
-  def ids(self) -> list[str]:
-    return [name for name, _ in self.labels]
-
-  def metrics(self) -> list[dict[str, Any]]:
-    """Returns the entries of `result.json`."""
-    return [count.entry(*key) for key, count in self.counts.items()]
-
-  def digests(self) -> dict[str, str]:
-    """Returns what tells two data sets apart: their labels and their content."""
-    return {'label_digest': labels_lib.digest(self.labels),
-            'content_digest': labels_lib.digest(self.hashes)}
-
-
-def summarize(parts: Iterable[pa.Table]) -> Summary:
-  """Adds up stored rows, part by part.
-
-  Args:
-    parts: tables with `SUMMARY_COLUMNS`.
-  """
-  summary = Summary({}, [], [])
-  for part in parts:
-    ids = part['id'].to_pylist()
-    summary.labels += zip(ids, part['label'].to_pylist(), strict=True)
-    summary.hashes += [(name, value.hex() if value else '') for name, value in
-                       zip(ids, part['image_sha256'].to_pylist(), strict=True)]
-    ranked = predictions.matrix(part['classes'])
-    for name, label_sets in label_columns(part).items():
-      for k in (1, 5):
-        count = accuracy.top_k_hits(ranked, label_sets, k)
-        key = (f'top{k}', name)
-        summary.counts[key] = summary.counts.get(
-            key, accuracy.Count(0, 0, 0)) + count
-  return summary
-
-
-def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
-  """Returns the label sets that stored rows carry, by name.
-
-  `original` is always there; `real` where the dataset has ReaL labels, that is,
-  where the column is not null (an empty list is an image without a label).
-  """
-  found = {'original': accuracy.LabelSets.from_single(
-      part['label'].fill_null(-1).to_numpy())}
-  real = part['real_labels'].combine_chunks()
-  if len(real) and real.null_count < len(real):
-    found['real'] = accuracy.LabelSets(
-        real.flatten().to_numpy(zero_copy_only=False),
-        np.asarray(pc.list_value_length(real).fill_null(0)))
-  return found
-
-
 def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
            failed: dict[str, str], timing: dict[str, Any],
            published: dict[str, Any] | None = None) -> Run:
@@ -209,7 +162,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
   """
   result = {
       **manifest,
-      'dataset': {**manifest['dataset'], 'evaluated': len(summary.labels),
+      'dataset': {**manifest['dataset'], 'evaluated': len(summary.ids),
                   'failed': [{'id': name, 'reason': failed[name]}
                              for name in sorted(failed)],
                   **summary.digests()},

@@ -1,7 +1,6 @@
 """The command line as its users and their scripts see it."""
 
 import dataclasses
-import importlib
 import json
 import os
 import pathlib
@@ -73,7 +72,7 @@ def assert_mistake(outcome, *words):
 
 
 def parse(*arguments, command='evaluate'):
-  module = importlib.import_module(f'tfeval.cli.{command}')
+  module = cli.command_module(command)
   flags, rest = command_flags.parse(module, command, list(arguments))
   return flags, rest
 

@@ -7,16 +7,19 @@ below takes typed arguments.
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 
 import tfeval
 from tfeval import errors
 from tfeval.cli import command_flags
 
-COMMANDS = ('evaluate', 'predict', 'score', 'models', 'protocols', 'benchmark')
+COMMANDS = ('evaluate', 'predict', 'import', 'score', 'models', 'protocols',
+            'benchmark')
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -80,7 +83,7 @@ def _main(argv: list[str]) -> int:
     return _DONE
   if name not in COMMANDS:
     raise errors.unknown('command', name, COMMANDS, '(tfeval --help)')
-  command = importlib.import_module(f'tfeval.cli.{name}')
+  command = command_module(name)
   flag_values, rest = command_flags.parse(command, name, arguments)
   if flag_values is None:
     print(rest)
@@ -88,9 +91,15 @@ def _main(argv: list[str]) -> int:
   return command.run(flag_values, rest)
 
 
+def command_module(name: str) -> ModuleType:
+  """Imports a command's module; that of a Python keyword has an underscore more."""
+  return importlib.import_module(
+      f'tfeval.cli.{name}{"_" * keyword.iskeyword(name)}')
+
+
 def _usage() -> str:
   lines = [tfeval.__doc__.splitlines()[0], '', 'Usage: tfeval COMMAND [--flags]', '']
   for name in COMMANDS:
-    summary = importlib.import_module(f'tfeval.cli.{name}').SUMMARY
+    summary = command_module(name).SUMMARY
     lines.append(f'  {name:<10}{summary.splitlines()[0]}')
   return '\n'.join([*lines, '', 'tfeval COMMAND --help shows the flags of a command.'])

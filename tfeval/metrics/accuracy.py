@@ -103,5 +103,8 @@ def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
     raise ValueError(f'top-{k} of {ranked.shape[1]} stored classes is not defined')
   example = np.repeat(np.arange(n), labels.sizes)
   hit = (ranked[example, :k] == np.asarray(labels.values)[:, None]).any(axis=1)
+  correct = np.zeros(n, bool)
+  # An example with several right classes counts once.
+  correct[example[hit]] = True
   count = int(np.count_nonzero(labels.sizes))
-  return Count(correct=len(np.unique(example[hit])), count=count, skipped=n - count)
+  return Count(int(np.count_nonzero(correct)), count, skipped=n - count)

@@ -1,5 +1,6 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,11 +24,11 @@ def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
     if 'error' in result:
       table.add_row(result['model']['name'], 'failed', end_section=True)
       continue
-    # There are two metrics at least, top-1 and top-5.
-    names = [result['model']['name'], _state(result)]
-    for row, metric in enumerate(result['metrics']):
-      table.add_row(names[row] if row < len(names) else '', _metric_name(metric),
-                    *_figures(metric), end_section=row == len(result['metrics']) - 1)
+    metrics = [[_metric_name(m), *_figures(m)] for m in result['metrics']]
+    names = [result['model']['name'], *filter(None, [_state(result)])]
+    rows = list(itertools.zip_longest(names, metrics))
+    for row, (name, figures) in enumerate(rows):
+      table.add_row(name or '', *(figures or ()), end_section=row == len(rows) - 1)
   return table
 
 
@@ -42,7 +43,8 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
     words = [f'{result["model"]["name"]} on {dataset["name"]} {dataset["split"]}'
              .rstrip() + f', protocol {_protocol(result)}']
     if dataset['partial']:
-      words.append(f'PARTIAL: the first {dataset["expected"]} examples only')
+      which = 'some' if dataset.get('limit', 0) is None else 'the first'
+      words.append(f'PARTIAL: {which} {dataset["expected"]} examples only')
     words += dataset.get('notes', [])
     if dataset.get('failed'):
       names = [failure['id'] for failure in dataset['failed']]
@@ -50,6 +52,9 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
                    'images: ' + ', '.join(names[:10]) + ', ...' * (len(names) > 10))
     if result.get('published'):
       words.append(published.sentence(result['published']))
+    if result.get('subset'):
+      subset = result['subset']
+      words.append(f'subset: {subset["images"]} of {subset["of"]} images')
     found.append('; '.join(words))
   return found
 
@@ -79,7 +84,8 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
         part['real_labels'].to_pylist(), strict=True)):
       answer = int(ranked[i])
       table.add_row(
-          name, names[answer], f'{probability[i]:.2f}',
+          name, names[answer],
+          '-' if np.isnan(probability[i]) else f'{probability[i]:.2f}',
           '-' if label is None else names[label],
           _hit(answer, [] if label is None else [label]),
           '-' if not real else ', '.join(names[r] for r in real),
@@ -108,10 +114,11 @@ def _protocol(result: dict[str, Any]) -> str:
 
 
 def _metric_name(metric: dict[str, Any]) -> str:
-  labels = {'original': '', 'real': 'ReaL '}.get(metric['labels'],
-                                                 metric['labels'] + ' ')
+  kind, at, subset = metric['labels'].partition('@')
+  labels = {'original': '', 'real': 'ReaL '}.get(kind, kind + ' ')
   name = metric['name']
-  return labels + (f'top-{name[3:]}' if name.startswith('top') else name)
+  return (labels + (f'top-{name[3:]}' if name.startswith('top') else name)
+          + f' {subset}' * bool(at))
 
 
 def _figures(metric: dict[str, Any]) -> list[str]:

@@ -1,0 +1,120 @@
+"""Which row is which image: orders of rows, and the faults that they reveal."""
+
+import functools
+import pathlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval import label_sets
+from tfeval import labels as labels_lib
+from tfeval.errors import UserError
+from tfeval.label_files import first
+
+FILE_NAME, CLASS_FOLDER = NAMED = ('file_name', 'class_folder')
+# Ten times chance: what a trained model exceeds and a wrong order does not.
+_CHANCE = 0.01
+
+
+@functools.cache
+def named_ids(order: str) -> pa.Array:
+  """Returns the ids of the validation images in a named order.
+
+  Args:
+    order: `file_name`: image 1 first; `class_folder`: sorted by (wnid, file name),
+      as tools read a folder for each class.
+  """
+  if order == CLASS_FOLDER:
+    return named_ids(FILE_NAME).take(pa.array(_by_class()))
+  return pa.array([labels_lib.validation_name(number) for number in
+                   range(1, labels_lib.NUM_VALIDATION + 1)], pa.string())
+
+
+def _by_class() -> np.ndarray:
+  # Classes are numbered in the order of their wnids.
+  return np.argsort(label_sets.packaged().values, kind='stable')
+
+
+def row_ids(path: pathlib.Path, order: str | None, rows: int) -> pa.Array:
+  """Returns the id of each row of a file that has none.
+
+  Args:
+    path: of the predictions.
+    order: one of `NAMED`, the path of a list of ids, or None.
+    rows: how many there are.
+
+  Raises:
+    UserError: no order was given, or one of another length.
+  """
+  if order is None:
+    raise UserError(f'{path} has no ids: say which row is which image: '
+                    f'--order={FILE_NAME}, {CLASS_FOLDER} or the path of a list of ids')
+  ids = (named_ids(order) if order in NAMED
+         else label_sets.read_ids(pathlib.Path(order)))
+  if len(ids) != rows:
+    raise UserError(f'{path} has {rows} rows, --order={order} is of {len(ids)}')
+  return ids
+
+
+def check_ids(path: pathlib.Path, ids: pa.Array, expected: pa.Array,
+              partial: bool) -> None:
+  """Holds that every expected image is there, once.
+
+  Args:
+    path: of the predictions.
+    ids: of their rows.
+    expected: what there should be.
+    partial: whether some may be missing.
+
+  Raises:
+    UserError: ids are double, unknown or missing; lists the first ten.
+  """
+  counts = pc.value_counts(ids)
+  double = counts.field('values').filter(pc.greater(counts.field('counts'), 1))
+  unknown = ids.filter(pc.invert(pc.is_in(ids, expected)))
+  missing = expected.filter(pc.invert(pc.is_in(expected, ids)))
+  for found, what in ((double, 'are there more than once'),
+                      (unknown, 'are none of those that have labels'),
+                      (missing, 'are missing (--partial allows that)')):
+    if len(found) and not (partial and found is missing):
+      raise UserError(f'{path}: {len(found)} images {what}: '
+                      f'{first(sorted(found.to_pylist()))}')
+
+
+def explain_chance(path: pathlib.Path, top1: np.ndarray, ids: pa.Array,
+                   order: str | None) -> str | None:
+  """Says what is wrong with answers that are right as seldom as by chance.
+
+  Args:
+    path: of the predictions.
+    top1: int [n], the best class of each row.
+    ids: string [n], what the rows are taken for.
+    order: `--order`.
+
+  Returns:
+    A remark on answers at chance, None for others.
+
+  Raises:
+    UserError: the rows or the classes stand in another order, and which.
+  """
+  truth = label_sets.packaged()
+  at = label_sets.validation_numbers(ids) - 1
+  top1, at = top1[at >= 0], at[at >= 0]
+  labels = truth.values[at]
+  if not len(labels) or np.mean(top1 == labels) > _CHANCE:
+    return None
+  seen = f'{path}: {int(np.sum(top1 == labels))} of {len(labels)} answers are right'
+  if other := labels_lib.other_class_order(top1, labels):
+    raise UserError(f'{seen}: its classes stand in another order ({other}): bring them '
+                    'into that of the sorted wnids')
+  for name in set(NAMED) - {order} if order in NAMED else ():
+    labels = truth.values if name == FILE_NAME else truth.values[_by_class()]
+    if np.mean(top1 == labels) > _CHANCE:
+      raise UserError(f'{seen}, with --order={name} it would be '
+                      f'{int(np.sum(top1 == labels))}: give that')
+    if other := labels_lib.other_class_order(top1, labels):
+      raise UserError(f'{seen}: its classes stand in another order ({other}) and its '
+                      f'rows in --order={name}')
+  return ('AT CHANCE: top-1 is no better than guessing; rows or classes probably stand '
+          'in another order')

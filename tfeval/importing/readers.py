@@ -1,0 +1,282 @@
+"""Files of predictions, read block by block; nothing in them is ever run.
+
+Blocks bound the memory: full outputs of 50,000 images are 200 MB and more.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import pathlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from tfeval import errors, label_files
+from tfeval import labels as labels_lib
+from tfeval.errors import UserError
+
+# Values in a block: 1000 rows of all outputs.
+_BLOCK = 1_000_000
+# A bound on what an archive may unpack to: float64 outputs of 134,000 images.
+_LARGEST_MEMBER = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+  """Some rows.
+
+  Attributes:
+    ids: string [n], or None where the file has none.
+    classes: [n, k], any type, or None: scores are of all classes.
+    scores: [n, k] or [n, 1000], any type, or None.
+  """
+
+  ids: pa.Array | None
+  classes: np.ndarray | None
+  scores: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """An opened file of predictions.
+
+  Attributes:
+    rows: how many, None where only reading them tells.
+    has_ids: whether blocks have ids.
+    classes: how many classes of each row are known, best or not; 1000 with all
+      outputs.
+    blocks: reads the rows.
+  """
+
+  rows: int | None
+  has_ids: bool
+  classes: int
+  blocks: Callable[[], Iterator[Block]]
+
+
+@contextlib.contextmanager
+def opened(predictions: pathlib.Path,
+           probabilities: pathlib.Path | None) -> Iterator[Table]:
+  """Opens a file of predictions.
+
+  Args:
+    predictions: one of
+      `.npy`: whole numbers [n, k] or [n], the classes, or floats [n, 1000], all
+        outputs;
+      `.npz`: one such array, or classes and their probabilities;
+      `.csv`: a header, then `id` and either `class_1` to `class_k`, with or without
+        `probability_1` to `probability_k`, or all outputs in 1000 columns named by
+        class index or wnid;
+      `.parquet`: `id`, and `classes` (a list, or one), with or without `log_probs`
+        or `probabilities`; or `logits` or `probabilities` of all 1000 classes.
+    probabilities: `.npy` [n, k], of the classes of an `.npy`; or None.
+
+  Raises:
+    UserError: the file cannot be read or holds something else.
+  """
+  kind = predictions.suffix.lower()
+  if probabilities is not None and (kind, probabilities.suffix.lower()) != (
+      '.npy', '.npy'):
+    raise UserError(f'--probabilities={probabilities}: expected an .npy beside an .npy '
+                    'of classes')
+  if not predictions.is_file():
+    raise UserError(f'{predictions} is not a file: --predictions is a file or a folder')
+  with tempfile.TemporaryDirectory() as scratch:
+    if kind == '.npy':
+      yield _arrays(predictions, predictions, probabilities)
+    elif kind == '.npz':
+      yield _archive(predictions, pathlib.Path(scratch))
+    elif kind == '.csv':
+      yield _csv(predictions)
+    elif kind == '.parquet':
+      yield _parquet(predictions)
+    else:
+      raise UserError(f'{predictions}: expected an .npy, .npz, .csv or .parquet file')
+
+
+def _arrays(shown: pathlib.Path, predictions: pathlib.Path,
+            probabilities: pathlib.Path | None) -> Table:
+  paths = [predictions] + [probabilities] * (probabilities is not None)
+  shapes = [_matrix(path).shape for path in paths]
+  floats = _matrix(predictions).dtype.kind == 'f'
+  rows, width = shapes[0]
+  if floats and probabilities is not None:
+    raise UserError(f'{shown} holds floats {list(shapes[0])}: expected whole numbers, '
+                    'the classes, beside probabilities')
+  if len(set(shapes)) > 1:
+    raise UserError(f'{shown} has the shape {list(shapes[0])} and its probabilities '
+                    f'{list(shapes[1])}: expected the same')
+  if floats and width != labels_lib.NUM_CLASSES:
+    hint = (': leave the background class out' if width == labels_lib.NUM_CLASSES + 1
+            else '; classes are whole numbers')
+    raise UserError(f'{shown} holds floats {list(shapes[0])}, expected all outputs, '
+                    f'[n, {labels_lib.NUM_CLASSES}]{hint}')
+  if not (rows and 1 <= width <= labels_lib.NUM_CLASSES):
+    raise UserError(f'{shown} has the shape {list(shapes[0])}, expected [n, k], k best '
+                    'classes of n images')
+
+  def blocks() -> Iterator[Block]:
+    step = max(1, _BLOCK // width)
+    for start in range(0, rows, step):
+      # Opened for each block: what stays mapped counts as memory.
+      parts = [np.array(_matrix(path)[start:start + step]) for path in paths]
+      if floats:
+        yield Block(None, None, parts[0])
+      else:
+        yield Block(None, parts[0], parts[1] if len(parts) > 1 else None)
+
+  return Table(rows, False, width, blocks)
+
+
+def _matrix(path: pathlib.Path) -> np.ndarray:
+  found = label_files.load_npy(path)
+  if found.dtype.kind not in 'iuf' or found.ndim not in (1, 2):
+    raise UserError(f'{path} holds {found.dtype} {list(found.shape)}, expected whole '
+                    f'numbers [n, k] or floats [n, {labels_lib.NUM_CLASSES}]')
+  return found.reshape(len(found), -1) if found.ndim == 1 else found
+
+
+def _archive(path: pathlib.Path, scratch: pathlib.Path) -> Table:
+  """Unpacks the arrays of an .npz, so that they can be read block by block."""
+  unpacked = []
+  try:
+    with zipfile.ZipFile(path) as archive:
+      members = archive.infolist()
+      names = ', '.join(m.filename.removesuffix('.npy') for m in members[:10])
+      if len(members) not in (1, 2):
+        raise UserError(f'{path} holds {len(members)} arrays ({names}), expected one, '
+                        'or classes and probabilities')
+      for i, member in enumerate(members):
+        if member.file_size > _LARGEST_MEMBER:
+          raise UserError(f'{path}: {member.filename} unpacks to {member.file_size} '
+                          f'bytes, expected at most {_LARGEST_MEMBER}')
+        unpacked.append(scratch / f'{i}.npy')
+        with archive.open(member) as source, open(unpacked[-1], 'wb') as target:
+          shutil.copyfileobj(source, target)
+  except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError,
+          zipfile.zlib.error) as error:
+    raise UserError(f'{path} is not a whole .npz archive: '
+                    f'{errors.one_line(error, 120)}') from error
+  try:
+    # Classes are whole numbers, and come first.
+    unpacked.sort(key=lambda file: _matrix(file).dtype.kind == 'f')
+    return _arrays(path, *unpacked, *[None] * (2 - len(unpacked)))
+  except UserError as error:
+    raise UserError(str(error).replace(f'{scratch}/', f'{path}: array ')) from error
+
+
+def _csv(path: pathlib.Path) -> Table:
+  from pyarrow import csv as pa_csv  # Rarely needed.
+  try:
+    with open(path, encoding='utf-8-sig', newline='') as file:
+      header = next(csv.reader(file), [])
+  except (OSError, UnicodeDecodeError, csv.Error) as error:
+    raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
+  classes, scores = _csv_columns(path, header)
+  types = {**dict.fromkeys(scores, pa.float64()), **dict.fromkeys(classes, pa.int64()),
+           'id': pa.string()}
+  options = pa_csv.ConvertOptions(
+      column_types=types, include_columns=[*classes, *scores, *{'id'} & {*header}])
+
+  def blocks() -> Iterator[Block]:
+    try:
+      with pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=1 << 23),
+                           convert_options=options) as reader:
+        for batch in reader:
+          yield Block(batch['id'] if 'id' in header else None,
+                      *(_columns(path, batch, names) for names in (classes, scores)))
+    except (pa.ArrowException, OSError) as error:
+      raise UserError(f'{path}: {errors.one_line(error, 160)}') from error
+
+  return Table(None, 'id' in header, len(classes) or len(scores), blocks)
+
+
+def _csv_columns(path: pathlib.Path, header: list[str]) -> tuple[list[str], list[str]]:
+  names = [name for name in header if name != 'id']
+  if twice := label_files.doubles(header):
+    raise UserError(f'{path} has two columns called {twice[0]!r}')
+  for known in (map(str, range(labels_lib.NUM_CLASSES)), labels_lib.classes().wnids):
+    known = list(known)
+    if set(known) == set(names):
+      return [], known
+  classes = [name for name in names if name.startswith('class')]
+  scores = [name for name in names if name.startswith('prob')]
+  if not classes or len(scores) not in (0, len(classes)) or (
+      len(classes) + len(scores) != len(names)):
+    raise UserError(f'{path} has the columns {label_files.first(header)[:200]}, '
+                    'expected id and class_1 to class_k, perhaps probability_1 to '
+                    'probability_k, or a column for each of '
+                    f'the {labels_lib.NUM_CLASSES} classes')
+  return classes, scores
+
+
+def _columns(path: pathlib.Path, batch: pa.RecordBatch,
+             names: list[str]) -> np.ndarray | None:
+  for name in names:
+    if batch[name].null_count:
+      raise UserError(f'{path}: column {name} has an empty cell or NaN')
+  return np.stack([batch[name].to_numpy() for name in names], 1) if names else None
+
+
+def _parquet(path: pathlib.Path) -> Table:
+  import pyarrow.parquet as pq
+  try:
+    file = pq.ParquetFile(path)
+  except (pa.ArrowException, OSError) as error:
+    raise UserError(f'{path} is not a whole Parquet file: '
+                    f'{errors.one_line(error, 120)}') from error
+  there = set(file.schema_arrow.names)
+  scores = next((name for name in ('logits', 'log_probs', 'probabilities')
+                 if name in there), None)
+  # Where all outputs are there they say more than the best classes.
+  classes = 'classes' if 'classes' in there and scores != 'logits' else None
+  if classes is None and scores in (None, 'log_probs'):
+    raise UserError(f'{path} has the columns {label_files.first(sorted(there))}, '
+                    'expected id and classes, logits or probabilities')
+  wanted = [name for name in ('id', classes, scores) if name in there]
+  first = next(file.iter_batches(1, columns=wanted), None)
+  if first is None:
+    raise UserError(f'{path} has no rows')
+  width = _lists(path, first, classes or scores).shape[1]
+  if classes is None and width != labels_lib.NUM_CLASSES:
+    raise UserError(f'{path}: {scores} has {width} values in a row, expected '
+                    f'{labels_lib.NUM_CLASSES}')
+
+  def blocks() -> Iterator[Block]:
+    try:
+      for batch in file.iter_batches(max(1, _BLOCK // width), columns=wanted):
+        found = {name: _lists(path, batch, name) for name in wanted if name != 'id'}
+        if scores == 'log_probs':
+          found[scores] = np.exp(found[scores].astype(np.float64))
+        for name, values in found.items():
+          if values.shape[1] != width:
+            raise UserError(f'{path}: {name} has {values.shape[1]} values in a row, '
+                            f'expected {width}')
+        yield Block(batch['id'].cast(pa.string()) if 'id' in there else None,
+                    found.get(classes), found.get(scores))
+    except (pa.ArrowException, OSError) as error:
+      raise UserError(f'{path}: {errors.one_line(error, 160)}') from error
+
+  return Table(file.metadata.num_rows, 'id' in there, width, blocks)
+
+
+def _lists(path: pathlib.Path, batch: pa.RecordBatch, name: str) -> np.ndarray:
+  """Returns a column of numbers or of equally long lists of them, [n, k]."""
+  column = batch[name]
+  nested = pa.types.is_list(column.type) or pa.types.is_large_list(
+      column.type) or pa.types.is_fixed_size_list(column.type)
+  flat = column.flatten() if nested else column
+  whole = len(flat) // max(1, len(column))
+  # Nulls first: what is null has no length.
+  even = not column.null_count and not flat.null_count and (
+      not nested or set(np.unique(np.asarray(column.value_lengths()))) == {whole})
+  numbers = pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type)
+  if not (even and numbers):
+    raise UserError(f'{path}: column {name} is {column.type} with '
+                    f'{column.null_count + flat.null_count} nulls, expected lists of '
+                    'numbers, equally long')
+  return flat.to_numpy(zero_copy_only=False).reshape(len(column), whole)
