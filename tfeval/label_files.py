@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import tokenize
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,8 @@ def load_npy(path: pathlib.Path) -> np.ndarray:
     found = np.load(path, mmap_mode='r', allow_pickle=False)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-  except (ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
+  except (ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError,
+          RecursionError, tokenize.TokenError) as error:  # A header is parsed.
     raise UserError(f'{path} is not a whole .npy file of numbers (Python objects are '
                     f'never loaded): {errors.one_line(error, 120)}') from error
   if not isinstance(found, np.ndarray):

@@ -173,9 +173,9 @@ class Subset:
     """Returns bool [n]: which images belong to it."""
     inside = np.ones(len(ids), bool)
     if self.keep is not None:
-      inside &= pc.is_in(ids, self.keep).to_numpy()
+      inside &= np.asarray(pc.is_in(ids, self.keep))
     if self.omit is not None:
-      inside &= ~pc.is_in(ids, self.omit).to_numpy()
+      inside &= ~np.asarray(pc.is_in(ids, self.omit))
     return inside
 
   def check(self, ids: pa.Array) -> None:

@@ -273,6 +273,11 @@ def _check_columns(path: pathlib.Path, table: pa.Table) -> None:
       raise UserError(f'{path}: column {name} is {column.type} with '
                       f'{column.null_count} nulls, expected {field.type}: '
                       'evaluate again')
+    if name == 'id':
+      try:
+        column.validate(full=True)
+      except pa.ArrowException as error:
+        raise UserError(f'{path} has ids that are not UTF-8: evaluate again') from error
     if name not in ('label', 'real_labels', 'classes'):
       continue
     values = column if name == 'label' else pc.list_flatten(column)

@@ -54,6 +54,6 @@ def run(flags, arguments: list[str]) -> int:
       labels=tuple(label_sets.open_labels(flags.labels)), order=flags.order,
       output=flags.output, partial=flags.partial, store_logits=flags.store_logits,
       overwrite=flags.overwrite)
-  runs = [importer.import_predictions(source, settings) for source in found]
+  runs = importer.import_all(found, settings)
   output.print_runs(runs, flags.json, show_examples=0)
   return output.exit_code(runs, expectations)

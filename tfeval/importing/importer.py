@@ -58,6 +58,32 @@ class _Written:
   output: str | None = None
 
 
+def import_all(sources: list[Source],
+               settings: Settings) -> list[run_lib.Run | run_lib.Failure]:
+  """Imports predictions one after the other.
+
+  Returns:
+    A complete run for each model, in their order; for one of several that cannot
+    be imported what is wrong with it.
+
+  Raises:
+    UserError: something is wrong with the labels, or with the only predictions.
+  """
+  for one in settings.labels:
+    if one.name == REAL and one.file is None:
+      raise UserError('--labels=real: predictions carry no ReaL labels: give the path '
+                      'of real.json')
+  done: list[run_lib.Run | run_lib.Failure] = []
+  for source in sources:
+    try:
+      done.append(import_predictions(source, settings))
+    except UserError as error:
+      if len(sources) == 1:
+        raise
+      done.append(run_lib.Failure(source.name, str(error)))
+  return done
+
+
 def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
   """Imports the predictions of one model.
 
@@ -72,10 +98,6 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
     UserError: the predictions are not as they should be, or the run directory
       holds something else.
   """
-  for labels in settings.labels:
-    if labels.name == REAL and labels.file is None:
-      raise UserError('--labels=real: predictions carry no ReaL labels: give the path '
-                      'of real.json')
   started = time.monotonic()
   with readers.opened(source.predictions, source.probabilities) as table:
     manifest = _manifest(source, settings, table)

@@ -169,6 +169,15 @@ def _archive(path: pathlib.Path, scratch: pathlib.Path) -> Table:
     raise UserError(str(error).replace(f'{scratch}/', f'{path}: array ')) from error
 
 
+@contextlib.contextmanager
+def _readable(path: pathlib.Path) -> Iterator[None]:
+  """Makes one line of what Arrow raises at a file that is cut, changed or no such."""
+  try:
+    yield
+  except (pa.ArrowException, OSError) as error:
+    raise UserError(f'{path} cannot be read: {errors.one_line(error, 160)}') from error
+
+
 def _csv(path: pathlib.Path) -> Table:
   from pyarrow import csv as pa_csv  # Rarely needed.
   try:
@@ -183,14 +192,11 @@ def _csv(path: pathlib.Path) -> Table:
       column_types=types, include_columns=[*classes, *scores, *{'id'} & {*header}])
 
   def blocks() -> Iterator[Block]:
-    try:
-      with pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=1 << 23),
-                           convert_options=options) as reader:
-        for batch in reader:
-          yield Block(batch['id'] if 'id' in header else None,
-                      *(_columns(path, batch, names) for names in (classes, scores)))
-    except (pa.ArrowException, OSError) as error:
-      raise UserError(f'{path}: {errors.one_line(error, 160)}') from error
+    with _readable(path), pa_csv.open_csv(
+        path, pa_csv.ReadOptions(block_size=1 << 23), convert_options=options) as file:
+      for batch in file:
+        yield Block(batch['id'] if 'id' in header else None,
+                    *(_columns(path, batch, names) for names in (classes, scores)))
 
   return Table(None, 'id' in header, len(classes) or len(scores), blocks)
 
@@ -224,11 +230,8 @@ def _columns(path: pathlib.Path, batch: pa.RecordBatch,
 
 def _parquet(path: pathlib.Path) -> Table:
   import pyarrow.parquet as pq
-  try:
+  with _readable(path):
     file = pq.ParquetFile(path)
-  except (pa.ArrowException, OSError) as error:
-    raise UserError(f'{path} is not a whole Parquet file: '
-                    f'{errors.one_line(error, 120)}') from error
   there = set(file.schema_arrow.names)
   scores = next((name for name in ('logits', 'log_probs', 'probabilities')
                  if name in there), None)
@@ -238,7 +241,8 @@ def _parquet(path: pathlib.Path) -> Table:
     raise UserError(f'{path} has the columns {label_files.first(sorted(there))}, '
                     'expected id and classes, logits or probabilities')
   wanted = [name for name in ('id', classes, scores) if name in there]
-  first = next(file.iter_batches(1, columns=wanted), None)
+  with _readable(path):
+    first = next(file.iter_batches(1, columns=wanted), None)
   if first is None:
     raise UserError(f'{path} has no rows')
   width = _lists(path, first, classes or scores).shape[1]
@@ -247,7 +251,7 @@ def _parquet(path: pathlib.Path) -> Table:
                     f'{labels_lib.NUM_CLASSES}')
 
   def blocks() -> Iterator[Block]:
-    try:
+    with _readable(path):
       for batch in file.iter_batches(max(1, _BLOCK // width), columns=wanted):
         found = {name: _lists(path, batch, name) for name in wanted if name != 'id'}
         if scores == 'log_probs':
@@ -256,10 +260,10 @@ def _parquet(path: pathlib.Path) -> Table:
           if values.shape[1] != width:
             raise UserError(f'{path}: {name} has {values.shape[1]} values in a row, '
                             f'expected {width}')
-        yield Block(batch['id'].cast(pa.string()) if 'id' in there else None,
-                    found.get(classes), found.get(scores))
-    except (pa.ArrowException, OSError) as error:
-      raise UserError(f'{path}: {errors.one_line(error, 160)}') from error
+        ids = batch['id'].cast(pa.string()) if 'id' in there else None
+        if ids is not None:
+          ids.validate(full=True)  # Nothing else looks whether they are UTF-8.
+        yield Block(ids, found.get(classes), found.get(scores))
 
   return Table(file.metadata.num_rows, 'id' in there, width, blocks)
 

@@ -1,0 +1,204 @@
+"""`tfeval import`, and `tfeval score` against other labels and over subsets."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tfeval import cli, labels
+
+ROWS = 20
+NAMES = [labels.validation_name(n) for n in range(101, 101 + ROWS)]
+TRUTH = np.array(labels.original_validation_labels()[100:100 + ROWS])
+# The first class is right in rows 0 to 7, the second in rows 8 to 11.
+CLASSES = np.stack([np.where(np.arange(ROWS) < 8, TRUTH, (TRUTH + 1) % 1000),
+                    np.where(np.arange(ROWS) < 12, (TRUTH + 2) % 1000, 7),
+                    *((TRUTH + 500 + i) % 1000 for i in range(3))], axis=1)
+CLASSES[8:12, 1] = TRUTH[8:12]
+
+
+@pytest.fixture
+def tfeval(capsys):
+  """Runs a command; returns its exit code, stdout and stderr."""
+  def run(*arguments):
+    capsys.readouterr()
+    code = cli.main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+  return run
+
+
+@pytest.fixture
+def files(tmp_path):
+  np.save(tmp_path / 'mine.npy', CLASSES)
+  (tmp_path / 'ids').write_text('\n'.join(NAMES))
+  (tmp_path / 'real.json').write_text(json.dumps(
+      {name: [] if i % 5 == 0 else [int(TRUTH[i]), int(TRUTH[i] + 1) % 1000]
+       for i, name in enumerate(NAMES)}))
+  return tmp_path
+
+
+@pytest.fixture
+def imported(files, tfeval):
+  """A run of 20 images with original and ReaL labels."""
+  code, out, err = tfeval(*import_of(files), f'--labels={files}/real.json',
+                          '--labels=original', '--json')
+  assert (code, err) == (0, '')
+  return json.loads(out)[0]
+
+
+def import_of(files, *flags):
+  return ('import', f'--predictions={files}/mine.npy', f'--order={files}/ids',
+          '--partial', f'--output_dir={files}/run', *flags)
+
+
+def counts(result) -> dict:
+  return {f'{m["labels"]}/{m["name"]}': (m['correct'], m['count'], m['skipped'])
+          for m in result['metrics']}
+
+
+EXPECTED = {'real/top1': (16, 16, 4), 'real/top5': (16, 16, 4),
+            'original/top1': (8, 20, 0), 'original/top5': (12, 20, 0)}
+
+
+def test_import_prints_json(imported, files):
+  assert counts(imported) == EXPECTED
+  assert imported['model']['name'] == 'mine'
+  assert imported['dataset']['partial'] and imported['protocol'] == {'name': 'unknown'}
+  assert json.loads((files / 'run' / 'result.json').read_text()) == imported
+
+
+def test_import_prints_a_table(files, tfeval):
+  code, out, err = tfeval(*import_of(files))
+  assert (code, err) == (0, '')
+  assert re.search(r'mine +top-1 +8 +20 +0 +40.00', out)
+  assert re.search(r'\(partial\) +top-5 +12 +20 +0 +60.00', out)
+  assert 'PARTIAL: some 20 examples only' in ' '.join(out.split())
+  assert 'taken to stand best first' in ' '.join(out.split())
+
+
+def test_the_state_of_a_single_metric_is_shown(files, tfeval):
+  np.save(files / 'mine.npy', CLASSES[:, 0])
+  _, out, _ = tfeval(*import_of(files))
+  assert re.search(r'mine +top-1 +8.*\n\(partial\)', out)
+  assert 'no top-5' in ' '.join(out.split())
+
+
+def test_the_flagfile_repeats_the_import(imported, files, tfeval):
+  code, out, _ = tfeval('import', f'--flagfile={files}/run/flags.txt', '--json',
+                        f'--output_dir={files}/again')
+  assert code == 0
+  again = json.loads(out)[0]
+  assert {**again, 'timing': 0} == {**imported, 'timing': 0}
+
+
+def test_score_agrees_with_import(imported, files, tfeval):
+  code, out, err = tfeval('score', files / 'run', '--json')
+  assert (code, err) == (0, '')
+  assert counts(json.loads(out)[0]) == EXPECTED
+
+
+def test_score_against_other_labels(imported, files, tfeval):
+  (files / 'first.csv').write_text('\n'.join(
+      ['id,label', *(f'{name},{c}' for name, c in zip(NAMES[:9], CLASSES[:9, 0],
+                                                      strict=True))]))
+  code, out, err = tfeval('score', files / 'run', '--json', '--labels=original',
+                          f'--labels={files}/first.csv', '--labels=real')
+  assert (code, err) == (0, '')
+  result = json.loads(out)[0]
+  assert counts(result) == {
+      'first/top1': (9, 9, 11), 'first/top5': (9, 9, 11), **EXPECTED}
+  assert [m['labels'] for m in result['metrics'][::2]] == ['original', 'first', 'real']
+  assert 'subset' not in result
+  _, out, _ = tfeval('score', files / 'run', f'--labels={files}/first.csv')
+  assert re.search(r'first top-1 +9 +9 +11 +100.00', out)
+  assert tfeval('score', files / 'run', f'--labels={files}/first.csv',
+                '--expect=first/top1:0.5:0.1')[0] == 1
+
+
+def test_score_of_a_subset(imported, files, tfeval):
+  (files / 'omit').write_text('\n'.join(NAMES[:6]))
+  code, out, err = tfeval('score', files / 'run', f'--omit={files}/omit', '--json')
+  assert (code, err) == (0, '')
+  result = json.loads(out)[0]
+  # Of rows 6 to 19 two are right at once and six in all; 10 and 15 have no ReaL label.
+  subset = {'original@subset/top1': (2, 14, 0), 'original@subset/top5': (6, 14, 0),
+            'real@subset/top1': (12, 12, 2), 'real@subset/top5': (12, 12, 2)}
+  assert counts(result) == {**EXPECTED, **subset}
+  assert result['subset'] == {'keep': None, 'omit': f'{files}/omit', 'images': 14,
+                              'of': 20}
+  (files / 'keep').write_text(json.dumps(NAMES[6:]))
+  (files / 'keep').rename(files / 'keep.json')
+  for flags in ([f'--keep={files}/keep.json'],
+                [f'--keep={files}/keep.json', f'--omit={files}/omit']):
+    _, out, _ = tfeval('score', files / 'run', *flags, '--json')
+    assert counts(json.loads(out)[0]) == {**EXPECTED, **subset}
+  _, out, _ = tfeval('score', files / 'run', f'--omit={files}/omit')
+  assert re.search(r'ReaL top-1 subset +12 +12 +2', out)
+  assert 'subset: 14 of 20 images' in ' '.join(out.split())
+  assert tfeval('score', files / 'run', f'--omit={files}/omit',
+                '--expect=original@subset/top1:0.143:0.001')[0] == 0
+
+
+@pytest.mark.parametrize('flags, said', [
+    ((), 'no predictions were given'),
+    (('x.npy', '--predictions=x.npy'), 'unexpected argument'),
+    (('--predictions=nowhere.npy', '--order=file_name'), 'is not a file'),
+    (('--predictions=ids', '--order=file_name'), 'expected an .npy, .npz, .csv or'),
+    (('--predictions=mine.npy',), 'say which row is which image'),
+    (('--predictions=mine.npy', '--order=file_name'), 'has 20 rows'),
+    (('--predictions=mine.npy', '--order=ids'), '49980 images are missing'),
+    (('--predictions=mine.npy', '--order=ids', '--labels=real'), 'give the path'),
+    (('--predictions=mine.npy', '--order=ids', '--labels=x'), 'labels x: expected'),
+    (('--predictions=mine.npy', '--order=ids', '--partial', '--store_logits'),
+     'no scores of all classes'),
+    (('--predictions=mine.npy', '--order=ids', '--labels=short.json'), '3 entries'),
+    (('--predictions=mine.npy', '--order=ids', '--partial', '--labels=original',
+      '--labels=other.json'), 'has labels for none of the images'),
+])
+def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags, said):
+  monkeypatch.chdir(files)
+  (files / 'short.json').write_text('[[1], [2], [3]]')
+  (files / 'other.json').write_text('{"cat.jpg": 1}')
+  code, out, err = tfeval('import', '--output_dir=run', *flags)
+  assert (code, out) == (2, '')
+  assert re.fullmatch(r'tfeval: [^\n]+\n', err)
+  assert said in err
+
+
+@pytest.mark.parametrize('flags, said', [
+    (('--labels=real',), 'stores no ReaL labels: give the path of real.json'),
+    (('--labels=other.json',), 'has labels for none of the images'),
+    (('--keep=other.json',), 'is not a list of ids'),
+    (('--keep=unknown',), '--keep: 1 of 1 ids are none of the 20 images: cat.jpg'),
+    (('--omit=ids',), 'leave none of the 20 images'),
+])
+def test_score_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags, said):
+  monkeypatch.chdir(files)
+  assert tfeval(*import_of(files))[0] == 0
+  (files / 'other.json').write_text('{"cat.jpg": 1}')
+  (files / 'unknown').write_text('cat.jpg')
+  code, out, err = tfeval('score', 'run', *flags)
+  assert (code, out) == (2, '')
+  assert re.fullmatch(r'tfeval: [^\n]+\n', err)
+  assert said in err
+
+
+def test_a_run_of_a_newer_schema(imported, files, tfeval):
+  path = files / 'run' / 'result.json'
+  path.write_text(json.dumps({**imported, 'schema_version': 9}))
+  code, _, err = tfeval('score', files / 'run')
+  assert code == 2 and 'has schema version 9' in err
+
+
+def test_a_file_that_is_wrong_does_not_stop_the_others(files, tfeval):
+  (files / 'all').mkdir()
+  np.save(files / 'all' / 'good.npy', CLASSES)
+  np.save(files / 'all' / 'bad.npy', CLASSES + 999)
+  code, out, err = tfeval(
+      'import', f'--predictions={files}/all', f'--order={files}/ids', '--partial',
+      f'--output_dir={files}/runs')
+  assert code == 2
+  assert re.search(r'good +top-1 +8 ', out) and re.search(r'bad +failed', out)
+  assert 'outside of 0 to 999' in ' '.join(out.split())
+  assert err == 'tfeval: 1 of 2 models failed: bad\n'
