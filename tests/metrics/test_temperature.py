@@ -81,6 +81,15 @@ def test_no_minimum(labels, match):
     temperature.fit_temperature(logits, np.array(labels))
 
 
+@pytest.mark.parametrize('wrong', [0, 100, 199])
+def test_a_single_mistake_makes_a_minimum(wrong):
+  logits = np.tile(np.array([2, 0], np.float32), (200, 1))
+  labels = (np.arange(200) == wrong).astype(int)
+  # sigmoid(2 / T) = 199 / 200.
+  assert temperature.fit_temperature(logits, labels) == pytest.approx(
+      2 / np.log(199), rel=1e-7)
+
+
 def test_constant_logits_have_no_minimum():
   with pytest.raises(ValueError, match='no temperature is best'):
     temperature.fit_temperature(np.zeros((3, 4)), np.array([0, 1, 2]))
