@@ -1,10 +1,15 @@
-"""Top-k and ReaL counts against scikit-learn, a loop and published predictions."""
+"""Counts of hits against scikit-learn, loops and published predictions."""
 
 import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import top_k_accuracy_score
+from sklearn.metrics import (
+  balanced_accuracy_score,
+  confusion_matrix,
+  recall_score,
+  top_k_accuracy_score,
+)
 
 from tfeval import labels as labels_lib
 from tfeval.metrics import accuracy, ranking
@@ -173,3 +178,80 @@ def test_entry_is_json_and_keeps_the_count(k):
   assert (entry['name'], entry['labels']) == (f'top{k}', 'real')
   assert Count(entry['correct'], entry['count'], entry['skipped']) == expected
   assert entry['value'] == expected.correct / expected.count
+
+
+@pytest.mark.parametrize('k', [1, 2, 5])
+def test_hits_are_those_that_are_counted(k):
+  ranked, sets = random_case(3)
+  hit = accuracy.hits(ranked, label_sets(sets), k)
+  assert hit.dtype == bool
+  assert hit.tolist() == [
+      any(label in right for label in row[:k].tolist())
+      for row, right in zip(ranked, sets, strict=True)]
+  assert hit.sum() == accuracy.top_k_hits(ranked, label_sets(sets), k).correct
+
+
+def single_case(seed: int, n: int = 200, classes: int = 12):
+  """Ranked classes [n, classes] and n labels; class 11 has no examples."""
+  rng = np.random.default_rng(seed)
+  ranked = np.array([rng.permutation(classes) for _ in range(n)])
+  return ranked, rng.integers(0, classes - 1, n)
+
+
+def test_per_class_against_scikit_learn():
+  ranked, labels = single_case(0)
+  counts = accuracy.per_class_hits(ranked, labels, 1, 12)
+  matrix = confusion_matrix(labels, ranked[:, 0], labels=range(12))
+  assert counts.correct.tolist() == np.diag(matrix).tolist()
+  assert counts.count.tolist() == matrix.sum(axis=1).tolist()
+  # scikit-learn warns that class 11 was predicted and has no examples.
+  with pytest.warns(UserWarning, match='y_pred contains classes not in y_true'):
+    expected = balanced_accuracy_score(labels, ranked[:, 0])
+  assert counts.balanced == pytest.approx(expected, rel=1e-12)
+  assert np.isnan(counts.rates[11])
+  np.testing.assert_allclose(
+      counts.rates[:11], recall_score(labels, ranked[:, 0], labels=range(11),
+                                      average=None))
+
+
+@pytest.mark.parametrize('k', [1, 3, 12])
+def test_per_class_against_a_loop(k):
+  ranked, labels = single_case(1)
+  counts = accuracy.per_class_hits(ranked, labels, k, 12)
+  for label in range(12):
+    rows = [row for row, own in zip(ranked.tolist(), labels, strict=True)
+            if own == label]
+    assert counts.count[label] == len(rows)
+    assert counts.correct[label] == sum(label in row[:k] for row in rows)
+  total = accuracy.top_k_hits(ranked, LabelSets.from_single(labels), k)
+  assert (counts.correct.sum(), counts.count.sum()) == (total.correct, total.count)
+
+
+def test_per_class_counts_of_parts_add_up_in_any_order():
+  ranked, labels = single_case(2)
+  whole = accuracy.per_class_hits(ranked, labels, 2, 12)
+  order = np.random.default_rng(0).permutation(len(labels))
+  a, b, c = (accuracy.per_class_hits(ranked[rows], labels[rows], 2, 12)
+             for rows in np.split(order, [10, 77]))
+  for added in ((a + b) + c, a + (b + c), c + a + b):
+    assert added.correct.tolist() == whole.correct.tolist()
+    assert added.count.tolist() == whole.count.tolist()
+
+
+def test_per_class_without_examples():
+  counts = accuracy.per_class_hits(np.empty((0, 5), int), np.empty(0, int), 1, 3)
+  assert counts.count.tolist() == [0, 0, 0]
+  assert np.isnan(counts.rates).all()
+  assert counts.balanced is None
+
+
+@pytest.mark.parametrize('labels, k, match', [
+    ([0, -1], 1, 'labels are from -1 to 0, expected 0 to 2'),
+    ([0, 3], 1, 'labels are from 0 to 3, expected 0 to 2'),
+    ([0.0, 1.0], 1, 'labels are float64'),
+    ([0], 1, r'expected int \(2,\)'),
+    ([0, 1], 3, 'top-3 of 2 stored classes'),
+])
+def test_per_class_misuse(labels, k, match):
+  with pytest.raises(ValueError, match=match):
+    accuracy.per_class_hits(np.array([[0, 1], [2, 0]]), np.array(labels), k, 3)

@@ -1,4 +1,4 @@
-"""Wilson's interval against SciPy and statsmodels."""
+"""Intervals against SciPy and statsmodels."""
 
 import math
 
@@ -50,5 +50,24 @@ def test_the_default_level_is_95_percent():
     (math.nan, 2, 0.95),
 ])
 def test_bad_arguments(correct, count, level):
-  with pytest.raises(ValueError, match='is not defined'):
-    statistics.wilson(correct, count, level)
+  for interval in (statistics.wilson, statistics.clopper_pearson):
+    with pytest.raises(ValueError, match='is not defined'):
+      interval(correct, count, level)
+
+
+@pytest.mark.parametrize('correct, n', GRID)
+def test_clopper_pearson_against_scipy_and_statsmodels(correct, n):
+  test = stats.binomtest(correct, n)
+  for level in LEVELS:
+    ours = statistics.clopper_pearson(correct, n, level)
+    assert ours == pytest.approx(
+        tuple(test.proportion_ci(level, method='exact')), rel=1e-9)
+    assert ours == pytest.approx(
+        proportion.proportion_confint(correct, n, 1 - level, method='beta'), rel=1e-9)
+
+
+@pytest.mark.parametrize('correct, n', [(1, 10), (704, 1000), (49_000, 50_000)])
+def test_clopper_pearson_ends_are_where_a_test_would_just_reject(correct, n):
+  low, high = statistics.clopper_pearson(correct, n, 0.95)
+  assert stats.binom.sf(correct - 1, n, low) == pytest.approx(0.025)
+  assert stats.binom.cdf(correct, n, high) == pytest.approx(0.025)

@@ -1,11 +1,11 @@
-"""Top-k and ReaL accuracy as counts over stored rows."""
+"""Top-k, ReaL and per-class accuracy as counts over stored rows."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 
-from tfeval.metrics import statistics
+from tfeval.metrics import checks, statistics
 
 LEVEL = 0.95
 
@@ -95,6 +95,25 @@ def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
   >>> top_k_hits(ranked, LabelSets(np.array([3, 4, 2]), np.array([2, 1, 0])), 2)
   Count(correct=2, count=2, skipped=1)
   """
+  count = int(np.count_nonzero(labels.sizes))
+  correct = int(np.count_nonzero(hits(ranked, labels, k)))
+  return Count(correct=correct, count=count, skipped=len(labels.sizes) - count)
+
+
+def hits(ranked: np.ndarray, labels: LabelSets, k: int) -> np.ndarray:
+  """Tells which examples have a right class among their first k.
+
+  Args:
+    ranked: int [n, at least k], class indices, best first.
+    labels: the right classes of the n examples.
+    k: how many predictions may hit, at least 1.
+
+  Returns:
+    bool [n]; False without a label, which `labels.sizes > 0` tells from a miss.
+
+  Raises:
+    ValueError: shapes disagree, or fewer than k classes were kept.
+  """
   ranked = np.asarray(ranked)
   n = len(labels.sizes)
   if ranked.ndim != 2 or len(ranked) != n:
@@ -102,9 +121,63 @@ def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
   if not 1 <= k <= ranked.shape[1]:
     raise ValueError(f'top-{k} of {ranked.shape[1]} stored classes is not defined')
   example = np.repeat(np.arange(n), labels.sizes)
-  hit = (ranked[example, :k] == np.asarray(labels.values)[:, None]).any(axis=1)
-  correct = np.zeros(n, bool)
-  # An example with several right classes counts once.
-  correct[example[hit]] = True
-  count = int(np.count_nonzero(labels.sizes))
-  return Count(int(np.count_nonzero(correct)), count, skipped=n - count)
+  right = (ranked[example, :k] == np.asarray(labels.values)[:, None]).any(axis=1)
+  found = np.zeros(n, bool)
+  found[example[right]] = True
+  return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClassCounts:
+  """Hits by class; counts of disjoint sets of examples add up.
+
+  Attributes:
+    correct: int64 [classes], examples of each class that were hit.
+    count: int64 [classes], examples of each class.
+  """
+
+  correct: np.ndarray
+  count: np.ndarray
+
+  def __add__(self, other: 'ClassCounts') -> 'ClassCounts':
+    return ClassCounts(self.correct + other.correct, self.count + other.count)
+
+  @property
+  def rates(self) -> np.ndarray:
+    """float64 [classes], in [0, 1]; NaN for a class without examples."""
+    with np.errstate(invalid='ignore'):
+      return self.correct / self.count
+
+  @property
+  def balanced(self) -> float | None:
+    """The class-balanced accuracy; None without examples.
+
+    The mean of the rates of those classes that have examples, as scikit-learn's
+    `balanced_accuracy_score` has it.
+    """
+    rates = self.rates[self.count > 0]
+    return float(rates.mean()) if len(rates) else None
+
+
+def per_class_hits(ranked: np.ndarray, labels: np.ndarray, k: int,
+                   classes: int = 1000) -> ClassCounts:
+  """Counts the examples of each class that have it among their first k.
+
+  Args:
+    ranked: int [n, at least k], class indices, best first.
+    labels: int [n], in [0, classes).
+    k: how many predictions may hit, at least 1.
+    classes: how many classes there are.
+
+  Raises:
+    ValueError: shapes disagree, a label is out of range, or fewer than k classes
+      were kept.
+
+  >>> counts = per_class_hits(np.array([[0], [1], [1]]), np.array([0, 0, 1]), 1, 3)
+  >>> counts.rates, counts.balanced
+  (array([0.5, 1. , nan]), 0.75)
+  """
+  labels = checks.check_labels(labels, len(ranked), classes)
+  hit = hits(ranked, LabelSets.from_single(labels), k)
+  return ClassCounts(np.bincount(labels[hit], minlength=classes),
+                     np.bincount(labels, minlength=classes))

@@ -38,3 +38,43 @@ def wilson(correct: int, count: int, level: float = 0.95) -> tuple[float, float]
   low = 0.0 if correct == 0 else max(0.0, center - half)
   high = 1.0 if correct == count else min(1.0, center + half)
   return low, high
+
+
+def clopper_pearson(correct: int, count: int,
+                    level: float = 0.95) -> tuple[float, float]:
+  """Returns the exact (Clopper-Pearson) interval of a proportion.
+
+  It covers at least `level` whatever the proportion is, so it is wider than
+  Wilson's, which covers `level` on average.
+
+  Source: Clopper and Pearson, "The use of confidence or fiducial limits
+  illustrated in the case of the binomial", Biometrika 26 (1934), as quantiles of
+  beta distributions.
+
+  Args:
+    correct: successes, in [0, count].
+    count: trials, at least 1.
+    level: coverage, in (0, 1).
+
+  Returns:
+    (low, high), in [0, 1].
+
+  Raises:
+    ValueError: the arguments are outside these ranges.
+
+  >>> low, high = clopper_pearson(704, 1000)
+  >>> round(low, 4), round(high, 4)
+  (0.6746, 0.7322)
+  """
+  if not (0 <= correct <= count and count > 0 and 0 < level < 1):
+    raise ValueError(f'clopper_pearson({correct}, {count}, level={level}) is not '
+                     'defined')
+  # Here and not above: `wilson` is to stay quick to import.
+  from scipy import special
+  tail = (1 - level) / 2
+  low, high = 0.0, 1.0
+  if correct > 0:
+    low = float(special.betaincinv(correct, count - correct + 1, tail))
+  if correct < count:
+    high = float(special.betaincinv(correct + 1, count - correct, 1 - tail))
+  return low, high
