@@ -1,3 +1,23 @@
-"""tfeval: exact evaluation of image classifiers on ImageNet with TensorFlow."""
+"""tfeval: exact evaluation of image classifiers on ImageNet with TensorFlow.
+
+    run = tfeval.load_run('tfeval_runs/ResNet50')
+    run.score(labels=['original', 'real.json'], metrics=['top1', 'ece'])
+"""
+
+import importlib
+from typing import Any
 
 __version__ = '0.1.0'
+__all__ = ['Run', 'load_run']
+# Imported when they are asked for: Arrow takes half a second, TensorFlow several.
+_MODULES = {'Run': 'tfeval.run', 'load_run': 'tfeval.run'}
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _MODULES:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+  return sorted({*globals(), *_MODULES})

@@ -5,6 +5,7 @@ written first and listed after, both by renaming, so that a part that is torn,
 stale or of an earlier run is never read.
 """
 
+import math
 import pathlib
 import re
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ from tfeval.metrics import ranking
 
 SCHEMA_VERSION = 1
 STORED_CLASSES = 20
+_CLASSES = 0, labels_lib.NUM_CLASSES - 1
+# The softmax of a model may come out at 1 + 2**-23.
+_LOG_PROBS = -math.inf, 1e-6
+_LIMITS = {'label': _CLASSES, 'real_labels': _CLASSES, 'classes': _CLASSES,
+           'log_probs': _LOG_PROBS, 'label_log_prob': _LOG_PROBS}
 # Anything else could lead out of the directory.
 _PART = re.compile(r'part-\d{5,}\.parquet')
 
@@ -278,14 +284,20 @@ def _check_columns(path: pathlib.Path, table: pa.Table) -> None:
         column.validate(full=True)
       except pa.ArrowException as error:
         raise UserError(f'{path} has ids that are not UTF-8: evaluate again') from error
-    if name not in ('label', 'real_labels', 'classes'):
-      continue
-    values = column if name == 'label' else pc.list_flatten(column)
-    found = pc.min_max(values)
-    low, high = found['min'].as_py(), found['max'].as_py()
-    if low is not None and not 0 <= low <= high < labels_lib.NUM_CLASSES:
-      raise UserError(f'{path}: column {name} has classes from {low} to {high}, '
-                      f'expected 0 to {labels_lib.NUM_CLASSES - 1}: evaluate again')
+    if name in _LIMITS:
+      _check_values(path, name, column)
+
+
+def _check_values(path: pathlib.Path, name: str, column: pa.ChunkedArray) -> None:
+  values = pc.list_flatten(column) if pa.types.is_nested(column.type) else column
+  found = pc.min_max(values)
+  low, high = found['min'].as_py(), found['max'].as_py()
+  lowest, highest = _LIMITS[name]
+  if low is not None and not lowest <= low <= high <= highest:
+    raise UserError(f'{path}: column {name} has values from {low:g} to {high:g}, '
+                    f'expected {lowest:g} to {highest:g}: evaluate again')
+  if values is not column and values.null_count:
+    raise UserError(f'{path}: column {name} has nulls inside of lists: evaluate again')
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:

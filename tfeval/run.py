@@ -9,17 +9,21 @@ Nothing here imports TensorFlow.
 """
 
 import dataclasses
+import importlib.util
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tfeval import files, predictions
+from tfeval import display, files, label_sets, predictions, scoring
 from tfeval.errors import UserError
 from tfeval.label_sets import Labels, Subset
-from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
+from tfeval.summary import SUMMARY_COLUMNS, Summary, Wanted, summarize
+
+if TYPE_CHECKING:
+  import pandas
 
 SCHEMA_VERSION = 1
 # What every reader of a result relies on.
@@ -46,9 +50,37 @@ class Failure:
   reason: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run:
-  """A complete run.
+  """A complete run: what every evaluation returns and `load_run` reads.
+
+  >>> import tfeval
+  >>> run = tfeval.load_run('runs/mine')
+  >>> run
+  Run('runs/mine')
+  mine on imagenet2012 validation, protocol unknown (PARTIAL: 4 images)
+    top-1       75.00 %  (3 of 4)
+    top-5      100.00 %  (4 of 4)
+    ReaL top-1  66.67 %  (2 of 3)
+    ReaL top-5 100.00 %  (3 of 3)
+
+  Its metrics are dicts, as `result.json` holds them; other metrics and other labels
+  are scored from the stored rows, without evaluating again:
+
+  >>> run.metrics[0]['correct'], run.metrics[0]['count']
+  (3, 4)
+  >>> nll, brier = run.score(labels='original', metrics=['nll', 'brier'])
+  >>> round(nll['value'], 4)
+  0.5814
+  >>> brier['value'], brier['unavailable']
+  (None, 'needs all 1000 outputs: evaluate with --store_logits')
+
+  The rows themselves:
+
+  >>> run.to_arrow(['id', 'label']).num_rows
+  4
+  >>> run.to_pandas()['label'].tolist()
+  [490, 361, 171, 822]
 
   Attributes:
     path: its directory.
@@ -57,6 +89,13 @@ class Run:
 
   path: pathlib.Path
   result: dict[str, Any]
+
+  def __repr__(self) -> str:
+    name = f'Run({str(self.path)!r})'
+    return f'{name}\n{display.text(self.result)}' if self.result else name
+
+  def _repr_html_(self) -> str:
+    return display.as_html(str(self.path), self.result)
 
   @property
   def metrics(self) -> list[dict[str, Any]]:
@@ -67,25 +106,80 @@ class Run:
     """Yields the stored rows; see `predictions.schema`."""
     return predictions.read_parts(self.path / PREDICTIONS, columns)
 
-  def score(self, labels: Sequence[Labels] | None = None,
-            subset: Subset | None = None) -> list[dict[str, Any]]:
-    """Computes the metrics again from the stored rows; see `summary`."""
-    return self.summary(labels, subset).metrics()
+  def to_arrow(self, columns: list[str] | None = None) -> pa.Table:
+    """Returns all stored rows.
+
+    Args:
+      columns: by default all, see `predictions.schema`; with `logits` that is 4 kB
+        for each example.
+
+    Raises:
+      UserError: there are none, or some are missing or changed.
+    """
+    parts = list(self.parts(columns))
+    if not parts:
+      raise UserError(f'{self.path} stores no rows: evaluate again')
+    return pa.concat_tables(parts)
+
+  def to_pandas(self, columns: list[str] | None = None) -> 'pandas.DataFrame':
+    """Returns all stored rows as a frame; see `to_arrow`.
+
+    Raises:
+      UserError: pandas is not installed, or as `to_arrow`.
+    """
+    if importlib.util.find_spec('pandas') is None:
+      raise UserError("to_pandas needs pandas: pip install 'tfeval[pandas]'")
+    return self.to_arrow(columns).to_pandas()
+
+  def score(self, labels: str | Sequence[str] | Sequence[Labels] | None = None,
+            subset: Subset | None = None,
+            metrics: str | Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Computes metrics from the stored rows.
+
+    Args:
+      labels: what to score against: `original`, `real`, paths of label files (see
+        `label_files.read`); by default what the rows carry.
+      subset: images to score once more by themselves.
+      metrics: names of `scoring.METRICS`; by default top-1 and top-5.
+
+    Returns:
+      For each label set and metric a dict with `name`, `labels`, `kind`, `count` and
+      `skipped` images and `value`. Of kind `count` it has `correct` and `interval`
+      too. Where the rows do not give a metric its `value` is None, and `unavailable`
+      says why.
+
+    Raises:
+      UserError: a metric is not known, or as `summary`.
+    """
+    labels = [labels] if isinstance(labels, str) else labels
+    if labels and all(isinstance(one, str) for one in labels):
+      labels = label_sets.open_labels(labels)
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    return self.summary(labels, subset, metrics).metrics()
 
   def summary(self, labels: Sequence[Labels] | None = None,
-              subset: Subset | None = None) -> Summary:
+              subset: Subset | None = None, metrics: Sequence[str] | None = None,
+              answers: bool = False) -> Summary:
     """Adds up the stored rows.
 
     Args:
-      labels: what to count against; by default what the rows carry.
-      subset: images to count once more by themselves.
+      labels: what to score against; by default what the rows carry.
+      subset: images to score once more by themselves.
+      metrics: names of `scoring.METRICS`; by default top-1 and top-5.
+      answers: whether to keep the answers, for tables by class.
 
     Raises:
       UserError: the rows are not those that the result was made of: some are
         missing, double or changed; a label set has no label for any of them; the
         subset names other images or leaves none.
     """
-    found = summarize(self.parts(SUMMARY_COLUMNS), labels, subset)
+    names = scoring.check_names(scoring.DEFAULT if metrics is None else metrics)
+    only_original = [one.name for one in labels or ()] == [label_sets.ORIGINAL]
+    columns = scoring.columns(names, only_original, self._stores_outputs)
+    found = summarize(
+        self.parts(SUMMARY_COLUMNS + columns), labels, subset,
+        Wanted(None if metrics is None else names, self.result['model'].get('output'),
+               answers))
     self._check(found)
     found.check_labels(labels or (), self.path)
     if subset is not None:
@@ -94,6 +188,11 @@ class Run:
         raise UserError(f'--keep and --omit leave none of the {len(found.ids)} images '
                         f'of {self.path}')
     return found
+
+  @property
+  def _stores_outputs(self) -> bool:
+    store = self.result.get('store')
+    return isinstance(store, dict) and store.get('logits') is True
 
   def _check(self, summary: Summary) -> None:
     """Holds that rows are those that the result was made of."""

@@ -1,4 +1,4 @@
-"""What stored rows add up to: counts by label set, and digests.
+"""What stored rows add up to: metrics by label set, and digests.
 
 Nothing here imports TensorFlow.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import label_sets, predictions
+from tfeval import collectors, label_sets, predictions, scoring
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
 
@@ -21,17 +21,35 @@ SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
 TOP = (1, 5)
 
 
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+  """What stored rows are added up for.
+
+  Attributes:
+    metrics: names of `scoring.METRICS`; by default those of `scoring.DEFAULT` that
+      the rows give.
+    output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
+    answers: whether to keep the answers, for tables by class.
+  """
+
+  metrics: Sequence[str] | None = None
+  output: str | None = None
+  answers: bool = False
+
+
 @dataclasses.dataclass
 class Summary:
   """What stored rows add up to.
 
   Attributes:
-    counts: by (metric's name, label set's name).
+    wanted: what it was made for.
+    scores: by the label set's name.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
     subset: how many images belong to the subset; None without one.
   """
 
-  counts: dict[tuple[str, str], accuracy.Count]
+  wanted: Wanted
+  scores: dict[str, scoring.Scores]
   identities: list[pa.Table]
   subset: int | None = None
 
@@ -57,7 +75,7 @@ class Summary:
       UserError: one has none.
     """
     for one in labels:
-      if self.counts and self.counts['top1', one.name].count:
+      if one.name in self.scores and self.scores[one.name].count:
         continue
       if one.name == label_sets.REAL and one.file is None:
         raise UserError(f'{where} stores no ReaL labels: give the path of real.json')
@@ -66,8 +84,17 @@ class Summary:
                       f'images of {where}; the first of these is {ids[0]}')
 
   def metrics(self) -> list[dict[str, Any]]:
-    """Returns the entries of `result.json`."""
-    return [count.entry(*key) for key, count in self.counts.items()]
+    """Returns the metrics as results hold them."""
+    found = [entry for name, scores in self.scores.items()
+             for entry in scores.entries(name)]
+    if self.wanted.metrics is not None:
+      return found
+    return [entry for entry in found if 'unavailable' not in entry]
+
+  def answers(self) -> dict[str, collectors.Answers]:
+    """Returns the answers by the label set's name, where images have one label."""
+    return {name: scores.answers for name, scores in self.scores.items()
+            if scores.answers is not None}
 
   def digests(self) -> dict[str, str]:
     """Returns what tells two data sets apart: their labels and their content.
@@ -100,19 +127,20 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
 
 def summarize(parts: Iterable[pa.Table],
               labels: Sequence[label_sets.Labels] | None = None,
-              subset: label_sets.Subset | None = None) -> Summary:
+              subset: label_sets.Subset | None = None,
+              wanted: Wanted = Wanted()) -> Summary:
   """Adds up stored rows, part by part.
 
   Args:
-    parts: tables with `SUMMARY_COLUMNS`.
-    labels: what to count against; by default what the rows carry.
-    subset: images to count once more by themselves, under the label set's name
+    parts: tables with `SUMMARY_COLUMNS` and those of `scoring.columns`.
+    labels: what to score against; by default what the rows carry.
+    subset: images to score once more by themselves, under the label set's name
       and `@subset`; the others are in none of its counts.
+    wanted: what to add them up for.
   """
-  summary = Summary({}, [], None if subset is None else 0)
+  summary = Summary(wanted, {}, [], None if subset is None else 0)
   for part in parts:
     summary.identities.append(part.select(['id', 'image_sha256', 'label']))
-    ranked = predictions.matrix(part['classes'])
     sets = (label_columns(part) if labels is None
             else {one.name: one.of_rows(part) for one in labels})
     inside = None
@@ -120,21 +148,20 @@ def summarize(parts: Iterable[pa.Table],
       inside = subset.mask(part['id'])
       summary.subset += int(inside.sum())
     for name, label_set in sets.items():
-      _count(summary, ranked, label_set, name)
+      _add(summary, name, collectors.Rows(part, label_set, wanted.output))
       if inside is not None:
-        _count(summary, ranked[inside], label_sets.select(label_set, inside),
-               name + label_sets.SUBSET_SUFFIX)
+        _add(summary, name + label_sets.SUBSET_SUFFIX, collectors.Rows(
+            part.filter(pa.array(inside)), label_sets.select(label_set, inside),
+            wanted.output))
   return summary
 
 
-def _count(summary: Summary, ranked: np.ndarray, label_set: accuracy.LabelSets,
-           name: str) -> None:
-  for k in TOP:
-    # What was not stored is not counted: neither as a hit nor as a miss.
-    if k <= ranked.shape[1]:
-      key = (f'top{k}', name)
-      summary.counts[key] = summary.counts.get(key, accuracy.Count(0, 0, 0)) + (
-          accuracy.top_k_hits(ranked, label_set, k))
+def _add(summary: Summary, name: str, rows: collectors.Rows) -> None:
+  if name not in summary.scores:
+    wanted = summary.wanted
+    summary.scores[name] = scoring.Scores(
+        scoring.DEFAULT if wanted.metrics is None else wanted.metrics, wanted.answers)
+  summary.scores[name].add(rows)
 
 
 def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:

@@ -6,7 +6,7 @@ import textwrap
 from tfeval import expectation
 from tfeval import run as run_lib
 from tfeval.errors import CheckFailed, UserError
-from tfeval.reports import plain, tables
+from tfeval.reports import by_class, plain, tables
 
 
 def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
@@ -25,8 +25,13 @@ def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
     plain.print_table(tables.examples_table(run.parts(columns), show_examples),
                       sys.stdout)
     print()
-  plain.print_table(tables.results_table(results), sys.stdout)
-  print()
+  for table in tables.results_tables(results):
+    plain.print_table(table, sys.stdout)
+    print()
+  for result in results:
+    if result.get('confusions'):
+      plain.print_table(by_class.confusions_table(result), sys.stdout)
+      print()
   for line in tables.remarks(results):
     print(textwrap.fill(line, 80, subsequent_indent='  '))
 

@@ -1,27 +1,41 @@
 """`tfeval score RUN...`."""
 
 import dataclasses
+import pathlib
 import sys
 from typing import Any
 
-from tfeval import expectation, label_sets
+from tfeval import expectation, files, label_sets, scoring
 from tfeval import run as run_lib
 from tfeval.cli import label_flags, output
+from tfeval.collectors import Answers
 from tfeval.errors import UserError
+from tfeval.reports import by_class
 
 SUMMARY = """Compute the metrics of runs again from their stored predictions.
 
 Usage: tfeval score RUN... [--flags]
 
   tfeval score RUN --labels=original --labels=corrected.csv --omit=duplicates.txt
+  tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
 
-RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
-written; TensorFlow is not needed."""
+RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing in it is
+written; TensorFlow is not needed.
+
+Metrics:
+""" + '\n'.join(f'  {name:<15}{metric.about}'
+               for name, metric in scoring.METRICS.items())
 
 
 def define_flags(define) -> None:
   label_flags.define_labels(define, [], 'by default all that the rows carry')
   label_flags.define_subset(define)
+  define.multi_string(
+      'metrics', [], 'Names of metrics, separated by commas; by default '
+      f'{",".join(scoring.DEFAULT)}.')
+  define.string('per_class', None, 'A CSV file to write the accuracy of each class to.')
+  define.integer('confusions', 0, 'Print so many of the most frequent confusions.',
+                 lower_bound=0)
   define.bool('json', False, 'Print a list of JSON results, nothing else.')
   define.multi_string(
       'expect', [], 'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
@@ -37,9 +51,12 @@ def run(flags, arguments: list[str]) -> int:
   runs = [run_lib.load_run(path) for path in arguments]
   labels = label_sets.open_labels(flags.labels) or None
   subset = label_sets.open_subset(flags.keep, flags.omit)
-  scored = []
+  metrics = scoring.check_names(
+      name.strip() for text in flags.metrics for name in text.split(',')) or None
+  by_classes = flags.per_class is not None or flags.confusions > 0
+  scored, answers = [], []
   for run_ in runs:
-    summary = run_.summary(labels, subset)
+    summary = run_.summary(labels, subset, metrics, by_classes)
     result = {**run_.result, 'metrics': summary.metrics()}
     if labels is None and _differ(result['metrics'], run_.metrics):
       print(f'tfeval: {run_.path}: the stored predictions give other metrics than '
@@ -48,9 +65,28 @@ def run(flags, arguments: list[str]) -> int:
     if subset is not None:
       result['subset'] = {'keep': flags.keep, 'omit': flags.omit,
                           'images': summary.subset, 'of': len(summary.ids)}
+    if by_classes:
+      answers.append((result['model']['name'], _answers(run_, summary)))
+    if flags.confusions:
+      result['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
     scored.append(dataclasses.replace(run_, result=result))
+  if flags.per_class is not None:
+    files.write_atomically(pathlib.Path(flags.per_class).expanduser(),
+                           by_class.per_class_csv(answers), '--per_class')
   output.print_runs(scored, flags.json, flags.show_examples)
   return output.exit_code(scored, expectations)
+
+
+def _answers(run_: run_lib.Run, summary: run_lib.Summary) -> dict[str, Answers]:
+  """Returns the answers by label set, of those with one label for each image."""
+  found = summary.answers()
+  if not found:
+    raise UserError('--per_class and --confusions need one label for each image, '
+                    f'{", ".join(summary.scores)} of {run_.path} do not give that')
+  for name in summary.scores.keys() - found.keys():
+    print(f'tfeval: {run_.path}: {name} is not one label for each image: left out of '
+          'what is by class', file=sys.stderr)
+  return found
 
 
 def _differ(computed: list[dict[str, Any]], told: list[dict[str, Any]]) -> bool:
@@ -60,4 +96,5 @@ def _differ(computed: list[dict[str, Any]], told: list[dict[str, Any]]) -> bool:
   """
   found = {(m['labels'], m['name']): m for m in told}
   return any(found.get((m['labels'], m['name'])) != m for m in computed
-             if not m['labels'].endswith(label_sets.SUBSET_SUFFIX) and m['count'])
+             if not m['labels'].endswith(label_sets.SUBSET_SUFFIX)
+             and m['name'] in scoring.DEFAULT and m['value'] is not None)

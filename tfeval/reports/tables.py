@@ -1,30 +1,47 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from rich import table as rich_table
 
+from tfeval import display, predictions, published
 from tfeval import labels as labels_lib
-from tfeval import predictions, published
 from tfeval.reports.plain import new_table
 
 
-def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
-  """Returns a table with a row for each metric of each result."""
+def results_tables(results: Sequence[dict[str, Any]]) -> list[rich_table.Table]:
+  """Returns the tables of results: of counted metrics, and of other values."""
+  tables = []
+  values = [m for result in results for m in result.get('metrics', ())
+            if m.get('kind') == 'value']
+  counted = sum(len(result.get('metrics', ())) for result in results) - len(values)
+  if counted or not values:
+    tables.append(_table(results, 'count', _figures,
+                         ('correct', 'of', 'skipped', '%', '95 % interval')))
+  if values:
+    tables.append(_table(results, 'value', _value, ('of', 'skipped', 'value')))
+  return tables
+
+
+def _table(results: Sequence[dict[str, Any]], kind: str,
+           cells: Callable[[dict[str, Any]], list[str]],
+           titles: Sequence[str]) -> rich_table.Table:
+  """Returns a table with a row for each metric of a kind of each result."""
   table = new_table()
   table.add_column('model', overflow='fold')
   table.add_column('metric')
-  for title in ('correct', 'of', 'skipped', '%', '95 % interval'):
+  for title in titles:
     table.add_column(title, justify='right')
   for result in results:
     if 'error' in result:
       table.add_row(result['model']['name'], 'failed', end_section=True)
       continue
-    metrics = [[_metric_name(m), *_figures(m)] for m in result['metrics']]
+    metrics = [[display.metric_name(m), *cells(m)] for m in result['metrics']
+               if m.get('kind', 'count') == kind]
     names = [result['model']['name'], *filter(None, [_state(result)])]
     rows = list(itertools.zip_longest(names, metrics))
     for row, (name, figures) in enumerate(rows):
@@ -41,7 +58,7 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
       continue
     dataset = result['dataset']
     words = [f'{result["model"]["name"]} on {dataset["name"]} {dataset["split"]}'
-             .rstrip() + f', protocol {_protocol(result)}']
+             .rstrip() + f', protocol {display.protocol_name(result)}']
     if dataset['partial']:
       which = 'some' if dataset.get('limit', 0) is None else 'the first'
       words.append(f'PARTIAL: {which} {dataset["expected"]} examples only')
@@ -55,6 +72,7 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
     if result.get('subset'):
       subset = result['subset']
       words.append(f'subset: {subset["images"]} of {subset["of"]} images')
+    words += _unavailable(result['metrics'])
     found.append('; '.join(words))
   return found
 
@@ -107,24 +125,24 @@ def _state(result: dict[str, Any]) -> str:
   return f'({", ".join(found)})' if found else ''
 
 
-def _protocol(result: dict[str, Any]) -> str:
-  protocol = result['protocol']
-  size = f' at {protocol["size"]} pixels' if 'size' in protocol else ''
-  return protocol.get('spec', protocol['name']) + size
-
-
-def _metric_name(metric: dict[str, Any]) -> str:
-  kind, at, subset = metric['labels'].partition('@')
-  labels = {'original': '', 'real': 'ReaL '}.get(kind, kind + ' ')
-  name = metric['name']
-  return (labels + (f'top-{name[3:]}' if name.startswith('top') else name)
-          + f' {subset}' * bool(at))
-
-
 def _figures(metric: dict[str, Any]) -> list[str]:
-  counts = [f'{metric[key]:,}' for key in ('correct', 'count', 'skipped')]
+  counts = ['-' if metric[key] is None else f'{metric[key]:,}'
+            for key in ('correct', 'count', 'skipped')]
   if metric['value'] is None:
     return [*counts, '-', '-']
   low, high = metric['interval']['low'], metric['interval']['high']
   return [*counts, f'{100 * metric["value"]:.2f}',
           f'{100 * low:.2f} - {100 * high:.2f}']
+
+
+def _value(metric: dict[str, Any]) -> list[str]:
+  return [f'{metric["count"]:,}', f'{metric["skipped"]:,}', display.figure(metric)]
+
+
+def _unavailable(metrics: Iterable[dict[str, Any]]) -> list[str]:
+  """Returns why metrics are not there, those with the same reason together."""
+  names: dict[str, list[str]] = {}
+  for metric in metrics:
+    if 'unavailable' in metric:
+      names.setdefault(metric['unavailable'], []).append(display.metric_name(metric))
+  return [f'no {", ".join(those)}: {reason}' for reason, those in names.items()]

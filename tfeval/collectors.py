@@ -1,0 +1,275 @@
+"""What metrics keep of stored rows, part by part.
+
+A collector is shared by the metrics that need the same of the rows. What rows do
+not hold makes it unavailable, with the reason; nothing is approximated.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pyarrow as pa
+
+from tfeval import predictions
+from tfeval.metrics import accuracy, calibration, ranking
+from tfeval.metrics.accuracy import LabelSets
+
+NEEDS_OUTPUTS = 'needs all 1000 outputs: evaluate with --store_logits'
+_NEEDS_PROBABILITIES = 'needs probabilities, which these rows do not have'
+# What top-5 by class needs.
+_ANSWERS = 5
+
+
+class Unavailable(Exception):
+  """The rows do not give a metric; the message is why."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+  """Stored rows and the labels to score them against.
+
+  Attributes:
+    table: n rows, see `predictions.schema`.
+    labels: of the n rows.
+    output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
+  """
+
+  table: pa.Table
+  labels: LabelSets
+  output: str | None = None
+
+  @functools.cached_property
+  def labelled(self) -> np.ndarray:
+    """bool [n], which rows have a label; m of them."""
+    return self.labels.sizes > 0
+
+  @functools.cached_property
+  def ranked(self) -> np.ndarray:
+    """int32 [n, k], classes, best first."""
+    return predictions.matrix(self.table['classes'])
+
+  @functools.cached_property
+  def log_probs(self) -> np.ndarray:
+    """float32 [n, k], of the ranked classes, NaN where they are not known."""
+    return predictions.matrix(self.table['log_probs'])
+
+  @functools.cached_property
+  def outputs(self) -> np.ndarray:
+    """float32 [m, 1000], all outputs of the rows that have a label.
+
+    Raises:
+      Unavailable: they are not stored.
+    """
+    if 'logits' not in self.table.column_names:
+      raise Unavailable(NEEDS_OUTPUTS)
+    if self.output not in ('logits', 'probabilities'):
+      raise Unavailable('the run does not say whether its outputs are logits or '
+                        'probabilities')
+    found = predictions.matrix(self.table['logits'])[self.labelled]
+    if not np.isfinite(found).all():
+      raise Unavailable('stored outputs are not finite')
+    return found
+
+  def all_log_probs(self) -> np.ndarray:
+    """Returns float64 [m, 1000], of all classes, of the rows that have a label."""
+    if self.output == 'probabilities':
+      with np.errstate(divide='ignore', invalid='ignore'):
+        return np.log(self.outputs.astype(np.float64))
+    return ranking.log_softmax(self.outputs)
+
+  def label_log_probs(self) -> np.ndarray:
+    """Returns float64 [m], of the one label of each row that has one; NaN: unknown.
+
+    Stored with the row, or of one of its ranked classes, or from its outputs.
+    """
+    labels = self.labels.values
+    same = self._numbers('label') == labels
+    found = np.where(same, self._numbers('label_log_prob'), np.nan)
+    row, column = np.nonzero(self.ranked[self.labelled] == labels[:, None])
+    found[row] = self.log_probs[self.labelled][row, column]
+    unknown = np.isnan(found)
+    if unknown.any() and 'logits' in self.table.column_names:
+      found[unknown] = self.all_log_probs()[unknown, labels[unknown]]
+    return found
+
+  def _numbers(self, name: str) -> np.ndarray:
+    """Returns a column as float64 [m]; null is NaN."""
+    column = self.table[name].to_numpy()
+    return column[self.labelled].astype(np.float64)
+
+
+class Collector:
+  """What some metrics need; rows are added part by part.
+
+  Attributes:
+    single: whether it needs one label for each image, not a set.
+    columns: of the rows, beside those that every score reads.
+    reason: why it cannot be had; None as long as it can.
+  """
+
+  single = False
+  columns: tuple[str, ...] = ()
+
+  def __init__(self):
+    self.reason: str | None = None
+
+  def add(self, rows: Rows) -> None:
+    """Adds rows, unless earlier ones made it unavailable."""
+    if self.reason is None:
+      try:
+        self._add(rows)
+      except Unavailable as error:
+        self.reason = str(error)
+
+  def _add(self, rows: Rows) -> None:
+    raise NotImplementedError
+
+
+class Top1(Collector):
+  """Examples with a right class among their first k."""
+
+  k = 1
+
+  def __init__(self):
+    super().__init__()
+    self.count = accuracy.Count(0, 0, 0)
+
+  def _add(self, rows: Rows) -> None:
+    stored = rows.ranked.shape[1]
+    if stored < self.k:
+      raise Unavailable(f'needs {self.k} ranked classes of each image, {stored} are '
+                        'stored')
+    self.count += accuracy.top_k_hits(rows.ranked, rows.labels, self.k)
+
+
+class Top5(Top1):
+  k = 5
+
+
+class Top10(Top1):
+  k = 10
+
+
+class Answers(Collector):
+  """The first classes beside the label."""
+
+  single = True
+
+  def __init__(self):
+    super().__init__()
+    self._labels, self._ranked = [], []
+
+  def _add(self, rows: Rows) -> None:
+    self._labels.append(rows.labels.values.astype(np.int16))
+    self._ranked.append(rows.ranked[rows.labelled, :_ANSWERS].astype(np.int16))
+
+  @property
+  def labels(self) -> np.ndarray:
+    """int16 [m]."""
+    return np.concatenate(self._labels)
+
+  @property
+  def ranked(self) -> np.ndarray:
+    """int16 [m, at most 5], best first."""
+    return np.concatenate(self._ranked)
+
+
+class Confidences(Collector):
+  """How confident the answers are, and whether they are right."""
+
+  columns = ('log_probs',)
+
+  def __init__(self):
+    super().__init__()
+    self._confidence, self._hit = [], []
+
+  def _add(self, rows: Rows) -> None:
+    first = rows.log_probs[rows.labelled, 0]
+    if np.isnan(first).any():
+      raise Unavailable(_NEEDS_PROBABILITIES)
+    self._confidence.append(calibration.confidence(first))
+    self._hit.append(accuracy.hits(rows.ranked, rows.labels, 1)[rows.labelled])
+
+  @property
+  def confidence(self) -> np.ndarray:
+    """float64 [m], in [0, 1]."""
+    return np.concatenate(self._confidence)
+
+  @property
+  def hit(self) -> np.ndarray:
+    """bool [m]."""
+    return np.concatenate(self._hit)
+
+
+class LabelProbabilities(Collector):
+  """The negative log likelihood of the labels."""
+
+  single = True
+  columns = ('log_probs', 'label_log_prob')
+
+  def __init__(self):
+    super().__init__()
+    self.nll, self.unknown, self.impossible = calibration.Mean(0.0, 0), 0, 0
+
+  def _add(self, rows: Rows) -> None:
+    found = rows.label_log_probs()
+    unknown = np.isnan(found)
+    if np.isnan(rows.log_probs[rows.labelled][unknown]).any():
+      raise Unavailable(_NEEDS_PROBABILITIES)
+    self.unknown += int(unknown.sum())
+    self.impossible += int((found == -np.inf).sum())
+    self.nll += calibration.nll(found[~unknown])
+
+
+class Brier(Collector):
+  """The squared distance of all probabilities to the labels."""
+
+  single = True
+  columns = ('logits',)
+
+  def __init__(self):
+    super().__init__()
+    self.score = calibration.Mean(0.0, 0)
+
+  def _add(self, rows: Rows) -> None:
+    p = (rows.outputs if rows.output == 'probabilities'
+         else np.exp(rows.all_log_probs()))
+    try:
+      self.score += calibration.brier(p, rows.labels.values)
+    except ValueError as error:
+      raise Unavailable(f'stored {error}') from error
+
+
+class Outputs(Collector):
+  """All outputs: 4 kB for each example."""
+
+  single = True
+  columns = ('logits',)
+
+  def __init__(self):
+    super().__init__()
+    self._logits, self._labels = [], []
+
+  def _add(self, rows: Rows) -> None:
+    logits = rows.outputs
+    if rows.output == 'probabilities':
+      logits = rows.all_log_probs().astype(np.float32)
+      if not np.isfinite(logits).all():
+        raise Unavailable('needs logits: a probability of 0 has none')
+    self._logits.append(logits)
+    self._labels.append(rows.labels.values)
+
+  @functools.cached_property
+  def all(self) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, float32 [m, 1000], and labels, int [m]; ends the adding."""
+    labels = np.concatenate(self._labels)
+    logits = np.empty((len(labels), self._logits[0].shape[1]), np.float32)
+    end = len(labels)
+    # From the end, so that memory is given back as it is taken.
+    while self._logits:
+      part = self._logits.pop()
+      logits[end - len(part):end] = part
+      end -= len(part)
+    return logits, labels

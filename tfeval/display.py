@@ -1,0 +1,77 @@
+"""A result in a few lines: as text, and as HTML for notebooks."""
+
+import html
+from typing import Any
+
+_LABELS = {'original': '', 'real': 'ReaL '}
+
+
+def metric_name(metric: dict[str, Any]) -> str:
+  """Returns what readers call a metric.
+
+  >>> metric_name({'name': 'top1', 'labels': 'real@subset'})
+  'ReaL top-1 subset'
+  """
+  kind, at, subset = metric['labels'].partition('@')
+  name = metric['name']
+  if name.startswith('top') and name[3:].isdigit():
+    name = f'top-{name[3:]}'
+  return _LABELS.get(kind, kind + ' ') + name + f' {subset}' * bool(at)
+
+
+def figure(metric: dict[str, Any]) -> str:
+  """Returns a metric's value: a share in percent, anything else as it is.
+
+  >>> figure({'kind': 'count', 'value': 0.7035})
+  '70.35 %'
+  """
+  if metric['value'] is None:
+    return '-'
+  if metric.get('kind', 'count') == 'count':
+    return f'{100 * metric["value"]:.2f} %'
+  return f'{metric["value"]:.4f}'
+
+
+def basis(metric: dict[str, Any]) -> str:
+  """Returns what a metric was counted over, or why it is not there."""
+  if metric['value'] is None:
+    return metric.get('unavailable', 'no image has a label')
+  of = f'{metric["count"]:,}'
+  return f'{metric["correct"]:,} of {of}' if 'correct' in metric else f'of {of}'
+
+
+def protocol_name(result: dict[str, Any]) -> str:
+  """Returns a result's protocol as it is asked for, and its size."""
+  protocol = result['protocol']
+  size = f' at {protocol["size"]} pixels' if 'size' in protocol else ''
+  return protocol.get('spec', protocol['name']) + size
+
+
+def title(result: dict[str, Any]) -> str:
+  """Returns what was evaluated on what, and how."""
+  dataset = result['dataset']
+  on = f'{dataset["name"]} {dataset["split"]}'.rstrip()
+  failed = len(dataset.get('failed', ()))
+  state = ([f'PARTIAL: {dataset["expected"]:,} images'] * bool(dataset['partial'])
+           + [f'{failed:,} FAILED'] * bool(failed))
+  return (f'{result["model"]["name"]} on {on}, protocol {protocol_name(result)}'
+          + f' ({", ".join(state)})' * bool(state))
+
+
+def text(result: dict[str, Any]) -> str:
+  """Returns a result in lines: a title, and one for each metric."""
+  rows = [(metric_name(m), figure(m), basis(m)) for m in result['metrics']]
+  name, value = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+  return '\n'.join([title(result)] + [
+      f'  {row[0]:<{name}}  {row[1]:>{value}}  ({row[2]})' for row in rows])
+
+
+def as_html(path: str, result: dict[str, Any]) -> str:
+  """Returns a result as an HTML table; everything in it is escaped."""
+  rows = ''.join(
+      '<tr>' + ''.join(f'<td style="text-align:{side}">{html.escape(cell)}</td>'
+                       for side, cell in zip(('left', 'right', 'left'), row,
+                                             strict=True)) + '</tr>'
+      for row in ((metric_name(m), figure(m), basis(m)) for m in result['metrics']))
+  return (f'<div><b>{html.escape(title(result))}</b><br>'
+          f'<code>{html.escape(path)}</code><table>{rows}</table></div>')

@@ -1,0 +1,86 @@
+"""Answers by class: accuracies for a spreadsheet, and frequent confusions."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import table as rich_table
+
+from tfeval import labels as labels_lib
+from tfeval.collectors import Answers
+from tfeval.metrics import accuracy
+from tfeval.metrics import confusion as confusion_lib
+from tfeval.reports.plain import new_table
+
+_COLUMNS = ('model', 'labels', 'class', 'wnid', 'name', 'count', 'top1', 'top1_rate',
+            'top5', 'top5_rate')
+
+
+def per_class_csv(found: Iterable[tuple[str, Mapping[str, Answers]]]) -> bytes:
+  """Returns the hits of each class as CSV, a line for each model, label set and class.
+
+  Args:
+    found: of each model its name and its answers, by the label set's name.
+
+  Returns:
+    UTF-8: `model`, `labels`, `class` (index), `wnid`, `name`, `count` (examples),
+    `top1` and `top5` (hits) and their shares of the examples, empty where there are
+    no examples or fewer than 5 classes were stored.
+  """
+  content = io.StringIO()
+  writer = csv.writer(content, lineterminator='\n')
+  writer.writerow(_COLUMNS)
+  table = labels_lib.classes()
+  for model, sets in found:
+    for labels, answers in sets.items():
+      hits = [accuracy.per_class_hits(answers.ranked, answers.labels, k)
+              if k <= answers.ranked.shape[1] else None for k in (1, 5)]
+      for i, (wnid, name) in enumerate(zip(table.wnids, table.names, strict=True)):
+        count = int(hits[0].count[i])
+        cells = []
+        for one in hits:
+          correct = '' if one is None else int(one.correct[i])
+          cells += [correct, '' if one is None or not count
+                    else f'{correct / count:.6f}']
+        writer.writerow([model, labels, i, wnid, name, count, *cells])
+  return content.getvalue().encode(errors='backslashreplace')
+
+
+def confusions(sets: Mapping[str, Answers], n: int) -> list[dict[str, Any]]:
+  """Returns the most frequent confusions, most frequent first.
+
+  Args:
+    sets: answers by the label set's name.
+    n: how many of each set.
+
+  Returns:
+    Dicts with `labels`, `label` and `predicted` (class indices), `label_name` and
+    `predicted_name`, `count` (images of the one answered with the other) and `of`
+    (images of the one).
+  """
+  names = labels_lib.classes().names
+  return [{'labels': labels, **pair._asdict(), 'label_name': names[pair.label],
+           'predicted_name': names[pair.predicted]}
+          for labels, answers in sets.items()
+          for pair in confusion_lib.confusion(
+              answers.ranked[:, 0], answers.labels).pairs(n)]
+
+
+def confusions_table(result: dict[str, Any]) -> rich_table.Table:
+  """Returns a table of a result's `confusions`."""
+  table = new_table()
+  name = display.single_line(result['model']['name'])
+  table.title = f'{result["model"]["name"]}, the most frequent confusions:'
+  table.title_justify = 'left'
+  table.title_style = ''
+  table.add_column('labels', overflow='fold')
+  table.add_column('class')
+  table.add_column('answered with')
+  for title in ('images', 'of'):
+    table.add_column(title, justify='right', no_wrap=True)
+  for pair in result['confusions']:
+    table.add_row(pair['labels'], *(f'{pair[key + "_name"].replace("_", " ")} '
+                                    f'({pair[key]})' for key in ('label', 'predicted')),
+                  f'{pair["count"]:,}', f'{pair["of"]:,}')
+  return table
