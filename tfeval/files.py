@@ -52,14 +52,18 @@ def write_json(path: pathlib.Path, content: Any) -> None:
   write_atomically(path, (text + '\n').encode(errors='backslashreplace'))
 
 
+def _refuse(constant: str) -> None:
+  raise ValueError(f'it has {constant}')
+
+
 def read_json(path: pathlib.Path) -> Any:
-  """Reads JSON.
+  """Reads JSON, without NaN and infinity, which are none.
 
   Raises:
     UserError: the file is missing, unreadable or not JSON.
   """
   try:
-    return json.loads(path.read_text('utf-8'))
+    return json.loads(path.read_text('utf-8'), parse_constant=_refuse)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror}') from error
   except (ValueError, RecursionError) as error:

@@ -59,10 +59,10 @@ class Run:
   >>> run
   Run('runs/mine')
   mine on imagenet2012 validation, protocol unknown (PARTIAL: 4 images)
-    top-1       75.00 %  (3 of 4)
-    top-5      100.00 %  (4 of 4)
-    ReaL top-1  66.67 %  (2 of 3)
-    ReaL top-5 100.00 %  (3 of 3)
+    top-1        75.00 %  (3 of 4)
+    top-5       100.00 %  (4 of 4)
+    ReaL top-1   66.67 %  (2 of 3)
+    ReaL top-5  100.00 %  (3 of 3)
 
   Its metrics are dicts, as `result.json` holds them; other metrics and other labels
   are scored from the stored rows, without evaluating again:
@@ -71,7 +71,7 @@ class Run:
   (3, 4)
   >>> nll, brier = run.score(labels='original', metrics=['nll', 'brier'])
   >>> round(nll['value'], 4)
-  0.5814
+  0.6578
   >>> brier['value'], brier['unavailable']
   (None, 'needs all 1000 outputs: evaluate with --store_logits')
 
@@ -80,7 +80,7 @@ class Run:
   >>> run.to_arrow(['id', 'label']).num_rows
   4
   >>> run.to_pandas()['label'].tolist()
-  [490, 361, 171, 822]
+  [65, 970, 230, 809]
 
   Attributes:
     path: its directory.

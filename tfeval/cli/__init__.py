@@ -18,8 +18,8 @@ import tfeval
 from tfeval import errors
 from tfeval.cli import command_flags
 
-COMMANDS = ('evaluate', 'predict', 'import', 'score', 'models', 'protocols',
-            'benchmark')
+COMMANDS = ('evaluate', 'predict', 'import', 'score', 'verify', 'models',
+            'protocols', 'benchmark')
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 

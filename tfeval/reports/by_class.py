@@ -70,7 +70,6 @@ def confusions(sets: Mapping[str, Answers], n: int) -> list[dict[str, Any]]:
 def confusions_table(result: dict[str, Any]) -> rich_table.Table:
   """Returns a table of a result's `confusions`."""
   table = new_table()
-  name = display.single_line(result['model']['name'])
   table.title = f'{result["model"]["name"]}, the most frequent confusions:'
   table.title_justify = 'left'
   table.title_style = ''

@@ -1,0 +1,283 @@
+"""Whether a run directory is whole and says what its rows say.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import functools
+import importlib.resources
+import importlib.util
+import json
+import math
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from tfeval import files, label_sets, predictions, scoring
+from tfeval import run as run_lib
+from tfeval.errors import UserError
+from tfeval.metrics import accuracy
+from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
+
+OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
+# Beside integers, which are compared exactly: sums may be rounded otherwise elsewhere.
+_TOLERANCE = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  """What came out of a check.
+
+  Attributes:
+    name: what is checked.
+    state: `OK`, `FAILED`, or `NOT_CHECKED` because one that it relies on failed.
+    seen: what was seen.
+  """
+
+  name: str
+  state: str
+  seen: str
+
+
+class _Failed(Exception):
+  """A check does not hold; the message is what was seen."""
+
+
+class _Directory:
+  """The content of a run directory, read when a check needs it."""
+
+  def __init__(self, path: pathlib.Path):
+    self.path = path
+
+  @functools.cached_property
+  def result(self) -> dict[str, Any]:
+    return files.read_json(self.path / run_lib.RESULT)
+
+  @functools.cached_property
+  def rows(self) -> Summary:
+    return summarize(predictions.read_parts(self.path / run_lib.PREDICTIONS,
+                                            SUMMARY_COLUMNS))
+
+
+def verify(path: str | os.PathLike[str]) -> list[Check]:
+  """Checks a complete run.
+
+  Args:
+    path: its directory.
+
+  Returns:
+    Every check, in order.
+
+  Raises:
+    UserError: it is no run directory or an incomplete one, or jsonschema is not
+      installed.
+  """
+  if importlib.util.find_spec('jsonschema') is None:
+    raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
+  directory = _Directory(pathlib.Path(path))
+  if not (directory.path / run_lib.RESULT).is_file():
+    run_lib.load_run(path)  # Says what it is instead.
+  done: list[Check] = []
+  for name, check, needs in _CHECKS:
+    missing = [one.name for one in done if one.name in needs and one.state != OK]
+    if missing:
+      done.append(Check(name, NOT_CHECKED, f'needs {", ".join(missing)}'))
+      continue
+    try:
+      done.append(Check(name, OK, check(directory)))
+    except (_Failed, UserError) as error:
+      done.append(Check(name, FAILED, str(error)))
+  return done
+
+
+def schema(name: str) -> dict[str, Any]:
+  """Returns a JSON Schema (draft 2020-12).
+
+  Args:
+    name: `'result'` (of result.json) or `'index'` (of predictions/index.json).
+  """
+  path = importlib.resources.files('tfeval.data') / f'{name}.schema.json'
+  return json.loads(path.read_text('utf-8'))
+
+
+def _hold(holds: bool, seen: str) -> None:
+  if not holds:
+    raise _Failed(seen)
+
+
+def _check_schema(name: str, content: Any) -> None:
+  # An extra: no other command needs it.
+  import jsonschema
+  validator = jsonschema.Draft202012Validator(schema(name))
+  errors = sorted(validator.iter_errors(content), key=lambda error: error.json_path)
+  if errors:
+    error = jsonschema.exceptions.best_match(errors)
+    more = f' (and {len(errors) - 1} more)' if len(errors) > 1 else ''
+    raise _Failed(f'{error.json_path}: {_shortened(error.message)}{more}')
+
+
+def _shortened(message: str, limit: int = 200) -> str:
+  text = ' '.join(message.split())
+  return text if len(text) <= limit else f'{text[:limit // 2]} ... {text[-limit // 2:]}'
+
+
+def _result(directory: _Directory) -> str:
+  _check_schema('result', directory.result)
+  return f'{run_lib.RESULT} follows the schema'
+
+
+def _index(directory: _Directory) -> str:
+  index = files.read_json(directory.path / run_lib.PREDICTIONS / 'index.json')
+  _check_schema('index', index)
+  return f'{run_lib.PREDICTIONS}/index.json follows the schema'
+
+
+def _manifest(directory: _Directory) -> str:
+  manifest = files.read_json(directory.path / run_lib.MANIFEST)
+  _hold(isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
+        f'{run_lib.MANIFEST} is not as tfeval writes it')
+  result = directory.result
+  # The result adds to what was to be evaluated how much of it was.
+  dataset = {key: result['dataset'].get(key) for key in manifest['dataset']}
+  other = [key for key, value in manifest.items()
+           if (dataset if key == 'dataset' else result.get(key)) != value]
+  _hold(not other, f'{run_lib.MANIFEST} and {run_lib.RESULT} differ in '
+        f'{", ".join(other)}')
+  return f'{run_lib.RESULT} is of what {run_lib.MANIFEST} says was run'
+
+
+def _flags(directory: _Directory) -> str:
+  path = directory.path / run_lib.FLAGS
+  try:
+    lines = path.read_text('utf-8').splitlines()
+  except OSError as error:
+    raise _Failed(f'cannot read {run_lib.FLAGS}: {error.strerror}') from error
+  except UnicodeDecodeError as error:
+    raise _Failed(f'{run_lib.FLAGS} is not text') from error
+  wrong = [line for line in lines if not line.startswith('--')]
+  _hold(bool(lines) and not wrong,
+        f'{run_lib.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}')
+  return f'{run_lib.FLAGS} has {len(lines)} flags'
+
+
+def _parts(directory: _Directory) -> str:
+  sizes = [len(part) for part in directory.rows.identities]
+  return f'{len(sizes):,} with {sum(sizes):,} rows, SHA-256 as listed'
+
+
+def _ids(directory: _Directory) -> str:
+  ids = directory.rows.ids
+  _hold(len(set(ids)) == len(ids),
+        f'{len(ids):,} rows have {len(set(ids)):,} different ids')
+  return f'{len(ids):,} ids, none twice'
+
+
+def _counts(directory: _Directory) -> str:
+  dataset, ids = directory.result['dataset'], directory.rows.ids
+  failed = {failure['id'] for failure in dataset['failed']}
+  evaluated, expected = dataset['evaluated'], dataset['expected']
+  seen = f'{evaluated:,} evaluated and {len(failed):,} failed of {expected:,}'
+  _hold(len(ids) == evaluated,
+        f'{len(ids):,} rows are stored, evaluated is {evaluated:,}')
+  both = failed & set(ids)
+  _hold(not both, f'{len(both):,} images failed and have a row: {sorted(both)[:1]}')
+  _hold(evaluated + len(dataset['failed']) == expected, seen)
+  _hold(len(failed) == len(dataset['failed']), 'an image is listed as failed twice')
+  _hold(dataset['limit'] is None or dataset['partial'],
+        f'limit is {dataset["limit"]}, partial is false')
+  return seen
+
+
+def _digests(directory: _Directory) -> str:
+  for name, value in directory.rows.digests().items():
+    told = directory.result['dataset'][name]
+    _hold(value == told, f'{name} is {told[:12]}..., of the rows it is {value[:12]}...')
+  return 'labels and content of the rows are those of the result'
+
+
+def _metrics(directory: _Directory) -> str:
+  """Holds that rows give the metrics again, of the labels that rows carry."""
+  told = {(m['labels'], m['name']): m for m in directory.result['metrics']}
+  _hold(len(told) == len(directory.result['metrics']), 'a metric is there twice')
+  carried = {(m['labels'], m['name']): m for m in directory.rows.metrics()
+             if m['count'] or (m['labels'], m['name']) in told}
+  stored = {key for key in told if key[0] in (label_sets.ORIGINAL, label_sets.REAL)}
+  for key in sorted(carried.keys() | stored):
+    name = '/'.join(key)
+    _hold(key in told, f'{name} is missing')
+    _hold(key in carried, f'{name} is there, the rows do not give it')
+    for field, value in carried[key].items():
+      _hold(_same(told[key].get(field), value),
+            f'{name}: {field} is {told[key].get(field)}, the rows give {value}')
+  files_of = sorted({labels for labels, _ in told.keys() - carried.keys()})
+  rest = f'; not computed again, labels are not stored: {", ".join(files_of)}'
+  return f'{len(carried)} of {len(told)} computed again' + rest * bool(files_of)
+
+
+def _intervals(directory: _Directory) -> str:
+  """Holds that a metric's own figures agree, whatever its labels are."""
+  result = directory.result
+  for metric in result['metrics']:
+    name = f'{metric["labels"]}/{metric["name"]}'
+    total = metric['count'] + metric['skipped']
+    _hold(total == result['dataset']['evaluated'],
+          f'{name}: {total:,} counted and skipped of '
+          f'{result["dataset"]["evaluated"]:,} evaluated')
+    if metric['kind'] != scoring.COUNT or metric['correct'] is None:
+      continue
+    _hold(metric['correct'] <= metric['count'],
+          f'{name}: {metric["correct"]:,} correct of {metric["count"]:,}')
+    entry = accuracy.Count(metric['correct'], metric['count'], metric['skipped']).entry(
+        metric['name'], metric['labels'])
+    for field in ('value', 'interval'):
+      _hold(_same(metric[field], entry[field]),
+            f'{name}: {field} is {metric[field]}, its counts give {entry[field]}')
+  return 'values and intervals are those of the counts'
+
+
+def _published(directory: _Directory) -> str:
+  published = directory.result['published']
+  if published is None:
+    return 'nothing is compared'
+  told = {m['name']: m for m in directory.result['metrics']
+          if m['labels'] == label_sets.ORIGINAL}
+  for figure in published['metrics']:
+    metric, name = told.get(figure['name']), figure['name']
+    _hold(metric is not None and metric['interval'] is not None,
+          f'{name} is compared, not measured')
+    interval = metric['interval']
+    expected = {'measured': metric['value'],
+                'difference': metric['value'] - figure['published'],
+                'inside': interval['low'] <= figure['published'] <= interval['high']}
+    for field, value in expected.items():
+      _hold(_same(figure[field], value),
+            f'{name}: {field} is {figure[field]}, the metrics give {value}')
+  return 'the comparison is with the metrics'
+
+
+def _same(told: Any, value: Any) -> bool:
+  """Whether JSON values are equal; floats up to rounding."""
+  if isinstance(value, dict):
+    return isinstance(told, dict) and told.keys() == value.keys() and all(
+        _same(told[key], value[key]) for key in value)
+  if isinstance(value, float) and isinstance(told, (int, float)):
+    return math.isclose(told, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+  return type(told) is type(value) and told == value
+
+
+_RESULT, _PARTS = 'result', 'parts'
+# Name, check, and the checks that it relies on.
+_CHECKS: tuple[tuple[str, Callable[[_Directory], str], tuple[str, ...]], ...] = (
+    (_RESULT, _result, ()),
+    ('manifest', _manifest, (_RESULT,)),
+    ('flags', _flags, ()),
+    ('index', _index, ()),
+    (_PARTS, _parts, ('index',)),
+    ('ids', _ids, (_PARTS,)),
+    ('counts', _counts, (_RESULT, _PARTS)),
+    ('digests', _digests, (_RESULT, _PARTS)),
+    ('metrics', _metrics, (_RESULT, _PARTS)),
+    ('intervals', _intervals, (_RESULT,)),
+    ('published', _published, (_RESULT,)),
+)
