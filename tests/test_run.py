@@ -3,11 +3,15 @@
 import hashlib
 import json
 import pathlib
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import tfeval
 from tfeval import predictions, run, summary
 from tfeval.errors import UserError
 
@@ -152,6 +156,77 @@ def test_label_columns_by_hand():
   assert found == {'original': ([7, 0], [1, 0, 1]), 'real': ([3, 4], [2, 0, 0])}
   assert summary.label_columns(part.slice(2)).keys() == {'original'}
   assert summary.label_columns(part.slice(1)).keys() == {'original', 'real'}
+
+
+# What a reader sees of it
+
+
+def test_the_package_has_it_without_arrow_or_tensorflow():
+  code = ('import sys, tfeval\n'
+          'assert not {"pyarrow", "tensorflow", "keras"} & {*sys.modules}\n'
+          'assert {"Run", "load_run"} <= {*dir(tfeval), *tfeval.__all__}\n'
+          'tfeval.load_run, tfeval.Run\n'
+          'assert not {"tensorflow", "keras"} & {*sys.modules}')
+  subprocess.run([sys.executable, '-c', code], check=True)
+  assert tfeval.load_run is run.load_run and tfeval.Run is run.Run
+  with pytest.raises(AttributeError, match="has no attribute 'load_runs'"):
+    tfeval.load_runs  # noqa: B018
+
+
+def test_rows_as_one_table(tmp_path):
+  made = make_run(tmp_path, examples())
+  table = made.to_arrow()
+  assert table.schema == predictions.schema(store_logits=False)
+  assert table['id'].to_pylist() == examples()['ids']
+  assert made.to_arrow(['label']).column_names == ['label']
+  frame = made.to_pandas(['id', 'label', 'classes'])
+  assert list(frame.columns) == ['id', 'label', 'classes']
+  assert frame['id'].tolist() == examples()['ids']
+  assert frame['classes'][3].tolist() == table['classes'][3].as_py()
+
+
+def test_without_pandas(tmp_path, monkeypatch):
+  made = make_run(tmp_path, examples())
+  monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+  with pytest.raises(UserError, match=r"pip install 'tfeval\[pandas\]'"):
+    made.to_pandas()
+
+
+def test_no_rows(tmp_path):
+  made = make_run(tmp_path, examples())
+  predictions.Writer(tmp_path / 'predictions', False)
+  with pytest.raises(UserError, match='stores no rows'):
+    made.to_arrow()
+
+
+def test_repr(tmp_path):
+  made = make_run(tmp_path, examples(real=False), failed={'x': 'cut'})
+  top1 = made.metrics[0]
+  first, title, *metrics = repr(made).splitlines()
+  assert first == f"Run('{tmp_path}')"
+  assert title == 'ResNet50 on imagenet2012_real validation, protocol opencv (1 FAILED)'
+  assert len(metrics) == 2
+  assert metrics[0].split() == [
+      'top-1', f'{100 * top1["correct"] / top1["count"]:.2f}', '%',
+      f'({top1["correct"]}', 'of', f'{top1["count"]})']
+  assert repr(run.Run(tmp_path, {})) == first
+
+
+def test_html_is_escaped(tmp_path):
+  evil = '<script>alert(1)</script>"&'
+  made = make_run(tmp_path, examples())
+  result = json.loads(json.dumps(made.result).replace('ResNet50', 'NAME').replace(
+      'opencv', 'NAME'))
+  for section in ('model', 'protocol'):
+    result[section]['name'] = evil
+  result['dataset'].update(name=evil, split=evil)
+  result['metrics'] = [{'name': evil, 'labels': evil, 'kind': 'value', 'count': 1,
+                        'skipped': 0, 'value': None, 'unavailable': evil}]
+  shown = run.Run(pathlib.Path(evil), result)._repr_html_()
+  assert '<script' not in shown and '"&' not in shown
+  assert shown.count('&lt;script&gt;alert(1)&lt;/script&gt;') == 8
+  tags = set(re.findall(r'</?(\w+)', shown))
+  assert tags == {'div', 'b', 'br', 'code', 'table', 'tr', 'td'}
 
 
 # Runs that cannot be loaded

@@ -13,6 +13,8 @@ from tfeval.errors import UserError
 
 _EXPECTATION = re.compile(r'(?P<labels>[^/:]+)/(?P<name>[^/:]+)'
                           r':(?P<value>[^:]+):(?P<tolerance>[^:]+)')
+# Metrics that are no shares.
+_ABOVE_ONE = frozenset({'nll', 'brier', 'temperature'})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Expectation:
   Attributes:
     labels: the label set, such as `'original'`.
     name: the metric, such as `'top1'`.
-    value: in 0..1.
-    tolerance: how far off it may be, in 0..1.
+    value: in 0..1, or above where the metric is no share.
+    tolerance: how far off it may be, likewise.
   """
 
   labels: str
@@ -36,7 +38,8 @@ def parse(text: str) -> Expectation:
   """Parses one expectation.
 
   Args:
-    text: `LABELS/METRIC:VALUE:TOLERANCE`, values in 0..1.
+    text: `LABELS/METRIC:VALUE:TOLERANCE`, values in 0..1, of `nll`, `brier` and
+      `temperature` above too.
 
   Raises:
     UserError: it does not read like that.
@@ -51,7 +54,8 @@ def parse(text: str) -> Expectation:
     raise UserError(f'--expect={text}: expected LABELS/METRIC:VALUE:TOLERANCE, such as '
                     'original/top1:0.704:0.002') from None
   for number in (value, tolerance):
-    if not (math.isfinite(number) and 0 <= number <= 1):
+    above_one = match['name'] in _ABOVE_ONE
+    if not (math.isfinite(number) and 0 <= number and (number <= 1 or above_one)):
       raise UserError(f'--expect={text}: {number:g} is not in 0..1: rates are shares, '
                       'not percent')
   return Expectation(match['labels'], match['name'], value, tolerance)

@@ -1,4 +1,4 @@
-"""CPU time of `tfeval import` and `tfeval score`, and memory with all outputs.
+"""CPU time of `tfeval import`, `score` and `verify`, and memory with all outputs.
 
 Commands run as processes of their own, imports included. Targets: importing and
 scoring the seven published files by one command in under 3 s of CPU time, scoring
@@ -19,6 +19,8 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNT = 50_000
+CONFIDENCE = ('--metrics=top1,top5,top10,class_balanced,ece,ece_mass,debiased_l2,auroc,'
+              'aurc')
 
 
 def measured(*arguments: str) -> tuple[float, int]:
@@ -70,6 +72,8 @@ def main():
     one = f'{temporary}/runs/resnet50_keras_imagenet'
     report('score of one run', args.runs, 'score', one)
     report('score with another real.json', args.runs, 'score', one, *labels)
+    report('score by confidence', args.runs, 'score', one, CONFIDENCE)
+    report('verify of one run', args.runs, 'verify', one)
     for dtype in (np.float16, np.float32, np.float64):
       path = pathlib.Path(temporary) / 'all.npy'
       write_outputs(path, dtype)
@@ -77,6 +81,9 @@ def main():
         report(f'import of all outputs in {dtype.__name__}, {option}', 1, 'import',
                f'--predictions={path}', '--order=file_name', *labels, option,
                f'--output_dir={temporary}/all', '--overwrite')
+      report(f'score of all outputs in {dtype.__name__}', 1, 'score',
+             f'{temporary}/all', CONFIDENCE + ',nll,brier,temperature',
+             '--labels=original')
 
 
 if __name__ == '__main__':

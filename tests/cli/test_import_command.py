@@ -1,5 +1,6 @@
 """`tfeval import`, and `tfeval score` against other labels and over subsets."""
 
+import csv
 import json
 import re
 
@@ -140,6 +141,108 @@ def test_score_of_a_subset(imported, files, tfeval):
                 '--expect=original@subset/top1:0.143:0.001')[0] == 0
 
 
+def test_score_with_metrics(imported, files, tfeval):
+  code, out, err = tfeval('score', files / 'run', '--json', '--metrics=top1, top10',
+                          '--metrics=class_balanced,top1', '--labels=original')
+  assert (code, err) == (0, '')
+  top1, top10, balanced = json.loads(out)[0]['metrics']
+  assert (top1['correct'], top1['count']) == (8, 20)
+  assert top10['unavailable'] == (
+      'needs 10 ranked classes of each image, 5 are stored')
+  by_class = {c: [] for c in TRUTH.tolist()}
+  for label, right in zip(TRUTH.tolist(), np.arange(ROWS) < 8, strict=True):
+    by_class[label].append(right)
+  assert balanced['value'] == pytest.approx(np.mean(
+      [np.mean(right) for right in by_class.values()]))
+  code, out, err = tfeval('score', files / 'run', '--metrics=top1,top10,ece')
+  assert (code, err) == (0, '')
+  assert re.search(r'mine +top-1 +8 +20 +0 +40.00', out)
+  assert re.search(r'top-10 +- +20 +0 +- +-\n', out)
+  assert re.search(r'mine +ece +20 +0 +-\n', out)
+  assert ('no ece, ReaL ece: needs probabilities, which these rows do not have'
+          in ' '.join(out.split()))
+  assert tfeval('score', files / 'run', '--metrics=class_balanced',
+                '--labels=original', '--expect=original/class_balanced:0.9:0.1')[0] == 1
+  code, _, err = tfeval('score', files / 'run', '--metrics=nll', '--labels=original',
+                        '--expect=original/nll:1.5:0.1')
+  assert code == 1 and 'nll is nothing, expected 1.5' in err
+
+
+def test_score_by_class(imported, files, tfeval):
+  code, out, err = tfeval('score', files / 'run', f'--per_class={files}/out.csv',
+                          '--confusions=2', '--json')
+  assert code == 0
+  assert re.fullmatch(r'tfeval: \S+: real is not one label for each image: .*\n', err)
+  with open(files / 'out.csv', newline='') as file:
+    lines = list(csv.DictReader(file))
+  assert [line['class'] for line in lines] == [str(c) for c in range(1000)]
+  for c, line in enumerate(lines):
+    mine = np.flatnonzero(TRUTH == c)
+    assert (line['model'], line['labels']) == ('mine', 'original')
+    assert (line['wnid'], line['name']) == (
+        labels.classes().wnids[c], labels.classes().names[c])
+    assert [int(line[key]) for key in ('count', 'top1', 'top5')] == [
+        len(mine), (mine < 8).sum(), (mine < 12).sum()]
+    assert line['top1_rate'] == (
+        f'{(mine < 8).mean():.6f}' if len(mine) else '')
+  found = json.loads(out)[0]['confusions']
+  pairs = [(int(t), int(p)) for t, p in zip(TRUTH[8:], CLASSES[8:, 0], strict=True)]
+  assert len(found) == 2
+  for pair in found:
+    key = pair['label'], pair['predicted']
+    assert pair['count'] == pairs.count(key) > 0
+    assert pair['of'] == (pair['label'] == TRUTH).sum()
+    assert pair['label_name'] == labels.classes().names[key[0]]
+    assert pair['predicted_name'] == labels.classes().names[key[1]]
+  _, out, _ = tfeval('score', files / 'run', '--confusions=1')
+  name = labels.classes().names[found[0]['label']].replace('_', ' ')
+  assert f'{name} ({found[0]["label"]})' in out
+
+
+def test_score_by_class_needs_one_label(imported, files, tfeval):
+  code, out, err = tfeval('score', files / 'run', '--labels=real', '--confusions=2')
+  assert (code, out) == (2, '')
+  assert 'need one label for each image, real of' in err
+  code, _, err = tfeval('score', files / 'run', f'--per_class={files}/none/x.csv')
+  assert code == 2 and 'choose another --per_class' in err
+
+
+def test_verify(imported, files, tfeval):
+  code, out, err = tfeval('verify', files / 'run')
+  assert (code, err) == (0, '')
+  first, *checks = out.splitlines()
+  assert first == str(files / 'run')
+  assert len(checks) == 11 and {line.split()[0] for line in checks} == {'ok'}
+  code, out, err = tfeval('verify', files / 'run', '--json')
+  assert (code, err) == (0, '')
+  verified, = json.loads(out)
+  assert verified['ok'] and verified['run'] == str(files / 'run')
+  assert len(verified['checks']) == 11
+  assert all(set(c) == {'name', 'state', 'seen'} for c in verified['checks'])
+
+
+def test_verify_fails(imported, files, tfeval):
+  imported['metrics'][0]['correct'] += 1
+  (files / 'run' / 'result.json').write_text(json.dumps(imported))
+  code, out, err = tfeval('verify', files / 'run')
+  assert (code, err) == (1, f'tfeval: 1 of 1 runs failed: {files}/run\n')
+  assert 'FAILED metrics real/top1: correct is 17, the rows give 16' in (
+      ' '.join(out.split()))
+  code, out, err = tfeval('verify', files / 'run', '--json')
+  assert (code, json.loads(out)[0]['ok']) == (1, False)
+
+
+@pytest.mark.parametrize('arguments, said', [
+    ((), 'no run was given'),
+    (('nowhere',), 'nowhere is not a run directory'),
+    (('nowhere', '--jsn'), 'Did you mean: json?'),
+])
+def test_verify_mistakes(tfeval, arguments, said):
+  code, out, err = tfeval('verify', *arguments)
+  assert (code, out) == (2, '')
+  assert said in err and err.count('\n') == 1
+
+
 @pytest.mark.parametrize('flags, said', [
     ((), 'no predictions were given'),
     (('x.npy', '--predictions=x.npy'), 'unexpected argument'),
@@ -167,6 +270,9 @@ def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags,
 
 
 @pytest.mark.parametrize('flags, said', [
+    (('--metrics=top1,ecc',), "unknown metric 'ecc': known: top1, top5, top10, class"),
+    (('--metrics=',), "unknown metric ''"),
+    (('--confusions=-1',), '-1'),
     (('--labels=real',), 'stores no ReaL labels: give the path of real.json'),
     (('--labels=other.json',), 'has labels for none of the images'),
     (('--keep=other.json',), 'is not a list of ids'),
