@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from tfeval import label_files
 from tfeval import labels as labels_lib
+from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.label_files import LabelFile, first
 from tfeval.metrics.accuracy import LabelSets
@@ -54,14 +55,14 @@ class Labels:
 
 def original_column(part: pa.Table) -> LabelSets:
   """Returns the original labels that stored rows carry."""
-  return LabelSets.from_single(part['label'].fill_null(-1).to_numpy())
+  return LabelSets.from_single(to_numpy(part['label'], null=-1))
 
 
 def real_column(part: pa.Table) -> LabelSets:
   """Returns the ReaL labels that stored rows carry; null is no label."""
   real = part['real_labels'].combine_chunks()
-  return LabelSets(real.flatten().to_numpy(zero_copy_only=False),
-                   np.asarray(pc.list_value_length(real).fill_null(0)))
+  return LabelSets(to_numpy(real.flatten()),
+                   to_numpy(pc.list_value_length(real), null=0))
 
 
 def open_labels(texts: Sequence[str]) -> list[Labels]:
@@ -112,7 +113,7 @@ def match(file: LabelFile, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
   if file.ids is None:
     at = validation_numbers(ids) - 1
   else:
-    at = pc.index_in(ids, file.ids).fill_null(-1).to_numpy(zero_copy_only=False)
+    at = to_numpy(pc.index_in(ids, file.ids), null=-1)
   sizes = np.where(at >= 0, file.sizes[at], 0)
   starts = (np.cumsum(file.sizes) - file.sizes)[at]
   # Set i goes to the places from the sum of the sizes before it.
@@ -137,7 +138,7 @@ def validation_numbers(ids: pa.Array) -> np.ndarray:
   if not len(ids):
     return numbers
   fits = pc.equal(pc.binary_length(ids), len(model))
-  ids, fits = ids.filter(fits), fits.to_numpy(zero_copy_only=False)
+  ids, fits = ids.filter(fits), to_numpy(fits)
   if not len(ids):
     return numbers
   offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset:]
@@ -173,9 +174,9 @@ class Subset:
     """Returns bool [n]: which images belong to it."""
     inside = np.ones(len(ids), bool)
     if self.keep is not None:
-      inside &= np.asarray(pc.is_in(ids, self.keep))
+      inside &= to_numpy(pc.is_in(ids, self.keep))
     if self.omit is not None:
-      inside &= ~np.asarray(pc.is_in(ids, self.omit))
+      inside &= ~to_numpy(pc.is_in(ids, self.omit))
     return inside
 
   def check(self, ids: pa.Array) -> None:

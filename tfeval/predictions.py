@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
+from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.metrics import ranking
 
@@ -246,7 +247,9 @@ def _read_part(directory: pathlib.Path, part: dict,
   try:
     if files.sha256_of(path) != part.get('sha256'):
       raise UserError(f'{path} was changed after it was written: evaluate again')
-    table = pq.read_table(path, columns=columns, partitioning=None)
+    # Not read_table, which imports pandas where that is installed.
+    with pq.ParquetFile(path) as file:
+      table = file.read(columns)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
   except pa.ArrowException as error:
@@ -294,9 +297,9 @@ def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     column = column.combine_chunks()
   size, there = column.type.list_size, len(column) - column.null_count
   # `flatten` leaves the lists out that are null.
-  found = column.flatten().to_numpy(zero_copy_only=False).reshape(there, size)
+  found = to_numpy(column.flatten()).reshape(there, size)
   if there == len(column):
     return found
   values = np.full((len(column), size), np.nan, np.float32)
-  values[column.is_valid().to_numpy(zero_copy_only=False)] = found
+  values[to_numpy(column.is_valid())] = found
   return values

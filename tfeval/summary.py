@@ -75,27 +75,21 @@ class Summary:
     Both are `labels.digest` over the ids, of the labels and of the SHA-256 of the
     images.
     """
-    ids, hashes = self.column('id'), self.column('image_sha256')
-    content = (pa.nulls(len(ids), pa.string()) if hashes.null_count == len(ids)
-               else pa.array([value.hex() if value else ''
-                              for value in hashes.to_pylist()], pa.string()))
-    labels = self.column('label').cast(pa.string())
     # UTF-8 sorts like the characters that it encodes.
-    order = pc.sort_indices(ids)
-    ids = ids.take(order)
-    return {'label_digest': _digest(ids, labels.take(order)),
-            'content_digest': _digest(ids, content.take(order))}
+    order = pc.sort_indices(self.column('id'))
+    ids = self.column('id').take(order).to_pylist()
+    labels = self.column('label').take(order).to_pylist()
+    hashes = self.column('image_sha256').take(order).to_pylist()
+    return {'label_digest': _digest(ids, ['' if label is None else label
+                                          for label in labels]),
+            'content_digest': _digest(ids, [value.hex() if value else ''
+                                            for value in hashes])}
 
 
-def _digest(ids: pa.Array, values: pa.Array) -> str:
-  """Computes `labels.digest` of sorted ids in Arrow: a tenth of the time."""
-  lines = pc.binary_join_element_wise(ids, values.fill_null(''), '\t')
-  lines = pc.binary_join_element_wise(lines, '', '\n')
-  if not len(lines):
-    return hashlib.sha256().hexdigest()
-  offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset:][:len(lines) + 1]
-  content = lines.buffers()[2].slice(offsets[0], offsets[-1] - offsets[0])
-  return hashlib.sha256(content).hexdigest()
+def _digest(ids: list[str], values: list[object]) -> str:
+  """Computes `labels.digest` of sorted ids: a quarter of the time."""
+  return hashlib.sha256(
+      ''.join(map('{}\t{}\n'.format, ids, values)).encode()).hexdigest()
 
 
 def summarize(parts: Iterable[pa.Table],
