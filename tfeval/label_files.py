@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
-from tfeval.columns import to_numpy
+from tfeval.columns import strings, to_numpy
 from tfeval.errors import UserError
 
 KINDS = ('.json', '.npy', '.csv')
@@ -78,7 +78,10 @@ def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndar
   content = read_json_without_repeats(path)
   ids, entries = None, content
   if isinstance(content, dict):
-    ids, entries = pa.array(list(content), pa.string()), list(content.values())
+    try:
+      ids, entries = strings(list(content)), list(content.values())
+    except UnicodeEncodeError as error:
+      raise UserError(f'{path} has ids that are not UTF-8') from error
   elif not isinstance(content, list):
     raise UserError(f'{path}: no list and no object: expected an entry for each '
                     'validation image, or for each file name')

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import label_files
+from tfeval import columns, label_files
 from tfeval import labels as labels_lib
 from tfeval.columns import to_numpy
 from tfeval.errors import UserError
@@ -137,10 +137,10 @@ def validation_numbers(ids: pa.Array) -> np.ndarray:
   model = labels_lib.validation_name(0).encode()
   if not len(ids):
     return numbers
-  fits = pc.equal(pc.binary_length(ids), len(model))
-  ids, fits = ids.filter(fits), to_numpy(fits)
-  if not len(ids):
+  fits = np.flatnonzero(to_numpy(pc.binary_length(ids)) == len(model))
+  if not len(fits):
     return numbers
+  ids = ids.take(columns.numbers(fits))
   offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset:]
   characters = np.frombuffer(ids.buffers()[2], np.uint8)[
       offsets[0]:offsets[len(ids)]].reshape(len(ids), len(model)).T
@@ -229,8 +229,8 @@ def read_ids(path: pathlib.Path) -> pa.Array:
   if not found:
     raise UserError(f'{path} lists no ids')
   try:
-    return pa.array(found, pa.string())
-  except (pa.ArrowException, UnicodeEncodeError) as error:
+    return columns.strings(found)
+  except UnicodeEncodeError as error:
     raise UserError(f'{path} has ids that are not UTF-8') from error
 
 

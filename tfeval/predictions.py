@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
-from tfeval.columns import to_numpy
+from tfeval.columns import numbers, to_numpy
 from tfeval.errors import UserError
 from tfeval.metrics import ranking
 
@@ -126,21 +126,21 @@ def assemble(ids: pa.Array, hashes: pa.Array, labels: np.ndarray,
   n, k = ranked.shape
   unknown = pa.nulls(n, pa.float32())
   columns = [
-      ids, hashes, pa.array(labels, pa.int32(), mask=labels < 0), real_labels,
-      _fixed_size(ranked, pa.int32()),
+      ids, hashes, numbers(labels.astype(np.int32), labels < 0), real_labels,
+      _fixed_size(ranked, np.int32),
       (pa.nulls(n, pa.list_(pa.float32(), k)) if log_probs is None
-       else _fixed_size(log_probs, pa.float32())),
+       else _fixed_size(log_probs, np.float32)),
       (unknown if label_log_prob is None else
-       pa.array(label_log_prob.astype(np.float32), mask=np.isnan(label_log_prob))),
+       numbers(label_log_prob.astype(np.float32), np.isnan(label_log_prob))),
   ]
   if scores is not None:
-    columns.append(_fixed_size(scores, pa.float32()))
+    columns.append(_fixed_size(scores, np.float32))
   return pa.record_batch(columns, schema=schema(scores is not None, k))
 
 
-def _fixed_size(values: np.ndarray, dtype: pa.DataType) -> pa.Array:
-  flat = pa.array(np.ascontiguousarray(values, dtype.to_pandas_dtype()).reshape(-1))
-  return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+def _fixed_size(values: np.ndarray, dtype: type) -> pa.Array:
+  flat = np.ascontiguousarray(values, dtype).reshape(-1)
+  return pa.FixedSizeListArray.from_arrays(numbers(flat), values.shape[1])
 
 
 class Writer:

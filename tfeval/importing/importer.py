@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import tfeval
-from tfeval import files, label_sets, predictions
+from tfeval import columns, files, label_sets, predictions
 from tfeval import run as run_lib
 from tfeval import summary as summary_lib
 from tfeval.errors import UserError
@@ -108,7 +108,9 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
     written = _write(source, settings, table)
   ids = pa.concat_arrays(written.ids)
   expected = _expected_ids(settings.labels)
-  orders.check_ids(source.predictions, ids, expected, settings.partial)
+  named = not table.has_ids and settings.order in orders.NAMED
+  if not (named and _by_validation_order(settings.labels)):  # Else they are the same.
+    orders.check_ids(source.predictions, ids, expected, settings.partial)
   notes = _notes(source, settings, table.classes, written, ids)
   run = run_lib.Run(source.directory, {})
   labels = [_stored(one) for one in settings.labels]
@@ -192,7 +194,7 @@ def _real(by_name: dict[str, Labels], ids: pa.Array) -> pa.Array:
   labels = label_sets.match(by_name[REAL].file, ids)
   offsets = np.concatenate([[0], np.cumsum(labels.sizes)]).astype(np.int32)
   return pa.ListArray.from_arrays(
-      pa.array(offsets), pa.array(labels.values, pa.int32()))
+      columns.numbers(offsets), columns.numbers(labels.values.astype(np.int32)))
 
 
 def _notes(source: Source, settings: Settings, classes: int, written: _Written,
