@@ -6,7 +6,7 @@ Nothing here imports TensorFlow.
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -65,12 +65,14 @@ def real_column(part: pa.Table) -> LabelSets:
                    to_numpy(pc.list_value_length(real), null=0))
 
 
-def open_labels(texts: Sequence[str]) -> list[Labels]:
+def open_labels(texts: Sequence[str],
+                prepared: Mapping[str, LabelFile] | None = None) -> list[Labels]:
   """Opens label sets.
 
   Args:
     texts: of each `original`, `real` (those that the rows carry), or a path; see
-      `label_files.read`.
+      `label_files.read`; or one of `prepared`.
+    prepared: label sets that are no files, by name.
 
   Raises:
     UserError: a file is not as it should be, or two sets have one name.
@@ -79,6 +81,9 @@ def open_labels(texts: Sequence[str]) -> list[Labels]:
   for text in texts:
     if text in (ORIGINAL, REAL):
       found.append(Labels(text))
+      continue
+    if prepared and text in prepared:
+      found.append(Labels(text, prepared[text]))
       continue
     path = pathlib.Path(text).expanduser()
     if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
