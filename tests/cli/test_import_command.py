@@ -207,8 +207,9 @@ def test_a_file_that_is_wrong_does_not_stop_the_others(files, tfeval):
 
 
 def test_nothing_slow_is_imported(files):
+  command = [*import_of(files), f'--labels={files}/real.json']
   code = ('import sys\nfrom tfeval import cli\n'
-          f'assert cli.main({[*import_of(files), f"--labels={files}/real.json"]}) == 0\n'
+          f'assert cli.main({command}) == 0\n'
           f'assert cli.main(["score", "{files}/run"]) == 0\n'
           'print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)')
   done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
