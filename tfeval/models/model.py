@@ -30,6 +30,7 @@ class Model:
     weights_sha256: of the file that was loaded; None where there was no file.
     parameters: how many weights it has.
     dtype: what it computes in; several joined by `+`.
+    keras_model: what `function` calls, None if that is no Keras model.
   """
 
   name: str
@@ -42,6 +43,7 @@ class Model:
   weights_sha256: str | None
   parameters: int
   dtype: str = 'float32'
+  keras_model: keras.Model | None = None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
