@@ -67,7 +67,8 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
       weights=source,
       weights_sha256=_sha256(pathlib.Path(source)),
       parameters=model.count_params() if is_keras else model.parameters,
-      dtype=compute_dtype(model) if is_keras else model.dtype)
+      dtype=compute_dtype(model) if is_keras else model.dtype,
+      keras_model=model if is_keras else None)
 
 
 def _model_and_source(spec: spec_lib.Spec, trusted: bool, dtype: str):

@@ -92,7 +92,7 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
       preprocess=preprocessing(spec.target), preprocess_name=facts.preprocess,
       input_size=input_side(model, spec.text, hints.input_size), output=LOGITS,
       weights=weights_name, weights_sha256=files.sha256_of(path) if path else None,
-      parameters=model.count_params(), dtype=compute_dtype(model))
+      parameters=model.count_params(), dtype=compute_dtype(model), keras_model=model)
 
 
 def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Model:
     dtype: what it computes in; several joined by `+`.
     class_map: how `function` was made to return sorted wnids, None if it did.
     output_name: the output that `function` returns, None for the only one.
+    keras_model: what `function` calls, None if that is no Keras model.
   """
 
   name: str
@@ -46,6 +47,7 @@ class Model:
   dtype: str = 'float32'
   class_map: str | None = None
   output_name: str | None = None
+  keras_model: keras.Model | None = None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
