@@ -22,7 +22,7 @@ from tfeval.errors import UserError
 NUM_CLASSES = 1000
 NUM_VALIDATION = 50_000
 _VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
-_ONE_TOO_HIGH, _ONE_TOO_LOW = 'sorted wnid plus one', 'sorted wnid minus one'
+_ONE_TOO_HIGH, _ONE_TOO_LOW = 'one_too_high', 'one_too_low'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,9 @@ def other_class_orders() -> dict[str, np.ndarray]:
 
   Returns:
     By the order's name: int64 [1000], the class that each output stands for, -1
-    where that is none.
+    where that is none. `ilsvrc_id`: by the ids of the development kit. `name`: by
+    readable name; `name_lower_case`: without regard to case. `one_too_high`,
+    `one_too_low`: a head of 1001 outputs that was cut at its wrong end.
   """
   table, index = classes(), np.arange(NUM_CLASSES)
   # Folders named by what a class is called come in either order, depending on who
@@ -167,10 +169,9 @@ def other_class_orders() -> dict[str, np.ndarray]:
   lowered = [name.lower() for name in table.names]
   return {
       # Output i is the class with ILSVRC id i + 1.
-      'ILSVRC id': np.argsort(table.ilsvrc_ids),
-      'readable name': np.argsort(table.names, kind='stable'),
-      'readable name in lower case': np.argsort(lowered, kind='stable'),
-      # A head of 1001 outputs that was cut at its wrong end, and the opposite.
+      'ilsvrc_id': np.argsort(table.ilsvrc_ids),
+      'name': np.argsort(table.names, kind='stable'),
+      'name_lower_case': np.argsort(lowered, kind='stable'),
       _ONE_TOO_HIGH: index - 1,
       _ONE_TOO_LOW: np.where(index < NUM_CLASSES - 1, index + 1, -1),
   }

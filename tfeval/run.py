@@ -11,7 +11,7 @@ Nothing here imports TensorFlow.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,7 +196,8 @@ def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
 
 def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
            failed: dict[str, str], timing: dict[str, Any],
-           published: dict[str, Any] | None = None) -> Run:
+           published: dict[str, Any] | None = None,
+           preflight: Sequence[str] = ()) -> Run:
   """Writes `result.json`, which makes a run complete.
 
   Args:
@@ -206,6 +207,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
     failed: what is wrong with images that were skipped, by their ids.
     timing: seconds and rates.
     published: what `published.compare` found.
+    preflight: what was found before the run, and did not stop it.
   """
   result = {
       **manifest,
@@ -215,6 +217,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
                   **summary.digests()},
       'metrics': summary.metrics(),
       'published': published,
+      'preflight': list(preflight),
       'timing': timing,
   }
   files.write_json(directory / RESULT, result)

@@ -35,15 +35,13 @@ def class_indices(class_map: str) -> tuple[np.ndarray, int]:
   Raises:
     UserError: no such map or file, or the file does not have every class once.
   """
-  table, count = labels_lib.classes(), labels_lib.NUM_CLASSES
+  count = labels_lib.NUM_CLASSES
   if class_map == 'background_first':
     return np.arange(count) + 1, count + 1
   if class_map == 'background_last':
     return np.arange(count), count + 1
-  if class_map == 'ilsvrc_id':
-    return np.asarray(table.ilsvrc_ids) - 1, count
-  if class_map == 'name':
-    return np.argsort(np.argsort(table.names, kind='stable')), count
+  if class_map in ('ilsvrc_id', 'name'):
+    return np.argsort(labels_lib.other_class_orders()[class_map]), count
   if not os.path.isfile(os.path.expanduser(class_map)):
     raise errors.unknown('class map', class_map, CLASS_MAPS,
                          'or the path of a file with a wnid for each output')

@@ -13,12 +13,11 @@ import tensorflow as tf
 
 from tfeval import errors
 from tfeval import labels as labels_lib
-from tfeval.datasets.base import Dataset
-from tfeval.engine import feeding, normalisation, pipeline
-from tfeval.engine.feeding import Answers, Forward, read
-from tfeval.engine.finding import Finding, application
-from tfeval.models import table
+from tfeval.models import heads, table
 from tfeval.models.model import LOGITS, PROBABILITIES, Model
+from tfeval.preflight import feeding, normalisation
+from tfeval.preflight.answers import Answers, read
+from tfeval.preflight.finding import Finding, application
 from tfeval.preprocess import protocol as protocol_lib
 
 MOST_IMAGES = 128
@@ -26,9 +25,8 @@ _BATCH = 32
 # Fewer classes than this among the examples tell nothing: folders come class by class,
 # and a good model may have one answer for all of the first.
 _FEWEST_CLASSES = 10
-# Largest change of any output between images over the spread of the outputs: 1e-5 to
-# 3e-3 where a wrong preprocessing had saturated the models, at least 0.08 of ten
-# applications with random weights, about 1 with trained ones.
+# Largest change of any output between images over the spread of the outputs: at least
+# 0.08 of ten applications with random weights, about 1 with trained ones.
 _CONSTANT = 1e-3
 # Hits that tell at which end the background class is.
 _FEWEST_HITS = 10
@@ -36,71 +34,25 @@ _FEWEST_HITS = 10
 _LOW_ACCURACY, _TOO_FEW = 0.05, 0.01
 
 
-def make_forward(model: Model, batch_size: int = _BATCH) -> Forward:
-  """Returns a model's forward pass, for outputs of any width.
+def check(model: Model, pixels: np.ndarray, labels: np.ndarray,
+          batch_size: int = 32) -> list[Finding]:
+  """Looks for faults in how a model is fed and read.
 
   Args:
     model: its function is called without being traced: that would take longer than
-      the few batches here.
-    batch_size: images at once, at most; the pass may be given more.
+      the few batches here. It may return any number of outputs.
+    pixels: uint8 or float32 [n, size, size, 3] in [0, 255]; the first 128 are used.
+    labels: int64 [n], -1 for none.
+    batch_size: images at once, at most.
+
+  Returns:
+    What was found, most certain first; nothing where there are no images.
   """
   def forward(images: tf.Tensor) -> np.ndarray:
     return np.concatenate([
         np.asarray(tf.cast(model.function(images[i:i + batch_size]), tf.float32))
         for i in range(0, len(images), batch_size)])
-  return forward
 
-
-def sample(dataset: Dataset, protocol: protocol_lib.Protocol,
-           count: int = MOST_IMAGES, skip_errors: bool = False
-           ) -> tuple[np.ndarray, np.ndarray]:
-  """Reads the first examples of a dataset.
-
-  Args:
-    dataset: where examples come from.
-    protocol: makes pixels of them.
-    count: how many, at least 1; there may be fewer.
-    skip_errors: whether images that cannot be decoded are left out.
-
-  Returns:
-    Pixels, [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
-
-  Raises:
-    UserError: an image is broken, or nothing can be read.
-  """
-  pixels, labels, seen = [], [], 0
-  size = min(count, _BATCH)
-  batches = iter(pipeline.batches(dataset, protocol, size, skip_errors))
-  while seen < count:
-    try:
-      batch = next(batches, None)
-    except tf.errors.OpError as error:
-      if skip_errors:
-        raise pipeline.unreadable_after(dataset, seen, error) from error
-      raise pipeline.explain_failure(dataset, protocol, seen, error) from error
-    if batch is None:
-      break
-    pixels.append(batch['pixels'].numpy())
-    labels.append(batch['label'].numpy())
-    seen += len(labels[-1])
-  side = protocol.size
-  return (np.concatenate([*pixels, np.zeros((0, side, side, 3), np.uint8)])[:count],
-          np.concatenate([*labels, np.zeros(0, np.int64)])[:count])
-
-
-def check(model: Model, forward: Forward, pixels: np.ndarray, labels: np.ndarray
-          ) -> list[Finding]:
-  """Looks for faults in how a model is fed and read.
-
-  Args:
-    model: the model.
-    forward: of `make_forward`.
-    pixels: uint8 or float32 [n, size, size, 3] in [0, 255]; the first 128 are used.
-    labels: int64 [n], -1 for none.
-
-  Returns:
-    What was found, most certain first; nothing where there are no images.
-  """
   images = tf.constant(pixels[:MOST_IMAGES], tf.float32)
   labels = np.asarray(labels[:MOST_IMAGES], np.int64)
   size = _size(model, images.shape[1])
@@ -121,8 +73,9 @@ def check(model: Model, forward: Forward, pixels: np.ndarray, labels: np.ndarray
     given = read(outputs[known], labels[known], model.output)
     return [*_width(outputs, None), *sure, *size] or (
         _collapsed(outputs, labels, np.zeros_like(known)) or _chance(given, True))
-  given, fed = feeding.compare(model, forward, images[known] if known.any() else images,
-                        labels[known], outputs[known])
+  given, fed = feeding.compare(
+      model, forward, images[known] if known.any() else images, labels[known],
+      outputs[known])
   sure = [*_width(outputs, given), *sure, *_order(model, given), *fed]
   if not sure:
     sure = _collapsed(outputs, labels, known)
@@ -206,11 +159,18 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
 def _order(model: Model, given: Answers) -> list[Finding]:
   if given.order is None or given.order not in labels_lib.other_class_orders():
     return []
+  if given.order in heads.CLASS_MAPS:
+    mend = f'give --class_map={given.order}'
+  elif given.order.startswith('one_'):
+    mend = ('its head lost a class at one end and kept a background class at the '
+            'other: keep all 1001 outputs and give --class_map=background_first or '
+            'background_last')
+  else:
+    mend = 'give --class_map=FILE, a file with a wnid for each output'
   return [Finding(
       'class order', f'{model.name} numbers its classes by {given.order}: '
       f'{given.count} hits of {len(given.hits)} in that order only',
-      'sorted wnid, as Keras and TFDS do', 'give --class_map, or permute its last '
-      'layer')]
+      'sorted wnids, as Keras and TFDS do', mend)]
 
 
 def _collapsed(outputs: np.ndarray, labels: np.ndarray, known: np.ndarray
@@ -241,4 +201,5 @@ def _chance(given: Answers, untrained: bool) -> list[Finding]:
       ', and every bias and moving mean is zero as before training')
   return [Finding('accuracy', f'the model answers at chance: {saw}',
                   'more hits, unless the dataset was chosen against the model',
-                  'check --weights, and the labels of the dataset')]
+                  'check --weights, --class_map, and the labels of the dataset',
+                  doubtful=True)]
