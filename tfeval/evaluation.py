@@ -6,7 +6,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -26,10 +25,8 @@ from tfeval.models import loading
 from tfeval.models import model as model_lib
 from tfeval.preflight import preflight
 from tfeval.preprocess import protocol as protocol_lib
+from tfeval.progress import Progress
 from tfeval.settings import Request, Settings
-
-# Given (model's name, number of examples): a context that is told each advance.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def evaluate(wanted: list[Request], settings: Settings,
@@ -119,7 +116,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
     return complete
   skip_errors = settings.on_error == settings_lib.SKIP
   findings = preflight.preflight(model, dataset, protocol, settings.preflight,
-                                 batch_size, skip_errors)
+                                 progress, batch_size, skip_errors)
   _start(directory, manifest, settings_lib.flagfile(request, settings))
   started = time.monotonic()
   with progress(request.spec.text, dataset.expected_count) as advance:

@@ -28,3 +28,15 @@ def test_sample_is_the_start(standin_dir, tmp_path):
     preflight.sample(dataset, protocol)
   skipped, _ = preflight.sample(dataset, protocol, skip_errors=True)
   np.testing.assert_array_equal(skipped, np.delete(pixels, 2, axis=0))
+
+
+def test_class_folders_are_sampled_evenly(noise, tmp_path):
+  image = next(noise.iterdir())
+  wnids = labels.classes().wnids[::50]
+  for wnid in wnids:
+    (tmp_path / wnid).mkdir()
+    for i in range(4):
+      (tmp_path / wnid / f'{wnid}_{i}.JPEG').symlink_to(image)
+  dataset = datasets.open_dataset(f'folder:{tmp_path}')
+  _, truth = preflight.sample(dataset, protocol_lib.resolve('squash', 32), 20)
+  assert truth.tolist() == list(range(0, 1000, 50))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -13,12 +14,14 @@ from tfeval.errors import UserError
 from tfeval.models.model import Model
 from tfeval.preflight import checks
 from tfeval.preprocess.protocol import Protocol
+from tfeval.progress import Progress
 
 _BATCH = 32
 
 
 def preflight(model: Model, dataset: Dataset, protocol: Protocol, mode: str,
-              batch_size: int = _BATCH, skip_errors: bool = False) -> list[str]:
+              progress: Progress, batch_size: int = _BATCH,
+              skip_errors: bool = False) -> list[str]:
   """Looks for faults that make a result meaningless.
 
   Args:
@@ -26,6 +29,7 @@ def preflight(model: Model, dataset: Dataset, protocol: Protocol, mode: str,
     dataset: what it will be evaluated on; 128 of its images are looked at.
     protocol: makes pixels of them.
     mode: one of `settings.PREFLIGHT`: raise what is found, print it, or do not look.
+    progress: is told how far it is.
     batch_size: images at once, at most.
     skip_errors: whether images that cannot be decoded are left out.
 
@@ -39,13 +43,29 @@ def preflight(model: Model, dataset: Dataset, protocol: Protocol, mode: str,
   if mode == settings_lib.OFF:
     return []
   pixels, labels = sample(dataset, protocol, skip_errors=skip_errors)
-  findings = checks.check(model, pixels, labels, min(batch_size, _BATCH))
+  with progress(f'{model.name}: preflight', len(pixels)) as advance:
+    findings = checks.check(_counted(model, len(pixels), advance), pixels, labels,
+                            min(batch_size, _BATCH))
   if mode == settings_lib.ERROR and not all(f.doubtful for f in findings):
     raise UserError('; '.join(map(str, findings)) + ' (preflight over '
                     f'{len(pixels)} images; --preflight=warn goes on all the same)')
   for finding in findings:
     print(f'tfeval: warning: {model.name}: {finding}', file=sys.stderr)
   return list(map(str, findings))
+
+
+def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
+  """Returns a model that tells of its first so many images."""
+  left = total
+
+  def function(images):
+    nonlocal left
+    outputs = model.function(images)
+    advance(min(len(images), left))
+    left -= min(len(images), left)
+    return outputs
+
+  return dataclasses.replace(model, function=function)
 
 
 def sample(dataset: Dataset, protocol: Protocol, count: int = checks.MOST_IMAGES,
