@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib
 import os
 import pathlib
 import re
@@ -16,7 +15,7 @@ from keras.src.utils import file_utils
 from tfeval import errors
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
-from tfeval.models import table
+from tfeval.models import lite_weights
 
 Construct = Callable[..., keras.Model]
 # Keras 3 gives these an extra Rescaling when weights == 'imagenet' and only then,
@@ -63,8 +62,7 @@ def with_published(spec: spec_lib.Spec, construct: Construct
     UserError: the file is not there and cannot be downloaded, or is damaged.
   """
   if spec.target.startswith('EfficientNetLite'):
-    module = importlib.import_module(table.known_models()[spec.target].module)
-    return construct(weights='imagenet'), module.weights_path()
+    return construct(weights='imagenet'), lite_weights.find(spec.target)
   loaded: list[pathlib.Path] = []
 
   def record(original, fname, origin, **keywords):
