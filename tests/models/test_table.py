@@ -171,7 +171,7 @@ def test_application(row, monkeypatch, tmp_path):
   monkeypatch.setattr(file_utils, 'get_file', get_file)
   monkeypatch.setattr(keras.Model, 'load_weights',
                       lambda model, file: models.append(model))
-  loaded = loading.load(spec_lib.parse(row.name))
+  loaded = loading.load_model(row.name)
   model, = models
   (name, digest), = requested
   assert (name, digest) == (
