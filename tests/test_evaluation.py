@@ -203,7 +203,7 @@ strategies = [tf.distribute.get_strategy(),
 found = []
 for strategy in strategies:
   with strategy.scope():
-    model = loading.load(spec.parse('MobileNet:alpha=0.25'))
+    model = loading.load_model('MobileNet:alpha=0.25')
   size = predict.global_batch_size(5, strategy)
   assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
   batches = list(predict.predict(

