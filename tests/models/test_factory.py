@@ -65,7 +65,8 @@ RETURNED = {
     'output': lambda model: {'model': model, **TOLD, 'output': 'logit'},
     'name': lambda model: {'model': model, **TOLD, 'preprocess': 'caffee'},
     'number': lambda model: {'model': model, **TOLD, 'preprocess': 255},
-    'through_numpy': lambda model: {'model': model, **TOLD, 'preprocess': through_numpy},
+    'through_numpy': lambda model: {'model': model, 'preprocess': through_numpy,
+                                    'input_size': SIZE, 'output': 'logits'},
     'nothing': lambda model: {'model': model, **TOLD, 'preprocess': nothing},
     'misspelt_function': lambda model: {'model': model, **TOLD, 'preprocess': misspelt},
     **{f'by_{name}': lambda model, function=function: {
@@ -129,18 +130,18 @@ def test_flags_may_repeat_what_is_told():
      '--input_size or --protocol says 32, .* returned the input_size 16: leave'),
     ('whole', {'output': 'probabilities'},
      '--output says probabilities, .* returned the output logits: leave'),
-    ('misspelt', {}, "unknown key of what .* returned 'preproces': did you mean prepro"),
-    ('odd', {}, "unknown key of what .* returned '3': known: model, preprocess, input_s"),
+    ('misspelt', {}, "unknown key of what .* returned 'preproces': did you mean pre"),
+    ('odd', {}, "unknown key of what .* returned '3': known: model, preprocess, inp"),
     ('no_model', {}, 'returned a dict without the key model, expected model, preproc'),
     ('strange_model', {}, 'returned as its model function, expected a keras.Model$'),
-    ('size', {}, "what .* returned: input_size is '224', expected a number of pixels"),
+    ('size', {}, "what .* returned: input_size is '224', expected a number"),
     ('no_size', {}, 'input_size is 0, expected a number of pixels'),
     ('output', {}, "returned: unknown output 'logit': did you mean logits"),
     ('name', {}, "returned: unknown preprocessing 'caffee': did you mean caffe"),
+    ('name', {}, "returned: unknown preprocessing 'caffee': did you mean caffe"),
     ('number', {}, 'returned: preprocessing is 255, expected a name or a function'),
-    ('through_numpy', {}, f'the preprocessing {__name__}:through_numpy of .* cannot run '
-     r'on a float32 tensor \[n, 16, 16, 3\]'),
-    ('nothing', {}, 'does not return a tensor'),
+    ('through_numpy', {}, f'the preprocessing {__name__}:through_numpy of .* cannot '
+     r'run on a float32 tensor \[n, 16, 16, 3\]'),
     ('misspelt_function', {}, 'cannot run on a float32 tensor .*shap'),
 ])
 def test_what_cannot_be(kind, hints, words):

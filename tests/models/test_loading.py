@@ -120,7 +120,8 @@ def test_alpha_without_published_weights_can_still_be_built(mobilenet):
 
 
 def test_applications_have_1000_classes():
-  refused(r'returns \(None, 10\), expected \(None, 1000\)', f'{NAME},classes=10', 'none')
+  refused(r'returns \(None, 10\), expected \(None, 1000\)', f'{NAME},classes=10',
+          'none')
 
 
 def test_rectangular_application():
