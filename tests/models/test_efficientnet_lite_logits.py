@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import references
 
-from tfeval import spec as spec_lib
 from tfeval.models import loading
 
 # Name of the model and of the input: the class of the highest logit, and logits 0,

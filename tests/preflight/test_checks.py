@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfeval import datasets, labels, spec
+from tfeval import datasets, labels
 from tfeval.models import heads, loading
 from tfeval.models import model as model_lib
 from tfeval.preflight import checks, normalisation, preflight
