@@ -47,8 +47,9 @@ def preflight(model: Model, dataset: Dataset, protocol: Protocol, mode: str,
     findings = checks.check(_counted(model, len(pixels), advance), pixels, labels,
                             min(batch_size, _BATCH))
   if mode == settings_lib.ERROR and not all(f.doubtful for f in findings):
-    raise UserError('; '.join(map(str, findings)) + ' (preflight over '
-                    f'{len(pixels)} images; --preflight=warn goes on all the same)')
+    raise UserError(f'preflight of {model.name} over {len(pixels)} images: '
+                    + '; '.join(map(str, findings))
+                    + ' (--preflight=warn goes on all the same)')
   for finding in findings:
     print(f'tfeval: warning: {model.name}: {finding}', file=sys.stderr)
   return list(map(str, findings))
