@@ -14,7 +14,8 @@ import tfeval
 ROOT = pathlib.Path(tfeval.__file__).resolve().parent
 HEAVY = {'tensorflow', 'keras', 'tensorflow_datasets'}
 LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py',
-               'files.py', 'errors.py', 'answers.py', 'image_files.py',
+               'files.py', 'errors.py', 'answers.py', 'image_files.py', 'rated.py',
+               'relabel.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
 LIGHT_FOLDERS = ('metrics', 'reports')
 

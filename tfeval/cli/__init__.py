@@ -16,7 +16,8 @@ import tfeval
 from tfeval import errors
 from tfeval.cli import command_flags
 
-COMMANDS = ('evaluate', 'predict', 'score', 'models', 'protocols', 'benchmark')
+COMMANDS = ('evaluate', 'predict', 'score', 'models', 'protocols', 'benchmark',
+            'relabel')
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 
