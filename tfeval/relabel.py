@@ -28,8 +28,7 @@ _TOLERANCE = 1e-4
 def labels_at(scores: rated.Scores, threshold: float) -> list[list[int]]:
   """Returns the labels that score more than a threshold, for each validation image.
 
-  Images without any scored pair keep their original label: the models that
-  proposed labels to the raters all agreed with it.
+  Images without any scored pair, which raters did not see, keep their original label.
 
   Args:
     scores: of pairs of image and label.

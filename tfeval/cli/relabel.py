@@ -83,6 +83,8 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
     raise UserError('--aggregate needs --raters')
   if flags.aggregate == 'golden' and not {'golden', 'raters_golden'} <= {*given}:
     raise UserError('--aggregate=golden needs --golden and --raters_golden')
+  if 'raters_golden' in given and not {'raters', 'golden'} <= {*given}:
+    raise UserError('--raters_golden needs --raters and --golden')
   if 'output' in given and not flags.aggregate and 'scores' not in given:
     raise UserError('--output without --scores: say which --aggregate is to label')
   if 'golden' not in given and {'curve', 'figure'} & {*given}:
