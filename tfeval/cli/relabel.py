@@ -76,6 +76,9 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
   """Returns the files that were given, by their flags, and holds that they fit."""
   given = {name: pathlib.Path(flags[name].value).expanduser()
            for name in _INPUTS + _OUTPUTS if flags[name].value is not None}
+  # absl's bounds let it pass.
+  if flags.threshold != flags.threshold:
+    raise UserError('--threshold=nan: give a number from 0 to 1')
   if not {'scores', 'raters'} & {*given}:
     raise UserError('neither --scores nor --raters was given: tfeval relabel '
                     '--scores=scores.npz --output=real.json')
