@@ -20,8 +20,8 @@ Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
   tfeval relabel --scores=scores.npz --threshold=0.8 --output=real.json
 
 reproduces the published labels. --raters, --golden and --raters_golden compare
-Dawid-Skene aggregations with the scores; --curve and --figure show precision and
-recall of scores, of original labels and of what RUNs predict, on golden images."""
+Dawid-Skene aggregations with the scores; --curve and --figure show precision
+and recall of scores, original labels and RUNs' predictions on golden images."""
 _INPUTS = ('scores', 'raters', 'golden', 'raters_golden')
 _OUTPUTS = ('output', 'curve', 'figure')
 
