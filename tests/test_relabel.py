@@ -39,10 +39,9 @@ def experts(*answers):
 
 def test_published_labels_are_reproduced(shared_data, published):
   found = relabel.labels_at(published, 0.8)
-  expected = json.loads((shared_data / 'real/real.json').read_text())
   assert len(found) == 50_000
-  # The published order within an image follows nothing that is known.
-  assert found == [sorted(labels) for labels in expected]
+  # Every byte: the order within an image too.
+  assert json.dumps(found) == (shared_data / 'real/real.json').read_text()
 
 
 @pytest.mark.parametrize('threshold', [0, .3, .8, 1])
@@ -54,7 +53,7 @@ def test_thresholds_by_a_loop(threshold):
   expected = {1: [5] * (threshold < .3), 2: [3] * (threshold < .9)
               + [9] * (threshold < .8), 50_000: []}
   for number in (1, 2, 3, 49_999, 50_000):
-    assert found[number - 1] == expected.get(number, [original[number - 1]])
+    assert sorted(found[number - 1]) == expected.get(number, [original[number - 1]])
 
 
 def test_golden_aggregation_nears_the_published_scores(published, answers):
