@@ -28,7 +28,8 @@ def quiet(name, total):
 
 def evaluate(model, weights='imagenet', **arguments):
   wanted = settings.requests([model], [weights])
-  result, = evaluation.evaluate(wanted, settings.Settings(**arguments), quiet)
+  result, = evaluation.evaluate(
+      wanted, settings.Settings(**{'preflight': 'off', **arguments}), quiet)
   return result
 
 
@@ -202,7 +203,7 @@ strategies = [tf.distribute.get_strategy(),
 found = []
 for strategy in strategies:
   with strategy.scope():
-    model = loading.load(spec.parse('MobileNet:alpha=0.25'))
+    model = loading.load_model('MobileNet:alpha=0.25')
   size = predict.global_batch_size(5, strategy)
   assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
   batches = list(predict.predict(
@@ -300,13 +301,24 @@ def build_in_ilsvrc_order():
   return keras.Model(base.input, IlsvrcOrder()(base.output))
 
 
-def test_model_in_ilsvrc_order_is_caught(mobilenet, standin_dir, tfds_dir, tmp_path):
+def test_model_in_ilsvrc_order_is_caught(mobilenet, standin_dir, tfds_dir, tmp_path,
+                                         capsys):
   del mobilenet
-  with pytest.raises(UserError, match='numbers its classes by ILSVRC id'):
-    evaluate(f'{__name__}:build_in_ilsvrc_order', manual_dir=str(standin_dir),
-             data_dir=tfds_dir, preprocess='tf', output='logits',
-             output_dir=str(tmp_path))
-  assert not list(tmp_path.rglob('result.json'))
+  arguments = {'manual_dir': str(standin_dir), 'data_dir': tfds_dir, 'preprocess': 'tf',
+               'output': 'logits'}
+  name = f'{__name__}:build_in_ilsvrc_order'
+  with pytest.raises(UserError, match='numbers its classes by ilsvrc_id'):
+    evaluate(name, output_dir=str(tmp_path), preflight='error', **arguments)
+  assert not list(tmp_path.iterdir())
+  result = evaluate(name, output_dir=str(tmp_path), preflight='warn', limit=64,
+                    **arguments)
+  finding, = result.result['preflight']
+  assert finding in capsys.readouterr().err
+  assert finding.endswith('give --class_map=ilsvrc_id')
+  mended = evaluate(name, output_dir=str(tmp_path), preflight='error', limit=64,
+                    class_map='ilsvrc_id', overwrite=True, **arguments)
+  assert mended.result['preflight'] == []
+  assert mended.metrics[0]['correct'] > 5 * result.metrics[0]['correct']
 
 
 def zeros_model():

@@ -14,9 +14,10 @@ import tfeval
 ROOT = pathlib.Path(tfeval.__file__).resolve().parent
 HEAVY = {'tensorflow', 'keras', 'tensorflow_datasets'}
 LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py',
-               'files.py', 'errors.py', 'answers.py', 'image_files.py',
-               'label_files.py', 'label_sets.py', 'summary.py',
-               'collectors.py', 'scoring.py', 'display.py', 'verification.py',
+               'files.py', 'errors.py', 'answers.py', 'image_files.py', 'columns.py',
+               'label_files.py', 'label_sets.py', 'summary.py', 'rated.py',
+               'relabel.py', 'set_order.py', 'collectors.py', 'scoring.py',
+               'display.py', 'verification.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
 LIGHT_FOLDERS = ('metrics', 'reports', 'importing')
 

@@ -81,6 +81,7 @@ def test_every_wnid_of_a_csv(tmp_path):
     ('x.json', [[1]] * (COUNT + 1), '50001 entries, expected 50000'),
     ('x.json', [[]] * COUNT, 'labels no image'),
     ('x.json', {}, 'labels no image'),
+    ('x.json', '{"\\ud800": 1}', 'not UTF-8'),
     ('x.json', '{"a": 1, "a": 2}', 'double ids: a'),
     ('x.json', {'a': 1, 'b': [1, 1000]}, 'the entry of b is'),
     ('x.json', {'a': -1}, 'the entry of a is'),

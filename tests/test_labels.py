@@ -215,7 +215,7 @@ def test_ilsvrc_order_is_named(n, right):
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 1000, n)
     outputs = predicted_outputs(truth, right, ILSVRC_OUTPUTS, rng)
-    assert labels.other_class_order(outputs, truth) == 'ILSVRC id'
+    assert labels.other_class_order(outputs, truth) == 'ilsvrc_id'
 
 
 @pytest.mark.parametrize('n, right', [(200, 60), (200, 2), (10, 8), (1, 1)])
@@ -243,7 +243,7 @@ def test_another_order_is_not_called_ilsvrc():
     assert labels.other_class_order(outputs, truth) is None
 
 
-@pytest.mark.parametrize('expected_hits, named', [(19, 'ILSVRC id'), (20, None)])
+@pytest.mark.parametrize('expected_hits, named', [(19, 'ilsvrc_id'), (20, None)])
 def test_the_order_is_named_only_with_four_times_the_hits(expected_hits, named):
   # Of 100 answers, so many fit the expected order and all others ILSVRC's.
   truth = np.flatnonzero(np.arange(1000) != ILSVRC_OUTPUTS)[:100]

@@ -18,7 +18,7 @@ def evaluate(folder, output_dir, **arguments):
   arguments = {'dataset': f'folder:{folder}', **arguments}
   result, = evaluation.evaluate(
       settings.requests([MODEL], ['imagenet']),
-      settings.Settings(output_dir=str(output_dir), **arguments),
+      settings.Settings(output_dir=str(output_dir), preflight='off', **arguments),
       lambda name, total: contextlib.nullcontext(lambda count: None))
   return result
 

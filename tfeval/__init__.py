@@ -1,5 +1,8 @@
 """tfeval: exact evaluation of image classifiers on ImageNet with TensorFlow.
 
+    model = tfeval.load_model('MobileNet:alpha=0.25')
+    scores = model(pixels)
+
     run = tfeval.load_run('tfeval_runs/ResNet50')
     run.score(labels=['original', 'real.json'], metrics=['top1', 'ece'])
 """
@@ -8,9 +11,10 @@ import importlib
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['Run', 'load_run']
-# Imported when they are asked for: Arrow takes half a second, TensorFlow several.
-_MODULES = {'Run': 'tfeval.run', 'load_run': 'tfeval.run'}
+__all__ = ['Model', 'Run', 'load_model', 'load_run']
+# Imported when they are asked for: TensorFlow takes seconds, Arrow half of one.
+_MODULES = {'Model': 'tfeval.models.model', 'load_model': 'tfeval.models.loading',
+            'Run': 'tfeval.run', 'load_run': 'tfeval.run'}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 import pyarrow as pa
 
-from tfeval import predictions
+from tfeval import columns, predictions
 from tfeval.metrics import accuracy, calibration, ranking
 from tfeval.metrics.accuracy import LabelSets
 
@@ -85,19 +85,16 @@ class Rows:
     Stored with the row, or of one of its ranked classes, or from its outputs.
     """
     labels = self.labels.values
-    same = self._numbers('label') == labels
-    found = np.where(same, self._numbers('label_log_prob'), np.nan)
+    stored = columns.to_numpy(self.table['label'], null=-1)[self.labelled]
+    of_stored = columns.to_numpy(self.table['label_log_prob'], null=np.nan)
+    found = np.where(stored == labels,
+                     of_stored[self.labelled].astype(np.float64), np.nan)
     row, column = np.nonzero(self.ranked[self.labelled] == labels[:, None])
     found[row] = self.log_probs[self.labelled][row, column]
     unknown = np.isnan(found)
     if unknown.any() and 'logits' in self.table.column_names:
       found[unknown] = self.all_log_probs()[unknown, labels[unknown]]
     return found
-
-  def _numbers(self, name: str) -> np.ndarray:
-    """Returns a column as float64 [m]; null is NaN."""
-    column = self.table[name].to_numpy()
-    return column[self.labelled].astype(np.float64)
 
 
 class Collector:

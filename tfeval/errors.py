@@ -6,7 +6,11 @@ and exits with 2. A check that the user asked for and that did not hold is a
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# Keras prints parts of its messages bold.
+_TERMINAL_STYLE = re.compile(r'\x1b\[[0-9;]*m')
 
 
 class UserError(ValueError):
@@ -51,4 +55,5 @@ def one_line(error: BaseException, limit: int | None = 300) -> str:
   >>> one_line(ValueError('two\\nlines'))
   'two lines'
   """
-  return ' '.join(str(error).split())[:limit] or type(error).__name__
+  text = _TERMINAL_STYLE.sub('', str(error))
+  return ' '.join(text.split())[:limit] or type(error).__name__

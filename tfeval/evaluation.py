@@ -6,7 +6,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -19,16 +18,15 @@ from tfeval import datasets, errors, files, predictions, published
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
-from tfeval.engine import benchmark, class_order, pipeline, predict
+from tfeval.engine import benchmark, pipeline, predict
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import DataError, UserError
 from tfeval.models import loading
 from tfeval.models import model as model_lib
+from tfeval.preflight import preflight
 from tfeval.preprocess import protocol as protocol_lib
+from tfeval.progress import Progress
 from tfeval.settings import Request, Settings
-
-# Given (model's name, number of examples): a context that is told each advance.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def evaluate(wanted: list[Request], settings: Settings,
@@ -116,10 +114,12 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
   complete = _open_directory(directory, manifest, settings.overwrite)
   if complete:
     return complete
+  skip_errors = settings.on_error == settings_lib.SKIP
+  findings = preflight.preflight(model, dataset, protocol, settings.preflight,
+                                 progress, batch_size, skip_errors)
   _start(directory, manifest, settings_lib.flagfile(request, settings))
   started = time.monotonic()
   with progress(request.spec.text, dataset.expected_count) as advance:
-    skip_errors = settings.on_error == settings_lib.SKIP
     done = _write_predictions(directory, settings, predict.predict(
         dataset, protocol, model, strategy, batch_size, skip_errors), model, advance)
     failed = pipeline.failures(dataset, protocol, done) if skip_errors else {}
@@ -138,7 +138,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
       'seconds': seconds,
       'images_per_second': len(summary.ids) / seconds,
   }, published.compare(request.spec, request.weights, protocol, summary.ids,
-                       summary.metrics()))
+                       summary.metrics()), findings)
 
 
 def load_model(request: Request, settings: Settings) -> model_lib.Model:
@@ -148,10 +148,11 @@ def load_model(request: Request, settings: Settings) -> model_lib.Model:
   if None not in (size, settings.input_size) and size != settings.input_size:
     raise UserError(f'--input_size={settings.input_size} contradicts '
                     f'--protocol={settings.protocol}: leave one out')
-  return loading.load(request.spec, request.weights, model_lib.Hints(
-      settings.preprocess, settings.input_size or size, settings.output,
-      settings.trust_model, settings.class_map, settings.output_name,
-      settings.dtype))
+  return loading.load_model(
+      request.spec, request.weights, preprocess=settings.preprocess,
+      input_size=settings.input_size or size, output=settings.output,
+      class_map=settings.class_map, output_name=settings.output_name,
+      dtype=settings.dtype, trust_model=settings.trust_model)
 
 
 def protocol_for(request: Request, settings: Settings,
@@ -167,16 +168,13 @@ def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
   """Returns the positions in the dataset of what was written."""
   done: set[int] = set()
   writer = predictions.Writer(directory / run_lib.PREDICTIONS, settings.store_logits)
-  order = class_order.ClassOrderCheck(model.name)
   for batch in batches:
     rows = predictions.make_rows(batch.ids, batch.hashes, batch.labels,
                                  batch.real_labels, batch.scores, model.output,
                                  settings.store_logits)
-    order.add(predictions.matrix(rows['classes'])[:, 0], batch.labels)
     writer.write(rows)
     done.update(batch.positions)
     advance(len(batch.ids))
-  order.check()
   writer.flush()
   return done
 

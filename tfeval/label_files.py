@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
+from tfeval.columns import strings, to_numpy
 from tfeval.errors import UserError
 
 KINDS = ('.json', '.npy', '.csv')
@@ -77,7 +78,10 @@ def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndar
   content = read_json_without_repeats(path)
   ids, entries = None, content
   if isinstance(content, dict):
-    ids, entries = pa.array(list(content), pa.string()), list(content.values())
+    try:
+      ids, entries = strings(list(content)), list(content.values())
+    except UnicodeEncodeError as error:
+      raise UserError(f'{path} has ids that are not UTF-8') from error
   elif not isinstance(content, list):
     raise UserError(f'{path}: no list and no object: expected an entry for each '
                     'validation image, or for each file name')
@@ -145,16 +149,16 @@ def _read_csv(path: pathlib.Path) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     raise UserError(f'{path} is not a CSV file with the columns id and label: '
                     f'{errors.one_line(error, 120)}') from error
   ids, texts = (table[name].combine_chunks() for name in ('id', 'label'))
-  labelled = pc.not_equal(texts, '').to_numpy(zero_copy_only=False)
+  labelled = to_numpy(pc.not_equal(texts, ''))
   wnids = pa.array(labels_lib.classes().wnids)
   known = pa.concat_arrays([pa.array(map(str, range(labels_lib.NUM_CLASSES))), wnids])
-  found = pc.index_in(texts, known).fill_null(-1).to_numpy(zero_copy_only=False)
+  found = to_numpy(pc.index_in(texts, known), null=-1)
   if (wrong := np.flatnonzero(labelled & (found < 0))).size:
     raise UserError(f'{path}: the label of {ids[wrong[0]].as_py()} is '
                     f'{texts[wrong[0]].as_py()!r}, expected a class from 0 to '
                     f'{labels_lib.NUM_CLASSES - 1} or a wnid')
   unique = pc.unique(ids)
-  image = pc.index_in(ids, unique).to_numpy(zero_copy_only=False)[labelled]
+  image = to_numpy(pc.index_in(ids, unique))[labelled]
   values = found[labelled] % labels_lib.NUM_CLASSES
   order = np.argsort(image, kind='stable')
   sizes = np.bincount(image, minlength=len(unique)).astype(np.int64)

@@ -6,14 +6,15 @@ Nothing here imports TensorFlow.
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import label_files
+from tfeval import columns, label_files
 from tfeval import labels as labels_lib
+from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.label_files import LabelFile, first
 from tfeval.metrics.accuracy import LabelSets
@@ -54,22 +55,24 @@ class Labels:
 
 def original_column(part: pa.Table) -> LabelSets:
   """Returns the original labels that stored rows carry."""
-  return LabelSets.from_single(part['label'].fill_null(-1).to_numpy())
+  return LabelSets.from_single(to_numpy(part['label'], null=-1))
 
 
 def real_column(part: pa.Table) -> LabelSets:
   """Returns the ReaL labels that stored rows carry; null is no label."""
   real = part['real_labels'].combine_chunks()
-  return LabelSets(real.flatten().to_numpy(zero_copy_only=False),
-                   np.asarray(pc.list_value_length(real).fill_null(0)))
+  return LabelSets(to_numpy(real.flatten()),
+                   to_numpy(pc.list_value_length(real), null=0))
 
 
-def open_labels(texts: Sequence[str]) -> list[Labels]:
+def open_labels(texts: Sequence[str],
+                prepared: Mapping[str, LabelFile] | None = None) -> list[Labels]:
   """Opens label sets.
 
   Args:
     texts: of each `original`, `real` (those that the rows carry), or a path; see
-      `label_files.read`.
+      `label_files.read`; or one of `prepared`.
+    prepared: label sets that are no files, by name.
 
   Raises:
     UserError: a file is not as it should be, or two sets have one name.
@@ -78,6 +81,9 @@ def open_labels(texts: Sequence[str]) -> list[Labels]:
   for text in texts:
     if text in (ORIGINAL, REAL):
       found.append(Labels(text))
+      continue
+    if prepared and text in prepared:
+      found.append(Labels(text, prepared[text]))
       continue
     path = pathlib.Path(text).expanduser()
     if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
@@ -112,7 +118,7 @@ def match(file: LabelFile, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
   if file.ids is None:
     at = validation_numbers(ids) - 1
   else:
-    at = pc.index_in(ids, file.ids).fill_null(-1).to_numpy(zero_copy_only=False)
+    at = to_numpy(pc.index_in(ids, file.ids), null=-1)
   sizes = np.where(at >= 0, file.sizes[at], 0)
   starts = (np.cumsum(file.sizes) - file.sizes)[at]
   # Set i goes to the places from the sum of the sizes before it.
@@ -136,10 +142,10 @@ def validation_numbers(ids: pa.Array) -> np.ndarray:
   model = labels_lib.validation_name(0).encode()
   if not len(ids):
     return numbers
-  fits = pc.equal(pc.binary_length(ids), len(model))
-  ids, fits = ids.filter(fits), fits.to_numpy(zero_copy_only=False)
-  if not len(ids):
+  fits = np.flatnonzero(to_numpy(pc.binary_length(ids)) == len(model))
+  if not len(fits):
     return numbers
+  ids = ids.take(columns.numbers(fits))
   offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset:]
   characters = np.frombuffer(ids.buffers()[2], np.uint8)[
       offsets[0]:offsets[len(ids)]].reshape(len(ids), len(model)).T
@@ -173,9 +179,9 @@ class Subset:
     """Returns bool [n]: which images belong to it."""
     inside = np.ones(len(ids), bool)
     if self.keep is not None:
-      inside &= np.asarray(pc.is_in(ids, self.keep))
+      inside &= to_numpy(pc.is_in(ids, self.keep))
     if self.omit is not None:
-      inside &= ~np.asarray(pc.is_in(ids, self.omit))
+      inside &= ~to_numpy(pc.is_in(ids, self.omit))
     return inside
 
   def check(self, ids: pa.Array) -> None:
@@ -228,8 +234,8 @@ def read_ids(path: pathlib.Path) -> pa.Array:
   if not found:
     raise UserError(f'{path} lists no ids')
   try:
-    return pa.array(found, pa.string())
-  except (pa.ArrowException, UnicodeEncodeError) as error:
+    return columns.strings(found)
+  except UnicodeEncodeError as error:
     raise UserError(f'{path} has ids that are not UTF-8') from error
 
 

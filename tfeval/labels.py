@@ -22,6 +22,7 @@ from tfeval.errors import UserError
 NUM_CLASSES = 1000
 NUM_VALIDATION = 50_000
 _VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
+_ONE_TOO_HIGH, _ONE_TOO_LOW = 'one_too_high', 'one_too_low'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,20 +153,47 @@ def digest(pairs: Iterable[tuple[str, object]]) -> str:
   return sha256.hexdigest()
 
 
+@functools.cache
+def other_class_orders() -> dict[str, np.ndarray]:
+  """Returns the class orders besides ours that models have been found in.
+
+  Returns:
+    By the order's name: int64 [1000], the class that each output stands for, -1
+    where that is none. `ilsvrc_id`: by the ids of the development kit. `name`: by
+    readable name; `name_lower_case`: without regard to case. `one_too_high`,
+    `one_too_low`: a head of 1001 outputs that was cut at its wrong end.
+  """
+  table, index = classes(), np.arange(NUM_CLASSES)
+  # Folders named by what a class is called come in either order, depending on who
+  # sorts them; two names occur twice, and their classes stand by wnid.
+  lowered = [name.lower() for name in table.names]
+  return {
+      # Output i is the class with ILSVRC id i + 1.
+      'ilsvrc_id': np.argsort(table.ilsvrc_ids),
+      'name': np.argsort(table.names, kind='stable'),
+      'name_lower_case': np.argsort(lowered, kind='stable'),
+      _ONE_TOO_HIGH: index - 1,
+      _ONE_TOO_LOW: np.where(index < NUM_CLASSES - 1, index + 1, -1),
+  }
+
+
 def other_class_order(predicted: np.ndarray, labels: Sequence[int]) -> str | None:
   """Names the class order that a model was trained in when it is not ours.
 
   A model whose outputs stand in another order scores at chance; under its own
   order it does not. The order is named only where that cannot be luck: a
   binomial tail below 1e-6 at a hit rate of 1/1000, and four times the hits of
-  the expected order.
+  the expected order. Neighbours in our order are alike and confused with each other
+  more often than by chance, so orders that are off by one must fit a fifth of the
+  examples as well.
 
   Args:
     predicted: int [n], the top-1 output index of each example.
     labels: int [n], class indices.
 
   Returns:
-    The order's name, or None where there is nothing to say.
+    The order's name, a key of `other_class_orders`, or None where there is nothing
+    to say.
   """
   predicted = np.asarray(predicted, np.int64)
   labels = np.asarray(labels, np.int64)
@@ -173,12 +201,14 @@ def other_class_order(predicted: np.ndarray, labels: Sequence[int]) -> str | Non
   if n == 0:
     return None
   expected_hits = int(np.sum(predicted == labels))
-  # Output i is the class with ILSVRC id i + 1.
-  by_ilsvrc_id = np.empty(NUM_CLASSES, np.int64)
-  by_ilsvrc_id[np.asarray(classes().ilsvrc_ids) - 1] = np.arange(NUM_CLASSES)
-  hits = int(np.sum(by_ilsvrc_id[predicted] == labels))
+  found = {name: int(np.sum(order[predicted] == labels))
+           for name, order in other_class_orders().items()}
+  name = max(found, key=found.__getitem__)
+  hits = found[name]
+  if name in (_ONE_TOO_HIGH, _ONE_TOO_LOW) and 5 * hits < n:
+    return None
   if hits > 4 * expected_hits and _chance_of(hits, n) < 1e-6:
-    return 'ILSVRC id'
+    return name
   return None
 
 

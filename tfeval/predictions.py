@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
+from tfeval.columns import numbers, to_numpy
 from tfeval.errors import UserError
 from tfeval.metrics import ranking
 
@@ -131,21 +132,21 @@ def assemble(ids: pa.Array, hashes: pa.Array, labels: np.ndarray,
   n, k = ranked.shape
   unknown = pa.nulls(n, pa.float32())
   columns = [
-      ids, hashes, pa.array(labels, pa.int32(), mask=labels < 0), real_labels,
-      _fixed_size(ranked, pa.int32()),
+      ids, hashes, numbers(labels.astype(np.int32), labels < 0), real_labels,
+      _fixed_size(ranked, np.int32),
       (pa.nulls(n, pa.list_(pa.float32(), k)) if log_probs is None
-       else _fixed_size(log_probs, pa.float32())),
+       else _fixed_size(log_probs, np.float32)),
       (unknown if label_log_prob is None else
-       pa.array(label_log_prob.astype(np.float32), mask=np.isnan(label_log_prob))),
+       numbers(label_log_prob.astype(np.float32), np.isnan(label_log_prob))),
   ]
   if scores is not None:
-    columns.append(_fixed_size(scores, pa.float32()))
+    columns.append(_fixed_size(scores, np.float32))
   return pa.record_batch(columns, schema=schema(scores is not None, k))
 
 
-def _fixed_size(values: np.ndarray, dtype: pa.DataType) -> pa.Array:
-  flat = pa.array(np.ascontiguousarray(values, dtype.to_pandas_dtype()).reshape(-1))
-  return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+def _fixed_size(values: np.ndarray, dtype: type) -> pa.Array:
+  flat = np.ascontiguousarray(values, dtype).reshape(-1)
+  return pa.FixedSizeListArray.from_arrays(numbers(flat), values.shape[1])
 
 
 class Writer:
@@ -252,7 +253,9 @@ def _read_part(directory: pathlib.Path, part: dict,
   try:
     if files.sha256_of(path) != part.get('sha256'):
       raise UserError(f'{path} was changed after it was written: evaluate again')
-    table = pq.read_table(path, columns=columns, partitioning=None)
+    # Not read_table, which imports pandas where that is installed.
+    with pq.ParquetFile(path) as file:
+      table = file.read(columns)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
   except pa.ArrowException as error:
@@ -306,9 +309,9 @@ def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     column = column.combine_chunks()
   size, there = column.type.list_size, len(column) - column.null_count
   # `flatten` leaves the lists out that are null.
-  found = column.flatten().to_numpy(zero_copy_only=False).reshape(there, size)
+  found = to_numpy(column.flatten()).reshape(there, size)
   if there == len(column):
     return found
   values = np.full((len(column), size), np.nan, np.float32)
-  values[column.is_valid().to_numpy(zero_copy_only=False)] = found
+  values[to_numpy(column.is_valid())] = found
   return values

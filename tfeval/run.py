@@ -248,7 +248,8 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 
 def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
            failed: dict[str, str], timing: dict[str, Any],
-           published: dict[str, Any] | None = None) -> Run:
+           published: dict[str, Any] | None = None,
+           preflight: Sequence[str] = ()) -> Run:
   """Writes `result.json`, which makes a run complete.
 
   Args:
@@ -258,6 +259,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
     failed: what is wrong with images that were skipped, by their ids.
     timing: seconds and rates.
     published: what `published.compare` found.
+    preflight: what was found before the run, and did not stop it.
   """
   result = {
       **manifest,
@@ -267,6 +269,7 @@ def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
                   **summary.digests()},
       'metrics': summary.metrics(),
       'published': published,
+      'preflight': list(preflight),
       'timing': timing,
   }
   files.write_json(directory / RESULT, result)

@@ -16,6 +16,7 @@ STRATEGIES = ('default', 'mirrored')
 # Keras' dtype policies.
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
+PREFLIGHT = ERROR, WARN, OFF = ('error', 'warn', 'off')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Settings:
     protocol: `NAME[:field=value,...]`, see `preprocess.protocol`, or `published`
       or `native`, see `published.protocol_text`.
     on_error: one of `ON_ERROR`: what to do with images that cannot be decoded.
+    preflight: one of `PREFLIGHT`: what to do about faults that are found on the
+      first images.
     batch_size: examples in a step over all replicas, at least 1.
     limit: only the first so many examples, or None for all.
     strategy: one of `STRATEGIES`.
@@ -48,6 +51,7 @@ class Settings:
   real_labels: str | None = None
   protocol: str = 'opencv'
   on_error: str = FAIL
+  preflight: str = ERROR
   batch_size: int = 64
   limit: int | None = None
   strategy: str = 'default'

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import collectors, label_sets, predictions, scoring
+from tfeval import collectors, columns, label_sets, predictions, scoring
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
 
@@ -102,27 +102,29 @@ class Summary:
     Both are `labels.digest` over the ids, of the labels and of the SHA-256 of the
     images.
     """
-    ids, hashes = self.column('id'), self.column('image_sha256')
-    content = (pa.nulls(len(ids), pa.string()) if hashes.null_count == len(ids)
-               else pa.array([value.hex() if value else ''
-                              for value in hashes.to_pylist()], pa.string()))
-    labels = self.column('label').cast(pa.string())
     # UTF-8 sorts like the characters that it encodes.
-    order = pc.sort_indices(ids)
-    ids = ids.take(order)
-    return {'label_digest': _digest(ids, labels.take(order)),
-            'content_digest': _digest(ids, content.take(order))}
+    order = pc.sort_indices(self.column('id'))
+    ids = self.column('id').take(order)
+    labels = self.column('label').take(order).cast(pa.string())
+    hashes = self.column('image_sha256').take(order)
+    content = (pa.nulls(len(ids), pa.string()) if hashes.null_count == len(ids)
+               else columns.strings([value.hex() if value else ''
+                                     for value in hashes.to_pylist()]))
+    return {'label_digest': _digest(ids, labels),
+            'content_digest': _digest(ids, content)}
 
 
 def _digest(ids: pa.Array, values: pa.Array) -> str:
   """Computes `labels.digest` of sorted ids in Arrow: a tenth of the time."""
-  lines = pc.binary_join_element_wise(ids, values.fill_null(''), '\t')
-  lines = pc.binary_join_element_wise(lines, '', '\n')
-  if not len(lines):
-    return hashlib.sha256().hexdigest()
-  offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset:][:len(lines) + 1]
-  content = lines.buffers()[2].slice(offsets[0], offsets[-1] - offsets[0])
-  return hashlib.sha256(content).hexdigest()
+  tab, end, nothing = columns.strings(['\t', '\n', ''])
+  lines = pc.binary_join_element_wise(ids, values, tab, null_handling='replace')
+  lines = pc.binary_join_element_wise(lines, nothing, end)
+  sha256 = hashlib.sha256()
+  if len(lines):
+    offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset:]
+    first, last = offsets[0], offsets[len(lines)]
+    sha256.update(lines.buffers()[2].slice(first, last - first))
+  return sha256.hexdigest()
 
 
 def summarize(parts: Iterable[pa.Table],
@@ -150,9 +152,9 @@ def summarize(parts: Iterable[pa.Table],
     for name, label_set in sets.items():
       _add(summary, name, collectors.Rows(part, label_set, wanted.output))
       if inside is not None:
+        rows = part.take(columns.numbers(np.flatnonzero(inside)))
         _add(summary, name + label_sets.SUBSET_SUFFIX, collectors.Rows(
-            part.filter(pa.array(inside)), label_sets.select(label_set, inside),
-            wanted.output))
+            rows, label_sets.select(label_set, inside), wanted.output))
   return summary
 
 

@@ -41,7 +41,7 @@ def run_tfeval(folder: pathlib.Path, out: str) -> int:
   run, = evaluation.evaluate(
       settings.requests([MODEL], ['imagenet']),
       settings.Settings(dataset=f'folder:{folder}', batch_size=BATCH, output_dir=out,
-                        overwrite=True),
+                        preflight='off', overwrite=True),
       lambda name, total: contextlib.nullcontext(lambda count: None))
   return run.metrics[0]['correct']
 

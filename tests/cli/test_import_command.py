@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -308,3 +310,15 @@ def test_a_file_that_is_wrong_does_not_stop_the_others(files, tfeval):
   assert re.search(r'good +top-1 +8 ', out) and re.search(r'bad +failed', out)
   assert 'outside of 0 to 999' in ' '.join(out.split())
   assert err == 'tfeval: 1 of 2 models failed: bad\n'
+
+
+def test_nothing_slow_is_imported(files):
+  command = [*import_of(files), f'--labels={files}/real.json']
+  code = ('import sys\nfrom tfeval import cli\n'
+          f'assert cli.main({command}) == 0\n'
+          f'assert cli.main(["score", "{files}/run"]) == 0\n'
+          'print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)')
+  done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
+                        capture_output=True)
+  slow = {'tensorflow', 'keras', 'tensorflow_datasets', 'scipy', 'pandas'}
+  assert 'pyarrow' in done.stderr.split() and not slow & set(done.stderr.split())

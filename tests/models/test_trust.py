@@ -11,10 +11,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfeval import spec
 from tfeval.errors import UserError
 from tfeval.models import loading, trust
-from tfeval.models import model as model_lib
 
 SIZE = 32
 TRUST = 'can run code of its author: give --trust_model'
@@ -66,8 +64,8 @@ def with_registered_activation():
 
 
 def load(path, trusted=False):
-  return loading.load(spec.parse(str(path)), hints=model_lib.Hints(
-      preprocess='identity', output='logits', trust=trusted))
+  return loading.load_model(
+      path, preprocess='identity', output='logits', trust_model=trusted)
 
 
 def refuse(check, path, words):

@@ -18,7 +18,7 @@ import tfeval
 from tfeval import errors
 from tfeval.cli import command_flags
 
-COMMANDS = ('evaluate', 'predict', 'import', 'score', 'verify', 'models',
+COMMANDS = ('evaluate', 'predict', 'import', 'score', 'verify', 'relabel', 'models',
             'protocols', 'benchmark')
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 

@@ -18,6 +18,9 @@ def define_flags(define) -> None:
   define.enum('on_error', 'fail', list(settings_lib.ON_ERROR),
               'fail: stop at an image that cannot be decoded; skip: go on without it '
               'and list it in the result.')
+  define.enum('preflight', 'error', list(settings_lib.PREFLIGHT),
+              'Look at the answers to 128 images first. error: stop at a fault, such '
+              'as another class order or preprocessing; warn: say so and go on.')
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
   define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')

@@ -47,11 +47,11 @@ def run(flags, arguments: list[str]) -> int:
                     '--predictions=FILE_OR_FOLDER')
   expectations = [expectation.parse(text) for text in flags.expect]
   # Arrow, which help does not need.
-  from tfeval import label_sets
   from tfeval.importing import importer, sources
   found = sources.find(flags.predictions, flags.probabilities, flags.output_dir)
   settings = importer.Settings(
-      labels=tuple(label_sets.open_labels(flags.labels)), order=flags.order,
+      labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
+      order=flags.order,
       output=flags.output, partial=flags.partial, store_logits=flags.store_logits,
       overwrite=flags.overwrite)
   runs = importer.import_all(found, settings)

@@ -1,5 +1,12 @@
 """The flags that say what rows are counted against, shared by several commands."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from tfeval import label_sets
+
+MULTILABEL = 'imagenet2012_multilabel'
+
 
 def define_labels(definer, default: list[str], by_default: str) -> None:
   """Defines `--labels`.
@@ -11,8 +18,23 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
   """
   definer.multi_string(
       'labels', default, 'original (of the TFDS package), real (that the rows carry), '
-      'or the path of .json (real.json), .npy or .csv labels by file name or in '
-      f'validation order; {by_default}.')
+      'the path of .json (real.json), .npy or .csv labels by file name or in '
+      f'validation order, or {MULTILABEL} (that TFDS has prepared); {by_default}.')
+  definer.string('data_dir', None, f'Where {MULTILABEL} lies, if not where TFDS puts '
+                 'it.')
+
+
+def open_labels(texts: list[str], data_dir: str | None) -> 'list[label_sets.Labels]':
+  """Opens the label sets of `--labels`; see `label_sets.open_labels`."""
+  # Arrow, which help does not need.
+  from tfeval import label_sets
+  prepared = {}
+  if MULTILABEL in texts:
+    from tfeval.cli import console
+    with console.quiet_tensorflow():
+      from tfeval.datasets import multilabel  # TensorFlow, which takes seconds.
+      prepared[MULTILABEL] = multilabel.load(data_dir)
+  return label_sets.open_labels(texts, prepared)
 
 
 def define_subset(definer) -> None:

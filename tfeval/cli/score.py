@@ -16,7 +16,7 @@ SUMMARY = """Compute the metrics of runs again from their stored predictions.
 
 Usage: tfeval score RUN... [--flags]
 
-  tfeval score RUN --labels=original --labels=corrected.csv --omit=duplicates.txt
+  tfeval score RUN --labels=original --labels=corrected.csv --omit=ids.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
 
 RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing in it is
@@ -49,7 +49,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('no run was given: tfeval score OUTPUT_DIR/MODEL ...')
   expectations = [expectation.parse(text) for text in flags.expect]
   runs = [run_lib.load_run(path) for path in arguments]
-  labels = label_sets.open_labels(flags.labels) or None
+  labels = label_flags.open_labels(flags.labels, flags.data_dir) or None
   subset = label_sets.open_subset(flags.keep, flags.omit)
   metrics = scoring.check_names(
       name.strip() for text in flags.metrics for name in text.split(',')) or None

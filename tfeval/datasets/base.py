@@ -30,6 +30,8 @@ class Dataset:
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
       own, `real_labels` bool [1000].
+    every: makes `examples` of every n-th only, from n; None where the first are as
+      good as any others, being in no order of classes.
   """
 
   name: str
@@ -45,6 +47,7 @@ class Dataset:
   real_labels: Mapping[str, Sequence[int]] | None = None
   real_labels_source: str | None = None
   size_digest: str | None = None
+  every: Callable[[int], Any] | None = None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""

@@ -13,7 +13,7 @@ from tfeval.datasets.base import Dataset
 from tfeval.engine import pipeline
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
-from tfeval.models.model import PROBABILITIES, Model
+from tfeval.models.model import PROBABILITIES, Model, wrong_outputs
 from tfeval.preprocess.protocol import Protocol
 
 
@@ -88,11 +88,7 @@ class Forward:
     self._strategy = strategy
     self._batch_size = batch_size
 
-    def replica_step(pixels):
-      images = model.preprocess(tf.cast(pixels, tf.float32))
-      return tf.cast(model.function(images), tf.float32)
-
-    self._step = tf.function(lambda pixels: strategy.run(replica_step, (pixels,)),
+    self._step = tf.function(lambda pixels: strategy.run(model, (pixels,)),
                              autograph=False)
 
   def __call__(self, pixels: tf.Tensor) -> np.ndarray:
@@ -120,10 +116,7 @@ class Forward:
     expected = (self._batch_size // len(local), labels_lib.NUM_CLASSES)
     for output in local:
       if output.shape != expected:
-        raise UserError(
-            f'{self.model.name} returns {output.shape}, expected {expected}: only '
-            'classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map '
-            'tells where these stand among others')
+        raise wrong_outputs(self.model.name, output.shape)
     return np.concatenate(local)[:n]
 
 

@@ -2,49 +2,24 @@
 
 import dataclasses
 import datetime
-import pathlib
-import platform
-import sys
 import time
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import tfeval
-from tfeval import files, label_sets, predictions
+from tfeval import columns, files, label_sets, predictions
 from tfeval import run as run_lib
 from tfeval import summary as summary_lib
 from tfeval.errors import UserError
-from tfeval.importing import orders, readers, rows
+from tfeval.importing import directory, orders, readers, rows
+from tfeval.importing.directory import Settings, by_validation_order
 from tfeval.importing.sources import Source
 from tfeval.label_sets import ORIGINAL, REAL, Labels
 
 _ROWS_PER_PART = 50_000
 # With all outputs: 20 MB.
 _ROWS_PER_PART_WITH_LOGITS = 5000
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-  """How predictions are imported.
-
-  Attributes:
-    labels: the label sets, at least one; `original` is TFDS' packaged list.
-    order: which row is which image, see `orders.row_ids`; None: rows have ids.
-    output: what scores of all classes are, one of `rows.OUTPUTS`; None: look.
-    partial: whether images may be missing.
-    store_logits: whether scores of all classes are kept.
-    overwrite: whether what is in a run directory may be replaced.
-  """
-
-  labels: tuple[Labels, ...]
-  order: str | None = None
-  output: str | None = None
-  partial: bool = False
-  store_logits: bool = False
-  overwrite: bool = False
 
 
 @dataclasses.dataclass
@@ -100,15 +75,15 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
   """
   started = time.monotonic()
   with readers.opened(source.predictions, source.probabilities) as table:
-    manifest = _manifest(source, settings, table)
-    if complete := _open_directory(source.directory, manifest, settings.overwrite):
+    manifest = directory.manifest(source, settings, table)
+    if complete := directory.open_directory(source, settings, manifest):
       return complete
-    files.write_atomically(source.directory / run_lib.FLAGS,
-                           _flagfile(source, settings).encode())
     written = _write(source, settings, table)
   ids = pa.concat_arrays(written.ids)
   expected = _expected_ids(settings.labels)
-  orders.check_ids(source.predictions, ids, expected, settings.partial)
+  named = not table.has_ids and settings.order in orders.NAMED
+  if not (named and by_validation_order(settings.labels)):  # Else they are the same.
+    orders.check_ids(source.predictions, ids, expected, settings.partial)
   notes = _notes(source, settings, table.classes, written, ids)
   run = run_lib.Run(source.directory, {})
   labels = [_stored(one) for one in settings.labels]
@@ -123,13 +98,9 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
       'seconds': time.monotonic() - started})
 
 
-def _by_validation_order(labels: tuple[Labels, ...]) -> bool:
-  return any(one.file is None or one.file.ids is None for one in labels)
-
-
 def _expected_ids(labels: tuple[Labels, ...]) -> pa.Array:
   """Returns the images that the labels are of."""
-  if _by_validation_order(labels):
+  if by_validation_order(labels):
     return orders.named_ids(orders.FILE_NAME)
   return pc.unique(pa.concat_arrays([one.file.ids for one in labels]))
 
@@ -192,7 +163,7 @@ def _real(by_name: dict[str, Labels], ids: pa.Array) -> pa.Array:
   labels = label_sets.match(by_name[REAL].file, ids)
   offsets = np.concatenate([[0], np.cumsum(labels.sizes)]).astype(np.int32)
   return pa.ListArray.from_arrays(
-      pa.array(offsets), pa.array(labels.values, pa.int32()))
+      columns.numbers(offsets), columns.numbers(labels.values.astype(np.int32)))
 
 
 def _notes(source: Source, settings: Settings, classes: int, written: _Written,
@@ -206,102 +177,8 @@ def _notes(source: Source, settings: Settings, classes: int, written: _Written,
   if written.ties:
     notes.append(f'{written.ties} images have two best classes of equal score: the '
                  'lower class index counts')
-  if _by_validation_order(settings.labels):
+  if by_validation_order(settings.labels):
     top1 = np.concatenate(written.top1)
     chance = orders.explain_chance(source.predictions, top1, ids, settings.order)
     notes += [chance] if chance else []
   return notes
-
-
-def _manifest(source: Source, settings: Settings,
-              table: readers.Table) -> dict[str, Any]:
-  """Returns what is imported; nothing else is known of the model."""
-  inputs = [source.predictions] + [source.probabilities] * bool(source.probabilities)
-  real = next((one for one in settings.labels if one.name == REAL), None)
-  validation = _by_validation_order(settings.labels)
-  return {
-      'schema_version': run_lib.SCHEMA_VERSION,
-      'model': {'name': source.name, 'weights': None, 'weights_sha256': None,
-                'parameters': None, 'input_size': None, 'preprocess': None,
-                'output': settings.output, 'class_map': None, 'output_name': None},
-      'dataset': {'name': 'imagenet2012' if validation else 'unknown', 'config': None,
-                  'version': None, 'split': 'validation' if validation else '',
-                  'limit': None, 'partial': settings.partial, 'expected': None,
-                  'real_labels': real.file.sha256 if real else None,
-                  'size_digest': None, 'notes': []},
-      'protocol': {'name': 'unknown'},
-      'store': {'logits': settings.store_logits,
-                'classes': min(table.classes, predictions.STORED_CLASSES)},
-      'compute': {'versions': {
-          'tfeval': tfeval.__version__, 'python': platform.python_version(),
-          'numpy': np.__version__, 'pyarrow': pa.__version__}},
-      'imported': {
-          'files': [{'file': path.name, 'sha256': files.sha256_of(path)}
-                    for path in inputs],
-          'order': None if table.has_ids else _order_identity(settings.order),
-          'output': settings.output,
-          'labels': [{'name': one.name, 'sha256': one.file.sha256 if one.file else None}
-                     for one in settings.labels]},
-  }
-
-
-def _order_identity(order: str | None) -> str | None:
-  """Returns the name of an order, or the SHA-256 of the file that lists the ids."""
-  if order is None or order in orders.NAMED:
-    return order
-  try:
-    return files.sha256_of(pathlib.Path(order).expanduser())
-  except OSError as error:
-    raise UserError(f'--order={order}: {error.strerror}: expected '
-                    f'{", ".join(orders.NAMED)} or the path of a list of ids'
-                    ) from error
-
-
-def _flagfile(source: Source, settings: Settings) -> str:
-  """Returns a flagfile that repeats the import of one model."""
-  def line(flag: str, value: str | pathlib.Path) -> str:
-    return f'--{flag}={value}'
-
-  lines = [line('predictions', source.predictions.absolute())]
-  if source.probabilities:
-    lines.append(line('probabilities', source.probabilities.absolute()))
-  for one in settings.labels:
-    lines.append(line('labels', one.path.absolute() if one.path else one.name))
-  if settings.order is not None:
-    named = settings.order in orders.NAMED
-    lines.append(line('order', settings.order if named
-                      else pathlib.Path(settings.order).expanduser().absolute()))
-  if settings.output is not None:
-    lines.append(line('output', settings.output))
-  lines += ['--partial'] * settings.partial + ['--store_logits'] * settings.store_logits
-  return '\n'.join(lines) + '\n'
-
-
-def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
-                    overwrite: bool) -> run_lib.Run | None:
-  """Makes the run directory; returns the same import if that is complete there.
-
-  What decides is the content of the files, their order and the labels.
-  """
-  if (directory / run_lib.RESULT).is_file() and not overwrite:
-    there = run_lib.load_run(directory)
-    same = all(there.result.get(key) == manifest[key] for key in (
-        'schema_version', 'imported', 'store', 'compute'))
-    if not same or there.result['model']['name'] != manifest['model']['name']:
-      raise UserError(f'{directory} holds another run: choose another --output_dir, '
-                      'or --overwrite it')
-    print(f'tfeval: {directory} is complete: shown as it is (--overwrite imports '
-          'again)', file=sys.stderr)
-    return there
-  if directory.is_dir() and any(directory.iterdir()) and not (
-      directory / run_lib.MANIFEST).is_file():
-    raise UserError(f'{directory} is not empty and holds no run: choose another '
-                    '--output_dir')
-  try:
-    directory.mkdir(parents=True, exist_ok=True)
-    # The result goes first: without it nothing here looks complete.
-    (directory / run_lib.RESULT).unlink(missing_ok=True)
-  except OSError as error:
-    raise files.cannot_write(directory, error) from error
-  files.write_json(directory / run_lib.MANIFEST, manifest)
-  return None

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import label_sets
+from tfeval import columns, label_sets
 from tfeval import labels as labels_lib
 from tfeval.errors import UserError
 from tfeval.label_files import first
@@ -25,10 +25,8 @@ def named_ids(order: str) -> pa.Array:
     order: `file_name`: image 1 first; `class_folder`: sorted by (wnid, file name),
       as tools read a folder for each class.
   """
-  if order == CLASS_FOLDER:
-    return named_ids(FILE_NAME).take(pa.array(_by_class()))
-  return pa.array([labels_lib.validation_name(number) for number in
-                   range(1, labels_lib.NUM_VALIDATION + 1)], pa.string())
+  places = range(labels_lib.NUM_VALIDATION) if order == FILE_NAME else _by_class()
+  return columns.strings([labels_lib.validation_name(place + 1) for place in places])
 
 
 def _by_class() -> np.ndarray:
@@ -71,7 +69,8 @@ def check_ids(path: pathlib.Path, ids: pa.Array, expected: pa.Array,
     UserError: ids are double, unknown or missing; lists the first ten.
   """
   counts = pc.value_counts(ids)
-  double = counts.field('values').filter(pc.greater(counts.field('counts'), 1))
+  repeated = np.flatnonzero(columns.to_numpy(counts.field('counts')) > 1)
+  double = counts.field('values').take(columns.numbers(repeated))
   unknown = ids.filter(pc.invert(pc.is_in(ids, expected)))
   missing = expected.filter(pc.invert(pc.is_in(expected, ids)))
   for found, what in ((double, 'are there more than once'),

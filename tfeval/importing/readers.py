@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfeval import errors, label_files
 from tfeval import labels as labels_lib
+from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 
 # Values in a block: 1000 rows of all outputs.
@@ -225,7 +227,7 @@ def _columns(path: pathlib.Path, batch: pa.RecordBatch,
   for name in names:
     if batch[name].null_count:
       raise UserError(f'{path}: column {name} has an empty cell or NaN')
-  return np.stack([batch[name].to_numpy() for name in names], 1) if names else None
+  return np.stack([to_numpy(batch[name]) for name in names], 1) if names else None
 
 
 def _parquet(path: pathlib.Path) -> Table:
@@ -277,10 +279,10 @@ def _lists(path: pathlib.Path, batch: pa.RecordBatch, name: str) -> np.ndarray:
   whole = len(flat) // max(1, len(column))
   # Nulls first: what is null has no length.
   even = not column.null_count and not flat.null_count and (
-      not nested or set(np.unique(np.asarray(column.value_lengths()))) == {whole})
+      not nested or set(pc.unique(column.value_lengths()).to_pylist()) == {whole})
   numbers = pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type)
   if not (even and numbers):
     raise UserError(f'{path}: column {name} is {column.type} with '
                     f'{column.null_count + flat.null_count} nulls, expected lists of '
                     'numbers, equally long')
-  return flat.to_numpy(zero_copy_only=False).reshape(len(column), whole)
+  return to_numpy(flat).reshape(len(column), whole)

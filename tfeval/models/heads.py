@@ -9,12 +9,14 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
 from tfeval.errors import UserError
+from tfeval.models.model import wrong_outputs
 
 CLASS_MAPS = ('background_first', 'background_last', 'ilsvrc_id', 'name')
 
@@ -35,15 +37,13 @@ def class_indices(class_map: str) -> tuple[np.ndarray, int]:
   Raises:
     UserError: no such map or file, or the file does not have every class once.
   """
-  table, count = labels_lib.classes(), labels_lib.NUM_CLASSES
+  count = labels_lib.NUM_CLASSES
   if class_map == 'background_first':
     return np.arange(count) + 1, count + 1
   if class_map == 'background_last':
     return np.arange(count), count + 1
-  if class_map == 'ilsvrc_id':
-    return np.asarray(table.ilsvrc_ids) - 1, count
-  if class_map == 'name':
-    return np.argsort(np.argsort(table.names, kind='stable')), count
+  if class_map in ('ilsvrc_id', 'name'):
+    return np.argsort(labels_lib.other_class_orders()[class_map]), count
   if not os.path.isfile(os.path.expanduser(class_map)):
     raise errors.unknown('class map', class_map, CLASS_MAPS,
                          'or the path of a file with a wnid for each output')
@@ -109,6 +109,59 @@ def select(function: Callable[[tf.Tensor], Any], name: str, output_name: str | N
   return one
 
 
+def outputs_of(model: Any) -> dict[str, Any]:
+  """Returns the outputs that a model tells before it runs, by name.
+
+  Args:
+    model: a `keras.Model`, or the function of a SavedModel.
+
+  Returns:
+    Symbolic tensors, or specifications; empty for a subclass of `keras.Model` and for
+    a model that has not seen its first image.
+  """
+  if not isinstance(model, keras.Model):
+    return dict(model.structured_outputs)
+  model = getattr(model, '_functional', None) or model  # A Sequential has no names.
+  outputs = getattr(model, 'outputs', None) or []
+  # The keys of what it returns, where `output_names` are those of its layers.
+  structure = getattr(model, '_outputs_struct', None)
+  if isinstance(structure, Mapping) and len(structure) == len(outputs):
+    return dict(structure)
+  return dict(zip(model.output_names, outputs, strict=True)) if outputs else {}
+
+
+def chosen(model: Any, name: str, output_name: str | None) -> Any:
+  """Returns the output that is the classifier's, None if the model tells nothing.
+
+  Raises:
+    UserError: as `select`, before an image is seen.
+  """
+  outputs = outputs_of(model)
+  return select(lambda x: x, name, output_name)(outputs) if outputs else None
+
+
+def check_shape(shape: tf.TensorShape, name: str, class_map: str | None) -> None:
+  """Holds that an output is one value for each class.
+
+  Args:
+    shape: of the output, as far as it is known.
+    name: the model's, for errors.
+    class_map: see `class_indices`.
+
+  Raises:
+    UserError: it has another number of values.
+  """
+  count = labels_lib.NUM_CLASSES if class_map is None else class_indices(class_map)[1]
+  if tf.TensorShape(shape).is_compatible_with((None, count)):
+    return
+  if class_map is None and shape[1:] == (count + 1,):
+    return  # Preflight tells which of them is the background class.
+  if class_map is None:
+    raise wrong_outputs(name, shape)
+  raise UserError(f'{name} returns {shape[-1]} outputs, --class_map={class_map} is for '
+                  f'{count}')
+
+
 def mapped(function: Callable[[tf.Tensor], tf.Tensor], name: str, class_map: str,
            are_probabilities: bool) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns a function whose outputs stand in the order of the sorted wnids.
@@ -127,9 +180,7 @@ def mapped(function: Callable[[tf.Tensor], tf.Tensor], name: str, class_map: str
 
   def reordered(x):
     outputs = function(x)
-    if outputs.shape[-1] != count:
-      raise UserError(f'{name} returns {outputs.shape[-1]} outputs, --class_map='
-                      f'{class_map} is for {count}')
+    check_shape(outputs.shape, name, class_map)
     chosen = tf.gather(outputs, indices, axis=-1)
     if are_probabilities and count != labels_lib.NUM_CLASSES:
       chosen /= tf.reduce_sum(chosen, axis=-1, keepdims=True)

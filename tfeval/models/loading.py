@@ -3,16 +3,18 @@
 import contextlib
 import functools
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfeval import errors, files
+from tfeval import errors, files, labels
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
-from tfeval.models import foreign, heads, table, weights
+from tfeval.models import foreign, heads, table
+from tfeval.models import weights as weights_lib
 from tfeval.models.model import (
   LOGITS,
   Hints,
@@ -20,43 +22,74 @@ from tfeval.models.model import (
   compute_dtype,
   input_side,
   preprocessing,
+  wrong_outputs,
 )
+from tfeval.settings import DTYPES
 
 # What tfeval itself tells a constructor.
 _RESERVED = {'weights': 'give --weights', 'classifier_activation': 'leave it out',
              'include_top': 'leave it out', 'input_tensor': 'give input_shape'}
 
 
-def load(spec: spec_lib.Spec, weights_name: str = 'imagenet',
-         hints: Hints | None = None) -> Model:
-  """Loads a model.
+def load_model(
+    target: str | os.PathLike[str] | spec_lib.Spec,
+    weights: str | os.PathLike[str] = 'imagenet', *,
+    preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
+    input_size: int | None = None, output: str | None = None,
+    class_map: str | None = None, output_name: str | None = None,
+    dtype: str = DTYPES[0], trust_model: bool = False) -> Model:
+  """Loads a model with all that evaluating it needs: what `--model` does.
+
+  Names and meanings are those of the flags of `tfeval evaluate`.
 
   Args:
-    spec: an application's name with constructor arguments, a path of a `.keras`
+    target: an application's name with constructor arguments, a path of a `.keras`
       or whole-model `.h5` file or of a SavedModel, or `module:function` with
-      keyword arguments.
-    weights_name: `'imagenet'`, `'none'` or the path of a weights file; files and
+      keyword arguments; see `models.factory` for what a function may return.
+    weights: `'imagenet'`, `'none'` or the path of a weights file; files and
       factories bring their own.
-    hints: what cannot be known otherwise.
+    preprocess: for models that are no applications: `caffe`, `tf`, `torch`, `lite`,
+      `identity`, an application's name, or a function of float32 [n, size, size, 3]
+      in [0, 255].
+    input_size: side of the input in pixels, where the model does not tell, or
+      another than an application's own.
+    output: `'logits'` or `'probabilities'`, where the model does not tell.
+    class_map: order of the outputs, see `models.heads.class_indices`; None for the
+      sorted wnids.
+    output_name: which of several outputs is the classifier's.
+    dtype: a Keras dtype policy, of `settings.DTYPES`.
+    trust_model: whether files that can run code of their author may be loaded.
 
   Returns:
-    The model. Applications are built without their softmax: their output is
-    logits.
+    The model, called as `scores = model(pixels)`. Applications are built without
+    their softmax: their output is logits.
 
   Raises:
     UserError: one line that says what is wrong and what to do.
+
+  >>> model = load_model('MobileNet:alpha=0.25', weights='none')
+  >>> model.input_size, model.output, model.parameters
+  (224, 'logits', 475544)
+  >>> model(tf.zeros([2, 224, 224, 3], tf.uint8)).shape
+  TensorShape([2, 1000])
   """
-  hints = hints or Hints()
+  spec = (target if isinstance(target, spec_lib.Spec) else
+          spec_lib.parse(os.fspath(target)))
+  hints = Hints(preprocess, input_size, output, trust_model, class_map, output_name,
+                dtype)
   table.check_name(spec)
-  if hints.class_map is not None:
-    heads.class_indices(hints.class_map)
+  hints.check()
+  if class_map is not None:
+    heads.class_indices(class_map)
+  if dtype not in DTYPES:
+    raise errors.unknown('dtype', dtype, DTYPES)
   if keras.config.backend() != 'tensorflow':
     raise UserError(f'Keras runs on {keras.config.backend()}: set '
                     'KERAS_BACKEND=tensorflow')
-  with _dtype_policy(hints.dtype):
+  with _dtype_policy(dtype):
     if spec.target in table.known_models():
-      return _application(spec, weights_name, hints)
-    return foreign.load(spec, weights_name, hints)
+      return _application(spec, os.fspath(weights), hints)
+    return foreign.load(spec, os.fspath(weights), hints)
 
 
 @contextlib.contextmanager
@@ -81,18 +114,20 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   construct = functools.partial(_construct, constructor, spec,
                                 **_size_arguments(spec, hints.input_size))
   if weights_name == 'imagenet':
-    model, path = weights.with_published(spec, construct)
+    model, path = weights_lib.with_published(spec, construct)
   elif weights_name == 'none':
     model, path = construct(weights=None), None
   else:
-    path = weights.find(weights_name)
-    model = weights.with_own(spec, construct, path)
+    path = weights_lib.find(weights_name)
+    model = weights_lib.with_own(spec, construct, path)
+  if model.output_shape[1:] != (labels.NUM_CLASSES,):
+    raise wrong_outputs(spec.text, model.output_shape)
   return Model(
       name=spec.text, function=lambda x: model(x, training=False),
       preprocess=preprocessing(spec.target), preprocess_name=facts.preprocess,
       input_size=input_side(model, spec.text, hints.input_size), output=LOGITS,
       weights=weights_name, weights_sha256=files.sha256_of(path) if path else None,
-      parameters=model.count_params(), dtype=compute_dtype(model))
+      parameters=model.count_params(), dtype=compute_dtype(model), keras_model=model)
 
 
 def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """What the engine is given: a model and what it wants to be fed."""
 
 import dataclasses
+import functools
 import importlib
+import inspect
+import numbers
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfeval import errors
+from tfeval import errors, labels
 from tfeval.errors import UserError
 from tfeval.models import table
 
@@ -17,7 +20,17 @@ LOGITS, PROBABILITIES = OUTPUTS = ('logits', 'probabilities')
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-  """A model and what it wants to be fed.
+  """A model and what it wants to be fed; `tfeval.load_model` makes it.
+
+  Called on images it returns what the model says of them. That is all there is to
+  know of a model to evaluate it, wherever it came from:
+
+      model = tfeval.load_model('MobileNet:alpha=0.25')
+      model.input_size              # 224
+      model.output                  # 'logits'
+      scores = model(pixels)        # uint8 [n, 224, 224, 3] -> float32 [n, 1000]
+      scores.numpy().argmax(1)      # classes in the order of the sorted wnids
+      step = tf.function(model)     # for many batches: compiled once
 
   Attributes:
     name: as it was asked for, such as `MobileNet:alpha=0.25`.
@@ -32,6 +45,7 @@ class Model:
     dtype: what it computes in; several joined by `+`.
     class_map: how `function` was made to return sorted wnids, None if it did.
     output_name: the output that `function` returns, None for the only one.
+    keras_model: what `function` calls, None if that is no Keras model.
   """
 
   name: str
@@ -46,6 +60,31 @@ class Model:
   dtype: str = 'float32'
   class_map: str | None = None
   output_name: str | None = None
+  keras_model: keras.Model | None = None
+
+  def __call__(self, pixels: Any) -> tf.Tensor:
+    """Returns what the model says of images.
+
+    Args:
+      pixels: tensor or array of any real type, [n, input_size, input_size, 3], n at
+        least 1, RGB in [0, 255]: they are preprocessed here.
+
+    Returns:
+      float32 [n, 1000], logits or probabilities as `output` says.
+
+    Raises:
+      UserError: the images have another shape, or the model does not return 1000
+        values for each.
+    """
+    images = tf.cast(pixels, tf.float32)
+    side, shape = self.input_size, images.shape
+    if not shape.is_compatible_with((None, side, side, 3)) or shape[:1] == (0,):
+      raise UserError(f'{self.name} takes images [n, {side}, {side}, 3] with n at '
+                      f'least 1, got {tuple(shape)}')
+    scores = tf.cast(self.function(self.preprocess(images)), tf.float32)
+    if not scores.shape.is_compatible_with((None, labels.NUM_CLASSES)):
+      raise wrong_outputs(self.name, scores.shape)
+    return scores
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
@@ -67,10 +106,11 @@ class Hints:
   """What cannot be known of a model that is not a Keras application.
 
   Attributes:
-    preprocess: a name that `preprocessing` knows, or None.
+    preprocess: a name that `preprocessing` knows, or a function as `Model` has it, or
+      None.
     input_size: side of the input in pixels, None for the model's own.
     output: `'logits'` or `'probabilities'`, or None.
-    trust: whether files that can run code of their author may be loaded.
+    trust_model: whether files that can run code of their author may be loaded.
     class_map: in which order the outputs stand, see `heads.class_indices`; None for
       1000 in the order of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
@@ -78,13 +118,36 @@ class Hints:
       `'mixed_float16'`.
   """
 
-  preprocess: str | None = None
+  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None
   input_size: int | None = None
   output: str | None = None
-  trust: bool = False
+  trust_model: bool = False
   class_map: str | None = None
   output_name: str | None = None
   dtype: str = 'float32'
+
+  def check(self) -> None:
+    """Holds that the values can be right, before anything slow is done.
+
+    Raises:
+      UserError: names the first that cannot.
+    """
+    if self.preprocess is not None and not callable(self.preprocess):
+      preprocessing(self.preprocess)
+    size = self.input_size
+    if size is not None and (not isinstance(size, numbers.Integral) or size < 1
+                             or isinstance(size, bool)):
+      raise UserError(f'input_size is {size!r}, expected a number of pixels')
+    if self.output is not None and self.output not in OUTPUTS:
+      raise errors.unknown('output', str(self.output), OUTPUTS)
+
+
+def wrong_outputs(name: str, shape: Any) -> UserError:
+  """Returns the error for a model that is no classifier of the 1000 classes."""
+  return UserError(
+      f'{name} returns {tuple(shape)}, expected ({shape[0]}, {labels.NUM_CLASSES}): '
+      'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map '
+      'tells where these stand among others')
 
 
 def compute_dtype(model: keras.Model) -> str:
@@ -107,6 +170,8 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
   Raises:
     UserError: the name is not known.
   """
+  if not isinstance(name, str):
+    raise UserError(f'preprocessing is {name!r}, expected a name or a function')
   if name in table.known_models():
     module = importlib.import_module(table.known_models()[name].module)
     return module.preprocess_input
@@ -121,6 +186,19 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
                        "or an application's name")
 
 
+def function_name(function: Callable[..., Any]) -> str:
+  """Returns `module:name` of a function, of the class of another callable.
+
+  >>> function_name(preprocessing), function_name(keras.layers.Rescaling(1 / 255))[-9:]
+  ('tfeval.models.model:preprocessing', 'Rescaling')
+  """
+  function = inspect.unwrap(function)
+  if isinstance(function, functools.partial):
+    return function_name(function.func)
+  named = function if hasattr(function, '__qualname__') else type(function)
+  return f'{named.__module__}:{named.__qualname__}'
+
+
 def input_side(model: Any, name: str, given: int | None = None) -> int:
   """Returns the side of the input, in pixels."""
   shape = getattr(model, 'input_shape', None)
@@ -128,11 +206,11 @@ def input_side(model: Any, name: str, given: int | None = None) -> int:
   if None in fixed:
     if given is None:
       raise UserError(f'the input size of {name} cannot be known: give --input_size')
-    return given
+    return int(given)
   if fixed[0] != fixed[1]:
     raise UserError(f'{name} takes images of {fixed[0]} x {fixed[1]}, expected a '
                     'square')
   if given not in (None, fixed[0]):
     raise UserError(f'{name} takes images of {fixed[0]} pixels, a size of {given} was '
-                    'given (--input_size or --protocol): leave it out')
+                    'given (--input_size, --protocol or the factory): leave it out')
   return fixed[0]

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib
 import os
 import pathlib
 import re
@@ -16,7 +15,7 @@ from keras.src.utils import file_utils
 from tfeval import errors
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
-from tfeval.models import table
+from tfeval.models import lite_weights, weights_file
 
 Construct = Callable[..., keras.Model]
 # Keras 3 gives these an extra Rescaling when weights == 'imagenet' and only then,
@@ -63,9 +62,9 @@ def with_published(spec: spec_lib.Spec, construct: Construct
     UserError: the file is not there and cannot be downloaded, or is damaged.
   """
   if spec.target.startswith('EfficientNetLite'):
-    module = importlib.import_module(table.known_models()[spec.target].module)
-    return construct(weights='imagenet'), module.weights_path()
+    return construct(weights='imagenet'), lite_weights.find(spec.target)
   loaded: list[pathlib.Path] = []
+  verified = False
 
   def record(original, fname, origin, **keywords):
     try:
@@ -74,6 +73,8 @@ def with_published(spec: spec_lib.Spec, construct: Construct
       raise UserError(
           f'the weights {fname} of {spec.text} cannot be downloaded: get {origin} '
           f'and put it into {_weights_cache()}; {_OFFLINE_CHOICE}') from error
+    nonlocal verified
+    verified = bool(keywords.get('file_hash') or keywords.get('md5_hash'))
     loaded.append(pathlib.Path(path))
     return path
 
@@ -84,6 +85,19 @@ def with_published(spec: spec_lib.Spec, construct: Construct
       where = f' {loaded[-1]}' if loaded else ''
       raise UserError(f'the weights{where} of {spec.text} are truncated or not '
                       'HDF5: delete the file and download it again') from error
+    except (UserError, KeyError) as error:
+      said = errors.one_line(error.__cause__ or error)
+      if loaded:
+        path = loaded[-1]
+        remedy = ('they are for images of another size: leave the size out' if verified
+                  else 'delete the file and download it again')
+        raise UserError(f'the weights {path}, {weights_file.described(path)}, do not '
+                        f'fit {spec.text}: {remedy} ({said})') from error
+      if isinstance(error.__cause__, ValueError):
+        raise UserError(
+            f'cannot build {spec.text} with published weights: {said}; --weights=none '
+            'builds without, --input_size for images of another size') from error
+      raise
   return model, loaded[-1]
 
 
@@ -174,23 +188,26 @@ def load(model: keras.Model, path: pathlib.Path, model_name: str) -> None:
   if not isinstance(model, keras.Model):
     raise UserError(f'{model_name} brings its weights: leave --weights out')
   if not h5py.is_hdf5(path):
-    raise UserError(f'weights {path} are not HDF5 (empty, truncated or another '
-                    'format): expected .h5 or .weights.h5 as Keras saves them')
+    raise UserError(f'weights {path} are not HDF5 but {weights_file.described(path)}: '
+                    'expected .h5 or .weights.h5 as Keras saves them')
   try:
-    # Keras tells its two HDF5 layouts apart by the name alone.
-    with h5py.File(path, 'r') as file:
-      legacy = 'layer_names' in file.attrs or 'model_weights' in file
-    misnamed = legacy == path.name.endswith('.weights.h5')
-    if not misnamed:
+    # Keras tells its HDF5 layouts apart by the name alone.
+    legacy = weights_file.is_legacy(path)
+    readable = path.suffix in ('.h5', '.hdf5') and (
+        legacy != path.name.endswith('.weights.h5'))
+    if readable:
       with none_missing():
         model.load_weights(path)
   except OSError as error:
     raise UserError(f'weights {path} are truncated or damaged: copy them again'
                     ) from error
+  except UserError:
+    raise
   except (ValueError, KeyError) as error:
-    raise UserError(f'weights {path} do not fit {model_name} with 1000 classes '
-                    f'(other classes, width or model?): {errors.one_line(error)}'
-                    ) from error
-  if misnamed:
+    raise UserError(
+        f'weights {path}, {weights_file.described(path)}, do not fit {model_name} with '
+        f'1000 classes, {model.count_params():,} values (other classes, width or '
+        f'model?): {errors.one_line(error)}') from error
+  if not readable:
     wanted = 'NAME.h5' if legacy else 'NAME.weights.h5'
     raise UserError(f'weights {path} have the layout of {wanted}: rename the file')

@@ -35,6 +35,22 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
     UserError: matplotlib is not installed, the file has another extension than
       those of `FORMATS` or cannot be written, or the figure would be too large.
   """
+  check_path(path)
+  width, height = _size(images, models, top)
+  if max(width, height) > _MOST:
+    raise UserError(f'--figure={path} would be {width:.0f} x {height:.0f} inches, at '
+                    f'most {_MOST} are drawn: give fewer images or models, or a '
+                    'smaller --top')
+  import_matplotlib()
+
+
+def check_path(path: pathlib.Path) -> None:
+  """Holds that a figure can be written there.
+
+  Raises:
+    UserError: the file has another extension than those of `FORMATS`, or its folder
+      cannot be written.
+  """
   if path.suffix.lower().removeprefix('.') not in FORMATS:
     raise UserError(f'--figure={path}: give a name that ends in .png, .pdf or .svg')
   if path.is_dir():
@@ -46,12 +62,6 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
   if not os.access(folder, os.W_OK):
     raise UserError(f'--figure={path}: the folder {folder} cannot be written: choose '
                     'another')
-  width, height = _size(images, models, top)
-  if max(width, height) > _MOST:
-    raise UserError(f'--figure={path} would be {width:.0f} x {height:.0f} inches, at '
-                    f'most {_MOST} are drawn: give fewer images or models, or a '
-                    'smaller --top')
-  _import_matplotlib()
 
 
 def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
@@ -67,7 +77,7 @@ def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
   Raises:
     UserError: the file cannot be written, or matplotlib is not installed.
   """
-  matplotlib = _import_matplotlib()
+  matplotlib = import_matplotlib()
   from matplotlib.figure import Figure
   # Not pyplot: it keeps figures, and asks for a screen. Figure draws with Agg.
   width, height = _size(len(images), len(models), len(images[0].answers[0]))
@@ -87,15 +97,25 @@ def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
         _draw_bars(axes, answers, _COLOURS[column % len(_COLOURS)])
         if row == 0:
           axes.set_title(_title(model), loc='left', fontsize=9, linespacing=1.3)
-    content = io.BytesIO()
-    with warnings.catch_warnings():
-      # Of the signs in a file name that the font does not have.
-      warnings.filterwarnings('ignore', 'Glyph')
-      figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
+    save(figure, path)
+
+
+def save(figure, path: pathlib.Path) -> None:
+  """Writes a matplotlib figure; the file's extension is the format.
+
+  Raises:
+    UserError: the file cannot be written.
+  """
+  content = io.BytesIO()
+  with warnings.catch_warnings():
+    # Of the signs in a file name that the font does not have.
+    warnings.filterwarnings('ignore', 'Glyph')
+    figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
   files.write_atomically(path, content.getvalue(), '--figure')
 
 
-def _import_matplotlib():
+def import_matplotlib():
+  """Returns matplotlib; raises a UserError where it is not installed."""
   try:
     import matplotlib
     import matplotlib.figure

@@ -1,0 +1,108 @@
+"""Before the long run: a few images, and what the model's answers to them tell."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval import settings as settings_lib
+from tfeval.datasets.base import Dataset
+from tfeval.engine import pipeline
+from tfeval.errors import UserError
+from tfeval.models.model import Model
+from tfeval.preflight import checks
+from tfeval.preprocess.protocol import Protocol
+from tfeval.progress import Progress
+
+_BATCH = 32
+
+
+def preflight(model: Model, dataset: Dataset, protocol: Protocol, mode: str,
+              progress: Progress, batch_size: int = _BATCH,
+              skip_errors: bool = False) -> list[str]:
+  """Looks for faults that make a result meaningless.
+
+  Args:
+    model: the model.
+    dataset: what it will be evaluated on; 128 of its images are looked at.
+    protocol: makes pixels of them.
+    mode: one of `settings.PREFLIGHT`: raise what is found, print it, or do not look.
+    progress: is told how far it is.
+    batch_size: images at once, at most.
+    skip_errors: whether images that cannot be decoded are left out.
+
+  Returns:
+    What was found, a line each.
+
+  Raises:
+    UserError: what was found, in mode `error`, if it is certain; or an image is
+      broken.
+  """
+  if mode == settings_lib.OFF:
+    return []
+  pixels, labels = sample(dataset, protocol, skip_errors=skip_errors)
+  with progress(f'{model.name}: preflight', len(pixels)) as advance:
+    findings = checks.check(_counted(model, len(pixels), advance), pixels, labels,
+                            min(batch_size, _BATCH))
+  if mode == settings_lib.ERROR and not all(f.doubtful for f in findings):
+    raise UserError(f'preflight of {model.name} over {len(pixels)} images: '
+                    + '; '.join(map(str, findings))
+                    + ' (--preflight=warn goes on all the same)')
+  for finding in findings:
+    print(f'tfeval: warning: {model.name}: {finding}', file=sys.stderr)
+  return list(map(str, findings))
+
+
+def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
+  """Returns a model that tells of its first so many images."""
+  left = total
+
+  def function(images):
+    nonlocal left
+    outputs = model.function(images)
+    advance(min(len(images), left))
+    left -= min(len(images), left)
+    return outputs
+
+  return dataclasses.replace(model, function=function)
+
+
+def sample(dataset: Dataset, protocol: Protocol, count: int = checks.MOST_IMAGES,
+           skip_errors: bool = False) -> tuple[np.ndarray, np.ndarray]:
+  """Reads a few examples of a dataset.
+
+  Args:
+    dataset: where examples come from.
+    protocol: makes pixels of them.
+    count: how many, at least 1; there may be fewer.
+    skip_errors: whether images that cannot be decoded are left out.
+
+  Returns:
+    Pixels, [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
+
+  Raises:
+    UserError: an image is broken, or nothing can be read.
+  """
+  step = max(1, dataset.expected_count // count)
+  if dataset.every is not None and step > 1:
+    every = dataset.every
+    dataset = dataclasses.replace(dataset, examples=lambda: every(step))
+  side = protocol.size
+  pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, np.int64)]
+  seen = 0
+  batches = iter(pipeline.batches(dataset, protocol, min(count, _BATCH), skip_errors))
+  while seen < count:
+    try:
+      batch = next(batches, None)
+    except tf.errors.OpError as error:
+      if skip_errors:
+        raise pipeline.unreadable_after(dataset, seen, error) from error
+      raise pipeline.explain_failure(dataset, protocol, seen, error) from error
+    if batch is None:
+      break
+    pixels.append(batch['pixels'].numpy())
+    labels.append(batch['label'].numpy())
+    seen += len(labels[-1])
+  return np.concatenate(pixels)[:count], np.concatenate(labels)[:count]
