@@ -237,7 +237,7 @@ def _intervals(directory: _Directory) -> str:
 
 
 def _published(directory: _Directory) -> str:
-  published = directory.result['published']
+  published = directory.result.get('published')
   if published is None:
     return 'nothing is compared'
   told = {m['name']: m for m in directory.result['metrics']

@@ -330,6 +330,24 @@ def test_score_agrees_with_evaluate(tfeval, finished):
   assert 'tiny_model' in out
 
 
+def test_evaluations_are_verified(tfeval, finished, photos, tmp_path):
+  """Those of a part, with all outputs, and with an image that cannot be decoded."""
+  folder = copy(photos, tmp_path / 'photos')
+  broken = sorted(folder.iterdir())[3]
+  broken.write_bytes(broken.read_bytes()[:50])
+  output = tmp_path / 'runs'
+  assert tfeval('evaluate', *MODEL, f'--dataset=folder:{folder}', '--limit=6',
+                '--on_error=skip', '--store_logits', f'--output_dir={output}')[0] == 0
+  run, = output.iterdir()
+  code, out, err = tfeval('verify', run, finished)
+  assert (code, err) == (0, '')
+  assert '5 evaluated and 1 failed of 6' in out
+  code, out, err = tfeval('score', run, '--metrics=top10,nll,brier,ece', '--json')
+  metrics = {m['name']: m for m in json.loads(out)[0]['metrics']}
+  assert (code, err) == (0, '')
+  assert all(m['count'] == 5 and m['value'] is not None for m in metrics.values())
+
+
 def copy(source, target, *without):
   for path in sorted(source.rglob('*')):
     if path.is_file() and path.name not in without:

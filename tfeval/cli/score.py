@@ -19,8 +19,8 @@ Usage: tfeval score RUN... [--flags]
   tfeval score RUN --labels=original --labels=corrected.csv --omit=ids.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
 
-RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing in it is
-written; TensorFlow is not needed.
+RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
+written in it; TensorFlow is not needed.
 
 Metrics:
 """ + '\n'.join(f'  {name:<15}{metric.about}'

@@ -12,8 +12,8 @@ SUMMARY = """Check that runs are whole and say what their stored predictions say
 Usage: tfeval verify RUN... [--json]
 
 RUN is a run directory, OUTPUT_DIR/MODEL. Its files are checked against their
-schemas, digests and each other, and its metrics are computed again. The exit code
-is 1 if a check fails. Needs jsonschema: pip install 'tfeval[verify]'."""
+schemas, digests and each other, and its metrics are computed again. The exit
+code is 1 if a check fails. Needs jsonschema: pip install 'tfeval[verify]'."""
 
 
 def define_flags(define) -> None:
