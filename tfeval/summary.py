@@ -59,11 +59,7 @@ class Summary:
     for one in labels:
       if self.counts and self.counts['top1', one.name].count:
         continue
-      if one.name == label_sets.REAL and one.file is None:
-        raise UserError(f'{where} stores no ReaL labels: give the path of real.json')
-      ids = self.ids or ['none']
-      raise UserError(f'--labels={one.path or one.name} has labels for none of the '
-                      f'images of {where}; the first of these is {ids[0]}')
+      raise no_labels(one, where, self.ids)
 
   def metrics(self) -> list[dict[str, Any]]:
     """Returns the entries of `result.json`."""
@@ -96,6 +92,15 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
   offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset:][:len(lines) + 1]
   content = lines.buffers()[2].slice(offsets[0], offsets[-1] - offsets[0])
   return hashlib.sha256(content).hexdigest()
+
+
+def no_labels(labels: label_sets.Labels, where: pathlib.Path,
+              ids: Sequence[str]) -> UserError:
+  """Returns the error for a label set that has no label for any image of a run."""
+  if labels.name == label_sets.REAL and labels.file is None:
+    return UserError(f'{where} stores no ReaL labels: give the path of real.json')
+  return UserError(f'--labels={labels.path or labels.name} has labels for none of the '
+                   f'images of {where}; the first of these is {[*ids, "none"][0]}')
 
 
 def summarize(parts: Iterable[pa.Table],

@@ -1,6 +1,7 @@
 """Tables of texts, and JSON: what needs nothing but rich, and so costs no time."""
 
 import json
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
@@ -43,3 +44,11 @@ def plain_table(titles: Sequence[str], rows: Iterable[Sequence[str]],
   for row in rows:
     table.add_row(*row)
   return table
+
+
+def print_remarks(lines: Iterable[str], file: TextIO) -> None:
+  """Prints what a reader must know beside figures, a paragraph each."""
+  for line in lines:
+    # No word is broken: paths and ids can be copied.
+    print(textwrap.fill(line, 80, subsequent_indent='  ', break_long_words=False,
+                        break_on_hyphens=False), file=file)

@@ -24,8 +24,9 @@ def results_table(results: Iterable[dict[str, Any]]) -> rich_table.Table:
     if 'error' in result:
       table.add_row(result['model']['name'], 'failed', end_section=True)
       continue
-    metrics = [[_metric_name(m), *_figures(m)] for m in result['metrics']]
-    names = [result['model']['name'], *filter(None, [_state(result)])]
+    metrics = [[metric_title(m['labels'], m['name']), *_figures(m)]
+               for m in result['metrics']]
+    names = [result['model']['name'], *filter(None, [state(result)])]
     rows = list(itertools.zip_longest(names, metrics))
     for row, (name, figures) in enumerate(rows):
       table.add_row(name or '', *(figures or ()), end_section=row == len(rows) - 1)
@@ -99,8 +100,8 @@ def _hit(answer: int, right: list[int] | None) -> str:
   return '-' if not right else 'yes' if answer in right else 'no'
 
 
-def _state(result: dict[str, Any]) -> str:
-  """Returns what a reader may not miss about a model's figures."""
+def state(result: dict[str, Any]) -> str:
+  """Returns what a reader may not miss about a model's figures, in brackets."""
   failed = len(result['dataset'].get('failed', ()))
   found = (['partial'] * result['dataset']['partial']
            + [f'{failed:,} failed'] * bool(failed))
@@ -113,10 +114,14 @@ def _protocol(result: dict[str, Any]) -> str:
   return protocol.get('spec', protocol['name']) + size
 
 
-def _metric_name(metric: dict[str, Any]) -> str:
-  kind, at, subset = metric['labels'].partition('@')
+def metric_title(labels: str, name: str) -> str:
+  """Returns what a metric is called in tables.
+
+  >>> metric_title('real@subset', 'top1')
+  'ReaL top-1 subset'
+  """
+  kind, at, subset = labels.partition('@')
   labels = {'original': '', 'real': 'ReaL '}.get(kind, kind + ' ')
-  name = metric['name']
   return (labels + (f'top-{name[3:]}' if name.startswith('top') else name)
           + f' {subset}' * bool(at))
 
