@@ -102,11 +102,11 @@ def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
         f'{pair.first + 1} - {pair.second + 1}', f'{pair.hits.first:,}',
         f'{pair.hits.second:,}', points(pair.hits.difference),
         f'{points(low)} to {points(high)}', p_value(pair.p),
-        p_value(pair.p_holm) + ' *' * (pair.p_holm <= level),
+        p_value(pair.p_holm), '*' * (pair.p_holm <= level),
         '-' if needed is None else f'{needed:,}'))
   return plain.plain_table(
       ('pair', 'only\nfirst', 'only\nsecond', 'points', f'{100 - 100 * level:g} % '
-       'interval', 'p', 'p (Holm)', 'images\nneeded'), rows, numbers=range(8))
+       'interval', 'p', 'p (Holm)', '', 'images\nneeded'), rows, numbers=range(9))
 
 
 def points(rate: float) -> str:
