@@ -20,12 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval import alignment, comparison, errors
-from tfeval import spec as spec_lib
 from tfeval.alignment import METRICS, Answers
 from tfeval.errors import UserError
 from tfeval.label_sets import ORIGINAL, Labels, Subset
 from tfeval.metrics.accuracy import Count
-from tfeval.models import table
 from tfeval.run import Failure, Run
 
 DATA, PROTOCOL = ALLOWED = ('data', 'protocol')
@@ -51,7 +49,7 @@ class Row:
   failure: str | None = None
   counts: dict[tuple[str, str], Count] = dataclasses.field(default_factory=dict)
   ranks: dict[str, int] = dataclasses.field(default_factory=dict)
-  ties: tuple[str, ...] = ()
+  ties: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +63,7 @@ class Leaderboard:
     level: of significance.
     tests: how many pairs were tested; None: the data differ, so that ranks are those
       of the bare figures.
+    different: what differs among the runs, of `ALLOWED`.
     remarks: what a reader must know beside the figures.
   """
 
@@ -73,6 +72,7 @@ class Leaderboard:
   sort: tuple[str, str]
   level: float
   tests: int | None
+  different: list[str]
   remarks: list[str]
 
 
@@ -94,36 +94,37 @@ def rank(runs: Sequence[Run | Failure], labels: Sequence[Labels] | None = None,
       nothing called `sort`.
   """
   answers, failures = _read(runs, labels, subset)
-  protocol = _differences(answers, PROTOCOL, allow)
-  data = _differences(answers, DATA, allow)
+  protocol = _check_same(answers, PROTOCOL, allow)
+  data = _check_same(answers, DATA, allow)
   names, remarks = alignment.used_labels(answers)
   chosen = _sort(sort, names)
   rows = [_row(one, names) for one in answers]
-  ties: dict[int, list[str]] = {}
-  tests = None
   for name in names:
     key = name, chosen[1]
-    ranked = [i for i, row in enumerate(rows)
-              if key in row.counts and row.counts[key].count]
-    ranked.sort(key=lambda i, key=key: (-_rate(rows[i], key), rows[i].name))
-    apart = None
-    if not data:
-      apart = _told_apart([answers[i] for i in ranked], *key, level)
-    for i, place in zip(ranked, ranks([_rate(rows[i], key) for i in ranked], apart),
-                        strict=True):
+    order = [i for i, row in enumerate(rows)
+             if key in row.counts and row.counts[key].count]
+    order.sort(key=lambda i, key=key: (-_rate(rows[i], key), rows[i].name))
+    apart = None if data else _told_apart([answers[i] for i in order], *key, level)
+    places = ranks([_rate(rows[i], key) for i in order], apart)
+    for at, (i, place) in enumerate(zip(order, places, strict=True)):
       rows[i].ranks[name] = place
-    if name == chosen[0]:
-      order = ranked
-      if apart is not None:
-        tests = len(ranked) * (len(ranked) - 1) // 2
-        ties = {i: [rows[j].name for b, j in enumerate(ranked)
-                    if a != b and not apart[a, b]] for a, i in enumerate(ranked)}
-  unranked = [i for i in range(len(rows)) if i not in order]
-  rows = [dataclasses.replace(rows[i], ties=tuple(ties.get(i, ())))
-          for i in order + unranked]
-  contents = [] if data else alignment.content_remarks(answers)
-  return Leaderboard(rows + failures, names, chosen, level, tests,
-                     data + protocol + remarks + contents + _unknown_protocols(answers))
+      if name == chosen[0] and apart is not None:
+        rows[i].ties.extend(rows[j].name for j in np.array(order)[~apart[at]] if i != j)
+  rows.sort(key=lambda row: _place(row, chosen))
+  ranked = sum(chosen[0] in row.ranks for row in rows)
+  if not data:
+    remarks += alignment.content_remarks(answers)
+  return Leaderboard(
+      rows + failures, names, chosen, level,
+      None if data else ranked * (ranked - 1) // 2,
+      [DATA] * bool(data) + [PROTOCOL] * bool(protocol),
+      data + protocol + remarks + _unknown_protocols(answers))
+
+
+def _place(row: Row, key: tuple[str, str]) -> tuple[bool, float, str]:
+  """Returns what rows are sorted by: their figure, ties by name; those without last."""
+  ranked = key[0] in row.ranks
+  return not ranked, -_rate(row, key) if ranked else 0, row.name
 
 
 def ranks(rates: Sequence[float], apart: np.ndarray | None) -> list[int]:
@@ -163,42 +164,62 @@ def _read(runs: Sequence[Run | Failure], labels: Sequence[Labels] | None,
   return answers, failures
 
 
-def _differences(answers: Sequence[Answers], what: str,
-                 allow: Sequence[str]) -> list[str]:
-  """Returns remarks on what differs among runs.
+def _check_same(answers: Sequence[Answers], what: str,
+                allow: Sequence[str]) -> list[str]:
+  """Returns a remark if runs differ.
+
+  Args:
+    answers: of the runs.
+    what: one of `ALLOWED`.
+    allow: what may differ.
 
   Raises:
-    UserError: something does and may not.
+    UserError: they differ and may not.
   """
-  first, found = answers[0], []
-  for other in answers[1:]:
-    difference = (_data_difference(first, other) if what == DATA
-                  else alignment.protocol_difference(first.run, other.run))
-    if difference:
-      found.append(f'{first.name} and {other.name}: {difference}')
-  if not found:
+  difference, describe, computed = {
+      DATA: (_data_difference, _data,
+             '; significance is not computed, ranks are of the bare figures'),
+      PROTOCOL: (_protocol_difference, _protocol, '')}[what]
+  groups: list[list[Answers]] = []
+  for one in answers:
+    same = next((group for group in groups if not difference(group[0], one)), None)
+    if same is None:
+      groups.append([one])
+    else:
+      same.append(one)
+  if len(groups) == 1:
     return []
-  title = {DATA: 'data', PROTOCOL: 'protocols'}[what]
   if what in allow:
-    computed = ('; significance is not computed, ranks are of the bare figures'
-                if what == DATA else '')
-    return [f'DIFFERENT {title.upper()}{computed}: {one}' for one in found]
-  more = f' (and {len(found) - 1} more runs differ)' if found[1:] else ''
-  raise UserError(f'different {title}, not ranked together: {found[0]}{more}: leave '
-                  f'runs out, or --allow={what}')
+    return [f'DIFFERENT {what.upper()}{computed}: ' + '; '.join(
+        f'{describe(group[0])}: {", ".join(one.name for one in group)}'
+        for group in groups)]
+  one, other = (group[0] for group in groups[:2])
+  raise UserError(
+      f'runs of {len(groups)} different kinds of {what} are not ranked together: '
+      f'{one.name} and {other.name}: {difference(one, other)}: leave runs out, or '
+      f'--allow={what}')
 
 
 def _data_difference(one: Answers, other: Answers) -> str | None:
   found = alignment.ids_difference(one, other) or (
       alignment.labels_difference(one, other)
       or alignment.content_difference(one, other))
-  if found is None:
-    return None
-  a, b = one.run.result['dataset'], other.run.result['dataset']
-  digests = ', '.join(
-      f'{key.replace("_", " ")} {a[key][:8]} and {b[key][:8]}'
-      for key in ('label_digest', 'content_digest') if a[key] != b[key])
-  return f'{found} ({digests})'
+  return found and f'{found} ({_data(one)}; {_data(other)})'
+
+
+def _data(answers: Answers) -> str:
+  dataset = answers.run.result['dataset']
+  return (f'{len(answers.ids):,} images, label digest {dataset["label_digest"][:8]}, '
+          f'content digest {dataset["content_digest"][:8]}')
+
+
+def _protocol_difference(one: Answers, other: Answers) -> str | None:
+  return alignment.protocol_difference(one.run, other.run)
+
+
+def _protocol(answers: Answers) -> str:
+  protocol = answers.run.result['protocol']
+  return protocol.get('spec', protocol['name'])
 
 
 def _unknown_protocols(answers: Sequence[Answers]) -> list[str]:
@@ -238,45 +259,3 @@ def _told_apart(answers: Sequence[Answers], name: str, metric: str,
     apart[pair.first, pair.second] = apart[pair.second, pair.first] = (
         pair.p_holm <= level)
   return apart
-
-
-def published(row: Row, metric: str) -> tuple[float | None, float | None]:
-  """Returns the published accuracy of a run's weights, and measured less published.
-
-  Args:
-    row: of the run.
-    metric: one of `METRICS`.
-
-  Returns:
-    The figure, in 0..1, None where none is known or the weights are others; the
-    difference on the original labels, None where something else than validation
-    images of ImageNet 2012 was evaluated.
-  """
-  if row.run is None:
-    return None, None
-  compared = row.run.result.get('published') or {}
-  for entry in compared.get('metrics', ()):
-    if entry['name'] == metric:
-      count = row.counts.get((ORIGINAL, metric))
-      return entry['published'], (
-          count.correct / count.count - entry['published'] if count else None)
-  facts = known_facts(row.run)
-  percent = facts and getattr(facts, f'published_{metric}')
-  if percent is None or row.run.result['model'].get('weights') != 'imagenet':
-    return None, None
-  return percent / 100, None
-
-
-def known_facts(run: Run) -> table.ModelFacts | None:
-  """Returns the row of the table of models that a run's model is, if it is one.
-
-  The name alone says nothing: predictions of other tools may be called anything.
-  """
-  model = run.result['model']
-  try:
-    facts = table.find(spec_lib.parse(model['name']))
-  except UserError:
-    return None
-  same = facts is not None and (facts.input_size, facts.parameters) == (
-      model.get('input_size'), model.get('parameters'))
-  return facts if same else None

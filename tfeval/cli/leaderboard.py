@@ -48,7 +48,7 @@ def run(flags, arguments: list[str]) -> int:
   from tfeval import label_sets, leaderboard
   from tfeval import run as run_lib
   from tfeval.reports import leaderboard as report
-  from tfeval.reports import plain
+  from tfeval.reports import leaderboard_columns, plain
   for what in flags.allow:
     if what not in leaderboard.ALLOWED:
       raise errors.unknown('--allow', what, leaderboard.ALLOWED)
@@ -56,19 +56,19 @@ def run(flags, arguments: list[str]) -> int:
       run_lib.find_runs(arguments), label_sets.open_labels(flags.labels) or None,
       label_sets.open_subset(flags.keep, flags.omit), flags.sort, flags.level,
       flags.allow)
-  chosen = report.choose(board, flags.columns)
+  chosen = leaderboard_columns.choose(board, flags.columns)
   if flags.json or flags.format == 'json':
     plain.print_json(report.content(board))
   elif flags.format == 'csv':
     report.write_csv(board, chosen, sys.stdout)
-    plain.print_remarks(report.remarks(board), sys.stderr)
+    plain.print_remarks(report.remarks(board, chosen), sys.stderr)
   elif flags.format == 'markdown':
     print(report.markdown(board, chosen))
     print()
-    for line in report.remarks(board):
+    for line in report.remarks(board, chosen):
       print(f'- {line}')
   else:
     plain.print_table(report.table(board, chosen), sys.stdout)
     print()
-    plain.print_remarks(report.remarks(board), sys.stdout)
+    plain.print_remarks(report.remarks(board, chosen), sys.stdout)
   return 0
