@@ -68,7 +68,8 @@ def run(flags, arguments: list[str]) -> int:
     for line in report.remarks(board, chosen):
       print(f'- {line}')
   else:
-    plain.print_table(report.table(board, chosen), sys.stdout)
-    print()
+    for table in report.text_tables(board, chosen, plain.width_of(sys.stdout)):
+      plain.print_table(table, sys.stdout)
+      print()
     plain.print_remarks(report.remarks(board, chosen), sys.stdout)
   return 0

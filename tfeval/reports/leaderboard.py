@@ -4,6 +4,7 @@ import csv
 from typing import Any, TextIO
 
 from rich import table as rich_table
+from rich.cells import cell_len
 
 from tfeval.label_files import first
 from tfeval.label_sets import SUBSET_SUFFIX
@@ -12,16 +13,56 @@ from tfeval.reports import leaderboard_columns as columns_lib
 from tfeval.reports import plain, tables
 from tfeval.reports.leaderboard_columns import Column
 
+# They stand in every table.
+_KEYS = ('rank', 'model')
+# Characters that texts are folded to where there is little room.
+_FOLDED = 18
+# Characters between columns.
+_GAP = 2
 
-def table(board: Leaderboard, chosen: dict[str, Column]) -> rich_table.Table:
-  """Returns the leaderboard as a table for a terminal."""
-  found = plain.new_table()
-  for column in chosen.values():
+def text_tables(board: Leaderboard, chosen: dict[str, Column],
+                width: int) -> list[rich_table.Table]:
+  """Returns the leaderboard for a terminal.
+
+  Args:
+    board: the leaderboard.
+    chosen: its columns.
+    width: of the terminal. What does not fit beside each other goes into further
+      tables, each with rank and model: no figure is ever cut.
+  """
+  lines = [_texts(board, row, chosen, '\n') for row in board.rows]
+  columns = []
+  for i, (name, column) in enumerate(chosen.items()):
     title = column.title.replace(' ', '\n') if column.number else column.title
+    cells = [title, *(texts[i] for texts in lines)]
+    columns.append((name, column, title, cells[1:], _width(cells, column)))
+  keys = [column for column in columns if column[0] in _KEYS]
+  blocks, free = [list(keys)], width - sum(c[-1] + _GAP for c in keys)
+  left = free
+  for column in columns:
+    if column in keys:
+      continue
+    if column[-1] > left and len(blocks[-1]) > len(keys):
+      blocks.append(list(keys))
+      left = free
+    blocks[-1].append(column)
+    left -= column[-1] + _GAP
+  return [_text_table(block) for block in blocks]
+
+
+def _width(cells: list[str], column: Column) -> int:
+  """Returns how many characters a column takes at least."""
+  longest = max(cell_len(line) for cell in cells for line in cell.split('\n'))
+  return longest if column.number else min(longest, _FOLDED)
+
+
+def _text_table(block: list[tuple]) -> rich_table.Table:
+  found = plain.new_table()
+  for _, column, title, _, width in block:
     found.add_column(title, justify='right' if column.number else 'left',
-                     no_wrap=column.number, overflow='fold')
-  for row in board.rows:
-    found.add_row(*_texts(board, row, chosen, '\n'))
+                     no_wrap=column.number, overflow='fold', min_width=width)
+  for texts in zip(*(cells for _, _, _, cells, _ in block), strict=True):
+    found.add_row(*texts)
   return found
 
 
@@ -73,7 +114,8 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
     found.append(
         f'rank: by {title}; models share one (=) that do not differ significantly '
         f"from the best of them (McNemar's exact test, Holm's correction for "
-        f'{board.tests} pairs, p at most {board.level:g})')
+        f'{board.tests} {"pair" if board.tests == 1 else "pairs"}, p at most '
+        f'{board.level:g})')
     found += _ties_across_ranks(board)
   elif len(board.rows) > 1:
     found.append(f'rank: by {title}')

@@ -9,6 +9,8 @@ from rich import box
 from rich import console as rich_console
 from rich import table as rich_table
 
+_UNLIMITED = 10_000
+
 
 def print_json(content: Any) -> None:
   """Prints JSON and nothing else; NaN is a defect, not a value."""
@@ -16,9 +18,25 @@ def print_json(content: Any) -> None:
 
 
 def print_table(table: rich_table.Table, file: TextIO) -> None:
-  """Prints a table; as wide as the terminal, 80 columns where there is none."""
-  console = rich_console.Console(file=file, highlight=False, markup=False)
+  """Prints a table; as wide as the terminal, 80 columns where there is none.
+
+  It is wider than that where figures would else be cut.
+  """
+  console = _console(file)
+  # Else the measure ends where the terminal does.
+  unlimited = console.options.update(max_width=_UNLIMITED)
+  least = console.measure(table, options=unlimited).minimum
+  console.width = max(console.width, least)
   console.print(table)
+
+
+def width_of(file: TextIO) -> int:
+  """Returns how many columns a table may have."""
+  return _console(file).width
+
+
+def _console(file: TextIO) -> rich_console.Console:
+  return rich_console.Console(file=file, highlight=False, markup=False)
 
 
 def new_table() -> rich_table.Table:
@@ -36,11 +54,12 @@ def plain_table(titles: Sequence[str], rows: Iterable[Sequence[str]],
     rows: a text for each column.
     numbers: indices of the columns that are numbers: to the right, never cut.
   """
-  table = new_table()
+  table, rows = new_table(), list(rows)
   for i, title in enumerate(titles):
     number = i in numbers
+    width = max(map(len, [*title.split('\n'), *(row[i] for row in rows)]))
     table.add_column(title, justify='right' if number else 'left', no_wrap=number,
-                     overflow='fold')
+                     overflow='fold', min_width=width if number else None)
   for row in rows:
     table.add_row(*row)
   return table
