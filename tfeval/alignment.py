@@ -49,15 +49,16 @@ class Answers:
   def _hits(self) -> dict[tuple[str, str], np.ndarray]:
     return {}
 
-  def counted(self, name: str) -> np.ndarray:
-    """Returns bool [n]: which images count, those of a label set's that have one.
+  def within(self, name: str) -> np.ndarray:
+    """Returns bool [n]: of `LABELS@subset` the subset's images, of others all."""
+    if name.endswith(SUBSET_SUFFIX):
+      return self.inside
+    return np.ones(len(self.ids), bool)
 
-    Args:
-      name: a label set's; with `@subset` only images of the subset count.
-    """
-    base = name.removesuffix(SUBSET_SUFFIX)
-    labelled = np.asarray(self.labels[base].sizes) > 0
-    return labelled if name == base else labelled & self.inside
+  def counted(self, name: str) -> np.ndarray:
+    """Returns bool [n]: which of the images within have a label."""
+    labels = self.labels[name.removesuffix(SUBSET_SUFFIX)]
+    return self.within(name) & (np.asarray(labels.sizes) > 0)
 
   def hits(self, name: str, metric: str) -> np.ndarray:
     """Returns bool [n]: which images are hit; see `METRICS`."""
@@ -74,8 +75,8 @@ class Answers:
     counted = self.counted(name)
     correct = np.count_nonzero(self.hits(name, metric) & counted)
     count = np.count_nonzero(counted)
-    of = len(counted) if name in self.labels else np.count_nonzero(self.inside)
-    return accuracy.Count(int(correct), int(count), int(of - count))
+    within = np.count_nonzero(self.within(name))
+    return accuracy.Count(int(correct), int(count), int(within - count))
 
   def restricted(self, ids: pa.Array) -> 'Answers':
     """Returns the answers to some of the images."""
@@ -149,8 +150,8 @@ def used_labels(answers: Sequence[Answers]) -> tuple[list[str], list[str]]:
   for name in seen:
     without = [one.name for one in answers if name not in one.labels]
     if without:
-      remarks.append(f'labels {name} are not used: {first(without)} have none; '
-                     '--labels=FILE gives them to all')
+      remarks.append(f'labels {name} are not used: none are stored of '
+                     f'{first(without)}; --labels=FILE gives them to all')
     else:
       used.append(name)
   if not used:

@@ -59,11 +59,11 @@ def pairs(answers: Sequence[Answers], name: str, metric: str) -> list[Pair]:
     name: the label set's.
     metric: one of `METRICS`.
   """
-  counted = answers[0].counted(name)
+  within = answers[0].within(name)
+  counted = answers[0].counted(name)[within]
+  hit = [one.hits(name, metric)[within] for one in answers]
   numbers = list(itertools.combinations(range(len(answers)), 2))
-  hits = [metrics.paired_hits(answers[i].hits(name, metric),
-                              answers[j].hits(name, metric), counted)
-          for i, j in numbers]
+  hits = [metrics.paired_hits(hit[i], hit[j], counted) for i, j in numbers]
   p = [metrics.mcnemar(one.first, one.second) for one in hits]
   return [Pair(*number, one, raw, float(adjusted)) for number, one, raw, adjusted
           in zip(numbers, hits, p, metrics.holm(np.array(p)), strict=True)]
