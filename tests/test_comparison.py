@@ -41,7 +41,7 @@ def runs(store_run):
 
 def right(model: str, i: int, labels: str, k: int) -> bool | None:
   """None for an image without a label."""
-  wanted = [LABELS[i]] * (LABELS[i] >= 0) if labels == 'original' else REAL[i]
+  wanted = [LABELS[i]] * int(LABELS[i] >= 0) if labels == 'original' else REAL[i]
   return any(c in wanted for c in MODELS[model][i, :k]) if len(wanted) else None
 
 

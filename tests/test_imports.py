@@ -15,7 +15,8 @@ ROOT = pathlib.Path(tfeval.__file__).resolve().parent
 HEAVY = {'tensorflow', 'keras', 'tensorflow_datasets'}
 LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py',
                'files.py', 'errors.py', 'answers.py', 'image_files.py',
-               'label_files.py', 'label_sets.py', 'summary.py',
+               'label_files.py', 'label_sets.py', 'summary.py', 'published.py',
+               'alignment.py', 'comparison.py', 'leaderboard.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
 LIGHT_FOLDERS = ('metrics', 'reports', 'importing')
 

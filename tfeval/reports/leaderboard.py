@@ -17,8 +17,6 @@ from tfeval.reports.leaderboard_columns import Column
 _KEYS = ('rank', 'model')
 # Characters that texts are folded to where there is little room.
 _FOLDED = 18
-# Characters between columns.
-_GAP = 2
 
 def text_tables(board: Leaderboard, chosen: dict[str, Column],
                 width: int) -> list[rich_table.Table]:
@@ -37,7 +35,7 @@ def text_tables(board: Leaderboard, chosen: dict[str, Column],
     cells = [title, *(texts[i] for texts in lines)]
     columns.append((name, column, title, cells[1:], _width(cells, column)))
   keys = [column for column in columns if column[0] in _KEYS]
-  blocks, free = [list(keys)], width - sum(c[-1] + _GAP for c in keys)
+  blocks, free = [list(keys)], width - sum(c[-1] + plain.GAP for c in keys)
   left = free
   for column in columns:
     if column in keys:
@@ -46,7 +44,7 @@ def text_tables(board: Leaderboard, chosen: dict[str, Column],
       blocks.append(list(keys))
       left = free
     blocks[-1].append(column)
-    left -= column[-1] + _GAP
+    left -= column[-1] + plain.GAP
   return [_text_table(block) for block in blocks]
 
 

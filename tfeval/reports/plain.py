@@ -9,7 +9,8 @@ from rich import box
 from rich import console as rich_console
 from rich import table as rich_table
 
-_UNLIMITED = 10_000
+# Characters between the columns of `new_table`.
+GAP = 2
 
 
 def print_json(content: Any) -> None:
@@ -23,9 +24,8 @@ def print_table(table: rich_table.Table, file: TextIO) -> None:
   It is wider than that where figures would else be cut.
   """
   console = _console(file)
-  # Else the measure ends where the terminal does.
-  unlimited = console.options.update(max_width=_UNLIMITED)
-  least = console.measure(table, options=unlimited).minimum
+  # What rich would measure counts texts too, which may be folded.
+  least = sum((column.min_width or 1) + GAP for column in table.columns) - GAP
   console.width = max(console.width, least)
   console.print(table)
 
