@@ -78,7 +78,7 @@ def store_run(tmp_path):
     predicted = predicted.reshape(n, -1)
     order = np.random.default_rng(seed).permutation(n)
     directory = tmp_path / (where or name)
-    writer = predictions.Writer(directory / 'predictions', False, 7,
+    writer = predictions.Writer(directory / 'predictions', False, n // 3 + 1,
                                 predicted.shape[1])
     ids = [f'{i:04d}.JPEG' for i in range(n)] if ids is None else list(ids)
     rows = predictions.assemble(

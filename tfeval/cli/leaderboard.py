@@ -13,10 +13,10 @@ Usage: tfeval leaderboard RUN [...] [--flags]
 
   tfeval leaderboard OUTPUT_DIR --labels=original --labels=real.json
 
-RUN is a run directory, or a folder of such. Models share a rank whose difference
-from the best of them is not significant: McNemar's exact test with Holm's
-correction for all pairs. That relation is not transitive: models on different
-ranks may not be told apart either; the remarks name those pairs."""
+RUN is a run directory, or a folder of such. Models share a rank whose
+difference from the best of them is not significant: McNemar's exact test with
+Holm's correction for all pairs. That relation is not transitive: models on
+different ranks may not be told apart either; the remarks name those pairs."""
 
 _FORMATS = ('table', 'csv', 'json', 'markdown')
 
@@ -32,8 +32,8 @@ def define_flags(define) -> None:
   define.float('level', 0.05, 'Significance level.')
   define.list('allow', [], 'What may differ among runs that are ranked together: data, '
               'protocol. Of different data significance is not computed.')
-  define.enum('format', 'table', _FORMATS, 'How to print it; of csv and json remarks '
-              'are on stderr and in it.')
+  define.enum('format', 'table', _FORMATS, 'How to print it; the remarks of csv go to '
+              'stderr.')
   define.bool('json', False, 'The same as --format=json, with all columns.')
 
 

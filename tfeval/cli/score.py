@@ -13,7 +13,7 @@ SUMMARY = """Compute the metrics of runs again from their stored predictions.
 
 Usage: tfeval score RUN... [--flags]
 
-  tfeval score RUN --labels=original --labels=corrected.csv --omit=duplicates.txt
+  tfeval score RUN --labels=original --labels=corrected.csv --omit=doubles.txt
 
 RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
 written; TensorFlow is not needed."""
