@@ -141,6 +141,15 @@ def test_columns(runs):
     leaderboard_columns.choose(board, ['model', 'model'])
 
 
+def test_titles_tell_labels_apart(runs):
+  known = leaderboard_columns.columns(leaderboard.rank(runs, sort='real/top1'))
+  assert known['rank'].title == 'rank'
+  assert known['original/rank'].title == 'original rank'
+  known = leaderboard_columns.columns(leaderboard.rank(runs))
+  assert known['real/change'].title == 'ReaL change'
+  assert known['real/top5'].title == 'ReaL top-5 %'
+
+
 def test_ties_across_ranks_are_named(runs):
   board = leaderboard.rank(runs[:2])
   one, two = board.rows

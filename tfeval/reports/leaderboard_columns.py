@@ -1,13 +1,14 @@
 """The columns of a leaderboard: what stands in them, for people and for programs."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfeval import errors
 from tfeval import published as published_lib
 from tfeval.alignment import METRICS
-from tfeval.label_sets import ORIGINAL
+from tfeval.label_sets import ORIGINAL, SUBSET_SUFFIX
 from tfeval.leaderboard import DATA, PROTOCOL, Leaderboard, Row
 from tfeval.reports import tables
 from tfeval.reports.comparison import points
@@ -48,6 +49,8 @@ def columns(board: Leaderboard) -> dict[str, Column]:
   for labels in board.labels:
     if labels != sorted_labels:
       kind = tables.metric_title(labels, '').strip()
+      if labels.removesuffix(SUBSET_SUFFIX) == ORIGINAL:
+        kind = f'original {kind}'.strip()
       found[f'{labels}/rank'] = Column(
           f'{kind} rank', lambda row, labels=labels: row.ranks.get(labels))
       found[f'{labels}/change'] = Column(
@@ -64,7 +67,7 @@ def columns(board: Leaderboard) -> dict[str, Column]:
                                   lambda rate: f'{rate:,.1f}'),
       'input_size': Column('side px', _of('model', 'input_size')),
       'images': Column('images', _of('dataset', 'evaluated'), '{:,}'.format),
-      'weights': Column('weights', _of('model', 'weights'), number=False),
+      'weights': Column('weights', _of('model', 'weights', str), number=False),
       'protocol': Column('protocol', _protocol, number=False),
       'state': Column('state', state, number=False),
   }
@@ -145,10 +148,12 @@ def _difference(metric: str) -> Callable[[Row], float | None]:
   return value
 
 
-def _of(section: str, key: str) -> Callable[[Row], Any]:
+def _of(section: str, key: str, kind: type = numbers.Real) -> Callable[[Row], Any]:
+  """Returns what reads an entry of a result; None where that has no such one."""
   def value(row: Row) -> Any:
     found = row.run and row.run.result.get(section)
-    return found.get(key) if isinstance(found, dict) else None
+    entry = found.get(key) if isinstance(found, dict) else None
+    return entry if isinstance(entry, kind) else None
   return value
 
 
