@@ -61,3 +61,42 @@ def noise(tmp_path_factory) -> pathlib.Path:
     (folder / labels.validation_name(number)).write_bytes(
         tf.io.encode_jpeg(pixels).numpy())
   return folder
+
+
+@pytest.fixture
+def store_run(tmp_path):
+  """Stores a complete run of given answers; rows stand in a random order."""
+  import numpy as np
+  import pyarrow as pa
+
+  from tfeval import predictions, run
+
+  def store(name, predicted, labels, real=None, *, ids=None, hashes=None, seed=0,
+            model=(), dataset=(), protocol=(), where=None, **finish):
+    predicted = np.asarray(predicted, np.int32)
+    n = len(predicted)
+    predicted = predicted.reshape(n, -1)
+    order = np.random.default_rng(seed).permutation(n)
+    directory = tmp_path / (where or name)
+    writer = predictions.Writer(directory / 'predictions', False, n // 3 + 1,
+                                predicted.shape[1])
+    ids = [f'{i:04d}.JPEG' for i in range(n)] if ids is None else list(ids)
+    rows = predictions.assemble(
+        pa.array(ids, pa.string()), pa.array(hashes or [None] * n, pa.binary(32)),
+        np.asarray(labels, np.int32),
+        pa.array(real or [None] * n, pa.list_(pa.int32())),
+        predicted, None, None, None)
+    for start in range(0, n, 5):
+      writer.write(rows.take(pa.array(order[start:start + 5])))
+    writer.flush()
+    manifest = {
+        'schema_version': 1, 'model': {'name': name, **dict(model)},
+        'dataset': {'name': 'photos', 'split': '', 'partial': False, 'expected': n,
+                    **dict(dataset)},
+        'protocol': {'name': 'opencv', 'spec': 'opencv', 'size': 224, **dict(protocol)}}
+    run.files.write_json(directory / 'manifest.json', manifest)
+    summary = run.summarize(predictions.read_parts(directory / 'predictions'))
+    return run.finish(directory, manifest, summary, **{
+        'failed': {}, 'timing': {'seconds': 2.0, 'images_per_second': n / 2}, **finish})
+
+  return store

@@ -17,7 +17,8 @@ LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py'
                'files.py', 'errors.py', 'answers.py', 'image_files.py', 'columns.py',
                'label_files.py', 'label_sets.py', 'summary.py', 'rated.py',
                'relabel.py', 'set_order.py', 'collectors.py', 'scoring.py',
-               'display.py', 'verification.py',
+               'display.py', 'verification.py', 'published.py', 'alignment.py',
+               'comparison.py', 'leaderboard.py', 'run_folder.py', 'result_file.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
 LIGHT_FOLDERS = ('metrics', 'reports', 'importing')
 

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfeval import label_sets, labels, predictions, run, scoring, verification
+from tfeval import label_sets, labels, predictions, result_file, scoring, verification
 from tfeval.errors import UserError
 from tfeval.importing import importer, sources
+from tfeval.run import load_run
 
 ROWS = 20
 NAMES = [labels.validation_name(n) for n in range(101, 101 + ROWS)]
@@ -76,7 +77,7 @@ def test_the_schemas_are_schemas_and_know_what_is_required():
   for name in ('result', 'index'):
     jsonschema.Draft202012Validator.check_schema(verification.schema(name))
   required = set(verification.schema('result')['required'])
-  assert set(run._SHOWN) | {'schema_version'} <= required
+  assert set(result_file._SHOWN) | {'schema_version'} <= required
 
 
 def test_results_of_evaluations(whole):
@@ -99,7 +100,7 @@ def test_results_of_evaluations(whole):
 
 
 def test_what_score_prints_follows_the_schema(whole):
-  loaded = run.load_run(whole)
+  loaded = load_run(whole)
   metrics = loaded.score(metrics=scoring.METRICS)
   assert {m['kind'] for m in metrics} == {'count', 'value'}
   assert any('unavailable' in m for m in metrics)
@@ -225,7 +226,7 @@ def test_an_index_of_another_form(copy):
 
 def test_other_rows(copy):
   """Rows that are whole in themselves: one twice, one relabelled."""
-  table = run.load_run(copy).to_arrow()
+  table = load_run(copy).to_arrow()
 
   def write(rows: pa.Table) -> None:
     writer = predictions.Writer(copy / 'predictions', True)

@@ -6,14 +6,13 @@ from typing import Any
 _LABELS = {'original': '', 'real': 'ReaL '}
 
 
-def metric_name(metric: dict[str, Any]) -> str:
+def metric_name(labels: str, name: str) -> str:
   """Returns what readers call a metric.
 
-  >>> metric_name({'name': 'top1', 'labels': 'real@subset'})
+  >>> metric_name('real@subset', 'top1')
   'ReaL top-1 subset'
   """
-  kind, at, subset = metric['labels'].partition('@')
-  name = metric['name']
+  kind, at, subset = labels.partition('@')
   if name.startswith('top') and name[3:].isdigit():
     name = f'top-{name[3:]}'
   return _LABELS.get(kind, kind + ' ') + name + f' {subset}' * bool(at)
@@ -47,6 +46,14 @@ def protocol_name(result: dict[str, Any]) -> str:
   return protocol.get('spec', protocol['name']) + size
 
 
+def state(result: dict[str, Any]) -> str:
+  """Returns what a reader may not miss about a model's figures, in brackets."""
+  failed = len(result['dataset'].get('failed', ()))
+  found = (['partial'] * result['dataset']['partial']
+           + [f'{failed:,} failed'] * bool(failed))
+  return f'({", ".join(found)})' if found else ''
+
+
 def title(result: dict[str, Any]) -> str:
   """Returns what was evaluated on what, and how."""
   dataset = result['dataset']
@@ -60,7 +67,7 @@ def title(result: dict[str, Any]) -> str:
 
 def text(result: dict[str, Any]) -> str:
   """Returns a result in lines: a title, and one for each metric."""
-  rows = [(metric_name(m), figure(m), basis(m)) for m in result['metrics']]
+  rows = _rows(result)
   name, value = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
   return '\n'.join([title(result)] + [
       f'  {row[0]:<{name}}  {row[1]:>{value}}  ({row[2]})' for row in rows])
@@ -72,6 +79,11 @@ def as_html(path: str, result: dict[str, Any]) -> str:
       '<tr>' + ''.join(f'<td style="text-align:{side}">{html.escape(cell)}</td>'
                        for side, cell in zip(('left', 'right', 'left'), row,
                                              strict=True)) + '</tr>'
-      for row in ((metric_name(m), figure(m), basis(m)) for m in result['metrics']))
+      for row in _rows(result))
   return (f'<div><b>{html.escape(title(result))}</b><br>'
           f'<code>{html.escape(path)}</code><table>{rows}</table></div>')
+
+
+def _rows(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+  return [(metric_name(m['labels'], m['name']), figure(m), basis(m))
+          for m in result['metrics']]

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfeval
-from tfeval import datasets, errors, files, predictions, published
+from tfeval import datasets, errors, files, predictions, published, result_file
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
@@ -102,7 +102,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
   protocol = protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   manifest = {
-      'schema_version': run_lib.SCHEMA_VERSION,
+      'schema_version': result_file.SCHEMA_VERSION,
       'model': model.describe(),
       'dataset': {**dataset.describe(), 'on_error': settings.on_error},
       'protocol': protocol.describe(),
@@ -167,7 +167,8 @@ def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
                        advance: Callable[[int], None]) -> set[int]:
   """Returns the positions in the dataset of what was written."""
   done: set[int] = set()
-  writer = predictions.Writer(directory / run_lib.PREDICTIONS, settings.store_logits)
+  writer = predictions.Writer(directory / result_file.PREDICTIONS,
+                              settings.store_logits)
   for batch in batches:
     rows = predictions.make_rows(batch.ids, batch.hashes, batch.labels,
                                  batch.real_labels, batch.scores, model.output,
@@ -208,17 +209,17 @@ def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
   """Returns the complete run that is there already, if it is the same one."""
   if overwrite:
     return None
-  if not (directory / run_lib.MANIFEST).is_file():
+  if not (directory / result_file.MANIFEST).is_file():
     if directory.is_dir() and any(directory.iterdir()):
       raise UserError(f'{directory} is not empty and holds no run: choose another '
                       '--output_dir')
     return None
   try:
-    there = _identity(files.read_json(directory / run_lib.MANIFEST))
+    there = _identity(files.read_json(directory / result_file.MANIFEST))
   except (TypeError, KeyError, AttributeError) as error:
-    raise UserError(f'{directory / run_lib.MANIFEST} is damaged: choose another '
+    raise UserError(f'{directory / result_file.MANIFEST} is damaged: choose another '
                     '--output_dir, or --overwrite it') from error
-  complete = (directory / run_lib.RESULT).is_file()
+  complete = (directory / result_file.RESULT).is_file()
   for key, value in _identity(manifest).items():
     # What stopped a run may be skipped in the same place.
     if there.get(key) != value and (complete or key != 'dataset.on_error'):
@@ -240,8 +241,8 @@ def _start(directory: pathlib.Path, manifest: dict[str, Any], flags: str) -> Non
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # The result goes first: without it nothing here looks complete.
-    (directory / run_lib.RESULT).unlink(missing_ok=True)
+    (directory / result_file.RESULT).unlink(missing_ok=True)
   except OSError as error:
     raise files.cannot_write(directory, error) from error
-  files.write_json(directory / run_lib.MANIFEST, manifest)
-  files.write_atomically(directory / run_lib.FLAGS, flags.encode())
+  files.write_json(directory / result_file.MANIFEST, manifest)
+  files.write_atomically(directory / result_file.FLAGS, flags.encode())

@@ -103,3 +103,35 @@ def sentence(comparison: dict[str, Any]) -> str:
         f'by {comparison["protocol"]}' if comparison['protocol'] else
         'by a protocol that is not known')
   return f'published {", ".join(parts)} {by}'
+
+
+def figure(result: dict[str, Any], metric: str) -> float | None:
+  """Returns the published accuracy of the weights that a run is of.
+
+  Args:
+    result: the content of `result.json`.
+    metric: `top1` or `top5`.
+
+  Returns:
+    The figure, in 0..1; None where none is known or the weights are others.
+  """
+  facts = facts_of(result)
+  if facts is None or result['model'].get('weights') != 'imagenet':
+    return None
+  percent = getattr(facts, f'published_{metric}')
+  return None if percent is None else percent / 100
+
+
+def facts_of(result: dict[str, Any]) -> table.ModelFacts | None:
+  """Returns the row of the table of models that a run's model is, if it is one.
+
+  The name alone says nothing: predictions of other tools may be called anything.
+  """
+  model = result['model']
+  try:
+    facts = table.find(spec_lib.parse(model['name']))
+  except UserError:
+    return None
+  same = facts is not None and (facts.input_size, facts.parameters) == (
+      model.get('input_size'), model.get('parameters'))
+  return facts if same else None

@@ -17,25 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tfeval import display, files, label_sets, predictions, scoring
+from tfeval import display, files, label_sets, predictions, result_file, scoring
 from tfeval.errors import UserError
 from tfeval.label_sets import Labels, Subset
+from tfeval.result_file import PREDICTIONS, RESULT
 from tfeval.summary import SUMMARY_COLUMNS, Summary, Wanted, summarize
 
 if TYPE_CHECKING:
   import pandas
-
-SCHEMA_VERSION = 1
-# What every reader of a result relies on.
-_SHOWN = {
-    'model': {'name'},
-    'dataset': {'name', 'split', 'partial', 'expected', 'evaluated'},
-    'protocol': {'name'},
-    'metrics': {'name', 'labels', 'correct', 'count', 'skipped', 'value', 'interval'},
-}
-MANIFEST, FLAGS, RESULT, PREDICTIONS = (
-    'manifest.json', 'flags.txt', 'result.json', 'predictions')
-
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
@@ -116,7 +105,20 @@ class Run:
     Raises:
       UserError: there are none, or some are missing or changed.
     """
-    parts = list(self.parts(columns))
+    return self._joined(self.parts(columns))
+
+  def rows(self) -> pa.Table:
+    """Returns the stored rows with `SUMMARY_COLUMNS`, checked as `summary` does.
+
+    Raises:
+      UserError: there are none, or they are not those that the result was made of.
+    """
+    parts = list(self.parts(SUMMARY_COLUMNS))
+    self._check(summarize(parts, labels=()))
+    return self._joined(parts)
+
+  def _joined(self, parts: Iterable[pa.Table]) -> pa.Table:
+    parts = list(parts)
     if not parts:
       raise UserError(f'{self.path} stores no rows: evaluate again')
     return pa.concat_tables(parts)
@@ -217,33 +219,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
   directory = pathlib.Path(path)
-  if not (directory / RESULT).is_file():
-    if (directory / MANIFEST).is_file():
-      # Of an import the run directory is given, of an evaluation what holds it.
-      manifest = files.read_json(directory / MANIFEST)
-      imported = isinstance(manifest, dict) and 'imported' in manifest
-      raise UserError(f'run {directory} is not complete: it has no {RESULT}: run '
-                      f'tfeval {"import" if imported else "evaluate"} '
-                      f'--flagfile={directory / FLAGS} '
-                      f'--output_dir={directory if imported else directory.parent}')
-    raise UserError(f'{directory} is not a run directory: it has no {RESULT}')
-  result = files.read_json(directory / RESULT)
-  version = result.get('schema_version') if isinstance(result, dict) else None
-  if version != SCHEMA_VERSION:
-    raise UserError(f'{directory / RESULT} has schema version {version}, this tfeval '
-                    f'reads {SCHEMA_VERSION}: upgrade tfeval')
-  sections = {'model': dict, 'dataset': dict, 'protocol': dict, 'metrics': list}
-  lacking = [key for key, kind in sections.items()
-             if not isinstance(result.get(key), kind)]
-  if lacking:
-    raise UserError(f'{directory / RESULT} lacks {", ".join(lacking)}: evaluate again')
-  for section, keys in _SHOWN.items():
-    entries = result[section] if section == 'metrics' else [result[section]]
-    for entry in entries:
-      if not isinstance(entry, dict) or not entry.keys() >= keys:
-        raise UserError(f'{directory / RESULT}: {section} lacks one of '
-                        f'{", ".join(sorted(keys))}: evaluate again')
-  return Run(directory, result)
+  return Run(directory, result_file.read(directory))
 
 
 def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,

@@ -77,11 +77,7 @@ class Summary:
     for one in labels:
       if one.name in self.scores and self.scores[one.name].count:
         continue
-      if one.name == label_sets.REAL and one.file is None:
-        raise UserError(f'{where} stores no ReaL labels: give the path of real.json')
-      ids = self.ids or ['none']
-      raise UserError(f'--labels={one.path or one.name} has labels for none of the '
-                      f'images of {where}; the first of these is {ids[0]}')
+      raise no_labels(one, where, self.ids)
 
   def metrics(self) -> list[dict[str, Any]]:
     """Returns the metrics as results hold them."""
@@ -125,6 +121,15 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
     first, last = offsets[0], offsets[len(lines)]
     sha256.update(lines.buffers()[2].slice(first, last - first))
   return sha256.hexdigest()
+
+
+def no_labels(labels: label_sets.Labels, where: pathlib.Path,
+              ids: Sequence[str]) -> UserError:
+  """Returns the error for a label set that has no label for any image of a run."""
+  if labels.name == label_sets.REAL and labels.file is None:
+    return UserError(f'{where} stores no ReaL labels: give the path of real.json')
+  return UserError(f'--labels={labels.path or labels.name} has labels for none of the '
+                   f'images of {where}; the first of these is {[*ids, "none"][0]}')
 
 
 def summarize(parts: Iterable[pa.Table],

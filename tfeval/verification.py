@@ -14,8 +14,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from tfeval import files, label_sets, predictions, scoring
-from tfeval import run as run_lib
+from tfeval import files, label_sets, predictions, result_file, scoring
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
 from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
@@ -52,11 +51,11 @@ class _Directory:
 
   @functools.cached_property
   def result(self) -> dict[str, Any]:
-    return files.read_json(self.path / run_lib.RESULT)
+    return files.read_json(self.path / result_file.RESULT)
 
   @functools.cached_property
   def rows(self) -> Summary:
-    return summarize(predictions.read_parts(self.path / run_lib.PREDICTIONS,
+    return summarize(predictions.read_parts(self.path / result_file.PREDICTIONS,
                                             SUMMARY_COLUMNS))
 
 
@@ -76,8 +75,8 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   if importlib.util.find_spec('jsonschema') is None:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
   directory = _Directory(pathlib.Path(path))
-  if not (directory.path / run_lib.RESULT).is_file():
-    run_lib.load_run(path)  # Says what it is instead.
+  if not (directory.path / result_file.RESULT).is_file():
+    result_file.read(directory.path)  # Says what it is instead.
   done: list[Check] = []
   for name, check, needs in _CHECKS:
     missing = [one.name for one in done if one.name in needs and one.state != OK]
@@ -124,41 +123,41 @@ def _shortened(message: str, limit: int = 200) -> str:
 
 def _result(directory: _Directory) -> str:
   _check_schema('result', directory.result)
-  return f'{run_lib.RESULT} follows the schema'
+  return f'{result_file.RESULT} follows the schema'
 
 
 def _index(directory: _Directory) -> str:
-  index = files.read_json(directory.path / run_lib.PREDICTIONS / 'index.json')
+  index = files.read_json(directory.path / result_file.PREDICTIONS / 'index.json')
   _check_schema('index', index)
-  return f'{run_lib.PREDICTIONS}/index.json follows the schema'
+  return f'{result_file.PREDICTIONS}/index.json follows the schema'
 
 
 def _manifest(directory: _Directory) -> str:
-  manifest = files.read_json(directory.path / run_lib.MANIFEST)
+  manifest = files.read_json(directory.path / result_file.MANIFEST)
   _hold(isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
-        f'{run_lib.MANIFEST} is not as tfeval writes it')
+        f'{result_file.MANIFEST} is not as tfeval writes it')
   result = directory.result
   # The result adds to what was to be evaluated how much of it was.
   dataset = {key: result['dataset'].get(key) for key in manifest['dataset']}
   other = [key for key, value in manifest.items()
            if (dataset if key == 'dataset' else result.get(key)) != value]
-  _hold(not other, f'{run_lib.MANIFEST} and {run_lib.RESULT} differ in '
+  _hold(not other, f'{result_file.MANIFEST} and {result_file.RESULT} differ in '
         f'{", ".join(other)}')
-  return f'{run_lib.RESULT} is of what {run_lib.MANIFEST} says was run'
+  return f'{result_file.RESULT} is of what {result_file.MANIFEST} says was run'
 
 
 def _flags(directory: _Directory) -> str:
-  path = directory.path / run_lib.FLAGS
+  path = directory.path / result_file.FLAGS
   try:
     lines = path.read_text('utf-8').splitlines()
   except OSError as error:
-    raise _Failed(f'cannot read {run_lib.FLAGS}: {error.strerror}') from error
+    raise _Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
   except UnicodeDecodeError as error:
-    raise _Failed(f'{run_lib.FLAGS} is not text') from error
+    raise _Failed(f'{result_file.FLAGS} is not text') from error
   wrong = [line for line in lines if not line.startswith('--')]
   _hold(bool(lines) and not wrong,
-        f'{run_lib.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}')
-  return f'{run_lib.FLAGS} has {len(lines)} flags'
+        f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}')
+  return f'{result_file.FLAGS} has {len(lines)} flags'
 
 
 def _parts(directory: _Directory) -> str:

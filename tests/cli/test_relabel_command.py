@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from tfeval import cli, labels, predictions
+from tfeval import cli, labels, predictions, result_file
 from tfeval import run as run_lib
 
 INFO = np.array([['ILSVRC2012_val_00000001.JPEG', '65'],
@@ -39,7 +39,7 @@ def files(tmp_path, monkeypatch):
   writer.flush()
   run = run_lib.Run(tmp_path / 'run', {})
   run_lib.finish(tmp_path / 'run', {
-      'schema_version': run_lib.SCHEMA_VERSION, 'model': {'name': 'tiny'},
+      'schema_version': result_file.SCHEMA_VERSION, 'model': {'name': 'tiny'},
       'dataset': {'name': 'd', 'split': '', 'partial': True, 'expected': 2},
       'protocol': {'name': 'identity'}},
       run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS)), {}, {})

@@ -18,8 +18,8 @@ import tfeval
 from tfeval import errors
 from tfeval.cli import command_flags
 
-COMMANDS = ('evaluate', 'predict', 'import', 'score', 'verify', 'relabel', 'models',
-            'protocols', 'benchmark')
+COMMANDS = ('evaluate', 'predict', 'import', 'score', 'compare', 'leaderboard',
+            'verify', 'relabel', 'models', 'protocols', 'benchmark')
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -101,5 +101,5 @@ def _usage() -> str:
   lines = [tfeval.__doc__.splitlines()[0], '', 'Usage: tfeval COMMAND [--flags]', '']
   for name in COMMANDS:
     summary = command_module(name).SUMMARY
-    lines.append(f'  {name:<10}{summary.splitlines()[0]}')
+    lines.append(f'  {name:<13}{summary.splitlines()[0]}')
   return '\n'.join([*lines, '', 'tfeval COMMAND --help shows the flags of a command.'])

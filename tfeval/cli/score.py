@@ -5,7 +5,7 @@ import pathlib
 import sys
 from typing import Any
 
-from tfeval import expectation, files, label_sets, scoring
+from tfeval import expectation, files, label_sets, result_file, scoring
 from tfeval import run as run_lib
 from tfeval.cli import label_flags, output
 from tfeval.collectors import Answers
@@ -16,7 +16,7 @@ SUMMARY = """Compute the metrics of runs again from their stored predictions.
 
 Usage: tfeval score RUN... [--flags]
 
-  tfeval score RUN --labels=original --labels=corrected.csv --omit=ids.txt
+  tfeval score RUN --labels=original --labels=corrected.csv --omit=doubles.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
 
 RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
@@ -60,7 +60,7 @@ def run(flags, arguments: list[str]) -> int:
     result = {**run_.result, 'metrics': summary.metrics()}
     if labels is None and _differ(result['metrics'], run_.metrics):
       print(f'tfeval: {run_.path}: the stored predictions give other metrics than '
-            f'its {run_lib.RESULT}; these are those of the predictions',
+            f'its {result_file.RESULT}; these are those of the predictions',
             file=sys.stderr)
     if subset is not None:
       result['subset'] = {'keep': flags.keep, 'omit': flags.omit,

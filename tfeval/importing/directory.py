@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 import tfeval
-from tfeval import files, predictions
+from tfeval import files, predictions, result_file
 from tfeval import run as run_lib
 from tfeval.errors import UserError
 from tfeval.importing import orders, readers
@@ -51,7 +51,7 @@ def manifest(source: Source, settings: Settings,
   real = next((one for one in settings.labels if one.name == REAL), None)
   validation = by_validation_order(settings.labels)
   return {
-      'schema_version': run_lib.SCHEMA_VERSION,
+      'schema_version': result_file.SCHEMA_VERSION,
       'model': {'name': source.name, 'weights': None, 'weights_sha256': None,
                 'parameters': None, 'input_size': None, 'preprocess': None,
                 'output': settings.output, 'class_map': None, 'output_name': None},
@@ -115,7 +115,7 @@ def open_directory(source: Source, settings: Settings,
   What decides is the content of the files, their order and the labels.
   """
   directory = source.directory
-  if (directory / run_lib.RESULT).is_file() and not settings.overwrite:
+  if (directory / result_file.RESULT).is_file() and not settings.overwrite:
     there = run_lib.load_run(directory)
     same = all(there.result.get(key) == manifest[key] for key in (
         'schema_version', 'imported', 'store', 'compute'))
@@ -126,16 +126,16 @@ def open_directory(source: Source, settings: Settings,
           'again)', file=sys.stderr)
     return there
   if directory.is_dir() and any(directory.iterdir()) and not (
-      directory / run_lib.MANIFEST).is_file():
+      directory / result_file.MANIFEST).is_file():
     raise UserError(f'{directory} is not empty and holds no run: choose another '
                     '--output_dir')
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # The result goes first: without it nothing here looks complete.
-    (directory / run_lib.RESULT).unlink(missing_ok=True)
+    (directory / result_file.RESULT).unlink(missing_ok=True)
   except OSError as error:
     raise files.cannot_write(directory, error) from error
-  files.write_json(directory / run_lib.MANIFEST, manifest)
-  files.write_atomically(directory / run_lib.FLAGS,
+  files.write_json(directory / result_file.MANIFEST, manifest)
+  files.write_atomically(directory / result_file.FLAGS,
                          _flagfile(source, settings).encode())
   return None

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import columns, files, label_sets, predictions
+from tfeval import columns, files, label_sets, predictions, result_file
 from tfeval import run as run_lib
 from tfeval import summary as summary_lib
 from tfeval.errors import UserError
@@ -92,7 +92,7 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
   manifest['dataset'].update(
       partial=len(ids) < len(expected), expected=len(ids), notes=notes)
   manifest['model']['output'] = written.output
-  files.write_json(source.directory / run_lib.MANIFEST, manifest)
+  files.write_json(source.directory / result_file.MANIFEST, manifest)
   return run_lib.finish(source.directory, manifest, summary, {}, {
       'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
       'seconds': time.monotonic() - started})
@@ -116,7 +116,7 @@ def _write(source: Source, settings: Settings, table: readers.Table) -> _Written
       source.predictions, settings.order, table.rows)
   keep = settings.store_logits
   writer = predictions.Writer(
-      source.directory / run_lib.PREDICTIONS, keep,
+      source.directory / result_file.PREDICTIONS, keep,
       _ROWS_PER_PART_WITH_LOGITS if keep else _ROWS_PER_PART,
       min(table.classes, predictions.STORED_CLASSES))
   by_name = {labels.name: labels for labels in settings.labels}

@@ -111,11 +111,15 @@ def mcnemar(first: int, second: int) -> float:
   if not (first >= 0 and second >= 0):
     raise ValueError(f'mcnemar({first}, {second}) is not defined')
   # In integers: no rounding, and done before SciPy would be imported.
-  n = first + second
-  tail = term = 1
-  for i in range(min(first, second)):
-    term = term * (n - i) // (i + 1)
+  n, k = first + second, min(first, second)
+  tail = term = math.comb(n, k)
+  for i in range(k, 0, -1):
+    term = term * i // (n - i + 1)
     tail += term
+    # All that is left is too small for a float64 to show: with thousands of
+    # differences nearly all terms are.
+    if tail.bit_length() - term.bit_length() > 64 + n.bit_length():
+      break
   return min(1.0, 2 * tail / 2 ** n)
 
 

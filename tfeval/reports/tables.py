@@ -40,9 +40,9 @@ def _table(results: Sequence[dict[str, Any]], kind: str,
     if 'error' in result:
       table.add_row(result['model']['name'], 'failed', end_section=True)
       continue
-    metrics = [[display.metric_name(m), *cells(m)] for m in result['metrics']
-               if m.get('kind', 'count') == kind]
-    names = [result['model']['name'], *filter(None, [_state(result)])]
+    metrics = [[display.metric_name(m['labels'], m['name']), *cells(m)]
+               for m in result['metrics'] if m.get('kind', 'count') == kind]
+    names = [result['model']['name'], *filter(None, [display.state(result)])]
     rows = list(itertools.zip_longest(names, metrics))
     for row, (name, figures) in enumerate(rows):
       table.add_row(name or '', *(figures or ()), end_section=row == len(rows) - 1)
@@ -118,14 +118,6 @@ def _hit(answer: int, right: list[int] | None) -> str:
   return '-' if not right else 'yes' if answer in right else 'no'
 
 
-def _state(result: dict[str, Any]) -> str:
-  """Returns what a reader may not miss about a model's figures."""
-  failed = len(result['dataset'].get('failed', ()))
-  found = (['partial'] * result['dataset']['partial']
-           + [f'{failed:,} failed'] * bool(failed))
-  return f'({", ".join(found)})' if found else ''
-
-
 def _figures(metric: dict[str, Any]) -> list[str]:
   counts = ['-' if metric[key] is None else f'{metric[key]:,}'
             for key in ('correct', 'count', 'skipped')]
@@ -145,5 +137,6 @@ def _unavailable(metrics: Iterable[dict[str, Any]]) -> list[str]:
   names: dict[str, list[str]] = {}
   for metric in metrics:
     if 'unavailable' in metric:
-      names.setdefault(metric['unavailable'], []).append(display.metric_name(metric))
+      names.setdefault(metric['unavailable'], []).append(
+          display.metric_name(metric['labels'], metric['name']))
   return [f'no {", ".join(those)}: {reason}' for reason, those in names.items()]

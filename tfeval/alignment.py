@@ -1,0 +1,266 @@
+"""What runs answered to the same images, whatever the order of their rows.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval import predictions, summary
+from tfeval.columns import to_numpy
+from tfeval.errors import UserError
+from tfeval.label_files import first
+from tfeval.label_sets import SUBSET_SUFFIX, Labels, Subset, select
+from tfeval.metrics import accuracy
+from tfeval.run import Run
+
+METRICS = {f'top{k}': k for k in summary.TOP}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+  """What a run answered, in the order of its sorted ids.
+
+  Attributes:
+    run: the run.
+    name: what tells it from the others.
+    ids: string [n], sorted.
+    hashes: binary [n], SHA-256 of the images; null where it is not known.
+    predicted: int32 [n, at most 5], classes, best first.
+    labels: the right classes, by label set.
+    inside: bool [n], which images belong to the subset; None without one.
+  """
+
+  run: Run
+  name: str
+  ids: pa.Array
+  hashes: pa.Array
+  predicted: np.ndarray
+  labels: dict[str, accuracy.LabelSets]
+  inside: np.ndarray | None = None
+
+  @functools.cached_property
+  def _hits(self) -> dict[tuple[str, str], np.ndarray]:
+    return {}
+
+  def within(self, name: str) -> np.ndarray:
+    """Returns bool [n]: of `LABELS@subset` the subset's images, of others all."""
+    if name.endswith(SUBSET_SUFFIX):
+      return self.inside
+    return np.ones(len(self.ids), bool)
+
+  def counted(self, name: str) -> np.ndarray:
+    """Returns bool [n]: which of the images within have a label."""
+    labels = self.labels[name.removesuffix(SUBSET_SUFFIX)]
+    return self.within(name) & (np.asarray(labels.sizes) > 0)
+
+  def hits(self, name: str, metric: str) -> np.ndarray:
+    """Returns bool [n]: which images are hit; see `METRICS`."""
+    key = name.removesuffix(SUBSET_SUFFIX), metric
+    if key not in self._hits:
+      self._hits[key] = accuracy.hits(
+          self.predicted, self.labels[key[0]], METRICS[metric])
+    return self._hits[key]
+
+  def count(self, name: str, metric: str) -> accuracy.Count | None:
+    """Returns a metric; None where it is not known of the stored classes."""
+    if METRICS[metric] > self.predicted.shape[1]:
+      return None
+    counted = self.counted(name)
+    correct = np.count_nonzero(self.hits(name, metric) & counted)
+    count = np.count_nonzero(counted)
+    within = np.count_nonzero(self.within(name))
+    return accuracy.Count(int(correct), int(count), int(within - count))
+
+  def restricted(self, ids: pa.Array) -> 'Answers':
+    """Returns the answers to some of the images."""
+    found = pc.is_in(self.ids, ids)
+    kept = to_numpy(found)
+    return dataclasses.replace(
+        self, ids=self.ids.filter(found), hashes=self.hashes.filter(found),
+        predicted=self.predicted[kept],
+        labels={name: select(sets, kept) for name, sets in self.labels.items()},
+        inside=None if self.inside is None else self.inside[kept])
+
+
+def read(run: Run, name: str, labels: Sequence[Labels] | None,
+         subset: Subset | None) -> Answers:
+  """Reads what a run answered.
+
+  Args:
+    run: the run.
+    name: what to call it.
+    labels: label sets; by default those that the rows carry.
+    subset: images that are counted once more by themselves.
+
+  Raises:
+    UserError: the rows are not those that the result was made of; a label set has
+      no label for any of them; the subset names other images or leaves none.
+  """
+  table = run.rows().combine_chunks()
+  table = table.take(pc.sort_indices(table['id']))
+  ids = table['id'].combine_chunks()
+  if labels is None:
+    sets = {key: value for key, value in summary.label_columns(table).items()
+            if len(value.values)}
+  else:
+    sets = {one.name: one.of_rows(table) for one in labels}
+  for one in labels or ():
+    if not len(sets[one.name].values):
+      raise summary.no_labels(one, run.path, ids[:1].to_pylist())
+  inside = None
+  if subset is not None:
+    subset.check(ids)
+    inside = subset.mask(ids)
+    if not inside.any():
+      raise UserError(f'--keep and --omit leave none of the {len(ids)} images of '
+                      f'{run.path}')
+  return Answers(run, name, ids, table['image_sha256'].combine_chunks(),
+                 predictions.matrix(table['classes'])[:, :max(summary.TOP)].copy(),
+                 sets, inside)
+
+
+def distinct_names(runs: Sequence[Run]) -> list[str]:
+  """Returns the models' names; with what tells the directories apart where needed."""
+  names = [run.result['model']['name'] for run in runs]
+  double = [i for i, name in enumerate(names) if names.count(name) > 1]
+  if double:
+    paths = [os.path.abspath(run.path) for run in runs]
+    above = os.path.commonpath([os.path.dirname(paths[i]) for i in double])
+    for i in double:
+      names[i] += f' ({os.path.relpath(paths[i], above)})'
+  return names
+
+
+def used_labels(answers: Sequence[Answers]) -> tuple[list[str], list[str]]:
+  """Returns the names of the label sets that all runs have, and remarks on others.
+
+  Of a subset there is each label set once more, as `NAME@subset`.
+
+  Raises:
+    UserError: there is no such label set.
+  """
+  seen = dict.fromkeys(name for one in answers for name in one.labels)
+  used, remarks = [], []
+  for name in seen:
+    without = [one.name for one in answers if name not in one.labels]
+    if without:
+      remarks.append(f'labels {name} are not used: none are stored of '
+                     f'{first(without)}; --labels=FILE gives them to all')
+    else:
+      used.append(name)
+  if not used:
+    raise UserError('the runs carry no labels of the same name: give --labels=FILE')
+  if answers[0].inside is not None:
+    used = [name + suffix for name in used for suffix in ('', SUBSET_SUFFIX)]
+  return used, remarks
+
+
+def restrict_to_common(answers: list[Answers]) -> tuple[list[Answers], list[str]]:
+  """Restricts answers to the images that all runs have.
+
+  Returns:
+    The answers, and a remark that says what was left out, if anything was.
+
+  Raises:
+    UserError: there is no such image.
+  """
+  ids = functools.reduce(
+      lambda kept, one: kept.filter(pc.is_in(kept, one.ids)), answers, answers[0].ids)
+  if not len(ids):
+    raise UserError('--common: the runs have no image in common; the first of '
+                    f'{answers[0].name} is {answers[0].ids[0]}, of {answers[1].name} '
+                    f'{answers[1].ids[0]}')
+  left_out = [f'{len(one.ids) - len(ids):,} of {one.name}' for one in answers
+              if len(one.ids) > len(ids)]
+  if not left_out:
+    return answers, []
+  return ([one.restricted(ids) for one in answers],
+          [f'COMMON: only the {len(ids):,} images that all runs have; left out: '
+           + ', '.join(left_out)])
+
+
+def ids_difference(one: Answers, other: Answers) -> str | None:
+  """Returns how the images of two runs differ by their ids; None: they do not."""
+  if one.ids.equals(other.ids):
+    return None
+  found = []
+  for a, b in ((one, other), (other, one)):
+    only = a.ids.filter(pc.invert(pc.is_in(a.ids, b.ids)))
+    if len(only):
+      found.append(f'{len(only)} of {len(a.ids)} ids of {a.name} are not in {b.name}: '
+                   f'{first(only[:11].to_pylist())}')
+  return '; '.join(found)
+
+
+def labels_difference(one: Answers, other: Answers) -> str | None:
+  """Returns how the labels of the same images differ; None: they do not."""
+  for name in sorted(one.labels.keys() & other.labels.keys()):
+    if all(np.array_equal(getattr(one.labels[name], key),
+                          getattr(other.labels[name], key))
+           for key in ('sizes', 'values')):
+      continue
+    a, b = (_as_sets(answers.labels[name]) for answers in (one, other))
+    wrong = [i for i, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1]]
+    if wrong:
+      ids = one.ids.take(wrong[:11]).to_pylist()
+      return (f'{len(wrong)} of {len(a)} images have other labels ({name}) in '
+              f'{one.name} than in {other.name}: {first(ids)}')
+  return None
+
+
+def _as_sets(labels: accuracy.LabelSets) -> list[list[int]]:
+  """Returns the set of each image, sorted: the order of a set says nothing."""
+  ends = np.cumsum(labels.sizes)
+  example = np.repeat(np.arange(len(ends)), labels.sizes)
+  values = np.asarray(labels.values)[np.lexsort((labels.values, example))].tolist()
+  return [values[start:end] for start, end in zip(
+      (ends - labels.sizes).tolist(), ends.tolist(), strict=True)]
+
+
+def content_difference(one: Answers, other: Answers) -> str | None:
+  """Returns how images of the same ids differ by their SHA-256; None: they do not.
+
+  What one run does not know the hash of is not compared.
+  """
+  # Null where a hash is; `filter` drops those.
+  ids = one.ids.filter(pc.not_equal(one.hashes, other.hashes))
+  if not len(ids):
+    return None
+  return (f'{len(ids)} of {len(one.ids)} images have another content (SHA-256) in '
+          f'{one.name} than in {other.name}: {first(ids[:11].to_pylist())}')
+
+
+def content_remarks(answers: Sequence[Answers]) -> list[str]:
+  """Says of which runs the content of the images could not be compared."""
+  unknown = [one.name for one in answers if one.hashes.null_count]
+  if not unknown:
+    return []
+  of = 'any run' if len(unknown) == len(answers) else first(unknown)
+  return ['image contents were not compared, only ids and labels: no image hashes '
+          f'are stored of {of}']
+
+
+def protocol_difference(one: Run, other: Run) -> str | None:
+  """Returns how the protocols of two runs differ; None: they do not.
+
+  The same protocol at the input sizes of two models is not different.
+  """
+  a, b = (_protocol(run.result['protocol']) for run in (one, other))
+  if a == b:
+    return None
+  keys = ['name'] if a['name'] != b['name'] else sorted(
+      key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+  return ', '.join(f'{key} {a.get(key)} and {b.get(key)}' for key in keys)
+
+
+def _protocol(described: dict[str, Any]) -> dict[str, Any]:
+  follows = ('spec', 'hash', 'size', 'resize_side')
+  return {key: value for key, value in described.items() if key not in follows}

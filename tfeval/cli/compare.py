@@ -1,0 +1,67 @@
+"""`tfeval compare RUN...`."""
+
+import sys
+
+from tfeval.cli import label_flags
+from tfeval.errors import UserError
+
+SUMMARY = """Compare runs on the same images, pair by pair.
+
+Usage: tfeval compare RUN RUN [...] [--flags]
+
+  tfeval compare OUTPUT_DIR/ResNet50 OUTPUT_DIR/VGG16 --labels=real.json
+
+RUN is a run directory, or a folder of such. Of every two: McNemar's exact test
+with Holm's correction for the number of pairs, a paired bootstrap interval of
+the difference, and how many images would tell them apart. Images are matched by
+their ids."""
+
+
+def define_flags(define) -> None:
+  label_flags.define_labels(define, [], 'by default all that the rows of all runs '
+                            'carry')
+  label_flags.define_subset(define)
+  define.enum('metric', 'top1', ['top1', 'top5'], 'What a hit is.')
+  define.bool('common', False, 'Compare on the images that all runs have, where some '
+              'have others.')
+  define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
+  define.integer('seed', 0, 'Of the bootstrap.', lower_bound=0)
+  define.bool('json', False, 'Print JSON, nothing else.')
+
+
+def check_level(level: float) -> None:
+  """Holds that a significance level is one that tests are defined for.
+
+  Raises:
+    UserError: it is not.
+  """
+  if not 0 < level <= 0.5:
+    raise UserError(f'--level={level}: expected a significance level above 0 and at '
+                    'most 0.5, such as 0.05')
+
+
+def run(flags, arguments: list[str]) -> int:
+  if not arguments:
+    raise UserError('no runs were given: tfeval compare RUN RUN ...')
+  check_level(flags.level)
+  # Arrow, which help does not need.
+  from tfeval import comparison, label_sets, run_folder
+  from tfeval.reports import comparison as report
+  from tfeval.reports import plain
+  from tfeval.run import Failure
+  runs = run_folder.find_runs(arguments)
+  for one in runs:
+    if isinstance(one, Failure):
+      raise UserError(one.reason)
+  found = comparison.compare(
+      runs, label_sets.open_labels(flags.labels) or None,
+      label_sets.open_subset(flags.keep, flags.omit), flags.metric, flags.common)
+  if flags.json:
+    plain.print_json(report.content(found, flags.level, flags.seed))
+    return 0
+  for title, table in report.sections(found, flags.level, flags.seed):
+    print(title)
+    plain.print_table(table, sys.stdout)
+    print()
+  plain.print_remarks(report.legend(found, flags.level), sys.stdout)
+  return 0

@@ -1,0 +1,162 @@
+"""A leaderboard as a table 80 columns wide and up, CSV, Markdown and JSON."""
+
+import csv
+from typing import Any, TextIO
+
+from rich import table as rich_table
+from rich.cells import cell_len
+
+from tfeval import display
+from tfeval.label_files import first
+from tfeval.label_sets import SUBSET_SUFFIX
+from tfeval.leaderboard import Leaderboard, Row
+from tfeval.reports import leaderboard_columns as columns_lib
+from tfeval.reports import plain
+from tfeval.reports.leaderboard_columns import Column
+
+# They stand in every table.
+_KEYS = ('rank', 'model')
+# Characters that texts are folded to where there is little room.
+_FOLDED = 18
+
+
+def text_tables(board: Leaderboard, chosen: dict[str, Column],
+                width: int) -> list[rich_table.Table]:
+  """Returns the leaderboard for a terminal.
+
+  Args:
+    board: the leaderboard.
+    chosen: its columns.
+    width: of the terminal. What does not fit beside each other goes into further
+      tables, each with rank and model: no figure is ever cut.
+  """
+  lines = [_texts(board, row, chosen, '\n') for row in board.rows]
+  columns = []
+  for i, (name, column) in enumerate(chosen.items()):
+    title = column.title.replace(' ', '\n') if column.number else column.title
+    cells = [title, *(texts[i] for texts in lines)]
+    columns.append((name, column, title, cells[1:], _width(cells, column)))
+  keys = [column for column in columns if column[0] in _KEYS]
+  blocks, free = [list(keys)], width - sum(c[-1] + plain.GAP for c in keys)
+  left = free
+  for column in columns:
+    if column in keys:
+      continue
+    if column[-1] > left and len(blocks[-1]) > len(keys):
+      blocks.append(list(keys))
+      left = free
+    blocks[-1].append(column)
+    left -= column[-1] + plain.GAP
+  return [_text_table(block) for block in blocks]
+
+
+def _width(cells: list[str], column: Column) -> int:
+  """Returns how many characters a column takes at least."""
+  longest = max(cell_len(line) for cell in cells for line in cell.split('\n'))
+  return longest if column.number else min(longest, _FOLDED)
+
+
+def _text_table(block: list[tuple]) -> rich_table.Table:
+  found = plain.new_table()
+  for _, column, title, _, width in block:
+    found.add_column(title, justify='right' if column.number else 'left',
+                     no_wrap=column.number, overflow='fold', min_width=width)
+  for texts in zip(*(cells for _, _, _, cells, _ in block), strict=True):
+    found.add_row(*texts)
+  return found
+
+
+def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
+  """Returns the leaderboard as a table of GitHub's Markdown."""
+  lines = [[column.title.replace('- ', '') for column in chosen.values()],
+           ['---:' if column.number else '---' for column in chosen.values()],
+           *(_texts(board, row, chosen, ' ') for row in board.rows)]
+  return '\n'.join('| ' + ' | '.join(text.replace('|', '\\|') for text in line) + ' |'
+                   for line in lines)
+
+
+def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> None:
+  """Writes the leaderboard as CSV: rates in 0..1, nothing for what is not known.
+
+  Each row ends with its `state`.
+  """
+  known = {**chosen, 'state': columns_lib.columns(board)['state']}
+  writer = csv.writer(file, lineterminator='\n')
+  writer.writerow(known)
+  writer.writerows([column.value(row) for column in known.values()]
+                   for row in board.rows)
+
+
+def content(board: Leaderboard) -> dict[str, Any]:
+  """Returns the leaderboard with all columns as JSON can hold it."""
+  known = columns_lib.columns(board)
+  return {
+      'sort': '/'.join(board.sort),
+      'level': board.level,
+      'tests': board.tests,
+      'rows': [{
+          **{name: column.value(row) for name, column in known.items()},
+          'path': str(row.run.path) if row.run else None,
+          'failure': row.failure,
+          'ties': row.ties,
+          'metrics': [count.entry(metric, labels)
+                      for (labels, metric), count in row.counts.items()],
+      } for row in board.rows],
+      'remarks': remarks(board, known),
+  }
+
+
+def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
+  """Returns what a reader must know beside the figures that are shown."""
+  title = display.metric_name(*board.sort)
+  found = []
+  if board.tests:
+    found.append(
+        f'rank: by {title}; models share one (=) that do not differ significantly '
+        f"from the best of them (McNemar's exact test, Holm's correction for "
+        f'{board.tests} {"pair" if board.tests == 1 else "pairs"}, p at most '
+        f'{board.level:g})')
+    found += _ties_across_ranks(board)
+  elif len(board.rows) > 1:
+    found.append(f'rank: by {title}')
+  if any(name.endswith('/change') for name in chosen):
+    found.append(f'change: rank by these labels less rank by {title}, -1 is one place '
+                 'better')
+  if any(SUBSET_SUFFIX in name for name in chosen):
+    found.append('subset: only images of --keep and without those of --omit')
+  others = [row.name for row in board.rows if row.run and (
+      row.run.result.get('published') or {}).get('same_protocol') is False]
+  if others and {'published', 'difference'} & chosen.keys():
+    found.append(f'published by another protocol than the run: {first(others)}')
+  found += board.remarks
+  found += [f'{row.name} FAILED: {row.failure}' for row in board.rows if row.failure]
+  return found
+
+
+def _ties_across_ranks(board: Leaderboard) -> list[str]:
+  """Names models on different ranks that do not differ significantly either."""
+  place = {row.name: row.ranks.get(board.sort[0]) for row in board.rows}
+  found = [f'{row.name} ({place[row.name]}) and {other} ({place[other]})'
+           for row in board.rows for other in row.ties
+           if place[row.name] < place[other]]
+  if not found:
+    return []
+  more = f' and {len(found) - 10} more pairs' if found[10:] else ''
+  return ['not significantly different either, though on different ranks: '
+          + ', '.join(found[:10]) + more]
+
+
+def _texts(board: Leaderboard, row: Row, chosen: dict[str, Column],
+           newline: str) -> list[str]:
+  texts = []
+  for name, column in chosen.items():
+    value = column.value(row)
+    text = '-' if value is None else column.text(value)
+    if name == 'model' and columns_lib.state(row) != columns_lib.COMPLETE:
+      text += f'{newline}({columns_lib.state(row)})'
+    if name.rpartition('/')[2] == 'rank' and value is not None and board.tests:
+      labels = name.rpartition('/')[0] or board.sort[0]
+      shared = [other for other in board.rows if other.ranks.get(labels) == value]
+      text = '=' * (len(shared) > 1) + text
+    texts.append(text)
+  return texts

@@ -1,0 +1,182 @@
+"""The columns of a leaderboard: what stands in them, for people and for programs."""
+
+import dataclasses
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tfeval import display, errors
+from tfeval import published as published_lib
+from tfeval.alignment import METRICS
+from tfeval.label_sets import ORIGINAL, SUBSET_SUFFIX
+from tfeval.leaderboard import DATA, PROTOCOL, Leaderboard, Row
+from tfeval.reports.comparison import points
+
+COMPLETE, FAILED = 'complete', 'failed'
+# What is shown where runs differ.
+_TELLING = {DATA: 'images', PROTOCOL: 'protocol'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """A column that may be chosen.
+
+  Attributes:
+    title: above it, a line for each word where it is a number.
+    value: for programs; None where nothing is known.
+    text: for people, of a value that is known.
+    number: whether it stands to the right.
+  """
+
+  title: str
+  value: Callable[[Row], Any]
+  text: Callable[[Any], str] = str
+  number: bool = True
+
+
+def columns(board: Leaderboard) -> dict[str, Column]:
+  """Returns the columns that a leaderboard has, by what `--columns` calls them."""
+  sorted_labels, metric = board.sort
+  found = {
+      'rank': Column('rank', lambda row: row.ranks.get(sorted_labels)),
+      'model': Column('model', lambda row: row.name, number=False),
+  }
+  for labels in board.labels:
+    for name in METRICS:
+      found[f'{labels}/{name}'] = Column(
+          display.metric_name(labels, name) + ' %', _rate(labels, name), _percent)
+  for labels in board.labels:
+    if labels != sorted_labels:
+      kind = display.metric_name(labels, '').strip()
+      if labels.removesuffix(SUBSET_SUFFIX) == ORIGINAL:
+        kind = f'original {kind}'.strip()
+      found[f'{labels}/rank'] = Column(
+          f'{kind} rank', lambda row, labels=labels: row.ranks.get(labels))
+      found[f'{labels}/change'] = Column(
+          f'{kind} change', _change(labels, sorted_labels), _signed)
+  found |= {
+      'low': Column('95 % low', _interval(board.sort, 'low'), _percent),
+      'high': Column('95 % high', _interval(board.sort, 'high'), _percent),
+      'published': Column(
+          'pub- lished %', _published(metric), _percent),
+      'difference': Column('differ- ence', _difference(metric), points),
+      'parameters': Column('param 10^6', _of('model', 'parameters'), _millions),
+      'multiply_adds': Column('MAdds 10^9', _multiply_adds, _billions),
+      'images_per_second': Column('images /s', _of('timing', 'images_per_second'),
+                                  lambda rate: f'{rate:,.1f}'),
+      'input_size': Column('side px', _of('model', 'input_size')),
+      'images': Column('images', _of('dataset', 'evaluated'), '{:,}'.format),
+      'weights': Column('weights', _of('model', 'weights', str), number=False),
+      'protocol': Column('protocol', _protocol, number=False),
+      'state': Column('state', state, number=False),
+  }
+  return found
+
+
+def choose(board: Leaderboard, names: Sequence[str] | None) -> dict[str, Column]:
+  """Returns the columns to show.
+
+  Args:
+    board: the leaderboard.
+    names: of columns; None for rank, model, the figure that is sorted by, the same
+      figure, rank and change of rank by the other labels, what was published where
+      anything is, and the images and protocol where these differ.
+
+  Raises:
+    UserError: a name is not known or given twice.
+  """
+  known = columns(board)
+  if names is None:
+    sorted_labels, metric = board.sort
+    others = [labels for labels in board.labels if labels != sorted_labels]
+    names = ['rank', 'model', f'{sorted_labels}/{metric}',
+             *(f'{labels}/{name}' for labels in others
+               for name in (metric, 'rank', 'change')),
+             *(name for name in ('published', 'difference')
+               if any(known[name].value(row) is not None for row in board.rows)),
+             *(_TELLING[what] for what in board.different)]
+  for name in names:
+    if name not in known:
+      raise errors.UserError(f'unknown column {name!r}: --columns takes '
+                             + ', '.join(known))
+    if list(names).count(name) > 1:
+      raise errors.UserError(f'--columns has {name} twice')
+  return {name: known[name] for name in names}
+
+
+def state(row: Row) -> str:
+  """Returns `complete`, `failed`, or what is not complete of a run."""
+  if row.run is None:
+    return FAILED
+  return display.state(row.run.result).strip('()') or COMPLETE
+
+
+def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:
+  def value(row: Row) -> float | None:
+    count = row.counts.get((labels, metric))
+    return count.correct / count.count if count and count.count else None
+  return value
+
+
+def _interval(key: tuple[str, str], end: str) -> Callable[[Row], float | None]:
+  def value(row: Row) -> float | None:
+    count = row.counts.get(key)
+    return count.entry(*key)['interval'][end] if count and count.count else None
+  return value
+
+
+def _change(labels: str, sorted_labels: str) -> Callable[[Row], int | None]:
+  def value(row: Row) -> int | None:
+    if not {labels, sorted_labels} <= row.ranks.keys():
+      return None
+    return row.ranks[labels] - row.ranks[sorted_labels]
+  return value
+
+
+def _published(metric: str) -> Callable[[Row], float | None]:
+  return lambda row: row.run and published_lib.figure(row.run.result, metric)
+
+
+def _difference(metric: str) -> Callable[[Row], float | None]:
+  def value(row: Row) -> float | None:
+    measured, figure = _rate(ORIGINAL, metric)(row), _published(metric)(row)
+    # Of other images than ImageNet's validation images nothing was compared.
+    if measured is None or figure is None or not row.run.result.get('published'):
+      return None
+    return measured - figure
+  return value
+
+
+def _of(section: str, key: str, kind: type = numbers.Real) -> Callable[[Row], Any]:
+  """Returns what reads an entry of a result; None where that has no such one."""
+  def value(row: Row) -> Any:
+    found = row.run and row.run.result.get(section)
+    entry = found.get(key) if isinstance(found, dict) else None
+    return entry if isinstance(entry, kind) else None
+  return value
+
+
+def _multiply_adds(row: Row) -> int | None:
+  facts = row.run and published_lib.facts_of(row.run.result)
+  return facts.multiply_adds if facts else None
+
+
+def _protocol(row: Row) -> str | None:
+  protocol = row.run and row.run.result['protocol']
+  return protocol and protocol.get('spec', protocol['name'])
+
+
+def _percent(rate: float) -> str:
+  return f'{100 * rate:.2f}'
+
+
+def _signed(change: int) -> str:
+  return f'{change:+d}' if change else '0'
+
+
+def _millions(number: int) -> str:
+  return f'{number / 1e6:.2f}'
+
+
+def _billions(number: int) -> str:
+  return f'{number / 1e9:.3f}'

@@ -1,0 +1,69 @@
+"""Runs by their directories, or by the folders that hold them.
+
+Nothing here imports TensorFlow.
+"""
+
+import os
+import pathlib
+from collections.abc import Iterable
+
+from tfeval import files
+from tfeval.errors import UserError
+from tfeval.result_file import MANIFEST, RESULT
+from tfeval.run import Failure, Run, load_run
+
+
+def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
+  """Finds runs, complete or not.
+
+  Args:
+    paths: of each the directory of a run, or a folder of such, as OUTPUT_DIR is.
+
+  Returns:
+    The runs in the order of `paths`, those of a folder sorted; for one that is not
+    complete or cannot be read what is wrong with it.
+
+  Raises:
+    UserError: a path is neither, or a run is named twice.
+  """
+  directories = [found for path in paths for found in _run_directories(path)]
+  real = [directory.resolve() for directory in directories]
+  for at, directory in enumerate(directories):
+    if real[at] in real[:at]:
+      raise UserError(f'run {directory} was given twice')
+  return [_load_or_failure(directory) for directory in directories]
+
+
+def _run_directories(path: str | os.PathLike[str]) -> list[pathlib.Path]:
+  directory = pathlib.Path(path).expanduser()
+  if _holds_run(directory):
+    return [directory]
+  try:
+    found = sorted(inside for inside in directory.iterdir() if _holds_run(inside))
+  except OSError as error:
+    raise UserError(f'cannot read {directory}: {error.strerror}: expected a run '
+                    'directory, or a folder of such') from error
+  if not found:
+    raise UserError(f'{directory} is no run directory and holds none: there is no '
+                    f'{MANIFEST} and no {RESULT}')
+  return found
+
+
+def _holds_run(directory: pathlib.Path) -> bool:
+  return any((directory / name).is_file() for name in (MANIFEST, RESULT))
+
+
+def _load_or_failure(directory: pathlib.Path) -> Run | Failure:
+  try:
+    return load_run(directory)
+  except UserError as error:
+    return Failure(_model_name(directory), str(error))
+
+
+def _model_name(directory: pathlib.Path) -> str:
+  """Returns the name in a manifest, or the directory's where there is none."""
+  try:
+    name = files.read_json(directory / MANIFEST)['model']['name']
+  except (UserError, LookupError, TypeError):
+    return directory.resolve().name
+  return name if isinstance(name, str) else directory.resolve().name
