@@ -8,6 +8,7 @@ Nothing here imports TensorFlow.
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ NEEDS_OUTPUTS = 'needs all 1000 outputs: evaluate with --store_logits'
 _NEEDS_PROBABILITIES = 'needs probabilities, which these rows do not have'
 # What top-5 by class needs.
 _ANSWERS = 5
+# Rows at once: of all outputs 2 MB.
+_BLOCK = 256
 
 
 class Unavailable(Exception):
@@ -67,17 +70,28 @@ class Rows:
     if self.output not in ('logits', 'probabilities'):
       raise Unavailable('the run does not say whether its outputs are logits or '
                         'probabilities')
-    found = predictions.matrix(self.table['logits'])[self.labelled]
+    found = predictions.matrix(self.table['logits'])
+    if not self.labelled.all():
+      found = found[self.labelled]
     if not np.isfinite(found).all():
       raise Unavailable('stored outputs are not finite')
     return found
 
-  def all_log_probs(self) -> np.ndarray:
-    """Returns float64 [m, 1000], of all classes, of the rows that have a label."""
-    if self.output == 'probabilities':
+  def log_prob_blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yields log-probabilities of all classes, of the rows that have a label.
+
+    Yields:
+      Which of the m rows, and float64 [at most 256, 1000].
+    """
+    for start in range(0, len(self.outputs), _BLOCK):
+      at = slice(start, start + _BLOCK)
+      found = self.outputs[at]
+      if self.output == 'logits':
+        yield at, ranking.log_softmax(found)
+        continue
       with np.errstate(divide='ignore', invalid='ignore'):
-        return np.log(self.outputs.astype(np.float64))
-    return ranking.log_softmax(self.outputs)
+        found = np.log(found.astype(np.float64))
+      yield at, found
 
   def label_log_probs(self) -> np.ndarray:
     """Returns float64 [m], of the one label of each row that has one; NaN: unknown.
@@ -93,7 +107,9 @@ class Rows:
     found[row] = self.log_probs[self.labelled][row, column]
     unknown = np.isnan(found)
     if unknown.any() and 'logits' in self.table.column_names:
-      found[unknown] = self.all_log_probs()[unknown, labels[unknown]]
+      for at, log_probs in self.log_prob_blocks():
+        row = np.flatnonzero(unknown[at])
+        found[at][row] = log_probs[row, labels[at][row]]
     return found
 
 
@@ -231,10 +247,9 @@ class Brier(Collector):
     self.score = calibration.Mean(0.0, 0)
 
   def _add(self, rows: Rows) -> None:
-    p = (rows.outputs if rows.output == 'probabilities'
-         else np.exp(rows.all_log_probs()))
     try:
-      self.score += calibration.brier(p, rows.labels.values)
+      for at, log_probs in rows.log_prob_blocks():
+        self.score += calibration.brier(np.exp(log_probs), rows.labels.values[at])
     except ValueError as error:
       raise Unavailable(f'stored {error}') from error
 
@@ -250,9 +265,10 @@ class Outputs(Collector):
     self._logits, self._labels = [], []
 
   def _add(self, rows: Rows) -> None:
-    logits = rows.outputs
+    logits = np.array(rows.outputs)
     if rows.output == 'probabilities':
-      logits = rows.all_log_probs().astype(np.float32)
+      for at, log_probs in rows.log_prob_blocks():
+        logits[at] = log_probs
       if not np.isfinite(logits).all():
         raise Unavailable('needs logits: a probability of 0 has none')
     self._logits.append(logits)

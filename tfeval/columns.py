@@ -29,8 +29,7 @@ def to_numpy(column: pa.Array | pa.ChunkedArray, null: float | None = None
   >>> to_numpy(pa.array([True, False]))
   array([ True, False])
   """
-  if isinstance(column, pa.ChunkedArray):
-    column = column.combine_chunks()
+  column = joined(column)
   if column.null_count and null is not None:
     there = to_numpy(column.drop_null())
     found = np.full(len(column), null, there.dtype)
@@ -41,6 +40,13 @@ def to_numpy(column: pa.Array | pa.ChunkedArray, null: float | None = None
     return np.empty(0, bool if boolean else column.type.to_pandas_dtype())
   found = np.from_dlpack(column.cast(pa.uint8()) if boolean else column)
   return found.astype(bool) if boolean else found
+
+
+def joined(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+  """Returns a column in one piece, not copied where it is in one already."""
+  if not isinstance(column, pa.ChunkedArray):
+    return column
+  return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def strings(texts: Sequence[str]) -> pa.StringArray:

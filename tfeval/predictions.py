@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tfeval import errors, files
 from tfeval import labels as labels_lib
-from tfeval.columns import numbers, to_numpy
+from tfeval.columns import joined, numbers, to_numpy
 from tfeval.errors import UserError
 from tfeval.metrics import ranking
 
@@ -305,8 +305,7 @@ def _check_values(path: pathlib.Path, name: str, column: pa.ChunkedArray) -> Non
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
   """Returns a column of fixed-size lists as a matrix [rows, size]; null is NaN."""
-  if isinstance(column, pa.ChunkedArray):
-    column = column.combine_chunks()
+  column = joined(column)
   size, there = column.type.list_size, len(column) - column.null_count
   # `flatten` leaves the lists out that are null.
   found = to_numpy(column.flatten()).reshape(there, size)

@@ -18,8 +18,8 @@ from tfeval.importing.sources import Source
 from tfeval.label_sets import ORIGINAL, REAL, Labels
 
 _ROWS_PER_PART = 50_000
-# With all outputs: 20 MB.
-_ROWS_PER_PART_WITH_LOGITS = 5000
+# With all outputs: 8 MB.
+_ROWS_PER_PART_WITH_LOGITS = 2000
 
 
 @dataclasses.dataclass
