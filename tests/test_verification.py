@@ -9,7 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfeval import label_sets, labels, predictions, result_file, scoring, verification
+from tfeval import (
+  label_sets,
+  labels,
+  predictions,
+  result_file,
+  schemas,
+  scoring,
+  verification,
+)
 from tfeval.errors import UserError
 from tfeval.importing import importer, sources
 from tfeval.run import load_run
@@ -75,14 +83,14 @@ def test_a_whole_run(whole):
 
 def test_the_schemas_are_schemas_and_know_what_is_required():
   for name in ('result', 'index'):
-    jsonschema.Draft202012Validator.check_schema(verification.schema(name))
-  required = set(verification.schema('result')['required'])
+    jsonschema.Draft202012Validator.check_schema(schemas.read(name))
+  required = set(schemas.read('result')['required'])
   assert set(result_file._SHOWN) | {'schema_version'} <= required
 
 
 def test_results_of_evaluations(whole):
   """With what imports do not have: limits, failed images, published figures."""
-  validator = jsonschema.Draft202012Validator(verification.schema('result'))
+  validator = jsonschema.Draft202012Validator(schemas.read('result'))
   result = json.loads((whole / 'result.json').read_text())
   del result['imported']
   result['model'].update(weights='imagenet', weights_sha256='a' * 64, parameters=25,
@@ -104,7 +112,7 @@ def test_what_score_prints_follows_the_schema(whole):
   metrics = loaded.score(metrics=scoring.METRICS)
   assert {m['kind'] for m in metrics} == {'count', 'value'}
   assert any('unavailable' in m for m in metrics)
-  jsonschema.Draft202012Validator(verification.schema('result')).validate(
+  jsonschema.Draft202012Validator(schemas.read('result')).validate(
       {**loaded.result, 'metrics': metrics})
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfeval import alignment
+from tfeval import alignment, differences
 from tfeval.alignment import METRICS, Answers
 from tfeval.errors import UserError
 from tfeval.label_sets import Labels, Subset
@@ -111,9 +111,9 @@ def compare(runs: Sequence[Run], labels: Sequence[Labels] | None = None,
   if common:
     answers, remarks = alignment.restrict_to_common(answers)
   for other in answers[1:]:
-    if found := alignment.ids_difference(answers[0], other):
+    if found := differences.ids_difference(answers[0], other):
       raise UserError(f'{found}: --common compares on the images that all runs have')
-    if found := alignment.labels_difference(answers[0], other):
+    if found := differences.labels_difference(answers[0], other):
       raise UserError(f'{found}: give --labels=FILE for all')
   _check_top(answers, metric)
   names, more = alignment.used_labels(answers)
@@ -134,11 +134,11 @@ def _check_top(answers: Sequence[Answers], metric: str) -> None:
 
 
 def _remarks(answers: Sequence[Answers]) -> list[str]:
-  found = alignment.content_remarks(answers)
+  found = differences.content_remarks(answers)
   for other in answers[1:]:
-    if content := alignment.content_difference(answers[0], other):
+    if content := differences.content_difference(answers[0], other):
       found.append(f'DIFFERENT IMAGES: {content}')
-    if protocol := alignment.protocol_difference(answers[0].run, other.run):
+    if protocol := differences.protocol_difference(answers[0].run, other.run):
       found.append(f'{answers[0].name} and {other.name} were evaluated with different '
                    f'protocols: {protocol}')
   return found

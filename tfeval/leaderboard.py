@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfeval import alignment, comparison, errors
+from tfeval import alignment, comparison, differences, errors
 from tfeval.alignment import METRICS, Answers
 from tfeval.errors import UserError
 from tfeval.label_sets import ORIGINAL, Labels, Subset
@@ -113,12 +113,12 @@ def rank(runs: Sequence[Run | Failure], labels: Sequence[Labels] | None = None,
   rows.sort(key=lambda row: _place(row, chosen))
   ranked = sum(chosen[0] in row.ranks for row in rows)
   if not data:
-    remarks += alignment.content_remarks(answers)
+    remarks += differences.content_remarks(answers)
   return Leaderboard(
       rows + failures, names, chosen, level,
       None if data else ranked * (ranked - 1) // 2,
       [DATA] * bool(data) + [PROTOCOL] * bool(protocol),
-      data + protocol + remarks + _unknown_protocols(answers))
+      data + protocol + remarks + differences.unknown_protocols(answers))
 
 
 def _place(row: Row, key: tuple[str, str]) -> tuple[bool, float, str]:
@@ -201,9 +201,9 @@ def _check_same(answers: Sequence[Answers], what: str,
 
 
 def _data_difference(one: Answers, other: Answers) -> str | None:
-  found = alignment.ids_difference(one, other) or (
-      alignment.labels_difference(one, other)
-      or alignment.content_difference(one, other))
+  found = differences.ids_difference(one, other) or (
+      differences.labels_difference(one, other)
+      or differences.content_difference(one, other))
   return found and f'{found} ({_data(one)}; {_data(other)})'
 
 
@@ -214,20 +214,12 @@ def _data(answers: Answers) -> str:
 
 
 def _protocol_difference(one: Answers, other: Answers) -> str | None:
-  return alignment.protocol_difference(one.run, other.run)
+  return differences.protocol_difference(one.run, other.run)
 
 
 def _protocol(answers: Answers) -> str:
   protocol = answers.run.result['protocol']
   return protocol.get('spec', protocol['name'])
-
-
-def _unknown_protocols(answers: Sequence[Answers]) -> list[str]:
-  unknown = sum(one.run.result['protocol']['name'] == 'unknown' for one in answers)
-  if not unknown or len(answers) == 1:
-    return []
-  return [f'the protocol of {unknown} of {len(answers)} runs is not known: imported '
-          'runs may have been evaluated with different ones']
 
 
 def _sort(text: str | None, names: list[str]) -> tuple[str, str]:

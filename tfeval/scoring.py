@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from tfeval import collectors
-from tfeval.collectors import Collector, Rows, Unavailable
+from tfeval.collectors import Collector
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy, calibration, selective, temperature
+from tfeval.scored_rows import NEEDS_OUTPUTS, Rows, Unavailable
 
 COUNT, VALUE = 'count', 'value'
 # Of Guo et al. (arXiv:1706.04599), for all calibration errors.
@@ -47,7 +48,7 @@ class Metric:
 def _nll(found: collectors.LabelProbabilities) -> float:
   if found.unknown:
     raise Unavailable(f'the label of {found.unknown:,} images is not among the stored '
-                      f'classes: {collectors.NEEDS_OUTPUTS}')
+                      f'classes: {NEEDS_OUTPUTS}')
   if found.impossible:
     raise Unavailable(f'infinite: {found.impossible:,} images give their label a '
                       'probability of 0')

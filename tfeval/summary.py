@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from tfeval import collectors, columns, label_sets, predictions, scoring
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
+from tfeval.scored_rows import Rows
 
 SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
 TOP = (1, 5)
@@ -155,15 +156,15 @@ def summarize(parts: Iterable[pa.Table],
       inside = subset.mask(part['id'])
       summary.subset += int(inside.sum())
     for name, label_set in sets.items():
-      _add(summary, name, collectors.Rows(part, label_set, wanted.output))
+      _add(summary, name, Rows(part, label_set, wanted.output))
       if inside is not None:
         rows = part.take(columns.numbers(np.flatnonzero(inside)))
-        _add(summary, name + label_sets.SUBSET_SUFFIX, collectors.Rows(
+        _add(summary, name + label_sets.SUBSET_SUFFIX, Rows(
             rows, label_sets.select(label_set, inside), wanted.output))
   return summary
 
 
-def _add(summary: Summary, name: str, rows: collectors.Rows) -> None:
+def _add(summary: Summary, name: str, rows: Rows) -> None:
   if name not in summary.scores:
     wanted = summary.wanted
     summary.scores[name] = scoring.Scores(

@@ -5,16 +5,14 @@ Nothing here imports TensorFlow.
 
 import dataclasses
 import functools
-import importlib.resources
 import importlib.util
-import json
 import math
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from tfeval import files, label_sets, predictions, result_file, scoring
+from tfeval import files, label_sets, predictions, result_file, schemas, scoring
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
 from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
@@ -90,35 +88,14 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   return done
 
 
-def schema(name: str) -> dict[str, Any]:
-  """Returns a JSON Schema (draft 2020-12).
-
-  Args:
-    name: `'result'` (of result.json) or `'index'` (of predictions/index.json).
-  """
-  path = importlib.resources.files('tfeval.data') / f'{name}.schema.json'
-  return json.loads(path.read_text('utf-8'))
-
-
 def _hold(holds: bool, seen: str) -> None:
   if not holds:
     raise _Failed(seen)
 
 
 def _check_schema(name: str, content: Any) -> None:
-  # An extra: no other command needs it.
-  import jsonschema
-  validator = jsonschema.Draft202012Validator(schema(name))
-  errors = sorted(validator.iter_errors(content), key=lambda error: error.json_path)
-  if errors:
-    error = jsonschema.exceptions.best_match(errors)
-    more = f' (and {len(errors) - 1} more)' if len(errors) > 1 else ''
-    raise _Failed(f'{error.json_path}: {_shortened(error.message)}{more}')
-
-
-def _shortened(message: str, limit: int = 200) -> str:
-  text = ' '.join(message.split())
-  return text if len(text) <= limit else f'{text[:limit // 2]} ... {text[-limit // 2:]}'
+  if fault := schemas.fault(name, content):
+    raise _Failed(fault)
 
 
 def _result(directory: _Directory) -> str:

@@ -13,7 +13,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from tfeval import label_sets, labels, predictions, run
 from tfeval.errors import UserError
-from tfeval.importing import importer, orders, sources
+from tfeval.importing import arrays, importer, orders, sources
 from tfeval.importing.importer import Settings
 
 ROWS = 60
@@ -221,7 +221,7 @@ def test_permuted_rows_change_no_integer(tmp_path):
 def test_blocks_and_parts_change_no_integer(tmp_path, monkeypatch):
   path, order = save(tmp_path, all_scores()), ids_file(tmp_path)
   whole = imported(path, tmp_path / 'whole', order=order)
-  monkeypatch.setattr(importer.readers, '_BLOCK', 7000)
+  monkeypatch.setattr(arrays, 'BLOCK', 7000)
   monkeypatch.setattr(importer, '_ROWS_PER_PART', 14)
   split = imported(path, tmp_path / 'split', order=order)
   assert [len(p) for p in split.parts(['id'])] == [14, 14, 14, 14, 4]
@@ -376,7 +376,7 @@ def test_pairs_that_do_not_fit(tmp_path):
 
 
 def test_what_one_output_is_holds_for_all_rows(tmp_path, monkeypatch):
-  monkeypatch.setattr(importer.readers, '_BLOCK', 10_000)
+  monkeypatch.setattr(arrays, 'BLOCK', 10_000)
   with pytest.raises(UserError, match='row 33 .* add up to 2'):
     imported(save(tmp_path, changed(33, 2e-3, PROBABILITIES)), tmp_path / 'run',
              order=ids_file(tmp_path))
@@ -514,7 +514,7 @@ def test_parquet_that_is_refused(tmp_path, columns, said):
 
 
 def test_an_archive_that_unpacks_to_too_much(tmp_path, monkeypatch):
-  monkeypatch.setattr(importer.readers, '_LARGEST_MEMBER', 1000)
+  monkeypatch.setattr(arrays, '_LARGEST_MEMBER', 1000)
   np.savez_compressed(tmp_path / 'x.npz', np.zeros((ROWS, 1000), np.float32))
   with pytest.raises(UserError, match='unpacks to 240128 bytes'):
     imported(str(tmp_path / 'x.npz'), tmp_path / 'run', order=ids_file(tmp_path))

@@ -5,12 +5,9 @@ Blocks bound the memory: full outputs of 50,000 images are 200 MB and more.
 
 import contextlib
 import csv
-import dataclasses
 import pathlib
-import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -20,44 +17,8 @@ from tfeval import errors, label_files
 from tfeval import labels as labels_lib
 from tfeval.columns import to_numpy
 from tfeval.errors import UserError
-
-# Values in a block: 1000 rows of all outputs.
-_BLOCK = 1_000_000
-# A bound on what an archive may unpack to: float64 outputs of 134,000 images.
-_LARGEST_MEMBER = 2**30
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-  """Some rows.
-
-  Attributes:
-    ids: string [n], or None where the file has none.
-    classes: [n, k], any type, or None: scores are of all classes.
-    scores: [n, k] or [n, 1000], any type, or None.
-  """
-
-  ids: pa.Array | None
-  classes: np.ndarray | None
-  scores: np.ndarray | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-  """An opened file of predictions.
-
-  Attributes:
-    rows: how many, None where only reading them tells.
-    has_ids: whether blocks have ids.
-    classes: how many classes of each row are known, best or not; 1000 with all
-      outputs.
-    blocks: reads the rows.
-  """
-
-  rows: int | None
-  has_ids: bool
-  classes: int
-  blocks: Callable[[], Iterator[Block]]
+from tfeval.importing import arrays
+from tfeval.importing.blocks import BLOCK, Block, Table
 
 
 @contextlib.contextmanager
@@ -89,86 +50,15 @@ def opened(predictions: pathlib.Path,
     raise UserError(f'{predictions} is not a file: --predictions is a file or a folder')
   with tempfile.TemporaryDirectory() as scratch:
     if kind == '.npy':
-      yield _arrays(predictions, predictions, probabilities)
+      yield arrays.from_npy(predictions, predictions, probabilities)
     elif kind == '.npz':
-      yield _archive(predictions, pathlib.Path(scratch))
+      yield arrays.from_npz(predictions, pathlib.Path(scratch))
     elif kind == '.csv':
       yield _csv(predictions)
     elif kind == '.parquet':
       yield _parquet(predictions)
     else:
       raise UserError(f'{predictions}: expected an .npy, .npz, .csv or .parquet file')
-
-
-def _arrays(shown: pathlib.Path, predictions: pathlib.Path,
-            probabilities: pathlib.Path | None) -> Table:
-  paths = [predictions] + [probabilities] * (probabilities is not None)
-  shapes = [_matrix(path).shape for path in paths]
-  floats = _matrix(predictions).dtype.kind == 'f'
-  rows, width = shapes[0]
-  if floats and probabilities is not None:
-    raise UserError(f'{shown} holds floats {list(shapes[0])}: expected whole numbers, '
-                    'the classes, beside probabilities')
-  if len(set(shapes)) > 1:
-    raise UserError(f'{shown} has the shape {list(shapes[0])} and its probabilities '
-                    f'{list(shapes[1])}: expected the same')
-  if floats and width != labels_lib.NUM_CLASSES:
-    hint = (': leave the background class out' if width == labels_lib.NUM_CLASSES + 1
-            else '; classes are whole numbers')
-    raise UserError(f'{shown} holds floats {list(shapes[0])}, expected all outputs, '
-                    f'[n, {labels_lib.NUM_CLASSES}]{hint}')
-  if not (rows and 1 <= width <= labels_lib.NUM_CLASSES):
-    raise UserError(f'{shown} has the shape {list(shapes[0])}, expected [n, k], k best '
-                    'classes of n images')
-
-  def blocks() -> Iterator[Block]:
-    step = max(1, _BLOCK // width)
-    for start in range(0, rows, step):
-      # Opened for each block: what stays mapped counts as memory.
-      parts = [np.array(_matrix(path)[start:start + step]) for path in paths]
-      if floats:
-        yield Block(None, None, parts[0])
-      else:
-        yield Block(None, parts[0], parts[1] if len(parts) > 1 else None)
-
-  return Table(rows, False, width, blocks)
-
-
-def _matrix(path: pathlib.Path) -> np.ndarray:
-  found = label_files.load_npy(path)
-  if found.dtype.kind not in 'iuf' or found.ndim not in (1, 2):
-    raise UserError(f'{path} holds {found.dtype} {list(found.shape)}, expected whole '
-                    f'numbers [n, k] or floats [n, {labels_lib.NUM_CLASSES}]')
-  return found.reshape(len(found), -1) if found.ndim == 1 else found
-
-
-def _archive(path: pathlib.Path, scratch: pathlib.Path) -> Table:
-  """Unpacks the arrays of an .npz, so that they can be read block by block."""
-  unpacked = []
-  try:
-    with zipfile.ZipFile(path) as archive:
-      members = archive.infolist()
-      names = ', '.join(m.filename.removesuffix('.npy') for m in members[:10])
-      if len(members) not in (1, 2):
-        raise UserError(f'{path} holds {len(members)} arrays ({names}), expected one, '
-                        'or classes and probabilities')
-      for i, member in enumerate(members):
-        if member.file_size > _LARGEST_MEMBER:
-          raise UserError(f'{path}: {member.filename} unpacks to {member.file_size} '
-                          f'bytes, expected at most {_LARGEST_MEMBER}')
-        unpacked.append(scratch / f'{i}.npy')
-        with archive.open(member) as source, open(unpacked[-1], 'wb') as target:
-          shutil.copyfileobj(source, target)
-  except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError,
-          zipfile.zlib.error) as error:
-    raise UserError(f'{path} is not a whole .npz archive: '
-                    f'{errors.one_line(error, 120)}') from error
-  try:
-    # Classes are whole numbers, and come first.
-    unpacked.sort(key=lambda file: _matrix(file).dtype.kind == 'f')
-    return _arrays(path, *unpacked, *[None] * (2 - len(unpacked)))
-  except UserError as error:
-    raise UserError(str(error).replace(f'{scratch}/', f'{path}: array ')) from error
 
 
 @contextlib.contextmanager
@@ -254,7 +144,7 @@ def _parquet(path: pathlib.Path) -> Table:
 
   def blocks() -> Iterator[Block]:
     with _readable(path):
-      for batch in file.iter_batches(max(1, _BLOCK // width), columns=wanted):
+      for batch in file.iter_batches(max(1, BLOCK // width), columns=wanted):
         found = {name: _lists(path, batch, name) for name in wanted if name != 'id'}
         if scores == 'log_probs':
           found[scores] = np.exp(found[scores].astype(np.float64))

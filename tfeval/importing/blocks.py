@@ -1,0 +1,43 @@
+"""Predictions block by block: full outputs of 50,000 images are 200 MB and more."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+# Values in a block: 1000 rows of all outputs.
+BLOCK = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+  """Some rows.
+
+  Attributes:
+    ids: string [n], or None where the file has none.
+    classes: [n, k], any type, or None: scores are of all classes.
+    scores: [n, k] or [n, 1000], any type, or None.
+  """
+
+  ids: pa.Array | None
+  classes: np.ndarray | None
+  scores: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """An opened file of predictions.
+
+  Attributes:
+    rows: how many, None where only reading them tells.
+    has_ids: whether blocks have ids.
+    classes: how many classes of each row are known, best or not; 1000 with all
+      outputs.
+    blocks: reads the rows.
+  """
+
+  rows: int | None
+  has_ids: bool
+  classes: int
+  blocks: Callable[[], Iterator[Block]]
