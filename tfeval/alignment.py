@@ -103,8 +103,7 @@ def read(run: Run, name: str, labels: Sequence[Labels] | None,
     UserError: the rows are not those that the result was made of; a label set has
       no label for any of them; the subset names other images or leaves none.
   """
-  table = run.rows().combine_chunks()
-  table = table.take(pc.sort_indices(table['id']))
+  table = run.sorted_rows()
   ids = table['id'].combine_chunks()
   if labels is None:
     sets = {key: value for key, value in summary.label_columns(table).items()

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfeval import display, files, label_sets, predictions, result_file, scoring
 from tfeval.errors import UserError
@@ -105,23 +106,21 @@ class Run:
     Raises:
       UserError: there are none, or some are missing or changed.
     """
-    return self._joined(self.parts(columns))
+    parts = list(self.parts(columns))
+    if not parts:
+      raise UserError(f'{self.path} stores no rows: evaluate again')
+    return pa.concat_tables(parts)
 
-  def rows(self) -> pa.Table:
-    """Returns the stored rows with `SUMMARY_COLUMNS`, checked as `summary` does.
+  def sorted_rows(self) -> pa.Table:
+    """Returns `SUMMARY_COLUMNS` in the order of the ids, checked as `summary` does.
 
     Raises:
       UserError: there are none, or they are not those that the result was made of.
     """
-    parts = list(self.parts(SUMMARY_COLUMNS))
-    self._check(summarize(parts, labels=()))
-    return self._joined(parts)
-
-  def _joined(self, parts: Iterable[pa.Table]) -> pa.Table:
-    parts = list(parts)
-    if not parts:
-      raise UserError(f'{self.path} stores no rows: evaluate again')
-    return pa.concat_tables(parts)
+    table = self.to_arrow(SUMMARY_COLUMNS).combine_chunks()
+    table = table.take(pc.sort_indices(table['id']))
+    self._check(summarize([table], labels=()))
+    return table
 
   def to_pandas(self, columns: list[str] | None = None) -> 'pandas.DataFrame':
     """Returns all stored rows as a frame; see `to_arrow`.
