@@ -15,8 +15,8 @@ from tfeval import label_sets, predictions, run, scoring, summary
 from tfeval.errors import UserError
 
 ROWS = 90
-ALL = tuple(scoring.METRICS)
-NEEDS_OUTPUTS = 'needs all 1000 outputs: evaluate with --store_logits'
+ALL = (*scoring.METRICS, 'top10')
+NEEDS_OUTPUTS = 'needs all 1000 outputs, which --store_logits keeps'
 CONFIDENCE = {'ece', 'ece_mass', 'debiased_l2', 'auroc', 'aurc'}
 SINGLE = {'class_balanced', 'nll', 'brier', 'temperature'}
 
@@ -282,7 +282,9 @@ def test_scores_twice_are_the_same(tmp_path):
 def test_an_unknown_metric_names_the_known(tmp_path):
   with pytest.raises(UserError) as error:
     make_run(tmp_path, examples()).score(metrics=['top1', 'ecc'])
-  assert str(error.value) == f"unknown metric 'ecc': known: {', '.join(ALL)}"
+  known = ', '.join(scoring.METRICS)
+  assert str(error.value) == (
+      f"unknown metric 'ecc': known: {known}, and topK for any K")
 
 
 def test_log_probabilities_above_zero_are_refused(tmp_path):

@@ -45,10 +45,10 @@ class Collector:
     raise NotImplementedError
 
 
-class Top1(Collector):
+class TopK(Collector):
   """Examples with a right class among their first k."""
 
-  k = 1
+  k: int
 
   def __init__(self):
     super().__init__()
@@ -62,12 +62,10 @@ class Top1(Collector):
     self.count += accuracy.top_k_hits(rows.ranked, rows.labels, self.k)
 
 
-class Top5(Top1):
-  k = 5
-
-
-class Top10(Top1):
-  k = 10
+@functools.cache
+def top(k: int) -> type[TopK]:
+  """Returns the collector of top-k, always the same."""
+  return type(f'Top{k}', (TopK,), {'k': k})
 
 
 class Answers(Collector):

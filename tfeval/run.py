@@ -63,7 +63,7 @@ class Run:
   >>> round(nll['value'], 4)
   0.6578
   >>> brier['value'], brier['unavailable']
-  (None, 'needs all 1000 outputs: evaluate with --store_logits')
+  (None, 'needs all 1000 outputs, which --store_logits keeps')
 
   The rows themselves:
 
@@ -141,7 +141,7 @@ class Run:
       labels: what to score against: `original`, `real`, paths of label files (see
         `label_files.read`); by default what the rows carry.
       subset: images to score once more by themselves.
-      metrics: names of `scoring.METRICS`; by default top-1 and top-5.
+      metrics: see `scoring.metric_of`; by default top-1 and top-5.
 
     Returns:
       For each label set and metric a dict with `name`, `labels`, `kind`, `count` and
@@ -166,7 +166,7 @@ class Run:
     Args:
       labels: what to score against; by default what the rows carry.
       subset: images to score once more by themselves.
-      metrics: names of `scoring.METRICS`; by default top-1 and top-5.
+      metrics: see `scoring.metric_of`; by default top-1 and top-5.
       answers: whether to keep the answers, for tables by class.
 
     Raises:

@@ -14,7 +14,7 @@ from tfeval import columns, predictions
 from tfeval.metrics import ranking
 from tfeval.metrics.accuracy import LabelSets
 
-NEEDS_OUTPUTS = 'needs all 1000 outputs: evaluate with --store_logits'
+NEEDS_OUTPUTS = 'needs all 1000 outputs, which --store_logits keeps'
 # Rows at once: of all outputs 2 MB.
 _BLOCK = 256
 

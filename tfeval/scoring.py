@@ -5,12 +5,13 @@ has an entry that says why, never an approximation:
 
     {"name": "brier", "labels": "original", "kind": "value", "count": 50000,
      "skipped": 0, "value": null,
-     "unavailable": "needs all 1000 outputs: evaluate with --store_logits"}
+     "unavailable": "needs all 1000 outputs, which --store_logits keeps"}
 
 Nothing here imports TensorFlow.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -75,15 +76,14 @@ def _temperature(found: collectors.Outputs) -> float:
     raise Unavailable(str(error)) from error
 
 
-def _top(collector: type[collectors.Top1]) -> Metric:
-  return Metric(f'a right class among the best {collector.k}', collector,
+def _top(k: int) -> Metric:
+  return Metric(f'a right class among the best {k}', collectors.top(k),
                 lambda hits: hits.count, COUNT)
 
 
 METRICS = {
-    'top1': _top(collectors.Top1),
-    'top5': _top(collectors.Top5),
-    'top10': _top(collectors.Top10),
+    'top1': _top(1),
+    'top5': _top(5),
     'class_balanced': Metric(
         'the mean of the top-1 accuracies of the classes', collectors.Answers,
         lambda a: accuracy.per_class_hits(a.ranked, a.labels, 1).balanced),
@@ -109,6 +109,24 @@ METRICS = {
                           collectors.Outputs, _temperature),
 }
 DEFAULT = ('top1', 'top5')
+_TOP = re.compile(r'top([1-9]\d{0,3})')
+
+
+def metric_of(name: str) -> Metric:
+  """Returns a metric of `METRICS`, or `topK` for any K.
+
+  Raises:
+    UserError: it is not known.
+
+  >>> metric_of('top10').about
+  'a right class among the best 10'
+  """
+  if name in METRICS:
+    return METRICS[name]
+  if found := _TOP.fullmatch(name):
+    return _top(int(found[1]))
+  raise UserError(f'unknown metric {name!r}: known: {", ".join(METRICS)}, and topK '
+                  'for any K')
 
 
 def check_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -122,8 +140,7 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
   """
   names = tuple(dict.fromkeys(names))
   for name in names:
-    if name not in METRICS:
-      raise UserError(f'unknown metric {name!r}: known: {", ".join(METRICS)}')
+    metric_of(name)
   return names
 
 
@@ -132,12 +149,12 @@ def columns(names: Sequence[str], only_original: bool,
   """Returns the columns that metrics read beside those of every score.
 
   Args:
-    names: of the metrics.
+    names: of the metrics, see `metric_of`.
     only_original: whether the original labels are the only ones.
     stored_outputs: whether the rows have all outputs.
   """
   found = dict.fromkeys(column for name in names
-                        for column in METRICS[name].collector.columns)
+                        for column in metric_of(name).collector.columns)
   # Of another label only the outputs are sure to have the probability.
   if 'nll' in names and not only_original:
     found['logits'] = None
@@ -164,7 +181,7 @@ class Scores:
     """
     self.names = names
     self.count = self.skipped = self.several = 0
-    makers = [METRICS[name].collector for name in names]
+    makers = [metric_of(name).collector for name in names]
     makers += [collectors.Answers] * answers
     self._collectors = {make: make() for make in dict.fromkeys(makers)}
 
@@ -185,22 +202,23 @@ class Scores:
     return None if self.several or not self.count else (
         self._collectors[collectors.Answers])
 
-  def entries(self, labels: str) -> list[dict[str, Any]]:
+  def entries(self, labels: str, interval: str = 'wilson') -> list[dict[str, Any]]:
     """Returns the metrics as results hold them.
 
     Args:
       labels: the label set's name.
+      interval: see `accuracy.INTERVALS`.
     """
-    return [self._entry(name, labels) for name in self.names]
+    return [self._entry(name, labels, interval) for name in self.names]
 
-  def _entry(self, name: str, labels: str) -> dict[str, Any]:
-    metric = METRICS[name]
+  def _entry(self, name: str, labels: str, interval: str) -> dict[str, Any]:
+    metric = metric_of(name)
     try:
       found = self._compute(metric)
     except Unavailable as error:
       found, reason = None, str(error)
     if isinstance(found, accuracy.Count):
-      return found.entry(name, labels)
+      return found.entry(name, labels, interval)
     entry = {'name': name, 'labels': labels, 'kind': metric.kind}
     if metric.kind == COUNT:
       entry['correct'] = None

@@ -27,7 +27,7 @@ class Wanted:
   """What stored rows are added up for.
 
   Attributes:
-    metrics: names of `scoring.METRICS`; by default those of `scoring.DEFAULT` that
+    metrics: see `scoring.metric_of`; by default those of `scoring.DEFAULT` that
       the rows give.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
     answers: whether to keep the answers, for tables by class.
@@ -80,10 +80,14 @@ class Summary:
         continue
       raise no_labels(one, where, self.ids)
 
-  def metrics(self) -> list[dict[str, Any]]:
-    """Returns the metrics as results hold them."""
+  def metrics(self, interval: str = 'wilson') -> list[dict[str, Any]]:
+    """Returns the metrics as results hold them.
+
+    Args:
+      interval: see `accuracy.INTERVALS`.
+    """
     found = [entry for name, scores in self.scores.items()
-             for entry in scores.entries(name)]
+             for entry in scores.entries(name, interval)]
     if self.wanted.metrics is not None:
       return found
     return [entry for entry in found if 'unavailable' not in entry]

@@ -1,8 +1,9 @@
-"""CPU time of `tfeval import`, `score` and `verify`, and memory with all outputs.
+"""CPU time of commands that need no TensorFlow, and memory with all outputs.
 
 Commands run as processes of their own, imports included. Targets: importing and
 scoring the seven published files by one command in under 3 s of CPU time, scoring
-one run of 50,000 images in under 1.5 s, and less than 500 MB with all 1000 outputs.
+one run of 50,000 images in under 1.5 s, as comparing and ranking all seven, and less
+than 500 MB with all 1000 outputs.
 
   python tests/benchmarks/scoring.py
 """
@@ -74,6 +75,8 @@ def main():
     report('score with another real.json', args.runs, 'score', one, *labels)
     report('score by confidence', args.runs, 'score', one, CONFIDENCE)
     report('verify of one run', args.runs, 'verify', one)
+    for command in ('compare', 'leaderboard'):
+      report(f'{command} of seven runs', args.runs, command, f'{temporary}/runs')
     for dtype in (np.float16, np.float32, np.float64):
       path = pathlib.Path(temporary) / 'all.npy'
       write_outputs(path, dtype)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tfeval import cli, labels
 
@@ -143,6 +144,18 @@ def test_score_of_a_subset(imported, files, tfeval):
                 '--expect=original@subset/top1:0.143:0.001')[0] == 0
 
 
+def test_score_with_another_interval_and_k(imported, files, tfeval):
+  code, out, err = tfeval('score', files / 'run', '--json', '--metrics=top2',
+                          '--interval=clopper_pearson', '--labels=original')
+  metric, = json.loads(out)[0]['metrics']
+  assert (code, err) == (0, '')
+  expected = scipy.stats.binomtest(metric['correct'], ROWS).proportion_ci()
+  assert metric['interval'] == {
+      'method': 'clopper_pearson', 'level': .95, 'low': pytest.approx(expected.low),
+      'high': pytest.approx(expected.high)}
+  assert tfeval('score', files / 'run', '--interval=clopper_pearson')[2] == ''
+
+
 def test_score_with_metrics(imported, files, tfeval):
   code, out, err = tfeval('score', files / 'run', '--json', '--metrics=top1, top10',
                           '--metrics=class_balanced,top1', '--labels=original')
@@ -272,7 +285,7 @@ def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags,
 
 
 @pytest.mark.parametrize('flags, said', [
-    (('--metrics=top1,ecc',), "unknown metric 'ecc': known: top1, top5, top10, class"),
+    (('--metrics=top1,ecc',), "unknown metric 'ecc': known: top1, top5, class_bal"),
     (('--metrics=',), "unknown metric ''"),
     (('--confusions=-1',), '-1'),
     (('--labels=real',), 'stores no ReaL labels: give the path of real.json'),

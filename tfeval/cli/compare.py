@@ -54,7 +54,7 @@ def run(flags, arguments: list[str]) -> int:
     if isinstance(one, Failure):
       raise UserError(one.reason)
   found = comparison.compare(
-      runs, label_sets.open_labels(flags.labels) or None,
+      runs, label_flags.open_labels(flags.labels, flags.data_dir) or None,
       label_sets.open_subset(flags.keep, flags.omit), flags.metric, flags.common)
   if flags.json:
     plain.print_json(report.content(found, flags.level, flags.seed))

@@ -52,7 +52,8 @@ def run(flags, arguments: list[str]) -> int:
     if what not in leaderboard.ALLOWED:
       raise errors.unknown('--allow', what, leaderboard.ALLOWED)
   board = leaderboard.rank(
-      run_folder.find_runs(arguments), label_sets.open_labels(flags.labels) or None,
+      run_folder.find_runs(arguments),
+      label_flags.open_labels(flags.labels, flags.data_dir) or None,
       label_sets.open_subset(flags.keep, flags.omit), flags.sort, flags.level,
       flags.allow)
   chosen = leaderboard_columns.choose(board, flags.columns)

@@ -31,7 +31,7 @@ def define_flags(define) -> None:
   define.float('threshold', relabel.THRESHOLD, 'Labels score more than this.',
                lower_bound=0, upper_bound=1)
   define.string('output', None, 'Write the labels to this JSON file; score them with '
-                '--real_labels.')
+                '--labels.')
   define.string('raters', None, "raters.npz: the raters' answers, to be aggregated.")
   define.string('golden', None, "golden.npz: the experts' answers.")
   define.string('raters_golden', None, "raters_golden.npz: the raters' answers to the "

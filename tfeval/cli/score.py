@@ -10,6 +10,7 @@ from tfeval import run as run_lib
 from tfeval.cli import label_flags, output
 from tfeval.collectors import Answers
 from tfeval.errors import UserError
+from tfeval.metrics import accuracy
 from tfeval.reports import by_class
 
 SUMMARY = """Compute the metrics of runs again from their stored predictions.
@@ -24,7 +25,8 @@ written in it; TensorFlow is not needed.
 
 Metrics:
 """ + '\n'.join(f'  {name:<15}{metric.about}'
-               for name, metric in scoring.METRICS.items())
+               for name, metric in scoring.METRICS.items()) + """
+  topK           a right class among the best K, for any K"""
 
 
 def define_flags(define) -> None:
@@ -33,6 +35,8 @@ def define_flags(define) -> None:
   define.multi_string(
       'metrics', [], 'Names of metrics, separated by commas; by default '
       f'{",".join(scoring.DEFAULT)}.')
+  define.enum('interval', 'wilson', list(accuracy.INTERVALS), 'Of accuracies; '
+              "Clopper-Pearson's never covers less than 95 %.")
   define.string('per_class', None, 'A CSV file to write the accuracy of each class to.')
   define.integer('confusions', 0, 'Print so many of the most frequent confusions.',
                  lower_bound=0)
@@ -57,8 +61,8 @@ def run(flags, arguments: list[str]) -> int:
   scored, answers = [], []
   for run_ in runs:
     summary = run_.summary(labels, subset, metrics, by_classes)
-    result = {**run_.result, 'metrics': summary.metrics()}
-    if labels is None and _differ(result['metrics'], run_.metrics):
+    result = {**run_.result, 'metrics': summary.metrics(flags.interval)}
+    if labels is None and _differ(summary.metrics(), run_.metrics):
       print(f'tfeval: {run_.path}: the stored predictions give other metrics than '
             f'its {result_file.RESULT}; these are those of the predictions',
             file=sys.stderr)

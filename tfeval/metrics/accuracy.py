@@ -8,6 +8,8 @@ import numpy as np
 from tfeval.metrics import checks, statistics
 
 LEVEL = 0.95
+INTERVALS = {'wilson': statistics.wilson,
+             'clopper_pearson': statistics.clopper_pearson}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,23 +33,25 @@ class Count:
     return Count(self.correct + other.correct, self.count + other.count,
                  self.skipped + other.skipped)
 
-  def entry(self, name: str, labels: str) -> dict[str, Any]:
+  def entry(self, name: str, labels: str,
+            interval: str = 'wilson') -> dict[str, Any]:
     """Returns the metric as `result.json` holds it.
 
     Args:
       name: the metric's name, such as `'top1'`.
       labels: the label set's name, such as `'real'`.
+      interval: one of `INTERVALS`.
 
     Returns:
       A dict that JSON can hold; rate and interval are None without examples.
     """
-    value = interval = None
+    value = found = None
     if self.count:
-      low, high = statistics.wilson(self.correct, self.count, LEVEL)
+      low, high = INTERVALS[interval](self.correct, self.count, LEVEL)
       value = self.correct / self.count
-      interval = {'method': 'wilson', 'level': LEVEL, 'low': low, 'high': high}
+      found = {'method': interval, 'level': LEVEL, 'low': low, 'high': high}
     return {'name': name, 'labels': labels, 'kind': 'count',
-            **dataclasses.asdict(self), 'value': value, 'interval': interval}
+            **dataclasses.asdict(self), 'value': value, 'interval': found}
 
 
 @dataclasses.dataclass(frozen=True)
