@@ -5,7 +5,7 @@ import pathlib
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfeval
-from tfeval import datasets, errors, files, predictions, published
+from tfeval import datasets, errors, expectation, files, predictions, published
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
@@ -29,14 +29,16 @@ from tfeval.progress import Progress
 from tfeval.settings import Request, Settings
 
 
-def evaluate(wanted: list[Request], settings: Settings,
-             progress: Progress) -> list[run_lib.Run | run_lib.Failure]:
+def evaluate(wanted: list[Request], settings: Settings, progress: Progress,
+             expectations: Sequence[expectation.Expectation] = ()
+             ) -> list[run_lib.Run | run_lib.Failure]:
   """Evaluates models one after the other.
 
   Args:
     wanted: the models.
     settings: how.
     progress: is told how far it is.
+    expectations: of metrics that the dataset has to give.
 
   Returns:
     A complete run for each model, in their order; for one of several that cannot
@@ -47,6 +49,9 @@ def evaluate(wanted: list[Request], settings: Settings,
       that were complete stay.
   """
   dataset, strategy = _prepare(settings)
+  expectation.check_names(expectations, [
+      (name, f'top{k}') for name in ['original', *['real'] * dataset.has_real_labels]
+      for k in (1, 5)])
   done: list[run_lib.Run | run_lib.Failure] = []
   for request in wanted:
     try:
@@ -143,6 +148,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
 
 def load_model(request: Request, settings: Settings) -> model_lib.Model:
   """Loads a model for the size of images that the settings ask for, if they do."""
+  settings = settings_lib.for_model(request, settings)
   size = protocol_lib.requested_size(
       published.protocol_text(settings.protocol, request.spec))
   if None not in (size, settings.input_size) and size != settings.input_size:
@@ -219,6 +225,8 @@ def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
     raise UserError(f'{directory / run_lib.MANIFEST} is damaged: choose another '
                     '--output_dir, or --overwrite it') from error
   complete = (directory / run_lib.RESULT).is_file()
+  if not complete and not predictions.any_parts(directory / run_lib.PREDICTIONS):
+    return None
   for key, value in _identity(manifest).items():
     # What stopped a run may be skipped in the same place.
     if there.get(key) != value and (complete or key != 'dataset.on_error'):

@@ -118,7 +118,7 @@ def test_class_order(order, mobilenet, few):
   model = returning(mobilenet, lambda x: tf.gather(x, np.maximum(class_of, 0), axis=-1))
   finding, = check(model, *few)
   assert finding.check == 'class order'
-  assert f'by {order}:' in finding.saw
+  assert f'in the order {order}:' in finding.saw
   if order in heads.CLASS_MAPS:
     assert finding.mend == f'give --class_map={order}'
     indices, _ = heads.class_indices(order)

@@ -16,7 +16,6 @@ from tfeval.errors import UserError
 from tfeval.models import foreign, heads, table
 from tfeval.models import weights as weights_lib
 from tfeval.models.model import (
-  LOGITS,
   Hints,
   Model,
   compute_dtype,
@@ -24,7 +23,7 @@ from tfeval.models.model import (
   preprocessing,
   wrong_outputs,
 )
-from tfeval.settings import DTYPES
+from tfeval.settings import DTYPES, LOGITS
 
 # What tfeval itself tells a constructor.
 _RESERVED = {'weights': 'give --weights', 'classifier_activation': 'leave it out',
