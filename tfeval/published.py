@@ -61,9 +61,9 @@ def compare(spec: spec_lib.Spec, weights: str, protocol: protocol_lib.Protocol,
     ImageNet 2012. Else `figures` (`native` where that recipe was followed and its
     figures are known, else `published`), their `source`, `protocol` (a specification,
     None if it is not known), `same_protocol`, and `metrics`: for top-1 and top-5 on
-    the original labels, those that were published, `name`, `published`, `measured`, `difference`
-    (measured minus published, in 0..1) and `inside`, whether the published figure
-    lies inside the measured interval.
+    the original labels, those that were published, `name`, `published`, `measured`,
+    `difference` (measured minus published, in 0..1) and `inside`, whether the
+    published figure lies inside the measured interval.
   """
   facts = table.find(spec)
   if facts is None or weights != 'imagenet' or not all(
