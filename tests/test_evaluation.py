@@ -307,7 +307,7 @@ def test_model_in_ilsvrc_order_is_caught(mobilenet, standin_dir, tfds_dir, tmp_p
   arguments = {'manual_dir': str(standin_dir), 'data_dir': tfds_dir, 'preprocess': 'tf',
                'output': 'logits'}
   name = f'{__name__}:build_in_ilsvrc_order'
-  with pytest.raises(UserError, match='numbers its classes by ilsvrc_id'):
+  with pytest.raises(UserError, match='are in the order ilsvrc_id'):
     evaluate(name, output_dir=str(tmp_path), preflight='error', **arguments)
   assert not list(tmp_path.iterdir())
   result = evaluate(name, output_dir=str(tmp_path), preflight='warn', limit=64,

@@ -31,7 +31,7 @@ class Answer:
   def describe(self) -> dict[str, Any]:
     """Returns the entry of `--json`."""
     return {'rank': self.rank, 'class': self.index, 'wnid': self.wnid,
-            'name': self.name, 'probability': self.probability}
+            'name': self.name.replace('_', ' '), 'probability': self.probability}
 
 
 @dataclasses.dataclass(frozen=True)

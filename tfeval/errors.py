@@ -40,6 +40,8 @@ def unknown(kind: str, name: str, known: Iterable[str], hint: str = '') -> UserE
   known = list(known)
   lowered = {k.lower(): k for k in known}
   close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+  if name.lower() in lowered:
+    close = [name.lower()]
   if close:
     text = 'did you mean ' + ' or '.join(lowered[c] for c in close) + '?'
   elif len(known) <= 8:
@@ -55,5 +57,7 @@ def one_line(error: BaseException, limit: int | None = 300) -> str:
   >>> one_line(ValueError('two\\nlines'))
   'two lines'
   """
-  text = _TERMINAL_STYLE.sub('', str(error))
-  return ' '.join(text.split())[:limit] or type(error).__name__
+  text = ' '.join(_TERMINAL_STYLE.sub('', str(error)).split())
+  if limit is not None and len(text) > limit:
+    text = text[:limit - 4].rpartition(' ')[0] + ' ...'
+  return text or type(error).__name__

@@ -5,7 +5,7 @@ import pathlib
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfeval
-from tfeval import datasets, errors, files, predictions, published, result_file
+from tfeval import datasets, errors, expectation, files, predictions, published
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
@@ -26,17 +26,20 @@ from tfeval.models import model as model_lib
 from tfeval.preflight import preflight
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.progress import Progress
+from tfeval.result_file import FLAGS, MANIFEST, PREDICTIONS, RESULT, SCHEMA_VERSION
 from tfeval.settings import Request, Settings
 
 
-def evaluate(wanted: list[Request], settings: Settings,
-             progress: Progress) -> list[run_lib.Run | run_lib.Failure]:
+def evaluate(wanted: list[Request], settings: Settings, progress: Progress,
+             expectations: Sequence[expectation.Expectation] = ()
+             ) -> list[run_lib.Run | run_lib.Failure]:
   """Evaluates models one after the other.
 
   Args:
     wanted: the models.
     settings: how.
     progress: is told how far it is.
+    expectations: of metrics that the dataset has to give.
 
   Returns:
     A complete run for each model, in their order; for one of several that cannot
@@ -47,6 +50,9 @@ def evaluate(wanted: list[Request], settings: Settings,
       that were complete stay.
   """
   dataset, strategy = _prepare(settings)
+  expectation.check_names(expectations, [
+      (name, f'top{k}') for name in ['original', *['real'] * dataset.has_real_labels]
+      for k in (1, 5)])
   done: list[run_lib.Run | run_lib.Failure] = []
   for request in wanted:
     try:
@@ -102,7 +108,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
   protocol = protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   manifest = {
-      'schema_version': result_file.SCHEMA_VERSION,
+      'schema_version': SCHEMA_VERSION,
       'model': model.describe(),
       'dataset': {**dataset.describe(), 'on_error': settings.on_error},
       'protocol': protocol.describe(),
@@ -143,6 +149,7 @@ def _evaluate_one(request: Request, settings: Settings, dataset: base.Dataset,
 
 def load_model(request: Request, settings: Settings) -> model_lib.Model:
   """Loads a model for the size of images that the settings ask for, if they do."""
+  settings = settings_lib.for_model(request, settings)
   size = protocol_lib.requested_size(
       published.protocol_text(settings.protocol, request.spec))
   if None not in (size, settings.input_size) and size != settings.input_size:
@@ -167,8 +174,7 @@ def _write_predictions(directory: pathlib.Path, settings: Settings, batches,
                        advance: Callable[[int], None]) -> set[int]:
   """Returns the positions in the dataset of what was written."""
   done: set[int] = set()
-  writer = predictions.Writer(directory / result_file.PREDICTIONS,
-                              settings.store_logits)
+  writer = predictions.Writer(directory / PREDICTIONS, settings.store_logits)
   for batch in batches:
     rows = predictions.make_rows(batch.ids, batch.hashes, batch.labels,
                                  batch.real_labels, batch.scores, model.output,
@@ -209,17 +215,19 @@ def _open_directory(directory: pathlib.Path, manifest: dict[str, Any],
   """Returns the complete run that is there already, if it is the same one."""
   if overwrite:
     return None
-  if not (directory / result_file.MANIFEST).is_file():
+  if not (directory / MANIFEST).is_file():
     if directory.is_dir() and any(directory.iterdir()):
       raise UserError(f'{directory} is not empty and holds no run: choose another '
                       '--output_dir')
     return None
   try:
-    there = _identity(files.read_json(directory / result_file.MANIFEST))
+    there = _identity(files.read_json(directory / MANIFEST))
   except (TypeError, KeyError, AttributeError) as error:
-    raise UserError(f'{directory / result_file.MANIFEST} is damaged: choose another '
+    raise UserError(f'{directory / MANIFEST} is damaged: choose another '
                     '--output_dir, or --overwrite it') from error
-  complete = (directory / result_file.RESULT).is_file()
+  complete = (directory / RESULT).is_file()
+  if not complete and not predictions.any_parts(directory / PREDICTIONS):
+    return None
   for key, value in _identity(manifest).items():
     # What stopped a run may be skipped in the same place.
     if there.get(key) != value and (complete or key != 'dataset.on_error'):
@@ -241,8 +249,8 @@ def _start(directory: pathlib.Path, manifest: dict[str, Any], flags: str) -> Non
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # The result goes first: without it nothing here looks complete.
-    (directory / result_file.RESULT).unlink(missing_ok=True)
+    (directory / RESULT).unlink(missing_ok=True)
   except OSError as error:
     raise files.cannot_write(directory, error) from error
-  files.write_json(directory / result_file.MANIFEST, manifest)
-  files.write_atomically(directory / result_file.FLAGS, flags.encode())
+  files.write_json(directory / MANIFEST, manifest)
+  files.write_atomically(directory / FLAGS, flags.encode())

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tfeval import errors
 from tfeval.errors import UserError
 
 _EXPECTATION = re.compile(r'(?P<labels>[^/:]+)/(?P<name>[^/:]+)'
@@ -59,6 +60,24 @@ def parse(text: str) -> Expectation:
       raise UserError(f'--expect={text}: {number:g} is not in 0..1: rates are shares, '
                       'not percent')
   return Expectation(match['labels'], match['name'], value, tolerance)
+
+
+def check_names(expectations: Iterable[Expectation],
+                known: Iterable[tuple[str, str]]) -> None:
+  """Holds that metrics will be there, before they are measured.
+
+  Args:
+    expectations: what is expected.
+    known: label set and name of each metric that there will be.
+
+  Raises:
+    UserError: names one that will not.
+  """
+  names = ['/'.join(key) for key in known]
+  for expected in expectations:
+    name = f'{expected.labels}/{expected.name}'
+    if name not in names:
+      raise errors.unknown('metric in --expect', name, names)
 
 
 def missed(expectations: Iterable[Expectation],

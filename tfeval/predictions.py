@@ -212,6 +212,14 @@ class Writer:
                      {'schema_version': SCHEMA_VERSION, 'parts': self._parts})
 
 
+def any_parts(directory: pathlib.Path) -> bool:
+  """Returns whether a store, which may not be there, lists any part."""
+  if not (directory / 'index.json').is_file():
+    return False
+  index = files.read_json(directory / 'index.json')
+  return not isinstance(index, dict) or index.get('parts') != []
+
+
 def read_parts(directory: pathlib.Path,
                columns: list[str] | None = None) -> Iterator[pa.Table]:
   """Yields the listed parts, each checked against its SHA-256 and row count.

@@ -58,17 +58,20 @@ def compare(spec: spec_lib.Spec, weights: str, protocol: protocol_lib.Protocol,
 
   Returns:
     None unless the published weights were evaluated on validation images of
-    ImageNet 2012. Else `source`, `protocol` (a specification, None if it is not
-    known), `same_protocol`, and `metrics`: for top-1 and top-5 on the original
-    labels, those that were published, `name`, `published`, `measured`, `difference`
-    (measured minus published, in 0..1) and `inside`, whether the published figure
-    lies inside the measured interval.
+    ImageNet 2012. Else `figures` (`native` where that recipe was followed and its
+    figures are known, else `published`), their `source`, `protocol` (a specification,
+    None if it is not known), `same_protocol`, and `metrics`: for top-1 and top-5 on
+    the original labels, those that were published, `name`, `published`, `measured`,
+    `difference` (measured minus published, in 0..1) and `inside`, whether the
+    published figure lies inside the measured interval.
   """
   facts = table.find(spec)
   if facts is None or weights != 'imagenet' or not all(
       labels.validation_number(name) for name in ids):
     return None
-  figures = {'top1': facts.published_top1, 'top5': facts.published_top5}
+  followed = [recipe for recipe in RECIPES if _follows(facts, recipe, protocol)]
+  kind = (followed or [PUBLISHED])[0]
+  figures = {name: getattr(facts, f'{kind}_{name}') for name in ('top1', 'top5')}
   found = []
   for metric in metrics:
     percent = figures.get(metric['name'])
@@ -81,11 +84,18 @@ def compare(spec: spec_lib.Spec, weights: str, protocol: protocol_lib.Protocol,
         'inside': interval['low'] <= percent / 100 <= interval['high']})
   if not found:
     return None
-  recipe = facts.published_protocol
-  same = recipe is not None and protocol_lib.resolve(
-      recipe, facts.input_size) == protocol
-  return {'source': facts.published_source, 'protocol': recipe,
-          'same_protocol': same, 'metrics': found}
+  return {'figures': kind, 'source': getattr(facts, f'{kind}_source'),
+          'protocol': getattr(facts, f'{kind}_protocol'),
+          'same_protocol': kind in followed, 'metrics': found}
+
+
+def _follows(facts: table.ModelFacts, recipe: str,
+             protocol: protocol_lib.Protocol) -> bool:
+  """Returns whether a protocol is a recipe of which figures are known."""
+  text = getattr(facts, f'{recipe}_protocol')
+  if text is None or getattr(facts, f'{recipe}_top1') is None:
+    return False
+  return protocol_lib.resolve(text, facts.input_size) == protocol
 
 
 def sentence(comparison: dict[str, Any]) -> str:
@@ -102,7 +112,8 @@ def sentence(comparison: dict[str, Any]) -> str:
   by = ('by the same protocol' if comparison['same_protocol'] else
         f'by {comparison["protocol"]}' if comparison['protocol'] else
         'by a protocol that is not known')
-  return f'published {", ".join(parts)} {by}'
+  whose = "the authors'" if comparison.get('figures') == NATIVE else PUBLISHED
+  return f'{whose} {", ".join(parts)} {by}'
 
 
 def figure(result: dict[str, Any], metric: str) -> float | None:

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: mistakes in flags are told at once.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable
 
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
@@ -15,6 +16,12 @@ FOLDER = 'folder:'
 STRATEGIES = ('default', 'mirrored')
 # Keras' dtype policies.
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
+# Of models that are no applications: what `models.model.preprocessing` knows by name,
+# beside the applications' own, and what a model returns.
+PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
+OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
+# What is known of an application and has to be told of other models.
+_NOT_FOR_APPLICATIONS = ('preprocess', 'output', 'class_map', 'output_name')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
 PREFLIGHT = ERROR, WARN, OFF = ('error', 'warn', 'off')
 
@@ -124,7 +131,7 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
       directory += '@' + pathlib.PurePath(weight).name
     if weight not in ('imagenet', 'none'):
       if not os.path.exists(os.path.expanduser(weight)):
-        raise UserError(f'weights file {weight} does not exist: --weights is '
+        raise UserError(f'weights file {weight!r} does not exist: --weights is '
                         'imagenet, none or the path of a file')
       weight = os.path.abspath(os.path.expanduser(weight))
     found.append(Request(spec, weight, directory))
@@ -134,8 +141,29 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
   return found
 
 
+def for_model(request: Request, settings: Settings) -> Settings:
+  """Returns the settings that hold for one of several models."""
+  if request.spec.target not in table.known_models():
+    return settings
+  return dataclasses.replace(settings, **dict.fromkeys(_NOT_FOR_APPLICATIONS))
+
+
+def check(wanted: Iterable[Request], settings: Settings) -> None:
+  """Holds that every setting is for one of the models at least.
+
+  Raises:
+    UserError: all models are applications, and something is told that is known of
+      these.
+  """
+  if all(request.spec.target in table.known_models() for request in wanted):
+    for name in _NOT_FOR_APPLICATIONS:
+      if getattr(settings, name) is not None:
+        raise UserError(f'--{name} is known for applications: leave it out')
+
+
 def flagfile(request: Request, settings: Settings) -> str:
   """Returns a flagfile that repeats the evaluation of one model."""
+  settings = for_model(request, settings)
   lines = [f'--model={request.spec.text}', f'--weights={request.weights}']
   for field in dataclasses.fields(settings):
     value = getattr(settings, field.name)

@@ -11,14 +11,14 @@ from tfeval import evaluation, image_files
 from tfeval.answers import Answered, Answerer
 from tfeval.engine import pipeline, predict
 from tfeval.engine import strategy as strategy_lib
-from tfeval.models import model as model_lib
+from tfeval.errors import UserError
 from tfeval.preprocess import decode
-from tfeval.settings import Request, Settings
+from tfeval.settings import LOGITS, Request, Settings
 
 
 def look(wanted: list[Request], settings: Settings, paths: Sequence[pathlib.Path],
          top: int, advance: Callable[[int], None] = lambda count: None
-         ) -> tuple[list[Answerer], list[Answered]]:
+         ) -> tuple[list[Answerer], list[Answered], dict[str, str]]:
   """Asks models what is on images.
 
   Args:
@@ -29,23 +29,31 @@ def look(wanted: list[Request], settings: Settings, paths: Sequence[pathlib.Path
     advance: is told how many more images are done.
 
   Returns:
-    The models, and an entry for each image, in their order.
+    The models, and an entry for each image, in their order; and what is wrong with
+    those models among several that cannot be loaded, by name.
 
   Raises:
-    UserError: something the user can mend.
+    UserError: something the user can mend, of images or of all models.
   """
   # As in an evaluation: reduced products would change answers.
   tf.config.experimental.enable_tensor_float_32_execution(False)
   # All of them before the first image: the last one may not be there.
-  models = [_Asked(request, settings) for request in wanted]
+  models, failed = [], {}
+  for request in wanted:
+    try:
+      models.append(_Asked(request, settings))
+    except UserError as error:
+      if len(failed) + 1 == len(wanted):
+        raise
+      failed[request.spec.text] = str(error)
   images = []
   for path in paths:
     encoded = tf.constant(image_files.read(path))
     images.append(Answered(str(path), tuple(
         answers_lib.rank(model.scores(path, encoded), top,
-                         model.output == model_lib.LOGITS) for model in models)))
+                         model.output == LOGITS) for model in models)))
     advance(1)
-  return [model.answerer for model in models], images
+  return [model.answerer for model in models], images, failed
 
 
 def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:

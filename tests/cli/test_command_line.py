@@ -167,7 +167,7 @@ def test_mistakes_in_data_and_models_are_told_in_one_line(tfeval, photos, tmp_pa
   data = f'--dataset=folder:{photos}'
   output = f'--output_dir={tmp_path / "runs"}'
   for arguments, words in [
-      (['--model=VGG16', '--weights=nowhere.h5'], 'nowhere.h5 does not exist'),
+      (['--model=VGG16', '--weights=nowhere.h5'], "'nowhere.h5' does not exist"),
       ([f'--model={__name__}:tiny_modle', MODEL[1]], "no function 'tiny_modle'"),
       ([MODEL[0]], '--preprocess'),
       ([*MODEL, '--input_size=64'], 'takes images of 32 pixels'),

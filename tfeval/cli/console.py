@@ -1,6 +1,7 @@
 """What the user sees while a command works: progress, and no start-up noise."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import re
@@ -31,9 +32,10 @@ def prepare_environment() -> None:
   """Sets what TensorFlow and Keras read when they are imported."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
   os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
-  # TFDS warns of the folder that it is about to fill.
-  absl_logging.get_absl_logger().addFilter(
-      lambda record: 'has no dataset_info.json' not in record.getMessage())
+  # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
+  for logger, noise in ((absl_logging.get_absl_logger(), 'has no dataset_info.json'),
+                        (logging.getLogger('tensorflow'), 'tf.function retracing')):
+    logger.addFilter(lambda record, noise=noise: noise not in record.getMessage())
 
 
 @contextlib.contextmanager

@@ -40,6 +40,6 @@ def run(flags, arguments: list[str]) -> int:
   wanted, settings = input_flags.read(flags)
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
-    runs = evaluation.evaluate(wanted, settings, console.progress)
+    runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
   output.print_runs(runs, flags.json, flags.show_examples)
   return output.exit_code(runs, expectations)

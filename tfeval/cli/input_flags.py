@@ -43,7 +43,7 @@ def define_models(definer) -> None:
   definer.integer('input_size', None, 'Side of the input in pixels, where the model '
                  "does not tell, or another than an application's own.",
                  lower_bound=1)
-  definer.enum('output', None, ['logits', 'probabilities'],
+  definer.enum('output', None, list(settings_lib.OUTPUTS),
               'What the model returns, where it does not tell.')
   definer.string('class_map', None, 'Order of the outputs, where it is not that of the '
                  'sorted wnids: background_first, background_last, ilsvrc_id, name, or '
@@ -66,6 +66,7 @@ def read(flags) -> tuple[list[settings_lib.Request], settings_lib.Settings]:
       field.name: flags[field.name].value
       for field in dataclasses.fields(settings_lib.Settings) if field.name in flags})
   wanted = settings_lib.requests(flags.model, flags.weights)
+  settings_lib.check(wanted, settings)
   for request in wanted if 'all' not in flags.model else ():
     protocol.resolve(published.protocol_text(settings.protocol, request.spec), size=224)
   return wanted, settings

@@ -44,11 +44,12 @@ def exit_code(runs: list[run_lib.Run | run_lib.Failure],
     UserError: some were not, or lack a metric that is expected.
     CheckFailed: an expectation does not hold.
   """
-  failed = [run for run in runs if isinstance(run, run_lib.Failure)]
+  failed = [run.name for run in runs if isinstance(run, run_lib.Failure)]
+  missed = expectation.missed(expectations, [
+      run.result for run in runs if isinstance(run, run_lib.Run)])
   if failed:
-    raise UserError(f'{len(failed)} of {len(runs)} models failed: '
-                    + ', '.join(run.name for run in failed))
-  missed = expectation.missed(expectations, [run.result for run in runs])
+    raise UserError('; '.join([f'{len(failed)} of {len(runs)} models failed: '
+                               + ', '.join(failed), *missed]))
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

@@ -42,7 +42,7 @@ def run(flags, arguments: list[str]) -> int:
   with console.quiet_tensorflow():
     from tfeval import side_by_side as side_by_side_lib  # TensorFlow: seconds.
     with _progress(len(paths)) as advance:
-      models, images = side_by_side_lib.look(
+      models, images, failed = side_by_side_lib.look(
           wanted, settings, paths, flags.top, advance)
     # While TensorFlow may speak: it decodes.
     photos = [side_by_side_lib.thumbnail(path, figures.PHOTO_PIXELS)
@@ -53,6 +53,9 @@ def run(flags, arguments: list[str]) -> int:
     _print_tables(models, images)
   if figure:
     figures.draw_answers(figure, models, images, photos)
+  if failed:
+    raise UserError('; '.join([f'{len(failed)} of {len(wanted)} models failed',
+                               *(f'{name}: {why}' for name, why in failed.items())]))
   return 0
 
 

@@ -13,8 +13,9 @@ from tfeval.datasets.base import Dataset
 from tfeval.engine import pipeline
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
-from tfeval.models.model import PROBABILITIES, Model, wrong_outputs
+from tfeval.models.model import Model, wrong_outputs
 from tfeval.preprocess.protocol import Protocol
+from tfeval.settings import PROBABILITIES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,3 +162,7 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
           f'{model.name}: the outputs for example {ids[worst]} sum to '
           f'{scores[worst].sum():.4g} with minimum {scores[worst].min():.4g}, so they '
           'are not probabilities: give --output=logits')
+  elif ((scores >= 0).all() and (abs(scores.sum(axis=1) - 1) < 1e-2).all()
+        and scores.shape[1] > 1):
+    raise UserError(f'{model.name}: the outputs are at least 0 and sum to 1, so they '
+                    'are probabilities and no logits: give --output=probabilities')

@@ -63,7 +63,8 @@ def _call(spec: spec_lib.Spec) -> Any:
   try:
     module = importlib.import_module(module_name)
   except (Exception, SystemExit) as error:
-    _explain(spec, error, f'cannot import {module_name} for {spec.text}')
+    _explain(spec, error, f'cannot import {module_name} for {spec.text} (from the '
+             'current directory or PYTHONPATH)')
   factory = getattr(module, name, None)
   if not callable(factory):
     raise UserError(f'{module_name} has no function {name!r}')

@@ -13,8 +13,6 @@ from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import factory, heads, trust, weights
 from tfeval.models.model import (
-    LOGITS,
-    PROBABILITIES,
     Hints,
     Model,
     compute_dtype,
@@ -22,6 +20,7 @@ from tfeval.models.model import (
     input_side,
     preprocessing,
 )
+from tfeval.settings import LOGITS, PREPROCESSINGS, PROBABILITIES
 
 
 def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
@@ -52,7 +51,7 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   chosen = heads.chosen(model, spec.text, hints.output_name)
   if chosen is not None:
     heads.check_shape(chosen.shape, spec.text, hints.class_map)
-  output = hints.output or _output_kind(chosen, spec.text)
+  output = _output_kind(chosen, spec.text, hints.output)
   if hints.class_map is not None:
     function = heads.mapped(function, spec.text, hints.class_map,
                             output == PROBABILITIES)
@@ -94,7 +93,7 @@ def _preprocess(spec: spec_lib.Spec, hints: Hints) -> Callable[[tf.Tensor], tf.T
   if hints.preprocess is not None:
     return preprocessing(hints.preprocess)
   raise UserError(f'how images are preprocessed for {spec.text} cannot be known: '
-                  'give --preprocess=caffe|tf|torch|lite|identity or the name of '
+                  f'give --preprocess={"|".join(PREPROCESSINGS)} or the name of '
                   'an application; a factory may return it beside its model')
 
 
@@ -177,14 +176,19 @@ def _first_image(function: Callable[[tf.Tensor], tf.Tensor], name: str, size: in
   heads.check_shape(shape, name, hints.class_map)
 
 
-def _output_kind(output: Any, name: str) -> str:
+def _output_kind(output: Any, name: str, given: str | None) -> str:
   # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
   # subclass may call its layers in any order.
   history = getattr(output, '_keras_history', None)
   last = history.operation if history is not None else None
   activation = getattr(last, 'activation', None)
   if activation is keras.activations.softmax or isinstance(last, keras.layers.Softmax):
+    if given == LOGITS:
+      raise UserError(f'{name} ends in a softmax, so it returns probabilities: leave '
+                      'out --output=logits')
     return PROBABILITIES
+  if given is not None:
+    return given
   if activation is keras.activations.linear:
     return LOGITS
   raise UserError(f'whether {name} returns logits or probabilities cannot be known: '

@@ -18,7 +18,8 @@ from tfeval import labels as labels_lib
 from tfeval.errors import UserError
 from tfeval.models.model import wrong_outputs
 
-CLASS_MAPS = ('background_first', 'background_last', 'ilsvrc_id', 'name')
+BACKGROUND = ('background_first', 'background_last')
+CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')
 
 
 def class_indices(class_map: str) -> tuple[np.ndarray, int]:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,6 @@ from tfeval.errors import UserError
 from tfeval.models import foreign, heads, table
 from tfeval.models import weights as weights_lib
 from tfeval.models.model import (
-  LOGITS,
   Hints,
   Model,
   compute_dtype,
@@ -24,7 +24,7 @@ from tfeval.models.model import (
   preprocessing,
   wrong_outputs,
 )
-from tfeval.settings import DTYPES
+from tfeval.settings import DTYPES, LOGITS
 
 # What tfeval itself tells a constructor.
 _RESERVED = {'weights': 'give --weights', 'classifier_activation': 'leave it out',
@@ -150,9 +150,16 @@ def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
 
 def _construct(constructor: Callable[..., keras.Model], spec: spec_lib.Spec,
                **arguments: Any) -> keras.Model:
-  for option, _ in spec.options:
+  known = inspect.signature(constructor).parameters
+  for option, value in spec.options:
     if option in _RESERVED:
       raise UserError(f'{spec.text}: {option} is set by tfeval: {_RESERVED[option]}')
+    if option not in known:
+      raise errors.unknown(f'argument of {spec.target}', option, known)
+    if option == 'input_shape' and not (
+        isinstance(value, list | tuple) and len(value) == 3):
+      raise UserError(f'{spec.text}: input_shape is {value!r}, expected three numbers '
+                      'such as [224,224,3]')
   try:
     return constructor(**dict(spec.options), **arguments, classifier_activation=None)
   except UserError:

@@ -14,8 +14,7 @@ import tensorflow as tf
 from tfeval import errors, labels
 from tfeval.errors import UserError
 from tfeval.models import table
-
-LOGITS, PROBABILITIES = OUTPUTS = ('logits', 'probabilities')
+from tfeval.settings import OUTPUTS, PREPROCESSINGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,8 +145,9 @@ def wrong_outputs(name: str, shape: Any) -> UserError:
   """Returns the error for a model that is no classifier of the 1000 classes."""
   return UserError(
       f'{name} returns {tuple(shape)}, expected ({shape[0]}, {labels.NUM_CLASSES}): '
-      'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map '
-      'tells where these stand among others')
+      'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map='
+      'background_first, background_last or a file tells where these stand among '
+      'others')
 
 
 def compute_dtype(model: keras.Model) -> str:
@@ -175,14 +175,14 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
   if name in table.known_models():
     module = importlib.import_module(table.known_models()[name].module)
     return module.preprocess_input
-  if name in ('caffe', 'tf', 'torch'):
+  if name in ('caffe', 'tf', 'torch'):  # Keras' own modes.
     return lambda x: keras.applications.imagenet_utils.preprocess_input(x, mode=name)
   if name == 'lite':
     return preprocessing('EfficientNetLite0')
   if name == 'identity':
     return lambda x: x
   raise errors.unknown('preprocessing', name,
-                       ['caffe', 'tf', 'torch', 'lite', 'identity'],
+                       PREPROCESSINGS,
                        "or an application's name")
 
 

@@ -93,10 +93,11 @@ def with_published(spec: spec_lib.Spec, construct: Construct
                   else 'delete the file and download it again')
         raise UserError(f'the weights {path}, {weights_file.described(path)}, do not '
                         f'fit {spec.text}: {remedy} ({said})') from error
-      if isinstance(error.__cause__, ValueError):
+      if isinstance(error.__cause__, ValueError) and 'weights' in said:
         raise UserError(
-            f'cannot build {spec.text} with published weights: {said}; --weights=none '
-            'builds without, --input_size for images of another size') from error
+            f'no published weights for {spec.text} ({said.rstrip(".")}): tfeval models '
+            f'--filter={spec.target} lists those that there are, --weights=none builds '
+            'without, --input_size feeds images of another size') from error
       raise
   return model, loaded[-1]
 

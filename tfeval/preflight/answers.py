@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from tfeval import labels as labels_lib
-from tfeval.models.model import PROBABILITIES
+from tfeval.settings import PROBABILITIES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,11 +14,12 @@ import tensorflow as tf
 from tfeval import errors
 from tfeval import labels as labels_lib
 from tfeval.models import heads, table
-from tfeval.models.model import LOGITS, PROBABILITIES, Model
+from tfeval.models.model import Model
 from tfeval.preflight import feeding, normalisation
 from tfeval.preflight.answers import Answers, read
 from tfeval.preflight.finding import Finding, application
 from tfeval.preprocess import protocol as protocol_lib
+from tfeval.settings import LOGITS, PROBABILITIES
 
 MOST_IMAGES = 128
 _BATCH = 32
@@ -106,7 +107,9 @@ def _size(model: Model, side: int) -> list[Finding]:
     return []
   return [Finding('input size', f'images of {side} x {side}',
                   f'{" or ".join(map(str, sorted(sizes)))} for {row.name}',
-                  f'give --input_size={row.input_size}, or leave the size out')]
+                  f'give --input_size={row.input_size}, or leave the size out; tfeval '
+                  f'models --filter={spec.target} lists variants',
+                  doubtful=True)]
 
 
 def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
@@ -116,8 +119,8 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
     return Finding(
         'classes', f'{model.name} returns {outputs.shape[1:]} for an image',
         f'({width},) or, with a background class, ({width + 1},)',
-        'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; of a model '
-        'with several heads choose one')
+        'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; '
+        '--output_name chooses one of several heads')
   finite = np.isfinite(outputs).all(axis=1)
   if not finite.all():
     return Finding('outputs', f'NaN or infinity for {int((~finite).sum())} of '
@@ -161,16 +164,19 @@ def _order(model: Model, given: Answers) -> list[Finding]:
     return []
   if given.order in heads.CLASS_MAPS:
     mend = f'give --class_map={given.order}'
-  elif given.order.startswith('one_'):
-    mend = ('its head lost a class at one end and kept a background class at the '
+  elif not given.order.startswith('one_'):
+    mend = 'give --class_map=FILE, a file with a wnid for each output'
+  elif model.class_map in heads.BACKGROUND:
+    first, last = heads.BACKGROUND
+    mend = f'give --class_map={last if model.class_map == first else first}'
+  else:
+    mend = ('its head has a background class at one end and lacks a class at the '
             'other: keep all 1001 outputs and give --class_map=background_first or '
             'background_last')
-  else:
-    mend = 'give --class_map=FILE, a file with a wnid for each output'
   return [Finding(
-      'class order', f'{model.name} numbers its classes by {given.order}: '
+      'class order', f'the outputs of {model.name} are in the order {given.order}: '
       f'{given.count} hits of {len(given.hits)} in that order only',
-      'sorted wnids, as Keras and TFDS do', mend)]
+      'the order of the sorted wnids, as Keras and TFDS have it', mend)]
 
 
 def _collapsed(outputs: np.ndarray, labels: np.ndarray, known: np.ndarray

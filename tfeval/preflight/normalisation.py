@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.models.model import Model, preprocessing
+from tfeval.settings import PREPROCESSINGS
 
 # Has no name that a flag knows, but models of other libraries want it.
 DIVIDED = 'x/255'
-_NAMED = ('caffe', 'tf', 'torch', 'lite', 'identity')
 # Images for the statistics: with half as many, healthy models come near the threshold.
 STATISTICS_IMAGES = 32
 _LAYERS = 3
@@ -27,7 +27,7 @@ def candidates(model: Model, pixels: tf.Tensor) -> dict[str, Preprocess]:
     pixels: float32 [n, size, size, 3] in [0, 255], to compare them on.
   """
   given = np.asarray(model.preprocess(pixels))
-  found: dict[str, Preprocess] = {name: preprocessing(name) for name in _NAMED}
+  found: dict[str, Preprocess] = {name: preprocessing(name) for name in PREPROCESSINGS}
   found[DIVIDED] = lambda x: x / 255.
   # A hundredth of the spread is less than any two of them differ by, but for `tf` and
   # `lite`: no statistics tell these apart, and no answer depends on it.

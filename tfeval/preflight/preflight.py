@@ -62,7 +62,8 @@ def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
   def function(images):
     nonlocal left
     outputs = model.function(images)
-    advance(min(len(images), left))
+    if left:
+      advance(min(len(images), left))
     left -= min(len(images), left)
     return outputs
 

@@ -19,6 +19,8 @@ _DPI = 150
 # In inches; a picture of more than 2**16 pixels could not be drawn at all, and long
 # before that it is none to look at.
 _PHOTO, _PANEL, _BAR, _TITLE, _MARGIN, _MOST = 2.3, 3.1, 0.27, 0.55, 0.15, 150
+# The name of the last photo stands under it.
+_BOTTOM = 0.3
 _COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
 
 
@@ -88,7 +90,7 @@ def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
     grid = figure.add_gridspec(
         len(images), 1 + len(models), width_ratios=[_PHOTO, *[_PANEL] * len(models)],
         left=_MARGIN / width, right=1 - _MARGIN / width, wspace=0.06,
-        bottom=_MARGIN / height, top=1 - _TITLE / height, hspace=0.12)
+        bottom=_BOTTOM / height, top=1 - _TITLE / height, hspace=0.12)
     for row, (image, photo) in enumerate(zip(images, photos, strict=True)):
       _draw_photo(figure.add_subplot(grid[row, 0]), image, photo)
       for column, (model, answers) in enumerate(
@@ -128,7 +130,7 @@ def import_matplotlib():
 def _size(images: int, models: int, top: int) -> tuple[float, float]:
   """Returns width and height in inches."""
   row = max(_PHOTO, _BAR * top + 0.3)
-  return (_PHOTO + models * _PANEL + 2 * _MARGIN, images * row + _TITLE + _MARGIN)
+  return (_PHOTO + models * _PANEL + 2 * _MARGIN, images * row + _TITLE + _BOTTOM)
 
 
 def _title(model: Answerer) -> str:

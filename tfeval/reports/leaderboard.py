@@ -6,7 +6,7 @@ from typing import Any, TextIO
 from rich import table as rich_table
 from rich.cells import cell_len
 
-from tfeval import display
+from tfeval import display, published
 from tfeval.label_files import first
 from tfeval.label_sets import SUBSET_SUFFIX
 from tfeval.leaderboard import Leaderboard, Row
@@ -124,13 +124,19 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
                  'better')
   if any(SUBSET_SUFFIX in name for name in chosen):
     found.append('subset: only images of --keep and without those of --omit')
-  others = [row.name for row in board.rows if row.run and (
-      row.run.result.get('published') or {}).get('same_protocol') is False]
+  others = [row.name for row in board.rows if row.run
+            and _by_another_protocol(row.run.result.get('published') or {})]
   if others and {'published', 'difference'} & chosen.keys():
     found.append(f'published by another protocol than the run: {first(others)}')
   found += board.remarks
   found += [f'{row.name} FAILED: {row.failure}' for row in board.rows if row.failure]
   return found
+
+
+def _by_another_protocol(comparison: dict[str, Any]) -> bool:
+  """Whether a run does not follow the recipe of the published figure."""
+  return (comparison.get('same_protocol') is False
+          or comparison.get('figures') == published.NATIVE)
 
 
 def _ties_across_ranks(board: Leaderboard) -> list[str]:
