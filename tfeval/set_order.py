@@ -19,7 +19,7 @@ def set_order(values: Iterable[int]) -> list[int]:
     values: different integers, at least 0, in the order in which they come in.
 
   >>> set_order([608, 630, 636, 774])
-  [608, 774, 630, 636]
+  [608, 636, 630, 774]
   """
   table: list[int | None] = [None] * _SMALLEST
   for count, value in enumerate(values, start=1):
