@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import predictions, summary
+from tfeval import display, predictions, summary
 from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.label_files import first
@@ -127,7 +127,7 @@ def read(run: Run, name: str, labels: Sequence[Labels] | None,
 
 def distinct_names(runs: Sequence[Run]) -> list[str]:
   """Returns the models' names; with what tells the directories apart where needed."""
-  names = [run.result['model']['name'] for run in runs]
+  names = [display.model_name(run.result) for run in runs]
   double = [i for i, name in enumerate(names) if names.count(name) > 1]
   if double:
     paths = [os.path.abspath(run.path) for run in runs]

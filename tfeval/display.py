@@ -1,9 +1,20 @@
 """A result in a few lines: as text, and as HTML for notebooks."""
 
 import html
+import os
 from typing import Any
 
 _LABELS = {'original': '', 'real': 'ReaL '}
+
+
+def model_name(result: dict[str, Any]) -> str:
+  """Returns what readers call a model: of a file its name without the folders.
+
+  >>> model_name({'model': {'name': '/models/mine.keras'}})
+  'mine.keras'
+  """
+  name = result['model']['name']
+  return os.path.basename(name.rstrip(os.sep)) if os.path.isabs(name) else name
 
 
 def metric_name(labels: str, name: str) -> str:
@@ -61,7 +72,7 @@ def title(result: dict[str, Any]) -> str:
   failed = len(dataset.get('failed', ()))
   state = ([f'PARTIAL: {dataset["expected"]:,} images'] * bool(dataset['partial'])
            + [f'{failed:,} FAILED'] * bool(failed))
-  return (f'{result["model"]["name"]} on {on}, protocol {protocol_name(result)}'
+  return (f'{model_name(result)} on {on}, protocol {protocol_name(result)}'
           + f' ({", ".join(state)})' * bool(state))
 
 

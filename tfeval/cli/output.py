@@ -3,7 +3,7 @@
 import sys
 import textwrap
 
-from tfeval import expectation
+from tfeval import display, expectation
 from tfeval import run as run_lib
 from tfeval.errors import CheckFailed, UserError
 from tfeval.reports import by_class, plain, tables
@@ -20,7 +20,7 @@ def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
   for run in runs if show_examples else ():
     if isinstance(run, run_lib.Failure):
       continue
-    print(f'{run.result["model"]["name"]}, the first answers:')
+    print(f'{display.model_name(run.result)}, the first answers:')
     columns = ['id', 'label', 'real_labels', 'classes', 'log_probs']
     plain.print_table(tables.examples_table(run.parts(columns), show_examples),
                       sys.stdout)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import table as rich_table
 
+from tfeval import display
 from tfeval import labels as labels_lib
 from tfeval.collectors import Answers
 from tfeval.metrics import accuracy
@@ -70,7 +71,7 @@ def confusions(sets: Mapping[str, Answers], n: int) -> list[dict[str, Any]]:
 def confusions_table(result: dict[str, Any]) -> rich_table.Table:
   """Returns a table of a result's `confusions`."""
   table = new_table()
-  table.title = f'{result["model"]["name"]}, the most frequent confusions:'
+  table.title = f'{display.model_name(result)}, the most frequent confusions:'
   table.title_justify = 'left'
   table.title_style = ''
   table.add_column('labels', overflow='fold')

@@ -38,11 +38,11 @@ def _table(results: Sequence[dict[str, Any]], kind: str,
     table.add_column(title, justify='right')
   for result in results:
     if 'error' in result:
-      table.add_row(result['model']['name'], 'failed', end_section=True)
+      table.add_row(display.model_name(result), 'failed', end_section=True)
       continue
     metrics = [[display.metric_name(m['labels'], m['name']), *cells(m)]
                for m in result['metrics'] if m.get('kind', 'count') == kind]
-    names = [result['model']['name'], *filter(None, [display.state(result)])]
+    names = [display.model_name(result), *filter(None, [display.state(result)])]
     rows = list(itertools.zip_longest(names, metrics))
     for row, (name, figures) in enumerate(rows):
       table.add_row(name or '', *(figures or ()), end_section=row == len(rows) - 1)
@@ -54,10 +54,10 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
   found = []
   for result in results:
     if 'error' in result:
-      found.append(f'{result["model"]["name"]} FAILED: {result["error"]}')
+      found.append(f'{display.model_name(result)} FAILED: {result["error"]}')
       continue
     dataset = result['dataset']
-    words = [f'{result["model"]["name"]} on {dataset["name"]} {dataset["split"]}'
+    words = [f'{display.model_name(result)} on {dataset["name"]} {dataset["split"]}'
              .rstrip() + f', protocol {display.protocol_name(result)}']
     if dataset['partial']:
       which = 'some' if dataset.get('limit', 0) is None else 'the first'
