@@ -65,6 +65,21 @@ def test_csv_makes_sets(tmp_path):
   assert sets_of(found) == [[7, 999], [0], []]
 
 
+def test_csv_in_validation_order(tmp_path):
+  lines = ['label', *map(str, range(999)), '""', *['7'] * 49_000]
+  found = label_files.read(write(tmp_path / 'x.csv', '\n'.join(lines) + '\n'))
+  assert found.ids is None
+  assert found.values.tolist() == [*range(999), *[7] * 49_000]
+  assert found.sizes.tolist() == [1] * 999 + [0] + [1] * 49_000
+
+
+def test_repeated_classes_of_an_image_are_one(tmp_path):
+  for name, text in (('x.json', '{"a": [5, 3, 5], "b": 3}'),
+                     ('x.csv', 'id,label\na,5\nb,3\na,3\na,5\n')):
+    found = label_files.read(write(tmp_path / name, text))
+    assert found.values.tolist() == [5, 3, 3] and found.sizes.tolist() == [2, 1]
+
+
 def test_every_wnid_of_a_csv(tmp_path):
   lines = ['id,label', *(f'i{i},{wnid}' for i, wnid in
                          enumerate(labels.classes().wnids))]
@@ -100,7 +115,8 @@ def test_every_wnid_of_a_csv(tmp_path):
     ('x.npy', np.arange(COUNT), 'has the class 49999'),
     ('x.npy', np.array([[1], [2, 3]], object), 'never loaded'),
     ('x.csv', '', 'is not a CSV file'),
-    ('x.csv', 'name,label\na,1', 'is not a CSV file'),
+    ('x.csv', 'name,label\na,1', 'has the columns name, label, expected id and label'),
+    ('x.csv', 'label\n1', 'has 1 entries, expected 50000'),
     ('x.csv', 'id,label\na,1,2', 'is not a CSV file'),
     ('x.csv', 'id,label\na,1000', "the label of a is '1000'"),
     ('x.csv', 'id,label\nb,3\na,-1', "the label of a is '-1'"),

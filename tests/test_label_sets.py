@@ -54,6 +54,19 @@ def test_match_by_name():
     assert lists(label_sets.match(file, rows)) == [truth.get(name, []) for name in ids]
 
 
+def test_ids_that_nobody_knows_are_named():
+  def file(*names):
+    return label_sets.Labels('x', label_files.LabelFile(
+        pa.array(names), np.zeros(len(names), np.int32), np.ones(len(names), np.int64),
+        ''), 'x.csv')
+
+  ids = pa.array(['a', 'b'])
+  label_sets.check_ids(file('a', labels.validation_name(3)), ids, 'RUN')
+  label_sets.check_ids(label_sets.Labels('original'), ids, 'RUN')
+  with pytest.raises(UserError, match=r'x.csv labels 12 images .*: c0, .*c9, \.\.\.'):
+    label_sets.check_ids(file('a', *(f'c{i}' for i in range(12))), ids, 'RUN')
+
+
 def part(label, real=None):
   return pa.table({
       'id': [labels.validation_name(n + 1) for n in range(len(label))],
@@ -63,8 +76,8 @@ def part(label, real=None):
 
 def test_original_is_what_rows_carry_else_the_packaged_list():
   original, = label_sets.open_labels(['original'])
-  assert lists(original.of_rows(part([5, None]))) == [[5], []]
   truth = labels.original_validation_labels()
+  assert lists(original.of_rows(part([5, None]))) == [[5], [truth[1]]]
   assert lists(original.of_rows(part([None, None]))) == [[truth[0]], [truth[1]]]
 
 
@@ -128,3 +141,14 @@ def test_select():
   found = label_sets.select(label_sets.LabelSets(
       np.array(sum(sets, [])), np.array(list(map(len, sets)))), inside)
   assert lists(found) == [one for one, i in zip(sets, inside, strict=True) if i]
+
+
+@pytest.mark.parametrize('size', [1, 3, 6, 12])
+def test_original_labels_do_not_depend_on_parts(size):
+  rows = part([5, None, 7, 8, 9, 10] + [None] * 6)
+  original, = label_sets.open_labels(['original'])
+  found = [label for start in range(0, 12, size)
+           for label in lists(original.of_rows(rows.slice(start, size)))]
+  packaged = labels.original_validation_labels()
+  stored = {0: 5, 2: 7, 3: 8, 4: 9, 5: 10}
+  assert found == [[stored.get(i, packaged[i])] for i in range(12)]

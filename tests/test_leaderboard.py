@@ -1,5 +1,6 @@
 """Ranks and tie groups against statsmodels; what may stand on one leaderboard."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from tfeval import label_sets, leaderboard
+from tfeval import comparison, label_sets, leaderboard
 from tfeval.errors import UserError
+from tfeval.reports import leaderboard_columns
 from tfeval.run import Failure
 
 N = 300
@@ -143,6 +145,17 @@ def test_unknown_contents_are_no_other_data(store_run):
   assert any('image contents were not compared' in line for line in board.remarks)
 
 
+def test_what_has_no_hashes_does_not_hide_what_differs(store_run):
+  runs = [store_run('a', with_hits(first(9)), LABELS),
+          store_run('b', with_hits(first(9)), LABELS, hashes=[bytes(32)] * N),
+          store_run('c', with_hits(first(9)), LABELS, hashes=[b'1' * 32] * N)]
+  for order in itertools.permutations(runs):
+    with pytest.raises(UserError, match='another content'):
+      leaderboard.rank(order)
+    found = comparison.compare(order).remarks
+    assert any(line.startswith('DIFFERENT IMAGES') for line in found)
+
+
 def test_other_protocols_are_refused_unless_allowed(store_run):
   runs = [store_run('a', with_hits(first(9)), LABELS),
           store_run('b', with_hits(first(9)), LABELS, protocol={'size': 299}),
@@ -165,3 +178,17 @@ def test_a_subset(store_run):
   assert [(row.name, row.ranks) for row in board.rows] == [
       ('a', {'original': 2, 'original@subset': 1}),
       ('b', {'original': 1, 'original@subset': 2})]
+
+
+def test_change_of_rank_is_places_lost(store_run):
+  """1 by the original labels and 3 by ReaL ones is two places lost: +2."""
+  wrong = [[(label + 1) % 1000] for label in LABELS]
+  runs = [store_run('a', with_hits(first(90)), LABELS, real=wrong),
+          store_run('b', with_hits(first(10)), LABELS, real=wrong)]
+  board = leaderboard.rank(runs)
+  assert [row.name for row in board.rows] == ['a', 'b']
+  change = leaderboard_columns.columns(board)['real/change'].value
+  for row in board.rows:
+    assert change(row) == row.ranks['real'] - row.ranks['original']
+  moved = dataclasses.replace(board.rows[0], ranks={'original': 1, 'real': 3})
+  assert change(moved) == 2

@@ -16,7 +16,7 @@ from tfeval import display, predictions, summary
 from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.label_files import first
-from tfeval.label_sets import SUBSET_SUFFIX, Labels, Subset, select
+from tfeval.label_sets import SUBSET_SUFFIX, Labels, Subset, check_ids, select
 from tfeval.metrics import accuracy
 from tfeval.run import Run
 
@@ -111,6 +111,7 @@ def read(run: Run, name: str, labels: Sequence[Labels] | None,
   else:
     sets = {one.name: one.of_rows(table) for one in labels}
   for one in labels or ():
+    check_ids(one, ids, run.path)
     if not len(sets[one.name].values):
       raise summary.no_labels(one, run.path, ids[:1].to_pylist())
   inside = None

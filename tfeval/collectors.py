@@ -55,11 +55,10 @@ class TopK(Collector):
     self.count = accuracy.Count(0, 0, 0)
 
   def _add(self, rows: Rows) -> None:
-    stored = rows.ranked.shape[1]
-    if stored < self.k:
-      raise Unavailable(f'needs {self.k} ranked classes of each image, {stored} are '
-                        'stored')
-    self.count += accuracy.top_k_hits(rows.ranked, rows.labels, self.k)
+    ranked = rows.ranked
+    if ranked.shape[1] < self.k:
+      ranked = rows.ranked_outputs(self.k)
+    self.count += accuracy.top_k_hits(ranked, rows.labels, self.k)
 
 
 @functools.cache

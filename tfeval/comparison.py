@@ -135,9 +135,11 @@ def _check_top(answers: Sequence[Answers], metric: str) -> None:
 
 def _remarks(answers: Sequence[Answers]) -> list[str]:
   found = differences.content_remarks(answers)
-  for other in answers[1:]:
-    if content := differences.content_difference(answers[0], other):
+  first, *others = differences.known_first(answers)
+  for other in others:
+    if content := differences.content_difference(first, other):
       found.append(f'DIFFERENT IMAGES: {content}')
+  for other in answers[1:]:
     if protocol := differences.protocol_difference(answers[0].run, other.run):
       found.append(f'{answers[0].name} and {other.name} were evaluated with different '
                    f'protocols: {protocol}')

@@ -3,7 +3,7 @@
 Nothing here imports TensorFlow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,15 @@ def content_difference(one: Answers, other: Answers) -> str | None:
     return None
   return (f'{len(ids)} of {len(one.ids)} images have another content (SHA-256) in '
           f'{one.name} than in {other.name}: {first(ids[:11].to_pylist())}')
+
+
+def known_first(answers: Iterable[Answers]) -> list[Answers]:
+  """Returns answers in an order in which the first tells of all that differ.
+
+  What has no image hashes differs from nothing, so what others are held against must
+  have them if any has.
+  """
+  return sorted(answers, key=lambda one: one.hashes.null_count)
 
 
 def content_remarks(answers: Sequence[Answers]) -> list[str]:

@@ -4,6 +4,8 @@ import html
 import os
 from typing import Any
 
+# A model of 1000 classes is right by chance in a thousandth.
+_CHANCE, _FEWEST = 0.01, 500
 _LABELS = {'original': '', 'real': 'ReaL '}
 
 
@@ -40,6 +42,26 @@ def figure(metric: dict[str, Any]) -> str:
   if metric.get('kind', 'count') == 'count':
     return f'{100 * metric["value"]:.2f} %'
   return f'{metric["value"]:.4f}'
+
+
+def is_at_chance(correct: int, count: int) -> bool:
+  """Returns whether top-1 hits are no more than a guesser may have.
+
+  That is at most 1 %, ten times the chance of one of 1000 classes, of images enough to
+  say so.
+
+  >>> is_at_chance(15, 50_000), is_at_chance(0, 20)
+  (True, False)
+  """
+  return count >= _FEWEST and correct <= _CHANCE * count
+
+
+def chance_remarks(result: dict[str, Any]) -> list[str]:
+  """Says by which labels a model is no better than guessing."""
+  return [f'AT CHANCE by the labels {metric["labels"]}: {metric["correct"]:,} of '
+          f'{metric["count"]:,}: these, or its answers, probably stand in another order'
+          for metric in result['metrics'] if metric['name'] == 'top1'
+          and is_at_chance(metric['correct'], metric['count'])]
 
 
 def basis(metric: dict[str, Any]) -> str:

@@ -50,7 +50,8 @@ def read(path: pathlib.Path) -> LabelFile:
       `.npy`: int [50000], class indices of the validation images, negative for no
         label;
       `.csv`: columns `id` and `label`, a class index, a wnid, or nothing; the lines
-        with the same id make a set.
+        with the same id make a set; without `id` a line for each validation image, `""`
+        for no label.
 
   Raises:
     UserError: the file is missing, of another kind, or not as above.
@@ -97,7 +98,18 @@ def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndar
     raise UserError(f'{path}: the entry of {name} is {str(entries[at])[:40]}, expected '
                     f'classes from 0 to {labels_lib.NUM_CLASSES - 1}')
   sizes = np.fromiter(map(len, entries), np.int64, len(entries))
-  return ids, np.array(flat, np.int32), sizes
+  return ids, *_without_repeats(np.array(flat, np.int32), sizes)
+
+
+def _without_repeats(values: np.ndarray, sizes: np.ndarray
+                     ) -> tuple[np.ndarray, np.ndarray]:
+  """Leaves each class of an image once: a set is what is meant."""
+  image = np.repeat(np.arange(len(sizes)), sizes)
+  keys, at = np.unique(image * labels_lib.NUM_CLASSES + values, return_index=True)
+  if len(keys) == len(values):
+    return values, sizes
+  at.sort()
+  return values[at], np.bincount(image[at], minlength=len(sizes)).astype(np.int64)
 
 
 def _is_label_set(entry: Any) -> bool:
@@ -138,31 +150,40 @@ def load_npy(path: pathlib.Path) -> np.ndarray:
   return found
 
 
-def _read_csv(path: pathlib.Path) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+def _read_csv(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
   from pyarrow import csv  # Rarely needed.
   options = csv.ConvertOptions(column_types={'id': pa.string(), 'label': pa.string()},
-                               include_columns=['id', 'label'],
                                strings_can_be_null=False)
   try:
     table = csv.read_csv(path, convert_options=options)
-  except (pa.ArrowException, OSError, KeyError) as error:
-    raise UserError(f'{path} is not a CSV file with the columns id and label: '
-                    f'{errors.one_line(error, 120)}') from error
-  ids, texts = (table[name].combine_chunks() for name in ('id', 'label'))
+  except (pa.ArrowException, OSError) as error:
+    raise UserError(f'{path} is not a CSV file: {errors.one_line(error, 120)}'
+                    ) from error
+  names = table.column_names
+  # Ids under another name would be taken for none.
+  if not {'id', 'label'} <= set(names) and names != ['label']:
+    raise UserError(f'{path} has the columns {", ".join(names)}, expected id and '
+                    'label, or label alone with a line for each validation image')
+  texts = table['label'].combine_chunks()
+  ids = table['id'].combine_chunks() if 'id' in names else None
   labelled = to_numpy(pc.not_equal(texts, ''))
   wnids = pa.array(labels_lib.classes().wnids)
   known = pa.concat_arrays([pa.array(map(str, range(labels_lib.NUM_CLASSES))), wnids])
   found = to_numpy(pc.index_in(texts, known), null=-1)
   if (wrong := np.flatnonzero(labelled & (found < 0))).size:
-    raise UserError(f'{path}: the label of {ids[wrong[0]].as_py()} is '
+    where = f'line {wrong[0] + 2}' if ids is None else ids[wrong[0]].as_py()
+    raise UserError(f'{path}: the label of {where} is '
                     f'{texts[wrong[0]].as_py()!r}, expected a class from 0 to '
                     f'{labels_lib.NUM_CLASSES - 1} or a wnid')
+  if ids is None:
+    values = (found[labelled] % labels_lib.NUM_CLASSES).astype(np.int32)
+    return None, values, labelled.astype(np.int64)
   unique = pc.unique(ids)
   image = to_numpy(pc.index_in(ids, unique))[labelled]
   values = found[labelled] % labels_lib.NUM_CLASSES
   order = np.argsort(image, kind='stable')
   sizes = np.bincount(image, minlength=len(unique)).astype(np.int64)
-  return unique, values[order].astype(np.int32), sizes
+  return unique, *_without_repeats(values[order].astype(np.int32), sizes)
 
 
 def read_json_without_repeats(path: pathlib.Path) -> Any:

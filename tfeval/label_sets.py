@@ -48,9 +48,14 @@ class Labels:
       return match(self.file, part['id'])
     if self.name == REAL:
       return real_column(part)
-    if len(part) and part['label'].null_count == len(part):
-      return match(packaged(), part['id'])
-    return original_column(part)
+    stored = to_numpy(part['label'], null=-1)
+    unlabelled = stored < 0
+    if unlabelled.any():
+      # Row by row: into which parts rows are split may not matter.
+      numbers = validation_numbers(part['id'].combine_chunks())
+      found = np.where(numbers > 0, packaged().values[numbers - 1], -1)
+      stored = np.where(unlabelled, found, stored)
+    return LabelSets.from_single(stored)
 
 
 def original_column(part: pa.Table) -> LabelSets:
@@ -101,6 +106,30 @@ def packaged() -> LabelFile:
   """Returns the original validation labels as TFDS packages them."""
   values = np.array(labels_lib.original_validation_labels(), np.int32)
   return LabelFile(None, values, np.ones(len(values), np.int64), '')
+
+
+def check_ids(labels: Labels, ids: pa.Array, where: pathlib.Path) -> None:
+  """Holds that a file of labels names no image that nobody knows.
+
+  Args:
+    labels: a label set.
+    ids: string [n], of a run's images.
+    where: the run's directory, for the message.
+
+  Raises:
+    UserError: an id is neither one of the run's nor a validation image's; names the
+      first ten.
+  """
+  if labels.file is None or labels.file.ids is None:
+    return
+  named = labels.file.ids
+  unknown = named.filter(pc.invert(pc.is_in(named, ids)))
+  unknown = [name for name in unknown.to_pylist()
+             if not labels_lib.validation_number(name)]
+  if unknown:
+    raise UserError(f'{labels.path} labels {len(unknown)} images that are neither in '
+                    f'{where} nor validation images: {first(unknown)}: mend or remove '
+                    'these')
 
 
 def match(file: LabelFile, ids: pa.Array | pa.ChunkedArray) -> LabelSets:

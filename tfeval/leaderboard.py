@@ -181,7 +181,7 @@ def _check_same(answers: Sequence[Answers], what: str,
              '; significance is not computed, ranks are of the bare figures'),
       PROTOCOL: (_protocol_difference, _protocol, '')}[what]
   groups: list[list[Answers]] = []
-  for one in answers:
+  for one in differences.known_first(answers):
     same = next((group for group in groups if not difference(group[0], one)), None)
     if same is None:
       groups.append([one])

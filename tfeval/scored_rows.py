@@ -47,6 +47,19 @@ class Rows:
     """int32 [n, k], classes, best first."""
     return predictions.matrix(self.table['classes'])
 
+  def ranked_outputs(self, k: int) -> np.ndarray:
+    """Returns int32 [n, k], classes, best first, of more than are stored.
+
+    Raises:
+      Unavailable: the outputs are not stored.
+    """
+    stored = self.ranked.shape[1]
+    if 'logits' not in self.table.column_names:
+      raise Unavailable(f'needs {k} ranked classes of each image, {stored} are stored')
+    outputs = predictions.matrix(self.table['logits'])
+    return np.concatenate([ranking.top_k(outputs[start:start + _BLOCK], k)
+                           for start in range(0, len(outputs), _BLOCK)])
+
   @functools.cached_property
   def log_probs(self) -> np.ndarray:
     """float32 [n, k], of the ranked classes, NaN where they are not known."""

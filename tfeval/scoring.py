@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tfeval import collectors
+from tfeval import collectors, predictions
 from tfeval.collectors import Collector
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy, calibration, selective, temperature
@@ -109,7 +109,7 @@ METRICS = {
                           collectors.Outputs, _temperature),
 }
 DEFAULT = ('top1', 'top5')
-_TOP = re.compile(r'top([1-9]\d{0,3})')
+_TOP = re.compile(r'top([1-9]\d{0,2}|1000)')
 
 
 def metric_of(name: str) -> Metric:
@@ -156,7 +156,9 @@ def columns(names: Sequence[str], only_original: bool,
   found = dict.fromkeys(column for name in names
                         for column in metric_of(name).collector.columns)
   # Of another label only the outputs are sure to have the probability.
-  if 'nll' in names and not only_original:
+  if ('nll' in names and not only_original) or any(
+      (top := _TOP.fullmatch(name)) and int(top[1]) > predictions.STORED_CLASSES
+      for name in names):
     found['logits'] = None
   if not stored_outputs:
     found.pop('logits', None)

@@ -62,6 +62,7 @@ class Summary:
 
   @property
   def ids(self) -> list[str]:
+    """Returns the ids of the rows, in their order."""
     return self.column('id').to_pylist()
 
   def check_labels(self, labels: Iterable[label_sets.Labels],
@@ -76,6 +77,7 @@ class Summary:
       UserError: one has none.
     """
     for one in labels:
+      label_sets.check_ids(one, self.column('id'), where)
       if one.name in self.scores and self.scores[one.name].count:
         continue
       raise no_labels(one, where, self.ids)

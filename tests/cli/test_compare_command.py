@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tfeval import cli
+from tfeval.metrics.comparison import images_needed
 
 N = 100
 LABELS = np.arange(N) % 10
@@ -78,6 +79,8 @@ def test_compare_prints_json(runs, tfeval):
       30, 49, 0, 21)
   assert pair['significant'] and pair['p'] == 2 / 2 ** 49
   assert pair['interval']['level'] == .9 and pair['interval']['seed'] == 3
+  assert pair['images_needed'] == images_needed(.49, 0, alpha=.1) != images_needed(
+      .49, 0)
   pair = subset['pairs'][0]
   assert (pair['both'], pair['only_first'], pair['only_second'], pair['neither'],
           pair['skipped']) == (1, 0, 1, 0, 0)

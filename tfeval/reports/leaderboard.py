@@ -122,6 +122,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
   if any(name.endswith('/change') for name in chosen):
     found.append(f'change: rank by these labels less rank by {title}, -1 is one place '
                  'better')
+  found += _counted(board)
   if any(SUBSET_SUFFIX in name for name in chosen):
     found.append('subset: only images of --keep and without those of --omit')
   others = [row.name for row in board.rows if row.run
@@ -130,6 +131,25 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
     found.append(f'published by another protocol than the run: {first(others)}')
   found += board.remarks
   found += [f'{row.name} FAILED: {row.failure}' for row in board.rows if row.failure]
+  return found
+
+
+def _counted(board: Leaderboard) -> list[str]:
+  """Says how many images figures are of, and which are no better than guessing."""
+  found = []
+  for labels in board.labels:
+    counts = {row.name: row.counts[labels, board.sort[1]] for row in board.rows
+              if (labels, board.sort[1]) in row.counts}
+    sizes = sorted({(one.count, one.skipped) for one in counts.values()})
+    of = ' or '.join(f'{count:,}' for count, _ in sizes)
+    without = ' or '.join(f'{skipped:,}' for _, skipped in sizes)
+    name = display.metric_name(labels, '').strip() or 'original'
+    found.append(f'{name} labels: of {of} images, {without} have none')
+    if board.sort[1] == 'top1':
+      guessing = [name for name, one in counts.items()
+                  if display.is_at_chance(one.correct, one.count)]
+      if guessing:
+        found.append(f'AT CHANCE by {name} labels: {first(guessing)}')
   return found
 
 

@@ -46,6 +46,11 @@ def columns(board: Leaderboard) -> dict[str, Column]:
       found[f'{labels}/{name}'] = Column(
           display.metric_name(labels, name) + ' %', _rate(labels, name), _percent)
   for labels in board.labels:
+    for what in ('count', 'skipped'):
+      found[f'{labels}/{what}'] = Column(
+          display.metric_name(labels, what), _images(labels, metric, what),
+          '{:,}'.format)
+  for labels in board.labels:
     if labels != sorted_labels:
       kind = display.metric_name(labels, '').strip()
       if labels.removesuffix(SUBSET_SUFFIX) == ORIGINAL:
@@ -116,6 +121,10 @@ def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:
     count = row.counts.get((labels, metric))
     return count.correct / count.count if count and count.count else None
   return value
+
+
+def _images(labels: str, metric: str, what: str) -> Callable[[Row], int | None]:
+  return lambda row: getattr(row.counts.get((labels, metric)), what, None)
 
 
 def _interval(key: tuple[str, str], end: str) -> Callable[[Row], float | None]:

@@ -68,6 +68,7 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
       words.append(f'FAILED and not counted: {len(names)} of {dataset["expected"]} '
                    'images: ' + ', '.join(names[:10]) + ', ...' * (len(names) > 10))
     words += [f'PREFLIGHT: {finding}' for finding in result.get('preflight', [])]
+    words += display.chance_remarks(result)
     if result.get('published'):
       words.append(published.sentence(result['published']))
     if result.get('subset'):
