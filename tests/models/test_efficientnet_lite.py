@@ -270,6 +270,7 @@ def test_same_weights_by_path_and_after_a_keras_round_trip(model, tmp_path):
       np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_wrong_keras_weights(tmp_path, blank):
   path = tmp_path / 'x.weights.h5'
   path.write_bytes(b'garbage')

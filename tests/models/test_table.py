@@ -19,12 +19,6 @@ from tfeval.preprocess import protocol
 ROWS = {row.name: row for row in table.rows()}
 LITE = ['EfficientNetLite0', 'EfficientNetLite1', 'EfficientNetLite2']
 APPLICATIONS = [row for row in table.rows() if 'Lite' not in row.name]
-# 3 s of CPU and more each.
-LARGE = {'DenseNet169', 'DenseNet201', 'NASNetMobile', 'NASNetLarge',
-         'InceptionResNetV2', 'ResNet152', 'ResNet152V2', 'ConvNeXtLarge',
-         'ConvNeXtXLarge', 'EfficientNetB3', 'EfficientNetB4', 'EfficientNetB5',
-         'EfficientNetB6', 'EfficientNetB7', 'EfficientNetV2B3', 'EfficientNetV2S',
-         'EfficientNetV2M', 'EfficientNetV2L'}
 # Published by others, in 10^6: the papers, or the README of the authors.
 MULTIPLY_ADDS = {
     'MobileNet': 569, 'MobileNet:alpha=0.5,input_shape=[160,160,3]': 77,
@@ -154,7 +148,7 @@ def test_preprocessing_is_the_mode_of_the_table(module):
   np.testing.assert_allclose(got[0, 0], expected[mode], rtol=1e-5, atol=1e-5)
 
 
-# Of each family the smallest, and all that are built fast.
+# Of each family the smallest; the others take some minutes.
 SMALLEST = {min((row for row in APPLICATIONS if row.module == module),
                 key=lambda row: row.parameters).name
             for module in {row.module for row in APPLICATIONS}}
@@ -162,8 +156,7 @@ SMALLEST = {min((row for row in APPLICATIONS if row.module == module),
 
 @pytest.mark.parametrize('row', [
     pytest.param(row, id=row.name, marks=[pytest.mark.slow] * (
-        row.name not in SMALLEST and (
-            ':' in row.name or row.name in LARGE or row.parameters > 15e6)))
+        row.name not in SMALLEST))
     for row in APPLICATIONS])
 def test_application(row, monkeypatch, tmp_path):
   """Built as for its published weights, which are neither fetched nor loaded.

@@ -29,7 +29,8 @@ def pipeline(data, resize_side, crop_size, parallel=2):
 
 @needs_photos
 @pytest.mark.parametrize('resize_side, crop_size, step', [
-    (256, 224, 2), (341, 299, 6), (378, 331, 12)])
+    (256, 224, 2), (341, 299, 6),
+    pytest.param(378, 331, 12, marks=pytest.mark.slow)])
 def test_photos_equal_in_a_parallel_pipeline(resize_side, crop_size, step):
   data = [path.read_bytes() for path in _PHOTOS[::step]]
   crops = list(pipeline(data, resize_side, crop_size).as_numpy_iterator())
@@ -118,7 +119,9 @@ def test_shapes(height, width, file_format):
                [(256, 224), (341, 299)])
 
 
-@pytest.mark.parametrize('width', range(300, 317))
+@pytest.mark.parametrize('width', [
+    width if width % 5 == 0 else pytest.param(width, marks=pytest.mark.slow)
+    for width in range(300, 317)])
 def test_right_end_of_the_resized_image(width):
   """OpenCV computes the last values of a row in integers, the rest in float."""
   data = encode(scene(2000, width), 'PNG')

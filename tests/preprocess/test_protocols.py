@@ -74,7 +74,7 @@ def slow(*values):
 
 
 @pytest.mark.parametrize('text, size, reference', [
-    ('opencv', 299, references.opencv),
+    slow('opencv', 299, references.opencv),
     slow('opencv:crop_fraction=0.95', 224, functools.partial(
         references.opencv, fraction=0.95)),
     ('pil', 224, references.pil),
@@ -199,7 +199,8 @@ def test_pillow_resizes_cmyk_as_it_is_decoded(shared_data):
   assert compare(pixels('pil', 224, [data]), [references.pil(png, 224)])[1:] == (0, 0)
 
 
-@pytest.mark.parametrize('name', ['opencv', 'opencv_float', 'opencv_ipp', 'pil'])
+@pytest.mark.parametrize('name', [
+    'opencv', slow('opencv_float'), slow('opencv_ipp'), 'pil'])
 def test_truncated_is_refused(shared_data, name):
   """A window above the missing rows could be decoded without noticing."""
   data = photos(shared_data, 2)[0]
