@@ -480,11 +480,22 @@ def test_files_that_are_cut_or_changed(tmp_path, kind):
     ('id,class_1\n', 'no rows|Empty CSV'),
     ('id,guess\na,1', 'has the columns id, guess, expected'),
     ('id,class_1,class_1\na,1,2', "two columns called 'class_1'"),
-    ('id,class_1,prob_1,prob_2\na,1,1,1', 'has the columns'),
-    ('id,class_1\na,x', 'x'),
+    ('id,class_1,prob_1,prob_2\na,1,1,1', 'prob_2 has no class of the number 2'),
+    ('id,class_1,class_2,prob_2\na,1,2,1', 'class_1 has no probability .* number 1'),
+    ('id,class_0,class_1,prob_1,prob_2\na,1,2,1,0', 'class_0 has no probability'),
+    ('id,class_1,class_3\na,1,2', 'has class_3 and no class of the number 2'),
+    ('id,class_2,class_3\na,1,2', 'has class_3 and no class of the number 1'),
+    ('id,class_1,class_01\na,1,2', 'class_1 and class_01: expected different numbers'),
+    ('id,class_1,class2\na,1,2', 'class_1 and class2: expected names that differ in'),
+    ('id,class_1,class_best\na,1,2', "column 'class_best' has no number"),
+    ('id,class_1\na,x', "column class_1 has the cell 'x', expected whole numbers"),
+    ('id,class_1,prob_1\na,1,x', "column prob_1 has the cell 'x', expected a number"),
+    ('id,class_1\na', 'cannot be read: .*Expected 2 columns, got 1'),
     ('id,class_1\na,', 'column class_1 has an empty cell'),
     ('id,class_1,prob_1\na,1,nan', 'column prob_1 has an empty cell or NaN'),
-    ('id,class_1\na,1.5', '1.5'),
+    ('id,class_1\na,1.5', "'1.5', expected whole numbers.*0 to 999 or by wnid"),
+    (','.join(['id', *(f'class_{i}' for i in range(1000))]) + '\na' + ',0.5' * 1000,
+     "column class_0 has the cell '0.5', expected whole numbers"),
     ('class_1\n1', 'has no ids'),
 ])
 def test_csv_that_is_refused(tmp_path, content, said):
@@ -492,6 +503,47 @@ def test_csv_that_is_refused(tmp_path, content, said):
   with pytest.raises(UserError, match=said) as error:
     imported(str(tmp_path / 'x.csv'), tmp_path / 'run')
   assert len(str(error.value).splitlines()) == 1
+
+
+def csv_file(directory: pathlib.Path, columns: dict) -> str:
+  """Writes columns in their order."""
+  lines = [','.join(columns)] + [','.join(map(str, row)) for row in zip(
+      *columns.values(), strict=True)]
+  (directory / 'model.csv').write_text('\n'.join(lines))
+  return str(directory / 'model.csv')
+
+
+# Where columns stand in a file: reversed, sorted as texts (class_10 before class_2),
+# probabilities the other way round than their classes, all shuffled.
+ARRANGED = {
+    'reversed': lambda names: names[::-1],
+    'as texts': sorted,
+    'swapped': lambda names: names[11::-1] + names[12:],
+    'shuffled': lambda names: np.random.default_rng(4).permutation(names).tolist(),
+}
+
+
+@pytest.mark.parametrize('first', [0, 1])
+@pytest.mark.parametrize('paired', [False, True])
+@pytest.mark.parametrize('how', ARRANGED)
+def test_columns_are_known_by_their_numbers(tmp_path, how, paired, first):
+  scores = all_scores()
+  if paired:
+    classes, probabilities = best(scores, 12)
+  else:
+    classes, probabilities = np.argsort(-scores, axis=1)[:, :12], np.empty((ROWS, 0))
+  columns = {f'class_{i + first}': c for i, c in enumerate(classes.T)}
+  columns |= {f'prob_{i + first}': p for i, p in enumerate(probabilities.T)}
+  arranged = {name: columns[name] for name in ARRANGED[how](list(columns))}
+  assert list(arranged) != list(columns)
+  made = imported(csv_file(tmp_path, {**arranged, 'id': NAMES}), tmp_path / 'run')
+  table = pa.concat_tables(made.parts())
+  ranked = np.argsort(-scores, axis=1)[:, :12]
+  np.testing.assert_array_equal(predictions.matrix(table['classes']), ranked)
+  if paired:
+    expected = scipy.special.log_softmax(scores.astype(np.float64), axis=1)
+    np.testing.assert_allclose(predictions.matrix(table['log_probs']),
+                               np.take_along_axis(expected, ranked, 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize('columns, said', [
