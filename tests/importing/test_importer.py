@@ -430,6 +430,57 @@ def test_another_row_order_is_named(tmp_path):
     imported(path, tmp_path / 'run', order='file_name')
 
 
+@pytest.mark.parametrize('other', orders.NAMED)
+def test_another_row_order_than_that_of_a_list_is_named(tmp_path, other):
+  order = orders.named_ids(other).to_pylist()
+  truth = np.array(labels.original_validation_labels())
+  truth = truth[[labels.validation_number(name) - 1 for name in order]]
+  path = save(tmp_path, truth)
+  wrong = ids_file(tmp_path, np.random.default_rng(2).permutation(order).tolist())
+  with pytest.raises(UserError, match=f'with --order={other} it would be 50000'):
+    imported(path, tmp_path / 'run', order=wrong)
+  by_ilsvrc_id = np.array(labels.classes().ilsvrc_ids) - 1
+  save(tmp_path, by_ilsvrc_id[truth])
+  with pytest.raises(UserError, match=f'(ILSVRC|ilsvrc).*rows in .*--order={other}'):
+    imported(path, tmp_path / 'run', order=wrong)
+
+
+@pytest.mark.parametrize('key, said', [
+    (lambda i: NAMES[i], 'the ids of --order sorted by file name it would be 60'),
+    (lambda i: (TRUTH[i], NAMES[i]), 'sorted by wnid, then file name it would be 60'),
+])
+def test_another_row_order_of_some_images_is_named(tmp_path, key, said):
+  in_order = sorted(range(ROWS), key=key)
+  path = save(tmp_path, TRUTH[in_order])
+  wrong = ids_file(tmp_path, [NAMES[i] for i in np.roll(in_order, 7)])
+  with pytest.raises(UserError, match=said):
+    imported(path, tmp_path / 'run', order=wrong)
+  # What ten or fewer images have in common may be luck.
+  few = sorted(range(10), key=key)
+  save(tmp_path, TRUTH[few])
+  wrong = ids_file(tmp_path, [NAMES[i] for i in np.roll(few, 1)])
+  made = imported(path, tmp_path / 'run', order=wrong)
+  assert any('AT CHANCE' in note for note in made.result['dataset']['notes'])
+
+
+def test_chance_is_up_to_one_in_a_hundred(tmp_path):
+  ids = orders.named_ids('file_name')
+  truth = np.array(labels.original_validation_labels())
+  top1 = (truth + np.random.default_rng(1).integers(1, 1000, len(truth))) % 1000
+  right = np.arange(50_000) % 100 == 7
+  top1[right] = truth[right]
+  path = tmp_path / 'x.npy'
+  assert 'AT CHANCE' in orders.explain_chance(path, top1, ids, 'file_name')
+  top1[:1] = truth[:1]
+  assert orders.explain_chance(path, top1, ids, 'file_name') is None
+  for order in ('class_folder', 'list.txt'):
+    with pytest.raises(UserError, match='with --order=file_name it would be 501'):
+      orders.explain_chance(path, top1, orders.named_ids('class_folder'), order)
+  # Nothing is said of rows that have ids.
+  assert 'AT CHANCE' in orders.explain_chance(
+      path, top1, orders.named_ids('class_folder'), None)
+
+
 def test_guesses_are_said_to_be_at_chance(tmp_path):
   path = save(tmp_path, (TRUTH + 13) % 1000)
   made = imported(path, tmp_path / 'run', order=ids_file(tmp_path))
