@@ -354,20 +354,26 @@ def test_arrays_that_are_refused(tmp_path, array, said):
 
 
 @pytest.mark.parametrize('at, value, said', [
-    ((4, 1), np.nan, 'row 4 .*NaN'), ((4, 1), -0.1, 'row 4 .*outside of 0 to 1'),
-    ((4, 1), 1.5, 'row 4 .*outside of 0 to 1'), ((4, slice(0, 2)), 0.9, 'add up to'),
+    ((4, 1), np.nan, 'row 4 .*NaN'), ((4, 1), np.inf, 'row 4 .*infinite'),
+    ((4, 1), -0.1, 'row 4 .*outside of 0 to 1'),
+    ((4, 1), 1.5, 'row 4 .*outside of 0 to 1'),
+    ((4, slice(0, 2)), 0.9, 'row 4 .*add up to'),
 ])
 def test_probabilities_that_are_refused(tmp_path, at, value, said):
   path = save(tmp_path, CLASSES)
   wrong = save(tmp_path, changed(at, value, best(all_scores(), 5)[1]), 'p.npy')
-  with pytest.raises(UserError, match=said):
+  with pytest.raises(UserError, match=f'^{wrong}: {said}'):
     imported(path, tmp_path / 'run', wrong, order=ids_file(tmp_path))
+  path = save(tmp_path, changed((2, 4), 1000, CLASSES))
+  with pytest.raises(UserError, match=f'^{path}: row 2 .*outside of 0 to 999'):
+    imported(path, tmp_path / 'run', save(tmp_path, best(all_scores(), 5)[1], 'p.npy'),
+             order=ids_file(tmp_path))
 
 
 def test_pairs_that_do_not_fit(tmp_path):
   path = save(tmp_path, CLASSES)
   for array, said in ((CLASSES[:, :4] / 9e3, 'expected the same'),
-                      (CLASSES, 'scores of type int64')):
+                      (CLASSES, 'p.npy: row 0 .* scores of type int64')):
     with pytest.raises(UserError, match=said):
       imported(path, tmp_path / 'run', save(tmp_path, array, 'p.npy'),
                order=ids_file(tmp_path))
