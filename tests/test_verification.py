@@ -1,12 +1,15 @@
 """What `tfeval verify` finds in runs that were changed."""
 
+import hashlib
 import json
 import pathlib
+import re
 import shutil
 
 import jsonschema
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tfeval import (
@@ -25,8 +28,8 @@ from tfeval.run import load_run
 ROWS = 20
 NAMES = [labels.validation_name(n) for n in range(101, 101 + ROWS)]
 TRUTH = np.array(labels.original_validation_labels()[100:100 + ROWS])
-CHECKS = ['result', 'manifest', 'flags', 'index', 'parts', 'ids', 'counts', 'digests',
-          'metrics', 'intervals', 'published']
+CHECKS = ['result', 'manifest', 'flags', 'index', 'parts', 'rows', 'ids', 'counts',
+          'digests', 'metrics', 'intervals', 'published']
 
 
 @pytest.fixture(scope='module')
@@ -118,7 +121,9 @@ def test_what_score_prints_follows_the_schema(whole):
 
 @pytest.mark.parametrize('change, said', [
     (lambda r: r.pop('timing'), "$: 'timing' is a required property"),
-    (lambda r: r.update(schema_version=2), '$.schema_version: 1 was expected'),
+    (lambda r: r.update(schema_version=2),
+     '$.schema_version: 2 is newer than 1, which this tfeval knows: upgrade tfeval'),
+    (lambda r: r.update(schema_version=0), '$.schema_version: 1 was expected'),
     (lambda r: r['metrics'][0].update(correct='9'), '$.metrics[0].correct'),
     (lambda r: r['metrics'][0].update(correct=True), '$.metrics[0].correct'),
     (lambda r: r['metrics'][0].pop('interval'), "'interval' is a required property"),
@@ -232,21 +237,128 @@ def test_an_index_of_another_form(copy):
   assert states(copy)['parts'] == verification.NOT_CHECKED
 
 
+def rewrite(run: pathlib.Path, rows: pa.Table) -> None:
+  """Replaces the stored rows, in an index that lists the new part."""
+  store = run / 'predictions'
+  with pa.BufferOutputStream() as buffer:
+    pq.write_table(rows, buffer)
+    content = buffer.getvalue().to_pybytes()
+  (store / 'part-00000.parquet').write_bytes(content)
+  (store / 'index.json').write_text(json.dumps({'schema_version': 1, 'parts': [
+      {'file': 'part-00000.parquet', 'rows': len(rows),
+       'sha256': hashlib.sha256(content).hexdigest()}]}))
+
+
 def test_other_rows(copy):
   """Rows that are whole in themselves: one twice, one relabelled."""
   table = load_run(copy).to_arrow()
 
-  def write(rows: pa.Table) -> None:
-    writer = predictions.Writer(copy / 'predictions', True)
-    writer.write(rows.combine_chunks().to_batches()[0])
-    writer.flush()
-
-  write(pa.concat_tables([table, table.slice(0, 1)]))
+  rewrite(copy, pa.concat_tables([table, table.slice(0, 1)]))
   assert '21 rows have 20 different ids' in only_failed(
       copy, 'ids', 'counts', 'digests', 'metrics')
   column = pa.array([3, *table['label'].to_pylist()[1:]], pa.int32())
-  write(table.set_column(table.column_names.index('label'), 'label', column))
-  assert 'label_digest is' in only_failed(copy, 'digests', 'metrics')
+  rewrite(copy, table.set_column(table.column_names.index('label'), 'label', column))
+  # Its probability is that of the label before.
+  only_failed(copy, 'rows', 'digests', 'metrics')
+
+
+def replaced(rows: pa.Table, name: str, values) -> pa.Table:
+  at = rows.column_names.index(name)
+  return rows.set_column(at, name, pa.array(values, rows[name].type))
+
+
+@pytest.mark.parametrize('name', predictions.schema(True).names)
+def test_a_column_that_is_missing(copy, name):
+  table = load_run(copy).to_arrow()
+  rewrite(copy, table.drop_columns([name]))
+  found = {check.name: check for check in verification.verify(copy)}
+  failed = next(c for c in found.values() if c.state == verification.FAILED)
+  assert f'lacks the columns {name}, it has ' in failed.seen
+  assert 'the index says' not in failed.seen
+  # What the summary of the rows does not need is missed later.
+  later = name in ('log_probs', 'label_log_prob', 'logits')
+  assert failed.name == ('rows' if later else 'parts')
+
+
+# Row 0 has its label first, row 1 has it nowhere (its classes are random).
+@pytest.mark.parametrize('name, row, change, said', [
+    ('log_probs', 0, lambda v: [*v[:3], float('nan'), *v[4:]], 'log_probs has NaN'),
+    ('log_probs', 0, lambda v: [.5, *v[1:]], 'log_probs has values from .* to 0.5'),
+    ('log_probs', 3, lambda v: [*v[:3], v[4], v[3], *v[5:]],
+     f'1 rows have log_probs that do not descend, such as {NAMES[3]}'),
+    ('classes', 0, lambda v: [*v[:5], v[4], *v[6:]], '1 rows have a class twice'),
+    ('classes', 0, lambda v: [*v[:5], 1000, *v[6:]], 'classes has values from'),
+    ('label_log_prob', 0, lambda v: v - 1e-5, 'not the one beside its label'),
+    ('label_log_prob', 0, lambda v: None, 'not the one beside its label'),
+    ('label_log_prob', 0, lambda v: float('nan'), 'label_log_prob has NaN'),
+    ('label_log_prob', 1, lambda v: -.01, 'above those of its classes'),
+    ('label', 0, lambda v: None, 'a label_log_prob without a label'),
+])
+def test_rows_that_contradict_themselves(copy, name, row, change, said):
+  table = load_run(copy).to_arrow()
+  assert TRUTH[0] == table['classes'][0].as_py()[0]
+  assert TRUTH[1] not in table['classes'][1].as_py()
+  values = table[name].to_pylist()
+  values[row] = change(values[row])
+  rewrite(copy, replaced(table, name, values))
+  found = {check.name: check for check in verification.verify(copy)}
+  failed = next(c for c in found.values() if c.state == verification.FAILED)
+  assert failed.name in ('parts', 'rows')
+  assert re.search(said, failed.seen), failed
+
+
+def test_rows_that_may_be(copy):
+  """Ties, probabilities of zero, and classes without any probability."""
+  table = load_run(copy).to_arrow()
+  values = table['log_probs'].to_pylist()
+  values[1][10:] = [values[1][10]] * 5 + [-np.inf] * 5
+  of_label = table['label_log_prob'].to_pylist()
+  of_label[1] = -np.inf
+  values[2] = of_label[2] = of_label[0] = None
+  values[0] = None
+  rewrite(copy, replaced(replaced(table, 'log_probs', values), 'label_log_prob',
+                         of_label))
+  assert states(copy)['rows'] == verification.OK
+
+
+def test_a_part_that_is_not_listed(copy):
+  shutil.copy(copy / 'predictions/part-00000.parquet',
+              copy / 'predictions/part-00007.parquet')
+  assert only_failed(copy, 'parts') == (
+      'index.json does not list 1 files, such as part-00007.parquet')
+
+
+def test_a_store_that_is_not_as_the_result_says(copy):
+  for file in ('result.json', 'manifest.json'):
+    edit(copy / file, lambda r: r['store'].update(classes=5))
+  assert '20 classes are stored, result.json says 5' in only_failed(copy, 'rows')
+
+
+@pytest.mark.parametrize('flags, said', [
+    ('--predictions=/other/place/mine.npy', None),
+    ('--predictions=/other/place/better.npy', '--predictions /other/place/better.npy, '
+     'manifest.json is of mine.npy'),
+    ('--predictions=mine.npy\n--predictions=b.npy', '--predictions mine.npy, b.npy'),
+    ('--model=mine', '--predictions not, '),
+])
+def test_flags_of_other_predictions(copy, flags, said):
+  (copy / 'flags.txt').write_text(flags + '\n--partial\n')
+  if said is None:
+    assert states(copy)['flags'] == verification.OK
+  else:
+    assert said in only_failed(copy, 'flags')
+
+
+def test_flags_of_another_model(copy):
+  for file in ('result.json', 'manifest.json'):
+    edit(copy / file, lambda r: r.pop('imported'))
+  (copy / 'flags.txt').write_text('--model=mine\n--weights=x\n')
+  assert states(copy)['flags'] == verification.OK
+  (copy / 'flags.txt').write_text('--model=ResNet50\n--weights=x\n')
+  assert '--model ResNet50, manifest.json is of mine' in only_failed(copy, 'flags')
+  (copy / 'manifest.json').write_text('[]')
+  assert 'does not say what was run' in {
+      c.name: c.seen for c in verification.verify(copy)}['flags']
 
 
 def test_what_is_no_run(copy, tmp_path):

@@ -263,16 +263,19 @@ def _read_part(directory: pathlib.Path, part: dict,
       raise UserError(f'{path} was changed after it was written: evaluate again')
     # Not read_table, which imports pandas where that is installed.
     with pq.ParquetFile(path) as file:
+      there = file.schema_arrow.names
+      if missing := sorted({*(columns or ())} - {*there}):
+        raise UserError(f'{path} lacks the columns {", ".join(missing)}, it has '
+                        f'{", ".join(there)[:200]}: evaluate again')
       table = file.read(columns)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
   except pa.ArrowException as error:
     raise UserError(f'{path} is not a readable Parquet file: '
                     f'{errors.one_line(error)}') from error
-  missing = set(columns or ()) - set(table.column_names)
-  if missing or len(table) != part.get('rows'):
-    raise UserError(f'{path} has {len(table)} rows and lacks {sorted(missing)}, '
-                    f'the index says {part.get("rows")} rows: evaluate again')
+  if len(table) != part.get('rows'):
+    raise UserError(f'{path} has {len(table)} rows, the index says '
+                    f'{part.get("rows")} rows: evaluate again')
   _check_columns(path, table)
   return table
 
@@ -307,6 +310,9 @@ def _check_values(path: pathlib.Path, name: str, column: pa.ChunkedArray) -> Non
   if low is not None and not lowest <= low <= high <= highest:
     raise UserError(f'{path}: column {name} has values from {low:g} to {high:g}, '
                     f'expected {lowest:g} to {highest:g}: evaluate again')
+  # `min_max` passes it over.
+  if pa.types.is_floating(values.type) and pc.any(pc.is_nan(values)).as_py():
+    raise UserError(f'{path}: column {name} has NaN: evaluate again')
   if values is not column and values.null_count:
     raise UserError(f'{path}: column {name} has nulls inside of lists: evaluate again')
 

@@ -27,7 +27,13 @@ def fault(name: str, content: Any) -> str | None:
   """
   # An extra: no other command needs it.
   import jsonschema
-  validator = jsonschema.Draft202012Validator(read(name))
+  schema = read(name)
+  known = schema['properties']['schema_version']['const']
+  version = content.get('schema_version') if isinstance(content, dict) else None
+  if type(version) is int and version > known:
+    return (f'$.schema_version: {version} is newer than {known}, which this tfeval '
+            'knows: upgrade tfeval')
+  validator = jsonschema.Draft202012Validator(schema)
   errors = sorted(validator.iter_errors(content), key=lambda error: error.json_path)
   if not errors:
     return None

@@ -12,7 +12,15 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from tfeval import files, label_sets, predictions, result_file, schemas, scoring
+from tfeval import (
+  files,
+  label_sets,
+  predictions,
+  result_file,
+  row_checks,
+  schemas,
+  scoring,
+)
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
 from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
@@ -134,12 +142,49 @@ def _flags(directory: _Directory) -> str:
   wrong = [line for line in lines if not line.startswith('--')]
   _hold(bool(lines) and not wrong,
         f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}')
-  return f'{result_file.FLAGS} has {len(lines)} flags'
+  flag, told = _repeated(files.read_json(directory.path / result_file.MANIFEST))
+  given = [line.partition('=')[2] for line in lines
+           if line.partition('=')[0] == f'--{flag}']
+  seen = [os.path.basename(value) if flag == 'predictions' else value
+          for value in given]
+  _hold(seen == [told], f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
+        f', {result_file.MANIFEST} is of {told}'[:300])
+  return f'{result_file.FLAGS} has {len(lines)} flags, --{flag} is {told}'
+
+
+def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
+  """Returns the flag that says what a run is of, and what it should be."""
+  try:
+    # Of predictions the name alone: they may have been imported elsewhere.
+    if 'imported' in manifest:
+      return 'predictions', manifest['imported']['files'][0]['file']
+    return 'model', manifest['model']['name']
+  except (KeyError, TypeError, IndexError) as error:
+    raise _Failed(f'{result_file.MANIFEST} does not say what was run') from error
 
 
 def _parts(directory: _Directory) -> str:
+  store = directory.path / result_file.PREDICTIONS
+  listed = {part['file'] for part in files.read_json(store / 'index.json')['parts']}
+  others = sorted({path.name for path in store.glob('part-*.parquet')} - listed)
+  _hold(not others, f'index.json does not list {len(others):,} files, such as '
+        f'{"".join(others[:1])}')
   sizes = [len(part) for part in directory.rows.identities]
   return f'{len(sizes):,} with {sum(sizes):,} rows, SHA-256 as listed'
+
+
+def _rows(directory: _Directory) -> str:
+  """Holds that every column is there and agrees with the others."""
+  store = directory.result['store']
+  columns = predictions.schema(store['logits']).names
+  parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
+  for number, part in enumerate(parts):
+    if fault := row_checks.fault(part):
+      raise _Failed(f'part {number}: {fault}')
+    kept = part['classes'].type.list_size
+    _hold(kept == store.get('classes', kept),
+          f'{kept} classes are stored, {result_file.RESULT} says {store["classes"]}')
+  return f'{len(columns)} columns, which agree'
 
 
 def _ids(directory: _Directory) -> str:
@@ -250,6 +295,7 @@ _CHECKS: tuple[tuple[str, Callable[[_Directory], str], tuple[str, ...]], ...] = 
     ('flags', _flags, ()),
     ('index', _index, ()),
     (_PARTS, _parts, ('index',)),
+    ('rows', _rows, (_RESULT, _PARTS)),
     ('ids', _ids, (_PARTS,)),
     ('counts', _counts, (_RESULT, _PARTS)),
     ('digests', _digests, (_RESULT, _PARTS)),

@@ -227,12 +227,12 @@ def test_verify(imported, files, tfeval):
   assert (code, err) == (0, '')
   first, *checks = out.splitlines()
   assert first == str(files / 'run')
-  assert len(checks) == 11 and {line.split()[0] for line in checks} == {'ok'}
+  assert len(checks) == 12 and {line.split()[0] for line in checks} == {'ok'}
   code, out, err = tfeval('verify', files / 'run', '--json')
   assert (code, err) == (0, '')
   verified, = json.loads(out)
   assert verified['ok'] and verified['run'] == str(files / 'run')
-  assert len(verified['checks']) == 11
+  assert len(verified['checks']) == 12
   assert all(set(c) == {'name', 'state', 'seen'} for c in verified['checks'])
 
 

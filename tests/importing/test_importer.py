@@ -354,20 +354,26 @@ def test_arrays_that_are_refused(tmp_path, array, said):
 
 
 @pytest.mark.parametrize('at, value, said', [
-    ((4, 1), np.nan, 'row 4 .*NaN'), ((4, 1), -0.1, 'row 4 .*outside of 0 to 1'),
-    ((4, 1), 1.5, 'row 4 .*outside of 0 to 1'), ((4, slice(0, 2)), 0.9, 'add up to'),
+    ((4, 1), np.nan, 'row 4 .*NaN'), ((4, 1), np.inf, 'row 4 .*infinite'),
+    ((4, 1), -0.1, 'row 4 .*outside of 0 to 1'),
+    ((4, 1), 1.5, 'row 4 .*outside of 0 to 1'),
+    ((4, slice(0, 2)), 0.9, 'row 4 .*add up to'),
 ])
 def test_probabilities_that_are_refused(tmp_path, at, value, said):
   path = save(tmp_path, CLASSES)
   wrong = save(tmp_path, changed(at, value, best(all_scores(), 5)[1]), 'p.npy')
-  with pytest.raises(UserError, match=said):
+  with pytest.raises(UserError, match=f'^{wrong}: {said}'):
     imported(path, tmp_path / 'run', wrong, order=ids_file(tmp_path))
+  path = save(tmp_path, changed((2, 4), 1000, CLASSES))
+  with pytest.raises(UserError, match=f'^{path}: row 2 .*outside of 0 to 999'):
+    imported(path, tmp_path / 'run', save(tmp_path, best(all_scores(), 5)[1], 'p.npy'),
+             order=ids_file(tmp_path))
 
 
 def test_pairs_that_do_not_fit(tmp_path):
   path = save(tmp_path, CLASSES)
   for array, said in ((CLASSES[:, :4] / 9e3, 'expected the same'),
-                      (CLASSES, 'scores of type int64')):
+                      (CLASSES, 'p.npy: row 0 .* scores of type int64')):
     with pytest.raises(UserError, match=said):
       imported(path, tmp_path / 'run', save(tmp_path, array, 'p.npy'),
                order=ids_file(tmp_path))
@@ -430,6 +436,57 @@ def test_another_row_order_is_named(tmp_path):
     imported(path, tmp_path / 'run', order='file_name')
 
 
+@pytest.mark.parametrize('other', orders.NAMED)
+def test_another_row_order_than_that_of_a_list_is_named(tmp_path, other):
+  order = orders.named_ids(other).to_pylist()
+  truth = np.array(labels.original_validation_labels())
+  truth = truth[[labels.validation_number(name) - 1 for name in order]]
+  path = save(tmp_path, truth)
+  wrong = ids_file(tmp_path, np.random.default_rng(2).permutation(order).tolist())
+  with pytest.raises(UserError, match=f'with --order={other} it would be 50000'):
+    imported(path, tmp_path / 'run', order=wrong)
+  by_ilsvrc_id = np.array(labels.classes().ilsvrc_ids) - 1
+  save(tmp_path, by_ilsvrc_id[truth])
+  with pytest.raises(UserError, match=f'(ILSVRC|ilsvrc).*rows in .*--order={other}'):
+    imported(path, tmp_path / 'run', order=wrong)
+
+
+@pytest.mark.parametrize('key, said', [
+    (lambda i: NAMES[i], 'the ids of --order sorted by file name it would be 60'),
+    (lambda i: (TRUTH[i], NAMES[i]), 'sorted by wnid, then file name it would be 60'),
+])
+def test_another_row_order_of_some_images_is_named(tmp_path, key, said):
+  in_order = sorted(range(ROWS), key=key)
+  path = save(tmp_path, TRUTH[in_order])
+  wrong = ids_file(tmp_path, [NAMES[i] for i in np.roll(in_order, 7)])
+  with pytest.raises(UserError, match=said):
+    imported(path, tmp_path / 'run', order=wrong)
+  # What ten or fewer images have in common may be luck.
+  few = sorted(range(10), key=key)
+  save(tmp_path, TRUTH[few])
+  wrong = ids_file(tmp_path, [NAMES[i] for i in np.roll(few, 1)])
+  made = imported(path, tmp_path / 'run', order=wrong)
+  assert any('AT CHANCE' in note for note in made.result['dataset']['notes'])
+
+
+def test_chance_is_up_to_one_in_a_hundred(tmp_path):
+  ids = orders.named_ids('file_name')
+  truth = np.array(labels.original_validation_labels())
+  top1 = (truth + np.random.default_rng(1).integers(1, 1000, len(truth))) % 1000
+  right = np.arange(50_000) % 100 == 7
+  top1[right] = truth[right]
+  path = tmp_path / 'x.npy'
+  assert 'AT CHANCE' in orders.explain_chance(path, top1, ids, 'file_name')
+  top1[:1] = truth[:1]
+  assert orders.explain_chance(path, top1, ids, 'file_name') is None
+  for order in ('class_folder', 'list.txt'):
+    with pytest.raises(UserError, match='with --order=file_name it would be 501'):
+      orders.explain_chance(path, top1, orders.named_ids('class_folder'), order)
+  # Nothing is said of rows that have ids.
+  assert 'AT CHANCE' in orders.explain_chance(
+      path, top1, orders.named_ids('class_folder'), None)
+
+
 def test_guesses_are_said_to_be_at_chance(tmp_path):
   path = save(tmp_path, (TRUTH + 13) % 1000)
   made = imported(path, tmp_path / 'run', order=ids_file(tmp_path))
@@ -480,11 +537,22 @@ def test_files_that_are_cut_or_changed(tmp_path, kind):
     ('id,class_1\n', 'no rows|Empty CSV'),
     ('id,guess\na,1', 'has the columns id, guess, expected'),
     ('id,class_1,class_1\na,1,2', "two columns called 'class_1'"),
-    ('id,class_1,prob_1,prob_2\na,1,1,1', 'has the columns'),
-    ('id,class_1\na,x', 'x'),
+    ('id,class_1,prob_1,prob_2\na,1,1,1', 'prob_2 has no class of the number 2'),
+    ('id,class_1,class_2,prob_2\na,1,2,1', 'class_1 has no probability .* number 1'),
+    ('id,class_0,class_1,prob_1,prob_2\na,1,2,1,0', 'class_0 has no probability'),
+    ('id,class_1,class_3\na,1,2', 'has class_3 and no class of the number 2'),
+    ('id,class_2,class_3\na,1,2', 'has class_3 and no class of the number 1'),
+    ('id,class_1,class_01\na,1,2', 'class_1 and class_01: expected different numbers'),
+    ('id,class_1,class2\na,1,2', 'class_1 and class2: expected names that differ in'),
+    ('id,class_1,class_best\na,1,2', "column 'class_best' has no number"),
+    ('id,class_1\na,x', "column class_1 has the cell 'x', expected whole numbers"),
+    ('id,class_1,prob_1\na,1,x', "column prob_1 has the cell 'x', expected a number"),
+    ('id,class_1\na', 'cannot be read: .*Expected 2 columns, got 1'),
     ('id,class_1\na,', 'column class_1 has an empty cell'),
     ('id,class_1,prob_1\na,1,nan', 'column prob_1 has an empty cell or NaN'),
-    ('id,class_1\na,1.5', '1.5'),
+    ('id,class_1\na,1.5', "'1.5', expected whole numbers.*0 to 999 or by wnid"),
+    (','.join(['id', *(f'class_{i}' for i in range(1000))]) + '\na' + ',0.5' * 1000,
+     "column class_0 has the cell '0.5', expected whole numbers"),
     ('class_1\n1', 'has no ids'),
 ])
 def test_csv_that_is_refused(tmp_path, content, said):
@@ -492,6 +560,47 @@ def test_csv_that_is_refused(tmp_path, content, said):
   with pytest.raises(UserError, match=said) as error:
     imported(str(tmp_path / 'x.csv'), tmp_path / 'run')
   assert len(str(error.value).splitlines()) == 1
+
+
+def csv_file(directory: pathlib.Path, columns: dict) -> str:
+  """Writes columns in their order."""
+  lines = [','.join(columns)] + [','.join(map(str, row)) for row in zip(
+      *columns.values(), strict=True)]
+  (directory / 'model.csv').write_text('\n'.join(lines))
+  return str(directory / 'model.csv')
+
+
+# Where columns stand in a file: reversed, sorted as texts (class_10 before class_2),
+# probabilities the other way round than their classes, all shuffled.
+ARRANGED = {
+    'reversed': lambda names: names[::-1],
+    'as texts': sorted,
+    'swapped': lambda names: names[11::-1] + names[12:],
+    'shuffled': lambda names: np.random.default_rng(4).permutation(names).tolist(),
+}
+
+
+@pytest.mark.parametrize('first', [0, 1])
+@pytest.mark.parametrize('paired', [False, True])
+@pytest.mark.parametrize('how', ARRANGED)
+def test_columns_are_known_by_their_numbers(tmp_path, how, paired, first):
+  scores = all_scores()
+  if paired:
+    classes, probabilities = best(scores, 12)
+  else:
+    classes, probabilities = np.argsort(-scores, axis=1)[:, :12], np.empty((ROWS, 0))
+  columns = {f'class_{i + first}': c for i, c in enumerate(classes.T)}
+  columns |= {f'prob_{i + first}': p for i, p in enumerate(probabilities.T)}
+  arranged = {name: columns[name] for name in ARRANGED[how](list(columns))}
+  assert list(arranged) != list(columns)
+  made = imported(csv_file(tmp_path, {**arranged, 'id': NAMES}), tmp_path / 'run')
+  table = pa.concat_tables(made.parts())
+  ranked = np.argsort(-scores, axis=1)[:, :12]
+  np.testing.assert_array_equal(predictions.matrix(table['classes']), ranked)
+  if paired:
+    expected = scipy.special.log_softmax(scores.astype(np.float64), axis=1)
+    np.testing.assert_allclose(predictions.matrix(table['log_probs']),
+                               np.take_along_axis(expected, ranked, 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize('columns, said', [

@@ -124,11 +124,12 @@ def _write(source: Source, settings: Settings, table: readers.Table) -> _Written
   for block in table.blocks():
     n = len(block.classes if block.classes is not None else block.scores)
     ids = block.ids if all_ids is None else all_ids[start:start + n]
-    refuse = rows.refuser(source.predictions, ids, start)
+    refuse, refuse_scores = (rows.refuser(path, ids, start) for path in (
+        source.predictions, source.probabilities or source.predictions))
     if ids.null_count:
       raise UserError(f'{source.predictions}: {ids.null_count} rows have no id')
     labels = _original(by_name, ids)
-    ranked = rows.rank(block, labels, written.output, refuse)
+    ranked = rows.rank(block, labels, written.output, refuse, refuse_scores)
     if keep and ranked.scores is None:
       raise UserError(f'--store_logits: {source.predictions} has no scores of all '
                       'classes: leave it out')

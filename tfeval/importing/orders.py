@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,9 @@ from tfeval.label_files import first
 FILE_NAME, CLASS_FOLDER = NAMED = ('file_name', 'class_folder')
 # Ten times chance: what a trained model exceeds and a wrong order does not.
 _CHANCE = 0.01
+# Fewer right answers in another order may be luck: of few images 1 % is less than one.
+_FEWEST = 10
+_SORTED_BY = {FILE_NAME: 'file name', CLASS_FOLDER: 'wnid, then file name'}
 
 
 @functools.cache
@@ -107,13 +111,32 @@ def explain_chance(path: pathlib.Path, top1: np.ndarray, ids: pa.Array,
   if other := labels_lib.other_class_order(top1, labels):
     raise UserError(f'{seen}: its classes stand in another order ({other}): bring them '
                     'into that of the sorted wnids')
-  for name in set(NAMED) - {order} if order in NAMED else ():
-    labels = truth.values if name == FILE_NAME else truth.values[_by_class()]
-    if np.mean(top1 == labels) > _CHANCE:
-      raise UserError(f'{seen}, with --order={name} it would be '
-                      f'{int(np.sum(top1 == labels))}: give that')
+  # Rows that have ids are what these say, wherever they stand.
+  for row_order, labels in _other_orders(at) if order is not None else ():
+    right = int(np.sum(top1 == labels))
+    if right > max(_CHANCE * len(labels), _FEWEST):
+      raise UserError(f'{seen}, with {row_order} it would be {right}: give that')
     if other := labels_lib.other_class_order(top1, labels):
       raise UserError(f'{seen}: its classes stand in another order ({other}) and its '
-                      f'rows in --order={name}')
+                      f'rows in that of {row_order}')
   return ('AT CHANCE: top-1 is no better than guessing; rows or classes probably stand '
           'in another order')
+
+
+def _other_orders(at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+  """Yields the orders of the same images that tools read them in.
+
+  Args:
+    at: int [n], the places of the validation images, from 0, in the order that
+      was given.
+
+  Yields:
+    What an order is called, and the labels [n] of the images in it.
+  """
+  truth = label_sets.packaged().values
+  for name in NAMED:
+    other = np.sort(at) if name == FILE_NAME else at[np.lexsort((at, truth[at]))]
+    if not np.array_equal(other, at):
+      whole = len(at) == labels_lib.NUM_VALIDATION
+      yield (f'--order={name}' if whole else
+             f'the ids of --order sorted by {_SORTED_BY[name]}'), truth[other]

@@ -17,7 +17,7 @@ from tfeval import errors, label_files
 from tfeval import labels as labels_lib
 from tfeval.columns import to_numpy
 from tfeval.errors import UserError
-from tfeval.importing import arrays
+from tfeval.importing import arrays, flat
 from tfeval.importing.blocks import BLOCK, Block, Table
 
 
@@ -77,47 +77,27 @@ def _csv(path: pathlib.Path) -> Table:
       header = next(csv.reader(file), [])
   except (OSError, UnicodeDecodeError, csv.Error) as error:
     raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
-  classes, scores = _csv_columns(path, header)
+  classes, scores = flat.choose(path, header)
   types = {**dict.fromkeys(scores, pa.float64()), **dict.fromkeys(classes, pa.int64()),
            'id': pa.string()}
   options = pa_csv.ConvertOptions(
       column_types=types, include_columns=[*classes, *scores, *{'id'} & {*header}])
+  # The header as it was read above.
+  reading = pa_csv.ReadOptions(block_size=1 << 23, column_names=header, skip_rows=1)
 
   def blocks() -> Iterator[Block]:
-    with _readable(path), pa_csv.open_csv(
-        path, pa_csv.ReadOptions(block_size=1 << 23), convert_options=options) as file:
-      for batch in file:
-        yield Block(batch['id'] if 'id' in header else None,
-                    *(_columns(path, batch, names) for names in (classes, scores)))
+    with _readable(path):
+      try:
+        with pa_csv.open_csv(path, reading, convert_options=options) as file:
+          for batch in file:
+            yield Block(batch['id'] if 'id' in header else None,
+                        flat.stack(path, batch, classes, whole=True),
+                        flat.stack(path, batch, scores, whole=False))
+      except pa.ArrowInvalid as error:
+        flat.refuse_cell(path, header, classes, str(error))
+        raise
 
   return Table(None, 'id' in header, len(classes) or len(scores), blocks)
-
-
-def _csv_columns(path: pathlib.Path, header: list[str]) -> tuple[list[str], list[str]]:
-  names = [name for name in header if name != 'id']
-  if twice := label_files.doubles(header):
-    raise UserError(f'{path} has two columns called {twice[0]!r}')
-  for known in (map(str, range(labels_lib.NUM_CLASSES)), labels_lib.classes().wnids):
-    known = list(known)
-    if set(known) == set(names):
-      return [], known
-  classes = [name for name in names if name.startswith('class')]
-  scores = [name for name in names if name.startswith('prob')]
-  if not classes or len(scores) not in (0, len(classes)) or (
-      len(classes) + len(scores) != len(names)):
-    raise UserError(f'{path} has the columns {label_files.first(header)[:200]}, '
-                    'expected id and class_1 to class_k, perhaps probability_1 to '
-                    'probability_k, or a column for each of '
-                    f'the {labels_lib.NUM_CLASSES} classes')
-  return classes, scores
-
-
-def _columns(path: pathlib.Path, batch: pa.RecordBatch,
-             names: list[str]) -> np.ndarray | None:
-  for name in names:
-    if batch[name].null_count:
-      raise UserError(f'{path}: column {name} has an empty cell or NaN')
-  return np.stack([to_numpy(batch[name]) for name in names], 1) if names else None
 
 
 def _parquet(path: pathlib.Path) -> Table:

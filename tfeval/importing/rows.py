@@ -37,7 +37,8 @@ class Ranked:
 
 
 def rank(block: Block, labels: np.ndarray, output: str | None,
-         refuse: Callable[[np.ndarray, str], None]) -> Ranked:
+         refuse: Callable[[np.ndarray, str], None],
+         refuse_scores: Callable[[np.ndarray, str], None]) -> Ranked:
   """Checks and ranks rows.
 
   Args:
@@ -46,6 +47,7 @@ def rank(block: Block, labels: np.ndarray, output: str | None,
     output: what scores of all classes are, one of `OUTPUTS`; None: look.
     refuse: given bool [n] or [n, k] and what is wrong there, raises a UserError if
       anything is.
+    refuse_scores: likewise, of scores, which may be of another file.
 
   Raises:
     UserError: a value is not what it should be.
@@ -53,19 +55,19 @@ def rank(block: Block, labels: np.ndarray, output: str | None,
   scores = block.scores
   if scores is not None:
     if scores.dtype.kind != 'f':
-      refuse(np.ones(len(scores), bool), f'has scores of type {scores.dtype}, '
+      refuse_scores(np.ones(len(scores), bool), f'has scores of type {scores.dtype}, '
              'expected floats')
     # Of float16 and float32 the float32 values are the same numbers.
     scores = scores.astype(np.float64 if scores.dtype == np.float64 else np.float32)
-    refuse(~np.isfinite(scores), 'has NaN or infinite scores')
+    refuse_scores(~np.isfinite(scores), 'has NaN or infinite scores')
   if block.classes is None:
-    return _rank_all(scores, labels, output, refuse)
+    return _rank_all(scores, labels, output, refuse_scores)
   _check_classes(block.classes, refuse)
   classes = block.classes.astype(np.int32)
   kept = predictions.STORED_CLASSES
   if scores is None:
     return Ranked(classes[:, :kept], None, None, None, None)
-  _check_probabilities(scores, refuse, whole=False)
+  _check_probabilities(scores, refuse_scores, whole=False)
   order = np.lexsort((classes, -scores))[:, :kept]
   classes, scores = (np.take_along_axis(a, order, axis=1) for a in (classes, scores))
   with np.errstate(divide='ignore'):
