@@ -60,7 +60,7 @@ def test_labels_from_a_file(store_run, tmp_path):
   answers = read(store_run('a', PREDICTED, LABELS), labels)
   assert np.flatnonzero(answers.counted('mine')).tolist() == [3, 4]
   (tmp_path / 'mine.csv').write_text('id,label\ncat.jpg,5\n')
-  with pytest.raises(UserError, match='labels 1 images that are neither .*cat.jpg'):
+  with pytest.raises(UserError, match='1 of its 1 ids are neither .*cat.jpg'):
     read(store_run('a', PREDICTED, LABELS),
          label_sets.open_labels([str(tmp_path / 'mine.csv')]))
   with pytest.raises(UserError, match='stores no ReaL labels'):

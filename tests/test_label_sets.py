@@ -63,7 +63,7 @@ def test_ids_that_nobody_knows_are_named():
   ids = pa.array(['a', 'b'])
   label_sets.check_ids(file('a', labels.validation_name(3)), ids, 'RUN')
   label_sets.check_ids(label_sets.Labels('original'), ids, 'RUN')
-  with pytest.raises(UserError, match=r'x.csv labels 12 images .*: c0, .*c9, \.\.\.'):
+  with pytest.raises(UserError, match=r'x.csv: 12 of its 13 ids .*: c0, .*c9, \.\.\.'):
     label_sets.check_ids(file('a', *(f'c{i}' for i in range(12))), ids, 'RUN')
 
 

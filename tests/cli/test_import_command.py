@@ -272,7 +272,7 @@ def test_verify_mistakes(tfeval, arguments, said):
      'no scores of all classes'),
     (('--predictions=mine.npy', '--order=ids', '--labels=short.json'), '3 entries'),
     (('--predictions=mine.npy', '--order=ids', '--partial', '--labels=original',
-      '--labels=other.json'), 'has labels for none of the images'),
+      '--labels=other.json'), 'ids are neither of'),
 ])
 def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags, said):
   monkeypatch.chdir(files)
@@ -289,7 +289,7 @@ def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags,
     (('--metrics=',), "unknown metric ''"),
     (('--confusions=-1',), '-1'),
     (('--labels=real',), 'stores no ReaL labels: give the path of real.json'),
-    (('--labels=other.json',), 'has labels for none of the images'),
+    (('--labels=other.json',), 'ids are neither of'),
     (('--keep=other.json',), 'is not a list of ids'),
     (('--keep=unknown',), '--keep: 1 of 1 ids are none of the 20 images: cat.jpg'),
     (('--omit=ids',), 'leave none of the 20 images'),
