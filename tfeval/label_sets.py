@@ -127,9 +127,9 @@ def check_ids(labels: Labels, ids: pa.Array, where: pathlib.Path) -> None:
   unknown = [name for name in unknown.to_pylist()
              if not labels_lib.validation_number(name)]
   if unknown:
-    raise UserError(f'{labels.path}: {len(unknown)} of its {len(named)} ids are neither '
-                    f'of {where} nor of validation images: {first(unknown)}: mend or '
-                    'remove these')
+    raise UserError(f'{labels.path}: {len(unknown)} of its {len(named)} ids are '
+                    f'neither of {where} nor of validation images: {first(unknown)}: '
+                    'mend or remove these')
 
 
 def match(file: LabelFile, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
