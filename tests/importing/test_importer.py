@@ -283,7 +283,7 @@ def test_labels_by_file_name_need_no_validation_images(tmp_path):
   assert made.result['dataset']['name'] == 'unknown'
   assert counts(made) == {(m['labels'], m['name']): (
       m['correct'], m['count'], m['skipped']) for m in made.score(mine)}
-  with pytest.raises(UserError, match='1 images are missing .*: photo 3.jpg'):
+  with pytest.raises(UserError, match='1 image is missing .*: photo 3.jpg'):
     imported(save(tmp_path, np.array([2, 4, 4])), tmp_path / 'other', labels=mine,
              order=ids_file(tmp_path, names[:3]), partial=False)
 
@@ -401,7 +401,7 @@ def test_what_one_output_is_holds_for_all_rows(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('names, said', [
-    (NAMES[:-1] + NAMES[:1], f'1 images are there more than once: {NAMES[0]}'),
+    (NAMES[:-1] + NAMES[:1], f'1 image is there more than once: {NAMES[0]}'),
     (NAMES[:-12] + [f'x{i:02d}' for i in range(12)], '12 images are none .*x09, ...'),
 ])
 def test_ids_that_are_refused(tmp_path, names, said):
