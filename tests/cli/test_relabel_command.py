@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.special
 
 from tfeval import cli, labels, predictions, result_file
 from tfeval import run as run_lib
@@ -86,6 +87,13 @@ def test_everything(relabel, files):
   assert series['tiny, top-1'] == [(1, 2, 2)]
   # 36 of its 40 classes are tied.
   assert series['tiny'] == [(1, 2, 2), (2, 4, 2), (2, 40, 2)]
+  # Probabilities of scores, log-probabilities of runs, nothing of a single answer.
+  thresholds = {name: [float(r['threshold']) for r in rows if r['series'] == name]
+                for name in series}
+  assert thresholds['scores'] == pytest.approx([.9, .7, .2, .1])
+  right = scipy.special.log_softmax([9, 8, *[0] * 998])
+  assert thresholds['tiny'] == pytest.approx(right[:3].tolist(), abs=1e-6)
+  assert set(thresholds['tiny, top-1'] + thresholds['original labels']) == {1}
   assert b'<svg' in (files / 'a.svg').read_bytes()
   code, out, err = relabel('run', *ALL, '--curve=a.csv')
   assert (code, err) == (0, '')

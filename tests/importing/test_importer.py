@@ -164,6 +164,15 @@ def written(directory: pathlib.Path, kind: str, scores: np.ndarray, k: int) -> d
     lines += [','.join([name, *map(str, row[columns])])
               for name, row in zip(NAMES, scores, strict=True)]
     path.write_text('\n'.join(lines))
+  elif kind == 'parquet flat all':
+    columns = np.random.default_rng(3).permutation(1000)
+    pq.write_table(pa.table({'id': NAMES, **{str(c): scores[:, c] for c in columns}}),
+                   path)
+  elif kind == 'parquet flat':
+    columns = {f'class_{i + 1}': classes[:, i].astype(np.int16) for i in range(k)}
+    columns |= {f'prob_{i + 1}': probabilities[:, i] for i in range(k)}
+    pq.write_table(pa.table({**dict(sorted(columns.items(), reverse=True)),
+                             'id': NAMES}), path)
   elif kind == 'csv':
     names = [f'{what}_{i}' for what in ('class', 'probability') for i in range(k)]
     path.write_text('\n'.join(
@@ -180,7 +189,7 @@ def written(directory: pathlib.Path, kind: str, scores: np.ndarray, k: int) -> d
 
 
 KINDS = ['npy pair', 'npz pair', 'npz packed', 'npz all', 'csv', 'csv all', 'parquet',
-         'parquet logs', 'parquet all']
+         'parquet logs', 'parquet all', 'parquet flat', 'parquet flat all']
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -274,7 +283,7 @@ def test_labels_by_file_name_need_no_validation_images(tmp_path):
   assert made.result['dataset']['name'] == 'unknown'
   assert counts(made) == {(m['labels'], m['name']): (
       m['correct'], m['count'], m['skipped']) for m in made.score(mine)}
-  with pytest.raises(UserError, match='1 images are missing .*: photo 3.jpg'):
+  with pytest.raises(UserError, match='1 image is missing .*: photo 3.jpg'):
     imported(save(tmp_path, np.array([2, 4, 4])), tmp_path / 'other', labels=mine,
              order=ids_file(tmp_path, names[:3]), partial=False)
 
@@ -392,7 +401,7 @@ def test_what_one_output_is_holds_for_all_rows(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('names, said', [
-    (NAMES[:-1] + NAMES[:1], f'1 images are there more than once: {NAMES[0]}'),
+    (NAMES[:-1] + NAMES[:1], f'1 image is there more than once: {NAMES[0]}'),
     (NAMES[:-12] + [f'x{i:02d}' for i in range(12)], '12 images are none .*x09, ...'),
 ])
 def test_ids_that_are_refused(tmp_path, names, said):
@@ -604,7 +613,16 @@ def test_columns_are_known_by_their_numbers(tmp_path, how, paired, first):
 
 
 @pytest.mark.parametrize('columns, said', [
-    ({'id': NAMES[:2], 'x': [1, 2]}, 'has the columns id, x'),
+    ({'id': NAMES[:2], 'x': [1, 2]},
+     'has the columns id, x, expected .* class_1 .*; or lists: classes with'),
+    ({'id': NAMES[:2], 'log_probs': [[1, 2], [1, 2]]},
+     'has the columns id, log_probs, expected id and classes with'),
+    ({'id': NAMES[:2], 'class_1': [.5, .2]},
+     'column class_1 is double, expected whole numbers'),
+    ({'id': NAMES[:2], 'class_1': [1, None]}, 'column class_1 has an empty cell'),
+    ({'id': NAMES[:2], 'class_1': [1, 2], 'prob_1': ['a', 'b']},
+     'column prob_1 is string, expected numbers'),
+    ({'id': NAMES[:2], 'class_1': [1, 2], 'prob_2': [.5, .2]}, 'has no probability'),
     ({'id': NAMES[:2], 'classes': [[1, 2], [3]]}, 'equally long'),
     ({'id': NAMES[:2], 'classes': [[1, 2], None]}, 'equally long'),
     ({'id': NAMES[:2], 'classes': [[1, None], [3, 4]]}, 'equally long'),

@@ -25,7 +25,7 @@ def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
     plain.print_table(tables.examples_table(run.parts(columns), show_examples),
                       sys.stdout)
     print()
-  for table in tables.results_tables(results):
+  for table in tables.results_tables(results, plain.width_of(sys.stdout)):
     plain.print_table(table, sys.stdout)
     print()
   for result in results:

@@ -21,7 +21,12 @@ Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
 
 reproduces the published labels. --raters, --golden and --raters_golden compare
 Dawid-Skene aggregations with the scores; --curve and --figure show precision
-and recall of scores, original labels and RUNs' predictions on golden images."""
+and recall of scores, original labels and RUNs' predictions on golden images.
+
+A point of a curve is of the labels at or above its threshold: a probability
+for scores, a log-probability for RUNs, 1 for original labels and top-1 answers.
+Labels that the experts were not asked about count as wrong, of RUNs and of
+original labels: their precision is a lower bound."""
 _INPUTS = ('scores', 'raters', 'golden', 'raters_golden')
 _OUTPUTS = ('output', 'curve', 'figure')
 

@@ -1,4 +1,4 @@
-"""Predictions with a column for each class of a row, as CSV has them."""
+"""Predictions with a column for each class of a row, as CSV always has them."""
 
 import pathlib
 import re
@@ -21,7 +21,8 @@ _WHOLE_NUMBERS = ('expected whole numbers, the classes; '
                   f'0 to {labels_lib.NUM_CLASSES - 1} or by wnid')
 
 
-def choose(path: pathlib.Path, header: Sequence[str]) -> tuple[list[str], list[str]]:
+def choose(path: pathlib.Path, header: Sequence[str],
+           instead: str = '') -> tuple[list[str], list[str]]:
   """Returns the columns of classes, best first, and those of scores beside them.
 
   Where columns stand in the file does not matter: `class_1` is the best class
@@ -30,6 +31,7 @@ def choose(path: pathlib.Path, header: Sequence[str]) -> tuple[list[str], list[s
   Args:
     path: of the file, for messages.
     header: the names of all its columns.
+    instead: what else they might be, for messages.
 
   Returns:
     The names of the k classes, from class_1 on (or class_0), and of their k or no
@@ -52,7 +54,7 @@ def choose(path: pathlib.Path, header: Sequence[str]) -> tuple[list[str], list[s
   scores = [name for name in names if name.startswith('prob')]
   if not classes or len(classes) + len(scores) != len(names):
     raise UserError(f'{path} has the columns {label_files.first(list(header))[:200]}, '
-                    f'{_EXPECTED}')
+                    f'{_EXPECTED}{instead}')
   if len(classes) == 1 and len(scores) < 2 and not any(
       name[-1].isdigit() for name in names):
     return classes, scores

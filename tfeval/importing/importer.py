@@ -174,10 +174,12 @@ def _notes(source: Source, settings: Settings, classes: int, written: _Written,
   if not written.has_scores and classes > 1:
     notes.append('without probabilities: classes are taken to stand best first')
   if classes < summary_lib.TOP[-1]:
-    notes.append(f'only {classes} classes of each image are known: no top-5')
+    known = 'class of each image is' if classes == 1 else 'classes of each image are'
+    notes.append(f'only {classes} {known} known: no top-5')
   if written.ties:
-    notes.append(f'{written.ties} images have two best classes of equal score: the '
-                 'lower class index counts')
+    have = 'image has' if written.ties == 1 else 'images have'
+    notes.append(f'{written.ties} {have} two best classes of equal score: the lower '
+                 'class index counts')
   if by_validation_order(settings.labels):
     top1 = np.concatenate(written.top1)
     chance = orders.explain_chance(source.predictions, top1, ids, settings.order)

@@ -77,11 +77,12 @@ def check_ids(path: pathlib.Path, ids: pa.Array, expected: pa.Array,
   double = counts.field('values').take(columns.numbers(repeated))
   unknown = ids.filter(pc.invert(pc.is_in(ids, expected)))
   missing = expected.filter(pc.invert(pc.is_in(expected, ids)))
-  for found, what in ((double, 'are there more than once'),
-                      (unknown, 'are none of those that have labels'),
-                      (missing, 'are missing (--partial allows that)')):
+  for found, what in ((double, 'there more than once'),
+                      (unknown, 'none of those that have labels'),
+                      (missing, 'missing (--partial allows that)')):
     if len(found) and not (partial and found is missing):
-      raise UserError(f'{path}: {len(found)} images {what}: '
+      are = 'image is' if len(found) == 1 else 'images are'
+      raise UserError(f'{path}: {len(found)} {are} {what}: '
                       f'{first(sorted(found.to_pylist()))}')
 
 

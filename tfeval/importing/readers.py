@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tfeval import errors, label_files
 from tfeval import labels as labels_lib
@@ -19,6 +20,9 @@ from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.importing import arrays, flat
 from tfeval.importing.blocks import BLOCK, Block, Table
+
+_LISTS = ('classes with or without probabilities or log_probs, or logits or '
+          f'probabilities of all {labels_lib.NUM_CLASSES} classes')
 
 
 @contextlib.contextmanager
@@ -33,9 +37,10 @@ def opened(predictions: pathlib.Path,
       `.npz`: one such array, or classes and their probabilities;
       `.csv`: a header, then `id` and either `class_1` to `class_k`, with or without
         `probability_1` to `probability_k`, or all outputs in 1000 columns named by
-        class index or wnid;
+        class index or wnid; in any order, see `flat.choose`;
       `.parquet`: `id`, and `classes` (a list, or one), with or without `log_probs`
-        or `probabilities`; or `logits` or `probabilities` of all 1000 classes.
+        or `probabilities`; or `logits` or `probabilities` of all 1000 classes; or
+        the columns of `.csv`.
     probabilities: `.npy` [n, k], of the classes of an `.npy`; or None.
 
   Raises:
@@ -101,17 +106,18 @@ def _csv(path: pathlib.Path) -> Table:
 
 
 def _parquet(path: pathlib.Path) -> Table:
-  import pyarrow.parquet as pq
   with _readable(path):
     file = pq.ParquetFile(path)
   there = set(file.schema_arrow.names)
+  if not there & {'classes', 'logits', 'log_probs', 'probabilities'}:
+    return _flat_parquet(path, file)
   scores = next((name for name in ('logits', 'log_probs', 'probabilities')
                  if name in there), None)
   # Where all outputs are there they say more than the best classes.
   classes = 'classes' if 'classes' in there and scores != 'logits' else None
   if classes is None and scores in (None, 'log_probs'):
     raise UserError(f'{path} has the columns {label_files.first(sorted(there))}, '
-                    'expected id and classes, logits or probabilities')
+                    f'expected id and {_LISTS}')
   wanted = [name for name in ('id', classes, scores) if name in there]
   with _readable(path):
     first = next(file.iter_batches(1, columns=wanted), None)
@@ -132,12 +138,32 @@ def _parquet(path: pathlib.Path) -> Table:
           if values.shape[1] != width:
             raise UserError(f'{path}: {name} has {values.shape[1]} values in a row, '
                             f'expected {width}')
-        ids = batch['id'].cast(pa.string()) if 'id' in there else None
-        if ids is not None:
-          ids.validate(full=True)  # Nothing else looks whether they are UTF-8.
-        yield Block(ids, found.get(classes), found.get(scores))
+        yield Block(_ids(batch), found.get(classes), found.get(scores))
 
   return Table(file.metadata.num_rows, 'id' in there, width, blocks)
+
+
+def _flat_parquet(path: pathlib.Path, file: pq.ParquetFile) -> Table:
+  """Opens Parquet with the columns of CSV."""
+  header = file.schema_arrow.names
+  classes, scores = flat.choose(path, header, f'; or lists: {_LISTS}')
+  width = len(classes) or len(scores)
+
+  def blocks() -> Iterator[Block]:
+    with _readable(path):
+      for batch in file.iter_batches(max(1, BLOCK // width)):
+        yield Block(_ids(batch), flat.stack(path, batch, classes, whole=True),
+                    flat.stack(path, batch, scores, whole=False))
+
+  return Table(file.metadata.num_rows, 'id' in header, width, blocks)
+
+
+def _ids(batch: pa.RecordBatch) -> pa.Array | None:
+  if 'id' not in batch.schema.names:
+    return None
+  ids = batch['id'].cast(pa.string())
+  ids.validate(full=True)  # Nothing else looks whether they are UTF-8.
+  return ids
 
 
 def _lists(path: pathlib.Path, batch: pa.RecordBatch, name: str) -> np.ndarray:
@@ -145,14 +171,14 @@ def _lists(path: pathlib.Path, batch: pa.RecordBatch, name: str) -> np.ndarray:
   column = batch[name]
   nested = pa.types.is_list(column.type) or pa.types.is_large_list(
       column.type) or pa.types.is_fixed_size_list(column.type)
-  flat = column.flatten() if nested else column
-  whole = len(flat) // max(1, len(column))
+  values = column.flatten() if nested else column
+  whole = len(values) // max(1, len(column))
   # Nulls first: what is null has no length.
-  even = not column.null_count and not flat.null_count and (
+  even = not column.null_count and not values.null_count and (
       not nested or set(pc.unique(column.value_lengths()).to_pylist()) == {whole})
-  numbers = pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type)
+  numbers = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
   if not (even and numbers):
     raise UserError(f'{path}: column {name} is {column.type} with '
-                    f'{column.null_count + flat.null_count} nulls, expected lists of '
+                    f'{column.null_count + values.null_count} nulls, expected lists of '
                     'numbers, equally long')
-  return to_numpy(flat).reshape(len(column), whole)
+  return to_numpy(values).reshape(len(column), whole)

@@ -10,42 +10,70 @@ from rich import table as rich_table
 
 from tfeval import display, predictions, published
 from tfeval import labels as labels_lib
-from tfeval.reports.plain import new_table
+from tfeval.reports.plain import GAP, new_table
 
 
-def results_tables(results: Sequence[dict[str, Any]]) -> list[rich_table.Table]:
-  """Returns the tables of results: of counted metrics, and of other values."""
+def results_tables(results: Sequence[dict[str, Any]],
+                   width: int = 80) -> list[rich_table.Table]:
+  """Returns the tables of results: of counted metrics, and of other values.
+
+  Args:
+    results: of models; those that failed have an `error`.
+    width: how many columns a table may have. Where a model's name would have to be
+      broken, names stand above their metrics, not beside them.
+  """
   tables = []
   values = [m for result in results for m in result.get('metrics', ())
             if m.get('kind') == 'value']
   counted = sum(len(result.get('metrics', ())) for result in results) - len(values)
   if counted or not values:
     tables.append(_table(results, 'count', _figures,
-                         ('correct', 'of', 'skipped', '%', '95 % interval')))
+                         ('correct', 'of', 'skipped', '%', '95 % interval'), width))
   if values:
-    tables.append(_table(results, 'value', _value, ('of', 'skipped', 'value')))
+    tables.append(_table(results, 'value', _value, ('of', 'skipped', 'value'), width))
   return tables
 
 
 def _table(results: Sequence[dict[str, Any]], kind: str,
-           cells: Callable[[dict[str, Any]], list[str]],
-           titles: Sequence[str]) -> rich_table.Table:
+           cells: Callable[[dict[str, Any]], list[str]], titles: Sequence[str],
+           width: int) -> rich_table.Table:
   """Returns a table with a row for each metric of a kind of each result."""
-  table = new_table()
-  table.add_column('model', overflow='fold')
-  table.add_column('metric')
-  for title in titles:
-    table.add_column(title, justify='right')
+  models = []
   for result in results:
     if 'error' in result:
-      table.add_row(display.model_name(result), 'failed', end_section=True)
+      models.append(([display.model_name(result)], [['failed']]))
       continue
     metrics = [[display.metric_name(m['labels'], m['name']), *cells(m)]
                for m in result['metrics'] if m.get('kind', 'count') == kind]
     names = [display.model_name(result), *filter(None, [display.state(result)])]
-    rows = list(itertools.zip_longest(names, metrics))
-    for row, (name, figures) in enumerate(rows):
-      table.add_row(name or '', *(figures or ()), end_section=row == len(rows) - 1)
+    models.append((names, metrics))
+  beside = [list(itertools.zip_longest(*model)) for model in models]
+  beside = [[[name or '', *(row or ())] for name, row in rows] for rows in beside]
+  if _width([['model', 'metric', *titles], *itertools.chain(*beside)]) <= width:
+    return _sections(['model', 'metric'], titles, beside)
+  above = [[*([name] for name in names), *([f'  {row[0]}', *row[1:]] for row in rows)]
+           for names, rows in models]
+  return _sections(['model and metric'], titles, above)
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+  """Returns how wide a table is in which no cell is broken."""
+  columns = itertools.zip_longest(*rows, fillvalue='')
+  widths = [max(map(len, column)) for column in columns]
+  return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _sections(texts: Sequence[str], numbers: Sequence[str],
+              sections: Iterable[Sequence[Sequence[str]]]) -> rich_table.Table:
+  """Returns a table whose first columns are texts, with a gap after each section."""
+  table = new_table()
+  for i, title in enumerate(texts):
+    table.add_column(title, overflow='fold' if i == 0 else 'ellipsis')
+  for title in numbers:
+    table.add_column(title, justify='right')
+  for rows in sections:
+    for i, row in enumerate(rows):
+      table.add_row(*row, end_section=i == len(rows) - 1)
   return table
 
 
@@ -61,7 +89,8 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
              .rstrip() + f', protocol {display.protocol_name(result)}']
     if dataset['partial']:
       which = 'some' if dataset.get('limit', 0) is None else 'the first'
-      words.append(f'PARTIAL: {which} {dataset["expected"]} examples only')
+      examples = _counted(dataset['expected'], 'example')
+      words.append(f'PARTIAL: {which} {examples} only')
     words += dataset.get('notes', [])
     if dataset.get('failed'):
       names = [failure['id'] for failure in dataset['failed']]
@@ -73,10 +102,14 @@ def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
       words.append(published.sentence(result['published']))
     if result.get('subset'):
       subset = result['subset']
-      words.append(f'subset: {subset["images"]} of {subset["of"]} images')
+      words.append(f'subset: {subset["images"]} of {_counted(subset["of"], "image")}')
     words += _unavailable(result['metrics'])
     found.append('; '.join(words))
   return found
+
+
+def _counted(number: int, what: str) -> str:
+  return f'{number} {what}' + 's' * (number != 1)
 
 
 def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
