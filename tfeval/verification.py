@@ -6,7 +6,6 @@ Nothing here imports TensorFlow.
 import dataclasses
 import functools
 import importlib.util
-import math
 import os
 import pathlib
 from collections.abc import Callable
@@ -16,18 +15,16 @@ from tfeval import (
   files,
   label_sets,
   predictions,
+  result_checks,
   result_file,
   row_checks,
   schemas,
-  scoring,
 )
 from tfeval.errors import UserError
-from tfeval.metrics import accuracy
+from tfeval.result_checks import Failed, hold, same
 from tfeval.summary import SUMMARY_COLUMNS, Summary, summarize
 
 OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
-# Beside integers, which are compared exactly: sums may be rounded otherwise elsewhere.
-_TOLERANCE = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +40,6 @@ class Check:
   name: str
   state: str
   seen: str
-
-
-class _Failed(Exception):
-  """A check does not hold; the message is what was seen."""
 
 
 class _Directory:
@@ -91,19 +84,14 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
       continue
     try:
       done.append(Check(name, OK, check(directory)))
-    except (_Failed, UserError) as error:
+    except (Failed, UserError) as error:
       done.append(Check(name, FAILED, str(error)))
   return done
 
 
-def _hold(holds: bool, seen: str) -> None:
-  if not holds:
-    raise _Failed(seen)
-
-
 def _check_schema(name: str, content: Any) -> None:
   if fault := schemas.fault(name, content):
-    raise _Failed(fault)
+    raise Failed(fault)
 
 
 def _result(directory: _Directory) -> str:
@@ -119,15 +107,15 @@ def _index(directory: _Directory) -> str:
 
 def _manifest(directory: _Directory) -> str:
   manifest = files.read_json(directory.path / result_file.MANIFEST)
-  _hold(isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
-        f'{result_file.MANIFEST} is not as tfeval writes it')
+  hold(isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
+       f'{result_file.MANIFEST} is not as tfeval writes it')
   result = directory.result
   # The result adds to what was to be evaluated how much of it was.
   dataset = {key: result['dataset'].get(key) for key in manifest['dataset']}
   other = [key for key, value in manifest.items()
            if (dataset if key == 'dataset' else result.get(key)) != value]
-  _hold(not other, f'{result_file.MANIFEST} and {result_file.RESULT} differ in '
-        f'{", ".join(other)}')
+  hold(not other, f'{result_file.MANIFEST} and {result_file.RESULT} differ in '
+       f'{", ".join(other)}')
   return f'{result_file.RESULT} is of what {result_file.MANIFEST} says was run'
 
 
@@ -136,19 +124,19 @@ def _flags(directory: _Directory) -> str:
   try:
     lines = path.read_text('utf-8').splitlines()
   except OSError as error:
-    raise _Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
+    raise Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
   except UnicodeDecodeError as error:
-    raise _Failed(f'{result_file.FLAGS} is not text') from error
+    raise Failed(f'{result_file.FLAGS} is not text') from error
   wrong = [line for line in lines if not line.startswith('--')]
-  _hold(bool(lines) and not wrong,
-        f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}')
+  hold(bool(lines) and not wrong,
+       f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}')
   flag, told = _repeated(files.read_json(directory.path / result_file.MANIFEST))
   given = [line.partition('=')[2] for line in lines
            if line.partition('=')[0] == f'--{flag}']
   seen = [os.path.basename(value) if flag == 'predictions' else value
           for value in given]
-  _hold(seen == [told], f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
-        f', {result_file.MANIFEST} is of {told}'[:300])
+  hold(seen == [told], f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
+       f', {result_file.MANIFEST} is of {told}'[:300])
   return f'{result_file.FLAGS} has {len(lines)} flags, --{flag} is {told}'
 
 
@@ -160,15 +148,15 @@ def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
       return 'predictions', manifest['imported']['files'][0]['file']
     return 'model', manifest['model']['name']
   except (KeyError, TypeError, IndexError) as error:
-    raise _Failed(f'{result_file.MANIFEST} does not say what was run') from error
+    raise Failed(f'{result_file.MANIFEST} does not say what was run') from error
 
 
 def _parts(directory: _Directory) -> str:
   store = directory.path / result_file.PREDICTIONS
   listed = {part['file'] for part in files.read_json(store / 'index.json')['parts']}
   others = sorted({path.name for path in store.glob('part-*.parquet')} - listed)
-  _hold(not others, f'index.json does not list {len(others):,} files, such as '
-        f'{"".join(others[:1])}')
+  hold(not others, f'index.json does not list {len(others):,} files, such as '
+       f'{"".join(others[:1])}')
   sizes = [len(part) for part in directory.rows.identities]
   return f'{len(sizes):,} with {sum(sizes):,} rows, SHA-256 as listed'
 
@@ -180,17 +168,17 @@ def _rows(directory: _Directory) -> str:
   parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
   for number, part in enumerate(parts):
     if fault := row_checks.fault(part):
-      raise _Failed(f'part {number}: {fault}')
+      raise Failed(f'part {number}: {fault}')
     kept = part['classes'].type.list_size
-    _hold(kept == store.get('classes', kept),
-          f'{kept} classes are stored, {result_file.RESULT} says {store["classes"]}')
+    hold(kept == store.get('classes', kept),
+         f'{kept} classes are stored, {result_file.RESULT} says {store["classes"]}')
   return f'{len(columns)} columns, which agree'
 
 
 def _ids(directory: _Directory) -> str:
   ids = directory.rows.ids
-  _hold(len(set(ids)) == len(ids),
-        f'{len(ids):,} rows have {len(set(ids)):,} different ids')
+  hold(len(set(ids)) == len(ids),
+       f'{len(ids):,} rows have {len(set(ids)):,} different ids')
   return f'{len(ids):,} ids, none twice'
 
 
@@ -199,13 +187,13 @@ def _counts(directory: _Directory) -> str:
   failed = {failure['id'] for failure in dataset['failed']}
   evaluated, expected = dataset['evaluated'], dataset['expected']
   seen = f'{evaluated:,} evaluated and {len(failed):,} failed of {expected:,}'
-  _hold(len(ids) == evaluated,
-        f'{len(ids):,} rows are stored, evaluated is {evaluated:,}')
+  hold(len(ids) == evaluated,
+       f'{len(ids):,} rows are stored, evaluated is {evaluated:,}')
   both = failed & set(ids)
-  _hold(not both, f'{len(both):,} images failed and have a row: {sorted(both)[:1]}')
-  _hold(evaluated + len(dataset['failed']) == expected, seen)
-  _hold(len(failed) == len(dataset['failed']), 'an image is listed as failed twice')
-  _hold(dataset['limit'] is None or dataset['partial'],
+  hold(not both, f'{len(both):,} images failed and have a row: {sorted(both)[:1]}')
+  hold(evaluated + len(dataset['failed']) == expected, seen)
+  hold(len(failed) == len(dataset['failed']), 'an image is listed as failed twice')
+  hold(dataset['limit'] is None or dataset['partial'],
         f'limit is {dataset["limit"]}, partial is false')
   return seen
 
@@ -213,78 +201,27 @@ def _counts(directory: _Directory) -> str:
 def _digests(directory: _Directory) -> str:
   for name, value in directory.rows.digests().items():
     told = directory.result['dataset'][name]
-    _hold(value == told, f'{name} is {told[:12]}..., of the rows it is {value[:12]}...')
+    hold(value == told, f'{name} is {told[:12]}..., of the rows it is {value[:12]}...')
   return 'labels and content of the rows are those of the result'
 
 
 def _metrics(directory: _Directory) -> str:
   """Holds that rows give the metrics again, of the labels that rows carry."""
   told = {(m['labels'], m['name']): m for m in directory.result['metrics']}
-  _hold(len(told) == len(directory.result['metrics']), 'a metric is there twice')
+  hold(len(told) == len(directory.result['metrics']), 'a metric is there twice')
   carried = {(m['labels'], m['name']): m for m in directory.rows.metrics()
              if m['count'] or (m['labels'], m['name']) in told}
   stored = {key for key in told if key[0] in (label_sets.ORIGINAL, label_sets.REAL)}
   for key in sorted(carried.keys() | stored):
     name = '/'.join(key)
-    _hold(key in told, f'{name} is missing')
-    _hold(key in carried, f'{name} is there, the rows do not give it')
+    hold(key in told, f'{name} is missing')
+    hold(key in carried, f'{name} is there, the rows do not give it')
     for field, value in carried[key].items():
-      _hold(_same(told[key].get(field), value),
-            f'{name}: {field} is {told[key].get(field)}, the rows give {value}')
+      hold(same(told[key].get(field), value),
+           f'{name}: {field} is {told[key].get(field)}, the rows give {value}')
   files_of = sorted({labels for labels, _ in told.keys() - carried.keys()})
   rest = f'; not computed again, labels are not stored: {", ".join(files_of)}'
   return f'{len(carried)} of {len(told)} computed again' + rest * bool(files_of)
-
-
-def _intervals(directory: _Directory) -> str:
-  """Holds that a metric's own figures agree, whatever its labels are."""
-  result = directory.result
-  for metric in result['metrics']:
-    name = f'{metric["labels"]}/{metric["name"]}'
-    total = metric['count'] + metric['skipped']
-    _hold(total == result['dataset']['evaluated'],
-          f'{name}: {total:,} counted and skipped of '
-          f'{result["dataset"]["evaluated"]:,} evaluated')
-    if metric['kind'] != scoring.COUNT or metric['correct'] is None:
-      continue
-    _hold(metric['correct'] <= metric['count'],
-          f'{name}: {metric["correct"]:,} correct of {metric["count"]:,}')
-    entry = accuracy.Count(metric['correct'], metric['count'], metric['skipped']).entry(
-        metric['name'], metric['labels'])
-    for field in ('value', 'interval'):
-      _hold(_same(metric[field], entry[field]),
-            f'{name}: {field} is {metric[field]}, its counts give {entry[field]}')
-  return 'values and intervals are those of the counts'
-
-
-def _published(directory: _Directory) -> str:
-  published = directory.result.get('published')
-  if published is None:
-    return 'nothing is compared'
-  told = {m['name']: m for m in directory.result['metrics']
-          if m['labels'] == label_sets.ORIGINAL}
-  for figure in published['metrics']:
-    metric, name = told.get(figure['name']), figure['name']
-    _hold(metric is not None and metric['interval'] is not None,
-          f'{name} is compared, not measured')
-    interval = metric['interval']
-    expected = {'measured': metric['value'],
-                'difference': metric['value'] - figure['published'],
-                'inside': interval['low'] <= figure['published'] <= interval['high']}
-    for field, value in expected.items():
-      _hold(_same(figure[field], value),
-            f'{name}: {field} is {figure[field]}, the metrics give {value}')
-  return 'the comparison is with the metrics'
-
-
-def _same(told: Any, value: Any) -> bool:
-  """Whether JSON values are equal; floats up to rounding."""
-  if isinstance(value, dict):
-    return isinstance(told, dict) and told.keys() == value.keys() and all(
-        _same(told[key], value[key]) for key in value)
-  if isinstance(value, float) and isinstance(told, (int, float)):
-    return math.isclose(told, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-  return type(told) is type(value) and told == value
 
 
 _RESULT, _PARTS = 'result', 'parts'
@@ -300,6 +237,6 @@ _CHECKS: tuple[tuple[str, Callable[[_Directory], str], tuple[str, ...]], ...] = 
     ('counts', _counts, (_RESULT, _PARTS)),
     ('digests', _digests, (_RESULT, _PARTS)),
     ('metrics', _metrics, (_RESULT, _PARTS)),
-    ('intervals', _intervals, (_RESULT,)),
-    ('published', _published, (_RESULT,)),
+    ('intervals', lambda run: result_checks.intervals(run.result), (_RESULT,)),
+    ('published', lambda run: result_checks.published(run.result), (_RESULT,)),
 )
