@@ -18,8 +18,8 @@ NAME_top5probs.npy, NAME_preds.npy beside NAME_probs.npy, or single files.
 CSV has the columns id and class_1 to class_k (1 is the best), perhaps with
 probability_1 to probability_k beside them; or id and 1000 outputs, in columns
 named 0 to 999 or by wnid. Their numbers count, not their places. Parquet has
-these columns, or id and lists: classes, perhaps with probabilities or log_probs;
-or 1000 logits or probabilities."""
+these columns, or id and lists: classes, perhaps with probabilities or
+log_probs; or 1000 logits or probabilities."""
 
 
 def define_flags(define) -> None:
