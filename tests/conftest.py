@@ -100,3 +100,15 @@ def store_run(tmp_path):
         'failed': {}, 'timing': {'seconds': 2.0, 'images_per_second': n / 2}, **finish})
 
   return store
+
+
+@pytest.fixture
+def tfeval(capsys):
+  """Runs a command; returns its exit code, stdout and stderr."""
+  from tfeval import cli
+
+  def run(*arguments):
+    capsys.readouterr()
+    code = cli.main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+  return run

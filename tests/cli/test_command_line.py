@@ -52,16 +52,6 @@ def finished(photos, tmp_path_factory):
   return directory
 
 
-@pytest.fixture
-def tfeval(capsys):
-  """Runs a command; returns its exit code, stdout and stderr."""
-  def run(*arguments):
-    capsys.readouterr()
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-  return run
-
-
 def assert_mistake(outcome, *words):
   """Holds that a command failed as it should for a mistake of its user."""
   code, out, err = outcome

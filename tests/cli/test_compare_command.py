@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 
-from tfeval import cli
 from tfeval.metrics.comparison import images_needed
 
 N = 100
@@ -35,16 +34,6 @@ def runs(store_run, tmp_path, monkeypatch):
   (tmp_path / 'failed/gone/result.json').unlink()
   (tmp_path / 'ids').write_text('0000.JPEG\n0079.JPEG\n')
   (tmp_path / 'empty').mkdir()
-
-
-@pytest.fixture
-def tfeval(capsys):
-  """Runs a command; returns its exit code, stdout and stderr."""
-  def run(*arguments):
-    capsys.readouterr()
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-  return run
 
 
 def test_compare_prints_tables(runs, tfeval):

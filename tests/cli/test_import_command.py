@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tfeval import cli, labels
+from tfeval import labels
 
 ROWS = 20
 NAMES = [labels.validation_name(n) for n in range(101, 101 + ROWS)]
@@ -20,16 +20,6 @@ CLASSES = np.stack([np.where(np.arange(ROWS) < 8, TRUTH, (TRUTH + 1) % 1000),
                     np.where(np.arange(ROWS) < 12, (TRUTH + 2) % 1000, 7),
                     *((TRUTH + 500 + i) % 1000 for i in range(3))], axis=1)
 CLASSES[8:12, 1] = TRUTH[8:12]
-
-
-@pytest.fixture
-def tfeval(capsys):
-  """Runs a command; returns its exit code, stdout and stderr."""
-  def run(*arguments):
-    capsys.readouterr()
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-  return run
 
 
 @pytest.fixture
