@@ -27,8 +27,7 @@ def wilson(correct: int, count: int, level: float = 0.95) -> tuple[float, float]
   >>> round(low, 4), round(high, 4)
   (0.675, 0.7315)
   """
-  if not (0 <= correct <= count and count > 0 and 0 < level < 1):
-    raise ValueError(f'wilson({correct}, {count}, level={level}) is not defined')
+  _check('wilson', correct, count, level)
   z = statistics.NormalDist().inv_cdf((1 + level) / 2)
   rate = correct / count
   scale = 1 + z * z / count
@@ -66,9 +65,7 @@ def clopper_pearson(correct: int, count: int,
   >>> round(low, 4), round(high, 4)
   (0.6746, 0.7322)
   """
-  if not (0 <= correct <= count and count > 0 and 0 < level < 1):
-    raise ValueError(f'clopper_pearson({correct}, {count}, level={level}) is not '
-                     'defined')
+  _check('clopper_pearson', correct, count, level)
   # Here and not above: `wilson` is to stay quick to import.
   from scipy import special
   tail = (1 - level) / 2
@@ -78,3 +75,8 @@ def clopper_pearson(correct: int, count: int,
   if correct < count:
     high = float(special.betaincinv(correct + 1, count - correct, 1 - tail))
   return low, high
+
+
+def _check(name: str, correct: int, count: int, level: float) -> None:
+  if not (0 <= correct <= count and count > 0 and 0 < level < 1):
+    raise ValueError(f'{name}({correct}, {count}, level={level}) is not defined')
