@@ -222,8 +222,8 @@ def _evaluate_one(request: Request, settings: Settings,
     print(f'tfeval: the {len(shard)} images of host {hosts.index} are done in {share}: '
           'host 0 joins them', file=sys.stderr)
     if not (directory / hosts.directory(0)).is_dir():
-      print(f'tfeval: warning: nothing of host 0 is in {directory} yet: it has to share '
-            'this --output_dir', file=sys.stderr)
+      print(f'tfeval: warning: nothing of host 0 is in {directory} yet: it has to '
+            'share this --output_dir', file=sys.stderr)
   return begun
 
 
