@@ -138,7 +138,7 @@ def test_hosts_with_other_flags_are_refused(inputs, tmp_path, capsys):
   other = ('--num_hosts=2', '--host_index=0', '--host_timeout=1')
   assert run(inputs, tmp_path, *other, '--batch_size=5') == 2
   said = capsys.readouterr().err.splitlines()[-1]
-  assert 'host 1 disagrees with host 0: store.rows_per_part is 8 there and 10' in said
+  assert 'host 1 disagrees with host 0: compute.batch_size is 4 there and 5' in said
   assert run(inputs, tmp_path) == 2
   assert 'holds another experiment: ' in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfeval
-from tfeval import files, labels, predictions
+from tfeval import files, labels, predictions, resume
 from tfeval import run as run_lib
 from tfeval.datasets import base
 from tfeval.errors import UserError
@@ -47,8 +47,7 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
       'protocol': protocol.describe(),
       'store': {'logits': settings.store_logits,
                 'classes': predictions.STORED_CLASSES,
-                # Whole batches: a batch is computed at once, wherever a run goes on.
-                'rows_per_part': -(-settings.rows_per_part // batch_size) * batch_size},
+                'rows_per_part': settings.rows_per_part},
       'compute': {
           'versions': {
               'tfeval': tfeval.__version__, 'python': platform.python_version(),
@@ -164,7 +163,7 @@ def _same(directory: pathlib.Path, manifest: dict[str, Any], last: str) -> bool:
   except UserError as error:
     raise UserError(f'{directory / MANIFEST} is damaged: choose another '
                     '--output_dir, or --overwrite it') from error
-  if other and (complete or predictions.any_parts(directory)):
+  if other and (complete or resume.any_parts(directory)):
     key, theirs, ours = other
     raise UserError(
         f'{directory} holds another experiment: {key} is {theirs!r} there '

@@ -130,10 +130,10 @@ def join(directory: pathlib.Path, manifest: dict[str, Any], hosts: Hosts,
   Raises:
     UserError: a share is not whole.
   """
-  store = manifest['store']
-  size = store['rows_per_part']
+  size = resume.part_size(manifest)
   gapless = manifest['dataset']['on_error'] != SKIP
-  writer = predictions.Writer(directory / PREDICTIONS, store['logits'], size)
+  writer = predictions.Writer(directory / PREDICTIONS, manifest['store']['logits'],
+                              size)
   done: list[int] = []
   for index in range(hosts.count):
     shard = hosts.shard(images, manifest['compute']['batch_size'], index)

@@ -66,8 +66,7 @@ def record(store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
   # Batches are stored whole.
   at = (positions[-1] // batch_size + 1) * batch_size if positions else shard.start
   rest = range(min(at, shard.stop), shard.stop)
-  writer = predictions.Writer(store, logits, manifest['store']['rows_per_part'],
-                              keep=keep)
+  writer = predictions.Writer(store, logits, resume.part_size(manifest), keep=keep)
   with progress(model.name, len(rest)) as advance:
     try:
       for batch in predict_from(rest) if rest else ():

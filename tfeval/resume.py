@@ -60,6 +60,16 @@ def positions_of(parts: Iterable[dict]) -> list[int]:
           for position in range(start, stop)]
 
 
+def part_size(manifest: dict[str, Any]) -> int:
+  """Returns how many positions a part covers: whole batches.
+
+  Args:
+    manifest: what is run. A batch is computed at once, wherever a run goes on.
+  """
+  batch_size = manifest['compute']['batch_size']
+  return -(-manifest['store']['rows_per_part'] // batch_size) * batch_size
+
+
 def any_parts(directory: pathlib.Path) -> bool:
   """Returns whether a run directory has parts, in a store or in those of hosts."""
   return any(directory.rglob('part-*.parquet'))
