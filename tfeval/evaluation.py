@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import pathlib
 import sys
 import time
@@ -64,7 +65,7 @@ class _Evaluation:
   Attributes:
     request, settings: what was asked for.
     directory: of the run.
-    manifest: what is run; of several hosts, by this one.
+    manifest: what is run.
     protocol: makes pixels.
     findings: of preflight.
     started: when, on the monotonic clock.
@@ -186,38 +187,53 @@ def _evaluate_one(request: Request, settings: Settings,
   skip_errors = settings.on_error == settings_lib.SKIP
   findings = preflight.preflight(model, dataset, protocol, settings.preflight,
                                  place.progress, batch_size, skip_errors)
-  flags = settings_lib.flagfile(
-      request, dataclasses.replace(settings, strategy=place.local))
-  share, own = directory, manifest
-  if hosts.count > 1:
-    share = directory / hosts.directory()
-    own = joining.describe_host(manifest, hosts)
-  begun = _Evaluation(request, settings, directory, own, protocol, findings,
+  begun = _Evaluation(request, settings, directory, manifest, protocol, findings,
                       time.monotonic())
-  shard = hosts.shard(dataset.expected_count, batch_size)
+  if settings.strategy in (settings_lib.AUTO, settings_lib.MULTI_WORKER):
+    where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
+    print(f'tfeval: strategy {place.local}, {strategy_lib.describe(strategy)}{where}',
+          file=sys.stderr)
 
   def predict_from(positions: range):
     return predict.predict(dataset, protocol, model, strategy, batch_size, skip_errors,
                            positions)
 
-  if settings.strategy in (settings_lib.AUTO, settings_lib.MULTI_WORKER):
-    where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
-    print(f'tfeval: strategy {place.local}, {strategy_lib.describe(strategy)}{where}',
-          file=sys.stderr)
+  shard = hosts.shard(dataset.expected_count, batch_size)
+  record = functools.partial(recording.record, shard=shard, model=model,
+                             predict_from=predict_from, progress=place.progress)
+  if hosts.count > 1:
+    return _store_share(begun, place, shard, record)
+  with files.locked(directory):
+    # Shares of several hosts, if any, are none of this run.
+    joining.clear(directory)
+    keep = recording.kept_parts(directory / PREDICTIONS, manifest, shard,
+                                settings.overwrite)
+    _start(begun, place, directory, manifest, bool(keep))
+    positions = record(directory / PREDICTIONS, keep, manifest)
+    return _finish(begun, place, positions, sum(part['rows'] for part in keep))
+
+
+def _start(begun: _Evaluation, place: _Place, directory: pathlib.Path,
+           manifest: dict[str, Any], keep: bool) -> None:
+  settings = dataclasses.replace(begun.settings, strategy=place.local)
+  experiment.start(directory, manifest,
+                   settings_lib.flagfile(begun.request, settings), keep)
+
+
+def _store_share(begun: _Evaluation, place: _Place, shard: range,
+                 record: Callable[..., list[int]]) -> _Evaluation:
+  """Stores the predictions of this host among several, if they are not there yet."""
+  hosts, directory = place.hosts, begun.directory
+  share = directory / hosts.directory()
+  manifest = joining.describe_host(begun.manifest, hosts)
   with files.locked(share if hosts.index else directory):
     if not hosts.index:
-      experiment.start(directory, manifest, flags)
-    if hosts.count > 1 and experiment.is_done(share, own):
-      return begun
-    keep = recording.kept_parts(share / PREDICTIONS, own, shard, settings.overwrite)
-    if hosts.count > 1:
-      experiment.start(share, own, flags)
-    positions = recording.record(share / PREDICTIONS, keep, own, shard, model,
-                                 predict_from, place.progress)
-    before = sum(part['rows'] for part in keep)
-    if hosts.count == 1:
-      return _finish(begun, place, positions, before)
-    joining.finish_share(share, shard)
+      _start(begun, place, directory, begun.manifest, keep=False)
+    if not experiment.is_done(share, manifest):
+      keep = recording.kept_parts(share / PREDICTIONS, manifest, shard, overwrite=False)
+      _start(begun, place, share, manifest, bool(keep))
+      record(share / PREDICTIONS, keep, manifest)
+      joining.finish_share(share, shard)
   if hosts.index:
     print(f'tfeval: the {len(shard)} images of host {hosts.index} are done in {share}: '
           'host 0 joins them', file=sys.stderr)
@@ -234,8 +250,8 @@ def _join(begun: _Evaluation, place: _Place) -> run_lib.Run:
   others = dataset.expected_count - len(own)
   try:
     with place.progress(f'{begun.request.spec.text}: other hosts', others) as advance:
-      joining.wait(directory, begun.manifest, hosts, begun.settings.host_timeout,
-                   experiment.difference, advance)
+      joining.wait(directory, joining.describe_host(begun.manifest, hosts), hosts,
+                   begun.settings.host_timeout, experiment.difference, advance)
   except KeyboardInterrupt as error:
     raise errors.Interrupted(f'all is kept in {directory}: the same command waits for '
                              'the other hosts again') from error
@@ -268,8 +284,7 @@ def _finish(begun: _Evaluation, place: _Place, positions: list[int],
     name, why = next(iter(failed.items()))
     raise DataError(f'none of the {len(failed)} images can be evaluated; the first, '
                     f'{name}: {why}')
-  manifest = {key: value for key, value in begun.manifest.items() if key != 'host'}
-  return run_lib.finish(begun.directory, manifest, summary, failed, {
+  return run_lib.finish(begun.directory, begun.manifest, summary, failed, {
       'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
       'seconds': seconds,
       'images_per_second': (len(summary.ids) - before) / seconds,

@@ -19,7 +19,15 @@ from tfeval.datasets import base
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
 from tfeval.preprocess import protocol as protocol_lib
-from tfeval.result_file import DONE, FLAGS, HOSTS, MANIFEST, RESULT, SCHEMA_VERSION
+from tfeval.result_file import (
+    DONE,
+    FLAGS,
+    HOSTS,
+    MANIFEST,
+    PREDICTIONS,
+    RESULT,
+    SCHEMA_VERSION,
+)
 from tfeval.settings import Settings
 
 _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
@@ -171,8 +179,15 @@ def _same(directory: pathlib.Path, manifest: dict[str, Any], last: str) -> bool:
   return complete and not other
 
 
-def start(directory: pathlib.Path, manifest: dict[str, Any], flags: str) -> None:
+def start(directory: pathlib.Path, manifest: dict[str, Any], flags: str,
+          keep: bool) -> None:
   """Writes what is run into a directory; nothing there looks complete any more.
+
+  Args:
+    directory: of a run, or of a host's share.
+    manifest: what is run.
+    flags: a flagfile that repeats it.
+    keep: whether the run goes on after predictions that are there.
 
   Raises:
     UserError: it cannot be written.
@@ -182,6 +197,9 @@ def start(directory: pathlib.Path, manifest: dict[str, Any], flags: str) -> None
     # These go first: without them nothing here looks complete.
     for last in (RESULT, DONE):
       (directory / last).unlink(missing_ok=True)
+    if not keep:
+      # Before the manifest: what is replaced may not seem to belong to it.
+      (directory / PREDICTIONS / 'index.json').unlink(missing_ok=True)
   except OSError as error:
     raise files.cannot_write(directory, error) from error
   files.write_json(directory / MANIFEST, manifest)
