@@ -158,6 +158,13 @@ def test_an_unwritable_directory(inputs, tmp_path, capsys):
   assert 'cannot write' in capsys.readouterr().err
 
 
+def test_killed_inside_the_first_write(inputs, whole, tmp_path):
+  (tmp_path / 'small.keras').mkdir()
+  (tmp_path / 'small.keras/.manifest.json.1.tmp').write_text('{')
+  assert run(inputs, tmp_path) == 0
+  assert content(tmp_path) == whole
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(inputs, whole, tmp_path):
   command = [*inputs, f'--output_dir={tmp_path}']

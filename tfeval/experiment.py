@@ -30,6 +30,8 @@ from tfeval.result_file import (
 )
 from tfeval.settings import Settings
 
+# Of a process that was killed inside `files.write_atomically`.
+_UNFINISHED = '.*.tmp'
 _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 
@@ -156,7 +158,8 @@ def is_done(directory: pathlib.Path, manifest: dict[str, Any]) -> bool:
 def _same(directory: pathlib.Path, manifest: dict[str, Any], last: str) -> bool:
   """Returns whether the last file is there, of an experiment that is the same."""
   if not (directory / MANIFEST).is_file():
-    if directory.is_dir() and any(one.name != HOSTS for one in directory.iterdir()):
+    if directory.is_dir() and any(one.name != HOSTS and not one.match(_UNFINISHED)
+                                  for one in directory.iterdir()):
       raise UserError(f'{directory} is not empty and holds no run: choose another '
                       '--output_dir')
     return False
@@ -195,8 +198,8 @@ def start(directory: pathlib.Path, manifest: dict[str, Any], flags: str,
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # These go first: without them nothing here looks complete.
-    for last in (RESULT, DONE):
-      (directory / last).unlink(missing_ok=True)
+    for last in (directory / RESULT, directory / DONE, *directory.glob(_UNFINISHED)):
+      last.unlink(missing_ok=True)
     if not keep:
       # Before the manifest: what is replaced may not seem to belong to it.
       (directory / PREDICTIONS / 'index.json').unlink(missing_ok=True)
