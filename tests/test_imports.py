@@ -19,8 +19,8 @@ LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py'
                'relabel.py', 'set_order.py', 'collectors.py', 'scoring.py',
                'display.py', 'verification.py', 'published.py', 'alignment.py',
                'comparison.py', 'leaderboard.py', 'run_folder.py', 'result_file.py',
-               'scored_rows.py', 'schemas.py', 'differences.py', 'row_checks.py',
-               'result_checks.py',
+                'scored_rows.py', 'schemas.py', 'differences.py', 'row_checks.py',
+                'result_checks.py', 'resume.py', 'hosts.py', 'joining.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
 LIGHT_FOLDERS = ('metrics', 'reports', 'importing')
 

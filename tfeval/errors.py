@@ -21,6 +21,10 @@ class DataError(UserError):
   """The data are at fault, not a model: no other model could be evaluated either."""
 
 
+class Interrupted(KeyboardInterrupt):
+  """Ctrl-C, with what was kept and how to go on."""
+
+
 class CheckFailed(Exception):
   """A check that was asked for did not hold."""
 

@@ -1,10 +1,12 @@
 """Writing files so that a reader sees all of one or nothing of it."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from tfeval.errors import UserError
@@ -43,6 +45,33 @@ def cannot_write(path: pathlib.Path, error: OSError,
   """Returns what to tell a user whose disk is full or whose folder is locked."""
   return UserError(f'cannot write {path}: {error.strerror or error}: make room or '
                    f'choose another {flag}, then run the same command again')
+
+
+@contextlib.contextmanager
+def locked(directory: pathlib.Path) -> Iterator[None]:
+  """Makes a directory and keeps other processes from writing a run there.
+
+  The system lets go of it when a process ends, however that happens. File systems
+  that know no locks are written to without.
+
+  Raises:
+    UserError: another process has it, or it cannot be made.
+  """
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+  except OSError as error:
+    raise cannot_write(directory, error) from error
+  try:
+    with contextlib.suppress(OSError):
+      try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError as error:
+        raise UserError(f'{directory} is being written by another tfeval: wait for it, '
+                        'or choose another --output_dir') from error
+    yield
+  finally:
+    os.close(descriptor)
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

@@ -8,7 +8,7 @@ stale or of an earlier run is never read.
 import math
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -153,14 +153,17 @@ class Writer:
   """Writes parts of a number of rows or a batch more; lists each once it is whole."""
 
   def __init__(self, directory: pathlib.Path, store_logits: bool,
-               rows_per_part: int = 2000, classes: int = STORED_CLASSES):
-    """Starts an empty store, discarding what an unfinished run left there.
+               rows_per_part: int = 2000, classes: int = STORED_CLASSES,
+               keep: Sequence[dict] = ()):
+    """Starts a store, discarding what is not kept of an unfinished run.
 
     Args:
       directory: of the parts.
       store_logits: whether rows have all 1000 outputs.
-      rows_per_part: how many rows make a part.
+      rows_per_part: how many rows make a part; of rows with positions, how many
+        positions.
       classes: how many ranked classes rows have.
+      keep: what `resume.whole_parts` found.
 
     Raises:
       UserError: the directory cannot be written.
@@ -168,24 +171,49 @@ class Writer:
     self._directory = directory
     self._schema = schema(store_logits, classes)
     self._rows_per_part = rows_per_part
-    self._parts: list[dict] = []
-    self._pending: list[pa.RecordBatch] = []
-    self._pending_rows = 0
+    self._parts = list(keep)
+    self._pending: list[pa.Table] = []
+    self._positions: list[int] = []
     try:
       directory.mkdir(parents=True, exist_ok=True)
-      # The list goes before the parts: what is not listed is never read.
-      for stale in [directory / 'index.json', *directory.glob('part-*.parquet'),
-                    *directory.glob('.*.tmp')]:
-        stale.unlink(missing_ok=True)
+      kept = {part['file'] for part in keep}
+      if not keep:
+        # The list goes before the parts: what is not listed is never read.
+        (directory / 'index.json').unlink(missing_ok=True)
+      for stale in [*directory.glob('part-*.parquet'), *directory.glob('.*.tmp')]:
+        if stale.name not in kept:
+          stale.unlink(missing_ok=True)
     except OSError as error:
       raise files.cannot_write(directory, error) from error
-    self._write_index()
+    self._write_index(self._parts)
+    if keep and keep[-1]['positions'][-1][1] % rows_per_part:
+      self._reopen()
 
-  def write(self, rows: pa.RecordBatch) -> None:
-    """Takes rows; writes a part when enough have come together."""
-    self._pending.append(rows)
-    self._pending_rows += len(rows)
-    if self._pending_rows >= self._rows_per_part:
+  def _reopen(self) -> None:
+    """Takes up a part that an interruption cut short; listed until it is replaced."""
+    part = self._parts.pop()
+    self._pending = [read_part(self._directory, part, self._schema.names)]
+    self._positions = [position for start, stop in part['positions']
+                       for position in range(start, stop)]
+
+  def write(self, rows: pa.RecordBatch | pa.Table,
+            positions: Sequence[int] | None = None) -> None:
+    """Takes rows; writes a part when enough have come together.
+
+    Args:
+      rows: of `schema`.
+      positions: of the rows in the dataset, ascending, from 0. With these a part
+        ends at a multiple of `rows_per_part`, whatever is missing before it: how
+        often a run was interrupted changes no part.
+    """
+    size = self._rows_per_part
+    if positions and self._positions and (
+        positions[0] // size != self._positions[0] // size):
+      self.flush()
+    self._pending.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
+    self._positions += positions or []
+    if sum(map(len, self._pending)) >= size or (
+        positions and (positions[-1] + 1) % size == 0):
       self.flush()
 
   def flush(self) -> None:
@@ -194,30 +222,43 @@ class Writer:
     Raises:
       UserError: the disk is full or the directory cannot be written.
     """
-    if not self._pending_rows:
+    # How rows came together would show in the bytes.
+    table = pa.concat_tables([self._schema.empty_table(), *self._pending]
+                             ).combine_chunks()
+    if not len(table):
       return
     buffer = pa.BufferOutputStream()
-    table = pa.Table.from_batches(self._pending, self._schema)
     # Ids and probabilities hardly repeat: dictionaries double time and size.
     pq.write_table(table, buffer, compression='zstd', use_dictionary=False)
     path = self._directory / f'part-{len(self._parts):05d}.parquet'
     files.write_atomically(path, buffer.getvalue())
-    self._parts.append({'file': path.name, 'rows': len(table),
-                        'sha256': files.sha256_of(path)})
-    self._write_index()
-    self._pending, self._pending_rows = [], 0
+    part = {'file': path.name, 'rows': len(table), 'sha256': files.sha256_of(path)}
+    if self._positions:
+      part['positions'] = _ranges(self._positions)
+    parts = [*self._parts, part]
+    self._write_index(parts)
+    # Rows first: a Ctrl-C between these lines may not write any of them twice.
+    self._pending, self._positions = [], []
+    self._parts = parts
 
-  def _write_index(self) -> None:
+  def _write_index(self, parts: list[dict]) -> None:
     files.write_json(self._directory / 'index.json',
-                     {'schema_version': SCHEMA_VERSION, 'parts': self._parts})
+                     {'schema_version': SCHEMA_VERSION, 'parts': parts})
 
 
-def any_parts(directory: pathlib.Path) -> bool:
-  """Returns whether a store, which may not be there, lists any part."""
-  if not (directory / 'index.json').is_file():
-    return False
-  index = files.read_json(directory / 'index.json')
-  return not isinstance(index, dict) or index.get('parts') != []
+def _ranges(positions: Sequence[int]) -> list[list[int]]:
+  """Returns ascending numbers as ranges [start, stop).
+
+  >>> _ranges([0, 1, 2, 5, 7, 8])
+  [[0, 3], [5, 6], [7, 9]]
+  """
+  found: list[list[int]] = []
+  for position in positions:
+    if found and found[-1][1] == position:
+      found[-1][1] += 1
+    else:
+      found.append([position, position + 1])
+  return found
 
 
 def read_parts(directory: pathlib.Path,
@@ -232,6 +273,23 @@ def read_parts(directory: pathlib.Path,
     UserError: the store is missing, of a newer version, or a part is missing,
       changed or lacks a column.
   """
+  kept = None
+  for part in listed_parts(directory):
+    table = read_part(directory, part, columns)
+    if 'classes' in table.column_names:
+      size = table['classes'].type.list_size
+      if size != (kept := kept or size):
+        raise UserError(f'{directory / part["file"]} keeps {size} classes, the part '
+                        f'before it {kept}: evaluate again')
+    yield table
+
+
+def listed_parts(directory: pathlib.Path) -> list[dict]:
+  """Returns the entries of a store's index, whose files lie inside of it.
+
+  Raises:
+    UserError: the index is missing, damaged or of a newer version.
+  """
   index = files.read_json(directory / 'index.json')
   if not isinstance(index, dict) or not isinstance(index.get('parts'), list):
     raise UserError(f'{directory / "index.json"} does not list parts: evaluate again')
@@ -244,19 +302,16 @@ def read_parts(directory: pathlib.Path,
       len(set(names)) != len(names)):
     raise UserError(f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
                     ', expected different part-NNNNN.parquet: evaluate again')
-  kept = None
-  for part in parts:
-    table = _read_part(directory, part, columns)
-    if 'classes' in table.column_names:
-      size = table['classes'].type.list_size
-      if size != (kept := kept or size):
-        raise UserError(f'{directory / part["file"]} keeps {size} classes, the part '
-                        f'before it {kept}: evaluate again')
-    yield table
+  return parts
 
 
-def _read_part(directory: pathlib.Path, part: dict,
-               columns: list[str] | None) -> pa.Table:
+def read_part(directory: pathlib.Path, part: dict,
+              columns: list[str] | None) -> pa.Table:
+  """Returns a listed part, checked as `read_parts` does.
+
+  Raises:
+    UserError: it is missing, changed or lacks a column.
+  """
   path = directory / part['file']
   try:
     if files.sha256_of(path) != part.get('sha256'):

@@ -19,6 +19,8 @@ _SHOWN = {
 }
 MANIFEST, FLAGS, RESULT, PREDICTIONS = (
     'manifest.json', 'flags.txt', 'result.json', 'predictions')
+# Of several hosts, inside the run directory, until they are joined.
+HOSTS, DONE = 'hosts', 'done.json'
 
 
 def read(directory: pathlib.Path) -> dict[str, Any]:

@@ -13,13 +13,16 @@ from tfeval.errors import UserError
 from tfeval.models import table
 
 FOLDER = 'folder:'
-STRATEGIES = ('default', 'mirrored')
+STRATEGIES = AUTO, DEFAULT, MIRRORED, MULTI_WORKER, TPU = (
+    'auto', 'default', 'mirrored', 'multi_worker', 'tpu')
 # Keras' dtype policies.
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 # Of models that are no applications: what `models.model.preprocessing` knows by name,
 # beside the applications' own, and what a model returns.
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
 OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
+# Where and by whom, not what.
+_NOT_REPEATED = ('output_dir', 'overwrite', 'num_hosts', 'host_index', 'host_timeout')
 # What is known of an application and has to be told of other models.
 _NOT_FOR_APPLICATIONS = ('preprocess', 'output', 'class_map', 'output_name')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
@@ -44,7 +47,14 @@ class Settings:
     batch_size: examples in a step over all replicas, at least 1.
     limit: only the first so many examples, or None for all.
     strategy: one of `STRATEGIES`.
+    devices: how many GPUs, or logical devices of the CPU; None for what is there.
+    tpu: name or address of a TPU, or None.
+    num_hosts, host_index: how many hosts evaluate, and which of them this is, from 0;
+      None for what TF_CONFIG says.
+    host_timeout: seconds to wait for hosts of which nothing new comes.
     store_logits: whether all 1000 outputs are stored.
+    rows_per_part: examples in a part of the prediction store, which is what an
+      interruption loses at most; rounded up to whole batches.
     preprocess, input_size, output, class_map, output_name, dtype, trust_model: see
       `models.model.Hints`.
     output_dir: run directories are made in here.
@@ -61,8 +71,14 @@ class Settings:
   preflight: str = ERROR
   batch_size: int = 64
   limit: int | None = None
-  strategy: str = 'default'
+  strategy: str = AUTO
+  devices: int | None = None
+  tpu: str | None = None
+  num_hosts: int | None = None
+  host_index: int | None = None
+  host_timeout: int = 3600
   store_logits: bool = False
+  rows_per_part: int = 2000
   preprocess: str | None = None
   input_size: int | None = None
   output: str | None = None
@@ -167,7 +183,7 @@ def flagfile(request: Request, settings: Settings) -> str:
   lines = [f'--model={request.spec.text}', f'--weights={request.weights}']
   for field in dataclasses.fields(settings):
     value = getattr(settings, field.name)
-    if field.name in ('output_dir', 'overwrite') or value is None:
+    if field.name in _NOT_REPEATED or value is None:
       continue
     if isinstance(value, bool):
       lines.append(f'--{"" if value else "no"}{field.name}')

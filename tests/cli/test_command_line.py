@@ -125,7 +125,10 @@ def test_version_and_no_command(tfeval):
     ('evaluate --model=VGG16 --model=VGG16', 'given twice'),
     ('evaluate --model=VGG16 --weights=a --weights=b', '2 --weights for 1 --model'),
     ('evaluate --model=VGG16 --protocol=opencw', 'did you mean opencv'),
-    ('evaluate --model=VGG16 --strategy=mirored', '<default|mirrored>'),
+    ('evaluate --model=VGG16 --strategy=mirored', '<auto|default|mirrored|'),
+    ('evaluate --model=VGG16 --strategy=multi_worker', 'knows no hosts: set TF_CONFIG'),
+    ('evaluate --model=VGG16 --num_hosts=2', 'give both or none'),
+    ('evaluate --model=VGG16 --devices=0', 'devices=0: 0 is not a'),
     ('evaluate --model=VGG16 --output=softmax', '<logits|probabilities>'),
     ('evaluate --model=VGG16 --batch_size=0', 'batch_size=0: 0 is not a'),
     ('evaluate --model=VGG16 --batch_size=-1', 'batch_size=-1: -1 is not a'),
@@ -274,7 +277,8 @@ def test_evaluate_prints_json_and_nothing_else(tfeval, photos, tmp_path):
   assert result['dataset']['partial'] is True
   assert result['metrics'][0]['count'] == 4
   line = r': 4/4 images, \d+ images/s, 0 s left\n'
-  assert re.fullmatch(rf'\S+:tiny_model: preflight{line}\S+:tiny_model{line}', err)
+  assert re.fullmatch(rf'\S+:tiny_model: preflight{line}tfeval: strategy default, '
+                      rf'1 x CPU\n\S+:tiny_model{line}', err)
   # A factory may return another model every time.
   assert_mistake(tfeval(*command), 'a model without a weights file', '--overwrite')
   assert tfeval(*command, '--overwrite')[0] == 0

@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       traceback.print_exc()
     print(f'tfeval: {errors.one_line(error, limit=None)}', file=sys.stderr)
     return _USER_ERROR
-  except KeyboardInterrupt:
-    print('tfeval: interrupted', file=sys.stderr)
+  except KeyboardInterrupt as error:
+    print(': '.join(['tfeval: interrupted', *map(str, error.args)]), file=sys.stderr)
     return _INTERRUPTED
   except (BrokenPipeError, SystemExit) as error:
     # Rich makes a SystemExit(1) of the BrokenPipeError.

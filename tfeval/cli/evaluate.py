@@ -1,6 +1,6 @@
 """`tfeval evaluate`."""
 
-from tfeval import expectation
+from tfeval import expectation, hosts
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -22,6 +22,15 @@ def define_flags(define) -> None:
               'Look at the answers to 128 images first. error: stop at a fault, such '
               'as another class order or preprocessing; warn: say so and go on.')
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
+  define.integer('rows_per_part', 2000, 'Predictions are stored in parts of so many: '
+                 'what an interruption loses at most.', lower_bound=1,
+                 upper_bound=1 << 20)
+  define.integer('num_hosts', None, 'How many hosts evaluate a share each, all with '
+                 'the same flags and --output_dir.', lower_bound=1)
+  define.integer('host_index', None, 'Which of --num_hosts this is, from 0, which '
+                 'joins what all have done.', lower_bound=0)
+  define.integer('host_timeout', 3600, 'Seconds that host 0 waits for hosts of which '
+                 'nothing new comes.', lower_bound=1)
   define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
@@ -38,8 +47,11 @@ def run(flags, arguments: list[str]) -> int:
                     '--model=NAME')
   expectations = [expectation.parse(text) for text in flags.expect]
   wanted, settings = input_flags.read(flags)
+  hosts.find(settings)  # For its errors, before TensorFlow is imported.
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
     runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
-  output.print_runs(runs, flags.json, flags.show_examples)
+  # Of several hosts only the one that joins has results.
+  if runs or flags.json:
+    output.print_runs(runs, flags.json, flags.show_examples)
   return output.exit_code(runs, expectations)

@@ -23,8 +23,13 @@ def define(definer) -> None:
                  lower_bound=1, upper_bound=1 << 16)
   definer.integer('limit', None, 'Evaluate only the first N examples; the result is '
                  'marked as partial.', lower_bound=1, upper_bound=1 << 40)
-  definer.enum('strategy', 'default', list(settings_lib.STRATEGIES),
-              'default: one device; mirrored: all GPUs of this host.')
+  definer.enum('strategy', 'auto', list(settings_lib.STRATEGIES),
+              'default: one device; mirrored: all GPUs of this host, or --devices; '
+              'multi_worker: several hosts, from TF_CONFIG or --num_hosts; auto: what '
+              'is there.')
+  definer.integer('devices', None, 'How many GPUs to use, or logical devices to make '
+                  'of the CPU where there is no GPU.', lower_bound=1, upper_bound=256)
+  definer.string('tpu', None, 'Name or address of a TPU; local: that of this host.')
 
 
 def define_models(definer) -> None:

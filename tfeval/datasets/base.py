@@ -29,7 +29,8 @@ class Dataset:
       without reading them that data have changed, not that they have not.
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
-      own, `real_labels` bool [1000].
+      own, `real_labels` bool [1000]; of the positions from `start` to before `stop`,
+      which are 0 and None, the end, by default.
     every: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
   """
@@ -39,7 +40,7 @@ class Dataset:
   version: str | None
   split: str
   expected_count: int
-  examples: Callable[[], Any]
+  examples: Callable[..., Any]
   expected_ids: Sequence[str] | None = None
   limit: int | None = None
   notes: tuple[str, ...] = ()

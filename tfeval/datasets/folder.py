@@ -57,7 +57,8 @@ def open_folder(directory: str, real_labels: str | None = None,
       size_digest=labels_lib.digest(
           (name, os.path.getsize(path)) for name, path in zip(ids, paths, strict=True)),
       real_labels=_real_labels(ids, real_labels) if real_labels else None,
-      examples=lambda: _examples(ids, paths, labels),
+      examples=lambda start=0, stop=None: _examples(
+          ids[start:stop], paths[start:stop], labels[start:stop]),
       # Class folders come one after the other.
       every=lambda n: _examples(ids[::n], paths[::n], labels[::n]),
   )

@@ -75,8 +75,8 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
       real_labels_source=('dataset' if own_real
                           else base.real_labels_source(real_labels)),
       size_digest=_size_digest(builder),
-      examples=lambda: _examples(builder, split, limit, image_key, label_key,
-                                 own_real),
+      examples=lambda start=0, stop=None: _examples(
+          builder, split, limit, image_key, label_key, own_real, start, stop),
   )
 
 
@@ -221,7 +221,7 @@ class _ByFileName(Mapping):
 
 
 def _examples(builder, split: str, limit: int | None, image_key: str,
-              label_key: str, own_real: bool):
+              label_key: str, own_real: bool, start: int, stop: int | None):
   features = builder.info.features
   has_name = 'file_name' in features
   read_config = tfds.ReadConfig(
@@ -233,8 +233,9 @@ def _examples(builder, split: str, limit: int | None, image_key: str,
   dataset = builder.as_dataset(
       split=split, shuffle_files=False, read_config=read_config,
       decoders={image_key: tfds.decode.SkipDecoding()})
-  if limit is not None:
-    dataset = dataset.take(limit)
+  # What is skipped is read all the same: there is only one order to be sure of.
+  ends = [end for end in (limit, stop) if end is not None]
+  dataset = dataset.take(min(ends, default=-1)).skip(start)
 
   def convert(example):
     converted = {

@@ -125,7 +125,7 @@ def _inputs(dataset: Dataset, protocol: Protocol,
 
   # A long run is what is measured, so that it is compiled for one.
   repeated = dataclasses.replace(
-      dataset, examples=lambda: dataset.examples().repeat(),
+      dataset, examples=lambda *shard: dataset.examples(*shard).repeat(),
       expected_count=max(dataset.expected_count, pipeline.WORTH_COMPILING))
   read = repeated.examples().map(lambda example: example['image'])
   pixels = pipeline.batches(repeated, protocol, batch_size)

@@ -3,7 +3,7 @@
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -47,7 +47,8 @@ def apply(protocol: Protocol, image: tf.Tensor, jit_compile: bool) -> tf.Tensor:
 
 
 def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
-            skip_errors: bool = False) -> tf.data.Dataset:
+            skip_errors: bool = False,
+            positions: range | None = None) -> tf.data.Dataset:
   """Returns batches in the dataset's order.
 
   Args:
@@ -55,6 +56,7 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
     protocol: makes pixels of them.
     batch_size: examples in a batch; the last one may be smaller.
     skip_errors: whether images that cannot be decoded are left out.
+    positions: which examples, without a step; all by default.
 
   Returns:
     The examples' own entries, batched, `position`: int64 [n], from 0, and
@@ -68,7 +70,12 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
     return {**example, 'position': position, 'pixels': pixels}
 
   cores = len(os.sched_getaffinity(0))
-  read = dataset.examples().enumerate()
+  if positions is None:
+    read = dataset.examples().enumerate()
+  else:
+    # Of more examples than there should be, coverage has to see the last.
+    stop = positions.stop if positions.stop < dataset.expected_count else None
+    read = dataset.examples(positions.start, stop).enumerate(positions.start)
   pipeline = (_without_broken(read, add_pixels, cores) if skip_errors else
               read.map(add_pixels, num_parallel_calls=cores, deterministic=True))
   options = tf.data.Options()
@@ -93,6 +100,32 @@ def _without_broken(read: tf.data.Dataset, add_pixels: Callable,
       deterministic=True)
 
 
+def by_position(batches: Iterator, batch_size: int) -> Iterator:
+  """Yields batches that each start at a multiple of the batch size.
+
+  An image that was left out is then missing in its own batch and moves none of the
+  others: which images are computed together does not depend on where reading began.
+
+  Args:
+    batches: those of `batches`, in order.
+    batch_size: how many positions a batch covers.
+  """
+  rest = None
+  for batch in batches:
+    rest = batch if rest is None else {
+        key: tf.concat([rest[key], batch[key]], 0) for key in batch}
+    while rest is not None:
+      numbers = rest['position'].numpy() // batch_size
+      size = int((numbers == numbers[0]).sum())
+      if size == len(numbers) < batch_size:
+        break  # More of it may come.
+      yield {key: value[:size] for key, value in rest.items()}
+      rest = ({key: value[size:] for key, value in rest.items()}
+              if size < len(numbers) else None)
+  if rest is not None:
+    yield rest
+
+
 def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
                     error: tf.errors.OpError,
                     hint: str = 'replace it, or give --on_error=skip') -> UserError:
@@ -103,7 +136,7 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
   Args:
     dataset: what was read.
     protocol: what was applied.
-    done: how many examples were read without an error.
+    done: up to which position there was no error.
     error: what stopped it.
     hint: what to do about an image that cannot be decoded.
   """

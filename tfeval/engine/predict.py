@@ -47,7 +47,8 @@ def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
 
 def predict(dataset: Dataset, protocol: Protocol, model: Model,
             strategy: tf.distribute.Strategy, batch_size: int,
-            skip_errors: bool = False) -> Iterator[Predictions]:
+            skip_errors: bool = False,
+            shard: range | None = None) -> Iterator[Predictions]:
   """Yields predictions batch by batch, in the dataset's order.
 
   Args:
@@ -58,14 +59,18 @@ def predict(dataset: Dataset, protocol: Protocol, model: Model,
     batch_size: a multiple of the strategy's replicas.
     skip_errors: whether images that cannot be decoded are left out; their
       positions are then missing.
+    shard: the positions to predict, from a multiple of the batch size; all by default.
 
   Raises:
     UserError: an image is broken, the model cannot take the images or does not
       return (batch, 1000) finite numbers of the stated kind; names the example.
   """
   forward = Forward(model, strategy, batch_size)
-  done = 0
-  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors))
+  shard = range(dataset.expected_count) if shard is None else shard
+  done = shard.start
+  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors, shard))
+  if skip_errors:
+    batches = pipeline.by_position(batches, batch_size)
   while True:
     try:
       batch = next(batches, None)

@@ -1,25 +1,120 @@
 """tf.distribute strategies by name."""
 
+import os
+import threading
+
 import tensorflow as tf
 
 from tfeval import errors
-from tfeval.settings import STRATEGIES
+from tfeval.errors import UserError
+from tfeval.settings import AUTO, DEFAULT, MIRRORED, MULTI_WORKER, STRATEGIES, TPU
+
+# A TPU that is there answers within seconds; one that boots is not waited for.
+TPU_SECONDS = 60
 
 
-def make_strategy(name: str) -> tf.distribute.Strategy:
-  """Returns a strategy.
+def choose(name: str, devices: int | None = None, tpu: str | None = None) -> str:
+  """Returns the strategy that a host runs: `default`, `mirrored` or `tpu`.
 
   Args:
-    name: `default` (one device) or `mirrored` (every GPU of this host, or its CPU).
+    name: one of `settings.STRATEGIES`; `auto` and `multi_worker` take what is there:
+      a TPU, several GPUs, or as many devices as were asked for.
+    devices: how many devices to use, None for all GPUs or one CPU.
+    tpu: name or address of a TPU.
 
   Raises:
-    UserError: the name is not known.
+    UserError: the name is not known, or the flags contradict each other.
   """
   if name not in STRATEGIES:
     raise errors.unknown('strategy', name, STRATEGIES)
-  if name == 'mirrored':
-    return tf.distribute.MirroredStrategy()
-  return tf.distribute.get_strategy()
+  if tpu is not None and name in (DEFAULT, MIRRORED):
+    raise UserError(f'--tpu={tpu} contradicts --strategy={name}: leave one out')
+  if name in (AUTO, MULTI_WORKER):
+    if tpu is not None or 'TPU_NAME' in os.environ or (
+        tf.config.list_physical_devices('TPU')):
+      name = TPU
+    elif (devices or len(tf.config.list_physical_devices('GPU'))) > 1:
+      name = MIRRORED
+    else:
+      name = DEFAULT
+  if devices is not None and (name == TPU or (name == DEFAULT and devices > 1)):
+    raise UserError(f'--devices={devices} contradicts --strategy={name}: leave one out')
+  return name
+
+
+def make_strategy(name: str, devices: int | None = None,
+                  tpu: str | None = None) -> tf.distribute.Strategy:
+  """Returns a strategy over the devices of this host.
+
+  Args:
+    name: `default` (one device), `mirrored` (GPUs of this host, or logical devices
+      of its CPU) or `tpu`.
+    devices: how many GPUs, or logical devices to make of the CPU where there is no
+      GPU; None for all GPUs, or the logical devices that there are.
+    tpu: name or address of a TPU; None for that of this host.
+
+  Raises:
+    UserError: there are fewer devices, TensorFlow has started with others, or the
+      TPU does not answer.
+  """
+  if name == TPU:
+    return _tpu_strategy(tpu or os.environ.get('TPU_NAME') or 'local')
+  gpus = tf.config.list_physical_devices('GPU')
+  if gpus and devices is not None and devices > len(gpus):
+    raise UserError(f'--devices={devices}: this host has {len(gpus)} GPUs')
+  if not gpus and devices is not None:
+    _split_cpu(devices)
+  if name == DEFAULT:
+    return tf.distribute.get_strategy()
+  kind = 'GPU' if gpus else 'CPU'
+  count = devices or len(tf.config.list_logical_devices(kind))
+  # Named: by itself MirroredStrategy would take the devices of TF_CONFIG's hosts.
+  return tf.distribute.MirroredStrategy([f'{kind}:{i}' for i in range(count)])
+
+
+def _split_cpu(devices: int) -> None:
+  cpu, = tf.config.list_physical_devices('CPU')
+  try:
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+  except RuntimeError as error:
+    # TensorFlow decides once in a process.
+    if len(tf.config.list_logical_devices('CPU')) != devices:
+      raise UserError(f'--devices={devices}: TensorFlow has already started with '
+                      'another number of devices in this process') from error
+
+
+def _tpu_strategy(name: str) -> tf.distribute.Strategy:
+  found: list[tf.distribute.Strategy] = []
+  failed: list[BaseException] = []
+
+  def connect():
+    try:
+      resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+      if name != 'local':
+        tf.config.experimental_connect_to_cluster(resolver)
+      tf.tpu.experimental.initialize_tpu_system(resolver)
+      found.append(tf.distribute.TPUStrategy(resolver))
+    except BaseException as error:  # TensorFlow and its transports raise many types.
+      failed.append(error)
+
+  # A thread: nothing in TensorFlow limits how long it waits.
+  thread = threading.Thread(target=connect, daemon=True)
+  thread.start()
+  thread.join(TPU_SECONDS)
+  if found:
+    return found[0]
+  why = (errors.one_line(failed[0]) if failed else
+         f'no answer within {TPU_SECONDS} s')
+  raise UserError(f'TPU {name!r} cannot be used: {why}: give --tpu=NAME of one that is '
+                  'ready, or another --strategy')
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+  """Returns how many replicas of which kind compute, such as `2 x GPU`."""
+  kinds = {device.device_type for device in tf.config.list_logical_devices()}
+  kind = next((kind for kind in ('TPU', 'GPU') if kind in kinds), 'CPU')
+  return f'{strategy.num_replicas_in_sync} x {kind}'
 
 
 def per_replica(strategy: tf.distribute.Strategy, images: tf.Tensor):

@@ -89,7 +89,7 @@ def sample(dataset: Dataset, protocol: Protocol, count: int = checks.MOST_IMAGES
   step = max(1, dataset.expected_count // count)
   if dataset.every is not None and step > 1:
     every = dataset.every
-    dataset = dataclasses.replace(dataset, examples=lambda: every(step))
+    dataset = dataclasses.replace(dataset, examples=lambda *_: every(step))
   side = protocol.size
   pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, np.int64)]
   seen = 0

@@ -1,0 +1,102 @@
+"""Shares of several hosts: joined as one host would have written them, or refused."""
+
+import json
+import pathlib
+
+import pytest
+from test_resume import BATCH, BROKEN, IMAGES, SIZE, content, store
+
+from tfeval import joining
+from tfeval.errors import UserError
+from tfeval.hosts import Hosts
+
+
+def manifest(**model):
+  return {'model': {'name': 'm', **model}, 'dataset': {'on_error': 'skip'},
+          'store': {'logits': False, 'rows_per_part': SIZE},
+          'compute': {'batch_size': BATCH}}
+
+
+def difference(there, here):
+  return next(((f'model.{key}', there['model'].get(key), value)
+               for key, value in here['model'].items()
+               if there['model'].get(key) != value), None)
+
+
+def write_share(directory, hosts, broken=frozenset(), done=True, **model):
+  share = directory / hosts.directory()
+  shard = hosts.shard(IMAGES, BATCH)
+  store(share / 'predictions', broken, shard)
+  (share / 'manifest.json').write_text(json.dumps(
+      joining.describe_host(manifest(**model), hosts)))
+  if done:
+    joining.finish_share(share, shard)
+  return share
+
+
+def wait(directory: pathlib.Path, hosts: Hosts, timeout=0.2) -> int:
+  """Waits on host 0; returns how many images of others it was told of."""
+  seen = []
+  joining.wait(directory, joining.describe_host(manifest(), hosts), hosts, timeout,
+               difference, seen.append)
+  return sum(seen)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 8, 20])
+@pytest.mark.parametrize('broken', BROKEN)
+def test_joined_is_what_one_host_writes(tmp_path, count, broken):
+  broken = BROKEN[broken]
+  store(tmp_path / 'one', broken)
+  for index in range(count):
+    write_share(tmp_path, Hosts(count, index), broken)
+  own = Hosts(count).shard(IMAGES, BATCH)
+  assert wait(tmp_path, Hosts(count)) == len(set(range(IMAGES)) - {*own} - broken)
+  positions = joining.join(tmp_path, manifest(), Hosts(count), IMAGES)
+  assert positions == sorted(set(range(IMAGES)) - broken)
+  assert content(tmp_path / 'predictions') == content(tmp_path / 'one')
+  joining.clear(tmp_path)
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['one', 'predictions']
+
+
+def refusal(call, *arguments) -> str:
+  with pytest.raises(UserError) as caught:
+    call(*arguments)
+  assert '\n' not in str(caught.value)
+  return str(caught.value)
+
+
+def test_a_host_that_never_arrives_is_named(tmp_path):
+  write_share(tmp_path, Hosts(3, 0))
+  write_share(tmp_path, Hosts(3, 1), done=False)
+  said = refusal(wait, tmp_path, Hosts(3))
+  assert 'host 1 (8 images in hosts/host-00001-of-00003), host 2 (nothing: is' in said
+  assert 'the same command here; what is done is kept' in said
+  write_share(tmp_path, Hosts(3, 2))
+  said = refusal(wait, tmp_path, Hosts(3))
+  assert 'host 1 (8 images' in said and 'host 2' not in said
+
+
+def test_hosts_that_disagree(tmp_path):
+  write_share(tmp_path, Hosts(2, 1), name='other')
+  said = refusal(wait, tmp_path, Hosts(2))
+  assert "host 1 disagrees with host 0: model.name is other there and m here" in said
+
+
+def test_clusters_that_disagree(tmp_path):
+  write_share(tmp_path, Hosts(2, 1, ('a:1', 'b:1')))
+  said = refusal(wait, tmp_path, Hosts(2, 0, ('a:1', 'c:1')))
+  assert "the cluster of TF_CONFIG is ['a:1', 'b:1'] there and ['a:1', 'c:1']" in said
+
+
+@pytest.mark.parametrize('file, text', [
+    ('predictions/part-00000.parquet', 'torn'),
+    ('predictions/index.json', '{"schema_version": 1, "parts": []}'),
+    ('done.json', '{"start": 0, "stop": 4}')])
+def test_a_share_that_is_not_whole(tmp_path, file, text):
+  for index in range(2):
+    share = write_share(tmp_path, Hosts(2, index))
+  (share / file).write_text(text)
+  strict = manifest()
+  strict['dataset']['on_error'] = 'fail'
+  said = refusal(joining.join, tmp_path, strict, Hosts(2), IMAGES)
+  assert 'is not whole' in said and 'start host 1 again' in said

@@ -1,0 +1,209 @@
+"""What an evaluation is, as its manifest says, and whose a run directory is."""
+
+import functools
+import hashlib
+import pathlib
+import platform
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+import tfeval
+from tfeval import files, labels, predictions, resume
+from tfeval import run as run_lib
+from tfeval.datasets import base
+from tfeval.errors import UserError
+from tfeval.models import model as model_lib
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.result_file import (
+    DONE,
+    FLAGS,
+    HOSTS,
+    MANIFEST,
+    PREDICTIONS,
+    RESULT,
+    SCHEMA_VERSION,
+)
+from tfeval.settings import Settings
+
+# Of a process that was killed inside `files.write_atomically`.
+_UNFINISHED = '.*.tmp'
+_SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
+
+
+def manifest(model: model_lib.Model, dataset: base.Dataset,
+             protocol: protocol_lib.Protocol, settings: Settings,
+             strategy: tf.distribute.Strategy, batch_size: int,
+             hosts: int) -> dict[str, Any]:
+  """Returns what is run: all that a result may depend on.
+
+  Args:
+    model, dataset, protocol, settings, strategy: what is run, and where.
+    batch_size: images in a step over all replicas of a host.
+    hosts: how many there are.
+  """
+  described = model.describe()
+  if model.weights_sha256 is None:
+    # There is no file to be known by: a factory may return another model every time.
+    described['values_sha256'] = _values_sha256(model)
+  return {
+      'schema_version': SCHEMA_VERSION,
+      'model': described,
+      'dataset': {**dataset.describe(), 'on_error': settings.on_error},
+      'protocol': protocol.describe(),
+      'store': {'logits': settings.store_logits,
+                'classes': predictions.STORED_CLASSES,
+                'rows_per_part': settings.rows_per_part},
+      'compute': {
+          'versions': {
+              'tfeval': tfeval.__version__, 'python': platform.python_version(),
+              'tensorflow': tf.__version__, 'keras': keras.__version__,
+              'tensorflow_datasets': tfds.__version__, 'numpy': np.__version__},
+          'code_sha256': code_sha256(),
+          'devices': [f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
+                      for d in tf.config.list_logical_devices()],
+          'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
+          'replicas': strategy.num_replicas_in_sync,
+          'hosts': hosts,
+          'batch_size': batch_size,
+          'dtype': model.dtype,
+          'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
+      },
+  }
+
+
+@functools.cache
+def code_sha256() -> str:
+  """Returns the digest of tfeval's own code: versions may be edited."""
+  root = pathlib.Path(tfeval.__file__).parent
+  return labels.digest((str(path.relative_to(root)), files.sha256_of(path))
+                       for path in sorted(root.rglob('*.py')))
+
+
+def _values_sha256(model: model_lib.Model) -> str | None:
+  if model.keras_model is None:
+    return None
+  sha256 = hashlib.sha256()
+  for values in model.keras_model.get_weights():
+    sha256.update(np.ascontiguousarray(values).tobytes())
+  return sha256.hexdigest()
+
+
+def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
+  """Returns the first (key, value there, value here) in which two manifests differ.
+
+  Args:
+    there, here: manifests of two runs.
+
+  Raises:
+    UserError: one is not as `manifest` makes it.
+  """
+  try:
+    mine, other = _flat(here), _flat(there)
+  except (TypeError, KeyError, AttributeError) as error:
+    raise UserError('a manifest is damaged') from error
+  return next(((key, other.get(key), value) for key, value in mine.items()
+               if other.get(key) != value), None)
+
+
+def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
+  return {f'{section}.{key}': value for section in _SECTIONS
+          for key, value in manifest[section].items()}
+
+
+def can_be_told_again(manifest: dict[str, Any]) -> bool:
+  """Returns whether a model could be known to be the same when it is loaded again."""
+  model = manifest['model']
+  return (model['weights_sha256'] or model['values_sha256']) is not None
+
+
+def complete_run(directory: pathlib.Path, manifest: dict[str, Any],
+                 overwrite: bool) -> run_lib.Run | None:
+  """Returns the complete run that is in a directory already, if it is the same one.
+
+  Args:
+    directory: of the run.
+    manifest: what is to be run there.
+    overwrite: whether whatever is there will be replaced.
+
+  Raises:
+    UserError: the directory holds something else.
+  """
+  if overwrite:
+    return None
+  if manifest['model']['weights_sha256'] is None and (directory / RESULT).is_file():
+    raise UserError(f'{directory} holds a complete run of a model without a weights '
+                    'file, which may have been another one: choose another '
+                    '--output_dir, or --overwrite it')
+  if not _same(directory, manifest, RESULT):
+    return None
+  print(f'tfeval: {directory} is complete: shown as it is (--overwrite evaluates '
+        'again)', file=sys.stderr)
+  return run_lib.load_run(directory)
+
+
+def is_done(directory: pathlib.Path, manifest: dict[str, Any]) -> bool:
+  """Returns whether a host's directory holds all of its share of the same run.
+
+  Raises:
+    UserError: the directory holds something else.
+  """
+  return _same(directory, manifest, DONE)
+
+
+def _same(directory: pathlib.Path, manifest: dict[str, Any], last: str) -> bool:
+  """Returns whether the last file is there, of an experiment that is the same."""
+  if not (directory / MANIFEST).is_file():
+    if directory.is_dir() and any(one.name != HOSTS and not one.match(_UNFINISHED)
+                                  for one in directory.iterdir()):
+      raise UserError(f'{directory} is not empty and holds no run: choose another '
+                      '--output_dir')
+    return False
+  complete = (directory / last).is_file()
+  try:
+    there = files.read_json(directory / MANIFEST)
+    other = difference(there, manifest)
+    if other and other[0] == 'dataset.on_error' and not complete:
+      # What stopped a run may be skipped in the same place.
+      there['dataset']['on_error'] = other[2]
+      other = difference(there, manifest)
+  except UserError as error:
+    raise UserError(f'{directory / MANIFEST} is damaged: choose another '
+                    '--output_dir, or --overwrite it') from error
+  if other and (complete or resume.any_parts(directory)):
+    key, theirs, ours = other
+    raise UserError(
+        f'{directory} holds another experiment: {key} is {theirs!r} there '
+        f'and {ours!r} here: choose another --output_dir, or --overwrite it')
+  return complete and not other
+
+
+def start(directory: pathlib.Path, manifest: dict[str, Any], flags: str,
+          keep: bool) -> None:
+  """Writes what is run into a directory; nothing there looks complete any more.
+
+  Args:
+    directory: of a run, or of a host's share.
+    manifest: what is run.
+    flags: a flagfile that repeats it.
+    keep: whether the run goes on after predictions that are there.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    # These go first: without them nothing here looks complete.
+    for last in (directory / RESULT, directory / DONE, *directory.glob(_UNFINISHED)):
+      last.unlink(missing_ok=True)
+    if not keep:
+      # Before the manifest: what is replaced may not seem to belong to it.
+      (directory / PREDICTIONS / 'index.json').unlink(missing_ok=True)
+  except OSError as error:
+    raise files.cannot_write(directory, error) from error
+  files.write_json(directory / MANIFEST, manifest)
+  files.write_atomically(directory / FLAGS, flags.encode())
