@@ -3,14 +3,14 @@
 import contextlib
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from tfeval import errors, experiment, predictions, resume
-from tfeval.engine import predict
+import numpy as np
+
+from tfeval import experiment, predictions, resume
+from tfeval.engine.reading import Batch
 from tfeval.errors import UserError
-from tfeval.models import model as model_lib
-from tfeval.progress import Progress
 from tfeval.settings import SKIP
 
 
@@ -39,53 +39,69 @@ def kept_parts(store: pathlib.Path, manifest: dict[str, Any], shard: range,
   return parts
 
 
-def record(store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
-           shard: range, model: model_lib.Model,
-           predict_from: Callable[[range], Iterator[predict.Predictions]],
-           progress: Progress) -> list[int]:
-  """Stores what a model says of a range of images.
+class Recorder:
+  """Stores what one model says of a range of images.
 
-  Args:
-    store: directory of the parts.
-    keep: what `kept_parts` found there.
-    manifest: what is run.
+  Attributes:
     shard: the positions of the images.
-    model: the model.
-    predict_from: yields predictions of a range of positions.
-    progress: is told how far it is.
-
-  Returns:
-    The positions of all stored rows; those of images that were skipped are missing.
-
-  Raises:
-    UserError: an image, the model or the disk is at fault.
-    Interrupted: Ctrl-C. What was predicted before that, or before an error, is kept.
+    positions: of all rows so far; those of images that were skipped are missing.
+    kept: how many of them an earlier run has stored.
+    rest: the positions that are to come, in whole batches.
   """
-  logits, batch_size = manifest['store']['logits'], manifest['compute']['batch_size']
-  positions = resume.positions_of(keep)
-  # Batches are stored whole.
-  at = (positions[-1] // batch_size + 1) * batch_size if positions else shard.start
-  rest = range(min(at, shard.stop), shard.stop)
-  writer = predictions.Writer(store, logits, resume.part_size(manifest), keep=keep)
-  with progress(model.name, len(rest)) as advance:
-    try:
-      for batch in predict_from(rest) if rest else ():
-        writer.write(predictions.make_rows(
-            batch.ids, batch.hashes, batch.labels, batch.real_labels, batch.scores,
-            model.output, logits), batch.positions)
-        positions += batch.positions
-        # Images that were skipped on the way are done as well.
-        advance(batch.positions[-1] + 1 - at)
-        at = batch.positions[-1] + 1
-      writer.flush()
-      if at < rest.stop:
-        advance(rest.stop - at)
-    except BaseException as error:
+
+  def __init__(self, store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
+               shard: range):
+    """Opens the store.
+
+    Args:
+      store: directory of the parts.
+      keep: what `kept_parts` found there.
+      manifest: what is run.
+      shard: the positions of the images.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    batch_size = manifest['compute']['batch_size']
+    self._output = manifest['model']['output']
+    self._logits = manifest['store']['logits']
+    self.shard = shard
+    self.positions = resume.positions_of(keep)
+    self.kept = len(self.positions)
+    start = shard.start
+    if self.positions:
+      # Batches are stored whole.
+      start = (self.positions[-1] // batch_size + 1) * batch_size
+    self.rest = range(min(start, shard.stop), shard.stop)
+    self._writer = predictions.Writer(store, self._logits, resume.part_size(manifest),
+                                      keep=keep)
+
+  def take(self, batch: Batch, scores: np.ndarray) -> None:
+    """Stores a batch.
+
+    Args:
+      batch: n images, of positions in `rest` that are higher than all before.
+      scores: float32 [n, 1000], the model's outputs, finite.
+    """
+    self._writer.write(predictions.make_rows(
+        batch.ids, batch.hashes, batch.labels, batch.real_labels, scores,
+        self._output, self._logits), batch.positions)
+    self.positions += batch.positions
+
+  def flush(self) -> None:
+    """Writes what was taken and not written yet."""
+    self._writer.flush()
+
+
+@contextlib.contextmanager
+def kept_on_failure(recorders: Iterable[Recorder]):
+  """Writes what was taken whatever happens; an error of writing comes second."""
+  try:
+    yield
+  except BaseException:
+    for recorder in recorders:
       with contextlib.suppress(UserError):
-        writer.flush()
-      if isinstance(error, KeyboardInterrupt):
-        raise errors.Interrupted(
-            f'{len(positions)} of {len(shard)} images are kept in {store.parent}: the '
-            'same command goes on from there') from error
-      raise
-  return positions
+        recorder.flush()
+    raise
+  for recorder in recorders:
+    recorder.flush()

@@ -1,11 +1,11 @@
-"""The prediction loop: padding, and outputs that cannot be right."""
+"""Forward passes: padding, and outputs that cannot be right."""
 
 import keras
 import numpy as np
 import pytest
 
 from tfeval.datasets import open_dataset
-from tfeval.engine import predict, strategy
+from tfeval.engine import predict, reading, strategy
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
 from tfeval.preprocess import protocol as protocol_lib
@@ -17,9 +17,9 @@ def predict_with(function, folder, output='logits'):
       name='fixture', function=function, preprocess=lambda x: x,
       preprocess_name='identity', input_size=32, output=output, weights='none',
       weights_sha256=None, parameters=0)
-  return list(predict.predict(
-      open_dataset(f'folder:{folder}'), protocol_lib.resolve('opencv', 32), model,
-      strategy.make_strategy('default'), 8))
+  forward = predict.Forward(model, strategy.make_strategy('default'), 8)
+  return [(batch.ids, predict.checked_scores(forward, batch)) for batch in reading.read(
+      open_dataset(f'folder:{folder}'), protocol_lib.resolve('opencv', 32), 8)]
 
 
 def constant(value, classes=1000):
@@ -30,8 +30,8 @@ def constant(value, classes=1000):
 
 def test_padding_is_not_stored(photos):
   batches = predict_with(constant(0.), photos)
-  assert [len(b.ids) for b in batches] == [8, 4]
-  assert [b.scores.shape for b in batches] == [(8, 1000), (4, 1000)]
+  assert [len(ids) for ids, _ in batches] == [8, 4]
+  assert [scores.shape for _, scores in batches] == [(8, 1000), (4, 1000)]
 
 
 def test_non_finite_outputs_name_the_example(photos):

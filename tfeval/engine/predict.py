@@ -1,88 +1,21 @@
-"""The prediction loop: every example once, through fixed-size padded batches."""
-
-import dataclasses
-import hashlib
-from collections.abc import Iterator
+"""Forward passes through padded batches of one size, and whether they can be right."""
 
 import numpy as np
 import tensorflow as tf
 
 from tfeval import errors
 from tfeval import labels as labels_lib
-from tfeval.datasets.base import Dataset
-from tfeval.engine import pipeline
 from tfeval.engine import strategy as strategy_lib
+from tfeval.engine.reading import Batch
 from tfeval.errors import UserError
 from tfeval.models.model import Model, wrong_outputs
-from tfeval.preprocess.protocol import Protocol
 from tfeval.settings import PROBABILITIES
-
-
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-  """What a model said of n examples.
-
-  Attributes:
-    positions: n positions in the dataset, from 0.
-    ids: n ids.
-    hashes: n SHA-256 digests of the encoded images.
-    labels: int64 [n], -1 for none.
-    real_labels: n lists of classes, or None without ReaL labels.
-    scores: float32 [n, 1000], finite.
-  """
-
-  positions: list[int]
-  ids: list[str]
-  hashes: list[bytes]
-  labels: np.ndarray
-  real_labels: list[list[int]] | None
-  scores: np.ndarray
 
 
 def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
   """Returns the batch size, rounded up so that all replicas get the same."""
   replicas = strategy.num_replicas_in_sync
   return -(-wanted // replicas) * replicas
-
-
-def predict(dataset: Dataset, protocol: Protocol, model: Model,
-            strategy: tf.distribute.Strategy, batch_size: int,
-            skip_errors: bool = False,
-            shard: range | None = None) -> Iterator[Predictions]:
-  """Yields predictions batch by batch, in the dataset's order.
-
-  Args:
-    dataset: examples.
-    protocol: makes pixels of them.
-    model: loaded under the strategy's scope.
-    strategy: where it runs.
-    batch_size: a multiple of the strategy's replicas.
-    skip_errors: whether images that cannot be decoded are left out; their
-      positions are then missing.
-    shard: the positions to predict, from a multiple of the batch size; all by default.
-
-  Raises:
-    UserError: an image is broken, the model cannot take the images or does not
-      return (batch, 1000) finite numbers of the stated kind; names the example.
-  """
-  forward = Forward(model, strategy, batch_size)
-  shard = range(dataset.expected_count) if shard is None else shard
-  done = shard.start
-  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors, shard))
-  if skip_errors:
-    batches = pipeline.by_position(batches, batch_size)
-  while True:
-    try:
-      batch = next(batches, None)
-    except tf.errors.OpError as error:
-      if skip_errors:
-        raise pipeline.unreadable_after(dataset, done, error) from error
-      raise pipeline.explain_failure(dataset, protocol, done, error) from error
-    if batch is None:
-      return
-    predictions = _collect(dataset, batch, forward)
-    done += len(predictions.ids)
-    yield predictions
 
 
 class Forward:
@@ -126,20 +59,16 @@ class Forward:
     return np.concatenate(local)[:n]
 
 
-def _collect(dataset: Dataset, batch, forward: Forward) -> Predictions:
-  ids = [name.decode() for name in batch['id'].numpy()]
-  scores = forward(batch['pixels'])
-  check_scores(scores, ids, forward.model)
-  if dataset.real_labels is not None:
-    real = [list(dataset.real_labels[name]) for name in ids]
-  elif dataset.has_real_labels:
-    real = [np.flatnonzero(hot).tolist() for hot in batch['real_labels'].numpy()]
-  else:
-    real = None
-  return Predictions(
-      positions=batch['position'].numpy().tolist(), ids=ids,
-      hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
-      labels=batch['label'].numpy(), real_labels=real, scores=scores)
+def checked_scores(forward: Forward, batch: Batch) -> np.ndarray:
+  """Returns what a model says of a batch: float32 [n, 1000].
+
+  Raises:
+    UserError: it cannot take the images, or does not return (batch, 1000) finite
+      numbers of the stated kind; names the example.
+  """
+  scores = forward(batch.pixels)
+  check_scores(scores, batch.ids, forward.model)
+  return scores
 
 
 def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:

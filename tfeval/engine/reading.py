@@ -1,0 +1,83 @@
+"""A dataset as batches of images, each with what is known of it."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval.datasets.base import Dataset
+from tfeval.engine import pipeline
+from tfeval.preprocess.protocol import Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+  """n examples, ready for any model that shares their protocol.
+
+  Attributes:
+    positions: n positions in the dataset, from 0, ascending.
+    ids: n ids.
+    hashes: n SHA-256 digests of the encoded images, 32 bytes each.
+    labels: int64 [n], -1 for none.
+    real_labels: n lists of classes, or None without ReaL labels.
+    pixels: [n, size, size, 3] of the protocol's dtype.
+  """
+
+  positions: list[int]
+  ids: list[str]
+  hashes: list[bytes]
+  labels: np.ndarray
+  real_labels: list[list[int]] | None
+  pixels: tf.Tensor
+
+
+def read(dataset: Dataset, protocol: Protocol, batch_size: int,
+         skip_errors: bool = False, positions: range | None = None
+         ) -> Iterator[Batch]:
+  """Yields examples batch by batch, in the dataset's order.
+
+  Args:
+    dataset: examples.
+    protocol: makes pixels of them.
+    batch_size: how many positions a batch covers.
+    skip_errors: whether images that cannot be decoded are left out; their
+      positions are then missing.
+    positions: which to read, from a multiple of the batch size; all by default.
+
+  Raises:
+    UserError: the data cannot be read, or an image is broken, which is named.
+  """
+  positions = range(dataset.expected_count) if positions is None else positions
+  done = positions.start
+  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors,
+                                  positions))
+  if skip_errors:
+    batches = pipeline.by_position(batches, batch_size)
+  while True:
+    try:
+      batch = next(batches, None)
+    except tf.errors.OpError as error:
+      if skip_errors:
+        raise pipeline.unreadable_after(dataset, done, error) from error
+      raise pipeline.explain_failure(dataset, protocol, done, error) from error
+    if batch is None:
+      return
+    read_batch = _batch(dataset, batch)
+    done += len(read_batch.ids)
+    yield read_batch
+
+
+def _batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
+  ids = [name.decode() for name in batch['id'].numpy()]
+  if dataset.real_labels is not None:
+    real = [list(dataset.real_labels[name]) for name in ids]
+  elif dataset.has_real_labels:
+    real = [np.flatnonzero(hot).tolist() for hot in batch['real_labels'].numpy()]
+  else:
+    real = None
+  return Batch(
+      positions=batch['position'].numpy().tolist(), ids=ids,
+      hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
+      labels=batch['label'].numpy(), real_labels=real, pixels=batch['pixels'])

@@ -1,0 +1,225 @@
+"""One model's evaluation, from the loaded model to the complete run."""
+
+import contextlib
+import dataclasses
+import datetime
+import pathlib
+import sys
+import time
+from typing import Any
+
+from tfeval import (
+    errors,
+    experiment,
+    files,
+    joining,
+    published,
+    recording,
+)
+from tfeval import run as run_lib
+from tfeval import settings as settings_lib
+from tfeval.datasets import base
+from tfeval.engine import pipeline, predict
+from tfeval.engine.reading import Batch
+from tfeval.errors import DataError, UserError
+from tfeval.models import loading
+from tfeval.models import model as model_lib
+from tfeval.place import Place
+from tfeval.preflight import preflight
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.result_file import PREDICTIONS
+from tfeval.settings import Request, Settings
+
+
+def load_model(request: Request, settings: Settings) -> model_lib.Model:
+  """Loads a model for the size of images that the settings ask for, if they do."""
+  settings = settings_lib.for_model(request, settings)
+  size = protocol_lib.requested_size(
+      published.protocol_text(settings.protocol, request.spec))
+  if None not in (size, settings.input_size) and size != settings.input_size:
+    raise UserError(f'--input_size={settings.input_size} contradicts '
+                    f'--protocol={settings.protocol}: leave one out')
+  return loading.load_model(
+      request.spec, request.weights, preprocess=settings.preprocess,
+      input_size=settings.input_size or size, output=settings.output,
+      class_map=settings.class_map, output_name=settings.output_name,
+      dtype=settings.dtype, trust_model=settings.trust_model)
+
+
+def protocol_for(request: Request, settings: Settings,
+                 model: model_lib.Model) -> protocol_lib.Protocol:
+  """Returns what the settings ask for, at the size of the model's input."""
+  return protocol_lib.resolve(
+      published.protocol_text(settings.protocol, request.spec), model.input_size)
+
+
+class Job:
+  """One model's evaluation: `start`, then `take` every batch, then `finish`.
+
+  Of several hosts each stores its share, and host 0 makes one run of them in `join`.
+
+  Attributes:
+    request: the model.
+    directory: of the run.
+    protocol: makes pixels.
+    manifest: what is run.
+    recorder: takes predictions, once started; None where there is nothing to do.
+  """
+
+  def __init__(self, request: Request, settings: Settings, place: Place,
+               model: model_lib.Model):
+    """Plans the evaluation of a model that was loaded under the place's strategy.
+
+    Raises:
+      UserError: the model cannot be evaluated as the settings say.
+    """
+    self.request, self._settings, self._place = request, settings, place
+    self._model = model
+    self.protocol = protocol_for(request, settings, model)
+    self.batch_size = predict.global_batch_size(settings.batch_size, place.strategy)
+    self.manifest = experiment.manifest(
+        model, place.dataset, self.protocol, settings, place.strategy,
+        self.batch_size, place.hosts.count)
+    self.directory = pathlib.Path(settings.output_dir).expanduser() / request.directory
+    self.recorder: recording.Recorder | None = None
+    self._findings: list[str] = []
+    self._locks = contextlib.ExitStack()
+    self._seconds = 0.
+    if place.hosts.count > 1 and not experiment.can_be_told_again(self.manifest):
+      raise UserError(f'{model.name} is no Keras model and has no weights file: '
+                      'several hosts could not tell that theirs is the same')
+
+  @property
+  def _skip_errors(self) -> bool:
+    return self._settings.on_error == settings_lib.SKIP
+
+  def complete_run(self) -> run_lib.Run | None:
+    """Returns the run if it is there already."""
+    return experiment.complete_run(self.directory, self.manifest,
+                                   self._settings.overwrite)
+
+  def start(self) -> None:
+    """Looks at the model's first answers and opens the store.
+
+    Raises:
+      UserError: a fault of the model, or of the directory.
+    """
+    place = self._place
+    self._findings = preflight.preflight(
+        self._model, place.dataset, self.protocol, self._settings.preflight,
+        place.progress, self.batch_size, self._skip_errors)
+    self._started = time.monotonic()
+    self._forward = predict.Forward(self._model, place.strategy, self.batch_size)
+    if place.hosts.count > 1:
+      self._start_share()
+      return
+    self._locks.enter_context(files.locked(self.directory))
+    # Shares of several hosts, if any, are none of this run.
+    joining.clear(self.directory)
+    self._open(self.directory, self.manifest, self._settings.overwrite)
+
+  def _open(self, directory: pathlib.Path, manifest: dict[str, Any],
+            overwrite: bool) -> None:
+    shard = self._place.hosts.shard(self._place.dataset.expected_count,
+                                    self.batch_size)
+    keep = recording.kept_parts(directory / PREDICTIONS, manifest, shard, overwrite)
+    self._write_manifest(directory, manifest, bool(keep))
+    self.recorder = recording.Recorder(directory / PREDICTIONS, keep, manifest, shard)
+
+  def _write_manifest(self, directory: pathlib.Path, manifest: dict[str, Any],
+                      keep: bool) -> None:
+    settings = dataclasses.replace(self._settings, strategy=self._place.local)
+    experiment.start(directory, manifest,
+                     settings_lib.flagfile(self.request, settings), keep)
+
+  def _start_share(self) -> None:
+    """Opens the store of this host among several, unless its share is done."""
+    hosts = self._place.hosts
+    share = self.directory / hosts.directory()
+    manifest = joining.describe_host(self.manifest, hosts)
+    self._locks.enter_context(files.locked(share if hosts.index else self.directory))
+    if not hosts.index:
+      self._write_manifest(self.directory, self.manifest, keep=False)
+    if not experiment.is_done(share, manifest):
+      self._open(share, manifest, overwrite=False)
+
+  def take(self, batch: Batch) -> None:
+    """Predicts and stores a batch.
+
+    Raises:
+      UserError: the model or the disk is at fault.
+    """
+    self.recorder.take(batch, predict.checked_scores(self._forward, batch))
+
+  def finish(self) -> run_lib.Run | None:
+    """Completes what this host has to store once every batch was taken.
+
+    Returns:
+      The run; None of several hosts.
+    """
+    with self._locks:
+      if self._place.hosts.count == 1:
+        return self._complete(self.recorder.positions, self.recorder.kept)
+      self._finish_share()
+      return None
+
+  def _finish_share(self) -> None:
+    hosts = self._place.hosts
+    share = self.directory / hosts.directory()
+    shard = hosts.shard(self._place.dataset.expected_count, self.batch_size)
+    if self.recorder:
+      joining.finish_share(share, shard)
+    if hosts.index:
+      print(f'tfeval: the {len(shard)} images of host {hosts.index} are done in '
+            f'{share}: host 0 joins them', file=sys.stderr)
+      if not (self.directory / hosts.directory(0)).is_dir():
+        print(f'tfeval: warning: nothing of host 0 is in {self.directory} yet: it has '
+              'to share this --output_dir', file=sys.stderr)
+
+  def join(self) -> run_lib.Run:
+    """Waits for all hosts and makes one run of their shares."""
+    place, directory = self._place, self.directory
+    hosts, images = place.hosts, place.dataset.expected_count
+    others = images - len(hosts.shard(images, self.batch_size))
+    try:
+      with place.progress(f'{self.request.spec.text}: other hosts', others) as advance:
+        joining.wait(directory, joining.describe_host(self.manifest, hosts), hosts,
+                     self._settings.host_timeout, experiment.difference, advance)
+    except KeyboardInterrupt as error:
+      raise errors.Interrupted(f'all is kept in {directory}: the same command waits '
+                               'for the other hosts again') from error
+    with files.locked(directory):
+      positions = joining.join(directory, self.manifest, hosts, images)
+      run = self._complete(positions, 0)
+      joining.clear(directory)
+    return run
+
+  def _complete(self, positions: list[int], kept: int) -> run_lib.Run:
+    """Makes the run complete.
+
+    Args:
+      positions: of the stored rows, which are all.
+      kept: how many of them an earlier run had stored.
+    """
+    dataset = self._place.dataset
+    failed = (pipeline.failures(dataset, self.protocol, set(positions))
+              if self._skip_errors else {})
+    seconds = time.monotonic() - self._started
+    summary = run_lib.summarize(
+        run_lib.Run(self.directory, {}).parts(run_lib.SUMMARY_COLUMNS))
+    base.check_coverage(dataset, summary.ids, list(failed))
+    if not summary.ids:
+      name, why = next(iter(failed.items()))
+      raise DataError(f'none of the {len(failed)} images can be evaluated; the first, '
+                      f'{name}: {why}')
+    return run_lib.finish(self.directory, self.manifest, summary, failed, {
+        'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+        'seconds': seconds,
+        'images_per_second': (len(summary.ids) - kept) / seconds,
+    }, published.compare(self.request.spec, self.request.weights, self.protocol,
+                         summary.ids, summary.metrics()), self._findings)
+
+  def close(self) -> None:
+    """Lets go of the directory, whatever happened; the model is needed no more."""
+    self._locks.close()
+    self._model = self._forward = None

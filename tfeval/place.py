@@ -1,0 +1,54 @@
+"""Where models are evaluated: a dataset, the devices of this host, other hosts."""
+
+import dataclasses
+import sys
+
+import tensorflow as tf
+
+from tfeval import datasets
+from tfeval.datasets import base
+from tfeval.engine import strategy as strategy_lib
+from tfeval.hosts import Hosts
+from tfeval.progress import Progress
+from tfeval.settings import AUTO, MULTI_WORKER, Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """What all models of a command share.
+
+  Attributes:
+    dataset: what they are evaluated on.
+    strategy: over the devices of this host.
+    local: the strategy's name.
+    hosts: this host among others.
+    progress: is told how far it is.
+  """
+
+  dataset: base.Dataset
+  strategy: tf.distribute.Strategy
+  local: str
+  hosts: Hosts
+  progress: Progress
+
+
+def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
+  """Makes devices ready and opens the dataset.
+
+  Raises:
+    UserError: devices or data are not there.
+  """
+  # Reduced products would change answers: never without being asked.
+  tf.config.experimental.enable_tensor_float_32_execution(False)
+  # Before the dataset: TensorFlow's first operation settles the devices.
+  local = strategy_lib.choose(settings.strategy, settings.devices, settings.tpu)
+  strategy = strategy_lib.make_strategy(local, settings.devices, settings.tpu)
+  if settings.strategy in (AUTO, MULTI_WORKER):
+    where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
+    print(f'tfeval: strategy {local}, {strategy_lib.describe(strategy)}{where}',
+          file=sys.stderr)
+  dataset = datasets.open_dataset(
+      settings.dataset, split=settings.split, data_dir=settings.data_dir,
+      manual_dir=settings.manual_dir, real_labels=settings.real_labels,
+      limit=settings.limit)
+  return Place(dataset, strategy, local, hosts, progress)
