@@ -78,7 +78,7 @@ def loaded_with(module: str) -> frozenset[str]:
 
 def test_the_analysis_sees_imports():
   # Were it blind, the tests below could not fail.
-  assert 'tensorflow' in imports('tfeval.evaluation', inside_functions=False)
+  assert 'tensorflow' in imports('tfeval.place', inside_functions=False)
   assert HEAVY <= loaded_with('tfeval.evaluation')
   assert 'tfeval.metrics.statistics' in loaded_with('tfeval.run')
   inside = imports('tfeval.cli.evaluate', inside_functions=True)

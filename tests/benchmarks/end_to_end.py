@@ -11,27 +11,16 @@ import argparse
 import concurrent.futures
 import os
 import pathlib
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
+from memory import make_folder
+
 ROOT = pathlib.Path(__file__).parents[2]
 BATCH = 64
 MODEL = 'MobileNet:alpha=0.25'
-
-
-def make_folder(photos: pathlib.Path, count: int, out: pathlib.Path) -> pathlib.Path:
-  """Class folders with the photos, linked again and again up to `count` files."""
-  files = sorted(photos.glob('n*.JPEG'))
-  for i in range(count):
-    photo = files[i % len(files)]
-    folder = out / photo.name[:9]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'{i:06d}.JPEG').symlink_to(photo.resolve())
-  return out
 
 
 def run_tfeval(folder: pathlib.Path, out: str) -> int:
@@ -98,9 +87,6 @@ def main():
                       default=ROOT.parent / 'shared/data/images')
   parser.add_argument('--count', type=int, default=2000)
   parser.add_argument('--runs', type=int, default=3)
-  parser.add_argument('--memory', action='store_true',
-                      help='also compare peak memory at COUNT and 10 x COUNT images')
-  parser.add_argument('--rss_of', type=pathlib.Path, help=argparse.SUPPRESS)
   args = parser.parse_args()
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   import cv2  # noqa: F401
@@ -112,10 +98,6 @@ def main():
   tf.config.list_logical_devices()  # What starts once is on nobody's account.
   with tempfile.TemporaryDirectory() as temporary:
     out = pathlib.Path(temporary)
-    if args.rss_of:
-      run_tfeval(args.rss_of, f'{out}/runs')
-      print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-      return
     folder = make_folder(args.photos, args.count, out / 'small')
     rows = {'tfeval': [], 'peer': []}
     for run in range(args.runs + 1):
@@ -139,13 +121,6 @@ def main():
     print('speed of tfeval / peer, pair by pair: '
           + ', '.join(f'{r:.2f}' for r in ratios)
           + f'; median {statistics.median(ratios):.2f}')
-    if args.memory:
-      large = make_folder(args.photos, 10 * args.count, out / 'large')
-      peaks = [int(subprocess.run(
-          [sys.executable, __file__, '--rss_of', str(f)], check=True,
-          capture_output=True, text=True).stdout) for f in (folder, large)]
-      print(f'peak memory: {peaks[0]} MiB at {args.count}, {peaks[1]} MiB at '
-            f'{10 * args.count} images ({100 * (peaks[1] / peaks[0] - 1):+.1f} %)')
 
 
 if __name__ == '__main__':
