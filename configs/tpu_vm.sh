@@ -17,9 +17,9 @@
 #   CHIPS_PER_HOST_BOUNDS  of slices; default 2,2,1, the 4 chips of v4, v5p and most v5e
 #
 # Every host has to see --data_dir (prepared) and --output_dir at the same place: a
-# mounted file system (Filestore). The result is in OUTPUT_DIR/MODEL/result.json, and
-# the table is printed here. To make a TPU VM and install tfeval on it, from the top of
-# this repository:
+# mounted file system (Filestore), or gs://BUCKET/... The result is in
+# OUTPUT_DIR/MODEL/result.json, and the table is printed here. To make a TPU VM and
+# install tfeval on it, from the top of this repository:
 #
 #   gcloud compute tpus tpu-vm create eval-0 --zone=us-west4-a --spot \
 #       --accelerator-type=v5litepod-8 --version=v2-alpha-tpuv5-lite

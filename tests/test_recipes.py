@@ -211,25 +211,6 @@ def test_jobset_commands(programs, flags, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_jobset_pods_one_of_them_killed(programs, flags, whole, tmp_path):
-  """Pod 1 is killed inside a writing, and a new pod of its index goes on."""
-  only = container(documents()[1]['hosts'])
-  command = [*only['command'], *flags, f'--output_dir={tmp_path / "runs"}']
-
-  def start_pod(index):
-    return start(programs, command, NUM_HOSTS='2', JOB_COMPLETION_INDEX=str(index),
-                 DIES_WRITING='6')
-
-  pods = [start_pod(0), start_pod(1)]
-  assert ended(pods[1])[0] == -signal.SIGKILL
-  assert [*tmp_path.glob('runs/*/hosts/host-00001-of-00002/predictions/part-*')]
-  code, said = ended(start_pod(1))
-  assert code == 0 and 'goes on after' in said
-  assert ended(pods[0])[0] == 0
-  assert found(tmp_path / 'runs') == whole
-
-
-@pytest.mark.slow
 def test_slurm_job_whose_time_is_up(programs, flags, whole, tmp_path):
   """USR1 comes before the time limit; the job goes back into the queue, and on."""
   output, requeued = tmp_path / 'runs', programs / 'scontrol.log'
