@@ -99,7 +99,7 @@ def evaluate(wanted: list[Request], settings: Settings, progress: Progress,
   Raises:
     UserError: something the user can mend, of the data or of the only model. Runs
       that were complete stay.
-    Interrupted: Ctrl-C; what was evaluated is kept.
+    Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   hosts = hosts_lib.find(settings)
   place = _prepare(settings, hosts, progress)
@@ -151,12 +151,12 @@ def measure(request: Request, settings: Settings, images: int,
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
     return benchmark.measure(
-        dataset, protocol, model, strategy, batch_size, images, advance)
+        dataset, protocol, model, strategy, batch_size, images, advance,
+        settings.jit)
 
 
 def _prepare(settings: Settings, hosts: Hosts, progress: Progress) -> _Place:
-  # Reduced products would change answers: never without being asked.
-  tf.config.experimental.enable_tensor_float_32_execution(False)
+  strategy_lib.allow_tf32(settings.tf32)
   # Before the dataset: TensorFlow's first operation settles the devices.
   local = strategy_lib.choose(settings.strategy, settings.devices, settings.tpu)
   strategy = strategy_lib.make_strategy(local, settings.devices, settings.tpu)
@@ -196,7 +196,7 @@ def _evaluate_one(request: Request, settings: Settings,
 
   def predict_from(positions: range):
     return predict.predict(dataset, protocol, model, strategy, batch_size, skip_errors,
-                           positions)
+                           positions, settings.jit)
 
   shard = hosts.shard(dataset.expected_count, batch_size)
   record = functools.partial(recording.record, shard=shard, model=model,
