@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tfeval import errors, experiment, predictions, resume
+from tfeval import errors, experiment, predictions, resume, termination
 from tfeval.engine import predict
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
@@ -59,7 +59,8 @@ def record(store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
 
   Raises:
     UserError: an image, the model or the disk is at fault.
-    Interrupted: Ctrl-C. What was predicted before that, or before an error, is kept.
+    Interrupted: Ctrl-C or SIGTERM. What was predicted before that, or before an
+      error, is kept.
   """
   logits, batch_size = manifest['store']['logits'], manifest['compute']['batch_size']
   positions = resume.positions_of(keep)
@@ -67,9 +68,16 @@ def record(store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
   at = (positions[-1] // batch_size + 1) * batch_size if positions else shard.start
   rest = range(min(at, shard.stop), shard.stop)
   writer = predictions.Writer(store, logits, resume.part_size(manifest), keep=keep)
+
+  def save() -> str:
+    with contextlib.suppress(UserError):
+      writer.flush()
+    return (f'{len(positions)} of {len(shard)} images are kept in {store.parent}: the '
+            'same command goes on from there')
+
   with progress(model.name, len(rest)) as advance:
     try:
-      for batch in predict_from(rest) if rest else ():
+      for batch in termination.storing(predict_from(rest) if rest else (), save):
         writer.write(predictions.make_rows(
             batch.ids, batch.hashes, batch.labels, batch.real_labels, batch.scores,
             model.output, logits), batch.positions)
@@ -81,11 +89,8 @@ def record(store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
       if at < rest.stop:
         advance(rest.stop - at)
     except BaseException as error:
-      with contextlib.suppress(UserError):
-        writer.flush()
+      kept = save()
       if isinstance(error, KeyboardInterrupt):
-        raise errors.Interrupted(
-            f'{len(positions)} of {len(shard)} images are kept in {store.parent}: the '
-            'same command goes on from there') from error
+        raise errors.Interrupted(kept) from error
       raise
   return positions
