@@ -85,7 +85,7 @@ def sections(comparison: Comparison, level: float, seed: int
     yield f'{title}:', _models(comparison, labels)
     yield f'{title}, first less second:', _pairs(pairs, level, seed)
   if comparison.flips:
-    yield 'flipped top-1 answers of the same model, other run < reference:', _flips(
+    yield 'flipped top-1 answers of the same model, reference -> other run:', _flips(
         comparison)
   images = len(comparison.answers[0].ids)
   names = [str(i + 1) for i in range(len(comparison.answers))]
@@ -128,7 +128,7 @@ def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
 
 
 def _flips(comparison: Comparison) -> rich_table.Table:
-  rows = [(f'{found.other + 1} < {found.reference + 1}',
+  rows = [(f'{found.reference + 1} -> {found.other + 1}',
            display.metric_name(one.labels, 'top1'), f'{one.flipped:,}',
            f'{one.images:,}', f'{100 * one.flipped / one.images:.2f}',
            f'{one.hits.first:,}', f'{one.hits.second:,}')
@@ -177,6 +177,6 @@ def legend(comparison: Comparison, level: float) -> list[str]:
                  'right and wrong are told of those with a label')
   for one in comparison.flips:
     how = ', '.join(f'{key} {b} instead of {a}' for key, a, b in one.differences)
-    found.append(f'{one.other + 1} < {one.reference + 1}: the same model, weights and '
+    found.append(f'{one.reference + 1} -> {one.other + 1}: the same model, weights and '
                  f'protocol, computed {"with " + how if how else "alike"}')
   return found + comparison.remarks
