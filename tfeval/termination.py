@@ -49,9 +49,11 @@ class _Termination:
   def _end(self) -> None:
     with self._lock:
       if not self.asked.is_set():
-        text = ['tfeval: terminated'] + ([self.save()] if self.save else [])
-        print(': '.join(text), file=sys.stderr, flush=True)
-        os._exit(EXIT_CODE)
+        try:
+          text = ['tfeval: terminated'] + ([self.save()] if self.save else [])
+          print(': '.join(text), file=sys.stderr, flush=True)
+        finally:
+          os._exit(EXIT_CODE)
 
 
 _current: _Termination | None = None

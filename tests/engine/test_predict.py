@@ -37,7 +37,8 @@ def forward(function, pixels, jit):
 
 @pytest.fixture(scope='module')
 def pixels():
-  return tf.constant(np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8))
+  return tf.constant(np.random.default_rng(0).integers(
+      0, 256, (5, 32, 32, 3), np.uint8))
 
 
 def constant(value, classes=1000):
