@@ -18,9 +18,10 @@ LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py'
                'label_files.py', 'label_sets.py', 'summary.py', 'rated.py',
                'relabel.py', 'set_order.py', 'collectors.py', 'scoring.py',
                'display.py', 'verification.py', 'published.py', 'alignment.py',
-               'comparison.py', 'leaderboard.py', 'run_folder.py', 'result_file.py',
-                'scored_rows.py', 'schemas.py', 'differences.py', 'row_checks.py',
-                'result_checks.py', 'resume.py', 'hosts.py', 'joining.py',
+               'comparison.py', 'flips.py', 'leaderboard.py', 'run_folder.py',
+               'result_file.py', 'scored_rows.py', 'schemas.py', 'differences.py',
+               'row_checks.py', 'result_checks.py', 'resume.py', 'hosts.py',
+               'joining.py', 'termination.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
 LIGHT_FOLDERS = ('metrics', 'reports', 'importing')
 

@@ -60,19 +60,21 @@ def whole_of_broken(broken_inputs, tmp_path_factory):
 
 @pytest.mark.parametrize('step', [9, *[
     pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 4, 15, 16)]])
-def test_ctrl_c_while_writing(inputs, whole, tmp_path, capsys, monkeypatch, step):
+@pytest.mark.parametrize('sent, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_while_writing(inputs, whole, tmp_path, capsys, monkeypatch, step,
+                               sent, code):
   """Steps: manifest, flags, the index, then a part and the index in turns."""
   write, calls = files.write_atomically, []
 
   def interrupt(path, data, *flag):
     calls.append(path)
     if len(calls) == step:
-      raise KeyboardInterrupt
+      signal.raise_signal(sent)
     write(path, data, *flag)
 
   with monkeypatch.context() as patched:
     patched.setattr(files, 'write_atomically', interrupt)
-    assert run(inputs, tmp_path) == 130
+    assert run(inputs, tmp_path) == code
   said = capsys.readouterr().err.splitlines()[-1]
   if step > 3:
     assert f'of {IMAGES} images are kept in {tmp_path}' in said
@@ -174,15 +176,17 @@ def test_killed_at_random_moments(inputs, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c(inputs, whole, tmp_path):
+@pytest.mark.parametrize('sent, code, word', [
+    (signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')])
+def test_signals(inputs, tmp_path, sent, code, word):
   command = [*inputs, f'--output_dir={tmp_path}', '--rows_per_part=40',
              '--batch_size=1']
   process = start(command)
   wait_for_parts(tmp_path, 1, process)
-  process.send_signal(signal.SIGINT)
-  code, err = ended(process)
-  assert code == 130
-  assert err.splitlines()[-1].startswith('tfeval: interrupted: ')
+  process.send_signal(sent)
+  found, err = ended(process)
+  assert found == code
+  assert err.splitlines()[-1].startswith(f'tfeval: {word}: ')
   assert ended(start(command))[0] == 0
   assert run([*inputs, '--rows_per_part=40', '--batch_size=1'], tmp_path / 'a') == 0
   directory = tmp_path / 'small.keras'

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval import alignment, differences
+from tfeval import flips as flips_lib
 from tfeval.alignment import METRICS, Answers
 from tfeval.errors import UserError
 from tfeval.label_sets import Labels, Subset
@@ -78,6 +79,7 @@ class Comparison:
     metric: one of `METRICS`.
     pairs: every two runs, by label set.
     agreement: int64 [runs, runs], images with the same first class, right or wrong.
+    flips: of runs of the same model that were computed in another way.
     remarks: what a reader must know beside the figures.
   """
 
@@ -85,6 +87,7 @@ class Comparison:
   metric: str
   pairs: dict[str, list[Pair]]
   agreement: np.ndarray
+  flips: list[flips_lib.Recomputed]
   remarks: list[str]
 
 
@@ -123,7 +126,7 @@ def compare(runs: Sequence[Run], labels: Sequence[Labels] | None = None,
   return Comparison(
       answers, metric, {name: pairs(answers, name, metric) for name in names},
       metrics.agreement(np.stack([one.predicted[:, 0] for one in answers])),
-      remarks + more + _remarks(answers))
+      flips_lib.find(answers, names), remarks + more + _remarks(answers))
 
 
 def _check_top(answers: Sequence[Answers], metric: str) -> None:

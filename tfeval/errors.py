@@ -22,7 +22,7 @@ class DataError(UserError):
 
 
 class Interrupted(KeyboardInterrupt):
-  """Ctrl-C, with what was kept and how to go on."""
+  """Ctrl-C or SIGTERM, with what was kept and how to go on."""
 
 
 class CheckFailed(Exception):

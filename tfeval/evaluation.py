@@ -38,7 +38,7 @@ def evaluate(wanted: list[Request], settings: Settings, progress: Progress,
   Raises:
     UserError: something the user can mend, of the data or of the only model. Runs
       that were complete stay.
-    Interrupted: Ctrl-C; what was evaluated is kept.
+    Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   hosts = hosts_lib.find(settings)
   place = place_lib.prepare(settings, hosts, progress)
@@ -134,4 +134,5 @@ def measure(request: Request, settings: Settings, images: int,
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
     return benchmark.measure(
-        dataset, protocol, model, strategy, batch_size, images, advance)
+        dataset, protocol, model, strategy, batch_size, images, advance,
+        settings.jit)

@@ -16,6 +16,7 @@ import tfeval
 from tfeval import files, labels, predictions, resume
 from tfeval import run as run_lib
 from tfeval.datasets import base
+from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
 from tfeval.preprocess import protocol as protocol_lib
@@ -71,6 +72,7 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
           'hosts': hosts,
           'batch_size': batch_size,
           'dtype': model.dtype,
+          'jit': settings.jit or strategy_lib.always_compiles(strategy),
           'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
       },
   }

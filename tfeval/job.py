@@ -109,7 +109,8 @@ class Job:
         self._model, place.dataset, self.protocol, self._settings.preflight,
         place.progress, self.batch_size, self._skip_errors)
     self._started = time.monotonic()
-    self._forward = predict.Forward(self._model, place.strategy, self.batch_size)
+    self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
+                                    self._settings.jit)
     if place.hosts.count > 1:
       self._start_share()
       return

@@ -38,8 +38,7 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   Raises:
     UserError: devices or data are not there.
   """
-  # Reduced products would change answers: never without being asked.
-  tf.config.experimental.enable_tensor_float_32_execution(False)
+  strategy_lib.allow_tf32(settings.tf32)
   # Before the dataset: TensorFlow's first operation settles the devices.
   local = strategy_lib.choose(settings.strategy, settings.devices, settings.tpu)
   strategy = strategy_lib.make_strategy(local, settings.devices, settings.tpu)

@@ -49,6 +49,8 @@ class Settings:
     strategy: one of `STRATEGIES`.
     devices: how many GPUs, or logical devices of the CPU; None for what is there.
     tpu: name or address of a TPU, or None.
+    jit: whether XLA compiles the model's step on each replica.
+    tf32: whether GPUs may multiply in TensorFloat-32.
     num_hosts, host_index: how many hosts evaluate, and which of them this is, from 0;
       None for what TF_CONFIG says.
     host_timeout: seconds to wait for hosts of which nothing new comes.
@@ -74,6 +76,8 @@ class Settings:
   strategy: str = AUTO
   devices: int | None = None
   tpu: str | None = None
+  jit: bool = False
+  tf32: bool = False
   num_hosts: int | None = None
   host_index: int | None = None
   host_timeout: int = 3600

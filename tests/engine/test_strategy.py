@@ -41,6 +41,26 @@ def test_a_tpu_that_is_not_there():
   assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('gpus, known', [
+    ([], False), ([{}], False), ([{'compute_capability': (7, 5)}], False),
+    ([{'compute_capability': (7, 5)}, {'compute_capability': (8, 0)}], True)])
+def test_tf32_is_of_gpus_that_have_it(monkeypatch, gpus, known):
+  config = tf.config.experimental
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: gpus)
+  monkeypatch.setattr(config, 'get_device_details', lambda gpu: gpu)
+  strategy.allow_tf32(False)
+  assert not config.tensor_float_32_execution_enabled()
+  if not known:
+    with pytest.raises(UserError, match='--tf32: .* there is none here: leave it out'):
+      strategy.allow_tf32(True)
+    return
+  try:
+    strategy.allow_tf32(True)
+    assert config.tensor_float_32_execution_enabled()
+  finally:
+    config.enable_tensor_float_32_execution(False)
+
+
 @pytest.mark.slow
 def test_a_tpu_that_does_not_answer():
   code = ('from tfeval.engine import strategy\nstrategy.TPU_SECONDS = 3\n'

@@ -11,11 +11,11 @@ import keyword
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import tfeval
-from tfeval import errors
+from tfeval import errors, termination
 from tfeval.cli import command_flags
 
 COMMANDS = ('evaluate', 'predict', 'import', 'score', 'compare', 'leaderboard',
@@ -30,9 +30,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: the command's name and its flags; `sys.argv[1:]` if None.
 
   Returns:
-    The exit code: 0 done, 1 a requested check failed, 2 the user's mistake.
+    The exit code: 0 done, 1 a requested check failed, 2 the user's mistake, 130
+    Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
+  with termination.handled() as terminated:
+    return _exit_code(argv, terminated)
+
+
+def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
+  """Runs one command and tells of what ends it."""
   try:
     code = _main(argv)
     # Here, where an error is still ours to tell; at exit it would be Python's.
@@ -47,8 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'tfeval: {errors.one_line(error, limit=None)}', file=sys.stderr)
     return _USER_ERROR
   except KeyboardInterrupt as error:
-    print(': '.join(['tfeval: interrupted', *map(str, error.args)]), file=sys.stderr)
-    return _INTERRUPTED
+    how, code = (('terminated', termination.EXIT_CODE) if terminated() else
+                 ('interrupted', _INTERRUPTED))
+    print(': '.join([f'tfeval: {how}', *map(str, error.args)]), file=sys.stderr)
+    return code
   except (BrokenPipeError, SystemExit) as error:
     # Rich makes a SystemExit(1) of the BrokenPipeError.
     if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):

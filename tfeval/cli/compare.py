@@ -13,8 +13,9 @@ Usage: tfeval compare RUN RUN [...] [--flags]
 
 RUN is a run directory, or a folder of such. Of every two: McNemar's exact test
 with Holm's correction for the number of pairs, a paired bootstrap interval of
-the difference, and how many images would tell them apart. Images are matched by
-their ids."""
+the difference, and how many images would tell them apart. Of runs of the same
+model and weights, computed in another way (--dtype, --jit, devices): how many
+answers flipped. Images are matched by their ids."""
 
 
 def define_flags(define) -> None:

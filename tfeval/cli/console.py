@@ -34,7 +34,9 @@ def prepare_environment() -> None:
   os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
   # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
   for logger, noise in ((absl_logging.get_absl_logger(), 'has no dataset_info.json'),
-                        (logging.getLogger('tensorflow'), 'tf.function retracing')):
+                        (logging.getLogger('tensorflow'), 'tf.function retracing'),
+                        # What --jit on several devices needs.
+                        (logging.getLogger('tensorflow'), 'eagerly has significant')):
     logger.addFilter(lambda record, noise=noise: noise not in record.getMessage())
 
 

@@ -30,6 +30,9 @@ def define(definer) -> None:
   definer.integer('devices', None, 'How many GPUs to use, or logical devices to make '
                   'of the CPU where there is no GPU.', lower_bound=1, upper_bound=256)
   definer.string('tpu', None, 'Name or address of a TPU; local: that of this host.')
+  definer.bool('jit', False, 'Compile the model with XLA. A TPU always does.')
+  definer.bool('tf32', False, 'Let GPUs multiply float32 in TensorFloat-32: faster, '
+               'with 10 bits of mantissa; compare counts the answers that flip.')
 
 
 def define_models(definer) -> None:

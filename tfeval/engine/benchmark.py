@@ -72,7 +72,7 @@ class Report:
 
 def measure(dataset: Dataset, protocol: Protocol, model: Model,
             strategy: tf.distribute.Strategy, batch_size: int, images: int,
-            advance: Callable[[int], None]) -> Report:
+            advance: Callable[[int], None], jit: bool = False) -> Report:
   """Measures each stage over the images of a dataset, repeated as needed.
 
   Args:
@@ -83,6 +83,7 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
     batch_size: a multiple of the strategy's replicas.
     images: how many to measure over, whole batches.
     advance: is told of each batch, `RUNS * images` in all.
+    jit: whether XLA compiles the model.
 
   Returns:
     The report. Each stage first runs as many images again, unmeasured: tracing
@@ -93,7 +94,7 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
   """
   steps = images // batch_size
   inputs = _inputs(dataset, protocol, batch_size)
-  forward = predict.Forward(model, strategy, batch_size)
+  forward = predict.Forward(model, strategy, batch_size, jit)
   try:
     def stage(name, batches, model=lambda batch: None):
       return _stage(name, batches, model, steps, batch_size, advance)

@@ -1,5 +1,7 @@
 """Forward passes through padded batches of one size, and whether they can be right."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,13 +24,12 @@ class Forward:
   """A model's forward pass on batches of one static shape."""
 
   def __init__(self, model: Model, strategy: tf.distribute.Strategy,
-               batch_size: int):
+               batch_size: int, jit: bool = False):
     self.model = model
     self._strategy = strategy
     self._batch_size = batch_size
-
-    self._step = tf.function(lambda pixels: strategy.run(model, (pixels,)),
-                             autograph=False)
+    self._jit = jit
+    self._step = _step(model, strategy, jit)
 
   def __call__(self, pixels: tf.Tensor) -> np.ndarray:
     """Returns float32 [n, 1000] for uint8 [n, size, size, 3], n <= batch_size."""
@@ -38,8 +39,9 @@ class Forward:
     if n < self._batch_size:
       missing = tf.zeros([self._batch_size - n, *pixels.shape[1:]], pixels.dtype)
       pixels = tf.concat([pixels, missing], 0)
+    split = strategy_lib.per_replica(self._strategy, pixels)
     try:
-      outputs = self._step(strategy_lib.per_replica(self._strategy, pixels))
+      outputs = self._step(split)
     except UserError:
       raise
     except tf.errors.ResourceExhaustedError as error:
@@ -47,6 +49,9 @@ class Forward:
           f'{self.model.name} does not fit into memory with batches of '
           f'{self._batch_size}: give a smaller --batch_size') from error
     except (ValueError, TypeError, tf.errors.OpError) as error:
+      if self._jit and self._runs_uncompiled(split):
+        raise UserError(f'{self.model.name} cannot be compiled by XLA: leave --jit out:'
+                        f' {errors.one_line(error)}') from error
       raise UserError(
           f'{self.model.name} cannot run on images of {tuple(pixels.shape)}: '
           f'{errors.one_line(error)}') from error
@@ -57,6 +62,23 @@ class Forward:
       if output.shape != expected:
         raise wrong_outputs(self.model.name, output.shape)
     return np.concatenate(local)[:n]
+
+  def _runs_uncompiled(self, split) -> bool:
+    try:
+      _step(self.model, self._strategy, jit=False)(split)
+    except (ValueError, TypeError, tf.errors.OpError):
+      return False
+    return True
+
+
+def _step(model: Model, strategy: tf.distribute.Strategy, jit: bool) -> Callable:
+  """Returns what runs a model on the batch of each replica."""
+  if not jit or strategy_lib.always_compiles(strategy):
+    return tf.function(lambda pixels: strategy.run(model, (pixels,)), autograph=False)
+  compiled = tf.function(model, jit_compile=True, autograph=False)
+  # A program for each replica: inside of one function, or given as it is, `compiled`
+  # would be placed on the first device, which cannot read the variables of others.
+  return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
 
 
 def checked_scores(forward: Forward, batch: Batch) -> np.ndarray:

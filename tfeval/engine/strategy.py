@@ -9,6 +9,9 @@ from tfeval import errors
 from tfeval.errors import UserError
 from tfeval.settings import AUTO, DEFAULT, MIRRORED, MULTI_WORKER, STRATEGIES, TPU
 
+# NVIDIA's compute capability from which GPUs know TensorFloat-32: Ampere, see
+# tf.config.experimental.enable_tensor_float_32_execution.
+_AMPERE = (8, 0)
 # A TPU that is there answers within seconds; one that boots is not waited for.
 TPU_SECONDS = 60
 
@@ -108,6 +111,28 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
          f'no answer within {TPU_SECONDS} s')
   raise UserError(f'TPU {name!r} cannot be used: {why}: give --tpu=NAME of one that is '
                   'ready, or another --strategy')
+
+
+def allow_tf32(allowed: bool) -> None:
+  """Lets GPUs multiply float32 in TensorFloat-32, or holds that they do not.
+
+  TensorFlow's own default is to let them, which changes answers unasked.
+
+  Raises:
+    UserError: it is wanted, and no GPU here knows it.
+  """
+  if allowed and not any(
+      tf.config.experimental.get_device_details(gpu).get(
+          'compute_capability', (0, 0)) >= _AMPERE
+      for gpu in tf.config.list_physical_devices('GPU')):
+    raise UserError('--tf32: TensorFloat-32 is of NVIDIA GPUs of compute capability '
+                    '8.0 (Ampere) or later, and there is none here: leave it out')
+  tf.config.experimental.enable_tensor_float_32_execution(allowed)
+
+
+def always_compiles(strategy: tf.distribute.Strategy) -> bool:
+  """Returns whether a strategy compiles every step, asked or not, as on TPUs."""
+  return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:

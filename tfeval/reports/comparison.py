@@ -8,6 +8,7 @@ from rich import table as rich_table
 
 from tfeval import display
 from tfeval.comparison import Comparison, Pair
+from tfeval.flips import Recomputed
 from tfeval.label_sets import SUBSET_SUFFIX
 from tfeval.reports import plain
 
@@ -36,6 +37,7 @@ def content(comparison: Comparison, level: float, seed: int) -> dict[str, Any]:
           'pairs': [_entry(comparison, pair, level, seed) for pair in pairs],
       } for labels, pairs in comparison.pairs.items()],
       'agreement': comparison.agreement.tolist(),
+      'flips': [_flips_entry(comparison, one) for one in comparison.flips],
       'remarks': comparison.remarks,
   }
 
@@ -57,6 +59,18 @@ def _entry(comparison: Comparison, pair: Pair, level: float,
   }
 
 
+def _flips_entry(comparison: Comparison, found: Recomputed) -> dict[str, Any]:
+  return {
+      'reference': comparison.answers[found.reference].name,
+      'other': comparison.answers[found.other].name,
+      'compute': {key: [one, two] for key, one, two in found.differences},
+      'labels': [{
+          'labels': one.labels, 'images': one.images, 'flipped': one.flipped,
+          'right_to_wrong': one.hits.first, 'wrong_to_right': one.hits.second,
+      } for one in found.flips],
+  }
+
+
 def sections(comparison: Comparison, level: float, seed: int
              ) -> Iterator[tuple[str, rich_table.Table]]:
   """Yields the titles and tables of a comparison.
@@ -70,6 +84,9 @@ def sections(comparison: Comparison, level: float, seed: int
     title = display.metric_name(labels, comparison.metric)
     yield f'{title}:', _models(comparison, labels)
     yield f'{title}, first less second:', _pairs(pairs, level, seed)
+  if comparison.flips:
+    yield 'flipped top-1 answers of the same model, reference -> other run:', _flips(
+        comparison)
   images = len(comparison.answers[0].ids)
   names = [str(i + 1) for i in range(len(comparison.answers))]
   blocks = [range(len(names))[start:start + _BLOCK]
@@ -110,6 +127,17 @@ def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
        'interval', 'p', 'p (Holm)', '', 'images\nneeded'), rows, numbers=range(9))
 
 
+def _flips(comparison: Comparison) -> rich_table.Table:
+  rows = [(f'{found.reference + 1} -> {found.other + 1}',
+           display.metric_name(one.labels, 'top1'), f'{one.flipped:,}',
+           f'{one.images:,}', f'{100 * one.flipped / one.images:.2f}',
+           f'{one.hits.first:,}', f'{one.hits.second:,}')
+          for found in comparison.flips for one in found.flips]
+  return plain.plain_table(
+      ('runs', 'by labels', 'flipped', 'of', '%', 'right to\nwrong',
+       'wrong to\nright'), rows, numbers=(0, 2, 3, 4, 5, 6))
+
+
 def points(rate: float) -> str:
   """Returns a difference of rates in percentage points, with its sign.
 
@@ -144,4 +172,11 @@ def legend(comparison: Comparison, level: float) -> list[str]:
   if any(SUBSET_SUFFIX in labels for labels in comparison.pairs):
     inside = int(comparison.answers[0].inside.sum())
     found.append(f'subset: {inside:,} of {len(comparison.answers[0].ids):,} images')
+  if comparison.flips:
+    found.append('flipped: another class comes first, right or wrong, of all images; '
+                 'right and wrong are told of those with a label')
+  for one in comparison.flips:
+    how = ', '.join(f'{key} {b} instead of {a}' for key, a, b in one.differences)
+    found.append(f'{one.reference + 1} -> {one.other + 1}: the same model, weights and '
+                 f'protocol, computed {"with " + how if how else "alike"}')
   return found + comparison.remarks

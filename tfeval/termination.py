@@ -1,0 +1,122 @@
+"""SIGTERM, which comes before a host is taken away: it ends work as Ctrl-C does.
+
+Python hears of a signal when its main thread comes back from C++. TensorFlow may be
+there for minutes, in a large step or compiling, and who sent the signal seldom waits
+so long: a second thread then stores what there is and ends the process.
+
+Nothing here imports TensorFlow.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+EXIT_CODE = 128 + signal.SIGTERM
+# SLURM and Kubernetes kill after 30.
+SECONDS_TO_HEAR = 5
+_Batch = TypeVar('_Batch')
+
+
+class _Termination:
+  """What is known of a SIGTERM, by the main thread and by the one that watches."""
+
+  def __init__(self):
+    self.asked = threading.Event()
+    self.save: Callable[[], str] | None = None
+    # Of the main thread too, which would otherwise write at the same time.
+    self._lock = threading.RLock()
+    self._reader, self.writer = os.pipe()
+    # Python writes the numbers of signals there at once, from C.
+    os.set_blocking(self.writer, False)
+
+  def handle(self, *_) -> None:
+    with self._lock:
+      # Some send it twice, and storing takes a while.
+      if not self.asked.is_set():
+        self.asked.set()
+        raise KeyboardInterrupt
+
+  def watch(self) -> None:
+    with os.fdopen(self._reader, 'rb', buffering=0) as signals:
+      while number := signals.read(1):
+        if number[0] == signal.SIGTERM and not self.asked.wait(SECONDS_TO_HEAR):
+          self._end()
+
+  def _end(self) -> None:
+    with self._lock:
+      if not self.asked.is_set():
+        try:
+          text = ['tfeval: terminated'] + ([self.save()] if self.save else [])
+          print(': '.join(text), file=sys.stderr, flush=True)
+        finally:
+          os._exit(EXIT_CODE)
+
+
+_current: _Termination | None = None
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[Callable[[], bool]]:
+  """Where a SIGTERM raises KeyboardInterrupt, once, or ends the process.
+
+  It does the latter with `EXIT_CODE` if the main thread cannot hear of it, after what
+  `storing` was given. Threads other than the main one cannot handle signals: there
+  nothing changes.
+
+  Yields:
+    A function that tells whether there was one.
+  """
+  global _current
+  if threading.current_thread() is not threading.main_thread():
+    yield lambda: False
+    return
+  outer, _current = _current, _Termination()
+  threading.Thread(target=_current.watch, daemon=True).start()
+  wakeup = signal.set_wakeup_fd(_current.writer, warn_on_full_buffer=False)
+  handler = signal.signal(signal.SIGTERM, _current.handle)
+  try:
+    yield _current.asked.is_set
+  finally:
+    signal.signal(signal.SIGTERM, handler or signal.SIG_DFL)
+    signal.set_wakeup_fd(wakeup)
+    os.close(_current.writer)  # The thread comes to its end.
+    _current = outer
+
+
+def storing(batches: Iterable[_Batch], save: Callable[[], str]) -> Iterator[_Batch]:
+  """Yields batches that take long to come.
+
+  Args:
+    batches: none of them None.
+    save: stores what came of those before, and says so; called by another thread when
+      a SIGTERM comes that this one does not hear of, in the middle of a batch.
+
+  Raises:
+    KeyboardInterrupt: there was a SIGTERM.
+  """
+  iterator = iter(batches)
+  while True:
+    # What a handler raises inside of a destructor is lost.
+    if _current and _current.asked.is_set():
+      raise KeyboardInterrupt
+    with _saved_by(save):
+      batch = next(iterator, None)
+    if batch is None:
+      return
+    yield batch
+
+
+@contextlib.contextmanager
+def _saved_by(save: Callable[[], str]) -> Iterator[None]:
+  if _current is None:
+    yield
+    return
+  _current.save = save
+  try:
+    yield
+  finally:
+    _current.save = None
