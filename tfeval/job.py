@@ -98,16 +98,20 @@ class Job:
     return experiment.complete_run(self.directory, self.manifest,
                                    self._settings.overwrite)
 
-  def start(self) -> None:
-    """Looks at the model's first answers and opens the store.
+  def start(self, sample: preflight.Sample | None) -> None:
+    """Looks at the model's answers to a few images and opens the store.
+
+    Args:
+      sample: the images; None not to look.
 
     Raises:
       UserError: a fault of the model, or of the directory.
     """
     place = self._place
-    self._findings = preflight.preflight(
-        self._model, place.dataset, self.protocol, self._settings.preflight,
-        place.progress, self.batch_size, self._skip_errors)
+    if sample is not None:
+      self._findings = preflight.preflight(
+          self._model, sample, self._settings.preflight, place.progress,
+          self.batch_size)
     self._started = time.monotonic()
     self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
                                     self._settings.jit)
@@ -158,11 +162,12 @@ class Job:
     Returns:
       The run; None of several hosts.
     """
-    with self._locks:
-      if self._place.hosts.count == 1:
-        return self._complete(self.recorder.positions, self.recorder.kept)
-      self._finish_share()
-      return None
+    if self.recorder:
+      self.recorder.flush()
+    if self._place.hosts.count == 1:
+      return self._complete(self.recorder.positions, self.recorder.kept)
+    self._finish_share()
+    return None
 
   def _finish_share(self) -> None:
     hosts = self._place.hosts
@@ -221,6 +226,9 @@ class Job:
                          summary.ids, summary.metrics()), self._findings)
 
   def close(self) -> None:
-    """Lets go of the directory, whatever happened; the model is needed no more."""
+    """Keeps what was taken, whatever happened; lets go of directory and model."""
+    if self.recorder:
+      with contextlib.suppress(UserError):
+        self.recorder.flush()
     self._locks.close()
     self._model = self._forward = None

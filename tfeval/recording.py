@@ -1,16 +1,13 @@
 """Predictions into a store, after those that an interrupted run has left there."""
 
-import contextlib
 import pathlib
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from tfeval import experiment, predictions, resume
 from tfeval.engine.reading import Batch
-from tfeval.errors import UserError
 from tfeval.settings import SKIP
 
 
@@ -91,17 +88,3 @@ class Recorder:
   def flush(self) -> None:
     """Writes what was taken and not written yet."""
     self._writer.flush()
-
-
-@contextlib.contextmanager
-def kept_on_failure(recorders: Iterable[Recorder]):
-  """Writes what was taken whatever happens; an error of writing comes second."""
-  try:
-    yield
-  except BaseException:
-    for recorder in recorders:
-      with contextlib.suppress(UserError):
-        recorder.flush()
-    raise
-  for recorder in recorders:
-    recorder.flush()

@@ -54,6 +54,7 @@ class Settings:
     num_hosts, host_index: how many hosts evaluate, and which of them this is, from 0;
       None for what TF_CONFIG says.
     host_timeout: seconds to wait for hosts of which nothing new comes.
+    max_loaded_models: how many models are in memory at once, at most.
     store_logits: whether all 1000 outputs are stored.
     rows_per_part: examples in a part of the prediction store, which is what an
       interruption loses at most; rounded up to whole batches.
@@ -81,6 +82,7 @@ class Settings:
   num_hosts: int | None = None
   host_index: int | None = None
   host_timeout: int = 3600
+  max_loaded_models: int = 4
   store_logits: bool = False
   rows_per_part: int = 2000
   preprocess: str | None = None

@@ -21,6 +21,8 @@ def define_flags(define) -> None:
   define.enum('preflight', 'error', list(settings_lib.PREFLIGHT),
               'Look at the answers to 128 images first. error: stop at a fault, such '
               'as another class order or preprocessing; warn: say so and go on.')
+  define.integer('max_loaded_models', 4, 'Most models in memory at once. Those that '
+                 'share a protocol and a size share its images.', lower_bound=1)
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
   define.integer('rows_per_part', 2000, 'Predictions are stored in parts of so many: '
                  'what an interruption loses at most.', lower_bound=1,

@@ -19,30 +19,28 @@ from tfeval.progress import Progress
 _BATCH = 32
 
 
-def preflight(model: Model, dataset: Dataset, protocol: Protocol, mode: str,
-              progress: Progress, batch_size: int = _BATCH,
-              skip_errors: bool = False) -> list[str]:
+# Pixels [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
+Sample = tuple[np.ndarray, np.ndarray]
+
+
+def preflight(model: Model, sample: Sample, mode: str, progress: Progress,
+              batch_size: int = _BATCH) -> list[str]:
   """Looks for faults that make a result meaningless.
 
   Args:
     model: the model.
-    dataset: what it will be evaluated on; 128 of its images are looked at.
-    protocol: makes pixels of them.
-    mode: one of `settings.PREFLIGHT`: raise what is found, print it, or do not look.
+    sample: what `sample` reads of the dataset that it will be evaluated on.
+    mode: of `settings.PREFLIGHT`: whether to raise what is found, or print it.
     progress: is told how far it is.
     batch_size: images at once, at most.
-    skip_errors: whether images that cannot be decoded are left out.
 
   Returns:
     What was found, a line each.
 
   Raises:
-    UserError: what was found, in mode `error`, if it is certain; or an image is
-      broken.
+    UserError: what was found, in mode `error`, if it is certain.
   """
-  if mode == settings_lib.OFF:
-    return []
-  pixels, labels = sample(dataset, protocol, skip_errors=skip_errors)
+  pixels, labels = sample
   with progress(f'{model.name}: preflight', len(pixels)) as advance:
     findings = checks.check(_counted(model, len(pixels), advance), pixels, labels,
                             min(batch_size, _BATCH))
@@ -71,7 +69,7 @@ def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
 
 
 def sample(dataset: Dataset, protocol: Protocol, count: int = checks.MOST_IMAGES,
-           skip_errors: bool = False) -> tuple[np.ndarray, np.ndarray]:
+           skip_errors: bool = False) -> Sample:
   """Reads a few examples of a dataset.
 
   Args:
@@ -81,7 +79,7 @@ def sample(dataset: Dataset, protocol: Protocol, count: int = checks.MOST_IMAGES
     skip_errors: whether images that cannot be decoded are left out.
 
   Returns:
-    Pixels, [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
+    The images, spread over the dataset where it is in an order of classes.
 
   Raises:
     UserError: an image is broken, or nothing can be read.

@@ -1,0 +1,102 @@
+"""Models in groups that share pixels, the next one loading while others run."""
+
+import collections
+from collections.abc import Iterator
+from concurrent import futures
+
+from tfeval import published
+from tfeval.errors import UserError
+from tfeval.job import Job, load_model
+from tfeval.models import table
+from tfeval.outcomes import Outcomes
+from tfeval.place import Place
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.settings import Request, Settings
+
+
+def groups(wanted: list[Request], settings: Settings, place: Place,
+           outcomes: Outcomes) -> Iterator[list[Job]]:
+  """Yields models that share a protocol and a size, each once.
+
+  Args:
+    wanted: the models.
+    settings: how they are evaluated; at most `max_loaded_models` of them are in
+      memory, one of which loads while a group runs, unless all that are left fit.
+    place: where.
+    outcomes: is told of models that need not be evaluated, or cannot.
+
+  Yields:
+    Jobs that have not been started; a group is done with when the next one is asked
+    for.
+  """
+  queue = collections.deque(sort(wanted, settings))
+  ahead = collections.deque[tuple[Request, futures.Future[Job]]]()
+  most = settings.max_loaded_models
+  held: list[Job] = []
+
+  def load_next() -> Job | None:
+    while ahead or queue:
+      request, future = ahead.popleft() if ahead else _start_loading(
+          queue.popleft(), settings, place)
+      with outcomes.of(request):
+        job = future.result()
+        complete = job.complete_run()
+        if complete is None:
+          return job
+        outcomes.set(request, complete)
+    return None
+
+  while True:
+    group, held = held, []
+    while len(group) < (most if len(group) + len(ahead) + len(queue) <= most
+                        else max(1, most - 1)):
+      job = load_next()
+      if job is None:
+        break
+      if group and job.protocol != group[0].protocol:
+        held = [job]
+        break
+      group.append(job)
+    if not group:
+      return
+    if queue and not held and len(group) < most:
+      ahead.append(_start_loading(queue.popleft(), settings, place))
+    yield group
+
+
+def sort(wanted: list[Request], settings: Settings) -> list[Request]:
+  """Returns models so that those stand together that will share pixels.
+
+  As far as can be known before they are loaded; else in the order that they came in.
+  """
+  groups: dict[object, list[Request]] = {}
+  for request in wanted:
+    groups.setdefault(_likely_pixels(request, settings), []).append(request)
+  return [request for group in groups.values() for request in group]
+
+
+def _likely_pixels(request: Request, settings: Settings) -> object:
+  try:
+    text = published.protocol_text(settings.protocol, request.spec)
+    size = settings.input_size or protocol_lib.requested_size(text)
+  except UserError:
+    return request  # It will be told of this model.
+  facts = table.known_models().get(request.spec.target)
+  if size is None and facts is not None:
+    shape = dict(request.spec.options).get('input_shape')
+    size = facts.input_size if shape is None else str(shape)
+  return text, size
+
+
+def _start_loading(request: Request, settings: Settings,
+                   place: Place) -> tuple[Request, futures.Future[Job]]:
+  """Loads a model in a thread of its own: Keras counts names of layers by thread."""
+  def load() -> Job:
+    with place.strategy.scope():
+      model = load_model(request, settings)
+    return Job(request, settings, place, model)
+
+  executor = futures.ThreadPoolExecutor(1)
+  future = executor.submit(load)
+  executor.shutdown(wait=False)
+  return request, future
