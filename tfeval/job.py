@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
+
 from tfeval import (
     errors,
     experiment,
@@ -54,7 +56,7 @@ def protocol_for(request: Request, settings: Settings,
 
 
 class Job:
-  """One model's evaluation: `start`, then `take` every batch, then `finish`.
+  """One model's evaluation: `start`, then `predict` and record, then `finish`.
 
   Of several hosts each stores its share, and host 0 makes one run of them in `join`.
 
@@ -148,13 +150,19 @@ class Job:
     if not experiment.is_done(share, manifest):
       self._open(share, manifest, overwrite=False)
 
-  def take(self, batch: Batch) -> None:
-    """Predicts and stores a batch.
+  def predict(self, batch: Batch) -> np.ndarray:
+    """Returns float32 [n, 1000], what the model says of a batch.
 
     Raises:
-      UserError: the model or the disk is at fault.
+      UserError: the model is at fault.
     """
-    self.recorder.take(batch, predict.checked_scores(self._forward, batch))
+    return predict.checked_scores(self._forward, batch)
+
+  def keep(self) -> None:
+    """Writes what the recorder has taken, if that can be."""
+    if self.recorder:
+      with contextlib.suppress(UserError):
+        self.recorder.flush()
 
   def finish(self) -> run_lib.Run | None:
     """Completes what this host has to store once every batch was taken.
@@ -227,8 +235,6 @@ class Job:
 
   def close(self) -> None:
     """Keeps what was taken, whatever happened; lets go of directory and model."""
-    if self.recorder:
-      with contextlib.suppress(UserError):
-        self.recorder.flush()
+    self.keep()
     self._locks.close()
     self._model = self._forward = None

@@ -1,10 +1,14 @@
 """Models that take the same batches: each image is read and decoded once."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 
-from tfeval import errors
+import numpy as np
+
+from tfeval import errors, termination
 from tfeval import settings as settings_lib
 from tfeval.engine import reading
+from tfeval.engine.reading import Batch
 from tfeval.job import Job
 from tfeval.outcomes import Outcomes
 from tfeval.place import Place
@@ -24,7 +28,7 @@ def run(jobs: list[Job], settings: Settings, place: Place, outcomes: Outcomes) -
 
   Raises:
     UserError: the data, or the only model, are at fault.
-    Interrupted: Ctrl-C; what was evaluated is kept.
+    Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   with contextlib.ExitStack() as stack:
     for job in jobs:
@@ -53,25 +57,43 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
   rests = [job.recorder.rest for job in jobs]
   rest = range(min(one.start for one in rests), rests[0].stop)
   name = jobs[0].request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
+  batches = reading.read(place.dataset, jobs[0].protocol, jobs[0].batch_size,
+                         settings.on_error == settings_lib.SKIP, rest) if rest else ()
+
+  def keep() -> str:
+    for job in jobs:
+      job.keep()
+    return ', '.join(
+        f'{len(job.recorder.positions)} of {len(job.recorder.shard)} images are kept '
+        f'in {job.directory}' for job in jobs
+    ) + ': the same command goes on from there'
+
   at = rest.start
   try:
     with place.progress(name, len(rest)) as advance:
-      for batch in reading.read(
-          place.dataset, jobs[0].protocol, jobs[0].batch_size,
-          settings.on_error == settings_lib.SKIP, rest) if rest else ():
-        jobs = [job for job in jobs if not outcomes.failed(job.request)]
-        if not jobs:
-          return
-        for job in jobs:
-          if batch.positions[0] >= job.recorder.rest.start:
-            with outcomes.of(job.request):
-              job.take(batch)
+      for batch, answered in termination.storing(
+          _answers(jobs, batches, outcomes), keep):
+        for job, scores in answered:
+          with outcomes.of(job.request):
+            job.recorder.take(batch, scores)
         # Images that were skipped on the way are done as well.
         advance(batch.positions[-1] + 1 - at)
         at = batch.positions[-1] + 1
       advance(rest.stop - at)
   except KeyboardInterrupt as error:
-    raise errors.Interrupted(', '.join(
-        f'{len(job.recorder.positions)} of {len(job.recorder.shard)} images are kept '
-        f'in {job.directory}' for job in jobs)
-        + ': the same command goes on from there') from error
+    raise errors.Interrupted(keep()) from error
+
+
+def _answers(jobs: list[Job], batches: Iterable[Batch], outcomes: Outcomes
+             ) -> Iterator[tuple[Batch, list[tuple[Job, np.ndarray]]]]:
+  """Yields batches with the scores of the models that lack them."""
+  for batch in batches:
+    jobs = [job for job in jobs if not outcomes.failed(job.request)]
+    if not jobs:
+      return
+    answered = []
+    for job in jobs:
+      if batch.positions[0] >= job.recorder.rest.start:
+        with outcomes.of(job.request):
+          answered.append((job, job.predict(batch)))
+    yield batch, answered
