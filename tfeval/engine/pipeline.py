@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from tfeval import errors, image_files
@@ -71,11 +72,8 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
 
   cores = len(os.sched_getaffinity(0))
   if positions is None:
-    read = dataset.examples().enumerate()
-  else:
-    # Of more examples than there should be, coverage has to see the last.
-    stop = positions.stop if positions.stop < dataset.expected_count else None
-    read = dataset.examples(positions.start, stop).enumerate(positions.start)
+    positions = range(dataset.expected_count)
+  read = dataset.examples(positions.start, positions.stop).enumerate(positions.start)
   pipeline = (_without_broken(read, add_pixels, cores) if skip_errors else
               read.map(add_pixels, num_parallel_calls=cores, deterministic=True))
   options = tf.data.Options()
@@ -140,7 +138,7 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
     error: what stopped it.
     hint: what to do about an image that cannot be decoded.
   """
-  examples = iter(dataset.examples().skip(done))
+  examples = iter(dataset.examples(done))
   while True:
     try:
       example = next(examples, None)
@@ -182,12 +180,11 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
   missing = sorted(set(range(dataset.expected_count)) - done)
   if not missing:
     return {}
-  positions = tf.constant(missing, tf.int64)
-  skipped = dataset.examples().enumerate().filter(
-      lambda position, example: tf.reduce_any(positions == position))
+  skipped = tf.data.Dataset.from_tensor_slices(_ranges(missing)).flat_map(
+      dataset.examples)
   found = {}
   try:
-    for _, example in skipped:
+    for example in skipped:
       why = fault(protocol, example['image'])
       if not why:
         raise UserError(f'example {_id(example)} could not be decoded, and now it can: '
@@ -197,6 +194,13 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
   except tf.errors.OpError as error:
     raise unreadable_after(dataset, len(done) + len(found), error) from error
   return found
+
+
+def _ranges(positions: list[int]) -> tuple[np.ndarray, np.ndarray]:
+  """Returns where runs of successive positions start and stop, int64 [runs] each."""
+  runs = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
+  return (np.array([run[0] for run in runs], np.int64),
+          np.array([run[-1] + 1 for run in runs], np.int64))
 
 
 def _id(example) -> str:
