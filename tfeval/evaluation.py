@@ -26,7 +26,7 @@ from tfeval import hosts as hosts_lib
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
 from tfeval.datasets import base
-from tfeval.engine import benchmark, pipeline, predict
+from tfeval.engine import benchmark, pipeline, predict, service
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import DataError, UserError
 from tfeval.hosts import Hosts
@@ -160,6 +160,8 @@ def _prepare(settings: Settings, hosts: Hosts, progress: Progress) -> _Place:
   # Before the dataset: TensorFlow's first operation settles the devices.
   local = strategy_lib.choose(settings.strategy, settings.devices, settings.tpu)
   strategy = strategy_lib.make_strategy(local, settings.devices, settings.tpu)
+  if settings.tf_data_service is not None:
+    service.check(settings.tf_data_service)
   dataset = datasets.open_dataset(
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
@@ -196,7 +198,7 @@ def _evaluate_one(request: Request, settings: Settings,
 
   def predict_from(positions: range):
     return predict.predict(dataset, protocol, model, strategy, batch_size, skip_errors,
-                           positions)
+                           positions, settings.tf_data_service)
 
   shard = hosts.shard(dataset.expected_count, batch_size)
   record = functools.partial(recording.record, shard=shard, model=model,

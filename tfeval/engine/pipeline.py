@@ -63,19 +63,11 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
     The examples' own entries, batched, `position`: int64 [n], from 0, and
     `pixels`: [n, size, size, 3] of the protocol's dtype.
   """
-  jit_compile = dataset.expected_count >= WORTH_COMPILING
-
-  @tf.autograph.experimental.do_not_convert
-  def add_pixels(position, example):
-    pixels = apply(protocol, example['image'], jit_compile)
-    return {**example, 'position': position, 'pixels': pixels}
-
-  cores = len(os.sched_getaffinity(0))
   if positions is None:
     positions = range(dataset.expected_count)
-  read = dataset.examples(positions.start, positions.stop).enumerate(positions.start)
-  pipeline = (_without_broken(read, add_pixels, cores) if skip_errors else
-              read.map(add_pixels, num_parallel_calls=cores, deterministic=True))
+  cores = len(os.sched_getaffinity(0))
+  pipeline = decoded(dataset, protocol, positions.start, positions.stop, skip_errors,
+                     cores)
   options = tf.data.Options()
   # One image is one thread's work: splitting its small operations costs more than
   # it gives, and threads of its own keep the input out of the model's way.
@@ -83,6 +75,31 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
   options.threading.private_threadpool_size = cores
   options.autotune.enabled = False
   return pipeline.batch(batch_size).prefetch(2).with_options(options)
+
+
+def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,
+            stop: int | tf.Tensor, skip_errors: bool,
+            num_parallel_calls: int) -> tf.data.Dataset:
+  """Returns examples with `position` and `pixels`, one by one, in order.
+
+  Args:
+    dataset, protocol, skip_errors: as for `batches`.
+    start, stop: positions, from the first to before the last; integers, or int64 []
+      inside a graph.
+    num_parallel_calls: how many images are decoded at once.
+  """
+  jit_compile = dataset.expected_count >= WORTH_COMPILING
+
+  @tf.autograph.experimental.do_not_convert
+  def add_pixels(position, example):
+    pixels = apply(protocol, example['image'], jit_compile)
+    return {**example, 'position': position, 'pixels': pixels}
+
+  read = dataset.examples(start, stop).enumerate(start)
+  if skip_errors:
+    return _without_broken(read, add_pixels, num_parallel_calls)
+  return read.map(add_pixels, num_parallel_calls=num_parallel_calls,
+                  deterministic=True)
 
 
 def _without_broken(read: tf.data.Dataset, add_pixels: Callable,

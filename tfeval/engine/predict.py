@@ -11,6 +11,7 @@ from tfeval import errors
 from tfeval import labels as labels_lib
 from tfeval.datasets.base import Dataset
 from tfeval.engine import pipeline
+from tfeval.engine import service as service_lib
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
 from tfeval.models.model import Model, wrong_outputs
@@ -48,7 +49,8 @@ def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
 def predict(dataset: Dataset, protocol: Protocol, model: Model,
             strategy: tf.distribute.Strategy, batch_size: int,
             skip_errors: bool = False,
-            shard: range | None = None) -> Iterator[Predictions]:
+            shard: range | None = None,
+            service: str | None = None) -> Iterator[Predictions]:
   """Yields predictions batch by batch, in the dataset's order.
 
   Args:
@@ -60,6 +62,7 @@ def predict(dataset: Dataset, protocol: Protocol, model: Model,
     skip_errors: whether images that cannot be decoded are left out; their
       positions are then missing.
     shard: the positions to predict, from a multiple of the batch size; all by default.
+    service: HOST:PORT of a tf.data service that decodes; this host by default.
 
   Raises:
     UserError: an image is broken, the model cannot take the images or does not
@@ -67,6 +70,14 @@ def predict(dataset: Dataset, protocol: Protocol, model: Model,
   """
   forward = Forward(model, strategy, batch_size)
   shard = range(dataset.expected_count) if shard is None else shard
+  if service is not None:
+    # What is computed is put into order, and not the pixels: it is far smaller.
+    yield from service_lib.in_order(
+        ((start, _collect(dataset, batch, forward) if batch else None)
+         for start, batch in service_lib.batches(service, dataset, protocol, batch_size,
+                                                 skip_errors, shard)),
+        shard[::batch_size])
+    return
   done = shard.start
   batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors, shard))
   if skip_errors:
