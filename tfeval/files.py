@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +73,33 @@ def locked(directory: pathlib.Path) -> Iterator[None]:
     yield
   finally:
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: pathlib.Path, work: str) -> Iterator[None]:
+  """Waits, with a word on stderr, until no other process holds a lock file.
+
+  The system lets go of it when a process ends, however that happens. The file stays:
+  who removed it might remove it from under another that has just opened it. File
+  systems that know no locks go without.
+
+  Args:
+    path: of the file; it and its folder are made.
+    work: what is done meanwhile, such as `'preparing DIR'`.
+
+  Raises:
+    OSError: the file cannot be made.
+  """
+  path.parent.mkdir(parents=True, exist_ok=True)
+  # A file, and to be written: NFS locks neither folders nor what is only read.
+  with open(path, 'ab') as file:
+    with contextlib.suppress(OSError):
+      try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        print(f'tfeval: another process is {work}: waiting for it', file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    yield
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

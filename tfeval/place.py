@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
+from tfeval.engine import service
 from tfeval.engine import strategy as strategy_lib
 from tfeval.hosts import Hosts
 from tfeval.progress import Progress
@@ -46,6 +47,8 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
     where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
     print(f'tfeval: strategy {local}, {strategy_lib.describe(strategy)}{where}',
           file=sys.stderr)
+  if settings.tf_data_service is not None:
+    service.check(settings.tf_data_service)
   dataset = datasets.open_dataset(
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: mistakes in flags are told at once.
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Iterable
 
 from tfeval import spec as spec_lib
@@ -22,7 +23,8 @@ DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
 OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
 # Where and by whom, not what.
-_NOT_REPEATED = ('output_dir', 'overwrite', 'num_hosts', 'host_index', 'host_timeout')
+_NOT_REPEATED = ('output_dir', 'overwrite', 'num_hosts', 'host_index', 'host_timeout',
+                 'tf_data_service')
 # What is known of an application and has to be told of other models.
 _NOT_FOR_APPLICATIONS = ('preprocess', 'output', 'class_map', 'output_name')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
@@ -54,6 +56,8 @@ class Settings:
     num_hosts, host_index: how many hosts evaluate, and which of them this is, from 0;
       None for what TF_CONFIG says.
     host_timeout: seconds to wait for hosts of which nothing new comes.
+    tf_data_service: HOST:PORT of the dispatcher of a tf.data service whose workers
+      read and decode, or None for this host.
     max_loaded_models: how many models are in memory at once, at most.
     store_logits: whether all 1000 outputs are stored.
     rows_per_part: examples in a part of the prediction store, which is what an
@@ -82,6 +86,7 @@ class Settings:
   num_hosts: int | None = None
   host_index: int | None = None
   host_timeout: int = 3600
+  tf_data_service: str | None = None
   max_loaded_models: int = 4
   store_logits: bool = False
   rows_per_part: int = 2000
@@ -175,12 +180,30 @@ def check(wanted: Iterable[Request], settings: Settings) -> None:
 
   Raises:
     UserError: all models are applications, and something is told that is known of
-      these.
+      these; or an address is none.
   """
+  if settings.tf_data_service is not None:
+    service_address(settings.tf_data_service)
   if all(request.spec.target in table.known_models() for request in wanted):
     for name in _NOT_FOR_APPLICATIONS:
       if getattr(settings, name) is not None:
         raise UserError(f'--{name} is known for applications: leave it out')
+
+
+def service_address(text: str) -> tuple[str, int]:
+  """Returns the host and the port that HOST:PORT names.
+
+  Raises:
+    UserError: it is malformed.
+
+  >>> service_address('[::1]:5050')
+  ('::1', 5050)
+  """
+  found = re.fullmatch(r'(?:\[([\d:A-Fa-f.]+)\]|([^\s:/]+)):(\d{1,5})', text)
+  if not found or not 0 < int(found[3]) < 1 << 16:
+    raise UserError(f'--tf_data_service={text} is no address: give HOST:PORT of the '
+                    'dispatcher, such as 10.0.0.2:5050')
+  return found[1] or found[2], int(found[3])
 
 
 def flagfile(request: Request, settings: Settings) -> str:

@@ -1,19 +1,23 @@
 """Models that take the same batches: each image is read and decoded once."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
 from tfeval import errors, termination
 from tfeval import settings as settings_lib
-from tfeval.engine import reading
+from tfeval.engine import reading, service
 from tfeval.engine.reading import Batch
 from tfeval.job import Job
 from tfeval.outcomes import Outcomes
 from tfeval.place import Place
 from tfeval.preflight import preflight
 from tfeval.settings import Settings
+
+# A batch without its pixels, and what models say of it: float32 [n, 1000].
+_Answers = tuple[Batch, list[tuple[Job, np.ndarray]]]
 
 
 def run(jobs: list[Job], settings: Settings, place: Place, outcomes: Outcomes) -> None:
@@ -57,8 +61,6 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
   rests = [job.recorder.rest for job in jobs]
   rest = range(min(one.start for one in rests), rests[0].stop)
   name = jobs[0].request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
-  batches = reading.read(place.dataset, jobs[0].protocol, jobs[0].batch_size,
-                         settings.on_error == settings_lib.SKIP, rest) if rest else ()
 
   def keep() -> str:
     for job in jobs:
@@ -72,7 +74,9 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
   try:
     with place.progress(name, len(rest)) as advance:
       for batch, answered in termination.storing(
-          _answers(jobs, batches, outcomes), keep):
+          _answers(jobs, settings, place, rest, outcomes), keep):
+        if all(outcomes.failed(job.request) for job in jobs):
+          return
         for job, scores in answered:
           with outcomes.of(job.request):
             job.recorder.take(batch, scores)
@@ -84,16 +88,30 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
     raise errors.Interrupted(keep()) from error
 
 
-def _answers(jobs: list[Job], batches: Iterable[Batch], outcomes: Outcomes
-             ) -> Iterator[tuple[Batch, list[tuple[Job, np.ndarray]]]]:
-  """Yields batches with the scores of the models that lack them."""
-  for batch in batches:
-    jobs = [job for job in jobs if not outcomes.failed(job.request)]
-    if not jobs:
-      return
-    answered = []
-    for job in jobs:
-      if batch.positions[0] >= job.recorder.rest.start:
-        with outcomes.of(job.request):
-          answered.append((job, job.predict(batch)))
-    yield batch, answered
+def _answers(jobs: list[Job], settings: Settings, place: Place, rest: range,
+             outcomes: Outcomes) -> Iterator[_Answers]:
+  """Yields batches in order, with the scores of the models that lack them."""
+  what = (place.dataset, jobs[0].protocol, jobs[0].batch_size,
+          settings.on_error == settings_lib.SKIP, rest)
+  address = settings.tf_data_service
+  if not rest:
+    return
+  if address is None:
+    for batch in reading.read(*what):
+      yield _answer(jobs, batch, outcomes)
+    return
+  # Answers are put into order, and not the pixels: they are far smaller.
+  yield from service.in_order(
+      ((start, _answer(jobs, batch, outcomes) if batch else None)
+       for start, batch in reading.read_from_service(address, *what)),
+      rest[::jobs[0].batch_size])
+
+
+def _answer(jobs: list[Job], batch: Batch, outcomes: Outcomes) -> _Answers:
+  answered = []
+  for job in jobs:
+    if batch.positions[0] >= job.recorder.rest.start and not outcomes.failed(
+        job.request):
+      with outcomes.of(job.request):
+        answered.append((job, job.predict(batch)))
+  return dataclasses.replace(batch, pixels=None), answered

@@ -33,6 +33,9 @@ def define_flags(define) -> None:
                  'joins what all have done.', lower_bound=0)
   define.integer('host_timeout', 3600, 'Seconds that host 0 waits for hosts of which '
                  'nothing new comes.', lower_bound=1)
+  define.string('tf_data_service', None, 'HOST:PORT of the dispatcher of a tf.data '
+                'service whose workers read and decode the images: '
+                'configs/tf_data_service.py. They have to see the same files.')
   define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')

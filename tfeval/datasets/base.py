@@ -30,7 +30,7 @@ class Dataset:
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
       own, `real_labels` bool [1000]; of the positions from `start` to before `stop`,
-      which are 0 and None, the end, by default.
+      which are 0 and None, the end, by default. Inside a graph they may be int64 [].
     every: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
   """

@@ -58,9 +58,9 @@ def open_folder(directory: str, real_labels: str | None = None,
           (name, os.path.getsize(path)) for name, path in zip(ids, paths, strict=True)),
       real_labels=_real_labels(ids, real_labels) if real_labels else None,
       examples=lambda start=0, stop=None: _examples(
-          ids[start:stop], paths[start:stop], labels[start:stop]),
+          ids, paths, labels, slice(start, stop)),
       # Class folders come one after the other.
-      every=lambda n: _examples(ids[::n], paths[::n], labels[::n]),
+      every=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
   )
 
 
@@ -146,9 +146,12 @@ def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:
   return found
 
 
-def _examples(ids: list[str], paths: list[str], labels: list[int]):
+def _examples(ids: list[str], paths: list[str], labels: list[int], which: slice):
+  columns = {'id': tf.constant(ids), 'path': tf.constant(paths),
+             'label': tf.constant(labels, tf.int64)}
+  # Tensors are cut, which may be done inside a graph, not lists.
   dataset = tf.data.Dataset.from_tensor_slices(
-      {'id': ids, 'path': paths, 'label': tf.constant(labels, tf.int64)})
+      {name: column[which] for name, column in columns.items()})
 
   def read(example):
     return {'id': example['id'], 'label': example['label'],

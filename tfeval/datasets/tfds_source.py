@@ -9,13 +9,13 @@ import tarfile
 from collections.abc import Mapping, Sequence
 
 import requests
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
-from tfeval import errors
+from tfeval import errors, files
 from tfeval import labels as labels_lib
 from tfeval.datasets import base
+from tfeval.datasets.records import Records
 from tfeval.errors import UserError
 
 VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
@@ -49,7 +49,10 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
   builder = _builder(name, data_dir)
   # Before anything is downloaded for nothing.
   image_key, label_key = _features(builder)
-  _prepare(builder, manual_dir)
+  if not builder.is_prepared():
+    _prepare(builder, manual_dir)
+    # Another process may have prepared it, and then this builder knows no splits.
+    builder = _builder(name, data_dir)
   splits = builder.info.splits
   try:
     count = splits[split].num_examples
@@ -59,7 +62,10 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
     raise UserError(f'split {split!r} of {name} holds no examples')
   if limit is not None and limit >= count:
     limit = None  # It is the whole.
+  size = limit or count
   own_real = _REAL_KEY in builder.info.features and real_labels is None
+  records = Records(builder, split, image_key, label_key,
+                    _REAL_KEY if own_real else None)
   full = (builder.name in _FROM_TAR and split == 'validation'
           and count == labels_lib.NUM_VALIDATION and limit is None)
   expected_ids = ([labels_lib.validation_name(i + 1) for i in range(count)]
@@ -68,15 +74,15 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
   return base.Dataset(
       name=builder.name, config=config.name if config else None,
       version=str(builder.version), split=split,
-      expected_count=min(count, limit or count), expected_ids=expected_ids,
+      expected_count=size, expected_ids=expected_ids,
       limit=limit, notes=_notes(builder, split, count),
       has_real_labels=own_real or real_labels is not None,
       real_labels=_ByFileName(real_labels) if real_labels else None,
       real_labels_source=('dataset' if own_real
                           else base.real_labels_source(real_labels)),
       size_digest=_size_digest(builder),
-      examples=lambda start=0, stop=None: _examples(
-          builder, split, limit, image_key, label_key, own_real, start, stop),
+      examples=lambda start=0, stop=None: records.examples(
+          start, size if stop is None else stop),
   )
 
 
@@ -97,8 +103,6 @@ def _builder(name: str, data_dir: str | None):
 
 
 def _prepare(builder, manual_dir: str | None) -> None:
-  if builder.is_prepared():
-    return
   manual = pathlib.Path(manual_dir).expanduser() if manual_dir else None
   if builder.name in _FROM_TAR:
     tar = _find_tar(builder, manual)
@@ -108,12 +112,18 @@ def _prepare(builder, manual_dir: str | None) -> None:
     tfds.disable_progress_bar()
   # Ten of them, each after twice the wait: three minutes to say "no network".
   downloader.MAX_RETRIES = 4
-  print(f'tfeval: preparing {builder.name} in {builder.data_dir}', file=sys.stderr)
   config = tfds.download.DownloadConfig(manual_dir=manual)
+  where = pathlib.Path(builder.data_dir)
+  work = f'preparing {builder.name} in {where}'
   try:
-    # What TFDS prints beside its bars says "Unknown size" of all that matters.
-    with contextlib.redirect_stdout(io.StringIO()):
-      builder.download_and_prepare(download_config=config)
+    # TFDS writes, and removes what it takes for leftovers, as if it were alone.
+    with files.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
+      if builder.is_prepared():
+        return
+      print(f'tfeval: {work}', file=sys.stderr)
+      # What TFDS prints beside its bars says "Unknown size" of all that matters.
+      with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_config=config)
   except UserError:
     raise
   except requests.RequestException as error:
@@ -218,36 +228,3 @@ class _ByFileName(Mapping):
 
   def __len__(self) -> int:
     return len(self._labels)
-
-
-def _examples(builder, split: str, limit: int | None, image_key: str,
-              label_key: str, own_real: bool, start: int, stop: int | None):
-  features = builder.info.features
-  has_name = 'file_name' in features
-  read_config = tfds.ReadConfig(
-      # "The first N" are those of the split's order, whatever its shards.
-      interleave_cycle_length=1 if limit is not None else 16,
-      try_autocache=False,
-      add_tfds_id=not has_name,
-  )
-  dataset = builder.as_dataset(
-      split=split, shuffle_files=False, read_config=read_config,
-      decoders={image_key: tfds.decode.SkipDecoding()})
-  # What is skipped is read all the same: there is only one order to be sure of.
-  ends = [end for end in (limit, stop) if end is not None]
-  dataset = dataset.take(min(ends, default=-1)).skip(start)
-
-  def convert(example):
-    converted = {
-        'id': example['file_name' if has_name else 'tfds_id'],
-        'image': example[image_key],
-        'label': tf.cast(example[label_key], tf.int64),
-    }
-    if own_real:
-      # A set of fixed size: lists of labels would not batch.
-      hot = tf.one_hot(example[_REAL_KEY], labels_lib.NUM_CLASSES,
-                       on_value=True, off_value=False, dtype=tf.bool)
-      converted['real_labels'] = tf.reduce_any(hot, axis=0)
-    return converted
-
-  return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE)

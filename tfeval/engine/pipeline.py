@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from tfeval import errors, image_files
@@ -62,22 +63,11 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
     The examples' own entries, batched, `position`: int64 [n], from 0, and
     `pixels`: [n, size, size, 3] of the protocol's dtype.
   """
-  jit_compile = dataset.expected_count >= WORTH_COMPILING
-
-  @tf.autograph.experimental.do_not_convert
-  def add_pixels(position, example):
-    pixels = apply(protocol, example['image'], jit_compile)
-    return {**example, 'position': position, 'pixels': pixels}
-
-  cores = len(os.sched_getaffinity(0))
   if positions is None:
-    read = dataset.examples().enumerate()
-  else:
-    # Of more examples than there should be, coverage has to see the last.
-    stop = positions.stop if positions.stop < dataset.expected_count else None
-    read = dataset.examples(positions.start, stop).enumerate(positions.start)
-  pipeline = (_without_broken(read, add_pixels, cores) if skip_errors else
-              read.map(add_pixels, num_parallel_calls=cores, deterministic=True))
+    positions = range(dataset.expected_count)
+  cores = len(os.sched_getaffinity(0))
+  pipeline = decoded(dataset, protocol, positions.start, positions.stop, skip_errors,
+                     cores)
   options = tf.data.Options()
   # One image is one thread's work: splitting its small operations costs more than
   # it gives, and threads of its own keep the input out of the model's way.
@@ -85,6 +75,31 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
   options.threading.private_threadpool_size = cores
   options.autotune.enabled = False
   return pipeline.batch(batch_size).prefetch(2).with_options(options)
+
+
+def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,
+            stop: int | tf.Tensor, skip_errors: bool,
+            num_parallel_calls: int) -> tf.data.Dataset:
+  """Returns examples with `position` and `pixels`, one by one, in order.
+
+  Args:
+    dataset, protocol, skip_errors: as for `batches`.
+    start, stop: positions, from the first to before the last; integers, or int64 []
+      inside a graph.
+    num_parallel_calls: how many images are decoded at once.
+  """
+  jit_compile = dataset.expected_count >= WORTH_COMPILING
+
+  @tf.autograph.experimental.do_not_convert
+  def add_pixels(position, example):
+    pixels = apply(protocol, example['image'], jit_compile)
+    return {**example, 'position': position, 'pixels': pixels}
+
+  read = dataset.examples(start, stop).enumerate(start)
+  if skip_errors:
+    return _without_broken(read, add_pixels, num_parallel_calls)
+  return read.map(add_pixels, num_parallel_calls=num_parallel_calls,
+                  deterministic=True)
 
 
 def _without_broken(read: tf.data.Dataset, add_pixels: Callable,
@@ -140,7 +155,7 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
     error: what stopped it.
     hint: what to do about an image that cannot be decoded.
   """
-  examples = iter(dataset.examples().skip(done))
+  examples = iter(dataset.examples(done))
   while True:
     try:
       example = next(examples, None)
@@ -182,12 +197,11 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
   missing = sorted(set(range(dataset.expected_count)) - done)
   if not missing:
     return {}
-  positions = tf.constant(missing, tf.int64)
-  skipped = dataset.examples().enumerate().filter(
-      lambda position, example: tf.reduce_any(positions == position))
+  skipped = tf.data.Dataset.from_tensor_slices(_ranges(missing)).flat_map(
+      dataset.examples)
   found = {}
   try:
-    for _, example in skipped:
+    for example in skipped:
       why = fault(protocol, example['image'])
       if not why:
         raise UserError(f'example {_id(example)} could not be decoded, and now it can: '
@@ -197,6 +211,13 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
   except tf.errors.OpError as error:
     raise unreadable_after(dataset, len(done) + len(found), error) from error
   return found
+
+
+def _ranges(positions: list[int]) -> tuple[np.ndarray, np.ndarray]:
+  """Returns where runs of successive positions start and stop, int64 [runs] each."""
+  runs = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
+  return (np.array([run[0] for run in runs], np.int64),
+          np.array([run[-1] + 1 for run in runs], np.int64))
 
 
 def _id(example) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.base import Dataset
-from tfeval.engine import pipeline
+from tfeval.engine import pipeline, service
 from tfeval.preprocess.protocol import Protocol
 
 
@@ -22,7 +22,8 @@ class Batch:
     hashes: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
-    pixels: [n, size, size, 3] of the protocol's dtype.
+    pixels: [n, size, size, 3] of the protocol's dtype; None once they are not
+      needed any more.
   """
 
   positions: list[int]
@@ -30,7 +31,7 @@ class Batch:
   hashes: list[bytes]
   labels: np.ndarray
   real_labels: list[list[int]] | None
-  pixels: tf.Tensor
+  pixels: tf.Tensor | None
 
 
 def read(dataset: Dataset, protocol: Protocol, batch_size: int,
@@ -67,6 +68,26 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
     read_batch = _batch(dataset, batch)
     done += len(read_batch.ids)
     yield read_batch
+
+
+def read_from_service(address: str, dataset: Dataset, protocol: Protocol,
+                      batch_size: int, skip_errors: bool, positions: range
+                      ) -> Iterator[tuple[int, Batch | None]]:
+  """Yields the same batches as `read`, each once, in any order.
+
+  Args:
+    address: HOST:PORT of the dispatcher of a tf.data service.
+    dataset, protocol, batch_size, skip_errors, positions: as for `read`.
+
+  Yields:
+    The batch's first position, and the batch; None where all of it was skipped.
+
+  Raises:
+    UserError: as `read`, or the service does not answer.
+  """
+  for start, batch in service.batches(address, dataset, protocol, batch_size,
+                                      skip_errors, positions):
+    yield start, _batch(dataset, batch) if batch else None
 
 
 def _batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:

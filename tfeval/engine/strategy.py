@@ -1,11 +1,11 @@
 """tf.distribute strategies by name."""
 
 import os
-import threading
 
 import tensorflow as tf
 
 from tfeval import errors
+from tfeval.engine import deadline
 from tfeval.errors import UserError
 from tfeval.settings import AUTO, DEFAULT, MIRRORED, MULTI_WORKER, STRATEGIES, TPU
 
@@ -88,29 +88,18 @@ def _split_cpu(devices: int) -> None:
 
 
 def _tpu_strategy(name: str) -> tf.distribute.Strategy:
-  found: list[tf.distribute.Strategy] = []
-  failed: list[BaseException] = []
-
   def connect():
-    try:
-      resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
-      if name != 'local':
-        tf.config.experimental_connect_to_cluster(resolver)
-      tf.tpu.experimental.initialize_tpu_system(resolver)
-      found.append(tf.distribute.TPUStrategy(resolver))
-    except BaseException as error:  # TensorFlow and its transports raise many types.
-      failed.append(error)
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+    if name != 'local':
+      tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
 
-  # A thread: nothing in TensorFlow limits how long it waits.
-  thread = threading.Thread(target=connect, daemon=True)
-  thread.start()
-  thread.join(TPU_SECONDS)
-  if found:
-    return found[0]
-  why = (errors.one_line(failed[0]) if failed else
-         f'no answer within {TPU_SECONDS} s')
-  raise UserError(f'TPU {name!r} cannot be used: {why}: give --tpu=NAME of one that is '
-                  'ready, or another --strategy')
+  try:
+    return deadline.within(TPU_SECONDS, connect)
+  except (Exception, SystemExit) as error:  # TensorFlow and its transports raise many.
+    raise UserError(f'TPU {name!r} cannot be used: {errors.one_line(error)}: give '
+                    '--tpu=NAME of one that is ready, or another --strategy') from error
 
 
 def allow_tf32(allowed: bool) -> None:
