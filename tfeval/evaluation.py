@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import functools
-import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from tfeval import (
     experiment,
     files,
     joining,
+    paths,
     published,
     recording,
 )
@@ -73,7 +73,7 @@ class _Evaluation:
 
   request: Request
   settings: Settings
-  directory: pathlib.Path
+  directory: paths.Path
   manifest: dict[str, Any]
   protocol: protocol_lib.Protocol
   findings: list[str]
@@ -180,7 +180,7 @@ def _evaluate_one(request: Request, settings: Settings,
   if hosts.count > 1 and not experiment.can_be_told_again(manifest):
     raise UserError(f'{model.name} is no Keras model and has no weights file: several '
                     'hosts could not tell that theirs is the same')
-  directory = pathlib.Path(settings.output_dir).expanduser() / request.directory
+  directory = paths.path(settings.output_dir) / request.directory
   complete = experiment.complete_run(directory, manifest, settings.overwrite)
   if complete:
     return complete
@@ -213,7 +213,7 @@ def _evaluate_one(request: Request, settings: Settings,
     return _finish(begun, place, positions, sum(part['rows'] for part in keep))
 
 
-def _start(begun: _Evaluation, place: _Place, directory: pathlib.Path,
+def _start(begun: _Evaluation, place: _Place, directory: paths.Path,
            manifest: dict[str, Any], keep: bool) -> None:
   settings = dataclasses.replace(begun.settings, strategy=place.local)
   experiment.start(directory, manifest,

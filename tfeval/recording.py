@@ -1,7 +1,6 @@
 """Predictions into a store, after those that an interrupted run has left there."""
 
 import contextlib
-import pathlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,11 +9,12 @@ from tfeval import errors, experiment, predictions, resume
 from tfeval.engine import predict
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
+from tfeval.paths import Path
 from tfeval.progress import Progress
 from tfeval.settings import SKIP
 
 
-def kept_parts(store: pathlib.Path, manifest: dict[str, Any], shard: range,
+def kept_parts(store: Path, manifest: dict[str, Any], shard: range,
                overwrite: bool) -> list[dict]:
   """Returns the parts to go on after; says so on stderr.
 
@@ -39,7 +39,7 @@ def kept_parts(store: pathlib.Path, manifest: dict[str, Any], shard: range,
   return parts
 
 
-def record(store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
+def record(store: Path, keep: list[dict], manifest: dict[str, Any],
            shard: range, model: model_lib.Model,
            predict_from: Callable[[range], Iterator[predict.Predictions]],
            progress: Progress) -> list[int]:

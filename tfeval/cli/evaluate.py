@@ -1,6 +1,6 @@
 """`tfeval evaluate`."""
 
-from tfeval import expectation, hosts
+from tfeval import expectation, hosts, paths
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -50,6 +50,7 @@ def run(flags, arguments: list[str]) -> int:
   hosts.find(settings)  # For its errors, before TensorFlow is imported.
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
+    paths.path(settings.output_dir).is_dir()  # For its errors, before any work.
     runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
   # Of several hosts only the one that joins has results.
   if runs or flags.json:
