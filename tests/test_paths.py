@@ -40,7 +40,8 @@ def same(both, look):
 
 
 def fill(root):
-  for name in ('a/part-00001.parquet', 'a/b/part-00000.parquet', 'a/.x.1.tmp', 'c.json'):
+  for name in ('a/part-00001.parquet', 'a/b/part-00000.parquet', 'a/.x.1.tmp',
+               'c.json'):
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(name.encode())
