@@ -208,6 +208,7 @@ def test_a_file_system_that_is_not_known(inputs, tfeval):
   assert 'cannot read foo://x: TensorFlow has no file system for foo://, only' in err
 
 
+@pytest.mark.slow
 def test_an_object_store_that_does_not_answer():
   """In a process of its own: TensorFlow reads these variables once."""
   nobody = 'http://127.0.0.1:9'

@@ -31,7 +31,8 @@ def define_flags(define) -> None:
                  'joins what all have done.', lower_bound=0)
   define.integer('host_timeout', 3600, 'Seconds that host 0 waits for hosts of which '
                  'nothing new comes.', lower_bound=1)
-  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
+  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here, on a '
+                'disk or at a URL of tf.io.gfile, such as gs://BUCKET/runs.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   define.multi_string(
