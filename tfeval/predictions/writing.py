@@ -86,8 +86,9 @@ class Writer:
       UserError: the disk is full or the directory cannot be written.
     """
     # How rows came together would show in the bytes.
-    table = pa.concat_tables([self._schema.empty_table(), *self._pending]
-                             ).combine_chunks()
+    # Not empty_table, which imports pandas where that is installed.
+    empty = pa.Table.from_batches([], self._schema)
+    table = pa.concat_tables([empty, *self._pending]).combine_chunks()
     if not len(table):
       return
     buffer = pa.BufferOutputStream()
