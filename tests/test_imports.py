@@ -13,7 +13,7 @@ import tfeval
 
 ROOT = pathlib.Path(tfeval.__file__).resolve().parent
 HEAVY = {'tensorflow', 'keras', 'tensorflow_datasets'}
-LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py',
+LIGHT_FILES = ('run.py', 'labels.py', 'settings.py', 'spec.py',
                'files.py', 'errors.py', 'answers.py', 'image_files.py', 'columns.py',
                'label_files.py', 'label_sets.py', 'summary.py', 'rated.py',
                'relabel.py', 'set_order.py', 'collectors.py', 'scoring.py',
@@ -23,7 +23,7 @@ LIGHT_FILES = ('run.py', 'predictions.py', 'labels.py', 'settings.py', 'spec.py'
                'row_checks.py', 'result_checks.py', 'resume.py', 'hosts.py',
                'joining.py', 'termination.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
-LIGHT_FOLDERS = ('metrics', 'reports', 'importing')
+LIGHT_FOLDERS = ('metrics', 'reports', 'importing', 'predictions')
 
 
 def module_name(path: pathlib.Path) -> str:

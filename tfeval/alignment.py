@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import display, predictions, summary
+from tfeval import display, paths, predictions, summary
 from tfeval.columns import to_numpy
 from tfeval.errors import UserError
 from tfeval.label_files import first
@@ -131,10 +131,12 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
   names = [display.model_name(run.result) for run in runs]
   double = [i for i, name in enumerate(names) if names.count(name) > 1]
   if double:
-    paths = [os.path.abspath(run.path) for run in runs]
-    above = os.path.commonpath([os.path.dirname(paths[i]) for i in double])
+    where = {i: paths.absolute(str(runs[i].path)) for i in double}
+    if not any(map(paths.is_url, where.values())):
+      above = os.path.commonpath([os.path.dirname(path) for path in where.values()])
+      where = {i: os.path.relpath(path, above) for i, path in where.items()}
     for i in double:
-      names[i] += f' ({os.path.relpath(paths[i], above)})'
+      names[i] += f' ({where[i]})'
   return names
 
 

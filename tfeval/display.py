@@ -4,6 +4,8 @@ import html
 import os
 from typing import Any
 
+from tfeval import paths
+
 # A model of 1000 classes is right by chance in a thousandth.
 _CHANCE, _FEWEST = 0.01, 500
 _LABELS = {'original': '', 'real': 'ReaL '}
@@ -16,7 +18,8 @@ def model_name(result: dict[str, Any]) -> str:
   'mine.keras'
   """
   name = result['model']['name']
-  return os.path.basename(name.rstrip(os.sep)) if os.path.isabs(name) else name
+  is_path = os.path.isabs(name) or paths.is_url(name)
+  return os.path.basename(name.rstrip(os.sep)) if is_path else name
 
 
 def metric_name(labels: str, name: str) -> str:

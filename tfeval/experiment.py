@@ -19,6 +19,7 @@ from tfeval.datasets import base
 from tfeval.engine import strategy as strategy_lib
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
+from tfeval.paths import Path
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.result_file import (
     DONE,
@@ -123,7 +124,7 @@ def can_be_told_again(manifest: dict[str, Any]) -> bool:
   return (model['weights_sha256'] or model['values_sha256']) is not None
 
 
-def complete_run(directory: pathlib.Path, manifest: dict[str, Any],
+def complete_run(directory: Path, manifest: dict[str, Any],
                  overwrite: bool) -> run_lib.Run | None:
   """Returns the complete run that is in a directory already, if it is the same one.
 
@@ -148,7 +149,7 @@ def complete_run(directory: pathlib.Path, manifest: dict[str, Any],
   return run_lib.load_run(directory)
 
 
-def is_done(directory: pathlib.Path, manifest: dict[str, Any]) -> bool:
+def is_done(directory: Path, manifest: dict[str, Any]) -> bool:
   """Returns whether a host's directory holds all of its share of the same run.
 
   Raises:
@@ -157,7 +158,7 @@ def is_done(directory: pathlib.Path, manifest: dict[str, Any]) -> bool:
   return _same(directory, manifest, DONE)
 
 
-def _same(directory: pathlib.Path, manifest: dict[str, Any], last: str) -> bool:
+def _same(directory: Path, manifest: dict[str, Any], last: str) -> bool:
   """Returns whether the last file is there, of an experiment that is the same."""
   if not (directory / MANIFEST).is_file():
     if directory.is_dir() and any(one.name != HOSTS and not one.match(_UNFINISHED)
@@ -184,7 +185,7 @@ def _same(directory: pathlib.Path, manifest: dict[str, Any], last: str) -> bool:
   return complete and not other
 
 
-def start(directory: pathlib.Path, manifest: dict[str, Any], flags: str,
+def start(directory: Path, manifest: dict[str, Any], flags: str,
           keep: bool) -> None:
   """Writes what is run into a directory; nothing there looks complete any more.
 

@@ -5,15 +5,17 @@ import fcntl
 import hashlib
 import json
 import os
-import pathlib
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from tfeval.errors import UserError
+from tfeval.paths import Path
+from tfeval.remote_path import RemotePath
 
 
-def write_atomically(path: pathlib.Path, content: bytes,
+def write_atomically(path: Path, content: bytes,
                      flag: str = '--output_dir') -> None:
   """Writes a file by renaming a complete one into place.
 
@@ -27,12 +29,16 @@ def write_atomically(path: pathlib.Path, content: bytes,
   """
   temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
-    with open(temporary, 'wb') as file:
-      file.write(content)
-      file.flush()
-      # Without it a power cut can leave the new name on an empty file.
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
+    if isinstance(temporary, RemotePath):
+      # Closed, it is stored.
+      temporary.write_bytes(content)
+    else:
+      with open(temporary, 'wb') as file:
+        file.write(content)
+        file.flush()
+        # Without it a power cut can leave the new name on an empty file.
+        os.fsync(file.fileno())
+    temporary.replace(path)
   except OSError as error:
     raise cannot_write(path, error, flag) from error
   finally:
@@ -41,7 +47,7 @@ def write_atomically(path: pathlib.Path, content: bytes,
       temporary.unlink(missing_ok=True)
 
 
-def cannot_write(path: pathlib.Path, error: OSError,
+def cannot_write(path: Path, error: OSError,
                  flag: str = '--output_dir') -> UserError:
   """Returns what to tell a user whose disk is full or whose folder is locked."""
   return UserError(f'cannot write {path}: {error.strerror or error}: make room or '
@@ -49,17 +55,20 @@ def cannot_write(path: pathlib.Path, error: OSError,
 
 
 @contextlib.contextmanager
-def locked(directory: pathlib.Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
   """Makes a directory and keeps other processes from writing a run there.
 
   The system lets go of it when a process ends, however that happens. File systems
-  that know no locks are written to without.
+  that know no locks, as those of URLs, are written to without.
 
   Raises:
     UserError: another process has it, or it cannot be made.
   """
   try:
     directory.mkdir(parents=True, exist_ok=True)
+    if isinstance(directory, RemotePath):
+      yield
+      return
     descriptor = os.open(directory, os.O_RDONLY)
   except OSError as error:
     raise cannot_write(directory, error) from error
@@ -76,7 +85,7 @@ def locked(directory: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def one_at_a_time(path: pathlib.Path, work: str) -> Iterator[None]:
+def one_at_a_time(path: Path, work: str) -> Iterator[None]:
   """Waits, with a word on stderr, until no other process holds a lock file.
 
   The system lets go of it when a process ends, however that happens. The file stays:
@@ -90,6 +99,9 @@ def one_at_a_time(path: pathlib.Path, work: str) -> Iterator[None]:
   Raises:
     OSError: the file cannot be made.
   """
+  if isinstance(path, RemotePath):
+    yield
+    return
   path.parent.mkdir(parents=True, exist_ok=True)
   # A file, and to be written: NFS locks neither folders nor what is only read.
   with open(path, 'ab') as file:
@@ -102,7 +114,7 @@ def one_at_a_time(path: pathlib.Path, work: str) -> Iterator[None]:
     yield
 
 
-def write_json(path: pathlib.Path, content: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
   """Writes JSON atomically; NaN and infinity are refused with a ValueError."""
   text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
   # File names that are not UTF-8 reach us as lone surrogates.
@@ -113,7 +125,7 @@ def _refuse(constant: str) -> None:
   raise ValueError(f'it has {constant}')
 
 
-def read_json(path: pathlib.Path) -> Any:
+def read_json(path: Path) -> Any:
   """Reads JSON, without NaN and infinity, which are none.
 
   Raises:
@@ -127,11 +139,20 @@ def read_json(path: pathlib.Path) -> Any:
     raise UserError(f'{path} is not JSON: {error}') from error
 
 
-def sha256_of(path: pathlib.Path) -> str:
+def sha256_of(path: Path) -> str:
   """Returns the SHA-256 of a file's content in hexadecimal.
 
   Raises:
     OSError: the file cannot be read.
   """
-  with open(path, 'rb') as file:
+  with path.open('rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def remove_tree(directory: Path) -> None:
+  """Removes a directory with all that is in it, as far as that can be done."""
+  if isinstance(directory, RemotePath):
+    with contextlib.suppress(OSError):
+      directory.remove_tree()
+  else:
+    shutil.rmtree(directory, ignore_errors=True)

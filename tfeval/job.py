@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime
-import pathlib
 import sys
 import time
 from typing import Any
@@ -15,6 +14,7 @@ from tfeval import (
     experiment,
     files,
     joining,
+    paths,
     published,
     recording,
 )
@@ -82,7 +82,7 @@ class Job:
     self.manifest = experiment.manifest(
         model, place.dataset, self.protocol, settings, place.strategy,
         self.batch_size, place.hosts.count)
-    self.directory = pathlib.Path(settings.output_dir).expanduser() / request.directory
+    self.directory = paths.path(settings.output_dir) / request.directory
     self.recorder: recording.Recorder | None = None
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
@@ -125,7 +125,7 @@ class Job:
     joining.clear(self.directory)
     self._open(self.directory, self.manifest, self._settings.overwrite)
 
-  def _open(self, directory: pathlib.Path, manifest: dict[str, Any],
+  def _open(self, directory: paths.Path, manifest: dict[str, Any],
             overwrite: bool) -> None:
     shard = self._place.hosts.shard(self._place.dataset.expected_count,
                                     self.batch_size)
@@ -133,7 +133,7 @@ class Job:
     self._write_manifest(directory, manifest, bool(keep))
     self.recorder = recording.Recorder(directory / PREDICTIONS, keep, manifest, shard)
 
-  def _write_manifest(self, directory: pathlib.Path, manifest: dict[str, Any],
+  def _write_manifest(self, directory: paths.Path, manifest: dict[str, Any],
                       keep: bool) -> None:
     settings = dataclasses.replace(self._settings, strategy=self._place.local)
     experiment.start(directory, manifest,

@@ -7,9 +7,6 @@ share; host 0 makes one store of all.
 Nothing here imports TensorFlow.
 """
 
-import os
-import pathlib
-import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 from tfeval import files, predictions, resume
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
+from tfeval.paths import Path
 from tfeval.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS
 from tfeval.settings import SKIP
 
@@ -31,12 +29,12 @@ def describe_host(manifest: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
   return {**manifest, 'host': {'index': hosts.index, 'cluster': cluster}}
 
 
-def finish_share(directory: pathlib.Path, shard: range) -> None:
+def finish_share(directory: Path, shard: range) -> None:
   """Marks a host's share as done."""
   files.write_json(directory / DONE, {'start': shard.start, 'stop': shard.stop})
 
 
-def wait(directory: pathlib.Path, manifest: dict[str, Any], hosts: Hosts,
+def wait(directory: Path, manifest: dict[str, Any], hosts: Hosts,
          timeout: float, difference: Difference,
          advance: Callable[[int], None]) -> None:
   """Waits until the shares of all hosts are there.
@@ -76,10 +74,10 @@ def wait(directory: pathlib.Path, manifest: dict[str, Any], hosts: Hosts,
       raise _never_arrived(directory, hosts, missing, seen, agreed, timeout)
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # File systems of a network may show an old listing until it is asked for.
-    os.listdir(directory)
+    list(directory.iterdir())
 
 
-def _rows(share: pathlib.Path) -> int:
+def _rows(share: Path) -> int:
   """Returns how many rows a host has stored, as far as can be seen while it works."""
   try:
     return sum(part.get('rows', 0)
@@ -88,7 +86,7 @@ def _rows(share: pathlib.Path) -> int:
     return 0
 
 
-def _hold_agreement(share: pathlib.Path, index: int, manifest: dict[str, Any],
+def _hold_agreement(share: Path, index: int, manifest: dict[str, Any],
                     difference: Difference) -> None:
   there = files.read_json(share / MANIFEST)
   key, theirs, ours = difference(there, manifest) or (None, None, None)
@@ -101,7 +99,7 @@ def _hold_agreement(share: pathlib.Path, index: int, manifest: dict[str, Any],
                     f'start it with the same flags, code and data, {share} deleted')
 
 
-def _never_arrived(directory: pathlib.Path, hosts: Hosts, missing: list[int],
+def _never_arrived(directory: Path, hosts: Hosts, missing: list[int],
                    seen: dict[int, int], agreed: set[int],
                    timeout: float) -> UserError:
   each = ', '.join(
@@ -114,7 +112,7 @@ def _never_arrived(directory: pathlib.Path, hosts: Hosts, missing: list[int],
       'is kept')
 
 
-def join(directory: pathlib.Path, manifest: dict[str, Any], hosts: Hosts,
+def join(directory: Path, manifest: dict[str, Any], hosts: Hosts,
          images: int) -> list[int]:
   """Makes one store of the shares of all hosts, as a single host would have.
 
@@ -164,6 +162,6 @@ def _write(writer: predictions.Writer, rows, positions: list[int], size: int) ->
     start = stop
 
 
-def clear(directory: pathlib.Path) -> None:
+def clear(directory: Path) -> None:
   """Removes the shares, which are in the joined store now."""
-  shutil.rmtree(directory / HOSTS, ignore_errors=True)
+  files.remove_tree(directory / HOSTS)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tfeval import paths
 from tfeval.errors import UserError
 
 NUM_CLASSES = 1000
@@ -102,7 +103,7 @@ def original_validation_labels() -> tuple[int, ...]:
   return tuple(index[wnid] for wnid in wnids)
 
 
-def load_real_labels(path: str | pathlib.Path) -> tuple[tuple[int, ...], ...]:
+def load_real_labels(path: str | paths.Path) -> tuple[tuple[int, ...], ...]:
   """Reads ReaL labels: a list of class indices for each validation image.
 
   Source: Beyer et al., "Are we done with ImageNet?" (arXiv:2006.07159),
@@ -117,7 +118,7 @@ def load_real_labels(path: str | pathlib.Path) -> tuple[tuple[int, ...], ...]:
   Raises:
     UserError: the file is missing or is not such a list.
   """
-  path = pathlib.Path(path)
+  path = paths.path(path)
   try:
     content = json.loads(path.read_text('utf-8'))
   except OSError as error:

@@ -1,6 +1,5 @@
 """Predictions into a store, after those that an interrupted run has left there."""
 
-import pathlib
 import sys
 from typing import Any
 
@@ -8,10 +7,11 @@ import numpy as np
 
 from tfeval import experiment, predictions, resume
 from tfeval.engine.reading import Batch
+from tfeval.paths import Path
 from tfeval.settings import SKIP
 
 
-def kept_parts(store: pathlib.Path, manifest: dict[str, Any], shard: range,
+def kept_parts(store: Path, manifest: dict[str, Any], shard: range,
                overwrite: bool) -> list[dict]:
   """Returns the parts to go on after; says so on stderr.
 
@@ -46,7 +46,7 @@ class Recorder:
     rest: the positions that are to come, in whole batches.
   """
 
-  def __init__(self, store: pathlib.Path, keep: list[dict], manifest: dict[str, Any],
+  def __init__(self, store: Path, keep: list[dict], manifest: dict[str, Any],
                shard: range):
     """Opens the store.
 

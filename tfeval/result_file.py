@@ -3,11 +3,11 @@
 Nothing here imports TensorFlow.
 """
 
-import pathlib
 from typing import Any
 
 from tfeval import files
 from tfeval.errors import UserError
+from tfeval.paths import Path
 
 SCHEMA_VERSION = 1
 # What every reader of a result relies on.
@@ -23,7 +23,7 @@ MANIFEST, FLAGS, RESULT, PREDICTIONS = (
 HOSTS, DONE = 'hosts', 'done.json'
 
 
-def read(directory: pathlib.Path) -> dict[str, Any]:
+def read(directory: Path) -> dict[str, Any]:
   """Reads the `result.json` of a complete run.
 
   Args:

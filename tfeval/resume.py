@@ -4,15 +4,15 @@ Nothing here imports TensorFlow.
 """
 
 import itertools
-import pathlib
 from collections.abc import Iterable
 from typing import Any
 
 from tfeval import predictions
 from tfeval.errors import UserError
+from tfeval.paths import Path
 
 
-def whole_parts(directory: pathlib.Path, shard: range, gapless: bool) -> list[dict]:
+def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
   """Returns the parts at the start of a store that a run can go on after.
 
   Args:
@@ -70,6 +70,6 @@ def part_size(manifest: dict[str, Any]) -> int:
   return -(-manifest['store']['rows_per_part'] // batch_size) * batch_size
 
 
-def any_parts(directory: pathlib.Path) -> bool:
+def any_parts(directory: Path) -> bool:
   """Returns whether a run directory has parts, in a store or in those of hosts."""
   return any(directory.rglob('part-*.parquet'))

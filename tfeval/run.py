@@ -11,14 +11,21 @@ Nothing here imports TensorFlow.
 import dataclasses
 import importlib.util
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval import display, files, label_sets, predictions, result_file, scoring
+from tfeval import (
+    display,
+    files,
+    label_sets,
+    paths,
+    predictions,
+    result_file,
+    scoring,
+)
 from tfeval.errors import UserError
 from tfeval.label_sets import Labels, Subset
 from tfeval.result_file import PREDICTIONS, RESULT
@@ -77,7 +84,7 @@ class Run:
     result: the content of `result.json`.
   """
 
-  path: pathlib.Path
+  path: paths.Path
   result: dict[str, Any]
 
   def __repr__(self) -> str:
@@ -217,11 +224,11 @@ def load_run(path: str | os.PathLike[str]) -> Run:
   Raises:
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
-  directory = pathlib.Path(path)
+  directory = paths.path(path)
   return Run(directory, result_file.read(directory))
 
 
-def finish(directory: pathlib.Path, manifest: dict[str, Any], summary: Summary,
+def finish(directory: paths.Path, manifest: dict[str, Any], summary: Summary,
            failed: dict[str, str], timing: dict[str, Any],
            published: dict[str, Any] | None = None,
            preflight: Sequence[str] = ()) -> Run:

@@ -4,10 +4,10 @@ Nothing here imports TensorFlow.
 """
 
 import os
-import pathlib
 from collections.abc import Iterable
 
 from tfeval import files
+from tfeval import paths as paths_lib
 from tfeval.errors import UserError
 from tfeval.result_file import MANIFEST, RESULT
 from tfeval.run import Failure, Run, load_run
@@ -34,8 +34,8 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
   return [_load_or_failure(directory) for directory in directories]
 
 
-def _run_directories(path: str | os.PathLike[str]) -> list[pathlib.Path]:
-  directory = pathlib.Path(path).expanduser()
+def _run_directories(path: str | os.PathLike[str]) -> list[paths_lib.Path]:
+  directory = paths_lib.path(path)
   if _holds_run(directory):
     return [directory]
   try:
@@ -49,18 +49,18 @@ def _run_directories(path: str | os.PathLike[str]) -> list[pathlib.Path]:
   return found
 
 
-def _holds_run(directory: pathlib.Path) -> bool:
+def _holds_run(directory: paths_lib.Path) -> bool:
   return any((directory / name).is_file() for name in (MANIFEST, RESULT))
 
 
-def _load_or_failure(directory: pathlib.Path) -> Run | Failure:
+def _load_or_failure(directory: paths_lib.Path) -> Run | Failure:
   try:
     return load_run(directory)
   except UserError as error:
     return Failure(_model_name(directory), str(error))
 
 
-def _model_name(directory: pathlib.Path) -> str:
+def _model_name(directory: paths_lib.Path) -> str:
   """Returns the name in a manifest, or the directory's where there is none."""
   try:
     name = files.read_json(directory / MANIFEST)['model']['name']

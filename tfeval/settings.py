@@ -9,6 +9,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+from tfeval import paths
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import table
@@ -146,9 +147,10 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
   for spec, weight in pairs:
     table.check_name(spec)
     # A path must hold from every working directory, a name in the run directory.
-    if spec.target not in table.known_models() and os.path.exists(spec.target):
+    if spec.target not in table.known_models() and (
+        paths.is_url(spec.target) or os.path.exists(spec.target)):
       directory = spec_lib.parse(os.path.basename(spec.target.rstrip(os.sep)))
-      path = os.path.abspath(spec.target)
+      path = paths.absolute(spec.target)
       spec = spec_lib.Spec(path, path, spec.options)
       directory = directory.directory_name()
     else:
@@ -157,10 +159,10 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
       # Several weights for one model have directories of their own.
       directory += '@' + pathlib.PurePath(weight).name
     if weight not in ('imagenet', 'none'):
-      if not os.path.exists(os.path.expanduser(weight)):
+      if not paths.is_url(weight) and not os.path.exists(os.path.expanduser(weight)):
         raise UserError(f'weights file {weight!r} does not exist: --weights is '
                         'imagenet, none or the path of a file')
-      weight = os.path.abspath(os.path.expanduser(weight))
+      weight = paths.absolute(weight)
     found.append(Request(spec, weight, directory))
   if len({r.directory for r in found}) != len(found):
     raise UserError('two models would have the same name in results and run '
@@ -218,10 +220,9 @@ def flagfile(request: Request, settings: Settings) -> str:
       lines.append(f'--{"" if value else "no"}{field.name}')
     elif field.name in ('data_dir', 'manual_dir', 'real_labels') or (
         field.name == 'class_map' and os.path.isfile(os.path.expanduser(value))):
-      lines.append(f'--{field.name}={os.path.abspath(os.path.expanduser(value))}')
+      lines.append(f'--{field.name}={paths.absolute(value)}')
     elif field.name == 'dataset' and value.startswith(FOLDER):
-      path = os.path.expanduser(value.removeprefix(FOLDER))
-      lines.append(f'--dataset={FOLDER}{os.path.abspath(path)}')
+      lines.append(f'--dataset={FOLDER}{paths.absolute(value.removeprefix(FOLDER))}')
     else:
       lines.append(f'--{field.name}={value}')
   return '\n'.join(lines) + '\n'

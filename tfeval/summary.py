@@ -5,7 +5,6 @@ Nothing here imports TensorFlow.
 
 import dataclasses
 import hashlib
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from tfeval import collectors, columns, label_sets, predictions, scoring
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
+from tfeval.paths import Path
 from tfeval.scored_rows import Rows
 
 SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
@@ -66,7 +66,7 @@ class Summary:
     return self.column('id').to_pylist()
 
   def check_labels(self, labels: Iterable[label_sets.Labels],
-                   where: pathlib.Path) -> None:
+                   where: Path) -> None:
     """Holds that each label set has a label for at least one of the rows.
 
     Args:
@@ -130,7 +130,7 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
   return sha256.hexdigest()
 
 
-def no_labels(labels: label_sets.Labels, where: pathlib.Path,
+def no_labels(labels: label_sets.Labels, where: Path,
               ids: Sequence[str]) -> UserError:
   """Returns the error for a label set that has no label for any image of a run."""
   if labels.name == label_sets.REAL and labels.file is None:

@@ -7,13 +7,13 @@ import dataclasses
 import functools
 import importlib.util
 import os
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from tfeval import (
   files,
   label_sets,
+  paths,
   predictions,
   result_checks,
   result_file,
@@ -45,7 +45,7 @@ class Check:
 class _Directory:
   """The content of a run directory, read when a check needs it."""
 
-  def __init__(self, path: pathlib.Path):
+  def __init__(self, path: paths.Path):
     self.path = path
 
   @functools.cached_property
@@ -73,7 +73,7 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   """
   if importlib.util.find_spec('jsonschema') is None:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
-  directory = _Directory(pathlib.Path(path))
+  directory = _Directory(paths.path(path))
   if not (directory.path / result_file.RESULT).is_file():
     result_file.read(directory.path)  # Says what it is instead.
   done: list[Check] = []

@@ -2,7 +2,7 @@
 
 import sys
 
-from tfeval.cli import label_flags
+from tfeval.cli import console, label_flags
 from tfeval.errors import UserError
 
 SUMMARY = """Compare runs on the same images, pair by pair.
@@ -50,6 +50,7 @@ def run(flags, arguments: list[str]) -> int:
   from tfeval.reports import comparison as report
   from tfeval.reports import plain
   from tfeval.run import Failure
+  console.import_tensorflow_for(arguments)
   runs = run_folder.find_runs(arguments)
   for one in runs:
     if isinstance(one, Failure):

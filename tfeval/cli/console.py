@@ -8,11 +8,13 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from absl import logging as absl_logging
 from rich import console as rich_console
 from rich import progress as rich_progress
+
+from tfeval import paths
 
 _SECONDS_BETWEEN_LINES = 10
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
@@ -32,6 +34,8 @@ def prepare_environment() -> None:
   """Sets what TensorFlow and Keras read when they are imported."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
   os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
+  # Ten of them, each after twice the wait: three minutes to say "no network".
+  os.environ.setdefault('GCS_RETRY_CONFIG_MAX_RETRIES', '4')
   # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
   for logger, noise in ((absl_logging.get_absl_logger(), 'has no dataset_info.json'),
                         (logging.getLogger('tensorflow'), 'tf.function retracing'),
@@ -49,6 +53,13 @@ def quiet_tensorflow() -> Iterator[None]:
   with without_noise(), contextlib.redirect_stdout(sys.stderr):
     prepare_environment()
     yield
+
+
+def import_tensorflow_for(texts: Iterable[str]) -> None:
+  """Imports TensorFlow where one of some paths is a URL, without its noise."""
+  if any(map(paths.is_url, texts)):
+    with quiet_tensorflow():
+      import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager

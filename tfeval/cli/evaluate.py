@@ -1,6 +1,6 @@
 """`tfeval evaluate`."""
 
-from tfeval import expectation, hosts
+from tfeval import expectation, hosts, paths
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -36,7 +36,8 @@ def define_flags(define) -> None:
   define.string('tf_data_service', None, 'HOST:PORT of the dispatcher of a tf.data '
                 'service whose workers read and decode the images: '
                 'configs/tf_data_service.py. They have to see the same files.')
-  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here.')
+  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here, on a '
+                'disk or at a URL of tf.io.gfile, such as gs://BUCKET/runs.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   define.multi_string(
@@ -55,6 +56,7 @@ def run(flags, arguments: list[str]) -> int:
   hosts.find(settings)  # For its errors, before TensorFlow is imported.
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
+    paths.path(settings.output_dir).is_dir()  # For its errors, before any work.
     runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
   # Of several hosts only the one that joins has results.
   if runs or flags.json:

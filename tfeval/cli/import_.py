@@ -1,7 +1,7 @@
 """`tfeval import`."""
 
 from tfeval import expectation
-from tfeval.cli import label_flags, output
+from tfeval.cli import console, label_flags, output
 from tfeval.errors import UserError
 
 SUMMARY = """Make runs out of predictions that other tools saved.
@@ -54,6 +54,7 @@ def run(flags, arguments: list[str]) -> int:
   expectations = [expectation.parse(text) for text in flags.expect]
   # Arrow, which help does not need.
   from tfeval.importing import importer, sources
+  console.import_tensorflow_for([flags.output_dir])
   found = sources.find(flags.predictions, flags.probabilities, flags.output_dir)
   settings = importer.Settings(
       labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),

@@ -39,10 +39,11 @@ def define_models(definer) -> None:
   """Defines the flags that say which models, and how images become their pixels."""
   definer.multi_string(
       'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
-      'path of a .keras, .h5 or SavedModel, or module:function; all: every application')
+      'path or URL of a .keras, .h5 or SavedModel, or module:function; all: every '
+      'application')
   definer.multi_string(
-      'weights', ['imagenet'], 'imagenet, none, or the path of a weights file; one '
-      'for all models or one for each')
+      'weights', ['imagenet'], 'imagenet, none, or the path or URL of a weights file; '
+      'one for all models or one for each')
   definer.string('protocol', 'opencv', 'NAME[:field=value,...]: how images become '
                 'pixels (tfeval protocols); published: the recipe behind the '
                  "model's published figure; native: its authors' own.")

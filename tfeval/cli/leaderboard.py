@@ -3,7 +3,7 @@
 import sys
 
 from tfeval import errors
-from tfeval.cli import label_flags
+from tfeval.cli import console, label_flags
 from tfeval.cli.compare import check_level
 from tfeval.errors import UserError
 
@@ -51,6 +51,7 @@ def run(flags, arguments: list[str]) -> int:
   for what in flags.allow:
     if what not in leaderboard.ALLOWED:
       raise errors.unknown('--allow', what, leaderboard.ALLOWED)
+  console.import_tensorflow_for(arguments)
   board = leaderboard.rank(
       run_folder.find_runs(arguments),
       label_flags.open_labels(flags.labels, flags.data_dir) or None,

@@ -1,13 +1,12 @@
 """`tfeval score RUN...`."""
 
 import dataclasses
-import pathlib
 import sys
 from typing import Any
 
-from tfeval import expectation, files, label_sets, result_file, scoring
+from tfeval import expectation, files, label_sets, paths, result_file, scoring
 from tfeval import run as run_lib
-from tfeval.cli import label_flags, output
+from tfeval.cli import console, label_flags, output
 from tfeval.collectors import Answers
 from tfeval.errors import UserError
 from tfeval.metrics import accuracy
@@ -52,6 +51,7 @@ def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval score OUTPUT_DIR/MODEL ...')
   expectations = [expectation.parse(text) for text in flags.expect]
+  console.import_tensorflow_for(arguments)
   runs = [run_lib.load_run(path) for path in arguments]
   labels = label_flags.open_labels(flags.labels, flags.data_dir) or None
   subset = label_sets.open_subset(flags.keep, flags.omit)
@@ -75,7 +75,7 @@ def run(flags, arguments: list[str]) -> int:
       result['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
     scored.append(dataclasses.replace(run_, result=result))
   if flags.per_class is not None:
-    files.write_atomically(pathlib.Path(flags.per_class).expanduser(),
+    files.write_atomically(paths.path(flags.per_class),
                            by_class.per_class_csv(answers), '--per_class')
   output.print_runs(scored, flags.json, flags.show_examples)
   return output.exit_code(scored, expectations)

@@ -4,6 +4,7 @@ import dataclasses
 import textwrap
 
 from tfeval import verification
+from tfeval.cli import console
 from tfeval.errors import CheckFailed, UserError
 from tfeval.reports import plain
 
@@ -23,6 +24,7 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval verify OUTPUT_DIR/MODEL ...')
+  console.import_tensorflow_for(arguments)
   runs = [(path, verification.verify(path)) for path in arguments]
   if flags.json:
     plain.print_json([

@@ -1,11 +1,10 @@
 """What every source of examples offers to the engine."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tfeval import files
+from tfeval import files, paths
 from tfeval.errors import DataError, UserError
 
 
@@ -73,7 +72,7 @@ def real_labels_source(path: str | None) -> str | None:
     UserError: the file cannot be read.
   """
   try:
-    return files.sha256_of(pathlib.Path(path).expanduser()) if path else None
+    return files.sha256_of(paths.path(path)) if path else None
   except OSError as error:
     raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
 

@@ -135,7 +135,7 @@ def _notes(ids: list[str], others: list[str], limit: int | None) -> tuple[str, .
 
 
 def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:
-  table = labels_lib.load_real_labels(os.path.expanduser(path))
+  table = labels_lib.load_real_labels(path)
   found = {}
   for name in ids:
     number = labels_lib.validation_number(name.rsplit('/', 1)[-1])

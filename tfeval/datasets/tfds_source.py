@@ -2,17 +2,16 @@
 
 import contextlib
 import io
-import os
-import pathlib
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
 
 import requests
 import tensorflow_datasets as tfds
+from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval import errors, files
+from tfeval import errors, files, paths
 from tfeval import labels as labels_lib
 from tfeval.datasets import base
 from tfeval.datasets.records import Records
@@ -46,6 +45,8 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
     UserError: the name, split or label space is not usable, or the data is not
       there; says where to get it and where to put it.
   """
+  _check_place('data_dir', data_dir)
+  _check_place('manual_dir', manual_dir)
   builder = _builder(name, data_dir)
   # Before anything is downloaded for nothing.
   image_key, label_key = _features(builder)
@@ -86,6 +87,14 @@ def open_tfds(name: str, split: str, data_dir: str | None = None,
   )
 
 
+def _check_place(flag: str, directory: str | None) -> None:
+  try:
+    epath.Path(directory or '')
+  except KeyError as error:
+    raise UserError(f'--{flag}={directory}: TFDS reads gs://, s3://, az:// and local '
+                    'directories') from error
+
+
 def _builder(name: str, data_dir: str | None):
   if name.split(':')[0].split('/')[0] == 'sample':
     # Importing it registers it with TFDS.
@@ -103,7 +112,7 @@ def _builder(name: str, data_dir: str | None):
 
 
 def _prepare(builder, manual_dir: str | None) -> None:
-  manual = pathlib.Path(manual_dir).expanduser() if manual_dir else None
+  manual = paths.path(manual_dir) if manual_dir else None
   if builder.name in _FROM_TAR:
     tar = _find_tar(builder, manual)
     _check_tar(tar)
@@ -112,8 +121,8 @@ def _prepare(builder, manual_dir: str | None) -> None:
     tfds.disable_progress_bar()
   # Ten of them, each after twice the wait: three minutes to say "no network".
   downloader.MAX_RETRIES = 4
-  config = tfds.download.DownloadConfig(manual_dir=manual)
-  where = pathlib.Path(builder.data_dir)
+  config = tfds.download.DownloadConfig(manual_dir=manual and str(manual))
+  where = paths.path(builder.data_dir)
   work = f'preparing {builder.name} in {where}'
   try:
     # TFDS writes, and removes what it takes for leftovers, as if it were alone.
@@ -137,7 +146,7 @@ def _prepare(builder, manual_dir: str | None) -> None:
                     f'{errors.one_line(error)}') from error
 
 
-def _find_tar(builder, manual: pathlib.Path | None) -> pathlib.Path:
+def _find_tar(builder, manual: paths.Path | None) -> paths.Path:
   tar = manual / VALIDATION_TAR if manual else None
   if tar is None or not tar.is_file():
     looked = f'{tar} does not exist' if tar else 'no --manual_dir was given'
@@ -148,10 +157,10 @@ def _find_tar(builder, manual: pathlib.Path | None) -> pathlib.Path:
   return tar
 
 
-def _check_tar(path: pathlib.Path) -> None:
+def _check_tar(path: paths.Path) -> None:
   """Holds that labels, which TFDS zips to sorted member names, will be right."""
   try:
-    with tarfile.open(path) as tar:
+    with path.open('rb') as file, tarfile.open(fileobj=file) as tar:
       names = sorted(tar.getnames())
   except (tarfile.TarError, OSError, EOFError) as error:
     raise UserError(f'{path} is not a whole tar file: {errors.one_line(error)}: '
@@ -197,9 +206,8 @@ def _check_classes(name: str, feature) -> None:
 
 
 def _size_digest(builder) -> str:
-  directory = pathlib.Path(builder.data_dir)
-  return labels_lib.digest((path.name, path.stat().st_size)
-                           for path in directory.iterdir() if path.is_file())
+  return labels_lib.digest((path.name, path.stat().length)
+                           for path in builder.data_path.iterdir() if path.is_file())
 
 
 def _notes(builder, split: str, count: int) -> tuple[str, ...]:
@@ -214,7 +222,7 @@ class _ByFileName(Mapping):
 
   def __init__(self, path: str):
     self._path = path
-    self._labels = labels_lib.load_real_labels(os.path.expanduser(path))
+    self._labels = labels_lib.load_real_labels(path)
 
   def __getitem__(self, name: str) -> Sequence[int]:
     number = labels_lib.validation_number(name)

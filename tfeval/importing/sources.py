@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 
+from tfeval import paths
 from tfeval.errors import UserError
 from tfeval.label_files import doubles
 
@@ -26,7 +27,7 @@ class Source:
   name: str
   predictions: pathlib.Path
   probabilities: pathlib.Path | None
-  directory: pathlib.Path
+  directory: paths.Path
 
 
 def find(predictions: str, probabilities: str | None,
@@ -45,8 +46,7 @@ def find(predictions: str, probabilities: str | None,
     UserError: there are none, probabilities stand alone, or two models have the
       same name.
   """
-  root, output = pathlib.Path(predictions).expanduser(), pathlib.Path(
-      output_dir).expanduser()
+  root, output = pathlib.Path(predictions).expanduser(), paths.path(output_dir)
   if not root.is_dir():
     beside = pathlib.Path(probabilities).expanduser() if probabilities else None
     return [Source(_name(root), root, beside, output)]

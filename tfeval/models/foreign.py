@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, files, labels
+from tfeval import errors, files, labels, paths
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import factory, heads, trust, weights
@@ -35,7 +35,7 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
-  model, source, hints = _bring(spec, hints)
+  model, source, sha256, hints = _bring(spec, hints)
   preprocess = _preprocess(spec, hints)
   is_keras = isinstance(model, keras.Model)
   input_size = input_side(model, spec.text, hints.input_size)
@@ -45,8 +45,9 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   if is_keras and not heads.outputs_of(model):
     _first_image(function, spec.text, input_size, hints)
   if weights_name not in ('imagenet', 'none'):
-    path = weights.find(weights_name)
-    weights.load(model, path, spec.text)
+    with paths.local_copy(weights.find(weights_name)) as path:
+      weights.load(model, path, spec.text)
+      sha256 = files.sha256_of(path)
     source = weights_name
   chosen = heads.chosen(model, spec.text, hints.output_name)
   if chosen is not None:
@@ -67,24 +68,32 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
       output=output, class_map=heads.identity(hints.class_map),
       output_name=hints.output_name,
       weights=source,
-      weights_sha256=_sha256(pathlib.Path(source)),
+      weights_sha256=sha256,
       parameters=model.count_params() if is_keras else model.parameters,
       dtype=compute_dtype(model) if is_keras else model.dtype,
       keras_model=model if is_keras else None)
 
 
-def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, Hints]:
-  """Returns the model, the path it came from or `'model'`, and what is known of it."""
-  if ':' in spec.target and not os.path.exists(spec.target):
+def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, str | None, Hints]:
+  """Returns the model, where it came from, its hash, and what is known of it.
+
+  A path has a hash; of a factory the second is `'model'`, the third None.
+  """
+  if (':' in spec.target and not paths.is_url(spec.target)
+      and not os.path.exists(spec.target)):
     model, hints = factory.call(spec, hints)
-    return model, 'model', hints
+    return model, 'model', None, hints
   _preprocess(spec, hints)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
   if hints.dtype != 'float32':
     raise UserError(f'{spec.text}: a model file computes in what it was saved with: '
                     f'leave out --dtype={hints.dtype}')
-  return _from_file(pathlib.Path(spec.target), hints.trust_model), spec.target, hints
+  source = paths.path(spec.target)
+  if not source.exists():
+    raise UserError(f'model file {source} does not exist')
+  with paths.local_copy(source) as path:
+    return (_from_file(path, hints.trust_model), spec.target, _sha256(path), hints)
 
 
 def _preprocess(spec: spec_lib.Spec, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -112,12 +121,12 @@ def _check_preprocess(preprocess: Callable[[tf.Tensor], tf.Tensor], name: str,
                     'tensor')
 
 
-def _sha256(path: pathlib.Path) -> str | None:
+def _sha256(path: pathlib.Path) -> str:
   """Returns the hash of a file, or of all names and files of a SavedModel."""
   if path.is_dir():
     return labels.digest((os.fspath(p.relative_to(path)), files.sha256_of(p))
                          for p in path.rglob('*') if p.is_file())
-  return files.sha256_of(path) if path.is_file() else None
+  return files.sha256_of(path)
 
 
 def _from_file(path: pathlib.Path, trusted: bool):

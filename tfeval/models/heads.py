@@ -4,8 +4,6 @@ Several heads, 1001 outputs and other class orders are the usual reasons why the
 are not the same.
 """
 
-import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfeval import errors, files
+from tfeval import errors, files, paths
 from tfeval import labels as labels_lib
 from tfeval.errors import UserError
 from tfeval.models.model import wrong_outputs
@@ -45,20 +43,21 @@ def class_indices(class_map: str) -> tuple[np.ndarray, int]:
     return np.arange(count), count + 1
   if class_map in ('ilsvrc_id', 'name'):
     return np.argsort(labels_lib.other_class_orders()[class_map]), count
-  if not os.path.isfile(os.path.expanduser(class_map)):
+  path = paths.path(class_map)
+  if not path.is_file():
     raise errors.unknown('class map', class_map, CLASS_MAPS,
                          'or the path of a file with a wnid for each output')
-  return _from_file(pathlib.Path(class_map).expanduser())
+  return _from_file(path)
 
 
 def identity(class_map: str | None) -> str | None:
   """Returns what tells two class maps apart: the name, or the hash of a file."""
   if class_map is None or class_map in CLASS_MAPS:
     return class_map
-  return f'sha256:{files.sha256_of(pathlib.Path(class_map).expanduser())}'
+  return f'sha256:{files.sha256_of(paths.path(class_map))}'
 
 
-def _from_file(path: pathlib.Path) -> tuple[np.ndarray, int]:
+def _from_file(path: paths.Path) -> tuple[np.ndarray, int]:
   try:
     lines = [line.strip() for line in path.read_text('utf-8').splitlines()]
   except (OSError, UnicodeDecodeError) as error:

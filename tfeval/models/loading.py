@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, files, labels
+from tfeval import errors, files, labels, paths
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import foreign, heads, table
@@ -113,20 +113,23 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
       keras.applications, spec.target)
   construct = functools.partial(_construct, constructor, spec,
                                 **_size_arguments(spec, hints.input_size))
+  sha256 = None
   if weights_name == 'imagenet':
     model, path = weights_lib.with_published(spec, construct)
+    sha256 = files.sha256_of(path)
   elif weights_name == 'none':
-    model, path = construct(weights=None), None
+    model = construct(weights=None)
   else:
-    path = weights_lib.find(weights_name)
-    model = weights_lib.with_own(spec, construct, path)
+    with paths.local_copy(weights_lib.find(weights_name)) as path:
+      model = weights_lib.with_own(spec, construct, path)
+      sha256 = files.sha256_of(path)
   if model.output_shape[1:] != (labels.NUM_CLASSES,):
     raise wrong_outputs(spec.text, model.output_shape)
   return Model(
       name=spec.text, function=lambda x: model(x, training=False),
       preprocess=preprocessing(spec.target), preprocess_name=facts.preprocess,
       input_size=input_side(model, spec.text, hints.input_size), output=LOGITS,
-      weights=weights_name, weights_sha256=files.sha256_of(path) if path else None,
+      weights=weights_name, weights_sha256=sha256,
       parameters=model.count_params(), dtype=compute_dtype(model), keras_model=model)
 
 

@@ -7,7 +7,7 @@ import importlib.resources
 import os
 from collections.abc import Hashable, Mapping
 
-from tfeval import errors
+from tfeval import errors, paths
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 
@@ -151,7 +151,7 @@ def check_name(spec: spec_lib.Spec) -> None:
     UserError: it is no known name, no existing path and no `module:function`.
   """
   target = spec.target
-  if target in known_models() or os.path.exists(target):
+  if target in known_models() or paths.is_url(target) or os.path.exists(target):
     return
   module, colon, rest = target.partition(':')
   if module in known_models():

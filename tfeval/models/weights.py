@@ -12,7 +12,7 @@ import h5py
 import keras
 from keras.src.utils import file_utils
 
-from tfeval import errors
+from tfeval import errors, paths
 from tfeval import spec as spec_lib
 from tfeval.errors import UserError
 from tfeval.models import lite_weights, weights_file
@@ -166,13 +166,13 @@ def none_missing() -> Iterator[None]:
                            warning.lineno)
 
 
-def find(name: str) -> pathlib.Path:
+def find(name: str) -> paths.Path:
   """Returns the path of a weights file.
 
   Raises:
     UserError: there is no such file.
   """
-  path = pathlib.Path(name).expanduser()
+  path = paths.path(name)
   if not path.is_file():
     state = 'is a folder' if path.is_dir() else 'does not exist'
     raise UserError(f'weights file {name} {state}: --weights is imagenet, none or '
