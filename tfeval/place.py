@@ -43,14 +43,14 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   # Before the dataset: TensorFlow's first operation settles the devices.
   local = strategy_lib.choose(settings.strategy, settings.devices, settings.tpu)
   strategy = strategy_lib.make_strategy(local, settings.devices, settings.tpu)
-  if settings.strategy in (AUTO, MULTI_WORKER):
-    where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
-    print(f'tfeval: strategy {local}, {strategy_lib.describe(strategy)}{where}',
-          file=sys.stderr)
   if settings.tf_data_service is not None:
     service.check(settings.tf_data_service)
   dataset = datasets.open_dataset(
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
       limit=settings.limit)
+  if settings.strategy in (AUTO, MULTI_WORKER):
+    where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
+    print(f'tfeval: strategy {local}, {strategy_lib.describe(strategy)}{where}',
+          file=sys.stderr)
   return Place(dataset, strategy, local, hosts, progress)

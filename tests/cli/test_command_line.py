@@ -56,8 +56,9 @@ def assert_mistake(outcome, *words):
   """Holds that a command failed as it should for a mistake of its user."""
   code, out, err = outcome
   assert (code, out) == (2, '')
+  strategy = r'(tfeval: strategy [^\n]+\n)?'
   progress = r'(\S+: preflight: \d+/\d+ images, [^\n]+ left\n)?'
-  assert re.fullmatch(progress + r'tfeval: [^\n]+\n', err), err
+  assert re.fullmatch(strategy + progress + r'tfeval: [^\n]+\n', err), err
   for word in words:
     assert word in err
 
