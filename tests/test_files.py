@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-
 import threading
 
 import pytest
