@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import threading
 
 import pytest
 
@@ -100,3 +101,22 @@ def test_sha256(tmp_path, content):
   path = tmp_path / 'a'
   path.write_bytes(content)
   assert files.sha256_of(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_one_at_a_time(tmp_path, capsys):
+  path, done = tmp_path / 'made/a.lock', []
+
+  def other():
+    with files.one_at_a_time(path, 'testing'):
+      done.append('other')
+
+  with files.one_at_a_time(path, 'testing'):
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    done.append('first')
+  thread.join(10)
+  assert done == ['first', 'other']
+  assert capsys.readouterr().err == (
+      'tfeval: another process is testing: waiting for it\n')
