@@ -43,7 +43,10 @@ def evaluate(wanted: list[Request], settings: Settings, progress: Progress,
       for name in ['original', *['real'] * place.dataset.has_real_labels]
       for k in (1, 5)])
   outcomes = Outcomes(wanted)
-  for group in loading_ahead.groups(wanted, settings, place, outcomes):
+  for number, group in enumerate(
+      loading_ahead.groups(wanted, settings, place, outcomes)):
+    if number == 0:
+      place.announce(settings)
     together.run(group, settings, place, outcomes)
   if hosts.index == 0:
     for request, outcome in outcomes.in_order():
@@ -67,6 +70,7 @@ def measure(request: Request, settings: Settings, images: int,
     UserError: something the user can mend.
   """
   place = place_lib.prepare(settings, Hosts(), progress)
+  place.announce(settings)
   dataset, strategy = place.dataset, place.strategy
   with strategy.scope():
     model = job_lib.load_model(request, settings)

@@ -32,6 +32,14 @@ class Place:
   hosts: Hosts
   progress: Progress
 
+  def announce(self, settings: Settings) -> None:
+    """Says what was picked on stderr, if the settings left it open."""
+    if settings.strategy in (AUTO, MULTI_WORKER):
+      where = (f', host {self.hosts.index} of {self.hosts.count}'
+               if self.hosts.count > 1 else '')
+      print(f'tfeval: strategy {self.local}, {strategy_lib.describe(self.strategy)}'
+            f'{where}', file=sys.stderr)
+
 
 def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   """Makes devices ready and opens the dataset.
@@ -49,8 +57,4 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
       limit=settings.limit)
-  if settings.strategy in (AUTO, MULTI_WORKER):
-    where = f', host {hosts.index} of {hosts.count}' if hosts.count > 1 else ''
-    print(f'tfeval: strategy {local}, {strategy_lib.describe(strategy)}{where}',
-          file=sys.stderr)
   return Place(dataset, strategy, local, hosts, progress)

@@ -278,8 +278,8 @@ def test_evaluate_prints_json_and_nothing_else(tfeval, photos, tmp_path):
   assert result['dataset']['partial'] is True
   assert result['metrics'][0]['count'] == 4
   line = r': 4/4 images, \d+ images/s, 0 s left\n'
-  assert re.fullmatch(rf'\S+:tiny_model: preflight{line}tfeval: strategy default, '
-                      rf'1 x CPU\n\S+:tiny_model{line}', err)
+  assert re.fullmatch(r'tfeval: strategy default, 1 x CPU\n'
+                      rf'\S+:tiny_model: preflight{line}\S+:tiny_model{line}', err)
   # A factory may return another model every time.
   assert_mistake(tfeval(*command), 'a model without a weights file', '--overwrite')
   assert tfeval(*command, '--overwrite')[0] == 0
