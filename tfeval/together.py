@@ -83,7 +83,8 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
         # Images that were skipped on the way are done as well.
         advance(batch.positions[-1] + 1 - at)
         at = batch.positions[-1] + 1
-      advance(rest.stop - at)
+      if at < rest.stop:
+        advance(rest.stop - at)
   except KeyboardInterrupt as error:
     raise errors.Interrupted(keep()) from error
 
