@@ -15,6 +15,7 @@ from tfeval.keras import ranks
 class _Hits(keras.metrics.Metric, abc.ABC):
   """Counts hits and examples in int64: in whatever parts, the sums are the same.
 
+  Under a strategy make it in `strategy.scope()`, as every metric of Keras.
   The state is three int64 variables that replicas add up: `correct`, `count` and
   `refused`. XLA drops assertions, so what may not be counted is itself counted,
   and shows where a number is read.
@@ -146,16 +147,25 @@ class _Hits(keras.metrics.Metric, abc.ABC):
         or not values.shape[:1].is_compatible_with(y_pred.shape[:1])):
       raise UserError(f'{self.name}: {what} has shape {values.shape}, y_pred '
                       f'{y_pred.shape}: want one for each example')
-    # In a graph the batch may be known only when it runs; this fails then.
-    return tf.reshape(values, tf.shape(y_pred)[:1])
+    return tf.reshape(self._of_one_batch(what, values, y_pred), tf.shape(y_pred)[:1])
 
   def _rows(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-    """Returns 0/1 rows as (batch, classes), checked as `_column` is."""
+    """Returns y_true, surely of the shape of y_pred."""
     if not y_true.shape.is_compatible_with(y_pred.shape):
       raise UserError(f'{self.name}: y_true has shape {y_true.shape}, y_pred '
                       f'{y_pred.shape}: they must be alike')
+    y_true = self._of_one_batch('y_true', y_true, y_pred)
     y_true = tf.ensure_shape(y_true, (None, y_pred.shape[1]))
     return tf.reshape(y_true, tf.shape(y_pred))
+
+  def _of_one_batch(self, what: str, values: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    # For a batch whose size only the running graph knows. XLA drops assertions and
+    # fails in the reshape, which graphs without XLA optimize away.
+    alike = tf.debugging.assert_equal(
+        tf.shape(values)[0], tf.shape(y_pred)[0],
+        f'{self.name}: {what} and y_pred differ in their number of examples')
+    with tf.control_dependencies([alike]):
+      return tf.identity(values)
 
 
 @keras.saving.register_keras_serializable(package='tfeval')
@@ -165,7 +175,8 @@ class RealTopK(_Hits):
   `y_true` is bool [batch, classes] (or 0 and 1 of any dtype), the set of right
   classes of each example; an empty set weighs nothing, neither in the numerator
   nor in the denominator (Beyer et al., arXiv:2006.07159, and its reference code).
-  Of equal outputs the class of the lowest index ranks first.
+  Of equal outputs the class of the lowest index ranks first. Keras' own `fit` and
+  `evaluate` take no bool data under MirroredStrategy: give uint8 there.
 
   Args:
     k: how many classes may hit, at least 1.
