@@ -302,6 +302,23 @@ def test_the_mask_of_keras_leaves_examples_out():
   assert counts(metric) == counted(scores, one_hot(labels), 1, scores[:, 0] >= 0)
 
 
+@pytest.mark.parametrize('metric', [RealTop1('mine'), RealTopK(3), TopK(np.int64(2))])
+def test_made_again_from_what_keras_stores(metric):
+  stored = json.loads(json.dumps(keras.saving.serialize_keras_object(metric)))
+  again = keras.saving.deserialize_keras_object(stored)
+  assert (type(again), again.k, again.name) == (type(metric), metric.k, metric.name)
+
+
+def test_a_variable_of_a_strategy():
+  strategy = tf.distribute.MirroredStrategy(['CPU:0'])
+  scores, _, labels = case(4)
+  with strategy.scope():
+    metric = TopK(2)
+  strategy.run(metric.update_state, (labels, scores))
+  metric.update_state(labels, scores)
+  assert counts(metric) == tuple(2 * n for n in counted(scores, one_hot(labels), 2))
+
+
 @pytest.mark.slow
 def test_saved_with_the_model(tmp_path):
   model = small_model(metrics=[RealTop1(), RealTopK(3), TopK(np.int64(2), 'mine')])

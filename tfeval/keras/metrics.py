@@ -93,7 +93,8 @@ class _Hits(keras.metrics.Metric, abc.ABC):
     """Adds the counts of other metrics, of other processes say. Exact.
 
     Args:
-      metrics: of the same class and k. They stay as they are.
+      metrics: of the same class and k. They stay as they are. Of several workers
+        under a strategy, each adds those that it is given.
 
     Raises:
       UserError: another class or k, or called inside a graph or `strategy.run`.
