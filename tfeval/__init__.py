@@ -11,17 +11,19 @@ import importlib
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['Model', 'Run', 'load_model', 'load_run']
+__all__ = ['Model', 'Run', 'keras', 'load_model', 'load_run']
 # Imported when they are asked for: TensorFlow takes seconds, Arrow half of one.
 _MODULES = {'Model': 'tfeval.models.model', 'load_model': 'tfeval.models.loading',
             'Run': 'tfeval.run', 'load_run': 'tfeval.run'}
 
 
 def __getattr__(name: str) -> Any:
+  if name == 'keras':
+    return importlib.import_module('tfeval.keras')
   if name not in _MODULES:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
   return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-  return sorted({*globals(), *_MODULES})
+  return sorted({*globals(), *_MODULES, 'keras'})
