@@ -32,7 +32,6 @@ def groups(wanted: list[Request], settings: Settings, place: Place,
   queue = collections.deque(sort(wanted, settings))
   ahead = collections.deque[tuple[Request, futures.Future[Job]]]()
   most = settings.max_loaded_models
-  held: list[Job] = []
 
   def load_next() -> Job | None:
     while ahead or queue:
@@ -46,22 +45,21 @@ def groups(wanted: list[Request], settings: Settings, place: Place,
         outcomes.set(request, complete)
     return None
 
+  loaded: list[Job] = []
   while True:
-    group, held = held, []
-    while len(group) < (most if len(group) + len(ahead) + len(queue) <= most
-                        else max(1, most - 1)):
+    while len(loaded) < (most if len(loaded) + len(ahead) + len(queue) <= most
+                         else max(1, most - 1)):
       job = load_next()
       if job is None:
         break
-      if group and job.protocol != group[0].protocol:
-        held = [job]
-        break
-      group.append(job)
-    if not group:
+      loaded.append(job)
+    if not loaded:
       return
-    if queue and not held and len(group) < most:
+    group = [job for job in loaded if job.protocol == loaded[0].protocol]
+    if queue and len(loaded) < most:
       ahead.append(_start_loading(queue.popleft(), settings, place))
     yield group
+    loaded = [job for job in loaded if job not in group]
 
 
 def sort(wanted: list[Request], settings: Settings) -> list[Request]:

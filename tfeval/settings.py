@@ -25,7 +25,7 @@ PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
 OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
 # Where and by whom, not what.
 _NOT_REPEATED = ('output_dir', 'overwrite', 'num_hosts', 'host_index', 'host_timeout',
-                 'tf_data_service')
+                 'tf_data_service', 'max_loaded_models')
 # What is known of an application and has to be told of other models.
 _NOT_FOR_APPLICATIONS = ('preprocess', 'output', 'class_map', 'output_name')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
