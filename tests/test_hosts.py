@@ -63,6 +63,7 @@ def test_hosts_of_flags_come_first():
     (tf_config(index=3), 'task.index is 3, and there are 3 of type worker'),
     (tf_config(index='1'), "task.index is '1'"),
     (tf_config(index=True), 'task.index is True'),
+    (tf_config(kind=['worker']), "task.type is ['worker'], expected chief or worker"),
     (tf_config(kind='ps'), "task.type is 'ps', expected chief or worker"),
 ])
 def test_a_malformed_tf_config(text, words):

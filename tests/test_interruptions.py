@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
 
@@ -16,7 +17,7 @@ from interruptions import (
     wait_for_parts,
 )
 
-from tfeval import cli, files
+from tfeval import cli, files, job
 from tfeval.errors import UserError
 
 IMAGES = 50
@@ -141,8 +142,94 @@ def test_hosts_with_other_flags_are_refused(inputs, tmp_path, capsys):
   assert run(inputs, tmp_path, *other, '--batch_size=5') == 2
   said = capsys.readouterr().err.splitlines()[-1]
   assert 'host 1 disagrees with host 0: compute.batch_size is 4 there and 5' in said
+  # The right flags still do; nothing of the wrong ones is in the way.
+  assert run(inputs, tmp_path, *other) == 0
+
+
+def test_one_host_alone_leaves_shares_alone(inputs, tmp_path, capsys):
+  assert run(inputs, tmp_path, '--num_hosts=2', '--host_index=1') == 0
   assert run(inputs, tmp_path) == 2
-  assert 'holds another experiment: ' in capsys.readouterr().err
+  assert 'holds shares of several hosts' in capsys.readouterr().err
+  assert run(inputs, tmp_path, '--num_hosts=2', '--host_index=0') == 0
+
+
+def classes_swapped(folder, swapped):
+  """Makes class folders of the images of a folder; their labels go by `swapped`."""
+  images = sorted(next(folder.parent.glob('images')).iterdir())
+  for number, image in enumerate(images):
+    wnid = ('n01440764', 'n01443537')[(number % 2) ^ swapped]
+    (folder / wnid).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(image, folder / wnid / f'{number:03}.jpg')
+
+
+def test_other_labels_are_other_data(inputs, tmp_path, capsys):
+  """Files moved to other class folders, between hosts and before going on."""
+  source = pathlib.Path(next(f for f in inputs if '=folder:' in f).partition(':')[2])
+  (tmp_path / 'images').symlink_to(source)
+  folder = tmp_path / 'classes'
+  flags = [*[f for f in inputs if '=folder:' not in f], f'--dataset=folder:{folder}']
+  classes_swapped(folder, False)
+  hosts = ('--num_hosts=2', '--host_index=1')
+  assert run(flags, tmp_path / 'hosts', *hosts) == 0
+  assert run(flags, tmp_path / 'alone') == 0
+  (tmp_path / 'alone/small.keras/result.json').unlink()
+  shutil.rmtree(folder)
+  classes_swapped(folder, True)
+  assert run(flags, tmp_path / 'alone') == 2
+  assert 'holds another experiment: dataset.size_digest' in capsys.readouterr().err
+  assert run(flags, tmp_path / 'hosts', '--num_hosts=2', '--host_index=0') == 2
+  assert 'host 1 disagrees with host 0: dataset.size_digest' in capsys.readouterr().err
+
+
+def test_images_of_the_same_size_are_looked_at(inputs, tmp_path, capsys):
+  source = pathlib.Path(next(f for f in inputs if '=folder:' in f).partition(':')[2])
+  folder = tmp_path / 'images'
+  shutil.copytree(source, folder)
+  flags = [*[f for f in inputs if '=folder:' not in f], f'--dataset=folder:{folder}']
+  assert run(flags, tmp_path / 'runs') == 0
+  (tmp_path / 'runs/small.keras/result.json').unlink()
+  image = sorted(folder.iterdir())[8]
+  # A comment's bytes are no pixels.
+  image.write_bytes(image.read_bytes()[:-3] + b'x' + image.read_bytes()[-2:])
+  assert run(flags, tmp_path / 'runs') == 2
+  assert 'was begun with other data: image 8 was ILSVRC2012_val_00000009' in (
+      capsys.readouterr().err)
+
+
+def test_a_run_completed_meanwhile_is_not_done_again(inputs, tmp_path, monkeypatch):
+  """Between the look at a directory and its lock another process may finish."""
+  assert run(inputs, tmp_path / 'other') == 0
+  before = content(tmp_path / 'other')
+  look = job.Job.complete_run
+  looks = []
+
+  def complete_run(self):
+    looks.append(self)
+    if len(looks) == 1:
+      found = look(self)
+      assert found is None
+      shutil.copytree(tmp_path / 'other', tmp_path / 'runs', dirs_exist_ok=True)
+      return found
+    return look(self)
+
+  monkeypatch.setattr(job.Job, 'complete_run', complete_run)
+  written = (tmp_path / 'other/small.keras/result.json').read_bytes()
+  assert run(inputs, tmp_path / 'runs') == 0
+  assert len(looks) == 2
+  assert (tmp_path / 'runs/small.keras/result.json').read_bytes() == written
+  assert content(tmp_path / 'runs') == before
+
+
+@pytest.mark.parametrize('file, words', [
+    ('result.json', 'holds a damaged run'),
+    ('predictions/part-00001.parquet', 'was changed after it was written')])
+def test_a_damaged_run_is_not_shown(inputs, tmp_path, capsys, file, words):
+  assert run(inputs, tmp_path) == 0
+  path = tmp_path / 'small.keras' / file
+  path.write_bytes(path.read_bytes()[:-1] + b'x')
+  assert run(inputs, tmp_path) == 2
+  said = capsys.readouterr().err
+  assert words in said and '--overwrite it' in said and 'shown as it is' not in said
 
 
 def test_a_directory_is_written_by_one(inputs, tmp_path, capsys):

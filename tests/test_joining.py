@@ -30,7 +30,7 @@ def write_share(directory, hosts, broken=frozenset(), done=True, **model):
   (share / 'manifest.json').write_text(json.dumps(
       joining.describe_host(manifest(**model), hosts)))
   if done:
-    joining.finish_share(share, shard)
+    joining.finish_share(share, shard, len(shard), 2.)
   return share
 
 
@@ -80,6 +80,42 @@ def test_hosts_that_disagree(tmp_path):
   write_share(tmp_path, Hosts(2, 1), name='other')
   said = refusal(wait, tmp_path, Hosts(2))
   assert "host 1 disagrees with host 0: model.name is other there and m here" in said
+
+
+def test_a_host_that_was_started_again_as_something_else(tmp_path):
+  write_share(tmp_path, Hosts(2, 1))
+  wait(tmp_path, Hosts(2))
+  write_share(tmp_path, Hosts(2, 1), name='other')
+  assert 'host 1 disagrees' in refusal(wait, tmp_path, Hosts(2))
+
+
+def test_another_number_of_hosts_is_told_at_once(tmp_path):
+  write_share(tmp_path, Hosts(3, 1))
+  said = refusal(wait, tmp_path, Hosts(2), 1000)
+  assert 'host-00001-of-00003 is a share of 3 hosts, here there are 2' in said
+
+
+def test_one_host_alone_removes_no_shares(tmp_path):
+  joining.hold_no_shares(tmp_path)
+  write_share(tmp_path, Hosts(2, 1))
+  said = refusal(joining.hold_no_shares, tmp_path)
+  assert 'holds shares of several hosts (host-00001-of-00002)' in said
+
+
+def test_a_share_without_gaps_may_be_joined_where_others_skip(tmp_path):
+  share = write_share(tmp_path, Hosts(2, 1))
+  told = json.loads((share / 'manifest.json').read_text())
+  told['dataset']['on_error'] = 'fail'
+  (share / 'manifest.json').write_text(json.dumps(told))
+  wait(tmp_path, Hosts(2))
+
+
+def test_timing_is_of_all_hosts(tmp_path):
+  for index, (rows, seconds) in enumerate([(10, 2.), (30, 3.), (0, .5)]):
+    share = tmp_path / Hosts(3, index).directory()
+    share.mkdir(parents=True)
+    joining.finish_share(share, range(10), rows, seconds)
+  assert joining.timing(tmp_path, Hosts(3)) == (3., 15.)
 
 
 def test_clusters_that_disagree(tmp_path):

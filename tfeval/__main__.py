@@ -1,8 +1,26 @@
-"""`python -m tfeval`."""
+"""The `tfeval` command, and `python -m tfeval`."""
 
+import os
 import sys
+import threading
 
-from tfeval import cli
+
+def main() -> None:
+  """Runs the command of `sys.argv` and ends the process with its exit code."""
+  try:
+    from tfeval import cli
+    code = cli.main()
+  except KeyboardInterrupt:
+    # Before the command could take it.
+    print('tfeval: interrupted', file=sys.stderr)
+    code = 130
+  if any(thread.name == 'tfeval-loading' for thread in threading.enumerate()):
+    # In C++, where Python cannot end it; nothing waits for its model any more.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+  sys.exit(code)
+
 
 if __name__ == '__main__':
-  sys.exit(cli.main())
+  main()

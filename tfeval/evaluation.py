@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from tfeval import expectation, loading_ahead, together
+from tfeval import errors, expectation, files, loading_ahead, paths, requested, together
 from tfeval import hosts as hosts_lib
-from tfeval import job as job_lib
 from tfeval import place as place_lib
 from tfeval import run as run_lib
 from tfeval.engine import benchmark, predict
@@ -36,7 +35,21 @@ def evaluate(wanted: list[Request], settings: Settings, progress: Progress,
       that were complete stay.
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
+  try:
+    return _evaluate(wanted, settings, progress, expectations)
+  except errors.Interrupted:
+    raise
+  except KeyboardInterrupt as error:
+    raise errors.Interrupted(f'what was evaluated is kept in {settings.output_dir}: '
+                             f'{together.how_to_go_on(settings)}') from error
+
+
+def _evaluate(wanted: list[Request], settings: Settings, progress: Progress,
+              expectations: Sequence[expectation.Expectation]
+              ) -> list[run_lib.Run | run_lib.Failure]:
   hosts = hosts_lib.find(settings)
+  # An hour later would be late to be told of it.
+  files.make_directory(paths.path(settings.output_dir))
   place = place_lib.prepare(settings, hosts, progress)
   expectation.check_names(expectations, [
       (name, f'top{k}')
@@ -73,8 +86,8 @@ def measure(request: Request, settings: Settings, images: int,
   place.announce(settings)
   dataset, strategy = place.dataset, place.strategy
   with strategy.scope():
-    model = job_lib.load_model(request, settings)
-  protocol = job_lib.protocol_for(request, settings, model)
+    model = requested.load_model(request, settings)
+  protocol = requested.protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:

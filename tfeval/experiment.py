@@ -1,8 +1,5 @@
 """What an evaluation is, as its manifest says, and whose a run directory is."""
 
-import functools
-import hashlib
-import pathlib
 import platform
 import sys
 from typing import Any
@@ -13,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfeval
-from tfeval import files, labels, predictions, resume
+from tfeval import files, identity, predictions
 from tfeval import run as run_lib
 from tfeval.datasets import base
 from tfeval.engine import strategy as strategy_lib
@@ -30,7 +27,7 @@ from tfeval.result_file import (
     RESULT,
     SCHEMA_VERSION,
 )
-from tfeval.settings import Settings
+from tfeval.settings import FAIL, Settings
 
 # Of a process that was killed inside `files.write_atomically`.
 _UNFINISHED = '.*.tmp'
@@ -51,7 +48,7 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
   described = model.describe()
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
-    described['values_sha256'] = _values_sha256(model)
+    described['values_sha256'] = identity.model_sha256(model)
   return {
       'schema_version': SCHEMA_VERSION,
       'model': described,
@@ -65,7 +62,7 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
               'tfeval': tfeval.__version__, 'python': platform.python_version(),
               'tensorflow': tf.__version__, 'keras': keras.__version__,
               'tensorflow_datasets': tfds.__version__, 'numpy': np.__version__},
-          'code_sha256': code_sha256(),
+          'code_sha256': identity.code_sha256(),
           'devices': [f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
                       for d in tf.config.list_logical_devices()],
           'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
@@ -77,23 +74,6 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
           'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
       },
   }
-
-
-@functools.cache
-def code_sha256() -> str:
-  """Returns the digest of tfeval's own code: versions may be edited."""
-  root = pathlib.Path(tfeval.__file__).parent
-  return labels.digest((str(path.relative_to(root)), files.sha256_of(path))
-                       for path in sorted(root.rglob('*.py')))
-
-
-def _values_sha256(model: model_lib.Model) -> str | None:
-  if model.keras_model is None:
-    return None
-  sha256 = hashlib.sha256()
-  for values in model.keras_model.get_weights():
-    sha256.update(np.ascontiguousarray(values).tobytes())
-  return sha256.hexdigest()
 
 
 def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
@@ -134,35 +114,43 @@ def complete_run(directory: Path, manifest: dict[str, Any],
     overwrite: whether whatever is there will be replaced.
 
   Raises:
-    UserError: the directory holds something else.
+    UserError: the directory holds something else, or what it holds is damaged.
   """
   if overwrite:
     return None
+  advice = 'choose another --output_dir, or --overwrite it'
   if manifest['model']['weights_sha256'] is None and (directory / RESULT).is_file():
     raise UserError(f'{directory} holds a complete run of a model without a weights '
-                    'file, which may have been another one: choose another '
-                    '--output_dir, or --overwrite it')
-  if not _same(directory, manifest, RESULT):
+                    f'file, which may have been another one: {advice}')
+  if not _same(directory, manifest, RESULT, advice):
     return None
+  try:
+    run = run_lib.load_run(directory)
+    for part in predictions.listed_parts(directory / PREDICTIONS):
+      predictions.read_part(directory / PREDICTIONS, part, ['id'])
+  except UserError as error:
+    raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
   print(f'tfeval: {directory} is complete: shown as it is (--overwrite evaluates '
         'again)', file=sys.stderr)
-  return run_lib.load_run(directory)
+  return run
 
 
 def is_done(directory: Path, manifest: dict[str, Any]) -> bool:
-  """Returns whether a host's directory holds all of its share of the same run.
+  """Returns whether a host's directory says that it holds its share of the same run.
 
   Raises:
     UserError: the directory holds something else.
   """
-  return _same(directory, manifest, DONE)
+  return _same(directory, manifest, DONE, f'delete {directory}, or start this host as '
+               'before')
 
 
-def _same(directory: Path, manifest: dict[str, Any], last: str) -> bool:
+def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> bool:
   """Returns whether the last file is there, of an experiment that is the same."""
   if not (directory / MANIFEST).is_file():
-    if directory.is_dir() and any(one.name != HOSTS and not one.match(_UNFINISHED)
-                                  for one in directory.iterdir()):
+    if directory.is_dir() and any(
+        one.name not in (HOSTS, files.LOCK) and not one.match(_UNFINISHED)
+        for one in directory.iterdir()):
       raise UserError(f'{directory} is not empty and holds no run: choose another '
                       '--output_dir')
     return False
@@ -170,18 +158,18 @@ def _same(directory: Path, manifest: dict[str, Any], last: str) -> bool:
   try:
     there = files.read_json(directory / MANIFEST)
     other = difference(there, manifest)
-    if other and other[0] == 'dataset.on_error' and not complete:
-      # What stopped a run may be skipped in the same place.
+    if other and other[0] == 'dataset.on_error' and (
+        not complete or last == DONE and other[1] == FAIL):
+      # What stopped a run may be skipped in the same place; what did not stop it has
+      # skipped nothing.
       there['dataset']['on_error'] = other[2]
       other = difference(there, manifest)
   except UserError as error:
-    raise UserError(f'{directory / MANIFEST} is damaged: choose another '
-                    '--output_dir, or --overwrite it') from error
-  if other and (complete or resume.any_parts(directory)):
+    raise UserError(f'{directory / MANIFEST} is damaged: {advice}') from error
+  if other and (complete or any((directory / PREDICTIONS).glob('part-*.parquet'))):
     key, theirs, ours = other
-    raise UserError(
-        f'{directory} holds another experiment: {key} is {theirs!r} there '
-        f'and {ours!r} here: choose another --output_dir, or --overwrite it')
+    raise UserError(f'{directory} holds another experiment: {key} is {theirs!r} there '
+                    f'and {ours!r} here: {advice}')
   return complete and not other
 
 

@@ -1,10 +1,12 @@
 """Writing files so that a reader sees all of one or nothing of it."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,9 @@ from typing import Any
 from tfeval.errors import UserError
 from tfeval.paths import Path
 from tfeval.remote_path import RemotePath
+
+# Inside a directory that is being written.
+LOCK = '.lock'
 
 
 def write_atomically(path: Path, content: bytes,
@@ -27,7 +32,8 @@ def write_atomically(path: Path, content: bytes,
   Raises:
     UserError: the file cannot be written: no space, no permission.
   """
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  # Processes of several hosts may write into one directory.
+  temporary = path.with_name(f'.{path.name}.{platform.node()}.{os.getpid()}.tmp')
   try:
     if isinstance(temporary, RemotePath):
       # Closed, it is stored.
@@ -64,23 +70,63 @@ def locked(directory: Path) -> Iterator[None]:
   Raises:
     UserError: another process has it, or it cannot be made.
   """
+  make_directory(directory)
+  if isinstance(directory, RemotePath):
+    yield
+    return
+  path = directory / LOCK
   try:
-    directory.mkdir(parents=True, exist_ok=True)
-    if isinstance(directory, RemotePath):
-      yield
-      return
-    descriptor = os.open(directory, os.O_RDONLY)
+    descriptor = _lock(path)
+  except BlockingIOError as error:
+    raise UserError(f'{directory} is being written by another tfeval: wait for it, '
+                    'or choose another --output_dir') from error
   except OSError as error:
     raise cannot_write(directory, error) from error
   try:
-    with contextlib.suppress(OSError):
-      try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError as error:
-        raise UserError(f'{directory} is being written by another tfeval: wait for it, '
-                        'or choose another --output_dir') from error
     yield
   finally:
+    with contextlib.suppress(OSError):
+      path.unlink()
+    os.close(descriptor)
+
+
+def make_directory(directory: Path) -> None:
+  """Makes a directory that can be written.
+
+  Raises:
+    UserError: that cannot be.
+  """
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    if not isinstance(directory, RemotePath) and not os.access(
+        directory, os.W_OK | os.X_OK):
+      raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+  except OSError as error:
+    raise cannot_write(directory, error) from error
+
+
+def _lock(path: Path) -> int:
+  """Returns the descriptor of a lock file that no other process has locked.
+
+  A file that is written, since NFS locks nothing else.
+
+  Raises:
+    BlockingIOError: another process has it.
+    OSError: it cannot be made.
+  """
+  while True:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      os.close(descriptor)
+      raise
+    except OSError:
+      return descriptor  # A file system that knows no locks.
+    # Who had it before may have removed it in between.
+    with contextlib.suppress(FileNotFoundError):
+      if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
+        return descriptor
     os.close(descriptor)
 
 

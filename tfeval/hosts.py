@@ -125,7 +125,7 @@ def parse(text: str) -> Hosts:
     raise _malformed(f'its cluster of {len(every)} hosts has none, two chiefs or one '
                      'address twice')
   kind, index = task.get('type'), task.get('index')
-  if kind not in addresses:
+  if not isinstance(kind, str) or kind not in addresses:
     raise _malformed(f'task.type is {kind!r}, expected chief or worker: start nothing '
                      'on other hosts')
   if isinstance(index, bool) or not isinstance(index, int) or (

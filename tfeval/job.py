@@ -15,8 +15,10 @@ from tfeval import (
     files,
     joining,
     paths,
+    predictions,
     published,
     recording,
+    requested,
 )
 from tfeval import run as run_lib
 from tfeval import settings as settings_lib
@@ -24,35 +26,11 @@ from tfeval.datasets import base
 from tfeval.engine import pipeline, predict
 from tfeval.engine.reading import Batch
 from tfeval.errors import DataError, UserError
-from tfeval.models import loading
 from tfeval.models import model as model_lib
 from tfeval.place import Place
 from tfeval.preflight import preflight
-from tfeval.preprocess import protocol as protocol_lib
 from tfeval.result_file import PREDICTIONS
 from tfeval.settings import Request, Settings
-
-
-def load_model(request: Request, settings: Settings) -> model_lib.Model:
-  """Loads a model for the size of images that the settings ask for, if they do."""
-  settings = settings_lib.for_model(request, settings)
-  size = protocol_lib.requested_size(
-      published.protocol_text(settings.protocol, request.spec))
-  if None not in (size, settings.input_size) and size != settings.input_size:
-    raise UserError(f'--input_size={settings.input_size} contradicts '
-                    f'--protocol={settings.protocol}: leave one out')
-  return loading.load_model(
-      request.spec, request.weights, preprocess=settings.preprocess,
-      input_size=settings.input_size or size, output=settings.output,
-      class_map=settings.class_map, output_name=settings.output_name,
-      dtype=settings.dtype, trust_model=settings.trust_model)
-
-
-def protocol_for(request: Request, settings: Settings,
-                 model: model_lib.Model) -> protocol_lib.Protocol:
-  """Returns what the settings ask for, at the size of the model's input."""
-  return protocol_lib.resolve(
-      published.protocol_text(settings.protocol, request.spec), model.input_size)
 
 
 class Job:
@@ -77,7 +55,7 @@ class Job:
     """
     self.request, self._settings, self._place = request, settings, place
     self._model = model
-    self.protocol = protocol_for(request, settings, model)
+    self.protocol = requested.protocol_for(request, settings, model)
     self.batch_size = predict.global_batch_size(settings.batch_size, place.strategy)
     self.manifest = experiment.manifest(
         model, place.dataset, self.protocol, settings, place.strategy,
@@ -100,16 +78,21 @@ class Job:
     return experiment.complete_run(self.directory, self.manifest,
                                    self._settings.overwrite)
 
-  def start(self, sample: preflight.Sample | None) -> None:
+  def start(self, sample: preflight.Sample | None) -> run_lib.Run | None:
     """Looks at the model's answers to a few images and opens the store.
 
     Args:
       sample: the images; None not to look.
 
+    Returns:
+      The run, if another process has completed it in the meantime.
+
     Raises:
       UserError: a fault of the model, or of the directory.
     """
     place = self._place
+    if place.hosts.count > 1:
+      self._hold_agreement()
     if sample is not None:
       self._findings = preflight.preflight(
           self._model, sample, self._settings.preflight, place.progress,
@@ -117,21 +100,39 @@ class Job:
     self._started = time.monotonic()
     self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
                                     self._settings.jit)
+    share = self.directory / place.hosts.directory()
+    self._locks.enter_context(files.locked(share if place.hosts.index else
+                                           self.directory))
+    complete = self.complete_run()
+    if complete:
+      return complete
     if place.hosts.count > 1:
-      self._start_share()
-      return
-    self._locks.enter_context(files.locked(self.directory))
-    # Shares of several hosts, if any, are none of this run.
+      self._start_share(share)
+      return None
+    if not self._settings.overwrite:
+      joining.hold_no_shares(self.directory)
     joining.clear(self.directory)
     self._open(self.directory, self.manifest, self._settings.overwrite)
+    return None
+
+  @property
+  def _shard(self) -> range:
+    return self._place.hosts.shard(self._place.dataset.expected_count, self.batch_size)
+
+  def _hold_agreement(self) -> None:
+    """Holds that this host runs what the others do."""
+    hosts = self._place.hosts
+    joining.hold_agreement(
+        self.directory, joining.describe_host(self.manifest, hosts), hosts,
+        experiment.difference)
 
   def _open(self, directory: paths.Path, manifest: dict[str, Any],
             overwrite: bool) -> None:
-    shard = self._place.hosts.shard(self._place.dataset.expected_count,
-                                    self.batch_size)
-    keep = recording.kept_parts(directory / PREDICTIONS, manifest, shard, overwrite)
+    store = directory / PREDICTIONS
+    keep = recording.kept_parts(store, manifest, self._shard, overwrite)
+    recording.check_images(self._place.dataset, store, keep)
     self._write_manifest(directory, manifest, bool(keep))
-    self.recorder = recording.Recorder(directory / PREDICTIONS, keep, manifest, shard)
+    self.recorder = recording.Recorder(store, keep, manifest, self._shard)
 
   def _write_manifest(self, directory: paths.Path, manifest: dict[str, Any],
                       keep: bool) -> None:
@@ -139,15 +140,15 @@ class Job:
     experiment.start(directory, manifest,
                      settings_lib.flagfile(self.request, settings), keep)
 
-  def _start_share(self) -> None:
+  def _start_share(self, share: paths.Path) -> None:
     """Opens the store of this host among several, unless its share is done."""
     hosts = self._place.hosts
-    share = self.directory / hosts.directory()
     manifest = joining.describe_host(self.manifest, hosts)
-    self._locks.enter_context(files.locked(share if hosts.index else self.directory))
+    done = experiment.is_done(share, manifest) and joining.is_whole(
+        share, self._shard, not self._skip_errors)
     if not hosts.index:
       self._write_manifest(self.directory, self.manifest, keep=False)
-    if not experiment.is_done(share, manifest):
+    if not done:
       self._open(share, manifest, overwrite=False)
 
   def predict(self, batch: Batch) -> np.ndarray:
@@ -158,11 +159,14 @@ class Job:
     """
     return predict.checked_scores(self._forward, batch)
 
-  def keep(self) -> None:
-    """Writes what the recorder has taken, if that can be."""
-    if self.recorder:
-      with contextlib.suppress(UserError):
-        self.recorder.flush()
+  def keep(self) -> str:
+    """Writes what the recorder has taken, if that can be; says what is kept."""
+    with contextlib.suppress(UserError):
+      self.recorder.flush()
+    if not experiment.can_be_told_again(self.manifest):
+      return f'{self.request.spec.text} starts again, having no weights file'
+    return (f'{self.recorder.stored} of {len(self._shard)} images are kept in '
+            f'{self.directory}')
 
   def finish(self) -> run_lib.Run | None:
     """Completes what this host has to store once every batch was taken.
@@ -173,18 +177,22 @@ class Job:
     if self.recorder:
       self.recorder.flush()
     if self._place.hosts.count == 1:
-      return self._complete(self.recorder.positions, self.recorder.kept)
+      seconds = time.monotonic() - self._started
+      return self._complete(
+          self.recorder.positions, seconds,
+          (len(self.recorder.positions) - self.recorder.kept) / seconds)
     self._finish_share()
     return None
 
   def _finish_share(self) -> None:
     hosts = self._place.hosts
     share = self.directory / hosts.directory()
-    shard = hosts.shard(self._place.dataset.expected_count, self.batch_size)
     if self.recorder:
-      joining.finish_share(share, shard)
+      joining.finish_share(
+          share, self._shard, len(self.recorder.positions) - self.recorder.kept,
+          time.monotonic() - self._started)
     if hosts.index:
-      print(f'tfeval: the {len(shard)} images of host {hosts.index} are done in '
+      print(f'tfeval: the {len(self._shard)} images of host {hosts.index} are done in '
             f'{share}: host 0 joins them', file=sys.stderr)
       if not (self.directory / hosts.directory(0)).is_dir():
         print(f'tfeval: warning: nothing of host 0 is in {self.directory} yet: it has '
@@ -203,22 +211,29 @@ class Job:
       raise errors.Interrupted(f'all is kept in {directory}: the same command waits '
                                'for the other hosts again') from error
     with files.locked(directory):
+      complete = self.complete_run()
+      if complete:
+        return complete
+      self._hold_agreement()
       positions = joining.join(directory, self.manifest, hosts, images)
-      run = self._complete(positions, 0)
+      recording.check_images(place.dataset, directory / PREDICTIONS,
+                             predictions.listed_parts(directory / PREDICTIONS))
+      run = self._complete(positions, *joining.timing(directory, hosts))
       joining.clear(directory)
     return run
 
-  def _complete(self, positions: list[int], kept: int) -> run_lib.Run:
+  def _complete(self, positions: list[int], seconds: float,
+                images_per_second: float) -> run_lib.Run:
     """Makes the run complete.
 
     Args:
       positions: of the stored rows, which are all.
-      kept: how many of them an earlier run had stored.
+      seconds: how long it took.
+      images_per_second: that were evaluated in these.
     """
     dataset = self._place.dataset
     failed = (pipeline.failures(dataset, self.protocol, set(positions))
               if self._skip_errors else {})
-    seconds = time.monotonic() - self._started
     summary = run_lib.summarize(
         run_lib.Run(self.directory, {}).parts(run_lib.SUMMARY_COLUMNS))
     base.check_coverage(dataset, summary.ids, list(failed))
@@ -229,12 +244,13 @@ class Job:
     return run_lib.finish(self.directory, self.manifest, summary, failed, {
         'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'seconds': seconds,
-        'images_per_second': (len(summary.ids) - kept) / seconds,
+        'images_per_second': images_per_second,
     }, published.compare(self.request.spec, self.request.weights, self.protocol,
                          summary.ids, summary.metrics()), self._findings)
 
   def close(self) -> None:
     """Keeps what was taken, whatever happened; lets go of directory and model."""
-    self.keep()
+    if self.recorder:
+      self.keep()
     self._locks.close()
     self._model = self._forward = None

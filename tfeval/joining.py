@@ -15,7 +15,7 @@ from tfeval import files, predictions, resume
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
 from tfeval.paths import Path
-from tfeval.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS
+from tfeval.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, RESULT
 from tfeval.settings import SKIP
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -29,9 +29,104 @@ def describe_host(manifest: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
   return {**manifest, 'host': {'index': hosts.index, 'cluster': cluster}}
 
 
-def finish_share(directory: Path, shard: range) -> None:
-  """Marks a host's share as done."""
-  files.write_json(directory / DONE, {'start': shard.start, 'stop': shard.stop})
+def is_whole(share: Path, shard: range, gapless: bool) -> bool:
+  """Returns whether a host's share, which says that it is done, still is."""
+  store = share / PREDICTIONS
+  parts = resume.whole_parts(store, shard, gapless)
+  try:
+    listed, done = predictions.listed_parts(store), files.read_json(share / DONE)
+  except UserError:
+    return False
+  return (isinstance(done, dict) and len(parts) == len(listed)
+          and (done.get('start'), done.get('stop')) == (shard.start, shard.stop)
+          and (not gapless or len(resume.positions_of(parts)) == len(shard)))
+
+
+def finish_share(share: Path, shard: range, rows: int, seconds: float) -> None:
+  """Marks a host's share as done.
+
+  Args:
+    share: the host's directory.
+    shard: the positions of its images.
+    rows: how many of them this process has evaluated.
+    seconds: how long that took.
+  """
+  files.write_json(share / DONE, {'start': shard.start, 'stop': shard.stop,
+                                  'rows': rows, 'seconds': seconds})
+
+
+def timing(directory: Path, hosts: Hosts) -> tuple[float, float]:
+  """Returns the seconds of the slowest host, and the images/s of all at once."""
+  done = [files.read_json(directory / hosts.directory(index) / DONE)
+          for index in range(hosts.count)]
+  return (max(one['seconds'] for one in done),
+          sum(one['rows'] / one['seconds'] for one in done if one['rows']))
+
+
+def hold_no_shares(directory: Path) -> None:
+  """Holds that a directory has no shares, which one host alone would remove.
+
+  Raises:
+    UserError: it has.
+  """
+  found = sorted(share.name for share in (directory / HOSTS).glob('host-*')
+                 if (share / MANIFEST).is_file())
+  if found:
+    raise UserError(f'{directory} holds shares of several hosts ({found[0]}'
+                    f'{", ..." * (len(found) > 1)}): give --num_hosts and --host_index '
+                    'to go on, --overwrite to replace them, or another --output_dir')
+
+
+def hold_agreement(directory: Path, manifest: dict[str, Any], hosts: Hosts,
+                   difference: Difference) -> set[int]:
+  """Holds that the hosts that have begun run the same as this one.
+
+  Args:
+    directory: of the run.
+    manifest: of this host, see `describe_host`.
+    hosts: which there are.
+    difference: compares manifests.
+
+  Returns:
+    The indices of the other hosts that have begun.
+
+  Raises:
+    UserError: one does not.
+  """
+  begun = set()
+  for share in sorted((directory / HOSTS).glob('host-*-of-*')):
+    if not (share / MANIFEST).is_file():
+      continue
+    index, _, count = share.name.removeprefix('host-').partition('-of-')
+    if not (index + count).isdecimal():
+      continue
+    if int(count) != hosts.count:
+      raise UserError(f'{share} is a share of {int(count)} hosts, here there are '
+                      f'{hosts.count}: start all with one number, the share of the '
+                      'wrong one deleted')
+    if int(index) != hosts.index:
+      _hold_the_same(share, int(index), manifest, difference)
+      begun.add(int(index))
+  return begun
+
+
+def _hold_the_same(share: Path, index: int, manifest: dict[str, Any],
+                   difference: Difference) -> None:
+  there = files.read_json(share / MANIFEST)
+  here = manifest
+  if (there.get('dataset') or {}).get('on_error') != SKIP and (share / DONE).is_file():
+    # Where nothing had to be skipped it makes no difference.
+    here = {**manifest, 'dataset': {**manifest['dataset'],
+                                    'on_error': there['dataset']['on_error']}}
+  key, theirs, ours = difference(there, here) or (None, None, None)
+  if key is None:
+    key, theirs, ours = 'the cluster of TF_CONFIG', *(
+        (one.get('host') or {}).get('cluster') for one in (there, manifest))
+  if theirs != ours:
+    raise UserError(f'host {index} disagrees with host {manifest["host"]["index"]}: '
+                    f'{key} is {str(theirs)[:200]} there and {str(ours)[:200]} here: '
+                    'start the wrong one of them again with the flags, code and data '
+                    f'of the others, its directory in {share.parent} deleted')
 
 
 def wait(directory: Path, manifest: dict[str, Any], hosts: Hosts,
@@ -51,27 +146,23 @@ def wait(directory: Path, manifest: dict[str, Any], hosts: Hosts,
     UserError: one has another experiment, or does not finish in time.
   """
   seen = dict.fromkeys(set(range(hosts.count)) - {hosts.index}, 0)
-  missing = sorted(seen)
   deadline = time.monotonic() + timeout
-  agreed: set[int] = set()
+  before: set[int] = set()
   while True:
-    for index in missing:
-      share = directory / hosts.directory(index)
-      if index not in agreed and (share / MANIFEST).is_file():
-        _hold_agreement(share, index, manifest, difference)
-        agreed.add(index)
-        deadline = time.monotonic() + timeout
-      rows = _rows(share)
-      if rows > seen[index]:
-        advance(rows - seen[index])
-        seen[index] = rows
-        deadline = time.monotonic() + timeout
-    missing = [index for index in missing
+    # Also when it is done: it may have been started once more, as something else.
+    missing = [index for index in seen
                if not (directory / hosts.directory(index) / DONE).is_file()]
-    if not missing:
+    begun = hold_agreement(directory, manifest, hosts, difference)
+    rows = {index: _rows(directory / hosts.directory(index)) for index in seen}
+    if begun != before or rows != seen:
+      deadline = time.monotonic() + timeout
+      advance(max(0, sum(rows.values()) - sum(seen.values())))
+      before, seen = begun, rows
+    # Another process of this host may have joined them and removed the shares.
+    if not missing or (directory / RESULT).is_file():
       return
     if time.monotonic() > deadline:
-      raise _never_arrived(directory, hosts, missing, seen, agreed, timeout)
+      raise _never_arrived(directory, hosts, missing, seen, begun, timeout)
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # File systems of a network may show an old listing until it is asked for.
     list(directory.iterdir())
@@ -84,19 +175,6 @@ def _rows(share: Path) -> int:
                for part in predictions.listed_parts(share / PREDICTIONS))
   except (UserError, TypeError):
     return 0
-
-
-def _hold_agreement(share: Path, index: int, manifest: dict[str, Any],
-                    difference: Difference) -> None:
-  there = files.read_json(share / MANIFEST)
-  key, theirs, ours = difference(there, manifest) or (None, None, None)
-  if key is None:
-    key, theirs, ours = 'the cluster of TF_CONFIG', *(
-        (one.get('host') or {}).get('cluster') for one in (there, manifest))
-  if theirs != ours:
-    raise UserError(f'host {index} disagrees with host {manifest["host"]["index"]}: '
-                    f'{key} is {str(theirs)[:200]} there and {str(ours)[:200]} here: '
-                    f'start it with the same flags, code and data, {share} deleted')
 
 
 def _never_arrived(directory: Path, hosts: Hosts, missing: list[int],
@@ -138,11 +216,9 @@ def join(directory: Path, manifest: dict[str, Any], hosts: Hosts,
     share = directory / hosts.directory(index)
     parts = resume.whole_parts(share / PREDICTIONS, shard, gapless)
     positions = resume.positions_of(parts)
-    if (len(parts) != len(predictions.listed_parts(share / PREDICTIONS))
-        or files.read_json(share / DONE) != {'start': shard.start, 'stop': shard.stop}
-        or gapless and len(positions) != len(shard)):
+    if not is_whole(share, shard, gapless):
       raise UserError(f'{share} is not whole, {len(positions)} of {len(shard)} images '
-                      f'are: delete its {DONE} and start host {index} again')
+                      f'are: start host {index} again, then the same command here')
     for part in parts:
       rows = predictions.read_part(share / PREDICTIONS, part, None)
       _write(writer, rows, resume.positions_of([part]), size)

@@ -1,17 +1,21 @@
 """Models in groups that share pixels, the next one loading while others run."""
 
 import collections
+import threading
 from collections.abc import Iterator
 from concurrent import futures
 
-from tfeval import published
+from tfeval import published, requested
 from tfeval.errors import UserError
-from tfeval.job import Job, load_model
+from tfeval.job import Job
 from tfeval.models import table
 from tfeval.outcomes import Outcomes
 from tfeval.place import Place
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.settings import Request, Settings
+
+# What threads are called that load models.
+THREAD = 'tfeval-loading'
 
 
 def groups(wanted: list[Request], settings: Settings, place: Place,
@@ -91,10 +95,17 @@ def _start_loading(request: Request, settings: Settings,
   """Loads a model in a thread of its own: Keras counts names of layers by thread."""
   def load() -> Job:
     with place.strategy.scope():
-      model = load_model(request, settings)
+      model = requested.load_model(request, settings)
     return Job(request, settings, place, model)
 
-  executor = futures.ThreadPoolExecutor(1)
-  future = executor.submit(load)
-  executor.shutdown(wait=False)
+  future = futures.Future[Job]()
+
+  def run() -> None:
+    try:
+      future.set_result(load())
+    except BaseException as error:  # It is told where the result is asked for.
+      future.set_exception(error)
+
+  # No executor: it would keep an interrupted process until the model is there.
+  threading.Thread(target=run, name=THREAD, daemon=True).start()
   return request, future

@@ -1,12 +1,15 @@
 """Predictions into a store, after those that an interrupted run has left there."""
 
+import hashlib
 import sys
 from typing import Any
 
 import numpy as np
 
 from tfeval import experiment, predictions, resume
+from tfeval.datasets.base import Dataset
 from tfeval.engine.reading import Batch
+from tfeval.errors import UserError
 from tfeval.paths import Path
 from tfeval.settings import SKIP
 
@@ -34,6 +37,35 @@ def kept_parts(store: Path, manifest: dict[str, Any], shard: range,
     print(f'tfeval: {store.parent} starts again: no part there can be relied on',
           file=sys.stderr)
   return parts
+
+
+def check_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
+  """Holds that the first image of each part is still the one at its position.
+
+  The manifest knows datasets by the sizes of their files.
+
+  Args:
+    dataset: what is evaluated now.
+    store: directory of the parts.
+    parts: entries of its index, which were found whole.
+
+  Raises:
+    UserError: it is another one.
+  """
+  for part in parts:
+    row, = predictions.read_part(
+        store, part, ['id', 'image_sha256', 'label']).slice(0, 1).to_pylist()
+    position = part['positions'][0][0]
+    example = next(iter(dataset.examples(position, position + 1)))
+    label = int(example['label'])
+    now = {'id': example['id'].numpy().decode(),
+           'image_sha256': hashlib.sha256(example['image'].numpy()).digest(),
+           'label': None if label < 0 else label}
+    if row != now:
+      raise UserError(f'{store.parent} was begun with other data: image {position} was '
+                      f'{row["id"]} with label {row["label"]}, now it is {now["id"]} '
+                      f'with label {now["label"]}, or its content has changed: choose '
+                      'another --output_dir, or delete it')
 
 
 class Recorder:
@@ -84,6 +116,11 @@ class Recorder:
         batch.ids, batch.hashes, batch.labels, batch.real_labels, scores,
         self._output, self._logits), batch.positions)
     self.positions += batch.positions
+
+  @property
+  def stored(self) -> int:
+    """How many rows are on disk."""
+    return self._writer.rows
 
   def flush(self) -> None:
     """Writes what was taken and not written yet."""

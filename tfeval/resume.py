@@ -68,8 +68,3 @@ def part_size(manifest: dict[str, Any]) -> int:
   """
   batch_size = manifest['compute']['batch_size']
   return -(-manifest['store']['rows_per_part'] // batch_size) * batch_size
-
-
-def any_parts(directory: Path) -> bool:
-  """Returns whether a run directory has parts, in a store or in those of hosts."""
-  return any(directory.rglob('part-*.parquet'))

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval import answers as answers_lib
-from tfeval import image_files, job
+from tfeval import image_files, requested
 from tfeval.answers import Answered, Answerer
 from tfeval.engine import pipeline, predict
 from tfeval.engine import strategy as strategy_lib
@@ -85,9 +85,9 @@ class _Asked:
   """A loaded model with its protocol."""
 
   def __init__(self, request: Request, settings: Settings):
-    model = job.load_model(request, settings)
+    model = requested.load_model(request, settings)
     self.output = model.output
-    self._protocol = job.protocol_for(request, settings, model)
+    self._protocol = requested.protocol_for(request, settings, model)
     # One by one: an answer may not depend on which images are asked beside it,
     # and in batches of another size the last digits differ.
     self._forward = predict.Forward(model, strategy_lib.make_strategy('default'), 1)

@@ -44,13 +44,22 @@ def run(jobs: list[Job], settings: Settings, place: Place, outcomes: Outcomes) -
     started = []
     for job in jobs:
       with outcomes.of(job.request):
-        job.start(sample)
-        started.append(job)
+        complete = job.start(sample)
+        if complete:
+          outcomes.set(job.request, complete)
+        else:
+          started.append(job)
     _take_all([job for job in started if job.recorder], settings, place, outcomes)
     for job in started:
       if not outcomes.failed(job.request):
         with outcomes.of(job.request):
           outcomes.set(job.request, job.finish() or job)
+
+
+def how_to_go_on(settings: Settings) -> str:
+  """Returns which command goes on after an interruption."""
+  return ('the same command '
+          + 'without --overwrite ' * settings.overwrite + 'goes on from there')
 
 
 def _take_all(jobs: list[Job], settings: Settings, place: Place,
@@ -63,12 +72,7 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
   name = jobs[0].request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
 
   def keep() -> str:
-    for job in jobs:
-      job.keep()
-    return ', '.join(
-        f'{len(job.recorder.positions)} of {len(job.recorder.shard)} images are kept '
-        f'in {job.directory}' for job in jobs
-    ) + ': the same command goes on from there'
+    return f'{", ".join([job.keep() for job in jobs])}: {how_to_go_on(settings)}'
 
   at = rest.start
   try:

@@ -55,15 +55,27 @@ def ranking(run: tfeval.Run) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def largest_swap(first, other) -> float:
-  """Returns the largest difference of log-probability over which classes changed.
+  """Returns how far apart classes were that changed places, in log-probability.
+
+  That is, the largest difference, in the first ranking, between what was at a rank and
+  the class that is there in the other one; a class that was not stored counts as the
+  last that was.
 
   Raises:
     AssertionError: the rows are not of the same images in the same order.
+
+  >>> ranking = ['a'], np.array([[3, 1]]), np.array([[-1., -2.5]])
+  >>> largest_swap(ranking, (['a'], np.array([[1, 3]]), np.array([[-1.5, -1.5]])))
+  1.5
   """
   assert first[0] == other[0]
-  moved = first[1] != other[1]
-  # The value at a rank is that of another class, but nearly the same value.
-  return float(abs(first[2] - other[2])[moved].max(initial=0))
+  largest = 0.
+  for classes, values, others in zip(first[1], first[2], other[1], strict=True):
+    of_class = dict(zip(classes.tolist(), values.tolist(), strict=True))
+    for rank in np.flatnonzero(classes != others):
+      value = of_class.get(int(others[rank]), values[-1])
+      largest = max(largest, abs(float(values[rank] - value)))
+  return largest
 
 
 def main() -> None:

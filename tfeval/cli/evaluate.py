@@ -1,6 +1,6 @@
 """`tfeval evaluate`."""
 
-from tfeval import expectation, hosts, paths
+from tfeval import expectation, hosts
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -53,12 +53,16 @@ def run(flags, arguments: list[str]) -> int:
                     '--model=NAME')
   expectations = [expectation.parse(text) for text in flags.expect]
   wanted, settings = input_flags.read(flags)
-  hosts.find(settings)  # For its errors, before TensorFlow is imported.
+  if not settings.output_dir:
+    raise UserError('--output_dir is empty: name a directory (a variable that is not '
+                    'set?)')
+  here = hosts.find(settings)
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
-    paths.path(settings.output_dir).is_dir()  # For its errors, before any work.
     runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
-  # Of several hosts only the one that joins has results.
-  if runs or flags.json:
+  if here.index == 0 or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples)
-  return output.exit_code(runs, expectations)
+  else:
+    # Only the host that joins has results.
+    output.print_failures(runs)
+  return output.exit_code(runs, expectations, len(wanted))

@@ -36,9 +36,22 @@ def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
     print(textwrap.fill(line, 80, subsequent_indent='  '))
 
 
+def print_failures(runs: list[run_lib.Run | run_lib.Failure]) -> None:
+  """Prints on stderr what is wrong with models that could not be evaluated."""
+  for run in runs:
+    if isinstance(run, run_lib.Failure):
+      print(f'tfeval: {run.name}: {run.reason}', file=sys.stderr)
+
+
 def exit_code(runs: list[run_lib.Run | run_lib.Failure],
-              expectations: list[expectation.Expectation]) -> int:
+              expectations: list[expectation.Expectation],
+              models: int | None = None) -> int:
   """Returns 0 if every model was evaluated.
+
+  Args:
+    runs: what came of the models.
+    expectations: of their metrics.
+    models: how many there were; as many as there are runs by default.
 
   Raises:
     UserError: some were not, or lack a metric that is expected.
@@ -48,7 +61,7 @@ def exit_code(runs: list[run_lib.Run | run_lib.Failure],
   missed = expectation.missed(expectations, [
       run.result for run in runs if isinstance(run, run_lib.Run)])
   if failed:
-    raise UserError('; '.join([f'{len(failed)} of {len(runs)} models failed: '
+    raise UserError('; '.join([f'{len(failed)} of {models or len(runs)} models failed: '
                                + ', '.join(failed), *missed]))
   if missed:
     raise CheckFailed('; '.join(missed))

@@ -24,8 +24,9 @@ class Dataset:
     has_real_labels: whether examples carry ReaL labels.
     real_labels: ReaL labels by id where they do not come with the examples.
     real_labels_source: `'dataset'`, the SHA-256 of `real.json`, or None.
-    size_digest: digest over the sizes of the files that hold the images: tells
-      without reading them that data have changed, not that they have not.
+    size_digest: digest over the sizes of the files that hold the images, and their
+      labels where these are known beforehand: tells without reading them that data
+      have changed, not that they have not.
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
       own, `real_labels` bool [1000]; of the positions from `start` to before `stop`,

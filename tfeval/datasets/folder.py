@@ -54,8 +54,10 @@ def open_folder(directory: str, real_labels: str | None = None,
       notes=_notes(ids, others, limit),
       has_real_labels=real_labels is not None,
       real_labels_source=base.real_labels_source(real_labels),
+      # Labels as well: of class folders they are where a file lies.
       size_digest=labels_lib.digest(
-          (name, os.path.getsize(path)) for name, path in zip(ids, paths, strict=True)),
+          (name, f'{label}\t{os.path.getsize(path)}')
+          for name, label, path in zip(ids, labels, paths, strict=True)),
       real_labels=_real_labels(ids, real_labels) if real_labels else None,
       examples=lambda start=0, stop=None: _examples(
           ids, paths, labels, slice(start, stop)),

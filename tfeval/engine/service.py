@@ -97,6 +97,8 @@ def batches(address: str, dataset: Dataset, protocol: Protocol, batch_size: int,
         if found is None:
           break
         start, batch = int(found[0]), found[1]
+        if start not in due:
+          continue  # A worker that was thought to have ended.
         del due[start]
         yield start, batch if len(batch['position']) else None
       why = 'its workers have no more'

@@ -59,6 +59,11 @@ class Writer:
     self._positions = [position for start, stop in part['positions']
                        for position in range(start, stop)]
 
+  @property
+  def rows(self) -> int:
+    """How many rows the listed parts have."""
+    return sum(part['rows'] for part in self._parts)
+
   def write(self, rows: pa.RecordBatch | pa.Table,
             positions: Sequence[int] | None = None) -> None:
     """Takes rows; writes a part when enough have come together.
