@@ -22,9 +22,8 @@ from tfeval.preprocess.protocol import Protocol
 # 512, 99 % at most 640.
 CANVASES = (256, 384, 512, 640, 768, 1024)
 DEFAULT_CANVAS = 512
-# What the device is given of each image.
-INPUTS = ('canvas', 'taps', 'weights')
-IN_TAIL = 'in_tail'
+# What the device is given of each image; the last only if the protocol needs it.
+_INPUTS = ('canvas', 'taps', 'weights', 'in_tail')
 # Batches that exist at once: one that is filled, two read ahead, one in use.
 _BATCHES = 4
 # Values of 4 bytes that the first pass takes and leaves for each pixel of a canvas:
@@ -80,6 +79,11 @@ def memory(protocol: Protocol, canvas: int, batch_size: int) -> int:
   return batch_size * (_BATCHES * pixels + first_pass)
 
 
+def crop_of(protocol: Protocol) -> opencv.Crop:
+  """Returns where a protocol's crop is in a photo, and how the host resizes it."""
+  return opencv.Crop(protocol.resize_side, protocol.size, protocol.rounding)
+
+
 def decode(protocol: Protocol, image_bytes: tf.Tensor, canvas: int,
            jit_compile: bool = True) -> dict[str, tf.Tensor]:
   """Decodes what one image's crop needs, or resizes it if that is too much.
@@ -99,7 +103,7 @@ def decode(protocol: Protocol, image_bytes: tf.Tensor, canvas: int,
   Raises:
     tf.errors.InvalidArgumentError: the image cannot be decoded.
   """
-  crop = _crop(protocol)
+  crop = crop_of(protocol)
   shape, low, pixels = window.decode(
       image_bytes, crop.needed, protocol.exif, protocol.decode != 'accurate')
   resize = (crop.resize_compiled if jit_compile and not crop.reaches_tail
@@ -125,25 +129,40 @@ def batch(examples: tf.data.Dataset, protocol: Protocol, canvas: int,
     batch_size: examples in a batch; the last one may be smaller.
 
   Returns:
-    The other entries, batched, and of n images: `canvas`: uint8 [n, canvas, canvas,
-    3], zeros below and to the right; `taps`: int32 [n, 2, 4, size], four rows of the
-    canvas under each row and four columns under each column of the result;
-    `weights`: float32 [n, 2, 4, size], of them, integers in -2048..4096; `in_tail`:
-    bool [n, size, 3], the values of each row that OpenCV rounds in integers, if the
-    protocol's crop can reach them; `resized_on_host`: bool [n].
+    The other entries, batched, `canvas`: uint8 [n, canvas, canvas, 3], zeros below
+    and to the right; `resized_on_host`: bool [n]; and what `with_taps` adds.
   """
   shapes = {key: spec.shape for key, spec in examples.element_spec.items()}
   shapes['canvas'] = [canvas, canvas, 3]
   # Each image's few numbers at once: an operation takes longer to start than to do.
   return examples.padded_batch(batch_size, shapes).map(
       tf.autograph.experimental.do_not_convert(
-          lambda examples: _with_taps(protocol, examples)))
+          lambda examples: with_taps(protocol, examples)))
 
 
-def _with_taps(protocol, examples):
+def device_inputs(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+  """Returns what the device is given of a batch, for `device.resize`."""
+  return {key: batch[key] for key in _INPUTS if key in batch}
+
+
+def with_taps(protocol: Protocol,
+              examples: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+  """Replaces where n images come from by the taps and weights of their crops.
+
+  Args:
+    protocol: as for `decode`.
+    examples: `shape`: int64 [n, 2], `low`: int32 [n, 2], `resized_on_host`: bool
+      [n], as of `decode`; other entries stay as they are.
+
+  Returns:
+    `taps`: int32 [n, 2, 4, size], four rows of the canvas under each row and four
+    columns under each column of the result; `weights`: float32 [n, 2, 4, size], of
+    them, integers in -228..2048; if the protocol's crop can reach them, `in_tail`:
+    bool [n, size, 3], the values of a row that OpenCV rounds in integers.
+  """
   examples = dict(examples)
   shape, low = examples.pop('shape'), examples.pop('low')
-  crop, size = _crop(protocol), protocol.size
+  crop, size = crop_of(protocol), protocol.size
   resized, first = crop.place(shape)
   # What the host has resized is a photo of `size` that is resized to itself.
   done = examples['resized_on_host'][:, None]
@@ -157,10 +176,6 @@ def _with_taps(protocol, examples):
   taps = tf.clip_by_value(taps, 0, limit) - low[..., None, None]
   examples |= {'taps': taps, 'weights': tf.transpose(weights, [1, 2, 0, 3])}
   if crop.reaches_tail:
-    examples[IN_TAIL] = opencv.tail(
+    examples['in_tail'] = opencv.tail(
         resized[:, 1, None, None], first[:, 1, None, None], size)
   return examples
-
-
-def _crop(protocol):
-  return opencv.Crop(protocol.resize_side, protocol.size, protocol.rounding)

@@ -10,9 +10,10 @@ two halves of at most 6 significant bits, and a pixel has 8: units that keep 8
 bits of an operand (bfloat16) or 11 (TF32) and add up in float32 are exact too.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from tfeval.preprocess import canvas as canvas_lib
 from tfeval.preprocess import cubic, taps
 
 # A weight is in -228..2048, and where several stand in one place, at the border of a
@@ -21,12 +22,21 @@ from tfeval.preprocess import cubic, taps
 _HALF = 64
 
 
+def compiled() -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+  """Returns `resize` compiled by XLA, once for each shape of canvases.
+
+  Within a step that is not, it takes less memory: what it computes on the way stays
+  in the compiler's hands.
+  """
+  return tf.function(resize, jit_compile=True, autograph=False)
+
+
 def resize(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-  """Resizes and crops a batch; for use in a compiled step, XLA or not.
+  """Resizes and crops a batch of a known shape; in a compiled step, XLA or not.
 
   Args:
-    inputs: `canvas`, `taps`, `weights` and, if it is there, `in_tail`, as
-      `tfeval.preprocess.canvas.batch` describes them.
+    inputs: from `tfeval.preprocess.canvas.device_inputs`: `canvas`, `taps`,
+      `weights` and, if it is there, `in_tail`.
 
   Returns:
     uint8 [n, size, size, 3], RGB.
@@ -34,13 +44,12 @@ def resize(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
   rows, columns = tf.unstack(inputs['taps'], axis=1)
   row_weights, column_weights = tf.unstack(inputs['weights'], axis=1)
   sums = _horizontal(inputs['canvas'], columns, column_weights)
-  n, height, size = sums.shape[0], sums.shape[1], rows.shape[-1]
-  n = tf.shape(sums)[0] if n is None else n
+  n, height, _, size = sums.shape
   sums = tf.reshape(sums, [n, height, 3 * size])
   # Gathers: a product of matrices would add up in an order of its own.
   four = [tf.reshape(tf.gather(sums, rows[:, k], batch_dims=1), [n, size, 3, size])
           for k in range(4)]
-  in_tail = inputs.get(canvas_lib.IN_TAIL)
+  in_tail = inputs.get('in_tail')
   if in_tail is not None:
     in_tail = tf.transpose(in_tail, [0, 2, 1])[:, None]
   pixels = cubic.vertical(
@@ -57,12 +66,11 @@ def _horizontal(canvas, columns, weights):
   exactly in any order.
   """
   n, height, width, _ = canvas.shape
-  n = tf.shape(canvas)[0] if n is None else n
   matrix = _banded(columns, weights, width)
   high = tf.round(matrix / _HALF)
   lines = tf.reshape(tf.transpose(canvas, [0, 1, 3, 2]), [n, height * 3, width])
   lines = tf.cast(lines, tf.float32)
-  sums = (_HALF * _matmul(lines, high) + _matmul(lines, matrix - _HALF * high))
+  sums = _HALF * _matmul(lines, high) + _matmul(lines, matrix - _HALF * high)
   return tf.reshape(sums, [n, height, 3, columns.shape[-1]])
 
 

@@ -60,8 +60,8 @@ def decode(
 
   Args:
     image_bytes: scalar string, an encoded JPEG or PNG.
-    bounds_of: the window, as `bounds` and `needed` return it, for the shape of the photo,
-      int64 [2].
+    bounds_of: the window, as `bounds` and `needed` return it, for the shape of
+      the photo, int64 [2].
     exif: whether the photo is turned as its EXIF block asks.
     fast: as for `tfeval.preprocess.decode.decode`.
 
