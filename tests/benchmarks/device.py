@@ -108,8 +108,8 @@ def print_self_test(resolved, sides):
     start = cpu_seconds()
     found = self_test.self_test(
         strategy_lib.make_strategy('default'), resolved, side, _BATCH)
-    print(f'self-test, canvas of {side}: {found.off} of {found.values:,} values differ, '
-          f'{cpu_seconds() - start:.1f} s of CPU time')
+    print(f'self-test, canvas of {side}: {found.off} of {found.values:,} values '
+          f'differ, {cpu_seconds() - start:.1f} s of CPU time')
 
 
 def main():
@@ -128,7 +128,7 @@ def main():
   resolved = protocol.resolve('opencv', args.size)
   sides = [int(side) for side in args.canvases.split(',')]
   for side in sides:
-    canvas.check(resolved, side, _BATCH)
+    canvas.check(resolved, side, _BATCH, computed_on_cpu=True)
   print(f'{len(photos)} photos, size {args.size}, batches of {_BATCH}')
   print_host(photos, resolved, sides, args.rounds)
   print_device(photos, resolved, sides)

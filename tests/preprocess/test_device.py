@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 
 import images
 import numpy as np
@@ -88,7 +89,7 @@ def edge_cases():
 
 
 @both_ways
-@pytest.mark.parametrize('side', [256, 512])
+@pytest.mark.parametrize('side', [512, pytest.param(256, marks=pytest.mark.slow)])
 def test_edge_cases(way, side):
   data = edge_cases()
   assert_equal(on_device(data, way, side=side)[0], data)
@@ -123,7 +124,7 @@ def test_compiled_with_what_follows():
   resolved = protocol.resolve('opencv', 224)
   data = [encode(scene(375, 500)), encode(scene(500, 333))]
   examples = tf.data.Dataset.from_tensor_slices(data).map(
-      lambda d: canvas.decode(resolved, d, 512))
+      lambda d: decoder(resolved, 512)(d))
   batch, = canvas.batch(examples, resolved, 512, 2)
 
   @tf.function(jit_compile=True)
@@ -148,7 +149,7 @@ def test_without_exif():
     ('opencv:resize=squash,crop=none', 'resize=squash')])
 def test_protocols_that_are_not_implemented(spec, field):
   with pytest.raises(UserError, match=f'{field}: implemented is opencv .*=host') as e:
-    canvas.check(protocol.resolve(spec, 224), 512, 32)
+    canvas.check(protocol.resolve(spec, 224), 512, 32, computed_on_cpu=False)
   assert '\n' not in str(e.value)
 
 
@@ -159,7 +160,7 @@ def test_protocols_that_are_not_implemented(spec, field):
 ])
 def test_canvases_that_cannot_be(side, size, batch_size, words):
   with pytest.raises(UserError, match=words) as error:
-    canvas.check(protocol.resolve('opencv', size), side, batch_size)
+    canvas.check(protocol.resolve('opencv', size), side, batch_size, True)
   assert '\n' not in str(error.value)
 
 
@@ -170,5 +171,16 @@ def test_a_broken_photo_fails_as_on_the_host():
 
 def test_every_canvas_that_is_offered_is_let_through():
   for side in canvas.CANVASES:
-    canvas.check(protocol.resolve('opencv', 224), side, 1)
+    canvas.check(protocol.resolve('opencv', 224), side, 1, computed_on_cpu=True)
   assert canvas.DEFAULT_CANVAS in canvas.CANVASES
+
+
+def test_memory_is_counted_where_it_is():
+  """Four batches of canvases of 0.79 MB; computing on the CPU takes 6 MB more."""
+  resolved = protocol.resolve('opencv', 224)
+  memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+  batch_size = memory // (4 * 3 * 512**2)
+  canvas.check(resolved, 512, batch_size, computed_on_cpu=False)
+  for too_many, on_cpu in ((batch_size + 1, False), (batch_size // 2, True)):
+    with pytest.raises(UserError, match='give a smaller --batch_size'):
+      canvas.check(resolved, 512, too_many, on_cpu)

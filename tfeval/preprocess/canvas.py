@@ -26,22 +26,22 @@ DEFAULT_CANVAS = 512
 _INPUTS = ('canvas', 'taps', 'weights', 'in_tail')
 # Batches that exist at once: one that is filled, two read ahead, one in use.
 _BATCHES = 4
-# Values of 4 bytes that the first pass takes and leaves for each pixel of a canvas:
-# the pixel itself; for each value of a row of the result, two halves of a sum.
-_FLOAT = 4
 
 
-def check(protocol: Protocol, canvas: int, batch_size: int) -> None:
+def check(protocol: Protocol, canvas: int, batch_size: int,
+          computed_on_cpu: bool) -> None:
   """Holds that the device can resize as a protocol says, and that memory is enough.
 
   Args:
     protocol: any.
     canvas: side of the canvas, in pixels.
     batch_size: images in a batch over all replicas.
+    computed_on_cpu: whether the devices have no memory but the host's.
 
   Raises:
     UserError: the protocol is not implemented, the canvas is none of `CANVASES` or
-      smaller than the result, or some batches of it are more than all memory.
+      smaller than the result, or the batches that exist at once are more than all
+      memory.
   """
   wanted = {'library': 'opencv', 'rounding': 'fixed_point', 'resize': 'short_side'}
   for field, value in wanted.items():
@@ -57,26 +57,22 @@ def check(protocol: Protocol, canvas: int, batch_size: int) -> None:
   if canvas < protocol.size:
     raise UserError(f'a canvas of {canvas} pixels does not hold what is resized to '
                     f'{protocol.size}: give a larger one, or --resize_on=host')
-  needed = memory(protocol, canvas, batch_size)
+  needed = batch_size * _bytes_of_image(protocol, canvas, computed_on_cpu)
   there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   if needed > there:
     raise UserError(
-        f'{_BATCHES} batches of {batch_size} canvases of {canvas} x {canvas} pixels '
+        f'batches of {batch_size} canvases of {canvas} x {canvas} pixels '
         f'need {needed / 2**30:.1f} GB, this host has {there / 2**30:.1f}: give a '
         'smaller --batch_size or a smaller canvas')
 
 
-def memory(protocol: Protocol, canvas: int, batch_size: int) -> int:
-  """Returns the bytes that batches take on the host, and one on a device.
-
-  Args:
-    protocol: gives the size of the result.
-    canvas: side of the canvas, in pixels.
-    batch_size: images in a batch.
-  """
+def _bytes_of_image(protocol, canvas, computed_on_cpu):
+  """-> what an image takes at least of the host's memory."""
   pixels = 3 * canvas**2
-  first_pass = _FLOAT * (pixels + 2 * 3 * canvas * protocol.size)
-  return batch_size * (_BATCHES * pixels + first_pass)
+  if not computed_on_cpu:
+    return _BATCHES * pixels
+  # Pixels as float32, and two sums for each value of a row of the result.
+  return (_BATCHES + 4) * pixels + 4 * 2 * canvas * 3 * protocol.size
 
 
 def crop_of(protocol: Protocol) -> opencv.Crop:
