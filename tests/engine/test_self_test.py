@@ -102,6 +102,17 @@ def test_off_by_more_than_one_is_refused_however_few(monkeypatch):
     measure()
 
 
+def test_a_canvas_larger_than_the_devices_memory(monkeypatch):
+  def full(inputs):
+    raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor')
+
+  # What TensorFlow raises; memory that is really full would be all tests'.
+  monkeypatch.setattr(device, 'compiled', lambda: full)
+  with pytest.raises(UserError, match="8 canvases of 512 x 512 pixels do not fit into "
+                                      "the device's memory: give a smaller --batch"):
+    measure()
+
+
 @pytest.mark.slow
 def test_on_several_devices():
   code = ('from tfeval.engine import self_test, strategy\n'
