@@ -1,6 +1,7 @@
 """tf.distribute strategies by name."""
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -131,17 +132,24 @@ def describe(strategy: tf.distribute.Strategy) -> str:
   return f'{strategy.num_replicas_in_sync} x {kind}'
 
 
-def per_replica(strategy: tf.distribute.Strategy, images: tf.Tensor):
+def per_replica(strategy: tf.distribute.Strategy, inputs: Any):
   """Splits a global batch into equal batches, one for each replica.
 
   Args:
     strategy: says how many replicas there are.
-    images: [global batch, ...]; the batch is a multiple of the replicas.
+    inputs: [global batch, ...], or a dict of such; the batch is a multiple of the
+      replicas.
   """
   replicas = strategy.num_replicas_in_sync
   if replicas == 1:
-    return images
-  size = images.shape[0] // replicas
-  return strategy.experimental_distribute_values_from_function(
-      lambda context: images[context.replica_id_in_sync_group * size:]
-      [:size])
+    return inputs
+
+  def part(context):
+    index = context.replica_id_in_sync_group
+
+    def of_one(values):
+      size = values.shape[0] // replicas
+      return values[index * size:][:size]
+    return tf.nest.map_structure(of_one, inputs)
+
+  return strategy.experimental_distribute_values_from_function(part)

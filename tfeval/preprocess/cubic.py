@@ -10,6 +10,8 @@ window and no compiling. Both take a `rounding`:
 * `nearest`: the latter rounded to uint8 once, as IPP does.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -42,10 +44,37 @@ def weights(
   axis = np.repeat([0, 1], [count, 3 * count])
   step = np.arange(count, dtype=np.int64)
   step = np.concatenate([step, np.repeat(step, 3)])
+  return _weights_at(tf.gather(first, axis) + step,
+                     tf.gather(_scale(source, target), axis), rounding)
+
+
+def weights_of_batch(
+    source: tf.Tensor, target: tf.Tensor, first: tf.Tensor,
+    count: int) -> tuple[tf.Tensor, tf.Tensor]:
+  """The same for n photos, in fixed point, without repeating the channels.
+
+  Args:
+    source: int64 [n, 2], height and width of each photo.
+    target: int64 [n, 2], height and width of each whole resized photo.
+    first: int64 [n, 2], first row and column wanted of each.
+    count: how many rows and columns are wanted.
+
+  Returns:
+    int32 [n, 2, count], the second of four source rows and columns; float32
+    [4, n, 2, count], the weights of the four.
+  """
+  return _weights_at(first[..., None] + np.arange(count, dtype=np.int64),
+                     _scale(source, target)[..., None], 'fixed_point')
+
+
+def _scale(source, target):
+  return 1 / (tf.cast(target, tf.float64) / tf.cast(source, tf.float64))
+
+
+def _weights_at(index, scale, rounding):
   # float64, then one rounding to float32, as in OpenCV; the order matters.
-  scale = 1 / (tf.cast(target, tf.float64) / tf.cast(source, tf.float64))
-  at = tf.cast(tf.gather(first, axis) + step, tf.float64) + 0.5
-  at = tf.cast(at * tf.gather(scale, axis) - 0.5, tf.float32)
+  at = tf.cast(index, tf.float64) + 0.5
+  at = tf.cast(at * scale - 0.5, tf.float32)
   floor = tf.floor(at)
   x = at - floor
   y = 1 - x
@@ -77,12 +106,12 @@ def compiled(
   Returns:
     [size, size * 3], float32 for `none`, else uint8.
   """
-  vertical = _vertical if rounding == 'none' else _vertical_to_uint8
+  second = _vertical if rounding == 'none' else _vertical_to_uint8
   # Elsewhere than on the host (tf.data runs there) it would only be copied.
   with tf.device('/CPU:0'):
     # Two programs: in one, XLA fuses the passes and computes the first 4 times.
     sums = _horizontal(window, columns, column_weights)
-    return vertical(sums, rows, row_weights * _unit(rounding))
+    return second(sums, rows, row_weights * _unit(rounding))
 
 
 def _unit(rounding):
@@ -167,15 +196,31 @@ def plain(
       tf.gather(window, columns[k], axis=1) * column_weights[k][:, None]
       for k in range(4)])
   sums = [tf.gather(sums, rows[k]) for k in range(4)]
+  return vertical(sums, row_weights[:, :, None, None], taps.hidden_zero(rows[0]),
+                  rounding, in_tail)
+
+
+def vertical(sums: Sequence[tf.Tensor], row_weights: tf.Tensor, hidden: tf.Tensor,
+             rounding: str, in_tail: tf.Tensor | None = None) -> tf.Tensor:
+  """The second pass, in single operations.
+
+  Args:
+    sums: the four rows of the first pass under each row, float32.
+    row_weights: float32 [4, ...], of each of them, from `weights`.
+    hidden: int32, a zero that compilers cannot know.
+    rounding: see above.
+    in_tail: bool, as for `plain`.
+
+  Returns:
+    The shape of the sums, float32 for `none`, else uint8.
+  """
   # Rounded after every product and sum, in this order: exact integers here change
   # 5 to 8 values in a million.
-  factors = row_weights[:, :, None, None] * _unit(rounding)
-  total = _sum_in_order([sums[k] * factors[k] for k in range(4)],
-                        taps.hidden_zero(rows[0]))
+  factors = row_weights * _unit(rounding)
+  total = _sum_in_order([sums[k] * factors[k] for k in range(4)], hidden)
   if in_tail is not None:
-    exact = tf.add_n([
-        tf.cast(sums[k], tf.int32) *
-        tf.cast(row_weights[k][:, None, None], tf.int32) for k in range(4)])
+    exact = tf.add_n([tf.cast(sums[k], tf.int32) * tf.cast(row_weights[k], tf.int32)
+                      for k in range(4)])
     exact = tf.bitwise.right_shift(exact + _SCALE**2 // 2, 22)
     total = tf.where(in_tail, tf.cast(exact, tf.float32), total)
   return total if rounding == 'none' else to_uint8(total)

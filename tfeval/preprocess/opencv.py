@@ -58,7 +58,7 @@ def decode_resize_crop(
   if not 1 <= crop_size <= resize_side:
     raise ValueError(
         f'crop_size must be in 1..resize_side={resize_side}, got {crop_size}')
-  crop = _Crop(resize_side, crop_size, rounding)
+  crop = Crop(resize_side, crop_size, rounding)
   shape, low, pixels = window.decode(image_bytes, crop.bounds)
   if not jit_compile or crop.reaches_tail:
     resized = crop.resize_plain(pixels, shape, low)
@@ -100,7 +100,7 @@ def _resize_window(pixels, shape, low, resized, first, size, rounding):
   taps = tf.clip_by_value(taps, 0, limit) - low[:, None]
   in_tail = None
   if rounding == 'fixed_point':
-    in_tail = _tail(resized[1], first[1], size)
+    in_tail = tail(resized[1], first[1], size)
   return cubic.plain(pixels, taps[:, 0], taps[:, 1], weights[:, :size],
                      weights[:, size::3], rounding, in_tail)
 
@@ -109,20 +109,27 @@ def _is_left_by_ipp(shape):
   return tf.reduce_min(shape) < _IPP_SMALLEST_SIDE
 
 
-def _tail(width, first, size):
-  """-> bool [size, 3], which values of a row OpenCV rounds in integers.
+def tail(width: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:
+  """Tells which values of a row OpenCV rounds in integers.
 
   Args:
-    width: of the resized photo.
-    first: column of it where the row begins.
+    width: of the resized photo; of a batch, int64 [n, 1, 1].
+    first: column of it where the row begins, likewise.
     size: columns of the row.
+
+  Returns:
+    bool [size, 3], of a batch [n, size, 3].
   """
   column = first + np.arange(size)[:, None]
   return 3 * column + np.arange(3) >= 3 * width // _LANES * _LANES
 
 
-class _Crop:
-  """Centre crop of `size` pixels after resizing the short side to `side`."""
+class Crop:
+  """Centre crop of `size` pixels after resizing the short side to `side`.
+
+  Attributes:
+    reaches_tail: whether it can have values that OpenCV rounds in integers.
+  """
 
   def __init__(self, side: int, size: int, rounding: str):
     self._side = side
@@ -131,19 +138,36 @@ class _Crop:
     self.reaches_tail = (
         rounding == 'fixed_point' and side - size < 2 * _TAIL_COLUMNS)
 
-  def place(self, shape):
-    """-> int64 [2], resized shape, and [2], first row and column of the crop."""
-    resized = shape * self._side // tf.reduce_min(shape)
+  def place(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns where the crop is.
+
+    Args:
+      shape: int64 [..., 2], height and width of the photo.
+
+    Returns:
+      int64 [..., 2], height and width after resizing, and int64 [..., 2], first
+      row and column of the crop there.
+    """
+    resized = shape * self._side // tf.reduce_min(shape, -1, keepdims=True)
     return resized, resized // 2 - self._size // 2
 
-  def bounds(self, shape):
+  def needed(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `window.needed`, for a photo of int64 [2] height and width."""
+    return window.needed(shape, *self.place(shape), self._size, _REACH)
+
+  def bounds(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `window.bounds`, for a photo of int64 [2] height and width."""
     return window.bounds(shape, *self.place(shape), self._size, _REACH)
 
-  def resize_plain(self, pixels, shape, low):
+  def resize_plain(self, pixels: tf.Tensor, shape: tf.Tensor,
+                   low: tf.Tensor) -> tf.Tensor:
+    """Resizes what `window.decode` returns of a photo, uncompiled."""
     return _resize_window(
         pixels, shape, low, *self.place(shape), self._size, self._rounding)
 
-  def resize_compiled(self, pixels, shape, low):
+  def resize_compiled(self, pixels: tf.Tensor, shape: tf.Tensor,
+                      low: tf.Tensor) -> tf.Tensor:
+    """The same, compiled where that can be."""
     size = self._size
     floor, weights = cubic.weights(
         shape, *self.place(shape), size, self._rounding)

@@ -17,7 +17,7 @@ _LADDER = np.array([
     64, 128, 192, 256, 320, 352, 448, 512, 640, 768, 1024, 1536, 2048])
 
 
-def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
+def needed(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
            reach: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
   """The window that a crop of a resized photo is computed from.
 
@@ -30,8 +30,7 @@ def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
       the photo; int64 [2] or one number for both axes.
 
   Returns:
-    int32 [2], first row and column, and int32 [2], height and width: a side of
-    the ladder for each that the photo has room for.
+    int32 [2], first row and column, and int32 [2], height and width.
   """
   # Bounds of the taps in whole numbers, up to 2 wide of them.
   reach = reach + np.array([0, _MARGIN])
@@ -39,8 +38,16 @@ def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
   high = (first + size) * shape // resized + reach + 1
   low = tf.cast(tf.maximum(low, 0), tf.int32)
   high = tf.cast(tf.minimum(high, shape), tf.int32)
+  return low, high - low
+
+
+def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
+           reach: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+  """The same with a side of the ladder for each that the photo has room for."""
+  low, window = needed(shape, resized, first, size, reach)
+  high = low + window
   # Up and to the left: rows there are skimmed by the decoder in any case.
-  low = tf.maximum(tf.minimum(low, high - _rung(high - low)), 0)
+  low = tf.maximum(tf.minimum(low, high - _rung(window)), 0)
   return low, high - low
 
 
@@ -53,8 +60,8 @@ def decode(
 
   Args:
     image_bytes: scalar string, an encoded JPEG or PNG.
-    bounds_of: the window, as `bounds` returns it, for the shape of the photo,
-      int64 [2].
+    bounds_of: the window, as `bounds` and `needed` return it, for the shape of
+      the photo, int64 [2].
     exif: whether the photo is turned as its EXIF block asks.
     fast: as for `tfeval.preprocess.decode.decode`.
 
