@@ -1,7 +1,7 @@
 """What a run costs without a cache, when it fills one, and from it.
 
     KERAS_HOME=../shared/data/keras_home python tests/benchmarks/cache.py \\
-        --data_dir=DIR
+        --photos=DIR
 
 MobileNet(alpha=0.25), each run of all images in a process of its own; the input alone
 beside it, twice in one process of which the second pass is counted: tracing and
@@ -12,13 +12,14 @@ import argparse
 import hashlib
 import itertools
 import json
-import os
 import pathlib
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+
+from memory import make_folder
 
 MODEL = 'MobileNet:alpha=0.25'
 _BATCH = 64
@@ -63,25 +64,31 @@ def read_twice(arguments, cache_dir):
 
 def in_own_process(arguments, cache):
   done = subprocess.run(
-      [sys.executable, __file__, *sys.argv[1:], f'--input_of={cache or ""}'],
+      [sys.executable, __file__, *sys.argv[1:], f'--dataset={arguments.dataset}',
+       f'--input_of={cache or ""}'],
       check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
   return json.loads(done.stdout)
 
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--dataset', default='imagenet2012_real')
+  parser.add_argument('--dataset', help='what to evaluate instead of --photos')
   parser.add_argument('--data_dir')
+  parser.add_argument('--photos', type=pathlib.Path, help='folder of nWNID_*.JPEG')
+  parser.add_argument('--images', type=int, default=2000,
+                      help='the photos again and again up to so many')
   parser.add_argument('--protocol', default='opencv')
   parser.add_argument('--rounds', type=int, default=3)
   parser.add_argument('--input_of', help=argparse.SUPPRESS)
   arguments = parser.parse_args()
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   if arguments.input_of is not None:
     print(json.dumps(read_twice(arguments, arguments.input_of)))
     return
   with tempfile.TemporaryDirectory() as name:
     root, numbers, digests = pathlib.Path(name), itertools.count(), set()
+    if arguments.dataset is None:
+      folder = make_folder(arguments.photos, arguments.images, root / 'images')
+      arguments.dataset = f'folder:{folder}'
     print(f'{"CPU ms per image":<28}{"without":>10}{"filling":>10}{"from it":>10}')
     for _ in range(arguments.rounds):
       cache, row = root / f'cache{next(numbers)}', []
@@ -90,7 +97,8 @@ def main():
         digests.add(digest)
         row.append(1000 * cpu / images)
       print(f'{"whole process":<28}' + ''.join(f'{value:>10.2f}' for value in row))
-      without, cached = in_own_process(arguments, None), in_own_process(arguments, cache)
+      without = in_own_process(arguments, None)
+      cached = in_own_process(arguments, cache)
       print(f'{"input alone, warm":<28}{1000 * without[0] / images:>10.2f}{"":>10}'
             f'{1000 * cached[0] / images:>10.2f}', flush=True)
     size = sum(path.stat().st_size for path in cache.rglob('*.tfrecord'))

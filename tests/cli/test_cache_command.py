@@ -115,14 +115,15 @@ def test_prune(cache, tfeval):
   assert [*entry.iterdir()] == [foreign]
 
 
-def test_prune_what_is_old_or_damaged(cache, tfeval):
+@pytest.mark.parametrize('damaged', ['[', '[]', '{"images": 3}'])
+def test_prune_what_is_old_or_damaged(cache, tfeval, damaged):
   one, other = sorted(path for path in cache.iterdir() if path.is_dir())
   os.utime(one / entries.ENTRY, times=(0, time.time() - 3 * 24 * 3600))
   code, _, _ = tfeval('cache', 'prune', cache, '--older_than=4')
   assert code == 0 and one.is_dir() and other.is_dir()
   code, _, _ = tfeval('cache', 'prune', cache, '--older_than=2')
   assert code == 0 and other.is_dir() and not one.exists()
-  (other / entries.ENTRY).write_text('[')
+  (other / entries.ENTRY).write_text(damaged)
   code, out, _ = tfeval('cache', 'list', cache)
   assert code == 0 and 'damaged' in out
   assert tfeval('cache', 'prune', cache)[0] == 0
@@ -138,6 +139,20 @@ def test_another_directory_is_refused(tmp_path, tfeval, action):
     said, = err.splitlines()
     assert f'{directory} is no cache of tfeval' in said
   assert (tmp_path / 'thesis.tex').exists()
+
+
+def test_a_description_that_was_crafted(cache, tfeval):
+  """Its key is right, and it lacks what it should have."""
+  for description in ({'images': 1}, {'images': 1, 'protocol': {}, 'dataset': {}}, {
+      'images': 1, 'dataset': {'name': 'a', 'split': ''},
+      'protocol': {'size': 1 << 40, 'dtype': 'uint8', 'spec': 'opencv'}}):
+    directory = cache / entries.key_of(description)
+    directory.mkdir()
+    files.write_json(directory / entries.ENTRY, description)
+    make_chunk(directory, 0, 1)
+  assert tfeval('cache', 'list', cache)[1].count('damaged') == 3
+  code, out, err = tfeval('cache', 'verify', cache)
+  assert code == 1 and '3 of 8 files' in err and 'entry.json is missing or' in out
 
 
 def test_a_link_is_not_followed(cache, tmp_path, tfeval):

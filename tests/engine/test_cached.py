@@ -205,7 +205,7 @@ def a_directory(path, other):
 @pytest.mark.parametrize('harm, words', [
     (cut_short, 'bytes, expected'), (emptied, 'it has 0 bytes'),
     (one_bit, 'it was changed after it was written'),
-    (of_another_protocol, 'it is of other images'), (a_directory, 'cannot be read')],
+    (of_another_protocol, 'it is of other images'), (a_directory, 'it is no file')],
     ids=lambda one: getattr(one, '__name__', None))
 def test_a_chunk_that_is_torn_or_foreign(folder, filled, capsys, harm, words):
   before = contents(filled / 'c')

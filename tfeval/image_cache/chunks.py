@@ -94,6 +94,8 @@ def fault(chunk: Chunk, key: str, size: int, dtype: str) -> str | None:
   framing = _BEFORE + _AFTER
   expected = framing + len(first) + (chunk.stop - chunk.start) * (
       framing + _SHA256_BYTES + image_bytes(size, dtype))
+  if not chunk.path.is_file():
+    return 'it is no file'
   try:
     with chunk.path.open('rb') as file:
       found = file.seek(0, 2)

@@ -87,6 +87,14 @@ def read_description(directory: pathlib.Path) -> dict[str, Any] | None:
   if (not isinstance(description, dict) or key_of(description) != directory.name
       or type(description.get('images')) is not int):
     return None
+  protocol, dataset = description.get('protocol'), description.get('dataset')
+  if not (isinstance(protocol, dict) and isinstance(dataset, dict)
+          and type(protocol.get('size')) is int and 0 < protocol['size'] < 1 << 16
+          and protocol.get('dtype') in ('uint8', 'float32')
+          and isinstance(protocol.get('spec'), str)
+          and isinstance(dataset.get('name'), str)
+          and isinstance(dataset.get('split'), str)):
+    return None
   return description
 
 
