@@ -14,10 +14,9 @@ SUMMARY = """Show, check or clear the images that --cache_dir keeps.
 
 Usage: tfeval cache list|verify|prune CACHE_DIR [--flags]
 
-  tfeval cache list DIR                     what is in it
-  tfeval cache verify DIR                   exit code 1 if files are torn or foreign
-  tfeval cache prune DIR                    remove these, and what was never finished
-  tfeval cache prune DIR --older_than=30    and what no run used for 30 days"""
+  tfeval cache list DIR      what is in it
+  tfeval cache verify DIR    exit code 1 if files are torn or foreign
+  tfeval cache prune DIR     remove these, and what was never finished"""
 _PRUNING = ('older_than', 'all', 'dry_run')
 
 
