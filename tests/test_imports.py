@@ -22,8 +22,9 @@ LIGHT_FILES = ('run.py', 'labels.py', 'settings.py', 'spec.py',
                'result_file.py', 'scored_rows.py', 'schemas.py', 'differences.py',
                'row_checks.py', 'result_checks.py', 'resume.py', 'hosts.py',
                'joining.py', 'termination.py',
-               'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py')
-LIGHT_FOLDERS = ('metrics', 'reports', 'importing', 'predictions')
+               'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py',
+               'cli/cache.py')
+LIGHT_FOLDERS = ('metrics', 'reports', 'importing', 'predictions', 'image_cache')
 
 
 def module_name(path: pathlib.Path) -> str:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
-from tfeval.engine import service
+from tfeval.engine import cache_writing, service
 from tfeval.engine import strategy as strategy_lib
 from tfeval.hosts import Hosts
 from tfeval.progress import Progress
@@ -24,6 +24,7 @@ class Place:
     local: the strategy's name.
     hosts: this host among others.
     progress: is told how far it is.
+    cache: of preprocessed images, or None.
   """
 
   dataset: base.Dataset
@@ -31,6 +32,7 @@ class Place:
   local: str
   hosts: Hosts
   progress: Progress
+  cache: cache_writing.Cache | None = None
 
   def announce(self, settings: Settings) -> None:
     """Says what was picked on stderr, if the settings left it open."""
@@ -45,8 +47,10 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   """Makes devices ready and opens the dataset.
 
   Raises:
-    UserError: devices or data are not there.
+    UserError: devices or data are not there, or there can be no cache.
   """
+  cache = (None if settings.cache_dir is None else
+           cache_writing.Cache(settings.cache_dir))
   strategy_lib.allow_tf32(settings.tf32)
   # Before the dataset: TensorFlow's first operation settles the devices.
   local = strategy_lib.choose(settings.strategy, settings.devices, settings.tpu)
@@ -57,4 +61,4 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
       limit=settings.limit)
-  return Place(dataset, strategy, local, hosts, progress)
+  return Place(dataset, strategy, local, hosts, progress, cache)

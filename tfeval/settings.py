@@ -25,7 +25,7 @@ PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
 OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
 # Where and by whom, not what.
 _NOT_REPEATED = ('output_dir', 'overwrite', 'num_hosts', 'host_index', 'host_timeout',
-                 'tf_data_service', 'max_loaded_models')
+                 'tf_data_service', 'max_loaded_models', 'cache_dir')
 # What is known of an application and has to be told of other models.
 _NOT_FOR_APPLICATIONS = ('preprocess', 'output', 'class_map', 'output_name')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
@@ -59,6 +59,7 @@ class Settings:
     host_timeout: seconds to wait for hosts of which nothing new comes.
     tf_data_service: HOST:PORT of the dispatcher of a tf.data service whose workers
       read and decode, or None for this host.
+    cache_dir: where preprocessed images are kept for other runs, or None.
     max_loaded_models: how many models are in memory at once, at most.
     store_logits: whether all 1000 outputs are stored.
     rows_per_part: examples in a part of the prediction store, which is what an
@@ -88,6 +89,7 @@ class Settings:
   host_index: int | None = None
   host_timeout: int = 3600
   tf_data_service: str | None = None
+  cache_dir: str | None = None
   max_loaded_models: int = 4
   store_logits: bool = False
   rows_per_part: int = 2000
@@ -182,10 +184,13 @@ def check(wanted: Iterable[Request], settings: Settings) -> None:
 
   Raises:
     UserError: all models are applications, and something is told that is known of
-      these; or an address is none.
+      these; an address is none; or two settings contradict each other.
   """
   if settings.tf_data_service is not None:
     service_address(settings.tf_data_service)
+    if settings.cache_dir is not None:
+      raise UserError('--cache_dir keeps what this host decodes, and with '
+                      '--tf_data_service others do: leave one of them out')
   if all(request.spec.target in table.known_models() for request in wanted):
     for name in _NOT_FOR_APPLICATIONS:
       if getattr(settings, name) is not None:

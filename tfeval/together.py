@@ -8,7 +8,7 @@ import numpy as np
 
 from tfeval import errors, termination
 from tfeval import settings as settings_lib
-from tfeval.engine import reading, service
+from tfeval.engine import cached, reading, service
 from tfeval.engine.reading import Batch
 from tfeval.job import Job
 from tfeval.outcomes import Outcomes
@@ -102,7 +102,8 @@ def _answers(jobs: list[Job], settings: Settings, place: Place, rest: range,
   if not rest:
     return
   if address is None:
-    for batch in reading.read(*what):
+    for batch in (cached.read(place.cache, *what) if place.cache else
+                  reading.read(*what)):
       yield _answer(jobs, batch, outcomes)
     return
   # Answers are put into order, and not the pixels: they are far smaller.

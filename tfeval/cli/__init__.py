@@ -19,7 +19,7 @@ from tfeval import errors, termination
 from tfeval.cli import command_flags
 
 COMMANDS = ('evaluate', 'predict', 'import', 'score', 'compare', 'leaderboard',
-            'verify', 'relabel', 'models', 'protocols', 'benchmark')
+            'verify', 'relabel', 'models', 'protocols', 'benchmark', 'cache')
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 

@@ -36,6 +36,9 @@ def define_flags(define) -> None:
   define.string('tf_data_service', None, 'HOST:PORT of the dispatcher of a tf.data '
                 'service whose workers read and decode the images: '
                 'configs/tf_data_service.py. They have to see the same files.')
+  define.string('cache_dir', None, 'Keep preprocessed images in here, and take them '
+                'from here where they are of the same content and protocol: tfeval '
+                'cache.')
   define.string('output_dir', 'tfeval_runs', 'Run directories are made in here, on a '
                 'disk or at a URL of tf.io.gfile, such as gs://BUCKET/runs.')
   define.bool('overwrite', False, 'Replace what a run directory holds.')

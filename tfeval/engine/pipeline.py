@@ -68,13 +68,19 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
   cores = len(os.sched_getaffinity(0))
   pipeline = decoded(dataset, protocol, positions.start, positions.stop, skip_errors,
                      cores)
+  return pipeline.batch(batch_size).prefetch(2).with_options(options())
+
+
+def options() -> tf.data.Options:
+  """Returns how batches are made on this host."""
+  cores = len(os.sched_getaffinity(0))
   options = tf.data.Options()
   # One image is one thread's work: splitting its small operations costs more than
   # it gives, and threads of its own keep the input out of the model's way.
   options.threading.max_intra_op_parallelism = 1
   options.threading.private_threadpool_size = cores
   options.autotune.enabled = False
-  return pipeline.batch(batch_size).prefetch(2).with_options(options)
+  return options
 
 
 def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,

@@ -65,7 +65,7 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
       raise pipeline.explain_failure(dataset, protocol, done, error) from error
     if batch is None:
       return
-    read_batch = _batch(dataset, batch)
+    read_batch = make_batch(dataset, batch)
     done += len(read_batch.ids)
     yield read_batch
 
@@ -87,10 +87,16 @@ def read_from_service(address: str, dataset: Dataset, protocol: Protocol,
   """
   for start, batch in service.batches(address, dataset, protocol, batch_size,
                                       skip_errors, positions):
-    yield start, _batch(dataset, batch) if batch else None
+    yield start, make_batch(dataset, batch) if batch else None
 
 
-def _batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
+def make_batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
+  """Returns what is known of n examples.
+
+  Args:
+    dataset: where they come from.
+    batch: what `pipeline.batches` yields.
+  """
   ids = [name.decode() for name in batch['id'].numpy()]
   if dataset.real_labels is not None:
     real = [list(dataset.real_labels[name]) for name in ids]
