@@ -1,5 +1,6 @@
 """What an evaluation is, as its manifest says, and whose a run directory is."""
 
+import dataclasses
 import platform
 import sys
 from typing import Any
@@ -14,6 +15,7 @@ from tfeval import files, identity, predictions
 from tfeval import run as run_lib
 from tfeval.datasets import base
 from tfeval.engine import strategy as strategy_lib
+from tfeval.engine.self_test import SelfTest
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
 from tfeval.paths import Path
@@ -37,13 +39,14 @@ _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 def manifest(model: model_lib.Model, dataset: base.Dataset,
              protocol: protocol_lib.Protocol, settings: Settings,
              strategy: tf.distribute.Strategy, batch_size: int,
-             hosts: int) -> dict[str, Any]:
+             hosts: int, tested: SelfTest | None = None) -> dict[str, Any]:
   """Returns what is run: all that a result may depend on.
 
   Args:
     model, dataset, protocol, settings, strategy: what is run, and where.
     batch_size: images in a step over all replicas of a host.
     hosts: how many there are.
+    tested: how exact devices are that resize; None where the host does.
   """
   described = model.describe()
   if model.weights_sha256 is None:
@@ -72,6 +75,9 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
           'dtype': model.dtype,
           'jit': settings.jit or strategy_lib.always_compiles(strategy),
           'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
+          'resize_on': settings.resize_on,
+          **({} if tested is None else
+             {'canvas': settings.canvas, 'self_test': dataclasses.asdict(tested)}),
       },
   }
 

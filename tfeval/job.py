@@ -44,6 +44,8 @@ class Job:
     protocol: makes pixels.
     manifest: what is run.
     recorder: takes predictions, once started; None where there is nothing to do.
+    resized_on_host: how many images this process has had resized on the host because
+      the device's canvas does not hold them.
   """
 
   def __init__(self, request: Request, settings: Settings, place: Place,
@@ -57,11 +59,13 @@ class Job:
     self._model = model
     self.protocol = requested.protocol_for(request, settings, model)
     self.batch_size = predict.global_batch_size(settings.batch_size, place.strategy)
+    tested = place.self_test(self.protocol, self.batch_size)
     self.manifest = experiment.manifest(
         model, place.dataset, self.protocol, settings, place.strategy,
-        self.batch_size, place.hosts.count)
+        self.batch_size, place.hosts.count, tested)
     self.directory = paths.path(settings.output_dir) / request.directory
     self.recorder: recording.Recorder | None = None
+    self.resized_on_host = 0
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
     self._seconds = 0.
@@ -99,7 +103,7 @@ class Job:
           self.batch_size)
     self._started = time.monotonic()
     self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
-                                    self._settings.jit)
+                                    self._settings.jit, place.canvas is not None)
     share = self.directory / place.hosts.directory()
     self._locks.enter_context(files.locked(share if place.hosts.index else
                                            self.directory))
@@ -245,6 +249,8 @@ class Job:
         'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'seconds': seconds,
         'images_per_second': images_per_second,
+        **({'resized_on_host': self.resized_on_host}
+           if self._place.canvas is not None else {}),
     }, published.compare(self.request.spec, self.request.weights, self.protocol,
                          summary.ids, summary.metrics()), self._findings)
 

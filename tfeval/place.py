@@ -1,6 +1,7 @@
 """Where models are evaluated: a dataset, the devices of this host, other hosts."""
 
 import dataclasses
+import functools
 import sys
 
 import tensorflow as tf
@@ -8,10 +9,13 @@ import tensorflow as tf
 from tfeval import datasets
 from tfeval.datasets import base
 from tfeval.engine import cache_writing, service
+from tfeval.engine import self_test as self_test_lib
 from tfeval.engine import strategy as strategy_lib
 from tfeval.hosts import Hosts
+from tfeval.preprocess import canvas as canvas_lib
+from tfeval.preprocess.protocol import Protocol
 from tfeval.progress import Progress
-from tfeval.settings import AUTO, MULTI_WORKER, Settings
+from tfeval.settings import AUTO, DEVICE, MULTI_WORKER, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Place:
     hosts: this host among others.
     progress: is told how far it is.
     cache: of preprocessed images, or None.
+    canvas: side of what devices are given to resize, None where the host does.
   """
 
   dataset: base.Dataset
@@ -33,6 +38,18 @@ class Place:
   hosts: Hosts
   progress: Progress
   cache: cache_writing.Cache | None = None
+  canvas: int | None = None
+
+  def self_test(self, protocol: Protocol, batch_size: int
+                ) -> self_test_lib.SelfTest | None:
+    """Measures whether the devices resize as the host does, if they are to.
+
+    Raises:
+      UserError: they do not, or cannot.
+    """
+    if self.canvas is None:
+      return None
+    return _self_test(self.strategy, protocol, self.canvas, batch_size)
 
   def announce(self, settings: Settings) -> None:
     """Says what was picked on stderr, if the settings left it open."""
@@ -41,6 +58,18 @@ class Place:
                if self.hosts.count > 1 else '')
       print(f'tfeval: strategy {self.local}, {strategy_lib.describe(self.strategy)}'
             f'{where}', file=sys.stderr)
+
+
+@functools.cache
+def _self_test(strategy: tf.distribute.Strategy, protocol: Protocol, canvas: int,
+               batch_size: int) -> self_test_lib.SelfTest:
+  on_cpu = all(device.device_type == 'CPU'
+               for device in tf.config.list_logical_devices())
+  canvas_lib.check(protocol, canvas, batch_size, on_cpu)
+  found = self_test_lib.self_test(strategy, protocol, canvas, batch_size)
+  print(f'tfeval: resized on the device, {found.off} of {found.values:,} values of the '
+        'self-test differ from the host', file=sys.stderr)
+  return found
 
 
 def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
@@ -61,4 +90,5 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
       limit=settings.limit)
-  return Place(dataset, strategy, local, hosts, progress, cache)
+  return Place(dataset, strategy, local, hosts, progress, cache,
+               settings.canvas if settings.resize_on == DEVICE else None)

@@ -29,6 +29,7 @@ _NOT_REPEATED = ('output_dir', 'overwrite', 'num_hosts', 'host_index', 'host_tim
 # What is known of an application and has to be told of other models.
 _NOT_FOR_APPLICATIONS = ('preprocess', 'output', 'class_map', 'output_name')
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
+RESIZE_ON = HOST, DEVICE = ('host', 'device')
 PREFLIGHT = ERROR, WARN, OFF = ('error', 'warn', 'off')
 
 
@@ -60,6 +61,8 @@ class Settings:
     tf_data_service: HOST:PORT of the dispatcher of a tf.data service whose workers
       read and decode, or None for this host.
     cache_dir: where preprocessed images are kept for other runs, or None.
+    resize_on: one of `RESIZE_ON`: where images get their size.
+    canvas: side of what a device is given, one of `preprocess.canvas.CANVASES`.
     max_loaded_models: how many models are in memory at once, at most.
     store_logits: whether all 1000 outputs are stored.
     rows_per_part: examples in a part of the prediction store, which is what an
@@ -90,6 +93,8 @@ class Settings:
   host_timeout: int = 3600
   tf_data_service: str | None = None
   cache_dir: str | None = None
+  resize_on: str = HOST
+  canvas: int = 512
   max_loaded_models: int = 4
   store_logits: bool = False
   rows_per_part: int = 2000
@@ -186,6 +191,11 @@ def check(wanted: Iterable[Request], settings: Settings) -> None:
     UserError: all models are applications, and something is told that is known of
       these; an address is none; or two settings contradict each other.
   """
+  if settings.resize_on == DEVICE:
+    for name in ('tf_data_service', 'cache_dir'):
+      if getattr(settings, name) is not None:
+        raise UserError(f'--{name} gives images that have their size already, which '
+                        'contradicts --resize_on=device: leave one out')
   if settings.tf_data_service is not None:
     service_address(settings.tf_data_service)
     if settings.cache_dir is not None:

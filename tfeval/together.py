@@ -103,7 +103,7 @@ def _answers(jobs: list[Job], settings: Settings, place: Place, rest: range,
     return
   if address is None:
     for batch in (cached.read(place.cache, *what) if place.cache else
-                  reading.read(*what)):
+                  reading.read(*what, canvas=place.canvas)):
       yield _answer(jobs, batch, outcomes)
     return
   # Answers are put into order, and not the pixels: they are far smaller.
@@ -120,4 +120,5 @@ def _answer(jobs: list[Job], batch: Batch, outcomes: Outcomes) -> _Answers:
         job.request):
       with outcomes.of(job.request):
         answered.append((job, job.predict(batch)))
+        job.resized_on_host += batch.resized_on_host
   return dataclasses.replace(batch, pixels=None), answered

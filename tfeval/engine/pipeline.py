@@ -12,6 +12,7 @@ from tfeval import errors, image_files
 from tfeval.datasets.base import Dataset
 from tfeval.errors import DataError, UserError
 from tfeval.preprocess import apply as apply_lib
+from tfeval.preprocess import canvas as canvas_lib
 from tfeval.preprocess.protocol import Protocol
 from tfeval.settings import FOLDER
 
@@ -48,8 +49,8 @@ def apply(protocol: Protocol, image: tf.Tensor, jit_compile: bool) -> tf.Tensor:
 
 
 def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
-            skip_errors: bool = False,
-            positions: range | None = None) -> tf.data.Dataset:
+            skip_errors: bool = False, positions: range | None = None,
+            canvas: int | None = None) -> tf.data.Dataset:
   """Returns batches in the dataset's order.
 
   Args:
@@ -58,17 +59,22 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
     batch_size: examples in a batch; the last one may be smaller.
     skip_errors: whether images that cannot be decoded are left out.
     positions: which examples, without a step; all by default.
+    canvas: side of what the device is given to resize, in pixels; None where the
+      host does it.
 
   Returns:
     The examples' own entries, batched, `position`: int64 [n], from 0, and
-    `pixels`: [n, size, size, 3] of the protocol's dtype.
+    `pixels`: [n, size, size, 3] of the protocol's dtype; with a canvas, in place of
+    these what `canvas.batch` makes.
   """
   if positions is None:
     positions = range(dataset.expected_count)
   cores = len(os.sched_getaffinity(0))
   pipeline = decoded(dataset, protocol, positions.start, positions.stop, skip_errors,
-                     cores)
-  return pipeline.batch(batch_size).prefetch(2).with_options(options())
+                     cores, canvas)
+  batched = (pipeline.batch(batch_size) if canvas is None else
+             canvas_lib.batch(pipeline, protocol, canvas, batch_size))
+  return batched.prefetch(2).with_options(options())
 
 
 def options() -> tf.data.Options:
@@ -84,8 +90,8 @@ def options() -> tf.data.Options:
 
 
 def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,
-            stop: int | tf.Tensor, skip_errors: bool,
-            num_parallel_calls: int) -> tf.data.Dataset:
+            stop: int | tf.Tensor, skip_errors: bool, num_parallel_calls: int,
+            canvas: int | None = None) -> tf.data.Dataset:
   """Returns examples with `position` and `pixels`, one by one, in order.
 
   Args:
@@ -93,13 +99,16 @@ def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,
     start, stop: positions, from the first to before the last; integers, or int64 []
       inside a graph.
     num_parallel_calls: how many images are decoded at once.
+    canvas: as for `batches`; there is what `canvas.decode` returns then, no `pixels`.
   """
   jit_compile = dataset.expected_count >= WORTH_COMPILING
 
   @tf.autograph.experimental.do_not_convert
   def add_pixels(position, example):
-    pixels = apply(protocol, example['image'], jit_compile)
-    return {**example, 'position': position, 'pixels': pixels}
+    found = ({'pixels': apply(protocol, example['image'], jit_compile)}
+             if canvas is None else
+             canvas_lib.decode(protocol, example['image'], canvas, jit_compile))
+    return {**example, 'position': position, **found}
 
   read = dataset.examples(start, stop).enumerate(start)
   if skip_errors:

@@ -11,6 +11,7 @@ from tfeval.engine import strategy as strategy_lib
 from tfeval.engine.reading import Batch
 from tfeval.errors import UserError
 from tfeval.models.model import Model, wrong_outputs
+from tfeval.preprocess import device
 from tfeval.settings import PROBABILITIES
 
 
@@ -24,21 +25,33 @@ class Forward:
   """A model's forward pass on batches of one static shape."""
 
   def __init__(self, model: Model, strategy: tf.distribute.Strategy,
-               batch_size: int, jit: bool = False):
+               batch_size: int, jit: bool = False, resizes: bool = False):
+    """Prepares it.
+
+    Args:
+      model: loaded under the strategy's scope.
+      strategy: where it runs.
+      batch_size: over all replicas.
+      jit: whether XLA compiles it.
+      resizes: whether images come as `device.resize` takes them.
+    """
     self.model = model
+    self._resize = device.compiled() if resizes else None
     self._strategy = strategy
     self._batch_size = batch_size
     self._jit = jit
-    self._step = _step(model, strategy, jit)
+    self._step = _step(self._answer, strategy, jit)
 
-  def __call__(self, pixels: tf.Tensor) -> np.ndarray:
-    """Returns float32 [n, 1000] for uint8 [n, size, size, 3], n <= batch_size."""
-    n = pixels.shape[0]
+  def _answer(self, pixels):
+    return self.model(self._resize(pixels) if self._resize else pixels)
+
+  def __call__(self, pixels: tf.Tensor | dict[str, tf.Tensor]) -> np.ndarray:
+    """Returns float32 [n, 1000] for the pixels of a `Batch`, n <= batch_size."""
+    n = len(tf.nest.flatten(pixels)[0])
     # One static shape for all batches: nothing is traced twice, and no replica
     # gets an empty batch, for which oneDNN returns wrong shapes.
     if n < self._batch_size:
-      missing = tf.zeros([self._batch_size - n, *pixels.shape[1:]], pixels.dtype)
-      pixels = tf.concat([pixels, missing], 0)
+      pixels = tf.nest.map_structure(self._padded, pixels)
     split = strategy_lib.per_replica(self._strategy, pixels)
     try:
       outputs = self._step(split)
@@ -53,7 +66,8 @@ class Forward:
         raise UserError(f'{self.model.name} cannot be compiled by XLA: leave --jit out:'
                         f' {errors.one_line(error)}') from error
       raise UserError(
-          f'{self.model.name} cannot run on images of {tuple(pixels.shape)}: '
+          f'{self.model.name} cannot run on images of '
+          f'{tuple(tf.nest.flatten(pixels)[0].shape)}: '
           f'{errors.one_line(error)}') from error
     local = [np.asarray(output) for output in
              self._strategy.experimental_local_results(outputs)]
@@ -63,15 +77,19 @@ class Forward:
         raise wrong_outputs(self.model.name, output.shape)
     return np.concatenate(local)[:n]
 
+  def _padded(self, values: tf.Tensor) -> tf.Tensor:
+    n, *rest = values.shape
+    return tf.concat([values, tf.zeros([self._batch_size - n, *rest], values.dtype)], 0)
+
   def _runs_uncompiled(self, split) -> bool:
     try:
-      _step(self.model, self._strategy, jit=False)(split)
+      _step(self._answer, self._strategy, jit=False)(split)
     except (ValueError, TypeError, tf.errors.OpError):
       return False
     return True
 
 
-def _step(model: Model, strategy: tf.distribute.Strategy, jit: bool) -> Callable:
+def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Callable:
   """Returns what runs a model on the batch of each replica."""
   if not jit or strategy_lib.always_compiles(strategy):
     return tf.function(lambda pixels: strategy.run(model, (pixels,)), autograph=False)

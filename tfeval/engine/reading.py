@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfeval.datasets.base import Dataset
 from tfeval.engine import pipeline, service
+from tfeval.preprocess import canvas as canvas_lib
 from tfeval.preprocess.protocol import Protocol
 
 
@@ -22,8 +23,9 @@ class Batch:
     hashes: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
-    pixels: [n, size, size, 3] of the protocol's dtype; None once they are not
-      needed any more.
+    pixels: [n, size, size, 3] of the protocol's dtype, or what `device.resize` makes
+      these of; None once they are not needed any more.
+    resized_on_host: how many images were too large for the device's canvas.
   """
 
   positions: list[int]
@@ -31,12 +33,13 @@ class Batch:
   hashes: list[bytes]
   labels: np.ndarray
   real_labels: list[list[int]] | None
-  pixels: tf.Tensor | None
+  pixels: tf.Tensor | dict[str, tf.Tensor] | None
+  resized_on_host: int = 0
 
 
 def read(dataset: Dataset, protocol: Protocol, batch_size: int,
-         skip_errors: bool = False, positions: range | None = None
-         ) -> Iterator[Batch]:
+         skip_errors: bool = False, positions: range | None = None,
+         canvas: int | None = None) -> Iterator[Batch]:
   """Yields examples batch by batch, in the dataset's order.
 
   Args:
@@ -46,6 +49,7 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
     skip_errors: whether images that cannot be decoded are left out; their
       positions are then missing.
     positions: which to read, from a multiple of the batch size; all by default.
+    canvas: as for `pipeline.batches`.
 
   Raises:
     UserError: the data cannot be read, or an image is broken, which is named.
@@ -53,7 +57,7 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
   positions = range(dataset.expected_count) if positions is None else positions
   done = positions.start
   batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors,
-                                  positions))
+                                  positions, canvas))
   if skip_errors:
     batches = pipeline.by_position(batches, batch_size)
   while True:
@@ -104,7 +108,11 @@ def make_batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
     real = [np.flatnonzero(hot).tolist() for hot in batch['real_labels'].numpy()]
   else:
     real = None
+  pixels = batch.get('pixels')
+  on_host = batch.get('resized_on_host')
   return Batch(
       positions=batch['position'].numpy().tolist(), ids=ids,
       hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
-      labels=batch['label'].numpy(), real_labels=real, pixels=batch['pixels'])
+      labels=batch['label'].numpy(), real_labels=real,
+      pixels=canvas_lib.device_inputs(batch) if pixels is None else pixels,
+      resized_on_host=0 if on_host is None else int(on_host.numpy().sum()))
