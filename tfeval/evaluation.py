@@ -89,8 +89,9 @@ def measure(request: Request, settings: Settings, images: int,
     model = requested.load_model(request, settings)
   protocol = requested.protocol_for(request, settings, model)
   batch_size = predict.global_batch_size(settings.batch_size, strategy)
+  place.self_test(protocol, batch_size)
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
     return benchmark.measure(
         dataset, protocol, model, strategy, batch_size, images, advance,
-        settings.jit)
+        settings)

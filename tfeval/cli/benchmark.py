@@ -20,6 +20,8 @@ def define_flags(define) -> None:
   define.integer('images', 512, 'How many images to measure each stage over; those '
                  'of the dataset again and again, if it has fewer, and 4 batches at '
                  'least.', lower_bound=1, upper_bound=1 << 24)
+  define.string('cache_dir', None, 'Measure, and fill, this cache of preprocessed '
+                'images, end to end too (default: a temporary one, alone).')
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -42,9 +44,11 @@ def run(flags, arguments: list[str]) -> int:
        for s in report.stages], numbers=(1, 2)), sys.stdout)
   for text in (
       '', f'{report.model}, protocol {report.protocol}, over {report.images} images on '
-      f'{report.cores} CPU cores. Decoding includes reading; preprocessing includes '
-      'reading, and decoding as far as the crop needs it. Files that were read before '
-      'come from memory.',
+      f'{report.cores} CPU cores. Decoding includes reading; so do preprocessing, '
+      'which decodes as far as the crop needs it, and what comes from a filled cache '
+      '(--cache_dir) or is decoded and padded for the device (--resize_on=device). '
+      'Files that were read before come from memory.',
+      *(f'Not measured, {name}: {why}.' for name, why in report.unmeasured.items()),
       f'The model waits for input {100 * report.waiting:.0f} % of the time.',
       f'Bottleneck: {report.bottleneck}. {report.advice}'):
     print(textwrap.fill(text, 80))

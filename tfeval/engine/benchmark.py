@@ -3,76 +3,58 @@
 import dataclasses
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 from tfeval.datasets.base import Dataset
-from tfeval.engine import pipeline, predict
+from tfeval.engine import advice as advice_lib
+from tfeval.engine import cache_writing, cached, pipeline, predict, reading
+from tfeval.engine.stages import (
+    CACHED,
+    CANVAS,
+    DECODING,
+    END_TO_END,
+    FORWARD,
+    PREPROCESSING,
+    READING,
+    Figures,
+    Stage,
+)
+from tfeval.errors import UserError
+from tfeval.image_cache import chunks
 from tfeval.models.model import Model
+from tfeval.preprocess import canvas as canvas_lib
 from tfeval.preprocess import decode
 from tfeval.preprocess.protocol import Protocol
+from tfeval.settings import DEVICE, Settings
 
-READING, DECODING, PREPROCESSING, FORWARD, END_TO_END = (
-    'reading', 'decoding', 'preprocessing', 'forward pass', 'end to end')
 # Fewer batches than are read ahead would measure nothing.
 FEWEST_BATCHES = 4
-# Five stages, each once to warm up and once to measure.
-RUNS = 10
-# Below this share of waiting the input keeps up with the model.
-_WAITING_MATTERS = 0.1
+# Seven stages, each once to warm up and once to measure, and filling the cache.
+RUNS = 15
+# Images are cached up to so many, which are then read again.
+_MOST_CACHED_BYTES = 512 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
-  """What a stage costs.
-
-  Attributes:
-    name: `reading`; `decoding` whole images (reading included); `preprocessing`
-      (reading included, and decoding as far as the crop needs it); `forward pass`
-      (alone); `end to end`.
-    images_per_second: of wall time.
-    cpu_ms_per_image: CPU time of all threads of this process, in milliseconds.
-  """
-
-  name: str
-  images_per_second: float
-  cpu_ms_per_image: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
+class Report(Figures):
   """What `measure` found.
 
   Attributes:
-    model: the model's name.
-    protocol: the protocol's specification.
-    images: how many images each stage was measured over.
-    batch_size: examples in a step over all replicas.
-    cores: CPU cores this process may use.
-    devices: types of the devices that compute, such as `['GPU', 'GPU']`.
-    stages: in the order of the data.
-    waiting: share of the end-to-end time that the model waited for input, 0 to 1.
-    bottleneck: `reading`, `decoding`, `preprocessing` or `forward pass`.
-    advice: what would help, a sentence.
+    bottleneck: see `advice.bottleneck`.
+    advice: what would help, in sentences.
   """
 
-  model: str
-  protocol: str
-  images: int
-  batch_size: int
-  cores: int
-  devices: tuple[str, ...]
-  stages: tuple[Stage, ...]
-  waiting: float
   bottleneck: str
   advice: str
 
 
 def measure(dataset: Dataset, protocol: Protocol, model: Model,
             strategy: tf.distribute.Strategy, batch_size: int, images: int,
-            advance: Callable[[int], None], jit: bool = False) -> Report:
+            advance: Callable[[int], None], settings: Settings) -> Report:
   """Measures each stage over the images of a dataset, repeated as needed.
 
   Args:
@@ -83,7 +65,8 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
     batch_size: a multiple of the strategy's replicas.
     images: how many to measure over, whole batches.
     advance: is told of each batch, `RUNS * images` in all.
-    jit: whether XLA compiles the model.
+    settings: of the evaluation; where they name no cache, there is one while this
+      runs.
 
   Returns:
     The report. Each stage first runs as many images again, unmeasured: tracing
@@ -92,99 +75,141 @@ def measure(dataset: Dataset, protocol: Protocol, model: Model,
   Raises:
     UserError: an image is broken, or the model cannot take the images.
   """
-  steps = images // batch_size
-  inputs = _inputs(dataset, protocol, batch_size)
-  forward = predict.Forward(model, strategy, batch_size, jit)
-  try:
-    def stage(name, batches, model=lambda batch: None):
-      return _stage(name, batches, model, steps, batch_size, advance)
-
-    # An iterator of its own for each stage, gone with it: none works ahead.
-    stages = [stage(name, iter(batches))[0] for name, batches in inputs.items()]
-    batch = next(iter(inputs[PREPROCESSING]))
-    stages.append(stage(FORWARD, itertools.repeat(batch), forward)[0])
-    total, waiting = stage(END_TO_END, iter(inputs[PREPROCESSING]), forward)
-  except tf.errors.OpError as error:
-    raise pipeline.explain_failure(
-        dataset, protocol, 0, error, hint='replace it') from error
+  used = (CANVAS if settings.resize_on == DEVICE else
+          CACHED if settings.cache_dir else PREPROCESSING)
+  meter = _Meter(images // batch_size, batch_size, advance)
+  forward = predict.Forward(model, strategy, batch_size, settings.jit, used == CANVAS)
   devices = tuple(d.device_type for d in tf.config.list_logical_devices()
                   if d.device_type != 'CPU') or ('CPU',)
-  bottleneck = _bottleneck(stages, waiting, devices)
-  cores = len(os.sched_getaffinity(0))
-  return Report(
-      model.name, protocol.spec, steps * batch_size, batch_size, cores, devices,
-      (*stages, total), waiting, bottleneck,
-      _advice(bottleneck, devices, cores, batch_size, strategy.num_replicas_in_sync))
+  with tempfile.TemporaryDirectory(prefix='tfeval-cache-') as temporary:
+    try:
+      inputs = _inputs(dataset, protocol, batch_size)
+      # An iterator of its own for each stage, gone with it: none works ahead.
+      stages = [meter.stage(name, iter(inputs[name]))[0]
+                for name in (READING, DECODING)]
+      cache_bytes, unmeasured = _add_other_inputs(
+          inputs, dataset, protocol, meter, settings, temporary, devices)
+
+      def pixels(name):
+        return (reading.make_batch(dataset, batch).pixels for batch in inputs[name])
+
+      for name in (PREPROCESSING, CACHED, CANVAS):
+        if name in inputs:
+          stages.append(meter.stage(name, pixels(name))[0])
+      used = used if used in inputs else PREPROCESSING
+      batch = next(pixels(used))
+      stages.append(meter.stage(FORWARD, itertools.repeat(batch), forward)[0])
+      total, waiting = meter.stage(END_TO_END, pixels(used), forward)
+    except tf.errors.OpError as error:
+      raise pipeline.explain_failure(
+          dataset, protocol, 0, error, hint='replace it') from error
+  figures = Figures(
+      model=model.name, protocol=protocol.spec, images=images, batch_size=batch_size,
+      cores=len(os.sched_getaffinity(0)), devices=devices,
+      replicas=strategy.num_replicas_in_sync, stages=(*stages, total),
+      unmeasured=unmeasured, input=used, waiting=waiting,
+      cache_bytes_per_image=cache_bytes)
+  slowest = advice_lib.bottleneck(figures)
+  return Report(**vars(figures), bottleneck=slowest,
+                advice=advice_lib.advice(figures, slowest))
+
+
+def _endless(dataset: Dataset) -> Dataset:
+  """Returns a dataset over and over."""
+  # A long run is what is measured, so that it is compiled for one.
+  return dataclasses.replace(
+      dataset, examples=lambda *shard: dataset.examples(*shard).repeat(),
+      expected_count=max(dataset.expected_count, pipeline.WORTH_COMPILING))
 
 
 def _inputs(dataset: Dataset, protocol: Protocol,
             batch_size: int) -> dict[str, tf.data.Dataset]:
-  """Returns endless batches of what each stage of the input gives."""
+  """Returns endless batches of what each stage of the usual input gives."""
   def decoded_shape(image):
     return tf.shape(decode.decode(
         image, fast=protocol.decode != 'accurate', exif_orientation=protocol.exif))
 
-  # A long run is what is measured, so that it is compiled for one.
-  repeated = dataclasses.replace(
-      dataset, examples=lambda *shard: dataset.examples(*shard).repeat(),
-      expected_count=max(dataset.expected_count, pipeline.WORTH_COMPILING))
+  repeated = _endless(dataset)
   read = repeated.examples().map(lambda example: example['image'])
-  pixels = pipeline.batches(repeated, protocol, batch_size)
   # The same threads as the real input, or the figures could not be compared.
   decoded = read.map(decoded_shape, num_parallel_calls=len(os.sched_getaffinity(0)))
+  options = pipeline.options()
   return {
-      READING: read.batch(batch_size).with_options(pixels.options()),
-      DECODING: decoded.batch(batch_size).prefetch(2).with_options(pixels.options()),
-      PREPROCESSING: pixels.map(lambda batch: batch['pixels']),
+      READING: read.batch(batch_size).with_options(options),
+      DECODING: decoded.batch(batch_size).prefetch(2).with_options(options),
+      PREPROCESSING: pipeline.batches(repeated, protocol, batch_size),
   }
 
 
-def _stage(name: str, batches: Iterator, forward: Callable, steps: int,
-           batch_size: int, advance: Callable[[int], None]) -> tuple[Stage, float]:
-  """Returns a stage, and the share of its time that was spent on input."""
-  for _ in range(steps):
-    forward(next(batches))
-    advance(batch_size)
-  waited = 0.0
-  wall, cpu = time.perf_counter(), time.process_time()
-  for _ in range(steps):
-    start = time.perf_counter()
-    batch = next(batches)
-    waited += time.perf_counter() - start
-    forward(batch)
-    advance(batch_size)
-  wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-  images = steps * batch_size
-  return Stage(name, images / wall, 1000 * cpu / images), waited / wall
+def _add_other_inputs(
+    inputs: dict[str, tf.data.Dataset], dataset: Dataset, protocol: Protocol,
+    meter: '_Meter', settings: Settings, temporary: str, devices: tuple[str, ...]
+) -> tuple[int | None, dict[str, str]]:
+  """Adds the inputs of `--cache_dir` and `--resize_on=device` that there can be.
 
-
-def _bottleneck(stages: list[Stage], waiting: float, devices: tuple[str, ...]) -> str:
-  cost = {stage.name: stage.cpu_ms_per_image for stage in stages}
-  if devices == ('CPU',):
-    # Input and model share the cores: waiting says nothing, what costs most does.
-    is_input = cost[PREPROCESSING] > cost[FORWARD]
+  Returns:
+    The bytes of an image in the cache, None without one, and why an input was not
+    added, by its name.
+  """
+  cache_bytes, unmeasured = None, {}
+  cache = cache_writing.Cache(settings.cache_dir or temporary)
+  filled = _fill(cache, dataset, protocol, meter)
+  if filled:
+    inputs[CACHED], cache_bytes = filled
   else:
-    is_input = waiting >= _WAITING_MATTERS
-  if not is_input:
-    return FORWARD
-  seconds = {stage.name: 1 / stage.images_per_second for stage in stages}
-  # Stages include those before them: what each one adds is its own cost, or a little
-  # less for preprocessing, which decodes only what it needs.
-  added = {READING: seconds[READING],
-           DECODING: seconds[DECODING] - seconds[READING],
-           PREPROCESSING: seconds[PREPROCESSING] - seconds[DECODING]}
-  return max(added, key=added.get)
+    unmeasured[CACHED] = f'{cache.root} cannot be written'
+  try:
+    canvas_lib.check(protocol, settings.canvas, meter.batch_size, devices == ('CPU',))
+    inputs[CANVAS] = pipeline.batches(_endless(dataset), protocol, meter.batch_size,
+                                      canvas=settings.canvas)
+  except UserError as error:
+    # What is wrong, without what to do: nothing has to be done.
+    unmeasured[CANVAS] = str(error).partition(': ')[0]
+  meter.leave_out(unmeasured)
+  return cache_bytes, unmeasured
 
 
-def _advice(bottleneck: str, devices: tuple[str, ...], cores: int, batch_size: int,
-            replicas: int) -> str:
-  if bottleneck == READING:
-    return 'A --data_dir on a faster disk would help.'
-  if bottleneck in (DECODING, PREPROCESSING):
-    return (f'More than {cores} CPU cores would help; no flag does: all of them are '
-            'used.')
-  if devices == ('CPU',):
-    return 'A GPU or a smaller model would help; no flag does.'
-  if len(devices) > replicas:
-    return f'--strategy=mirrored would use all {len(devices)} {devices[0]}s.'
-  return f'A larger --batch_size than {batch_size} may use the {devices[0]} better.'
+def _fill(cache: cache_writing.Cache, dataset: Dataset, protocol: Protocol,
+          meter: '_Meter') -> tuple[tf.data.Dataset, int] | None:
+  """Returns what `cached.filled` does, of the first images."""
+  room = max(1, _MOST_CACHED_BYTES // chunks.image_bytes(protocol.size, protocol.dtype))
+  images = min(dataset.expected_count, meter.images, room)
+  found = cached.filled(cache, dataclasses.replace(dataset, expected_count=images),
+                        protocol, meter.batch_size, meter.advance)
+  meter.advance(meter.images - images)
+  return found
+
+
+class _Meter:
+  """Measures stages over so many batches.
+
+  Attributes:
+    batch_size: images in a batch.
+    images: over which each stage is measured.
+    advance: is told of images.
+  """
+
+  def __init__(self, steps: int, batch_size: int, advance: Callable[[int], None]):
+    self.batch_size, self.images = batch_size, steps * batch_size
+    self.advance, self._steps = advance, steps
+
+  def leave_out(self, stages) -> None:
+    """Counts stages as done."""
+    self.advance(2 * self.images * len(stages))
+
+  def stage(self, name: str, batches: Iterator,
+            forward: Callable = lambda batch: None) -> tuple[Stage, float]:
+    """Returns a stage, and the share of its time that was spent on input."""
+    for _ in range(self._steps):
+      forward(next(batches))
+      self.advance(self.batch_size)
+    waited = 0.0
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(self._steps):
+      start = time.perf_counter()
+      batch = next(batches)
+      waited += time.perf_counter() - start
+      forward(batch)
+      self.advance(self.batch_size)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Stage(name, self.images / wall, 1000 * cpu / self.images), waited / wall

@@ -14,6 +14,7 @@ from tfeval import files, labels
 from tfeval.datasets.base import Dataset
 from tfeval.engine import cache_writing, pipeline, reading
 from tfeval.engine.reading import Batch
+from tfeval.errors import UserError
 from tfeval.image_cache import chunks as chunks_lib
 from tfeval.image_cache import entries
 from tfeval.image_cache.chunks import Chunk
@@ -52,6 +53,43 @@ def read(cache: cache_writing.Cache, dataset: Dataset, protocol: Protocol,
     if at < stop:
       # It is made: reading tells what is wrong, where it is not the cache.
       store.leave_out(at, min(at + batch_size, stop))
+
+
+def filled(cache: cache_writing.Cache, dataset: Dataset, protocol: Protocol,
+           batch_size: int, advance: Callable[[int], None]
+           ) -> tuple[tf.data.Dataset, int] | None:
+  """Fills a cache with a dataset, to measure what it costs to read it from there.
+
+  Args:
+    cache, dataset, protocol, batch_size: as for `read`.
+    advance: is told how many images went by.
+
+  Returns:
+    Endless batches as of `pipeline.batches`, over and over the same, and the bytes of
+    an image on disk; None if the cache cannot be written.
+
+  Raises:
+    UserError: as `read`.
+  """
+  positions = range(dataset.expected_count)
+  for batch in read(cache, dataset, protocol, batch_size, False, positions):
+    advance(len(batch.ids))
+  store = _Store(cache, dataset, protocol)
+  if store.stretch(positions, batch_size) != (positions.stop, True):
+    return None
+  chunks = store.between(positions)
+
+  def whole() -> Iterator[bytes]:
+    for chunk in chunks:
+      fault = store.fault(chunk)
+      if fault:
+        raise UserError(f'{chunk.path} was changed: {fault}: measure again')
+      yield os.fsencode(chunk.path)
+
+  pairs = _batches(whole, protocol, dataset, batch_size, positions, 0, repeat=True)
+  bytes_on_disk = sum(entries.size_of(chunk.path) for chunk in chunks)
+  return (pairs.map(lambda batch, digests: batch),
+          round(bytes_on_disk / sum(chunk.stop - chunk.start for chunk in chunks)))
 
 
 class _Store:
@@ -165,7 +203,7 @@ def _cached(store: _Store, dataset: Dataset, batch_size: int,
 
 def _batches(paths: Callable[[], Iterator[bytes]], protocol: Protocol,
              dataset: Dataset, batch_size: int, positions: range,
-             skip: int) -> tf.data.Dataset:
+             skip: int, repeat: bool = False) -> tf.data.Dataset:
   """Returns pairs of a batch as of `pipeline.batches`, and the digests cached."""
   dtype, size = tf.as_dtype(protocol.dtype), protocol.size
 
@@ -182,7 +220,8 @@ def _batches(paths: Callable[[], Iterator[bytes]], protocol: Protocol,
       paths, output_signature=tf.TensorSpec([], tf.string)).prefetch(1).flat_map(
           lambda path: tf.data.TFRecordDataset(path).skip(1)).skip(skip)
   read = dataset.examples(positions.start, positions.stop).enumerate(positions.start)
-  return tf.data.Dataset.zip(read, records).batch(batch_size).map(
+  pairs = tf.data.Dataset.zip(read, records)
+  return (pairs.repeat() if repeat else pairs).batch(batch_size).map(
       with_pixels).prefetch(2).with_options(pipeline.options())
 
 
