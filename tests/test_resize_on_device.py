@@ -47,14 +47,14 @@ def test_the_same_rows(tfeval, photos, on_host, tmp_path, more):
   assert result['compute']['resize_on'] == 'device'
   assert result['compute']['self_test']['off'] == 0
   assert result['compute']['self_test']['values'] > 1_000_000
-  assert result['timing']['resized_on_host'] == 1
+  assert result['dataset']['resized_on_host'] == 1
   if '--jit' not in more:
     assert rows(tmp_path) == on_host
 
 
 @pytest.mark.parametrize('flags, words', [
     (('--protocol=pil',), 'protocol pil cannot be resized on the device'),
-    (('--canvas=300',), 'a canvas of 300 pixels: give one of 256, 384'),
+    (('--canvas=300',), '--canvas=300: give one of 256, 384'),
     (('--cache_dir=x',), 'contradicts --resize_on=device'),
     (('--tf_data_service=localhost:1',), 'contradicts --resize_on=device')])
 def test_mistakes(tfeval, photos, tmp_path, flags, words):

@@ -45,15 +45,18 @@ def evaluate(inputs, output, *names, more=()):
                    *flags, f'--output_dir={output}', *more])
 
 
+def run_of(output, name):
+  """Returns the files of one run of several in a directory."""
+  alone = output.parent / f'{output.name}-{name}'
+  alone.mkdir()
+  os.symlink(output / name, alone / name)
+  return content(alone)
+
+
 def runs(output):
   """Returns the files of each run in a directory."""
-  found = {}
-  for directory in output.iterdir():
-    alone = output.parent / f'{output.name}-{directory.name}'
-    alone.mkdir()
-    os.symlink(directory, alone / directory.name)
-    found[directory.name] = content(alone)
-  return found
+  return {directory.name: run_of(output, directory.name)
+          for directory in output.iterdir()}
 
 
 @pytest.fixture(scope='module')
@@ -122,6 +125,12 @@ def test_no_more_models_than_allowed_are_loaded(inputs, alone, tmp_path, reads,
                   more=[f'--max_loaded_models={most}']) == 0
   assert largest == most
   assert set(reads.values()) == {readings}
+  # Nor where all of them are there already.
+  loaded.clear()
+  largest = 0
+  assert evaluate(inputs, output, 'a', 'b', 'c',
+                  more=[f'--max_loaded_models={most}']) == 0
+  assert largest <= most
   assert runs(output) == {name: alone[name] for name in OF_ONE_SIZE}
 
 
@@ -144,15 +153,41 @@ def test_one_that_fails_does_not_stop_the_others(inputs, alone, tmp_path, capsys
   out = ' '.join(capsys.readouterr().out.split())
   assert 'broken.keras' in out and 'NaN or infinity' in out
   assert 'narrow.keras' in out
-  whole = {name: files for name, files in alone.items() if name[0] in 'ac'}
-  found = {}
-  for name in ('a.keras', 'c.keras'):
-    kept = tmp_path / name / 'only'
-    kept.mkdir(parents=True)
-    os.symlink(output / name, kept / name)
-    found[name] = content(kept)
-  assert found == whole
+  assert {name: run_of(output, name) for name in ('a.keras', 'c.keras')} == {
+      name: alone[name] for name in ('a.keras', 'c.keras')}
   assert not (output / 'broken.keras' / 'result.json').exists()
+
+
+RAISES = '''
+import keras
+class Raises(keras.Model):
+  def __init__(self):
+    super().__init__()
+    self.head = keras.layers.Dense(1000)
+  def call(self, images):
+    if images.shape[0] == 4:
+      raise AttributeError('planted')
+    return self.head(keras.ops.mean(images, (1, 2)))
+def build():
+  model = Raises()
+  model(keras.ops.zeros((1, 32, 32, 3)))
+  return {'model': model, 'preprocess': 'identity', 'input_size': 32,
+          'output': 'logits'}
+'''
+
+
+def test_whatever_a_model_raises_is_its_own_fault(inputs, alone, tmp_path, capsys,
+                                                  monkeypatch):
+  monkeypatch.syspath_prepend(tmp_path)
+  (tmp_path / 'raises_together.py').write_text(RAISES)
+  directory, flags = inputs
+  output = tmp_path / 'runs'
+  assert cli.main(['evaluate', '--model=raises_together:build',
+                   f'--model={directory / "a"}.keras', *flags,
+                   f'--output_dir={output}']) == 2
+  said = ' '.join(capsys.readouterr().out.split())
+  assert 'cannot run on images of (4, 32, 32, 3)' in said and 'planted' in said
+  assert run_of(output, 'a.keras') == alone['a.keras']
 
 
 def test_models_go_on_from_where_each_of_them_was(inputs, alone, tmp_path, reads):

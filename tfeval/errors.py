@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 # Keras prints parts of its messages bold.
+_NODE = re.compile(r'\{\{(function_)?node [^}]*\}\}')
 _TERMINAL_STYLE = re.compile(r'\x1b\[[0-9;]*m')
 
 
@@ -61,7 +62,8 @@ def one_line(error: BaseException, limit: int | None = 300) -> str:
   >>> one_line(ValueError('two\\nlines'))
   'two lines'
   """
-  text = ' '.join(_TERMINAL_STYLE.sub('', str(error)).split())
+  text = _TERMINAL_STYLE.sub('', str(error)).partition('Traceback (most recent')[0]
+  text = ' '.join(_NODE.sub('', text).split())
   if limit is not None and len(text) > limit:
     text = text[:limit - 4].rpartition(' ')[0] + ' ...'
   return text or type(error).__name__

@@ -19,6 +19,7 @@ from tfeval.engine.self_test import SelfTest
 from tfeval.errors import UserError
 from tfeval.models import model as model_lib
 from tfeval.paths import Path
+from tfeval.preprocess import canvas as canvas_lib
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.result_file import (
     DONE,
@@ -77,7 +78,8 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
           'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
           'resize_on': settings.resize_on,
           **({} if tested is None else
-             {'canvas': settings.canvas, 'self_test': dataclasses.asdict(tested)}),
+             {'canvas': settings.canvas or canvas_lib.DEFAULT_CANVAS,
+              'self_test': dataclasses.asdict(tested)}),
       },
   }
 

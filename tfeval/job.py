@@ -44,8 +44,7 @@ class Job:
     protocol: makes pixels.
     manifest: what is run.
     recorder: takes predictions, once started; None where there is nothing to do.
-    resized_on_host: how many images this process has had resized on the host because
-      the device's canvas does not hold them.
+    models: how many have taken the same batches.
   """
 
   def __init__(self, request: Request, settings: Settings, place: Place,
@@ -65,7 +64,7 @@ class Job:
         self.batch_size, place.hosts.count, tested)
     self.directory = paths.path(settings.output_dir) / request.directory
     self.recorder: recording.Recorder | None = None
-    self.resized_on_host = 0
+    self.models = 1
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
     self._seconds = 0.
@@ -245,14 +244,28 @@ class Job:
       name, why = next(iter(failed.items()))
       raise DataError(f'none of the {len(failed)} images can be evaluated; the first, '
                       f'{name}: {why}')
-    return run_lib.finish(self.directory, self.manifest, summary, failed, {
+    timing = {
         'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-        'seconds': seconds,
-        'images_per_second': images_per_second,
-        **({'resized_on_host': self.resized_on_host}
-           if self._place.canvas is not None else {}),
-    }, published.compare(self.request.spec, self.request.weights, self.protocol,
-                         summary.ids, summary.metrics()), self._findings)
+        'seconds': seconds}
+    if self.models == 1:
+      # Else it would be the speed of all of them.
+      timing['images_per_second'] = images_per_second
+    return run_lib.finish(self.directory, self._counted(), summary, failed, timing,
+                          published.compare(
+                              self.request.spec, self.request.weights, self.protocol,
+                              summary.ids, summary.metrics()), self._findings)
+
+  def _counted(self) -> dict[str, Any]:
+    """Returns the manifest with what was counted while images were resized."""
+    if self._place.canvas is None:
+      return self.manifest
+    parts = predictions.listed_parts(self.directory / PREDICTIONS)
+    count = sum(len(part.get('resized_on_host', ())) for part in parts)
+    if count:
+      print(f'tfeval: {count} images did not fit the canvas of {self._place.canvas} '
+            'pixels: the host resized them', file=sys.stderr)
+    return {**self.manifest,
+            'dataset': {**self.manifest['dataset'], 'resized_on_host': count}}
 
   def close(self) -> None:
     """Keeps what was taken, whatever happened; lets go of directory and model."""

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+
 from tfeval import files, predictions, resume
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
@@ -221,20 +223,23 @@ def join(directory: Path, manifest: dict[str, Any], hosts: Hosts,
                       f'are: start host {index} again, then the same command here')
     for part in parts:
       rows = predictions.read_part(share / PREDICTIONS, part, None)
-      _write(writer, rows, resume.positions_of([part]), size)
+      _write(writer, rows, resume.positions_of([part]),
+             part.get('resized_on_host', []), size)
     done += positions
   writer.flush()
   return done
 
 
-def _write(writer: predictions.Writer, rows, positions: list[int], size: int) -> None:
+def _write(writer: predictions.Writer, rows: pa.Table, positions: list[int],
+           on_host: list[int], size: int) -> None:
   """Cuts rows where parts end."""
   start = 0
   while start < len(rows):
     part = positions[start] // size
     stop = next((i for i in range(start, len(rows)) if positions[i] // size != part),
                 len(rows))
-    writer.write(rows.slice(start, stop - start), positions[start:stop])
+    writer.write(rows.slice(start, stop - start), positions[start:stop],
+                 [one for one in on_host if one // size == part])
     start = stop
 
 

@@ -47,6 +47,9 @@ def groups(wanted: list[Request], settings: Settings, place: Place,
         if complete is None:
           return job
         outcomes.set(request, complete)
+        job.close()
+      # Not a model more than allowed while the next one loads.
+      job = future = None
     return None
 
   loaded: list[Job] = []

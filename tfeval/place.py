@@ -90,5 +90,7 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
       settings.dataset, split=settings.split, data_dir=settings.data_dir,
       manual_dir=settings.manual_dir, real_labels=settings.real_labels,
       limit=settings.limit)
+  canvas = ((settings.canvas or canvas_lib.DEFAULT_CANVAS)
+            if settings.resize_on == DEVICE else None)
   return Place(dataset, strategy, local, hosts, progress, cache,
-               settings.canvas if settings.resize_on == DEVICE else None)
+               canvas)

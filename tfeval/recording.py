@@ -114,7 +114,7 @@ class Recorder:
     """
     self._writer.write(predictions.make_rows(
         batch.ids, batch.hashes, batch.labels, batch.real_labels, scores,
-        self._output, self._logits), batch.positions)
+        self._output, self._logits), batch.positions, batch.resized_on_host)
     self.positions += batch.positions
 
   @property

@@ -34,6 +34,7 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
     if part['file'] != f'part-{number:05d}.parquet' or not _are_ranges(ranges) or (
         ranges[0][0] < position or ranges[-1][1] > shard.stop
         or sum(stop - start for start, stop in ranges) != part.get('rows')
+        or not _are_among(part.get('resized_on_host', []), ranges)
         or gapless and ranges != [[position, ranges[-1][1]]]):
       break
     try:
@@ -52,6 +53,12 @@ def _are_ranges(ranges: Any) -> bool:
     return False
   ends = [-1, *[end for one in ranges for end in one]]
   return all(a < b for a, b in itertools.pairwise(ends))
+
+
+def _are_among(positions: Any, ranges: list[list[int]]) -> bool:
+  return isinstance(positions, list) and all(
+      type(one) is int and any(start <= one < stop for start, stop in ranges)
+      for one in positions)
 
 
 def positions_of(parts: Iterable[dict]) -> list[int]:

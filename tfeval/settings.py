@@ -62,7 +62,8 @@ class Settings:
       read and decode, or None for this host.
     cache_dir: where preprocessed images are kept for other runs, or None.
     resize_on: one of `RESIZE_ON`: where images get their size.
-    canvas: side of what a device is given, one of `preprocess.canvas.CANVASES`.
+    canvas: side of what a device is given, one of `preprocess.canvas.CANVASES`; None
+      for the default.
     max_loaded_models: how many models are in memory at once, at most.
     store_logits: whether all 1000 outputs are stored.
     rows_per_part: examples in a part of the prediction store, which is what an
@@ -94,7 +95,7 @@ class Settings:
   tf_data_service: str | None = None
   cache_dir: str | None = None
   resize_on: str = HOST
-  canvas: int = 512
+  canvas: int | None = None
   max_loaded_models: int = 4
   store_logits: bool = False
   rows_per_part: int = 2000
@@ -191,6 +192,9 @@ def check(wanted: Iterable[Request], settings: Settings) -> None:
     UserError: all models are applications, and something is told that is known of
       these; an address is none; or two settings contradict each other.
   """
+  if settings.canvas is not None and settings.resize_on == HOST:
+    raise UserError(f'--canvas={settings.canvas} is for --resize_on=device: give both '
+                    'or none')
   if settings.resize_on == DEVICE:
     for name in ('tf_data_service', 'cache_dir'):
       if getattr(settings, name) is not None:

@@ -67,12 +67,15 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
   """Gives every batch to the models that lack it."""
   if not jobs:
     return
+  for job in jobs:
+    job.models = len(jobs)
   rests = [job.recorder.rest for job in jobs]
   rest = range(min(one.start for one in rests), rests[0].stop)
   name = jobs[0].request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
 
   def keep() -> str:
-    return f'{", ".join([job.keep() for job in jobs])}: {how_to_go_on(settings)}'
+    said = [job.keep() for job in jobs if not outcomes.failed(job.request)]
+    return f'{", ".join(said)}: {how_to_go_on(settings)}'
 
   at = rest.start
   try:
@@ -82,8 +85,10 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
         if all(outcomes.failed(job.request) for job in jobs):
           return
         for job, scores in answered:
-          with outcomes.of(job.request):
-            job.recorder.take(batch, scores)
+          # Batches of a service may be answered before one that fails.
+          if not outcomes.failed(job.request):
+            with outcomes.of(job.request):
+              job.recorder.take(batch, scores)
         # Images that were skipped on the way are done as well.
         advance(batch.positions[-1] + 1 - at)
         at = batch.positions[-1] + 1
@@ -120,5 +125,4 @@ def _answer(jobs: list[Job], batch: Batch, outcomes: Outcomes) -> _Answers:
         job.request):
       with outcomes.of(job.request):
         answered.append((job, job.predict(batch)))
-        job.resized_on_host += batch.resized_on_host
   return dataclasses.replace(batch, pixels=None), answered

@@ -118,10 +118,15 @@ def test_on_several_devices():
   code = ('from tfeval.engine import self_test, strategy\n'
           'from tfeval.preprocess import protocol\n'
           'mirrored = strategy.make_strategy("mirrored", 2)\n'
+          'local, devices = mirrored.experimental_local_results, set()\n'
+          'def results(outputs):\n'
+          '  devices.update(one.device for one in local(outputs))\n'
+          '  return local(outputs)\n'
+          'mirrored.experimental_local_results = results\n'
           'found = self_test.self_test(\n'
           '    mirrored, protocol.resolve("opencv", 224), 512, 8)\n'
-          'print(found.values, found.off)')
+          'print(found.values, found.off, len(devices))')
   # A process of its own: TensorFlow decides once how many devices there are.
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                         timeout=120, check=True)
-  assert done.stdout.split() == [str(2 * 16 * 224 * 224 * 3), '0']
+  assert done.stdout.split() == [str(2 * 16 * 224 * 224 * 3), '0', '2']

@@ -154,8 +154,8 @@ def test_protocols_that_are_not_implemented(spec, field):
 
 
 @pytest.mark.parametrize('side, size, batch_size, words', [
-    (500, 224, 32, 'a canvas of 500 pixels: give one of 256, 384, 512'),
-    (256, 299, 32, 'a canvas of 256 pixels does not hold what is resized to 299'),
+    (500, 224, 32, '--canvas=500: give one of 256, 384, 512'),
+    (256, 299, 32, '--canvas=256 does not hold what is resized to 299'),
     (1024, 224, 10**7, r'1024 x 1024 pixels need \d+\.\d GB, this host has .*smaller'),
 ])
 def test_canvases_that_cannot_be(side, size, batch_size, words):

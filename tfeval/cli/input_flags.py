@@ -24,8 +24,9 @@ def define(definer) -> None:
   definer.enum('resize_on', 'host', list(settings_lib.RESIZE_ON),
                'device: the host only decodes, and the resizing of opencv runs where '
                'the model does, if a self-test finds it to be exact there.')
-  definer.integer('canvas', 512, 'Side of what --resize_on=device gives to the device: '
-                  '256, 384, 512, 640, 768 or 1024; larger photos the host resizes.')
+  definer.integer('canvas', None, 'Side of what --resize_on=device gives to the '
+                  'device: 256, 384, 512 (the default), 640, 768 or 1024; larger '
+                  'photos the host resizes.')
   definer.integer('limit', None, 'Evaluate only the first N examples; the result is '
                  'marked as partial.', lower_bound=1, upper_bound=1 << 40)
   definer.enum('strategy', 'auto', list(settings_lib.STRATEGIES),

@@ -159,9 +159,10 @@ def _add_other_inputs(
   else:
     unmeasured[CACHED] = f'{cache.root} cannot be written'
   try:
-    canvas_lib.check(protocol, settings.canvas, meter.batch_size, devices == ('CPU',))
+    canvas = settings.canvas or canvas_lib.DEFAULT_CANVAS
+    canvas_lib.check(protocol, canvas, meter.batch_size, devices == ('CPU',))
     inputs[CANVAS] = pipeline.batches(_endless(dataset), protocol, meter.batch_size,
-                                      canvas=settings.canvas)
+                                      canvas=canvas)
   except UserError as error:
     # What is wrong, without what to do: nothing has to be done.
     unmeasured[CANVAS] = str(error).partition(': ')[0]

@@ -61,7 +61,7 @@ class Forward:
       raise UserError(
           f'{self.model.name} does not fit into memory with batches of '
           f'{self._batch_size}: give a smaller --batch_size') from error
-    except (ValueError, TypeError, tf.errors.OpError) as error:
+    except Exception as error:  # The model may be anyone's.
       if self._jit and self._runs_uncompiled(split):
         raise UserError(f'{self.model.name} cannot be compiled by XLA: leave --jit out:'
                         f' {errors.one_line(error)}') from error
@@ -84,7 +84,7 @@ class Forward:
   def _runs_uncompiled(self, split) -> bool:
     try:
       _step(self._answer, self._strategy, jit=False)(split)
-    except (ValueError, TypeError, tf.errors.OpError):
+    except Exception:
       return False
     return True
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,8 @@ class Batch:
     real_labels: n lists of classes, or None without ReaL labels.
     pixels: [n, size, size, 3] of the protocol's dtype, or what `device.resize` makes
       these of; None once they are not needed any more.
-    resized_on_host: how many images were too large for the device's canvas.
+    resized_on_host: positions of the images that were too large for the device's
+      canvas.
   """
 
   positions: list[int]
@@ -34,7 +35,7 @@ class Batch:
   labels: np.ndarray
   real_labels: list[list[int]] | None
   pixels: tf.Tensor | dict[str, tf.Tensor] | None
-  resized_on_host: int = 0
+  resized_on_host: Sequence[int] = ()
 
 
 def read(dataset: Dataset, protocol: Protocol, batch_size: int,
@@ -109,10 +110,10 @@ def make_batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
   else:
     real = None
   pixels = batch.get('pixels')
-  on_host = batch.get('resized_on_host')
+  on_host = batch['position'][batch['resized_on_host']] if pixels is None else None
   return Batch(
       positions=batch['position'].numpy().tolist(), ids=ids,
       hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
       labels=batch['label'].numpy(), real_labels=real,
       pixels=canvas_lib.device_inputs(batch) if pixels is None else pixels,
-      resized_on_host=0 if on_host is None else int(on_host.numpy().sum()))
+      resized_on_host=() if on_host is None else on_host.numpy().tolist())

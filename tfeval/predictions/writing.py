@@ -37,6 +37,7 @@ class Writer:
     self._parts = list(keep)
     self._pending: list[pa.Table] = []
     self._positions: list[int] = []
+    self._on_host: list[int] = []
     try:
       directory.mkdir(parents=True, exist_ok=True)
       kept = {part['file'] for part in keep}
@@ -58,6 +59,7 @@ class Writer:
     self._pending = [reading.read_part(self._directory, part, self._schema.names)]
     self._positions = [position for start, stop in part['positions']
                        for position in range(start, stop)]
+    self._on_host = list(part.get('resized_on_host', []))
 
   @property
   def rows(self) -> int:
@@ -65,7 +67,8 @@ class Writer:
     return sum(part['rows'] for part in self._parts)
 
   def write(self, rows: pa.RecordBatch | pa.Table,
-            positions: Sequence[int] | None = None) -> None:
+            positions: Sequence[int] | None = None,
+            resized_on_host: Sequence[int] = ()) -> None:
     """Takes rows; writes a part when enough have come together.
 
     Args:
@@ -73,6 +76,8 @@ class Writer:
       positions: of the rows in the dataset, ascending, from 0. With these a part
         ends at a multiple of `rows_per_part`, whatever is missing before it: how
         often a run was interrupted changes no part.
+      resized_on_host: those of the positions whose images did not fit the canvas of a
+        device.
     """
     size = self._rows_per_part
     if positions and self._positions and (
@@ -80,6 +85,7 @@ class Writer:
       self.flush()
     self._pending.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
     self._positions += positions or []
+    self._on_host += resized_on_host
     if sum(map(len, self._pending)) >= size or (
         positions and (positions[-1] + 1) % size == 0):
       self.flush()
@@ -106,10 +112,12 @@ class Writer:
             'sha256': hashlib.sha256(content).hexdigest()}
     if self._positions:
       part['positions'] = _ranges(self._positions)
+    if self._on_host:
+      part['resized_on_host'] = self._on_host
     parts = [*self._parts, part]
     self._write_index(parts)
     # Rows first: a Ctrl-C between these lines may not write any of them twice.
-    self._pending, self._positions = [], []
+    self._pending, self._positions, self._on_host = [], [], []
     self._parts = parts
 
   def _write_index(self, parts: list[dict]) -> None:

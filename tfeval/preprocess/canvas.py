@@ -52,10 +52,10 @@ def check(protocol: Protocol, canvas: int, batch_size: int,
           f'({", ".join(f"{k}={v}" for k, v in wanted.items())}); give '
           '--resize_on=host')
   if canvas not in CANVASES:
-    raise UserError(f'a canvas of {canvas} pixels: give one of '
+    raise UserError(f'--canvas={canvas}: give one of '
                     f'{", ".join(map(str, CANVASES))}')
   if canvas < protocol.size:
-    raise UserError(f'a canvas of {canvas} pixels does not hold what is resized to '
+    raise UserError(f'--canvas={canvas} does not hold what is resized to '
                     f'{protocol.size}: give a larger one, or --resize_on=host')
   needed = batch_size * _bytes_of_image(protocol, canvas, computed_on_cpu)
   there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
