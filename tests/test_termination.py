@@ -21,6 +21,10 @@ def slow():
   time.sleep(100)
 batches = tf.data.Dataset.from_generator(
     slow, output_signature=tf.TensorSpec((), 'int32'))
+options = tf.data.Options()
+# Else the generator may wait while the main thread still listens.
+options.experimental_optimization.inject_prefetch = False
+batches = batches.with_options(options)
 done = []
 with termination.handled():
   for batch in termination.storing(batches, lambda: f'{len(done)} are kept'):

@@ -97,7 +97,8 @@ def make_directory(directory: Path) -> None:
     UserError: that cannot be.
   """
   try:
-    directory.mkdir(parents=True, exist_ok=True)
+    if not directory.is_dir():
+      directory.mkdir(parents=True, exist_ok=True)
     if not isinstance(directory, RemotePath) and not os.access(
         directory, os.W_OK | os.X_OK):
       raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

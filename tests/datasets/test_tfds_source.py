@@ -340,7 +340,7 @@ sys.exit(main(['evaluate', '--model=EfficientNetLite0', '--dataset=sample',
   assert 'Traceback' not in done.stderr
   assert done.stderr.splitlines()[-1].startswith('tfeval: cannot prepare sample in')
   assert not (tmp_path / 'tfds/sample/1.0.0').exists()
-  assert not (tmp_path / 'out').exists()
+  assert not any((tmp_path / 'out').rglob('*'))
 
 
 def test_corrupt_records_are_told_in_one_line(tmp_path, capsys):

@@ -54,8 +54,8 @@ def test_figures_hang_together(noise, tmp_path, monkeypatch, protocol):
   assert list(stages) == [name for name in STAGES if name not in report.unmeasured]
   assert list(report.unmeasured) == [CANVAS] * (protocol != 'opencv')
   assert report.input == PREPROCESSING
-  # The temporary cache is gone.
-  assert not list(tmp_path.iterdir())
+  # The temporary cache is gone; AutoGraph leaves files of its own.
+  assert not [path for path in tmp_path.iterdir() if 'autograph' not in path.name]
   for stage in report.stages:
     assert stage.images_per_second > 0
     assert stage.cpu_ms_per_image > 0

@@ -10,7 +10,6 @@ two halves of at most 6 significant bits, and a pixel has 8: units that keep 8
 bits of an operand (bfloat16) or 11 (TF32) and add up in float32 are exact too.
 """
 
-import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -23,7 +22,6 @@ from tfeval.preprocess import cubic, taps
 _HALF = 64
 
 
-@functools.cache
 def compiled() -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
   """Returns `resize` compiled by XLA, once for each shape of canvases.
 
