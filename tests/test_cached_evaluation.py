@@ -73,6 +73,7 @@ def test_an_interrupted_run(run, whole, tmp_path, monkeypatch):
   assert (len([*(tmp_path / 'c').rglob('chunk-*')]), faults(tmp_path / 'c')) == (7, [])
 
 
+@pytest.mark.slow
 def test_hosts(run, tmp_path, monkeypatch):
   # Of four chunks the shares, up to 24 and from there, have parts of the second.
   monkeypatch.setattr(chunks, 'images_per_chunk', lambda size, dtype: 16)

@@ -105,7 +105,8 @@ def test_results_come_in_the_order_of_the_models(inputs, tmp_path, capsys):
           json.loads(capsys.readouterr().out)] == ['b.keras', 'big.keras', 'a.keras']
 
 
-@pytest.mark.parametrize('most, readings', [(1, 3), (2, 2), (3, 1)])
+@pytest.mark.parametrize('most, readings', [
+    (2, 2), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1, 3), (3, 1)))])
 def test_no_more_models_than_allowed_are_loaded(inputs, alone, tmp_path, reads,
                                                 monkeypatch, most, readings):
   loaded, largest = weakref.WeakSet(), 0

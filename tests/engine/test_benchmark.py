@@ -43,7 +43,8 @@ def measure(folder, images, advance=lambda count: None, **arguments):
       images, lambda name, total: contextlib.nullcontext(advance))
 
 
-@pytest.mark.parametrize('protocol', ['opencv', 'efficientnet', 'pil'])
+@pytest.mark.parametrize('protocol', [
+    pytest.param('opencv', marks=pytest.mark.slow), 'efficientnet', 'pil'])
 def test_figures_hang_together(noise, tmp_path, monkeypatch, protocol):
   monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
   told = []

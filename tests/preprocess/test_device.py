@@ -88,14 +88,16 @@ def edge_cases():
       '<', images.orientation(value))) for value in range(1, 9)]
 
 
-@both_ways
-@pytest.mark.parametrize('side', [512, pytest.param(256, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('way, side', [
+    ('plain', 512), *(pytest.param(*one, marks=pytest.mark.slow) for one in (
+        ('xla', 512), ('plain', 256), ('xla', 256)))])
 def test_edge_cases(way, side):
   data = edge_cases()
   assert_equal(on_device(data, way, side=side)[0], data)
 
 
-@both_ways
+@pytest.mark.parametrize('way', [
+    'plain', pytest.param('xla', marks=pytest.mark.slow)])
 def test_right_end_of_the_resized_image(way):
   """OpenCV computes the last values of a row in integers, the rest in float."""
   data = [encode(scene(700, width), 'PNG') for width in range(300, 317, 4)]
