@@ -135,4 +135,5 @@ def test_a_share_that_is_not_whole(tmp_path, file, text):
   strict = manifest()
   strict['dataset']['on_error'] = 'fail'
   said = refusal(joining.join, tmp_path, strict, Hosts(2), IMAGES)
-  assert 'is not whole' in said and 'start host 1 again' in said
+  assert ('host-00001-of-00002 is not whole' in said
+          and 'start this host again' in said)

@@ -8,13 +8,13 @@ import threading
 def main() -> None:
   """Runs the command of `sys.argv` and ends the process with its exit code."""
   try:
-    from tfeval import cli
+    from tfeval import cli, termination
     code = cli.main()
   except KeyboardInterrupt:
     # Before the command could take it.
     print('tfeval: interrupted', file=sys.stderr)
-    code = 130
-  if any(thread.name == 'tfeval-loading' for thread in threading.enumerate()):
+    sys.exit(130)
+  if any(thread.name == termination.LOADING_THREAD for thread in threading.enumerate()):
     # In C++, where Python cannot end it; nothing waits for its model any more.
     sys.stdout.flush()
     sys.stderr.flush()

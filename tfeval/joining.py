@@ -31,17 +31,31 @@ def describe_host(manifest: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
   return {**manifest, 'host': {'index': hosts.index, 'cluster': cluster}}
 
 
-def is_whole(share: Path, shard: range, gapless: bool) -> bool:
-  """Returns whether a host's share, which says that it is done, still is."""
+def parts_of(share: Path, shard: range, gapless: bool) -> list[dict]:
+  """Returns the parts of a host's share that says that it is done.
+
+  Raises:
+    UserError: it is not whole.
+  """
   store = share / PREDICTIONS
   parts = resume.whole_parts(store, shard, gapless)
+  rows = len(resume.positions_of(parts))
+  listed, done = predictions.listed_parts(store), files.read_json(share / DONE)
+  if (not isinstance(done, dict) or len(parts) != len(listed)
+      or (done.get('start'), done.get('stop')) != (shard.start, shard.stop)
+      or gapless and rows != len(shard)):
+    raise UserError(f'{share} is not whole, {rows} of {len(shard)} images are: start '
+                    'this host again, then host 0')
+  return parts
+
+
+def is_whole(share: Path, shard: range, gapless: bool) -> bool:
+  """Returns whether a host's share, which says that it is done, still is."""
   try:
-    listed, done = predictions.listed_parts(store), files.read_json(share / DONE)
+    parts_of(share, shard, gapless)
   except UserError:
     return False
-  return (isinstance(done, dict) and len(parts) == len(listed)
-          and (done.get('start'), done.get('stop')) == (shard.start, shard.stop)
-          and (not gapless or len(resume.positions_of(parts)) == len(shard)))
+  return True
 
 
 def finish_share(share: Path, shard: range, rows: int, seconds: float) -> None:
@@ -216,16 +230,11 @@ def join(directory: Path, manifest: dict[str, Any], hosts: Hosts,
   for index in range(hosts.count):
     shard = hosts.shard(images, manifest['compute']['batch_size'], index)
     share = directory / hosts.directory(index)
-    parts = resume.whole_parts(share / PREDICTIONS, shard, gapless)
-    positions = resume.positions_of(parts)
-    if not is_whole(share, shard, gapless):
-      raise UserError(f'{share} is not whole, {len(positions)} of {len(shard)} images '
-                      f'are: start host {index} again, then the same command here')
-    for part in parts:
-      rows = predictions.read_part(share / PREDICTIONS, part, None)
-      _write(writer, rows, resume.positions_of([part]),
+    for part in parts_of(share, shard, gapless):
+      positions = resume.positions_of([part])
+      _write(writer, predictions.read_part(share / PREDICTIONS, part, None), positions,
              part.get('resized_on_host', []), size)
-    done += positions
+      done += positions
   writer.flush()
   return done
 

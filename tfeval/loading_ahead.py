@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent import futures
 
-from tfeval import published, requested
+from tfeval import published, requested, termination
 from tfeval.errors import UserError
 from tfeval.job import Job
 from tfeval.models import table
@@ -13,9 +13,6 @@ from tfeval.outcomes import Outcomes
 from tfeval.place import Place
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.settings import Request, Settings
-
-# What threads are called that load models.
-THREAD = 'tfeval-loading'
 
 
 def groups(wanted: list[Request], settings: Settings, place: Place,
@@ -110,5 +107,5 @@ def _start_loading(request: Request, settings: Settings,
       future.set_exception(error)
 
   # No executor: it would keep an interrupted process until the model is there.
-  threading.Thread(target=run, name=THREAD, daemon=True).start()
+  threading.Thread(target=run, name=termination.LOADING_THREAD, daemon=True).start()
   return request, future

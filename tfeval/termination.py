@@ -18,6 +18,8 @@ from typing import TypeVar
 EXIT_CODE = 128 + signal.SIGTERM
 # SLURM and Kubernetes kill after 30.
 SECONDS_TO_HEAR = 5
+# What threads are called that load models: no process is kept for them.
+LOADING_THREAD = 'tfeval-loading'
 _Batch = TypeVar('_Batch')
 
 

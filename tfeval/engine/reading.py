@@ -55,8 +55,18 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
   Raises:
     UserError: the data cannot be read, or an image is broken, which is named.
   """
-  positions = range(dataset.expected_count) if positions is None else positions
-  done = positions.start
+  for batch in decoded(dataset, protocol, batch_size, skip_errors, positions, canvas):
+    yield make_batch(dataset, batch)
+
+
+def decoded(dataset: Dataset, protocol: Protocol, batch_size: int,
+            skip_errors: bool = False, positions: range | None = None,
+            canvas: int | None = None) -> Iterator[dict[str, tf.Tensor]]:
+  """Yields the batches of `pipeline.batches`, and tells of what stops them.
+
+  Args and what is raised are those of `read`.
+  """
+  done = 0 if positions is None else positions.start
   batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors,
                                   positions, canvas))
   if skip_errors:
@@ -70,9 +80,8 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
       raise pipeline.explain_failure(dataset, protocol, done, error) from error
     if batch is None:
       return
-    read_batch = make_batch(dataset, batch)
-    done += len(read_batch.ids)
-    yield read_batch
+    done += len(batch['id'])
+    yield batch
 
 
 def read_from_service(address: str, dataset: Dataset, protocol: Protocol,

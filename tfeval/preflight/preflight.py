@@ -5,11 +5,10 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from tfeval import settings as settings_lib
 from tfeval.datasets.base import Dataset
-from tfeval.engine import pipeline
+from tfeval.engine import reading
 from tfeval.errors import UserError
 from tfeval.models.model import Model
 from tfeval.preflight import checks
@@ -90,18 +89,9 @@ def sample(dataset: Dataset, protocol: Protocol, count: int = checks.MOST_IMAGES
     dataset = dataclasses.replace(dataset, examples=lambda *_: every(step))
   side = protocol.size
   pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, np.int64)]
-  seen = 0
-  batches = iter(pipeline.batches(dataset, protocol, min(count, _BATCH), skip_errors))
-  while seen < count:
-    try:
-      batch = next(batches, None)
-    except tf.errors.OpError as error:
-      if skip_errors:
-        raise pipeline.unreadable_after(dataset, seen, error) from error
-      raise pipeline.explain_failure(dataset, protocol, seen, error) from error
-    if batch is None:
-      break
+  for batch in reading.decoded(dataset, protocol, min(count, _BATCH), skip_errors):
     pixels.append(batch['pixels'].numpy())
     labels.append(batch['label'].numpy())
-    seen += len(labels[-1])
+    if sum(map(len, labels)) >= count:
+      break
   return np.concatenate(pixels)[:count], np.concatenate(labels)[:count]
