@@ -69,14 +69,19 @@ class Job:
   """
 
   def __init__(self, request: Request, settings: Settings, place: Place,
-               model: model_lib.Model):
+               model: model_lib.Model, forward: predict.Forward | None = None):
     """Plans the evaluation of a model that was loaded under the place's strategy.
+
+    Args:
+      request, settings, place: what is evaluated, how and where.
+      model: the model.
+      forward: its forward pass, where there is one from before.
 
     Raises:
       UserError: the model cannot be evaluated as the settings say.
     """
     self.request, self._settings, self._place = request, settings, place
-    self._model = model
+    self._model, self._forward = model, forward
     self.protocol = protocol_for(request, settings, model)
     self.batch_size = predict.global_batch_size(settings.batch_size, place.strategy)
     self.manifest = experiment.manifest(
@@ -115,8 +120,9 @@ class Job:
           self._model, sample, self._settings.preflight, place.progress,
           self.batch_size)
     self._started = time.monotonic()
-    self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
-                                    self._settings.jit)
+    if self._forward is None:
+      self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
+                                      self._settings.jit)
     if place.hosts.count > 1:
       self._start_share()
       return
@@ -206,6 +212,23 @@ class Job:
       positions = joining.join(directory, self.manifest, hosts, images)
       run = self._complete(positions, 0)
       joining.clear(directory)
+    return run
+
+  def joined_run(self) -> run_lib.Run:
+    """Waits until host 0 has joined the shares; for the other hosts.
+
+    Raises:
+      UserError: it does not in time, or what is there is another run.
+    """
+    joining.wait_for_run(self.directory, self._place.hosts,
+                         self._settings.host_timeout)
+    run = run_lib.load_run(self.directory)
+    other = experiment.difference(run.result, self.manifest)
+    if other:
+      key, theirs, ours = other
+      raise UserError(f'{self.directory} was joined of another experiment: {key} is '
+                      f'{theirs!r} there and {ours!r} here: choose another '
+                      '--output_dir')
     return run
 
   def _complete(self, positions: list[int], kept: int) -> run_lib.Run:

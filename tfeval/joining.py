@@ -15,7 +15,7 @@ from tfeval import files, predictions, resume
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
 from tfeval.paths import Path
-from tfeval.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS
+from tfeval.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, RESULT
 from tfeval.settings import SKIP
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -74,6 +74,32 @@ def wait(directory: Path, manifest: dict[str, Any], hosts: Hosts,
       raise _never_arrived(directory, hosts, missing, seen, agreed, timeout)
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # File systems of a network may show an old listing until it is asked for.
+    list(directory.iterdir())
+
+
+def wait_for_run(directory: Path, hosts: Hosts, timeout: float) -> None:
+  """Waits until host 0 has made one run of all shares.
+
+  Args:
+    directory: of the run.
+    hosts: which there are; this one's share is done.
+    timeout: seconds to wait while nothing new comes of any host.
+
+  Raises:
+    UserError: host 0 does not finish in time.
+  """
+  seen, deadline = -1, 0.
+  while not (directory / RESULT).is_file():
+    rows = sum(_rows(directory / hosts.directory(i)) for i in range(hosts.count))
+    if rows > seen:
+      seen, deadline = rows, time.monotonic() + timeout
+    if time.monotonic() > deadline:
+      raise UserError(
+          f'host 0 has not joined the {hosts.count} shares in {directory}, and nothing '
+          f'new came for {timeout:g} s: see why it ended, and that it shares this '
+          '--output_dir')
+    time.sleep(_SECONDS_BETWEEN_LOOKS)
+    # As above.
     list(directory.iterdir())
 
 

@@ -2,14 +2,17 @@
 
 import dataclasses
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
-from tfeval.engine import service
+from tfeval.engine import pipeline, reading, service
 from tfeval.engine import strategy as strategy_lib
 from tfeval.hosts import Hosts
+from tfeval.preprocess.protocol import Protocol
 from tfeval.progress import Progress
 from tfeval.settings import AUTO, MULTI_WORKER, Settings
 
@@ -24,6 +27,8 @@ class Place:
     local: the strategy's name.
     hosts: this host among others.
     progress: is told how far it is.
+    pipelines: made here before, by what they are of: tracing one takes as long as
+      decoding hundreds of images.
   """
 
   dataset: base.Dataset
@@ -31,6 +36,15 @@ class Place:
   local: str
   hosts: Hosts
   progress: Progress
+  pipelines: dict[Any, tf.data.Dataset] = dataclasses.field(default_factory=dict)
+
+  def read(self, protocol: Protocol, batch_size: int, skip_errors: bool,
+           positions: range) -> Iterator[reading.Batch]:
+    """Yields the dataset's batches; see `reading.read`."""
+    key = protocol, batch_size, skip_errors, positions
+    if key not in self.pipelines:
+      self.pipelines[key] = pipeline.batches(self.dataset, *key)
+    return reading.read(self.dataset, *key, self.pipelines[key])
 
   def announce(self, settings: Settings) -> None:
     """Says what was picked on stderr, if the settings left it open."""

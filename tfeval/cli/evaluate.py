@@ -1,6 +1,6 @@
 """`tfeval evaluate`."""
 
-from tfeval import expectation, hosts, paths
+from tfeval import expectation, hosts, paths, progress
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -57,7 +57,7 @@ def run(flags, arguments: list[str]) -> int:
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
     paths.path(settings.output_dir).is_dir()  # For its errors, before any work.
-    runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
+    runs = evaluation.evaluate(wanted, settings, progress.on_stderr, expectations)
   # Of several hosts only the one that joins has results.
   if runs or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples)

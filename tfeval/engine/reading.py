@@ -35,8 +35,8 @@ class Batch:
 
 
 def read(dataset: Dataset, protocol: Protocol, batch_size: int,
-         skip_errors: bool = False, positions: range | None = None
-         ) -> Iterator[Batch]:
+         skip_errors: bool = False, positions: range | None = None,
+         made: tf.data.Dataset | None = None) -> Iterator[Batch]:
   """Yields examples batch by batch, in the dataset's order.
 
   Args:
@@ -46,14 +46,16 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
     skip_errors: whether images that cannot be decoded are left out; their
       positions are then missing.
     positions: which to read, from a multiple of the batch size; all by default.
+    made: what `pipeline.batches` made of the same arguments before, if it did.
 
   Raises:
     UserError: the data cannot be read, or an image is broken, which is named.
   """
   positions = range(dataset.expected_count) if positions is None else positions
   done = positions.start
-  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors,
-                                  positions))
+  if made is None:
+    made = pipeline.batches(dataset, protocol, batch_size, skip_errors, positions)
+  batches = iter(made)
   if skip_errors:
     batches = pipeline.by_position(batches, batch_size)
   while True:
