@@ -201,7 +201,7 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
 def _check(settings: Settings) -> None:
   """Holds what flags of the command line hold by themselves."""
   if not isinstance(settings.dataset, str):
-    raise UserError(f'dataset is {str(settings.dataset)[:80]!r}, expected a TFDS name '
+    raise UserError(f'dataset is {str(settings.dataset)[:80]}, expected a TFDS name '
                     'or folder:DIR')
   for key in ('batch_size', 'limit', 'host_timeout'):
     value = getattr(settings, key)

@@ -30,6 +30,8 @@ def wrap(model: Any, name: str | None, hints: Hints) -> Model:
       hints lack something.
   """
   hints.check()
+  if name is not None and not (isinstance(name, str) and name):
+    raise UserError(f'name is {name!r}, expected what the model is called in results')
   if isinstance(model, Model):
     return _taken(model, name, hints)
   if isinstance(model, keras.Model):
