@@ -13,9 +13,11 @@ import importlib
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['Model', 'Run', 'evaluate', 'keras', 'load_model', 'load_run']
+__all__ = ['Model', 'Run', 'build_dataset', 'evaluate', 'keras', 'load_model',
+           'load_run']
 # Imported when they are asked for: TensorFlow takes seconds, Arrow half of one.
 _MODULES = {'Model': 'tfeval.models.model', 'load_model': 'tfeval.models.loading',
+            'build_dataset': 'tfeval.dataset_building',
             'evaluate': 'tfeval.in_memory', 'Run': 'tfeval.run',
             'load_run': 'tfeval.run'}
 

@@ -26,7 +26,6 @@ from tfeval.models import in_memory
 from tfeval.models.model import Hints, Model
 from tfeval.outcomes import Outcomes
 from tfeval.place import Place
-from tfeval.progress import Progress
 from tfeval.run import Run
 from tfeval.settings import Request, Settings
 from tfeval.spec import Spec
@@ -36,6 +35,8 @@ _STRATEGIES = (
     (tf.distribute.MirroredStrategy, settings_lib.MIRRORED),
     (tf.distribute.TPUStrategy, settings_lib.TPU),
     (tf.distribute.OneDeviceStrategy, settings_lib.DEFAULT))
+
+_OF_MODEL = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
 
 
 def evaluate(
@@ -89,14 +90,13 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
-  evaluator = Evaluator(model, Settings(
-      dataset=dataset, split=split, data_dir=_path(data_dir),
-      manual_dir=_path(manual_dir), real_labels=_path(real_labels), protocol=protocol,
-      batch_size=batch_size, limit=limit, on_error=on_error, preflight=preflight,
-      store_logits=store_logits, overwrite=overwrite, host_timeout=host_timeout,
-  ), Hints(preprocess, input_size, output, class_map=class_map,
-           output_name=output_name), name, progress_lib.wanted(progress))
-  return evaluator.evaluate(output_dir)
+  return Evaluator(
+      model, dataset, name=name, progress=progress, preprocess=preprocess,
+      input_size=input_size, output=output, class_map=class_map,
+      output_name=output_name, split=split, data_dir=data_dir, manual_dir=manual_dir,
+      real_labels=real_labels, protocol=protocol, batch_size=batch_size, limit=limit,
+      on_error=on_error, preflight=preflight, store_logits=store_logits,
+      overwrite=overwrite, host_timeout=host_timeout).evaluate(output_dir)
 
 
 class Evaluator:
@@ -107,24 +107,25 @@ class Evaluator:
   Attributes:
     model: as the engine is given it.
     has_real_labels: whether the dataset has ReaL labels.
+    identity: what is evaluated, for JSON: the model's name, dataset and protocol.
   """
 
-  def __init__(self, model: Any, settings: Settings, hints: Hints, name: str | None,
-               progress: Progress):
-    """Opens the dataset; see `evaluate`.
+  def __init__(self, model: Any, dataset: str, *, name: str | None = None,
+               progress: bool | None = None, **how: Any):
+    """Opens the dataset.
 
     Args:
-      model: a Keras model, a `Model` or a function.
-      settings: how; those of the model, of the strategy and `output_dir` are not
-        read, they come from elsewhere.
-      hints: what the model does not tell.
-      name: the model's, None for its own.
-      progress: is told how far it is.
+      model, dataset, name, progress: see `evaluate`.
+      **how: its other keywords, but for `output_dir`.
 
     Raises:
       UserError: something that the user can mend.
     """
     _check_outside()
+    hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
+    settings = Settings(dataset=dataset, **{
+        key: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for key, value in how.items()})
     _check(settings)
     self.model = in_memory.wrap(model, name, hints)
     spec = _spec(model, self.model)
@@ -136,17 +137,23 @@ class Evaluator:
         settings, preprocess=self.model.preprocess_name, output=self.model.output,
         input_size=self.model.input_size, class_map=hints.class_map,
         output_name=self.model.output_name)
-    protocol_for(self._request, settings, self.model)  # For its errors.
+    protocol = protocol_for(self._request, settings, self.model)
     hosts = _hosts(strategy)
     if hosts.count > 1 and settings.overwrite:
       raise UserError('overwrite with several hosts cannot tell new parts from old: '
                       'give another output_dir')
-    dataset = datasets.open_dataset(
+    opened = datasets.open_dataset(
         settings.dataset, split=settings.split, data_dir=settings.data_dir,
         manual_dir=settings.manual_dir, real_labels=settings.real_labels,
         limit=settings.limit)
-    self.has_real_labels = dataset.has_real_labels
-    self._place = Place(dataset, strategy, _local(strategy), hosts, progress)
+    self.has_real_labels = opened.has_real_labels
+    self.identity = {
+        'model': self.model.name, 'protocol': protocol.spec, 'size': protocol.size,
+        'dataset': {key: opened.describe()[key] for key in (
+            'name', 'config', 'version', 'split', 'limit', 'real_labels',
+            'size_digest')}}
+    self._place = Place(opened, strategy, _local(strategy), hosts,
+                        progress_lib.wanted(progress))
     self._forward = predict.Forward(
         self.model, strategy, predict.global_batch_size(settings.batch_size, strategy))
 
@@ -192,10 +199,6 @@ def _spec(model: Any, wrapped: Model) -> Spec:
   if isinstance(model, Model):  # What it was loaded by says which recipes it has.
     return dataclasses.replace(spec_lib.parse(model.name), text=wrapped.name)
   return Spec(wrapped.name, wrapped.name)
-
-
-def _path(path: str | os.PathLike[str] | None) -> str | None:
-  return None if path is None else os.fspath(path)
 
 
 def _check(settings: Settings) -> None:
