@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import two_workers
 
 import tfeval
 from tfeval import datasets, labels
@@ -141,6 +142,38 @@ def test_three_replicas(noise):
       capture_output=True, text=True, timeout=200)
   line = f'{[-1, -1, *range(10)]} {{2}}\n'
   assert done.stdout == 2 * line, done.stderr[-2000:]
+
+
+WORKER = """
+import sys
+import tensorflow as tf
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+sys.path.insert(0, sys.argv[2])
+from test_dataset_building import build
+
+@tf.function
+def total(iterator):
+  batch = next(iterator)
+  ones = strategy.run(lambda mask: tf.reduce_sum(tf.cast(mask, tf.int32)),
+                      (batch['mask'],))
+  return batch['position'], strategy.reduce('SUM', ones, axis=None)
+
+# Three batches of 4: one host has one of them, the other two, and both take two steps.
+iterator = iter(build(sys.argv[1], strategy=strategy, batch_size=8))
+seen = []
+for _ in range(2):
+  positions, images = total(iterator)
+  seen.append((strategy.experimental_local_results(positions)[0].numpy().tolist(),
+               int(images)))
+print(seen)
+"""
+
+
+@pytest.mark.slow
+def test_two_workers_take_as_many_steps(noise):
+  first, second = two_workers.run(WORKER, noise, os.path.dirname(__file__))
+  assert first == '[([0, 1, 2, 3], 8), ([-1, -1, -1, -1], 2)]\n'
+  assert second == '[([4, 5, 6, 7], 8), ([8, 9, -1, -1], 2)]\n'
 
 
 def test_tfds_with_real_labels_of_its_own_and_of_a_file(standin_dir, tmp_path_factory):

@@ -1,10 +1,7 @@
 """tfeval.evaluate: models in memory are counted as the command counts them."""
 
-import contextlib
-import json
 import os
 import random
-import socket
 import subprocess
 import sys
 
@@ -12,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import two_workers
 
 import tfeval
 from tfeval import cli
@@ -256,9 +254,10 @@ def test_a_model_runs_on_the_strategy_that_it_was_made_under(noise, answers):
   with strategy.scope():
     model = small()
     inside = evaluate(model, noise)
+    active = evaluate(small(), noise)
     assert tf.distribute.get_strategy() is strategy
   assert not tf.distribute.has_strategy()
-  for run in inside, evaluate(model, noise):
+  for run in inside, active, evaluate(model, noise):
     assert run.result['compute']['strategy'] == 'MirroredStrategy'
     assert classes(run) == answers[:, :20].tolist()
 
@@ -314,24 +313,8 @@ print(run.path, run.result['compute']['hosts'], counts(run), classes(run))
 
 @pytest.mark.slow
 def test_two_workers_return_one_run(noise, answers, tmp_path):
-  with contextlib.ExitStack() as stack:
-    sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-    for one in sockets:
-      one.bind(('127.0.0.1', 0))
-    cluster = {'worker': [f'127.0.0.1:{one.getsockname()[1]}' for one in sockets]}
-  workers = [subprocess.Popen(
-      [sys.executable, '-c', WORKER, noise, os.path.dirname(__file__), tmp_path],
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-      env={**os.environ, 'TF_CONFIG': json.dumps(
-          {'cluster': cluster, 'task': {'type': 'worker', 'index': index}})})
-      for index in range(2)]
-  try:
-    printed = [worker.communicate(timeout=240) for worker in workers]
-  finally:
-    for worker in workers:
-      worker.kill()
-  first, second = (out for out, _ in printed)
-  assert first == second and first, printed[0][1][-2000:] + printed[1][1][-2000:]
+  first, second = two_workers.run(WORKER, noise, os.path.dirname(__file__), tmp_path)
+  assert first == second
   refused, last = first.splitlines()
   assert refused == ('2 hosts evaluate a share each: give output_dir, a directory that '
                      'all of them see')

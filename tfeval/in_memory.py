@@ -177,7 +177,10 @@ class Evaluator:
     with contextlib.ExitStack() as stack:
       directory = tempfile.mkdtemp(prefix='tfeval-')
       stack.callback(shutil.rmtree, directory, ignore_errors=True)
-      run = self._evaluate(directory)
+      try:
+        run = self._evaluate(directory)
+      except errors.Interrupted as error:
+        raise KeyboardInterrupt from error  # It tells what is kept, and nothing is.
       weakref.finalize(run, stack.pop_all().close)
     return run
 
