@@ -4,7 +4,7 @@
 
 It trains the network of `build` with `strategy.run`, evaluates it after every
 --evaluate_every epochs and writes a checkpoint of each of these. In your code, replace
-`build` and `images_of`; `train_step`, `evaluate` and `save` are how it is done.
+`build` and `images_of`; `train_step`, `evaluate` and `manager_of` are how it is done.
 
 Several workers: start the same command on each of them, with TF_CONFIG as
 `tf.distribute.MultiWorkerMirroredStrategy` documents it and --output on a disk that all
@@ -62,9 +62,7 @@ def main() -> None:
     optimizer.build(model.trainable_variables)
     epochs = tf.Variable(0, dtype=tf.int64)
   checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, epochs=epochs)
-  latest = tf.train.latest_checkpoint(arguments.output / 'checkpoints')
-  if latest:
-    checkpoint.restore(latest).assert_consumed()
+  manager = manager_of(checkpoint, strategy, arguments.output / 'checkpoints')
   images = images_of(arguments.train, arguments.data_dir, arguments.batch_size,
                      strategy)
   step = train_step(strategy, model, optimizer, arguments.batch_size)
@@ -76,7 +74,7 @@ def main() -> None:
     if every and epoch % every == 0:
       evaluate(model, arguments, epoch)
     if epoch % (every or 1) == 0:
-      save(checkpoint, strategy, arguments.output / 'checkpoints', epoch)
+      manager.save(checkpoint_number=epoch)  # On all workers: they take part.
 
 
 def train_step(strategy: tf.distribute.Strategy, model: keras.Model,
@@ -113,16 +111,17 @@ def evaluate(model: keras.Model, arguments: argparse.Namespace, epoch: int) -> N
                   f'{metric["count"]}' for metric in run.metrics), flush=True)
 
 
-def save(checkpoint: tf.train.Checkpoint, strategy: tf.distribute.Strategy,
-         directory: pathlib.Path, epoch: int) -> None:
-  """Writes `ckpt-EPOCH`; all workers take part, and that of the first is kept."""
+def manager_of(checkpoint: tf.train.Checkpoint, strategy: tf.distribute.Strategy,
+               directory: pathlib.Path) -> tf.train.CheckpointManager:
+  """Goes on after the last checkpoint; returns what writes `ckpt-EPOCH`."""
+  latest = tf.train.latest_checkpoint(directory)
+  if latest:
+    checkpoint.restore(latest).assert_existing_objects_matched()
   resolver = strategy.cluster_resolver
-  if resolver is None or not resolver.task_id:
-    path = checkpoint.write(os.fspath(directory / f'ckpt-{epoch}'))
-    tf.train.update_checkpoint_state(os.fspath(directory), path)
-    return
-  with tempfile.TemporaryDirectory() as scratch:
-    checkpoint.write(os.path.join(scratch, 'ckpt'))
+  if resolver is not None and resolver.task_id:
+    # Of several workers that of the first is kept.
+    directory = tempfile.mkdtemp(prefix='custom_loop-')
+  return tf.train.CheckpointManager(checkpoint, directory, max_to_keep=None)
 
 
 def parse() -> argparse.Namespace:

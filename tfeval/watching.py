@@ -201,7 +201,7 @@ class Watcher:
     if self._request is None:
       if checkpoint.kind != checkpoints.KERAS:
         raise UserError('it holds no model: give --model, whose weights it has')
-      request, = settings_lib.requests([path], ['none'])
+      request, = settings_lib.requests([path], ['imagenet'])  # Its own.
       model, forward = self._load(request)
     else:
       directory = (self._request.directory + '@'

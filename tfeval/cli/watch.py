@@ -54,7 +54,8 @@ def run(flags, arguments: list[str]) -> int:
                                  preflight=settings_lib.OFF)
   request = None
   if flags.model:
-    request, = settings_lib.requests(flags.model, ['none'])
+    request, = settings_lib.requests(flags.model, ['imagenet'])
+    request = dataclasses.replace(request, weights='none')  # They are none of its own.
     settings_lib.check([request], settings)
   with console.quiet_tensorflow():
     from tfeval import watching  # TensorFlow, which takes seconds.
