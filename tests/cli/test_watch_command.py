@@ -1,6 +1,7 @@
 """tfeval watch, on checkpoints as Keras and TensorFlow write them."""
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -83,6 +84,7 @@ def save(model, folder, number):
         str(folder / f'ckpt-{number}'))
 
 
+@pytest.mark.slow
 def test_each_kind_once_in_order(watch, build, noise, tmp_path):
   models = {number: build(number) for number in (11, 9, 10)}
   for number, model in models.items():
@@ -117,6 +119,7 @@ def _check_scalars(log_dir, watched):
                      for entry in stored}
 
 
+@pytest.mark.slow
 def test_models_by_themselves_written_over_and_half_written(
     watch, build, noise, tmp_path):
   best, later = build(0), build(1)
@@ -186,11 +189,11 @@ def test_deleted_while_it_is_read(build, noise, tmp_path, capsys):
     (['--num_hosts=2', '--host_index=0'], 'Unknown command line flag|unknown command'),
 ])
 def test_flags_that_cannot_be(watch, flags, words):
-  import re
   code, entries, err = watch(*flags)
   assert (code, entries) == (2, []) and re.search(words, err), err
 
 
+@pytest.mark.slow
 def test_orbax(watch, build, noise, tmp_path):
   pytest.importorskip('orbax.checkpoint')
   model = build(0)
