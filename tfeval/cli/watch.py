@@ -13,7 +13,7 @@ SUMMARY = """Evaluate each checkpoint of a training once, as it appears.
 Usage: tfeval watch CHECKPOINTS [--model=NAME] [--flags]
 
 CHECKPOINTS is the folder that they are written into: .keras, .weights.h5, those
-of tf.train.Checkpoint and of Orbax. All but .keras need the --model they are of.
+of tf.train.Checkpoint and of Orbax. All but .keras need their --model.
 The step of each is the last whole number in its name.
 
   tfeval watch training/ --model=ResNet50 --order=newest --timeout=7200
