@@ -21,7 +21,7 @@ LIGHT_FILES = ('run.py', 'labels.py', 'settings.py', 'spec.py',
                'comparison.py', 'flips.py', 'leaderboard.py', 'run_folder.py',
                'result_file.py', 'scored_rows.py', 'schemas.py', 'differences.py',
                'row_checks.py', 'result_checks.py', 'resume.py', 'hosts.py',
-               'joining.py', 'termination.py',
+               'joining.py', 'termination.py', 'checkpoints.py', 'watched.py',
                'models/table.py', 'preprocess/protocol.py', 'cli/protocols.py',
                'cli/cache.py')
 LIGHT_FOLDERS = ('metrics', 'reports', 'importing', 'predictions', 'image_cache')

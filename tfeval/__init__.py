@@ -3,6 +3,8 @@
     model = tfeval.load_model('MobileNet:alpha=0.25')
     scores = model(pixels)
 
+    run = tfeval.evaluate(my_keras_model, preprocess='tf')
+
     run = tfeval.load_run('tfeval_runs/ResNet50')
     run.score(labels=['original', 'real.json'], metrics=['top1', 'ece'])
 """
@@ -11,10 +13,13 @@ import importlib
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['Model', 'Run', 'keras', 'load_model', 'load_run']
+__all__ = ['Model', 'Run', 'build_dataset', 'evaluate', 'keras', 'load_model',
+           'load_run']
 # Imported when they are asked for: TensorFlow takes seconds, Arrow half of one.
 _MODULES = {'Model': 'tfeval.models.model', 'load_model': 'tfeval.models.loading',
-            'Run': 'tfeval.run', 'load_run': 'tfeval.run'}
+            'build_dataset': 'tfeval.dataset_building',
+            'evaluate': 'tfeval.in_memory', 'Run': 'tfeval.run',
+            'load_run': 'tfeval.run'}
 
 
 def __getattr__(name: str) -> Any:

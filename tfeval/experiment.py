@@ -70,7 +70,7 @@ def manifest(model: model_lib.Model, dataset: base.Dataset,
           'devices': [f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
                       for d in tf.config.list_logical_devices()],
           'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
-          'replicas': strategy.num_replicas_in_sync,
+          'replicas': strategy_lib.local_replicas(strategy),
           'hosts': hosts,
           'batch_size': batch_size,
           'dtype': model.dtype,

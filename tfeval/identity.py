@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import inspect
+import json
 import pathlib
 import sys
 
@@ -32,12 +33,13 @@ def model_sha256(model: Model) -> str | None:
     return None
   sources = _sources(model)
   try:
-    structure = model.keras_model.to_json()
+    structure = json.loads(model.keras_model.to_json())
+    structure.pop('compile_config', None)  # Of its training.
   except (NotImplementedError, TypeError, ValueError, AttributeError):
     if not sources:
       return None
-    structure = ''
-  sha256 = hashlib.sha256(structure.encode())
+    structure = {}
+  sha256 = hashlib.sha256(json.dumps(structure, sort_keys=True).encode())
   for path in sources:
     sha256.update(bytes.fromhex(files.sha256_of(path)))
   for values in model.keras_model.get_weights():
@@ -52,8 +54,8 @@ def _sources(model: Model) -> list[pathlib.Path]:
   for what in (factory, type(model.keras_model), model.preprocess):
     try:
       found.add(inspect.getsourcefile(what))
-    except TypeError:
-      continue  # Nothing, or built in.
+    except (TypeError, OSError):
+      continue  # Nothing, built in, or typed into a session.
   package = pathlib.Path(tfeval.__file__).parent
   paths = {pathlib.Path(name).resolve() for name in found if name}
   return sorted(path for path in paths if path.is_file() and not {

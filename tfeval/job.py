@@ -48,14 +48,19 @@ class Job:
   """
 
   def __init__(self, request: Request, settings: Settings, place: Place,
-               model: model_lib.Model):
+               model: model_lib.Model, forward: predict.Forward | None = None):
     """Plans the evaluation of a model that was loaded under the place's strategy.
+
+    Args:
+      request, settings, place: what is evaluated, how and where.
+      model: the model.
+      forward: its forward pass, where there is one from before.
 
     Raises:
       UserError: the model cannot be evaluated as the settings say.
     """
     self.request, self._settings, self._place = request, settings, place
-    self._model = model
+    self._model, self._forward = model, forward
     self.protocol = requested.protocol_for(request, settings, model)
     self.batch_size = predict.global_batch_size(settings.batch_size, place.strategy)
     tested = place.self_test(self.protocol, self.batch_size)
@@ -67,7 +72,6 @@ class Job:
     self.models = 1
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
-    self._seconds = 0.
     if place.hosts.count > 1 and not experiment.can_be_told_again(self.manifest):
       raise UserError(f'{model.name} is no Keras model and has no weights file: '
                       'several hosts could not tell that theirs is the same')
@@ -101,8 +105,9 @@ class Job:
           self._model, sample, self._settings.preflight, place.progress,
           self.batch_size)
     self._started = time.monotonic()
-    self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
-                                    self._settings.jit, place.canvas is not None)
+    if self._forward is None:
+      self._forward = predict.Forward(self._model, place.strategy, self.batch_size,
+                                      self._settings.jit, place.canvas is not None)
     share = self.directory / place.hosts.directory()
     self._locks.enter_context(files.locked(share if place.hosts.index else
                                            self.directory))
@@ -223,6 +228,23 @@ class Job:
                              predictions.listed_parts(directory / PREDICTIONS))
       run = self._complete(positions, *joining.timing(directory, hosts))
       joining.clear(directory)
+    return run
+
+  def joined_run(self) -> run_lib.Run:
+    """Waits until host 0 has joined the shares; for the other hosts.
+
+    Raises:
+      UserError: it does not in time, or what is there is another run.
+    """
+    joining.wait_for_run(self.directory, self._place.hosts,
+                         self._settings.host_timeout)
+    run = run_lib.load_run(self.directory)
+    other = experiment.difference(run.result, self.manifest)
+    if other:
+      key, theirs, ours = other
+      raise UserError(f'{self.directory} was joined of another experiment: {key} is '
+                      f'{theirs!r} there and {ours!r} here: choose another '
+                      '--output_dir')
     return run
 
   def _complete(self, positions: list[int], seconds: float,

@@ -184,6 +184,32 @@ def wait(directory: Path, manifest: dict[str, Any], hosts: Hosts,
     list(directory.iterdir())
 
 
+def wait_for_run(directory: Path, hosts: Hosts, timeout: float) -> None:
+  """Waits until host 0 has made one run of all shares.
+
+  Args:
+    directory: of the run.
+    hosts: which there are; this one's share is done.
+    timeout: seconds to wait while nothing new comes of any host.
+
+  Raises:
+    UserError: host 0 does not finish in time.
+  """
+  seen, deadline = -1, 0.
+  while not (directory / RESULT).is_file():
+    rows = sum(_rows(directory / hosts.directory(i)) for i in range(hosts.count))
+    if rows > seen:
+      seen, deadline = rows, time.monotonic() + timeout
+    if time.monotonic() > deadline:
+      raise UserError(
+          f'host 0 has not joined the {hosts.count} shares in {directory}, and nothing '
+          f'new came for {timeout:g} s: see why it ended, and that it shares this '
+          '--output_dir')
+    time.sleep(_SECONDS_BETWEEN_LOOKS)
+    # As above.
+    list(directory.iterdir())
+
+
 def _rows(share: Path) -> int:
   """Returns how many rows a host has stored, as far as can be seen while it works."""
   try:

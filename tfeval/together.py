@@ -8,7 +8,7 @@ import numpy as np
 
 from tfeval import errors, termination
 from tfeval import settings as settings_lib
-from tfeval.engine import cached, reading, service
+from tfeval.engine import reading, service
 from tfeval.engine.reading import Batch
 from tfeval.job import Job
 from tfeval.outcomes import Outcomes
@@ -101,20 +101,19 @@ def _take_all(jobs: list[Job], settings: Settings, place: Place,
 def _answers(jobs: list[Job], settings: Settings, place: Place, rest: range,
              outcomes: Outcomes) -> Iterator[_Answers]:
   """Yields batches in order, with the scores of the models that lack them."""
-  what = (place.dataset, jobs[0].protocol, jobs[0].batch_size,
+  what = (jobs[0].protocol, jobs[0].batch_size,
           settings.on_error == settings_lib.SKIP, rest)
   address = settings.tf_data_service
   if not rest:
     return
   if address is None:
-    for batch in (cached.read(place.cache, *what) if place.cache else
-                  reading.read(*what, canvas=place.canvas)):
+    for batch in place.read(*what):
       yield _answer(jobs, batch, outcomes)
     return
   # Answers are put into order, and not the pixels: they are far smaller.
   yield from service.in_order(
       ((start, _answer(jobs, batch, outcomes) if batch else None)
-       for start, batch in reading.read_from_service(address, *what)),
+       for start, batch in reading.read_from_service(address, place.dataset, *what)),
       rest[::jobs[0].batch_size])
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 import textwrap
 
+from tfeval import progress
 from tfeval.cli import console, input_flags
 from tfeval.errors import UserError
 from tfeval.reports import plain
@@ -34,7 +35,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
-    report = evaluation.measure(request, settings, flags.images, console.progress)
+    report = evaluation.measure(request, settings, flags.images, progress.on_stderr)
   if flags.json:
     plain.print_json(dataclasses.asdict(report))
     return 0

@@ -3,8 +3,7 @@
 import sys
 import time
 
-from tfeval import errors
-from tfeval.cli import console
+from tfeval import errors, progress
 from tfeval.errors import CheckFailed, UserError
 from tfeval.image_cache import entries, pruning
 from tfeval.image_cache.entries import Entry
@@ -86,7 +85,7 @@ def _verify(directory: str, flags) -> None:
   found = entries.listed(directory)
   total = sum(len(entry.chunks) for entry in found)
   faults = []
-  with console.progress('verify', sum(entry.images for entry in found)) as advance:
+  with progress.on_stderr('verify', sum(entry.images for entry in found)) as advance:
     for entry in found:
       for chunk in entry.chunks:
         why = entry.fault(chunk)

@@ -1,4 +1,4 @@
-"""What the user sees while a command works: progress, and no start-up noise."""
+"""What the user does not see while a command works: start-up noise."""
 
 import contextlib
 import logging
@@ -7,16 +7,12 @@ import pathlib
 import re
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from absl import logging as absl_logging
-from rich import console as rich_console
-from rich import progress as rich_progress
 
 from tfeval import paths
 
-_SECONDS_BETWEEN_LINES = 10
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
 # user as ours. Where there is a GPU, that it cannot be used is no noise.
 _NOISE = re.compile(
@@ -100,56 +96,3 @@ def _pass_on(reader: int, screen: int) -> None:
       noise = _NOISE.search(line) or (not has_gpu and _NO_GPU_NOISE.search(line))
       if not noise:
         os.write(screen, line)
-
-
-@contextlib.contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-  """Shows progress, images/s and time left on stderr.
-
-  Args:
-    label: what is worked on.
-    total: how many examples there are.
-
-  Yields:
-    A function that is told how many more examples are done.
-  """
-  console = rich_console.Console(stderr=True)
-  if not console.is_terminal:
-    yield _Lines(label, total)
-    return
-  columns = [
-      rich_progress.TextColumn('{task.description}', markup=False),
-      rich_progress.BarColumn(bar_width=None),
-      rich_progress.MofNCompleteColumn(),
-      _Rate(),
-      rich_progress.TimeRemainingColumn(),
-  ]
-  with rich_progress.Progress(*columns, console=console) as bar:
-    task = bar.add_task(label, total=total)
-    yield lambda count: bar.advance(task, count)
-
-
-class _Rate(rich_progress.ProgressColumn):
-  """Images per second."""
-
-  def render(self, task: rich_progress.Task) -> str:
-    return f'{task.speed:.0f} images/s' if task.speed else '- images/s'
-
-
-class _Lines:
-  """Progress where there is no terminal: a plain line now and then."""
-
-  def __init__(self, label: str, total: int):
-    self._label, self._total, self._done = label, total, 0
-    self._start = self._last = time.monotonic()
-
-  def __call__(self, count: int) -> None:
-    self._done += count
-    now = time.monotonic()
-    if self._done < self._total and now - self._last < _SECONDS_BETWEEN_LINES:
-      return
-    self._last = now
-    rate = self._done / max(now - self._start, 1e-9)
-    left = (self._total - self._done) / rate
-    print(f'{self._label}: {self._done}/{self._total} images, {rate:.0f} images/s, '
-          f'{left:.0f} s left', file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """`tfeval evaluate`."""
 
-from tfeval import expectation, hosts
+from tfeval import expectation, hosts, progress
 from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags, output
 from tfeval.errors import UserError
@@ -62,7 +62,7 @@ def run(flags, arguments: list[str]) -> int:
   here = hosts.find(settings)
   with console.quiet_tensorflow():
     from tfeval import evaluation  # TensorFlow, which takes seconds.
-    runs = evaluation.evaluate(wanted, settings, console.progress, expectations)
+    runs = evaluation.evaluate(wanted, settings, progress.on_stderr, expectations)
   if here.index == 0 or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples)
   else:

@@ -77,11 +77,16 @@ def read(flags) -> tuple[list[settings_lib.Request], settings_lib.Settings]:
     UserError: a model is not known, or the protocol contradicts itself: told at
       once, before a dataset is prepared and a model loaded.
   """
-  settings = settings_lib.Settings(**{
-      field.name: flags[field.name].value
-      for field in dataclasses.fields(settings_lib.Settings) if field.name in flags})
+  settings = read_settings(flags)
   wanted = settings_lib.requests(flags.model, flags.weights)
   settings_lib.check(wanted, settings)
   for request in wanted if 'all' not in flags.model else ():
     protocol.resolve(published.protocol_text(settings.protocol, request.spec), size=224)
   return wanted, settings
+
+
+def read_settings(flags) -> settings_lib.Settings:
+  """Returns the settings that a command's flags give."""
+  return settings_lib.Settings(**{
+      field.name: flags[field.name].value
+      for field in dataclasses.fields(settings_lib.Settings) if field.name in flags})

@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 from tfeval import answers as answers_lib
-from tfeval import image_files
+from tfeval import image_files, progress
 from tfeval import labels as labels_lib
 from tfeval.cli import console, input_flags
 from tfeval.errors import UserError
@@ -61,7 +61,7 @@ def run(flags, arguments: list[str]) -> int:
 
 def _progress(images: int):
   # A few are done before one could read it.
-  return (console.progress('predict', images) if images >= 20 else
+  return (progress.on_stderr('predict', images) if images >= 20 else
           contextlib.nullcontext(lambda count: None))
 
 

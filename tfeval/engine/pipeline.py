@@ -69,22 +69,25 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
   """
   if positions is None:
     positions = range(dataset.expected_count)
-  cores = len(os.sched_getaffinity(0))
   pipeline = decoded(dataset, protocol, positions.start, positions.stop, skip_errors,
-                     cores, canvas)
+                     cores(), canvas)
   batched = (pipeline.batch(batch_size) if canvas is None else
              canvas_lib.batch(pipeline, protocol, canvas, batch_size))
   return batched.prefetch(2).with_options(options())
 
 
+def cores() -> int:
+  """Returns how many cores this process may use."""
+  return len(os.sched_getaffinity(0))
+
+
 def options() -> tf.data.Options:
   """Returns how batches are made on this host."""
-  cores = len(os.sched_getaffinity(0))
   options = tf.data.Options()
   # One image is one thread's work: splitting its small operations costs more than
   # it gives, and threads of its own keep the input out of the model's way.
   options.threading.max_intra_op_parallelism = 1
-  options.threading.private_threadpool_size = cores
+  options.threading.private_threadpool_size = cores()
   options.autotune.enabled = False
   return options
 

@@ -16,8 +16,8 @@ from tfeval.settings import PROBABILITIES
 
 
 def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
-  """Returns the batch size, rounded up so that all replicas get the same."""
-  replicas = strategy.num_replicas_in_sync
+  """Returns the batch size of a host, rounded up so that its replicas get the same."""
+  replicas = strategy_lib.local_replicas(strategy)
   return -(-wanted // replicas) * replicas
 
 

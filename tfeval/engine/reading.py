@@ -40,7 +40,8 @@ class Batch:
 
 def read(dataset: Dataset, protocol: Protocol, batch_size: int,
          skip_errors: bool = False, positions: range | None = None,
-         canvas: int | None = None) -> Iterator[Batch]:
+         canvas: int | None = None,
+         made: tf.data.Dataset | None = None) -> Iterator[Batch]:
   """Yields examples batch by batch, in the dataset's order.
 
   Args:
@@ -51,24 +52,29 @@ def read(dataset: Dataset, protocol: Protocol, batch_size: int,
       positions are then missing.
     positions: which to read, from a multiple of the batch size; all by default.
     canvas: as for `pipeline.batches`.
+    made: what `pipeline.batches` made of the same arguments before, if it did.
 
   Raises:
     UserError: the data cannot be read, or an image is broken, which is named.
   """
-  for batch in decoded(dataset, protocol, batch_size, skip_errors, positions, canvas):
+  for batch in decoded(dataset, protocol, batch_size, skip_errors, positions, canvas,
+                       made):
     yield make_batch(dataset, batch)
 
 
 def decoded(dataset: Dataset, protocol: Protocol, batch_size: int,
             skip_errors: bool = False, positions: range | None = None,
-            canvas: int | None = None) -> Iterator[dict[str, tf.Tensor]]:
+            canvas: int | None = None, made: tf.data.Dataset | None = None
+            ) -> Iterator[dict[str, tf.Tensor]]:
   """Yields the batches of `pipeline.batches`, and tells of what stops them.
 
   Args and what is raised are those of `read`.
   """
   done = 0 if positions is None else positions.start
-  batches = iter(pipeline.batches(dataset, protocol, batch_size, skip_errors,
-                                  positions, canvas))
+  if made is None:
+    made = pipeline.batches(dataset, protocol, batch_size, skip_errors, positions,
+                            canvas)
+  batches = iter(made)
   if skip_errors:
     batches = pipeline.by_position(batches, batch_size)
   while True:

@@ -125,27 +125,35 @@ def always_compiles(strategy: tf.distribute.Strategy) -> bool:
   return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
+def local_replicas(strategy: tf.distribute.Strategy) -> int:
+  """Returns how many replicas of a strategy are on this host."""
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return len(strategy.extended.worker_devices)
+  return strategy.num_replicas_in_sync
+
+
 def describe(strategy: tf.distribute.Strategy) -> str:
   """Returns how many replicas of which kind compute, such as `2 x GPU`."""
   kinds = {device.device_type for device in tf.config.list_logical_devices()}
   kind = next((kind for kind in ('TPU', 'GPU') if kind in kinds), 'CPU')
-  return f'{strategy.num_replicas_in_sync} x {kind}'
+  return f'{local_replicas(strategy)} x {kind}'
 
 
 def per_replica(strategy: tf.distribute.Strategy, inputs: Any):
-  """Splits a global batch into equal batches, one for each replica.
+  """Splits a batch of this host into equal batches, one for each of its replicas.
 
   Args:
     strategy: says how many replicas there are.
-    inputs: [global batch, ...], or a dict of such; the batch is a multiple of the
-      replicas.
+    inputs: [batch, ...], or a dict of such; the batch is a multiple of the replicas
+      of this host.
   """
-  replicas = strategy.num_replicas_in_sync
+  replicas = local_replicas(strategy)
   if replicas == 1:
     return inputs
 
   def part(context):
-    index = context.replica_id_in_sync_group
+    # Replicas are numbered over all hosts.
+    index = context.replica_id_in_sync_group % replicas
 
     def of_one(values):
       size = values.shape[0] // replicas

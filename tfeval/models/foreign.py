@@ -36,32 +36,49 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
     UserError: one line that says what is wrong and what to do.
   """
   model, source, sha256, hints = _bring(spec, hints)
-  preprocess = _preprocess(spec, hints)
-  is_keras = isinstance(model, keras.Model)
-  input_size = input_side(model, spec.text, hints.input_size)
-  function = heads.select(
-      (lambda x: model(x, training=False)) if is_keras else model, spec.text,
-      hints.output_name, tuple(heads.outputs_of(model)))
-  if is_keras and not heads.outputs_of(model):
-    _first_image(function, spec.text, input_size, hints)
+  _preprocess(spec.text, hints)  # Before anything runs.
+  if isinstance(model, keras.Model) and not heads.outputs_of(model):
+    _first_image(_function(model, spec.text, hints), spec.text,
+                 input_side(model, spec.text, hints.input_size), hints)
   if weights_name not in ('imagenet', 'none'):
     with paths.local_copy(weights.find(weights_name)) as path:
       weights.load(model, path, spec.text)
       sha256 = files.sha256_of(path)
     source = weights_name
-  chosen = heads.chosen(model, spec.text, hints.output_name)
+  return described(model, spec.text, hints, source, sha256)
+
+
+def described(model: Any, name: str, hints: Hints, source: str,
+              sha256: str | None) -> Model:
+  """Returns a model that is there with all that evaluating it needs.
+
+  Args:
+    model: a `keras.Model` that has its weights; or a function of images with the
+      attributes `structured_outputs`, `parameters` and `dtype`, and perhaps
+      `input_shape`.
+    name: the model's.
+    hints: what cannot be known of it.
+    source, sha256: where its weights came from, and the hash of that file, if any.
+
+  Raises:
+    UserError: one line that says what is wrong and what to do.
+  """
+  preprocess = _preprocess(name, hints)
+  is_keras = isinstance(model, keras.Model)
+  input_size = input_side(model, name, hints.input_size)
+  function = _function(model, name, hints)
+  chosen = heads.chosen(model, name, hints.output_name)
   if chosen is not None:
-    heads.check_shape(chosen.shape, spec.text, hints.class_map)
-  output = _output_kind(chosen, spec.text, hints.output)
+    heads.check_shape(chosen.shape, name, hints.class_map)
+  output = _output_kind(chosen, name, hints.output)
   if hints.class_map is not None:
-    function = heads.mapped(function, spec.text, hints.class_map,
-                            output == PROBABILITIES)
+    function = heads.mapped(function, name, hints.class_map, output == PROBABILITIES)
   preprocess_name = hints.preprocess
   if callable(preprocess_name):
     preprocess_name = function_name(preprocess_name)
-    _check_preprocess(preprocess, preprocess_name, spec.text, input_size)
+    _check_preprocess(preprocess, preprocess_name, name, input_size)
   return Model(
-      name=spec.text,
+      name=name,
       function=function,
       preprocess=preprocess, preprocess_name=preprocess_name,
       input_size=input_size,
@@ -83,7 +100,7 @@ def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, str | None, Hin
       and not os.path.exists(spec.target)):
     model, hints = factory.call(spec, hints)
     return model, 'model', None, hints
-  _preprocess(spec, hints)  # Before a large file is read.
+  _preprocess(spec.text, hints)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
   if hints.dtype != 'float32':
@@ -96,12 +113,19 @@ def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, str | None, Hin
     return (_from_file(path, hints.trust_model), spec.target, _sha256(path), hints)
 
 
-def _preprocess(spec: spec_lib.Spec, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+def _function(model: Any, name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns what the classifier's output is computed by."""
+  return heads.select(
+      (lambda x: model(x, training=False)) if isinstance(model, keras.Model) else model,
+      name, hints.output_name, tuple(heads.outputs_of(model)))
+
+
+def _preprocess(name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
   if callable(hints.preprocess):
     return hints.preprocess
   if hints.preprocess is not None:
     return preprocessing(hints.preprocess)
-  raise UserError(f'how images are preprocessed for {spec.text} cannot be known: '
+  raise UserError(f'how images are preprocessed for {name} cannot be known: '
                   f'give --preprocess={"|".join(PREPROCESSINGS)} or the name of '
                   'an application; a factory may return it beside its model')
 

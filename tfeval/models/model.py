@@ -38,9 +38,9 @@ class Model:
     preprocess_name: what `preprocess` is called.
     input_size: side of the input in pixels.
     output: `'logits'` or `'probabilities'`.
-    weights: `'imagenet'`, `'none'` or a path.
+    weights: `'imagenet'`, `'none'`, a path, or `'memory'`, see `models.in_memory`.
     weights_sha256: of the file that was loaded; None where there was no file.
-    parameters: how many weights it has.
+    parameters: how many weights it has; None where that cannot be known.
     dtype: what it computes in; several joined by `+`.
     class_map: how `function` was made to return sorted wnids, None if it did.
     output_name: the output that `function` returns, None for the only one.
@@ -55,7 +55,7 @@ class Model:
   output: str
   weights: str
   weights_sha256: str | None
-  parameters: int
+  parameters: int | None
   dtype: str = 'float32'
   class_map: str | None = None
   output_name: str | None = None

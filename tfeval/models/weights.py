@@ -135,6 +135,19 @@ def with_own(spec: spec_lib.Spec, construct: Construct,
   return model
 
 
+def check_same_normalisation(spec: spec_lib.Spec) -> None:
+  """Refuses applications whose values do not tell how images are normalised.
+
+  Raises:
+    UserError: it is one.
+  """
+  if _NORMALISED_BY_WEIGHTS_ARGUMENT.fullmatch(spec.target):
+    raise UserError(
+        f"{spec.text} normalises otherwise where training began with weights='imagenet'"
+        ', which its checkpoints do not tell: give --model=module:function that builds '
+        'it as it was trained')
+
+
 def _has_second_rescaling(path: pathlib.Path) -> bool:
   """Whether a file was saved from a model built with weights='imagenet'.
 

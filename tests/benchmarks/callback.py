@@ -1,0 +1,122 @@
+"""What EvaluateCallback adds to evaluating, and whether calls leave anything behind.
+
+    python tests/benchmarks/callback.py --data_dir=DIR [--pairs=5] [--calls=100]
+
+Prints, for a fit of MobileNet(alpha=0.25) with random weights that evaluates
+imagenet2012_real of DIR after each epoch:
+
+- CPU seconds of a call of the callback after the first, over those of evaluating the
+  same model with everything made before (`Evaluator.evaluate`), and over a bare loop of
+  reading and forward passes; in pairs, one after the other, as the median of their
+  ratios;
+- over many calls with a small model and few images: resident memory, traced steps and
+  functions that TensorFlow knows, after the first calls and after the last.
+"""
+
+import argparse
+import gc
+import pathlib
+import statistics
+import tempfile
+import time
+
+import keras
+import numpy as np
+import psutil
+import tensorflow as tf
+from tensorflow.python.eager import context
+
+from tfeval import labels
+from tfeval.engine import reading
+from tfeval.keras import EvaluateCallback
+
+SIZE = 32
+# TensorFlow's allocators have grown to their size after these.
+WARM_UP = 20
+
+
+class Paired(EvaluateCallback):
+  """Times its own calls, and other ways to the same answers."""
+
+  def __init__(self, *arguments, **keywords):
+    super().__init__(*arguments, **keywords)
+    self.seconds = []
+
+  def on_epoch_end(self, epoch, logs=None):
+    call = cpu_seconds(lambda: super(Paired, self).on_epoch_end(epoch, logs))
+    direct = cpu_seconds(self._evaluator.evaluate)
+    self.seconds.append((call, direct, cpu_seconds(self._bare_loop)))
+
+  def _bare_loop(self):
+    evaluator, (key, made), = self._evaluator, *self._evaluator._place.pipelines.items()
+    for batch in reading.read(evaluator._place.dataset, *key, made):
+      evaluator._forward(batch.pixels)
+
+
+def cpu_seconds(function) -> float:
+  gc.collect()
+  before = time.process_time()
+  function()
+  return time.process_time() - before
+
+
+def compare(data_dir: str, pairs: int) -> None:
+  model = keras.applications.MobileNet(alpha=0.25, weights=None)
+  model.compile('sgd', 'sparse_categorical_crossentropy')
+  found = Paired(data_dir=data_dir, preprocess='tf')
+  fit(model, 224, pairs + 1, found)
+  calls, direct, bare = zip(*found.seconds[1:], strict=True)
+  print(f'a call: {statistics.median(calls):.2f} CPU s, the first '
+        f'{found.seconds[0][0]:.2f}')
+  for name, others in (('evaluating directly', direct), ('reading and forward', bare)):
+    ratios = [call / other for call, other in zip(calls, others, strict=True)]
+    print(f'over {name}: {statistics.median(ratios) - 1:+.1%}, of '
+          f'{", ".join(f"{ratio - 1:+.1%}" for ratio in sorted(ratios))}')
+
+
+class Watched(EvaluateCallback):
+  """Notes what is in memory after each call."""
+
+  def __init__(self, *arguments, **keywords):
+    super().__init__(*arguments, **keywords)
+    self.seen = []
+
+  def on_epoch_end(self, epoch, logs=None):
+    super().on_epoch_end(epoch, logs)
+    gc.collect()
+    self.seen.append((psutil.Process().memory_info().rss / 2**20,
+                      self._evaluator._forward._step.experimental_get_tracing_count(),
+                      len(context.context().list_function_names())))
+
+
+def many(calls: int) -> None:
+  inputs = keras.Input((SIZE, SIZE, 3))
+  x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3)(inputs))
+  model = keras.Model(inputs, keras.layers.Dense(1000)(x))
+  model.compile('sgd', keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+  with tempfile.TemporaryDirectory() as folder:
+    for number in range(1, 11):
+      noise = np.random.default_rng(number).integers(0, 256, (40, 50, 3), np.uint8)
+      (pathlib.Path(folder) / labels.validation_name(number)).write_bytes(
+          tf.io.encode_jpeg(noise).numpy())
+    found = Watched(f'folder:{folder}', preprocess='tf', output_dir=f'{folder}/runs')
+    fit(model, SIZE, WARM_UP + calls, found)
+  for at in (WARM_UP, WARM_UP + calls):
+    memory, traces, functions = found.seen[at - 1]
+    print(f'after {at} calls: {memory:.0f} MiB, {traces} traces of the step, '
+          f'{functions} functions')
+
+
+def fit(model, size, epochs, callback) -> None:
+  model.fit(np.zeros((4, size, size, 3)), np.zeros(4), epochs=epochs, verbose=0,
+            callbacks=[callback])
+
+
+if __name__ == '__main__':
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--data_dir', required=True)
+  parser.add_argument('--pairs', type=int, default=5)
+  parser.add_argument('--calls', type=int, default=100)
+  flags = parser.parse_args()
+  many(flags.calls)
+  compare(flags.data_dir, flags.pairs)

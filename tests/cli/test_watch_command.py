@@ -1,0 +1,206 @@
+"""tfeval watch, on checkpoints as Keras and TensorFlow write them."""
+
+import json
+import re
+import shutil
+import threading
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfeval as tfeval_lib
+
+SIZE = 32
+MODULE = '''
+import keras
+
+def build():
+  return keras.Sequential([
+      keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3, strides=2, name='conv'),
+      keras.layers.BatchNormalization(name='norm'),
+      keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1000, name='dense')],
+      name='small')
+'''
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+  """A factory of models with other values at each call."""
+  (tmp_path / 'of_watch.py').write_text(MODULE)
+  monkeypatch.syspath_prepend(str(tmp_path))
+  import of_watch
+
+  def made(seed):
+    keras.utils.set_random_seed(seed)
+    model = of_watch.build()
+    model.get_layer('norm').moving_mean.assign(np.random.random(4))
+    return model
+
+  return made
+
+
+@pytest.fixture
+def watch(tfeval, noise, tmp_path):
+  """Watches tmp_path/training; returns the exit code, the entries and stderr."""
+  def run(*flags):
+    code, out, err = tfeval(
+        'watch', tmp_path / 'training', f'--dataset=folder:{noise}', '--preprocess=tf',
+        '--batch_size=4', '--poll_seconds=.05', f'--output_dir={tmp_path}/runs',
+        '--json', *flags)
+    return code, [json.loads(line) for line in out.splitlines()], err
+
+  (tmp_path / 'training').mkdir()
+  return run
+
+
+def counts(model, noise):
+  run = tfeval_lib.evaluate(model, f'folder:{noise}', preprocess='tf', batch_size=5,
+                            preflight='off')
+  return [[m['correct'], m['count']] for m in run.metrics], answers(run)
+
+
+def answers(run):
+  return run.to_arrow(['id', 'classes', 'log_probs']).sort_by('id')
+
+
+def found(entry, tmp_path):
+  run = tfeval_lib.load_run(tmp_path / 'runs' / entry['run'])
+  return list(entry['counts'].values()), answers(run)
+
+
+def save(model, folder, number):
+  """Writes one of the kinds; returns its name."""
+  if number % 3 == 0:
+    model.save(folder / f'{number}.keras')
+  elif number % 3 == 1:
+    model.save_weights(folder / f'{number}.weights.h5')
+  else:
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    tf.train.Checkpoint(optimizer=optimizer, model=model).write(
+        str(folder / f'ckpt-{number}'))
+
+
+@pytest.mark.slow
+def test_each_kind_once_in_order(watch, build, noise, tmp_path):
+  models = {number: build(number) for number in (11, 9, 10)}
+  for number, model in models.items():
+    save(model, tmp_path / 'training', number)
+  flags = '--model=of_watch:build', '--final_step=11'
+  code, entries, err = watch(*flags)
+  assert code == 0, err
+  assert [entry['checkpoint'] for entry in entries] == [
+      '9.keras', '10.weights.h5', 'ckpt-11']
+  for entry in entries:
+    expected = counts(models[entry['step']], noise)
+    assert found(entry, tmp_path) == expected
+  assert watch(*flags)[:2] == (0, [])  # Known from watched.json.
+  (tmp_path / 'training/9.keras').unlink()
+  tf.train.Checkpoint(build(12)).write(str(tmp_path / 'training/root-12'))
+  save(build(13), tmp_path / 'training', 13)
+  code, entries, _ = watch(*flags, '--order=newest')
+  assert code == 0 and [entry['step'] for entry in entries] == [13, 12]
+  _check_scalars(tmp_path / 'runs/tensorboard', tmp_path / 'runs/watched.json')
+
+
+def _check_scalars(log_dir, watched):
+  accumulator = pytest.importorskip(
+      'tensorboard.backend.event_processing.event_accumulator')
+  reader = accumulator.EventAccumulator(str(log_dir))
+  reader.Reload()
+  by_step = {}
+  for event in reader.Tensors('val_top1'):
+    by_step[event.step] = float(tf.make_ndarray(event.tensor_proto))
+  stored = json.loads(watched.read_text())['checkpoints']
+  assert by_step == {entry['step']: np.float32(entry['metrics']['val_top1'])
+                     for entry in stored}
+
+
+@pytest.mark.slow
+def test_models_by_themselves_written_over_and_half_written(
+    watch, build, noise, tmp_path):
+  best, later = build(0), build(1)
+  path = tmp_path / 'training/best.keras'
+  best.save(path)
+  code, entries, err = watch('--timeout=0')
+  assert code == 0 and [e['step'] for e in entries] == [0], err
+  later.save(tmp_path / 'later.keras')
+  whole = (tmp_path / 'later.keras').read_bytes()
+  path.write_bytes(whole[:len(whole) // 2])
+
+  def finish():
+    while not (tmp_path / 'seen').exists():
+      time.sleep(.02)
+    shutil.move(tmp_path / 'later.keras', path)
+
+  thread = threading.Thread(target=finish, daemon=True)
+  thread.start()
+  threading.Timer(.5, (tmp_path / 'seen').touch).start()
+  code, entries, err = watch('--timeout=4')
+  thread.join()
+  assert [e['run'] for e in entries] == ['best.keras.2'], err
+  assert 'warning: best.keras ' in err
+  assert found(entries[0], tmp_path) == counts(later, noise)
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04half', b'\x89HDF\r\n\x1a\nhalf'])
+def test_damaged_ones_are_left_out(watch, build, tmp_path, content):
+  for name in ('1.keras', '2.weights.h5', 'ckpt-3.index'):
+    (tmp_path / 'training' / name).write_bytes(content)
+  save(build(4), tmp_path / 'training', 4)
+  code, entries, err = watch('--model=of_watch:build', '--final_step=4')
+  assert code == 2 and [entry['step'] for entry in entries] == [4]
+  for name in ('1.keras', '2.weights.h5', 'ckpt-3'):
+    assert f'{name} is left out after 3 tries' in err
+  assert err.splitlines()[-1].startswith('tfeval: 3 checkpoints could not be evaluated')
+
+
+def test_of_another_model(watch, build, tmp_path):
+  other = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(),
+                            keras.layers.Dense(1000)])
+  for number in (9, 10, 11):
+    save(other, tmp_path / 'training', number)
+  code, entries, err = watch('--model=of_watch:build', '--final_step=11')
+  assert (code, entries) == (2, []) and err.count('is left out after') == 3
+
+
+def test_deleted_while_it_is_read(build, noise, tmp_path, capsys):
+  from tfeval import checkpoints, progress, settings, watching
+  save(build(0), tmp_path, 10)
+  request, = settings.requests(['of_watch:build'], ['imagenet'])
+  watcher = watching.Watcher(
+      tmp_path, request, settings.Settings(
+          dataset=f'folder:{noise}', preprocess='tf', preflight='off',
+          output_dir=str(tmp_path / 'runs')), None, progress.hidden)
+  checkpoint, = checkpoints.find(tmp_path)
+  checkpoint.path.unlink()
+  assert watcher._try(checkpoint) is None and watcher.failed == {}
+  assert 'was deleted before it was evaluated: left out' in capsys.readouterr().err
+  assert list(watcher.watch(watching.Schedule(timeout=0))) == []
+
+
+@pytest.mark.parametrize('flags, words', [
+    (['--model=a:b', '--model=c:d'], 'give one --model'),
+    (['--weights=none'], '--weights are those of the checkpoints'),
+    (['--model=EfficientNetB0'], 'known for applications'),
+    (['--num_hosts=2', '--host_index=0'], 'Unknown command line flag|unknown command'),
+])
+def test_flags_that_cannot_be(watch, flags, words):
+  code, entries, err = watch(*flags)
+  assert (code, entries) == (2, []) and re.search(words, err), err
+
+
+@pytest.mark.slow
+def test_orbax(watch, build, noise, tmp_path):
+  pytest.importorskip('orbax.checkpoint')
+  model = build(0)
+  model.compile('sgd', 'sparse_categorical_crossentropy')
+  shutil.rmtree(tmp_path / 'training')
+  model.fit(np.zeros((4, SIZE, SIZE, 3)), np.zeros(4), epochs=2, verbose=0, callbacks=[
+      keras.callbacks.OrbaxCheckpoint(str(tmp_path / 'training'), max_to_keep=2)])
+  code, entries, err = watch('--model=of_watch:build', '--final_step=1')
+  assert code == 0 and [entry['step'] for entry in entries] == [0, 1], err
+  assert found(entries[1], tmp_path) == counts(model, noise)

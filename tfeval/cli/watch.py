@@ -1,0 +1,92 @@
+"""`tfeval watch`."""
+
+import dataclasses
+import json
+
+from tfeval import progress
+from tfeval import settings as settings_lib
+from tfeval.cli import console, input_flags
+from tfeval.errors import UserError
+
+SUMMARY = """Evaluate each checkpoint of a training once, as it appears.
+
+Usage: tfeval watch CHECKPOINTS [--model=NAME] [--flags]
+
+CHECKPOINTS is the folder that they are written into: .keras, .weights.h5, those
+of tf.train.Checkpoint and of Orbax. All but .keras need their --model.
+The step of each is the last whole number in its name.
+
+  tfeval watch training/ --model=ResNet50 --order=newest --timeout=7200
+  tfeval watch training/ --model=my_models:build --final_step=90"""
+
+
+def define_flags(define) -> None:
+  input_flags.define(define)
+  define.enum('on_error', 'fail', list(settings_lib.ON_ERROR),
+              'fail: stop at an image that cannot be decoded; skip: go on without it '
+              'and list it in the result.')
+  define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
+  define.enum('order', 'oldest', ['oldest', 'newest'],
+              'Which of several that wait is evaluated first, by their steps.')
+  define.float('poll_seconds', 10, 'Seconds between two looks at CHECKPOINTS.',
+               lower_bound=.01)
+  define.float('timeout', None, 'Stop after so many seconds without a new checkpoint.',
+               lower_bound=0)
+  define.integer('final_step', None, 'Stop once a checkpoint of this step, or a later '
+                 'one, is there and none waits.', lower_bound=0)
+  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here, and '
+                'watched.json, by which a restart knows what is done.')
+  define.string('log_dir', None, 'TensorBoard scalars go here (default: tensorboard in '
+                '--output_dir).')
+  define.bool('json', False, 'Print a line of JSON for each checkpoint, nothing else.')
+
+
+def run(flags, arguments: list[str]) -> int:
+  if len(arguments) != 1:
+    raise UserError(f'{len(arguments)} folders were given: tfeval watch CHECKPOINTS '
+                    '--model=NAME')
+  if flags['weights'].present:
+    raise UserError('--weights are those of the checkpoints: leave it out')
+  if len(flags.model) > 1 or 'all' in flags.model:
+    raise UserError('checkpoints are of one model: give one --model')
+  # In training a model shows what preflight takes for faults.
+  settings = dataclasses.replace(input_flags.read_settings(flags),
+                                 preflight=settings_lib.OFF)
+  request = None
+  if flags.model:
+    request, = settings_lib.requests(flags.model, ['imagenet'])
+    request = dataclasses.replace(request, weights='none')  # They are none of its own.
+    settings_lib.check([request], settings)
+  with console.quiet_tensorflow():
+    from tfeval import watching  # TensorFlow, which takes seconds.
+    watcher = watching.Watcher(arguments[0], request, settings, flags.log_dir,
+                               progress.on_stderr)
+    schedule = watching.Schedule(flags.order == 'newest', flags.poll_seconds,
+                                 flags.timeout, flags.final_step)
+  try:
+    _print_all(watcher.watch(schedule), flags.json)
+  finally:
+    watcher.close()
+  if watcher.failed:
+    raise UserError('; '.join([
+        f'{len(watcher.failed)} checkpoints could not be evaluated',
+        *(f'{name}: {why}' for name, why in watcher.failed.items())]))
+  return 0
+
+
+def _print_all(entries, as_json: bool) -> None:
+  while True:
+    with console.quiet_tensorflow():
+      entry = next(entries, None)
+    if entry is None:
+      return
+    print(_line(entry, as_json), flush=True)
+
+
+def _line(entry: dict, as_json: bool) -> str:
+  if as_json:
+    return json.dumps(entry, allow_nan=False, ensure_ascii=False)
+  figures = '  '.join(
+      f'{name} {correct}/{count}' + (f' {100 * correct / count:.2f} %' if count else '')
+      for name, (correct, count) in entry['counts'].items())
+  return f'{entry["checkpoint"]}  step {entry["step"]}  {figures}'

@@ -1,0 +1,247 @@
+"""A Keras callback that evaluates while `model.fit` trains."""
+
+import contextlib
+import inspect
+import os
+import sys
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfeval import errors, event_files, files, in_memory, paths, scoring
+from tfeval import run as run_lib
+from tfeval.errors import UserError
+from tfeval.keras import averages, callback_order
+from tfeval.keras import history as history_lib
+from tfeval.keras.callback_order import PREFIX, REAL
+
+# Those of `scoring.METRICS` that are better the higher they are, beside topK.
+_HIGHER = ('class_balanced', 'auroc')
+# In a fit these are other than for one evaluation: a model that has hardly learned
+# shows what preflight takes for faults, and Keras shows progress of its own.
+_IN_FIT = {'preflight': 'off', 'progress': False}
+
+
+class EvaluateCallback(keras.callbacks.Callback):
+  """Evaluates a model as `tfeval.evaluate` does, while it is trained.
+
+      evaluate = tfeval.keras.EvaluateCallback(
+          'imagenet2012_real', preprocess='tf', output_dir='evaluations')
+      model.fit(images, epochs=90, callbacks=[
+          evaluate,  # Before those that see its results.
+          keras.callbacks.ModelCheckpoint(
+              'best.keras', monitor='val_real_top1', mode='max', save_best_only=True)])
+
+  At the end of an epoch it adds `val_top1`, `val_top5`, `val_real_top1` and
+  `val_real_top5`, or `val_` and each of `metrics`, to the logs. Keras calls callbacks
+  in the order of the list: those behind it see them. With `every_epochs` over 1 the
+  other epochs have none. Of the same names it replaces what `validation_data` gave.
+
+  Its input pipeline and its compiled step are made once. `every_steps` counts steps of
+  the optimizer, of which a fit that goes on (`initial_epoch`) has some already.
+
+  Under a MirroredStrategy every replica evaluates. Under a MultiWorkerMirroredStrategy
+  Keras' `fit` fails by itself: there, call `tfeval.evaluate` in a loop of your own.
+
+  Attributes:
+    history: a dict for each evaluation: `step` of the optimizer, `epoch` (from 0),
+      `metrics` by their names in logs, `counts` of those that are counted,
+      `[correct, count]`, and `run`, its directory inside `output_dir`, None unless it
+      is the best one.
+    best: the run with the highest `best_by`; None before the first.
+  """
+
+  def __init__(self, dataset: str = 'imagenet2012_real', *,
+               every_epochs: int | None = None, every_steps: int | None = None,
+               metrics: list[str] | tuple[str, ...] | None = None,
+               best_by: str | None = None, ema: bool = False,
+               output_dir: str | os.PathLike[str] | None = None,
+               log_dir: str | os.PathLike[str] | None = None, **how: Any):
+    """Checks what can be checked before a fit.
+
+    Args:
+      dataset: a TFDS name, or `folder:DIR`.
+      every_epochs: evaluates at the end of each so many epochs; by default of each
+        one, unless `every_steps` is given.
+      every_steps: evaluates after each so many steps; what is between epochs goes to
+        `history` and `log_dir` alone.
+      metrics: names as of `tfeval score --metrics`, `real_` before those against ReaL
+        labels; by default top-1 and top-5 of all labels there are.
+      best_by: the metric of which the best run is kept; by default the first.
+      ema: whether to evaluate the optimizer's moving averages of the trainable
+        weights, in place of these.
+      output_dir: keeps the best run, in `step-00000012/MODEL`, and `history.json`,
+        which a fit with the same `output_dir` goes on after. By default runs are
+        temporary, and the best one is gone with the callback.
+      log_dir: scalars by step are written here, as TensorBoard reads them.
+      **how: other keywords of `tfeval.evaluate`; `preflight` is `'off'` and `progress`
+        False by default.
+
+    Raises:
+      UserError: one that cannot be right.
+    """
+    super().__init__()
+    for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps)):
+      if value is not None and (type(value) is not int or value < 1):
+        raise UserError(f'{key} is {value!r}, expected a positive integer')
+    known = inspect.signature(in_memory.evaluate).parameters
+    for key in how:
+      if key not in known or key in ('model', 'output_dir', 'overwrite'):
+        raise errors.unknown('keyword of EvaluateCallback', key, known)
+    if isinstance(metrics, str):
+      raise UserError(f'metrics is {metrics!r}, expected a list of names')
+    if every_epochs is every_steps is None:
+      every_epochs = 1
+    self._every_epochs, self._every_steps = every_epochs, every_steps
+    self._dataset, self._how = dataset, _IN_FIT | how
+    self._asked, self._best_by, self._ema = metrics, best_by, ema
+    if metrics is not None:
+      self._check_metrics(tuple(metrics))
+    self._directory = None if output_dir is None else paths.path(output_dir)
+    self._log_dir = log_dir
+    self._evaluator: in_memory.Evaluator | None = None
+    self._writer: event_files.ScalarWriter | None = None
+    self._in_fit = False
+    self._kept: history_lib.History | None = None
+
+  @property
+  def history(self) -> list[dict[str, Any]]:
+    return [] if self._kept is None else self._kept.entries
+
+  @property
+  def best(self) -> run_lib.Run | None:
+    return None if self._kept is None else self._kept.best
+
+  def _check_metrics(self, names: tuple[str, ...]) -> None:
+    if not names:
+      raise UserError('metrics is empty: name some, or leave it out')
+    for name in names:
+      if not isinstance(name, str):
+        raise UserError(f'metrics has {name!r}, expected names')
+      stem = name.removeprefix(REAL)
+      needs = scoring.columns([stem], stem == name, stored_outputs=True)
+      if 'logits' in needs and not self._how.get('store_logits'):
+        raise UserError(f'metric {name} needs all outputs: give store_logits=True')
+    best = names[0] if self._best_by is None else self._best_by
+    if best not in names:
+      raise errors.unknown('best_by', str(best), names)
+    stem = best.removeprefix(REAL)
+    if not stem.startswith('top') and stem not in _HIGHER:
+      raise UserError(f'the best run is the highest, and {best} is no such metric: '
+                      'give best_by')
+
+  def set_model(self, model: keras.Model) -> None:
+    super().set_model(model)
+    if isinstance(model.distribute_strategy,
+                  tf.distribute.MultiWorkerMirroredStrategy):
+      raise UserError("Keras' fit fails under MultiWorkerMirroredStrategy: train in a "
+                      'loop of your own, where every worker calls tfeval.evaluate')
+
+  def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    model = self.model
+    if self._ema:
+      averages.check(model)
+    if self._evaluator is None or self._evaluator.model.keras_model is not model:
+      self._evaluator = in_memory.Evaluator(model, self._dataset, **self._how)
+    self._names = self._metrics()
+    callback_order.check(self, callback_order.callbacks_around(self),
+                         [PREFIX + name for name in self._names],
+                         self._every_epochs is not None)
+    if self._kept is None or self._directory is not None:
+      self._kept = history_lib.History(
+          self._directory, {**self._evaluator.identity, 'ema': self._ema,
+                            'metrics': list(self._names)},
+          PREFIX + (self._names[0] if self._best_by is None else self._best_by))
+    self._step = int(model.optimizer.iterations.numpy())
+    self._evaluated_at: int | None = None
+    if self._log_dir is not None:
+      self._writer = event_files.ScalarWriter(self._log_dir)
+    self._in_fit = True
+
+  def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    self._in_fit = False
+    if self._writer is not None:
+      self._writer.close()
+
+  def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+    self._check_in_fit()  # Which may validate.
+
+  def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
+    self._check_in_fit()
+
+  def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    self._check_in_fit()
+    self._epoch, self._batch = epoch, -1
+
+  def on_train_batch_end(self, batch: int,
+                         logs: dict[str, Any] | None = None) -> None:
+    self._check_in_fit()
+    # Keras may take several steps at once.
+    before, self._step = self._step, self._step + batch - self._batch
+    self._batch = batch
+    every = self._every_steps
+    if every is not None and self._step // every > before // every:
+      self._evaluate()
+
+  def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    self._check_in_fit()
+    if self._every_epochs is None or (epoch + 1) % self._every_epochs:
+      return
+    if self._evaluated_at != self._step:
+      self._evaluate()
+    if logs is not None:
+      logs.update(self.history[-1]['metrics'])
+
+  def _check_in_fit(self) -> None:
+    if not self._in_fit:
+      raise UserError('EvaluateCallback works inside of model.fit only: elsewhere call '
+                      'tfeval.evaluate')
+
+  def _metrics(self) -> tuple[str, ...]:
+    """Returns the names of the metrics that the dataset gives."""
+    has_real = self._evaluator.has_real_labels
+    asked = self._asked
+    if asked is None:
+      asked = [prefix + name for prefix in ('', REAL)[:1 + has_real]
+               for name in scoring.DEFAULT]
+      self._check_metrics(tuple(asked))
+    real = [name for name in asked if name.startswith(REAL)]
+    if real and not has_real:
+      raise UserError(f'metric {real[0]}: {self._dataset} has no ReaL labels: give '
+                      'real_labels=real.json, or another dataset')
+    return tuple(dict.fromkeys(asked))
+
+  def _evaluate(self) -> None:
+    """Evaluates, and keeps what came out."""
+    output_dir = None
+    if self._directory is not None:
+      output_dir = history_lib.step_directory(self._directory, self._step)
+      files.remove_tree(output_dir)  # Of a fit that did not come to its end.
+    with (averages.in_place_of_weights(self.model) if self._ema
+          else contextlib.nullcontext()):
+      run = self._evaluator.evaluate(output_dir)
+    self._record(run)
+    self._evaluated_at = self._step
+
+  def _record(self, run: run_lib.Run) -> None:
+    entry: dict[str, Any] = {'step': self._step, 'epoch': self._epoch, 'metrics': {},
+                             'counts': {}}
+    for name, found in zip(self._names, self._scored(run), strict=True):
+      if found['value'] is None:
+        print(f'tfeval: warning: {PREFIX}{name} is not logged at step {self._step}: '
+              f'{found["unavailable"]}', file=sys.stderr)
+        continue
+      entry['metrics'][PREFIX + name] = found['value']
+      if found['kind'] == scoring.COUNT:
+        entry['counts'][PREFIX + name] = [found['correct'], found['count']]
+    self._kept.add(entry, run)
+    if self._writer is not None:
+      self._writer.write(entry['metrics'], self._step)
+
+  def _scored(self, run: run_lib.Run) -> list[dict[str, Any]]:
+    stems = [name.removeprefix(REAL) for name in self._names]
+    found = {(entry['labels'], entry['name']): entry
+             for entry in run.score(metrics=stems)}
+    return [found['original' if stem == name else 'real', stem]
+            for name, stem in zip(self._names, stems, strict=True)]

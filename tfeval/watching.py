@@ -1,0 +1,231 @@
+"""Evaluates the checkpoints of a training as they appear: what `tfeval watch` does."""
+
+import dataclasses
+import os
+import pathlib
+import re
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tfeval import checkpoints, errors, event_files, paths, requested, together
+from tfeval import hosts as hosts_lib
+from tfeval import place as place_lib
+from tfeval import settings as settings_lib
+from tfeval.checkpoints import Checkpoint
+from tfeval.engine import predict
+from tfeval.errors import DataError, UserError
+from tfeval.job import Job
+from tfeval.models import checkpoint_values, weights
+from tfeval.models.model import Model
+from tfeval.outcomes import Outcomes
+from tfeval.progress import Progress
+from tfeval.run import Run
+from tfeval.settings import Request, Settings
+from tfeval.watched import Watched
+
+# How often a checkpoint that does not change is tried: it may come over a slow network.
+TRIES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """When to look, and when to stop.
+
+  Attributes:
+    newest_first: of several that wait, whether the newest is evaluated first.
+    poll_seconds: between two looks at a folder without anything new.
+    timeout: seconds without a new checkpoint after which to stop, None for never.
+    final_step: to stop once a checkpoint of it or a later step is there and none
+      waits, None for never.
+  """
+
+  newest_first: bool = False
+  poll_seconds: float = 10
+  timeout: float | None = None
+  final_step: int | None = None
+
+
+class Watcher:
+  """Evaluates each checkpoint in a folder once.
+
+  Attributes:
+    failed: what is wrong with those that were given up, by their names.
+  """
+
+  def __init__(self, folder: str | os.PathLike[str], request: Request | None,
+               settings: Settings, log_dir: str | None, progress: Progress):
+    """Opens the dataset and builds the model.
+
+    Args:
+      folder: of checkpoints; it may be made later.
+      request: the model that they are of; None if each is one itself, `.keras`.
+      settings: how; run directories and `watched.json` are made in its `output_dir`.
+      log_dir: scalars are written here, None for `tensorboard` in `output_dir`.
+      progress: is told how far an evaluation is.
+
+    Raises:
+      UserError: something that the user can mend.
+    """
+    if paths.is_url(folder):
+      raise UserError(f'{folder} is a URL, which cannot be watched: mount it')
+    hosts = hosts_lib.find(settings)
+    if hosts.count > 1:
+      raise UserError(f'tfeval watch runs on one host, {hosts.count} are told of: give '
+                      '--strategy=default or mirrored')
+    self.failed: dict[str, str] = {}
+    self._folder = pathlib.Path(folder).expanduser().absolute()
+    self._request, self._settings = request, settings
+    self._place = place_lib.prepare(settings, hosts, progress)
+    self._model = self._forward = None
+    if request is not None:
+      weights.check_same_normalisation(request.spec)
+      self._model, self._forward = self._load(request)
+    output_dir = paths.path(settings.output_dir)
+    self._watched = Watched(output_dir, self._identity())
+    self._tries: dict[Checkpoint, int] = {}
+    self._place.announce(settings)
+    self._writer = event_files.ScalarWriter(
+        str(output_dir / 'tensorboard') if log_dir is None else log_dir)
+
+  def _identity(self) -> dict[str, Any]:
+    dataset = self._place.dataset.describe()
+    return {'folder': str(self._folder),
+            'model': None if self._request is None else self._request.spec.text,
+            'protocol': self._settings.protocol,
+            'dataset': {key: dataset[key] for key in (
+                'name', 'config', 'version', 'split', 'limit', 'real_labels',
+                'size_digest')}}
+
+  def _load(self, request: Request) -> tuple[Model, predict.Forward]:
+    strategy = self._place.strategy
+    with strategy.scope():
+      model = requested.load_model(request, self._settings)
+    if model.keras_model is None:
+      raise UserError(f'{request.spec.text} is no Keras model: checkpoints cannot be '
+                      'loaded into it')
+    return model, predict.Forward(
+        model, strategy, predict.global_batch_size(self._settings.batch_size, strategy),
+        self._settings.jit)
+
+  def watch(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
+    """Yields an entry of `watched.json` for each checkpoint that was evaluated.
+
+    Raises:
+      UserError: the dataset or `output_dir` is at fault. What is wrong with a
+        checkpoint is said on stderr and stops nothing.
+      Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
+    """
+    seen: set[Checkpoint] = set()
+    news = time.monotonic()
+    while True:
+      found = checkpoints.find(self._folder)
+      waiting = [one for one in found if not self._is_done(one)]
+      if set(found) - seen:
+        seen.update(found)
+        news = time.monotonic()
+      fresh = [one for one in waiting if one not in self._tries]
+      if fresh:
+        entry = self._try(fresh[-1 if schedule.newest_first else 0])
+        news = time.monotonic()
+        if entry is not None:
+          yield entry
+        continue
+      if not waiting and _is_final(found, schedule.final_step):
+        return
+      if schedule.timeout is not None and time.monotonic() - news >= schedule.timeout:
+        return
+      time.sleep(schedule.poll_seconds)
+      for checkpoint in waiting:
+        entry = self._try(checkpoint)
+        if entry is not None:
+          yield entry
+
+  def close(self) -> None:
+    self._writer.close()
+
+  def _is_done(self, checkpoint: Checkpoint) -> bool:
+    entry = self._watched.entry(checkpoint)
+    return (self._tries.get(checkpoint, 0) >= TRIES
+            or entry is not None and entry['metrics'] is not None)
+
+  def _try(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Evaluates a checkpoint, or says why not."""
+    try:
+      run, entry = self._evaluate(checkpoint)
+    except DataError:
+      raise
+    except (UserError, OSError) as error:
+      self._tell(checkpoint, errors.one_line(error))
+      return None
+    self.failed.pop(checkpoint.name, None)
+    return self._record(run, entry)
+
+  def _tell(self, checkpoint: Checkpoint, why: str) -> None:
+    """Says on stderr what becomes of a checkpoint that could not be read."""
+    current = checkpoints.now(checkpoint)
+    self._tries[checkpoint] = tries = self._tries.get(checkpoint, 0) + 1
+    if current is None:
+      self._tries[checkpoint] = TRIES
+      what = 'was deleted before it was evaluated: left out'
+    elif current != checkpoint:
+      self._tries[checkpoint] = TRIES  # What it is now is another one.
+      what = 'was written over while it was read: trying again'
+    elif tries < TRIES:
+      what = f'cannot be evaluated, trying again: {why}'
+    else:
+      self.failed[checkpoint.name] = why
+      what = f'is left out after {TRIES} tries: {why}'
+    if current != checkpoint or tries in (1, TRIES):
+      print(f'tfeval: warning: {checkpoint.name} {what}', file=sys.stderr)
+
+  def _evaluate(self, checkpoint: Checkpoint) -> tuple[Run, dict[str, Any]]:
+    request, model, forward = self._with_values_of(checkpoint)
+    entry = self._watched.begin(checkpoint, request.directory)
+    request = dataclasses.replace(request, directory=entry['run'])
+    job = Job(request, self._settings, self._place, model, forward)
+    run = job.complete_run()
+    if run is None:
+      outcomes = Outcomes([request])
+      together.run([job], self._settings, self._place, outcomes)
+      (_, run), = outcomes.in_order()
+    return run, entry
+
+  def _with_values_of(self, checkpoint: Checkpoint
+                      ) -> tuple[Request, Model, predict.Forward]:
+    """Returns the model with the values of a checkpoint that did not change."""
+    path = str(checkpoint.path)
+    sha256 = checkpoint.sha256()
+    if self._request is None:
+      if checkpoint.kind != checkpoints.KERAS:
+        raise UserError('it holds no model: give --model, whose weights it has')
+      request, = settings_lib.requests([path], ['imagenet'])  # Its own.
+      model, forward = self._load(request)
+    else:
+      directory = (self._request.directory + '@'
+                   + re.sub(r'[^A-Za-z0-9._=-]+', '_', checkpoint.name))
+      request = dataclasses.replace(self._request, weights=path, directory=directory)
+      model, forward = self._model, self._forward
+      checkpoint_values.load(model.keras_model, checkpoint, model.name)
+      model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
+    if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
+      raise UserError('it changed while it was read')
+    return request, model, forward
+
+  def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
+    entry['metrics'], entry['counts'] = {}, {}
+    for metric in run.metrics:
+      # As EvaluateCallback names them.
+      prefix = 'val_real_' if metric['labels'] == 'real' else 'val_'
+      entry['metrics'][prefix + metric['name']] = metric['value']
+      entry['counts'][prefix + metric['name']] = [metric['correct'], metric['count']]
+    self._writer.write({name: value for name, value in entry['metrics'].items()
+                        if value is not None}, entry['step'])
+    self._watched.write()  # Last: before, the complete run is taken as it is.
+    return entry
+
+
+def _is_final(found: list[Checkpoint], final_step: int | None) -> bool:
+  return final_step is not None and any(
+      one.step is not None and one.step >= final_step for one in found)
