@@ -1,8 +1,11 @@
 """Networks that are really trained: what tfeval counts of them rises.
 
-On the photos that lie beside the repository, or on images of one colour each.
+On the photos that lie beside the repository, and on a TFDS dataset of images of one
+colour each.
 """
 
+import csv
+import io
 import json
 import os
 import pathlib
@@ -10,8 +13,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,86 +22,93 @@ import two_workers
 
 import tfeval
 from tfeval import labels
-from tfeval.keras import EvaluateCallback
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
-LOOP = CONFIGS / 'custom_loop.py'
 IMAGES = 24
 
 
 @pytest.fixture(scope='module')
-def coloured(tmp_path_factory):
-  """A folder of classes with an image each, of a colour of its own."""
-  folder, random = tmp_path_factory.mktemp('coloured'), np.random.default_rng(0)
-  for wnid in labels.classes().wnids[:IMAGES]:
-    pixels = np.broadcast_to(random.integers(0, 256, 3, np.uint8), (48, 48, 3))
-    (folder / wnid).mkdir()
-    (folder / wnid / 'image.JPEG').write_bytes(tf.io.encode_jpeg(pixels).numpy())
-  return folder
+def synthetic(tmp_path_factory):
+  """Flags of a TFDS dataset of images of a colour of its own each."""
+  directory = tmp_path_factory.mktemp('synthetic')
+  random = np.random.default_rng(0)
+  with tarfile.open(directory / 'ILSVRC2012_img_val.tar', 'w') as tar:
+    for number in range(1, IMAGES + 1):
+      pixels = np.broadcast_to(random.integers(0, 256, 3, np.uint8), (48, 48, 3))
+      content = tf.io.encode_jpeg(pixels).numpy()
+      member = tarfile.TarInfo(labels.validation_name(number))
+      member.size = len(content)
+      tar.addfile(member, io.BytesIO(content))
+  flags = {'manual_dir': directory, 'data_dir': directory / 'tfds'}
+  tfeval.build_dataset('imagenet2012', **flags)  # Which prepares it.
+  return ['--train=imagenet2012', f'--data_dir={flags["data_dir"]}']
 
 
-@pytest.fixture(scope='module')
-def images(coloured, tmp_path_factory):
-  """A folder of classes with a photo each."""
-  photos = pathlib.Path(__file__).resolve().parents[2] / 'shared/data/images'
-  if not photos.is_dir():
-    return coloured
+@pytest.fixture(scope='module', params=['photos', 'synthetic'])
+def images(request, tmp_path_factory):
+  """Flags of a dataset to train on."""
+  if request.param == 'synthetic':
+    return request.getfixturevalue('synthetic')
+  shared_data = request.getfixturevalue('shared_data')
   folder = tmp_path_factory.mktemp('photos')
-  for photo in sorted(photos.glob('n*.JPEG'))[:IMAGES]:
+  for photo in sorted((shared_data / 'images').glob('n*.JPEG'))[:IMAGES]:
     (folder / photo.name[:9]).mkdir()
     shutil.copy(photo, folder / photo.name[:9])
-  return folder
+  return [f'--train=folder:{folder}']
 
 
-def trained(folder, callback, epochs, learning_rate=.001):
-  """Trains a network on a folder with `fit`; returns the history."""
-  keras.utils.set_random_seed(0)
-  model = keras.Sequential([
-      keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 127.5, -1),
-      keras.layers.Conv2D(32, 3, strides=4, activation='relu'),
-      keras.layers.Flatten(), keras.layers.Dense(1000)], name='network')
-  model.compile(keras.optimizers.Adam(learning_rate),
-                keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-  dataset = tfeval.build_dataset(f'folder:{folder}', input_size=32, batch_size=8)
-  return model.fit(dataset.map(lambda one: (one['pixels'], one['label'])), verbose=0,
-                   epochs=epochs, callbacks=[callback]).history
+def run(command):
+  found = subprocess.run(command, capture_output=True, text=True, timeout=300,
+                         env=environment())
+  assert found.returncode == 0, found.stderr[-3000:]
+  return found.stdout
 
 
-def callback_for(folder, **arguments):
-  return EvaluateCallback(f'folder:{folder}', preprocess='identity', output='logits',
-                          **arguments)
+def fit(images, output, epochs):
+  """Runs the example of `fit`; returns the correct answers after each epoch."""
+  run([sys.executable, CONFIGS / 'fit.py', *images, f'--output={output}',
+       f'--epochs={epochs}'])
+  with open(output / 'history.csv', newline='') as file:
+    return [round(IMAGES * float(row['val_top1'])) for row in csv.DictReader(file)]
 
 
-def test_a_small_fit(coloured):
-  history = trained(coloured, callback_for(coloured, metrics=['top5']), epochs=4)
-  assert history['val_top5'][-1] > max(history['val_top5'][0], .3)
+def test_fit_on_synthetic_images(synthetic, tmp_path):
+  hits = fit(synthetic, tmp_path, epochs=3)
+  assert hits[-1] > hits[0]
 
 
 @pytest.mark.slow
 def test_fit_with_the_callback(images, tmp_path):
-  found = callback_for(images, output_dir=tmp_path / 'runs')
-  history = trained(images, found, epochs=12)
-  assert history['val_top1'][-1] > history['val_top1'][0] + .5
-  assert found.best.metrics[0]['correct'] == round(IMAGES * max(history['val_top1']))
+  hits = fit(images, tmp_path, epochs=15)
+  assert hits[-1] > hits[0] + IMAGES / 3
+  best, = (tmp_path / 'evaluations').glob('step-*/network')
+  assert tfeval.load_run(best).metrics[0]['correct'] == max(hits)
+  # The checkpoint that Keras took for the best answers the same.
+  again = tfeval.evaluate(
+      tfeval.load_model(tmp_path / 'best.keras', preprocess='identity',
+                        output='logits'),
+      **dataset_of(images), preflight='off')
+  assert again.metrics[0]['correct'] == max(hits)
+
+
+def dataset_of(flags):
+  values = dict(flag.removeprefix('--').split('=') for flag in flags)
+  return {'dataset': values.pop('train'), **values}
 
 
 def of_loop(images, output, *flags):
-  return [sys.executable, LOOP, f'--train=folder:{images}', f'--output={output}',
+  return [sys.executable, CONFIGS / 'custom_loop.py', *images, f'--output={output}',
           *flags]
 
 
 @pytest.mark.slow
 def test_custom_loop(images, tmp_path):
-  command = of_loop(images, tmp_path, '--epochs=3', '--evaluate_every=1')
-  first = subprocess.run(command, check=True, capture_output=True, text=True,
-                         timeout=200, env=environment())
-  counts = correct(first.stdout)
-  assert len(counts) == 3 and counts[-1] > counts[0]
+  command = of_loop(images, tmp_path, '--epochs=4', '--evaluate_every=1')
+  hits = correct(run(command))
+  assert len(hits) == 4 and hits[-1] > hits[0]
   # It goes on where it was.
-  again = subprocess.run([*command, '--epochs=4'], check=True, capture_output=True,
-                         text=True, timeout=200, env=environment())
-  assert again.stdout.startswith('epoch 4: ')
-  assert correct(again.stdout)[0] >= counts[-1]
+  again = run([*command, '--epochs=5'])
+  assert again.startswith('epoch 5: ') and correct(again)[0] >= hits[-1]
 
 
 @pytest.mark.slow
@@ -107,7 +117,7 @@ def test_custom_loop_of_two_workers(images, tmp_path):
           'sys.argv = sys.argv[1:]\n'
           'runpy.run_path(sys.argv[0], run_name="__main__")')
   first, second = two_workers.run(
-      code, *of_loop(images, tmp_path, '--epochs=2', '--evaluate_every=1')[1:])
+      code, *of_loop(images, tmp_path, '--epochs=4', '--evaluate_every=2')[1:])
   assert first == second and len(correct(first)) == 2
   assert correct(first)[1] > correct(first)[0]
   assert (tmp_path / 'checkpoints/ckpt-2.index').is_file()
@@ -119,17 +129,16 @@ def test_watcher_of_a_training_that_runs(images, tmp_path):
       of_loop(images, tmp_path, '--epochs=4', '--evaluate_every=0'),
       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
   try:
-    watch = subprocess.run(
+    watched = run(
         [sys.executable, '-m', 'tfeval', 'watch', tmp_path / 'checkpoints',
-         '--model=custom_loop:build', f'--dataset=folder:{images}', '--json',
-         '--final_step=4', '--timeout=100', '--poll_seconds=.1',
-         f'--output_dir={tmp_path}/runs'],
-        capture_output=True, text=True, timeout=200, env=environment())
+         '--model=custom_loop:build', '--json', '--final_step=4', '--timeout=100',
+         '--poll_seconds=.1', f'--output_dir={tmp_path}/runs',
+         *(flag.replace('--train', '--dataset') for flag in images)])
     _, errors = loop.communicate(timeout=100)
   finally:
     loop.kill()
-  assert (loop.returncode, watch.returncode) == (0, 0), errors + watch.stderr
-  entries = [json.loads(line) for line in watch.stdout.splitlines()]
+  assert loop.returncode == 0, errors
+  entries = [json.loads(line) for line in watched.splitlines()]
   assert [entry['step'] for entry in entries] == [1, 2, 3, 4]
   counts = [entry['counts']['val_top1'] for entry in entries]
   assert {count for _, count in counts} == {IMAGES}
