@@ -134,6 +134,7 @@ def test_limit_is_the_start_of_the_split_and_marked(mobilenet, standin_dir, tfds
   assert set(rows(result)) == set(itertools.islice(rows(baseline), 11))
 
 
+@pytest.mark.slow
 def test_folder_layouts_agree_with_tfds(mobilenet, standin_dir, baseline, tmp_path,
                                         shared_data):
   flat, classes = tmp_path / 'flat', tmp_path / 'classes'
@@ -301,6 +302,7 @@ def build_in_ilsvrc_order():
   return keras.Model(base.input, IlsvrcOrder()(base.output))
 
 
+@pytest.mark.slow
 def test_model_in_ilsvrc_order_is_caught(mobilenet, standin_dir, tfds_dir, tmp_path,
                                          capsys):
   del mobilenet

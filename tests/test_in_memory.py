@@ -13,6 +13,7 @@ import two_workers
 
 import tfeval
 from tfeval import cli
+from tfeval.engine import pipeline
 from tfeval.errors import UserError
 
 SIZE = 32
@@ -117,6 +118,17 @@ def test_the_command_counts_the_same(noise, tmp_path):
   assert run.to_arrow(['id', 'logits']).equals(command.to_arrow(['id', 'logits']))
   for key in ('content_digest', 'label_digest', 'evaluated'):
     assert run.result['dataset'][key] == command.result['dataset'][key]
+
+
+@pytest.mark.parametrize('how', ['cache_dir', 'jit'])
+def test_other_ways_to_the_same_answers(noise, answers, tmp_path, how, monkeypatch):
+  more = {'cache_dir': tmp_path / 'cache'} if how == 'cache_dir' else {'jit': True}
+  run = evaluate(small(), noise, **more)
+  assert classes(run) == answers[:, :20].tolist()
+  assert run.result['compute']['jit'] is (how == 'jit')
+  if how == 'cache_dir':
+    monkeypatch.setattr(pipeline, 'decoded', None)  # All images are there by now.
+    assert classes(evaluate(small(), noise, **more)) == classes(run)
 
 
 def state(model):

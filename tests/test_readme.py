@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 README = pathlib.Path(__file__).resolve().parents[1] / 'README.md'
-# MobileNet(alpha=0.25) on the stand-in photos, by tests/benchmarks/independent_count.py,
-# which counts without tfeval: top-1, top-5, ReaL top-1, ReaL top-5.
+# MobileNet(alpha=0.25) on the stand-in photos, counted without tfeval by
+# tests/benchmarks/independent_count.py: top-1, top-5, ReaL top-1, ReaL top-5.
 COUNTS = [[33, 60], [50, 60], [30, 55], [44, 55]]
 
 
@@ -52,7 +52,8 @@ def test_snippets_of_training_code(names, tfeval, tmp_path):
   evaluate = names['evaluate']
   assert list(evaluate.history[-1]['counts'].values()) == COUNTS
   assert evaluate.best.metrics[0]['correct'] == COUNTS[0][0]
-  assert (tmp_path / 'best.keras').is_file() and any((tmp_path / 'tensorboard').iterdir())
+  assert (tmp_path / 'best.keras').is_file()
+  assert any((tmp_path / 'tensorboard').iterdir())
   assert [names['top1'].correct, names['top1'].count] == COUNTS[0]
   assert [names['real'].correct, names['real'].count] == COUNTS[2]
   assert {metric.name for metric in model._compile_metrics._user_weighted_metrics} == {

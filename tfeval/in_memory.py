@@ -18,7 +18,7 @@ from tfeval import hosts as hosts_lib
 from tfeval import progress as progress_lib
 from tfeval import settings as settings_lib
 from tfeval import spec as spec_lib
-from tfeval.engine import predict
+from tfeval.engine import cache_writing, predict
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
 from tfeval.job import Job
@@ -48,7 +48,8 @@ def evaluate(
     manual_dir: str | os.PathLike[str] | None = None,
     real_labels: str | os.PathLike[str] | None = None, protocol: str = 'opencv',
     batch_size: int = 64, limit: int | None = None, on_error: str = settings_lib.FAIL,
-    preflight: str = settings_lib.ERROR, store_logits: bool = False,
+    preflight: str = settings_lib.ERROR, jit: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None, store_logits: bool = False,
     output_dir: str | os.PathLike[str] | None = None, overwrite: bool = False,
     host_timeout: int = 3600, progress: bool | None = None) -> Run:
   """Evaluates a model that is in memory, as `tfeval evaluate` does one that is not.
@@ -75,8 +76,8 @@ def evaluate(
     name: of the model in results and of the run directory; by default its own.
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
-    split, data_dir, manual_dir, real_labels, protocol, limit, on_error, preflight,
-      store_logits, overwrite, host_timeout: see `tfeval evaluate --help`.
+    split, data_dir, manual_dir, real_labels, protocol, limit, on_error, preflight, jit,
+      cache_dir, store_logits, overwrite, host_timeout: see `tfeval evaluate --help`.
     batch_size: images in a step over all replicas of a host.
     output_dir: the run directory is made in here, named by the model. By default it
       is a temporary one, which is gone when the returned run is.
@@ -95,8 +96,9 @@ def evaluate(
       input_size=input_size, output=output, class_map=class_map,
       output_name=output_name, split=split, data_dir=data_dir, manual_dir=manual_dir,
       real_labels=real_labels, protocol=protocol, batch_size=batch_size, limit=limit,
-      on_error=on_error, preflight=preflight, store_logits=store_logits,
-      overwrite=overwrite, host_timeout=host_timeout).evaluate(output_dir)
+      on_error=on_error, preflight=preflight, jit=jit, cache_dir=cache_dir,
+      store_logits=store_logits, overwrite=overwrite, host_timeout=host_timeout
+  ).evaluate(output_dir)
 
 
 class Evaluator:
@@ -152,10 +154,12 @@ class Evaluator:
         'dataset': {key: opened.describe()[key] for key in (
             'name', 'config', 'version', 'split', 'limit', 'real_labels',
             'size_digest')}}
-    self._place = Place(opened, strategy, _local(strategy), hosts,
-                        progress_lib.wanted(progress))
+    self._place = Place(
+        opened, strategy, _local(strategy), hosts, progress_lib.wanted(progress),
+        settings.cache_dir and cache_writing.Cache(settings.cache_dir))
     self._forward = predict.Forward(
-        self.model, strategy, predict.global_batch_size(settings.batch_size, strategy))
+        self.model, strategy, predict.global_batch_size(settings.batch_size, strategy),
+        settings.jit)
 
   def evaluate(self, output_dir: str | os.PathLike[str] | None = None) -> Run:
     """Evaluates the model as it is now.

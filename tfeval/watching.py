@@ -9,7 +9,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tfeval import checkpoints, errors, event_files, paths, requested, together
+from tfeval import (
+    checkpoints,
+    errors,
+    event_files,
+    identity,
+    paths,
+    requested,
+    together,
+)
 from tfeval import hosts as hosts_lib
 from tfeval import place as place_lib
 from tfeval import settings as settings_lib
@@ -78,10 +86,12 @@ class Watcher:
     self._folder = pathlib.Path(folder).expanduser().absolute()
     self._request, self._settings = request, settings
     self._place = place_lib.prepare(settings, hosts, progress)
-    self._model = self._forward = None
+    self._model: Model | None = None
+    self._forward: predict.Forward | None = None
     if request is not None:
       weights.check_same_normalisation(request.spec)
-      self._model, self._forward = self._load(request)
+      self._model = self._load_model(request)
+      self._forward = self._compile(self._model)
     output_dir = paths.path(settings.output_dir)
     self._watched = Watched(output_dir, self._identity())
     self._tries: dict[Checkpoint, int] = {}
@@ -98,16 +108,19 @@ class Watcher:
                 'name', 'config', 'version', 'split', 'limit', 'real_labels',
                 'size_digest')}}
 
-  def _load(self, request: Request) -> tuple[Model, predict.Forward]:
-    strategy = self._place.strategy
-    with strategy.scope():
+  def _load_model(self, request: Request) -> Model:
+    with self._place.strategy.scope():
       model = requested.load_model(request, self._settings)
     if model.keras_model is None:
       raise UserError(f'{request.spec.text} is no Keras model: checkpoints cannot be '
                       'loaded into it')
-    return model, predict.Forward(
-        model, strategy, predict.global_batch_size(self._settings.batch_size, strategy),
-        self._settings.jit)
+    return model
+
+  def _compile(self, model: Model) -> predict.Forward:
+    strategy, settings = self._place.strategy, self._settings
+    return predict.Forward(
+        model, strategy, predict.global_batch_size(settings.batch_size, strategy),
+        settings.jit, self._place.canvas is not None)
 
   def watch(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
     """Yields an entry of `watched.json` for each checkpoint that was evaluated.
@@ -201,7 +214,7 @@ class Watcher:
       if checkpoint.kind != checkpoints.KERAS:
         raise UserError('it holds no model: give --model, whose weights it has')
       request, = settings_lib.requests([path], ['imagenet'])  # Its own.
-      model, forward = self._load(request)
+      model, forward = self._whole_model(request)
     else:
       directory = (self._request.directory + '@'
                    + re.sub(r'[^A-Za-z0-9._=-]+', '_', checkpoint.name))
@@ -212,6 +225,23 @@ class Watcher:
     if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
       raise UserError('it changed while it was read')
     return request, model, forward
+
+  def _whole_model(self, request: Request) -> tuple[Model, predict.Forward]:
+    """Returns a checkpoint that is a model by itself.
+
+    One of the same layers as the one before gives that one its values, whose step is
+    compiled already.
+    """
+    loaded = self._load_model(request)
+    before = self._model and self._model.keras_model
+    layers = identity.layers(loaded.keras_model)
+    if before is None or layers is None or layers != identity.layers(before):
+      self._model, self._forward = loaded, self._compile(loaded)
+    else:
+      before.set_weights(loaded.keras_model.get_weights())
+      self._model = self._forward.model = dataclasses.replace(
+          loaded, function=self._model.function, keras_model=before)
+    return self._model, self._forward
 
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
     entry['metrics'], entry['counts'] = {}, {}

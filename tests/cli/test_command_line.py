@@ -452,6 +452,7 @@ sys.exit(main(['evaluate', *{MODEL!r}, '--dataset=folder:{photos}',
   assert not [*tmp_path.rglob('result.json'), *tmp_path.rglob('*.tmp')]
 
 
+@pytest.mark.slow
 def test_a_broken_image_is_one_line(tmp_path):
   """In a process of its own: TensorFlow's C++ code writes past Python's stderr."""
   folder = tmp_path / 'photos'

@@ -79,6 +79,7 @@ def mistake(outcome, *words):
     assert word in err, err
 
 
+@pytest.mark.slow
 def test_numbers_are_those_that_an_evaluation_stores(predict, photos, tmp_path):
   code, out, _ = predict(photos, f'--model={MOBILE}', f'--model={LITE}', '--json',
                          '--top=1000')

@@ -1,8 +1,12 @@
 """tfeval watch, on checkpoints as Keras and TensorFlow write them."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -48,8 +52,8 @@ def watch(tfeval, noise, tmp_path):
   def run(*flags):
     code, out, err = tfeval(
         'watch', tmp_path / 'training', f'--dataset=folder:{noise}', '--preprocess=tf',
-        '--batch_size=4', '--poll_seconds=.05', f'--output_dir={tmp_path}/runs',
-        '--json', *flags)
+        '--batch_size=4', '--protocol=squash', '--poll_seconds=.05',
+        f'--output_dir={tmp_path}/runs', '--json', *flags)
     return code, [json.loads(line) for line in out.splitlines()], err
 
   (tmp_path / 'training').mkdir()
@@ -58,7 +62,7 @@ def watch(tfeval, noise, tmp_path):
 
 def counts(model, noise):
   run = tfeval_lib.evaluate(model, f'folder:{noise}', preprocess='tf', batch_size=5,
-                            preflight='off')
+                            preflight='off', protocol='squash')
   return [[m['correct'], m['count']] for m in run.metrics], answers(run)
 
 
@@ -167,30 +171,115 @@ def test_of_another_model(watch, build, tmp_path):
   assert (code, entries) == (2, []) and err.count('is left out after') == 3
 
 
-def test_deleted_while_it_is_read(build, noise, tmp_path, capsys):
-  from tfeval import checkpoints, progress, settings, watching
+@pytest.fixture
+def watcher(build, noise, tmp_path):
+  """Makes what watches tmp_path, of a model or of models by themselves."""
+  from tfeval import progress, settings, watching
+
+  def make(model=None):
+    request = model and settings.requests([model], ['imagenet'])[0]
+    return watching.Watcher(
+        tmp_path, request, settings.Settings(
+            dataset=f'folder:{noise}', preprocess='tf', protocol='squash',
+            output='logits', preflight='off', output_dir=str(tmp_path / 'runs')),
+        None, progress.hidden)
+
+  return make
+
+
+@pytest.mark.parametrize('at', ['before', 'hashed', 'loaded'])
+def test_deleted_while_it_is_read(watcher, build, tmp_path, capsys, monkeypatch, at):
+  from tfeval import checkpoints, watching
+  from tfeval.models import checkpoint_values
   save(build(0), tmp_path, 10)
-  request, = settings.requests(['of_watch:build'], ['imagenet'])
-  watcher = watching.Watcher(
-      tmp_path, request, settings.Settings(
-          dataset=f'folder:{noise}', preprocess='tf', preflight='off',
-          output_dir=str(tmp_path / 'runs')), None, progress.hidden)
+  found = watcher('of_watch:build')
   checkpoint, = checkpoints.find(tmp_path)
-  checkpoint.path.unlink()
-  assert watcher._try(checkpoint) is None and watcher.failed == {}
+  load = checkpoint_values.load
+
+  def delete_and_load(*arguments):
+    if at == 'loaded':
+      load(*arguments)
+    checkpoint.path.unlink()
+    if at == 'hashed':
+      load(*arguments)
+
+  if at == 'before':
+    checkpoint.path.unlink()
+  else:
+    monkeypatch.setattr(checkpoint_values, 'load', delete_and_load)
+  assert found._try(checkpoint) is None and found.failed == {}
   assert 'was deleted before it was evaluated: left out' in capsys.readouterr().err
-  assert list(watcher.watch(watching.Schedule(timeout=0))) == []
+  assert list(found.watch(watching.Schedule(timeout=0))) == []
+  assert not list((tmp_path / 'runs').glob('*@*'))
+
+
+def test_models_of_the_same_layers_are_traced_once(watcher, build, noise, tmp_path):
+  from tfeval import watching
+  models = [build(0)]
+  for step in range(3):
+    models[-1].save(tmp_path / f'{step}.keras')
+    models.append(keras.saving.load_model(tmp_path / f'{step}.keras'))
+    models[-1].get_layer('dense').kernel.assign(np.random.random((4, 1000)))
+  other = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(),
+                            keras.layers.Dense(1000)])
+  other.save(tmp_path / '3.keras')
+  found, forwards = watcher(), []
+  for entry in found.watch(watching.Schedule(timeout=0)):
+    run = tfeval_lib.load_run(tmp_path / 'runs' / entry['run'])
+    assert answers(run) == counts([*models[:3], other][entry['step']], noise)[1]
+    assert run.result['model']['name'].endswith(entry['checkpoint'])
+    forwards.append(found._forward)
+  assert forwards[0] is forwards[1] is forwards[2] is not forwards[3]
+  assert forwards[0]._step.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number, code', [
+    (signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_interrupted_and_started_again(build, noise, tmp_path, number, code):
+  (tmp_path / 'training').mkdir()
+  for step in range(1, 13):
+    build(step).save_weights(tmp_path / f'training/{step}.weights.h5')
+  command = [sys.executable, '-m', 'tfeval', 'watch', tmp_path / 'training',
+             '--model=of_watch:build', f'--dataset=folder:{noise}', '--preprocess=tf',
+             '--protocol=squash', '--batch_size=1', f'--output_dir={tmp_path}/runs',
+             '--json', '--final_step=12']
+  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(
+      [str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])])}
+  with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        text=True, env=environment) as first:
+    lines = [first.stdout.readline() for _ in range(3)]
+    first.send_signal(number)
+    rest, err = first.communicate(timeout=100)
+  assert first.returncode == code and 'Traceback' not in err, err
+  again = subprocess.run(command, check=True, capture_output=True, text=True,
+                         timeout=200, env=environment)
+  entries = [json.loads(line) for line in
+             [*lines, *rest.splitlines(), *again.stdout.splitlines()]]
+  # What was evaluated and not told before is told by watched.json alone.
+  assert len({entry['step'] for entry in entries}) == len(entries) >= 11
+  stored = json.loads((tmp_path / 'runs/watched.json').read_text())['checkpoints']
+  assert [entry['step'] for entry in stored] == list(range(1, 13))
+  for entry in stored[::4]:
+    assert found(entry, tmp_path) == counts(build(entry['step']), noise)
 
 
 @pytest.mark.parametrize('flags, words', [
     (['--model=a:b', '--model=c:d'], 'give one --model'),
-    (['--weights=none'], '--weights are those of the checkpoints'),
+    (['--weights=none'], 'nknown command line flag'),
     (['--model=EfficientNetB0'], 'known for applications'),
+    (['training'], '2 folders were given'),
     (['--num_hosts=2', '--host_index=0'], 'Unknown command line flag|unknown command'),
 ])
 def test_flags_that_cannot_be(watch, flags, words):
   code, entries, err = watch(*flags)
   assert (code, entries) == (2, []) and re.search(words, err), err
+
+
+def test_a_url_cannot_be_watched(tfeval, noise, tmp_path):
+  code, _, err = tfeval('watch', 'gs://bucket/training', f'--dataset=folder:{noise}',
+                        f'--output_dir={tmp_path}/runs')
+  assert code == 2 and 'gs://bucket/training is a URL, which cannot be watched' in err
 
 
 @pytest.mark.slow

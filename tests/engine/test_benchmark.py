@@ -44,7 +44,8 @@ def measure(folder, images, advance=lambda count: None, **arguments):
 
 
 @pytest.mark.parametrize('protocol', [
-    pytest.param('opencv', marks=pytest.mark.slow), 'efficientnet', 'pil'])
+    'efficientnet', *(pytest.param(name, marks=pytest.mark.slow)
+                      for name in ('opencv', 'pil'))])
 def test_figures_hang_together(noise, tmp_path, monkeypatch, protocol):
   monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
   told = []
@@ -66,6 +67,7 @@ def test_figures_hang_together(noise, tmp_path, monkeypatch, protocol):
   assert report.protocol == protocol
 
 
+@pytest.mark.slow
 def test_a_broken_image_is_named(noise, tmp_path):
   for path in noise.iterdir():
     (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -43,7 +43,7 @@ def fit(model, *callbacks, epochs=1, **arguments):
 
 def callback(noise, **arguments):
   return EvaluateCallback(f'folder:{noise}', **{
-      'preprocess': 'tf', 'batch_size': 4, **arguments})
+      'preprocess': 'tf', 'batch_size': 4, 'protocol': 'squash', **arguments})
 
 
 @pytest.fixture(scope='module')
@@ -70,16 +70,17 @@ class Weights(keras.callbacks.Callback):
     self.logs.append(dict(logs))
 
 
+@pytest.mark.slow
 def test_callback_evaluate_and_command_count_the_same(noise, real, tmp_path):
   model, found = small(), callback(noise, real_labels=real, batch_size=3)
   history = fit(model, found, epochs=2)
   run = tfeval.evaluate(model, f'folder:{noise}', preprocess='tf', batch_size=5,
-                        preflight='off', real_labels=real)
+                        preflight='off', real_labels=real, protocol='squash')
   model.save(tmp_path / 'small.keras')
   assert cli.main([
       'evaluate', f'--model={tmp_path}/small.keras', '--preprocess=tf',
       f'--dataset=folder:{noise}', '--preflight=off', f'--real_labels={real}',
-      f'--output_dir={tmp_path}/runs']) == 0
+      '--protocol=squash', f'--output_dir={tmp_path}/runs']) == 0
   command = tfeval.load_run(tmp_path / 'runs/small.keras')
   counts = {key: [entry['correct'], entry['count']] for key, entry in zip(
       values(run.metrics), run.metrics, strict=True)}
@@ -137,7 +138,8 @@ def test_the_best_run_is_kept_and_the_history_goes_on(noise, tmp_path):
   arguments = {'output_dir': directory, 'real_labels': labels, 'every_steps': 1}
   # Right is whatever the untrained model answers, which it unlearns.
   model = small()
-  run = tfeval.evaluate(model, f'folder:{noise}', preprocess='tf', preflight='off')
+  run = tfeval.evaluate(model, f'folder:{noise}', preprocess='tf', preflight='off',
+                        protocol='squash')
   first = run.to_arrow(['id', 'classes']).sort_by('id')['classes'].to_pylist()
   sets = [[answer[0]] for answer in first] + [[0]] * 49_990
   labels.write_text(json.dumps(sets))
@@ -181,6 +183,7 @@ def event_scalars(directory):
   return found
 
 
+@pytest.mark.slow
 def test_event_files(noise, tmp_path):
   found = callback(noise, every_steps=1, log_dir=tmp_path, metrics=['nll', 'top1'],
                    best_by='top1')
@@ -213,7 +216,8 @@ def averages(model):
   return copy
 
 
-@pytest.mark.parametrize('mirrored', [False, True])
+@pytest.mark.parametrize('mirrored', [
+    pytest.param(False, marks=pytest.mark.slow), True])
 def test_ema_is_evaluated_and_weights_come_back(noise, mirrored):
   strategy = (tf.distribute.MirroredStrategy(['CPU:0']) if mirrored
               else tf.distribute.get_strategy())
@@ -228,7 +232,8 @@ def test_ema_is_evaluated_and_weights_come_back(noise, mirrored):
   for one, other in zip(before.weights[0], after.weights[0], strict=True):
     np.testing.assert_array_equal(one, other)
   expected = tfeval.evaluate(copies[0], f'folder:{noise}', preprocess='tf',
-                             preflight='off', batch_size=4, store_logits=True)
+                             preflight='off', batch_size=4, store_logits=True,
+                             protocol='squash')
   np.testing.assert_allclose(
       found.best.to_arrow()['logits'].to_pylist(),
       expected.to_arrow()['logits'].to_pylist(), rtol=0, atol=1e-6)
@@ -383,10 +388,10 @@ with tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']).scope():
   model = small(use_ema=True)
 found = callback(sys.argv[1], every_steps=1, every_epochs=1, ema=True)
 after = tfeval.keras.EvaluateCallback(
-    'folder:' + sys.argv[1], preprocess='tf', batch_size=4)
+    'folder:' + sys.argv[1], preprocess='tf', batch_size=4, protocol='squash')
 fit(model, found, after, epochs=2)
 direct = tfeval.evaluate(model, 'folder:' + sys.argv[1], preprocess='tf',
-                         preflight='off')
+                         preflight='off', protocol='squash')
 assert found._evaluator._forward._step.experimental_get_tracing_count() == 1
 print(len(found.history), found.best.result['compute']['replicas'],
       [m['correct'] for m in direct.metrics],

@@ -293,6 +293,7 @@ def test_weights_of_one_size_fit_no_other():
     efficientnet_lite.EfficientNetLite2(weights=path)
 
 
+@pytest.mark.slow
 @needs_weights
 @pytest.mark.skipif(
     not (DATA / 'images').is_dir(), reason='no photos: ../shared/data/images is absent'

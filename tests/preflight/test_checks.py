@@ -86,6 +86,7 @@ def test_healthy_model_without_statistics(mobilenet, photos):
   assert check(dataclasses.replace(mobilenet, keras_model=None), *photos) == []
 
 
+@pytest.mark.slow
 def test_healthy_lite_has_no_findings(lite, photos):
   assert check(lite, *photos) == []
   # (x - 127) / 128 and x / 127.5 - 1 are as good as equal.
@@ -148,6 +149,7 @@ def test_wrong_normalisation(given, mobilenet, few):
     assert same.mend in ('give --preprocess=tf', 'give --preprocess=lite')
 
 
+@pytest.mark.slow
 def test_wrong_normalisation_by_hits_alone(mobilenet, photos):
   model = dataclasses.replace(fed(mobilenet, 'identity'), keras_model=None)
   finding, = check(model, *photos)

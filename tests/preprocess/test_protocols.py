@@ -85,9 +85,10 @@ def slow(*values):
         references.pil, kernel=Image.NEAREST)),
     slow('pil:crop_fraction=0.95', 299, functools.partial(
         references.pil, fraction=0.95)),
-    ('pil:crop_fraction=1.0', 240, functools.partial(references.pil, fraction=1.0)),
+    slow('pil:crop_fraction=1.0', 240, functools.partial(
+        references.pil, fraction=1.0)),
     # So many taps that no program is compiled for them.
-    ('pil', 48, references.pil),
+    slow('pil', 48, references.pil),
     slow('squash', 224, references.squash),
     slow('squash:kernel=bilinear', 224, functools.partial(
         references.squash, interpolation='bilinear')),
@@ -147,7 +148,7 @@ def test_opencv_ipp(shared_data, size, jit_compile):
 
 
 @pytest.mark.parametrize('text', [
-    name if name in ('opencv', 'opencv_ipp', 'pil') else slow(name)
+    name if name in ('opencv', 'pil') else slow(name)
     for name in protocol.named_protocols()])
 def test_compiling_changes_no_value(shared_data, text):
   """A data set's size decides whether it is compiled."""

@@ -7,9 +7,9 @@ from tfeval import settings as settings_lib
 from tfeval.preprocess import protocol
 
 
-def define(definer) -> None:
+def define(definer, weights: bool = True) -> None:
   """Defines the flags that say what is evaluated: models, images, devices."""
-  define_models(definer)
+  define_models(definer, weights)
   definer.string(
       'dataset', 'imagenet2012_real', 'imagenet2012, imagenet2012_real, sample, '
       'folder:DIR, or any TFDS name with images and the 1000 ILSVRC2012 classes.')
@@ -41,15 +41,16 @@ def define(definer) -> None:
                'with 10 bits of mantissa; compare counts the answers that flip.')
 
 
-def define_models(definer) -> None:
+def define_models(definer, weights: bool = True) -> None:
   """Defines the flags that say which models, and how images become their pixels."""
   definer.multi_string(
       'model', [], 'TARGET[:key=value,...]: an application (tfeval models), the '
       'path or URL of a .keras, .h5 or SavedModel, or module:function; all: every '
       'application')
-  definer.multi_string(
-      'weights', ['imagenet'], 'imagenet, none, or the path or URL of a weights file; '
-      'one for all models or one for each')
+  if weights:
+    definer.multi_string(
+        'weights', ['imagenet'], 'imagenet, none, or the path or URL of a weights '
+        'file; one for all models or one for each')
   definer.string('protocol', 'opencv', 'NAME[:field=value,...]: how images become '
                 'pixels (tfeval protocols); published: the recipe behind the '
                  "model's published figure; native: its authors' own.")

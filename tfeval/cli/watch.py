@@ -21,11 +21,13 @@ The step of each is the last whole number in its name.
 
 
 def define_flags(define) -> None:
-  input_flags.define(define)
+  input_flags.define(define, weights=False)
   define.enum('on_error', 'fail', list(settings_lib.ON_ERROR),
               'fail: stop at an image that cannot be decoded; skip: go on without it '
               'and list it in the result.')
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
+  define.string('cache_dir', None, 'Keep preprocessed images in here, so that only the '
+                'first checkpoint decodes: tfeval cache.')
   define.enum('order', 'oldest', ['oldest', 'newest'],
               'Which of several that wait is evaluated first, by their steps.')
   define.float('poll_seconds', 10, 'Seconds between two looks at CHECKPOINTS.',
@@ -36,6 +38,8 @@ def define_flags(define) -> None:
                  'one, is there and none waits.', lower_bound=0)
   define.string('output_dir', 'tfeval_runs', 'Run directories are made in here, and '
                 'watched.json, by which a restart knows what is done.')
+  define.bool('overwrite', False, 'Evaluate anew what is not in watched.json yet, '
+              'whatever its run directory holds.')
   define.string('log_dir', None, 'TensorBoard scalars go here (default: tensorboard in '
                 '--output_dir).')
   define.bool('json', False, 'Print a line of JSON for each checkpoint, nothing else.')
@@ -45,8 +49,6 @@ def run(flags, arguments: list[str]) -> int:
   if len(arguments) != 1:
     raise UserError(f'{len(arguments)} folders were given: tfeval watch CHECKPOINTS '
                     '--model=NAME')
-  if flags['weights'].present:
-    raise UserError('--weights are those of the checkpoints: leave it out')
   if len(flags.model) > 1 or 'all' in flags.model:
     raise UserError('checkpoints are of one model: give one --model')
   # In training a model shows what preflight takes for faults.
