@@ -14,12 +14,12 @@ test: .venv/test
 	$(BIN)/ruff check tfeval tests
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-test-all: .venv/test
+test-all: .venv/test-all
 	$(BIN)/ruff check tfeval tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # What was installed stands in an empty file, so that it is not installed again.
-.venv/demo .venv/test: .venv/%: setup.cfg pyproject.toml
+.venv/demo .venv/test .venv/test-all: .venv/%: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	touch $@
