@@ -8,8 +8,7 @@ It trains the network of `build` with `strategy.run`, evaluates it after every
 
 Several workers: start the same command on each of them, with TF_CONFIG as
 `tf.distribute.MultiWorkerMirroredStrategy` documents it and --output on a disk that all
-see. Every worker has to call `tfeval.evaluate`: each evaluates its share and gets the
-counts of all.
+see. Every worker has to evaluate: each takes its share and gets the counts of all.
 
 Or evaluate elsewhere, so that training does not wait: give --evaluate_every=0, and
 
@@ -66,15 +65,23 @@ def main() -> None:
   images = images_of(arguments.train, arguments.data_dir, arguments.batch_size,
                      strategy)
   step = train_step(strategy, model, optimizer, arguments.batch_size)
-  every = arguments.evaluate_every
-  for epoch in range(int(epochs.numpy()) + 1, arguments.epochs + 1):
+  every, done = arguments.evaluate_every, int(epochs.numpy())
+  evaluator = tfeval.Evaluator(
+      model, arguments.evaluate or arguments.train, data_dir=arguments.data_dir,
+      preprocess='tf', output='logits', preflight='off',
+      batch_size=arguments.batch_size) if every else None
+  if every and done and not is_evaluated(arguments.output, done):
+    evaluate(evaluator, arguments.output, done)  # It was ended in the middle.
+  for epoch in range(done + 1, arguments.epochs + 1):
     loss = sum(float(step(batch)) for batch in images)
     epochs.assign(epoch)
     print(f'epoch {epoch}: loss {loss:.3f}', flush=True)
-    if every and epoch % every == 0:
-      evaluate(model, arguments, epoch)
     if epoch % (every or 1) == 0:
-      manager.save(checkpoint_number=epoch)  # On all workers: they take part.
+      # Before it is evaluated: what goes on has the same values then. On all workers:
+      # they take part.
+      manager.save(checkpoint_number=epoch)
+    if every and epoch % every == 0:
+      evaluate(evaluator, arguments.output, epoch)
 
 
 def train_step(strategy: tf.distribute.Strategy, model: keras.Model,
@@ -101,14 +108,19 @@ def train_step(strategy: tf.distribute.Strategy, model: keras.Model,
   return step
 
 
-def evaluate(model: keras.Model, arguments: argparse.Namespace, epoch: int) -> None:
+def evaluate(evaluator: tfeval.Evaluator, output: pathlib.Path, epoch: int) -> None:
   """Evaluates the model on all workers, each of which gets all counts."""
-  run = tfeval.evaluate(
-      model, arguments.evaluate or arguments.train, data_dir=arguments.data_dir,
-      preprocess='tf', output='logits', preflight='off',
-      output_dir=arguments.output / 'evaluations' / f'epoch-{epoch:04d}')
+  run = evaluator.evaluate(evaluations_of(output, epoch))
   print('  '.join(f'{metric["labels"]} {metric["name"]} {metric["correct"]}/'
                   f'{metric["count"]}' for metric in run.metrics), flush=True)
+
+
+def is_evaluated(output: pathlib.Path, epoch: int) -> bool:
+  return any(evaluations_of(output, epoch).glob('*/result.json'))
+
+
+def evaluations_of(output: pathlib.Path, epoch: int) -> pathlib.Path:
+  return output / 'evaluations' / f'epoch-{epoch:04d}'
 
 
 def manager_of(checkpoint: tf.train.Checkpoint, strategy: tf.distribute.Strategy,

@@ -192,12 +192,15 @@ def test_tfds_with_real_labels_of_its_own_and_of_a_file(standin_dir, tmp_path_fa
 
 
 @pytest.mark.parametrize('arguments, words', [
-    ({'batch_size': 0}, 'batch_size is 0, expected a positive multiple of 1 replicas'),
+    ({'batch_size': 0}, 'batch_size is 0, expected a positive integer'),
     ({'batch_size': 3, 'input_context': tf.distribute.InputContext(1, 0, 2)},
      'multiple of 2 replicas'),
     ({'input_context': tf.distribute.InputContext(1, 0, 2),
       'strategy': tf.distribute.get_strategy()}, 'both given'),
     ({'protocol': 'openvc'}, 'opencv'),
+    ({'limit': -1}, 'limit is -1, expected a positive integer'),
+    ({'limit': '5'}, "limit is '5', expected a positive integer"),
+    ({'input_size': 0}, 'input_size is 0, expected a positive integer'),
     ({'real_labels': 'no.json'}, 'no.json'),
 ])
 def test_bad_input_is_one_line(noise, arguments, words):

@@ -1,5 +1,6 @@
 """tfeval.evaluate: models in memory are counted as the command counts them."""
 
+import concurrent.futures
 import os
 import random
 import subprocess
@@ -129,6 +130,20 @@ def test_other_ways_to_the_same_answers(noise, answers, tmp_path, how, monkeypat
   if how == 'cache_dir':
     monkeypatch.setattr(pipeline, 'decoded', None)  # All images are there by now.
     assert classes(evaluate(small(), noise, **more)) == classes(run)
+
+
+def test_numbers_of_numpy(noise):
+  run = evaluate(small(), noise, batch_size=np.int64(4), limit=np.int32(7))
+  assert run.metrics[0]['count'] == 7 and run.result['dataset']['limit'] == 7
+
+
+def test_one_model_in_two_threads(noise, answers):
+  model = small()
+  for _ in range(3):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+      runs = list(pool.map(lambda how: evaluate(model, noise, preflight=how),
+                           ['warn', 'warn']))
+    assert [classes(run) for run in runs] == [answers[:, :20].tolist()] * 2
 
 
 def state(model):

@@ -1,7 +1,7 @@
 """Networks that are really trained: what tfeval counts of them rises.
 
-On the photos that lie beside the repository, and on a TFDS dataset of images of one
-colour each.
+On the photos that lie beside the repository, and on a TFDS dataset of images of
+sixteen squares each.
 """
 
 import csv
@@ -29,12 +29,13 @@ IMAGES = 24
 
 @pytest.fixture(scope='module')
 def synthetic(tmp_path_factory):
-  """Flags of a TFDS dataset of images of a colour of its own each."""
+  """Flags of a TFDS dataset of images of squares of random colours."""
   directory = tmp_path_factory.mktemp('synthetic')
   random = np.random.default_rng(0)
   with tarfile.open(directory / 'ILSVRC2012_img_val.tar', 'w') as tar:
     for number in range(1, IMAGES + 1):
-      pixels = np.broadcast_to(random.integers(0, 256, 3, np.uint8), (48, 48, 3))
+      squares = random.integers(0, 256, (4, 4, 3), np.uint8)
+      pixels = squares.repeat(12, axis=0).repeat(12, axis=1)
       content = tf.io.encode_jpeg(pixels).numpy()
       member = tarfile.TarInfo(labels.validation_name(number))
       member.size = len(content)
@@ -103,12 +104,26 @@ def of_loop(images, output, *flags):
 
 @pytest.mark.slow
 def test_custom_loop(images, tmp_path):
-  command = of_loop(images, tmp_path, '--epochs=4', '--evaluate_every=1')
+  command = of_loop(images, tmp_path, '--epochs=20', '--evaluate_every=5')
   hits = correct(run(command))
   assert len(hits) == 4 and hits[-1] > hits[0]
   # It goes on where it was.
-  again = run([*command, '--epochs=5'])
-  assert again.startswith('epoch 5: ') and correct(again)[0] >= hits[-1]
+  again = run([*command, '--epochs=25'])
+  assert again.startswith('epoch 21: ') and correct(again)[0] >= hits[-1]
+
+
+@pytest.mark.slow
+def test_custom_loop_that_was_killed_between(images, tmp_path):
+  command = of_loop(images, tmp_path, '--evaluate_every=5')
+  run([*command, '--epochs=5'])
+  # As if it had been ended after the checkpoint and before the evaluation was done.
+  result, = (tmp_path / 'evaluations/epoch-0005').glob('*/result.json')
+  hits = json.loads(result.read_text())['metrics'][0]['correct']
+  result.unlink()
+  again = run([*command, '--epochs=6'])
+  assert correct(again) == [hits] and '\nepoch 6: ' in again
+  # And as if in the middle of training: nothing is evaluated twice.
+  assert correct(run([*command, '--epochs=6'])) == []
 
 
 @pytest.mark.slow
@@ -117,21 +132,21 @@ def test_custom_loop_of_two_workers(images, tmp_path):
           'sys.argv = sys.argv[1:]\n'
           'runpy.run_path(sys.argv[0], run_name="__main__")')
   first, second = two_workers.run(
-      code, *of_loop(images, tmp_path, '--epochs=4', '--evaluate_every=2')[1:])
+      code, *of_loop(images, tmp_path, '--epochs=20', '--evaluate_every=10')[1:])
   assert first == second and len(correct(first)) == 2
   assert correct(first)[1] > correct(first)[0]
-  assert (tmp_path / 'checkpoints/ckpt-2.index').is_file()
+  assert (tmp_path / 'checkpoints/ckpt-20.index').is_file()
 
 
 @pytest.mark.slow
 def test_watcher_of_a_training_that_runs(images, tmp_path):
   loop = subprocess.Popen(
-      of_loop(images, tmp_path, '--epochs=4', '--evaluate_every=0'),
+      of_loop(images, tmp_path, '--epochs=15', '--evaluate_every=0'),
       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
   try:
     watched = run(
         [sys.executable, '-m', 'tfeval', 'watch', tmp_path / 'checkpoints',
-         '--model=custom_loop:build', '--json', '--final_step=4', '--timeout=100',
+         '--model=custom_loop:build', '--json', '--final_step=15', '--timeout=100',
          '--poll_seconds=.1', f'--output_dir={tmp_path}/runs',
          *(flag.replace('--train', '--dataset') for flag in images)])
     _, errors = loop.communicate(timeout=100)
@@ -139,7 +154,7 @@ def test_watcher_of_a_training_that_runs(images, tmp_path):
     loop.kill()
   assert loop.returncode == 0, errors
   entries = [json.loads(line) for line in watched.splitlines()]
-  assert [entry['step'] for entry in entries] == [1, 2, 3, 4]
+  assert [entry['step'] for entry in entries] == list(range(1, 16))
   counts = [entry['counts']['val_top1'] for entry in entries]
   assert {count for _, count in counts} == {IMAGES}
   assert counts[-1][0] > counts[0][0]

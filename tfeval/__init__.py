@@ -13,18 +13,19 @@ import importlib
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['Model', 'Run', 'build_dataset', 'evaluate', 'keras', 'load_model',
-           'load_run']
+__all__ = ['Evaluator', 'Model', 'Run', 'build_dataset', 'errors', 'evaluate', 'keras',
+           'load_model', 'load_run']
 # Imported when they are asked for: TensorFlow takes seconds, Arrow half of one.
 _MODULES = {'Model': 'tfeval.models.model', 'load_model': 'tfeval.models.loading',
             'build_dataset': 'tfeval.dataset_building',
-            'evaluate': 'tfeval.in_memory', 'Run': 'tfeval.run',
+            'evaluate': 'tfeval.in_memory', 'Evaluator': 'tfeval.in_memory',
+            'Run': 'tfeval.run',
             'load_run': 'tfeval.run'}
 
 
 def __getattr__(name: str) -> Any:
-  if name == 'keras':
-    return importlib.import_module('tfeval.keras')
+  if name in ('errors', 'keras'):
+    return importlib.import_module(f'tfeval.{name}')
   if name not in _MODULES:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
   return getattr(importlib.import_module(_MODULES[name]), name)

@@ -16,8 +16,11 @@ _SUFFIXES = {'.keras': KERAS, '.weights.h5': WEIGHTS, '.index': TENSORFLOW}
 # https://orbax.readthedocs.io/en/latest/guides/checkpoint/checkpoint_format.html
 _ORBAX_MARK = '_CHECKPOINT_METADATA'
 _ORBAX_UNFINISHED = '.orbax-checkpoint-tmp'
-# Metrics in names, as in `{epoch:02d}-{val_loss:.2f}.keras`.
-_FRACTION = re.compile(r'\d+\.\d+')
+# Metrics and rates in names, as in `{epoch:02d}-{val_loss:.2f}.keras`.
+_FRACTION = re.compile(r'\d+(\.\d+)?e[+-]?\d+|\d+\.\d+', re.IGNORECASE)
+_NUMBER = re.compile(
+    r'(?<![a-z0-9])(?:epoch|ep|e|step|s|iteration|iter|checkpoint|ckpt|weights|model)?'
+    r'(\d+)(?![a-z0-9])', re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,9 +120,14 @@ def _made(path: pathlib.Path, kind: str, last: pathlib.Path) -> Checkpoint:
 def step_in(name: str) -> int | None:
   """Returns the last whole number in the name of a checkpoint, None without one.
 
-  >>> step_in('ckpt-1200'), step_in('03-0.52.keras'), step_in('best.weights.h5')
-  (1200, 3, None)
+  A number stands by itself or behind a word such as `epoch`: that of an architecture
+  or of a learning rate is none.
+
+  >>> step_in('ckpt-1200'), step_in('03-0.52.keras'), step_in('epoch7.weights.h5')
+  (1200, 3, 7)
+  >>> step_in('best.weights.h5'), step_in('resnet50_1e-05.keras')
+  (None, None)
   """
   stem = re.sub(r'\.(keras|weights\.h5)$', '', name)
-  numbers = re.findall(r'\d+', _FRACTION.sub('', stem))
+  numbers = _NUMBER.findall(_FRACTION.sub('', stem))
   return int(numbers[-1]) if numbers else None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfeval import datasets, labels
+from tfeval import datasets, labels, settings
 from tfeval.datasets.base import Dataset
 from tfeval.engine import pipeline
 from tfeval.errors import UserError
@@ -70,10 +70,13 @@ def build_dataset(
     if strategy is not None:
       raise UserError('strategy and input_context were both given: leave one out')
     replicas = input_context.num_replicas_in_sync
-  if type(batch_size) is not int or batch_size < 1 or batch_size % replicas:
-    raise UserError(f'batch_size is {batch_size!r}, expected a positive multiple of '
+  batch_size = settings.positive('batch_size', batch_size)
+  limit = limit if limit is None else settings.positive('limit', limit)
+  if batch_size % replicas:
+    raise UserError(f'batch_size is {batch_size}, expected a multiple of '
                     f'{replicas} replicas')
-  size = input_size or protocol_lib.requested_size(protocol) or _SIZE
+  size = (protocol_lib.requested_size(protocol) or _SIZE if input_size is None else
+          settings.positive('input_size', input_size))
   resolved = protocol_lib.resolve(protocol, size)
   data_dir, manual_dir, real_labels = (
       None if path is None else os.fspath(path)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from tfeval import errors
+from tfeval.errors import UserError
+
 # What `tf.summary.scalar` gives a value, which TensorBoard implements:
 # tensorboard/plugins/scalar/metadata.py, whose message of version 0 is empty.
 _SCALAR = tf.compat.v1.SummaryMetadata(
@@ -20,8 +23,15 @@ class ScalarWriter:
 
     Args:
       directory: TensorBoard's logdir, or one inside of it.
+
+    Raises:
+      UserError: it cannot be written.
     """
-    self._writer = tf.summary.create_file_writer(os.fspath(directory))
+    try:
+      self._writer = tf.summary.create_file_writer(os.fspath(directory))
+    except tf.errors.OpError as error:
+      raise UserError(f'{directory} cannot be written ({errors.one_line(error)}): '
+                      'choose another log_dir') from error
 
   def write(self, values: Mapping[str, float], step: int) -> None:
     """Writes values by their names, float32, and sees that they are on disk."""

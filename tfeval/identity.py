@@ -6,13 +6,12 @@ import inspect
 import json
 import pathlib
 import sys
-from typing import Any
 
-import keras
 import numpy as np
 
 import tfeval
 from tfeval import files, labels
+from tfeval.models import derived
 from tfeval.models.model import Model
 
 
@@ -34,7 +33,7 @@ def model_sha256(model: Model) -> str | None:
   if model.keras_model is None:
     return None
   sources = _sources(model)
-  structure = layers(model.keras_model)
+  structure = derived.layers(model.keras_model)
   if structure is None:
     if not sources:
       return None
@@ -45,16 +44,6 @@ def model_sha256(model: Model) -> str | None:
   for values in model.keras_model.get_weights():
     sha256.update(np.ascontiguousarray(values).tobytes())
   return sha256.hexdigest()
-
-
-def layers(model: keras.Model) -> dict[str, Any] | None:
-  """Returns what a model is made of, its training aside; None if it cannot tell."""
-  try:
-    structure = json.loads(model.to_json())
-  except (NotImplementedError, TypeError, ValueError, AttributeError):
-    return None
-  structure.pop('compile_config', None)
-  return structure
 
 
 def _sources(model: Model) -> list[pathlib.Path]:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import numbers
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfeval import datasets, errors, requested, together
@@ -22,7 +22,7 @@ from tfeval.engine import cache_writing, predict
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
 from tfeval.job import Job
-from tfeval.models import in_memory
+from tfeval.models import derived, in_memory
 from tfeval.models.model import Hints, Model
 from tfeval.outcomes import Outcomes
 from tfeval.place import Place
@@ -36,6 +36,8 @@ _STRATEGIES = (
     (tf.distribute.TPUStrategy, settings_lib.TPU),
     (tf.distribute.OneDeviceStrategy, settings_lib.DEFAULT))
 
+# Of a model's description, what tells which evaluations make one curve.
+_IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
 _OF_MODEL = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
 
 
@@ -104,16 +106,20 @@ def evaluate(
 class Evaluator:
   """A model in memory, evaluated as often as it changes.
 
-  What takes long to make is made once: the input pipeline and the compiled step.
+      evaluator = tfeval.Evaluator(model, preprocess='tf', data_dir=MY_TFDS_DIR)
+      for epoch in range(90):
+        train(model)
+        run = evaluator.evaluate()
+
+  What takes long to make is made once: the input pipeline, and the compiled step while
+  the model's layers stay the same.
 
   Attributes:
     model: as the engine is given it.
-    has_real_labels: whether the dataset has ReaL labels.
-    identity: what is evaluated, for JSON: the model's name, dataset and protocol.
   """
 
-  def __init__(self, model: Any, dataset: str, *, name: str | None = None,
-               progress: bool | None = None, **how: Any):
+  def __init__(self, model: Any, dataset: str = 'imagenet2012_real', *,
+               name: str | None = None, progress: bool | None = None, **how: Any):
     """Opens the dataset.
 
     Args:
@@ -124,42 +130,57 @@ class Evaluator:
       UserError: something that the user can mend.
     """
     _check_outside()
-    hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
-    settings = Settings(dataset=dataset, **{
+    self._given, self._name = model, name
+    self._hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
+    self._asked = _checked(Settings(dataset=dataset, **{
         key: os.fspath(value) if isinstance(value, os.PathLike) else value
-        for key, value in how.items()})
-    _check(settings)
-    self.model = in_memory.wrap(model, name, hints)
-    spec = _spec(model, self.model)
-    self._request = Request(spec, self.model.weights, spec.directory_name())
-    keras_model = self.model.keras_model
-    strategy = (tf.distribute.get_strategy() if keras_model is None else
-                keras_model.distribute_strategy)
-    self._settings = dataclasses.replace(
-        settings, preprocess=self.model.preprocess_name, output=self.model.output,
-        input_size=self.model.input_size, class_map=hints.class_map,
-        output_name=self.model.output_name)
-    protocol = requested.protocol_for(self._request, settings, self.model)
+        for key, value in how.items()}))
+    wrapped = in_memory.wrap(model, name, self._hints)
+    self._place = self._open(wrapped.keras_model, progress)
+    self._take(wrapped)
+
+  def _open(self, model: keras.Model | None, progress: bool | None) -> Place:
+    asked = self._asked
+    strategy = (tf.distribute.get_strategy() if model is None else
+                model.distribute_strategy)
     hosts = _hosts(strategy)
-    if hosts.count > 1 and settings.overwrite:
+    if hosts.count > 1 and asked.overwrite:
       raise UserError('overwrite with several hosts cannot tell new parts from old: '
                       'give another output_dir')
-    opened = datasets.open_dataset(
-        settings.dataset, split=settings.split, data_dir=settings.data_dir,
-        manual_dir=settings.manual_dir, real_labels=settings.real_labels,
-        limit=settings.limit)
-    self.has_real_labels = opened.has_real_labels
-    self.identity = {
-        'model': self.model.name, 'protocol': protocol.spec, 'size': protocol.size,
-        'dataset': {key: opened.describe()[key] for key in (
-            'name', 'config', 'version', 'split', 'limit', 'real_labels',
-            'size_digest')}}
-    self._place = Place(
-        opened, strategy, _local(strategy), hosts, progress_lib.wanted(progress),
-        settings.cache_dir and cache_writing.Cache(settings.cache_dir))
+    dataset = datasets.open_dataset(
+        asked.dataset, split=asked.split, data_dir=asked.data_dir,
+        manual_dir=asked.manual_dir, real_labels=asked.real_labels, limit=asked.limit)
+    return Place(
+        dataset, strategy, _local(strategy), hosts, progress_lib.wanted(progress),
+        asked.cache_dir and cache_writing.Cache(asked.cache_dir))
+
+  def _take(self, model: Model) -> None:
+    """Makes what depends on the model: its settings and its compiled step."""
+    spec = _spec(self._given, model)
+    self.model, self._request = model, Request(spec, model.weights,
+                                               spec.directory_name())
+    self._settings = dataclasses.replace(
+        self._asked, preprocess=model.preprocess_name, output=model.output,
+        input_size=model.input_size, class_map=self._hints.class_map,
+        output_name=model.output_name)
+    strategy = self._place.strategy
     self._forward = predict.Forward(
-        self.model, strategy, predict.global_batch_size(settings.batch_size, strategy),
-        settings.jit)
+        model, strategy,
+        predict.global_batch_size(self._asked.batch_size, strategy), self._asked.jit)
+    self._traced = model.keras_model and derived.traced(model.keras_model)
+
+  @property
+  def has_real_labels(self) -> bool:
+    """Whether the dataset has ReaL labels."""
+    return self._place.dataset.has_real_labels
+
+  def identity(self) -> dict[str, Any]:
+    """Returns what is evaluated, the model's values aside, for JSON."""
+    described = self.model.describe()
+    protocol = requested.protocol_for(self._request, self._settings, self.model)
+    return {'model': {key: described[key] for key in _IDENTITY},
+            'protocol': protocol.spec, 'size': protocol.size,
+            'dataset': self._place.dataset.identity()}
 
   def evaluate(self, output_dir: str | os.PathLike[str] | None = None) -> Run:
     """Evaluates the model as it is now.
@@ -189,6 +210,10 @@ class Evaluator:
     return run
 
   def _evaluate(self, output_dir: str) -> Run:
+    model = self.model.keras_model
+    if model is not None and derived.traced(model) != self._traced:
+      # The compiled step has the layers of before.
+      self._take(in_memory.wrap(self._given, self._name, self._hints))
     settings = dataclasses.replace(self._settings, output_dir=output_dir)
     job = Job(self._request, settings, self._place, self.model, self._forward)
     complete = job.complete_run()
@@ -208,20 +233,19 @@ def _spec(model: Any, wrapped: Model) -> Spec:
   return Spec(wrapped.name, wrapped.name)
 
 
-def _check(settings: Settings) -> None:
-  """Holds what flags of the command line hold by themselves."""
+def _checked(settings: Settings) -> Settings:
+  """Holds what flags of the command line hold by themselves; returns plain values."""
   if not isinstance(settings.dataset, str):
     raise UserError(f'dataset is {str(settings.dataset)[:80]}, expected a TFDS name '
                     'or folder:DIR')
-  for key in ('batch_size', 'limit', 'host_timeout'):
-    value = getattr(settings, key)
-    if value is not None and (isinstance(value, bool) or value < 1
-                              or not isinstance(value, numbers.Integral)):
-      raise UserError(f'{key} is {value!r}, expected a positive integer')
   for key, known in (('on_error', settings_lib.ON_ERROR),
                      ('preflight', settings_lib.PREFLIGHT)):
     if getattr(settings, key) not in known:
       raise errors.unknown(key, str(getattr(settings, key)), known)
+  return dataclasses.replace(settings, **{
+      key: settings_lib.positive(key, getattr(settings, key))
+      for key in ('batch_size', 'limit', 'host_timeout')
+      if getattr(settings, key) is not None})
 
 
 def _check_outside() -> None:

@@ -4,10 +4,12 @@ Nothing here imports TensorFlow: mistakes in flags are told at once.
 """
 
 import dataclasses
+import numbers
 import os
 import pathlib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from tfeval import paths
 from tfeval import spec as spec_lib
@@ -123,6 +125,17 @@ class Request:
   spec: spec_lib.Spec
   weights: str
   directory: str
+
+
+def positive(name: str, value: Any) -> int:
+  """Returns a number that is given in Python, of NumPy's types too, as an int.
+
+  Raises:
+    UserError: it is no whole number, or less than 1.
+  """
+  if (isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1):
+    raise UserError(f'{name} is {value!r}, expected a positive integer')
+  return int(value)
 
 
 def requests(models: list[str], weights: list[str]) -> list[Request]:

@@ -3,16 +3,15 @@
 Nothing here imports TensorFlow.
 """
 
+import itertools
 import re
 from typing import Any
 
-from tfeval import files
+from tfeval import series
 from tfeval.checkpoints import Checkpoint
-from tfeval.errors import UserError
 from tfeval.paths import Path
 
 FILE = 'watched.json'
-_VERSION = 1
 
 
 class Watched:
@@ -35,7 +34,7 @@ class Watched:
       UserError: the file is of something else, or damaged.
     """
     self._path, self._identity = directory / FILE, identity
-    self.entries: list[dict[str, Any]] = self._read()
+    self.entries = series.read(self._path, identity, _is_entry)
 
   def entry(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Returns the entry of a checkpoint as it is now."""
@@ -48,40 +47,24 @@ class Watched:
 
     Args:
       checkpoint: as it is now.
-      run: the name of its run directory, of a first version of the checkpoint.
+      run: the name of its run directory, where no other checkpoint, or version of
+        this one, has it.
     """
     entry = self.entry(checkpoint)
     if entry is None:
-      before = sum(entry['checkpoint'] == checkpoint.name for entry in self.entries)
+      taken = {entry['run'] for entry in self.entries}
+      names = itertools.chain([run], (f'{run}.{n}' for n in itertools.count(2)))
       step = len(self.entries) if checkpoint.step is None else checkpoint.step
       entry = {'checkpoint': checkpoint.name, 'step': step,
                'stamp': list(checkpoint.stamp),
-               'run': f'{run}.{before + 1}' if before else run,
+               'run': next(name for name in names if name not in taken),
                'metrics': None, 'counts': None}
       self.entries.append(entry)
       self.write()
     return entry
 
   def write(self) -> None:
-    files.write_json(self._path, {'version': _VERSION, 'of': self._identity,
-                                  'checkpoints': self.entries})
-
-  def _read(self) -> list[dict[str, Any]]:
-    if not self._path.exists():
-      return []
-    found = files.read_json(self._path)
-    entries = found.get('checkpoints') if isinstance(found, dict) else None
-    if (not isinstance(entries, list) or found.get('version') != _VERSION
-        or not isinstance(found.get('of'), dict) or not all(map(_is_entry, entries))):
-      raise UserError(f'{self._path} is not what this tfeval writes: choose another '
-                      '--output_dir')
-    for key, value in self._identity.items():
-      there = found['of'].get(key)
-      if there != value:
-        raise UserError(f'{self._path} is of another watch: {key} is '
-                        f'{str(there)[:120]} there and {str(value)[:120]} here: choose '
-                        'another --output_dir')
-    return entries
+    series.write(self._path, self._identity, self.entries)
 
 
 def _is_entry(entry: Any) -> bool:

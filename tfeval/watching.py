@@ -6,14 +6,13 @@ import pathlib
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 from tfeval import (
     checkpoints,
     errors,
     event_files,
-    identity,
     paths,
     requested,
     together,
@@ -25,7 +24,7 @@ from tfeval.checkpoints import Checkpoint
 from tfeval.engine import predict
 from tfeval.errors import DataError, UserError
 from tfeval.job import Job
-from tfeval.models import checkpoint_values, weights
+from tfeval.models import checkpoint_values, derived, weights
 from tfeval.models.model import Model
 from tfeval.outcomes import Outcomes
 from tfeval.progress import Progress
@@ -35,6 +34,9 @@ from tfeval.watched import Watched
 
 # How often a checkpoint that does not change is tried: it may come over a slow network.
 TRIES = 3
+# What tells which evaluations make one curve.
+_IDENTITY = ('protocol', 'preprocess', 'input_size', 'output', 'class_map',
+             'output_name', 'dtype', 'on_error')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,25 +90,23 @@ class Watcher:
     self._place = place_lib.prepare(settings, hosts, progress)
     self._model: Model | None = None
     self._forward: predict.Forward | None = None
+    self._traced: Hashable = None
     if request is not None:
       weights.check_same_normalisation(request.spec)
       self._model = self._load_model(request)
-      self._forward = self._compile(self._model)
     output_dir = paths.path(settings.output_dir)
     self._watched = Watched(output_dir, self._identity())
     self._tries: dict[Checkpoint, int] = {}
+    self._faults: dict[Checkpoint, str] = {}
     self._place.announce(settings)
     self._writer = event_files.ScalarWriter(
         str(output_dir / 'tensorboard') if log_dir is None else log_dir)
 
   def _identity(self) -> dict[str, Any]:
-    dataset = self._place.dataset.describe()
     return {'folder': str(self._folder),
             'model': None if self._request is None else self._request.spec.text,
-            'protocol': self._settings.protocol,
-            'dataset': {key: dataset[key] for key in (
-                'name', 'config', 'version', 'split', 'limit', 'real_labels',
-                'size_digest')}}
+            'dataset': self._place.dataset.identity(),
+            **{key: getattr(self._settings, key) for key in _IDENTITY}}
 
   def _load_model(self, request: Request) -> Model:
     with self._place.strategy.scope():
@@ -116,18 +116,23 @@ class Watcher:
                       'loaded into it')
     return model
 
-  def _compile(self, model: Model) -> predict.Forward:
-    strategy, settings = self._place.strategy, self._settings
-    return predict.Forward(
-        model, strategy, predict.global_batch_size(settings.batch_size, strategy),
-        settings.jit, self._place.canvas is not None)
+  def _step(self, model: Model) -> predict.Forward:
+    """Returns the compiled step, anew where the one before would answer otherwise."""
+    traced = derived.traced(model.keras_model)
+    if self._forward is None or traced != self._traced:
+      strategy, settings = self._place.strategy, self._settings
+      self._traced, self._forward = traced, predict.Forward(
+          model, strategy, predict.global_batch_size(settings.batch_size, strategy),
+          settings.jit, self._place.canvas is not None)
+    self._forward.model = model
+    return self._forward
 
   def watch(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
     """Yields an entry of `watched.json` for each checkpoint that was evaluated.
 
     Raises:
-      UserError: the dataset or `output_dir` is at fault. What is wrong with a
-        checkpoint is said on stderr and stops nothing.
+      UserError: the dataset is at fault, or `watched.json` cannot be written. What is
+        wrong with a checkpoint, or with its run, is said on stderr and stops nothing.
       Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
     seen: set[Checkpoint] = set()
@@ -148,6 +153,7 @@ class Watcher:
       if not waiting and _is_final(found, schedule.final_step):
         return
       if schedule.timeout is not None and time.monotonic() - news >= schedule.timeout:
+        self.failed |= {one.name: self._faults[one] for one in waiting}
         return
       time.sleep(schedule.poll_seconds)
       for checkpoint in waiting:
@@ -178,6 +184,7 @@ class Watcher:
   def _tell(self, checkpoint: Checkpoint, why: str) -> None:
     """Says on stderr what becomes of a checkpoint that could not be read."""
     current = checkpoints.now(checkpoint)
+    self._faults[checkpoint] = why
     self._tries[checkpoint] = tries = self._tries.get(checkpoint, 0) + 1
     if current is None:
       self._tries[checkpoint] = TRIES
@@ -219,9 +226,11 @@ class Watcher:
       directory = (self._request.directory + '@'
                    + re.sub(r'[^A-Za-z0-9._=-]+', '_', checkpoint.name))
       request = dataclasses.replace(self._request, weights=path, directory=directory)
-      model, forward = self._model, self._forward
+      model = self._model
       checkpoint_values.load(model.keras_model, checkpoint, model.name)
+      derived.settle(model.keras_model)
       model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
+      forward = self._step(model)
     if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
       raise UserError('it changed while it was read')
     return request, model, forward
@@ -234,14 +243,16 @@ class Watcher:
     """
     loaded = self._load_model(request)
     before = self._model and self._model.keras_model
-    layers = identity.layers(loaded.keras_model)
-    if before is None or layers is None or layers != identity.layers(before):
-      self._model, self._forward = loaded, self._compile(loaded)
+    layers = derived.layers(loaded.keras_model)
+    if (before is None or layers is None or layers != derived.layers(before)
+        or not derived.is_values_alone(before)):
+      self._model = loaded
     else:
       before.set_weights(loaded.keras_model.get_weights())
-      self._model = self._forward.model = dataclasses.replace(
+      derived.settle(before)
+      self._model = dataclasses.replace(
           loaded, function=self._model.function, keras_model=before)
-    return self._model, self._forward
+    return self._model, self._step(self._model)
 
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
     entry['metrics'], entry['counts'] = {}, {}

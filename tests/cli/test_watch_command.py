@@ -233,6 +233,98 @@ def test_models_of_the_same_layers_are_traced_once(watcher, build, noise, tmp_pa
   assert forwards[0]._step.experimental_get_tracing_count() == 1
 
 
+NORMALISED = '''
+import keras
+
+def build():
+  return keras.Sequential([
+      keras.Input((32, 32, 3)), keras.layers.Normalization(name='normalise'),
+      keras.layers.Conv2D(3, 3, name='conv'), keras.layers.GlobalAveragePooling2D(),
+      keras.layers.Dense(1000, name='dense')], name='small')
+'''
+
+
+@pytest.mark.parametrize('kind', ['.keras', '.weights.h5', 'tensorflow', 'alone'])
+def test_layers_that_derive_state_of_their_values(
+    watch, tmp_path, monkeypatch, noise, kind):
+  (tmp_path / 'normalised.py').write_text(NORMALISED)
+  monkeypatch.syspath_prepend(str(tmp_path))
+  import normalised
+  model, expected = normalised.build(), []
+  for step in range(2):
+    model.get_layer('normalise').adapt(
+        np.random.default_rng(step).normal(step, 1 + step, (4, SIZE, SIZE, 3)))
+    expected.append(counts(model, noise))
+    path = str(tmp_path / f'training/{step}')
+    if kind == 'tensorflow':
+      tf.train.Checkpoint(model=model).write(path)
+    elif kind == '.weights.h5':
+      model.save_weights(path + kind)
+    else:
+      model.save(path + '.keras')
+  code, entries, err = watch(
+      '--final_step=1', *['--model=normalised:build'] * (kind != 'alone'))
+  assert code == 0, err
+  assert [found(entry, tmp_path) for entry in entries] == expected
+  assert expected[0] != expected[1]
+
+
+def test_one_run_directory_for_each(watch, build, noise, tmp_path):
+  models = [build(0), build(1)]
+  for name, model in zip(('a b.1.keras', 'a_b.1.keras'), models, strict=True):
+    model.save(tmp_path / 'training' / name)
+  code, entries, err = watch('--model=of_watch:build', '--final_step=1')
+  assert code == 0 and len({entry['run'] for entry in entries}) == 2, err
+  for entry in entries:
+    assert found(entry, tmp_path) == counts(models['_' in entry['checkpoint']], noise)
+
+
+def test_an_attribute_that_is_called_model(watch, tmp_path, monkeypatch, noise):
+  (tmp_path / 'wrapped.py').write_text(MODULE + '''
+class Wrapped(keras.Model):
+  def __init__(self):
+    super().__init__()
+    self.model = build()
+
+  def call(self, x, training=False):
+    return self.model(x, training=training)
+
+def wrapped():
+  found = Wrapped()
+  found(keras.ops.zeros((1, 32, 32, 3)))
+  return {'model': found, 'input_size': 32, 'output': 'logits'}
+''')
+  monkeypatch.syspath_prepend(str(tmp_path))
+  import wrapped
+  model = wrapped.wrapped()['model']
+  tf.train.Checkpoint(model).write(str(tmp_path / 'training/ckpt-1'))
+  code, entries, err = watch('--model=wrapped:wrapped', '--final_step=1')
+  assert code == 0, err
+  assert found(entries[0], tmp_path) == counts(model.model, noise)
+
+
+def test_what_fails_until_the_timeout_is_told(watch, build, tmp_path):
+  (tmp_path / 'training/1.keras').write_bytes(b'PK half')
+  code, entries, err = watch('--model=of_watch:build', '--timeout=0')
+  assert (code, entries) == (2, [])
+  assert err.splitlines()[-1].endswith('could not be evaluated, as was said: 1.keras')
+
+
+def test_another_preprocessing_is_another_curve(watch, build, tmp_path):
+  save(build(9), tmp_path / 'training', 9)
+  assert watch('--final_step=9', '--preprocess=torch')[0] == 0
+  code, _, err = watch('--final_step=9')
+  assert code == 2 and 'preprocess is torch there and tf here' in err
+
+
+@pytest.mark.parametrize('flag', ['--log_dir', '--output_dir'])
+def test_what_cannot_be_written(watch, build, tmp_path, flag):
+  (tmp_path / 'file').touch()
+  save(build(9), tmp_path / 'training', 9)
+  code, _, err = watch('--final_step=9', f'{flag}={tmp_path}/file')
+  assert code == 2 and 'Traceback' not in err and str(tmp_path / 'file') in err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('number, code', [
     (signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])

@@ -1,5 +1,6 @@
 """EvaluateCallback inside of fit, as Keras runs it."""
 
+import gc
 import glob
 import json
 import math
@@ -9,8 +10,10 @@ import sys
 
 import keras
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 import tfeval
 from tfeval import cli
@@ -49,7 +52,8 @@ def callback(noise, **arguments):
 @pytest.fixture(scope='module')
 def real(tmp_path_factory):
   path = tmp_path_factory.mktemp('real') / 'real.json'
-  path.write_text(json.dumps([list(range(i % 1000)) for i in range(50_000)]))
+  path.write_text(json.dumps(
+      [list(range(i)) if i < 10 else [0] for i in range(50_000)]))
   return path
 
 
@@ -353,8 +357,171 @@ def test_what_a_fit_cannot_be_evaluated_with(noise, tmp_path):
     fit(small(), callback(noise, preprocess=None))
   (tmp_path / 'history.json').write_text('{"version": 1, "of": {}, "evaluations": [{'
                                          '"step": 1, "metrics": {}, "run": "../x"}]}')
-  with pytest.raises(UserError, match='no history that this tfeval can read'):
+  with pytest.raises(UserError, match='is not what this tfeval writes'):
     fit(small(), callback(noise, output_dir=tmp_path))
+
+
+def test_a_best_run_stays_until_there_is_a_better_one(noise, real, tmp_path):
+  def kept():
+    entry, = [one for one in json.loads((tmp_path / 'history.json').read_text())[
+        'evaluations'] if one['run']]
+    run = tfeval.load_run(tmp_path / entry['run'])
+    assert [[m['correct'], m['count']] for m in run.metrics] == list(
+        entry['counts'].values())
+    return entry['counts']['val_real_top1'], entry['run']
+
+  found = callback(noise, real_labels=real, output_dir=tmp_path, best_by='real_top1')
+  fit(small(), found)
+  best = found.best.metrics[2]['correct']
+  for bias, expected in ((0, best), (1e9, 9), (0, 9)):
+    # Each time from the first step on, with the same steps.
+    model = small()
+    model.layers[-1].bias.assign([bias] + [0] * 999)  # All but one have class 0.
+    again = callback(noise, real_labels=real, output_dir=tmp_path, best_by='real_top1')
+    fit(model, again, epochs=1)
+    assert kept()[0] == [expected, 9] and again.best.metrics[2]['correct'] == expected
+  assert len(list(tmp_path.glob('step-*'))) == 1
+  with pytest.raises(UserError, match='returns NaN'):
+    model = small()
+    model.layers[-1].bias.assign([np.nan] * 1000)
+    fit(model, callback(noise, real_labels=real, output_dir=tmp_path,
+                        best_by='real_top1'))
+  assert kept()[0] == [9, 9]
+  with pytest.raises(UserError, match='model.preprocess is tf there and caffe here'):
+    fit(small(), callback(noise, real_labels=real, output_dir=tmp_path,
+                          best_by='real_top1', preprocess='caffe'))
+
+
+def test_what_is_not_its_own_is_not_removed(noise, tmp_path):
+  mine = tmp_path / f'step-{STEPS:08d}/mine'
+  mine.parent.mkdir()
+  mine.write_text('x')
+  with pytest.raises(UserError, match='holds something else than runs'):
+    fit(small(), callback(noise, output_dir=tmp_path))
+  assert mine.is_file()
+
+
+def test_layers_that_change_between_fits(noise):
+  keras.utils.set_random_seed(0)
+  normalise = keras.layers.Normalization(mean=None)
+  normalise.adapt(np.zeros((2, SIZE, SIZE, 3)) + [[[[0, 1, 2]]]])
+  model = keras.Sequential([
+      keras.Input((SIZE, SIZE, 3)), normalise,
+      keras.layers.Conv2D(3, 3), keras.layers.GlobalAveragePooling2D(),
+      keras.layers.Dense(1000)])
+  model.compile(keras.optimizers.SGD(0.),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+  found = callback(noise, preprocess='identity', output='logits', store_logits=True)
+
+  def check():
+    fit(model, found)
+    run = tfeval.evaluate(model, f'folder:{noise}', preprocess='identity',
+                          output='logits', store_logits=True, preflight='off',
+                          batch_size=4, protocol='squash')
+    logits = [one.to_arrow(['id', 'logits']).sort_by('id')['logits'].to_pylist()
+              for one in (found._evaluator.evaluate(), run)]
+    np.testing.assert_allclose(logits[0], logits[1], rtol=1e-6)
+    return logits[0]
+
+  first = check()
+  normalise.adapt(np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)))
+  second = check()
+  model.pop()
+  model.add(keras.layers.Dense(1000))
+  third = check()
+  assert not np.allclose(first, second) and not np.allclose(second, third)
+
+
+@pytest.mark.parametrize('optimizer, execution', [
+    ({'gradient_accumulation_steps': 2}, 1), ({}, 3)])
+def test_steps_are_those_of_the_optimizer(noise, optimizer, execution):
+  model = small(**optimizer)
+  model.compile(model.optimizer, model.loss, steps_per_execution=execution)
+  seen = []
+
+  class Seen(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+      seen.append(int(self.model.optimizer.iterations))
+
+  found = callback(noise, every_epochs=1)
+  fit(model, found, Seen(), epochs=3)
+  assert [entry['step'] for entry in found.history] == seen
+  between = callback(noise, every_steps=1)
+  fit(model, between, epochs=2)
+  steps = [entry['step'] for entry in between.history]
+  assert steps == sorted(set(steps)) and steps[-1] == int(model.optimizer.iterations)
+
+
+def test_two_in_one_fit_need_names_of_their_own(noise):
+  model = small(use_ema=True)
+  with pytest.raises(UserError, match='two EvaluateCallback log val_top1: give one'):
+    fit(model, callback(noise), callback(noise, ema=True))
+  history = fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'))
+  assert {'val_top1', 'val_ema_top1'} <= set(history)
+
+
+def test_a_csv_file_has_the_columns_of_the_first_epoch(noise, tmp_path, capsys):
+  fit(small(), callback(noise, every_epochs=2),
+      keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')), epochs=2)
+  assert 'CSVLogger writes what the first epoch logs' in capsys.readouterr().err
+  assert 'val_top1' not in (tmp_path / 'log.csv').read_text()
+
+
+@pytest.mark.parametrize('monitor', ['val_topp1', 'val_top_1', 'top1', 'val_top3'])
+def test_names_that_nothing_logs(noise, monitor):
+  with pytest.raises(UserError, match=f'monitors {monitor}, which is never logged'):
+    fit(small(), callback(noise), keras.callbacks.EarlyStopping(monitor, mode='max'))
+
+
+def test_a_file_name_of_what_is_logged_later(noise, tmp_path):
+  with pytest.raises(UserError, match='monitors val_top1 and stands before'):
+    fit(small(), keras.callbacks.ModelCheckpoint(
+        str(tmp_path / '{epoch}-{val_top1:.2f}.keras')), callback(noise))
+
+
+def test_a_log_dir_that_cannot_be_written(noise, tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(UserError, match='file cannot be written .*log_dir'):
+    fit(small(), callback(noise, log_dir=tmp_path / 'file'))
+
+
+def test_weighted_metrics_may_be_monitored(noise):
+  model = small()
+  model.compile(model.optimizer, model.loss, weighted_metrics=[tfeval.keras.TopK(3)])
+  fit(model, callback(noise), keras.callbacks.EarlyStopping('top3', mode='max'))
+
+
+def test_after_a_fit_that_failed(noise):
+  class Broken(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+      raise RuntimeError('broken')
+
+  model, found = small(), callback(noise)
+  with pytest.raises(RuntimeError):
+    fit(model, found, Broken())
+  for call in (lambda: model.evaluate(np.zeros((1, SIZE, SIZE, 3)), np.zeros(1),
+                                      verbose=0, callbacks=[found]),
+               lambda: found.on_epoch_end(0, {}), callback(noise).on_train_begin):
+    with pytest.raises(UserError, match='inside of model.fit only'):
+      call()
+  assert 'val_top1' in fit(model, found)
+
+
+@pytest.mark.slow
+def test_a_hundred_calls_grow_nothing(noise):
+  process, seen = psutil.Process(), []
+
+  class Seen(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+      gc.collect()
+      seen.append((process.memory_info().rss / 2**20,
+                   len(context.context().list_function_names())))
+
+  found = callback(noise)
+  fit(small(), found, Seen(), epochs=120)
+  assert seen[-1][1] == seen[19][1]
+  assert seen[-1][0] - seen[19][0] < 40  # MiB: less than 0.4 of each call stay.
+  assert found._evaluator._forward._step.experimental_get_tracing_count() == 1
 
 
 def test_mirrored_fit(noise):

@@ -70,9 +70,8 @@ def run(flags, arguments: list[str]) -> int:
   finally:
     watcher.close()
   if watcher.failed:
-    raise UserError('; '.join([
-        f'{len(watcher.failed)} checkpoints could not be evaluated',
-        *(f'{name}: {why}' for name, why in watcher.failed.items())]))
+    raise UserError(f'{len(watcher.failed)} checkpoints could not be evaluated, as was '
+                    f'said: {", ".join(watcher.failed)}')
   return 0
 
 

@@ -65,6 +65,12 @@ class Dataset:
         'notes': list(self.notes),
     }
 
+  def identity(self) -> dict[str, Any]:
+    """Returns what tells the dataset from others, of what `describe` does."""
+    described = self.describe()
+    return {key: described[key] for key in (
+        'name', 'config', 'version', 'split', 'limit', 'real_labels', 'size_digest')}
+
 
 def real_labels_source(path: str | None) -> str | None:
   """Returns the SHA-256 of a file of ReaL labels, None for None.

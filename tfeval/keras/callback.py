@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, event_files, files, in_memory, paths, scoring
+from tfeval import errors, event_files, in_memory, paths, scoring
 from tfeval import run as run_lib
 from tfeval.errors import UserError
 from tfeval.keras import averages, callback_order
 from tfeval.keras import history as history_lib
-from tfeval.keras.callback_order import PREFIX, REAL
+from tfeval.keras.callback_order import REAL
 
 # Those of `scoring.METRICS` that are better the higher they are, beside topK.
 _HIGHER = ('class_balanced', 'auroc')
@@ -34,12 +34,12 @@ class EvaluateCallback(keras.callbacks.Callback):
               'best.keras', monitor='val_real_top1', mode='max', save_best_only=True)])
 
   At the end of an epoch it adds `val_top1`, `val_top5`, `val_real_top1` and
-  `val_real_top5`, or `val_` and each of `metrics`, to the logs. Keras calls callbacks
+  `val_real_top5`, or `prefix` and each of `metrics`, to the logs. Keras calls callbacks
   in the order of the list: those behind it see them. With `every_epochs` over 1 the
   other epochs have none. Of the same names it replaces what `validation_data` gave.
 
-  Its input pipeline and its compiled step are made once. `every_steps` counts steps of
-  the optimizer, of which a fit that goes on (`initial_epoch`) has some already.
+  Its input pipeline and its compiled step are made once. Steps are those that the
+  optimizer counts (`iterations`): a fit that goes on has some already.
 
   Under a MirroredStrategy every replica evaluates. Under a MultiWorkerMirroredStrategy
   Keras' `fit` fails by itself: there, call `tfeval.evaluate` in a loop of your own.
@@ -49,13 +49,14 @@ class EvaluateCallback(keras.callbacks.Callback):
       `metrics` by their names in logs, `counts` of those that are counted,
       `[correct, count]`, and `run`, its directory inside `output_dir`, None unless it
       is the best one.
+    prefix: of the names in logs.
     best: the run with the highest `best_by`; None before the first.
   """
 
   def __init__(self, dataset: str = 'imagenet2012_real', *,
                every_epochs: int | None = None, every_steps: int | None = None,
                metrics: list[str] | tuple[str, ...] | None = None,
-               best_by: str | None = None, ema: bool = False,
+               best_by: str | None = None, ema: bool = False, prefix: str = 'val_',
                output_dir: str | os.PathLike[str] | None = None,
                log_dir: str | os.PathLike[str] | None = None, **how: Any):
     """Checks what can be checked before a fit.
@@ -71,6 +72,8 @@ class EvaluateCallback(keras.callbacks.Callback):
       best_by: the metric of which the best run is kept; by default the first.
       ema: whether to evaluate the optimizer's moving averages of the trainable
         weights, in place of these.
+      prefix: of the names in logs. Several of these callbacks in one fit, for averages
+        and weights or for several datasets, need one each.
       output_dir: keeps the best run, in `step-00000012/MODEL`, and `history.json`,
         which a fit with the same `output_dir` goes on after. By default runs are
         temporary, and the best one is gone with the callback.
@@ -96,13 +99,16 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._every_epochs, self._every_steps = every_epochs, every_steps
     self._dataset, self._how = dataset, _IN_FIT | how
     self._asked, self._best_by, self._ema = metrics, best_by, ema
+    if not (isinstance(prefix, str) and prefix):
+      raise UserError(f'prefix is {prefix!r}, expected the start of names in logs')
+    self.prefix = prefix
     if metrics is not None:
       self._check_metrics(tuple(metrics))
     self._directory = None if output_dir is None else paths.path(output_dir)
     self._log_dir = log_dir
     self._evaluator: in_memory.Evaluator | None = None
     self._writer: event_files.ScalarWriter | None = None
-    self._in_fit = False
+    self._step = 0
     self._kept: history_lib.History | None = None
 
   @property
@@ -140,29 +146,37 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
     model = self.model
+    self._check_in_fit()
+    self._close()  # That of a fit that did not come to its end.
     if self._ema:
       averages.check(model)
     if self._evaluator is None or self._evaluator.model.keras_model is not model:
       self._evaluator = in_memory.Evaluator(model, self._dataset, **self._how)
+      self._kept = None
     self._names = self._metrics()
-    callback_order.check(self, callback_order.callbacks_around(self),
-                         [PREFIX + name for name in self._names],
-                         self._every_epochs is not None)
+    callback_order.check(self, callback_order.callbacks_around(self), self.logged,
+                         self._every_epochs)
     if self._kept is None or self._directory is not None:
       self._kept = history_lib.History(
-          self._directory, {**self._evaluator.identity, 'ema': self._ema,
+          self._directory, {**self._evaluator.identity(), 'ema': self._ema,
                             'metrics': list(self._names)},
-          PREFIX + (self._names[0] if self._best_by is None else self._best_by))
-    self._step = int(model.optimizer.iterations.numpy())
+          self.prefix + (self._names[0] if self._best_by is None else self._best_by))
     self._evaluated_at: int | None = None
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
-    self._in_fit = True
+
+  @property
+  def logged(self) -> list[str]:
+    """What is added to logs, from the beginning of a fit on."""
+    return [self.prefix + name for name in self._names]
 
   def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-    self._in_fit = False
+    self._close()
+
+  def _close(self) -> None:
     if self._writer is not None:
       self._writer.close()
+      self._writer = None
 
   def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()  # Which may validate.
@@ -172,29 +186,43 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
-    self._epoch, self._batch = epoch, -1
+    self._epoch = epoch
+    self._read_step()
 
   def on_train_batch_end(self, batch: int,
                          logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
-    # Keras may take several steps at once.
-    before, self._step = self._step, self._step + batch - self._batch
-    self._batch = batch
     every = self._every_steps
-    if every is not None and self._step // every > before // every:
+    if every is None:
+      return
+    # The optimizer takes at most a step with each batch; to ask it how many it has
+    # taken waits for the device, so it is asked when the next evaluation may be due.
+    self._batches += max(batch - self._batch, 1)
+    self._batch = batch
+    before = self._step
+    if before + self._batches < (before // every + 1) * every:
+      return
+    self._read_step(batch)
+    if self._step // every > before // every:
       self._evaluate()
+
+  def _read_step(self, batch: int = -1) -> None:
+    """Asks the optimizer for its step; `batch` is the last one of the epoch so far."""
+    self._step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+    self._batch, self._batches = batch, 0
 
   def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
     if self._every_epochs is None or (epoch + 1) % self._every_epochs:
       return
+    self._read_step()
     if self._evaluated_at != self._step:
       self._evaluate()
     if logs is not None:
       logs.update(self.history[-1]['metrics'])
 
   def _check_in_fit(self) -> None:
-    if not self._in_fit:
+    if not callback_order.is_in_fit(self.model):
       raise UserError('EvaluateCallback works inside of model.fit only: elsewhere call '
                       'tfeval.evaluate')
 
@@ -214,10 +242,7 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def _evaluate(self) -> None:
     """Evaluates, and keeps what came out."""
-    output_dir = None
-    if self._directory is not None:
-      output_dir = history_lib.step_directory(self._directory, self._step)
-      files.remove_tree(output_dir)  # Of a fit that did not come to its end.
+    output_dir = self._kept.step_directory(self._step)
     with (averages.in_place_of_weights(self.model) if self._ema
           else contextlib.nullcontext()):
       run = self._evaluator.evaluate(output_dir)
@@ -229,12 +254,12 @@ class EvaluateCallback(keras.callbacks.Callback):
                              'counts': {}}
     for name, found in zip(self._names, self._scored(run), strict=True):
       if found['value'] is None:
-        print(f'tfeval: warning: {PREFIX}{name} is not logged at step {self._step}: '
-              f'{found["unavailable"]}', file=sys.stderr)
+        print(f'tfeval: warning: {self.prefix}{name} is not logged at step '
+              f'{self._step}: {found["unavailable"]}', file=sys.stderr)
         continue
-      entry['metrics'][PREFIX + name] = found['value']
+      entry['metrics'][self.prefix + name] = found['value']
       if found['kind'] == scoring.COUNT:
-        entry['counts'][PREFIX + name] = [found['correct'], found['count']]
+        entry['counts'][self.prefix + name] = [found['correct'], found['count']]
     self._kept.add(entry, run)
     if self._writer is not None:
       self._writer.write(entry['metrics'], self._step)

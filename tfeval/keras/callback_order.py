@@ -1,7 +1,7 @@
 """Whether other callbacks of a fit will see what a callback logs."""
 
+import difflib
 import sys
-from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -10,7 +10,8 @@ from tfeval import scoring
 from tfeval.errors import UserError
 
 REAL = 'real_'
-PREFIX = 'val_'
+# As close to a name as a slip of the pen.
+_CLOSE = 0.8
 
 
 def callbacks_around(callback: keras.callbacks.Callback) -> list[Any]:
@@ -19,18 +20,26 @@ def callbacks_around(callback: keras.callbacks.Callback) -> list[Any]:
   Keras tells a callback nothing of the others: the list that calls it is looked for
   on the stack. Empty where no list calls it.
   """
+  return next((list(found.callbacks) for _, found in _callers()
+               if isinstance(found, keras.callbacks.CallbackList)
+               and any(one is callback for one in found.callbacks)), [])
+
+
+def is_in_fit(model: keras.Model) -> bool:
+  """Returns whether the `fit` of a model, or its own version of it, is running."""
+  return any(name == 'fit' and found is model for name, found in _callers())
+
+
+def _callers():
+  """Yields the functions on the stack, each with its `self` or None."""
   frame = sys._getframe(1)
   while frame is not None:
-    found = frame.f_locals.get('self')
-    if isinstance(found, keras.callbacks.CallbackList) and any(
-        one is callback for one in found.callbacks):
-      return list(found.callbacks)
+    yield frame.f_code.co_name, frame.f_locals.get('self')
     frame = frame.f_back
-  return []
 
 
 def check(callback: keras.callbacks.Callback, callbacks: list[Any],
-          logged: Collection[str], every_epoch: bool) -> None:
+          logged: list[str], every_epochs: int | None) -> None:
   """Holds that what others monitor will be there when they look.
 
   Keras calls callbacks in the order of the list, all with the same logs: what one
@@ -40,48 +49,79 @@ def check(callback: keras.callbacks.Callback, callbacks: list[Any],
     callback: the one that logs.
     callbacks: all of them, in order.
     logged: what it adds to logs.
-    every_epoch: whether it does so at the ends of epochs.
+    every_epochs: at the end of every so many epochs it does so; None for never.
 
   Raises:
-    UserError: one monitors what it never sees.
+    UserError: one monitors what it never sees, or logs the same.
   """
   name = type(callback).__name__
   before = True
   for other in callbacks:
-    before = before and other is not callback
-    kind, monitor = type(other).__name__, getattr(other, 'monitor', None)
     if other is callback:
+      before = False
       continue
-    if before and isinstance(other, keras.callbacks.CSVLogger
-                             | keras.callbacks.TensorBoard):
-      print(f'tfeval: warning: {kind} stands before {name}, so it does not see '
-            f'{", ".join(logged)}: put {name} first in callbacks', file=sys.stderr)
-    if not isinstance(monitor, str):
-      continue
-    if monitor in logged:
-      if before:
-        raise UserError(f'{kind} monitors {monitor} and stands before {name}, so it '
-                        f'never sees it: put {name} first in callbacks')
-      if not every_epoch:
-        raise UserError(f'{kind} monitors {monitor} at the ends of epochs: give '
-                        f'every_epochs to {name} beside every_steps')
-    elif _is_ours(monitor) and not _is_of_model(callback.model, monitor):
-      raise UserError(f'{kind} monitors {monitor}, which is never logged: {name} logs '
-                      f'{", ".join(logged)} with these metrics and this dataset')
+    if isinstance(other, type(callback)) and before and set(other.logged) & set(logged):
+      raise UserError(f'two {name} log {logged[0]}: give one of them another prefix')
+    if isinstance(other, keras.callbacks.CSVLogger | keras.callbacks.TensorBoard):
+      _warn_of_missing(other, name, logged, before, every_epochs)
+    for monitor in _needed_by(other, logged):
+      _check_monitored(callback, type(other).__name__, monitor, logged, before,
+                       every_epochs)
 
 
-def _is_ours(monitor: str) -> bool:
+def _needed_by(other: Any, logged: list[str]) -> list[str]:
+  """Returns the names that a callback takes from logs, so far as it can be known."""
+  monitor, path = (getattr(other, key, None) for key in ('monitor', 'filepath'))
+  return [monitor] * isinstance(monitor, str) + [
+      one for one in logged if isinstance(path, str) and f'{{{one}' in path]
+
+
+def _warn_of_missing(other: keras.callbacks.Callback, name: str, logged: list[str],
+                     before: bool, every_epochs: int | None) -> None:
+  kind, them = type(other).__name__, ', '.join(logged)
+  if before:
+    print(f'tfeval: warning: {kind} stands before {name}, so it does not see {them}: '
+          f'put {name} first in callbacks', file=sys.stderr)
+  elif every_epochs != 1 and isinstance(other, keras.callbacks.CSVLogger):
+    print(f'tfeval: warning: {kind} writes what the first epoch logs, so {them} will '
+          f'not be in its file: leave every_epochs of {name} out', file=sys.stderr)
+
+
+def _check_monitored(callback: keras.callbacks.Callback, kind: str, monitor: str,
+                     logged: list[str], before: bool, every_epochs: int | None) -> None:
+  name = type(callback).__name__
+  if monitor in logged:
+    if before:
+      raise UserError(f'{kind} monitors {monitor} and stands before {name}, so it '
+                      f'never sees it: put {name} first in callbacks')
+    if every_epochs is None:
+      raise UserError(f'{kind} monitors {monitor} at the ends of epochs: give '
+                      f'every_epochs to {name} beside every_steps')
+    return
+  if _is_meant(monitor, callback.prefix, logged) and not _is_of_model(
+      callback.model, monitor):
+    raise UserError(f'{kind} monitors {monitor}, which is never logged: {name} logs '
+                    f'{", ".join(logged)} with these metrics and this dataset')
+
+
+def _is_meant(monitor: str, prefix: str, logged: list[str]) -> bool:
+  """Returns whether a name that is not logged was meant to be, as far as it shows."""
+  if prefix + monitor in logged or difflib.get_close_matches(
+      monitor, logged, n=1, cutoff=_CLOSE):
+    return True
   try:
-    scoring.metric_of(monitor.removeprefix(PREFIX).removeprefix(REAL))
+    scoring.metric_of(monitor.removeprefix(prefix).removeprefix(REAL))
   except UserError:
     return False
-  return monitor.startswith(PREFIX)
+  return monitor.startswith(prefix)
 
 
 def _is_of_model(model: keras.Model, monitor: str) -> bool:
   """Returns whether a metric that the model was compiled with has a name."""
   # What `compile` was given: Keras makes metrics of it at the first step.
-  metrics = getattr(getattr(model, '_compile_metrics', None), '_user_metrics', None)
-  return monitor.removeprefix(PREFIX) in [
+  compiled = getattr(model, '_compile_metrics', None)
+  metrics = [model.metrics, *(getattr(compiled, key, None) for key in (
+      '_user_metrics', '_user_weighted_metrics'))]
+  return monitor.removeprefix('val_') in [
       one if isinstance(one, str) else getattr(one, 'name', None)
       for one in keras.tree.flatten(metrics)]

@@ -4,20 +4,16 @@ import math
 import re
 from typing import Any
 
-from tfeval import files
+from tfeval import files, series
 from tfeval.errors import UserError
 from tfeval.paths import Path
+from tfeval.result_file import MANIFEST
 from tfeval.run import Run, load_run
 
 FILE = 'history.json'
-_VERSION = 1
-# `step_directory` and the name of a run in it. What a file says is removed by this.
-_RUN = re.compile(r'step-\d{8,}/[A-Za-z0-9][A-Za-z0-9._=-]*')
-
-
-def step_directory(directory: Path, step: int) -> Path:
-  """Returns where the run of a step is made."""
-  return directory / f'step-{step:08d}'
+# A directory of `History.step_directory` and the name of a run in it. What a file says
+# is removed by this.
+_RUN = re.compile(r'step-\d{8,}(\.2)?/[A-Za-z0-9][A-Za-z0-9._=-]*')
 
 
 class History:
@@ -43,59 +39,75 @@ class History:
     """
     self._directory, self._best_by = directory, best_by
     self._identity = {**identity, 'best_by': best_by}
-    self.entries = [] if directory is None else _read(directory / FILE, self._identity)
+    self.entries = [] if directory is None else series.read(
+        directory / FILE, self._identity, _is_entry)
     self.best: Run | None = None
     self._highest = max((entry for entry in self.entries if entry['run']),
                         key=self._value, default=None)
     if self._highest is not None:
       self.best = load_run(directory / self._highest['run'])
 
+  def step_directory(self, step: int) -> Path | None:
+    """Returns an empty place for the run of a step, None if runs are not kept.
+
+    A training that begins again has the steps of the one before: the best run of that
+    one stays until there is a better one.
+
+    Raises:
+      UserError: what is there was not made by this.
+    """
+    if self._directory is None:
+      return None
+    name = f'step-{step:08d}'
+    if self._highest is not None and self._highest['run'].startswith(f'{name}/'):
+      name += '.2'
+    directory = self._directory / name
+    if directory.exists() and not all(map(_is_run, directory.iterdir())):
+      raise UserError(f'{directory} holds something else than runs: choose another '
+                      'output_dir')
+    files.remove_tree(directory)  # Of a fit that did not come to its end.
+    return directory
+
   def add(self, entry: dict[str, Any], run: Run) -> None:
     """Adds an evaluation; of its run and the best so far one is kept.
 
     Args:
       entry: without `run`.
-      run: in the `step_directory` of its step, if there is a directory.
+      run: in the `step_directory` of its step, if there is one.
 
     Raises:
       UserError: the file cannot be written.
     """
     entry['run'] = None
     self.entries.append(entry)
-    worse = entry
-    if self._highest is None or self._value(entry) > self._value(self._highest):
-      worse, self._highest, self.best = self._highest, entry, run
+    is_best = (self._highest is None
+               or self._value(entry) > self._value(self._highest))
+    obsolete = run.path.parent
+    if is_best:
+      obsolete = None
       if self._directory is not None:
         entry['run'] = f'{run.path.parent.name}/{run.path.name}'
-    if worse is not None:
-      worse['run'] = None
+        if self._highest is not None:
+          obsolete = (self._directory / self._highest['run']).parent
+      if self._highest is not None:
+        self._highest['run'] = None
+      self._highest, self.best = entry, run
     if self._directory is None:
       return
-    files.write_json(self._directory / FILE, {
-        'version': _VERSION, 'of': self._identity, 'evaluations': self.entries})
-    if worse is not None and worse['step'] != self._highest['step']:
-      files.remove_tree(step_directory(self._directory, worse['step']))
+    series.write(self._directory / FILE, self._identity, self.entries)
+    if obsolete is not None:
+      files.remove_tree(obsolete)
 
   def _value(self, entry: dict[str, Any]) -> float:
     return entry['metrics'].get(self._best_by, -math.inf)
 
 
-def _read(path: Path, identity: dict[str, Any]) -> list[dict[str, Any]]:
-  if not path.exists():
-    return []
-  found = files.read_json(path)
-  entries = found.get('evaluations') if isinstance(found, dict) else None
-  if (not isinstance(entries, list) or found.get('version') != _VERSION
-      or not isinstance(found.get('of'), dict) or not all(map(_is_entry, entries))):
-    raise UserError(f'{path} is no history that this tfeval can read: choose another '
-                    'output_dir')
-  for key, value in identity.items():
-    there = found['of'].get(key)
-    if there != value:
-      raise UserError(f'{path} is the history of another evaluation: {key} is '
-                      f'{str(there)[:120]} there and {str(value)[:120]} here: choose '
-                      'another output_dir')
-  return entries
+def _is_run(path: Path) -> bool:
+  """Returns whether a path is a run directory, which may have just been made."""
+  if not path.is_dir():
+    return False
+  names = {one.name for one in path.iterdir()}
+  return MANIFEST in names or names <= {files.LOCK}
 
 
 def _is_entry(entry: Any) -> bool:

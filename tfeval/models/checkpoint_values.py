@@ -55,11 +55,18 @@ def _tensorflow(model: keras.Model, checkpoint: Checkpoint) -> None:
   graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
       tf.train.load_checkpoint(prefix).get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH'))
   # Of its values the names do not tell: they may be those of the optimizer's.
-  named = any(child.local_name == 'model' for child in graph.nodes[0].children)
-  root = tf.train.Checkpoint(model=model) if named else tf.train.Checkpoint(model)
-  status = root.read(prefix)
-  status.assert_existing_objects_matched()
-  status.expect_partial()  # The optimizer's are not looked for.
+  roots = [tf.train.Checkpoint(model)]
+  if any(child.local_name == 'model' for child in graph.nodes[0].children):
+    # Unless that is an attribute of the model's own.
+    roots.insert(0, tf.train.Checkpoint(model=model))
+  for root in roots:
+    status = root.read(prefix).expect_partial()  # The optimizer's are not looked for.
+    try:
+      status.assert_existing_objects_matched()
+      return
+    except AssertionError:
+      if root is roots[-1]:
+        raise
 
 
 def _orbax(model: keras.Model, checkpoint: Checkpoint) -> None:

@@ -1,6 +1,7 @@
 """What batch normalisation knows of the images that a model was trained on."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 
 import keras
@@ -15,6 +16,7 @@ DIVIDED = 'x/255'
 # Images for the statistics: with half as many, healthy models come near the threshold.
 STATISTICS_IMAGES = 32
 _LAYERS = 3
+_LOCK = threading.Lock()
 
 Preprocess = Callable[[tf.Tensor], tf.Tensor]
 
@@ -86,8 +88,12 @@ def _listening(layers: list[keras.layers.BatchNormalization],
 
   # In place of a second model from the input to the layers' inputs: that one can be
   # made of flat functional models only, and this needs no more than the first layers.
+  thread = threading.get_ident()
+
   def listen(layer, call):
     def listening_call(inputs, *args, **kwargs):
+      if threading.get_ident() != thread:
+        return call(inputs, *args, **kwargs)
       if np.any(layer.moving_mean.numpy()):
         seen.append(_distance(layer, inputs))
       if len(seen) >= _LAYERS:
@@ -95,13 +101,19 @@ def _listening(layers: list[keras.layers.BatchNormalization],
       return call(inputs, *args, **kwargs)
     return listening_call
 
-  for layer in layers:
-    layer.call = listen(layer, layer.call)
-  try:
-    yield
-  finally:
+  # A model in memory may be in use in other threads, by another preflight too.
+  with _LOCK:
+    of_the_user = [vars(layer).get('call') for layer in layers]
     for layer in layers:
-      del layer.call
+      layer.call = listen(layer, layer.call)
+    try:
+      yield
+    finally:
+      for layer, call in zip(layers, of_the_user, strict=True):
+        if call is None:
+          del layer.call
+        else:
+          layer.call = call
 
 
 def _distance(layer: keras.layers.BatchNormalization, inputs: tf.Tensor) -> float:
