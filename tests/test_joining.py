@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from test_resume import BATCH, BROKEN, IMAGES, SIZE, content, store
 
-from tfeval import joining
+from tfeval import joining, other_hosts
 from tfeval.errors import UserError
 from tfeval.hosts import Hosts
 
@@ -28,7 +28,7 @@ def write_share(directory, hosts, broken=frozenset(), done=True, **model):
   shard = hosts.shard(IMAGES, BATCH)
   store(share / 'predictions', broken, shard)
   (share / 'manifest.json').write_text(json.dumps(
-      joining.describe_host(manifest(**model), hosts)))
+      other_hosts.describe_host(manifest(**model), hosts)))
   if done:
     joining.finish_share(share, shard, len(shard), 2.)
   return share
@@ -37,8 +37,8 @@ def write_share(directory, hosts, broken=frozenset(), done=True, **model):
 def wait(directory: pathlib.Path, hosts: Hosts, timeout=0.2) -> int:
   """Waits on host 0; returns how many images of others it was told of."""
   seen = []
-  joining.wait(directory, joining.describe_host(manifest(), hosts), hosts, timeout,
-               difference, seen.append)
+  other_hosts.wait(directory, other_hosts.describe_host(manifest(), hosts), hosts,
+                   timeout, difference, seen.append)
   return sum(seen)
 
 

@@ -132,10 +132,10 @@ def test_custom_loop_of_two_workers(images, tmp_path):
           'sys.argv = sys.argv[1:]\n'
           'runpy.run_path(sys.argv[0], run_name="__main__")')
   first, second = two_workers.run(
-      code, *of_loop(images, tmp_path, '--epochs=20', '--evaluate_every=10')[1:])
+      code, *of_loop(images, tmp_path, '--epochs=10', '--evaluate_every=5')[1:])
   assert first == second and len(correct(first)) == 2
   assert correct(first)[1] > correct(first)[0]
-  assert (tmp_path / 'checkpoints/ckpt-20.index').is_file()
+  assert (tmp_path / 'checkpoints/ckpt-10.index').is_file()
 
 
 @pytest.mark.slow

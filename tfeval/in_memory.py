@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import tempfile
@@ -13,14 +12,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import datasets, errors, requested, together
-from tfeval import hosts as hosts_lib
+from tfeval import active_strategy, datasets, errors, requested, together
 from tfeval import progress as progress_lib
 from tfeval import settings as settings_lib
 from tfeval import spec as spec_lib
 from tfeval.engine import cache_writing, predict
 from tfeval.errors import UserError
-from tfeval.hosts import Hosts
 from tfeval.job import Job
 from tfeval.models import derived, in_memory
 from tfeval.models.model import Hints, Model
@@ -29,12 +26,6 @@ from tfeval.place import Place
 from tfeval.run import Run
 from tfeval.settings import Request, Settings
 from tfeval.spec import Spec
-
-_STRATEGIES = (
-    (tf.distribute.MultiWorkerMirroredStrategy, settings_lib.MULTI_WORKER),
-    (tf.distribute.MirroredStrategy, settings_lib.MIRRORED),
-    (tf.distribute.TPUStrategy, settings_lib.TPU),
-    (tf.distribute.OneDeviceStrategy, settings_lib.DEFAULT))
 
 # Of a model's description, what tells which evaluations make one curve.
 _IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
@@ -129,7 +120,7 @@ class Evaluator:
     Raises:
       UserError: something that the user can mend.
     """
-    _check_outside()
+    active_strategy.check_outside()
     self._given, self._name = model, name
     self._hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
     self._asked = _checked(Settings(dataset=dataset, **{
@@ -143,7 +134,7 @@ class Evaluator:
     asked = self._asked
     strategy = (tf.distribute.get_strategy() if model is None else
                 model.distribute_strategy)
-    hosts = _hosts(strategy)
+    hosts = active_strategy.hosts_of(strategy)
     if hosts.count > 1 and asked.overwrite:
       raise UserError('overwrite with several hosts cannot tell new parts from old: '
                       'give another output_dir')
@@ -151,7 +142,8 @@ class Evaluator:
         asked.dataset, split=asked.split, data_dir=asked.data_dir,
         manual_dir=asked.manual_dir, real_labels=asked.real_labels, limit=asked.limit)
     return Place(
-        dataset, strategy, _local(strategy), hosts, progress_lib.wanted(progress),
+        dataset, strategy, active_strategy.name_of(strategy), hosts,
+        progress_lib.wanted(progress),
         asked.cache_dir and cache_writing.Cache(asked.cache_dir))
 
   def _take(self, model: Model) -> None:
@@ -193,7 +185,7 @@ class Evaluator:
       UserError: the data, the model or the directory are at fault.
       Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
     """
-    _check_outside()
+    active_strategy.check_outside()
     if output_dir is not None:
       return self._evaluate(os.fspath(output_dir))
     if self._place.hosts.count > 1:
@@ -246,34 +238,3 @@ def _checked(settings: Settings) -> Settings:
       key: settings_lib.positive(key, getattr(settings, key))
       for key in ('batch_size', 'limit', 'host_timeout')
       if getattr(settings, key) is not None})
-
-
-def _check_outside() -> None:
-  if tf.inside_function() or (tf.distribute.has_strategy()
-                              and not tf.distribute.in_cross_replica_context()):
-    raise UserError('tfeval evaluates a whole dataset: call it outside of tf.function '
-                    'and of strategy.run')
-
-
-def _local(strategy: tf.distribute.Strategy) -> str:
-  """Returns what the command line calls a strategy."""
-  for kind, name in _STRATEGIES:
-    if isinstance(strategy, kind):
-      return name
-  if tf.distribute.get_strategy() is strategy and not tf.distribute.has_strategy():
-    return settings_lib.DEFAULT
-  raise UserError(f'{type(strategy).__name__} cannot evaluate: use MirroredStrategy, '
-                  'MultiWorkerMirroredStrategy, or none')
-
-
-def _hosts(strategy: tf.distribute.Strategy) -> Hosts:
-  """Returns the hosts that a strategy spans."""
-  if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    return Hosts()
-  resolver = strategy.cluster_resolver
-  cluster = resolver.cluster_spec().as_dict()
-  if not cluster:
-    return Hosts()
-  # As it stands in TF_CONFIG, from where most strategies have it.
-  return hosts_lib.parse(json.dumps({'cluster': cluster, 'task': {
-      'type': resolver.task_type, 'index': resolver.task_id}}))

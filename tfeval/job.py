@@ -14,8 +14,10 @@ from tfeval import (
     experiment,
     files,
     joining,
+    other_hosts,
     paths,
     predictions,
+    progress,
     published,
     recording,
     requested,
@@ -130,8 +132,8 @@ class Job:
   def _hold_agreement(self) -> None:
     """Holds that this host runs what the others do."""
     hosts = self._place.hosts
-    joining.hold_agreement(
-        self.directory, joining.describe_host(self.manifest, hosts), hosts,
+    other_hosts.hold_agreement(
+        self.directory, other_hosts.describe_host(self.manifest, hosts), hosts,
         experiment.difference)
 
   def _open(self, directory: paths.Path, manifest: dict[str, Any],
@@ -151,7 +153,7 @@ class Job:
   def _start_share(self, share: paths.Path) -> None:
     """Opens the store of this host among several, unless its share is done."""
     hosts = self._place.hosts
-    manifest = joining.describe_host(self.manifest, hosts)
+    manifest = other_hosts.describe_host(self.manifest, hosts)
     done = experiment.is_done(share, manifest) and joining.is_whole(
         share, self._shard, not self._skip_errors)
     if not hosts.index:
@@ -199,7 +201,7 @@ class Job:
       joining.finish_share(
           share, self._shard, len(self.recorder.positions) - self.recorder.kept,
           time.monotonic() - self._started)
-    if hosts.index:
+    if hosts.index and self._place.progress is not progress.hidden:
       print(f'tfeval: the {len(self._shard)} images of host {hosts.index} are done in '
             f'{share}: host 0 joins them', file=sys.stderr)
       if not (self.directory / hosts.directory(0)).is_dir():
@@ -213,8 +215,9 @@ class Job:
     others = images - len(hosts.shard(images, self.batch_size))
     try:
       with place.progress(f'{self.request.spec.text}: other hosts', others) as advance:
-        joining.wait(directory, joining.describe_host(self.manifest, hosts), hosts,
-                     self._settings.host_timeout, experiment.difference, advance)
+        other_hosts.wait(
+            directory, other_hosts.describe_host(self.manifest, hosts), hosts,
+            self._settings.host_timeout, experiment.difference, advance)
     except KeyboardInterrupt as error:
       raise errors.Interrupted(f'all is kept in {directory}: the same command waits '
                                'for the other hosts again') from error
@@ -236,7 +239,7 @@ class Job:
     Raises:
       UserError: it does not in time, or what is there is another run.
     """
-    joining.wait_for_run(self.directory, self._place.hosts,
+    other_hosts.wait_for_run(self.directory, self._place.hosts,
                          self._settings.host_timeout)
     run = run_lib.load_run(self.directory)
     other = experiment.difference(run.result, self.manifest)

@@ -3,10 +3,9 @@
 import dataclasses
 import os
 import pathlib
-import re
 import sys
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from tfeval import (
@@ -14,23 +13,19 @@ from tfeval import (
     errors,
     event_files,
     paths,
-    requested,
     together,
 )
 from tfeval import hosts as hosts_lib
 from tfeval import place as place_lib
-from tfeval import settings as settings_lib
 from tfeval.checkpoints import Checkpoint
-from tfeval.engine import predict
 from tfeval.errors import DataError, UserError
 from tfeval.job import Job
-from tfeval.models import checkpoint_values, derived, weights
-from tfeval.models.model import Model
 from tfeval.outcomes import Outcomes
 from tfeval.progress import Progress
 from tfeval.run import Run
 from tfeval.settings import Request, Settings
 from tfeval.watched import Watched
+from tfeval.watched_model import WatchedModel
 
 # How often a checkpoint that does not change is tried: it may come over a slow network.
 TRIES = 3
@@ -88,12 +83,7 @@ class Watcher:
     self._folder = pathlib.Path(folder).expanduser().absolute()
     self._request, self._settings = request, settings
     self._place = place_lib.prepare(settings, hosts, progress)
-    self._model: Model | None = None
-    self._forward: predict.Forward | None = None
-    self._traced: Hashable = None
-    if request is not None:
-      weights.check_same_normalisation(request.spec)
-      self._model = self._load_model(request)
+    self._model = WatchedModel(request, settings, self._place)
     output_dir = paths.path(settings.output_dir)
     self._watched = Watched(output_dir, self._identity())
     self._tries: dict[Checkpoint, int] = {}
@@ -107,25 +97,6 @@ class Watcher:
             'model': None if self._request is None else self._request.spec.text,
             'dataset': self._place.dataset.identity(),
             **{key: getattr(self._settings, key) for key in _IDENTITY}}
-
-  def _load_model(self, request: Request) -> Model:
-    with self._place.strategy.scope():
-      model = requested.load_model(request, self._settings)
-    if model.keras_model is None:
-      raise UserError(f'{request.spec.text} is no Keras model: checkpoints cannot be '
-                      'loaded into it')
-    return model
-
-  def _step(self, model: Model) -> predict.Forward:
-    """Returns the compiled step, anew where the one before would answer otherwise."""
-    traced = derived.traced(model.keras_model)
-    if self._forward is None or traced != self._traced:
-      strategy, settings = self._place.strategy, self._settings
-      self._traced, self._forward = traced, predict.Forward(
-          model, strategy, predict.global_batch_size(settings.batch_size, strategy),
-          settings.jit, self._place.canvas is not None)
-    self._forward.model = model
-    return self._forward
 
   def watch(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
     """Yields an entry of `watched.json` for each checkpoint that was evaluated.
@@ -201,7 +172,7 @@ class Watcher:
       print(f'tfeval: warning: {checkpoint.name} {what}', file=sys.stderr)
 
   def _evaluate(self, checkpoint: Checkpoint) -> tuple[Run, dict[str, Any]]:
-    request, model, forward = self._with_values_of(checkpoint)
+    request, model, forward = self._model.with_values_of(checkpoint)
     entry = self._watched.begin(checkpoint, request.directory)
     request = dataclasses.replace(request, directory=entry['run'])
     job = Job(request, self._settings, self._place, model, forward)
@@ -211,48 +182,6 @@ class Watcher:
       together.run([job], self._settings, self._place, outcomes)
       (_, run), = outcomes.in_order()
     return run, entry
-
-  def _with_values_of(self, checkpoint: Checkpoint
-                      ) -> tuple[Request, Model, predict.Forward]:
-    """Returns the model with the values of a checkpoint that did not change."""
-    path = str(checkpoint.path)
-    sha256 = checkpoint.sha256()
-    if self._request is None:
-      if checkpoint.kind != checkpoints.KERAS:
-        raise UserError('it holds no model: give --model, whose weights it has')
-      request, = settings_lib.requests([path], ['imagenet'])  # Its own.
-      model, forward = self._whole_model(request)
-    else:
-      directory = (self._request.directory + '@'
-                   + re.sub(r'[^A-Za-z0-9._=-]+', '_', checkpoint.name))
-      request = dataclasses.replace(self._request, weights=path, directory=directory)
-      model = self._model
-      checkpoint_values.load(model.keras_model, checkpoint, model.name)
-      derived.settle(model.keras_model)
-      model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
-      forward = self._step(model)
-    if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
-      raise UserError('it changed while it was read')
-    return request, model, forward
-
-  def _whole_model(self, request: Request) -> tuple[Model, predict.Forward]:
-    """Returns a checkpoint that is a model by itself.
-
-    One of the same layers as the one before gives that one its values, whose step is
-    compiled already.
-    """
-    loaded = self._load_model(request)
-    before = self._model and self._model.keras_model
-    layers = derived.layers(loaded.keras_model)
-    if (before is None or layers is None or layers != derived.layers(before)
-        or not derived.is_values_alone(before)):
-      self._model = loaded
-    else:
-      before.set_weights(loaded.keras_model.get_weights())
-      derived.settle(before)
-      self._model = dataclasses.replace(
-          loaded, function=self._model.function, keras_model=before)
-    return self._model, self._step(self._model)
 
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
     entry['metrics'], entry['counts'] = {}, {}

@@ -228,7 +228,7 @@ def test_models_of_the_same_layers_are_traced_once(watcher, build, noise, tmp_pa
     run = tfeval_lib.load_run(tmp_path / 'runs' / entry['run'])
     assert answers(run) == counts([*models[:3], other][entry['step']], noise)[1]
     assert run.result['model']['name'].endswith(entry['checkpoint'])
-    forwards.append(found._forward)
+    forwards.append(found._model._forward)
   assert forwards[0] is forwards[1] is forwards[2] is not forwards[3]
   assert forwards[0]._step.experimental_get_tracing_count() == 1
 
