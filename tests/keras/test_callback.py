@@ -456,8 +456,13 @@ def test_two_in_one_fit_need_names_of_their_own(noise):
   model = small(use_ema=True)
   with pytest.raises(UserError, match='two EvaluateCallback log val_top1: give one'):
     fit(model, callback(noise), callback(noise, ema=True))
-  history = fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'))
-  assert {'val_top1', 'val_ema_top1'} <= set(history)
+  for monitor in ('val_top1', 'val_ema_top1'):
+    history = fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'),
+                  keras.callbacks.EarlyStopping(monitor, mode='max'))
+    assert {'val_top1', 'val_ema_top1'} <= set(history)
+  with pytest.raises(UserError, match='monitors val_ema_top3, which is never logged'):
+    fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'),
+        keras.callbacks.EarlyStopping('val_ema_top3', mode='max'))
 
 
 def test_a_csv_file_has_the_columns_of_the_first_epoch(noise, tmp_path, capsys):

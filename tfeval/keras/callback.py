@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, event_files, in_memory, paths, scoring
+from tfeval import errors, event_files, in_memory, paths, scoring, settings
 from tfeval import run as run_lib
 from tfeval.errors import UserError
 from tfeval.keras import averages, callback_order
@@ -85,9 +85,6 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps)):
-      if value is not None and (type(value) is not int or value < 1):
-        raise UserError(f'{key} is {value!r}, expected a positive integer')
     known = inspect.signature(in_memory.evaluate).parameters
     for key in how:
       if key not in known or key in ('model', 'output_dir', 'overwrite'):
@@ -96,7 +93,9 @@ class EvaluateCallback(keras.callbacks.Callback):
       raise UserError(f'metrics is {metrics!r}, expected a list of names')
     if every_epochs is every_steps is None:
       every_epochs = 1
-    self._every_epochs, self._every_steps = every_epochs, every_steps
+    self._every_epochs, self._every_steps = (
+        value if value is None else settings.positive(key, value) for key, value in
+        (('every_epochs', every_epochs), ('every_steps', every_steps)))
     self._dataset, self._how = dataset, _IN_FIT | how
     self._asked, self._best_by, self._ema = metrics, best_by, ema
     if not (isinstance(prefix, str) and prefix):

@@ -65,8 +65,15 @@ def check(callback: keras.callbacks.Callback, callbacks: list[Any],
     if isinstance(other, keras.callbacks.CSVLogger | keras.callbacks.TensorBoard):
       _warn_of_missing(other, name, logged, before, every_epochs)
     for monitor in _needed_by(other, logged):
-      _check_monitored(callback, type(other).__name__, monitor, logged, before,
-                       every_epochs)
+      if _owner(monitor, callback, callbacks) == callback.prefix:
+        _check_monitored(callback, type(other).__name__, monitor, logged, before,
+                         every_epochs)
+
+
+def _owner(monitor: str, callback: Any, callbacks: list[Any]) -> str:
+  """Returns the prefix of the one, of several like a callback, whose name it may be."""
+  return max((one.prefix for one in callbacks if isinstance(one, type(callback))
+              and monitor.startswith(one.prefix)), key=len, default=callback.prefix)
 
 
 def _needed_by(other: Any, logged: list[str]) -> list[str]:
