@@ -198,6 +198,7 @@ def test_tfds_with_real_labels_of_its_own_and_of_a_file(standin_dir, tmp_path_fa
     ({'input_context': tf.distribute.InputContext(1, 0, 2),
       'strategy': tf.distribute.get_strategy()}, 'both given'),
     ({'protocol': 'openvc'}, 'opencv'),
+    ({'data_dir': 3}, 'data_dir is 3, expected a path'),
     ({'limit': -1}, 'limit is -1, expected a positive integer'),
     ({'limit': '5'}, "limit is '5', expected a positive integer"),
     ({'input_size': 0}, 'input_size is 0, expected a positive integer'),

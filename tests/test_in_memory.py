@@ -253,6 +253,8 @@ def test_values_that_were_trained_on_are_not_those_of_their_file(noise, tmp_path
      r'f returns \(4, 3\), expected \(4, 1000\)'),
     (small, {'batch_size': 0}, 'batch_size is 0, expected a positive integer'),
     (small, {'limit': True}, 'limit is True'),
+    (small, {'data_dir': 3}, 'data_dir is 3, expected a path'),
+    (small, {'output_dir': 3}, 'output_dir is 3, expected a path'),
     (small, {'preflight': 'on'}, "unknown preflight 'on'"),
     (small, {'name': ''}, "name is ''"),
     (small, {'protocol': 'opencv:size=64'}, '64'),

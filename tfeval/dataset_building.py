@@ -78,12 +78,11 @@ def build_dataset(
   size = (protocol_lib.requested_size(protocol) or _SIZE if input_size is None else
           settings.positive('input_size', input_size))
   resolved = protocol_lib.resolve(protocol, size)
-  data_dir, manual_dir, real_labels = (
-      None if path is None else os.fspath(path)
-      for path in (data_dir, manual_dir, real_labels))
-  dataset = datasets.open_dataset(
-      name, split=split, data_dir=data_dir, manual_dir=manual_dir,
-      real_labels=real_labels, limit=limit)
+  if not isinstance(name, str):
+    raise UserError(f'name is {name!r}, expected a TFDS name or folder:DIR')
+  where = {'data_dir': data_dir, 'manual_dir': manual_dir, 'real_labels': real_labels}
+  dataset = datasets.open_dataset(name, split=split, limit=limit, **{
+      key: settings.path_text(key, value) for key, value in where.items()})
 
   def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
     return _share(dataset, resolved, batch_size // replicas, context)

@@ -123,9 +123,7 @@ class Evaluator:
     active_strategy.check_outside()
     self._given, self._name = model, name
     self._hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
-    self._asked = _checked(Settings(dataset=dataset, **{
-        key: os.fspath(value) if isinstance(value, os.PathLike) else value
-        for key, value in how.items()}))
+    self._asked = _checked(Settings(dataset=dataset, **how))
     wrapped = in_memory.wrap(model, name, self._hints)
     self._place = self._open(wrapped.keras_model, progress)
     self._take(wrapped)
@@ -187,7 +185,7 @@ class Evaluator:
     """
     active_strategy.check_outside()
     if output_dir is not None:
-      return self._evaluate(os.fspath(output_dir))
+      return self._evaluate(settings_lib.path_text('output_dir', output_dir))
     if self._place.hosts.count > 1:
       raise UserError(f'{self._place.hosts.count} hosts evaluate a share each: give '
                       'output_dir, a directory that all of them see')
@@ -234,7 +232,9 @@ def _checked(settings: Settings) -> Settings:
                      ('preflight', settings_lib.PREFLIGHT)):
     if getattr(settings, key) not in known:
       raise errors.unknown(key, str(getattr(settings, key)), known)
-  return dataclasses.replace(settings, **{
-      key: settings_lib.positive(key, getattr(settings, key))
-      for key in ('batch_size', 'limit', 'host_timeout')
-      if getattr(settings, key) is not None})
+  numbers = {key: settings_lib.positive(key, getattr(settings, key))
+             for key in ('batch_size', 'limit', 'host_timeout')
+             if getattr(settings, key) is not None}
+  return dataclasses.replace(settings, **numbers, **{
+      key: settings_lib.path_text(key, getattr(settings, key))
+      for key in ('data_dir', 'manual_dir', 'real_labels', 'cache_dir')})

@@ -138,6 +138,19 @@ def positive(name: str, value: Any) -> int:
   return int(value)
 
 
+def path_text(name: str, value: Any) -> str | None:
+  """Returns a path that is given in Python as text, None for None.
+
+  Raises:
+    UserError: it is no path.
+  """
+  if value is None:
+    return None
+  if isinstance(value, str | os.PathLike):
+    return os.fspath(value)
+  raise UserError(f'{name} is {value!r}, expected a path')
+
+
 def requests(models: list[str], weights: list[str]) -> list[Request]:
   """Pairs models with weights and names their run directories.
 

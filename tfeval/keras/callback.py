@@ -103,7 +103,8 @@ class EvaluateCallback(keras.callbacks.Callback):
     self.prefix = prefix
     if metrics is not None:
       self._check_metrics(tuple(metrics))
-    self._directory = None if output_dir is None else paths.path(output_dir)
+    directory = settings.path_text('output_dir', output_dir)
+    self._directory = directory and paths.path(directory)
     self._log_dir = log_dir
     self._evaluator: in_memory.Evaluator | None = None
     self._writer: event_files.ScalarWriter | None = None
