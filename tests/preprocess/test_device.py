@@ -89,8 +89,8 @@ def edge_cases():
 
 
 @pytest.mark.parametrize('way, side', [
-    ('plain', 512), *(pytest.param(*one, marks=pytest.mark.slow) for one in (
-        ('xla', 512), ('plain', 256), ('xla', 256)))])
+    pytest.param(way, side, marks=pytest.mark.slow)
+    for way in ('plain', 'xla') for side in (256, 512)])
 def test_edge_cases(way, side):
   data = edge_cases()
   assert_equal(on_device(data, way, side=side)[0], data)

@@ -124,8 +124,8 @@ def test_nearest_neighbour_in_every_photo(shared_data):
 
 
 @pytest.mark.parametrize('text, size, jit_compile', [
-    ('opencv_float', 224, True),
-    slow('opencv_float', 331, True), ('slim', 299, True)])
+    slow('opencv_float', 224, True), slow('opencv_float', 331, True),
+    ('slim', 299, True)])
 def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size, jit_compile):
   """Nothing is rounded to levels, so 1e-3 of a level is the last digits."""
   encoded = photos(shared_data, 40)
@@ -148,7 +148,7 @@ def test_opencv_ipp(shared_data, size, jit_compile):
 
 
 @pytest.mark.parametrize('text', [
-    name if name in ('opencv', 'pil') else slow(name)
+    name if name == 'pil' else slow(name)
     for name in protocol.named_protocols()])
 def test_compiling_changes_no_value(shared_data, text):
   """A data set's size decides whether it is compiled."""
