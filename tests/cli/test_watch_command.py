@@ -118,7 +118,7 @@ def _check_scalars(log_dir, watched):
   by_step = {}
   for event in reader.Tensors('val_top1'):
     by_step[event.step] = float(tf.make_ndarray(event.tensor_proto))
-  stored = json.loads(watched.read_text())['checkpoints']
+  stored = json.loads(watched.read_text())['evaluations']
   assert by_step == {entry['step']: np.float32(entry['metrics']['val_top1'])
                      for entry in stored}
 
@@ -350,7 +350,7 @@ def test_interrupted_and_started_again(build, noise, tmp_path, number, code):
              [*lines, *rest.splitlines(), *again.stdout.splitlines()]]
   # What was evaluated and not told before is told by watched.json alone.
   assert len({entry['step'] for entry in entries}) == len(entries) >= 11
-  stored = json.loads((tmp_path / 'runs/watched.json').read_text())['checkpoints']
+  stored = json.loads((tmp_path / 'runs/watched.json').read_text())['evaluations']
   assert [entry['step'] for entry in stored] == list(range(1, 13))
   for entry in stored[::4]:
     assert found(entry, tmp_path) == counts(build(entry['step']), noise)

@@ -560,7 +560,8 @@ with tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']).scope():
   model = small(use_ema=True)
 found = callback(sys.argv[1], every_steps=1, every_epochs=1, ema=True)
 after = tfeval.keras.EvaluateCallback(
-    'folder:' + sys.argv[1], preprocess='tf', batch_size=4, protocol='squash')
+    'folder:' + sys.argv[1], preprocess='tf', batch_size=4, protocol='squash',
+    prefix='val_after_')
 fit(model, found, after, epochs=2)
 direct = tfeval.evaluate(model, 'folder:' + sys.argv[1], preprocess='tf',
                          preflight='off', protocol='squash')
