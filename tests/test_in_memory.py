@@ -1,6 +1,7 @@
 """tfeval.evaluate: models in memory are counted as the command counts them."""
 
 import concurrent.futures
+import functools
 import os
 import random
 import subprocess
@@ -130,6 +131,38 @@ def test_other_ways_to_the_same_answers(noise, answers, tmp_path, how, monkeypat
   if how == 'cache_dir':
     monkeypatch.setattr(pipeline, 'decoded', None)  # All images are there by now.
     assert classes(evaluate(small(), noise, **more)) == classes(run)
+
+
+def test_a_step_is_made_anew_where_layers_answer_otherwise(noise):
+  """Also where the loss, the model or another layer does not tell of itself."""
+  class Mute(keras.layers.Layer):
+    def get_config(self):
+      raise KeyError('mute')
+
+    def call(self, x):
+      return x
+
+  def loss(y, x):
+    return keras.losses.sparse_categorical_crossentropy(y, x, from_logits=True)
+
+  model = small()
+  model = Subclassed(keras.Model(model.inputs, Mute()(model.outputs[0])))
+  model(tf.zeros((1, SIZE, SIZE, 3)))
+  model.compile('sgd', functools.partial(loss))
+  evaluator = tfeval.Evaluator(
+      model, f'folder:{noise}', preprocess='tf', output='logits', input_size=SIZE,
+      preflight='off', batch_size=4, store_logits=True)
+  before = evaluator.evaluate().to_arrow(['id', 'logits']).sort_by('id')
+  step = evaluator._forward
+  for layer in model._flatten_layers(include_self=False):
+    layer.trainable = False  # Which changes no answer.
+  assert evaluator.evaluate() and evaluator._forward is step
+  dense, = [layer for layer in model._flatten_layers()
+            if isinstance(layer, keras.layers.Dense)]
+  dense.activation = lambda x: -x
+  after = evaluator.evaluate().to_arrow(['id', 'logits']).sort_by('id')
+  np.testing.assert_array_equal(np.negative(before['logits'].to_pylist()),
+                                after['logits'].to_pylist())
 
 
 def test_numbers_of_numpy(noise):

@@ -17,7 +17,8 @@ _SUFFIXES = {'.keras': KERAS, '.weights.h5': WEIGHTS, '.index': TENSORFLOW}
 _ORBAX_MARK = '_CHECKPOINT_METADATA'
 _ORBAX_UNFINISHED = '.orbax-checkpoint-tmp'
 # Metrics and rates in names, as in `{epoch:02d}-{val_loss:.2f}.keras`.
-_FRACTION = re.compile(r'\d+(\.\d+)?e[+-]?\d+|\d+\.\d+', re.IGNORECASE)
+_FRACTION = re.compile(r'(?<![a-z0-9])(\d+(\.\d+)?e[+-]?\d+|\d+\.\d+)',
+                       re.IGNORECASE)
 _NUMBER = re.compile(
     r'(?<![a-z0-9])(?:epoch|ep|e|step|s|iteration|iter|checkpoint|ckpt|weights|model)?'
     r'(\d+)(?![a-z0-9])', re.IGNORECASE)
@@ -127,6 +128,8 @@ def step_in(name: str) -> int | None:
   (1200, 3, 7)
   >>> step_in('best.weights.h5'), step_in('resnet50_1e-05.keras')
   (None, None)
+  >>> step_in('resnet50.03-0.31.keras')
+  3
   """
   stem = re.sub(r'\.(keras|weights\.h5)$', '', name)
   numbers = _NUMBER.findall(_FRACTION.sub('', stem))

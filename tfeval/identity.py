@@ -32,13 +32,10 @@ def model_sha256(model: Model) -> str | None:
   """
   if model.keras_model is None:
     return None
-  sources = _sources(model)
-  structure = derived.layers(model.keras_model)
-  if structure is None:
-    if not sources:
-      return None
-    structure = {}
-  sha256 = hashlib.sha256(json.dumps(structure, sort_keys=True).encode())
+  sources, layers = _sources(model), derived.layers(model.keras_model)
+  if layers[0] is None and not sources:
+    return None
+  sha256 = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
   for path in sources:
     sha256.update(bytes.fromhex(files.sha256_of(path)))
   for values in model.keras_model.get_weights():

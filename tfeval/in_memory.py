@@ -123,7 +123,9 @@ class Evaluator:
     active_strategy.check_outside()
     self._given, self._name = model, name
     self._hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
-    self._asked = _checked(Settings(dataset=dataset, **how))
+    self._asked = _checked(Settings(
+        dataset=dataset, class_map=self._hints.class_map,
+        output_name=self._hints.output_name, **how))
     wrapped = in_memory.wrap(model, name, self._hints)
     self._place = self._open(wrapped.keras_model, progress)
     self._take(wrapped)
@@ -228,6 +230,9 @@ def _checked(settings: Settings) -> Settings:
   if not isinstance(settings.dataset, str):
     raise UserError(f'dataset is {str(settings.dataset)[:80]}, expected a TFDS name '
                     'or folder:DIR')
+  for key in ('split', 'protocol', 'class_map', 'output_name'):
+    if not isinstance(getattr(settings, key), str | None):
+      raise UserError(f'{key} is {getattr(settings, key)!r}, expected a text')
   for key, known in (('on_error', settings_lib.ON_ERROR),
                      ('preflight', settings_lib.PREFLIGHT)):
     if getattr(settings, key) not in known:

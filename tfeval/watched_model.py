@@ -92,9 +92,8 @@ class WatchedModel:
     """
     loaded = self._load_model(request)
     before = self._model and self._model.keras_model
-    layers = derived.layers(loaded.keras_model)
-    if (before is None or layers is None or layers != derived.layers(before)
-        or not derived.is_values_alone(before)):
+    if (before is None or not derived.is_values_alone(before)
+        or derived.layers(loaded.keras_model) != derived.layers(before)):
       self._model = loaded
     else:
       before.set_weights(loaded.keras_model.get_weights())

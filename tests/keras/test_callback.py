@@ -454,7 +454,7 @@ def test_steps_are_those_of_the_optimizer(noise, optimizer, execution):
 
 def test_two_in_one_fit_need_names_of_their_own(noise):
   model = small(use_ema=True)
-  with pytest.raises(UserError, match='two EvaluateCallback log val_top1: give one'):
+  with pytest.raises(UserError, match='two callbacks log val_top1 and so on'):
     fit(model, callback(noise), callback(noise, ema=True))
   for monitor in ('val_top1', 'val_ema_top1'):
     history = fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'),
@@ -472,16 +472,67 @@ def test_a_csv_file_has_the_columns_of_the_first_epoch(noise, tmp_path, capsys):
   assert 'val_top1' not in (tmp_path / 'log.csv').read_text()
 
 
-@pytest.mark.parametrize('monitor', ['val_topp1', 'val_top_1', 'top1', 'val_top3'])
-def test_names_that_nothing_logs(noise, monitor):
-  with pytest.raises(UserError, match=f'monitors {monitor}, which is never logged'):
+def test_names_that_nothing_logs(noise, capsys):
+  with pytest.raises(UserError, match='monitors val_top3, which is never logged'):
+    fit(small(), callback(noise), keras.callbacks.EarlyStopping('val_top3', mode='max'))
+  for monitor in ('val_topp1', 'top1'):
     fit(small(), callback(noise), keras.callbacks.EarlyStopping(monitor, mode='max'))
+    assert (f'unless something else logs it, EarlyStopping monitors {monitor}, which '
+            'is never logged') in capsys.readouterr().err
 
 
-def test_a_file_name_of_what_is_logged_later(noise, tmp_path):
-  with pytest.raises(UserError, match='monitors val_top1 and stands before'):
-    fit(small(), keras.callbacks.ModelCheckpoint(
-        str(tmp_path / '{epoch}-{val_top1:.2f}.keras')), callback(noise))
+def test_names_that_steps_of_ones_own_log(noise):
+  class Own(keras.Model):
+    def train_step(self, data):
+      return super().train_step(data) | {'val_top3': 0.5}
+
+  model = small()
+  own = Own(model.inputs, model.outputs)
+  own.compile(model.optimizer, model.loss)
+  fit(own, callback(noise), keras.callbacks.EarlyStopping('val_top3', mode='max'))
+
+
+@pytest.mark.parametrize('every', [None, 2])
+def test_a_file_name_of_what_is_not_logged_yet(noise, tmp_path, every):
+  callbacks = [callback(noise, every_epochs=every), keras.callbacks.ModelCheckpoint(
+      str(tmp_path / '{epoch}-{val_top1:.2f}.keras'))]
+  with pytest.raises(UserError, match='ModelCheckpoint needs val_top1 for its file'):
+    fit(small(), *(callbacks if every else callbacks[::-1]))
+
+
+def test_callbacks_keep_their_runs_apart(noise, tmp_path):
+  with pytest.raises(UserError, match='give each an output_dir of its own'):
+    fit(small(), callback(noise, output_dir=tmp_path),
+        callback(noise, output_dir=tmp_path, prefix='val_part_', limit=5))
+
+
+def test_an_optimizer_that_takes_no_step(noise, capsys):
+  class Own(keras.Model):
+    def train_step(self, data):
+      x, y = data
+      with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(self.loss(y, self(x, training=True)))
+      own.apply_gradients(zip(tape.gradient(loss, self.trainable_variables),
+                              self.trainable_variables, strict=True))
+      return {'loss': loss}
+
+  own, inner = keras.optimizers.SGD(0.5), small()
+  model = Own(inner.inputs, inner.outputs)
+  model.compile(loss=inner.loss)
+  found = callback(noise, metrics=['top1', 'nll'])
+  direct = []
+
+  class Direct(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+      direct.append(logs['val_nll'])
+      assert logs['val_nll'] == tfeval.evaluate(
+          self.model, f'folder:{noise}', preprocess='tf', preflight='off',
+          protocol='squash', batch_size=4).score(metrics=['nll'])[0]['value']
+
+  fit(model, found, Direct(), epochs=3)
+  assert len(set(direct)) == 3  # It learns.
+  assert [entry['step'] for entry in found.history][1:] == [2 * STEPS, 3 * STEPS]
+  assert 'batches are counted as steps' in capsys.readouterr().err
 
 
 def test_a_log_dir_that_cannot_be_written(noise, tmp_path):

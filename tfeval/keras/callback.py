@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfeval import errors, event_files, in_memory, paths, scoring, settings
 from tfeval import run as run_lib
 from tfeval.errors import UserError
-from tfeval.keras import averages, callback_order
+from tfeval.keras import averages, callback_order, steps
 from tfeval.keras import history as history_lib
 from tfeval.keras.callback_order import REAL
 
@@ -39,7 +39,8 @@ class EvaluateCallback(keras.callbacks.Callback):
   other epochs have none. Of the same names it replaces what `validation_data` gave.
 
   Its input pipeline and its compiled step are made once. Steps are those that the
-  optimizer counts (`iterations`): a fit that goes on has some already.
+  optimizer counts (`iterations`): a fit that goes on has some already. Where a model
+  trains with others than the one it was compiled with, batches are counted.
 
   Under a MirroredStrategy every replica evaluates. Under a MultiWorkerMirroredStrategy
   Keras' `fit` fails by itself: there, call `tfeval.evaluate` in a loop of your own.
@@ -50,6 +51,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       `[correct, count]`, and `run`, its directory inside `output_dir`, None unless it
       is the best one.
     prefix: of the names in logs.
+    output_dir: where the best run and `history.json` are, None for memory.
     best: the run with the highest `best_by`; None before the first.
   """
 
@@ -74,9 +76,10 @@ class EvaluateCallback(keras.callbacks.Callback):
         weights, in place of these.
       prefix: of the names in logs. Several of these callbacks in one fit, for averages
         and weights or for several datasets, need one each.
-      output_dir: keeps the best run, in `step-00000012/MODEL`, and `history.json`,
-        which a fit with the same `output_dir` goes on after. By default runs are
-        temporary, and the best one is gone with the callback.
+      output_dir: of this callback alone; keeps the best run, in
+        `step-00000012/MODEL`, and `history.json`, which a fit with the same
+        `output_dir` goes on after. By default runs are temporary, and the best one is
+        gone with the callback.
       log_dir: scalars by step are written here, as TensorBoard reads them.
       **how: other keywords of `tfeval.evaluate`; `preflight` is `'off'` and `progress`
         False by default.
@@ -85,11 +88,12 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    known = inspect.signature(in_memory.evaluate).parameters
+    known = {*inspect.signature(in_memory.evaluate).parameters} - {
+        'model', 'output_dir', 'overwrite'}
     for key in how:
-      if key not in known or key in ('model', 'output_dir', 'overwrite'):
+      if key not in known:
         raise errors.unknown('keyword of EvaluateCallback', key, known)
-    if isinstance(metrics, str):
+    if not isinstance(metrics, list | tuple | None):
       raise UserError(f'metrics is {metrics!r}, expected a list of names')
     if every_epochs is every_steps is None:
       every_epochs = 1
@@ -104,11 +108,12 @@ class EvaluateCallback(keras.callbacks.Callback):
     if metrics is not None:
       self._check_metrics(tuple(metrics))
     directory = settings.path_text('output_dir', output_dir)
-    self._directory = directory and paths.path(directory)
-    self._log_dir = log_dir
+    self.output_dir = directory and paths.path(directory).absolute()
+    self._log_dir = settings.path_text('log_dir', log_dir)
     self._evaluator: in_memory.Evaluator | None = None
     self._writer: event_files.ScalarWriter | None = None
-    self._step = 0
+    self._steps = steps.Steps()
+    self._evaluated = False
     self._kept: history_lib.History | None = None
 
   @property
@@ -156,12 +161,11 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._names = self._metrics()
     callback_order.check(self, callback_order.callbacks_around(self), self.logged,
                          self._every_epochs)
-    if self._kept is None or self._directory is not None:
+    if self._kept is None or self.output_dir is not None:
       self._kept = history_lib.History(
-          self._directory, {**self._evaluator.identity(), 'ema': self._ema,
+          self.output_dir, {**self._evaluator.identity(), 'ema': self._ema,
                             'metrics': list(self._names)},
           self.prefix + (self._names[0] if self._best_by is None else self._best_by))
-    self._evaluated_at: int | None = None
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
 
@@ -186,37 +190,23 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
-    self._epoch = epoch
-    self._read_step()
+    self._epoch, self._evaluated = epoch, False
+    self._steps.begin_epoch(self.model.optimizer)
 
   def on_train_batch_end(self, batch: int,
                          logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
-    every = self._every_steps
-    if every is None:
-      return
-    # The optimizer takes at most a step with each batch; to ask it how many it has
-    # taken waits for the device, so it is asked when the next evaluation may be due.
-    self._batches += max(batch - self._batch, 1)
-    self._batch = batch
-    before = self._step
-    if before + self._batches < (before // every + 1) * every:
-      return
-    self._read_step(batch)
-    if self._step // every > before // every:
+    self._evaluated = False
+    if self._steps.is_due(batch, self._every_steps):
       self._evaluate()
-
-  def _read_step(self, batch: int = -1) -> None:
-    """Asks the optimizer for its step; `batch` is the last one of the epoch so far."""
-    self._step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
-    self._batch, self._batches = batch, 0
+      self._evaluated = True
 
   def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
+    self._steps.end_epoch()
     if self._every_epochs is None or (epoch + 1) % self._every_epochs:
       return
-    self._read_step()
-    if self._evaluated_at != self._step:
+    if not self._evaluated:  # After the last batch.
       self._evaluate()
     if logs is not None:
       logs.update(self.history[-1]['metrics'])
@@ -242,27 +232,26 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def _evaluate(self) -> None:
     """Evaluates, and keeps what came out."""
-    output_dir = self._kept.step_directory(self._step)
+    output_dir = self._kept.step_directory(self._steps.step)
     with (averages.in_place_of_weights(self.model) if self._ema
           else contextlib.nullcontext()):
       run = self._evaluator.evaluate(output_dir)
     self._record(run)
-    self._evaluated_at = self._step
 
   def _record(self, run: run_lib.Run) -> None:
-    entry: dict[str, Any] = {'step': self._step, 'epoch': self._epoch, 'metrics': {},
-                             'counts': {}}
+    entry: dict[str, Any] = {'step': self._steps.step, 'epoch': self._epoch,
+                             'metrics': {}, 'counts': {}}
     for name, found in zip(self._names, self._scored(run), strict=True):
       if found['value'] is None:
         print(f'tfeval: warning: {self.prefix}{name} is not logged at step '
-              f'{self._step}: {found["unavailable"]}', file=sys.stderr)
+              f'{self._steps.step}: {found["unavailable"]}', file=sys.stderr)
         continue
       entry['metrics'][self.prefix + name] = found['value']
       if found['kind'] == scoring.COUNT:
         entry['counts'][self.prefix + name] = [found['correct'], found['count']]
     self._kept.add(entry, run)
     if self._writer is not None:
-      self._writer.write(entry['metrics'], self._step)
+      self._writer.write(entry['metrics'], self._steps.step)
 
   def _scored(self, run: run_lib.Run) -> list[dict[str, Any]]:
     stems = [name.removeprefix(REAL) for name in self._names]

@@ -60,27 +60,36 @@ def check(callback: keras.callbacks.Callback, callbacks: list[Any],
     if other is callback:
       before = False
       continue
-    if isinstance(other, type(callback)) and before and set(other.logged) & set(logged):
-      raise UserError(f'two {name} log {logged[0]}: give one of them another prefix')
+    if _evaluates(other):
+      _hold_apart(callback, other)
     if isinstance(other, keras.callbacks.CSVLogger | keras.callbacks.TensorBoard):
       _warn_of_missing(other, name, logged, before, every_epochs)
-    for monitor in _needed_by(other, logged):
-      if _owner(monitor, callback, callbacks) == callback.prefix:
-        _check_monitored(callback, type(other).__name__, monitor, logged, before,
-                         every_epochs)
+    monitor = getattr(other, 'monitor', None)
+    if isinstance(monitor, str) and _owner(monitor, callback,
+                                           callbacks) == callback.prefix:
+      _check_monitored(callback, type(other).__name__, monitor, logged, before,
+                       every_epochs)
+    _check_path(other, name, logged, before, every_epochs)
 
 
 def _owner(monitor: str, callback: Any, callbacks: list[Any]) -> str:
   """Returns the prefix of the one, of several like a callback, whose name it may be."""
-  return max((one.prefix for one in callbacks if isinstance(one, type(callback))
+  return max((one.prefix for one in callbacks if _evaluates(one)
               and monitor.startswith(one.prefix)), key=len, default=callback.prefix)
 
 
-def _needed_by(other: Any, logged: list[str]) -> list[str]:
-  """Returns the names that a callback takes from logs, so far as it can be known."""
-  monitor, path = (getattr(other, key, None) for key in ('monitor', 'filepath'))
-  return [monitor] * isinstance(monitor, str) + [
-      one for one in logged if isinstance(path, str) and f'{{{one}' in path]
+def _evaluates(callback: Any) -> bool:
+  """Returns whether a callback is one that logs as this package's does."""
+  return hasattr(callback, 'prefix') and hasattr(type(callback), 'logged')
+
+
+def _hold_apart(one: Any, other: Any) -> None:
+  if one.prefix == other.prefix:
+    raise UserError(f'two callbacks log {one.prefix}top1 and so on: give one of them '
+                    'another prefix')
+  if one.output_dir is not None and one.output_dir == other.output_dir:
+    raise UserError(f'two callbacks keep their best run in {one.output_dir}: give each '
+                    'an output_dir of its own')
 
 
 def _warn_of_missing(other: keras.callbacks.Callback, name: str, logged: list[str],
@@ -105,22 +114,42 @@ def _check_monitored(callback: keras.callbacks.Callback, kind: str, monitor: str
       raise UserError(f'{kind} monitors {monitor} at the ends of epochs: give '
                       f'every_epochs to {name} beside every_steps')
     return
-  if _is_meant(monitor, callback.prefix, logged) and not _is_of_model(
-      callback.model, monitor):
-    raise UserError(f'{kind} monitors {monitor}, which is never logged: {name} logs '
-                    f'{", ".join(logged)} with these metrics and this dataset')
-
-
-def _is_meant(monitor: str, prefix: str, logged: list[str]) -> bool:
-  """Returns whether a name that is not logged was meant to be, as far as it shows."""
-  if prefix + monitor in logged or difflib.get_close_matches(
+  if _is_of_model(callback.model, monitor):
+    return
+  never = (f'{kind} monitors {monitor}, which is never logged: {name} logs '
+           f'{", ".join(logged)} with these metrics and this dataset')
+  if _is_ours(monitor, callback.prefix) and not _logs_freely(callback.model):
+    raise UserError(never)
+  if callback.prefix + monitor in logged or difflib.get_close_matches(
       monitor, logged, n=1, cutoff=_CLOSE):
-    return True
+    # Other callbacks may log it.
+    print(f'tfeval: warning: unless something else logs it, {never}', file=sys.stderr)
+
+
+def _check_path(other: Any, name: str, logged: list[str], before: bool,
+                every_epochs: int | None) -> None:
+  """Holds that what a file name is made of is there at the end of every epoch."""
+  path = str(getattr(other, 'filepath', ''))
+  wanted = next((one for one in logged if f'{{{one}' in path), None)
+  if wanted is not None and (before or every_epochs != 1):
+    raise UserError(f'{type(other).__name__} needs {wanted} for its file names after '
+                    f'every epoch: put {name} before it, without every_epochs and '
+                    'every_steps')
+
+
+def _is_ours(monitor: str, prefix: str) -> bool:
+  """Returns whether a name is one that other metrics would give."""
   try:
     scoring.metric_of(monitor.removeprefix(prefix).removeprefix(REAL))
   except UserError:
     return False
   return monitor.startswith(prefix)
+
+
+def _logs_freely(model: keras.Model) -> bool:
+  """Returns whether a model has steps of its own, which may log anything."""
+  return any(not getattr(type(model), step).__module__.startswith('keras.')
+             for step in ('train_step', 'test_step'))
 
 
 def _is_of_model(model: keras.Model, monitor: str) -> bool:
@@ -129,6 +158,8 @@ def _is_of_model(model: keras.Model, monitor: str) -> bool:
   compiled = getattr(model, '_compile_metrics', None)
   metrics = [model.metrics, *(getattr(compiled, key, None) for key in (
       '_user_metrics', '_user_weighted_metrics'))]
+  names = [one if isinstance(one, str) else getattr(one, 'name', None)
+           for one in keras.tree.flatten(metrics)]
+  outputs = getattr(model, 'output_names', None) or []
   return monitor.removeprefix('val_') in [
-      one if isinstance(one, str) else getattr(one, 'name', None)
-      for one in keras.tree.flatten(metrics)]
+      *names, *(f'{output}_{name}' for output in outputs for name in names)]
