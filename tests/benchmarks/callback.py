@@ -49,7 +49,7 @@ class Paired(EvaluateCallback):
 
   def _bare_loop(self):
     evaluator, (key, made), = self._evaluator, *self._evaluator._place.pipelines.items()
-    for batch in reading.read(evaluator._place.dataset, *key, made):
+    for batch in reading.read(evaluator._place.dataset, *key, made=made):
       evaluator._forward(batch.pixels)
 
 

@@ -38,7 +38,8 @@ def measure(folder: pathlib.Path, kind: str, checkpoints: int) -> None:
   watcher = watching.Watcher(
       training, request, settings.Settings(
           dataset=f'folder:{folder}/images', preprocess='tf', output='logits',
-          preflight='off', output_dir=f'{folder}/runs{kind}'), None, progress.hidden)
+          protocol='squash', preflight='off', output_dir=f'{folder}/runs{kind}'),
+      None, progress.hidden)
   seen = []
   for _ in watcher.watch(watching.Schedule(timeout=0)):
     gc.collect()
