@@ -500,6 +500,14 @@ def test_a_file_name_of_what_is_not_logged_yet(noise, tmp_path, every):
     fit(small(), *(callbacks if every else callbacks[::-1]))
 
 
+def test_at_a_url(noise):
+  for epochs in (2, 1):
+    found = callback(noise, output_dir='ram://callback', log_dir='ram://callback/log')
+    fit(small(), found, epochs=epochs)
+  assert len(found.history) == 3
+  assert tfeval.load_run(str(found.best.path)).metrics == found.best.metrics
+
+
 def test_callbacks_keep_their_runs_apart(noise, tmp_path):
   with pytest.raises(UserError, match='give each an output_dir of its own'):
     fit(small(), callback(noise, output_dir=tmp_path),

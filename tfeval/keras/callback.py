@@ -108,7 +108,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     if metrics is not None:
       self._check_metrics(tuple(metrics))
     directory = settings.path_text('output_dir', output_dir)
-    self.output_dir = directory and paths.path(directory).absolute()
+    self.output_dir = directory and paths.path(directory).resolve()
     self._log_dir = settings.path_text('log_dir', log_dir)
     self._evaluator: in_memory.Evaluator | None = None
     self._writer: event_files.ScalarWriter | None = None
@@ -235,7 +235,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     output_dir = self._kept.step_directory(self._steps.step)
     with (averages.in_place_of_weights(self.model) if self._ema
           else contextlib.nullcontext()):
-      run = self._evaluator.evaluate(output_dir)
+      run = self._evaluator.evaluate(output_dir and str(output_dir))
     self._record(run)
 
   def _record(self, run: run_lib.Run) -> None:
