@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import active_strategy, datasets, errors, requested, together
+from tfeval import active_strategy, errors, place, requested, together
 from tfeval import progress as progress_lib
 from tfeval import settings as settings_lib
 from tfeval import spec as spec_lib
@@ -138,11 +138,8 @@ class Evaluator:
     if hosts.count > 1 and asked.overwrite:
       raise UserError('overwrite with several hosts cannot tell new parts from old: '
                       'give another output_dir')
-    dataset = datasets.open_dataset(
-        asked.dataset, split=asked.split, data_dir=asked.data_dir,
-        manual_dir=asked.manual_dir, real_labels=asked.real_labels, limit=asked.limit)
     return Place(
-        dataset, strategy, active_strategy.name_of(strategy), hosts,
+        place.open_dataset(asked), strategy, active_strategy.name_of(strategy), hosts,
         progress_lib.wanted(progress),
         asked.cache_dir and cache_writing.Cache(asked.cache_dir))
 
@@ -153,8 +150,7 @@ class Evaluator:
                                                spec.directory_name())
     self._settings = dataclasses.replace(
         self._asked, preprocess=model.preprocess_name, output=model.output,
-        input_size=model.input_size, class_map=self._hints.class_map,
-        output_name=model.output_name)
+        input_size=model.input_size, output_name=model.output_name)
     strategy = self._place.strategy
     self._forward = predict.Forward(
         model, strategy,

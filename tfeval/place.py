@@ -88,6 +88,18 @@ def _self_test(strategy: tf.distribute.Strategy, protocol: Protocol, canvas: int
   return found
 
 
+def open_dataset(settings: Settings) -> base.Dataset:
+  """Opens the dataset that settings name.
+
+  Raises:
+    UserError: the data are not there.
+  """
+  return datasets.open_dataset(
+      settings.dataset, split=settings.split, data_dir=settings.data_dir,
+      manual_dir=settings.manual_dir, real_labels=settings.real_labels,
+      limit=settings.limit)
+
+
 def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   """Makes devices ready and opens the dataset.
 
@@ -102,10 +114,7 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   strategy = strategy_lib.make_strategy(local, settings.devices, settings.tpu)
   if settings.tf_data_service is not None:
     service.check(settings.tf_data_service)
-  dataset = datasets.open_dataset(
-      settings.dataset, split=settings.split, data_dir=settings.data_dir,
-      manual_dir=settings.manual_dir, real_labels=settings.real_labels,
-      limit=settings.limit)
+  dataset = open_dataset(settings)
   canvas = ((settings.canvas or canvas_lib.DEFAULT_CANVAS)
             if settings.resize_on == DEVICE else None)
   return Place(dataset, strategy, local, hosts, progress, cache,

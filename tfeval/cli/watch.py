@@ -87,7 +87,9 @@ def _print_all(entries, as_json: bool) -> None:
 def _line(entry: dict, as_json: bool) -> str:
   if as_json:
     return json.dumps(entry, allow_nan=False, ensure_ascii=False)
-  figures = '  '.join(
+  figures = [
       f'{name} {correct}/{count}' + (f' {100 * correct / count:.2f} %' if count else '')
-      for name, (correct, count) in entry['counts'].items())
-  return f'{entry["checkpoint"]}  step {entry["step"]}  {figures}'
+      for name, (correct, count) in entry['counts'].items()]
+  # Two a line, those of a label set: all do not fit into 80 columns.
+  return '\n  '.join([f'{entry["checkpoint"]}  step {entry["step"]}', *(
+      '  '.join(figures[i:i + 2]) for i in range(0, len(figures), 2))])
