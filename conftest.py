@@ -5,31 +5,42 @@ import json
 import pytest
 
 # Looked through for examples, all of them would be one module `conftest`.
-collect_ignore_glob = ['tests/conftest.py', 'tests/*/conftest.py']
+collect_ignore_glob = ['tests/conftest.py', 'tests/**/conftest.py']
 
 # Label first, then wrong classes; the answer to the last image is wrong.
 _CLASSES = [[65, 1, 2, 3, 4], [970, 1, 2, 3, 4], [230, 1, 2, 3, 4], [1, 809, 2, 3, 4]]
-_PROBABILITIES = [[.8, .1, .05, .03, .02], [.6, .2, .1, .05, .05],
-                  [.5, .2, .1, .1, .1], [.4, .3, .1, .1, .1]]
+_PROBABILITIES = [
+  [0.8, 0.1, 0.05, 0.03, 0.02],
+  [0.6, 0.2, 0.1, 0.05, 0.05],
+  [0.5, 0.2, 0.1, 0.1, 0.1],
+  [0.4, 0.3, 0.1, 0.1, 0.1],
+]
 
 
 @pytest.fixture(autouse=True)
 def documented_run(request, tmp_path, monkeypatch):
   """Of the example of `tfeval.Run`: `runs/mine`, predictions of four images."""
   if not isinstance(request.node, pytest.DoctestItem) or (
-      request.node.name != 'tfeval.run.Run'):
+    request.node.name != 'tfeval.runs.run.Run'
+  ):
     return
   import numpy as np
 
-  from tfeval import label_sets, labels
-  from tfeval.importing import importer, sources
-  names = [labels.validation_name(number) for number in range(1, 5)]
+  from tfeval.datasets.labels import imagenet, sets
+  from tfeval.runs.importing import importer, sources
+
+  names = [imagenet.validation_name(number) for number in range(1, 5)]
   monkeypatch.chdir(tmp_path)
   np.save('mine.npy', np.array(_CLASSES))
   np.save('probabilities.npy', np.array(_PROBABILITIES, np.float32))
   (tmp_path / 'ids').write_text('\n'.join(names))
-  (tmp_path / 'real.json').write_text(json.dumps(
-      {names[0]: [], names[1]: [970, 5], names[2]: [230], names[3]: [809]}))
-  source, = sources.find('mine.npy', 'probabilities.npy', 'runs/mine')
-  importer.import_predictions(source, importer.Settings(
-      tuple(label_sets.open_labels(['original', 'real.json'])), 'ids', partial=True))
+  (tmp_path / 'real.json').write_text(
+    json.dumps({names[0]: [], names[1]: [970, 5], names[2]: [230], names[3]: [809]})
+  )
+  (source,) = sources.find('mine.npy', 'probabilities.npy', 'runs/mine')
+  importer.import_predictions(
+    source,
+    importer.Settings(
+      tuple(sets.open_labels(['original', 'real.json'])), 'ids', partial=True
+    ),
+  )

@@ -32,28 +32,40 @@ SIZE = 32
 
 def build() -> dict:
   """Returns a small network and what `tfeval watch --model` has to know of it."""
-  model = keras.Sequential([
+  model = keras.Sequential(
+    [
       keras.Input((SIZE, SIZE, 3)),
       keras.layers.Conv2D(32, 3, strides=2, activation='relu'),
       keras.layers.Conv2D(64, 3, strides=2, activation='relu'),
       keras.layers.Flatten(),
       keras.layers.Dense(1000),
-  ], name='network')
+    ],
+    name='network',
+  )
   return {'model': model, 'preprocess': 'tf', 'output': 'logits'}
 
 
-def images_of(dataset: str, data_dir: str | None, batch_size: int,
-              strategy: tf.distribute.Strategy) -> tf.distribute.DistributedDataset:
+def images_of(
+  dataset: str, data_dir: str | None, batch_size: int, strategy: tf.distribute.Strategy
+) -> tf.distribute.DistributedDataset:
   """Returns the images to train on; yours are shuffled and augmented."""
-  return tfeval.build_dataset(dataset, data_dir=data_dir, input_size=SIZE,
-                              batch_size=batch_size, strategy=strategy)
+  return tfeval.build_dataset(
+    dataset,
+    data_dir=data_dir,
+    input_size=SIZE,
+    batch_size=batch_size,
+    strategy=strategy,
+  )
 
 
 def main() -> None:
   arguments = parse()
   # First: a worker that has run anything before cannot join.
-  strategy = (tf.distribute.MultiWorkerMirroredStrategy() if 'TF_CONFIG' in os.environ
-              else tf.distribute.MirroredStrategy())
+  strategy = (
+    tf.distribute.MultiWorkerMirroredStrategy()
+    if 'TF_CONFIG' in os.environ
+    else tf.distribute.MirroredStrategy()
+  )
   with strategy.scope():
     keras.utils.set_random_seed(0)
     model = build()['model']
@@ -62,14 +74,24 @@ def main() -> None:
     epochs = tf.Variable(0, dtype=tf.int64)
   checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, epochs=epochs)
   manager = manager_of(checkpoint, strategy, arguments.output / 'checkpoints')
-  images = images_of(arguments.train, arguments.data_dir, arguments.batch_size,
-                     strategy)
+  images = images_of(
+    arguments.train, arguments.data_dir, arguments.batch_size, strategy
+  )
   step = train_step(strategy, model, optimizer, arguments.batch_size)
   every, done = arguments.evaluate_every, int(epochs.numpy())
-  evaluator = tfeval.Evaluator(
-      model, arguments.evaluate or arguments.train, data_dir=arguments.data_dir,
-      preprocess='tf', output='logits', preflight='off',
-      batch_size=arguments.batch_size) if every else None
+  evaluator = (
+    tfeval.Evaluator(
+      model,
+      arguments.evaluate or arguments.train,
+      data_dir=arguments.data_dir,
+      preprocess='tf',
+      output='logits',
+      preflight='off',
+      batch_size=arguments.batch_size,
+    )
+    if every
+    else None
+  )
   if every and done and not is_evaluated(arguments.output, done):
     evaluate(evaluator, arguments.output, done)  # It was ended in the middle.
   for epoch in range(done + 1, arguments.epochs + 1):
@@ -84,8 +106,12 @@ def main() -> None:
       evaluate(evaluator, arguments.output, epoch)
 
 
-def train_step(strategy: tf.distribute.Strategy, model: keras.Model,
-               optimizer: keras.optimizers.Optimizer, batch_size: int):
+def train_step(
+  strategy: tf.distribute.Strategy,
+  model: keras.Model,
+  optimizer: keras.optimizers.Optimizer,
+  batch_size: int,
+):
   """Returns a function that trains on a batch of all replicas, to its loss."""
   preprocess = keras.applications.mobilenet.preprocess_input  # build's 'tf'.
 
@@ -93,7 +119,8 @@ def train_step(strategy: tf.distribute.Strategy, model: keras.Model,
     images = preprocess(tf.cast(batch['pixels'], tf.float32))
     with tf.GradientTape() as tape:
       losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-          tf.maximum(batch['label'], 0), model(images, training=True))
+        tf.maximum(batch['label'], 0), model(images, training=True)
+      )
       # Of the global batch, so that the sum over replicas is its mean.
       loss = tf.reduce_sum(tf.where(batch['mask'], losses, 0)) / batch_size
     gradients = tape.gradient(loss, model.trainable_variables)
@@ -111,8 +138,13 @@ def train_step(strategy: tf.distribute.Strategy, model: keras.Model,
 def evaluate(evaluator: tfeval.Evaluator, output: pathlib.Path, epoch: int) -> None:
   """Evaluates the model on all workers, each of which gets all counts."""
   run = evaluator.evaluate(evaluations_of(output, epoch))
-  print('  '.join(f'{metric["labels"]} {metric["name"]} {metric["correct"]}/'
-                  f'{metric["count"]}' for metric in run.metrics), flush=True)
+  print(
+    '  '.join(
+      f'{metric["labels"]} {metric["name"]} {metric["correct"]}/{metric["count"]}'
+      for metric in run.metrics
+    ),
+    flush=True,
+  )
 
 
 def is_evaluated(output: pathlib.Path, epoch: int) -> bool:
@@ -123,8 +155,11 @@ def evaluations_of(output: pathlib.Path, epoch: int) -> pathlib.Path:
   return output / 'evaluations' / f'epoch-{epoch:04d}'
 
 
-def manager_of(checkpoint: tf.train.Checkpoint, strategy: tf.distribute.Strategy,
-               directory: pathlib.Path) -> tf.train.CheckpointManager:
+def manager_of(
+  checkpoint: tf.train.Checkpoint,
+  strategy: tf.distribute.Strategy,
+  directory: pathlib.Path,
+) -> tf.train.CheckpointManager:
   """Goes on after the last checkpoint; returns what writes `ckpt-EPOCH`."""
   latest = tf.train.latest_checkpoint(directory)
   if latest:
@@ -141,8 +176,9 @@ def parse() -> argparse.Namespace:
   parser.add_argument('--train', required=True, help='a TFDS name or folder:DIR')
   parser.add_argument('--evaluate', help='another one to evaluate on')
   parser.add_argument('--data_dir', help='where prepared TFDS datasets lie')
-  parser.add_argument('--output', type=pathlib.Path, required=True,
-                      help='for checkpoints and evaluations')
+  parser.add_argument(
+    '--output', type=pathlib.Path, required=True, help='for checkpoints and evaluations'
+  )
   parser.add_argument('--epochs', type=int, default=20)
   parser.add_argument('--evaluate_every', type=int, default=5, metavar='EPOCHS')
   parser.add_argument('--batch_size', type=int, default=16, help='of all replicas')

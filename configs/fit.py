@@ -25,37 +25,51 @@ SIZE = 32
 
 def build() -> keras.Model:
   """Returns a small network, which rescales its images by itself."""
-  return keras.Sequential([
+  return keras.Sequential(
+    [
       keras.Input((SIZE, SIZE, 3)),
       keras.layers.Rescaling(1 / 127.5, -1),
       keras.layers.Conv2D(32, 3, strides=2, activation='relu'),
       keras.layers.Conv2D(64, 3, strides=2, activation='relu'),
       keras.layers.Flatten(),
       keras.layers.Dense(1000),
-  ], name='network')
+    ],
+    name='network',
+  )
 
 
 def images_of(dataset: str, data_dir: str | None, batch_size: int) -> tf.data.Dataset:
   """Returns the images to train on; yours are shuffled and augmented."""
-  batches = tfeval.build_dataset(dataset, data_dir=data_dir, input_size=SIZE,
-                                 batch_size=batch_size)
+  batches = tfeval.build_dataset(
+    dataset, data_dir=data_dir, input_size=SIZE, batch_size=batch_size
+  )
   # Padding weighs nothing; it has no label.
-  return batches.map(lambda batch: (
-      batch['pixels'], tf.maximum(batch['label'], 0), tf.cast(batch['mask'], tf.uint8)))
+  return batches.map(
+    lambda batch: (
+      batch['pixels'],
+      tf.maximum(batch['label'], 0),
+      tf.cast(batch['mask'], tf.uint8),
+    )
+  )
 
 
 def callbacks(arguments: argparse.Namespace) -> list[keras.callbacks.Callback]:
   """Returns tfeval's callback, and behind it those that see what it finds."""
   output = arguments.output
   return [
-      tfeval.keras.EvaluateCallback(
-          arguments.evaluate or arguments.train, data_dir=arguments.data_dir,
-          preprocess='identity', output='logits', output_dir=output / 'evaluations',
-          log_dir=output / 'tensorboard'),
-      keras.callbacks.ModelCheckpoint(output / 'best.keras', monitor='val_top1',
-                                      mode='max', save_best_only=True),
-      keras.callbacks.EarlyStopping(monitor='val_top1', mode='max', patience=5),
-      keras.callbacks.CSVLogger(output / 'history.csv'),
+    tfeval.keras.EvaluateCallback(
+      arguments.evaluate or arguments.train,
+      data_dir=arguments.data_dir,
+      preprocess='identity',
+      output='logits',
+      output_dir=output / 'evaluations',
+      log_dir=output / 'tensorboard',
+    ),
+    keras.callbacks.ModelCheckpoint(
+      output / 'best.keras', monitor='val_top1', mode='max', save_best_only=True
+    ),
+    keras.callbacks.EarlyStopping(monitor='val_top1', mode='max', patience=5),
+    keras.callbacks.CSVLogger(output / 'history.csv'),
   ]
 
 
@@ -66,8 +80,12 @@ def main() -> None:
   with tf.distribute.MirroredStrategy().scope():  # All GPUs, else the CPU.
     model = build()
     model.compile('adam', keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-  model.fit(images_of(arguments.train, arguments.data_dir, arguments.batch_size),
-            epochs=arguments.epochs, verbose=2, callbacks=callbacks(arguments))
+  model.fit(
+    images_of(arguments.train, arguments.data_dir, arguments.batch_size),
+    epochs=arguments.epochs,
+    verbose=2,
+    callbacks=callbacks(arguments),
+  )
 
 
 def parse() -> argparse.Namespace:
@@ -75,8 +93,12 @@ def parse() -> argparse.Namespace:
   parser.add_argument('--train', required=True, help='a TFDS name or folder:DIR')
   parser.add_argument('--evaluate', help='another one to evaluate on')
   parser.add_argument('--data_dir', help='where prepared TFDS datasets lie')
-  parser.add_argument('--output', type=pathlib.Path, required=True,
-                      help='for the best model, its run and figures')
+  parser.add_argument(
+    '--output',
+    type=pathlib.Path,
+    required=True,
+    help='for the best model, its run and figures',
+  )
   parser.add_argument('--epochs', type=int, default=20)
   parser.add_argument('--batch_size', type=int, default=16, help='of all replicas')
   return parser.parse_args()

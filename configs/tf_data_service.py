@@ -23,18 +23,29 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   commands = parser.add_subparsers(dest='command', required=True)
   dispatcher = commands.add_parser('dispatcher', help='tells workers what to do')
-  dispatcher.add_argument('--port', type=port, default=5050,
-                          help='where to listen; 0: any (default: %(default)s)')
+  dispatcher.add_argument(
+    '--port',
+    type=port,
+    default=5050,
+    help='where to listen; 0: any (default: %(default)s)',
+  )
   worker = commands.add_parser('worker', help='reads and decodes')
   worker.add_argument('--dispatcher', type=address, required=True, metavar='HOST:PORT')
-  worker.add_argument('--port', type=port, default=0,
-                      help='where to listen; 0: any (default: %(default)s)')
+  worker.add_argument(
+    '--port',
+    type=port,
+    default=0,
+    help='where to listen; 0: any (default: %(default)s)',
+  )
   arguments = parser.parse_args()
   # Before TensorFlow makes threads: none of them may take the signal.
   signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
   try:
-    server = (start_dispatcher(arguments.port) if arguments.command == 'dispatcher' else
-              start_worker(arguments.dispatcher, arguments.port))
+    server = (
+      start_dispatcher(arguments.port)
+      if arguments.command == 'dispatcher'
+      else start_worker(arguments.dispatcher, arguments.port)
+    )
   except OSError as error:
     print(f'tf_data_service: {error.strerror or error}', file=sys.stderr)
     return 2
@@ -76,11 +87,15 @@ def start_worker(dispatcher: tuple[str, int], number: int):
       # Others reach this machine by the address from which it reaches the dispatcher.
       host = connection.getsockname()[0]
   except OSError as error:
-    raise OSError(f'no dispatcher at {where} ({error.strerror or error}): start it '
-                  'first') from error
+    raise OSError(
+      f'no dispatcher at {where} ({error.strerror or error}): start it first'
+    ) from error
   service = tensorflow().data.experimental.service
-  server = service.WorkerServer(service.WorkerConfig(
-      dispatcher_address=where, worker_address=join(host, '%port%'), port=number))
+  server = service.WorkerServer(
+    service.WorkerConfig(
+      dispatcher_address=where, worker_address=join(host, '%port%'), port=number
+    )
+  )
   print(f'worker of {where}', flush=True)
   return server
 
@@ -92,8 +107,9 @@ def check_free(number: int) -> None:
     try:
       own.bind(('', number))
     except OSError as error:
-      raise OSError(f'port {number} cannot be used ({error.strerror}): give another '
-                    '--port') from error
+      raise OSError(
+        f'port {number} cannot be used ({error.strerror}): give another --port'
+      ) from error
 
 
 def join(host: str, number: int | str) -> str:
@@ -103,6 +119,7 @@ def join(host: str, number: int | str) -> str:
 def tensorflow():
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   import tensorflow  # After all that can be told at once: it takes seconds.
+
   return tensorflow
 
 

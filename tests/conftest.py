@@ -31,8 +31,11 @@ def standin_dir(shared_data, tmp_path_factory) -> pathlib.Path:
   if not tool.is_file() or not (shared_data / 'images').is_dir():
     pytest.skip('needs ../shared/tools/make_val_tar.py and ../shared/data/images')
   directory = tmp_path_factory.mktemp('standin')
-  subprocess.run([sys.executable, tool, directory, '--count', '60'], check=True,
-                 stdout=subprocess.DEVNULL)
+  subprocess.run(
+    [sys.executable, tool, directory, '--count', '60'],
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )
   return directory
 
 
@@ -53,13 +56,15 @@ def noise(tmp_path_factory) -> pathlib.Path:
   import numpy as np
   import tensorflow as tf
 
-  from tfeval import labels
+  from tfeval.datasets.labels import imagenet as labels
+
   folder = tmp_path_factory.mktemp('noise')
   random = np.random.default_rng(0)
   for number in range(1, 11):
     pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
     (folder / labels.validation_name(number)).write_bytes(
-        tf.io.encode_jpeg(pixels).numpy())
+      tf.io.encode_jpeg(pixels).numpy()
+    )
   return folder
 
 
@@ -69,35 +74,69 @@ def store_run(tmp_path):
   import numpy as np
   import pyarrow as pa
 
-  from tfeval import predictions, run
+  from tfeval.runs import predictions, run
 
-  def store(name, predicted, labels, real=None, *, ids=None, hashes=None, seed=0,
-            model=(), dataset=(), protocol=(), where=None, **finish):
+  def store(
+    name,
+    predicted,
+    labels,
+    real=None,
+    *,
+    ids=None,
+    hashes=None,
+    seed=0,
+    model=(),
+    dataset=(),
+    protocol=(),
+    where=None,
+    **finish,
+  ):
     predicted = np.asarray(predicted, np.int32)
     n = len(predicted)
     predicted = predicted.reshape(n, -1)
     order = np.random.default_rng(seed).permutation(n)
     directory = tmp_path / (where or name)
-    writer = predictions.Writer(directory / 'predictions', False, n // 3 + 1,
-                                predicted.shape[1])
+    writer = predictions.Writer(
+      directory / 'predictions', False, n // 3 + 1, predicted.shape[1]
+    )
     ids = [f'{i:04d}.JPEG' for i in range(n)] if ids is None else list(ids)
     rows = predictions.assemble(
-        pa.array(ids, pa.string()), pa.array(hashes or [None] * n, pa.binary(32)),
-        np.asarray(labels, np.int32),
-        pa.array(real or [None] * n, pa.list_(pa.int32())),
-        predicted, None, None, None)
+      pa.array(ids, pa.string()),
+      pa.array(hashes or [None] * n, pa.binary(32)),
+      np.asarray(labels, np.int32),
+      pa.array(real or [None] * n, pa.list_(pa.int32())),
+      predicted,
+      None,
+      None,
+      None,
+    )
     for start in range(0, n, 5):
-      writer.write(rows.take(pa.array(order[start:start + 5])))
+      writer.write(rows.take(pa.array(order[start : start + 5])))
     writer.flush()
     manifest = {
-        'schema_version': 1, 'model': {'name': name, **dict(model)},
-        'dataset': {'name': 'photos', 'split': '', 'partial': False, 'expected': n,
-                    **dict(dataset)},
-        'protocol': {'name': 'opencv', 'spec': 'opencv', 'size': 224, **dict(protocol)}}
+      'schema_version': 1,
+      'model': {'name': name, **dict(model)},
+      'dataset': {
+        'name': 'photos',
+        'split': '',
+        'partial': False,
+        'expected': n,
+        **dict(dataset),
+      },
+      'protocol': {'name': 'opencv', 'spec': 'opencv', 'size': 224, **dict(protocol)},
+    }
     run.files.write_json(directory / 'manifest.json', manifest)
     summary = run.summarize(predictions.read_parts(directory / 'predictions'))
-    return run.finish(directory, manifest, summary, **{
-        'failed': {}, 'timing': {'seconds': 2.0, 'images_per_second': n / 2}, **finish})
+    return run.finish(
+      directory,
+      manifest,
+      summary,
+      **{
+        'failed': {},
+        'timing': {'seconds': 2.0, 'images_per_second': n / 2},
+        **finish,
+      },
+    )
 
   return store
 
@@ -111,4 +150,5 @@ def tfeval(capsys):
     capsys.readouterr()
     code = cli.main([str(argument) for argument in arguments])
     return code, *capsys.readouterr()
+
   return run

@@ -25,7 +25,7 @@ IMAGES, SECONDS = 50, 300
 
 # `tfeval` on PATH. Where DIES_WRITING is set, host 1 is killed inside that writing,
 # once: when it is started again, the mark is there.
-TFEVAL = f'''#!{sys.executable}
+TFEVAL = f"""#!{sys.executable}
 import os, pathlib, sys
 arguments, mark = sys.argv[1:], pathlib.Path(__file__).with_name('has_died')
 dies_writing = os.environ.get('DIES_WRITING')
@@ -33,10 +33,10 @@ if dies_writing and '--host_index=1' in arguments and not mark.exists():
   mark.touch()
   os.execv(sys.executable, ['python', '-c', {DIES_WRITING!r}, dies_writing, *arguments])
 os.execv(sys.executable, ['python', '-m', 'tfeval', *arguments])
-'''
+"""
 
 # Two tasks; signals are passed on; the highest exit code, or 128 + signal.
-SRUN = f'''#!{sys.executable}
+SRUN = f"""#!{sys.executable}
 import os, signal, subprocess, sys
 assert sys.argv[1] == '--kill-on-bad-exit=0' and os.environ['SRUN_CPUS_PER_TASK']
 tasks = [subprocess.Popen(sys.argv[2:], env={{
@@ -44,14 +44,14 @@ tasks = [subprocess.Popen(sys.argv[2:], env={{
 signal.signal(signal.SIGTERM, lambda *_: [task.terminate() for task in tasks])
 codes = [task.wait() for task in tasks]
 sys.exit(max(128 - code if code < 0 else code for code in codes))
-'''
+"""
 
-SCONTROL = '''#!/bin/bash
+SCONTROL = """#!/bin/bash
 echo "$@" >>"$(dirname "$0")/scontrol.log"
-'''
+"""
 
 # A slice of two hosts, whose command lines are kept.
-GCLOUD = f'''#!{sys.executable}
+GCLOUD = f"""#!{sys.executable}
 import pathlib, subprocess, sys
 assert sys.argv[1:4] == ['compute', 'tpus', 'tpu-vm'], sys.argv
 verb, name, *flags = sys.argv[4:]
@@ -65,7 +65,7 @@ with pathlib.Path(__file__).with_name('gcloud.log').open('a') as log:
   log.write(flags['worker'] + ' ' + flags['command'] + '\\n')
 code = subprocess.call(['bash', '-c', flags['command']])
 sys.exit(128 - code if code < 0 else code)
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -88,8 +88,12 @@ def programs(tmp_path):
   """A folder of programs, first on PATH."""
   folder = tmp_path / 'bin'
   folder.mkdir()
-  for name, text in (('tfeval', TFEVAL), ('srun', SRUN), ('scontrol', SCONTROL),
-                     ('gcloud', GCLOUD)):
+  for name, text in (
+    ('tfeval', TFEVAL),
+    ('srun', SRUN),
+    ('scontrol', SCONTROL),
+    ('gcloud', GCLOUD),
+  ):
     (folder / name).write_text(text)
     (folder / name).chmod(0o755)
   return folder
@@ -98,19 +102,26 @@ def programs(tmp_path):
 def found(output: pathlib.Path):
   """Returns the counts and the predictions of a run."""
   files = content(output)
-  counts = [(metric['name'], metric['labels'], metric['correct'], metric['count'])
-            for metric in files['result.json']['metrics']]
+  counts = [
+    (metric['name'], metric['labels'], metric['correct'], metric['count'])
+    for metric in files['result.json']['metrics']
+  ]
   assert {count for *_, count in counts} == {IMAGES}
-  return counts, {name: data for name, data in files.items()
-                  if name.startswith('predictions/')}
+  return counts, {
+    name: data for name, data in files.items() if name.startswith('predictions/')
+  }
 
 
 def start(programs: pathlib.Path, command: list, **environment) -> subprocess.Popen:
   # Where it is started, `python -m tfeval` finds this repository.
   return subprocess.Popen(
-      [str(part) for part in command], cwd=CONFIGS.parent, text=True,
-      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
-          **os.environ, 'PATH': f'{programs}:{os.environ["PATH"]}', **environment})
+    [str(part) for part in command],
+    cwd=CONFIGS.parent,
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    env={**os.environ, 'PATH': f'{programs}:{os.environ["PATH"]}', **environment},
+  )
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
@@ -132,13 +143,14 @@ def documents(*, data_service=False):
   text = (CONFIGS / 'jobset.yaml').read_text()
   if data_service:  # As its comment says.
     text = re.sub('^#[|] ', '', text, flags=re.MULTILINE)
-  document, = yaml.safe_load_all(text)
-  return document, {job['name']: job['template']['spec']
-                    for job in document['spec']['replicatedJobs']}
+  (document,) = yaml.safe_load_all(text)
+  return document, {
+    job['name']: job['template']['spec'] for job in document['spec']['replicatedJobs']
+  }
 
 
 def container(job):
-  only, = job['template']['spec']['containers']
+  (only,) = job['template']['spec']['containers']
   return only
 
 
@@ -155,29 +167,45 @@ def test_jobset_brings_pods_back_to_their_index():
   # podFailurePolicy is refused with any other; two pods never write one share.
   assert pod['restartPolicy'] == 'Never' and hosts['podReplacementPolicy'] == 'Failed'
   disrupted, terminated, mistake = hosts['podFailurePolicy']['rules']
-  assert disrupted == {'action': 'Ignore', 'onPodConditions': [
-      {'type': 'DisruptionTarget', 'status': 'True'}]}
-  for rule, action, codes in ((terminated, 'Ignore', [128 + signal.SIGTERM]),
-                              (mistake, 'FailJob', [1, 2])):
-    assert rule == {'action': action, 'onExitCodes': {
-        'containerName': container(hosts)['name'], 'operator': 'In', 'values': codes}}
-  rule, = document['spec']['failurePolicy']['rules']
+  assert disrupted == {
+    'action': 'Ignore',
+    'onPodConditions': [{'type': 'DisruptionTarget', 'status': 'True'}],
+  }
+  for rule, action, codes in (
+    (terminated, 'Ignore', [128 + signal.SIGTERM]),
+    (mistake, 'FailJob', [1, 2]),
+  ):
+    assert rule == {
+      'action': action,
+      'onExitCodes': {
+        'containerName': container(hosts)['name'],
+        'operator': 'In',
+        'values': codes,
+      },
+    }
+  (rule,) = document['spec']['failurePolicy']['rules']
   assert re.fullmatch('[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?', rule['name'])
   assert (rule['action'], rule['onJobFailureReasons']) == (
-      'FailJobSet', ['PodFailurePolicy'])
+    'FailJobSet',
+    ['PodFailurePolicy'],
+  )
   assert pod['terminationGracePeriodSeconds'] >= 60
 
 
 def test_jobset_flags_and_volumes():
   _, jobs = documents()
-  flag_values, rest = command_flags.parse(evaluate, 'evaluate',
-                                          container(jobs['hosts'])['args'])
+  flag_values, rest = command_flags.parse(
+    evaluate, 'evaluate', container(jobs['hosts'])['args']
+  )
   assert not rest
-  mounts = {one['mountPath']: one['name']
-            for one in container(jobs['hosts'])['volumeMounts']}
+  mounts = {
+    one['mountPath']: one['name'] for one in container(jobs['hosts'])['volumeMounts']
+  }
   assert set(mounts) == {flag_values.data_dir, flag_values.output_dir}
-  claims = {one['name']: one['persistentVolumeClaim']
-            for one in jobs['hosts']['template']['spec']['volumes']}
+  claims = {
+    one['name']: one['persistentVolumeClaim']
+    for one in jobs['hosts']['template']['spec']['volumes']
+  }
   assert claims[mounts[flag_values.data_dir]]['readOnly']
   assert not claims[mounts[flag_values.output_dir]].get('readOnly')
 
@@ -186,7 +214,9 @@ def test_jobset_with_data_service():
   document, jobs = documents(data_service=True)
   assert list(jobs) == ['hosts', 'dispatcher', 'workers']
   assert document['spec']['successPolicy'] == {
-      'operator': 'All', 'targetReplicatedJobs': ['hosts']}
+    'operator': 'All',
+    'targetReplicatedJobs': ['hosts'],
+  }
   # JobSet's DNS: JOBSET-REPLICATED_JOB-JOB_INDEX-POD_INDEX.JOBSET.
   name = document['metadata']['name']
   address = f'{name}-dispatcher-0-0.{name}:5050'
@@ -203,9 +233,14 @@ def test_jobset_commands(programs, flags, whole, tmp_path):
   (programs / 'tfeval').write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
   only = container(documents()[1]['hosts'])
   for index in (1, 0):
-    code, said = ended(start(
-        programs, [*only['command'], *flags, f'--output_dir={tmp_path / "runs"}'],
-        NUM_HOSTS='2', JOB_COMPLETION_INDEX=str(index)))
+    code, said = ended(
+      start(
+        programs,
+        [*only['command'], *flags, f'--output_dir={tmp_path / "runs"}'],
+        NUM_HOSTS='2',
+        JOB_COMPLETION_INDEX=str(index),
+      )
+    )
     assert code == 0 and cli.main(said.splitlines()) == 0
   assert found(tmp_path / 'runs') == whole
 
@@ -236,8 +271,9 @@ def test_slurm_job_whose_time_is_up(programs, flags, whole, tmp_path):
 
 @pytest.mark.slow
 def test_slurm_job_with_a_mistake_is_not_requeued(programs):
-  code, said = ended(start(programs, [CONFIGS / 'slurm.sh', '--model=Nothing'],
-                           SLURM_JOB_ID='77'))
+  code, said = ended(
+    start(programs, [CONFIGS / 'slurm.sh', '--model=Nothing'], SLURM_JOB_ID='77')
+  )
   assert code == 2 and 'Nothing' in said
   assert not (programs / 'scontrol.log').exists()
 
@@ -246,29 +282,47 @@ def test_slurm_job_with_a_mistake_is_not_requeued(programs):
 def test_tpu_slice_that_loses_a_host(programs, flags, whole, tmp_path):
   """Host 1 is killed, and started again; on CPUs, by the documented variable."""
   output = tmp_path / 'runs'
-  code, said = ended(start(
-      programs, [CONFIGS / 'tpu_vm.sh', *flags, f'--output_dir={output}'],
-      TPUS='slice', ZONE='z', TFEVAL='tfeval', STRATEGY='default', PAUSE='0',
-      DIES_WRITING='6'))
+  code, said = ended(
+    start(
+      programs,
+      [CONFIGS / 'tpu_vm.sh', *flags, f'--output_dir={output}'],
+      TPUS='slice',
+      ZONE='z',
+      TFEVAL='tfeval',
+      STRATEGY='default',
+      PAUSE='0',
+      DIES_WRITING='6',
+    )
+  )
   assert code == 0, said
   assert 'host 1 on slice, worker 1: exit code 137, attempt 1 of 3' in said
   assert found(output) == whole
-  workers = [line.split()[0] for line in
-             (programs / 'gcloud.log').read_text().splitlines()]
+  workers = [
+    line.split()[0] for line in (programs / 'gcloud.log').read_text().splitlines()
+  ]
   assert sorted(workers) == ['0', '1', '1'] and workers[-1] == '1'
 
 
 def test_tpu_hosts_have_chips_of_their_own(programs):
   """The commands that hosts are sent, for TPUs."""
   (programs / 'tfeval').write_text('#!/bin/bash\nenv; echo "$@"; exit "${CODE:-0}"\n')
-  process = start(programs, [CONFIGS / 'tpu_vm.sh', '--model=a b'], TPUS='slice slice',
-                  ZONE='z', TFEVAL='tfeval', TPU_NAME='slice', TPU_LOAD_LIBRARY='0')
+  process = start(
+    programs,
+    [CONFIGS / 'tpu_vm.sh', '--model=a b'],
+    TPUS='slice slice',
+    ZONE='z',
+    TFEVAL='tfeval',
+    TPU_NAME='slice',
+    TPU_LOAD_LIBRARY='0',
+  )
   code, said = ended(process)
   assert code == 0
   lines = said.splitlines()
   for index in range(4):
-    assert ('evaluate --model=a b --strategy=tpu --num_hosts=4 --tpu=local '
-            f'--host_index={index}') in lines
+    assert (
+      'evaluate --model=a b --strategy=tpu --num_hosts=4 --tpu=local '
+      f'--host_index={index}'
+    ) in lines
   assert lines.count('TPU_PROCESS_BOUNDS=1,1,1') == 4
   assert lines.count('TPU_CHIPS_PER_PROCESS_BOUNDS=2,2,1') == 4
   assert 'TPU_NAME' not in said and 'TPU_LOAD_LIBRARY' not in said
@@ -277,8 +331,17 @@ def test_tpu_hosts_have_chips_of_their_own(programs):
 @pytest.mark.parametrize('exit_code, attempts', [(2, 1), (255, 2)])
 def test_tpu_hosts_that_fail(programs, exit_code, attempts):
   (programs / 'tfeval').write_text(f'#!/bin/bash\nexit {exit_code}\n')
-  code, said = ended(start(programs, [CONFIGS / 'tpu_vm.sh'], TPUS='slice', ZONE='z',
-                           TFEVAL='tfeval', ATTEMPTS='2', PAUSE='0'))
+  code, said = ended(
+    start(
+      programs,
+      [CONFIGS / 'tpu_vm.sh'],
+      TPUS='slice',
+      ZONE='z',
+      TFEVAL='tfeval',
+      ATTEMPTS='2',
+      PAUSE='0',
+    )
+  )
   assert code == exit_code
   assert f'host 1 ended with exit code {exit_code}' in said
   assert len((programs / 'gcloud.log').read_text().splitlines()) == 2 * attempts

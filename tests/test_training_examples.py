@@ -21,7 +21,7 @@ import tensorflow as tf
 import two_workers
 
 import tfeval
-from tfeval import labels
+from tfeval.datasets.labels import imagenet
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 IMAGES = 24
@@ -37,7 +37,7 @@ def synthetic(tmp_path_factory):
       squares = random.integers(0, 256, (4, 4, 3), np.uint8)
       pixels = squares.repeat(12, axis=0).repeat(12, axis=1)
       content = tf.io.encode_jpeg(pixels).numpy()
-      member = tarfile.TarInfo(labels.validation_name(number))
+      member = tarfile.TarInfo(imagenet.validation_name(number))
       member.size = len(content)
       tar.addfile(member, io.BytesIO(content))
   flags = {'manual_dir': directory, 'data_dir': directory / 'tfds'}
@@ -59,16 +59,24 @@ def images(request, tmp_path_factory):
 
 
 def run(command):
-  found = subprocess.run(command, capture_output=True, text=True, timeout=300,
-                         env=environment())
+  found = subprocess.run(
+    command, capture_output=True, text=True, timeout=300, env=environment()
+  )
   assert found.returncode == 0, found.stderr[-3000:]
   return found.stdout
 
 
 def fit(images, output, epochs):
   """Runs the example of `fit`; returns the correct answers after each epoch."""
-  run([sys.executable, CONFIGS / 'fit.py', *images, f'--output={output}',
-       f'--epochs={epochs}'])
+  run(
+    [
+      sys.executable,
+      CONFIGS / 'fit.py',
+      *images,
+      f'--output={output}',
+      f'--epochs={epochs}',
+    ]
+  )
   with open(output / 'history.csv', newline='') as file:
     return [round(IMAGES * float(row['val_top1'])) for row in csv.DictReader(file)]
 
@@ -82,13 +90,14 @@ def test_fit_on_synthetic_images(synthetic, tmp_path):
 def test_fit_with_the_callback(images, tmp_path):
   hits = fit(images, tmp_path, epochs=15)
   assert hits[-1] > hits[0] + IMAGES / 3
-  best, = (tmp_path / 'evaluations').glob('step-*/network')
+  (best,) = (tmp_path / 'evaluations').glob('step-*/network')
   assert tfeval.load_run(best).metrics[0]['correct'] == max(hits)
   # The checkpoint that Keras took for the best answers the same.
   again = tfeval.evaluate(
-      tfeval.load_model(tmp_path / 'best.keras', preprocess='identity',
-                        output='logits'),
-      **dataset_of(images), preflight='off')
+    tfeval.load_model(tmp_path / 'best.keras', preprocess='identity', output='logits'),
+    **dataset_of(images),
+    preflight='off',
+  )
   assert again.metrics[0]['correct'] == max(hits)
 
 
@@ -98,8 +107,13 @@ def dataset_of(flags):
 
 
 def of_loop(images, output, *flags):
-  return [sys.executable, CONFIGS / 'custom_loop.py', *images, f'--output={output}',
-          *flags]
+  return [
+    sys.executable,
+    CONFIGS / 'custom_loop.py',
+    *images,
+    f'--output={output}',
+    *flags,
+  ]
 
 
 @pytest.mark.slow
@@ -117,7 +131,7 @@ def test_custom_loop_that_was_killed_between(images, tmp_path):
   command = of_loop(images, tmp_path, '--evaluate_every=5')
   run([*command, '--epochs=5'])
   # As if it had been ended after the checkpoint and before the evaluation was done.
-  result, = (tmp_path / 'evaluations/epoch-0005').glob('*/result.json')
+  (result,) = (tmp_path / 'evaluations/epoch-0005').glob('*/result.json')
   hits = json.loads(result.read_text())['metrics'][0]['correct']
   result.unlink()
   again = run([*command, '--epochs=6'])
@@ -128,11 +142,14 @@ def test_custom_loop_that_was_killed_between(images, tmp_path):
 
 @pytest.mark.slow
 def test_custom_loop_of_two_workers(images, tmp_path):
-  code = ('import runpy, sys\n'
-          'sys.argv = sys.argv[1:]\n'
-          'runpy.run_path(sys.argv[0], run_name="__main__")')
+  code = (
+    'import runpy, sys\n'
+    'sys.argv = sys.argv[1:]\n'
+    'runpy.run_path(sys.argv[0], run_name="__main__")'
+  )
   first, second = two_workers.run(
-      code, *of_loop(images, tmp_path, '--epochs=10', '--evaluate_every=5')[1:])
+    code, *of_loop(images, tmp_path, '--epochs=10', '--evaluate_every=5')[1:]
+  )
   assert first == second and len(correct(first)) == 2
   assert correct(first)[1] > correct(first)[0]
   assert (tmp_path / 'checkpoints/ckpt-10.index').is_file()
@@ -141,14 +158,29 @@ def test_custom_loop_of_two_workers(images, tmp_path):
 @pytest.mark.slow
 def test_watcher_of_a_training_that_runs(images, tmp_path):
   loop = subprocess.Popen(
-      of_loop(images, tmp_path, '--epochs=15', '--evaluate_every=0'),
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    of_loop(images, tmp_path, '--epochs=15', '--evaluate_every=0'),
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    env=environment(),
+  )
   try:
     watched = run(
-        [sys.executable, '-m', 'tfeval', 'watch', tmp_path / 'checkpoints',
-         '--model=custom_loop:build', '--json', '--final_step=15', '--timeout=100',
-         '--poll_seconds=.1', f'--output_dir={tmp_path}/runs',
-         *(flag.replace('--train', '--dataset') for flag in images)])
+      [
+        sys.executable,
+        '-m',
+        'tfeval',
+        'watch',
+        tmp_path / 'checkpoints',
+        '--model=custom_loop:build',
+        '--json',
+        '--final_step=15',
+        '--timeout=100',
+        '--poll_seconds=.1',
+        f'--output_dir={tmp_path}/runs',
+        *(flag.replace('--train', '--dataset') for flag in images),
+      ]
+    )
     _, errors = loop.communicate(timeout=100)
   finally:
     loop.kill()
@@ -161,8 +193,12 @@ def test_watcher_of_a_training_that_runs(images, tmp_path):
 
 
 def environment():
-  return {**os.environ, 'PYTHONPATH': os.pathsep.join(
-      [str(CONFIGS), *filter(None, [os.environ.get('PYTHONPATH')])])}
+  return {
+    **os.environ,
+    'PYTHONPATH': os.pathsep.join(
+      [str(CONFIGS), *filter(None, [os.environ.get('PYTHONPATH')])]
+    ),
+  }
 
 
 def correct(printed):

@@ -1,26 +1,39 @@
 """tfeval: exact evaluation of image classifiers on ImageNet with TensorFlow.
 
-    model = tfeval.load_model('MobileNet:alpha=0.25')
-    scores = model(pixels)
+model = tfeval.load_model('MobileNet:alpha=0.25')
+scores = model(pixels)
 
-    run = tfeval.evaluate(my_keras_model, preprocess='tf')
+run = tfeval.evaluate(my_keras_model, preprocess='tf')
 
-    run = tfeval.load_run('tfeval_runs/ResNet50')
-    run.score(labels=['original', 'real.json'], metrics=['top1', 'ece'])
+run = tfeval.load_run('tfeval_runs/ResNet50')
+run.score(labels=['original', 'real.json'], metrics=['top1', 'ece'])
 """
 
 import importlib
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['Evaluator', 'Model', 'Run', 'build_dataset', 'errors', 'evaluate', 'keras',
-           'load_model', 'load_run']
+__all__ = [
+  'Evaluator',
+  'Model',
+  'Run',
+  'build_dataset',
+  'errors',
+  'evaluate',
+  'keras',
+  'load_model',
+  'load_run',
+]
 # Imported when they are asked for: TensorFlow takes seconds, Arrow half of one.
-_MODULES = {'Model': 'tfeval.models.model', 'load_model': 'tfeval.models.loading',
-            'build_dataset': 'tfeval.dataset_building',
-            'evaluate': 'tfeval.in_memory', 'Evaluator': 'tfeval.in_memory',
-            'Run': 'tfeval.run',
-            'load_run': 'tfeval.run'}
+_MODULES = {
+  'Model': 'tfeval.models.model',
+  'load_model': 'tfeval.models.loading',
+  'build_dataset': 'tfeval.engine.build_dataset',
+  'evaluate': 'tfeval.evaluation.evaluator',
+  'Evaluator': 'tfeval.evaluation.evaluator',
+  'Run': 'tfeval.runs.run',
+  'load_run': 'tfeval.runs.run',
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,9 @@ import threading
 def main() -> None:
   """Runs the command of `sys.argv` and ends the process with its exit code."""
   try:
-    from tfeval import cli, termination
+    from tfeval import cli
+    from tfeval.utils import termination
+
     code = cli.main()
   except KeyboardInterrupt:
     # Before the command could take it.

@@ -29,12 +29,24 @@ def evaluate(arguments, output, cache):
   """Returns CPU seconds of one evaluation, its images, and the digest of its rows."""
   before = resource.getrusage(resource.RUSAGE_CHILDREN)
   subprocess.run(
-      [sys.executable, '-m', 'tfeval', 'evaluate', f'--model={MODEL}',
-       f'--dataset={arguments.dataset}', f'--output_dir={output}', '--preflight=off',
-       f'--protocol={arguments.protocol}', f'--batch_size={_BATCH}',
-       *([f'--data_dir={arguments.data_dir}'] if arguments.data_dir else []),
-       *([f'--cache_dir={cache}'] if cache else [])],
-      check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    [
+      sys.executable,
+      '-m',
+      'tfeval',
+      'evaluate',
+      f'--model={MODEL}',
+      f'--dataset={arguments.dataset}',
+      f'--output_dir={output}',
+      '--preflight=off',
+      f'--protocol={arguments.protocol}',
+      f'--batch_size={_BATCH}',
+      *([f'--data_dir={arguments.data_dir}'] if arguments.data_dir else []),
+      *([f'--cache_dir={cache}'] if cache else []),
+    ],
+    check=True,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+  )
   after = resource.getrusage(resource.RUSAGE_CHILDREN)
   sha256 = hashlib.sha256()
   for part in sorted(output.rglob('part-*.parquet')):
@@ -47,15 +59,21 @@ def evaluate(arguments, output, cache):
 def read_twice(arguments, cache_dir):
   """Returns CPU and wall seconds of the second pass over the input alone."""
   from tfeval import datasets
-  from tfeval.engine import cache_writing, cached, reading
+  from tfeval.engine import batches as reading
+  from tfeval.engine.cache import reader as cached
+  from tfeval.engine.cache import writer
   from tfeval.preprocess import protocol as protocol_lib
+
   dataset = datasets.open_dataset(arguments.dataset, data_dir=arguments.data_dir)
   protocol = protocol_lib.resolve(arguments.protocol, 224)
   what = (dataset, protocol, _BATCH, False, range(dataset.expected_count))
   for _ in range(2):
     cpu, wall = time.process_time(), time.perf_counter()
-    batches = (cached.read(cache_writing.Cache(str(cache_dir)), *what) if cache_dir
-               else reading.read(*what))
+    batches = (
+      cached.read(writer.Cache(str(cache_dir)), *what)
+      if cache_dir
+      else reading.read(*what)
+    )
     for _ in batches:
       pass
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -64,9 +82,18 @@ def read_twice(arguments, cache_dir):
 
 def in_own_process(arguments, cache):
   done = subprocess.run(
-      [sys.executable, __file__, *sys.argv[1:], f'--dataset={arguments.dataset}',
-       f'--input_of={cache or ""}'],
-      check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    [
+      sys.executable,
+      __file__,
+      *sys.argv[1:],
+      f'--dataset={arguments.dataset}',
+      f'--input_of={cache or ""}',
+    ],
+    check=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.DEVNULL,
+    text=True,
+  )
   return json.loads(done.stdout)
 
 
@@ -75,8 +102,9 @@ def main():
   parser.add_argument('--dataset', help='what to evaluate instead of --photos')
   parser.add_argument('--data_dir')
   parser.add_argument('--photos', type=pathlib.Path, help='folder of nWNID_*.JPEG')
-  parser.add_argument('--images', type=int, default=2000,
-                      help='the photos again and again up to so many')
+  parser.add_argument(
+    '--images', type=int, default=2000, help='the photos again and again up to so many'
+  )
   parser.add_argument('--protocol', default='opencv')
   parser.add_argument('--rounds', type=int, default=3)
   parser.add_argument('--input_of', help=argparse.SUPPRESS)
@@ -99,11 +127,16 @@ def main():
       print(f'{"whole process":<28}' + ''.join(f'{value:>10.2f}' for value in row))
       without = in_own_process(arguments, None)
       cached = in_own_process(arguments, cache)
-      print(f'{"input alone, warm":<28}{1000 * without[0] / images:>10.2f}{"":>10}'
-            f'{1000 * cached[0] / images:>10.2f}', flush=True)
+      print(
+        f'{"input alone, warm":<28}{1000 * without[0] / images:>10.2f}{"":>10}'
+        f'{1000 * cached[0] / images:>10.2f}',
+        flush=True,
+      )
     size = sum(path.stat().st_size for path in cache.rglob('*.tfrecord'))
-    print(f'{images} images, {size / images:,.0f} bytes each in the cache; rows: '
-          f'{"the same bytes" if len(digests) == 1 else "OTHER BYTES"}')
+    print(
+      f'{images} images, {size / images:,.0f} bytes each in the cache; rows: '
+      f'{"the same bytes" if len(digests) == 1 else "OTHER BYTES"}'
+    )
     sys.exit(len(digests) != 1)
 
 

@@ -25,8 +25,8 @@ import psutil
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from tfeval import labels
-from tfeval.engine import reading
+from tfeval.datasets.labels import imagenet
+from tfeval.engine import batches
 from tfeval.keras import EvaluateCallback
 
 SIZE = 32
@@ -56,8 +56,11 @@ class Paired(EvaluateCallback):
     self.seconds.append((call, *direct, cpu_seconds(self._bare_loop)))
 
   def _bare_loop(self):
-    evaluator, (key, made), = self._evaluator, *self._evaluator._place.pipelines.items()
-    for batch in reading.read(evaluator._place.dataset, *key, made=made):
+    (
+      evaluator,
+      (key, made),
+    ) = self._evaluator, *self._evaluator._place.pipelines.items()
+    for batch in batches.read(evaluator._place.dataset, *key, made=made):
       evaluator._forward(batch.pixels)
 
 
@@ -74,12 +77,15 @@ def compare(data_dir: str, pairs: int) -> None:
   found = Paired(data_dir=data_dir, preprocess='tf')
   fit(model, 224, pairs + 1, found)
   calls, direct, bare = zip(*found.seconds[1:], strict=True)
-  print(f'a call: {statistics.median(calls):.2f} CPU s, the first '
-        f'{found.seconds[0][0]:.2f}')
+  print(
+    f'a call: {statistics.median(calls):.2f} CPU s, the first {found.seconds[0][0]:.2f}'
+  )
   for name, others in (('evaluating directly', direct), ('reading and forward', bare)):
     ratios = [call / other for call, other in zip(calls, others, strict=True)]
-    print(f'over {name}: {statistics.median(ratios) - 1:+.1%}, of '
-          f'{", ".join(f"{ratio - 1:+.1%}" for ratio in sorted(ratios))}')
+    print(
+      f'over {name}: {statistics.median(ratios) - 1:+.1%}, of '
+      f'{", ".join(f"{ratio - 1:+.1%}" for ratio in sorted(ratios))}'
+    )
 
 
 class Watched(EvaluateCallback):
@@ -92,9 +98,13 @@ class Watched(EvaluateCallback):
   def on_epoch_end(self, epoch, logs=None):
     super().on_epoch_end(epoch, logs)
     gc.collect()
-    self.seen.append((psutil.Process().memory_info().rss / 2**20,
-                      self._evaluator._forward._step.experimental_get_tracing_count(),
-                      len(context.context().list_function_names())))
+    self.seen.append(
+      (
+        psutil.Process().memory_info().rss / 2**20,
+        self._evaluator._forward._step.experimental_get_tracing_count(),
+        len(context.context().list_function_names()),
+      )
+    )
 
 
 def many(calls: int) -> None:
@@ -105,19 +115,27 @@ def many(calls: int) -> None:
   with tempfile.TemporaryDirectory() as folder:
     for number in range(1, 11):
       noise = np.random.default_rng(number).integers(0, 256, (40, 50, 3), np.uint8)
-      (pathlib.Path(folder) / labels.validation_name(number)).write_bytes(
-          tf.io.encode_jpeg(noise).numpy())
+      (pathlib.Path(folder) / imagenet.validation_name(number)).write_bytes(
+        tf.io.encode_jpeg(noise).numpy()
+      )
     found = Watched(f'folder:{folder}', preprocess='tf', output_dir=f'{folder}/runs')
     fit(model, SIZE, WARM_UP + calls, found)
   for at in (WARM_UP, WARM_UP + calls):
     memory, traces, functions = found.seen[at - 1]
-    print(f'after {at} calls: {memory:.0f} MiB, {traces} traces of the step, '
-          f'{functions} functions')
+    print(
+      f'after {at} calls: {memory:.0f} MiB, {traces} traces of the step, '
+      f'{functions} functions'
+    )
 
 
 def fit(model, size, epochs, callback) -> None:
-  model.fit(np.zeros((4, size, size, 3)), np.zeros(4), epochs=epochs, verbose=0,
-            callbacks=[callback])
+  model.fit(
+    np.zeros((4, size, size, 3)),
+    np.zeros(4),
+    epochs=epochs,
+    verbose=0,
+    callbacks=[callback],
+  )
 
 
 if __name__ == '__main__':

@@ -16,33 +16,45 @@ import numpy as np
 import tensorflow as tf
 from preprocess import cpu_seconds, decode_only, is_cmyk
 
-from tfeval.engine import self_test
-from tfeval.engine import strategy as strategy_lib
-from tfeval.preprocess import apply, canvas, device, protocol
+from tfeval.engine import self_test, strategies
+from tfeval.preprocess import apply, device_canvas, device_resize, protocol
 
 _BATCH = 32
 
 
 def decoded(photos):
   """A batch has one value of each photo: copying is not decoding."""
-  return (tf.data.Dataset.from_tensor_slices(photos).repeat()
-          .map(tf.autograph.experimental.do_not_convert(decode_only),
-               num_parallel_calls=2).batch(_BATCH))
+  return (
+    tf.data.Dataset.from_tensor_slices(photos)
+    .repeat()
+    .map(tf.autograph.experimental.do_not_convert(decode_only), num_parallel_calls=2)
+    .batch(_BATCH)
+  )
 
 
 def canvases(photos, resolved, side, repeat=True):
   dataset = tf.data.Dataset.from_tensor_slices(photos)
   examples = (dataset.repeat() if repeat else dataset).map(
-      tf.autograph.experimental.do_not_convert(
-          lambda photo: canvas.decode(resolved, photo, side)), num_parallel_calls=2)
-  return canvas.batch(examples, resolved, side, _BATCH)
+    tf.autograph.experimental.do_not_convert(
+      lambda photo: device_canvas.decode(resolved, photo, side)
+    ),
+    num_parallel_calls=2,
+  )
+  return device_canvas.batch(examples, resolved, side, _BATCH)
 
 
 def host_resized(photos, resolved):
-  return (tf.data.Dataset.from_tensor_slices(photos).repeat()
-          .map(tf.autograph.experimental.do_not_convert(
-              lambda photo: apply.apply(resolved, photo)), num_parallel_calls=2)
-          .batch(_BATCH))
+  return (
+    tf.data.Dataset.from_tensor_slices(photos)
+    .repeat()
+    .map(
+      tf.autograph.experimental.do_not_convert(
+        lambda photo: apply.apply(resolved, photo)
+      ),
+      num_parallel_calls=2,
+    )
+    .batch(_BATCH)
+  )
 
 
 def iterate(dataset):
@@ -56,9 +68,11 @@ def iterate(dataset):
 
 
 def print_host(photos, resolved, sides, rounds):
-  rows = {'decoding alone': decoded(photos),
-          **{f'canvas of {side}': canvases(photos, resolved, side) for side in sides},
-          'resized on the host': host_resized(photos, resolved)}
+  rows = {
+    'decoding alone': decoded(photos),
+    **{f'canvas of {side}': canvases(photos, resolved, side) for side in sides},
+    'resized on the host': host_resized(photos, resolved),
+  }
   rows = {name: iterate(dataset) for name, dataset in rows.items()}
   count = -(-len(photos) // _BATCH)
   taken = {name: [] for name in rows}
@@ -73,33 +87,41 @@ def print_host(photos, resolved, sides, rounds):
   print(f'{"host":22}{"CPU ms/photo":>14}{"min":>8}{"x decoding":>12}{"of min":>8}')
   for name, (_, *times) in taken.items():
     ratio = statistics.median(a / b for a, b in zip(times, alone, strict=True))
-    print(f'{name:22}{statistics.median(times):14.2f}{min(times):8.2f}'
-          f'{ratio:12.2f}{min(times) / min(alone):8.2f}')
+    print(
+      f'{name:22}{statistics.median(times):14.2f}{min(times):8.2f}'
+      f'{ratio:12.2f}{min(times) / min(alone):8.2f}'
+    )
 
 
 def print_device(photos, resolved, sides):
   expected = [apply.apply(resolved, photo).numpy() for photo in photos]
-  ways = {'XLA': device.compiled(),
-          'no XLA': tf.function(device.resize, autograph=False)}
-  print(f'\n{"device (this CPU)":22}{"CPU ms/photo":>14}{"on host":>9}{"values":>14}'
-        f'{"differ":>8}')
+  ways = {
+    'XLA': device_resize.compiled(),
+    'no XLA': tf.function(device_resize.resize, autograph=False),
+  }
+  print(
+    f'\n{"device (this CPU)":22}{"CPU ms/photo":>14}{"on host":>9}{"values":>14}'
+    f'{"differ":>8}'
+  )
   for side in sides:
     for way, resize in ways.items():
       done = on_host = differ = values = 0
       seconds = 0.0
       for batch in canvases(photos, resolved, side, repeat=False):
-        inputs = canvas.device_inputs(batch)
+        inputs = device_canvas.device_inputs(batch)
         resize(inputs)  # Compiles each shape.
         start = cpu_seconds()
         got = resize(inputs).numpy()
         seconds += cpu_seconds() - start
-        wanted = np.stack(expected[done:done + len(got)])
+        wanted = np.stack(expected[done : done + len(got)])
         done += len(got)
         differ += np.count_nonzero(got != wanted)
         values += got.size
         on_host += int(batch['resized_on_host'].numpy().sum())
-      print(f'{f"canvas of {side}, {way}":22}{1e3 * seconds / done:14.2f}{on_host:9}'
-            f'{values:14,}{differ:8}')
+      print(
+        f'{f"canvas of {side}, {way}":22}{1e3 * seconds / done:14.2f}{on_host:9}'
+        f'{values:14,}{differ:8}'
+      )
 
 
 def print_self_test(resolved, sides):
@@ -107,9 +129,12 @@ def print_self_test(resolved, sides):
   for side in sides:
     start = cpu_seconds()
     found = self_test.self_test(
-        strategy_lib.make_strategy('default'), resolved, side, _BATCH)
-    print(f'self-test, canvas of {side}: {found.off} of {found.values:,} values '
-          f'differ, {cpu_seconds() - start:.1f} s of CPU time')
+      strategies.make_strategy('default'), resolved, side, _BATCH
+    )
+    print(
+      f'self-test, canvas of {side}: {found.off} of {found.values:,} values '
+      f'differ, {cpu_seconds() - start:.1f} s of CPU time'
+    )
 
 
 def main():
@@ -119,8 +144,11 @@ def main():
   parser.add_argument('--size', type=int, default=224, metavar='PIXELS')
   parser.add_argument('--canvases', default='384,512,640', metavar='A,B')
   args = parser.parse_args()
-  photos = [path.read_bytes() for path in sorted(args.photos.iterdir())
-            if path.suffix.lower() in ('.jpeg', '.jpg')]
+  photos = [
+    path.read_bytes()
+    for path in sorted(args.photos.iterdir())
+    if path.suffix.lower() in ('.jpeg', '.jpg')
+  ]
   # `decode_only` cannot decode CMYK.
   photos = [photo for photo in photos if not is_cmyk(photo)]
   if not photos:
@@ -128,7 +156,7 @@ def main():
   resolved = protocol.resolve('opencv', args.size)
   sides = [int(side) for side in args.canvases.split(',')]
   for side in sides:
-    canvas.check(resolved, side, _BATCH, computed_on_cpu=True)
+    device_canvas.check(resolved, side, _BATCH, computed_on_cpu=True)
   print(f'{len(photos)} photos, size {args.size}, batches of {_BATCH}')
   print_host(photos, resolved, sides, args.rounds)
   print_device(photos, resolved, sides)

@@ -26,12 +26,19 @@ MODEL = 'MobileNet:alpha=0.25'
 def run_tfeval(folder: pathlib.Path, out: str) -> int:
   import contextlib
 
-  from tfeval import evaluation, settings
-  run, = evaluation.evaluate(
-      settings.requests([MODEL], ['imagenet']),
-      settings.Settings(dataset=f'folder:{folder}', batch_size=BATCH, output_dir=out,
-                        preflight='off', overwrite=True),
-      lambda name, total: contextlib.nullcontext(lambda count: None))
+  from tfeval.evaluation import config, evaluate
+
+  (run,) = evaluate.evaluate(
+    config.requests([MODEL], ['imagenet']),
+    config.Settings(
+      dataset=f'folder:{folder}',
+      batch_size=BATCH,
+      output_dir=out,
+      preflight='off',
+      overwrite=True,
+    ),
+    lambda name, total: contextlib.nullcontext(lambda count: None),
+  )
   return run.metrics[0]['correct']
 
 
@@ -40,10 +47,11 @@ def run_peer(folder: pathlib.Path) -> int:
   import keras
   import numpy as np
   import tensorflow as tf
+
   cv2.setNumThreads(1)  # two workers of one thread each are the two threads
   cv2.ipp.setUseIPP(False)
   model = keras.applications.MobileNet(alpha=0.25, classifier_activation=None)
-  wnids = (ROOT / 'tfeval/data/classes.tsv').read_text().splitlines()[1:]
+  wnids = (ROOT / 'tfeval/datasets/labels/classes.tsv').read_text().splitlines()[1:]
   index = {line.split('\t')[0]: i for i, line in enumerate(wnids)}
 
   @tf.function
@@ -57,19 +65,20 @@ def run_peer(folder: pathlib.Path) -> int:
     h, w = h * 256 // min(h, w), w * 256 // min(h, w)
     image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
     y, x = h // 2 - 112, w // 2 - 112
-    return image[y:y + 224, x:x + 224, ::-1]
+    return image[y : y + 224, x : x + 224, ::-1]
 
   paths = sorted(folder.glob('*/*.JPEG'))
   correct = 0
   with concurrent.futures.ThreadPoolExecutor(2) as pool:
-    ahead = [pool.submit(load, p) for p in paths[:3 * BATCH]]
+    ahead = [pool.submit(load, p) for p in paths[: 3 * BATCH]]
     for start in range(0, len(paths), BATCH):
-      group = paths[start:start + BATCH]
+      group = paths[start : start + BATCH]
       images = [ahead.pop(0).result() for _ in group]
-      ahead += [pool.submit(load, p)
-                for p in paths[start + 3 * BATCH:start + 4 * BATCH]]
+      ahead += [
+        pool.submit(load, p) for p in paths[start + 3 * BATCH : start + 4 * BATCH]
+      ]
       images += [np.zeros_like(images[0])] * (BATCH - len(images))
-      scores = step(np.stack(images)).numpy()[:len(group)]
+      scores = step(np.stack(images)).numpy()[: len(group)]
       labels = [index[p.parent.name] for p in group]
       correct += int((scores.argmax(1) == labels).sum())
   return correct
@@ -83,8 +92,9 @@ def timed(function, *args) -> tuple[float, float, int]:
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--photos', type=pathlib.Path,
-                      default=ROOT.parent / 'shared/data/images')
+  parser.add_argument(
+    '--photos', type=pathlib.Path, default=ROOT.parent / 'shared/data/images'
+  )
   parser.add_argument('--count', type=int, default=2000)
   parser.add_argument('--runs', type=int, default=3)
   args = parser.parse_args()
@@ -93,7 +103,8 @@ def main():
   import keras
   import tensorflow as tf
 
-  from tfeval import evaluation  # noqa: F401
+  from tfeval.evaluation import evaluate as evaluation  # noqa: F401
+
   keras.applications.MobileNet(alpha=0.25)
   tf.config.list_logical_devices()  # What starts once is on nobody's account.
   with tempfile.TemporaryDirectory() as temporary:
@@ -109,18 +120,24 @@ def main():
         rows['tfeval'].append(ours)
         rows['peer'].append(peer)
       else:
-        print(f'first pair, tracing and compiling included: tfeval '
-              f'{ours[0]:.1f} s, peer {peer[0]:.1f} s, ratio {peer[0] / ours[0]:.2f}')
+        print(
+          f'first pair, tracing and compiling included: tfeval '
+          f'{ours[0]:.1f} s, peer {peer[0]:.1f} s, ratio {peer[0] / ours[0]:.2f}'
+        )
     print(f'{args.count} photos, batch {BATCH}, {MODEL}, {ours[2]} top-1 hits in both')
     for name, values in rows.items():
       wall = statistics.median(v[0] for v in values)
       cpu = statistics.median(v[1] for v in values)
-      print(f'{name:>7}: {args.count / wall:6.0f} images/s, '
-            f'{1000 * cpu / args.count:5.2f} CPU ms per image')
+      print(
+        f'{name:>7}: {args.count / wall:6.0f} images/s, '
+        f'{1000 * cpu / args.count:5.2f} CPU ms per image'
+      )
     ratios = [p[0] / t[0] for p, t in zip(rows['peer'], rows['tfeval'], strict=True)]
-    print('speed of tfeval / peer, pair by pair: '
-          + ', '.join(f'{r:.2f}' for r in ratios)
-          + f'; median {statistics.median(ratios):.2f}')
+    print(
+      'speed of tfeval / peer, pair by pair: '
+      + ', '.join(f'{r:.2f}' for r in ratios)
+      + f'; median {statistics.median(ratios):.2f}'
+    )
 
 
 if __name__ == '__main__':

@@ -27,15 +27,23 @@ def main() -> None:
       rates, walls, counts = [], [], []
       for hosts in (1, 2):
         start = time.monotonic()
-        run = matrix.evaluate(flags, pathlib.Path(name) / f'{number}-{hosts}', 1, hosts,
-                              arguments.batch_size)
+        run = matrix.evaluate(
+          flags,
+          pathlib.Path(name) / f'{number}-{hosts}',
+          1,
+          hosts,
+          arguments.batch_size,
+        )
         walls.append(time.monotonic() - start)
         rates.append(run.result['timing']['images_per_second'])
         counts.append(matrix.counts(run))
       assert counts[0] == counts[1]
-      print(f'{rates[0]:.0f} and {rates[1]:.0f} images/s, ratio '
-            f'{rates[1] / rates[0]:.2f}; wall {walls[0]:.1f} and {walls[1]:.1f} s, '
-            f'ratio {walls[0] / walls[1]:.2f}', flush=True)
+      print(
+        f'{rates[0]:.0f} and {rates[1]:.0f} images/s, ratio '
+        f'{rates[1] / rates[0]:.2f}; wall {walls[0]:.1f} and {walls[1]:.1f} s, '
+        f'ratio {walls[0] / walls[1]:.2f}',
+        flush=True,
+      )
 
 
 if __name__ == '__main__':

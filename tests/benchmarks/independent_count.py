@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import scipy.io
 
-from tfeval.models import efficientnet_lite as lite
+from tfeval.models.efficientnet_lite import network
 
 
 def lite_input(pixels):
@@ -29,11 +29,14 @@ def lite_input(pixels):
 
 # What builds the model, the size of its input, and what its input is.
 MODELS = {
-    'MobileNet:alpha=0.25': (lambda: keras.applications.MobileNet(alpha=0.25), 224,
-                             lambda pixels: pixels / 127.5 - 1),
-    'EfficientNetLite0': (lite.EfficientNetLite0, 224, lite_input),
-    'EfficientNetLite1': (lite.EfficientNetLite1, 240, lite_input),
-    'EfficientNetLite2': (lite.EfficientNetLite2, 260, lite_input),
+  'MobileNet:alpha=0.25': (
+    lambda: keras.applications.MobileNet(alpha=0.25),
+    224,
+    lambda pixels: pixels / 127.5 - 1,
+  ),
+  'EfficientNetLite0': (network.EfficientNetLite0, 224, lite_input),
+  'EfficientNetLite1': (network.EfficientNetLite1, 240, lite_input),
+  'EfficientNetLite2': (network.EfficientNetLite2, 260, lite_input),
 }
 
 
@@ -41,13 +44,19 @@ def ground_truth(directory: pathlib.Path) -> list[int]:
   """Class indices by validation number, from the development kit."""
   kit = tarfile.open(directory / 'ILSVRC2012_devkit_t12.tar.gz')
   read = lambda end: next(  # noqa: E731
-      kit.extractfile(m).read() for m in kit.getmembers() if m.name.endswith(end))
+    kit.extractfile(m).read() for m in kit.getmembers() if m.name.endswith(end)
+  )
   synsets = scipy.io.loadmat(io.BytesIO(read('meta.mat')), squeeze_me=True)['synsets']
-  wnid_of = {int(s['ILSVRC2012_ID']): str(s['WNID']) for s in synsets
-             if int(s['num_children']) == 0}
+  wnid_of = {
+    int(s['ILSVRC2012_ID']): str(s['WNID'])
+    for s in synsets
+    if int(s['num_children']) == 0
+  }
   order = sorted(wnid_of.values())
-  return [order.index(wnid_of[int(line)])
-          for line in read('validation_ground_truth.txt').split()]
+  return [
+    order.index(wnid_of[int(line)])
+    for line in read('validation_ground_truth.txt').split()
+  ]
 
 
 def preprocess(encoded: bytes, size: int) -> np.ndarray:
@@ -57,7 +66,7 @@ def preprocess(encoded: bytes, size: int) -> np.ndarray:
   h, w = h * side // min(h, w), w * side // min(h, w)
   image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
   y, x = h // 2 - size // 2, w // 2 - size // 2
-  return image[y:y + size, x:x + size, ::-1]
+  return image[y : y + size, x : x + size, ::-1]
 
 
 def main():
@@ -79,7 +88,7 @@ def main():
   inputs = to_input(np.stack(images).astype(np.float32))
   with_real = 0
   for name, scores in zip(names, build().predict(inputs, verbose=0), strict=True):
-    number = int(name[len('ILSVRC2012_val_'):][:8])
+    number = int(name[len('ILSVRC2012_val_') :][:8])
     five = sorted(range(1000), key=lambda c: (-scores[c], c))[:5]
     label, labels = truth[number - 1], real[number - 1]
     hits['top1'] += five[0] == label
@@ -88,12 +97,27 @@ def main():
     hits['real1'] += five[0] in labels
     hits['real5'] += any(c in labels for c in five)
   n = len(names)
-  print(json.dumps([
-      {'name': 'top1', 'labels': 'original', 'correct': hits['top1'], 'count': n},
-      {'name': 'top5', 'labels': 'original', 'correct': hits['top5'], 'count': n},
-      {'name': 'top1', 'labels': 'real', 'correct': hits['real1'], 'count': with_real},
-      {'name': 'top5', 'labels': 'real', 'correct': hits['real5'], 'count': with_real},
-  ], indent=1))
+  print(
+    json.dumps(
+      [
+        {'name': 'top1', 'labels': 'original', 'correct': hits['top1'], 'count': n},
+        {'name': 'top5', 'labels': 'original', 'correct': hits['top5'], 'count': n},
+        {
+          'name': 'top1',
+          'labels': 'real',
+          'correct': hits['real1'],
+          'count': with_real,
+        },
+        {
+          'name': 'top5',
+          'labels': 'real',
+          'correct': hits['real5'],
+          'count': with_real,
+        },
+      ],
+      indent=1,
+    )
+  )
 
 
 if __name__ == '__main__':

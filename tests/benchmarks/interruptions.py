@@ -19,7 +19,7 @@ import tempfile
 import time
 
 # A process that ends inside the so-manieth writing of a file, before it is in place.
-DIES_WRITING = '''
+DIES_WRITING = """
 import os, signal, sys
 from tfeval import cli
 left, fsync = int(sys.argv[1]), os.fsync
@@ -31,7 +31,7 @@ def die(descriptor):
   fsync(descriptor)
 os.fsync = die
 sys.exit(cli.main(sys.argv[2:]))
-'''
+"""
 
 
 def make_inputs(directory: pathlib.Path, images: int) -> list[str]:
@@ -41,32 +41,53 @@ def make_inputs(directory: pathlib.Path, images: int) -> list[str]:
   import numpy as np
   import tensorflow as tf
 
-  from tfeval import labels
+  from tfeval.datasets.labels import imagenet
+
   keras.utils.set_random_seed(1)
-  model = keras.Sequential([
-      keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255),
+  model = keras.Sequential(
+    [
+      keras.Input((32, 32, 3)),
+      keras.layers.Rescaling(1 / 255),
       keras.layers.Conv2D(8, 3, strides=2, activation='relu'),
-      keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1000)])
+      keras.layers.GlobalAveragePooling2D(),
+      keras.layers.Dense(1000),
+    ]
+  )
   model.save(directory / 'small.keras')
   folder = directory / 'images'
   folder.mkdir()
   random_pixels = np.random.default_rng(0)
   for number in range(1, images + 1):
     pixels = random_pixels.integers(0, 256, (40, 50, 3), np.uint8)
-    (folder / labels.validation_name(number)).write_bytes(
-        tf.io.encode_jpeg(pixels).numpy())
-  return ['evaluate', f'--model={directory / "small.keras"}', '--preprocess=identity',
-          '--output=logits', f'--dataset=folder:{folder}', '--preflight=off']
+    (folder / imagenet.validation_name(number)).write_bytes(
+      tf.io.encode_jpeg(pixels).numpy()
+    )
+  return [
+    'evaluate',
+    f'--model={directory / "small.keras"}',
+    '--preprocess=identity',
+    '--output=logits',
+    f'--dataset=folder:{folder}',
+    '--preflight=off',
+  ]
 
 
-def start(arguments: list[str], dies_writing: int | None = None,
-          **environment: str) -> subprocess.Popen:
+def start(
+  arguments: list[str], dies_writing: int | None = None, **environment: str
+) -> subprocess.Popen:
   """Starts a command in a process of its own."""
-  own = (['-m', 'tfeval'] if dies_writing is None else
-         ['-c', DIES_WRITING, str(dies_writing)])
-  return subprocess.Popen([sys.executable, *own, *arguments], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env={**os.environ, **environment})
+  own = (
+    ['-m', 'tfeval']
+    if dies_writing is None
+    else ['-c', DIES_WRITING, str(dies_writing)]
+  )
+  return subprocess.Popen(
+    [sys.executable, *own, *arguments],
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env={**os.environ, **environment},
+  )
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
@@ -77,9 +98,12 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
 
 def content(output: pathlib.Path) -> dict[str, object]:
   """Returns the files of a run, timing aside."""
-  directory, = output.iterdir()
-  found = {str(path.relative_to(directory)): path.read_bytes()
-           for path in directory.rglob('*') if path.is_file()}
+  (directory,) = output.iterdir()
+  found = {
+    str(path.relative_to(directory)): path.read_bytes()
+    for path in directory.rglob('*')
+    if path.is_file()
+  }
   result = json.loads(found['result.json'])
   del result['timing']
   found['result.json'] = result
@@ -92,8 +116,9 @@ def wait_for_parts(output: pathlib.Path, count: int, process: subprocess.Popen) 
     time.sleep(0.01)
 
 
-def kill_until_it_ends(command: list[str], output: pathlib.Path, kills: int,
-                       seed: int = 0) -> list[str]:
+def kill_until_it_ends(
+  command: list[str], output: pathlib.Path, kills: int, seed: int = 0
+) -> list[str]:
   """Kills a command at random moments, then lets it end.
 
   Returns:
@@ -134,13 +159,20 @@ def main() -> None:
   arguments = parser.parse_args()
   with tempfile.TemporaryDirectory() as name:
     directory = pathlib.Path(name)
-    command = [*make_inputs(directory, arguments.images), '--rows_per_part=24',
-               '--batch_size=8']
+    command = [
+      *make_inputs(directory, arguments.images),
+      '--rows_per_part=24',
+      '--batch_size=8',
+    ]
     code, err = ended(start([*command, f'--output_dir={directory / "whole"}']))
     if code:
       raise RuntimeError(err)
-    how = kill_until_it_ends([*command, f'--output_dir={directory / "killed"}'],
-                             directory / 'killed', arguments.kills, arguments.seed)
+    how = kill_until_it_ends(
+      [*command, f'--output_dir={directory / "killed"}'],
+      directory / 'killed',
+      arguments.kills,
+      arguments.seed,
+    )
     same = content(directory / 'killed') == content(directory / 'whole')
     print(f'{len(how)} kills: {"the same bytes" if same else "OTHER BYTES"}')
     sys.exit(not same)

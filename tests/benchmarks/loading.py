@@ -15,17 +15,28 @@ import time
 import keras
 
 import tfeval
-from tfeval.errors import UserError
-from tfeval.models import efficientnet_lite
+from tfeval.models.efficientnet_lite import network
+from tfeval.utils.errors import UserError
 
 # What each is compared with: the constructor as a user of Keras calls it.
 _MODELS = (
-    ('MobileNet:alpha=0.25', 'imagenet', lambda: keras.applications.MobileNet(
-        alpha=0.25, weights='imagenet', classifier_activation=None)),
-    ('ResNet50', 'none', lambda: keras.applications.ResNet50(
-        weights=None, classifier_activation=None)),
-    ('EfficientNetLite0', 'imagenet', lambda: efficientnet_lite.EfficientNetLite0(
-        weights='imagenet', classifier_activation=None)),
+  (
+    'MobileNet:alpha=0.25',
+    'imagenet',
+    lambda: keras.applications.MobileNet(
+      alpha=0.25, weights='imagenet', classifier_activation=None
+    ),
+  ),
+  (
+    'ResNet50',
+    'none',
+    lambda: keras.applications.ResNet50(weights=None, classifier_activation=None),
+  ),
+  (
+    'EfficientNetLite0',
+    'imagenet',
+    lambda: network.EfficientNetLite0(weights='imagenet', classifier_activation=None),
+  ),
 )
 
 
@@ -42,6 +53,7 @@ def measured(function):
 
 def compare(name, weights, plain, pairs):
   """Returns a row of the table: seconds of Keras, and ratios to them."""
+
   def ours():
     return tfeval.load_model(name, weights)
 
@@ -55,8 +67,11 @@ def compare(name, weights, plain, pairs):
   row = []
   for kind in (0, 1):
     row.append(statistics.median(keras_time[kind] for keras_time, _ in times))
-    row.append(statistics.median(
-        own_time[kind] / keras_time[kind] for keras_time, own_time in times))
+    row.append(
+      statistics.median(
+        own_time[kind] / keras_time[kind] for keras_time, own_time in times
+      )
+    )
   return row
 
 
@@ -72,8 +87,11 @@ def main():
       print(f'{name:<22}left out: {error}')
       continue
     cpu, cpu_ratio, wall, wall_ratio = row
-    print(f'{name:<22}{weights:<10}{cpu:>12.3f}{cpu_ratio:>7.3f}{wall:>9.3f}'
-          f'{wall_ratio:>7.3f}', flush=True)
+    print(
+      f'{name:<22}{weights:<10}{cpu:>12.3f}{cpu_ratio:>7.3f}{wall:>9.3f}'
+      f'{wall_ratio:>7.3f}',
+      flush=True,
+    )
 
 
 if __name__ == '__main__':

@@ -24,34 +24,58 @@ REPLICAS, HOSTS, BATCH_SIZES = (1, 2, 3, 8), (1, 2, 3), (7, 32, 64)
 TOLERANCE = 1e-4
 
 
-def evaluate(flags: list[str], output: pathlib.Path, replicas: int, hosts: int,
-             batch_size: int) -> tfeval.Run:
+def evaluate(
+  flags: list[str], output: pathlib.Path, replicas: int, hosts: int, batch_size: int
+) -> tfeval.Run:
   """Evaluates with a process for each host, all at once."""
-  command = [sys.executable, '-m', 'tfeval', 'evaluate', *flags, '--preflight=off',
-             f'--output_dir={output}', f'--batch_size={batch_size}',
-             f'--devices={replicas}', '--strategy=auto']
-  each = ([[f'--num_hosts={hosts}', f'--host_index={index}'] for index in range(hosts)]
-          if hosts > 1 else [[]])
-  processes = [subprocess.Popen([*command, *own], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, text=True) for own in each]
+  command = [
+    sys.executable,
+    '-m',
+    'tfeval',
+    'evaluate',
+    *flags,
+    '--preflight=off',
+    f'--output_dir={output}',
+    f'--batch_size={batch_size}',
+    f'--devices={replicas}',
+    '--strategy=auto',
+  ]
+  each = (
+    [[f'--num_hosts={hosts}', f'--host_index={index}'] for index in range(hosts)]
+    if hosts > 1
+    else [[]]
+  )
+  processes = [
+    subprocess.Popen(
+      [*command, *own], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    for own in each
+  ]
   errors = [process.communicate()[1] for process in processes]
   if any(process.returncode for process in processes):
     raise RuntimeError('\n'.join(errors))
-  directory, = output.iterdir()
+  (directory,) = output.iterdir()
   return tfeval.load_run(directory)
 
 
 def counts(run: tfeval.Run) -> tuple[int, ...]:
   """Returns images, then hits and denominators of every metric."""
-  return (run.result['dataset']['evaluated'], *itertools.chain.from_iterable(
-      (metric['correct'], metric['count']) for metric in run.metrics))
+  return (
+    run.result['dataset']['evaluated'],
+    *itertools.chain.from_iterable(
+      (metric['correct'], metric['count']) for metric in run.metrics
+    ),
+  )
 
 
 def ranking(run: tfeval.Run) -> tuple[list[str], np.ndarray, np.ndarray]:
   """Returns ids, classes [n, 20] and their log-probabilities [n, 20], as stored."""
   table = run.to_arrow(['id', 'classes', 'log_probs'])
-  return (table['id'].to_pylist(), np.array(table['classes'].to_pylist()),
-          np.array(table['log_probs'].to_pylist()))
+  return (
+    table['id'].to_pylist(),
+    np.array(table['classes'].to_pylist()),
+    np.array(table['log_probs'].to_pylist()),
+  )
 
 
 def largest_swap(first, other) -> float:
@@ -69,7 +93,7 @@ def largest_swap(first, other) -> float:
   1.5
   """
   assert first[0] == other[0]
-  largest = 0.
+  largest = 0.0
   for classes, values, others in zip(first[1], first[2], other[1], strict=True):
     of_class = dict(zip(classes.tolist(), values.tolist(), strict=True))
     for rank in np.flatnonzero(classes != others):
@@ -81,18 +105,23 @@ def largest_swap(first, other) -> float:
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--model', default='MobileNet:alpha=0.25')
-  for name, kind in (('replicas', REPLICAS), ('hosts', HOSTS),
-                     ('batch_sizes', BATCH_SIZES)):
+  for name, kind in (
+    ('replicas', REPLICAS),
+    ('hosts', HOSTS),
+    ('batch_sizes', BATCH_SIZES),
+  ):
     parser.add_argument(f'--{name}', type=int, nargs='+', default=kind)
   arguments, flags = parser.parse_known_args()
   flags = [f'--model={arguments.model}', *flags]
   first, wrong = None, 0
   print('replicas  hosts  batch (rounded)  images  hits of count ...')
   with tempfile.TemporaryDirectory() as name:
-    for number, (replicas, hosts, batch_size) in enumerate(itertools.product(
-        arguments.replicas, arguments.hosts, arguments.batch_sizes)):
-      run = evaluate(flags, pathlib.Path(name) / str(number), replicas, hosts,
-                     batch_size)
+    for number, (replicas, hosts, batch_size) in enumerate(
+      itertools.product(arguments.replicas, arguments.hosts, arguments.batch_sizes)
+    ):
+      run = evaluate(
+        flags, pathlib.Path(name) / str(number), replicas, hosts, batch_size
+      )
       compute = run.result['compute']
       assert (compute['replicas'], compute['hosts']) == (replicas, hosts)
       found, order = counts(run), ranking(run)
@@ -101,11 +130,13 @@ def main() -> None:
       same = found == first[0] and swap <= TOLERANCE
       wrong += not same
       images, *pairs = found
-      print(f'{replicas:8d}  {hosts:5d}  {batch_size:5d} {compute["batch_size"]:9d}  '
-            f'{images:6d}  '
-            + ' '.join(f'{a}/{b}' for a, b in zip(pairs[::2], pairs[1::2], strict=True))
-            + f'  {"equal" if same else "DIFFERS"}, classes swapped within {swap:.1e}',
-            flush=True)
+      print(
+        f'{replicas:8d}  {hosts:5d}  {batch_size:5d} {compute["batch_size"]:9d}  '
+        f'{images:6d}  '
+        + ' '.join(f'{a}/{b}' for a, b in zip(pairs[::2], pairs[1::2], strict=True))
+        + f'  {"equal" if same else "DIFFERS"}, classes swapped within {swap:.1e}',
+        flush=True,
+      )
   print(json.dumps({'lines': number + 1, 'wrong': wrong}))
   sys.exit(bool(wrong))
 

@@ -29,20 +29,35 @@ def make_folder(photos: pathlib.Path, count: int, out: pathlib.Path) -> pathlib.
 
 def peak(folder: pathlib.Path, output: str, flags: list[str]) -> int:
   """Evaluates in a process of its own; returns its peak resident set in MiB."""
-  code = ('import resource, sys; from tfeval import cli; code = cli.main(sys.argv[1:]);'
-          'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr);'
-          'sys.exit(code)')
+  code = (
+    'import resource, sys; from tfeval import cli; code = cli.main(sys.argv[1:]);'
+    'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr);'
+    'sys.exit(code)'
+  )
   done = subprocess.run(
-      [sys.executable, '-c', code, 'evaluate', f'--dataset=folder:{folder}',
-       f'--output_dir={output}', '--preflight=off', *flags],
-      check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    [
+      sys.executable,
+      '-c',
+      code,
+      'evaluate',
+      f'--dataset=folder:{folder}',
+      f'--output_dir={output}',
+      '--preflight=off',
+      *flags,
+    ],
+    check=True,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
   return int(done.stderr.split()[-1]) // 1024
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--photos', type=pathlib.Path,
-                      default=ROOT.parent / 'shared/data/images')
+  parser.add_argument(
+    '--photos', type=pathlib.Path, default=ROOT.parent / 'shared/data/images'
+  )
   parser.add_argument('--model', default='MobileNet:alpha=0.25')
   parser.add_argument('--counts', type=int, nargs='+', default=[2000, 50_000])
   arguments, flags = parser.parse_known_args()
@@ -52,8 +67,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
       directory = pathlib.Path(name)
       folder = make_folder(arguments.photos, count, directory / 'photos')
-      found = peak(folder, f'{directory / "runs"}', [f'--model={arguments.model}',
-                                                     *flags])
+      found = peak(
+        folder, f'{directory / "runs"}', [f'--model={arguments.model}', *flags]
+      )
     first = first or found
     growth = 100 * (found / first - 1)
     print(f'{count:7,d} images: peak {found:,d} MiB ({growth:+.1f} %)', flush=True)

@@ -80,13 +80,16 @@ class Pipeline:
 def print_costs(photos, names, size, rounds):
   """Prints what the protocols take, each above its own library."""
   jpegs = [photo for photo in photos if photo[:3] == b'\xff\xd8\xff']
-  rows = {'cv2, 2 threads': Loop(references.opencv, photos, size, threads=2),
-          'PIL': Loop(references.pil, photos, size),
-          'decode only, tf.data': Pipeline(decode_only, jpegs)}
+  rows = {
+    'cv2, 2 threads': Loop(references.opencv, photos, size, threads=2),
+    'PIL': Loop(references.pil, photos, size),
+    'decode only, tf.data': Pipeline(decode_only, jpegs),
+  }
   for name in names:
     resolved = protocol.resolve(name, size)
     rows[f'{name}, tf.data'] = Pipeline(
-        lambda data, resolved=resolved: apply.apply(resolved, data), photos)
+      lambda data, resolved=resolved: apply.apply(resolved, data), photos
+    )
     rows[f'{name}, its library'] = Loop(references.REFERENCES[name], photos, size)
   # The first round compiles; it is shown, not counted.
   first = {name: row.run()[0] for name, row in rows.items()}
@@ -98,43 +101,68 @@ def print_costs(photos, names, size, rounds):
   for name, runs in taken.items():
     cpu = [1e3 * cpu / count for cpu, _, count in runs]
     rate = statistics.median(count / wall for _, wall, count in runs)
-    print(f'{name:26}{statistics.median(cpu):14.2f}{min(cpu):8.2f}{rate:10.0f}'
-          f'{first[name]:14.1f}')
+    print(
+      f'{name:26}{statistics.median(cpu):14.2f}{min(cpu):8.2f}{rate:10.0f}'
+      f'{first[name]:14.1f}'
+    )
 
 
 def edge_cases():
   """Returns encoded images, of odd sizes, contents and kinds, and thin ones."""
-  sizes = [(2, 2), (2, 3), (3, 2), (10, 300), (300, 10), (60, 900), (1500, 40),
-           (223, 224), (256, 256), (257, 391), (1200, 1800)]
+  sizes = [
+    (2, 2),
+    (2, 3),
+    (3, 2),
+    (10, 300),
+    (300, 10),
+    (60, 900),
+    (1500, 40),
+    (223, 224),
+    (256, 256),
+    (257, 391),
+    (1200, 1800),
+  ]
   noise = np.random.default_rng(0)
   edges = np.indices((300, 400)).sum(0)[..., None] // 5 % 2 * np.full(3, 255, np.uint8)
   pictures = [images.scene(*size) for size in sizes] + [
-      noise.integers(0, 256, (300, 400, 3), np.uint8), edges.astype(np.uint8)]
-  made = [images.encode(picture, kind) for picture, kind in
-          itertools.product(pictures, ('JPEG', 'PNG'))]
+    noise.integers(0, 256, (300, 400, 3), np.uint8),
+    edges.astype(np.uint8),
+  ]
+  made = [
+    images.encode(picture, kind)
+    for picture, kind in itertools.product(pictures, ('JPEG', 'PNG'))
+  ]
   photo = images.scene(301, 403)
-  made += [images.encode(photo, subsampling=subsampling, **options)
-           for subsampling in ('4:4:4', '4:2:2', '4:2:0')
-           for options in ({}, {'progressive': True}, {'restart_marker_blocks': 3})]
+  made += [
+    images.encode(photo, subsampling=subsampling, **options)
+    for subsampling in ('4:4:4', '4:2:2', '4:2:0')
+    for options in ({}, {'progressive': True}, {'restart_marker_blocks': 3})
+  ]
   made += [images.encode(images.scene(301, 403, 1)), images.arithmetic_jpeg()]
   made += [images.deep_png(color_type) for color_type in (2, 4, 6)]
-  made += [images.palette_png(depth, transparent)
-           for depth in (1, 2, 4, 8) for transparent in (False, True)]
+  made += [
+    images.palette_png(depth, transparent)
+    for depth in (1, 2, 4, 8)
+    for transparent in (False, True)
+  ]
   for value in range(1, 9):
     block = images.tiff('<', images.orientation(value))
     made.append(images.with_exif(images.BASE, block))
     made.append(images.png(photo, 403, 2, 8, images.chunk(b'eXIf', block)))
-  made += [images.with_exif(images.BASE, block)
-           for block in images.BROKEN_EXIF.values()]
+  made += [
+    images.with_exif(images.BASE, block) for block in images.BROKEN_EXIF.values()
+  ]
   # Of one pixel, seven eighths are none: efficientnet's own code fails as well.
-  thin = [images.encode(images.scene(*size), 'PNG')
-          for size in ((1, 1), (1, 40), (40, 1))]
+  thin = [
+    images.encode(images.scene(*size), 'PNG') for size in ((1, 1), (1, 40), (40, 1))
+  ]
   return made, thin
 
 
 def is_cmyk(photo):
-  return (photo[:3] == b'\xff\xd8\xff'
-          and tf.io.extract_jpeg_shape(photo)[2].numpy() == 4)
+  return (
+    photo[:3] == b'\xff\xd8\xff' and tf.io.extract_jpeg_shape(photo)[2].numpy() == 4
+  )
 
 
 def print_parity(encoded, names, size, also=None):
@@ -149,9 +177,11 @@ def print_parity(encoded, names, size, also=None):
   print(f'{"":14}{"values":>14}{"differ":>12}{"share":>12}{"largest":>12}')
   for name in names:
     resolved = protocol.resolve(name, size)
-    function = tf.function(lambda data, resolved=resolved: apply.apply(resolved, data),
-                           autograph=False,
-                           input_signature=[tf.TensorSpec([], tf.string)])
+    function = tf.function(
+      lambda data, resolved=resolved: apply.apply(resolved, data),
+      autograph=False,
+      input_signature=[tf.TensorSpec([], tf.string)],
+    )
     values = differ = largest = 0
     for data in encoded + (also if also and name != 'efficientnet' else []):
       expected = references.REFERENCES[name](data, size)
@@ -166,12 +196,19 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--photos', required=True, metavar='DIR', type=pathlib.Path)
   parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--protocols', metavar='A,B', help='all if not given',
-                      default=','.join(protocol.named_protocols()))
+  parser.add_argument(
+    '--protocols',
+    metavar='A,B',
+    help='all if not given',
+    default=','.join(protocol.named_protocols()),
+  )
   parser.add_argument('--size', type=int, default=224, metavar='PIXELS')
   args = parser.parse_args()
-  photos = [path.read_bytes() for path in sorted(args.photos.iterdir())
-            if path.suffix.lower() in ('.jpeg', '.jpg', '.png')]
+  photos = [
+    path.read_bytes()
+    for path in sorted(args.photos.iterdir())
+    if path.suffix.lower() in ('.jpeg', '.jpg', '.png')
+  ]
   if not photos:
     parser.error(f'no JPEG or PNG in {args.photos}')
   names = args.protocols.split(',')
@@ -180,8 +217,10 @@ def main():
   print(f'{len(photos)} photos, size {args.size}')
   print_costs(photos, names, args.size, args.rounds)
   rgb = [photo for photo in photos if not is_cmyk(photo)]
-  print(f'\n{len(rgb)} photos, without {len(photos) - len(rgb)} in CMYK, '
-        'against each protocol\'s library')
+  print(
+    f'\n{len(rgb)} photos, without {len(photos) - len(rgb)} in CMYK, '
+    "against each protocol's library"
+  )
   print_parity(rgb, names, args.size)
   made, thin = edge_cases()
   print(f'\n{len(made) + len(thin)} edge cases')

@@ -17,7 +17,10 @@ import psutil
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from tfeval import labels, progress, settings, watching
+from tfeval.datasets.labels import imagenet
+from tfeval.evaluation import config
+from tfeval.evaluation.watch import watcher as watching
+from tfeval.utils import progress
 
 SIZE = 32
 # TensorFlow's allocators have grown to their size after these.
@@ -34,17 +37,30 @@ def measure(folder: pathlib.Path, kind: str, checkpoints: int) -> None:
   model.save(folder / 'model.keras')
   request = None
   if kind != '.keras':
-    request, = settings.requests([str(folder / 'model.keras')], ['imagenet'])
+    (request,) = config.requests([str(folder / 'model.keras')], ['imagenet'])
   watcher = watching.Watcher(
-      training, request, settings.Settings(
-          dataset=f'folder:{folder}/images', preprocess='tf', output='logits',
-          protocol='squash', preflight='off', output_dir=f'{folder}/runs{kind}'),
-      None, progress.hidden)
+    training,
+    request,
+    config.Settings(
+      dataset=f'folder:{folder}/images',
+      preprocess='tf',
+      output='logits',
+      protocol='squash',
+      preflight='off',
+      output_dir=f'{folder}/runs{kind}',
+    ),
+    None,
+    progress.hidden,
+  )
   seen = []
   for _ in watcher.watch(watching.Schedule(timeout=0)):
     gc.collect()
-    seen.append((psutil.Process().memory_info().rss / 2**20,
-                 len(context.context().list_function_names())))
+    seen.append(
+      (
+        psutil.Process().memory_info().rss / 2**20,
+        len(context.context().list_function_names()),
+      )
+    )
   for at in (WARM_UP, WARM_UP + checkpoints):
     memory, functions = seen[at - 1]
     print(f'{kind}: after {at} checkpoints: {memory:.0f} MiB, {functions} functions')
@@ -65,7 +81,8 @@ if __name__ == '__main__':
     (folder / 'images').mkdir()
     for number in range(1, 11):
       noise = np.random.default_rng(number).integers(0, 256, (40, 50, 3), np.uint8)
-      (folder / 'images' / labels.validation_name(number)).write_bytes(
-          tf.io.encode_jpeg(noise).numpy())
+      (folder / 'images' / imagenet.validation_name(number)).write_bytes(
+        tf.io.encode_jpeg(noise).numpy()
+      )
     for kind in ('.weights.h5', '.keras'):
       measure(folder, kind, flags.checkpoints)

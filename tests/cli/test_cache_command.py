@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from tfeval import files
-from tfeval.image_cache import chunks, entries
+from tfeval.engine.cache import chunks, entries
+from tfeval.utils import files
 
 
 def framed(record):
@@ -31,9 +31,12 @@ def make_chunk(directory, start, stop):
 
 def make_entry(root, name, images=10):
   description = {
-      'format': 1, 'images': images, 'made_by': {},
-      'protocol': {'spec': name, 'size': 2, 'dtype': 'uint8'},
-      'dataset': {'name': 'photos', 'split': 'test'}}
+    'format': 1,
+    'images': images,
+    'made_by': {},
+    'protocol': {'spec': name, 'size': 2, 'dtype': 'uint8'},
+    'dataset': {'name': 'photos', 'split': 'test'},
+  }
   directory = root / entries.key_of(description)
   directory.mkdir()
   files.write_json(directory / entries.ENTRY, description)
@@ -61,20 +64,27 @@ def test_list(cache, tfeval):
   found = {one['protocol']: one for one in json.loads(out)}
   size = sum(path.stat().st_size for path in cache.rglob('*.tfrecord'))
   assert sum(one['bytes'] for one in found.values()) == size
-  assert {name: (one['cached'], one['images'], one['complete'], one['size'])
-          for name, one in found.items()} == {'a': (10, 10, True, 2),
-                                              'b': (8, 10, False, 2)}
+  assert {
+    name: (one['cached'], one['images'], one['complete'], one['size'])
+    for name, one in found.items()
+  } == {'a': (10, 10, True, 2), 'b': (8, 10, False, 2)}
   code, out, err = tfeval('cache', 'list', cache)
   assert (code, err) == (0, '') and '1 of 2 complete' in out
   assert max(map(len, out.splitlines())) <= 80
 
 
 def test_no_tensorflow(cache):
-  code = ('import sys; from tfeval import cli; cli.main(sys.argv[1:]); '
-          'assert not {"tensorflow", "keras"} & {*sys.modules}')
+  code = (
+    'import sys; from tfeval import cli; cli.main(sys.argv[1:]); '
+    'assert not {"tensorflow", "keras"} & {*sys.modules}'
+  )
   for action in ('list', 'verify', 'prune'):
-    subprocess.run([sys.executable, '-c', code, 'cache', action, cache], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+      [sys.executable, '-c', code, 'cache', action, cache],
+      check=True,
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.DEVNULL,
+    )
 
 
 def test_verify(cache, tfeval):
@@ -87,7 +97,8 @@ def test_verify(cache, tfeval):
   code, out, err = tfeval('cache', 'verify', cache, '--json')
   assert code == 1 and '1 of 5 files of' in err.splitlines()[-1]
   assert json.loads(out) == [
-      {'file': str(torn), 'fault': 'it was changed after it was written'}]
+    {'file': str(torn), 'fault': 'it was changed after it was written'}
+  ]
 
 
 def test_prune(cache, tfeval):
@@ -136,16 +147,22 @@ def test_another_directory_is_refused(tmp_path, tfeval, action):
   for directory in (tmp_path, tmp_path / 'none', tmp_path / 'thesis.tex'):
     code, out, err = tfeval('cache', action, directory)
     assert (code, out) == (2, '')
-    said, = err.splitlines()
+    (said,) = err.splitlines()
     assert f'{directory} is no cache of tfeval' in said
   assert (tmp_path / 'thesis.tex').exists()
 
 
 def test_a_description_that_was_crafted(cache, tfeval):
   """Its key is right, and it lacks what it should have."""
-  for description in ({'images': 1}, {'images': 1, 'protocol': {}, 'dataset': {}}, {
-      'images': 1, 'dataset': {'name': 'a', 'split': ''},
-      'protocol': {'size': 1 << 40, 'dtype': 'uint8', 'spec': 'opencv'}}):
+  for description in (
+    {'images': 1},
+    {'images': 1, 'protocol': {}, 'dataset': {}},
+    {
+      'images': 1,
+      'dataset': {'name': 'a', 'split': ''},
+      'protocol': {'size': 1 << 40, 'dtype': 'uint8', 'spec': 'opencv'},
+    },
+  ):
     directory = cache / entries.key_of(description)
     directory.mkdir()
     files.write_json(directory / entries.ENTRY, description)
@@ -163,10 +180,14 @@ def test_a_link_is_not_followed(cache, tmp_path, tfeval):
   assert kept.exists()
 
 
-@pytest.mark.parametrize('arguments, words', [
+@pytest.mark.parametrize(
+  'arguments, words',
+  [
     ([], 'expected list, verify or prune and a directory'),
     (['lst', '.'], 'did you mean list?'),
-    (['list', '.', '--all'], '--all is for prune')])
+    (['list', '.', '--all'], '--all is for prune'),
+  ],
+)
 def test_mistakes(tfeval, arguments, words):
   code, out, err = tfeval('cache', *arguments)
   assert (code, out) == (2, '') and words in err

@@ -30,8 +30,9 @@ def tiny_model():
   x = keras.layers.AveragePooling2D(8)(x)
   x = keras.layers.Flatten()(x)
   initializer = keras.initializers.RandomNormal(seed=1)
-  return keras.Model(inputs, keras.layers.Dense(
-      1000, kernel_initializer=initializer)(x))
+  return keras.Model(
+    inputs, keras.layers.Dense(1000, kernel_initializer=initializer)(x)
+  )
 
 
 MODEL = (f'--model={__name__}:tiny_model', '--preprocess=identity')
@@ -46,9 +47,13 @@ def photos(noise):
 def finished(photos, tmp_path_factory):
   """A complete run directory."""
   output = tmp_path_factory.mktemp('runs')
-  assert cli.main(['evaluate', *MODEL, f'--dataset=folder:{photos}',
-                   f'--output_dir={output}']) == 0
-  directory, = output.iterdir()
+  assert (
+    cli.main(
+      ['evaluate', *MODEL, f'--dataset=folder:{photos}', f'--output_dir={output}']
+    )
+    == 0
+  )
+  (directory,) = output.iterdir()
   return directory
 
 
@@ -89,17 +94,27 @@ def test_help_of_a_command_shows_its_flags_and_no_others(tfeval, command):
 
 
 def test_what_needs_no_tensorflow_does_not_import_it():
-  calls = [['--help'], ['--version'], ['models'], ['models', 'VGG16'],
-           ['protocols', 'pil'],
-           ['evaluate'], ['score', 'nothing'], ['evaluate', '--model=x'],
-           ['evaluate', '--batch_size=0'],
-           ['evaluate', '--model=ResNet50', '--protocol=x'],
-           *[[command, '--help'] for command in COMMANDS]]
-  code = ('import sys\nfrom tfeval import cli\n'
-          f'print([cli.main(call) for call in {calls}], file=sys.stderr)\n'
-          'assert not {"tensorflow", "keras", "tensorflow_datasets"} & {*sys.modules}')
-  done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
-                        capture_output=True)
+  calls = [
+    ['--help'],
+    ['--version'],
+    ['models'],
+    ['models', 'VGG16'],
+    ['protocols', 'pil'],
+    ['evaluate'],
+    ['score', 'nothing'],
+    ['evaluate', '--model=x'],
+    ['evaluate', '--batch_size=0'],
+    ['evaluate', '--model=ResNet50', '--protocol=x'],
+    *[[command, '--help'] for command in COMMANDS],
+  ]
+  code = (
+    'import sys\nfrom tfeval import cli\n'
+    f'print([cli.main(call) for call in {calls}], file=sys.stderr)\n'
+    'assert not {"tensorflow", "keras", "tensorflow_datasets"} & {*sys.modules}'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], check=True, text=True, capture_output=True
+  )
   assert done.stderr.splitlines()[-1] == str([0] * 5 + [2] * 5 + [0] * len(COMMANDS))
 
 
@@ -110,7 +125,9 @@ def test_version_and_no_command(tfeval):
   assert 'Usage: tfeval COMMAND' in err
 
 
-@pytest.mark.parametrize('arguments, words', [
+@pytest.mark.parametrize(
+  'arguments, words',
+  [
     ('evaluat', "unknown command 'evaluat': did you mean evaluate?"),
     ('--flag', "unknown command '--flag'"),
     ('evaluate --modle=ResNet50', 'Did you mean: model?'),
@@ -152,7 +169,8 @@ def test_version_and_no_command(tfeval):
     ('models MobileNet:0.5', "'MobileNet:0.5'"),
     ('models --filter=resnet51', '--filter=resnet51: no model has that in its name'),
     ('models VGG16 --filter=vgg', 'VGG16 and --filter were both given'),
-])
+  ],
+)
 def test_mistakes_are_told_in_one_line(tfeval, arguments, words):
   assert_mistake(tfeval(*arguments.split()), words)
 
@@ -161,11 +179,11 @@ def test_mistakes_in_data_and_models_are_told_in_one_line(tfeval, photos, tmp_pa
   data = f'--dataset=folder:{photos}'
   output = f'--output_dir={tmp_path / "runs"}'
   for arguments, words in [
-      (['--model=VGG16', '--weights=nowhere.h5'], "'nowhere.h5' does not exist"),
-      ([f'--model={__name__}:tiny_modle', MODEL[1]], "no function 'tiny_modle'"),
-      ([MODEL[0]], '--preprocess'),
-      ([*MODEL, '--input_size=64'], 'takes images of 32 pixels'),
-      ([*MODEL, '--output=probabilities'], 'give --output=logits'),
+    (['--model=VGG16', '--weights=nowhere.h5'], "'nowhere.h5' does not exist"),
+    ([f'--model={__name__}:tiny_modle', MODEL[1]], "no function 'tiny_modle'"),
+    ([MODEL[0]], '--preprocess'),
+    ([*MODEL, '--input_size=64'], 'takes images of 32 pixels'),
+    ([*MODEL, '--output=probabilities'], 'give --output=logits'),
   ]:
     assert_mistake(tfeval('evaluate', data, output, *arguments), words)
   assert not list(tmp_path.rglob('result.json'))
@@ -176,7 +194,8 @@ def test_an_unknown_split_names_the_known_ones(tfeval, tmp_path):
   code, out, err = tfeval(*prepare, '--split=train')
   assert (code, out) == (2, '')
   assert err.splitlines()[-1] == (
-      "tfeval: unknown split of sample 'train': known: validation")
+    "tfeval: unknown split of sample 'train': known: validation"
+  )
   assert_mistake(tfeval(*prepare, '--split=valid'), 'did you mean validation')
 
 
@@ -193,6 +212,7 @@ def test_debug_shows_a_traceback_and_keeps_the_exit_code(tfeval):
 def test_interrupted(tfeval, monkeypatch):
   def interrupt(*_):
     raise KeyboardInterrupt
+
   monkeypatch.setattr('tfeval.cli.models.run', interrupt)
   assert tfeval('models') == (130, '', 'tfeval: interrupted\n')
 
@@ -200,6 +220,7 @@ def test_interrupted(tfeval, monkeypatch):
 def test_a_check_that_did_not_hold(tfeval, monkeypatch):
   def fail(*_):
     raise cli.errors.CheckFailed('top1 is 1 lower')
+
   monkeypatch.setattr('tfeval.cli.models.run', fail)
   assert tfeval('models') == (1, '', 'tfeval: top1 is 1 lower\n')
 
@@ -209,8 +230,12 @@ def test_a_reader_that_left_is_no_error(arguments):
   reader, writer = os.pipe()
   os.close(reader)
   try:
-    done = subprocess.run([sys.executable, '-m', 'tfeval', *arguments.split()],
-                          stdout=writer, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+      [sys.executable, '-m', 'tfeval', *arguments.split()],
+      stdout=writer,
+      stderr=subprocess.PIPE,
+      check=False,
+    )
   finally:
     os.close(writer)
   assert (done.returncode, done.stderr) == (0, b'')
@@ -222,15 +247,28 @@ def write(path, *lines):
 
 
 def test_flags_given_replace_those_of_the_file(tmp_path):
-  file = write(tmp_path / 'a.flags', '# a comment', '--model=A', '--model=B', '',
-               '--weights=x', '--batch_size=3', '--json')
+  file = write(
+    tmp_path / 'a.flags',
+    '# a comment',
+    '--model=A',
+    '--model=B',
+    '',
+    '--weights=x',
+    '--batch_size=3',
+    '--json',
+  )
   flags, rest = parse(f'--flagfile={file}')
   assert (flags.model, flags.weights, flags.batch_size) == (['A', 'B'], ['x'], 3)
   assert (flags.json, rest) == (True, [])
-  for form in ([f'--flagfile={file}'], ['--flagfile', str(file)],
-               [f'-flagfile={file}']):
-    for own in (['--model=C', '--weights=y', '--weights=z', '--nojson'],
-                ['--model', 'C', '--weights', 'y', '--weights', 'z', '--json=false']):
+  for form in (
+    [f'--flagfile={file}'],
+    ['--flagfile', str(file)],
+    [f'-flagfile={file}'],
+  ):
+    for own in (
+      ['--model=C', '--weights=y', '--weights=z', '--nojson'],
+      ['--model', 'C', '--weights', 'y', '--weights', 'z', '--json=false'],
+    ):
       for arguments in (form + own, own + form):
         flags, rest = parse(*arguments)
         assert (flags.model, flags.weights) == (['C'], ['y', 'z'])
@@ -270,24 +308,39 @@ def test_documented_experiments_parse(path):
 
 
 def test_evaluate_prints_json_and_nothing_else(tfeval, photos, tmp_path):
-  command = ('evaluate', *MODEL, f'--dataset=folder:{photos}', '--limit=4',
-             '--json', f'--output_dir={tmp_path}')
+  command = (
+    'evaluate',
+    *MODEL,
+    f'--dataset=folder:{photos}',
+    '--limit=4',
+    '--json',
+    f'--output_dir={tmp_path}',
+  )
   code, out, err = tfeval(*command)
   assert code == 0
-  result, = json.loads(out)
+  (result,) = json.loads(out)
   assert result['dataset']['partial'] is True
   assert result['metrics'][0]['count'] == 4
   line = r': 4/4 images, \d+ images/s, 0 s left\n'
-  assert re.fullmatch(r'tfeval: strategy default, 1 x CPU\n'
-                      rf'\S+:tiny_model: preflight{line}\S+:tiny_model{line}', err)
+  assert re.fullmatch(
+    r'tfeval: strategy default, 1 x CPU\n'
+    rf'\S+:tiny_model: preflight{line}\S+:tiny_model{line}',
+    err,
+  )
   # A factory may return another model every time.
   assert_mistake(tfeval(*command), 'a model without a weights file', '--overwrite')
   assert tfeval(*command, '--overwrite')[0] == 0
 
 
 def test_a_complete_run_is_shown_as_it_is(tfeval, photos, tmp_path):
-  command = ('evaluate', '--model=EfficientNetLite0', f'--dataset=folder:{photos}',
-             '--limit=2', '--json', f'--output_dir={tmp_path}')
+  command = (
+    'evaluate',
+    '--model=EfficientNetLite0',
+    f'--dataset=folder:{photos}',
+    '--limit=2',
+    '--json',
+    f'--output_dir={tmp_path}',
+  )
   code, out, _ = tfeval(*command)
   assert code == 0
   code, again, err = tfeval(*command)
@@ -296,8 +349,13 @@ def test_a_complete_run_is_shown_as_it_is(tfeval, photos, tmp_path):
 
 
 def test_evaluate_prints_a_table(tfeval, photos, tmp_path):
-  code, out, _ = tfeval('evaluate', *MODEL, f'--dataset=folder:{photos}',
-                        f'--output_dir={tmp_path}', '--show_examples=2')
+  code, out, _ = tfeval(
+    'evaluate',
+    *MODEL,
+    f'--dataset=folder:{photos}',
+    f'--output_dir={tmp_path}',
+    '--show_examples=2',
+  )
   assert code == 0
   assert 'top-5' in out
   assert out.count('ILSVRC2012_val') == 2
@@ -305,10 +363,15 @@ def test_evaluate_prints_a_table(tfeval, photos, tmp_path):
 
 
 def test_flagfile_of_a_run_repeats_it(tfeval, finished, tmp_path):
-  code, out, _ = tfeval('evaluate', f'--flagfile={finished / "flags.txt"}', '--json',
-                        f'--output_dir={tmp_path}', '--batch_size=3')
+  code, out, _ = tfeval(
+    'evaluate',
+    f'--flagfile={finished / "flags.txt"}',
+    '--json',
+    f'--output_dir={tmp_path}',
+    '--batch_size=3',
+  )
   assert code == 0
-  result, = json.loads(out)
+  (result,) = json.loads(out)
   first = json.loads((finished / 'result.json').read_text())
   for key in ('model', 'dataset', 'protocol', 'metrics'):
     assert result[key] == first[key]
@@ -331,9 +394,19 @@ def test_evaluations_are_verified(tfeval, finished, photos, tmp_path):
   broken = sorted(folder.iterdir())[3]
   broken.write_bytes(broken.read_bytes()[:50])
   output = tmp_path / 'runs'
-  assert tfeval('evaluate', *MODEL, f'--dataset=folder:{folder}', '--limit=6',
-                '--on_error=skip', '--store_logits', f'--output_dir={output}')[0] == 0
-  run, = output.iterdir()
+  assert (
+    tfeval(
+      'evaluate',
+      *MODEL,
+      f'--dataset=folder:{folder}',
+      '--limit=6',
+      '--on_error=skip',
+      '--store_logits',
+      f'--output_dir={output}',
+    )[0]
+    == 0
+  )
+  (run,) = output.iterdir()
   code, out, err = tfeval('verify', run, finished)
   assert (code, err) == (0, '')
   assert '5 evaluated and 1 failed of 6' in out
@@ -369,7 +442,7 @@ def test_score_refuses_what_is_not_whole(tfeval, finished, tmp_path):
   assert_mistake(tfeval('score', incomplete), 'is not complete', '--flagfile=')
   assert_mistake(tfeval('score', finished, incomplete), 'is not complete')
   torn = copy(finished, tmp_path / 'torn')
-  part, = torn.rglob('part-*.parquet')
+  (part,) = torn.rglob('part-*.parquet')
   part.write_bytes(part.read_bytes()[:-9])
   assert_mistake(tfeval('score', torn), part.name)
   assert_mistake(tfeval('score', tmp_path), 'not a run directory')
@@ -381,9 +454,10 @@ def test_models(tfeval, monkeypatch):
   assert (code, err) == (0, '')
   # No name is broken, and no line of a terminal.
   assert [line.split()[0] for line in out.splitlines()[3:-3]] == [
-      row.name for row in table.rows()]
+    row.name for row in table.rows()
+  ]
   assert max(len(line) for line in out.splitlines()) <= 80
-  line, = (line for line in out.splitlines() if line.startswith('ResNet50 '))
+  (line,) = (line for line in out.splitlines() if line.startswith('ResNet50 '))
   assert line.split() == ['ResNet50', '224', '25.6', '3.86', '74.9', '92.1']
   code, out, err = tfeval('models', '--json')
   assert (code, err) == (0, '')
@@ -392,9 +466,17 @@ def test_models(tfeval, monkeypatch):
   assert set(models[0]) == {field.name for field in dataclasses.fields(table.rows()[0])}
 
 
-@pytest.mark.parametrize('text, count', [
-    ('v2', 33), ('RESNET*V2', 3), ('ResNet??', 1), ('[128,128,3]', 8), ('*', 83),
-    ('', 83)])
+@pytest.mark.parametrize(
+  'text, count',
+  [
+    ('v2', 33),
+    ('RESNET*V2', 3),
+    ('ResNet??', 1),
+    ('[128,128,3]', 8),
+    ('*', 83),
+    ('', 83),
+  ],
+)
 def test_models_are_filtered(tfeval, text, count):
   code, out, err = tfeval('models', f'--filter={text}', '--json')
   assert (code, len(json.loads(out)), err) == (0, count, '')
@@ -409,8 +491,15 @@ def test_a_model_is_explained(tfeval, monkeypatch, row):
   assert (code, err) == (0, '')
   assert max(len(line) for line in out.splitlines()) <= 80
   words = ''.join(out.split())
-  for text in (row.name, row.weights_file, row.published_source, row.native_source,
-               row.published_protocol or '', row.native_protocol or '', *row.traps):
+  for text in (
+    row.name,
+    row.weights_file,
+    row.published_source,
+    row.native_source,
+    row.published_protocol or '',
+    row.native_protocol or '',
+    *row.traps,
+  ):
     assert ''.join(text.split()) in words
   code, out, err = tfeval('models', row.name, '--json')
   assert (code, err) == (0, '')
@@ -433,17 +522,22 @@ def test_explaining_a_model_names_its_protocols(tfeval):
 
 def test_a_full_disk_leaves_no_result(photos, tmp_path):
   """No file may hold 2048 bytes, so the predictions do not fit."""
-  code = f'''
+  code = f"""
 import resource, sys
-from tfeval import evaluation
+from tfeval.evaluation import evaluate as evaluation
 from tfeval.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY))
 sys.exit(main(['evaluate', *{MODEL!r}, '--dataset=folder:{photos}',
                '--store_logits', '--output_dir={tmp_path}']))
-'''
+"""
   assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
-                        cwd=pathlib.Path(__file__).parent, check=False)
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    capture_output=True,
+    text=True,
+    cwd=pathlib.Path(__file__).parent,
+    check=False,
+  )
   assert (done.returncode, done.stdout) == (2, '')
   assert 'cannot write' in done.stderr.splitlines()[-1]
   assert 'part-00000.parquet: File too large: make room' in done.stderr
@@ -460,12 +554,25 @@ def test_a_broken_image_is_one_line(tmp_path):
   noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
   whole = cv2.imencode('.jpg', noise)[1].tobytes()
   (folder / 'ILSVRC2012_val_00000001.JPEG').write_bytes(whole)
-  (folder / 'ILSVRC2012_val_00000002.JPEG').write_bytes(whole[:len(whole) // 2])
+  (folder / 'ILSVRC2012_val_00000002.JPEG').write_bytes(whole[: len(whole) // 2])
   done = subprocess.run(
-      [sys.executable, '-m', 'tfeval', 'evaluate', *MODEL,
-       f'--dataset=folder:{folder}', f'--output_dir={tmp_path / "runs"}'],
-      capture_output=True, text=True, cwd=pathlib.Path(__file__).parent, check=False)
-  assert_mistake((done.returncode, done.stdout, done.stderr),
-                 'example ILSVRC2012_val_00000002.JPEG is not a readable image',
-                 'truncated or damaged JPEG')
+    [
+      sys.executable,
+      '-m',
+      'tfeval',
+      'evaluate',
+      *MODEL,
+      f'--dataset=folder:{folder}',
+      f'--output_dir={tmp_path / "runs"}',
+    ],
+    capture_output=True,
+    text=True,
+    cwd=pathlib.Path(__file__).parent,
+    check=False,
+  )
+  assert_mistake(
+    (done.returncode, done.stdout, done.stderr),
+    'example ILSVRC2012_val_00000002.JPEG is not a readable image',
+    'truncated or damaged JPEG',
+  )
   assert not list(tmp_path.rglob('result.json'))

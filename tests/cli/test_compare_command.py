@@ -10,15 +10,20 @@ import sys
 import numpy as np
 import pytest
 
-from tfeval.metrics.comparison import images_needed
+from tfeval.metrics.paired import images_needed
 
 N = 100
 LABELS = np.arange(N) % 10
 
 
 def answers(right: int) -> np.ndarray:
-  return np.stack([np.where(np.arange(N) < right, LABELS, (LABELS + 1) % 10),
-                   *((LABELS + 20 + i) % 1000 for i in range(4))], axis=1)
+  return np.stack(
+    [
+      np.where(np.arange(N) < right, LABELS, (LABELS + 1) % 10),
+      *((LABELS + 20 + i) % 1000 for i in range(4)),
+    ],
+    axis=1,
+  )
 
 
 @pytest.fixture
@@ -41,38 +46,53 @@ def test_compare_prints_tables(runs, tfeval):
   assert (code, err) == (0, '')
   assert re.search(r'\n1 +good +80 +100 +80\.00', out)
   # 50 of 50 different answers: 2 / 2 ** 50; of three pairs: times three.
-  assert re.search(r'\n1 - 3 +50 +0 +\+50\.00 +\+40\.00 to \+60\.00 +2e-15 +5e-15 '
-                   r'+\* +', out)
+  assert re.search(
+    r'\n1 - 3 +50 +0 +\+50\.00 +\+40\.00 to \+60\.00 +2e-15 +5e-15 '
+    r'+\* +',
+    out,
+  )
   # ((1.960 * 0.1 + 0.8416 * (0.01 - 0.0001) ** 0.5) / 0.01) ** 2 = 782.5 images.
-  assert re.search(r'\n1 - 2 +1 +0 +\+1\.00 +0\.00 to \+3\.00 +1\.000 +1\.000 +783',
-                   out)
+  assert re.search(
+    r'\n1 - 2 +1 +0 +\+1\.00 +0\.00 to \+3\.00 +1\.000 +1\.000 +783', out
+  )
   assert re.search(r'\n2 +99\.0 +100\.0 +51\.0', out)
   assert 'image contents were not compared' in out
   assert max(map(len, out.splitlines())) <= 80
 
 
 def test_compare_prints_json(runs, tfeval):
-  code, out, err = tfeval('compare', 'runs', '--json', '--seed=3', '--level=0.1',
-                          '--keep=ids')
+  code, out, err = tfeval(
+    'compare', 'runs', '--json', '--seed=3', '--level=0.1', '--keep=ids'
+  )
   assert (code, err) == (0, '')
   found = json.loads(out)
   # A folder's runs are sorted.
   assert [run['name'] for run in found['runs']] == ['alike', 'good', 'poor']
-  assert found['images'] == 100 and found['level'] == .1
+  assert found['images'] == 100 and found['level'] == 0.1
   assert found['agreement'] == [[100, 99, 51], [99, 100, 50], [51, 50, 100]]
   whole, subset = found['comparisons']
   assert (whole['labels'], subset['labels']) == ('original', 'original@subset')
   pair = whole['pairs'][1]
   assert (pair['first'], pair['second']) == ('alike', 'poor')
   assert (pair['both'], pair['only_first'], pair['only_second'], pair['neither']) == (
-      30, 49, 0, 21)
-  assert pair['significant'] and pair['p'] == 2 / 2 ** 49
-  assert pair['interval']['level'] == .9 and pair['interval']['seed'] == 3
-  assert pair['images_needed'] == images_needed(.49, 0, alpha=.1) != images_needed(
-      .49, 0)
+    30,
+    49,
+    0,
+    21,
+  )
+  assert pair['significant'] and pair['p'] == 2 / 2**49
+  assert pair['interval']['level'] == 0.9 and pair['interval']['seed'] == 3
+  assert (
+    pair['images_needed'] == images_needed(0.49, 0, alpha=0.1) != images_needed(0.49, 0)
+  )
   pair = subset['pairs'][0]
-  assert (pair['both'], pair['only_first'], pair['only_second'], pair['neither'],
-          pair['skipped']) == (1, 0, 1, 0, 0)
+  assert (
+    pair['both'],
+    pair['only_first'],
+    pair['only_second'],
+    pair['neither'],
+    pair['skipped'],
+  ) == (1, 0, 1, 0, 0)
 
 
 def test_compare_on_common_images(runs, tfeval):
@@ -84,8 +104,11 @@ def test_compare_on_common_images(runs, tfeval):
 def test_leaderboard_prints_a_table(runs, tfeval):
   code, out, err = tfeval('leaderboard', 'runs', 'failed')
   assert (code, err) == (0, '')
-  assert re.search(r'\n +=1 +fine +80\.00.*\n +=1 +good +80\.00.*\n +=1 +alike +79\.00'
-                   r'.*\n +4 +poor +30\.00.*\n +- +gone +- *\n +\(failed\)', out)
+  assert re.search(
+    r'\n +=1 +fine +80\.00.*\n +=1 +good +80\.00.*\n +=1 +alike +79\.00'
+    r'.*\n +4 +poor +30\.00.*\n +- +gone +- *\n +\(failed\)',
+    out,
+  )
   assert 'gone FAILED: run failed/gone is not complete' in ' '.join(out.split())
   assert "Holm's correction for 6 pairs" in ' '.join(out.split())
 
@@ -93,8 +116,11 @@ def test_leaderboard_prints_a_table(runs, tfeval):
 def test_leaderboard_formats(runs, tfeval):
   _, out, err = tfeval('leaderboard', 'runs', '--format=csv', '--columns=model,rank')
   assert list(csv.reader(io.StringIO(out))) == [
-      ['model', 'rank', 'state'], ['good', '1', 'complete'], ['alike', '1', 'complete'],
-      ['poor', '3', 'complete']]
+    ['model', 'rank', 'state'],
+    ['good', '1', 'complete'],
+    ['alike', '1', 'complete'],
+    ['poor', '3', 'complete'],
+  ]
   assert 'rank: by top-1' in err
   _, out, err = tfeval('leaderboard', 'runs', '--format=markdown')
   assert out.startswith('| rank | model | top-1 % |\n') and '\n\n- rank: by' in out
@@ -107,15 +133,20 @@ def test_leaderboard_formats(runs, tfeval):
 def test_leaderboard_of_different_data(runs, tfeval):
   code, out, err = tfeval('leaderboard', 'runs', 'others')
   assert (code, out) == (2, '')
-  assert re.fullmatch(r'tfeval: runs of 2 different kinds of data [^\n]+ 10 of 100 ids '
-                      r'[^\n]+ label digest \w{8}[^\n]+ --allow=data\n', err)
+  assert re.fullmatch(
+    r'tfeval: runs of 2 different kinds of data [^\n]+ 10 of 100 ids '
+    r'[^\n]+ label digest \w{8}[^\n]+ --allow=data\n',
+    err,
+  )
   code, out, _ = tfeval('leaderboard', 'runs', 'others', '--allow=data,protocol')
   assert code == 0
   assert re.search(r'\n +1 +fewer +88\.89 +90 *\n +2 +good +80\.00 +100', out)
   assert 'significance is not computed' in ' '.join(out.split())
 
 
-@pytest.mark.parametrize('arguments, said', [
+@pytest.mark.parametrize(
+  'arguments, said',
+  [
     ('compare', 'no runs were given'),
     ('compare runs/good', '1 run was given'),
     ('compare runs/good runs/good', 'runs/good was given twice'),
@@ -136,7 +167,8 @@ def test_leaderboard_of_different_data(runs, tfeval):
     ('leaderboard runs --columns=modle', "unknown column 'modle'"),
     ('leaderboard runs --allow=dat', "unknown --allow 'dat': did you mean data?"),
     ('leaderboard runs --json --format=csv', 'leave one out'),
-])
+  ],
+)
 def test_mistakes_are_told_in_one_line(runs, tfeval, arguments, said):
   code, out, err = tfeval(*arguments.split())
   assert (code, out) == (2, '')
@@ -145,9 +177,11 @@ def test_mistakes_are_told_in_one_line(runs, tfeval, arguments, said):
 
 
 def test_neither_loads_tensorflow_nor_scipy(runs):
-  code = ('import sys\nfrom tfeval import cli\n'
-          'for command in ("compare", "leaderboard"):\n'
-          '  assert cli.main([command, "runs"]) == 0\n'
-          'assert not {"tensorflow", "keras", "tensorflow_datasets", "scipy"} '
-          '& {*sys.modules}')
+  code = (
+    'import sys\nfrom tfeval import cli\n'
+    'for command in ("compare", "leaderboard"):\n'
+    '  assert cli.main([command, "runs"]) == 0\n'
+    'assert not {"tensorflow", "keras", "tensorflow_datasets", "scipy"} '
+    '& {*sys.modules}'
+  )
   subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.DEVNULL)

@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tfeval import labels
+from tfeval.datasets.labels import imagenet
 
 ROWS = 20
-NAMES = [labels.validation_name(n) for n in range(101, 101 + ROWS)]
-TRUTH = np.array(labels.original_validation_labels()[100:100 + ROWS])
+NAMES = [imagenet.validation_name(n) for n in range(101, 101 + ROWS)]
+TRUTH = np.array(imagenet.original_validation_labels()[100 : 100 + ROWS])
 # The first class is right in rows 0 to 7, the second in rows 8 to 11.
-CLASSES = np.stack([np.where(np.arange(ROWS) < 8, TRUTH, (TRUTH + 1) % 1000),
-                    np.where(np.arange(ROWS) < 12, (TRUTH + 2) % 1000, 7),
-                    *((TRUTH + 500 + i) % 1000 for i in range(3))], axis=1)
+CLASSES = np.stack(
+  [
+    np.where(np.arange(ROWS) < 8, TRUTH, (TRUTH + 1) % 1000),
+    np.where(np.arange(ROWS) < 12, (TRUTH + 2) % 1000, 7),
+    *((TRUTH + 500 + i) % 1000 for i in range(3)),
+  ],
+  axis=1,
+)
 CLASSES[8:12, 1] = TRUTH[8:12]
 
 
@@ -26,33 +31,51 @@ CLASSES[8:12, 1] = TRUTH[8:12]
 def files(tmp_path):
   np.save(tmp_path / 'mine.npy', CLASSES)
   (tmp_path / 'ids').write_text('\n'.join(NAMES))
-  (tmp_path / 'real.json').write_text(json.dumps(
-      {name: [] if i % 5 == 0 else [int(TRUTH[i]), int(TRUTH[i] + 1) % 1000]
-       for i, name in enumerate(NAMES)}))
+  (tmp_path / 'real.json').write_text(
+    json.dumps(
+      {
+        name: [] if i % 5 == 0 else [int(TRUTH[i]), int(TRUTH[i] + 1) % 1000]
+        for i, name in enumerate(NAMES)
+      }
+    )
+  )
   return tmp_path
 
 
 @pytest.fixture
 def imported(files, tfeval):
   """A run of 20 images with original and ReaL labels."""
-  code, out, err = tfeval(*import_of(files), f'--labels={files}/real.json',
-                          '--labels=original', '--json')
+  code, out, err = tfeval(
+    *import_of(files), f'--labels={files}/real.json', '--labels=original', '--json'
+  )
   assert (code, err) == (0, '')
   return json.loads(out)[0]
 
 
 def import_of(files, *flags):
-  return ('import', f'--predictions={files}/mine.npy', f'--order={files}/ids',
-          '--partial', f'--output_dir={files}/run', *flags)
+  return (
+    'import',
+    f'--predictions={files}/mine.npy',
+    f'--order={files}/ids',
+    '--partial',
+    f'--output_dir={files}/run',
+    *flags,
+  )
 
 
 def counts(result) -> dict:
-  return {f'{m["labels"]}/{m["name"]}': (m['correct'], m['count'], m['skipped'])
-          for m in result['metrics']}
+  return {
+    f'{m["labels"]}/{m["name"]}': (m['correct'], m['count'], m['skipped'])
+    for m in result['metrics']
+  }
 
 
-EXPECTED = {'real/top1': (16, 16, 4), 'real/top5': (16, 16, 4),
-            'original/top1': (8, 20, 0), 'original/top5': (12, 20, 0)}
+EXPECTED = {
+  'real/top1': (16, 16, 4),
+  'real/top5': (16, 16, 4),
+  'original/top1': (8, 20, 0),
+  'original/top5': (12, 20, 0),
+}
 
 
 def test_import_prints_json(imported, files):
@@ -79,8 +102,12 @@ def test_the_state_of_a_single_metric_is_shown(files, tfeval):
 
 
 def test_the_flagfile_repeats_the_import(imported, files, tfeval):
-  code, out, _ = tfeval('import', f'--flagfile={files}/run/flags.txt', '--json',
-                        f'--output_dir={files}/again')
+  code, out, _ = tfeval(
+    'import',
+    f'--flagfile={files}/run/flags.txt',
+    '--json',
+    f'--output_dir={files}/again',
+  )
   assert code == 0
   again = json.loads(out)[0]
   assert {**again, 'timing': 0} == {**imported, 'timing': 0}
@@ -93,21 +120,42 @@ def test_score_agrees_with_import(imported, files, tfeval):
 
 
 def test_score_against_other_labels(imported, files, tfeval):
-  (files / 'first.csv').write_text('\n'.join(
-      ['id,label', *(f'{name},{c}' for name, c in zip(NAMES[:9], CLASSES[:9, 0],
-                                                      strict=True))]))
-  code, out, err = tfeval('score', files / 'run', '--json', '--labels=original',
-                          f'--labels={files}/first.csv', '--labels=real')
+  (files / 'first.csv').write_text(
+    '\n'.join(
+      [
+        'id,label',
+        *(f'{name},{c}' for name, c in zip(NAMES[:9], CLASSES[:9, 0], strict=True)),
+      ]
+    )
+  )
+  code, out, err = tfeval(
+    'score',
+    files / 'run',
+    '--json',
+    '--labels=original',
+    f'--labels={files}/first.csv',
+    '--labels=real',
+  )
   assert (code, err) == (0, '')
   result = json.loads(out)[0]
   assert counts(result) == {
-      'first/top1': (9, 9, 11), 'first/top5': (9, 9, 11), **EXPECTED}
+    'first/top1': (9, 9, 11),
+    'first/top5': (9, 9, 11),
+    **EXPECTED,
+  }
   assert [m['labels'] for m in result['metrics'][::2]] == ['original', 'first', 'real']
   assert 'subset' not in result
   _, out, _ = tfeval('score', files / 'run', f'--labels={files}/first.csv')
   assert re.search(r'first top-1 +9 +9 +11 +100.00', out)
-  assert tfeval('score', files / 'run', f'--labels={files}/first.csv',
-                '--expect=first/top1:0.5:0.1')[0] == 1
+  assert (
+    tfeval(
+      'score',
+      files / 'run',
+      f'--labels={files}/first.csv',
+      '--expect=first/top1:0.5:0.1',
+    )[0]
+    == 1
+  )
 
 
 def test_score_of_a_subset(imported, files, tfeval):
@@ -116,66 +164,114 @@ def test_score_of_a_subset(imported, files, tfeval):
   assert (code, err) == (0, '')
   result = json.loads(out)[0]
   # Of rows 6 to 19 two are right at once and six in all; 10 and 15 have no ReaL label.
-  subset = {'original@subset/top1': (2, 14, 0), 'original@subset/top5': (6, 14, 0),
-            'real@subset/top1': (12, 12, 2), 'real@subset/top5': (12, 12, 2)}
+  subset = {
+    'original@subset/top1': (2, 14, 0),
+    'original@subset/top5': (6, 14, 0),
+    'real@subset/top1': (12, 12, 2),
+    'real@subset/top5': (12, 12, 2),
+  }
   assert counts(result) == {**EXPECTED, **subset}
-  assert result['subset'] == {'keep': None, 'omit': f'{files}/omit', 'images': 14,
-                              'of': 20}
+  assert result['subset'] == {
+    'keep': None,
+    'omit': f'{files}/omit',
+    'images': 14,
+    'of': 20,
+  }
   (files / 'keep').write_text(json.dumps(NAMES[6:]))
   (files / 'keep').rename(files / 'keep.json')
-  for flags in ([f'--keep={files}/keep.json'],
-                [f'--keep={files}/keep.json', f'--omit={files}/omit']):
+  for flags in (
+    [f'--keep={files}/keep.json'],
+    [f'--keep={files}/keep.json', f'--omit={files}/omit'],
+  ):
     _, out, _ = tfeval('score', files / 'run', *flags, '--json')
     assert counts(json.loads(out)[0]) == {**EXPECTED, **subset}
   _, out, _ = tfeval('score', files / 'run', f'--omit={files}/omit')
   assert re.search(r'ReaL top-1 subset +12 +12 +2', out)
   assert 'subset: 14 of 20 images' in ' '.join(out.split())
-  assert tfeval('score', files / 'run', f'--omit={files}/omit',
-                '--expect=original@subset/top1:0.143:0.001')[0] == 0
+  assert (
+    tfeval(
+      'score',
+      files / 'run',
+      f'--omit={files}/omit',
+      '--expect=original@subset/top1:0.143:0.001',
+    )[0]
+    == 0
+  )
 
 
 def test_score_with_another_interval_and_k(imported, files, tfeval):
-  code, out, err = tfeval('score', files / 'run', '--json', '--metrics=top2',
-                          '--interval=clopper_pearson', '--labels=original')
-  metric, = json.loads(out)[0]['metrics']
+  code, out, err = tfeval(
+    'score',
+    files / 'run',
+    '--json',
+    '--metrics=top2',
+    '--interval=clopper_pearson',
+    '--labels=original',
+  )
+  (metric,) = json.loads(out)[0]['metrics']
   assert (code, err) == (0, '')
   expected = scipy.stats.binomtest(metric['correct'], ROWS).proportion_ci()
   assert metric['interval'] == {
-      'method': 'clopper_pearson', 'level': .95, 'low': pytest.approx(expected.low),
-      'high': pytest.approx(expected.high)}
+    'method': 'clopper_pearson',
+    'level': 0.95,
+    'low': pytest.approx(expected.low),
+    'high': pytest.approx(expected.high),
+  }
   assert tfeval('score', files / 'run', '--interval=clopper_pearson')[2] == ''
 
 
 def test_score_with_metrics(imported, files, tfeval):
-  code, out, err = tfeval('score', files / 'run', '--json', '--metrics=top1, top10',
-                          '--metrics=class_balanced,top1', '--labels=original')
+  code, out, err = tfeval(
+    'score',
+    files / 'run',
+    '--json',
+    '--metrics=top1, top10',
+    '--metrics=class_balanced,top1',
+    '--labels=original',
+  )
   assert (code, err) == (0, '')
   top1, top10, balanced = json.loads(out)[0]['metrics']
   assert (top1['correct'], top1['count']) == (8, 20)
-  assert top10['unavailable'] == (
-      'needs 10 ranked classes of each image, 5 are stored')
+  assert top10['unavailable'] == ('needs 10 ranked classes of each image, 5 are stored')
   by_class = {c: [] for c in TRUTH.tolist()}
   for label, right in zip(TRUTH.tolist(), np.arange(ROWS) < 8, strict=True):
     by_class[label].append(right)
-  assert balanced['value'] == pytest.approx(np.mean(
-      [np.mean(right) for right in by_class.values()]))
+  assert balanced['value'] == pytest.approx(
+    np.mean([np.mean(right) for right in by_class.values()])
+  )
   code, out, err = tfeval('score', files / 'run', '--metrics=top1,top10,ece')
   assert (code, err) == (0, '')
   assert re.search(r'mine +top-1 +8 +20 +0 +40.00', out)
   assert re.search(r'top-10 +- +20 +0 +- +-\n', out)
   assert re.search(r'mine +ece +20 +0 +-\n', out)
-  assert ('no ece, ReaL ece: needs probabilities, which these rows do not have'
-          in ' '.join(out.split()))
-  assert tfeval('score', files / 'run', '--metrics=class_balanced',
-                '--labels=original', '--expect=original/class_balanced:0.9:0.1')[0] == 1
-  code, _, err = tfeval('score', files / 'run', '--metrics=nll', '--labels=original',
-                        '--expect=original/nll:1.5:0.1')
+  assert (
+    'no ece, ReaL ece: needs probabilities, which these rows do not have'
+    in ' '.join(out.split())
+  )
+  assert (
+    tfeval(
+      'score',
+      files / 'run',
+      '--metrics=class_balanced',
+      '--labels=original',
+      '--expect=original/class_balanced:0.9:0.1',
+    )[0]
+    == 1
+  )
+  code, _, err = tfeval(
+    'score',
+    files / 'run',
+    '--metrics=nll',
+    '--labels=original',
+    '--expect=original/nll:1.5:0.1',
+  )
   assert code == 1 and 'nll is nothing, expected 1.5' in err
 
 
 def test_score_by_class(imported, files, tfeval):
-  code, out, err = tfeval('score', files / 'run', f'--per_class={files}/out.csv',
-                          '--confusions=2', '--json')
+  code, out, err = tfeval(
+    'score', files / 'run', f'--per_class={files}/out.csv', '--confusions=2', '--json'
+  )
   assert code == 0
   assert re.fullmatch(r'tfeval: \S+: real is not one label for each image: .*\n', err)
   with open(files / 'out.csv', newline='') as file:
@@ -185,11 +281,15 @@ def test_score_by_class(imported, files, tfeval):
     mine = np.flatnonzero(TRUTH == c)
     assert (line['model'], line['labels']) == ('mine', 'original')
     assert (line['wnid'], line['name']) == (
-        labels.classes().wnids[c], labels.classes().names[c])
+      imagenet.classes().wnids[c],
+      imagenet.classes().names[c],
+    )
     assert [int(line[key]) for key in ('count', 'top1', 'top5')] == [
-        len(mine), (mine < 8).sum(), (mine < 12).sum()]
-    assert line['top1_rate'] == (
-        f'{(mine < 8).mean():.6f}' if len(mine) else '')
+      len(mine),
+      (mine < 8).sum(),
+      (mine < 12).sum(),
+    ]
+    assert line['top1_rate'] == (f'{(mine < 8).mean():.6f}' if len(mine) else '')
   found = json.loads(out)[0]['confusions']
   pairs = [(int(t), int(p)) for t, p in zip(TRUTH[8:], CLASSES[8:, 0], strict=True)]
   assert len(found) == 2
@@ -197,10 +297,10 @@ def test_score_by_class(imported, files, tfeval):
     key = pair['label'], pair['predicted']
     assert pair['count'] == pairs.count(key) > 0
     assert pair['of'] == (pair['label'] == TRUTH).sum()
-    assert pair['label_name'] == labels.classes().names[key[0]]
-    assert pair['predicted_name'] == labels.classes().names[key[1]]
+    assert pair['label_name'] == imagenet.classes().names[key[0]]
+    assert pair['predicted_name'] == imagenet.classes().names[key[1]]
   _, out, _ = tfeval('score', files / 'run', '--confusions=1')
-  name = labels.classes().names[found[0]['label']].replace('_', ' ')
+  name = imagenet.classes().names[found[0]['label']].replace('_', ' ')
   assert f'{name} ({found[0]["label"]})' in out
 
 
@@ -220,7 +320,7 @@ def test_verify(imported, files, tfeval):
   assert len(checks) == 12 and {line.split()[0] for line in checks} == {'ok'}
   code, out, err = tfeval('verify', files / 'run', '--json')
   assert (code, err) == (0, '')
-  verified, = json.loads(out)
+  (verified,) = json.loads(out)
   assert verified['ok'] and verified['run'] == str(files / 'run')
   assert len(verified['checks']) == 12
   assert all(set(c) == {'name', 'state', 'seen'} for c in verified['checks'])
@@ -232,23 +332,29 @@ def test_verify_fails(imported, files, tfeval):
   code, out, err = tfeval('verify', files / 'run')
   assert (code, err) == (1, f'tfeval: 1 of 1 runs failed: {files}/run\n')
   assert 'FAILED metrics real/top1: correct is 17, the rows give 16' in (
-      ' '.join(out.split()))
+    ' '.join(out.split())
+  )
   code, out, err = tfeval('verify', files / 'run', '--json')
   assert (code, json.loads(out)[0]['ok']) == (1, False)
 
 
-@pytest.mark.parametrize('arguments, said', [
+@pytest.mark.parametrize(
+  'arguments, said',
+  [
     ((), 'no run was given'),
     (('nowhere',), 'nowhere is not a run directory'),
     (('nowhere', '--jsn'), 'Did you mean: json?'),
-])
+  ],
+)
 def test_verify_mistakes(tfeval, arguments, said):
   code, out, err = tfeval('verify', *arguments)
   assert (code, out) == (2, '')
   assert said in err and err.count('\n') == 1
 
 
-@pytest.mark.parametrize('flags, said', [
+@pytest.mark.parametrize(
+  'flags, said',
+  [
     ((), 'no predictions were given'),
     (('x.npy', '--predictions=x.npy'), 'unexpected argument'),
     (('--predictions=nowhere.npy', '--order=file_name'), 'is not a file'),
@@ -258,12 +364,23 @@ def test_verify_mistakes(tfeval, arguments, said):
     (('--predictions=mine.npy', '--order=ids'), '49980 images are missing'),
     (('--predictions=mine.npy', '--order=ids', '--labels=real'), 'give the path'),
     (('--predictions=mine.npy', '--order=ids', '--labels=x'), 'labels x: expected'),
-    (('--predictions=mine.npy', '--order=ids', '--partial', '--store_logits'),
-     'no scores of all classes'),
+    (
+      ('--predictions=mine.npy', '--order=ids', '--partial', '--store_logits'),
+      'no scores of all classes',
+    ),
     (('--predictions=mine.npy', '--order=ids', '--labels=short.json'), '3 entries'),
-    (('--predictions=mine.npy', '--order=ids', '--partial', '--labels=original',
-      '--labels=other.json'), 'ids are neither of'),
-])
+    (
+      (
+        '--predictions=mine.npy',
+        '--order=ids',
+        '--partial',
+        '--labels=original',
+        '--labels=other.json',
+      ),
+      'ids are neither of',
+    ),
+  ],
+)
 def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags, said):
   monkeypatch.chdir(files)
   (files / 'short.json').write_text('[[1], [2], [3]]')
@@ -274,7 +391,9 @@ def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags,
   assert said in err
 
 
-@pytest.mark.parametrize('flags, said', [
+@pytest.mark.parametrize(
+  'flags, said',
+  [
     (('--metrics=top1,ecc',), "unknown metric 'ecc': known: top1, top5, class_bal"),
     (('--metrics=',), "unknown metric ''"),
     (('--confusions=-1',), '-1'),
@@ -283,7 +402,8 @@ def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags,
     (('--keep=other.json',), 'is not a list of ids'),
     (('--keep=unknown',), '--keep: 1 of 1 ids are none of the 20 images: cat.jpg'),
     (('--omit=ids',), 'leave none of the 20 images'),
-])
+  ],
+)
 def test_score_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags, said):
   monkeypatch.chdir(files)
   assert tfeval(*import_of(files))[0] == 0
@@ -307,8 +427,12 @@ def test_a_file_that_is_wrong_does_not_stop_the_others(files, tfeval):
   np.save(files / 'all' / 'good.npy', CLASSES)
   np.save(files / 'all' / 'bad.npy', CLASSES + 999)
   code, out, err = tfeval(
-      'import', f'--predictions={files}/all', f'--order={files}/ids', '--partial',
-      f'--output_dir={files}/runs')
+    'import',
+    f'--predictions={files}/all',
+    f'--order={files}/ids',
+    '--partial',
+    f'--output_dir={files}/runs',
+  )
   assert code == 2
   assert re.search(r'good +top-1 +8 ', out) and re.search(r'bad +failed', out)
   assert 'outside of 0 to 999' in ' '.join(out.split())
@@ -317,11 +441,14 @@ def test_a_file_that_is_wrong_does_not_stop_the_others(files, tfeval):
 
 def test_nothing_slow_is_imported(files):
   command = [*import_of(files), f'--labels={files}/real.json']
-  code = ('import sys\nfrom tfeval import cli\n'
-          f'assert cli.main({command}) == 0\n'
-          f'assert cli.main(["score", "{files}/run"]) == 0\n'
-          'print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)')
-  done = subprocess.run([sys.executable, '-c', code], check=True, text=True,
-                        capture_output=True)
+  code = (
+    'import sys\nfrom tfeval import cli\n'
+    f'assert cli.main({command}) == 0\n'
+    f'assert cli.main(["score", "{files}/run"]) == 0\n'
+    'print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], check=True, text=True, capture_output=True
+  )
   slow = {'tensorflow', 'keras', 'tensorflow_datasets', 'scipy', 'pandas'}
   assert 'pyarrow' in done.stderr.split() and not slow & set(done.stderr.split())

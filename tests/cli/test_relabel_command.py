@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 import scipy.special
 
-from tfeval import cli, labels, predictions, result_file
-from tfeval import run as run_lib
+from tfeval import cli
+from tfeval.datasets.labels import imagenet
+from tfeval.runs import predictions, result_file
+from tfeval.runs import run as run_lib
 
-INFO = np.array([['ILSVRC2012_val_00000001.JPEG', '65'],
-                 ['ILSVRC2012_val_00000001.JPEG', '7'],
-                 ['ILSVRC2012_val_00000002.JPEG', '9'],
-                 ['ILSVRC2012_val_00000002.JPEG', '970']])
+INFO = np.array(
+  [
+    ['ILSVRC2012_val_00000001.JPEG', '65'],
+    ['ILSVRC2012_val_00000001.JPEG', '7'],
+    ['ILSVRC2012_val_00000002.JPEG', '9'],
+    ['ILSVRC2012_val_00000002.JPEG', '970'],
+  ]
+)
 
 
 @pytest.fixture
@@ -24,9 +30,11 @@ def files(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('COLUMNS', '80')
   right = np.array([1, 0, 0, 1])
-  np.savez('scores.npz', tensor=np.array([.9, .2, .1, .7]), info=INFO)
+  np.savez('scores.npz', tensor=np.array([0.9, 0.2, 0.1, 0.7]), info=INFO)
+
   def votes(*rows):
     return np.eye(3)[np.array(rows)]
+
   np.savez('golden.npz', tensor=votes(2 * right), info=INFO, ids=np.array([1]))
   answers = votes(2 * right, [2, 0, 1, 2], [1, 2, 0, 2])
   for name in ('raters', 'raters_golden'):
@@ -34,16 +42,31 @@ def files(tmp_path, monkeypatch):
   scores = np.zeros((2, 1000), np.float32)
   scores[0, [65, 7]], scores[1, [3, 970]] = (9, 8), (9, 8)
   writer = predictions.Writer(tmp_path / 'run/predictions', False)
-  writer.write(predictions.make_rows(
-      [labels.validation_name(n) for n in (1, 2)], [b'x' * 32] * 2,
-      np.array([65, 970]), None, scores, 'logits', False))
+  writer.write(
+    predictions.make_rows(
+      [imagenet.validation_name(n) for n in (1, 2)],
+      [b'x' * 32] * 2,
+      np.array([65, 970]),
+      None,
+      scores,
+      'logits',
+      False,
+    )
+  )
   writer.flush()
   run = run_lib.Run(tmp_path / 'run', {})
-  run_lib.finish(tmp_path / 'run', {
-      'schema_version': result_file.SCHEMA_VERSION, 'model': {'name': 'tiny'},
+  run_lib.finish(
+    tmp_path / 'run',
+    {
+      'schema_version': result_file.SCHEMA_VERSION,
+      'model': {'name': 'tiny'},
       'dataset': {'name': 'd', 'split': '', 'partial': True, 'expected': 2},
-      'protocol': {'name': 'identity'}},
-      run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS)), {}, {})
+      'protocol': {'name': 'identity'},
+    },
+    run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS)),
+    {},
+    {},
+  )
   return tmp_path
 
 
@@ -52,17 +75,23 @@ def relabel(capsys):
   def run(*arguments):
     capsys.readouterr()
     return cli.main(['relabel', *map(str, arguments)]), *capsys.readouterr()
+
   return run
 
 
-ALL = ('--scores=scores.npz', '--raters=raters.npz', '--golden=golden.npz',
-       '--raters_golden=raters_golden.npz')
+ALL = (
+  '--scores=scores.npz',
+  '--raters=raters.npz',
+  '--golden=golden.npz',
+  '--raters_golden=raters_golden.npz',
+)
 
 
 def test_published_labels(relabel, shared_data, tmp_path):
   path = tmp_path / 'real.json'
-  code, out, err = relabel(f'--scores={shared_data / "real/scores.npz"}',
-                           '--threshold=0.8', f'--output={path}')
+  code, out, err = relabel(
+    f'--scores={shared_data / "real/scores.npz"}', '--threshold=0.8', f'--output={path}'
+  )
   assert (code, err) == (0, '')
   assert '3,163 images have none' in out
   assert path.read_bytes() == (shared_data / 'real/real.json').read_bytes()
@@ -70,27 +99,45 @@ def test_published_labels(relabel, shared_data, tmp_path):
 
 
 def test_everything(relabel, files):
-  code, out, err = relabel('run', *ALL, '--aggregate=golden', '--output=a.json',
-                           '--curve=a.csv', '--figure=a.svg', '--json')
+  code, out, err = relabel(
+    'run',
+    *ALL,
+    '--aggregate=golden',
+    '--output=a.json',
+    '--curve=a.csv',
+    '--figure=a.svg',
+    '--json',
+  )
   assert (code, err) == (0, '')
   report = json.loads(out)
   assert [row['name'] for row in report['scored']] == [
-      'scores', 'golden', 'two_classes', 'three_classes']
+    'scores',
+    'golden',
+    'two_classes',
+    'three_classes',
+  ]
   # .7 is not above 0.8.
   assert report['scored'][0]['with_golden'] == [3, 4]
-  assert len(labels.load_real_labels('a.json')) == 50_000
+  assert len(imagenet.load_real_labels('a.json')) == 50_000
   rows = list(csv.DictReader((files / 'a.csv').open()))
-  series = {name: [(int(r['correct']), int(r['proposed']), int(r['positives']))
-                   for r in rows if r['series'] == name]
-            for name in {row['series'] for row in rows}}
+  series = {
+    name: [
+      (int(r['correct']), int(r['proposed']), int(r['positives']))
+      for r in rows
+      if r['series'] == name
+    ]
+    for name in {row['series'] for row in rows}
+  }
   assert series['scores'] == [(1, 1, 2), (2, 2, 2), (2, 3, 2), (2, 4, 2)]
   assert series['tiny, top-1'] == [(1, 2, 2)]
   # 36 of its 40 classes are tied.
   assert series['tiny'] == [(1, 2, 2), (2, 4, 2), (2, 40, 2)]
   # Probabilities of scores, log-probabilities of runs, nothing of a single answer.
-  thresholds = {name: [float(r['threshold']) for r in rows if r['series'] == name]
-                for name in series}
-  assert thresholds['scores'] == pytest.approx([.9, .7, .2, .1])
+  thresholds = {
+    name: [float(r['threshold']) for r in rows if r['series'] == name]
+    for name in series
+  }
+  assert thresholds['scores'] == pytest.approx([0.9, 0.7, 0.2, 0.1])
   right = scipy.special.log_softmax([9, 8, *[0] * 998])
   assert thresholds['tiny'] == pytest.approx(right[:3].tolist(), abs=1e-6)
   assert set(thresholds['tiny, top-1'] + thresholds['original labels']) == {1}
@@ -101,7 +148,9 @@ def test_everything(relabel, files):
   assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(('arguments', 'words'), [
+@pytest.mark.parametrize(
+  ('arguments', 'words'),
+  [
     ('', 'neither --scores nor --raters'),
     ('--scores=nowhere.npz', 'cannot read nowhere.npz'),
     ('--scores=golden.npz', 'tensor is float64'),
@@ -118,7 +167,8 @@ def test_everything(relabel, files):
     ('--scores=scores.npz --golden=golden.npz --figure=a.gif', '.png, .pdf or .svg'),
     ('--scores=scores.npz --output=scores.npz', 'is given twice'),
     ('--scores=scores.npz --output=no/a.json', 'cannot write no/a.json'),
-])
+  ],
+)
 def test_mistakes(relabel, files, arguments, words):
   before = sorted(os.listdir(files))
   code, out, err = relabel(*arguments.split())

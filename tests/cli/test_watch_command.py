@@ -18,7 +18,7 @@ import tensorflow as tf
 import tfeval as tfeval_lib
 
 SIZE = 32
-MODULE = '''
+MODULE = """
 import keras
 
 def build():
@@ -27,7 +27,7 @@ def build():
       keras.layers.BatchNormalization(name='norm'),
       keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1000, name='dense')],
       name='small')
-'''
+"""
 
 
 @pytest.fixture
@@ -49,11 +49,20 @@ def build(tmp_path, monkeypatch):
 @pytest.fixture
 def watch(tfeval, noise, tmp_path):
   """Watches tmp_path/training; returns the exit code, the entries and stderr."""
+
   def run(*flags):
     code, out, err = tfeval(
-        'watch', tmp_path / 'training', f'--dataset=folder:{noise}', '--preprocess=tf',
-        '--batch_size=4', '--protocol=squash', '--poll_seconds=.05',
-        f'--output_dir={tmp_path}/runs', '--json', *flags)
+      'watch',
+      tmp_path / 'training',
+      f'--dataset=folder:{noise}',
+      '--preprocess=tf',
+      '--batch_size=4',
+      '--protocol=squash',
+      '--poll_seconds=.05',
+      f'--output_dir={tmp_path}/runs',
+      '--json',
+      *flags,
+    )
     return code, [json.loads(line) for line in out.splitlines()], err
 
   (tmp_path / 'training').mkdir()
@@ -61,8 +70,14 @@ def watch(tfeval, noise, tmp_path):
 
 
 def counts(model, noise):
-  run = tfeval_lib.evaluate(model, f'folder:{noise}', preprocess='tf', batch_size=5,
-                            preflight='off', protocol='squash')
+  run = tfeval_lib.evaluate(
+    model,
+    f'folder:{noise}',
+    preprocess='tf',
+    batch_size=5,
+    preflight='off',
+    protocol='squash',
+  )
   return [[m['correct'], m['count']] for m in run.metrics], answers(run)
 
 
@@ -85,7 +100,8 @@ def save(model, folder, number):
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
     tf.train.Checkpoint(optimizer=optimizer, model=model).write(
-        str(folder / f'ckpt-{number}'))
+      str(folder / f'ckpt-{number}')
+    )
 
 
 @pytest.mark.slow
@@ -97,7 +113,10 @@ def test_each_kind_once_in_order(watch, build, noise, tmp_path):
   code, entries, err = watch(*flags)
   assert code == 0, err
   assert [entry['checkpoint'] for entry in entries] == [
-      '9.keras', '10.weights.h5', 'ckpt-11']
+    '9.keras',
+    '10.weights.h5',
+    'ckpt-11',
+  ]
   for entry in entries:
     expected = counts(models[entry['step']], noise)
     assert found(entry, tmp_path) == expected
@@ -112,20 +131,23 @@ def test_each_kind_once_in_order(watch, build, noise, tmp_path):
 
 def _check_scalars(log_dir, watched):
   accumulator = pytest.importorskip(
-      'tensorboard.backend.event_processing.event_accumulator')
+    'tensorboard.backend.event_processing.event_accumulator'
+  )
   reader = accumulator.EventAccumulator(str(log_dir))
   reader.Reload()
   by_step = {}
   for event in reader.Tensors('val_top1'):
     by_step[event.step] = float(tf.make_ndarray(event.tensor_proto))
   stored = json.loads(watched.read_text())['evaluations']
-  assert by_step == {entry['step']: np.float32(entry['metrics']['val_top1'])
-                     for entry in stored}
+  assert by_step == {
+    entry['step']: np.float32(entry['metrics']['val_top1']) for entry in stored
+  }
 
 
 @pytest.mark.slow
 def test_models_by_themselves_written_over_and_half_written(
-    watch, build, noise, tmp_path):
+  watch, build, noise, tmp_path
+):
   best, later = build(0), build(1)
   path = tmp_path / 'training/best.keras'
   best.save(path)
@@ -133,16 +155,16 @@ def test_models_by_themselves_written_over_and_half_written(
   assert code == 0 and [e['step'] for e in entries] == [0], err
   later.save(tmp_path / 'later.keras')
   whole = (tmp_path / 'later.keras').read_bytes()
-  path.write_bytes(whole[:len(whole) // 2])
+  path.write_bytes(whole[: len(whole) // 2])
 
   def finish():
     while not (tmp_path / 'seen').exists():
-      time.sleep(.02)
+      time.sleep(0.02)
     shutil.move(tmp_path / 'later.keras', path)
 
   thread = threading.Thread(target=finish, daemon=True)
   thread.start()
-  threading.Timer(.5, (tmp_path / 'seen').touch).start()
+  threading.Timer(0.5, (tmp_path / 'seen').touch).start()
   code, entries, err = watch('--timeout=4')
   thread.join()
   assert [e['run'] for e in entries] == ['best.keras.2'], err
@@ -163,8 +185,9 @@ def test_damaged_ones_are_left_out(watch, build, tmp_path, content):
 
 
 def test_of_another_model(watch, build, tmp_path):
-  other = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(),
-                            keras.layers.Dense(1000)])
+  other = keras.Sequential(
+    [keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(1000)]
+  )
   for number in (9, 10, 11):
     save(other, tmp_path / 'training', number)
   code, entries, err = watch('--model=of_watch:build', '--final_step=11')
@@ -174,26 +197,38 @@ def test_of_another_model(watch, build, tmp_path):
 @pytest.fixture
 def watcher(build, noise, tmp_path):
   """Makes what watches tmp_path, of a model or of models by themselves."""
-  from tfeval import progress, settings, watching
+  from tfeval.evaluation import config
+  from tfeval.evaluation.watch import watcher as watching
+  from tfeval.utils import progress
 
   def make(model=None):
-    request = model and settings.requests([model], ['imagenet'])[0]
+    request = model and config.requests([model], ['imagenet'])[0]
     return watching.Watcher(
-        tmp_path, request, settings.Settings(
-            dataset=f'folder:{noise}', preprocess='tf', protocol='squash',
-            output='logits', preflight='off', output_dir=str(tmp_path / 'runs')),
-        None, progress.hidden)
+      tmp_path,
+      request,
+      config.Settings(
+        dataset=f'folder:{noise}',
+        preprocess='tf',
+        protocol='squash',
+        output='logits',
+        preflight='off',
+        output_dir=str(tmp_path / 'runs'),
+      ),
+      None,
+      progress.hidden,
+    )
 
   return make
 
 
 @pytest.mark.parametrize('at', ['before', 'hashed', 'loaded'])
 def test_deleted_while_it_is_read(watcher, build, tmp_path, capsys, monkeypatch, at):
-  from tfeval import checkpoints, watching
-  from tfeval.models import checkpoint_values
+  from tfeval.evaluation.watch import watcher as watching
+  from tfeval.models.keras import checkpoint_values, checkpoints
+
   save(build(0), tmp_path, 10)
   found = watcher('of_watch:build')
-  checkpoint, = checkpoints.find(tmp_path)
+  (checkpoint,) = checkpoints.find(tmp_path)
   load = checkpoint_values.load
 
   def delete_and_load(*arguments):
@@ -214,14 +249,16 @@ def test_deleted_while_it_is_read(watcher, build, tmp_path, capsys, monkeypatch,
 
 
 def test_models_of_the_same_layers_are_traced_once(watcher, build, noise, tmp_path):
-  from tfeval import watching
+  from tfeval.evaluation.watch import watcher as watching
+
   models = [build(0)]
   for step in range(3):
     models[-1].save(tmp_path / f'{step}.keras')
     models.append(keras.saving.load_model(tmp_path / f'{step}.keras'))
     models[-1].get_layer('dense').kernel.assign(np.random.random((4, 1000)))
-  other = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(),
-                            keras.layers.Dense(1000)])
+  other = keras.Sequential(
+    [keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(1000)]
+  )
   other.save(tmp_path / '3.keras')
   found, forwards = watcher(), []
   for entry in found.watch(watching.Schedule(timeout=0)):
@@ -233,7 +270,7 @@ def test_models_of_the_same_layers_are_traced_once(watcher, build, noise, tmp_pa
   assert forwards[0]._step.experimental_get_tracing_count() == 1
 
 
-NORMALISED = '''
+NORMALISED = """
 import keras
 
 def build():
@@ -241,19 +278,22 @@ def build():
       keras.Input((32, 32, 3)), keras.layers.Normalization(name='normalise'),
       keras.layers.Conv2D(3, 3, name='conv'), keras.layers.GlobalAveragePooling2D(),
       keras.layers.Dense(1000, name='dense')], name='small')
-'''
+"""
 
 
 @pytest.mark.parametrize('kind', ['.keras', '.weights.h5', 'tensorflow', 'alone'])
 def test_layers_that_derive_state_of_their_values(
-    watch, tmp_path, monkeypatch, noise, kind):
+  watch, tmp_path, monkeypatch, noise, kind
+):
   (tmp_path / 'normalised.py').write_text(NORMALISED)
   monkeypatch.syspath_prepend(str(tmp_path))
   import normalised
+
   model, expected = normalised.build(), []
   for step in range(2):
     model.get_layer('normalise').adapt(
-        np.random.default_rng(step).normal(step, 1 + step, (4, SIZE, SIZE, 3)))
+      np.random.default_rng(step).normal(step, 1 + step, (4, SIZE, SIZE, 3))
+    )
     expected.append(counts(model, noise))
     path = str(tmp_path / f'training/{step}')
     if kind == 'tensorflow':
@@ -263,7 +303,8 @@ def test_layers_that_derive_state_of_their_values(
     else:
       model.save(path + '.keras')
   code, entries, err = watch(
-      '--final_step=1', *['--model=normalised:build'] * (kind != 'alone'))
+    '--final_step=1', *['--model=normalised:build'] * (kind != 'alone')
+  )
   assert code == 0, err
   assert [found(entry, tmp_path) for entry in entries] == expected
   assert expected[0] != expected[1]
@@ -280,7 +321,9 @@ def test_one_run_directory_for_each(watch, build, noise, tmp_path):
 
 
 def test_an_attribute_that_is_called_model(watch, tmp_path, monkeypatch, noise):
-  (tmp_path / 'wrapped.py').write_text(MODULE + '''
+  (tmp_path / 'wrapped.py').write_text(
+    MODULE
+    + """
 class Wrapped(keras.Model):
   def __init__(self):
     super().__init__()
@@ -293,9 +336,11 @@ def wrapped():
   found = Wrapped()
   found(keras.ops.zeros((1, 32, 32, 3)))
   return {'model': found, 'input_size': 32, 'output': 'logits'}
-''')
+"""
+  )
   monkeypatch.syspath_prepend(str(tmp_path))
   import wrapped
+
   model = wrapped.wrapped()['model']
   tf.train.Checkpoint(model).write(str(tmp_path / 'training/ckpt-1'))
   code, entries, err = watch('--model=wrapped:wrapped', '--final_step=1')
@@ -326,28 +371,48 @@ def test_what_cannot_be_written(watch, build, tmp_path, flag):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('number, code', [
-    (signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+  'number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
 def test_interrupted_and_started_again(build, noise, tmp_path, number, code):
   (tmp_path / 'training').mkdir()
   for step in range(1, 13):
     build(step).save_weights(tmp_path / f'training/{step}.weights.h5')
-  command = [sys.executable, '-m', 'tfeval', 'watch', tmp_path / 'training',
-             '--model=of_watch:build', f'--dataset=folder:{noise}', '--preprocess=tf',
-             '--protocol=squash', '--batch_size=1', f'--output_dir={tmp_path}/runs',
-             '--json', '--final_step=12']
-  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(
-      [str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])])}
-  with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                        text=True, env=environment) as first:
+  command = [
+    sys.executable,
+    '-m',
+    'tfeval',
+    'watch',
+    tmp_path / 'training',
+    '--model=of_watch:build',
+    f'--dataset=folder:{noise}',
+    '--preprocess=tf',
+    '--protocol=squash',
+    '--batch_size=1',
+    f'--output_dir={tmp_path}/runs',
+    '--json',
+    '--final_step=12',
+  ]
+  environment = {
+    **os.environ,
+    'PYTHONPATH': os.pathsep.join(
+      [str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]
+    ),
+  }
+  with subprocess.Popen(
+    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+  ) as first:
     lines = [first.stdout.readline() for _ in range(3)]
     first.send_signal(number)
     rest, err = first.communicate(timeout=100)
   assert first.returncode == code and 'Traceback' not in err, err
-  again = subprocess.run(command, check=True, capture_output=True, text=True,
-                         timeout=200, env=environment)
-  entries = [json.loads(line) for line in
-             [*lines, *rest.splitlines(), *again.stdout.splitlines()]]
+  again = subprocess.run(
+    command, check=True, capture_output=True, text=True, timeout=200, env=environment
+  )
+  entries = [
+    json.loads(line)
+    for line in [*lines, *rest.splitlines(), *again.stdout.splitlines()]
+  ]
   # What was evaluated and not told before is told by watched.json alone.
   assert len({entry['step'] for entry in entries}) == len(entries) >= 11
   stored = json.loads((tmp_path / 'runs/watched.json').read_text())['evaluations']
@@ -356,21 +421,28 @@ def test_interrupted_and_started_again(build, noise, tmp_path, number, code):
     assert found(entry, tmp_path) == counts(build(entry['step']), noise)
 
 
-@pytest.mark.parametrize('flags, words', [
+@pytest.mark.parametrize(
+  'flags, words',
+  [
     (['--model=a:b', '--model=c:d'], 'give one --model'),
     (['--weights=none'], 'nknown command line flag'),
     (['--model=EfficientNetB0'], 'known for applications'),
     (['training'], '2 folders were given'),
     (['--num_hosts=2', '--host_index=0'], 'Unknown command line flag|unknown command'),
-])
+  ],
+)
 def test_flags_that_cannot_be(watch, flags, words):
   code, entries, err = watch(*flags)
   assert (code, entries) == (2, []) and re.search(words, err), err
 
 
 def test_a_url_cannot_be_watched(tfeval, noise, tmp_path):
-  code, _, err = tfeval('watch', 'gs://bucket/training', f'--dataset=folder:{noise}',
-                        f'--output_dir={tmp_path}/runs')
+  code, _, err = tfeval(
+    'watch',
+    'gs://bucket/training',
+    f'--dataset=folder:{noise}',
+    f'--output_dir={tmp_path}/runs',
+  )
   assert code == 2 and 'gs://bucket/training is a URL, which cannot be watched' in err
 
 
@@ -380,8 +452,15 @@ def test_orbax(watch, build, noise, tmp_path):
   model = build(0)
   model.compile('sgd', 'sparse_categorical_crossentropy')
   shutil.rmtree(tmp_path / 'training')
-  model.fit(np.zeros((4, SIZE, SIZE, 3)), np.zeros(4), epochs=2, verbose=0, callbacks=[
-      keras.callbacks.OrbaxCheckpoint(str(tmp_path / 'training'), max_to_keep=2)])
+  model.fit(
+    np.zeros((4, SIZE, SIZE, 3)),
+    np.zeros(4),
+    epochs=2,
+    verbose=0,
+    callbacks=[
+      keras.callbacks.OrbaxCheckpoint(str(tmp_path / 'training'), max_to_keep=2)
+    ],
+  )
   code, entries, err = watch('--model=of_watch:build', '--final_step=1')
   assert code == 0 and [entry['step'] for entry in entries] == [0, 1], err
   assert found(entries[1], tmp_path) == counts(model, noise)

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from tfeval import labels
 from tfeval.datasets import open_dataset
-from tfeval.errors import UserError
+from tfeval.datasets.labels import imagenet
+from tfeval.utils.errors import UserError
 
 TENCH, GOLDFISH = 'n01440764', 'n01443537'
 
@@ -21,17 +21,19 @@ def fill(root, *names):
 
 
 def image(number):
-  return labels.validation_name(number)
+  return imagenet.validation_name(number)
 
 
 def wnid_of(number):
-  index = labels.original_validation_labels()[number - 1]
-  return labels.classes().wnids[index]
+  index = imagenet.original_validation_labels()[number - 1]
+  return imagenet.classes().wnids[index]
 
 
 def read(dataset):
-  return [(e['id'].decode(), int(e['label']), e['image'].decode())
-          for e in dataset.examples().as_numpy_iterator()]
+  return [
+    (e['id'].decode(), int(e['label']), e['image'].decode())
+    for e in dataset.examples().as_numpy_iterator()
+  ]
 
 
 def refused(words, folder, **arguments):
@@ -43,7 +45,7 @@ def refused(words, folder, **arguments):
 def test_flat(tmp_path):
   fill(tmp_path, image(30), image(4), image(1))
   dataset = open_dataset(f'folder:{tmp_path}')
-  truth = labels.original_validation_labels()
+  truth = imagenet.original_validation_labels()
   assert read(dataset) == [(image(n), truth[n - 1], image(n)) for n in (1, 4, 30)]
   assert dataset.expected_ids == [image(n) for n in (1, 4, 30)]
   assert dataset.expected_count == 3
@@ -56,20 +58,27 @@ def test_class_folders(tmp_path):
   fill(tmp_path, f'{GOLDFISH}/a.png', f'{TENCH}/c.JPG', f'{TENCH}/b.jpeg')
   dataset = open_dataset(f'folder:{tmp_path}')
   assert [row[:2] for row in read(dataset)] == [
-      ('a.png', 1), ('b.jpeg', 0), ('c.JPG', 0)]
+    ('a.png', 1),
+    ('b.jpeg', 0),
+    ('c.JPG', 0),
+  ]
   assert dataset.notes == ()
 
 
 def test_class_folders_of_validation_images(tmp_path):
   fill(tmp_path, *[f'{wnid_of(n)}/{image(n)}' for n in (7, 2, 9)])
   assert [row[0] for row in read(open_dataset(f'folder:{tmp_path}'))] == [
-      image(n) for n in (2, 7, 9)]
+    image(n) for n in (2, 7, 9)
+  ]
 
 
 def test_same_name_in_two_class_folders(tmp_path):
   fill(tmp_path, f'{GOLDFISH}/a.png', f'{TENCH}/a.png', f'{TENCH}/b.png')
   assert [row[:2] for row in read(open_dataset(f'folder:{tmp_path}'))] == [
-      (f'{TENCH}/a.png', 0), (f'{TENCH}/b.png', 0), (f'{GOLDFISH}/a.png', 1)]
+    (f'{TENCH}/a.png', 0),
+    (f'{TENCH}/b.png', 0),
+    (f'{GOLDFISH}/a.png', 1),
+  ]
 
 
 def test_limit_is_the_start_of_the_ids_whatever_the_folders(tmp_path):
@@ -82,8 +91,17 @@ def test_limit_is_the_start_of_the_ids_whatever_the_folders(tmp_path):
 
 
 def test_what_is_no_image_is_ignored(tmp_path):
-  fill(tmp_path, image(1), f'.{image(2)}', 'README.txt', f'{image(3)}.part', 'LICENSE',
-       f'.thumbnails/{image(4)}', f'{TENCH}/.hidden.png', f'{TENCH}/notes.csv')
+  fill(
+    tmp_path,
+    image(1),
+    f'.{image(2)}',
+    'README.txt',
+    f'{image(3)}.part',
+    'LICENSE',
+    f'.thumbnails/{image(4)}',
+    f'{TENCH}/.hidden.png',
+    f'{TENCH}/notes.csv',
+  )
   (tmp_path / GOLDFISH).mkdir()
   assert [row[0] for row in read(open_dataset(f'folder:{tmp_path}'))] == [image(1)]
 
@@ -118,13 +136,17 @@ def test_images_without_a_label(tmp_path):
 
 def test_class_folder_that_contradicts_the_packaged_label(tmp_path):
   wrong = GOLDFISH if wnid_of(1) != GOLDFISH else TENCH
-  refused(f'lies in {wrong}, but its label is {wnid_of(1)}: sort the class folders',
-          fill(tmp_path, f'{wrong}/{image(1)}'))
+  refused(
+    f'lies in {wrong}, but its label is {wnid_of(1)}: sort the class folders',
+    fill(tmp_path, f'{wrong}/{image(1)}'),
+  )
 
 
 def test_validation_image_that_is_there_twice(tmp_path):
-  refused(f'{image(1)} lies in 2 folders',
-          fill(tmp_path, image(1), image(2), f'{wnid_of(1)}/{image(1)}'))
+  refused(
+    f'{image(1)} lies in 2 folders',
+    fill(tmp_path, image(1), image(2), f'{wnid_of(1)}/{image(1)}'),
+  )
 
 
 @pytest.fixture
@@ -143,12 +165,15 @@ def test_real_labels(tmp_path, real_json):
 
 def test_real_labels_are_of_validation_images(tmp_path, real_json):
   folder = fill(tmp_path / 'val', f'{TENCH}/cat.png')
-  refused(r'cat\.png is none: leave --real_labels out', folder,
-          real_labels=str(real_json))
+  refused(
+    r'cat\.png is none: leave --real_labels out', folder, real_labels=str(real_json)
+  )
 
 
-@pytest.mark.parametrize('content, words', [
-    (None, 'cannot read'), ('[', 'not JSON'), ('[[1]]', '1 entries, expected')])
+@pytest.mark.parametrize(
+  'content, words',
+  [(None, 'cannot read'), ('[', 'not JSON'), ('[[1]]', '1 entries, expected')],
+)
 def test_bad_real_labels(tmp_path, content, words):
   folder = fill(tmp_path / 'val', image(1))
   path = tmp_path / 'bad.json'
@@ -160,8 +185,10 @@ def test_bad_real_labels(tmp_path, content, words):
 def test_what_is_left_out_is_told(tmp_path):
   folder = fill(tmp_path / 'val', image(1), 'notes.txt', 'more.tif')
   notes = open_dataset(f'folder:{folder}').notes
-  assert notes == ('1 of the 50000 validation images',
-                   'left out as no images: 2 entries, such as more.tif')
+  assert notes == (
+    '1 of the 50000 validation images',
+    'left out as no images: 2 entries, such as more.tif',
+  )
 
 
 def test_broken_links_and_odd_names_are_named(tmp_path):

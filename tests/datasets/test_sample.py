@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tfeval.datasets import sample
-from tfeval.errors import UserError
+from tfeval.utils.errors import UserError
 
 SPLIT = 'validation'
 

@@ -8,7 +8,7 @@ import pytest
 from test_callback import SIZE, Weights, callback, fit, small
 
 import tfeval
-from tfeval.errors import UserError
+from tfeval.utils.errors import UserError
 
 
 def monitoring(name):
@@ -17,11 +17,17 @@ def monitoring(name):
 
 def test_those_behind_it_see_the_logs(noise, tmp_path):
   model, seen = small(), Weights()
-  fit(model, callback(noise), seen,
-      keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')),
-      keras.callbacks.EarlyStopping('val_top1', mode='max', patience=1),
-      keras.callbacks.ModelCheckpoint(str(tmp_path / '{epoch}-{val_top1:.2f}.keras'),
-                                      monitor='val_top1', mode='max'), epochs=9)
+  fit(
+    model,
+    callback(noise),
+    seen,
+    keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')),
+    keras.callbacks.EarlyStopping('val_top1', mode='max', patience=1),
+    keras.callbacks.ModelCheckpoint(
+      str(tmp_path / '{epoch}-{val_top1:.2f}.keras'), monitor='val_top1', mode='max'
+    ),
+    epochs=9,
+  )
   assert 2 <= len(seen.logs) < 9  # Stopped: noise is not learned.
   assert all({'loss', 'val_top1', 'val_top5'} <= logs.keys() for logs in seen.logs)
   header, *lines = (tmp_path / 'log.csv').read_text().splitlines()
@@ -29,15 +35,27 @@ def test_those_behind_it_see_the_logs(noise, tmp_path):
   assert len(glob.glob(str(tmp_path / '1-?.??.keras'))) == 1
 
 
-@pytest.mark.parametrize('make, words', [
-    (lambda found: [monitoring('val_top1'), found],
-     'EarlyStopping monitors val_top1 and stands before EvaluateCallback'),
-    (lambda found: [found, monitoring('val_real_top1')],
-     'EarlyStopping monitors val_real_top1, which is never logged: EvaluateCallback '
-     'logs val_top1, val_top5 with'),
-    (lambda found: [found, keras.callbacks.ModelCheckpoint(
-        'x.keras', monitor='val_ece')], 'ModelCheckpoint monitors val_ece, which is'),
-])
+@pytest.mark.parametrize(
+  'make, words',
+  [
+    (
+      lambda found: [monitoring('val_top1'), found],
+      'EarlyStopping monitors val_top1 and stands before EvaluateCallback',
+    ),
+    (
+      lambda found: [found, monitoring('val_real_top1')],
+      'EarlyStopping monitors val_real_top1, which is never logged: EvaluateCallback '
+      'logs val_top1, val_top5 with',
+    ),
+    (
+      lambda found: [
+        found,
+        keras.callbacks.ModelCheckpoint('x.keras', monitor='val_ece'),
+      ],
+      'ModelCheckpoint monitors val_ece, which is',
+    ),
+  ],
+)
 def test_what_is_never_seen_stops_before_training(noise, make, words):
   model = small()
   before = model.get_weights()
@@ -51,8 +69,13 @@ def test_what_others_log_may_be_monitored(noise):
   model = small()
   model.compile('sgd', 'mse', metrics=[tfeval.keras.RealTop1(name='real_top1')])
   x, y = np.zeros((4, SIZE, SIZE, 3)), np.zeros((4, 1000))
-  history = model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[
-      callback(noise), monitoring('val_real_top1'), monitoring('val_loss')]).history
+  history = model.fit(
+    x,
+    y,
+    validation_data=(x, y),
+    verbose=0,
+    callbacks=[callback(noise), monitoring('val_real_top1'), monitoring('val_loss')],
+  ).history
   assert {'val_top1', 'val_real_top1', 'val_loss'} <= history.keys()
 
 
@@ -60,8 +83,10 @@ def test_steps_alone_are_no_epochs(noise, capsys, tmp_path):
   with pytest.raises(UserError, match='monitors val_top1 at the ends of epochs'):
     fit(small(), callback(noise, every_steps=1), monitoring('val_top1'))
   fit(small(), keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')), callback(noise))
-  assert ('warning: CSVLogger stands before EvaluateCallback, so it does not see '
-          'val_top1, val_top5: put EvaluateCallback first') in capsys.readouterr().err
+  assert (
+    'warning: CSVLogger stands before EvaluateCallback, so it does not see '
+    'val_top1, val_top5: put EvaluateCallback first'
+  ) in capsys.readouterr().err
 
 
 def test_two_in_one_fit_need_names_of_their_own(noise):
@@ -69,17 +94,29 @@ def test_two_in_one_fit_need_names_of_their_own(noise):
   with pytest.raises(UserError, match='two callbacks log val_top1 and so on'):
     fit(model, callback(noise), callback(noise, ema=True))
   for monitor in ('val_top1', 'val_ema_top1'):
-    history = fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'),
-                  keras.callbacks.EarlyStopping(monitor, mode='max'))
+    history = fit(
+      model,
+      callback(noise),
+      callback(noise, ema=True, prefix='val_ema_'),
+      keras.callbacks.EarlyStopping(monitor, mode='max'),
+    )
     assert {'val_top1', 'val_ema_top1'} <= set(history)
   with pytest.raises(UserError, match='monitors val_ema_top3, which is never logged'):
-    fit(model, callback(noise), callback(noise, ema=True, prefix='val_ema_'),
-        keras.callbacks.EarlyStopping('val_ema_top3', mode='max'))
+    fit(
+      model,
+      callback(noise),
+      callback(noise, ema=True, prefix='val_ema_'),
+      keras.callbacks.EarlyStopping('val_ema_top3', mode='max'),
+    )
 
 
 def test_a_csv_file_has_the_columns_of_the_first_epoch(noise, tmp_path, capsys):
-  fit(small(), callback(noise, every_epochs=2),
-      keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')), epochs=2)
+  fit(
+    small(),
+    callback(noise, every_epochs=2),
+    keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')),
+    epochs=2,
+  )
   assert 'CSVLogger writes what the first epoch logs' in capsys.readouterr().err
   assert 'val_top1' not in (tmp_path / 'log.csv').read_text()
 
@@ -89,8 +126,10 @@ def test_names_that_nothing_logs(noise, capsys):
     fit(small(), callback(noise), keras.callbacks.EarlyStopping('val_top3', mode='max'))
   for monitor in ('val_topp1', 'top1'):
     fit(small(), callback(noise), keras.callbacks.EarlyStopping(monitor, mode='max'))
-    assert (f'unless something else logs it, EarlyStopping monitors {monitor}, which '
-            'is never logged') in capsys.readouterr().err
+    assert (
+      f'unless something else logs it, EarlyStopping monitors {monitor}, which '
+      'is never logged'
+    ) in capsys.readouterr().err
 
 
 def test_names_that_steps_of_ones_own_log(noise):
@@ -106,16 +145,21 @@ def test_names_that_steps_of_ones_own_log(noise):
 
 @pytest.mark.parametrize('every', [None, 2])
 def test_a_file_name_of_what_is_not_logged_yet(noise, tmp_path, every):
-  callbacks = [callback(noise, every_epochs=every), keras.callbacks.ModelCheckpoint(
-      str(tmp_path / '{epoch}-{val_top1:.2f}.keras'))]
+  callbacks = [
+    callback(noise, every_epochs=every),
+    keras.callbacks.ModelCheckpoint(str(tmp_path / '{epoch}-{val_top1:.2f}.keras')),
+  ]
   with pytest.raises(UserError, match='ModelCheckpoint needs val_top1 for its file'):
     fit(small(), *(callbacks if every else callbacks[::-1]))
 
 
 def test_callbacks_keep_their_runs_apart(noise, tmp_path):
   with pytest.raises(UserError, match='give each an output_dir of its own'):
-    fit(small(), callback(noise, output_dir=tmp_path),
-        callback(noise, output_dir=tmp_path, prefix='val_part_', limit=5))
+    fit(
+      small(),
+      callback(noise, output_dir=tmp_path),
+      callback(noise, output_dir=tmp_path, prefix='val_part_', limit=5),
+    )
 
 
 def test_weighted_metrics_may_be_monitored(noise):

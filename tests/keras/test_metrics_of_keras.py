@@ -11,17 +11,17 @@ import sklearn.metrics
 import tensorflow as tf
 
 import tfeval
-from tfeval import labels as labels_lib
-from tfeval.errors import UserError
+from tfeval.datasets.labels import imagenet
 from tfeval.keras import RealTop1, RealTopK, TopK
 from tfeval.metrics import accuracy, ranking
+from tfeval.utils.errors import UserError
 
 
 def case(seed: int, n: int = 90, classes: int = 12):
   """Scores with many ties, sets of right classes (some empty), labels (some -1)."""
   random = np.random.default_rng(seed)
   scores = random.integers(-2, 3, (n, classes)).astype(np.float32)
-  return scores, random.random((n, classes)) < .15, random.integers(-1, classes, n)
+  return scores, random.random((n, classes)) < 0.15, random.integers(-1, classes, n)
 
 
 def counted(scores, sets, k, weight=None) -> tuple[int, int]:
@@ -60,8 +60,10 @@ def test_ties_against_a_loop_and_tfeval_metrics(k, seed):
   real.reset_state()
   real.update_state(sets[1:], scores[1:])
   stored = accuracy.top_k_hits(
-      ranking.top_k(scores[1:], k),
-      accuracy.LabelSets(np.nonzero(sets[1:])[1], sets[1:].sum(1)), k)
+    ranking.top_k(scores[1:], k),
+    accuracy.LabelSets(np.nonzero(sets[1:])[1], sets[1:].sum(1)),
+    k,
+  )
   assert counts(real) == (stored.correct, stored.count)
 
 
@@ -73,7 +75,8 @@ def test_without_ties_against_scikit_learn(k):
   metric = TopK(k)
   metric.update_state(labels, scores)
   assert metric.correct == sklearn.metrics.top_k_accuracy_score(
-      labels, scores, k=k, labels=range(10), normalize=False)
+    labels, scores, k=k, labels=range(10), normalize=False
+  )
 
 
 def test_real_top1_is_top_1_of_sets():
@@ -82,7 +85,10 @@ def test_real_top1_is_top_1_of_sets():
   metric.update_state(sets.astype(np.uint8), scores)
   assert counts(metric) == counted(scores, sets, 1)
   assert (metric.name, RealTopK().name, TopK(5).name) == (
-      'real_top1', 'real_top5', 'top5')
+    'real_top1',
+    'real_top5',
+    'top5',
+  )
 
 
 @pytest.mark.slow
@@ -92,11 +98,12 @@ def test_published_predictions(shared_data):
   classes = np.load(stem + 'pytorch_imagenet_top5preds.npy')
   found = np.load(stem + 'pytorch_imagenet_top5probs.npy')
   assert found.dtype == np.float16
-  original = labels_lib.original_validation_labels()
-  real = labels_lib.load_real_labels(shared_data / 'real' / 'real.json')
-  wnids = labels_lib.classes().wnids
-  order = sorted(range(50_000), key=lambda i: (
-      wnids[original[i]], labels_lib.validation_name(i + 1)))
+  original = imagenet.original_validation_labels()
+  real = imagenet.load_real_labels(shared_data / 'real' / 'real.json')
+  wnids = imagenet.classes().wnids
+  order = sorted(
+    range(50_000), key=lambda i: (wnids[original[i]], imagenet.validation_name(i + 1))
+  )
   top1, top5, real1, real5 = metrics = TopK(), TopK(5), RealTop1(), RealTopK()
   for start in range(0, 50_000, 2500):
     part = slice(start, start + 2500)
@@ -109,7 +116,11 @@ def test_published_predictions(shared_data):
     for metric in metrics:
       metric.update_state(sets if metric in (real1, real5) else labels, scores)
   assert [counts(metric) for metric in metrics] == [
-      (38804, 50_000), (46911, 50_000), (39375, 46_837), (45011, 46_837)]
+    (38804, 50_000),
+    (46911, 50_000),
+    (39375, 46_837),
+    (45011, 46_837),
+  ]
 
 
 @pytest.mark.parametrize('weight', [bool, np.float32, np.int64])
@@ -117,8 +128,10 @@ def test_weights_of_0_and_1_are_a_mask(weight):
   scores, sets, labels = case(6)
   keep = np.random.default_rng(0).integers(0, 2, 90).astype(weight)
   labels[np.flatnonzero(keep == 0)[0]] = 4000  # Padding may hold anything.
-  for metric, truth, right in ((TopK(2), labels, one_hot(labels)),
-                               (RealTopK(2), sets, sets)):
+  for metric, truth, right in (
+    (TopK(2), labels, one_hot(labels)),
+    (RealTopK(2), sets, sets),
+  ):
     for given in (keep, keep[:, None]):
       metric.reset_state()
       metric.update_state(truth, scores, sample_weight=given)
@@ -126,16 +139,25 @@ def test_weights_of_0_and_1_are_a_mask(weight):
 
 
 @pytest.mark.parametrize('compiled', [None, False, True])
-@pytest.mark.parametrize('truth, weight', [
-    ([0, 1], [1, .5]), ([0, 1], [1, np.nan]), ([0, 3], None), ([0, 1.5], None),
-    ([[1, 0, 0], [1, 1, 0]], None), ([[1, 0, 0], [0, .5, 0]], None)])
+@pytest.mark.parametrize(
+  'truth, weight',
+  [
+    ([0, 1], [1, 0.5]),
+    ([0, 1], [1, np.nan]),
+    ([0, 3], None),
+    ([0, 1.5], None),
+    ([[1, 0, 0], [1, 1, 0]], None),
+    ([[1, 0, 0], [0, 0.5, 0]], None),
+  ],
+)
 def test_what_cannot_be_counted_is_refused(compiled, truth, weight):
   metric = TopK(2, name='top')
-  scores = tf.constant([[.5, .2, .3]] * 2)
+  scores = tf.constant([[0.5, 0.2, 0.3]] * 2)
 
   def update(truth, weight):
     metric.update_state(truth, scores, weight)
     return metric.result()
+
   words = '^top: 1 example has a sample_weight other than 0 or 1, or a label that'
   if compiled is None:
     with pytest.raises(UserError, match=words):
@@ -143,7 +165,8 @@ def test_what_cannot_be_counted_is_refused(compiled, truth, weight):
     assert counts(metric) == (0, 0)
   else:
     rate = tf.function(update, jit_compile=compiled)(
-        tf.constant(truth), None if weight is None else tf.constant(weight))
+      tf.constant(truth), None if weight is None else tf.constant(weight)
+    )
     assert np.isnan(rate)
     for read in (lambda: metric.correct, lambda: metric.count, metric.result):
       with pytest.raises(UserError, match=words):
@@ -152,7 +175,9 @@ def test_what_cannot_be_counted_is_refused(compiled, truth, weight):
     assert counts(metric) == (0, 0)
 
 
-@pytest.mark.parametrize('make, truth, shape, weight, words', [
+@pytest.mark.parametrize(
+  'make, truth, shape, weight, words',
+  [
     (lambda: TopK(5), [0], (1, 3), None, 'top5: k=5 of 3 classes'),
     (lambda: TopK(0), [0], (1, 3), None, 'k=0 of TopK'),
     (lambda: RealTopK(True), [0], (1, 3), None, 'k=True of RealTopK'),
@@ -163,7 +188,9 @@ def test_what_cannot_be_counted_is_refused(compiled, truth, weight):
     (TopK, [0], (2, 3), None, r'y_true has shape \(1,\), y_pred \(2, 3\)'),
     (TopK, [0, 1], (2, 3), [1], r'sample_weight has shape \(1,\)'),
     (TopK, [0, 1], (2, 3, 4), None, r'y_pred has shape \(2, 3, 4\)'),
-    (RealTop1, [[2, 0, 0]], (1, 3), None, 'a y_true with other values than 0 and 1')])
+    (RealTop1, [[2, 0, 0]], (1, 3), None, 'a y_true with other values than 0 and 1'),
+  ],
+)
 def test_bad_arguments(make, truth, shape, weight, words):
   with pytest.raises(UserError, match=words) as caught:
     make().update_state(truth, np.zeros(shape, np.float32), weight)
@@ -176,15 +203,22 @@ def test_unequal_batches_fail_in_a_graph_too(compiled):
   scores = tf.ones((2, 3))
 
   def update(metric, truth, shape):
-    tf.function(metric.update_state, jit_compile=compiled, input_signature=[
-        tf.TensorSpec(truth, tf.int32), tf.TensorSpec((None, 3))])(
-            tf.ones(shape, tf.int32), scores)
+    tf.function(
+      metric.update_state,
+      jit_compile=compiled,
+      input_signature=[tf.TensorSpec(truth, tf.int32), tf.TensorSpec((None, 3))],
+    )(tf.ones(shape, tf.int32), scores)
+
   update(real, (None, None), (2, 3))
   update(top, (None,), (2,))
   for metric, truth, shape in [
-      (real, (None, None), (1, 3)), (real, (None, None), (2, 1)),
-      (real, (None, None), (3, 2)), (top, (None,), (1,)), (top, (None, 1), (1, 1)),
-      (top, (None, 1), (3, 1))]:
+    (real, (None, None), (1, 3)),
+    (real, (None, None), (2, 1)),
+    (real, (None, None), (3, 2)),
+    (top, (None,), (1,)),
+    (top, (None, 1), (1, 1)),
+    (top, (None, 1), (3, 1)),
+  ]:
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
       update(metric, truth, shape)
   assert counts(real) == (2, 2) and counts(top) == (0, 2)
@@ -193,7 +227,7 @@ def test_unequal_batches_fail_in_a_graph_too(compiled):
 def test_no_labels_no_accuracy():
   metric = TopK()
   assert np.isnan(metric.result())
-  metric.update_state([-1], [[.5, .5]])
+  metric.update_state([-1], [[0.5, 0.5]])
   assert counts(metric) == (0, 0) and np.isnan(metric.result())
   assert metric.result().dtype == tf.float64
 
@@ -220,19 +254,32 @@ def small_model(seed=0, classes=12, **compile_):
   return model
 
 
-@pytest.mark.parametrize('how', [
-    {}, pytest.param({'jit_compile': True}, marks=pytest.mark.slow),
-    {'jit_compile': False}, {'run_eagerly': True},
-    pytest.param({'steps_per_execution': 3}, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+  'how',
+  [
+    {},
+    pytest.param({'jit_compile': True}, marks=pytest.mark.slow),
+    {'jit_compile': False},
+    {'run_eagerly': True},
+    pytest.param({'steps_per_execution': 3}, marks=pytest.mark.slow),
+  ],
+)
 def test_in_fit_and_evaluate(how):
   _, sets, _ = case(8)
   pixels = np.random.default_rng(1).normal(size=(90, 6)).astype(np.float32)
   keep = np.random.default_rng(0).integers(0, 2, 90)
   metric = RealTopK(2)
-  model = small_model(metrics=[metric, RealTop1()],
-                      weighted_metrics=[RealTopK(2, name='kept')], **how)
-  history = model.fit(pixels, sets, batch_size=32, epochs=2, verbose=0,
-                      validation_data=(pixels, sets, keep)).history
+  model = small_model(
+    metrics=[metric, RealTop1()], weighted_metrics=[RealTopK(2, name='kept')], **how
+  )
+  history = model.fit(
+    pixels,
+    sets,
+    batch_size=32,
+    epochs=2,
+    verbose=0,
+    validation_data=(pixels, sets, keep),
+  ).history
   logs = model.evaluate(pixels, sets, 32, 0, sample_weight=keep, return_dict=True)
   scores = model.predict(pixels, verbose=0)
   correct, count = counted(scores, sets, 2)
@@ -241,15 +288,16 @@ def test_in_fit_and_evaluate(how):
   assert logs['real_top2'] == correct / count and logs['kept'] == kept[0] / kept[1]
   assert {'real_top2', 'real_top1', 'kept'} <= {*history}
   assert (history['val_real_top2'][-1], history['val_kept'][-1]) == (
-      logs['real_top2'], logs['kept'])
+    logs['real_top2'],
+    logs['kept'],
+  )
 
 
 def test_a_constant_model_is_at_chance():
   labels = np.arange(60) % 12
   model = small_model(metrics=[TopK(), TopK(3)])
   model.set_weights([np.zeros_like(w) for w in model.get_weights()])
-  logs = model.evaluate(np.ones((60, 6)), one_hot(labels), verbose=0,
-                        return_dict=True)
+  logs = model.evaluate(np.ones((60, 6)), one_hot(labels), verbose=0, return_dict=True)
   assert (logs['top1'], logs['top3']) == (1 / 12, 3 / 12)
   theirs = keras.metrics.SparseTopKCategoricalAccuracy(3)
   theirs.update_state(labels, np.zeros((60, 12), np.float32))
@@ -259,8 +307,9 @@ def test_a_constant_model_is_at_chance():
 def test_fit_ends_in_one_line_where_a_weight_is_a_fraction():
   model = small_model(weighted_metrics=[RealTop1()], jit_compile=True)
   with pytest.raises(UserError, match='2 examples have a sample_weight other than'):
-    model.fit(np.ones((3, 6)), np.ones((3, 12)), verbose=0,
-              sample_weight=np.array([1, .5, 2]))
+    model.fit(
+      np.ones((3, 6)), np.ones((3, 12)), verbose=0, sample_weight=np.array([1, 0.5, 2])
+    )
 
 
 @pytest.mark.parametrize('policy', ['mixed_bfloat16', 'mixed_float16'])
@@ -295,8 +344,9 @@ def test_the_mask_of_keras_leaves_examples_out():
   metric = TopK()
   inputs = keras.layers.Input((12,))
   model = keras.Model(inputs, Masked()(inputs))
-  model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True),
-                metrics=[metric])
+  model.compile(
+    loss=keras.losses.BinaryCrossentropy(from_logits=True), metrics=[metric]
+  )
   scores, _, labels = case(9)
   model.evaluate(scores, one_hot(labels), batch_size=10, verbose=0)
   assert counts(metric) == counted(scores, one_hot(labels), 1, scores[:, 0] >= 0)
@@ -325,16 +375,21 @@ def test_saved_with_the_model(tmp_path):
   pixels, (_, _, labels) = np.ones((90, 6)), case(3)
   logs = model.evaluate(pixels, one_hot(labels), verbose=0, return_dict=True)
   model.save(tmp_path / 'model.keras')
-  code = ('import json, sys, keras, numpy as np, tfeval\n'
-          'tfeval.keras\n'
-          'model = keras.models.load_model(sys.argv[1])\n'
-          'y = np.load(sys.argv[2])\n'
-          'print(json.dumps(model.evaluate(np.ones((90, 6)), y, verbose=0, '
-          'return_dict=True)))')
+  code = (
+    'import json, sys, keras, numpy as np, tfeval\n'
+    'tfeval.keras\n'
+    'model = keras.models.load_model(sys.argv[1])\n'
+    'y = np.load(sys.argv[2])\n'
+    'print(json.dumps(model.evaluate(np.ones((90, 6)), y, verbose=0, '
+    'return_dict=True)))'
+  )
   np.save(tmp_path / 'y.npy', one_hot(labels))
   done = subprocess.run(
-      [sys.executable, '-c', code, tmp_path / 'model.keras', tmp_path / 'y.npy'],
-      capture_output=True, text=True, timeout=120)
+    [sys.executable, '-c', code, tmp_path / 'model.keras', tmp_path / 'y.npy'],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
   assert done.returncode == 0, done.stderr[-2000:]
   found = json.loads(done.stdout.splitlines()[-1])
   for name in ('real_top1', 'real_top3', 'mine'):
@@ -344,8 +399,10 @@ def test_saved_with_the_model(tmp_path):
 @pytest.mark.slow
 def test_one_import_and_no_tensorflow_before_it():
   assert tfeval.keras.RealTop1 is RealTop1 and 'keras' in dir(tfeval)
-  code = ('import sys, tfeval\nassert not {"tensorflow", "keras"} & {*sys.modules}\n'
-          'tfeval.keras.RealTop1()')
+  code = (
+    'import sys, tfeval\nassert not {"tensorflow", "keras"} & {*sys.modules}\n'
+    'tfeval.keras.RealTop1()'
+  )
   subprocess.run([sys.executable, '-c', code], check=True, timeout=120)
 
 
@@ -354,13 +411,22 @@ def test_replicas_add_up(tmp_path):
   """In a process of its own: logical devices are fixed when TensorFlow starts."""
   scores, sets, labels = case(11, n=91)
   np.savez(tmp_path / 'case.npz', scores=scores, sets=sets, labels=labels)
-  done = subprocess.run([sys.executable, '-c', TWO_REPLICAS, tmp_path / 'case.npz'],
-                        capture_output=True, text=True, timeout=240)
+  done = subprocess.run(
+    [sys.executable, '-c', TWO_REPLICAS, tmp_path / 'case.npz'],
+    capture_output=True,
+    text=True,
+    timeout=240,
+  )
   assert done.returncode == 0, done.stderr[-3000:]
   real, top = counted(scores, sets, 2), counted(scores, one_hot(labels), 2)
   assert json.loads(done.stdout.splitlines()[-1]) == {
-      'evaluate': [*real], 'logs': real[0] / real[1], 'loop': [*top],
-      'eager loop': [*top], 'outside': [*top], 'merged': [3 * n for n in top]}
+    'evaluate': [*real],
+    'logs': real[0] / real[1],
+    'loop': [*top],
+    'eager loop': [*top],
+    'outside': [*top],
+    'merged': [3 * n for n in top],
+  }
 
 
 TWO_REPLICAS = """

@@ -8,8 +8,9 @@ from test_callback import STEPS, callback, fit, small
 import tfeval
 
 
-@pytest.mark.parametrize('optimizer, execution', [
-    ({'gradient_accumulation_steps': 2}, 1), ({}, 3)])
+@pytest.mark.parametrize(
+  'optimizer, execution', [({'gradient_accumulation_steps': 2}, 1), ({}, 3)]
+)
 def test_steps_are_those_of_the_optimizer(noise, optimizer, execution):
   model = small(**optimizer)
   model.compile(model.optimizer, model.loss, steps_per_execution=execution)
@@ -34,8 +35,13 @@ def test_an_optimizer_that_takes_no_step(noise, capsys):
       x, y = data
       with tf.GradientTape() as tape:
         loss = tf.reduce_mean(self.loss(y, self(x, training=True)))
-      own.apply_gradients(zip(tape.gradient(loss, self.trainable_variables),
-                              self.trainable_variables, strict=True))
+      own.apply_gradients(
+        zip(
+          tape.gradient(loss, self.trainable_variables),
+          self.trainable_variables,
+          strict=True,
+        )
+      )
       return {'loss': loss}
 
   own, inner = keras.optimizers.SGD(0.5), small()
@@ -47,9 +53,17 @@ def test_an_optimizer_that_takes_no_step(noise, capsys):
   class Direct(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
       direct.append(logs['val_nll'])
-      assert logs['val_nll'] == tfeval.evaluate(
-          self.model, f'folder:{noise}', preprocess='tf', preflight='off',
-          protocol='squash', batch_size=4).score(metrics=['nll'])[0]['value']
+      assert (
+        logs['val_nll']
+        == tfeval.evaluate(
+          self.model,
+          f'folder:{noise}',
+          preprocess='tf',
+          preflight='off',
+          protocol='squash',
+          batch_size=4,
+        ).score(metrics=['nll'])[0]['value']
+      )
 
   fit(model, found, Direct(), epochs=3)
   assert len(set(direct)) == 3  # It learns.

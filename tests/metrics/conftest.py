@@ -3,5 +3,6 @@
 import hypothesis
 
 hypothesis.settings.register_profile(
-    'steady', derandomize=True, deadline=None, database=None)
+  'steady', derandomize=True, deadline=None, database=None
+)
 hypothesis.settings.load_profile('steady')

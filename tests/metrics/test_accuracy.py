@@ -11,21 +11,23 @@ from sklearn.metrics import (
   top_k_accuracy_score,
 )
 
-from tfeval import labels as labels_lib
+from tfeval.datasets.labels import imagenet
 from tfeval.metrics import accuracy, ranking
 from tfeval.metrics.accuracy import Count, LabelSets
 
 
 def label_sets(sets) -> LabelSets:
-  return LabelSets(np.array([label for one in sets for label in one], np.int64),
-                   np.array([len(one) for one in sets], np.int64))
+  return LabelSets(
+    np.array([label for one in sets for label in one], np.int64),
+    np.array([len(one) for one in sets], np.int64),
+  )
 
 
 def random_case(seed: int, n: int = 60, classes: int = 12, kept: int = 6):
   """Ranked classes [n, kept] and n label sets, some of them empty."""
   rng = np.random.default_rng(seed)
   ranked = np.array([rng.permutation(classes)[:kept] for _ in range(n)])
-  sets = [rng.permutation(classes)[:rng.integers(0, 4)].tolist() for _ in range(n)]
+  sets = [rng.permutation(classes)[: rng.integers(0, 4)].tolist() for _ in range(n)]
   return ranked, sets
 
 
@@ -53,32 +55,36 @@ def test_label_sets_against_a_loop(k):
   for seed in range(50):
     ranked, sets = random_case(seed)
     assert accuracy.top_k_hits(ranked, label_sets(sets), k) == counted_by_loop(
-        ranked, sets, k)
+      ranked, sets, k
+    )
 
 
 # Correct of 50,000 original and of 46,837 ReaL labels. The predictions were published
 # with a benchmark of 2019; the integers were counted from them independently.
 PUBLISHED = {
-    'keras_imagenet/nasnetlarge': (40413, 47636, 40322, 45410),
-    'keras_imagenet/resnet50': (35175, 44774, 36116, 43468),
-    'keras_imagenet/mobilenetV2': (34988, 44743, 36079, 43504),
-    'keras_imagenet/vgg16': (32620, 43099, 33850, 42226),
-    'pytorch_imagenet/resnet152': (38804, 46911, 39375, 45011),
-    'pytorch_imagenet/resnet50': (37531, 46238, 38398, 44613),
-    'pytorch_imagenet/alexnet': (27251, 38822, 28472, 38518),
+  'keras_imagenet/nasnetlarge': (40413, 47636, 40322, 45410),
+  'keras_imagenet/resnet50': (35175, 44774, 36116, 43468),
+  'keras_imagenet/mobilenetV2': (34988, 44743, 36079, 43504),
+  'keras_imagenet/vgg16': (32620, 43099, 33850, 42226),
+  'pytorch_imagenet/resnet152': (38804, 46911, 39375, 45011),
+  'pytorch_imagenet/resnet50': (37531, 46238, 38398, 44613),
+  'pytorch_imagenet/alexnet': (27251, 38822, 28472, 38518),
 }
 
 
 @pytest.fixture(scope='module')
 def by_class_folder(shared_data):
   """Original and ReaL labels of the validation images by (wnid, file name)."""
-  original = labels_lib.original_validation_labels()
-  real = labels_lib.load_real_labels(shared_data / 'real' / 'real.json')
-  wnids = labels_lib.classes().wnids
-  order = sorted(range(50_000),
-                 key=lambda i: (wnids[original[i]], labels_lib.validation_name(i + 1)))
-  return (LabelSets.from_single(np.array([original[i] for i in order])),
-          label_sets([real[i] for i in order]))
+  original = imagenet.original_validation_labels()
+  real = imagenet.load_real_labels(shared_data / 'real' / 'real.json')
+  wnids = imagenet.classes().wnids
+  order = sorted(
+    range(50_000), key=lambda i: (wnids[original[i]], imagenet.validation_name(i + 1))
+  )
+  return (
+    LabelSets.from_single(np.array([original[i] for i in order])),
+    label_sets([real[i] for i in order]),
+  )
 
 
 @pytest.mark.parametrize('model', PUBLISHED)
@@ -122,7 +128,8 @@ def test_counts_of_parts_add_up():
 
 def test_an_example_with_several_hits_counts_once():
   assert accuracy.top_k_hits(
-      np.array([[1, 2, 3]]), label_sets([[3, 2, 1, 2]]), 3) == Count(1, 1, 0)
+    np.array([[1, 2, 3]]), label_sets([[3, 2, 1, 2]]), 3
+  ) == Count(1, 1, 0)
 
 
 def test_negative_labels_are_none():
@@ -156,17 +163,34 @@ def test_entry():
   # Both ends by hand: 3 of 4 with z = 1.959964.
   entry = Count(3, 4, 2).entry('top1', 'real')
   interval = entry.pop('interval')
-  assert entry == {'name': 'top1', 'labels': 'real', 'kind': 'count', 'correct': 3,
-                   'count': 4, 'skipped': 2, 'value': 0.75}
-  assert interval == {'method': 'wilson', 'level': 0.95,
-                      'low': pytest.approx(0.3006418, abs=1e-7),
-                      'high': pytest.approx(0.9544127, abs=1e-7)}
+  assert entry == {
+    'name': 'top1',
+    'labels': 'real',
+    'kind': 'count',
+    'correct': 3,
+    'count': 4,
+    'skipped': 2,
+    'value': 0.75,
+  }
+  assert interval == {
+    'method': 'wilson',
+    'level': 0.95,
+    'low': pytest.approx(0.3006418, abs=1e-7),
+    'high': pytest.approx(0.9544127, abs=1e-7),
+  }
 
 
 def test_entry_without_examples():
   assert Count(0, 0, 9).entry('top5', 'original') == {
-      'name': 'top5', 'labels': 'original', 'kind': 'count', 'correct': 0, 'count': 0,
-      'skipped': 9, 'value': None, 'interval': None}
+    'name': 'top5',
+    'labels': 'original',
+    'kind': 'count',
+    'correct': 0,
+    'count': 0,
+    'skipped': 9,
+    'value': None,
+    'interval': None,
+  }
 
 
 @pytest.mark.parametrize('k', [1, 5])
@@ -186,8 +210,9 @@ def test_hits_are_those_that_are_counted(k):
   hit = accuracy.hits(ranked, label_sets(sets), k)
   assert hit.dtype == bool
   assert hit.tolist() == [
-      any(label in right for label in row[:k].tolist())
-      for row, right in zip(ranked, sets, strict=True)]
+    any(label in right for label in row[:k].tolist())
+    for row, right in zip(ranked, sets, strict=True)
+  ]
   assert hit.sum() == accuracy.top_k_hits(ranked, label_sets(sets), k).correct
 
 
@@ -210,8 +235,9 @@ def test_per_class_against_scikit_learn():
   assert counts.balanced == pytest.approx(expected, rel=1e-12)
   assert np.isnan(counts.rates[11])
   np.testing.assert_allclose(
-      counts.rates[:11], recall_score(labels, ranked[:, 0], labels=range(11),
-                                      average=None))
+    counts.rates[:11],
+    recall_score(labels, ranked[:, 0], labels=range(11), average=None),
+  )
 
 
 @pytest.mark.parametrize('k', [1, 3, 12])
@@ -219,8 +245,9 @@ def test_per_class_against_a_loop(k):
   ranked, labels = single_case(1)
   counts = accuracy.per_class_hits(ranked, labels, k, 12)
   for label in range(12):
-    rows = [row for row, own in zip(ranked.tolist(), labels, strict=True)
-            if own == label]
+    rows = [
+      row for row, own in zip(ranked.tolist(), labels, strict=True) if own == label
+    ]
     assert counts.count[label] == len(rows)
     assert counts.correct[label] == sum(label in row[:k] for row in rows)
   total = accuracy.top_k_hits(ranked, LabelSets.from_single(labels), k)
@@ -231,8 +258,10 @@ def test_per_class_counts_of_parts_add_up_in_any_order():
   ranked, labels = single_case(2)
   whole = accuracy.per_class_hits(ranked, labels, 2, 12)
   order = np.random.default_rng(0).permutation(len(labels))
-  a, b, c = (accuracy.per_class_hits(ranked[rows], labels[rows], 2, 12)
-             for rows in np.split(order, [10, 77]))
+  a, b, c = (
+    accuracy.per_class_hits(ranked[rows], labels[rows], 2, 12)
+    for rows in np.split(order, [10, 77])
+  )
   for added in ((a + b) + c, a + (b + c), c + a + b):
     assert added.correct.tolist() == whole.correct.tolist()
     assert added.count.tolist() == whole.count.tolist()
@@ -245,13 +274,16 @@ def test_per_class_without_examples():
   assert counts.balanced is None
 
 
-@pytest.mark.parametrize('labels, k, match', [
+@pytest.mark.parametrize(
+  'labels, k, match',
+  [
     ([0, -1], 1, 'labels are from -1 to 0, expected 0 to 2'),
     ([0, 3], 1, 'labels are from 0 to 3, expected 0 to 2'),
     ([0.0, 1.0], 1, 'labels are float64'),
     ([0], 1, r'expected int \(2,\)'),
     ([0, 1], 3, 'top-3 of 2 stored classes'),
-])
+  ],
+)
 def test_per_class_misuse(labels, k, match):
   with pytest.raises(ValueError, match=match):
     accuracy.per_class_hits(np.array([[0, 1], [2, 0]]), np.array(labels), k, 3)

@@ -20,8 +20,10 @@ EXAMPLES = st.lists(st.tuples(CONFIDENCE, st.booleans()), min_size=4, max_size=6
 
 
 def arrays(examples):
-  return (np.array([c for c, _ in examples], np.float64),
-          np.array([h for _, h in examples], bool))
+  return (
+    np.array([c for c, _ in examples], np.float64),
+    np.array([h for _, h in examples], bool),
+  )
 
 
 def probabilities(seed: int, n: int = 150, classes: int = 7):
@@ -34,7 +36,7 @@ def confident(seed: int, n: int = 1500):
   """Confidences without ties, and hits: overconfident."""
   rng = np.random.default_rng(seed)
   c = rng.beta(4, 1, n)
-  return c, rng.random(n) < c ** 1.7
+  return c, rng.random(n) < c**1.7
 
 
 def test_nll_against_scikit_learn():
@@ -49,9 +51,11 @@ def test_brier_against_scikit_learn_and_a_loop():
   ours = calibration.brier(p, labels)
   assert ours.count == 150
   assert ours.value == pytest.approx(
-      brier_score_loss(labels, p, scale_by_half=False), rel=1e-12)
+    brier_score_loss(labels, p, scale_by_half=False), rel=1e-12
+  )
   assert ours.total == pytest.approx(
-      sum((p[i, j] - (labels[i] == j)) ** 2 for i in range(150) for j in range(7)))
+    sum((p[i, j] - (labels[i] == j)) ** 2 for i in range(150) for j in range(7))
+  )
 
 
 def test_brier_ends():
@@ -64,7 +68,7 @@ def test_impossible_labels_make_the_nll_infinite():
 
 
 def test_rounding_above_probability_one_is_cut_off():
-  above = np.log(np.float32(1) + np.float32(2 ** -23))
+  above = np.log(np.float32(1) + np.float32(2**-23))
   assert above > 0
   assert calibration.nll(np.array([above])) == Mean(0.0, 1)
   assert calibration.confidence(np.array([above, -np.inf])).tolist() == [1.0, 0.0]
@@ -83,8 +87,11 @@ def guo(c, hit, bins: int) -> float:
   """Equation 3 of Guo et al., with the bins of their equation for B_m."""
   error = 0.0
   for m in range(bins):
-    inside = [i for i in range(len(c))
-              if m / bins < c[i] <= (m + 1) / bins or (m == 0 and c[i] == 0)]
+    inside = [
+      i
+      for i in range(len(c))
+      if m / bins < c[i] <= (m + 1) / bins or (m == 0 and c[i] == 0)
+    ]
     if inside:
       accuracy = sum(bool(hit[i]) for i in inside) / len(inside)
       mean = sum(float(c[i]) for i in inside) / len(inside)
@@ -110,7 +117,8 @@ def test_ece_of_equal_width_against_the_definition(bins):
   for seed in range(5):
     c, hit = confident(seed)
     assert calibration.equal_width_bins(c, hit, bins).ece == pytest.approx(
-        guo(c, hit, bins), rel=1e-10)
+      guo(c, hit, bins), rel=1e-10
+    )
 
 
 @given(EXAMPLES, st.sampled_from([1, 2, 4, 5, 8, 10]))
@@ -119,7 +127,8 @@ def test_ece_with_ties_and_values_on_edges(examples, bins):
   # m / bins in Python and linspace's m * (1 / bins) agree for these numbers of bins
   # and confidences.
   assert calibration.equal_width_bins(c, hit, bins).ece == pytest.approx(
-      guo(c, hit, bins), abs=1e-12)
+    guo(c, hit, bins), abs=1e-12
+  )
 
 
 def test_values_on_an_edge_belong_to_the_bin_below():
@@ -130,12 +139,15 @@ def test_values_on_an_edge_belong_to_the_bin_below():
 
 
 # Sizes for which scikit-learn's interpolated quantiles cut at the same places.
-@pytest.mark.parametrize('strategy, n', [
-    ('uniform', 1234), ('quantile', 1500), ('quantile', 1501)])
+@pytest.mark.parametrize(
+  'strategy, n', [('uniform', 1234), ('quantile', 1500), ('quantile', 1501)]
+)
 def test_bins_against_scikit_learn(strategy, n):
   c, hit = confident(7, n)
-  make = {'uniform': calibration.equal_width_bins,
-          'quantile': calibration.equal_mass_bins}[strategy]
+  make = {
+    'uniform': calibration.equal_width_bins,
+    'quantile': calibration.equal_mass_bins,
+  }[strategy]
   bins = make(c, hit, 15)
   used = bins.count > 0
   accuracy, mean = calibration_curve(hit, c, n_bins=15, strategy=strategy)
@@ -150,20 +162,24 @@ def test_equal_mass_without_ties_is_sorting_and_cutting(n):
   assert bins.count.max() - bins.count.min() <= 1
   pairs = sorted(zip(c, hit, strict=True))
   ends = np.cumsum(bins.count)
-  groups = [pairs[end - size:end] for end, size in zip(ends, bins.count, strict=True)]
+  groups = [pairs[end - size : end] for end, size in zip(ends, bins.count, strict=True)]
   assert bins.correct.tolist() == [sum(h for _, h in group) for group in groups]
-  assert bins.ece == pytest.approx(sum(
-      abs(sum(h for _, h in g) - sum(c for c, _ in g)) for g in groups) / n)
+  assert bins.ece == pytest.approx(
+    sum(abs(sum(h for _, h in g) - sum(c for c, _ in g)) for g in groups) / n
+  )
   assert bins.debiased_l2 == pytest.approx(kumar(groups), abs=1e-9)
 
 
 def test_debiased_error_of_equal_width_against_the_definition():
   for seed in range(10):
     c, hit = confident(seed, 200)
-    groups = [[(c[i], hit[i]) for i in range(200) if m / 15 < c[i] <= (m + 1) / 15]
-              for m in range(15)]
+    groups = [
+      [(c[i], hit[i]) for i in range(200) if m / 15 < c[i] <= (m + 1) / 15]
+      for m in range(15)
+    ]
     assert calibration.equal_width_bins(c, hit).debiased_l2 == pytest.approx(
-        kumar(groups), abs=1e-9)
+      kumar(groups), abs=1e-9
+    )
 
 
 def test_chance_is_taken_out_of_the_debiased_error():
@@ -174,7 +190,7 @@ def test_chance_is_taken_out_of_the_debiased_error():
     c = rng.beta(4, 1, 300)
     bins = calibration.equal_mass_bins(c, rng.random(300) < c)
     plain.append(np.mean(((bins.correct - bins.confidence) / bins.count) ** 2))
-    debiased.append(bins.debiased_l2 ** 2)
+    debiased.append(bins.debiased_l2**2)
   # What is left: negative squares were cut off.
   assert np.mean(debiased) < np.mean(plain) / 4
   assert np.median(debiased) < np.median(plain) / 100
@@ -196,8 +212,10 @@ def test_parts_add_up(examples, cuts):
   c, hit = arrays(examples)
   whole = calibration.equal_width_bins(c, hit)
   cuts = sorted(cuts)
-  parts = [calibration.equal_width_bins(*pair) for pair in
-           zip(np.split(c, cuts), np.split(hit, cuts), strict=True)]
+  parts = [
+    calibration.equal_width_bins(*pair)
+    for pair in zip(np.split(c, cuts), np.split(hit, cuts), strict=True)
+  ]
   backwards = functools.reduce(lambda a, b: b + a, reversed(parts))
   for added in (functools.reduce(operator.add, parts), backwards):
     assert added.count.tolist() == whole.count.tolist()
@@ -209,8 +227,10 @@ def test_parts_add_up(examples, cuts):
 def test_means_of_parts_add_up():
   p, labels = probabilities(2)
   whole = calibration.brier(p, labels)
-  added = sum((calibration.brier(p[i:i + 40], labels[i:i + 40])
-               for i in range(0, 150, 40)), Mean(0.0, 0))
+  added = sum(
+    (calibration.brier(p[i : i + 40], labels[i : i + 40]) for i in range(0, 150, 40)),
+    Mean(0.0, 0),
+  )
   assert added.count == whole.count
   assert added.value == pytest.approx(whole.value, rel=1e-13)
 
@@ -218,8 +238,10 @@ def test_means_of_parts_add_up():
 def test_different_edges_do_not_add_up():
   c, hit = confident(0)
   with pytest.raises(ValueError, match='different edges'):
-    (calibration.equal_mass_bins(c[:700], hit[:700])
-     + calibration.equal_mass_bins(c[700:], hit[700:]))
+    (
+      calibration.equal_mass_bins(c[:700], hit[:700])
+      + calibration.equal_mass_bins(c[700:], hit[700:])
+    )
 
 
 @pytest.mark.parametrize('log_probs', [[0.1], [np.nan, -1], [[-1]]])
@@ -229,7 +251,9 @@ def test_what_is_no_log_probability(log_probs):
       function(np.array(log_probs))
 
 
-@pytest.mark.parametrize('p, labels, match', [
+@pytest.mark.parametrize(
+  'p, labels, match',
+  [
     ([[2.0, 1.0]], [0], 'do not sum to 1'),
     ([[1.5, -0.5]], [0], 'negative'),
     ([[np.nan, 1.0]], [0], 'NaN'),
@@ -237,13 +261,16 @@ def test_what_is_no_log_probability(log_probs):
     ([[0.5, 0.5]], [2], 'expected 0 to 1'),
     ([[0.5, 0.5]], [-1], 'expected 0 to 1'),
     ([[0.5, 0.5]], [0, 1], 'expected int \\(1,\\)'),
-])
+  ],
+)
 def test_brier_misuse(p, labels, match):
   with pytest.raises(ValueError, match=match):
     calibration.brier(np.array(p), np.array(labels))
 
 
-@pytest.mark.parametrize('c, hit, bins, match', [
+@pytest.mark.parametrize(
+  'c, hit, bins, match',
+  [
     ([0.5, 1.1], [True, False], 2, 'confidences are from 0.5 to 1.1'),
     ([-0.1, 1], [True, False], 2, 'expected 0 to 1'),
     ([0.5, np.nan], [True, False], 2, 'confidences are from nan'),
@@ -251,7 +278,8 @@ def test_brier_misuse(p, labels, match):
     ([0.5, 0.6], [True], 2, 'expected bool \\(2,\\)'),
     ([0.5, 0.6], [1, 0], 2, 'hits are int64'),
     ([0.5, 0.6], [True, False], 0, 'bins=0'),
-])
+  ],
+)
 def test_bins_misuse(c, hit, bins, match):
   for make in (calibration.equal_width_bins, calibration.equal_mass_bins):
     with pytest.raises(ValueError, match=match):

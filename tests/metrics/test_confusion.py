@@ -19,7 +19,8 @@ def test_matrix_against_scikit_learn():
   ours = confusion.confusion(predicted, labels, 9).matrix
   assert ours.dtype == np.int64
   np.testing.assert_array_equal(
-      ours, confusion_matrix(labels, predicted, labels=range(9)))
+    ours, confusion_matrix(labels, predicted, labels=range(9))
+  )
 
 
 @pytest.mark.parametrize('n', [0, 1, 7, 1000])
@@ -31,15 +32,18 @@ def test_pairs_against_a_dictionary(n):
   # Ties: by label, then by prediction.
   expected = sorted((-count, *pair) for pair, count in seen.items())[:n]
   assert confusion.confusion(predicted, labels, 9).pairs(n) == [
-      (label, other, -minus, of[label]) for minus, label, other in expected]
+    (label, other, -minus, of[label]) for minus, label, other in expected
+  ]
 
 
 def test_parts_add_up_in_any_order():
   predicted, labels = random_case(2)
   whole = confusion.confusion(predicted, labels, 9).matrix
   order = np.random.default_rng(0).permutation(len(labels))
-  a, b, c = (confusion.confusion(predicted[rows], labels[rows], 9)
-             for rows in np.split(order, [3, 200]))
+  a, b, c = (
+    confusion.confusion(predicted[rows], labels[rows], 9)
+    for rows in np.split(order, [3, 200])
+  )
   for added in ((a + b) + c, a + (b + c), c + b + a):
     np.testing.assert_array_equal(added.matrix, whole)
 
@@ -56,10 +60,17 @@ def test_nothing():
   assert found.pairs(5) == []
 
 
-@pytest.mark.parametrize('predicted, labels', [
-    ([0, 2], [0, 1]), ([0, 1], [0, 2]), ([0, 1], [0, -1]), ([0, 1], [0]),
-    ([0.0, 1.0], [0, 1]), ([[0], [1]], [0, 1]),
-])
+@pytest.mark.parametrize(
+  'predicted, labels',
+  [
+    ([0, 2], [0, 1]),
+    ([0, 1], [0, 2]),
+    ([0, 1], [0, -1]),
+    ([0, 1], [0]),
+    ([0.0, 1.0], [0, 1]),
+    ([[0], [1]], [0, 1]),
+  ],
+)
 def test_misuse(predicted, labels):
   with pytest.raises(ValueError, match='expected'):
     confusion.confusion(np.array(predicted), np.array(labels), 2)

@@ -19,8 +19,9 @@ def simulated(seed, items, raters, per_item, classes=2, good=0.8):
     confusion[:, c, 2 * c if classes == 2 else c] += good
   item = np.repeat(np.arange(items), per_item)
   rater = np.concatenate([rng.permutation(raters)[:per_item] for _ in range(items)])
-  answer = np.array([rng.choice(3, p=confusion[r, truth[i]])
-                     for r, i in zip(rater, item, strict=True)])
+  answer = np.array(
+    [rng.choice(3, p=confusion[r, truth[i]]) for r, i in zip(rater, item, strict=True)]
+  )
   return Votes(rater, item, answer, raters, items), truth, confusion
 
 
@@ -35,21 +36,26 @@ def start(votes, classes):
 def em_by_loop(votes, posterior, steps):
   """Equations 2.3 to 2.5, number by number."""
   classes = len(posterior[0])
-  triples = list(zip(votes.rater.tolist(), votes.item.tolist(), votes.answer.tolist(),
-                     strict=True))
+  triples = list(
+    zip(votes.rater.tolist(), votes.item.tolist(), votes.answer.tolist(), strict=True)
+  )
   for _ in range(steps):
     prior = [sum(row[c] for row in posterior) / votes.items for c in range(classes)]
     pi = {}
     for k in range(votes.raters):
       for c in range(classes):
-        found = [sum(posterior[i][c] for r, i, a in triples if (r, a) == (k, answer))
-                 for answer in range(3)]
+        found = [
+          sum(posterior[i][c] for r, i, a in triples if (r, a) == (k, answer))
+          for answer in range(3)
+        ]
         for answer in range(3):
           pi[k, c, answer] = found[answer] / sum(found)
     updated = []
     for item in range(votes.items):
-      joint = [prior[c] * math.prod(pi[r, c, a] for r, i, a in triples if i == item)
-               for c in range(classes)]
+      joint = [
+        prior[c] * math.prod(pi[r, c, a] for r, i, a in triples if i == item)
+        for c in range(classes)
+      ]
       updated.append([j / sum(joint) for j in joint])
     posterior = updated
   return np.array(posterior), prior, pi
@@ -70,8 +76,9 @@ def test_against_a_loop(classes, steps):
 
 @pytest.mark.parametrize('classes', [2, 3])
 def test_simulated_raters_are_recovered(classes):
-  votes, truth, confusion = simulated(3, items=4000, raters=8, per_item=5,
-                                      classes=classes, good=0.6)
+  votes, truth, confusion = simulated(
+    3, items=4000, raters=8, per_item=5, classes=classes, good=0.6
+  )
   found = dawid_skene.em(votes, start(votes, classes))
   assert found.converged
   assert np.abs(found.confusion - confusion).max() < 0.08
@@ -86,8 +93,13 @@ def test_order_of_raters_items_and_votes_changes_nothing():
   rng = np.random.default_rng(0)
   of_rater, of_item = rng.permutation(6), rng.permutation(200)
   order = rng.permutation(len(votes.item))
-  other = Votes(of_rater[votes.rater][order], of_item[votes.item][order],
-                votes.answer[order], 6, 200)
+  other = Votes(
+    of_rater[votes.rater][order],
+    of_item[votes.item][order],
+    votes.answer[order],
+    6,
+    200,
+  )
   found = dawid_skene.em(votes, start(votes, 2), 0, 20)
   again = dawid_skene.em(other, start(other, 2), 0, 20)
   np.testing.assert_allclose(again.posterior[of_item], found.posterior, atol=1e-9)
@@ -95,21 +107,25 @@ def test_order_of_raters_items_and_votes_changes_nothing():
 
 
 def test_known_classes_and_laplace():
-  votes = Votes(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 2]), np.array([2, 2, 0, 1]),
-                3, 4)
-  known = np.array([[0., 1], [0, 1], [1, 0], [1, 0]])
+  votes = Votes(
+    np.array([0, 0, 0, 1]), np.array([0, 1, 2, 2]), np.array([2, 2, 0, 1]), 3, 4
+  )
+  known = np.array([[0.0, 1], [0, 1], [1, 0], [1, 0]])
   found = dawid_skene.counts(votes, known)
-  assert found.tolist() == [[[1, 0, 0], [0, 0, 2]], [[0, 1, 0], [0, 0, 0]],
-                            [[0, 0, 0], [0, 0, 0]]]
+  assert found.tolist() == [
+    [[1, 0, 0], [0, 0, 2]],
+    [[0, 1, 0], [0, 0, 0]],
+    [[0, 0, 0], [0, 0, 0]],
+  ]
   smoothed = dawid_skene.normalized(found, 1)
-  np.testing.assert_allclose(smoothed[0], [[2 / 4, 1 / 4, 1 / 4], [.2, .2, .6]])
-  posterior = dawid_skene.classify(votes, smoothed, np.array([.75, .25]))
+  np.testing.assert_allclose(smoothed[0], [[2 / 4, 1 / 4, 1 / 4], [0.2, 0.2, 0.6]])
+  posterior = dawid_skene.classify(votes, smoothed, np.array([0.75, 0.25]))
   # Item 0: .25 * .6 against .75 * .25; item 3 has no votes.
-  assert posterior[0, 1] == pytest.approx(.15 / (.15 + .1875))
-  np.testing.assert_allclose(posterior[3], [.75, .25])
+  assert posterior[0, 1] == pytest.approx(0.15 / (0.15 + 0.1875))
+  np.testing.assert_allclose(posterior[3], [0.75, 0.25])
 
 
 def test_impossible_votes():
   votes = Votes(np.array([0]), np.array([0]), np.array([1]), 1, 1)
   with pytest.raises(ValueError, match='impossible'):
-    dawid_skene.classify(votes, np.array([[[1., 0, 0], [0, 0, 1]]]), np.ones(2) / 2)
+    dawid_skene.classify(votes, np.array([[[1.0, 0, 0], [0, 0, 1]]]), np.ones(2) / 2)

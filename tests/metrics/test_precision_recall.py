@@ -24,12 +24,14 @@ def test_against_scikit_learn(digits):
 
 def test_labels_that_nobody_proposed_lower_recall():
   found = precision_recall.curve(np.array([True, False]), np.array([-np.inf, 0]), 5)
-  assert found.recall.tolist() == [0, .2]
-  assert found.precision.tolist() == [0, .5]
+  assert found.recall.tolist() == [0, 0.2]
+  assert found.precision.tolist() == [0, 0.5]
 
 
-@pytest.mark.parametrize(('right', 'scores', 'positives'), [
-    ([True], [1., 2.], 1), ([True, True], [1., 2.], 1), ([False], [1.], 0)])
+@pytest.mark.parametrize(
+  ('right', 'scores', 'positives'),
+  [([True], [1.0, 2.0], 1), ([True, True], [1.0, 2.0], 1), ([False], [1.0], 0)],
+)
 def test_refused(right, scores, positives):
   with pytest.raises(ValueError):
     precision_recall.curve(np.array(right), np.array(scores), positives)

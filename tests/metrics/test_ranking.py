@@ -39,7 +39,8 @@ def test_ties_at_the_last_place_go_to_the_lowest_class():
 
 def test_constant_scores_rank_by_class():
   np.testing.assert_array_equal(
-      ranking.top_k(np.full((3, 1000), 0.001, np.float32), 5), [[0, 1, 2, 3, 4]] * 3)
+    ranking.top_k(np.full((3, 1000), 0.001, np.float32), 5), [[0, 1, 2, 3, 4]] * 3
+  )
 
 
 def test_minus_infinity_comes_last():
@@ -50,7 +51,8 @@ def test_minus_infinity_comes_last():
 
 def test_negative_zero_ties_with_zero():
   np.testing.assert_array_equal(
-      ranking.top_k(np.array([[-0.0, 0.0, -1.0]]), 2), [[0, 1]])
+    ranking.top_k(np.array([[-0.0, 0.0, -1.0]]), 2), [[0, 1]]
+  )
 
 
 def test_a_row_does_not_depend_on_the_others():
@@ -84,7 +86,10 @@ def test_log_softmax_against_scipy(scale):
   ours = ranking.log_softmax(logits)
   assert ours.dtype == np.float64
   np.testing.assert_allclose(
-      ours, scipy.special.log_softmax(logits.astype(np.float64), axis=1),
-      rtol=1e-12, atol=1e-12)
+    ours,
+    scipy.special.log_softmax(logits.astype(np.float64), axis=1),
+    rtol=1e-12,
+    atol=1e-12,
+  )
   np.testing.assert_allclose(np.exp(ours).sum(axis=1), 1, rtol=1e-12)
   assert ours.max() <= 0

@@ -10,15 +10,18 @@ from sklearn.metrics import roc_auc_score
 from tfeval.metrics import selective
 
 # Few values, so that there are ties.
-EXAMPLES = st.lists(st.tuples(st.integers(0, 6).map(lambda i: i / 6), st.booleans()),
-                    min_size=1, max_size=40)
+EXAMPLES = st.lists(
+  st.tuples(st.integers(0, 6).map(lambda i: i / 6), st.booleans()),
+  min_size=1,
+  max_size=40,
+)
 
 
 def arrays(examples):
   return np.array([c for c, _ in examples]), np.array([h for _, h in examples], bool)
 
 
-@pytest.mark.parametrize('values', [2, 10, 10 ** 6])
+@pytest.mark.parametrize('values', [2, 10, 10**6])
 def test_auroc_against_scikit_learn_and_mann_whitney(values):
   for seed in range(20):
     rng = np.random.default_rng(seed)
@@ -59,7 +62,8 @@ def test_risk_coverage_against_loops(examples):
     assert curve.risk[i] == errors / len(accepted)
     risk_at[threshold] = errors / len(accepted)
   assert curve.aurc == pytest.approx(
-      sum(risk_at[value] for value, _ in examples) / len(examples), abs=1e-12)
+    sum(risk_at[value] for value, _ in examples) / len(examples), abs=1e-12
+  )
 
 
 @given(EXAMPLES, st.randoms(use_true_random=False))
@@ -85,10 +89,16 @@ def test_the_ends():
   assert selective.risk_coverage(np.full(4, 0.5), right).aurc == 0.5
 
 
-@pytest.mark.parametrize('c, hit', [
-    ([0.5, np.nan], [True, False]), ([0.5, 1.5], [True, False]),
-    ([0.5], [True, False]), ([0.5, 0.6], [1, 0]), ([[0.5]], [[True]]),
-])
+@pytest.mark.parametrize(
+  'c, hit',
+  [
+    ([0.5, np.nan], [True, False]),
+    ([0.5, 1.5], [True, False]),
+    ([0.5], [True, False]),
+    ([0.5, 0.6], [1, 0]),
+    ([[0.5]], [[True]]),
+  ],
+)
 def test_misuse(c, hit):
   for function in (selective.auroc, selective.risk_coverage):
     with pytest.raises(ValueError, match='expected'):

@@ -1,6 +1,5 @@
 """What tests of loading share."""
 
-
 import keras
 import numpy as np
 import pytest
@@ -15,8 +14,9 @@ def images():
 
 @pytest.fixture(scope='module')
 def mobilenet():
-  return keras.applications.MobileNet(alpha=0.25, weights=None,
-                                      classifier_activation=None)
+  return keras.applications.MobileNet(
+    alpha=0.25, weights=None, classifier_activation=None
+  )
 
 
 @pytest.fixture

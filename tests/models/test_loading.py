@@ -1,6 +1,5 @@
 """Applications by name: the same numbers, or one clear line."""
 
-
 import pytest
 import tensorflow as tf
 from small_models import NAME, load, refused
@@ -9,13 +8,22 @@ from small_models import NAME, load, refused
 def test_application_is_described():
   model = load(NAME, 'none')
   assert model.describe() == {
-      'name': NAME, 'weights': 'none', 'weights_sha256': None, 'parameters': 475544,
-      'input_size': 224, 'preprocess': 'tf', 'output': 'logits', 'class_map': None,
-      'output_name': None}
+    'name': NAME,
+    'weights': 'none',
+    'weights_sha256': None,
+    'parameters': 475544,
+    'input_size': 224,
+    'preprocess': 'tf',
+    'output': 'logits',
+    'class_map': None,
+    'output_name': None,
+  }
   assert load(f'{NAME},input_shape=[128,128,3]', 'none').input_size == 128
 
 
-@pytest.mark.parametrize('options, words', [
+@pytest.mark.parametrize(
+  'options, words',
+  [
     ('alpha=7', 'alpha'),
     ('alpha=0.3', 'no published weights .*alpha=0.3.*models --filter=MobileNet '),
     ('input_shape=[100,100,3]', 'no published weights .*should be .224, 224, 3'),
@@ -29,7 +37,8 @@ def test_application_is_described():
     ('weights=none', 'weights is set by tfeval: give --weights'),
     ('include_top=false', 'include_top is set by tfeval'),
     ('classifier_activation=softmax', 'classifier_activation is set by tfeval'),
-])
+  ],
+)
 def test_bad_arguments_of_an_application(keras_home, options, words):
   del keras_home
   refused(words, f'MobileNet:{options}')
@@ -41,8 +50,9 @@ def test_alpha_without_published_weights_can_still_be_built(mobilenet):
 
 
 def test_applications_have_1000_classes():
-  refused(r'returns \(None, 10\), expected \(None, 1000\)', f'{NAME},classes=10',
-          'none')
+  refused(
+    r'returns \(None, 10\), expected \(None, 1000\)', f'{NAME},classes=10', 'none'
+  )
 
 
 def test_rectangular_application():
@@ -53,8 +63,12 @@ def test_application_at_another_size():
   loaded = load(NAME, 'none', input_size=160)
   assert loaded.input_size == 160
   assert loaded.function(tf.zeros([1, 160, 160, 3])).shape == (1, 1000)
-  refused('input_shape and an input size of 160 were both given',
-          f'{NAME},input_shape=[128,128,3]', 'none', input_size=160)
+  refused(
+    'input_shape and an input size of 160 were both given',
+    f'{NAME},input_shape=[128,128,3]',
+    'none',
+    input_size=160,
+  )
 
 
 def test_application_that_leaves_its_size_open():
@@ -66,5 +80,6 @@ def test_application_that_leaves_its_size_open():
 
 @pytest.mark.parametrize('hint', [{'preprocess': 'tf'}, {'output': 'logits'}])
 def test_hints_are_not_for_applications(hint):
-  refused(f'--{next(iter(hint))} is known for MobileNet: leave it out', NAME, 'none',
-          **hint)
+  refused(
+    f'--{next(iter(hint))} is known for MobileNet: leave it out', NAME, 'none', **hint
+  )

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 import tfeval
-from tfeval.errors import UserError
 from tfeval.models import loading
 from tfeval.models import model as model_lib
+from tfeval.utils.errors import UserError
 
 NAME = 'MobileNet:alpha=0.25'
 
@@ -36,12 +36,15 @@ def test_public_names():
 
 
 def test_importing_tfeval_imports_no_tensorflow():
-  code = ('import sys, tfeval\n'
-          'before = set(sys.modules)\n'
-          'tfeval.load_model\n'
-          'print(*before & {"tensorflow", "keras"}, "tensorflow" in sys.modules)')
-  done = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True,
-                        text=True)
+  code = (
+    'import sys, tfeval\n'
+    'before = set(sys.modules)\n'
+    'tfeval.load_model\n'
+    'print(*before & {"tensorflow", "keras"}, "tensorflow" in sys.modules)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], check=True, capture_output=True, text=True
+  )
   assert done.stdout.split() == ['True']
 
 
@@ -52,8 +55,8 @@ def test_scores_are_those_of_keras(shared_data):
   pixels = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), np.uint8)
   model = tfeval.load_model(NAME)
   expected = keras.applications.MobileNet(alpha=0.25).predict(
-      keras.applications.mobilenet.preprocess_input(pixels.astype(np.float32)),
-      verbose=0)
+    keras.applications.mobilenet.preprocess_input(pixels.astype(np.float32)), verbose=0
+  )
   np.testing.assert_allclose(tf.nn.softmax(model(pixels)), expected, atol=1e-6)
   assert model(pixels).dtype == tf.float32
 
@@ -62,23 +65,30 @@ def test_scores_are_those_of_keras(shared_data):
 def test_pixels_of_any_type(model, pixels, dtype):
   expected = model(pixels).numpy()
   np.testing.assert_allclose(model(pixels.astype(dtype)), expected, atol=1e-6)
-  np.testing.assert_allclose(model(tf.constant(pixels.astype(dtype))), expected,
-                             atol=1e-6)
+  np.testing.assert_allclose(
+    model(tf.constant(pixels.astype(dtype))), expected, atol=1e-6
+  )
 
 
 def test_inside_a_tf_function(model, pixels):
   expected = model(pixels).numpy()
   np.testing.assert_allclose(tf.function(model)(pixels), expected, atol=1e-6)
-  step = tf.function(lambda x: model(x) + 1, input_signature=[
-      tf.TensorSpec([None, None, None, 3], tf.uint8)])
+  step = tf.function(
+    lambda x: model(x) + 1,
+    input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+  )
   np.testing.assert_allclose(step(pixels), expected + 1, atol=1e-6)
 
 
-@pytest.mark.parametrize('shape', [
-    (3, 224, 224, 3), (3, 128, 128, 1), (128, 128, 3), (0, 128, 128, 3)])
+@pytest.mark.parametrize(
+  'shape', [(3, 224, 224, 3), (3, 128, 128, 1), (128, 128, 3), (0, 128, 128, 3)]
+)
 def test_images_of_another_shape(model, shape):
-  with pytest.raises(UserError, match=r'takes images \[n, 128, 128, 3\] with n at '
-                     r'least 1, got \(\d+, ') as caught:
+  with pytest.raises(
+    UserError,
+    match=r'takes images \[n, 128, 128, 3\] with n at '
+    r'least 1, got \(\d+, ',
+  ) as caught:
     model(np.zeros(shape, np.uint8))
   assert str(shape) in str(caught.value)
 
@@ -90,14 +100,18 @@ def test_targets_and_weights_may_be_paths(tmp_path):
   mine.save(tmp_path / 'mine.keras')
   mine.save_weights(tmp_path / 'mine.weights.h5')
   pixels = np.ones((2, 8, 8, 3), np.uint8)
-  model = tfeval.load_model(tmp_path / 'mine.keras',
-                            pathlib.Path(tmp_path / 'mine.weights.h5'),
-                            preprocess=lambda x: x * 2)
+  model = tfeval.load_model(
+    tmp_path / 'mine.keras',
+    pathlib.Path(tmp_path / 'mine.weights.h5'),
+    preprocess=lambda x: x * 2,
+  )
   np.testing.assert_allclose(model(pixels), mine(pixels * 2), atol=1e-6)
   assert model.weights == str(tmp_path / 'mine.weights.h5')
 
 
-@pytest.mark.parametrize('hints, words', [
+@pytest.mark.parametrize(
+  'hints, words',
+  [
     ({'preprocess': 'caffee'}, 'did you mean caffe'),
     ({'preprocess': 3}, 'expected a name or a function'),
     ({'input_size': -1}, 'input_size is -1, expected a number of pixels'),
@@ -105,7 +119,8 @@ def test_targets_and_weights_may_be_paths(tmp_path):
     ({'output': 'logit'}, 'did you mean logits'),
     ({'dtype': 'bfloat'}, "unknown dtype 'bfloat'"),
     ({'class_map': 'nam'}, 'did you mean name'),
-])
+  ],
+)
 def test_values_that_cannot_be(hints, words):
   with pytest.raises(UserError, match=words):
     tfeval.load_model('no_such_module:build', **hints)

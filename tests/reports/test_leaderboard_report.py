@@ -8,12 +8,12 @@ import re
 import numpy as np
 import pytest
 
-from tfeval import leaderboard
-from tfeval.errors import UserError
+from tfeval.analysis import leaderboard
 from tfeval.models import table
 from tfeval.reports import leaderboard as report
-from tfeval.reports import leaderboard_columns, plain
-from tfeval.run import Failure
+from tfeval.reports import leaderboard_columns, terminal
+from tfeval.runs.run import Failure
+from tfeval.utils.errors import UserError
 
 N = 200
 LABELS = np.arange(N) % 10
@@ -21,30 +21,50 @@ REAL = [[int(label)] for label in LABELS]
 
 
 def answers(right: int) -> np.ndarray:
-  return np.stack([np.where(np.arange(N) < right, LABELS, (LABELS + 1) % 10),
-                   *((LABELS + 20 + i) % 1000 for i in range(4))], axis=1)
+  return np.stack(
+    [
+      np.where(np.arange(N) < right, LABELS, (LABELS + 1) % 10),
+      *((LABELS + 20 + i) % 1000 for i in range(4)),
+    ],
+    axis=1,
+  )
 
 
 @pytest.fixture
 def runs(store_run):
   facts = table.known_models()['ResNet50']
-  model = {'weights': 'imagenet', 'input_size': facts.input_size,
-           'parameters': facts.parameters}
+  model = {
+    'weights': 'imagenet',
+    'input_size': facts.input_size,
+    'parameters': facts.parameters,
+  }
   return [
-      store_run('ResNet50', answers(150), LABELS, REAL, model=model,
-                published={'same_protocol': False, 'metrics': []}),
-      store_run('VGG16', answers(149), LABELS, REAL),
-      store_run('a|very_long_name_that_no_table_of_80_columns_holds', answers(60),
-                LABELS, REAL, dataset={'partial': True},
-                failed={'x.JPEG': 'cut'}),
-      Failure('gone', 'it is not complete')]
+    store_run(
+      'ResNet50',
+      answers(150),
+      LABELS,
+      REAL,
+      model=model,
+      published={'same_protocol': False, 'metrics': []},
+    ),
+    store_run('VGG16', answers(149), LABELS, REAL),
+    store_run(
+      'a|very_long_name_that_no_table_of_80_columns_holds',
+      answers(60),
+      LABELS,
+      REAL,
+      dataset={'partial': True},
+      failed={'x.JPEG': 'cut'},
+    ),
+    Failure('gone', 'it is not complete'),
+  ]
 
 
 def text(board, names=None, width=80) -> str:
   out = io.StringIO()
   chosen = leaderboard_columns.choose(board, names)
   for one in report.text_tables(board, chosen, width):
-    plain.print_table(one, out)
+    terminal.print_table(one, out)
   return out.getvalue()
 
 
@@ -53,9 +73,12 @@ def test_the_table(runs, monkeypatch):
   shown = text(leaderboard.rank(runs))
   facts = table.known_models()['ResNet50']
   assert max(map(len, shown.splitlines())) <= 80
-  assert re.search(r'=1 +ResNet50 +75\.00 +75\.00 +=1 +0 +'
-                   f'{facts.published_top1:.2f} +'
-                   rf'\{75 - facts.published_top1:+.2f}\n', shown)
+  assert re.search(
+    r'=1 +ResNet50 +75\.00 +75\.00 +=1 +0 +'
+    f'{facts.published_top1:.2f} +'
+    rf'\{75 - facts.published_top1:+.2f}\n',
+    shown,
+  )
   assert re.search(r'=1 +VGG16 +74\.50 +74\.50 +=1 +0 +- +-\n', shown)
   assert re.search(r'\n +3 +a\|very_long', shown)
   assert '(partial, 1 failed)' in ' '.join(shown.split())
@@ -82,18 +105,26 @@ def test_csv(runs):
   rows = list(csv.DictReader(io.StringIO(out.getvalue())))
   facts = table.known_models()['ResNet50']
   assert rows[0] == {
-      'model': 'ResNet50', 'original/top1': '0.75',
-      'multiply_adds': str(facts.multiply_adds), 'images_per_second': '100.0',
-      'difference': str(.75 - facts.published_top1 / 100), 'state': 'complete'}
+    'model': 'ResNet50',
+    'original/top1': '0.75',
+    'multiply_adds': str(facts.multiply_adds),
+    'images_per_second': '100.0',
+    'difference': str(0.75 - facts.published_top1 / 100),
+    'state': 'complete',
+  }
   assert [row['state'] for row in rows[1:]] == [
-      'complete', 'partial, 1 failed', 'failed']
+    'complete',
+    'partial, 1 failed',
+    'failed',
+  ]
   assert rows[1]['multiply_adds'] == rows[3]['original/top1'] == ''
 
 
 def test_markdown(runs):
   board = leaderboard.rank(runs)
-  lines = report.markdown(board, leaderboard_columns.choose(
-      board, ['rank', 'model', 'published'])).splitlines()
+  lines = report.markdown(
+    board, leaderboard_columns.choose(board, ['rank', 'model', 'published'])
+  ).splitlines()
   assert lines[0] == '| rank | model | published % |'
   assert lines[1] == '| ---: | --- | ---: |'
   assert lines[4].startswith('| 3 | a\\|very_long_name')
@@ -101,10 +132,11 @@ def test_markdown(runs):
 
 
 def test_json(runs):
-  content = json.loads(json.dumps(report.content(leaderboard.rank(runs)),
-                                  allow_nan=False))
+  content = json.loads(
+    json.dumps(report.content(leaderboard.rank(runs)), allow_nan=False)
+  )
   first, second, third, failed = content['rows']
-  assert first['original/top1'] == .75 and first['ties'] == ['VGG16']
+  assert first['original/top1'] == 0.75 and first['ties'] == ['VGG16']
   assert second['published'] is None and second['real/change'] == 0
   assert third['state'] == 'partial, 1 failed' and third['rank'] == 3
   assert failed['failure'] == 'it is not complete' and failed['path'] is None
@@ -116,25 +148,42 @@ def test_json(runs):
 
 def test_a_name_alone_gives_no_facts(store_run):
   """Predictions of other tools may be called ResNet50."""
-  run = store_run('ResNet50', answers(9), LABELS, model={
-      'weights': None, 'input_size': None, 'parameters': None})
-  row, = report.content(leaderboard.rank([run]))['rows']
+  run = store_run(
+    'ResNet50',
+    answers(9),
+    LABELS,
+    model={'weights': None, 'input_size': None, 'parameters': None},
+  )
+  (row,) = report.content(leaderboard.rank([run]))['rows']
   assert row['multiply_adds'] is row['parameters'] is row['published'] is None
 
 
 def test_no_difference_on_other_images(store_run):
   facts = table.known_models()['VGG16']
-  run = store_run('VGG16', answers(9), LABELS, model={
-      'weights': 'imagenet', 'input_size': facts.input_size,
-      'parameters': facts.parameters})
-  row, = report.content(leaderboard.rank([run]))['rows']
+  run = store_run(
+    'VGG16',
+    answers(9),
+    LABELS,
+    model={
+      'weights': 'imagenet',
+      'input_size': facts.input_size,
+      'parameters': facts.parameters,
+    },
+  )
+  (row,) = report.content(leaderboard.rank([run]))['rows']
   assert row['published'] == facts.published_top1 / 100 and row['difference'] is None
 
 
 def test_columns(runs):
   board = leaderboard.rank(runs[1:2])
   assert list(leaderboard_columns.choose(board, None)) == [
-      'rank', 'model', 'original/top1', 'real/top1', 'real/rank', 'real/change']
+    'rank',
+    'model',
+    'original/top1',
+    'real/top1',
+    'real/rank',
+    'real/change',
+  ]
   with pytest.raises(UserError, match="unknown column 'top1': .*original/top1.*state"):
     leaderboard_columns.choose(board, ['top1'])
   with pytest.raises(UserError, match='model twice'):
@@ -155,5 +204,6 @@ def test_ties_across_ranks_are_named(runs):
   one, two = board.rows
   two.ranks['original'] = 2
   assert report.remarks(board, {})[1] == (
-      'not significantly different either, though on different ranks: ResNet50 (1) and '
-      'VGG16 (2)')
+    'not significantly different either, though on different ranks: ResNet50 (1) and '
+    'VGG16 (2)'
+  )

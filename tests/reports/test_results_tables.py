@@ -4,24 +4,47 @@ import io
 
 import pytest
 
-from tfeval.reports import plain, tables
+from tfeval.reports import results as tables
+from tfeval.reports import terminal
 
 
 def result(name: str, **dataset) -> dict:
-  metrics = [{'labels': labels, 'name': k, 'kind': 'count', 'correct': 34_988,
-              'count': 50_000, 'skipped': 3163, 'value': .69976,
-              'interval': {'low': .6957, 'high': .7038}}
-             for labels in ('original', 'real') for k in ('top1', 'top5')]
-  metrics.append({'labels': 'original', 'name': 'class_balanced', 'kind': 'value',
-                  'value': .7, 'count': 50_000, 'skipped': 0})
-  return {'model': {'name': name}, 'metrics': metrics, 'protocol': {'name': 'unknown'},
-          'dataset': {'name': 'd', 'split': '', 'partial': False, **dataset}}
+  metrics = [
+    {
+      'labels': labels,
+      'name': k,
+      'kind': 'count',
+      'correct': 34_988,
+      'count': 50_000,
+      'skipped': 3163,
+      'value': 0.69976,
+      'interval': {'low': 0.6957, 'high': 0.7038},
+    }
+    for labels in ('original', 'real')
+    for k in ('top1', 'top5')
+  ]
+  metrics.append(
+    {
+      'labels': 'original',
+      'name': 'class_balanced',
+      'kind': 'value',
+      'value': 0.7,
+      'count': 50_000,
+      'skipped': 0,
+    }
+  )
+  return {
+    'model': {'name': name},
+    'metrics': metrics,
+    'protocol': {'name': 'unknown'},
+    'dataset': {'name': 'd', 'split': '', 'partial': False, **dataset},
+  }
 
 
 def printed(*results: dict) -> str:
   file = io.StringIO()
-  for table in tables.results_tables(results, plain.width_of(file)):
-    plain.print_table(table, file)
+  for table in tables.results_tables(results, terminal.width_of(file)):
+    terminal.print_table(table, file)
   lines = file.getvalue().splitlines()
   assert max(map(len, lines)) <= 80
   return '\n'.join(line.rstrip() for line in lines)
@@ -40,12 +63,21 @@ def test_names_that_fit_stand_beside_their_metrics():
 
 def test_names_that_do_not_fit_stand_above_their_metrics():
   name = 'mobilenetV2_keras_imagenet'
-  lines = printed(result(name, partial=True), result('A'),
-                  {'model': {'name': 'B'}, 'error': 'why'}).splitlines()
+  lines = printed(
+    result(name, partial=True), result('A'), {'model': {'name': 'B'}, 'error': 'why'}
+  ).splitlines()
   assert lines[0].startswith('model and metric')
   assert lines[2:4] == [name, '(partial)']
-  assert lines[4].split() == ['top-1', '34,988', '50,000', '3,163', '69.98', '69.57',
-                              '-', '70.38']
+  assert lines[4].split() == [
+    'top-1',
+    '34,988',
+    '50,000',
+    '3,163',
+    '69.98',
+    '69.57',
+    '-',
+    '70.38',
+  ]
   at = lines.index('A')
   assert lines[at + 1].startswith('  top-1  ')
   assert lines[lines.index('B') + 1] == '  failed'
@@ -57,8 +89,10 @@ def test_a_name_longer_than_the_table_is_broken():
   assert 'x' * 30 in printed(result('x' * 200))
 
 
-@pytest.mark.parametrize('expected, said', [
-    (1, 'PARTIAL: the first 1 example only'), (2, 'the first 2 examples only')])
+@pytest.mark.parametrize(
+  'expected, said',
+  [(1, 'PARTIAL: the first 1 example only'), (2, 'the first 2 examples only')],
+)
 def test_remarks_count_in_words(expected, said):
-  remark, = tables.remarks([result('A', partial=True, expected=expected, limit=2)])
+  (remark,) = tables.remarks([result('A', partial=True, expected=expected, limit=2)])
   assert said in remark

@@ -15,12 +15,24 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import tfeval
-from tfeval import errors, termination
 from tfeval.cli import command_flags
+from tfeval.utils import errors, termination
 
-COMMANDS = ('evaluate', 'watch', 'predict', 'import', 'score', 'compare',
-            'leaderboard', 'verify', 'relabel', 'models', 'protocols', 'benchmark',
-            'cache')
+COMMANDS = (
+  'evaluate',
+  'watch',
+  'predict',
+  'import',
+  'score',
+  'compare',
+  'leaderboard',
+  'verify',
+  'relabel',
+  'models',
+  'protocols',
+  'benchmark',
+  'cache',
+)
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -55,8 +67,11 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     print(f'tfeval: {errors.one_line(error, limit=None)}', file=sys.stderr)
     return _USER_ERROR
   except KeyboardInterrupt as error:
-    how, code = (('terminated', termination.EXIT_CODE) if terminated() else
-                 ('interrupted', _INTERRUPTED))
+    how, code = (
+      ('terminated', termination.EXIT_CODE)
+      if terminated()
+      else ('interrupted', _INTERRUPTED)
+    )
     print(': '.join([f'tfeval: {how}', *map(str, error.args)]), file=sys.stderr)
     return code
   except (BrokenPipeError, SystemExit) as error:
@@ -71,8 +86,11 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     if error.errno != errno.ENOSPC:
       raise
     _discard_stdout()
-    print('tfeval: cannot print the result: no space left where it goes; what was '
-          'evaluated is kept in --output_dir', file=sys.stderr)
+    print(
+      'tfeval: cannot print the result: no space left where it goes; what was '
+      'evaluated is kept in --output_dir',
+      file=sys.stderr,
+    )
     return _USER_ERROR
 
 
@@ -103,8 +121,7 @@ def _main(argv: list[str]) -> int:
 
 def command_module(name: str) -> ModuleType:
   """Imports a command's module; that of a Python keyword has an underscore more."""
-  return importlib.import_module(
-      f'tfeval.cli.{name}{"_" * keyword.iskeyword(name)}')
+  return importlib.import_module(f'tfeval.cli.{name}{"_" * keyword.iskeyword(name)}')
 
 
 def _usage() -> str:

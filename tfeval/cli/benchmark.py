@@ -4,10 +4,10 @@ import dataclasses
 import sys
 import textwrap
 
-from tfeval import progress
 from tfeval.cli import console, input_flags
-from tfeval.errors import UserError
-from tfeval.reports import plain
+from tfeval.reports import terminal
+from tfeval.utils import progress
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Measure on this machine where the time of an evaluation goes.
 
@@ -18,39 +18,60 @@ Usage: tfeval benchmark --model=NAME [--flags]
 
 def define_flags(define) -> None:
   input_flags.define(define)
-  define.integer('images', 512, 'How many images to measure each stage over; those '
-                 'of the dataset again and again, if it has fewer, and 4 batches at '
-                 'least.', lower_bound=1, upper_bound=1 << 24)
-  define.string('cache_dir', None, 'Measure, and fill, this cache of preprocessed '
-                'images, end to end too (default: a temporary one, alone).')
+  define.integer(
+    'images',
+    512,
+    'How many images to measure each stage over; those '
+    'of the dataset again and again, if it has fewer, and 4 batches at '
+    'least.',
+    lower_bound=1,
+    upper_bound=1 << 24,
+  )
+  define.string(
+    'cache_dir',
+    None,
+    'Measure, and fill, this cache of preprocessed '
+    'images, end to end too (default: a temporary one, alone).',
+  )
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
 def run(flags, arguments: list[str]) -> int:
   if arguments:
-    raise UserError(f'unexpected argument {arguments[0]!r}: models are given as '
-                    '--model=NAME')
+    raise UserError(
+      f'unexpected argument {arguments[0]!r}: models are given as --model=NAME'
+    )
   (request, *more), settings = input_flags.read(flags)
   if more:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
   with console.quiet_tensorflow():
-    from tfeval import evaluation  # TensorFlow, which takes seconds.
-    report = evaluation.measure(request, settings, flags.images, progress.on_stderr)
+    from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
+
+    report = evaluate.measure(request, settings, flags.images, progress.on_stderr)
   if flags.json:
-    plain.print_json(dataclasses.asdict(report))
+    terminal.print_json(dataclasses.asdict(report))
     return 0
-  plain.print_table(plain.plain_table(
+  terminal.print_table(
+    terminal.plain_table(
       ('stage', 'images/s', 'CPU ms per image'),
-      [(s.name, f'{s.images_per_second:,.0f}', f'{s.cpu_ms_per_image:.2f}')
-       for s in report.stages], numbers=(1, 2)), sys.stdout)
+      [
+        (s.name, f'{s.images_per_second:,.0f}', f'{s.cpu_ms_per_image:.2f}')
+        for s in report.stages
+      ],
+      numbers=(1, 2),
+    ),
+    sys.stdout,
+  )
   for text in (
-      '', f'{report.model}, protocol {report.protocol}, over {report.images} images on '
-      f'{report.cores} CPU cores. Decoding includes reading; so do preprocessing, '
-      'which decodes as far as the crop needs it, and what comes from a filled cache '
-      '(--cache_dir) or is decoded and padded for the device (--resize_on=device). '
-      'Files that were read before come from memory.',
-      *(f'Not measured, {name}: {why}.' for name, why in report.unmeasured.items()),
-      f'The model waits for input {100 * report.waiting:.0f} % of the time.',
-      f'Bottleneck: {report.bottleneck}. {report.advice}'):
+    '',
+    f'{report.model}, protocol {report.protocol}, over {report.images} images on '
+    f'{report.cores} CPU cores. Decoding includes reading; so do preprocessing, '
+    'which decodes as far as the crop needs it, and what comes from a filled cache '
+    '(--cache_dir) or is decoded and padded for the device (--resize_on=device). '
+    'Files that were read before come from memory.',
+    *(f'Not measured, {name}: {why}.' for name, why in report.unmeasured.items()),
+    f'The model waits for input {100 * report.waiting:.0f} % of the time.',
+    f'Bottleneck: {report.bottleneck}. {report.advice}',
+  ):
     print(textwrap.fill(text, 80))
   return 0

@@ -3,11 +3,11 @@
 import sys
 import time
 
-from tfeval import errors, progress
-from tfeval.errors import CheckFailed, UserError
-from tfeval.image_cache import entries, pruning
-from tfeval.image_cache.entries import Entry
-from tfeval.reports import plain
+from tfeval.engine.cache import entries, pruning
+from tfeval.engine.cache.entries import Entry
+from tfeval.reports import terminal
+from tfeval.utils import errors, progress
+from tfeval.utils.errors import CheckFailed, UserError
 
 SUMMARY = """Show, check or clear the images that --cache_dir keeps.
 
@@ -20,8 +20,12 @@ _PRUNING = ('older_than', 'all', 'dry_run')
 
 
 def define_flags(define) -> None:
-  define.float('older_than', None, 'prune: also what no run has used for so many days.',
-               lower_bound=0)
+  define.float(
+    'older_than',
+    None,
+    'prune: also what no run has used for so many days.',
+    lower_bound=0,
+  )
   define.bool('all', False, 'prune: everything.')
   define.bool('dry_run', False, 'prune: say what would be removed, remove nothing.')
   define.bool('json', False, 'Print a list of JSON objects on stdout, nothing else.')
@@ -30,8 +34,10 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   actions = {'list': _list, 'verify': _verify, 'prune': _prune}
   if len(arguments) != 2:
-    raise UserError(f'expected list, verify or prune and a directory, got '
-                    f'{" ".join(arguments) or "nothing"}')
+    raise UserError(
+      f'expected list, verify or prune and a directory, got '
+      f'{" ".join(arguments) or "nothing"}'
+    )
   action, directory = arguments
   if action not in actions:
     raise errors.unknown('action', action, actions, '(tfeval cache --help)')
@@ -45,36 +51,61 @@ def run(flags, arguments: list[str]) -> int:
 def _list(directory: str, flags) -> None:
   found = [_described(entry) for entry in entries.listed(directory)]
   if flags.json:
-    plain.print_json(found)
+    terminal.print_json(found)
     return
   if not found:
     print(f'{directory} holds no images')
     return
-  plain.print_table(plain.plain_table(
+  terminal.print_table(
+    terminal.plain_table(
       ('entry', 'dataset', 'protocol', 'size', 'images', 'of', 'MB', 'last used'),
-      [(one['key'][:8], _of(one), one['protocol'] or 'damaged', str(one['size'] or ''),
-        f'{one["cached"]:,}', f'{one["images"]:,}' if one['images'] else '?',
-        _megabytes(one['bytes']), one['last_used'] or '') for one in found],
-      numbers=(3, 4, 5, 6)), sys.stdout)
+      [
+        (
+          one['key'][:8],
+          _of(one),
+          one['protocol'] or 'damaged',
+          str(one['size'] or ''),
+          f'{one["cached"]:,}',
+          f'{one["images"]:,}' if one['images'] else '?',
+          _megabytes(one['bytes']),
+          one['last_used'] or '',
+        )
+        for one in found
+      ],
+      numbers=(3, 4, 5, 6),
+    ),
+    sys.stdout,
+  )
   whole = sum(one['complete'] for one in found)
-  print(f'{whole} of {len(found)} complete, '
-        f'{_megabytes(sum(one["bytes"] for one in found))} MB')
+  print(
+    f'{whole} of {len(found)} complete, '
+    f'{_megabytes(sum(one["bytes"] for one in found))} MB'
+  )
 
 
 def _described(entry: Entry) -> dict:
   of = entry.description or {}
   protocol, dataset = of.get('protocol', {}), of.get('dataset', {})
   try:
-    used = time.strftime('%Y-%m-%d', time.localtime(
-        (entry.directory / entries.ENTRY).stat().st_mtime))
+    used = time.strftime(
+      '%Y-%m-%d', time.localtime((entry.directory / entries.ENTRY).stat().st_mtime)
+    )
   except OSError:
     used = None
-  return {'key': entry.key, 'dataset': dataset.get('name'),
-          'split': dataset.get('split'), 'protocol': protocol.get('spec'),
-          'size': protocol.get('size'), 'dtype': protocol.get('dtype'),
-          'cached': entry.images, 'images': of.get('images'),
-          'complete': entry.images == of.get('images'), 'bytes': entry.bytes,
-          'last_used': used, 'made_by': of.get('made_by')}
+  return {
+    'key': entry.key,
+    'dataset': dataset.get('name'),
+    'split': dataset.get('split'),
+    'protocol': protocol.get('spec'),
+    'size': protocol.get('size'),
+    'dtype': protocol.get('dtype'),
+    'cached': entry.images,
+    'images': of.get('images'),
+    'complete': entry.images == of.get('images'),
+    'bytes': entry.bytes,
+    'last_used': used,
+    'made_by': of.get('made_by'),
+  }
 
 
 def _of(one: dict) -> str:
@@ -93,26 +124,31 @@ def _verify(directory: str, flags) -> None:
           faults.append({'file': str(chunk.path), 'fault': why})
         advance(chunk.stop - chunk.start)
   if flags.json:
-    plain.print_json(faults)
+    terminal.print_json(faults)
   else:
     for one in faults:
       print(f'{one["file"]}: {one["fault"]}')
     print(f'{total - len(faults)} of {total} files are whole')
   if faults:
-    raise CheckFailed(f'{len(faults)} of {total} files of {directory} cannot be used: '
-                      'tfeval cache prune removes them')
+    raise CheckFailed(
+      f'{len(faults)} of {total} files of {directory} cannot be used: '
+      'tfeval cache prune removes them'
+    )
 
 
 def _prune(directory: str, flags) -> None:
   removed = pruning.prune(directory, flags.older_than, flags.all, flags.dry_run)
   if flags.json:
-    plain.print_json([{'file': str(one.path), 'why': one.why, 'bytes': one.bytes}
-                      for one in removed])
+    terminal.print_json(
+      [{'file': str(one.path), 'why': one.why, 'bytes': one.bytes} for one in removed]
+    )
     return
   for one in removed:
     print(f'{one.path}: {one.why}')
-  print(f'{len(removed)} files {"would be " * flags.dry_run}removed, '
-        f'{_megabytes(sum(one.bytes for one in removed))} MB')
+  print(
+    f'{len(removed)} files {"would be " * flags.dry_run}removed, '
+    f'{_megabytes(sum(one.bytes for one in removed))} MB'
+  )
 
 
 def _megabytes(count: int) -> str:

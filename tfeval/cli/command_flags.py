@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from tfeval.errors import UserError
+from tfeval.utils.errors import UserError
 
 _HELP = frozenset({'--help', '-help', '-h', '--helpshort', '--helpfull'})
 _LEVELS = ('error', 'warning', 'info', 'debug')
@@ -19,8 +19,9 @@ def verbose() -> bool:
   return logging.get_verbosity() >= logging.DEBUG
 
 
-def parse(command: ModuleType, name: str, arguments: list[str]
-          ) -> tuple[flags.FlagValues | None, Any]:
+def parse(
+  command: ModuleType, name: str, arguments: list[str]
+) -> tuple[flags.FlagValues | None, Any]:
   """Parses a command's flags.
 
   Args:
@@ -41,8 +42,13 @@ def parse(command: ModuleType, name: str, arguments: list[str]
   def_module = f'tfeval {name}'
   command.define_flags(_Definer(flag_values, def_module))
   flags.DEFINE_enum(
-      'verbosity', 'warning', _LEVELS, 'What to report on stderr; debug shows '
-      'tracebacks.', flag_values=flag_values, module_name=def_module)
+    'verbosity',
+    'warning',
+    _LEVELS,
+    'What to report on stderr; debug shows tracebacks.',
+    flag_values=flag_values,
+    module_name=def_module,
+  )
   if any(argument in _HELP for argument in arguments):
     return None, _help(command, name, flag_values)
   try:
@@ -103,5 +109,7 @@ def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def _help(command: ModuleType, name: str, flag_values: flags.FlagValues) -> str:
   listed = flag_values.module_help(f'tfeval {name}').split('\n', 2)[-1]
-  return (f'{command.SUMMARY.strip()}\n\nFlags:\n{listed}\n'
-          '  --flagfile: Read flags from a file; flags given beside it replace them.')
+  return (
+    f'{command.SUMMARY.strip()}\n\nFlags:\n{listed}\n'
+    '  --flagfile: Read flags from a file; flags given beside it replace them.'
+  )

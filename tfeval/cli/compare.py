@@ -3,7 +3,7 @@
 import sys
 
 from tfeval.cli import console, label_flags
-from tfeval.errors import UserError
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Compare runs on the same images, pair by pair.
 
@@ -19,12 +19,14 @@ answers flipped. Images are matched by their ids."""
 
 
 def define_flags(define) -> None:
-  label_flags.define_labels(define, [], 'by default all that the rows of all runs '
-                            'carry')
+  label_flags.define_labels(
+    define, [], 'by default all that the rows of all runs carry'
+  )
   label_flags.define_subset(define)
   define.enum('metric', 'top1', ['top1', 'top5'], 'What a hit is.')
-  define.bool('common', False, 'Compare on the images that all runs have, where some '
-              'have others.')
+  define.bool(
+    'common', False, 'Compare on the images that all runs have, where some have others.'
+  )
   define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
   define.integer('seed', 0, 'Of the bootstrap.', lower_bound=0)
   define.bool('json', False, 'Print JSON, nothing else.')
@@ -37,8 +39,10 @@ def check_level(level: float) -> None:
     UserError: it is not.
   """
   if not 0 < level <= 0.5:
-    raise UserError(f'--level={level}: expected a significance level above 0 and at '
-                    'most 0.5, such as 0.05')
+    raise UserError(
+      f'--level={level}: expected a significance level above 0 and at '
+      'most 0.5, such as 0.05'
+    )
 
 
 def run(flags, arguments: list[str]) -> int:
@@ -46,24 +50,31 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('no runs were given: tfeval compare RUN RUN ...')
   check_level(flags.level)
   # Arrow, which help does not need.
-  from tfeval import comparison, label_sets, run_folder
+  from tfeval.analysis import comparison
+  from tfeval.datasets.labels import sets
   from tfeval.reports import comparison as report
-  from tfeval.reports import plain
-  from tfeval.run import Failure
+  from tfeval.reports import terminal
+  from tfeval.runs import discovery
+  from tfeval.runs.run import Failure
+
   console.import_tensorflow_for(arguments)
-  runs = run_folder.find_runs(arguments)
+  runs = discovery.find_runs(arguments)
   for one in runs:
     if isinstance(one, Failure):
       raise UserError(one.reason)
   found = comparison.compare(
-      runs, label_flags.open_labels(flags.labels, flags.data_dir) or None,
-      label_sets.open_subset(flags.keep, flags.omit), flags.metric, flags.common)
+    runs,
+    label_flags.open_labels(flags.labels, flags.data_dir) or None,
+    sets.open_subset(flags.keep, flags.omit),
+    flags.metric,
+    flags.common,
+  )
   if flags.json:
-    plain.print_json(report.content(found, flags.level, flags.seed))
+    terminal.print_json(report.content(found, flags.level, flags.seed))
     return 0
   for title, table in report.sections(found, flags.level, flags.seed):
     print(title)
-    plain.print_table(table, sys.stdout)
+    terminal.print_table(table, sys.stdout)
     print()
-  plain.print_remarks(report.legend(found, flags.level), sys.stdout)
+  terminal.print_remarks(report.legend(found, flags.level), sys.stdout)
   return 0

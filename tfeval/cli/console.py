@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator
 
 from absl import logging as absl_logging
 
-from tfeval import paths
+from tfeval.utils import paths
 
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
 # user as ours. Where there is a GPU, that it cannot be used is no noise.
 _NOISE = re.compile(
-    rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |To enable the following instructions'
-    rb'|WARNING: All log messages before absl::InitializeLog)'
-    rb'|^\t \[\[|oneDNN supports DT_|local_rendezvous\.cc|OP_REQUIRES failed at'
-    rb'|jpeg_mem\.cc|png_io\.cc'
-    # libjpeg's and libpng's own words, which name no image.
-    rb'|^(libpng (warning|error)|(Empty|Corrupt|Invalid|Premature end of|Unsupported) '
-    rb'JPEG|Maximum supported image|Input file read error|Improper call to JPEG)')
+  rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |To enable the following instructions'
+  rb'|WARNING: All log messages before absl::InitializeLog)'
+  rb'|^\t \[\[|oneDNN supports DT_|local_rendezvous\.cc|OP_REQUIRES failed at'
+  rb'|jpeg_mem\.cc|png_io\.cc'
+  # libjpeg's and libpng's own words, which name no image.
+  rb'|^(libpng (warning|error)|(Empty|Corrupt|Invalid|Premature end of|Unsupported) '
+  rb'JPEG|Maximum supported image|Input file read error|Improper call to JPEG)'
+)
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 
@@ -33,10 +34,12 @@ def prepare_environment() -> None:
   # Ten of them, each after twice the wait: three minutes to say "no network".
   os.environ.setdefault('GCS_RETRY_CONFIG_MAX_RETRIES', '4')
   # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
-  for logger, noise in ((absl_logging.get_absl_logger(), 'has no dataset_info.json'),
-                        (logging.getLogger('tensorflow'), 'tf.function retracing'),
-                        # What --jit on several devices needs.
-                        (logging.getLogger('tensorflow'), 'eagerly has significant')):
+  for logger, noise in (
+    (absl_logging.get_absl_logger(), 'has no dataset_info.json'),
+    (logging.getLogger('tensorflow'), 'tf.function retracing'),
+    # What --jit on several devices needs.
+    (logging.getLogger('tensorflow'), 'eagerly has significant'),
+  ):
     logger.addFilter(lambda record, noise=noise: noise not in record.getMessage())
 
 
@@ -73,8 +76,7 @@ def without_noise() -> Iterator[None]:
   os.close(writer)
   python_stderr = sys.stderr
   if python_stderr is sys.__stderr__:
-    sys.stderr = os.fdopen(os.dup(screen), 'w', buffering=1,
-                           errors='backslashreplace')
+    sys.stderr = os.fdopen(os.dup(screen), 'w', buffering=1, errors='backslashreplace')
   pump = threading.Thread(target=_pass_on, args=(reader, screen), daemon=True)
   pump.start()
   try:

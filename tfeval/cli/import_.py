@@ -1,8 +1,8 @@
 """`tfeval import`."""
 
-from tfeval import expectation
 from tfeval.cli import console, label_flags, output
-from tfeval.errors import UserError
+from tfeval.runs import expectations as expectation
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Make runs out of predictions that other tools saved.
 
@@ -24,43 +24,66 @@ log_probs; or 1000 logits or probabilities."""
 
 def define_flags(define) -> None:
   define.string('predictions', None, 'A file, or a folder of files.')
-  define.string('probabilities', None, 'Probabilities of the classes in an .npy of '
-                'classes.')
-  define.string('order', None, 'Which image each row is: file_name (validation image 1 '
-                'first), class_folder (sorted by wnid, then file name), or the path of '
-                'a list of ids. Not for rows that have ids.')
+  define.string(
+    'probabilities', None, 'Probabilities of the classes in an .npy of classes.'
+  )
+  define.string(
+    'order',
+    None,
+    'Which image each row is: file_name (validation image 1 '
+    'first), class_folder (sorted by wnid, then file name), or the path of '
+    'a list of ids. Not for rows that have ids.',
+  )
   label_flags.define_labels(define, ['original'], 'by default original')
-  define.enum('output', None, ['logits', 'probabilities'], 'What 1000 outputs are, '
-              'where their values do not tell.')
-  define.bool('partial', False, 'Images may be missing; the result is marked as '
-              'partial.')
+  define.enum(
+    'output',
+    None,
+    ['logits', 'probabilities'],
+    'What 1000 outputs are, where their values do not tell.',
+  )
+  define.bool(
+    'partial', False, 'Images may be missing; the result is marked as partial.'
+  )
   define.bool('store_logits', False, 'Store all 1000 outputs of each image.')
-  define.string('output_dir', 'tfeval_runs/imported', 'The run directory; of a folder '
-                'of predictions there is one for each file in it.')
+  define.string(
+    'output_dir',
+    'tfeval_runs/imported',
+    'The run directory; of a folder of predictions there is one for each file in it.',
+  )
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   define.multi_string(
-      'expect', [], 'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
-      'exit with 1 if it does not hold.')
+    'expect',
+    [],
+    'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
+    'exit with 1 if it does not hold.',
+  )
 
 
 def run(flags, arguments: list[str]) -> int:
   if arguments:
-    raise UserError(f'unexpected argument {arguments[0]!r}: predictions are given as '
-                    '--predictions=FILE_OR_FOLDER')
+    raise UserError(
+      f'unexpected argument {arguments[0]!r}: predictions are given as '
+      '--predictions=FILE_OR_FOLDER'
+    )
   if not flags.predictions:
-    raise UserError('no predictions were given: tfeval import '
-                    '--predictions=FILE_OR_FOLDER')
+    raise UserError(
+      'no predictions were given: tfeval import --predictions=FILE_OR_FOLDER'
+    )
   expectations = [expectation.parse(text) for text in flags.expect]
   # Arrow, which help does not need.
-  from tfeval.importing import importer, sources
+  from tfeval.runs.importing import importer, sources
+
   console.import_tensorflow_for([flags.output_dir])
   found = sources.find(flags.predictions, flags.probabilities, flags.output_dir)
   settings = importer.Settings(
-      labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
-      order=flags.order,
-      output=flags.output, partial=flags.partial, store_logits=flags.store_logits,
-      overwrite=flags.overwrite)
+    labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
+    order=flags.order,
+    output=flags.output,
+    partial=flags.partial,
+    store_logits=flags.store_logits,
+    overwrite=flags.overwrite,
+  )
   runs = importer.import_all(found, settings)
   output.print_runs(runs, flags.json, show_examples=0)
   return output.exit_code(runs, expectations)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from tfeval import label_sets
+  from tfeval.datasets.labels import sets
 
 MULTILABEL = 'imagenet2012_multilabel'
 
@@ -17,29 +17,40 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
     by_default: what that means.
   """
   definer.multi_string(
-      'labels', default, 'original (of the TFDS package), real (that the rows carry), '
-      'the path of .json (real.json), .npy or .csv labels by file name or in '
-      f'validation order, or {MULTILABEL} (that TFDS has prepared); {by_default}.')
-  definer.string('data_dir', None, f'Where {MULTILABEL} lies, if not where TFDS puts '
-                 'it.')
+    'labels',
+    default,
+    'original (of the TFDS package), real (that the rows carry), '
+    'the path of .json (real.json), .npy or .csv labels by file name or in '
+    f'validation order, or {MULTILABEL} (that TFDS has prepared); {by_default}.',
+  )
+  definer.string(
+    'data_dir', None, f'Where {MULTILABEL} lies, if not where TFDS puts it.'
+  )
 
 
-def open_labels(texts: list[str], data_dir: str | None) -> 'list[label_sets.Labels]':
-  """Opens the label sets of `--labels`; see `label_sets.open_labels`."""
-  # Arrow, which help does not need.
-  from tfeval import label_sets
+def open_labels(texts: list[str], data_dir: str | None) -> 'list[sets.Labels]':
+  """Opens the label sets of `--labels`; see `sets.open_labels`."""
+  from tfeval.datasets.labels import sets  # Arrow, which help does not need.
+
   prepared = {}
   if MULTILABEL in texts:
     from tfeval.cli import console
+
     with console.quiet_tensorflow():
-      from tfeval.datasets import multilabel  # TensorFlow, which takes seconds.
+      from tfeval.datasets.labels import multilabel  # TensorFlow, which takes seconds.
+
       prepared[MULTILABEL] = multilabel.load(data_dir)
-  return label_sets.open_labels(texts, prepared)
+  return sets.open_labels(texts, prepared)
 
 
 def define_subset(definer) -> None:
   """Defines `--keep` and `--omit`."""
-  definer.string('keep', None, 'A list of ids, one on each line: metrics of these '
-                 'images alone, beside those of all.')
-  definer.string('omit', None, 'A list of ids: metrics without these images, beside '
-                 'those of all.')
+  definer.string(
+    'keep',
+    None,
+    'A list of ids, one on each line: metrics of these '
+    'images alone, beside those of all.',
+  )
+  definer.string(
+    'omit', None, 'A list of ids: metrics without these images, beside those of all.'
+  )

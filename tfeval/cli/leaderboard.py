@@ -2,10 +2,10 @@
 
 import sys
 
-from tfeval import errors
 from tfeval.cli import console, label_flags
 from tfeval.cli.compare import check_level
-from tfeval.errors import UserError
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Rank runs, those that cannot be told apart on one rank.
 
@@ -22,18 +22,31 @@ _FORMATS = ('table', 'csv', 'json', 'markdown')
 
 
 def define_flags(define) -> None:
-  label_flags.define_labels(define, [], 'by default all that the rows of all runs '
-                            'carry')
+  label_flags.define_labels(
+    define, [], 'by default all that the rows of all runs carry'
+  )
   label_flags.define_subset(define)
-  define.string('sort', None, 'LABELS/METRIC to rank by, such as real/top1; by default '
-                'original/top1.')
-  define.list('columns', None, 'What to show, such as rank,model,original/top1,'
-              'parameters,multiply_adds,images_per_second; an unknown one lists all.')
+  define.string(
+    'sort',
+    None,
+    'LABELS/METRIC to rank by, such as real/top1; by default original/top1.',
+  )
+  define.list(
+    'columns',
+    None,
+    'What to show, such as rank,model,original/top1,'
+    'parameters,multiply_adds,images_per_second; an unknown one lists all.',
+  )
   define.float('level', 0.05, 'Significance level.')
-  define.list('allow', [], 'What may differ among runs that are ranked together: data, '
-              'protocol. Of different data significance is not computed.')
-  define.enum('format', 'table', _FORMATS, 'How to print it; the remarks of csv go to '
-              'stderr.')
+  define.list(
+    'allow',
+    [],
+    'What may differ among runs that are ranked together: data, '
+    'protocol. Of different data significance is not computed.',
+  )
+  define.enum(
+    'format', 'table', _FORMATS, 'How to print it; the remarks of csv go to stderr.'
+  )
   define.bool('json', False, 'The same as --format=json, with all columns.')
 
 
@@ -42,35 +55,42 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('no runs were given: tfeval leaderboard RUN ...')
   check_level(flags.level)
   if flags.json and flags['format'].present and flags.format != 'json':
-    raise UserError(f'--json and --format={flags.format} were both given: leave one '
-                    'out')
+    raise UserError(
+      f'--json and --format={flags.format} were both given: leave one out'
+    )
   # Arrow, which help does not need.
-  from tfeval import label_sets, leaderboard, run_folder
+  from tfeval.analysis import leaderboard
+  from tfeval.datasets.labels import sets
   from tfeval.reports import leaderboard as report
-  from tfeval.reports import leaderboard_columns, plain
+  from tfeval.reports import leaderboard_columns, terminal
+  from tfeval.runs import discovery
+
   for what in flags.allow:
     if what not in leaderboard.ALLOWED:
       raise errors.unknown('--allow', what, leaderboard.ALLOWED)
   console.import_tensorflow_for(arguments)
   board = leaderboard.rank(
-      run_folder.find_runs(arguments),
-      label_flags.open_labels(flags.labels, flags.data_dir) or None,
-      label_sets.open_subset(flags.keep, flags.omit), flags.sort, flags.level,
-      flags.allow)
+    discovery.find_runs(arguments),
+    label_flags.open_labels(flags.labels, flags.data_dir) or None,
+    sets.open_subset(flags.keep, flags.omit),
+    flags.sort,
+    flags.level,
+    flags.allow,
+  )
   chosen = leaderboard_columns.choose(board, flags.columns)
   if flags.json or flags.format == 'json':
-    plain.print_json(report.content(board))
+    terminal.print_json(report.content(board))
   elif flags.format == 'csv':
     report.write_csv(board, chosen, sys.stdout)
-    plain.print_remarks(report.remarks(board, chosen), sys.stderr)
+    terminal.print_remarks(report.remarks(board, chosen), sys.stderr)
   elif flags.format == 'markdown':
     print(report.markdown(board, chosen))
     print()
     for line in report.remarks(board, chosen):
       print(f'- {line}')
   else:
-    for table in report.text_tables(board, chosen, plain.width_of(sys.stdout)):
-      plain.print_table(table, sys.stdout)
+    for table in report.text_tables(board, chosen, terminal.width_of(sys.stdout)):
+      terminal.print_table(table, sys.stdout)
       print()
-    plain.print_remarks(report.remarks(board, chosen), sys.stdout)
+    terminal.print_remarks(report.remarks(board, chosen), sys.stdout)
   return 0

@@ -6,13 +6,13 @@ import math
 import sys
 from collections.abc import Iterator
 
-from tfeval import errors
-from tfeval import spec as spec_lib
-from tfeval.errors import UserError
 from tfeval.models import table
 from tfeval.models.table import ModelFacts
-from tfeval.preprocess import protocol as protocol_lib
-from tfeval.reports import plain
+from tfeval.preprocess import protocol
+from tfeval.reports import terminal
+from tfeval.utils import errors
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
 
 SUMMARY = """List the models that are known by name, or explain one.
 
@@ -21,24 +21,29 @@ Usage: tfeval models [NAME[:key=value,...]] [--flags]
   tfeval models MobileNet:alpha=0.25"""
 
 _PREPROCESSING = {
-    'caffe': 'BGR, minus the mean of ImageNet',
-    'tf': 'x / 127.5 - 1',
-    'torch': '(x / 255 - mean of ImageNet) / its deviation',
-    'lite': '(x - 127) / 128',
-    'identity': 'none, the model rescales inside',
+  'caffe': 'BGR, minus the mean of ImageNet',
+  'tf': 'x / 127.5 - 1',
+  'torch': '(x / 255 - mean of ImageNet) / its deviation',
+  'lite': '(x - 127) / 128',
+  'identity': 'none, the model rescales inside',
 }
 
 
 def define_flags(define) -> None:
-  define.string('filter', None, "List models with this text in their names, or "
-                "matching this pattern: 'ResNet*V2'. Case is ignored.")
+  define.string(
+    'filter',
+    None,
+    'List models with this text in their names, or '
+    "matching this pattern: 'ResNet*V2'. Case is ignored.",
+  )
   define.bool('json', False, 'Print JSON on stdout, nothing else.')
 
 
 def run(flags, arguments: list[str]) -> int:
   if len(arguments) > 1:
-    raise UserError(f'one model at a time, got {" ".join(arguments)}; --filter lists '
-                    'several')
+    raise UserError(
+      f'one model at a time, got {" ".join(arguments)}; --filter lists several'
+    )
   if arguments:
     if flags.filter is not None:
       raise UserError(f'{arguments[0]} and --filter were both given: leave one out')
@@ -46,18 +51,32 @@ def run(flags, arguments: list[str]) -> int:
     return 0
   rows = _matching(flags.filter)
   if flags.json:
-    plain.print_json([dataclasses.asdict(row) for row in rows])
+    terminal.print_json([dataclasses.asdict(row) for row in rows])
     return 0
   # As narrow as it gets: the longest name still fits into 80 columns.
-  plain.print_table(plain.plain_table(
+  terminal.print_table(
+    terminal.plain_table(
       ('model', 'side\npx', 'param\n10^6', 'MAdds\n10^9', 'top-1\n%', 'top-5\n%'),
-      [(row.name, str(row.input_size), _short(row.parameters / 1e6),
-        _short(row.multiply_adds / 1e9), _percent(row.published_top1),
-        _percent(row.published_top5)) for row in rows],
-      numbers=range(1, 6)), sys.stdout)
-  print('\nMAdds: multiply-adds of one image. top-1 and top-5: as published, on '
-        "ImageNet's\nvalidation images, each by its own protocol. tfeval models NAME "
-        'explains one.')
+      [
+        (
+          row.name,
+          str(row.input_size),
+          _short(row.parameters / 1e6),
+          _short(row.multiply_adds / 1e9),
+          _percent(row.published_top1),
+          _percent(row.published_top5),
+        )
+        for row in rows
+      ],
+      numbers=range(1, 6),
+    ),
+    sys.stdout,
+  )
+  print(
+    '\nMAdds: multiply-adds of one image. top-1 and top-5: as published, on '
+    "ImageNet's\nvalidation images, each by its own protocol. tfeval models NAME "
+    'explains one.'
+  )
   return 0
 
 
@@ -66,11 +85,15 @@ def _matching(text: str | None) -> list[ModelFacts]:
     return list(table.rows())
   wanted = text.lower()
   # As a text first: the brackets of an input_shape are no pattern.
-  found = [row for row in table.rows() if wanted in row.name.lower()
-           or fnmatch.fnmatchcase(row.name.lower(), wanted)]
+  found = [
+    row
+    for row in table.rows()
+    if wanted in row.name.lower() or fnmatch.fnmatchcase(row.name.lower(), wanted)
+  ]
   if not found:
-    raise UserError(f'--filter={text}: no model has that in its name; tfeval models '
-                    'lists them all')
+    raise UserError(
+      f'--filter={text}: no model has that in its name; tfeval models lists them all'
+    )
   return found
 
 
@@ -80,8 +103,10 @@ def _find(name: str) -> ModelFacts:
   if facts is not None:
     return facts
   if spec.target in table.known_models():
-    raise UserError(f'{name}: no facts are known of this variant; tfeval models '
-                    f'--filter={spec.target} lists those that have some')
+    raise UserError(
+      f'{name}: no facts are known of this variant; tfeval models '
+      f'--filter={spec.target} lists those that have some'
+    )
   raise errors.unknown('model', spec.target, table.known_models(), '(tfeval models)')
 
 
@@ -97,10 +122,12 @@ def _percent(percent: float | None) -> str:
 
 def _explain(facts: ModelFacts, as_json: bool) -> None:
   if as_json:
-    plain.print_json(dataclasses.asdict(facts))
+    terminal.print_json(dataclasses.asdict(facts))
     return
   print(f'{facts.name}\n')
-  plain.print_table(plain.plain_table(('field', 'value'), _fields(facts)), sys.stdout)
+  terminal.print_table(
+    terminal.plain_table(('field', 'value'), _fields(facts)), sys.stdout
+  )
 
 
 def _fields(facts: ModelFacts) -> Iterator[tuple[str, str]]:
@@ -128,7 +155,7 @@ def _protocol(text: str | None) -> str:
   if text is None:
     return '-'
   spec = spec_lib.parse(text)
-  summary = protocol_lib.about(spec.target)['summary']
+  summary = protocol.about(spec.target)['summary']
   if {key for key, _ in spec.options} <= {'size'}:
     return f'{text}: {summary}'
   # The summary would be wrong of it.

@@ -3,34 +3,42 @@
 import sys
 import textwrap
 
-from tfeval import display, expectation
-from tfeval import run as run_lib
-from tfeval.errors import CheckFailed, UserError
-from tfeval.reports import by_class, plain, tables
+from tfeval.reports import by_class, terminal
+from tfeval.reports import results as tables
+from tfeval.runs import display
+from tfeval.runs import expectations as expectation
+from tfeval.runs import run as run_lib
+from tfeval.utils.errors import CheckFailed, UserError
 
 
-def print_runs(runs: list[run_lib.Run | run_lib.Failure], as_json: bool,
-               show_examples: int) -> None:
+def print_runs(
+  runs: list[run_lib.Run | run_lib.Failure], as_json: bool, show_examples: int
+) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
-  results = [{'model': {'name': run.name}, 'error': run.reason}
-             if isinstance(run, run_lib.Failure) else run.result for run in runs]
+  results = [
+    {'model': {'name': run.name}, 'error': run.reason}
+    if isinstance(run, run_lib.Failure)
+    else run.result
+    for run in runs
+  ]
   if as_json:
-    plain.print_json(results)
+    terminal.print_json(results)
     return
   for run in runs if show_examples else ():
     if isinstance(run, run_lib.Failure):
       continue
     print(f'{display.model_name(run.result)}, the first answers:')
     columns = ['id', 'label', 'real_labels', 'classes', 'log_probs']
-    plain.print_table(tables.examples_table(run.parts(columns), show_examples),
-                      sys.stdout)
+    terminal.print_table(
+      tables.examples_table(run.parts(columns), show_examples), sys.stdout
+    )
     print()
-  for table in tables.results_tables(results, plain.width_of(sys.stdout)):
-    plain.print_table(table, sys.stdout)
+  for table in tables.results_tables(results, terminal.width_of(sys.stdout)):
+    terminal.print_table(table, sys.stdout)
     print()
   for result in results:
     if result.get('confusions'):
-      plain.print_table(by_class.confusions_table(result), sys.stdout)
+      terminal.print_table(by_class.confusions_table(result), sys.stdout)
       print()
   for line in tables.remarks(results):
     print(textwrap.fill(line, 80, subsequent_indent='  '))
@@ -43,9 +51,11 @@ def print_failures(runs: list[run_lib.Run | run_lib.Failure]) -> None:
       print(f'tfeval: {run.name}: {run.reason}', file=sys.stderr)
 
 
-def exit_code(runs: list[run_lib.Run | run_lib.Failure],
-              expectations: list[expectation.Expectation],
-              models: int | None = None) -> int:
+def exit_code(
+  runs: list[run_lib.Run | run_lib.Failure],
+  expectations: list[expectation.Expectation],
+  models: int | None = None,
+) -> int:
   """Returns 0 if every model was evaluated.
 
   Args:
@@ -58,11 +68,18 @@ def exit_code(runs: list[run_lib.Run | run_lib.Failure],
     CheckFailed: an expectation does not hold.
   """
   failed = [run.name for run in runs if isinstance(run, run_lib.Failure)]
-  missed = expectation.missed(expectations, [
-      run.result for run in runs if isinstance(run, run_lib.Run)])
+  missed = expectation.missed(
+    expectations, [run.result for run in runs if isinstance(run, run_lib.Run)]
+  )
   if failed:
-    raise UserError('; '.join([f'{len(failed)} of {models or len(runs)} models failed: '
-                               + ', '.join(failed), *missed]))
+    raise UserError(
+      '; '.join(
+        [
+          f'{len(failed)} of {models or len(runs)} models failed: ' + ', '.join(failed),
+          *missed,
+        ]
+      )
+    )
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

@@ -4,12 +4,13 @@ import contextlib
 import pathlib
 import sys
 
-from tfeval import answers as answers_lib
-from tfeval import image_files, progress
-from tfeval import labels as labels_lib
 from tfeval.cli import console, input_flags
-from tfeval.errors import UserError
-from tfeval.reports import figures, plain, side_by_side
+from tfeval.datasets import image_files
+from tfeval.datasets.labels import imagenet
+from tfeval.reports import figures, predictions, terminal
+from tfeval.runs import top_classes
+from tfeval.utils import progress
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Show what models see on images of yours, side by side.
 
@@ -22,12 +23,24 @@ IMAGE is a JPEG or PNG, or a folder of them.
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
-  define.integer('top', 5, 'How many classes of each model to show.', lower_bound=1,
-                 upper_bound=labels_lib.NUM_CLASSES)
-  define.bool('json', False, 'Print a list of JSON objects on stdout, one for each '
-              'image, nothing else.')
-  define.string('figure', None, 'Also draw the images and the answers into this .png, '
-                ".pdf or .svg; needs pip install 'tfeval[figure]'.")
+  define.integer(
+    'top',
+    5,
+    'How many classes of each model to show.',
+    lower_bound=1,
+    upper_bound=imagenet.NUM_CLASSES,
+  )
+  define.bool(
+    'json',
+    False,
+    'Print a list of JSON objects on stdout, one for each image, nothing else.',
+  )
+  define.string(
+    'figure',
+    None,
+    'Also draw the images and the answers into this .png, '
+    ".pdf or .svg; needs pip install 'tfeval[figure]'.",
+  )
 
 
 def run(flags, arguments: list[str]) -> int:
@@ -40,29 +53,41 @@ def run(flags, arguments: list[str]) -> int:
     figure = pathlib.Path(flags.figure).expanduser()
     figures.check(figure, len(paths), len(wanted), flags.top)
   with console.quiet_tensorflow():
-    from tfeval import side_by_side as side_by_side_lib  # TensorFlow: seconds.
+    from tfeval.evaluation import predict  # TensorFlow: seconds.
+
     with _progress(len(paths)) as advance:
-      models, images, failed = side_by_side_lib.look(
-          wanted, settings, paths, flags.top, advance)
+      models, images, failed = predict.look(wanted, settings, paths, flags.top, advance)
     # While TensorFlow may speak: it decodes.
-    photos = [side_by_side_lib.thumbnail(path, figures.PHOTO_PIXELS)
-              for path in paths] if figure else []
+    photos = (
+      [predict.thumbnail(path, figures.PHOTO_PIXELS) for path in paths]
+      if figure
+      else []
+    )
   if flags.json:
-    plain.print_json(answers_lib.describe(models, images))
+    terminal.print_json(top_classes.describe(models, images))
   else:
     _print_tables(models, images)
   if figure:
     figures.draw_answers(figure, models, images, photos)
   if failed:
-    raise UserError('; '.join([f'{len(failed)} of {len(wanted)} models failed',
-                               *(f'{name}: {why}' for name, why in failed.items())]))
+    raise UserError(
+      '; '.join(
+        [
+          f'{len(failed)} of {len(wanted)} models failed',
+          *(f'{name}: {why}' for name, why in failed.items()),
+        ]
+      )
+    )
   return 0
 
 
 def _progress(images: int):
   # A few are done before one could read it.
-  return (progress.on_stderr('predict', images) if images >= 20 else
-          contextlib.nullcontext(lambda count: None))
+  return (
+    progress.on_stderr('predict', images)
+    if images >= 20
+    else contextlib.nullcontext(lambda count: None)
+  )
 
 
 def _print_tables(models, images) -> None:
@@ -70,5 +95,5 @@ def _print_tables(models, images) -> None:
     if number:
       print()
     print(image.path)
-    for table in side_by_side.answers_tables(models, image):
-      plain.print_table(table, sys.stdout)
+    for table in predictions.answers_tables(models, image):
+      terminal.print_table(table, sys.stdout)

@@ -2,9 +2,9 @@
 
 import sys
 
-from tfeval.errors import UserError
 from tfeval.preprocess import protocol as protocol_lib
-from tfeval.reports import plain
+from tfeval.reports import terminal
+from tfeval.utils.errors import UserError
 
 SUMMARY = """List the preprocessing protocols, or explain one.
 
@@ -26,12 +26,17 @@ def run(flags, arguments: list[str]) -> int:
     return 0
   names = protocol_lib.named_protocols()
   if flags.json:
-    plain.print_json([_entry(protocol_lib.resolve(name, flags.size))
-                       for name in names])
+    terminal.print_json(
+      [_entry(protocol_lib.resolve(name, flags.size)) for name in names]
+    )
     return 0
-  plain.print_table(plain.plain_table(
+  terminal.print_table(
+    terminal.plain_table(
       ('protocol', 'what it does'),
-      [(name, protocol_lib.about(name)['summary']) for name in names]), sys.stdout)
+      [(name, protocol_lib.about(name)['summary']) for name in names],
+    ),
+    sys.stdout,
+  )
   print('\ntfeval protocols NAME explains one and names its source.')
   return 0
 
@@ -42,14 +47,23 @@ def _entry(protocol: protocol_lib.Protocol) -> dict:
 
 def _explain(protocol: protocol_lib.Protocol, as_json: bool) -> None:
   if as_json:
-    plain.print_json(_entry(protocol))
+    terminal.print_json(_entry(protocol))
     return
   about = protocol_lib.about(protocol.name)
   print(f'{protocol.name}: {about["summary"]}')
   if protocol.spec != protocol.name:
     print(f'Here as {protocol.spec}; the words are of {protocol.name} as it is.')
   print()
-  plain.print_table(plain.plain_table(('field', 'value'), [
-      *((key, about[key]) for key in ('explanation', 'source')),
-      *((key, str(value).lower() if isinstance(value, bool) else str(value))
-        for key, value in protocol.describe().items())]), sys.stdout)
+  terminal.print_table(
+    terminal.plain_table(
+      ('field', 'value'),
+      [
+        *((key, about[key]) for key in ('explanation', 'source')),
+        *(
+          (key, str(value).lower() if isinstance(value, bool) else str(value))
+          for key, value in protocol.describe().items()
+        ),
+      ],
+    ),
+    sys.stdout,
+  )

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tfeval import files, rated, relabel
-from tfeval import run as run_lib
-from tfeval.errors import UserError
+from tfeval.analysis.relabel import labels as relabel
+from tfeval.analysis.relabel import raters as rated
 from tfeval.metrics.precision_recall import Curve
-from tfeval.reports import figures, plain, precision_recall
+from tfeval.reports import figures, precision_recall, terminal
+from tfeval.runs import run as run_lib
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Make ReaL labels again, at another threshold or from raters' answers.
 
@@ -33,19 +35,35 @@ _OUTPUTS = ('output', 'curve', 'figure')
 
 def define_flags(define) -> None:
   define.string('scores', None, 'scores.npz of google-research/reassessed-imagenet.')
-  define.float('threshold', relabel.THRESHOLD, 'Labels score more than this.',
-               lower_bound=0, upper_bound=1)
-  define.string('output', None, 'Write the labels to this JSON file; score them with '
-                '--labels.')
+  define.float(
+    'threshold',
+    relabel.THRESHOLD,
+    'Labels score more than this.',
+    lower_bound=0,
+    upper_bound=1,
+  )
+  define.string(
+    'output', None, 'Write the labels to this JSON file; score them with --labels.'
+  )
   define.string('raters', None, "raters.npz: the raters' answers, to be aggregated.")
   define.string('golden', None, "golden.npz: the experts' answers.")
-  define.string('raters_golden', None, "raters_golden.npz: the raters' answers to the "
-                "experts' questions.")
-  define.enum('aggregate', None, relabel.VARIANTS, 'Write labels by this aggregation '
-              'of --raters instead of --scores.')
+  define.string(
+    'raters_golden',
+    None,
+    "raters_golden.npz: the raters' answers to the experts' questions.",
+  )
+  define.enum(
+    'aggregate',
+    None,
+    relabel.VARIANTS,
+    'Write labels by this aggregation of --raters instead of --scores.',
+  )
   define.string('curve', None, 'Write precision and recall to this CSV file.')
-  define.string('figure', None, 'Draw them into this .png, .pdf or .svg; needs pip '
-                "install 'tfeval[figure]'.")
+  define.string(
+    'figure',
+    None,
+    "Draw them into this .png, .pdf or .svg; needs pip install 'tfeval[figure]'.",
+  )
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -54,7 +72,8 @@ def run(flags, arguments: list[str]) -> int:
   runs = [run_lib.load_run(path) for path in arguments]
   scores = rated.load_scores(paths['scores']) if 'scores' in paths else None
   raters, golden, raters_golden = (
-      rated.load_votes(paths[name]) if name in paths else None for name in _INPUTS[1:])
+    rated.load_votes(paths[name]) if name in paths else None for name in _INPUTS[1:]
+  )
   scored = {} if scores is None else {'scores': (scores, {})}
   if raters is not None:
     for variant in relabel.VARIANTS:
@@ -65,9 +84,11 @@ def run(flags, arguments: list[str]) -> int:
   report = _report(scored, golden, flags, flags.aggregate or 'scores')
   if 'output' in paths:
     labels = relabel.labels_at(scored[flags.aggregate or 'scores'][0], flags.threshold)
-    report['labels'] = {'images': sum(map(bool, labels)),
-                        'without': sum(not one for one in labels),
-                        'labels': sum(map(len, labels))}
+    report['labels'] = {
+      'images': sum(map(bool, labels)),
+      'without': sum(not one for one in labels),
+      'labels': sum(map(len, labels)),
+    }
     files.write_atomically(paths['output'], json.dumps(labels).encode(), '--output')
   if 'curve' in paths:
     precision_recall.write_csv(paths['curve'], curves)
@@ -79,14 +100,19 @@ def run(flags, arguments: list[str]) -> int:
 
 def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
   """Returns the files that were given, by their flags, and holds that they fit."""
-  given = {name: pathlib.Path(flags[name].value).expanduser()
-           for name in _INPUTS + _OUTPUTS if flags[name].value is not None}
+  given = {
+    name: pathlib.Path(flags[name].value).expanduser()
+    for name in _INPUTS + _OUTPUTS
+    if flags[name].value is not None
+  }
   # absl's bounds let it pass.
   if flags.threshold != flags.threshold:
     raise UserError('--threshold=nan: give a number from 0 to 1')
   if not {'scores', 'raters'} & {*given}:
-    raise UserError('neither --scores nor --raters was given: tfeval relabel '
-                    '--scores=scores.npz --output=real.json')
+    raise UserError(
+      'neither --scores nor --raters was given: tfeval relabel '
+      '--scores=scores.npz --output=real.json'
+    )
   if flags.aggregate and 'raters' not in given:
     raise UserError('--aggregate needs --raters')
   if flags.aggregate == 'golden' and not {'golden', 'raters_golden'} <= {*given}:
@@ -110,57 +136,90 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
 
 
 def _curves(scored, golden: rated.Rated, runs: list[run_lib.Run]) -> dict[str, Curve]:
-  curves = {name: relabel.score_curve(scores, golden)
-            for name, (scores, _) in scored.items()}
+  curves = {
+    name: relabel.score_curve(scores, golden) for name, (scores, _) in scored.items()
+  }
   original = relabel.original_proposals(golden)
   curves['original labels'] = relabel.proposal_curve(
-      original, np.ones(len(original.image)), golden)
+    original, np.ones(len(original.image)), golden
+  )
   for run_ in runs:
     name = run_.result['model']['name']
     if name in curves:
       name = str(run_.path)
     pairs, log_probs, first = relabel.run_proposals(
-        str(run_.path), run_.parts(['id', 'classes', 'log_probs']))
+      str(run_.path), run_.parts(['id', 'classes', 'log_probs'])
+    )
     curves[name] = relabel.proposal_curve(pairs, log_probs, golden)
     curves[f'{name}, top-1'] = relabel.proposal_curve(
-        rated.Pairs(pairs.image[first], pairs.label[first]), np.ones(first.sum()),
-        golden)
+      rated.Pairs(pairs.image[first], pairs.label[first]), np.ones(first.sum()), golden
+    )
   return curves
 
 
-def _report(scored, golden: rated.Rated | None, flags, labelled_by: str
-            ) -> dict[str, Any]:
+def _report(
+  scored, golden: rated.Rated | None, flags, labelled_by: str
+) -> dict[str, Any]:
   rows = []
   published = scored['scores'][0] if 'scores' in scored else None
   for name, (scores, facts) in scored.items():
-    row = {'name': name, **facts, 'pairs': len(scores.score),
-           'above': int((scores.score > flags.threshold).sum())}
+    row = {
+      'name': name,
+      **facts,
+      'pairs': len(scores.score),
+      'above': int((scores.score > flags.threshold).sum()),
+    }
     if published is not None and name != 'scores':
       row['with_scores'] = relabel.agreement(
-          scores, published.score > flags.threshold, published.pairs, flags.threshold)
+        scores, published.score > flags.threshold, published.pairs, flags.threshold
+      )
       if not row['with_scores'][1]:
         raise UserError('--raters and --scores are of different pairs')
     if golden is not None:
       row['with_golden'] = relabel.agreement(
-          scores, relabel.truth(golden), golden.pairs, flags.threshold)
+        scores, relabel.truth(golden), golden.pairs, flags.threshold
+      )
     rows.append(row)
   compared = [row for row in rows if 'with_scores' in row]
   nearest = max(compared, key=lambda row: row['with_scores'][0], default={})
-  return {'threshold': flags.threshold, 'labelled_by': labelled_by, 'scored': rows,
-          'nearest': nearest.get('name')}
+  return {
+    'threshold': flags.threshold,
+    'labelled_by': labelled_by,
+    'scored': rows,
+    'nearest': nearest.get('name'),
+  }
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:
   if as_json:
-    plain.print_json(report)
+    terminal.print_json(report)
     return
-  rows = [(row['name'], f'{row["pairs"]:,}', f'{row["above"]:,}',
-           _percent(row.get('with_scores')), _percent(row.get('with_golden')),
-           str(row.get('iterations', '-')) + '!' * (not row.get('converged', True)))
-          for row in report['scored']]
-  plain.print_table(plain.plain_table(
-      ('scores', 'pairs', f'> {report["threshold"]:g}', 'as scores\n%',
-       'as golden\n%', 'EM\nsteps'), rows, numbers=range(1, 6)), sys.stdout)
+  rows = [
+    (
+      row['name'],
+      f'{row["pairs"]:,}',
+      f'{row["above"]:,}',
+      _percent(row.get('with_scores')),
+      _percent(row.get('with_golden')),
+      str(row.get('iterations', '-')) + '!' * (not row.get('converged', True)),
+    )
+    for row in report['scored']
+  ]
+  terminal.print_table(
+    terminal.plain_table(
+      (
+        'scores',
+        'pairs',
+        f'> {report["threshold"]:g}',
+        'as scores\n%',
+        'as golden\n%',
+        'EM\nsteps',
+      ),
+      rows,
+      numbers=range(1, 6),
+    ),
+    sys.stdout,
+  )
   print()
   if report['nearest']:
     print(f'Nearest to the scores: {report["nearest"]}.')
@@ -168,8 +227,10 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     print('!: EM had not converged.')
   if 'labels' in report:
     found = report['labels']
-    print(f'{found["labels"]:,} labels of {found["images"]:,} images by '
-          f'{report["labelled_by"]}; {found["without"]:,} images have none.')
+    print(
+      f'{found["labels"]:,} labels of {found["images"]:,} images by '
+      f'{report["labelled_by"]}; {found["without"]:,} images have none.'
+    )
 
 
 def _percent(counted: tuple[int, int] | None) -> str:

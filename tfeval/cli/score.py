@@ -4,15 +4,19 @@ import dataclasses
 import sys
 from typing import Any
 
-from tfeval import expectation, files, label_sets, paths, result_file, scoring
-from tfeval import run as run_lib
 from tfeval.cli import console, label_flags, output
-from tfeval.collectors import Answers
-from tfeval.errors import UserError
-from tfeval.metrics import accuracy
+from tfeval.datasets.labels import sets
+from tfeval.metrics import accuracy, registry
+from tfeval.metrics.collectors import Answers
 from tfeval.reports import by_class
+from tfeval.runs import expectations as expectation
+from tfeval.runs import result_file
+from tfeval.runs import run as run_lib
+from tfeval.utils import files, paths
+from tfeval.utils.errors import UserError
 
-SUMMARY = """Compute the metrics of runs again from their stored predictions.
+SUMMARY = (
+  """Compute the metrics of runs again from their stored predictions.
 
 Usage: tfeval score RUN... [--flags]
 
@@ -23,28 +27,46 @@ RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
 written in it; TensorFlow is not needed.
 
 Metrics:
-""" + '\n'.join(f'  {name:<15}{metric.about}'
-               for name, metric in scoring.METRICS.items()) + """
+"""
+  + '\n'.join(
+    f'  {name:<15}{metric.about}' for name, metric in registry.METRICS.items()
+  )
+  + """
   topK           a right class among the best K, for any K"""
+)
 
 
 def define_flags(define) -> None:
   label_flags.define_labels(define, [], 'by default all that the rows carry')
   label_flags.define_subset(define)
   define.multi_string(
-      'metrics', [], 'Names of metrics, separated by commas; by default '
-      f'{",".join(scoring.DEFAULT)}.')
-  define.enum('interval', 'wilson', list(accuracy.INTERVALS), 'Of accuracies; '
-              "Clopper-Pearson's never covers less than 95 %.")
+    'metrics',
+    [],
+    f'Names of metrics, separated by commas; by default {",".join(registry.DEFAULT)}.',
+  )
+  define.enum(
+    'interval',
+    'wilson',
+    list(accuracy.INTERVALS),
+    "Of accuracies; Clopper-Pearson's never covers less than 95 %.",
+  )
   define.string('per_class', None, 'A CSV file to write the accuracy of each class to.')
-  define.integer('confusions', 0, 'Print so many of the most frequent confusions.',
-                 lower_bound=0)
+  define.integer(
+    'confusions', 0, 'Print so many of the most frequent confusions.', lower_bound=0
+  )
   define.bool('json', False, 'Print a list of JSON results, nothing else.')
   define.multi_string(
-      'expect', [], 'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
-      'exit with 1 if it does not hold.')
-  define.integer('show_examples', 0, 'Print the answers to the first so many '
-                 'examples.', lower_bound=0)
+    'expect',
+    [],
+    'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
+    'exit with 1 if it does not hold.',
+  )
+  define.integer(
+    'show_examples',
+    0,
+    'Print the answers to the first so many examples.',
+    lower_bound=0,
+  )
 
 
 def run(flags, arguments: list[str]) -> int:
@@ -54,29 +76,40 @@ def run(flags, arguments: list[str]) -> int:
   console.import_tensorflow_for(arguments)
   runs = [run_lib.load_run(path) for path in arguments]
   labels = label_flags.open_labels(flags.labels, flags.data_dir) or None
-  subset = label_sets.open_subset(flags.keep, flags.omit)
-  metrics = scoring.check_names(
-      name.strip() for text in flags.metrics for name in text.split(',')) or None
+  subset = sets.open_subset(flags.keep, flags.omit)
+  metrics = (
+    registry.check_names(
+      name.strip() for text in flags.metrics for name in text.split(',')
+    )
+    or None
+  )
   by_classes = flags.per_class is not None or flags.confusions > 0
   scored, answers = [], []
   for run_ in runs:
     summary = run_.summary(labels, subset, metrics, by_classes)
     result = {**run_.result, 'metrics': summary.metrics(flags.interval)}
     if labels is None and _differ(summary.metrics(), run_.metrics):
-      print(f'tfeval: {run_.path}: the stored predictions give other metrics than '
-            f'its {result_file.RESULT}; these are those of the predictions',
-            file=sys.stderr)
+      print(
+        f'tfeval: {run_.path}: the stored predictions give other metrics than '
+        f'its {result_file.RESULT}; these are those of the predictions',
+        file=sys.stderr,
+      )
     if subset is not None:
-      result['subset'] = {'keep': flags.keep, 'omit': flags.omit,
-                          'images': summary.subset, 'of': len(summary.ids)}
+      result['subset'] = {
+        'keep': flags.keep,
+        'omit': flags.omit,
+        'images': summary.subset,
+        'of': len(summary.ids),
+      }
     if by_classes:
       answers.append((result['model']['name'], _answers(run_, summary)))
     if flags.confusions:
       result['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
     scored.append(dataclasses.replace(run_, result=result))
   if flags.per_class is not None:
-    files.write_atomically(paths.path(flags.per_class),
-                           by_class.per_class_csv(answers), '--per_class')
+    files.write_atomically(
+      paths.path(flags.per_class), by_class.per_class_csv(answers), '--per_class'
+    )
   output.print_runs(scored, flags.json, flags.show_examples)
   return output.exit_code(scored, expectations)
 
@@ -85,11 +118,16 @@ def _answers(run_: run_lib.Run, summary: run_lib.Summary) -> dict[str, Answers]:
   """Returns the answers by label set, of those with one label for each image."""
   found = summary.answers()
   if not found:
-    raise UserError('--per_class and --confusions need one label for each image, '
-                    f'{", ".join(summary.scores)} of {run_.path} do not give that')
+    raise UserError(
+      '--per_class and --confusions need one label for each image, '
+      f'{", ".join(summary.scores)} of {run_.path} do not give that'
+    )
   for name in summary.scores.keys() - found.keys():
-    print(f'tfeval: {run_.path}: {name} is not one label for each image: left out of '
-          'what is by class', file=sys.stderr)
+    print(
+      f'tfeval: {run_.path}: {name} is not one label for each image: left out of '
+      'what is by class',
+      file=sys.stderr,
+    )
   return found
 
 
@@ -99,6 +137,10 @@ def _differ(computed: list[dict[str, Any]], told: list[dict[str, Any]]) -> bool:
   A result may have more: of labels that lie in a file, not in the rows.
   """
   found = {(m['labels'], m['name']): m for m in told}
-  return any(found.get((m['labels'], m['name'])) != m for m in computed
-             if not m['labels'].endswith(label_sets.SUBSET_SUFFIX)
-             and m['name'] in scoring.DEFAULT and m['value'] is not None)
+  return any(
+    found.get((m['labels'], m['name'])) != m
+    for m in computed
+    if not m['labels'].endswith(sets.SUBSET_SUFFIX)
+    and m['name'] in registry.DEFAULT
+    and m['value'] is not None
+  )

@@ -3,10 +3,10 @@
 import dataclasses
 import textwrap
 
-from tfeval import verification
 from tfeval.cli import console
-from tfeval.errors import CheckFailed, UserError
-from tfeval.reports import plain
+from tfeval.reports import terminal
+from tfeval.runs.verification import verify
+from tfeval.utils.errors import CheckFailed, UserError
 
 SUMMARY = """Check that runs are whole and say what their stored predictions say.
 
@@ -25,12 +25,18 @@ def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval verify OUTPUT_DIR/MODEL ...')
   console.import_tensorflow_for(arguments)
-  runs = [(path, verification.verify(path)) for path in arguments]
+  runs = [(path, verify.verify(path)) for path in arguments]
   if flags.json:
-    plain.print_json([
-        {'run': path, 'ok': _failed(checks) == 0,
-         'checks': [dataclasses.asdict(check) for check in checks]}
-        for path, checks in runs])
+    terminal.print_json(
+      [
+        {
+          'run': path,
+          'ok': _failed(checks) == 0,
+          'checks': [dataclasses.asdict(check) for check in checks],
+        }
+        for path, checks in runs
+      ]
+    )
   else:
     for path, checks in runs:
       _print(path, checks)
@@ -40,13 +46,20 @@ def run(flags, arguments: list[str]) -> int:
   return 0
 
 
-def _failed(checks: list[verification.Check]) -> int:
-  return sum(check.state != verification.OK for check in checks)
+def _failed(checks: list[verify.Check]) -> int:
+  return sum(check.state != verify.OK for check in checks)
 
 
-def _print(path: str, checks: list[verification.Check]) -> None:
+def _print(path: str, checks: list[verify.Check]) -> None:
   print(path)
   for check in checks:
-    print(textwrap.fill(f'{check.state:<11} {check.name:<10} {check.seen}', 80,
-                        initial_indent='  ', subsequent_indent=' ' * 25,
-                        break_long_words=False, break_on_hyphens=False))
+    print(
+      textwrap.fill(
+        f'{check.state:<11} {check.name:<10} {check.seen}',
+        80,
+        initial_indent='  ',
+        subsequent_indent=' ' * 25,
+        break_long_words=False,
+        break_on_hyphens=False,
+      )
+    )

@@ -3,10 +3,10 @@
 import dataclasses
 import json
 
-from tfeval import progress
-from tfeval import settings as settings_lib
 from tfeval.cli import console, input_flags
-from tfeval.errors import UserError
+from tfeval.evaluation import config
+from tfeval.utils import progress
+from tfeval.utils.errors import UserError
 
 SUMMARY = """Evaluate each checkpoint of a training once, as it appears.
 
@@ -22,56 +22,94 @@ The step of each is the last whole number in its name.
 
 def define_flags(define) -> None:
   input_flags.define(define, weights=False)
-  define.enum('on_error', 'fail', list(settings_lib.ON_ERROR),
-              'fail: stop at an image that cannot be decoded; skip: go on without it '
-              'and list it in the result.')
+  define.enum(
+    'on_error',
+    'fail',
+    list(config.ON_ERROR),
+    'fail: stop at an image that cannot be decoded; skip: go on without it '
+    'and list it in the result.',
+  )
   define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
-  define.string('cache_dir', None, 'Keep preprocessed images in here, so that only the '
-                'first checkpoint decodes: tfeval cache.')
-  define.enum('order', 'oldest', ['oldest', 'newest'],
-              'Which of several that wait is evaluated first, by their steps.')
-  define.float('poll_seconds', 10, 'Seconds between two looks at CHECKPOINTS.',
-               lower_bound=.01)
-  define.float('timeout', None, 'Stop after so many seconds without a new checkpoint.',
-               lower_bound=0)
-  define.integer('final_step', None, 'Stop once a checkpoint of this step, or a later '
-                 'one, is there and none waits.', lower_bound=0)
-  define.string('output_dir', 'tfeval_runs', 'Run directories are made in here, and '
-                'watched.json, by which a restart knows what is done.')
-  define.bool('overwrite', False, 'Evaluate anew what is not in watched.json yet, '
-              'whatever its run directory holds.')
-  define.string('log_dir', None, 'TensorBoard scalars go here (default: tensorboard in '
-                '--output_dir).')
+  define.string(
+    'cache_dir',
+    None,
+    'Keep preprocessed images in here, so that only the '
+    'first checkpoint decodes: tfeval cache.',
+  )
+  define.enum(
+    'order',
+    'oldest',
+    ['oldest', 'newest'],
+    'Which of several that wait is evaluated first, by their steps.',
+  )
+  define.float(
+    'poll_seconds', 10, 'Seconds between two looks at CHECKPOINTS.', lower_bound=0.01
+  )
+  define.float(
+    'timeout',
+    None,
+    'Stop after so many seconds without a new checkpoint.',
+    lower_bound=0,
+  )
+  define.integer(
+    'final_step',
+    None,
+    'Stop once a checkpoint of this step, or a later one, is there and none waits.',
+    lower_bound=0,
+  )
+  define.string(
+    'output_dir',
+    'tfeval_runs',
+    'Run directories are made in here, and '
+    'watched.json, by which a restart knows what is done.',
+  )
+  define.bool(
+    'overwrite',
+    False,
+    'Evaluate anew what is not in watched.json yet, whatever its run directory holds.',
+  )
+  define.string(
+    'log_dir',
+    None,
+    'TensorBoard scalars go here (default: tensorboard in --output_dir).',
+  )
   define.bool('json', False, 'Print a line of JSON for each checkpoint, nothing else.')
 
 
 def run(flags, arguments: list[str]) -> int:
   if len(arguments) != 1:
-    raise UserError(f'{len(arguments)} folders were given: tfeval watch CHECKPOINTS '
-                    '--model=NAME')
+    raise UserError(
+      f'{len(arguments)} folders were given: tfeval watch CHECKPOINTS --model=NAME'
+    )
   if len(flags.model) > 1 or 'all' in flags.model:
     raise UserError('checkpoints are of one model: give one --model')
   # In training a model shows what preflight takes for faults.
-  settings = dataclasses.replace(input_flags.read_settings(flags),
-                                 preflight=settings_lib.OFF)
+  settings = dataclasses.replace(input_flags.read_settings(flags), preflight=config.OFF)
   request = None
   if flags.model:
-    request, = settings_lib.requests(flags.model, ['imagenet'])
+    (request,) = config.requests(flags.model, ['imagenet'])
     request = dataclasses.replace(request, weights='none')  # They are none of its own.
-    settings_lib.check([request], settings)
+    config.check([request], settings)
   with console.quiet_tensorflow():
-    from tfeval import watching  # TensorFlow, which takes seconds.
-    watcher = watching.Watcher(arguments[0], request, settings, flags.log_dir,
-                               progress.on_stderr)
-    schedule = watching.Schedule(flags.order == 'newest', flags.poll_seconds,
-                                 flags.timeout, flags.final_step)
+    from tfeval.evaluation.watch import (
+      watcher as watching,  # TensorFlow, which takes seconds.
+    )
+
+    watcher = watching.Watcher(
+      arguments[0], request, settings, flags.log_dir, progress.on_stderr
+    )
+    schedule = watching.Schedule(
+      flags.order == 'newest', flags.poll_seconds, flags.timeout, flags.final_step
+    )
   try:
     _print_all(watcher.watch(schedule), flags.json)
   finally:
     watcher.close()
   if watcher.failed:
-    raise UserError(f'{len(watcher.failed)} checkpoints could not be evaluated, as was '
-                    f'said: {", ".join(watcher.failed)}')
+    raise UserError(
+      f'{len(watcher.failed)} checkpoints could not be evaluated, as was '
+      f'said: {", ".join(watcher.failed)}'
+    )
   return 0
 
 
@@ -88,8 +126,13 @@ def _line(entry: dict, as_json: bool) -> str:
   if as_json:
     return json.dumps(entry, allow_nan=False, ensure_ascii=False)
   figures = [
-      f'{name} {correct}/{count}' + (f' {100 * correct / count:.2f} %' if count else '')
-      for name, (correct, count) in entry['counts'].items()]
+    f'{name} {correct}/{count}' + (f' {100 * correct / count:.2f} %' if count else '')
+    for name, (correct, count) in entry['counts'].items()
+  ]
   # Two a line, those of a label set: all do not fit into 80 columns.
-  return '\n  '.join([f'{entry["checkpoint"]}  step {entry["step"]}', *(
-      '  '.join(figures[i:i + 2]) for i in range(0, len(figures), 2))])
+  return '\n  '.join(
+    [
+      f'{entry["checkpoint"]}  step {entry["step"]}',
+      *('  '.join(figures[i : i + 2]) for i in range(0, len(figures), 2)),
+    ]
+  )

@@ -1,13 +1,18 @@
 """Datasets by name: TFDS, the packaged sample, and folders of images."""
 
 from tfeval.datasets.base import Dataset
-from tfeval.settings import FOLDER
+from tfeval.evaluation.config import FOLDER
 
 
-def open_dataset(name: str, *, split: str = 'validation',
-                 data_dir: str | None = None, manual_dir: str | None = None,
-                 real_labels: str | None = None,
-                 limit: int | None = None) -> Dataset:
+def open_dataset(
+  name: str,
+  *,
+  split: str = 'validation',
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  real_labels: str | None = None,
+  limit: int | None = None,
+) -> Dataset:
   """Opens a dataset by name; see `tfds_source.open_tfds` and `folder.open_folder`.
 
   Args:
@@ -27,6 +32,8 @@ def open_dataset(name: str, *, split: str = 'validation',
   # Imported late: TensorFlow and TFDS take seconds.
   if name.startswith(FOLDER):
     from tfeval.datasets import folder
+
     return folder.open_folder(name.removeprefix(FOLDER), real_labels, limit)
-  from tfeval.datasets import tfds_source
-  return tfds_source.open_tfds(name, split, data_dir, manual_dir, real_labels, limit)
+  from tfeval.datasets import tfds
+
+  return tfds.open_tfds(name, split, data_dir, manual_dir, real_labels, limit)

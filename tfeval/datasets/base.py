@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tfeval import files, paths
-from tfeval.errors import DataError, UserError
+from tfeval.utils import files, paths
+from tfeval.utils.errors import DataError, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,23 +53,33 @@ class Dataset:
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""
     return {
-        'name': self.name,
-        'config': self.config,
-        'version': self.version,
-        'split': self.split,
-        'limit': self.limit,
-        'partial': self.limit is not None,
-        'expected': self.expected_count,
-        'real_labels': self.real_labels_source,
-        'size_digest': self.size_digest,
-        'notes': list(self.notes),
+      'name': self.name,
+      'config': self.config,
+      'version': self.version,
+      'split': self.split,
+      'limit': self.limit,
+      'partial': self.limit is not None,
+      'expected': self.expected_count,
+      'real_labels': self.real_labels_source,
+      'size_digest': self.size_digest,
+      'notes': list(self.notes),
     }
 
   def identity(self) -> dict[str, Any]:
     """Returns what tells the dataset from others, of what `describe` does."""
     described = self.describe()
-    return {key: described[key] for key in (
-        'name', 'config', 'version', 'split', 'limit', 'real_labels', 'size_digest')}
+    return {
+      key: described[key]
+      for key in (
+        'name',
+        'config',
+        'version',
+        'split',
+        'limit',
+        'real_labels',
+        'size_digest',
+      )
+    }
 
 
 def real_labels_source(path: str | None) -> str | None:
@@ -84,8 +94,9 @@ def real_labels_source(path: str | None) -> str | None:
     raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
 
 
-def check_coverage(dataset: Dataset, evaluated: Sequence[str],
-                   failed: Sequence[str]) -> None:
+def check_coverage(
+  dataset: Dataset, evaluated: Sequence[str], failed: Sequence[str]
+) -> None:
   """Holds that every expected example was seen exactly once.
 
   Args:
@@ -101,19 +112,24 @@ def check_coverage(dataset: Dataset, evaluated: Sequence[str],
   if len(unique) != len(seen):
     once: set[str] = set()
     double = sorted({name for name in seen if name in once or once.add(name)})
-    raise DataError(f'{len(seen) - len(unique)} examples came twice: '
-                    f'{_first(double)}: prepare the dataset again')
+    raise DataError(
+      f'{len(seen) - len(unique)} examples came twice: '
+      f'{_first(double)}: prepare the dataset again'
+    )
   if dataset.expected_ids is not None:
     missing = sorted(set(dataset.expected_ids) - unique)
     foreign = sorted(unique - set(dataset.expected_ids))
     if missing or foreign:
       raise DataError(
-          f'{len(missing)} expected examples are missing ({_first(missing)}) and '
-          f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
-          'dataset again')
+        f'{len(missing)} expected examples are missing ({_first(missing)}) and '
+        f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
+        'dataset again'
+      )
   if len(seen) != dataset.expected_count:
-    raise DataError(f'{len(seen)} examples were seen, {dataset.name} says it has '
-                    f'{dataset.expected_count}: prepare the dataset again')
+    raise DataError(
+      f'{len(seen)} examples were seen, {dataset.name} says it has '
+      f'{dataset.expected_count}: prepare the dataset again'
+    )
 
 
 def _first(names: Sequence[str]) -> str:

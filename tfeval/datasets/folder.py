@@ -9,14 +9,15 @@ import pathlib
 
 import tensorflow as tf
 
-from tfeval import labels as labels_lib
 from tfeval.datasets import base
-from tfeval.errors import UserError
-from tfeval.image_files import SUFFIXES
+from tfeval.datasets.image_files import SUFFIXES
+from tfeval.datasets.labels import imagenet
+from tfeval.utils.errors import UserError
 
 
-def open_folder(directory: str, real_labels: str | None = None,
-                limit: int | None = None) -> base.Dataset:
+def open_folder(
+  directory: str, real_labels: str | None = None, limit: int | None = None
+) -> base.Dataset:
   """Opens a folder of images.
 
   Args:
@@ -35,12 +36,16 @@ def open_folder(directory: str, real_labels: str | None = None,
   """
   root = pathlib.Path(directory).expanduser()
   if not directory or not root.is_dir():
-    raise UserError(f'folder {directory!r} does not exist: give the folder that holds '
-                    'ILSVRC2012_val_*.JPEG or class folders named by wnid')
+    raise UserError(
+      f'folder {directory!r} does not exist: give the folder that holds '
+      'ILSVRC2012_val_*.JPEG or class folders named by wnid'
+    )
   paths, others = _images(root)
   if not paths:
-    raise UserError(f'{directory} holds no images: expected ILSVRC2012_val_*.JPEG, '
-                    'flat or in class folders named by wnid')
+    raise UserError(
+      f'{directory} holds no images: expected ILSVRC2012_val_*.JPEG, '
+      'flat or in class folders named by wnid'
+    )
   labels = [_label(root, path) for path in paths]
   ids = _ids(paths)
   if limit is not None and limit >= len(ids):
@@ -49,20 +54,27 @@ def open_folder(directory: str, real_labels: str | None = None,
   ids, labels = [ids[i] for i in order], [labels[i] for i in order]
   paths = [os.fspath(paths[i]) for i in order]
   return base.Dataset(
-      name=f'folder:{root.resolve()}', config=None, version=None, split='',
-      expected_count=len(ids), expected_ids=ids, limit=limit,
-      notes=_notes(ids, others, limit),
-      has_real_labels=real_labels is not None,
-      real_labels_source=base.real_labels_source(real_labels),
-      # Labels as well: of class folders they are where a file lies.
-      size_digest=labels_lib.digest(
-          (name, f'{label}\t{os.path.getsize(path)}')
-          for name, label, path in zip(ids, labels, paths, strict=True)),
-      real_labels=_real_labels(ids, real_labels) if real_labels else None,
-      examples=lambda start=0, stop=None: _examples(
-          ids, paths, labels, slice(start, stop)),
-      # Class folders come one after the other.
-      every=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
+    name=f'folder:{root.resolve()}',
+    config=None,
+    version=None,
+    split='',
+    expected_count=len(ids),
+    expected_ids=ids,
+    limit=limit,
+    notes=_notes(ids, others, limit),
+    has_real_labels=real_labels is not None,
+    real_labels_source=base.real_labels_source(real_labels),
+    # Labels as well: of class folders they are where a file lies.
+    size_digest=imagenet.digest(
+      (name, f'{label}\t{os.path.getsize(path)}')
+      for name, label, path in zip(ids, labels, paths, strict=True)
+    ),
+    real_labels=_real_labels(ids, real_labels) if real_labels else None,
+    examples=lambda start=0, stop=None: _examples(
+      ids, paths, labels, slice(start, stop)
+    ),
+    # Class folders come one after the other.
+    every=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
   )
 
 
@@ -78,8 +90,9 @@ def _images(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
     try:
       path.name.encode()
     except UnicodeEncodeError as error:
-      raise UserError(f'{str(path)!r} has a name that is not UTF-8: rename it'
-                      ) from error
+      raise UserError(
+        f'{str(path)!r} has a name that is not UTF-8: rename it'
+      ) from error
     images.append(path)
   return images, others
 
@@ -96,21 +109,26 @@ def _walk(root: pathlib.Path):
 
 
 def _label(root: pathlib.Path, path: pathlib.Path) -> int:
-  number = labels_lib.validation_number(path.name)
-  known = labels_lib.original_validation_labels()[number - 1] if number else None
+  number = imagenet.validation_number(path.name)
+  known = imagenet.original_validation_labels()[number - 1] if number else None
   if path.parent == root:
     if known is None:
-      raise UserError(f'{path}: no label is known for this name: expected '
-                      'ILSVRC2012_val_*.JPEG, or put it into a folder named by wnid')
+      raise UserError(
+        f'{path}: no label is known for this name: expected '
+        'ILSVRC2012_val_*.JPEG, or put it into a folder named by wnid'
+      )
     return known
-  label = labels_lib.classes().index_of_wnid.get(path.parent.name)
+  label = imagenet.classes().index_of_wnid.get(path.parent.name)
   if label is None:
-    raise UserError(f'{path.parent}: {path.parent.name!r} is not one of the 1000 '
-                    'wnids of ILSVRC2012, such as n01440764')
+    raise UserError(
+      f'{path.parent}: {path.parent.name!r} is not one of the 1000 '
+      'wnids of ILSVRC2012, such as n01440764'
+    )
   if known is not None and known != label:
     raise UserError(
-        f'{path} lies in {path.parent.name}, but its label is '
-        f'{labels_lib.classes().wnids[known]}: sort the class folders again')
+      f'{path} lies in {path.parent.name}, but its label is '
+      f'{imagenet.classes().wnids[known]}: sort the class folders again'
+    )
   return label
 
 
@@ -119,44 +137,56 @@ def _ids(paths: list[pathlib.Path]) -> list[str]:
   if max(names.values()) == 1:
     return [path.name for path in paths]
   for name, count in names.items():
-    if count > 1 and labels_lib.validation_number(name):
-      raise UserError(f'{name} lies in {count} folders, and there is only one such '
-                      'validation image: remove the others')
+    if count > 1 and imagenet.validation_number(name):
+      raise UserError(
+        f'{name} lies in {count} folders, and there is only one such '
+        'validation image: remove the others'
+      )
   return [f'{path.parent.name}/{path.name}' for path in paths]
 
 
 def _notes(ids: list[str], others: list[str], limit: int | None) -> tuple[str, ...]:
   notes = []
-  if limit is None and labels_lib.validation_number(ids[0]) and (
-      len(ids) < labels_lib.NUM_VALIDATION):
-    notes.append(f'{len(ids)} of the {labels_lib.NUM_VALIDATION} validation images')
+  if (
+    limit is None
+    and imagenet.validation_number(ids[0])
+    and (len(ids) < imagenet.NUM_VALIDATION)
+  ):
+    notes.append(f'{len(ids)} of the {imagenet.NUM_VALIDATION} validation images')
   if others:
-    notes.append(f'left out as no images: {len(others)} entries, such as '
-                 f'{others[0]}')
+    notes.append(f'left out as no images: {len(others)} entries, such as {others[0]}')
   return tuple(notes)
 
 
 def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:
-  table = labels_lib.load_real_labels(path)
+  table = imagenet.load_real_labels(path)
   found = {}
   for name in ids:
-    number = labels_lib.validation_number(name.rsplit('/', 1)[-1])
+    number = imagenet.validation_number(name.rsplit('/', 1)[-1])
     if number is None:
-      raise UserError(f'{path} labels validation images, and {name} is none: '
-                      'leave --real_labels out')
+      raise UserError(
+        f'{path} labels validation images, and {name} is none: leave --real_labels out'
+      )
     found[name] = table[number - 1]
   return found
 
 
 def _examples(ids: list[str], paths: list[str], labels: list[int], which: slice):
-  columns = {'id': tf.constant(ids), 'path': tf.constant(paths),
-             'label': tf.constant(labels, tf.int64)}
+  columns = {
+    'id': tf.constant(ids),
+    'path': tf.constant(paths),
+    'label': tf.constant(labels, tf.int64),
+  }
   # Tensors are cut, which may be done inside a graph, not lists.
   dataset = tf.data.Dataset.from_tensor_slices(
-      {name: column[which] for name, column in columns.items()})
+    {name: column[which] for name, column in columns.items()}
+  )
 
   def read(example):
-    return {'id': example['id'], 'label': example['label'],
-            'image': tf.io.read_file(example['path'])}
+    return {
+      'id': example['id'],
+      'label': example['label'],
+      'image': tf.io.read_file(example['path']),
+    }
 
   return dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE)

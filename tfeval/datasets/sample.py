@@ -2,7 +2,7 @@
 
 The photos are those that the scikit-image and scikit-learn wheels carry, so
 that a whole evaluation can be run without ImageNet and without the network.
-`tfeval/data/sample.tsv` has a row per photo: its SHA-256, one label as an
+`tfeval/datasets/sample.tsv` has a row per photo: its SHA-256, one label as an
 ImageNet annotator might have given it, the set of all classes that are seen
 (Beyer et al., "Are we done with ImageNet?", 2020), and its source. The labels
 were given by eye, never by a model.
@@ -26,7 +26,7 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from tfeval.errors import UserError
+from tfeval.utils.errors import UserError
 
 _INSTALL = "pip install 'tfeval[demo]'"
 # What a package is imported as, and what pip calls it.
@@ -69,9 +69,7 @@ class Photo:
     try:
       data = (package_dir(self.package) / self.path).read_bytes()
     except OSError as e:
-      raise UserError(
-        f'sample: cannot read {name} ({e.strerror}): {again}'
-      ) from e
+      raise UserError(f'sample: cannot read {name} ({e.strerror}): {again}') from e
     found = hashlib.sha256(data).hexdigest()
     if found != self.sha256:
       raise UserError(
@@ -87,7 +85,7 @@ def photos() -> list[Photo]:
   >>> [p.file_name for p in photos() if not p.real]
   ['flower.jpg']
   """
-  table = importlib.resources.files('tfeval.data') / 'sample.tsv'
+  table = importlib.resources.files('tfeval.datasets') / 'sample.tsv'
   lines = table.read_text(encoding='utf-8').splitlines()
   rows = csv.DictReader(lines, delimiter='\t', quoting=csv.QUOTE_NONE)
   return [
@@ -126,16 +124,18 @@ class Sample(tfds.core.GeneratorBasedBuilder):
     return tfds.core.DatasetInfo(
       builder=self,
       description='Real photos, labelled like ImageNet ReaL.',
-      features=tfds.features.FeaturesDict({
-        # Without the encoding_format='jpeg' of imagenet2012_real: most photos
-        # are PNG, and files are stored as they are whatever it says.
-        'image': tfds.features.Image(),
-        'original_label': label,
-        'real_label': tfds.features.Sequence(
-          tfds.features.ClassLabel(names_file=names_file)
-        ),
-        'file_name': tfds.features.Text(),
-      }),
+      features=tfds.features.FeaturesDict(
+        {
+          # Without the encoding_format='jpeg' of imagenet2012_real: most photos
+          # are PNG, and files are stored as they are whatever it says.
+          'image': tfds.features.Image(),
+          'original_label': label,
+          'real_label': tfds.features.Sequence(
+            tfds.features.ClassLabel(names_file=names_file)
+          ),
+          'file_name': tfds.features.Text(),
+        }
+      ),
       supervised_keys=('image', 'real_label'),
     )
 
@@ -146,14 +146,15 @@ class Sample(tfds.core.GeneratorBasedBuilder):
     data = {photo: photo.read() for photo in photos()}
     return {tfds.Split.VALIDATION: self._generate_examples(data)}
 
-  def _generate_examples(
-    self, data: dict[Photo, bytes]
-  ) -> Iterator[tuple[str, dict]]:
+  def _generate_examples(self, data: dict[Photo, bytes]) -> Iterator[tuple[str, dict]]:
     for photo, image in data.items():
-      yield photo.file_name, {
-        # A file object is copied; an array would be encoded anew.
-        'image': io.BytesIO(image),
-        'original_label': photo.original,
-        'real_label': list(photo.real),
-        'file_name': photo.file_name,
-      }
+      yield (
+        photo.file_name,
+        {
+          # A file object is copied; an array would be encoded anew.
+          'image': io.BytesIO(image),
+          'original_label': photo.original,
+          'real_label': list(photo.real),
+          'file_name': photo.file_name,
+        },
+      )

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfeval import errors, image_files
+from tfeval.datasets import image_files
 from tfeval.datasets.base import Dataset
-from tfeval.errors import DataError, UserError
+from tfeval.evaluation.config import FOLDER
 from tfeval.preprocess import apply as apply_lib
-from tfeval.preprocess import canvas as canvas_lib
+from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
-from tfeval.settings import FOLDER
+from tfeval.utils import errors
+from tfeval.utils.errors import DataError, UserError
 
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
 # on about this many of them.
@@ -29,7 +30,8 @@ def _traced(protocol: Protocol, jit_compile: bool):
   # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
   # that tracing takes.
   function = tf.function(
-      lambda image: apply_lib.apply(protocol, image, jit_compile), autograph=False)
+    lambda image: apply_lib.apply(protocol, image, jit_compile), autograph=False
+  )
   return function.get_concrete_function(tf.TensorSpec([], tf.string))
 
 
@@ -48,9 +50,14 @@ def apply(protocol: Protocol, image: tf.Tensor, jit_compile: bool) -> tf.Tensor:
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
-def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
-            skip_errors: bool = False, positions: range | None = None,
-            canvas: int | None = None) -> tf.data.Dataset:
+def batches(
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  skip_errors: bool = False,
+  positions: range | None = None,
+  canvas: int | None = None,
+) -> tf.data.Dataset:
   """Returns batches in the dataset's order.
 
   Args:
@@ -69,10 +76,14 @@ def batches(dataset: Dataset, protocol: Protocol, batch_size: int,
   """
   if positions is None:
     positions = range(dataset.expected_count)
-  pipeline = decoded(dataset, protocol, positions.start, positions.stop, skip_errors,
-                     cores(), canvas)
-  batched = (pipeline.batch(batch_size) if canvas is None else
-             canvas_lib.batch(pipeline, protocol, canvas, batch_size))
+  pipeline = decoded(
+    dataset, protocol, positions.start, positions.stop, skip_errors, cores(), canvas
+  )
+  batched = (
+    pipeline.batch(batch_size)
+    if canvas is None
+    else device_canvas.batch(pipeline, protocol, canvas, batch_size)
+  )
   return batched.prefetch(2).with_options(options())
 
 
@@ -92,9 +103,15 @@ def options() -> tf.data.Options:
   return options
 
 
-def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,
-            stop: int | tf.Tensor, skip_errors: bool, num_parallel_calls: int,
-            canvas: int | None = None) -> tf.data.Dataset:
+def decoded(
+  dataset: Dataset,
+  protocol: Protocol,
+  start: int | tf.Tensor,
+  stop: int | tf.Tensor,
+  skip_errors: bool,
+  num_parallel_calls: int,
+  canvas: int | None = None,
+) -> tf.data.Dataset:
   """Returns examples with `position` and `pixels`, one by one, in order.
 
   Args:
@@ -108,29 +125,35 @@ def decoded(dataset: Dataset, protocol: Protocol, start: int | tf.Tensor,
 
   @tf.autograph.experimental.do_not_convert
   def add_pixels(position, example):
-    found = ({'pixels': apply(protocol, example['image'], jit_compile)}
-             if canvas is None else
-             canvas_lib.decode(protocol, example['image'], canvas, jit_compile))
+    found = (
+      {'pixels': apply(protocol, example['image'], jit_compile)}
+      if canvas is None
+      else device_canvas.decode(protocol, example['image'], canvas, jit_compile)
+    )
     return {**example, 'position': position, **found}
 
   read = dataset.examples(start, stop).enumerate(start)
   if skip_errors:
     return _without_broken(read, add_pixels, num_parallel_calls)
-  return read.map(add_pixels, num_parallel_calls=num_parallel_calls,
-                  deterministic=True)
+  return read.map(add_pixels, num_parallel_calls=num_parallel_calls, deterministic=True)
 
 
-def _without_broken(read: tf.data.Dataset, add_pixels: Callable,
-                    cores: int) -> tf.data.Dataset:
+def _without_broken(
+  read: tf.data.Dataset, add_pixels: Callable, cores: int
+) -> tf.data.Dataset:
   """Maps examples in their order and leaves out those whose pixels fail."""
   # `ignore_errors` around all of it would ignore that data cannot be read as well,
   # for ever where a file is missing. A pipeline of its own for each example would
   # cost more than decoding it.
   return read.batch(_CHUNK).interleave(
-      lambda *chunk: tf.data.Dataset.from_tensor_slices(chunk).map(
-          add_pixels).ignore_errors(),
-      cycle_length=cores, block_length=_CHUNK, num_parallel_calls=cores,
-      deterministic=True)
+    lambda *chunk: (
+      tf.data.Dataset.from_tensor_slices(chunk).map(add_pixels).ignore_errors()
+    ),
+    cycle_length=cores,
+    block_length=_CHUNK,
+    num_parallel_calls=cores,
+    deterministic=True,
+  )
 
 
 def by_position(batches: Iterator, batch_size: int) -> Iterator:
@@ -145,23 +168,33 @@ def by_position(batches: Iterator, batch_size: int) -> Iterator:
   """
   rest = None
   for batch in batches:
-    rest = batch if rest is None else {
-        key: tf.concat([rest[key], batch[key]], 0) for key in batch}
+    rest = (
+      batch
+      if rest is None
+      else {key: tf.concat([rest[key], batch[key]], 0) for key in batch}
+    )
     while rest is not None:
       numbers = rest['position'].numpy() // batch_size
       size = int((numbers == numbers[0]).sum())
       if size == len(numbers) < batch_size:
         break  # More of it may come.
       yield {key: value[:size] for key, value in rest.items()}
-      rest = ({key: value[size:] for key, value in rest.items()}
-              if size < len(numbers) else None)
+      rest = (
+        {key: value[size:] for key, value in rest.items()}
+        if size < len(numbers)
+        else None
+      )
   if rest is not None:
     yield rest
 
 
-def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
-                    error: tf.errors.OpError,
-                    hint: str = 'replace it, or give --on_error=skip') -> UserError:
+def explain_failure(
+  dataset: Dataset,
+  protocol: Protocol,
+  done: int,
+  error: tf.errors.OpError,
+  hint: str = 'replace it, or give --on_error=skip',
+) -> UserError:
   """Finds the example that stopped a pipeline, which TensorFlow does not name.
 
   Not for a pipeline that skips errors: what stops that one is no example.
@@ -183,18 +216,25 @@ def explain_failure(dataset: Dataset, protocol: Protocol, done: int,
       return DataError(f'reading {dataset.name} failed: {reason(error)}')
     found = fault(protocol, example['image'])
     if found:
-      return DataError(f'example {_id(example)} is not a readable image: {found}: '
-                       f'{hint}')
+      return DataError(
+        f'example {_id(example)} is not a readable image: {found}: {hint}'
+      )
     done += 1
 
 
-def unreadable_after(dataset: Dataset, done: int,
-                     error: tf.errors.OpError) -> UserError:
+def unreadable_after(
+  dataset: Dataset, done: int, error: tf.errors.OpError
+) -> UserError:
   """Returns the error for data that cannot be read, whatever is in them."""
-  what_to_do = ('check its files' if dataset.name.startswith(FOLDER) else
-                'prepare the dataset again')
-  return DataError(f'{dataset.name} cannot be read after {done} examples: '
-                   f'{reason(error)}: {what_to_do}')
+  what_to_do = (
+    'check its files'
+    if dataset.name.startswith(FOLDER)
+    else 'prepare the dataset again'
+  )
+  return DataError(
+    f'{dataset.name} cannot be read after {done} examples: '
+    f'{reason(error)}: {what_to_do}'
+  )
 
 
 def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, str]:
@@ -216,15 +256,18 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
   if not missing:
     return {}
   skipped = tf.data.Dataset.from_tensor_slices(_ranges(missing)).flat_map(
-      dataset.examples)
+    dataset.examples
+  )
   found = {}
   try:
     for example in skipped:
       why = fault(protocol, example['image'])
       if not why:
-        raise UserError(f'example {_id(example)} could not be decoded, and now it can: '
-                        'evaluate again, with a smaller --batch_size if memory is '
-                        'short')
+        raise UserError(
+          f'example {_id(example)} could not be decoded, and now it can: '
+          'evaluate again, with a smaller --batch_size if memory is '
+          'short'
+        )
       found[_id(example)] = why
   except tf.errors.OpError as error:
     raise unreadable_after(dataset, len(done) + len(found), error) from error
@@ -234,8 +277,10 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
 def _ranges(positions: list[int]) -> tuple[np.ndarray, np.ndarray]:
   """Returns where runs of successive positions start and stop, int64 [runs] each."""
   runs = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
-  return (np.array([run[0] for run in runs], np.int64),
-          np.array([run[-1] + 1 for run in runs], np.int64))
+  return (
+    np.array([run[0] for run in runs], np.int64),
+    np.array([run[-1] + 1 for run in runs], np.int64),
+  )
 
 
 def _id(example) -> str:
@@ -263,6 +308,7 @@ def fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
 def reason(error: tf.errors.OpError) -> str:
   """Returns what went wrong without where in the graph it did."""
   text = error.message.split('[[')[0].replace('{{function_node', ' ')
-  text = re.sub(r'Error in user-defined function passed to .*? iterator: \S+: ', '',
-                text)
+  text = re.sub(
+    r'Error in user-defined function passed to .*? iterator: \S+: ', '', text
+  )
   return errors.one_line(ValueError(text.split('} ')[-1].split('[Op:')[0]))

@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfeval.engine import strategy as strategy_lib
-from tfeval.errors import UserError
-from tfeval.preprocess import canvas as canvas_lib
-from tfeval.preprocess import device
+from tfeval.engine import strategies
+from tfeval.preprocess import device_canvas, device_resize
 from tfeval.preprocess.protocol import Protocol
+from tfeval.utils.errors import UserError
 
 # Fused multiply-adds, which round once where two roundings are due, move 2 values in
 # a million; a product in reduced precision moves more than one in a hundred.
@@ -40,8 +39,9 @@ class SelfTest:
     return self.off / self.values
 
 
-def self_test(strategy: tf.distribute.Strategy, protocol: Protocol, canvas: int,
-              batch_size: int) -> SelfTest:
+def self_test(
+  strategy: tf.distribute.Strategy, protocol: Protocol, canvas: int, batch_size: int
+) -> SelfTest:
   """Resizes fixed pictures on every device, and on the host, and compares them.
 
   Args:
@@ -62,19 +62,21 @@ def self_test(strategy: tf.distribute.Strategy, protocol: Protocol, canvas: int,
     found = _compare(strategy, batch_size, inputs, expected)
   except tf.errors.ResourceExhaustedError as error:
     raise UserError(
-        f'batches of {batch_size} canvases of {canvas} x {canvas} pixels do not fit '
-        "into the device's memory: give a smaller --batch_size or canvas, or "
-        '--resize_on=host') from error
+      f'batches of {batch_size} canvases of {canvas} x {canvas} pixels do not fit '
+      "into the device's memory: give a smaller --batch_size or canvas, or "
+      '--resize_on=host'
+    ) from error
   if found.share > MOST_OFF or found.largest > 1:
     raise UserError(
-        f'resized on the device, {found.share:.2g} of the values differ from the host, '
-        f'by up to {found.largest} (at most {MOST_OFF:g} may, by 1): it computes in '
-        'reduced precision; give --resize_on=host')
+      f'resized on the device, {found.share:.2g} of the values differ from the host, '
+      f'by up to {found.largest} (at most {MOST_OFF:g} may, by 1): it computes in '
+      'reduced precision; give --resize_on=host'
+    )
   return found
 
 
 def _compare(strategy, batch_size, inputs, expected):
-  resize = device.compiled()
+  resize = device_resize.compiled()
   replicas = strategy.num_replicas_in_sync
   size = batch_size // replicas
   values = off = largest = 0
@@ -82,12 +84,14 @@ def _compare(strategy, batch_size, inputs, expected):
   for start in range(0, len(expected), size):
     local = np.arange(start, start + size) % len(expected)
     with tf.device('/CPU:0'):
-      batch = {key: tf.gather(value, np.tile(local, replicas))
-               for key, value in inputs.items()}
+      batch = {
+        key: tf.gather(value, np.tile(local, replicas)) for key, value in inputs.items()
+      }
     # A program for each replica; given as it is, `resize` would be one for all of them,
     # on the first device.
-    outputs = strategy.run(lambda part: resize(part),
-                           (strategy_lib.per_replica(strategy, batch),))
+    outputs = strategy.run(
+      lambda part: resize(part), (strategies.per_replica(strategy, batch),)
+    )
     for output in strategy.experimental_local_results(outputs):
       gap = np.abs(output.numpy().astype(np.int16) - expected[local].astype(np.int16))
       values += gap.size
@@ -98,7 +102,7 @@ def _compare(strategy, batch_size, inputs, expected):
 
 def _resized(protocol, picture):
   """-> uint8 [size, size, 3], as the host does it."""
-  crop = canvas_lib.crop_of(protocol)
+  crop = device_canvas.crop_of(protocol)
   shape = tf.constant(picture.shape[:2], tf.int64)
   return crop.resize_plain(picture, shape, tf.zeros([2], tf.int32))
 
@@ -108,11 +112,18 @@ def _inputs(protocol, canvas, pictures):
   n = len(pictures)
   padded = np.zeros([n, canvas, canvas, 3], np.uint8)
   for place, picture in zip(padded, pictures, strict=True):
-    place[:picture.shape[0], :picture.shape[1]] = picture
-  return canvas_lib.device_inputs(canvas_lib.with_taps(protocol, {
-      'canvas': tf.constant(padded),
-      'shape': tf.constant([picture.shape[:2] for picture in pictures], tf.int64),
-      'low': tf.zeros([n, 2], tf.int32), 'resized_on_host': tf.zeros([n], tf.bool)}))
+    place[: picture.shape[0], : picture.shape[1]] = picture
+  return device_canvas.device_inputs(
+    device_canvas.with_taps(
+      protocol,
+      {
+        'canvas': tf.constant(padded),
+        'shape': tf.constant([picture.shape[:2] for picture in pictures], tf.int64),
+        'low': tf.zeros([n, 2], tf.int32),
+        'resized_on_host': tf.zeros([n], tf.bool),
+      },
+    )
+  )
 
 
 def _pictures(protocol, canvas):
@@ -125,6 +136,10 @@ def _pictures(protocol, canvas):
     width = min(height * 4 // 3, canvas)
     shape = (height, width, 3)
     smooth = np.add.outer(np.arange(height), np.arange(width))[..., None] // 3 % 200
-    pictures += [random.randint(0, 256, shape), 255 * random.randint(0, 2, shape),
-                 random.randint(0, 4, shape), smooth + random.randint(0, 56, shape)]
+    pictures += [
+      random.randint(0, 256, shape),
+      255 * random.randint(0, 2, shape),
+      random.randint(0, 4, shape),
+      smooth + random.randint(0, 56, shape),
+    ]
   return [picture.astype(np.uint8) for picture in pictures]

@@ -9,12 +9,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, event_files, in_memory, paths, scoring, settings
-from tfeval import run as run_lib
-from tfeval.errors import UserError
-from tfeval.keras import averages, callback_order, steps
+from tfeval.evaluation import config, evaluator
+from tfeval.evaluation.tracking import event_files
+from tfeval.keras import callback_order, steps
+from tfeval.keras import ema as averages
 from tfeval.keras import history as history_lib
 from tfeval.keras.callback_order import REAL
+from tfeval.metrics import registry
+from tfeval.runs import run as run_lib
+from tfeval.utils import errors, paths
+from tfeval.utils.errors import UserError
 
 # Those of `scoring.METRICS` that are better the higher they are, beside topK.
 _HIGHER = ('class_balanced', 'auroc')
@@ -55,12 +59,20 @@ class EvaluateCallback(keras.callbacks.Callback):
     best: the run with the highest `best_by`; None before the first.
   """
 
-  def __init__(self, dataset: str = 'imagenet2012_real', *,
-               every_epochs: int | None = None, every_steps: int | None = None,
-               metrics: list[str] | tuple[str, ...] | None = None,
-               best_by: str | None = None, ema: bool = False, prefix: str = 'val_',
-               output_dir: str | os.PathLike[str] | None = None,
-               log_dir: str | os.PathLike[str] | None = None, **how: Any):
+  def __init__(
+    self,
+    dataset: str = 'imagenet2012_real',
+    *,
+    every_epochs: int | None = None,
+    every_steps: int | None = None,
+    metrics: list[str] | tuple[str, ...] | None = None,
+    best_by: str | None = None,
+    ema: bool = False,
+    prefix: str = 'val_',
+    output_dir: str | os.PathLike[str] | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
+    **how: Any,
+  ):
     """Checks what can be checked before a fit.
 
     Args:
@@ -88,8 +100,11 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    known = {*inspect.signature(in_memory.evaluate).parameters} - {
-        'model', 'output_dir', 'overwrite'}
+    known = {*inspect.signature(evaluator.evaluate).parameters} - {
+      'model',
+      'output_dir',
+      'overwrite',
+    }
     for key in how:
       if key not in known:
         raise errors.unknown('keyword of EvaluateCallback', key, known)
@@ -98,8 +113,9 @@ class EvaluateCallback(keras.callbacks.Callback):
     if every_epochs is every_steps is None:
       every_epochs = 1
     self._every_epochs, self._every_steps = (
-        value if value is None else settings.positive(key, value) for key, value in
-        (('every_epochs', every_epochs), ('every_steps', every_steps)))
+      value if value is None else config.positive(key, value)
+      for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
+    )
     self._dataset, self._how = dataset, _IN_FIT | how
     self._asked, self._best_by, self._ema = metrics, best_by, ema
     if not (isinstance(prefix, str) and prefix):
@@ -107,10 +123,10 @@ class EvaluateCallback(keras.callbacks.Callback):
     self.prefix = prefix
     if metrics is not None:
       self._check_metrics(tuple(metrics))
-    directory = settings.path_text('output_dir', output_dir)
+    directory = config.path_text('output_dir', output_dir)
     self.output_dir = directory and paths.path(directory).resolve()
-    self._log_dir = settings.path_text('log_dir', log_dir)
-    self._evaluator: in_memory.Evaluator | None = None
+    self._log_dir = config.path_text('log_dir', log_dir)
+    self._evaluator: evaluator.Evaluator | None = None
     self._writer: event_files.ScalarWriter | None = None
     self._steps = steps.Steps()
     self._evaluated = False
@@ -131,7 +147,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       if not isinstance(name, str):
         raise UserError(f'metrics has {name!r}, expected names')
       stem = name.removeprefix(REAL)
-      needs = scoring.columns([stem], stem == name, stored_outputs=True)
+      needs = registry.columns([stem], stem == name, stored_outputs=True)
       if 'logits' in needs and not self._how.get('store_logits'):
         raise UserError(f'metric {name} needs all outputs: give store_logits=True')
     best = names[0] if self._best_by is None else self._best_by
@@ -139,15 +155,17 @@ class EvaluateCallback(keras.callbacks.Callback):
       raise errors.unknown('best_by', str(best), names)
     stem = best.removeprefix(REAL)
     if not stem.startswith('top') and stem not in _HIGHER:
-      raise UserError(f'the best run is the highest, and {best} is no such metric: '
-                      'give best_by')
+      raise UserError(
+        f'the best run is the highest, and {best} is no such metric: give best_by'
+      )
 
   def set_model(self, model: keras.Model) -> None:
     super().set_model(model)
-    if isinstance(model.distribute_strategy,
-                  tf.distribute.MultiWorkerMirroredStrategy):
-      raise UserError("Keras' fit fails under MultiWorkerMirroredStrategy: train in a "
-                      'loop of your own, where every worker calls tfeval.evaluate')
+    if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+      raise UserError(
+        "Keras' fit fails under MultiWorkerMirroredStrategy: train in a "
+        'loop of your own, where every worker calls tfeval.evaluate'
+      )
 
   def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
     model = self.model
@@ -156,16 +174,18 @@ class EvaluateCallback(keras.callbacks.Callback):
     if self._ema:
       averages.check(model)
     if self._evaluator is None or self._evaluator.model.keras_model is not model:
-      self._evaluator = in_memory.Evaluator(model, self._dataset, **self._how)
+      self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
       self._kept = None
     self._names = self._metrics()
-    callback_order.check(self, callback_order.callbacks_around(self), self.logged,
-                         self._every_epochs)
+    callback_order.check(
+      self, callback_order.callbacks_around(self), self.logged, self._every_epochs
+    )
     if self._kept is None or self.output_dir is not None:
       self._kept = history_lib.History(
-          self.output_dir, {**self._evaluator.identity(), 'ema': self._ema,
-                            'metrics': list(self._names)},
-          self.prefix + (self._names[0] if self._best_by is None else self._best_by))
+        self.output_dir,
+        {**self._evaluator.identity(), 'ema': self._ema, 'metrics': list(self._names)},
+        self.prefix + (self._names[0] if self._best_by is None else self._best_by),
+      )
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
 
@@ -193,8 +213,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._epoch, self._evaluated = epoch, False
     self._steps.begin_epoch(self.model.optimizer)
 
-  def on_train_batch_end(self, batch: int,
-                         logs: dict[str, Any] | None = None) -> None:
+  def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
     self._evaluated = False
     if self._steps.is_due(batch, self._every_steps):
@@ -213,41 +232,58 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def _check_in_fit(self) -> None:
     if not callback_order.is_in_fit(self.model):
-      raise UserError('EvaluateCallback works inside of model.fit only: elsewhere call '
-                      'tfeval.evaluate')
+      raise UserError(
+        'EvaluateCallback works inside of model.fit only: elsewhere call '
+        'tfeval.evaluate'
+      )
 
   def _metrics(self) -> tuple[str, ...]:
     """Returns the names of the metrics that the dataset gives."""
     has_real = self._evaluator.has_real_labels
     asked = self._asked
     if asked is None:
-      asked = [prefix + name for prefix in ('', REAL)[:1 + has_real]
-               for name in scoring.DEFAULT]
+      asked = [
+        prefix + name
+        for prefix in ('', REAL)[: 1 + has_real]
+        for name in registry.DEFAULT
+      ]
       self._check_metrics(tuple(asked))
     real = [name for name in asked if name.startswith(REAL)]
     if real and not has_real:
-      raise UserError(f'metric {real[0]}: {self._dataset} has no ReaL labels: give '
-                      'real_labels=real.json, or another dataset')
+      raise UserError(
+        f'metric {real[0]}: {self._dataset} has no ReaL labels: give '
+        'real_labels=real.json, or another dataset'
+      )
     return tuple(dict.fromkeys(asked))
 
   def _evaluate(self) -> None:
     """Evaluates, and keeps what came out."""
     output_dir = self._kept.step_directory(self._steps.step)
-    with (averages.in_place_of_weights(self.model) if self._ema
-          else contextlib.nullcontext()):
+    with (
+      averages.in_place_of_weights(self.model)
+      if self._ema
+      else contextlib.nullcontext()
+    ):
       run = self._evaluator.evaluate(output_dir and str(output_dir))
     self._record(run)
 
   def _record(self, run: run_lib.Run) -> None:
-    entry: dict[str, Any] = {'step': self._steps.step, 'epoch': self._epoch,
-                             'metrics': {}, 'counts': {}}
+    entry: dict[str, Any] = {
+      'step': self._steps.step,
+      'epoch': self._epoch,
+      'metrics': {},
+      'counts': {},
+    }
     for name, found in zip(self._names, self._scored(run), strict=True):
       if found['value'] is None:
-        print(f'tfeval: warning: {self.prefix}{name} is not logged at step '
-              f'{self._steps.step}: {found["unavailable"]}', file=sys.stderr)
+        print(
+          f'tfeval: warning: {self.prefix}{name} is not logged at step '
+          f'{self._steps.step}: {found["unavailable"]}',
+          file=sys.stderr,
+        )
         continue
       entry['metrics'][self.prefix + name] = found['value']
-      if found['kind'] == scoring.COUNT:
+      if found['kind'] == registry.COUNT:
         entry['counts'][self.prefix + name] = [found['correct'], found['count']]
     self._kept.add(entry, run)
     if self._writer is not None:
@@ -255,7 +291,10 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def _scored(self, run: run_lib.Run) -> list[dict[str, Any]]:
     stems = [name.removeprefix(REAL) for name in self._names]
-    found = {(entry['labels'], entry['name']): entry
-             for entry in run.score(metrics=stems)}
-    return [found['original' if stem == name else 'real', stem]
-            for name, stem in zip(self._names, stems, strict=True)]
+    found = {
+      (entry['labels'], entry['name']): entry for entry in run.score(metrics=stems)
+    }
+    return [
+      found['original' if stem == name else 'real', stem]
+      for name, stem in zip(self._names, stems, strict=True)
+    ]

@@ -4,11 +4,12 @@ import math
 import re
 from typing import Any
 
-from tfeval import files, series
-from tfeval.errors import UserError
-from tfeval.paths import Path
-from tfeval.result_file import MANIFEST
-from tfeval.run import Run, load_run
+from tfeval.evaluation.tracking import history_file
+from tfeval.runs.result_file import MANIFEST
+from tfeval.runs.run import Run, load_run
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
 
 FILE = 'history.json'
 # A directory of `History.step_directory` and the name of a run in it. What a file says
@@ -39,11 +40,15 @@ class History:
     """
     self._directory, self._best_by = directory, best_by
     self._identity = {**identity, 'best_by': best_by}
-    self.entries = [] if directory is None else series.read(
-        directory / FILE, self._identity, _is_entry)
+    self.entries = (
+      []
+      if directory is None
+      else history_file.read(directory / FILE, self._identity, _is_entry)
+    )
     self.best: Run | None = None
-    self._highest = max((entry for entry in self.entries if entry['run']),
-                        key=self._value, default=None)
+    self._highest = max(
+      (entry for entry in self.entries if entry['run']), key=self._value, default=None
+    )
     if self._highest is not None:
       self.best = load_run(directory / self._highest['run'])
 
@@ -63,8 +68,9 @@ class History:
       name += '.2'
     directory = self._directory / name
     if directory.exists() and not all(map(_is_run, directory.iterdir())):
-      raise UserError(f'{directory} holds something else than runs: choose another '
-                      'output_dir')
+      raise UserError(
+        f'{directory} holds something else than runs: choose another output_dir'
+      )
     files.remove_tree(directory)  # Of a fit that did not come to its end.
     return directory
 
@@ -80,8 +86,7 @@ class History:
     """
     entry['run'] = None
     self.entries.append(entry)
-    is_best = (self._highest is None
-               or self._value(entry) > self._value(self._highest))
+    is_best = self._highest is None or self._value(entry) > self._value(self._highest)
     obsolete = run.path.parent
     if is_best:
       obsolete = None
@@ -94,7 +99,7 @@ class History:
       self._highest, self.best = entry, run
     if self._directory is None:
       return
-    series.write(self._directory / FILE, self._identity, self.entries)
+    history_file.write(self._directory / FILE, self._identity, self.entries)
     if obsolete is not None:
       files.remove_tree(obsolete)
 
@@ -111,9 +116,14 @@ def _is_run(path: Path) -> bool:
 
 
 def _is_entry(entry: Any) -> bool:
-  return (isinstance(entry, dict) and type(entry.get('step')) is int
-          and isinstance(entry.get('metrics'), dict)
-          and all(isinstance(value, int | float)
-                  for value in entry['metrics'].values())
-          and (entry.get('run') is None or isinstance(entry['run'], str)
-               and _RUN.fullmatch(entry['run']) is not None))
+  return (
+    isinstance(entry, dict)
+    and type(entry.get('step')) is int
+    and isinstance(entry.get('metrics'), dict)
+    and all(isinstance(value, int | float) for value in entry['metrics'].values())
+    and (
+      entry.get('run') is None
+      or isinstance(entry['run'], str)
+      and _RUN.fullmatch(entry['run']) is not None
+    )
+  )

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.errors import UserError
 from tfeval.keras import ranks
+from tfeval.utils.errors import UserError
 
 
 class Hits(keras.metrics.Metric, abc.ABC):
@@ -29,8 +29,9 @@ class Hits(keras.metrics.Metric, abc.ABC):
     super().__init__(name=name, dtype='float64')
     self.k = int(k)
     self._correct, self._count, self._refused = (
-        self.add_variable((), 'zeros', dtype='int64', name=part)
-        for part in ('correct', 'count', 'refused'))
+      self.add_variable((), 'zeros', dtype='int64', name=part)
+      for part in ('correct', 'count', 'refused')
+    )
 
   @property
   def correct(self) -> int:
@@ -83,7 +84,8 @@ class Hits(keras.metrics.Metric, abc.ABC):
         it could not refuse itself. In a graph the result is then NaN.
     """
     correct, count, refused = (
-        tf.convert_to_tensor(variable) for variable in self.variables)
+      tf.convert_to_tensor(variable) for variable in self.variables
+    )
     if tf.executing_eagerly():
       self._check_refused(int(refused))
     rate = tf.cast(correct, tf.float64) / tf.cast(count, tf.float64)
@@ -102,8 +104,10 @@ class Hits(keras.metrics.Metric, abc.ABC):
     metrics = list(metrics)
     for other in metrics:
       if type(other) is not type(self) or other.k != self.k:
-        raise UserError(f'{self.name}: cannot add {other!r}: not a '
-                        f'{type(self).__name__} with k={self.k}')
+        raise UserError(
+          f'{self.name}: cannot add {other!r}: not a '
+          f'{type(self).__name__} with k={self.k}'
+        )
     for other in metrics:
       parts = [other._read(variable, refused=True) for variable in other.variables]
       for variable, part in zip(self.variables, parts, strict=True):
@@ -114,14 +118,17 @@ class Hits(keras.metrics.Metric, abc.ABC):
     return {'k': self.k, 'name': self.name}
 
   @abc.abstractmethod
-  def right_classes(self, y_true: tf.Tensor,
-                     y_pred: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  def right_classes(
+    self, y_true: tf.Tensor, y_pred: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns bool [batch, classes], all False without label, and valid [batch]."""
 
   def _read(self, variable: keras.Variable, refused: bool = False) -> int:
     if not tf.executing_eagerly() or _in_replica():
-      raise UserError(f'{self.name}: counts are read outside of tf.function and '
-                      'strategy.run; inside, take result()')
+      raise UserError(
+        f'{self.name}: counts are read outside of tf.function and '
+        'strategy.run; inside, take result()'
+      )
     if not refused:
       self._check_refused(int(self._refused.numpy()))
     return int(variable.numpy())
@@ -129,32 +136,43 @@ class Hits(keras.metrics.Metric, abc.ABC):
   def _check_refused(self, refused: int) -> None:
     if refused:
       raise UserError(
-          f'{self.name}: {refused} {"example has" if refused == 1 else "examples have"}'
-          f' a sample_weight other than 0 or 1, or {self.REFUSED}: counts are whole '
-          'numbers of known labels; correct the data, or weigh the loss alone')
+        f'{self.name}: {refused} {"example has" if refused == 1 else "examples have"}'
+        f' a sample_weight other than 0 or 1, or {self.REFUSED}: counts are whole '
+        'numbers of known labels; correct the data, or weigh the loss alone'
+      )
 
   def _check_outputs(self, y_pred: tf.Tensor) -> None:
     if y_pred.shape.rank != 2 or y_pred.shape[1] is None:
-      raise UserError(f'{self.name}: y_pred has shape {y_pred.shape}, expected '
-                      '(batch, classes) with a known number of classes')
+      raise UserError(
+        f'{self.name}: y_pred has shape {y_pred.shape}, expected '
+        '(batch, classes) with a known number of classes'
+      )
     if self.k > y_pred.shape[1]:
-      raise UserError(f'{self.name}: k={self.k} of {y_pred.shape[1]} classes: '
-                      'take a smaller k')
+      raise UserError(
+        f'{self.name}: k={self.k} of {y_pred.shape[1]} classes: take a smaller k'
+      )
 
   def column(self, what: str, values: Any, y_pred: tf.Tensor) -> tf.Tensor:
     """Returns (batch,) or (batch, 1) values as (batch,)."""
     values = tf.convert_to_tensor(values)
-    if (values.shape.rank not in (1, 2) or values.shape[1:].as_list() not in ([], [1])
-        or not values.shape[:1].is_compatible_with(y_pred.shape[:1])):
-      raise UserError(f'{self.name}: {what} has shape {values.shape}, y_pred '
-                      f'{y_pred.shape}: want one for each example')
+    if (
+      values.shape.rank not in (1, 2)
+      or values.shape[1:].as_list() not in ([], [1])
+      or not values.shape[:1].is_compatible_with(y_pred.shape[:1])
+    ):
+      raise UserError(
+        f'{self.name}: {what} has shape {values.shape}, y_pred '
+        f'{y_pred.shape}: want one for each example'
+      )
     return tf.reshape(self._of_one_batch(what, values, y_pred), tf.shape(y_pred)[:1])
 
   def rows(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Returns y_true, surely of the shape of y_pred."""
     if not y_true.shape.is_compatible_with(y_pred.shape):
-      raise UserError(f'{self.name}: y_true has shape {y_true.shape}, y_pred '
-                      f'{y_pred.shape}: they must be alike')
+      raise UserError(
+        f'{self.name}: y_true has shape {y_true.shape}, y_pred '
+        f'{y_pred.shape}: they must be alike'
+      )
     y_true = self._of_one_batch('y_true', y_true, y_pred)
     y_true = tf.ensure_shape(y_true, (None, y_pred.shape[1]))
     return tf.reshape(y_true, tf.shape(y_pred))
@@ -163,8 +181,10 @@ class Hits(keras.metrics.Metric, abc.ABC):
     # For a batch whose size only the running graph knows. XLA drops assertions and
     # fails in the reshape, which graphs without XLA optimize away.
     alike = tf.debugging.assert_equal(
-        tf.shape(values)[0], tf.shape(y_pred)[0],
-        f'{self.name}: {what} and y_pred differ in their number of examples')
+      tf.shape(values)[0],
+      tf.shape(y_pred)[0],
+      f'{self.name}: {what} and y_pred differ in their number of examples',
+    )
     with tf.control_dependencies([alike]):
       return tf.identity(values)
 

@@ -48,11 +48,10 @@ def hits(right: tf.Tensor, scores: tf.Tensor, k: int) -> tf.Tensor:
   """
   order = ordered_as_integers(scores)
   column = tf.range(scores.shape[1], dtype=tf.int32)
-  best = tf.reduce_max(tf.where(right, order, order.dtype.min), axis=1,
-                       keepdims=True)
+  best = tf.reduce_max(tf.where(right, order, order.dtype.min), axis=1, keepdims=True)
   first = tf.reduce_min(
-      tf.where(right & (order == best), column, scores.shape[1]), axis=1,
-      keepdims=True)
+    tf.where(right & (order == best), column, scores.shape[1]), axis=1, keepdims=True
+  )
   above = (order > best) | ((order == best) & (column < first))
   rank = tf.reduce_sum(tf.cast(above, tf.int32), axis=1)
   hit = tf.reduce_any(right, axis=1) & (rank < k)

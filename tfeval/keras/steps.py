@@ -62,15 +62,24 @@ class Steps:
   def end_epoch(self) -> None:
     """Asks the optimizer, and counts batches from here on if it has taken no step."""
     accumulated = getattr(self._optimizer, 'gradient_accumulation_steps', None) or 1
-    if (self._read() == self._first_step and not self._counts_batches
-        and self._batches - self._first_batch >= accumulated):
-      print('tfeval: warning: the optimizer that the model was compiled with has taken '
-            'no step in an epoch: batches are counted as steps', file=sys.stderr)
+    if (
+      self._read() == self._first_step
+      and not self._counts_batches
+      and self._batches - self._first_batch >= accumulated
+    ):
+      print(
+        'tfeval: warning: the optimizer that the model was compiled with has taken '
+        'no step in an epoch: batches are counted as steps',
+        file=sys.stderr,
+      )
       self._counts_batches = True
       self._read()
 
   def _read(self) -> int:
     self._unread = 0
-    self.step = self._batches if self._counts_batches else int(
-        keras.ops.convert_to_numpy(self._optimizer.iterations))
+    self.step = (
+      self._batches
+      if self._counts_batches
+      else int(keras.ops.convert_to_numpy(self._optimizer.iterations))
+    )
     return self.step

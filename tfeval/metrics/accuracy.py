@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.metrics import checks, statistics
+from tfeval.metrics import checks, intervals
 
 LEVEL = 0.95
-INTERVALS = {'wilson': statistics.wilson,
-             'clopper_pearson': statistics.clopper_pearson}
+INTERVALS = {'wilson': intervals.wilson, 'clopper_pearson': intervals.clopper_pearson}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +29,13 @@ class Count:
   skipped: int
 
   def __add__(self, other: 'Count') -> 'Count':
-    return Count(self.correct + other.correct, self.count + other.count,
-                 self.skipped + other.skipped)
+    return Count(
+      self.correct + other.correct,
+      self.count + other.count,
+      self.skipped + other.skipped,
+    )
 
-  def entry(self, name: str, labels: str,
-            interval: str = 'wilson') -> dict[str, Any]:
+  def entry(self, name: str, labels: str, interval: str = 'wilson') -> dict[str, Any]:
     """Returns the metric as `result.json` holds it.
 
     Args:
@@ -50,8 +51,14 @@ class Count:
       low, high = INTERVALS[interval](self.correct, self.count, LEVEL)
       value = self.correct / self.count
       found = {'method': interval, 'level': LEVEL, 'low': low, 'high': high}
-    return {'name': name, 'labels': labels, 'kind': 'count',
-            **dataclasses.asdict(self), 'value': value, 'interval': found}
+    return {
+      'name': name,
+      'labels': labels,
+      'kind': 'count',
+      **dataclasses.asdict(self),
+      'value': value,
+      'interval': found,
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,8 +170,9 @@ class ClassCounts:
     return float(rates.mean()) if len(rates) else None
 
 
-def per_class_hits(ranked: np.ndarray, labels: np.ndarray, k: int,
-                   classes: int = 1000) -> ClassCounts:
+def per_class_hits(
+  ranked: np.ndarray, labels: np.ndarray, k: int, classes: int = 1000
+) -> ClassCounts:
   """Counts the examples of each class that have it among their first k.
 
   Args:
@@ -183,5 +191,6 @@ def per_class_hits(ranked: np.ndarray, labels: np.ndarray, k: int,
   """
   labels = checks.check_labels(labels, len(ranked), classes)
   hit = hits(ranked, LabelSets.from_single(labels), k)
-  return ClassCounts(np.bincount(labels[hit], minlength=classes),
-                     np.bincount(labels, minlength=classes))
+  return ClassCounts(
+    np.bincount(labels[hit], minlength=classes), np.bincount(labels, minlength=classes)
+  )

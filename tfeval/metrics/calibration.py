@@ -106,8 +106,9 @@ def _log_probs(log_probs: np.ndarray) -> np.ndarray:
     raise ValueError(f'log probabilities have shape {log_probs.shape}, expected (n,)')
   # Negated, so that NaN does not pass.
   if not (log_probs <= _ROUNDING).all():
-    raise ValueError(f'log probabilities are up to {log_probs.max()}, expected at '
-                     'most 0')
+    raise ValueError(
+      f'log probabilities are up to {log_probs.max()}, expected at most 0'
+    )
   return np.minimum(log_probs, 0)
 
 
@@ -138,9 +139,12 @@ class ReliabilityBins:
     """
     if not np.array_equal(self.edges, other.edges):
       raise ValueError('bins with different edges do not add up')
-    return ReliabilityBins(self.edges, self.count + other.count,
-                           self.correct + other.correct,
-                           self.confidence + other.confidence)
+    return ReliabilityBins(
+      self.edges,
+      self.count + other.count,
+      self.correct + other.correct,
+      self.confidence + other.confidence,
+    )
 
   @property
   def ece(self) -> float | None:
@@ -180,8 +184,9 @@ class ReliabilityBins:
     return max(0.0, float((count * squared).sum()) / n) ** 0.5
 
 
-def equal_width_bins(confidence: np.ndarray, hit: np.ndarray,
-                     bins: int = 15) -> ReliabilityBins:
+def equal_width_bins(
+  confidence: np.ndarray, hit: np.ndarray, bins: int = 15
+) -> ReliabilityBins:
   """Sorts examples into bins of equal width.
 
   Source: Guo et al. (arXiv:1706.04599), with their 15 bins. The edges are those
@@ -205,8 +210,9 @@ def equal_width_bins(confidence: np.ndarray, hit: np.ndarray,
   return _binned(confidence, hit, np.linspace(0, 1, bins + 1))
 
 
-def equal_mass_bins(confidence: np.ndarray, hit: np.ndarray,
-                    bins: int = 15) -> ReliabilityBins:
+def equal_mass_bins(
+  confidence: np.ndarray, hit: np.ndarray, bins: int = 15
+) -> ReliabilityBins:
   """Sorts examples into bins with equally many of them.
 
   The upper edge of bin b is the smallest confidence that (b + 1) / bins of the
@@ -235,12 +241,15 @@ def equal_mass_bins(confidence: np.ndarray, hit: np.ndarray,
   return _binned(confidence, hit, np.r_[0, np.sort(confidence)[last], 1])
 
 
-def _binned(confidence: np.ndarray, hit: np.ndarray,
-            edges: np.ndarray) -> ReliabilityBins:
+def _binned(
+  confidence: np.ndarray, hit: np.ndarray, edges: np.ndarray
+) -> ReliabilityBins:
   hit = checks.check_hits(hit, len(confidence))
   bins = len(edges) - 1
   index = np.searchsorted(edges[1:-1], confidence, side='left')
   return ReliabilityBins(
-      edges, np.bincount(index, minlength=bins),
-      np.bincount(index[hit], minlength=bins),
-      np.bincount(index, weights=confidence, minlength=bins))
+    edges,
+    np.bincount(index, minlength=bins),
+    np.bincount(index[hit], minlength=bins),
+    np.bincount(index, weights=confidence, minlength=bins),
+  )

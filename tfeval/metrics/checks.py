@@ -19,8 +19,9 @@ def check_labels(labels: np.ndarray, n: int, classes: int) -> np.ndarray:
   if labels.shape != (n,) or labels.dtype.kind not in 'iu':
     raise ValueError(f'labels are {labels.dtype} {labels.shape}, expected int ({n},)')
   if n and not 0 <= labels.min() <= labels.max() < classes:
-    raise ValueError(f'labels are from {labels.min()} to {labels.max()}, expected 0 '
-                     f'to {classes - 1}')
+    raise ValueError(
+      f'labels are from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}'
+    )
   return labels
 
 
@@ -47,6 +48,7 @@ def check_confidence(confidence: np.ndarray) -> np.ndarray:
     raise ValueError(f'confidences have shape {confidence.shape}, expected (n,)')
   # Negated, so that NaN does not pass.
   if not ((confidence >= 0) & (confidence <= 1)).all():
-    raise ValueError(f'confidences are from {confidence.min()} to {confidence.max()}, '
-                     'expected 0 to 1')
+    raise ValueError(
+      f'confidences are from {confidence.min()} to {confidence.max()}, expected 0 to 1'
+    )
   return confidence

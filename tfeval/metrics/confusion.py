@@ -49,12 +49,14 @@ class Confusion:
     counts = wrong[labels, predicted]
     of = self.matrix.sum(axis=1)
     return [
-        Pair(int(labels[i]), int(predicted[i]), int(counts[i]), int(of[labels[i]]))
-        for i in np.argsort(-counts, kind='stable')[:n]]
+      Pair(int(labels[i]), int(predicted[i]), int(counts[i]), int(of[labels[i]]))
+      for i in np.argsort(-counts, kind='stable')[:n]
+    ]
 
 
-def confusion(predicted: np.ndarray, labels: np.ndarray,
-              classes: int = 1000) -> Confusion:
+def confusion(
+  predicted: np.ndarray, labels: np.ndarray, classes: int = 1000
+) -> Confusion:
   """Counts predictions by label.
 
   Args:
@@ -71,4 +73,4 @@ def confusion(predicted: np.ndarray, labels: np.ndarray,
   predicted = checks.check_labels(predicted, len(predicted), classes)
   labels = checks.check_labels(labels, len(predicted), classes)
   cells = labels.astype(np.int64) * classes + predicted
-  return Confusion(np.bincount(cells, minlength=classes ** 2).reshape(classes, classes))
+  return Confusion(np.bincount(cells, minlength=classes**2).reshape(classes, classes))

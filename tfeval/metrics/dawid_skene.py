@@ -31,8 +31,9 @@ class Votes:
 
   def shares(self) -> np.ndarray:
     """Returns float64 [items, answers], which part of an item's votes is which."""
-    cells = np.bincount(self.item * self.answers + self.answer,
-                        minlength=self.items * self.answers)
+    cells = np.bincount(
+      self.item * self.answers + self.answer, minlength=self.items * self.answers
+    )
     cells = cells.reshape(self.items, self.answers)
     return cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
 
@@ -56,8 +57,9 @@ class Estimate:
   converged: bool
 
 
-def em(votes: Votes, start: np.ndarray, tolerance: float = 1e-6,
-       max_iterations: int = 500) -> Estimate:
+def em(
+  votes: Votes, start: np.ndarray, tolerance: float = 1e-6, max_iterations: int = 500
+) -> Estimate:
   """Estimates classes and confusion matrices by expectation and maximization.
 
   Args:
@@ -93,8 +95,10 @@ def counts(votes: Votes, posterior: np.ndarray) -> np.ndarray:
     float64 [raters, classes, answers].
   """
   cell = votes.rater * votes.answers + votes.answer
-  found = [np.bincount(cell, posterior[votes.item, c], votes.raters * votes.answers)
-           for c in range(posterior.shape[1])]
+  found = [
+    np.bincount(cell, posterior[votes.item, c], votes.raters * votes.answers)
+    for c in range(posterior.shape[1])
+  ]
   return np.stack(found).reshape(-1, votes.raters, votes.answers).swapaxes(0, 1)
 
 
@@ -111,8 +115,7 @@ def normalized(found: np.ndarray, add: float = 0) -> np.ndarray:
   """
   found = found + add
   total = found.sum(axis=-1, keepdims=True)
-  return np.where(total > 0, found / np.where(total > 0, total, 1),
-                  1 / found.shape[-1])
+  return np.where(total > 0, found / np.where(total > 0, total, 1), 1 / found.shape[-1])
 
 
 def classify(votes: Votes, confusion: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -131,9 +134,14 @@ def classify(votes: Votes, confusion: np.ndarray, prior: np.ndarray) -> np.ndarr
   """
   with np.errstate(divide='ignore'):
     evidence, log_prior = np.log(confusion), np.log(prior)
-  scores = np.stack([
-      log_prior[c] + np.bincount(votes.item, evidence[votes.rater, c, votes.answer],
-                                 votes.items) for c in range(len(prior))], axis=1)
+  scores = np.stack(
+    [
+      log_prior[c]
+      + np.bincount(votes.item, evidence[votes.rater, c, votes.answer], votes.items)
+      for c in range(len(prior))
+    ],
+    axis=1,
+  )
   highest = scores.max(axis=1, keepdims=True)
   if not np.isfinite(highest).all():
     raise ValueError('an item has votes that are impossible under every class')

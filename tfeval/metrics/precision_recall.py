@@ -54,6 +54,10 @@ def curve(right: np.ndarray, scores: np.ndarray, positives: int) -> Curve:
     raise ValueError(f'{positives} positives, but {right.sum()} proposals are right')
   order = np.argsort(-scores, kind='stable')
   ordered = scores[order]
-  last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)[:len(ordered)])
-  return Curve(ordered[last], np.cumsum(right[order])[last].astype(np.int64),
-               (last + 1).astype(np.int64), positives)
+  last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)])
+  return Curve(
+    ordered[last],
+    np.cumsum(right[order])[last].astype(np.int64),
+    (last + 1).astype(np.int64),
+    positives,
+  )

@@ -28,8 +28,9 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
   extra = int(candidate.sum(axis=1).max(initial=k))
   # `extra` > k only with ties at the k-th place: more columns, same order.
   columns = np.argsort(~candidate, axis=1, kind='stable')[:, :extra]
-  ordered = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1,
-                       kind='stable')[:, :k]
+  ordered = np.argsort(
+    -np.take_along_axis(scores, columns, axis=1), axis=1, kind='stable'
+  )[:, :k]
   return np.take_along_axis(columns, ordered, axis=1).astype(np.int32)
 
 

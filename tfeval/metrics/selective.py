@@ -97,12 +97,14 @@ def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> RiskCoverage:
   values, hits, misses = _by_confidence(confidence, hit)
   if not len(values):
     raise ValueError('no examples, no risk-coverage curve')
-  return RiskCoverage(values[::-1], np.cumsum((hits + misses)[::-1]),
-                      np.cumsum(misses[::-1]))
+  return RiskCoverage(
+    values[::-1], np.cumsum((hits + misses)[::-1]), np.cumsum(misses[::-1])
+  )
 
 
-def _by_confidence(confidence: np.ndarray,
-                   hit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_confidence(
+  confidence: np.ndarray, hit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Returns distinct confidences, ascending, and the hits and misses at each."""
   confidence = checks.check_confidence(confidence)
   hit = checks.check_hits(hit, len(confidence))

@@ -46,8 +46,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
   if _always_highest(logits, labels):
     raise ValueError('no temperature is best: every label has the highest logit')
   if slope(0.0) >= 0:
-    raise ValueError('no temperature is best: labels have no higher logits than the '
-                     'average class')
+    raise ValueError(
+      'no temperature is best: labels have no higher logits than the average class'
+    )
   low = high = 1.0
   while slope(low) > 0:
     low, high = low / 2, low
@@ -55,16 +56,17 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     low, high = high, high * 2
   # Here and not above: `evaluate` and `score` do without, and it takes a second.
   from scipy import optimize
+
   return 1 / optimize.brentq(slope, low, high, xtol=1e-8 * low, rtol=1e-8)
 
 
 def _always_highest(logits: np.ndarray, labels: np.ndarray) -> bool:
   highest = True
   for start in range(0, len(logits), _BLOCK):
-    block = logits[start:start + _BLOCK]
+    block = logits[start : start + _BLOCK]
     if not np.isfinite(block).all():
       raise ValueError('logits are not finite')
-    label = block[np.arange(len(block)), labels[start:start + _BLOCK]]
+    label = block[np.arange(len(block)), labels[start : start + _BLOCK]]
     highest &= bool((label == block.max(axis=1)).all())
   return highest
 
@@ -73,10 +75,10 @@ def _slope(logits: np.ndarray, labels: np.ndarray, inverse: float) -> float:
   """Returns the derivative of the NLL by 1 / T at 1 / T = `inverse`."""
   total = 0.0
   for start in range(0, len(logits), _BLOCK):
-    z = logits[start:start + _BLOCK].astype(np.float64)
+    z = logits[start : start + _BLOCK].astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     weight = np.exp(inverse * z)
     expected = np.einsum('ij,ij->i', weight, z) / weight.sum(axis=1)
-    of_label = z[np.arange(len(z)), labels[start:start + _BLOCK]]
+    of_label = z[np.arange(len(z)), labels[start : start + _BLOCK]]
     total += float((expected - of_label).sum())
   return total / len(logits)

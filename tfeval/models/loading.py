@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, files, labels, paths
-from tfeval import spec as spec_lib
-from tfeval.errors import UserError
-from tfeval.models import foreign, heads, table
-from tfeval.models import weights as weights_lib
+from tfeval.datasets.labels import imagenet
+from tfeval.evaluation.config import DTYPES, LOGITS
+from tfeval.models import class_maps, table
+from tfeval.models.keras import files as foreign
+from tfeval.models.keras import weights as weights_lib
 from tfeval.models.model import (
   Hints,
   Model,
@@ -24,20 +24,31 @@ from tfeval.models.model import (
   preprocessing,
   wrong_outputs,
 )
-from tfeval.settings import DTYPES, LOGITS
+from tfeval.utils import errors, files, paths
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
 
 # What tfeval itself tells a constructor.
-_RESERVED = {'weights': 'give --weights', 'classifier_activation': 'leave it out',
-             'include_top': 'leave it out', 'input_tensor': 'give input_shape'}
+_RESERVED = {
+  'weights': 'give --weights',
+  'classifier_activation': 'leave it out',
+  'include_top': 'leave it out',
+  'input_tensor': 'give input_shape',
+}
 
 
 def load_model(
-    target: str | os.PathLike[str] | spec_lib.Spec,
-    weights: str | os.PathLike[str] = 'imagenet', *,
-    preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
-    input_size: int | None = None, output: str | None = None,
-    class_map: str | None = None, output_name: str | None = None,
-    dtype: str = DTYPES[0], trust_model: bool = False) -> Model:
+  target: str | os.PathLike[str] | spec_lib.Spec,
+  weights: str | os.PathLike[str] = 'imagenet',
+  *,
+  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
+  input_size: int | None = None,
+  output: str | None = None,
+  class_map: str | None = None,
+  output_name: str | None = None,
+  dtype: str = DTYPES[0],
+  trust_model: bool = False,
+) -> Model:
   """Loads a model with all that evaluating it needs: what `--model` does.
 
   Names and meanings are those of the flags of `tfeval evaluate`.
@@ -73,19 +84,22 @@ def load_model(
   >>> model(tf.zeros([2, 224, 224, 3], tf.uint8)).shape
   TensorShape([2, 1000])
   """
-  spec = (target if isinstance(target, spec_lib.Spec) else
-          spec_lib.parse(os.fspath(target)))
-  hints = Hints(preprocess, input_size, output, trust_model, class_map, output_name,
-                dtype)
+  spec = (
+    target if isinstance(target, spec_lib.Spec) else spec_lib.parse(os.fspath(target))
+  )
+  hints = Hints(
+    preprocess, input_size, output, trust_model, class_map, output_name, dtype
+  )
   table.check_name(spec)
   hints.check()
   if class_map is not None:
-    heads.class_indices(class_map)
+    class_maps.class_indices(class_map)
   if dtype not in DTYPES:
     raise errors.unknown('dtype', dtype, DTYPES)
   if keras.config.backend() != 'tensorflow':
-    raise UserError(f'Keras runs on {keras.config.backend()}: set '
-                    'KERAS_BACKEND=tensorflow')
+    raise UserError(
+      f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
+    )
   with _dtype_policy(dtype):
     if spec.target in table.known_models():
       return _application(spec, os.fspath(weights), hints)
@@ -110,9 +124,11 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   module = importlib.import_module(facts.module)
   # The module of MobileNetV3 does not have it, keras.applications has no Lite.
   constructor = getattr(module, spec.target, None) or getattr(
-      keras.applications, spec.target)
-  construct = functools.partial(_construct, constructor, spec,
-                                **_size_arguments(spec, hints.input_size))
+    keras.applications, spec.target
+  )
+  construct = functools.partial(
+    _construct, constructor, spec, **_size_arguments(spec, hints.input_size)
+  )
   sha256 = None
   if weights_name == 'imagenet':
     model, path = weights_lib.with_published(spec, construct)
@@ -123,14 +139,21 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
     with paths.local_copy(weights_lib.find(weights_name)) as path:
       model = weights_lib.with_own(spec, construct, path)
       sha256 = files.sha256_of(path)
-  if model.output_shape[1:] != (labels.NUM_CLASSES,):
+  if model.output_shape[1:] != (imagenet.NUM_CLASSES,):
     raise wrong_outputs(spec.text, model.output_shape)
   return Model(
-      name=spec.text, function=lambda x: model(x, training=False),
-      preprocess=preprocessing(spec.target), preprocess_name=facts.preprocess,
-      input_size=input_side(model, spec.text, hints.input_size), output=LOGITS,
-      weights=weights_name, weights_sha256=sha256,
-      parameters=model.count_params(), dtype=compute_dtype(model), keras_model=model)
+    name=spec.text,
+    function=lambda x: model(x, training=False),
+    preprocess=preprocessing(spec.target),
+    preprocess_name=facts.preprocess,
+    input_size=input_side(model, spec.text, hints.input_size),
+    output=LOGITS,
+    weights=weights_name,
+    weights_sha256=sha256,
+    parameters=model.count_params(),
+    dtype=compute_dtype(model),
+    keras_model=model,
+  )
 
 
 def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
@@ -143,16 +166,19 @@ def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
   if size is None:
     return {}
   if given:
-    raise UserError(f'{spec.text}: input_shape and an input size of {size} were both '
-                    'given: leave one out')
+    raise UserError(
+      f'{spec.text}: input_shape and an input size of {size} were both '
+      'given: leave one out'
+    )
   if spec.target.startswith('EfficientNetLite'):
     return {'input_shape': (size, size, 3)}
   # Keras refuses another input_shape with weights='imagenet', but not this.
   return {'input_tensor': keras.Input((size, size, 3))}
 
 
-def _construct(constructor: Callable[..., keras.Model], spec: spec_lib.Spec,
-               **arguments: Any) -> keras.Model:
+def _construct(
+  constructor: Callable[..., keras.Model], spec: spec_lib.Spec, **arguments: Any
+) -> keras.Model:
   known = inspect.signature(constructor).parameters
   for option, value in spec.options:
     if option in _RESERVED:
@@ -160,13 +186,21 @@ def _construct(constructor: Callable[..., keras.Model], spec: spec_lib.Spec,
     if option not in known:
       raise errors.unknown(f'argument of {spec.target}', option, known)
     if option == 'input_shape' and not (
-        isinstance(value, list | tuple) and len(value) == 3):
-      raise UserError(f'{spec.text}: input_shape is {value!r}, expected three numbers '
-                      'such as [224,224,3]')
+      isinstance(value, list | tuple) and len(value) == 3
+    ):
+      raise UserError(
+        f'{spec.text}: input_shape is {value!r}, expected three numbers '
+        'such as [224,224,3]'
+      )
   try:
     return constructor(**dict(spec.options), **arguments, classifier_activation=None)
   except UserError:
     raise
-  except (TypeError, ValueError, AttributeError, ArithmeticError, tf.errors.OpError
-          ) as error:
+  except (
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    tf.errors.OpError,
+  ) as error:
     raise UserError(f'cannot build {spec.text}: {errors.one_line(error)}') from error

@@ -11,10 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval import errors, labels
-from tfeval.errors import UserError
+from tfeval.datasets.labels import imagenet
+from tfeval.evaluation.config import OUTPUTS, PREPROCESSINGS
 from tfeval.models import table
-from tfeval.settings import OUTPUTS, PREPROCESSINGS
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,25 +79,27 @@ class Model:
     images = tf.cast(pixels, tf.float32)
     side, shape = self.input_size, images.shape
     if not shape.is_compatible_with((None, side, side, 3)) or shape[:1] == (0,):
-      raise UserError(f'{self.name} takes images [n, {side}, {side}, 3] with n at '
-                      f'least 1, got {tuple(shape)}')
+      raise UserError(
+        f'{self.name} takes images [n, {side}, {side}, 3] with n at '
+        f'least 1, got {tuple(shape)}'
+      )
     scores = tf.cast(self.function(self.preprocess(images)), tf.float32)
-    if not scores.shape.is_compatible_with((None, labels.NUM_CLASSES)):
+    if not scores.shape.is_compatible_with((None, imagenet.NUM_CLASSES)):
       raise wrong_outputs(self.name, scores.shape)
     return scores
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
     return {
-        'name': self.name,
-        'weights': self.weights,
-        'weights_sha256': self.weights_sha256,
-        'parameters': self.parameters,
-        'input_size': self.input_size,
-        'preprocess': self.preprocess_name,
-        'output': self.output,
-        'class_map': self.class_map,
-        'output_name': self.output_name,
+      'name': self.name,
+      'weights': self.weights,
+      'weights_sha256': self.weights_sha256,
+      'parameters': self.parameters,
+      'input_size': self.input_size,
+      'preprocess': self.preprocess_name,
+      'output': self.output,
+      'class_map': self.class_map,
+      'output_name': self.output_name,
     }
 
 
@@ -134,8 +137,9 @@ class Hints:
     if self.preprocess is not None and not callable(self.preprocess):
       preprocessing(self.preprocess)
     size = self.input_size
-    if size is not None and (not isinstance(size, numbers.Integral) or size < 1
-                             or isinstance(size, bool)):
+    if size is not None and (
+      not isinstance(size, numbers.Integral) or size < 1 or isinstance(size, bool)
+    ):
       raise UserError(f'input_size is {size!r}, expected a number of pixels')
     if self.output is not None and self.output not in OUTPUTS:
       raise errors.unknown('output', str(self.output), OUTPUTS)
@@ -144,10 +148,11 @@ class Hints:
 def wrong_outputs(name: str, shape: Any) -> UserError:
   """Returns the error for a model that is no classifier of the 1000 classes."""
   return UserError(
-      f'{name} returns {tuple(shape)}, expected ({shape[0]}, {labels.NUM_CLASSES}): '
-      'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map='
-      'background_first, background_last or a file tells where these stand among '
-      'others')
+    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {imagenet.NUM_CLASSES}): '
+    'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map='
+    'background_first, background_last or a file tells where these stand among '
+    'others'
+  )
 
 
 def compute_dtype(model: keras.Model) -> str:
@@ -181,9 +186,9 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     return preprocessing('EfficientNetLite0')
   if name == 'identity':
     return lambda x: x
-  raise errors.unknown('preprocessing', name,
-                       PREPROCESSINGS,
-                       "or an application's name")
+  raise errors.unknown(
+    'preprocessing', name, PREPROCESSINGS, "or an application's name"
+  )
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -208,9 +213,12 @@ def input_side(model: Any, name: str, given: int | None = None) -> int:
       raise UserError(f'the input size of {name} cannot be known: give --input_size')
     return int(given)
   if fixed[0] != fixed[1]:
-    raise UserError(f'{name} takes images of {fixed[0]} x {fixed[1]}, expected a '
-                    'square')
+    raise UserError(
+      f'{name} takes images of {fixed[0]} x {fixed[1]}, expected a square'
+    )
   if given not in (None, fixed[0]):
-    raise UserError(f'{name} takes images of {fixed[0]} pixels, a size of {given} was '
-                    'given (--input_size, --protocol or the factory): leave it out')
+    raise UserError(
+      f'{name} takes images of {fixed[0]} pixels, a size of {given} was '
+      'given (--input_size, --protocol or the factory): leave it out'
+    )
   return fixed[0]

@@ -7,9 +7,9 @@ import importlib.resources
 import os
 from collections.abc import Hashable, Mapping
 
-from tfeval import errors, paths
-from tfeval import spec as spec_lib
-from tfeval.errors import UserError
+from tfeval.utils import errors, paths
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
 
 # What constructors take for an option that is not given. Only options that some row
 # of the same constructor names are compared by it.
@@ -18,7 +18,7 @@ _DEFAULTS = {'alpha': 1.0, 'minimalistic': False}
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
-  """One row of `data/models.tsv`: a constructor, or a variant that has own weights.
+  """One row of `models.tsv`: a constructor, or a variant that has own weights.
 
   Two figures may stand beside each other. The *published* one is what users of these
   weights know: Keras' own measurement where there is one, else what Keras or the
@@ -73,9 +73,13 @@ class ModelFacts:
 @functools.cache
 def rows() -> tuple[ModelFacts, ...]:
   """Returns every row, in the order of the file: variants after their constructor."""
-  path = importlib.resources.files('tfeval.data') / 'models.tsv'
-  lines = csv.DictReader(path.read_text('utf-8').splitlines(), delimiter='\t',
-                         quoting=csv.QUOTE_NONE, strict=True)
+  path = importlib.resources.files('tfeval.models') / 'models.tsv'
+  lines = csv.DictReader(
+    path.read_text('utf-8').splitlines(),
+    delimiter='\t',
+    quoting=csv.QUOTE_NONE,
+    strict=True,
+  )
   return tuple(_facts(line) for line in lines)
 
 
@@ -130,18 +134,26 @@ def _spec(row: ModelFacts) -> spec_lib.Spec:
 def _defaults(target: str) -> dict[str, Hashable]:
   """Returns what a constructor takes for the options that its rows name."""
   side = known_models()[target].input_size
-  named = {key for row in rows() if _spec(row).target == target
-           for key, _ in _spec(row).options}
-  return {'input_shape': (side, side, 3),
-          **{key: value for key, value in _DEFAULTS.items() if key in named}}
+  named = {
+    key
+    for row in rows()
+    if _spec(row).target == target
+    for key, _ in _spec(row).options
+  }
+  return {
+    'input_shape': (side, side, 3),
+    **{key: value for key, value in _DEFAULTS.items() if key in named},
+  }
 
 
 def _key(spec: spec_lib.Spec) -> Hashable:
   """Returns what is equal for specifications of the same model."""
   defaults = _defaults(spec.target)
   return spec.target, frozenset(
-      (key, value) for key, value in spec.options
-      if key not in defaults or value != defaults[key])
+    (key, value)
+    for key, value in spec.options
+    if key not in defaults or value != defaults[key]
+  )
 
 
 def check_name(spec: spec_lib.Spec) -> None:
@@ -160,5 +172,6 @@ def check_name(spec: spec_lib.Spec) -> None:
     return
   if os.sep in target or target.endswith(('.keras', '.h5')):
     raise UserError(f'model file {target} does not exist')
-  raise errors.unknown('model', target, known_models(),
-                       'or a path, or module:function; see tfeval models')
+  raise errors.unknown(
+    'model', target, known_models(), 'or a path, or module:function; see tfeval models'
+  )

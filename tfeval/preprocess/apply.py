@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from tfeval.preprocess import decode as decoding
-from tfeval.preprocess import opencv, pillow
+from tfeval.preprocess import decode, opencv, pillow
 from tfeval.preprocess.protocol import Protocol
 
 # TensorFlow computes the whole resized image in float32, not just the crop: 0.8 GB.
@@ -11,8 +10,9 @@ from tfeval.preprocess.protocol import Protocol
 _MOST_RESIZED_PIXELS = 2**26
 
 
-def apply(protocol: Protocol, image_bytes: tf.Tensor,
-          jit_compile: bool = True) -> tf.Tensor:
+def apply(
+  protocol: Protocol, image_bytes: tf.Tensor, jit_compile: bool = True
+) -> tf.Tensor:
   """Decodes, resizes and crops one image.
 
   Args:
@@ -34,8 +34,9 @@ def apply(protocol: Protocol, image_bytes: tf.Tensor,
 
 
 def _decode(protocol, image_bytes):
-  return decoding.decode(image_bytes, fast=protocol.decode != 'accurate',
-                         exif_orientation=protocol.exif)
+  return decode.decode(
+    image_bytes, fast=protocol.decode != 'accurate', exif_orientation=protocol.exif
+  )
 
 
 def _resized_shape(protocol, shape):
@@ -48,13 +49,18 @@ def _resized_shape(protocol, shape):
 
 
 def _opencv(protocol, image_bytes, jit_compile):
-  if (protocol.resize == 'short_side' and protocol.exif
-      and protocol.decode == 'accurate'):
+  if (
+    protocol.resize == 'short_side' and protocol.exif and protocol.decode == 'accurate'
+  ):
     # Float sums come out in another order if they are not compiled, and a choice by
     # the number of images may not change a value.
     return opencv.decode_resize_crop(
-        image_bytes, protocol.resize_side, protocol.size,
-        jit_compile or protocol.rounding != 'fixed_point', protocol.rounding)
+      image_bytes,
+      protocol.resize_side,
+      protocol.size,
+      jit_compile or protocol.rounding != 'fixed_point',
+      protocol.rounding,
+    )
   image = _decode(protocol, image_bytes)
   resized = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
   # Without a crop, `resized` is `size` and this is 0.
@@ -69,10 +75,16 @@ def _pillow(protocol, image_bytes, jit_compile):
     first = tf.round(tf.cast(resized - protocol.size, tf.float64) / 2)
     return resized, tf.cast(first, tf.int64)
 
-  decoding.refuse_deep_grey(image_bytes)
+  decode.refuse_deep_grey(image_bytes)
   return pillow.decode_resize_crop(
-      image_bytes, place, protocol.size, protocol.kernel, protocol.exif,
-      protocol.decode != 'accurate', jit_compile)
+    image_bytes,
+    place,
+    protocol.size,
+    protocol.kernel,
+    protocol.exif,
+    protocol.decode != 'accurate',
+    jit_compile,
+  )
 
 
 _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
@@ -81,19 +93,29 @@ _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 def _tensorflow(protocol, image_bytes, _):
   image = _cropped_before(protocol, image_bytes)
   resized = tf.image.resize(
-      image, _whole_resized_shape(protocol, image),
-      method=_METHODS[protocol.kernel], antialias=protocol.antialias)
+    image,
+    _whole_resized_shape(protocol, image),
+    method=_METHODS[protocol.kernel],
+    antialias=protocol.antialias,
+  )
   return _cropped_after(protocol, tf.cast(resized, tf.float32))
 
 
 def _tensorflow1(protocol, image_bytes, _):
   # What tf.image.resize_bicubic and resize_bilinear were in TensorFlow 1: no
   # half-pixel centres; the cubic has A = -0.75 out of a table of 1024 steps.
-  resize = {'cubic': tf.raw_ops.ResizeBicubic, 'bilinear': tf.raw_ops.ResizeBilinear,
-            'nearest': tf.raw_ops.ResizeNearestNeighbor}[protocol.kernel]
+  resize = {
+    'cubic': tf.raw_ops.ResizeBicubic,
+    'bilinear': tf.raw_ops.ResizeBilinear,
+    'nearest': tf.raw_ops.ResizeNearestNeighbor,
+  }[protocol.kernel]
   image = _cropped_before(protocol, image_bytes)
-  resized = resize(images=image[None], size=_whole_resized_shape(protocol, image),
-                   align_corners=False, half_pixel_centers=False)[0]
+  resized = resize(
+    images=image[None],
+    size=_whole_resized_shape(protocol, image),
+    align_corners=False,
+    half_pixel_centers=False,
+  )[0]
   return _cropped_after(protocol, tf.cast(resized, tf.float32))
 
 
@@ -102,17 +124,20 @@ def _whole_resized_shape(protocol, image):
   shape = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
   if protocol.resize == 'squash':
     return tf.cast(shape, tf.int32)
-  with decoding.pixels_bounded(
-      shape, _MOST_RESIZED_PIXELS, 'resized it has {} pixels, at most {} are computed'):
+  with decode.pixels_bounded(
+    shape, _MOST_RESIZED_PIXELS, 'resized it has {} pixels, at most {} are computed'
+  ):
     return tf.cast(shape, tf.int32)
 
 
 def _cropped_before(protocol, image_bytes):
   """Decodes an image and cuts out what is to be resized."""
   if protocol.decode == 'fast_crop':
-    return tf.cond(decoding.is_jpeg(image_bytes),
-                   lambda: _decoded_square(protocol, image_bytes),
-                   lambda: _square(protocol, _decode(protocol, image_bytes)))
+    return tf.cond(
+      decode.is_jpeg(image_bytes),
+      lambda: _decoded_square(protocol, image_bytes),
+      lambda: _square(protocol, _decode(protocol, image_bytes)),
+    )
   image = _decode(protocol, image_bytes)
   if protocol.crop == 'before':
     return tf.image.central_crop(image, protocol.crop_fraction)
@@ -126,31 +151,36 @@ def _place_of_square(protocol, shape):
 
   `_decode_and_center_crop` of tensorflow/tpu's EfficientNet: in float32.
   """
-  side = tf.cast(protocol.crop_fraction
-                 * tf.cast(tf.reduce_min(shape), tf.float32), tf.int32)
+  side = tf.cast(
+    protocol.crop_fraction * tf.cast(tf.reduce_min(shape), tf.float32), tf.int32
+  )
   return (shape - side + 1) // 2, side
 
 
 def _square(protocol, image):
   first, side = _place_of_square(protocol, tf.shape(image)[:2])
-  return image[first[0]:first[0] + side, first[1]:first[1] + side]
+  return image[first[0] : first[0] + side, first[1] : first[1] + side]
 
 
 def _decoded_square(protocol, jpeg):
   first, side = _place_of_square(protocol, tf.io.extract_jpeg_shape(jpeg)[:2])
-  return decoding.decode_jpeg_window(
-      jpeg, tf.concat([first, [side, side]], 0), fast=True)
+  return decode.decode_jpeg_window(jpeg, tf.concat([first, [side, side]], 0), fast=True)
 
 
 def _cropped_after(protocol, resized):
   if protocol.crop == 'after':
     first = (tf.shape(resized)[:2] - protocol.size) // 2
-    resized = resized[first[0]:first[0] + protocol.size,
-                      first[1]:first[1] + protocol.size]
+    resized = resized[
+      first[0] : first[0] + protocol.size, first[1] : first[1] + protocol.size
+    ]
   if protocol.rounding == 'nearest':
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
   return resized
 
 
-_LIBRARIES = {'opencv': _opencv, 'pillow': _pillow, 'tensorflow': _tensorflow,
-              'tensorflow1': _tensorflow1}
+_LIBRARIES = {
+  'opencv': _opencv,
+  'pillow': _pillow,
+  'tensorflow': _tensorflow,
+  'tensorflow1': _tensorflow1,
+}

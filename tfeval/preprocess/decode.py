@@ -21,8 +21,9 @@ _MOST_PIXELS = 2**28
 _ADOBE = b'\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00'
 
 
-def decode(image_bytes: tf.Tensor, fast: bool = False,
-           exif_orientation: bool = True) -> tf.Tensor:
+def decode(
+  image_bytes: tf.Tensor, fast: bool = False, exif_orientation: bool = True
+) -> tf.Tensor:
   """Decodes a JPEG or PNG as OpenCV 5.0 does.
 
   Args:
@@ -44,9 +45,10 @@ def decode(image_bytes: tf.Tensor, fast: bool = False,
       stop.
   """
   image = tf.cond(
-      is_jpeg(image_bytes),
-      lambda: _decode_jpeg(image_bytes, fast, exif_orientation),
-      lambda: _decode_png(image_bytes, exif_orientation))
+    is_jpeg(image_bytes),
+    lambda: _decode_jpeg(image_bytes, fast, exif_orientation),
+    lambda: _decode_png(image_bytes, exif_orientation),
+  )
   return tf.ensure_shape(image, [None, None, 3])
 
 
@@ -65,14 +67,22 @@ def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
   Returns:
     [height, width, channels], for 5..8 [width, height, channels].
   """
+
   def turn(transposed, axes):
     turned = tf.transpose(image, [1, 0, 2]) if transposed else image
     return tf.reverse(turned, axes) if axes else turned
 
-  ways = [(False, []), (False, [1]), (False, [0, 1]), (False, [0]),
-          (True, []), (True, [1]), (True, [0, 1]), (True, [0])]
-  return tf.switch_case(
-      orientation - 1, [lambda way=way: turn(*way) for way in ways])
+  ways = [
+    (False, []),
+    (False, [1]),
+    (False, [0, 1]),
+    (False, [0]),
+    (True, []),
+    (True, [1]),
+    (True, [0, 1]),
+    (True, [0]),
+  ]
+  return tf.switch_case(orientation - 1, [lambda way=way: turn(*way) for way in ways])
 
 
 def refuse_deep_grey(image_bytes: tf.Tensor) -> None:
@@ -87,14 +97,18 @@ def refuse_deep_grey(image_bytes: tf.Tensor) -> None:
   # Bit depth and colour type (0: grey) in the header chunk. Grey with alpha is
   # scaled.
   deep_grey = (tf.strings.substr(image_bytes, 0, 8) == _PNG) & (
-      tf.strings.regex_full_match(
-          tf.strings.substr(image_bytes, 0, 26), r'\C{24}\x10\x00'))
-  tf.debugging.Assert(
-      ~deep_grey, ['Pillow turns grey of 16 bits white'])
+    tf.strings.regex_full_match(
+      tf.strings.substr(image_bytes, 0, 26), r'\C{24}\x10\x00'
+    )
+  )
+  tf.debugging.Assert(~deep_grey, ['Pillow turns grey of 16 bits white'])
 
 
-def pixels_bounded(shape: tf.Tensor, most: int = _MOST_PIXELS,
-                   what: str = 'it has {} pixels, at most {} are decoded'):
+def pixels_bounded(
+  shape: tf.Tensor,
+  most: int = _MOST_PIXELS,
+  what: str = 'it has {} pixels, at most {} are decoded',
+):
   """Returns a context whose operations wait until a size is known to be sane.
 
   Args:
@@ -110,8 +124,9 @@ def pixels_bounded(shape: tf.Tensor, most: int = _MOST_PIXELS,
   return tf.control_dependencies([tf.debugging.Assert(pixels <= most, [reason])])
 
 
-def decode_jpeg_window(jpeg: tf.Tensor, window: tf.Tensor,
-                       fast: bool = False) -> tf.Tensor:
+def decode_jpeg_window(
+  jpeg: tf.Tensor, window: tf.Tensor, fast: bool = False
+) -> tf.Tensor:
   """Decodes a part of a JPEG with one or three components.
 
   The part itself equals the same part of the whole photo. At its left and
@@ -128,7 +143,8 @@ def decode_jpeg_window(jpeg: tf.Tensor, window: tf.Tensor,
   """
   with pixels_bounded(tf.io.extract_jpeg_shape(jpeg)):
     return tf.image.decode_and_crop_jpeg(
-        jpeg, window, channels=3, dct_method='' if fast else _ACCURATE)
+      jpeg, window, channels=3, dct_method='' if fast else _ACCURATE
+    )
 
 
 def _decode_jpeg(jpeg, fast, exif_orientation):
@@ -138,19 +154,25 @@ def _decode_jpeg(jpeg, fast, exif_orientation):
       image = tf.io.decode_jpeg(jpeg, channels=3)
     else:
       image = tf.cond(
-          shape[2] == 4, lambda: _decode_cmyk(jpeg), lambda: _decode_rgb(jpeg))
+        shape[2] == 4, lambda: _decode_cmyk(jpeg), lambda: _decode_rgb(jpeg)
+      )
   if not exif_orientation:
     return image
   return tf.cond(
-      exif.may_have_exif(jpeg),
-      lambda: orient(image, exif.jpeg_orientation(jpeg)),
-      lambda: image)
+    exif.may_have_exif(jpeg),
+    lambda: orient(image, exif.jpeg_orientation(jpeg)),
+    lambda: image,
+  )
 
 
 def _decode_rgb(jpeg):
   return tf.io.decode_jpeg(
-      jpeg, channels=3, dct_method=_ACCURATE, fancy_upscaling=True,
-      try_recover_truncated=False)
+    jpeg,
+    channels=3,
+    dct_method=_ACCURATE,
+    fancy_upscaling=True,
+    try_recover_truncated=False,
+  )
 
 
 def _decode_cmyk(jpeg):
@@ -164,17 +186,21 @@ def _decode_cmyk(jpeg):
 def _decode_png(png, exif_orientation):
   # Python raises UnicodeDecodeError instead of a message that is not UTF-8.
   start = tf.strings.unicode_transcode(
-      tf.strings.substr(png, 0, 12), 'UTF-8', 'UTF-8', replacement_char=ord('?'))
+    tf.strings.substr(png, 0, 12), 'UTF-8', 'UTF-8', replacement_char=ord('?')
+  )
   is_png = tf.debugging.Assert(
-      tf.strings.substr(png, 0, 8) == _PNG,
-      ['not a JPEG or PNG file; it starts with', start])
+    tf.strings.substr(png, 0, 8) == _PNG,
+    ['not a JPEG or PNG file; it starts with', start],
+  )
   # The chunk name may also stand in the pixels of a photo, but not so early.
   is_animated = tf.strings.regex_full_match(
-      tf.strings.substr(png, 0, 1024), r'\C*\x00\x00\x00\x08acTL\C*')
+    tf.strings.substr(png, 0, 1024), r'\C*\x00\x00\x00\x08acTL\C*'
+  )
   is_still = tf.debugging.Assert(~is_animated, ['it is animated'])
   # Width and height are the third eight bytes.
-  header = tf.io.decode_raw(tf.strings.substr(png, 0, 24), tf.int64,
-                            little_endian=False, fixed_length=24)
+  header = tf.io.decode_raw(
+    tf.strings.substr(png, 0, 24), tf.int64, little_endian=False, fixed_length=24
+  )
   shape = tf.stack([tf.bitwise.right_shift(header[2], 32), header[2] & 0xFFFFFFFF])
   # The operation decodes other formats as well, and may be done before what it
   # does not wait for.
@@ -183,6 +209,7 @@ def _decode_png(png, exif_orientation):
   if not exif_orientation:
     return image
   return tf.cond(
-      tf.strings.regex_full_match(png, r'\C*eXIf\C*'),
-      lambda: orient(image, exif.png_orientation(png)),
-      lambda: image)
+    tf.strings.regex_full_match(png, r'\C*eXIf\C*'),
+    lambda: orient(image, exif.png_orientation(png)),
+    lambda: image,
+  )

@@ -58,12 +58,13 @@ def jpeg_orientation(jpeg: tf.Tensor) -> tf.Tensor:
     after = tf.where(ends, size, position + tf.where(fill, 1, 2 + length))
     is_exif = ~ends & (marker == 0xE1) & (length >= 8) & (after <= size)
     is_exif &= tf.strings.substr(jpeg, tf.minimum(position + 4, size - 1), 6) == (
-        b'Exif\x00\x00')
+      b'Exif\x00\x00'
+    )
     found = tf.cond(
-        is_exif,
-        lambda: tiff_orientation(
-            tf.strings.substr(jpeg, position + 10, length - 8)),
-        lambda: found)
+      is_exif,
+      lambda: tiff_orientation(tf.strings.substr(jpeg, position + 10, length - 8)),
+      lambda: found,
+    )
     return after, found
 
   _, found = tf.while_loop(unread, read, (tf.constant(2), tf.constant(-1)))
@@ -78,14 +79,14 @@ def png_orientation(png: tf.Tensor) -> tf.Tensor:
     return (position + 12 <= size) & (found < 0)
 
   def read(position, found):
-    length = _number(
-        tf.ensure_shape(_bytes(tf.strings.substr(png, position, 4)), [4]))
+    length = _number(tf.ensure_shape(_bytes(tf.strings.substr(png, position, 4)), [4]))
     fits = (length >= 0) & (length <= size - position - 12)
     is_exif = fits & (tf.strings.substr(png, position + 4, 4) == b'eXIf')
     found = tf.cond(
-        is_exif,
-        lambda: tiff_orientation(tf.strings.substr(png, position + 8, length)),
-        lambda: found)
+      is_exif,
+      lambda: tiff_orientation(tf.strings.substr(png, position + 8, length)),
+      lambda: found,
+    )
     return tf.where(fits, position + 12 + length, size), found
 
   _, found = tf.while_loop(unread, read, (tf.constant(8), tf.constant(-1)))

@@ -14,7 +14,7 @@ Flags that let XLA round otherwise than IEEE operations do break this:
 import numpy as np
 import tensorflow as tf
 
-from tfeval.preprocess import cubic, window
+from tfeval.preprocess import opencv_cubic, window
 
 # Pixels from the position of an output to the farthest of its four taps.
 _REACH = 2
@@ -27,8 +27,12 @@ _IPP_SMALLEST_SIDE = 4
 
 
 def decode_resize_crop(
-    image_bytes: tf.Tensor, resize_side: int, crop_size: int,
-    jit_compile: bool = True, rounding: str = 'fixed_point') -> tf.Tensor:
+  image_bytes: tf.Tensor,
+  resize_side: int,
+  crop_size: int,
+  jit_compile: bool = True,
+  rounding: str = 'fixed_point',
+) -> tf.Tensor:
   """Decodes a photo, resizes its short side and crops the centre.
 
   With h x w the size of the photo as `cv2.imread` returns it: resize to
@@ -57,7 +61,8 @@ def decode_resize_crop(
   """
   if not 1 <= crop_size <= resize_side:
     raise ValueError(
-        f'crop_size must be in 1..resize_side={resize_side}, got {crop_size}')
+      f'crop_size must be in 1..resize_side={resize_side}, got {crop_size}'
+    )
   crop = Crop(resize_side, crop_size, rounding)
   shape, low, pixels = window.decode(image_bytes, crop.bounds)
   if not jit_compile or crop.reaches_tail:
@@ -67,8 +72,9 @@ def decode_resize_crop(
   return tf.ensure_shape(resized, [crop_size, crop_size, 3])
 
 
-def resize_crop(image: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
-                rounding: str) -> tf.Tensor:
+def resize_crop(
+  image: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int, rounding: str
+) -> tf.Tensor:
   """Resizes a decoded image with INTER_CUBIC and crops it.
 
   Args:
@@ -81,19 +87,30 @@ def resize_crop(image: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: in
   Returns:
     [size, size, 3], float32 for `none`, else uint8.
   """
-  return _resize_window(image, tf.shape(image, tf.int64)[:2], tf.zeros([2], tf.int32),
-                        resized, first, size, rounding)
+  return _resize_window(
+    image,
+    tf.shape(image, tf.int64)[:2],
+    tf.zeros([2], tf.int32),
+    resized,
+    first,
+    size,
+    rounding,
+  )
 
 
 def _resize_window(pixels, shape, low, resized, first, size, rounding):
   """As `resize_crop`, from a window of an image of `shape` that begins at `low`."""
   if rounding == 'nearest':
+
     def resize(rounding):
-      return lambda: _resize_window(
-          pixels, shape, low, resized, first, size, rounding)
-    return tf.cond(_is_left_by_ipp(shape), resize('fixed_point'),
-                   lambda: cubic.to_uint8(resize('none')()))
-  floor, weights = cubic.weights(shape, resized, first, size, rounding)
+      return lambda: _resize_window(pixels, shape, low, resized, first, size, rounding)
+
+    return tf.cond(
+      _is_left_by_ipp(shape),
+      resize('fixed_point'),
+      lambda: opencv_cubic.to_uint8(resize('none')()),
+    )
+  floor, weights = opencv_cubic.weights(shape, resized, first, size, rounding)
   floor = tf.stack([floor[:size], floor[size::3]])
   taps = floor + np.arange(-1, 3, dtype=np.int32)[:, None, None]
   limit = tf.cast(shape, tf.int32)[:, None] - 1
@@ -101,8 +118,15 @@ def _resize_window(pixels, shape, low, resized, first, size, rounding):
   in_tail = None
   if rounding == 'fixed_point':
     in_tail = tail(resized[1], first[1], size)
-  return cubic.plain(pixels, taps[:, 0], taps[:, 1], weights[:, :size],
-                     weights[:, size::3], rounding, in_tail)
+  return opencv_cubic.plain(
+    pixels,
+    taps[:, 0],
+    taps[:, 1],
+    weights[:, :size],
+    weights[:, size::3],
+    rounding,
+    in_tail,
+  )
 
 
 def _is_left_by_ipp(shape):
@@ -135,8 +159,7 @@ class Crop:
     self._side = side
     self._size = size
     self._rounding = rounding
-    self.reaches_tail = (
-        rounding == 'fixed_point' and side - size < 2 * _TAIL_COLUMNS)
+    self.reaches_tail = rounding == 'fixed_point' and side - size < 2 * _TAIL_COLUMNS
 
   def place(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns where the crop is.
@@ -159,18 +182,22 @@ class Crop:
     """As `window.bounds`, for a photo of int64 [2] height and width."""
     return window.bounds(shape, *self.place(shape), self._size, _REACH)
 
-  def resize_plain(self, pixels: tf.Tensor, shape: tf.Tensor,
-                   low: tf.Tensor) -> tf.Tensor:
+  def resize_plain(
+    self, pixels: tf.Tensor, shape: tf.Tensor, low: tf.Tensor
+  ) -> tf.Tensor:
     """Resizes what `window.decode` returns of a photo, uncompiled."""
     return _resize_window(
-        pixels, shape, low, *self.place(shape), self._size, self._rounding)
+      pixels, shape, low, *self.place(shape), self._size, self._rounding
+    )
 
-  def resize_compiled(self, pixels: tf.Tensor, shape: tf.Tensor,
-                      low: tf.Tensor) -> tf.Tensor:
+  def resize_compiled(
+    self, pixels: tf.Tensor, shape: tf.Tensor, low: tf.Tensor
+  ) -> tf.Tensor:
     """The same, compiled where that can be."""
     size = self._size
-    floor, weights = cubic.weights(
-        shape, *self.place(shape), size, self._rounding)
+    floor, weights = opencv_cubic.weights(
+      shape, *self.place(shape), size, self._rounding
+    )
 
     def resize():
       taps = floor[:size] + np.arange(-1, 3, dtype=np.int32)[:, None]
@@ -178,8 +205,16 @@ class Crop:
       channel = np.tile(np.arange(3, dtype=np.int32), size)
       columns = (floor[size:] - (low[1] + 1)) * 3 + channel
       return tf.reshape(
-          cubic.compiled(window.padded(pixels), rows, columns, weights[:, :size],
-                         weights[:, size:], self._rounding), [size, size, 3])
+        opencv_cubic.compiled(
+          window.padded(pixels),
+          rows,
+          columns,
+          weights[:, :size],
+          weights[:, size:],
+          self._rounding,
+        ),
+        [size, size, 3],
+      )
 
     # Compiled code takes four columns in a row: none beyond the photo.
     compilable = floor[size] >= 1
@@ -188,5 +223,5 @@ class Crop:
     if self._rounding == 'nearest':
       compilable &= ~_is_left_by_ipp(shape)
     return tf.cond(
-        compilable, resize,
-        lambda: window.rare(self.resize_plain)(pixels, shape, low))
+      compilable, resize, lambda: window.rare(self.resize_plain)(pixels, shape, low)
+    )

@@ -10,16 +10,20 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfeval.preprocess import resample, window
+from tfeval.preprocess import pillow_resample, window
 
 _SUPPORT = {'bilinear': 1.0, 'cubic': 2.0}
 
 
 def decode_resize_crop(
-    image_bytes: tf.Tensor,
-    place: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], size: int,
-    kernel: str, exif: bool = False, fast: bool = False,
-    jit_compile: bool = True) -> tf.Tensor:
+  image_bytes: tf.Tensor,
+  place: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+  size: int,
+  kernel: str,
+  exif: bool = False,
+  fast: bool = False,
+  jit_compile: bool = True,
+) -> tf.Tensor:
   """Decodes an image, resizes it as `PIL.Image.resize` and crops it.
 
   Args:
@@ -40,6 +44,7 @@ def decode_resize_crop(
   Raises:
     tf.errors.InvalidArgumentError: the image cannot be decoded.
   """
+
   def bounds(shape):
     resized, first = place(shape)
     reach = tf.math.ceil(_support(kernel, _scale(shape, resized)))
@@ -50,21 +55,25 @@ def decode_resize_crop(
   indices = first[:, None] + tf.range(size, dtype=tf.int64)
   if kernel == 'nearest':
     rows, columns = (
-        _nearest(shape[i], resized[i], indices[i]) - low[i] for i in (0, 1))
+      _nearest(shape[i], resized[i], indices[i]) - low[i] for i in (0, 1)
+    )
     return tf.gather(tf.gather(pixels, rows), columns, axis=1)
   # New in Pillow 13, so that the longer pass has less to do. Both orders round in
   # between: earlier versions differ by 1 in images much higher than wide.
   shrinks = shape - resized
   vertical_first = (shrinks[0] > 0) & (shrinks[0] > 2 * shrinks[1])
   at, coefficients = _coefficients(
-      kernel, shape, resized, indices, low + window.side_of(pixels))
+    kernel, shape, resized, indices, low + window.side_of(pixels)
+  )
   args = pixels, at - low[:, None], coefficients, vertical_first
   if not jit_compile:
-    return resample.plain(*args)
+    return pillow_resample.plain(*args)
   return tf.cond(
-      window.is_on_ladder(pixels) & resample.is_on_ladder(tf.shape(coefficients)[1]),
-      lambda: resample.compiled(*args),
-      lambda: window.rare(resample.plain)(*args))
+    window.is_on_ladder(pixels)
+    & pillow_resample.is_on_ladder(tf.shape(coefficients)[1]),
+    lambda: pillow_resample.compiled(*args),
+    lambda: window.rare(pillow_resample.plain)(*args),
+  )
 
 
 def _scale(shape, resized):
@@ -76,8 +85,9 @@ def _support(kernel, scale):
   return _SUPPORT.get(kernel, 0.0) * tf.maximum(scale, 1.0)
 
 
-def _coefficients(kernel: str, source: tf.Tensor, target: tf.Tensor,
-                  indices: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _coefficients(
+  kernel: str, source: tf.Tensor, target: tf.Tensor, indices: tf.Tensor, end: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns the coefficients of some rows and columns of a resized image.
 
   Args:
@@ -94,23 +104,27 @@ def _coefficients(kernel: str, source: tf.Tensor, target: tf.Tensor,
   """
   scale = _scale(source, target)[:, None]
   support = _support(kernel, scale)
-  taps = resample.rung(tf.cast(tf.math.ceil(2 * tf.reduce_max(support)), tf.int32))
+  taps = pillow_resample.rung(
+    tf.cast(tf.math.ceil(2 * tf.reduce_max(support)), tf.int32)
+  )
   center = (tf.cast(indices, tf.float64) + 0.5) * scale
   # C's (int) truncates; what is negative is set to 0 anyway.
   first = tf.maximum(tf.cast(center - support + 0.5, tf.int32), 0)
-  last = tf.minimum(tf.cast(center + support + 0.5, tf.int32),
-                    tf.cast(source, tf.int32)[:, None])
+  last = tf.minimum(
+    tf.cast(center + support + 0.5, tf.int32), tf.cast(source, tf.int32)[:, None]
+  )
   start = tf.minimum(first, end[:, None] - taps)
   at = start[:, None] + tf.range(taps)[:, None]
-  distance = ((tf.cast(at, tf.float64) - center[:, None] + 0.5)
-              * (1 / tf.maximum(scale, 1.0))[:, None])
-  weights = tf.where((at >= first[:, None]) & (at < last[:, None]),
-                     _kernel(kernel, tf.abs(distance)), 0)
+  distance = (tf.cast(at, tf.float64) - center[:, None] + 0.5) * (
+    1 / tf.maximum(scale, 1.0)
+  )[:, None]
+  weights = tf.where(
+    (at >= first[:, None]) & (at < last[:, None]), _kernel(kernel, tf.abs(distance)), 0
+  )
   # From the left, as the C loop does.
   weights /= tf.cumsum(weights, axis=1)[:, -1:]
-  scaled = weights * (1 << resample.BITS)
-  return start, tf.cast(
-      tf.where(scaled < 0, scaled - 0.5, scaled + 0.5), tf.int32)
+  scaled = weights * (1 << pillow_resample.BITS)
+  return start, tf.cast(tf.where(scaled < 0, scaled - 0.5, scaled + 0.5), tf.int32)
 
 
 def _nearest(source: tf.Tensor, target: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:

@@ -13,24 +13,32 @@ import math
 import tomllib
 from typing import Any
 
-from tfeval import errors
-from tfeval import spec as spec_lib
-from tfeval.errors import UserError
+from tfeval.utils import errors
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
 
 _CHOICES = {
-    'library': ('opencv', 'pillow', 'tensorflow', 'tensorflow1'),
-    'kernel': ('cubic', 'bilinear', 'nearest'),
-    'decode': ('accurate', 'fast', 'fast_crop'),
-    'rounding': ('fixed_point', 'nearest', 'none'),
-    'resize': ('short_side', 'squash'),
-    'crop': ('after', 'before', 'before_square', 'none'),
-    'dtype': ('uint8', 'float32'),
+  'library': ('opencv', 'pillow', 'tensorflow', 'tensorflow1'),
+  'kernel': ('cubic', 'bilinear', 'nearest'),
+  'decode': ('accurate', 'fast', 'fast_crop'),
+  'rounding': ('fixed_point', 'nearest', 'none'),
+  'resize': ('short_side', 'squash'),
+  'crop': ('after', 'before', 'before_square', 'none'),
+  'dtype': ('uint8', 'float32'),
 }
 # What each library's arithmetic is written for.
-_KERNELS = {'opencv': ('cubic',), 'pillow': _CHOICES['kernel'],
-            'tensorflow': _CHOICES['kernel'], 'tensorflow1': _CHOICES['kernel']}
-_ROUNDINGS = {'opencv': _CHOICES['rounding'], 'pillow': ('fixed_point',),
-              'tensorflow': ('nearest', 'none'), 'tensorflow1': ('nearest', 'none')}
+_KERNELS = {
+  'opencv': ('cubic',),
+  'pillow': _CHOICES['kernel'],
+  'tensorflow': _CHOICES['kernel'],
+  'tensorflow1': _CHOICES['kernel'],
+}
+_ROUNDINGS = {
+  'opencv': _CHOICES['rounding'],
+  'pillow': ('fixed_point',),
+  'tensorflow': ('nearest', 'none'),
+  'tensorflow1': ('nearest', 'none'),
+}
 # No published recipe is near it, and a slip of the finger must not fill the memory.
 _LARGEST_SIDE = 4096
 _ABOUT = ('summary', 'explanation', 'source')
@@ -92,8 +100,11 @@ class Protocol:
     It resolves to an equal value for the same `size`.
     """
     named = resolve(self.name, self.size)
-    fields = {f.name for f in dataclasses.fields(self)
-              if getattr(self, f.name) != getattr(named, f.name)}
+    fields = {
+      f.name
+      for f in dataclasses.fields(self)
+      if getattr(self, f.name) != getattr(named, f.name)
+    }
     # Fractions of other crops than the named one's do not go by its own.
     if self.crop != named.crop and self.crop != 'none':
       fields.add('crop_fraction')
@@ -101,22 +112,28 @@ class Protocol:
       fields.discard('crop_fraction')
     if self.crop == 'none':
       fields.discard('crop_padding')
-    changed = [f'{f.name}={getattr(self, f.name)}' for f in dataclasses.fields(self)
-               if f.name in fields]
+    changed = [
+      f'{f.name}={getattr(self, f.name)}'
+      for f in dataclasses.fields(self)
+      if f.name in fields
+    ]
     return f'{self.name}:{",".join(changed)}' if changed else self.name
 
   def describe(self) -> dict[str, Any]:
     """Returns every parameter and their hash, for a manifest."""
     parameters = {**dataclasses.asdict(self), 'resize_side': self.resize_side}
     canonical = json.dumps(parameters, sort_keys=True).encode()
-    return {'spec': self.spec, **parameters,
-            'hash': hashlib.sha256(canonical).hexdigest()}
+    return {
+      'spec': self.spec,
+      **parameters,
+      'hash': hashlib.sha256(canonical).hexdigest(),
+    }
 
 
 @functools.cache
 def named_protocols() -> dict[str, dict[str, Any]]:
   """Returns the protocols of `data/protocols.toml` by name, as they stand there."""
-  path = importlib.resources.files('tfeval.data') / 'protocols.toml'
+  path = importlib.resources.files('tfeval.preprocess') / 'protocols.toml'
   return tomllib.loads(path.read_text('utf-8'))
 
 
@@ -155,30 +172,33 @@ def resolve(text: str, size: int) -> Protocol:
   if colon and name in named_protocols():
     raise UserError(f'{text!r}: {rest!r} is not key=value')
   if spec.target not in named_protocols():
-    raise errors.unknown('protocol', spec.target, named_protocols(),
-                         '(tfeval protocols)')
+    raise errors.unknown(
+      'protocol', spec.target, named_protocols(), '(tfeval protocols)'
+    )
   known = [f.name for f in dataclasses.fields(Protocol) if f.name != 'name']
   # The grammar reads the word none as Python's None.
   given = {key: 'none' if value is None else value for key, value in spec.options}
   for key in given:
     if key not in known:
       raise errors.unknown(f'field of protocol {spec.target}', key, known)
-  named = {key: value for key, value in named_protocols()[spec.target].items()
-           if key not in _ABOUT}
+  named = {
+    key: value
+    for key, value in named_protocols()[spec.target].items()
+    if key not in _ABOUT
+  }
   protocol = Protocol(**{'name': spec.target, 'size': size, **named, **given})
   # What follows from a field that is given is not to be given as well.
   if 'rounding' in given and 'dtype' not in given:
     protocol = dataclasses.replace(
-        protocol, dtype='float32' if given['rounding'] == 'none' else 'uint8')
+      protocol, dtype='float32' if given['rounding'] == 'none' else 'uint8'
+    )
   if 'crop_fraction' in given and 'crop_padding' not in given:
     protocol = dataclasses.replace(protocol, crop_padding=0)
   if protocol.library == 'pillow' and 'antialias' not in given:
-    protocol = dataclasses.replace(
-        protocol, antialias=protocol.kernel != 'nearest')
+    protocol = dataclasses.replace(protocol, antialias=protocol.kernel != 'nearest')
   _check_values(protocol)
   # One value has one hash: 1 and 1.0 are equal, and are written otherwise.
-  protocol = dataclasses.replace(
-      protocol, crop_fraction=float(protocol.crop_fraction))
+  protocol = dataclasses.replace(protocol, crop_fraction=float(protocol.crop_fraction))
   if protocol.crop == 'none':
     for field in ('crop_fraction', 'crop_padding'):
       # What says the same is no contradiction.
@@ -190,7 +210,8 @@ def resolve(text: str, size: int) -> Protocol:
       raise _wrong(protocol, 'crop_fraction', 'crop_padding says it already')
     _check_side(protocol, 'crop_padding', protocol.size + protocol.crop_padding)
     protocol = dataclasses.replace(
-        protocol, crop_fraction=protocol.size / (protocol.size + protocol.crop_padding))
+      protocol, crop_fraction=protocol.size / (protocol.size + protocol.crop_padding)
+    )
   _check_consistency(protocol)
   return protocol
 
@@ -199,17 +220,18 @@ def _check_values(protocol: Protocol) -> None:
   for field in dataclasses.fields(Protocol):
     value = getattr(protocol, field.name)
     if field.name in _CHOICES and value not in _CHOICES[field.name]:
-      raise _wrong(protocol, field.name,
-                   'expected ' + ', '.join(_CHOICES[field.name]))
+      raise _wrong(protocol, field.name, 'expected ' + ', '.join(_CHOICES[field.name]))
     if field.type is bool and not isinstance(value, bool):
       raise _wrong(protocol, field.name, 'expected true or false')
   size, padding, fraction = (
-      protocol.size, protocol.crop_padding, protocol.crop_fraction)
+    protocol.size,
+    protocol.crop_padding,
+    protocol.crop_fraction,
+  )
   if type(size) is not int or not 1 <= size <= _LARGEST_SIDE:
     raise _wrong(protocol, 'size', f'expected pixels from 1 to {_LARGEST_SIDE}')
   if type(padding) is not int or not 0 <= padding <= _LARGEST_SIDE:
-    raise _wrong(protocol, 'crop_padding',
-                 f'expected pixels from 0 to {_LARGEST_SIDE}')
+    raise _wrong(protocol, 'crop_padding', f'expected pixels from 0 to {_LARGEST_SIDE}')
   if type(fraction) not in (int, float) or not 0 < fraction <= 1:
     raise _wrong(protocol, 'crop_fraction', 'expected more than 0 and at most 1')
 
@@ -218,15 +240,16 @@ def _check_consistency(protocol: Protocol) -> None:
   library = protocol.library
   _check_side(protocol, 'crop_fraction', protocol.resize_side)
   if protocol.kernel not in _KERNELS[library]:
-    raise _wrong(protocol, 'kernel',
-                 f'library={library} has {", ".join(_KERNELS[library])}')
+    raise _wrong(
+      protocol, 'kernel', f'library={library} has {", ".join(_KERNELS[library])}'
+    )
   if protocol.rounding not in _ROUNDINGS[library]:
-    raise _wrong(protocol, 'rounding',
-                 f'library={library} has {", ".join(_ROUNDINGS[library])}')
+    raise _wrong(
+      protocol, 'rounding', f'library={library} has {", ".join(_ROUNDINGS[library])}'
+    )
   dtype = 'float32' if protocol.rounding == 'none' else 'uint8'
   if protocol.dtype != dtype:
-    raise _wrong(protocol, 'dtype',
-                 f'rounding={protocol.rounding} gives {dtype}')
+    raise _wrong(protocol, 'dtype', f'rounding={protocol.rounding} gives {dtype}')
   if protocol.antialias and protocol.kernel == 'nearest':
     raise _wrong(protocol, 'antialias', 'kernel=nearest has none')
   if protocol.antialias and library in ('opencv', 'tensorflow1'):
@@ -248,10 +271,14 @@ def _check_consistency(protocol: Protocol) -> None:
 def _check_side(protocol: Protocol, field: str, side: int) -> None:
   if side > _LARGEST_SIDE:
     seen = side if side < 10**6 else f'{side:.0e}'
-    raise _wrong(protocol, field, f'asks for {seen} pixels before the crop, at most '
-                 f'{_LARGEST_SIDE}')
+    raise _wrong(
+      protocol,
+      field,
+      f'asks for {seen} pixels before the crop, at most {_LARGEST_SIDE}',
+    )
 
 
 def _wrong(protocol: Protocol, field: str, reason: str) -> UserError:
-  return UserError(f'protocol {protocol.name}: {field}='
-                   f'{getattr(protocol, field)!r}: {reason}')
+  return UserError(
+    f'protocol {protocol.name}: {field}={getattr(protocol, field)!r}: {reason}'
+  )

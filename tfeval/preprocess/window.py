@@ -13,12 +13,16 @@ from tfeval.preprocess import exif as exif_lib
 # from the middle of the photo.
 _MARGIN = 2
 # Windows are widened to a side from this ladder, so that few shapes are compiled.
-_LADDER = np.array([
-    64, 128, 192, 256, 320, 352, 448, 512, 640, 768, 1024, 1536, 2048])
+_LADDER = np.array([64, 128, 192, 256, 320, 352, 448, 512, 640, 768, 1024, 1536, 2048])
 
 
-def needed(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
-           reach: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+def needed(
+  shape: tf.Tensor,
+  resized: tf.Tensor,
+  first: tf.Tensor,
+  size: int,
+  reach: tf.Tensor | int,
+) -> tuple[tf.Tensor, tf.Tensor]:
   """The window that a crop of a resized photo is computed from.
 
   Args:
@@ -41,8 +45,13 @@ def needed(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
   return low, high - low
 
 
-def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
-           reach: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+def bounds(
+  shape: tf.Tensor,
+  resized: tf.Tensor,
+  first: tf.Tensor,
+  size: int,
+  reach: tf.Tensor | int,
+) -> tuple[tf.Tensor, tf.Tensor]:
   """The same with a side of the ladder for each that the photo has room for."""
   low, window = needed(shape, resized, first, size, reach)
   high = low + window
@@ -52,9 +61,10 @@ def bounds(shape: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int,
 
 
 def decode(
-    image_bytes: tf.Tensor,
-    bounds_of: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-    exif: bool = True, fast: bool = False,
+  image_bytes: tf.Tensor,
+  bounds_of: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+  exif: bool = True,
+  fast: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Decodes a window of a photo, of most JPEG without decoding the rest.
 
@@ -73,18 +83,25 @@ def decode(
   Raises:
     tf.errors.InvalidArgumentError: the photo cannot be decoded.
   """
+
   def of_jpeg():
     shape = tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.int64)
     low, size = bounds_of(shape)
-    return shape, low, decoding.decode_jpeg_window(
-        image_bytes, tf.concat([low, size], 0))
+    return (
+      shape,
+      low,
+      decoding.decode_jpeg_window(image_bytes, tf.concat([low, size], 0)),
+    )
 
   def of_whole():
     image = rare(lambda data: decoding.decode(data, fast, exif))(image_bytes)
     shape = tf.shape(image, tf.int64)[:2]
     low, size = bounds_of(shape)
-    return shape, low, tf.slice(
-        image, tf.pad(low, [[0, 1]]), tf.pad(size, [[0, 1]], constant_values=3))
+    return (
+      shape,
+      low,
+      tf.slice(image, tf.pad(low, [[0, 1]]), tf.pad(size, [[0, 1]], constant_values=3)),
+    )
 
   if fast:
     return of_whole()
@@ -137,11 +154,13 @@ def rare(function: Callable) -> Callable:
   up to a tenth of its time.
   """
   return tf.function(
-      function, autograph=False, experimental_attributes={'_noinline': True})
+    function, autograph=False, experimental_attributes={'_noinline': True}
+  )
 
 
 def _is_window_decodable(image_bytes, exif):
   """Whether decoding only a window gives the same pixels and the same errors."""
+
   def plain():
     # Without its end the file is truncated: decoding rows above would hide it.
     whole = tf.strings.substr(image_bytes, -2, 2) == b'\xff\xd9'
@@ -149,12 +168,12 @@ def _is_window_decodable(image_bytes, exif):
     if not exif:
       return three
     return three & tf.cond(
-        exif_lib.may_have_exif(image_bytes),
-        lambda: rare(exif_lib.jpeg_orientation)(image_bytes) == 1,
-        lambda: tf.constant(True))
+      exif_lib.may_have_exif(image_bytes),
+      lambda: rare(exif_lib.jpeg_orientation)(image_bytes) == 1,
+      lambda: tf.constant(True),
+    )
 
-  return tf.cond(
-      decoding.is_jpeg(image_bytes), plain, lambda: tf.constant(False))
+  return tf.cond(decoding.is_jpeg(image_bytes), plain, lambda: tf.constant(False))
 
 
 def _rung(size):

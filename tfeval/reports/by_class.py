@@ -7,15 +7,24 @@ from typing import Any
 
 from rich import table as rich_table
 
-from tfeval import display
-from tfeval import labels as labels_lib
-from tfeval.collectors import Answers
-from tfeval.metrics import accuracy
-from tfeval.metrics import confusion as confusion_lib
-from tfeval.reports.plain import new_table
+from tfeval.datasets.labels import imagenet
+from tfeval.metrics import accuracy, confusion
+from tfeval.metrics.collectors import Answers
+from tfeval.reports.terminal import new_table
+from tfeval.runs import display
 
-_COLUMNS = ('model', 'labels', 'class', 'wnid', 'name', 'count', 'top1', 'top1_rate',
-            'top5', 'top5_rate')
+_COLUMNS = (
+  'model',
+  'labels',
+  'class',
+  'wnid',
+  'name',
+  'count',
+  'top1',
+  'top1_rate',
+  'top5',
+  'top5_rate',
+)
 
 
 def per_class_csv(found: Iterable[tuple[str, Mapping[str, Answers]]]) -> bytes:
@@ -32,18 +41,24 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, Answers]]]) -> bytes:
   content = io.StringIO()
   writer = csv.writer(content, lineterminator='\n')
   writer.writerow(_COLUMNS)
-  table = labels_lib.classes()
+  table = imagenet.classes()
   for model, sets in found:
     for labels, answers in sets.items():
-      hits = [accuracy.per_class_hits(answers.ranked, answers.labels, k)
-              if k <= answers.ranked.shape[1] else None for k in (1, 5)]
+      hits = [
+        accuracy.per_class_hits(answers.ranked, answers.labels, k)
+        if k <= answers.ranked.shape[1]
+        else None
+        for k in (1, 5)
+      ]
       for i, (wnid, name) in enumerate(zip(table.wnids, table.names, strict=True)):
         count = int(hits[0].count[i])
         cells = []
         for one in hits:
           correct = '' if one is None else int(one.correct[i])
-          cells += [correct, '' if one is None or not count
-                    else f'{correct / count:.6f}']
+          cells += [
+            correct,
+            '' if one is None or not count else f'{correct / count:.6f}',
+          ]
         writer.writerow([model, labels, i, wnid, name, count, *cells])
   return content.getvalue().encode(errors='backslashreplace')
 
@@ -60,12 +75,17 @@ def confusions(sets: Mapping[str, Answers], n: int) -> list[dict[str, Any]]:
     `predicted_name`, `count` (images of the one answered with the other) and `of`
     (images of the one).
   """
-  names = labels_lib.classes().names
-  return [{'labels': labels, **pair._asdict(), 'label_name': names[pair.label],
-           'predicted_name': names[pair.predicted]}
-          for labels, answers in sets.items()
-          for pair in confusion_lib.confusion(
-              answers.ranked[:, 0], answers.labels).pairs(n)]
+  names = imagenet.classes().names
+  return [
+    {
+      'labels': labels,
+      **pair._asdict(),
+      'label_name': names[pair.label],
+      'predicted_name': names[pair.predicted],
+    }
+    for labels, answers in sets.items()
+    for pair in confusion.confusion(answers.ranked[:, 0], answers.labels).pairs(n)
+  ]
 
 
 def confusions_table(result: dict[str, Any]) -> rich_table.Table:
@@ -80,7 +100,13 @@ def confusions_table(result: dict[str, Any]) -> rich_table.Table:
   for title in ('images', 'of'):
     table.add_column(title, justify='right', no_wrap=True)
   for pair in result['confusions']:
-    table.add_row(pair['labels'], *(f'{pair[key + "_name"].replace("_", " ")} '
-                                    f'({pair[key]})' for key in ('label', 'predicted')),
-                  f'{pair["count"]:,}', f'{pair["of"]:,}')
+    table.add_row(
+      pair['labels'],
+      *(
+        f'{pair[key + "_name"].replace("_", " ")} ({pair[key]})'
+        for key in ('label', 'predicted')
+      ),
+      f'{pair["count"]:,}',
+      f'{pair["of"]:,}',
+    )
   return table

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfeval import files
-from tfeval.answers import Answer, Answered, Answerer, short
-from tfeval.errors import UserError
+from tfeval.runs.top_classes import Answer, Answered, Answerer, short
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
 
 FORMATS = ('png', 'pdf', 'svg')
 # The longer side of a photo in a figure: as many as are printed.
@@ -40,9 +40,11 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
   check_path(path)
   width, height = _size(images, models, top)
   if max(width, height) > _MOST:
-    raise UserError(f'--figure={path} would be {width:.0f} x {height:.0f} inches, at '
-                    f'most {_MOST} are drawn: give fewer images or models, or a '
-                    'smaller --top')
+    raise UserError(
+      f'--figure={path} would be {width:.0f} x {height:.0f} inches, at '
+      f'most {_MOST} are drawn: give fewer images or models, or a '
+      'smaller --top'
+    )
   import_matplotlib()
 
 
@@ -59,15 +61,21 @@ def check_path(path: pathlib.Path) -> None:
     raise UserError(f'--figure={path} is a folder: give the name of a file')
   folder = path.parent
   if not folder.is_dir():
-    raise UserError(f'--figure={path}: the folder {folder} does not exist: make it '
-                    'or choose another')
+    raise UserError(
+      f'--figure={path}: the folder {folder} does not exist: make it or choose another'
+    )
   if not os.access(folder, os.W_OK):
-    raise UserError(f'--figure={path}: the folder {folder} cannot be written: choose '
-                    'another')
+    raise UserError(
+      f'--figure={path}: the folder {folder} cannot be written: choose another'
+    )
 
 
-def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
-                 images: Sequence[Answered], photos: Sequence[np.ndarray]) -> None:
+def draw_answers(
+  path: pathlib.Path,
+  models: Sequence[Answerer],
+  images: Sequence[Answered],
+  photos: Sequence[np.ndarray],
+) -> None:
   """Draws a row for each image: the photo, and the answers of each model as bars.
 
   Args:
@@ -81,20 +89,30 @@ def draw_answers(path: pathlib.Path, models: Sequence[Answerer],
   """
   matplotlib = import_matplotlib()
   from matplotlib.figure import Figure
+
   # Not pyplot: it keeps figures, and asks for a screen. Figure draws with Agg.
   width, height = _size(len(images), len(models), len(images[0].answers[0]))
   # File names may hold a $, which would be mathematics.
-  with matplotlib.rc_context({'text.parse_math': False, 'font.size': 9,
-                              'font.family': 'DejaVu Sans'}):
+  with matplotlib.rc_context(
+    {'text.parse_math': False, 'font.size': 9, 'font.family': 'DejaVu Sans'}
+  ):
     figure = Figure(figsize=(width, height), dpi=_DPI, layout='none')
     grid = figure.add_gridspec(
-        len(images), 1 + len(models), width_ratios=[_PHOTO, *[_PANEL] * len(models)],
-        left=_MARGIN / width, right=1 - _MARGIN / width, wspace=0.06,
-        bottom=_BOTTOM / height, top=1 - _TITLE / height, hspace=0.12)
+      len(images),
+      1 + len(models),
+      width_ratios=[_PHOTO, *[_PANEL] * len(models)],
+      left=_MARGIN / width,
+      right=1 - _MARGIN / width,
+      wspace=0.06,
+      bottom=_BOTTOM / height,
+      top=1 - _TITLE / height,
+      hspace=0.12,
+    )
     for row, (image, photo) in enumerate(zip(images, photos, strict=True)):
       _draw_photo(figure.add_subplot(grid[row, 0]), image, photo)
       for column, (model, answers) in enumerate(
-          zip(models, image.answers, strict=True)):
+        zip(models, image.answers, strict=True)
+      ):
         axes = figure.add_subplot(grid[row, 1 + column])
         _draw_bars(axes, answers, _COLOURS[column % len(_COLOURS)])
         if row == 0:
@@ -122,8 +140,9 @@ def import_matplotlib():
     import matplotlib
     import matplotlib.figure
   except ImportError as error:
-    raise UserError("--figure needs matplotlib: pip install 'tfeval[figure]'"
-                    ) from error
+    raise UserError(
+      "--figure needs matplotlib: pip install 'tfeval[figure]'"
+    ) from error
   return matplotlib
 
 
@@ -134,34 +153,53 @@ def _size(images: int, models: int, top: int) -> tuple[float, float]:
 
 
 def _title(model: Answerer) -> str:
-  return f'{_shortened(model.name, 44)}\n{_shortened(model.protocol, 36)}, ' \
-      f'{model.size} px'
+  return (
+    f'{_shortened(model.name, 44)}\n{_shortened(model.protocol, 36)}, {model.size} px'
+  )
 
 
 def _shortened(text: str, most: int) -> str:
   """Returns a text whose start gives way: the end tells paths apart."""
-  return text if len(text) <= most else '…' + text[1 - most:]
+  return text if len(text) <= most else '…' + text[1 - most :]
 
 
 def _draw_photo(axes, image: Answered, photo: np.ndarray) -> None:
   axes.imshow(photo, interpolation='antialiased')
   axes.set_axis_off()
   axes.set_anchor('N')
-  axes.set_title(_shortened(pathlib.PurePath(image.path).name, 34), fontsize=8,
-                 color='#444444', y=0, pad=-11, verticalalignment='baseline')
+  axes.set_title(
+    _shortened(pathlib.PurePath(image.path).name, 34),
+    fontsize=8,
+    color='#444444',
+    y=0,
+    pad=-11,
+    verticalalignment='baseline',
+  )
 
 
 def _draw_bars(axes, answers: Sequence[Answer], colour: str) -> None:
   places = range(len(answers))
-  axes.barh(places, [answer.probability for answer in answers], height=0.82,
-            color=colour)
+  axes.barh(
+    places, [answer.probability for answer in answers], height=0.82, color=colour
+  )
   for place, answer in enumerate(answers):
     weight = 'bold' if place == 0 else 'normal'
     # Over the bar, which is light: names of any length have room.
-    axes.text(0.015, place, answer.name.replace('_', ' '), verticalalignment='center',
-              fontweight=weight)
-    axes.text(1.17, place, short(answer.probability), fontweight=weight,
-              verticalalignment='center', horizontalalignment='right')
+    axes.text(
+      0.015,
+      place,
+      answer.name.replace('_', ' '),
+      verticalalignment='center',
+      fontweight=weight,
+    )
+    axes.text(
+      1.17,
+      place,
+      short(answer.probability),
+      fontweight=weight,
+      verticalalignment='center',
+      horizontalalignment='right',
+    )
   # A bar of probability 1 ends before its number.
   axes.set_xlim(0, 1.19)
   # The highest on top, and bars as thick wherever there are few.

@@ -6,13 +6,13 @@ from typing import Any, TextIO
 from rich import table as rich_table
 from rich.cells import cell_len
 
-from tfeval import display, published
-from tfeval.label_files import first
-from tfeval.label_sets import SUBSET_SUFFIX
-from tfeval.leaderboard import Leaderboard, Row
-from tfeval.reports import leaderboard_columns as columns_lib
-from tfeval.reports import plain
+from tfeval.analysis.leaderboard import Leaderboard, Row
+from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.sets import SUBSET_SUFFIX
+from tfeval.models import published
+from tfeval.reports import leaderboard_columns, terminal
 from tfeval.reports.leaderboard_columns import Column
+from tfeval.runs import display
 
 # They stand in every table.
 _KEYS = ('rank', 'model')
@@ -20,8 +20,9 @@ _KEYS = ('rank', 'model')
 _FOLDED = 18
 
 
-def text_tables(board: Leaderboard, chosen: dict[str, Column],
-                width: int) -> list[rich_table.Table]:
+def text_tables(
+  board: Leaderboard, chosen: dict[str, Column], width: int
+) -> list[rich_table.Table]:
   """Returns the leaderboard for a terminal.
 
   Args:
@@ -37,7 +38,7 @@ def text_tables(board: Leaderboard, chosen: dict[str, Column],
     cells = [title, *(texts[i] for texts in lines)]
     columns.append((name, column, title, cells[1:], _width(cells, column)))
   keys = [column for column in columns if column[0] in _KEYS]
-  blocks, free = [list(keys)], width - sum(c[-1] + plain.GAP for c in keys)
+  blocks, free = [list(keys)], width - sum(c[-1] + terminal.GAP for c in keys)
   left = free
   for column in columns:
     if column in keys:
@@ -46,7 +47,7 @@ def text_tables(board: Leaderboard, chosen: dict[str, Column],
       blocks.append(list(keys))
       left = free
     blocks[-1].append(column)
-    left -= column[-1] + plain.GAP
+    left -= column[-1] + terminal.GAP
   return [_text_table(block) for block in blocks]
 
 
@@ -57,10 +58,15 @@ def _width(cells: list[str], column: Column) -> int:
 
 
 def _text_table(block: list[tuple]) -> rich_table.Table:
-  found = plain.new_table()
+  found = terminal.new_table()
   for _, column, title, _, width in block:
-    found.add_column(title, justify='right' if column.number else 'left',
-                     no_wrap=column.number, overflow='fold', min_width=width)
+    found.add_column(
+      title,
+      justify='right' if column.number else 'left',
+      no_wrap=column.number,
+      overflow='fold',
+      min_width=width,
+    )
   for texts in zip(*(cells for _, _, _, cells, _ in block), strict=True):
     found.add_row(*texts)
   return found
@@ -68,11 +74,15 @@ def _text_table(block: list[tuple]) -> rich_table.Table:
 
 def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
   """Returns the leaderboard as a table of GitHub's Markdown."""
-  lines = [[column.title.replace('- ', '') for column in chosen.values()],
-           ['---:' if column.number else '---' for column in chosen.values()],
-           *(_texts(board, row, chosen, ' ') for row in board.rows)]
-  return '\n'.join('| ' + ' | '.join(text.replace('|', '\\|') for text in line) + ' |'
-                   for line in lines)
+  lines = [
+    [column.title.replace('- ', '') for column in chosen.values()],
+    ['---:' if column.number else '---' for column in chosen.values()],
+    *(_texts(board, row, chosen, ' ') for row in board.rows),
+  ]
+  return '\n'.join(
+    '| ' + ' | '.join(text.replace('|', '\\|') for text in line) + ' |'
+    for line in lines
+  )
 
 
 def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> None:
@@ -80,29 +90,34 @@ def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> No
 
   Each row ends with its `state`.
   """
-  known = {**chosen, 'state': columns_lib.columns(board)['state']}
+  known = {**chosen, 'state': leaderboard_columns.columns(board)['state']}
   writer = csv.writer(file, lineterminator='\n')
   writer.writerow(known)
-  writer.writerows([column.value(row) for column in known.values()]
-                   for row in board.rows)
+  writer.writerows(
+    [column.value(row) for column in known.values()] for row in board.rows
+  )
 
 
 def content(board: Leaderboard) -> dict[str, Any]:
   """Returns the leaderboard with all columns as JSON can hold it."""
-  known = columns_lib.columns(board)
+  known = leaderboard_columns.columns(board)
   return {
-      'sort': '/'.join(board.sort),
-      'level': board.level,
-      'tests': board.tests,
-      'rows': [{
-          **{name: column.value(row) for name, column in known.items()},
-          'path': str(row.run.path) if row.run else None,
-          'failure': row.failure,
-          'ties': row.ties,
-          'metrics': [count.entry(metric, labels)
-                      for (labels, metric), count in row.counts.items()],
-      } for row in board.rows],
-      'remarks': remarks(board, known),
+    'sort': '/'.join(board.sort),
+    'level': board.level,
+    'tests': board.tests,
+    'rows': [
+      {
+        **{name: column.value(row) for name, column in known.items()},
+        'path': str(row.run.path) if row.run else None,
+        'failure': row.failure,
+        'ties': row.ties,
+        'metrics': [
+          count.entry(metric, labels) for (labels, metric), count in row.counts.items()
+        ],
+      }
+      for row in board.rows
+    ],
+    'remarks': remarks(board, known),
   }
 
 
@@ -112,21 +127,26 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
   found = []
   if board.tests:
     found.append(
-        f'rank: by {title}; models share one (=) that do not differ significantly '
-        f"from the best of them (McNemar's exact test, Holm's correction for "
-        f'{board.tests} {"pair" if board.tests == 1 else "pairs"}, p at most '
-        f'{board.level:g})')
+      f'rank: by {title}; models share one (=) that do not differ significantly '
+      f"from the best of them (McNemar's exact test, Holm's correction for "
+      f'{board.tests} {"pair" if board.tests == 1 else "pairs"}, p at most '
+      f'{board.level:g})'
+    )
     found += _ties_across_ranks(board)
   elif len(board.rows) > 1:
     found.append(f'rank: by {title}')
   if any(name.endswith('/change') for name in chosen):
-    found.append(f'change: rank by these labels less rank by {title}, -1 is one place '
-                 'better')
+    found.append(
+      f'change: rank by these labels less rank by {title}, -1 is one place better'
+    )
   found += _counted(board)
   if any(SUBSET_SUFFIX in name for name in chosen):
     found.append('subset: only images of --keep and without those of --omit')
-  others = [row.name for row in board.rows if row.run
-            and _by_another_protocol(row.run.result.get('published') or {})]
+  others = [
+    row.name
+    for row in board.rows
+    if row.run and _by_another_protocol(row.run.result.get('published') or {})
+  ]
   if others and {'published', 'difference'} & chosen.keys():
     found.append(f'published by another protocol than the run: {first(others)}')
   found += board.remarks
@@ -138,16 +158,22 @@ def _counted(board: Leaderboard) -> list[str]:
   """Says how many images figures are of, and which are no better than guessing."""
   found = []
   for labels in board.labels:
-    counts = {row.name: row.counts[labels, board.sort[1]] for row in board.rows
-              if (labels, board.sort[1]) in row.counts}
+    counts = {
+      row.name: row.counts[labels, board.sort[1]]
+      for row in board.rows
+      if (labels, board.sort[1]) in row.counts
+    }
     sizes = sorted({(one.count, one.skipped) for one in counts.values()})
     of = ' or '.join(f'{count:,}' for count, _ in sizes)
     without = ' or '.join(f'{skipped:,}' for _, skipped in sizes)
     name = display.metric_name(labels, '').strip() or 'original'
     found.append(f'{name} labels: of {of} images, {without} have none')
     if board.sort[1] == 'top1':
-      guessing = [name for name, one in counts.items()
-                  if display.is_at_chance(one.correct, one.count)]
+      guessing = [
+        name
+        for name, one in counts.items()
+        if display.is_at_chance(one.correct, one.count)
+      ]
       if guessing:
         found.append(f'AT CHANCE by {name} labels: {first(guessing)}')
   return found
@@ -155,31 +181,42 @@ def _counted(board: Leaderboard) -> list[str]:
 
 def _by_another_protocol(comparison: dict[str, Any]) -> bool:
   """Whether a run does not follow the recipe of the published figure."""
-  return (comparison.get('same_protocol') is False
-          or comparison.get('figures') == published.NATIVE)
+  return (
+    comparison.get('same_protocol') is False
+    or comparison.get('figures') == published.NATIVE
+  )
 
 
 def _ties_across_ranks(board: Leaderboard) -> list[str]:
   """Names models on different ranks that do not differ significantly either."""
   place = {row.name: row.ranks.get(board.sort[0]) for row in board.rows}
-  found = [f'{row.name} ({place[row.name]}) and {other} ({place[other]})'
-           for row in board.rows for other in row.ties
-           if place[row.name] < place[other]]
+  found = [
+    f'{row.name} ({place[row.name]}) and {other} ({place[other]})'
+    for row in board.rows
+    for other in row.ties
+    if place[row.name] < place[other]
+  ]
   if not found:
     return []
   more = f' and {len(found) - 10} more pairs' if found[10:] else ''
-  return ['not significantly different either, though on different ranks: '
-          + ', '.join(found[:10]) + more]
+  return [
+    'not significantly different either, though on different ranks: '
+    + ', '.join(found[:10])
+    + more
+  ]
 
 
-def _texts(board: Leaderboard, row: Row, chosen: dict[str, Column],
-           newline: str) -> list[str]:
+def _texts(
+  board: Leaderboard, row: Row, chosen: dict[str, Column], newline: str
+) -> list[str]:
   texts = []
   for name, column in chosen.items():
     value = column.value(row)
     text = '-' if value is None else column.text(value)
-    if name == 'model' and columns_lib.state(row) != columns_lib.COMPLETE:
-      text += f'{newline}({columns_lib.state(row)})'
+    if (
+      name == 'model' and leaderboard_columns.state(row) != leaderboard_columns.COMPLETE
+    ):
+      text += f'{newline}({leaderboard_columns.state(row)})'
     if name.rpartition('/')[2] == 'rank' and value is not None and board.tests:
       labels = name.rpartition('/')[0] or board.sort[0]
       shared = [other for other in board.rows if other.ranks.get(labels) == value]

@@ -5,12 +5,13 @@ import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfeval import display, errors
-from tfeval import published as published_lib
-from tfeval.alignment import METRICS
-from tfeval.label_sets import ORIGINAL, SUBSET_SUFFIX
-from tfeval.leaderboard import DATA, PROTOCOL, Leaderboard, Row
+from tfeval.analysis.alignment import METRICS
+from tfeval.analysis.leaderboard import DATA, PROTOCOL, Leaderboard, Row
+from tfeval.datasets.labels.sets import ORIGINAL, SUBSET_SUFFIX
+from tfeval.models import published
 from tfeval.reports.comparison import points
+from tfeval.runs import display
+from tfeval.utils import errors
 
 COMPLETE, FAILED = 'complete', 'failed'
 # What is shown where runs differ.
@@ -38,42 +39,45 @@ def columns(board: Leaderboard) -> dict[str, Column]:
   """Returns the columns that a leaderboard has, by what `--columns` calls them."""
   sorted_labels, metric = board.sort
   found = {
-      'rank': Column('rank', lambda row: row.ranks.get(sorted_labels)),
-      'model': Column('model', lambda row: row.name, number=False),
+    'rank': Column('rank', lambda row: row.ranks.get(sorted_labels)),
+    'model': Column('model', lambda row: row.name, number=False),
   }
   for labels in board.labels:
     for name in METRICS:
       found[f'{labels}/{name}'] = Column(
-          display.metric_name(labels, name) + ' %', _rate(labels, name), _percent)
+        display.metric_name(labels, name) + ' %', _rate(labels, name), _percent
+      )
   for labels in board.labels:
     for what in ('count', 'skipped'):
       found[f'{labels}/{what}'] = Column(
-          display.metric_name(labels, what), _images(labels, metric, what),
-          '{:,}'.format)
+        display.metric_name(labels, what), _images(labels, metric, what), '{:,}'.format
+      )
   for labels in board.labels:
     if labels != sorted_labels:
       kind = display.metric_name(labels, '').strip()
       if labels.removesuffix(SUBSET_SUFFIX) == ORIGINAL:
         kind = f'original {kind}'.strip()
       found[f'{labels}/rank'] = Column(
-          f'{kind} rank', lambda row, labels=labels: row.ranks.get(labels))
+        f'{kind} rank', lambda row, labels=labels: row.ranks.get(labels)
+      )
       found[f'{labels}/change'] = Column(
-          f'{kind} change', _change(labels, sorted_labels), _signed)
+        f'{kind} change', _change(labels, sorted_labels), _signed
+      )
   found |= {
-      'low': Column('95 % low', _interval(board.sort, 'low'), _percent),
-      'high': Column('95 % high', _interval(board.sort, 'high'), _percent),
-      'published': Column(
-          'pub- lished %', _published(metric), _percent),
-      'difference': Column('differ- ence', _difference(metric), points),
-      'parameters': Column('param 10^6', _of('model', 'parameters'), _millions),
-      'multiply_adds': Column('MAdds 10^9', _multiply_adds, _billions),
-      'images_per_second': Column('images /s', _of('timing', 'images_per_second'),
-                                  lambda rate: f'{rate:,.1f}'),
-      'input_size': Column('side px', _of('model', 'input_size')),
-      'images': Column('images', _of('dataset', 'evaluated'), '{:,}'.format),
-      'weights': Column('weights', _of('model', 'weights', str), number=False),
-      'protocol': Column('protocol', _protocol, number=False),
-      'state': Column('state', state, number=False),
+    'low': Column('95 % low', _interval(board.sort, 'low'), _percent),
+    'high': Column('95 % high', _interval(board.sort, 'high'), _percent),
+    'published': Column('pub- lished %', _published(metric), _percent),
+    'difference': Column('differ- ence', _difference(metric), points),
+    'parameters': Column('param 10^6', _of('model', 'parameters'), _millions),
+    'multiply_adds': Column('MAdds 10^9', _multiply_adds, _billions),
+    'images_per_second': Column(
+      'images /s', _of('timing', 'images_per_second'), lambda rate: f'{rate:,.1f}'
+    ),
+    'input_size': Column('side px', _of('model', 'input_size')),
+    'images': Column('images', _of('dataset', 'evaluated'), '{:,}'.format),
+    'weights': Column('weights', _of('model', 'weights', str), number=False),
+    'protocol': Column('protocol', _protocol, number=False),
+    'state': Column('state', state, number=False),
   }
   return found
 
@@ -94,16 +98,23 @@ def choose(board: Leaderboard, names: Sequence[str] | None) -> dict[str, Column]
   if names is None:
     sorted_labels, metric = board.sort
     others = [labels for labels in board.labels if labels != sorted_labels]
-    names = ['rank', 'model', f'{sorted_labels}/{metric}',
-             *(f'{labels}/{name}' for labels in others
-               for name in (metric, 'rank', 'change')),
-             *(name for name in ('published', 'difference')
-               if any(known[name].value(row) is not None for row in board.rows)),
-             *(_TELLING[what] for what in board.different)]
+    names = [
+      'rank',
+      'model',
+      f'{sorted_labels}/{metric}',
+      *(f'{labels}/{name}' for labels in others for name in (metric, 'rank', 'change')),
+      *(
+        name
+        for name in ('published', 'difference')
+        if any(known[name].value(row) is not None for row in board.rows)
+      ),
+      *(_TELLING[what] for what in board.different),
+    ]
   for name in names:
     if name not in known:
-      raise errors.UserError(f'unknown column {name!r}: --columns takes '
-                             + ', '.join(known))
+      raise errors.UserError(
+        f'unknown column {name!r}: --columns takes ' + ', '.join(known)
+      )
     if list(names).count(name) > 1:
       raise errors.UserError(f'--columns has {name} twice')
   return {name: known[name] for name in names}
@@ -120,6 +131,7 @@ def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:
   def value(row: Row) -> float | None:
     count = row.counts.get((labels, metric))
     return count.correct / count.count if count and count.count else None
+
   return value
 
 
@@ -131,6 +143,7 @@ def _interval(key: tuple[str, str], end: str) -> Callable[[Row], float | None]:
   def value(row: Row) -> float | None:
     count = row.counts.get(key)
     return count.entry(*key)['interval'][end] if count and count.count else None
+
   return value
 
 
@@ -139,11 +152,12 @@ def _change(labels: str, sorted_labels: str) -> Callable[[Row], int | None]:
     if not {labels, sorted_labels} <= row.ranks.keys():
       return None
     return row.ranks[labels] - row.ranks[sorted_labels]
+
   return value
 
 
 def _published(metric: str) -> Callable[[Row], float | None]:
-  return lambda row: row.run and published_lib.figure(row.run.result, metric)
+  return lambda row: row.run and published.figure(row.run.result, metric)
 
 
 def _difference(metric: str) -> Callable[[Row], float | None]:
@@ -153,20 +167,23 @@ def _difference(metric: str) -> Callable[[Row], float | None]:
     if measured is None or figure is None or not row.run.result.get('published'):
       return None
     return measured - figure
+
   return value
 
 
 def _of(section: str, key: str, kind: type = numbers.Real) -> Callable[[Row], Any]:
   """Returns what reads an entry of a result; None where that has no such one."""
+
   def value(row: Row) -> Any:
     found = row.run and row.run.result.get(section)
     entry = found.get(key) if isinstance(found, dict) else None
     return entry if isinstance(entry, kind) else None
+
   return value
 
 
 def _multiply_adds(row: Row) -> int | None:
-  facts = row.run and published_lib.facts_of(row.run.result)
+  facts = row.run and published.facts_of(row.run.result)
   return facts.multiply_adds if facts else None
 
 

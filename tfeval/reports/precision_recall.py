@@ -13,12 +13,19 @@ import io
 import pathlib
 from collections.abc import Mapping
 
-from tfeval import files
 from tfeval.metrics.precision_recall import Curve
 from tfeval.reports import figures
+from tfeval.utils import files
 
-COLUMNS = ('series', 'threshold', 'precision', 'recall', 'correct', 'proposed',
-           'positives')
+COLUMNS = (
+  'series',
+  'threshold',
+  'precision',
+  'recall',
+  'correct',
+  'proposed',
+  'positives',
+)
 
 
 def write_csv(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
@@ -31,12 +38,18 @@ def write_csv(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(COLUMNS)
   for name, curve in curves.items():
-    for row in zip(curve.threshold.tolist(), curve.precision.tolist(),
-                   curve.recall.tolist(), curve.correct.tolist(),
-                   curve.proposed.tolist(), strict=True):
+    for row in zip(
+      curve.threshold.tolist(),
+      curve.precision.tolist(),
+      curve.recall.tolist(),
+      curve.correct.tolist(),
+      curve.proposed.tolist(),
+      strict=True,
+    ):
       writer.writerow([name, *row, curve.positives])
-  files.write_atomically(path, text.getvalue().encode(errors='backslashreplace'),
-                         '--curve')
+  files.write_atomically(
+    path, text.getvalue().encode(errors='backslashreplace'), '--curve'
+  )
 
 
 def draw(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
@@ -47,17 +60,28 @@ def draw(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
   """
   matplotlib = figures.import_matplotlib()
   from matplotlib.figure import Figure
+
   # Names of runs may hold a $, which would be mathematics.
-  with matplotlib.rc_context({'text.parse_math': False, 'font.size': 9,
-                              'font.family': 'DejaVu Sans'}):
+  with matplotlib.rc_context(
+    {'text.parse_math': False, 'font.size': 9, 'font.family': 'DejaVu Sans'}
+  ):
     figure = Figure(figsize=(6.4, 5), dpi=150, layout='constrained')
     axes = figure.add_subplot()
     for name, curve in curves.items():
       single = len(curve.threshold) == 1
-      axes.plot(100 * curve.recall, 100 * curve.precision, label=name,
-                **({'marker': 'o', 'linestyle': ''} if single else {'linewidth': 1.2}))
-    axes.set(xlabel='recall, %', ylabel='precision, %', xlim=(0, 101), ylim=(0, 101),
-             title='Labels against the answers of experts')
+      axes.plot(
+        100 * curve.recall,
+        100 * curve.precision,
+        label=name,
+        **({'marker': 'o', 'linestyle': ''} if single else {'linewidth': 1.2}),
+      )
+    axes.set(
+      xlabel='recall, %',
+      ylabel='precision, %',
+      xlim=(0, 101),
+      ylim=(0, 101),
+      title='Labels against the answers of experts',
+    )
     axes.grid(color='#dddddd', linewidth=0.6)
     axes.legend(frameon=False, loc='lower left')
     figures.save(figure, path)

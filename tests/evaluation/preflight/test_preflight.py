@@ -1,0 +1,44 @@
+"""The examples that preflight looks at, and what it does about what it finds."""
+
+import itertools
+import tarfile
+
+import numpy as np
+import pytest
+
+from tfeval import datasets
+from tfeval.datasets.labels import imagenet
+from tfeval.evaluation.preflight import preflight
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.utils import errors
+
+
+def test_sample_is_the_start(standin_dir, tmp_path):
+  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
+    for member in itertools.islice(tar, 40):
+      (tmp_path / member.name).write_bytes(tar.extractfile(member).read())
+  dataset = datasets.open_dataset(f'folder:{tmp_path}')
+  protocol = protocol_lib.resolve('opencv', 32)
+  pixels, truth = preflight.sample(dataset, protocol)
+  assert pixels.shape == (40, 32, 32, 3)
+  assert truth.tolist() == list(imagenet.original_validation_labels()[:40])
+  few, some = preflight.sample(dataset, protocol, 35)
+  np.testing.assert_array_equal(few, pixels[:35])
+  np.testing.assert_array_equal(some, truth[:35])
+  (tmp_path / 'ILSVRC2012_val_00000003.JPEG').write_bytes(b'nothing')
+  with pytest.raises(errors.UserError, match='00000003.JPEG is not a readable image'):
+    preflight.sample(dataset, protocol)
+  skipped, _ = preflight.sample(dataset, protocol, skip_errors=True)
+  np.testing.assert_array_equal(skipped, np.delete(pixels, 2, axis=0))
+
+
+def test_class_folders_are_sampled_evenly(noise, tmp_path):
+  image = next(noise.iterdir())
+  wnids = imagenet.classes().wnids[::50]
+  for wnid in wnids:
+    (tmp_path / wnid).mkdir()
+    for i in range(4):
+      (tmp_path / wnid / f'{wnid}_{i}.JPEG').symlink_to(image)
+  dataset = datasets.open_dataset(f'folder:{tmp_path}')
+  _, truth = preflight.sample(dataset, protocol_lib.resolve('squash', 32), 20)
+  assert truth.tolist() == list(range(0, 1000, 50))

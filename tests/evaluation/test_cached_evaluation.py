@@ -1,0 +1,159 @@
+"""Whole evaluations with --cache_dir: the same bytes as without it."""
+
+import json
+import resource
+import signal
+
+import pytest
+from interruptions import content, ended, make_inputs, start
+
+from tfeval import cli
+from tfeval.engine import pipeline
+from tfeval.engine.cache import chunks, entries
+from tfeval.utils import files
+
+IMAGES = 50
+
+
+@pytest.fixture(scope='module')
+def inputs(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('inputs')
+  return [*make_inputs(directory, IMAGES), '--batch_size=4', '--rows_per_part=8']
+
+
+@pytest.fixture(scope='module')
+def whole(inputs, tmp_path_factory):
+  output = tmp_path_factory.mktemp('whole')
+  assert cli.main([*inputs, f'--output_dir={output}']) == 0
+  return content(output)
+
+
+@pytest.fixture
+def run(inputs, tmp_path, monkeypatch):
+  """Evaluates with a cache of small chunks."""
+  monkeypatch.setattr(chunks, 'images_per_chunk', lambda size, dtype: 8)
+  return lambda output, *more: cli.main(
+    [
+      *inputs,
+      f'--output_dir={tmp_path / output}',
+      f'--cache_dir={tmp_path / "c"}',
+      *more,
+    ]
+  )
+
+
+def faults(cache):
+  found = entries.listed(str(cache))
+  assert found
+  return [
+    entry.fault(chunk)
+    for entry in found
+    for chunk in entry.chunks
+    if entry.fault(chunk)
+  ]
+
+
+def test_a_second_run_decodes_nothing(run, whole, tmp_path, monkeypatch):
+  assert run('first') == 0
+  monkeypatch.setattr(pipeline, 'decoded', lambda *_: pytest.fail('decoded'))
+  assert run('second') == 0
+  assert content(tmp_path / 'first') == content(tmp_path / 'second') == whole
+  assert 'cache' not in json.dumps(content(tmp_path / 'second'), default=str)
+  assert faults(tmp_path / 'c') == []
+
+
+def test_an_interrupted_run(run, whole, tmp_path, monkeypatch):
+  write, calls = files.write_atomically, []
+
+  def interrupt(path, data, *flag):
+    calls.append(path)
+    if len(calls) == 11:
+      signal.raise_signal(signal.SIGINT)
+    write(path, data, *flag)
+
+  with monkeypatch.context() as patched:
+    patched.setattr(files, 'write_atomically', interrupt)
+    assert run('a') == 130
+  assert 0 < len([*(tmp_path / 'c').rglob('chunk-*')]) < 7
+  assert not [*(tmp_path / 'c').rglob('*.tmp')]
+  assert run('a') == 0
+  assert content(tmp_path / 'a') == whole
+  assert run('b') == 0
+  assert content(tmp_path / 'b') == whole
+  assert (len([*(tmp_path / 'c').rglob('chunk-*')]), faults(tmp_path / 'c')) == (7, [])
+
+
+@pytest.mark.slow
+def test_hosts(run, tmp_path, monkeypatch):
+  # Of four chunks the shares, up to 24 and from there, have parts of the second.
+  monkeypatch.setattr(chunks, 'images_per_chunk', lambda size, dtype: 16)
+  for output in ('first', 'second'):
+    for index in (1, 0):
+      assert run(output, '--num_hosts=2', f'--host_index={index}') == 0
+  first, second = (content(tmp_path / output) for output in ('first', 'second'))
+  assert first == second
+  assert len([*(tmp_path / 'c').rglob('chunk-*')]) == 3
+  assert run('one') == 0
+  one = content(tmp_path / 'one')
+  parts = [name for name in one if name.endswith('.parquet')]
+  assert len(parts) == 7 and all(one[name] == first[name] for name in parts)
+
+
+def test_a_full_disk(inputs, whole, tmp_path, capsys):
+  """No file may have more than 100,000 bytes; the only chunk has 154,000."""
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+  try:
+    assert (
+      cli.main(
+        [*inputs, f'--output_dir={tmp_path / "a"}', f'--cache_dir={tmp_path / "c"}']
+      )
+      == 0
+    )
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+  said = capsys.readouterr().err
+  assert said.count('warning: images are not cached') == 1
+  assert 'File too large' in said
+  assert content(tmp_path / 'a') == whole
+  assert not [*(tmp_path / 'c').rglob('*chunk*')]
+
+
+@pytest.mark.slow
+def test_two_runs_at_once(inputs, whole, tmp_path):
+  command = [*inputs, f'--cache_dir={tmp_path / "c"}']
+  both = [start([*command, f'--output_dir={tmp_path / name}']) for name in 'ab']
+  assert [ended(process)[0] for process in both] == [0, 0]
+  assert content(tmp_path / 'a') == content(tmp_path / 'b') == whole
+  (entry,) = entries.listed(str(tmp_path / 'c'))
+  assert (entry.images, faults(tmp_path / 'c')) == (IMAGES, [])
+
+
+@pytest.mark.parametrize(
+  'make, words',
+  [
+    (lambda path: path.write_text(''), 'cannot write'),
+    (
+      lambda path: (path.mkdir(), (path / 'thesis.tex').write_text('')),
+      'is not empty and no cache of tfeval',
+    ),
+  ],
+)
+def test_what_can_be_no_cache(run, tmp_path, capsys, make, words):
+  make(tmp_path / 'c')
+  assert run('a') == 2
+  (said,) = capsys.readouterr().err.splitlines()
+  assert words in said and '--cache_dir' in said
+
+
+def test_urls_and_services_are_refused(inputs, tmp_path, capsys):
+  for flags, words in (
+    (['--cache_dir=gs://bucket/c'], 'is a URL: give a local directory'),
+    (
+      [f'--cache_dir={tmp_path / "c"}', '--tf_data_service=localhost:1'],
+      'leave one of them out',
+    ),
+  ):
+    assert cli.main([*inputs, f'--output_dir={tmp_path / "a"}', *flags]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert words in said

@@ -1,0 +1,127 @@
+"""What was published: the right recipe, and an honest comparison."""
+
+import pytest
+
+from tfeval.datasets.labels import imagenet
+from tfeval.metrics import accuracy
+from tfeval.models import published, table
+from tfeval.preprocess import protocol
+from tfeval.utils import spec
+from tfeval.utils.errors import UserError
+
+
+@pytest.mark.parametrize('recipe', published.RECIPES)
+def test_every_row_has_its_recipe_or_says_that_none_is_known(recipe):
+  unknown = set()
+  for row in table.rows():
+    try:
+      text = published.protocol_text(recipe, spec.parse(row.name))
+    except UserError as error:
+      assert f'no protocol of tfeval is known to be the {recipe} one' in str(error)
+      unknown.add(row.name)
+    else:
+      assert protocol.resolve(text, row.input_size).size >= 96
+  # Their authors' own resizing was not that of any library here.
+  assert unknown == (
+    set()
+    if recipe == 'published'
+    else {
+      'DenseNet121',
+      'DenseNet169',
+      'DenseNet201',
+      'ResNet50',
+      'ResNet101',
+      'ResNet152',
+      'VGG16',
+      'VGG19',
+      'Xception',
+    }
+  )
+
+
+@pytest.mark.parametrize(
+  'name, recipe, text',
+  [
+    ('ResNet50V2', 'published', 'opencv:size=299'),
+    ('InceptionV3', 'native', 'slim'),
+    ('EfficientNetB3', 'native', 'efficientnet'),
+    ('ConvNeXtTiny', 'published', 'convnext'),
+    ('ConvNeXtTiny', 'native', 'pil'),
+    ('VGG16', 'opencv:crop_fraction=0.9', 'opencv:crop_fraction=0.9'),
+  ],
+)
+def test_recipes_of_facts_that_are_known(name, recipe, text):
+  assert published.protocol_text(recipe, spec.parse(name)) == text
+
+
+@pytest.mark.parametrize('name', ['MobileNet:alpha=0.3', 'mine.keras', 'a.b:c'])
+def test_no_recipe_for_what_is_not_documented(name):
+  with pytest.raises(UserError, match='is for applications and their documented'):
+    published.protocol_text('published', spec.parse(name))
+
+
+def compare(
+  correct,
+  count=50000,
+  name='ResNet50',
+  weights='imagenet',
+  text='opencv',
+  ids=None,
+  size=224,
+):
+  metrics = [
+    accuracy.Count(correct, count, 0).entry('top1', 'original'),
+    accuracy.Count(correct, count, 0).entry('top1', 'real'),
+  ]
+  return published.compare(
+    spec.parse(name),
+    weights,
+    protocol.resolve(text, size),
+    ids or [imagenet.validation_name(1)],
+    metrics,
+  )
+
+
+# 74.928 % of 50,000 is 37464.
+@pytest.mark.parametrize(
+  'correct, inside',
+  [(37464, True), (37464 + 150, True), (37464 + 250, False), (37464 - 250, False)],
+)
+def test_inside_the_measured_interval(correct, inside):
+  found = compare(correct)
+  (top1,) = found['metrics']
+  assert top1['name'] == 'top1'
+  assert top1['published'] == pytest.approx(0.74928)
+  assert top1['difference'] == pytest.approx((correct - 37464) / 50000)
+  assert top1['inside'] is inside
+  assert found['same_protocol'] is True
+  assert ('inside the interval' in published.sentence(found)) is inside
+
+
+def test_another_protocol_is_said():
+  found = compare(37464, text='pil')
+  assert found['same_protocol'] is False
+  assert published.sentence(found) == (
+    'published top-1 74.93 % (+0.00 here, inside the interval) by opencv'
+  )
+  assert compare(37464, name='ResNet50V2')['same_protocol'] is False
+  assert compare(37464, name='ResNet50V2', text='opencv:size=299')['same_protocol']
+
+
+@pytest.mark.parametrize(
+  'arguments',
+  [
+    {'weights': 'none'},
+    {'weights': 'my.weights.h5'},
+    {'ids': ['cat.jpg']},
+    {'name': 'mine.keras'},
+    {'name': 'MobileNet:alpha=0.3'},
+    {'ids': [imagenet.validation_name(1), 'cat.jpg']},
+  ],
+)
+def test_what_cannot_be_compared_is_not(arguments):
+  assert compare(37464, **arguments) is None
+
+
+def test_nothing_evaluated_is_no_comparison():
+  assert compare(0, count=0) is None

@@ -1,0 +1,216 @@
+"""What runs answered to the same images, whatever the order of their rows.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.sets import SUBSET_SUFFIX, Labels, Subset, check_ids, select
+from tfeval.metrics import accuracy
+from tfeval.runs import display, predictions, summary
+from tfeval.runs.run import Run
+from tfeval.utils import paths
+from tfeval.utils.arrow import to_numpy
+from tfeval.utils.errors import UserError
+
+METRICS = {f'top{k}': k for k in summary.TOP}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+  """What a run answered, in the order of its sorted ids.
+
+  Attributes:
+    run: the run.
+    name: what tells it from the others.
+    ids: string [n], sorted.
+    hashes: binary [n], SHA-256 of the images; null where it is not known.
+    predicted: int32 [n, at most 5], classes, best first.
+    labels: the right classes, by label set.
+    inside: bool [n], which images belong to the subset; None without one.
+  """
+
+  run: Run
+  name: str
+  ids: pa.Array
+  hashes: pa.Array
+  predicted: np.ndarray
+  labels: dict[str, accuracy.LabelSets]
+  inside: np.ndarray | None = None
+
+  @functools.cached_property
+  def _hits(self) -> dict[tuple[str, str], np.ndarray]:
+    return {}
+
+  def within(self, name: str) -> np.ndarray:
+    """Returns bool [n]: of `LABELS@subset` the subset's images, of others all."""
+    if name.endswith(SUBSET_SUFFIX):
+      return self.inside
+    return np.ones(len(self.ids), bool)
+
+  def counted(self, name: str) -> np.ndarray:
+    """Returns bool [n]: which of the images within have a label."""
+    labels = self.labels[name.removesuffix(SUBSET_SUFFIX)]
+    return self.within(name) & (np.asarray(labels.sizes) > 0)
+
+  def hits(self, name: str, metric: str) -> np.ndarray:
+    """Returns bool [n]: which images are hit; see `METRICS`."""
+    key = name.removesuffix(SUBSET_SUFFIX), metric
+    if key not in self._hits:
+      self._hits[key] = accuracy.hits(
+        self.predicted, self.labels[key[0]], METRICS[metric]
+      )
+    return self._hits[key]
+
+  def count(self, name: str, metric: str) -> accuracy.Count | None:
+    """Returns a metric; None where it is not known of the stored classes."""
+    if METRICS[metric] > self.predicted.shape[1]:
+      return None
+    counted = self.counted(name)
+    correct = np.count_nonzero(self.hits(name, metric) & counted)
+    count = np.count_nonzero(counted)
+    within = np.count_nonzero(self.within(name))
+    return accuracy.Count(int(correct), int(count), int(within - count))
+
+  def restricted(self, ids: pa.Array) -> 'Answers':
+    """Returns the answers to some of the images."""
+    found = pc.is_in(self.ids, ids)
+    kept = to_numpy(found)
+    return dataclasses.replace(
+      self,
+      ids=self.ids.filter(found),
+      hashes=self.hashes.filter(found),
+      predicted=self.predicted[kept],
+      labels={name: select(sets, kept) for name, sets in self.labels.items()},
+      inside=None if self.inside is None else self.inside[kept],
+    )
+
+
+def read(
+  run: Run, name: str, labels: Sequence[Labels] | None, subset: Subset | None
+) -> Answers:
+  """Reads what a run answered.
+
+  Args:
+    run: the run.
+    name: what to call it.
+    labels: label sets; by default those that the rows carry.
+    subset: images that are counted once more by themselves.
+
+  Raises:
+    UserError: the rows are not those that the result was made of; a label set has
+      no label for any of them; the subset names other images or leaves none.
+  """
+  table = run.sorted_rows()
+  ids = table['id'].combine_chunks()
+  if labels is None:
+    sets = {
+      key: value
+      for key, value in summary.label_columns(table).items()
+      if len(value.values)
+    }
+  else:
+    sets = {one.name: one.of_rows(table) for one in labels}
+  for one in labels or ():
+    check_ids(one, ids, run.path)
+    if not len(sets[one.name].values):
+      raise summary.no_labels(one, run.path, ids[:1].to_pylist())
+  inside = None
+  if subset is not None:
+    subset.check(ids)
+    inside = subset.mask(ids)
+    if not inside.any():
+      raise UserError(
+        f'--keep and --omit leave none of the {len(ids)} images of {run.path}'
+      )
+  return Answers(
+    run,
+    name,
+    ids,
+    table['image_sha256'].combine_chunks(),
+    predictions.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
+    sets,
+    inside,
+  )
+
+
+def distinct_names(runs: Sequence[Run]) -> list[str]:
+  """Returns the models' names; with what tells the directories apart where needed."""
+  names = [display.model_name(run.result) for run in runs]
+  double = [i for i, name in enumerate(names) if names.count(name) > 1]
+  if double:
+    where = {i: paths.absolute(str(runs[i].path)) for i in double}
+    if not any(map(paths.is_url, where.values())):
+      above = os.path.commonpath([os.path.dirname(path) for path in where.values()])
+      where = {i: os.path.relpath(path, above) for i, path in where.items()}
+    for i in double:
+      names[i] += f' ({where[i]})'
+  return names
+
+
+def used_labels(answers: Sequence[Answers]) -> tuple[list[str], list[str]]:
+  """Returns the names of the label sets that all runs have, and remarks on others.
+
+  Of a subset there is each label set once more, as `NAME@subset`.
+
+  Raises:
+    UserError: there is no such label set.
+  """
+  seen = dict.fromkeys(name for one in answers for name in one.labels)
+  used, remarks = [], []
+  for name in seen:
+    without = [one.name for one in answers if name not in one.labels]
+    if without:
+      remarks.append(
+        f'labels {name} are not used: none are stored of '
+        f'{first(without)}; --labels=FILE gives them to all'
+      )
+    else:
+      used.append(name)
+  if not used:
+    raise UserError('the runs carry no labels of the same name: give --labels=FILE')
+  if answers[0].inside is not None:
+    used = [name + suffix for name in used for suffix in ('', SUBSET_SUFFIX)]
+  return used, remarks
+
+
+def restrict_to_common(answers: list[Answers]) -> tuple[list[Answers], list[str]]:
+  """Restricts answers to the images that all runs have.
+
+  Returns:
+    The answers, and a remark that says what was left out, if anything was.
+
+  Raises:
+    UserError: there is no such image.
+  """
+  ids = functools.reduce(
+    lambda kept, one: kept.filter(pc.is_in(kept, one.ids)), answers, answers[0].ids
+  )
+  if not len(ids):
+    raise UserError(
+      '--common: the runs have no image in common; the first of '
+      f'{answers[0].name} is {answers[0].ids[0]}, of {answers[1].name} '
+      f'{answers[1].ids[0]}'
+    )
+  left_out = [
+    f'{len(one.ids) - len(ids):,} of {one.name}'
+    for one in answers
+    if len(one.ids) > len(ids)
+  ]
+  if not left_out:
+    return answers, []
+  return (
+    [one.restricted(ids) for one in answers],
+    [
+      f'COMMON: only the {len(ids):,} images that all runs have; left out: '
+      + ', '.join(left_out)
+    ],
+  )

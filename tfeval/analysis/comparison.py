@@ -1,0 +1,165 @@
+"""Paired comparisons of runs on the same images.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfeval.analysis import alignment, differences, numeric_flips
+from tfeval.analysis.alignment import METRICS, Answers
+from tfeval.datasets.labels.sets import Labels, Subset
+from tfeval.metrics import paired
+from tfeval.runs.run import Run
+from tfeval.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """Two models on the same images.
+
+  Attributes:
+    first, second: positions of the runs.
+    hits: who hit what.
+    p: of McNemar's exact test.
+    p_holm: the same, adjusted by Holm's method for all pairs of these runs on these
+      labels.
+  """
+
+  first: int
+  second: int
+  hits: paired.PairedHits
+  p: float
+  p_holm: float
+
+  def interval(self, level: float, seed: int) -> tuple[float, float]:
+    """Returns the paired bootstrap interval of the difference, in [-1, 1].
+
+    Args:
+      level: coverage, in (0, 1).
+      seed: of the resampling.
+    """
+    return paired.bootstrap_difference(self.hits, level, seed=seed)
+
+  def images_needed(self, alpha: float) -> int | None:
+    """Returns how many images one test needs to tell them apart, with power 0.8."""
+    n = self.hits.count
+    return paired.images_needed(self.hits.first / n, self.hits.second / n, alpha=alpha)
+
+
+def pairs(answers: Sequence[Answers], name: str, metric: str) -> list[Pair]:
+  """Compares every two runs.
+
+  Args:
+    answers: of the same images in the same order.
+    name: the label set's.
+    metric: one of `METRICS`.
+  """
+  within = answers[0].within(name)
+  counted = answers[0].counted(name)[within]
+  hit = [one.hits(name, metric)[within] for one in answers]
+  numbers = list(itertools.combinations(range(len(answers)), 2))
+  hits = [paired.paired_hits(hit[i], hit[j], counted) for i, j in numbers]
+  p = [paired.mcnemar(one.first, one.second) for one in hits]
+  return [
+    Pair(*number, one, raw, float(adjusted))
+    for number, one, raw, adjusted in zip(
+      numbers, hits, p, paired.holm(np.array(p)), strict=True
+    )
+  ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Several runs on the same images.
+
+  Attributes:
+    answers: of each run.
+    metric: one of `METRICS`.
+    pairs: every two runs, by label set.
+    agreement: int64 [runs, runs], images with the same first class, right or wrong.
+    flips: of runs of the same model that were computed in another way.
+    remarks: what a reader must know beside the figures.
+  """
+
+  answers: list[Answers]
+  metric: str
+  pairs: dict[str, list[Pair]]
+  agreement: np.ndarray
+  flips: list[numeric_flips.Recomputed]
+  remarks: list[str]
+
+
+def compare(
+  runs: Sequence[Run],
+  labels: Sequence[Labels] | None = None,
+  subset: Subset | None = None,
+  metric: str = 'top1',
+  common: bool = False,
+) -> Comparison:
+  """Compares runs on the same images, whatever the order of their rows.
+
+  Args:
+    runs: at least two.
+    labels: what to count against; by default what the rows of all runs carry.
+    subset: images to compare once more by themselves.
+    metric: one of `METRICS`.
+    common: whether to compare on the images that all runs have where they differ.
+
+  Raises:
+    UserError: the runs are not of the same images, or not of the same labels.
+  """
+  if len(runs) < 2:
+    raise UserError(f'{len(runs)} run was given: compare takes two or more')
+  answers = [
+    alignment.read(run, name, labels, subset)
+    for run, name in zip(runs, alignment.distinct_names(runs), strict=True)
+  ]
+  remarks = []
+  if common:
+    answers, remarks = alignment.restrict_to_common(answers)
+  for other in answers[1:]:
+    if found := differences.ids_difference(answers[0], other):
+      raise UserError(f'{found}: --common compares on the images that all runs have')
+    if found := differences.labels_difference(answers[0], other):
+      raise UserError(f'{found}: give --labels=FILE for all')
+  _check_top(answers, metric)
+  names, more = alignment.used_labels(answers)
+  names = [name for name in names if answers[0].counted(name).any()]
+  if not names:
+    raise UserError(f'none of the {len(answers[0].ids)} common images has a label')
+  return Comparison(
+    answers,
+    metric,
+    {name: pairs(answers, name, metric) for name in names},
+    paired.agreement(np.stack([one.predicted[:, 0] for one in answers])),
+    numeric_flips.find(answers, names),
+    remarks + more + _remarks(answers),
+  )
+
+
+def _check_top(answers: Sequence[Answers], metric: str) -> None:
+  for one in answers:
+    if one.predicted.shape[1] < METRICS[metric]:
+      raise UserError(
+        f'--metric={metric}: {one.name} stores {one.predicted.shape[1]} '
+        'classes of each image: choose another'
+      )
+
+
+def _remarks(answers: Sequence[Answers]) -> list[str]:
+  found = differences.content_remarks(answers)
+  first, *others = differences.known_first(answers)
+  for other in others:
+    if content := differences.content_difference(first, other):
+      found.append(f'DIFFERENT IMAGES: {content}')
+  for other in answers[1:]:
+    if protocol := differences.protocol_difference(answers[0].run, other.run):
+      found.append(
+        f'{answers[0].name} and {other.name} were evaluated with different '
+        f'protocols: {protocol}'
+      )
+  return found

@@ -1,0 +1,128 @@
+"""How runs differ: in images, labels, their content, and protocols.
+
+Nothing here imports TensorFlow.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from tfeval.analysis.alignment import Answers
+from tfeval.datasets.labels.files import first
+from tfeval.metrics import accuracy
+from tfeval.runs.run import Run
+
+
+def ids_difference(one: Answers, other: Answers) -> str | None:
+  """Returns how the images of two runs differ by their ids; None: they do not."""
+  if one.ids.equals(other.ids):
+    return None
+  found = []
+  for a, b in ((one, other), (other, one)):
+    only = a.ids.filter(pc.invert(pc.is_in(a.ids, b.ids)))
+    if len(only):
+      found.append(
+        f'{len(only)} of {len(a.ids)} ids of {a.name} are not in {b.name}: '
+        f'{first(only[:11].to_pylist())}'
+      )
+  return '; '.join(found)
+
+
+def labels_difference(one: Answers, other: Answers) -> str | None:
+  """Returns how the labels of the same images differ; None: they do not."""
+  for name in sorted(one.labels.keys() & other.labels.keys()):
+    if all(
+      np.array_equal(getattr(one.labels[name], key), getattr(other.labels[name], key))
+      for key in ('sizes', 'values')
+    ):
+      continue
+    a, b = (_as_sets(answers.labels[name]) for answers in (one, other))
+    wrong = [i for i, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1]]
+    if wrong:
+      ids = one.ids.take(wrong[:11]).to_pylist()
+      return (
+        f'{len(wrong)} of {len(a)} images have other labels ({name}) in '
+        f'{one.name} than in {other.name}: {first(ids)}'
+      )
+  return None
+
+
+def _as_sets(labels: accuracy.LabelSets) -> list[list[int]]:
+  """Returns the set of each image, sorted: the order of a set says nothing."""
+  ends = np.cumsum(labels.sizes)
+  example = np.repeat(np.arange(len(ends)), labels.sizes)
+  values = np.asarray(labels.values)[np.lexsort((labels.values, example))].tolist()
+  return [
+    values[start:end]
+    for start, end in zip((ends - labels.sizes).tolist(), ends.tolist(), strict=True)
+  ]
+
+
+def content_difference(one: Answers, other: Answers) -> str | None:
+  """Returns how images of the same ids differ by their SHA-256; None: they do not.
+
+  What one run does not know the hash of is not compared.
+  """
+  # Null where a hash is; `filter` drops those.
+  ids = one.ids.filter(pc.not_equal(one.hashes, other.hashes))
+  if not len(ids):
+    return None
+  return (
+    f'{len(ids)} of {len(one.ids)} images have another content (SHA-256) in '
+    f'{one.name} than in {other.name}: {first(ids[:11].to_pylist())}'
+  )
+
+
+def known_first(answers: Iterable[Answers]) -> list[Answers]:
+  """Returns answers in an order in which the first tells of all that differ.
+
+  What has no image hashes differs from nothing, so what others are held against must
+  have them if any has.
+  """
+  return sorted(answers, key=lambda one: one.hashes.null_count)
+
+
+def content_remarks(answers: Sequence[Answers]) -> list[str]:
+  """Says of which runs the content of the images could not be compared."""
+  unknown = [one.name for one in answers if one.hashes.null_count]
+  if not unknown:
+    return []
+  of = 'any run' if len(unknown) == len(answers) else first(unknown)
+  return [
+    'image contents were not compared, only ids and labels: no image hashes '
+    f'are stored of {of}'
+  ]
+
+
+def protocol_difference(one: Run, other: Run) -> str | None:
+  """Returns how the protocols of two runs differ; None: they do not.
+
+  The same protocol at the input sizes of two models is not different.
+  """
+  a, b = (_protocol(run.result['protocol']) for run in (one, other))
+  if a == b:
+    return None
+  keys = (
+    ['name']
+    if a['name'] != b['name']
+    else sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+  )
+  return ', '.join(f'{key} {a.get(key)} and {b.get(key)}' for key in keys)
+
+
+def _protocol(described: dict[str, Any]) -> dict[str, Any]:
+  follows = ('spec', 'hash', 'size', 'resize_side')
+  return {key: value for key, value in described.items() if key not in follows}
+
+
+def unknown_protocols(answers: Sequence[Answers]) -> list[str]:
+  """Says that runs may have been evaluated with different protocols."""
+  unknown = sum(one.run.result['protocol']['name'] == 'unknown' for one in answers)
+  if not unknown or len(answers) == 1:
+    return []
+  return [
+    f'the protocol of {unknown} of {len(answers)} runs is not known: imported '
+    'runs may have been evaluated with different ones'
+  ]

@@ -1,0 +1,286 @@
+"""Runs ranked by an accuracy, those that cannot be told apart on one rank.
+
+Ranks are of groups. Models stand in the order of their figure, ties by name. The
+best opens a group; each next one joins it unless its difference from the *best of
+the group* is significant (McNemar's exact test, two-sided, Holm's correction over all
+pairs of ranked models); then it opens the next. All of a group have the rank
+1 + (number of models in better groups).
+
+Not being told apart is not transitive: A and B may not be, B and C may not be, and A
+and C yet be. That is why all are held against the best of a group. The last of one
+group and the first of the next are then sometimes not told apart; `Row.ties` names
+every such model, whatever its rank.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfeval.analysis import alignment, comparison, differences
+from tfeval.analysis.alignment import METRICS, Answers
+from tfeval.datasets.labels.sets import ORIGINAL, Labels, Subset
+from tfeval.metrics.accuracy import Count
+from tfeval.runs.run import Failure, Run
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+DATA, PROTOCOL = ALLOWED = ('data', 'protocol')
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A run among others.
+
+  Attributes:
+    name: what tells it from the others.
+    run: the run; None: there is none, and `failure` says why.
+    failure: what was wrong; None for a run.
+    counts: by (label set, metric); without those that are not known.
+    ranks: by label set, by the metric that is sorted by; without those that have no
+      such figure.
+    ties: names of the models whose difference in the figure that is sorted by is
+      not significant; empty where that was not computed.
+  """
+
+  name: str
+  run: Run | None = None
+  failure: str | None = None
+  counts: dict[tuple[str, str], Count] = dataclasses.field(default_factory=dict)
+  ranks: dict[str, int] = dataclasses.field(default_factory=dict)
+  ties: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaderboard:
+  """Ranked runs.
+
+  Attributes:
+    rows: best first, then those without a rank.
+    labels: the names of the label sets.
+    sort: label set and metric that are ranked by.
+    level: of significance.
+    tests: how many pairs were tested; None: the data differ, so that ranks are those
+      of the bare figures.
+    different: what differs among the runs, of `ALLOWED`.
+    remarks: what a reader must know beside the figures.
+  """
+
+  rows: list[Row]
+  labels: list[str]
+  sort: tuple[str, str]
+  level: float
+  tests: int | None
+  different: list[str]
+  remarks: list[str]
+
+
+def rank(
+  runs: Sequence[Run | Failure],
+  labels: Sequence[Labels] | None = None,
+  subset: Subset | None = None,
+  sort: str | None = None,
+  level: float = 0.05,
+  allow: Sequence[str] = (),
+) -> Leaderboard:
+  """Ranks runs.
+
+  Args:
+    runs: at least one that is complete.
+    labels: what to count against; by default what the rows of all runs carry.
+    subset: images to count once more by themselves.
+    sort: LABELS/METRIC; by default the original labels' top-1 where there are some.
+    level: of significance, in (0, 1).
+    allow: what may differ among the runs, of `ALLOWED`.
+
+  Raises:
+    UserError: no run is complete; the data or protocols differ and may not; there is
+      nothing called `sort`.
+  """
+  answers, failures = _read(runs, labels, subset)
+  protocol = _check_same(answers, PROTOCOL, allow)
+  data = _check_same(answers, DATA, allow)
+  names, remarks = alignment.used_labels(answers)
+  chosen = _sort(sort, names)
+  rows = [_row(one, names) for one in answers]
+  for name in names:
+    key = name, chosen[1]
+    order = [
+      i for i, row in enumerate(rows) if key in row.counts and row.counts[key].count
+    ]
+    order.sort(key=lambda i, key=key: (-_rate(rows[i], key), rows[i].name))
+    apart = None if data else _told_apart([answers[i] for i in order], *key, level)
+    places = ranks([_rate(rows[i], key) for i in order], apart)
+    for at, (i, place) in enumerate(zip(order, places, strict=True)):
+      rows[i].ranks[name] = place
+      if name == chosen[0] and apart is not None:
+        rows[i].ties.extend(rows[j].name for j in np.array(order)[~apart[at]] if i != j)
+  rows.sort(key=lambda row: _place(row, chosen))
+  ranked = sum(chosen[0] in row.ranks for row in rows)
+  if not data:
+    remarks += differences.content_remarks(answers)
+  return Leaderboard(
+    rows + failures,
+    names,
+    chosen,
+    level,
+    None if data else ranked * (ranked - 1) // 2,
+    [DATA] * bool(data) + [PROTOCOL] * bool(protocol),
+    data + protocol + remarks + differences.unknown_protocols(answers),
+  )
+
+
+def _place(row: Row, key: tuple[str, str]) -> tuple[bool, float, str]:
+  """Returns what rows are sorted by: their figure, ties by name; those without last."""
+  ranked = key[0] in row.ranks
+  return not ranked, -_rate(row, key) if ranked else 0, row.name
+
+
+def ranks(rates: Sequence[float], apart: np.ndarray | None) -> list[int]:
+  """Returns the ranks of models; see the module's docstring.
+
+  Args:
+    rates: of n models, best first.
+    apart: bool [n, n], whether two differ significantly; None: where rates differ.
+
+  >>> apart = np.array([[0, 0, 1], [0, 0, 0], [1, 0, 0]], bool)
+  >>> ranks([.72, .71, .70], apart)
+  [1, 1, 3]
+  """
+  found, best = [], 0
+  for i, rate in enumerate(rates):
+    if (rate != rates[best]) if apart is None else apart[best, i]:
+      best = i
+    found.append(best + 1)
+  return found
+
+
+def _read(
+  runs: Sequence[Run | Failure], labels: Sequence[Labels] | None, subset: Subset | None
+) -> tuple[list[Answers], list[Row]]:
+  """Reads what can be read; what cannot becomes a row that says so."""
+  complete = [run for run in runs if isinstance(run, Run)]
+  failures = [
+    Row(run.name, failure=run.reason) for run in runs if isinstance(run, Failure)
+  ]
+  answers = []
+  for run, name in zip(complete, alignment.distinct_names(complete), strict=True):
+    try:
+      answers.append(alignment.read(run, name, labels, subset))
+    except UserError as error:
+      failures.append(Row(name, failure=errors.one_line(error, None)))
+  if not answers:
+    raise UserError(
+      f'none of {len(failures)} runs can be ranked; the first: {failures[0].failure}'
+    )
+  return answers, failures
+
+
+def _check_same(
+  answers: Sequence[Answers], what: str, allow: Sequence[str]
+) -> list[str]:
+  """Returns a remark if runs differ.
+
+  Args:
+    answers: of the runs.
+    what: one of `ALLOWED`.
+    allow: what may differ.
+
+  Raises:
+    UserError: they differ and may not.
+  """
+  difference, describe, computed = {
+    DATA: (
+      _data_difference,
+      _data,
+      '; significance is not computed, ranks are of the bare figures',
+    ),
+    PROTOCOL: (_protocol_difference, _protocol, ''),
+  }[what]
+  groups: list[list[Answers]] = []
+  for one in differences.known_first(answers):
+    same = next((group for group in groups if not difference(group[0], one)), None)
+    if same is None:
+      groups.append([one])
+    else:
+      same.append(one)
+  if len(groups) == 1:
+    return []
+  if what in allow:
+    return [
+      f'DIFFERENT {what.upper()}{computed}: '
+      + '; '.join(
+        f'{describe(group[0])}: {", ".join(one.name for one in group)}'
+        for group in groups
+      )
+    ]
+  one, other = (group[0] for group in groups[:2])
+  raise UserError(
+    f'runs of {len(groups)} different kinds of {what} are not ranked together: '
+    f'{one.name} and {other.name}: {difference(one, other)}: leave runs out, or '
+    f'--allow={what}'
+  )
+
+
+def _data_difference(one: Answers, other: Answers) -> str | None:
+  found = differences.ids_difference(one, other) or (
+    differences.labels_difference(one, other)
+    or differences.content_difference(one, other)
+  )
+  return found and f'{found} ({_data(one)}; {_data(other)})'
+
+
+def _data(answers: Answers) -> str:
+  dataset = answers.run.result['dataset']
+  return (
+    f'{len(answers.ids):,} images, label digest {dataset["label_digest"][:8]}, '
+    f'content digest {dataset["content_digest"][:8]}'
+  )
+
+
+def _protocol_difference(one: Answers, other: Answers) -> str | None:
+  return differences.protocol_difference(one.run, other.run)
+
+
+def _protocol(answers: Answers) -> str:
+  protocol = answers.run.result['protocol']
+  return protocol.get('spec', protocol['name'])
+
+
+def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
+  if text is None:
+    return (ORIGINAL if ORIGINAL in names else names[0]), 'top1'
+  known = [f'{name}/{metric}' for name in names for metric in METRICS]
+  if text not in known:
+    raise errors.unknown('--sort', text, known)
+  name, _, metric = text.rpartition('/')
+  return name, metric
+
+
+def _row(answers: Answers, names: list[str]) -> Row:
+  counts = {
+    (name, metric): answers.count(name, metric) for name in names for metric in METRICS
+  }
+  return Row(
+    answers.name,
+    answers.run,
+    counts={key: count for key, count in counts.items() if count is not None},
+  )
+
+
+def _rate(row: Row, key: tuple[str, str]) -> float:
+  return row.counts[key].correct / row.counts[key].count
+
+
+def _told_apart(
+  answers: Sequence[Answers], name: str, metric: str, level: float
+) -> np.ndarray:
+  """Returns bool [n, n]: whether two models differ significantly."""
+  apart = np.zeros((len(answers),) * 2, bool)
+  for pair in comparison.pairs(answers, name, metric) if len(answers) > 1 else ():
+    apart[pair.first, pair.second] = apart[pair.second, pair.first] = (
+      pair.p_holm <= level
+    )
+  return apart

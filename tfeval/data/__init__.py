@@ -1,1 +1,0 @@
-"""Facts in files: read them with `importlib.resources.files('tfeval.data')`."""

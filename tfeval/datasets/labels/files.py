@@ -1,0 +1,260 @@
+"""Files of labels: JSON, npy and CSV, by validation order or by file name.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import tokenize
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval.datasets.labels import imagenet
+from tfeval.utils import errors, files
+from tfeval.utils.arrow import strings, to_numpy
+from tfeval.utils.errors import UserError
+
+KINDS = ('.json', '.npy', '.csv')
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelFile:
+  """A set of right classes for each of m images.
+
+  Attributes:
+    ids: string [m], different ids; None: the validation images, image 1 first.
+    values: int32, class indices, those of the first image first.
+    sizes: int64 [m], how many belong to each image; they sum to `len(values)`.
+    sha256: of the file's content.
+  """
+
+  ids: pa.Array | None
+  values: np.ndarray
+  sizes: np.ndarray
+  sha256: str
+
+
+def read(path: pathlib.Path) -> LabelFile:
+  """Reads a file of labels.
+
+  Args:
+    path: one of
+      `.json`: a list with an entry for each of the 50,000 validation images, image
+        1 first, or an object with an entry for each file name; an entry is a class
+        index, a list of them (`real.json`), or null;
+      `.npy`: int [50000], class indices of the validation images, negative for no
+        label;
+      `.csv`: columns `id` and `label`, a class index, a wnid, or nothing; the lines
+        with the same id make a set; without `id` a line for each validation image, `""`
+        for no label.
+
+  Raises:
+    UserError: the file is missing, of another kind, or not as above.
+  """
+  kind = path.suffix.lower()
+  if kind not in KINDS:
+    raise UserError(
+      f'labels {path}: expected original, real or the path of a {", ".join(KINDS)} file'
+    )
+  try:
+    sha256 = files.sha256_of(path)
+  except OSError as error:
+    raise UserError(f'cannot read labels {path}: {error.strerror}') from error
+  reader = {'.json': _read_json, '.npy': _read_npy, '.csv': _read_csv}[kind]
+  ids, values, sizes = reader(path)
+  if ids is None and len(sizes) != imagenet.NUM_VALIDATION:
+    raise UserError(
+      f'{path} has {len(sizes)} entries, expected {imagenet.NUM_VALIDATION}, one '
+      'for each validation image: give labels of others by file name'
+    )
+  if not len(values):
+    raise UserError(f'{path} labels no image: all {len(sizes)} entries are empty')
+  return LabelFile(ids, values, sizes, sha256)
+
+
+def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
+  content = read_json_without_repeats(path)
+  ids, entries = None, content
+  if isinstance(content, dict):
+    try:
+      ids, entries = strings(list(content)), list(content.values())
+    except UnicodeEncodeError as error:
+      raise UserError(f'{path} has ids that are not UTF-8') from error
+  elif not isinstance(content, list):
+    raise UserError(
+      f'{path}: no list and no object: expected an entry for each '
+      'validation image, or for each file name'
+    )
+  if set(map(type, entries)) - {list}:
+    entries = [
+      [entry] if type(entry) is int else [] if entry is None else entry
+      for entry in entries
+    ]
+  right = not set(map(type, entries)) - {list}
+  flat = list(itertools.chain.from_iterable(entries)) if right else []
+  right = right and not set(map(type, flat)) - {int}
+  if not right or (flat and not 0 <= min(flat) <= max(flat) < imagenet.NUM_CLASSES):
+    at = next(i for i, entry in enumerate(entries) if not _is_label_set(entry))
+    name = imagenet.validation_name(at + 1) if ids is None else ids[at].as_py()
+    raise UserError(
+      f'{path}: the entry of {name} is {str(entries[at])[:40]}, expected '
+      f'classes from 0 to {imagenet.NUM_CLASSES - 1}'
+    )
+  sizes = np.fromiter(map(len, entries), np.int64, len(entries))
+  return ids, *_without_repeats(np.array(flat, np.int32), sizes)
+
+
+def _without_repeats(
+  values: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Leaves each class of an image once: a set is what is meant."""
+  image = np.repeat(np.arange(len(sizes)), sizes)
+  keys, at = np.unique(image * imagenet.NUM_CLASSES + values, return_index=True)
+  if len(keys) == len(values):
+    return values, sizes
+  at.sort()
+  return values[at], np.bincount(image[at], minlength=len(sizes)).astype(np.int64)
+
+
+def _is_label_set(entry: Any) -> bool:
+  return isinstance(entry, list) and all(
+    type(label) is int and 0 <= label < imagenet.NUM_CLASSES for label in entry
+  )
+
+
+def _read_npy(path: pathlib.Path) -> tuple[None, np.ndarray, np.ndarray]:
+  labels = load_npy(path)
+  if labels.ndim != 1 or labels.dtype.kind not in 'iu':
+    raise UserError(
+      f'{path} holds {labels.dtype} {list(labels.shape)}, expected whole '
+      f'numbers [{imagenet.NUM_VALIDATION}], a class for each '
+      'validation image'
+    )
+  if len(labels) and labels.max() >= imagenet.NUM_CLASSES:
+    raise UserError(
+      f'{path} has the class {labels.max()}, expected 0 to '
+      f'{imagenet.NUM_CLASSES - 1}, negative for none'
+    )
+  labels = np.asarray(labels).astype(np.int32)
+  return None, labels[labels >= 0], (labels >= 0).astype(np.int64)
+
+
+def load_npy(path: pathlib.Path) -> np.ndarray:
+  """Opens an npy file without reading it and without running what it holds.
+
+  Raises:
+    UserError: it cannot be read, is cut off, or holds Python objects.
+  """
+  try:
+    found = np.load(path, mmap_mode='r', allow_pickle=False)
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+  except (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+  ) as error:  # A header is parsed.
+    raise UserError(
+      f'{path} is not a whole .npy file of numbers (Python objects are '
+      f'never loaded): {errors.one_line(error, 120)}'
+    ) from error
+  if not isinstance(found, np.ndarray):
+    found.close()
+    raise UserError(f'{path} is an .npz archive: name it so')
+  return found
+
+
+def _read_csv(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
+  from pyarrow import csv  # Rarely needed.
+
+  options = csv.ConvertOptions(
+    column_types={'id': pa.string(), 'label': pa.string()}, strings_can_be_null=False
+  )
+  try:
+    table = csv.read_csv(path, convert_options=options)
+  except (pa.ArrowException, OSError) as error:
+    raise UserError(
+      f'{path} is not a CSV file: {errors.one_line(error, 120)}'
+    ) from error
+  names = table.column_names
+  # Ids under another name would be taken for none.
+  if not {'id', 'label'} <= set(names) and names != ['label']:
+    raise UserError(
+      f'{path} has the columns {", ".join(names)}, expected id and '
+      'label, or label alone with a line for each validation image'
+    )
+  texts = table['label'].combine_chunks()
+  ids = table['id'].combine_chunks() if 'id' in names else None
+  labelled = to_numpy(pc.not_equal(texts, ''))
+  wnids = pa.array(imagenet.classes().wnids)
+  known = pa.concat_arrays([pa.array(map(str, range(imagenet.NUM_CLASSES))), wnids])
+  found = to_numpy(pc.index_in(texts, known), null=-1)
+  if (wrong := np.flatnonzero(labelled & (found < 0))).size:
+    where = f'line {wrong[0] + 2}' if ids is None else ids[wrong[0]].as_py()
+    raise UserError(
+      f'{path}: the label of {where} is '
+      f'{texts[wrong[0]].as_py()!r}, expected a class from 0 to '
+      f'{imagenet.NUM_CLASSES - 1} or a wnid'
+    )
+  if ids is None:
+    values = (found[labelled] % imagenet.NUM_CLASSES).astype(np.int32)
+    return None, values, labelled.astype(np.int64)
+  unique = pc.unique(ids)
+  image = to_numpy(pc.index_in(ids, unique))[labelled]
+  values = found[labelled] % imagenet.NUM_CLASSES
+  order = np.argsort(image, kind='stable')
+  sizes = np.bincount(image, minlength=len(unique)).astype(np.int64)
+  return unique, *_without_repeats(values[order].astype(np.int32), sizes)
+
+
+def read_json_without_repeats(path: pathlib.Path) -> Any:
+  """Reads JSON whose objects name nothing twice; of doubles one would be lost.
+
+  Raises:
+    UserError: the file is missing, is not JSON, or names something twice.
+  """
+
+  def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+      names = [name for name, _ in pairs]
+      raise UserError(f'{path} has double ids: {first(doubles(names))}')
+    return found
+
+  try:
+    return json.loads(path.read_bytes(), object_pairs_hook=unique)
+  except UserError:
+    raise
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror}') from error
+  except (ValueError, RecursionError) as error:
+    raise UserError(f'{path} is not JSON: {errors.one_line(error, 120)}') from error
+
+
+def doubles(names: list[str]) -> list[str]:
+  """Returns what occurs more than once, sorted.
+
+  >>> doubles(['b', 'a', 'b'])
+  ['b']
+  """
+  seen: set[str] = set()
+  return sorted({name for name in names if name in seen or seen.add(name)})
+
+
+def first(names: list[str]) -> str:
+  """Returns the first ten names, for a message.
+
+  >>> first(['a', 'b'])
+  'a, b'
+  """
+  return ', '.join(names[:10]) + ', ...' * (len(names) > 10)

@@ -1,0 +1,237 @@
+"""The 1000 classes of ILSVRC2012 and the labels of its validation images.
+
+Classes are indexed 0 to 999 in the order of their sorted WordNet ids (wnid),
+the order in which keras.applications and TFDS number them.
+"""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import importlib.resources
+import importlib.util
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tfeval.utils import paths
+from tfeval.utils.errors import UserError
+
+NUM_CLASSES = 1000
+NUM_VALIDATION = 50_000
+_VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
+_ONE_TOO_HIGH, _ONE_TOO_LOW = 'one_too_high', 'one_too_low'
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTable:
+  """The classes in index order.
+
+  Attributes:
+    wnids: WordNet ids, such as `'n01440764'`.
+    names: readable names, such as `'tench'`.
+    ilsvrc_ids: the ids 1 to 1000 that the ILSVRC2012 development kit uses.
+  """
+
+  wnids: tuple[str, ...]
+  names: tuple[str, ...]
+  ilsvrc_ids: tuple[int, ...]
+
+  @functools.cached_property
+  def index_of_wnid(self) -> dict[str, int]:
+    return {wnid: index for index, wnid in enumerate(self.wnids)}
+
+
+@functools.cache
+def classes() -> ClassTable:
+  """Returns the class table (source: the ILSVRC2012 development kit)."""
+  path = importlib.resources.files('tfeval.datasets.labels') / 'classes.tsv'
+  rows = list(csv.DictReader(path.read_text('utf-8').splitlines(), delimiter='\t'))
+  return ClassTable(
+    wnids=tuple(r['wnid'] for r in rows),
+    names=tuple(r['name'] for r in rows),
+    ilsvrc_ids=tuple(int(r['ilsvrc_id']) for r in rows),
+  )
+
+
+def validation_name(number: int) -> str:
+  """Returns the file name of validation image `number` (1 to 50,000).
+
+  >>> validation_name(1)
+  'ILSVRC2012_val_00000001.JPEG'
+  """
+  return f'ILSVRC2012_val_{number:08d}.JPEG'
+
+
+def validation_number(file_name: str) -> int | None:
+  """Returns the number in a validation image's file name, or None.
+
+  >>> validation_number('ILSVRC2012_val_00050000.JPEG')
+  50000
+  >>> validation_number('cat.jpg') is None
+  True
+  """
+  match = _VALIDATION_NAME.fullmatch(file_name)
+  number = int(match[1]) if match else 0
+  return number if 1 <= number <= NUM_VALIDATION else None
+
+
+@functools.cache
+def original_validation_labels() -> tuple[int, ...]:
+  """Returns the 50,000 class indices, image 1 first, as TFDS packages them.
+
+  Found without importing TFDS, which takes seconds.
+
+  Raises:
+    UserError: tensorflow-datasets is missing or its list is not as expected.
+  """
+  found = importlib.util.find_spec('tensorflow_datasets')
+  if found is None or not found.submodule_search_locations:
+    raise UserError('tensorflow-datasets is not installed: pip install tfeval')
+  path = (
+    pathlib.Path(found.submodule_search_locations[0])
+    / 'datasets/imagenet2012/validation_labels.txt'
+  )
+  if not path.is_file():
+    raise UserError(f'{path} is missing: reinstall tensorflow-datasets')
+  index = classes().index_of_wnid
+  wnids = path.read_text('utf-8').split()
+  if len(wnids) != NUM_VALIDATION or not index.keys() >= set(wnids):
+    raise UserError(
+      f'{path}: {len(wnids)} labels, expected {NUM_VALIDATION} wnids: '
+      'reinstall tensorflow-datasets'
+    )
+  return tuple(index[wnid] for wnid in wnids)
+
+
+def load_real_labels(path: str | paths.Path) -> tuple[tuple[int, ...], ...]:
+  """Reads ReaL labels: a list of class indices for each validation image.
+
+  Source: Beyer et al., "Are we done with ImageNet?" (arXiv:2006.07159),
+  `real.json` of google-research/reassessed-imagenet, image 1 first.
+
+  Args:
+    path: the JSON file.
+
+  Returns:
+    50,000 tuples of class indices in [0, 1000); an empty one has no label.
+
+  Raises:
+    UserError: the file is missing or is not such a list.
+  """
+  path = paths.path(path)
+  try:
+    content = json.loads(path.read_text('utf-8'))
+  except OSError as error:
+    raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
+  except (ValueError, RecursionError) as error:
+    raise UserError(
+      f'{path} is not JSON: expected real.json of google-research/reassessed-imagenet'
+    ) from error
+  if not isinstance(content, list) or len(content) != NUM_VALIDATION:
+    seen = f'{len(content)} entries' if isinstance(content, (list, dict)) else 'no list'
+    raise UserError(
+      f'{path}: {seen}, expected a list of {NUM_VALIDATION} lists of '
+      'class indices, one for each validation image'
+    )
+  for number, labels in enumerate(content, 1):
+    if not isinstance(labels, list) or not all(
+      type(label) is int and 0 <= label < NUM_CLASSES for label in labels
+    ):
+      raise UserError(
+        f'{path}: the entry of image {number} is {str(labels)[:40]}, '
+        f'expected a list of integers from 0 to {NUM_CLASSES - 1}'
+      )
+  return tuple(tuple(labels) for labels in content)
+
+
+def digest(pairs: Iterable[tuple[str, object]]) -> str:
+  """Returns the SHA-256 over `id<TAB>value<LF>` lines in the order of the ids.
+
+  Args:
+    pairs: an id and its value (a class index, a hash, None for nothing).
+
+  >>> digest([('b', 1), ('a', None)]) == digest([('a', None), ('b', 1)])
+  True
+  """
+  sha256 = hashlib.sha256()
+  for name, value in sorted(pairs, key=lambda pair: pair[0]):
+    sha256.update(
+      f'{name}\t{"" if value is None else value}\n'.encode(errors='surrogateescape')
+    )
+  return sha256.hexdigest()
+
+
+@functools.cache
+def other_class_orders() -> dict[str, np.ndarray]:
+  """Returns the class orders besides ours that models have been found in.
+
+  Returns:
+    By the order's name: int64 [1000], the class that each output stands for, -1
+    where that is none. `ilsvrc_id`: by the ids of the development kit. `name`: by
+    readable name; `name_lower_case`: without regard to case. `one_too_high`,
+    `one_too_low`: a head of 1001 outputs that was cut at its wrong end.
+  """
+  table, index = classes(), np.arange(NUM_CLASSES)
+  # Folders named by what a class is called come in either order, depending on who
+  # sorts them; two names occur twice, and their classes stand by wnid.
+  lowered = [name.lower() for name in table.names]
+  return {
+    # Output i is the class with ILSVRC id i + 1.
+    'ilsvrc_id': np.argsort(table.ilsvrc_ids),
+    'name': np.argsort(table.names, kind='stable'),
+    'name_lower_case': np.argsort(lowered, kind='stable'),
+    _ONE_TOO_HIGH: index - 1,
+    _ONE_TOO_LOW: np.where(index < NUM_CLASSES - 1, index + 1, -1),
+  }
+
+
+def other_class_order(predicted: np.ndarray, labels: Sequence[int]) -> str | None:
+  """Names the class order that a model was trained in when it is not ours.
+
+  A model whose outputs stand in another order scores at chance; under its own
+  order it does not. The order is named only where that cannot be luck: a
+  binomial tail below 1e-6 at a hit rate of 1/1000, and four times the hits of
+  the expected order. Neighbours in our order are alike and confused with each other
+  more often than by chance, so orders that are off by one must fit a fifth of the
+  examples as well.
+
+  Args:
+    predicted: int [n], the top-1 output index of each example.
+    labels: int [n], class indices.
+
+  Returns:
+    The order's name, a key of `other_class_orders`, or None where there is nothing
+    to say.
+  """
+  predicted = np.asarray(predicted, np.int64)
+  labels = np.asarray(labels, np.int64)
+  n = len(labels)
+  if n == 0:
+    return None
+  expected_hits = int(np.sum(predicted == labels))
+  found = {
+    name: int(np.sum(order[predicted] == labels))
+    for name, order in other_class_orders().items()
+  }
+  name = max(found, key=found.__getitem__)
+  hits = found[name]
+  if name in (_ONE_TOO_HIGH, _ONE_TOO_LOW) and 5 * hits < n:
+    return None
+  if hits > 4 * expected_hits and _chance_of(hits, n) < 1e-6:
+    return name
+  return None
+
+
+def _chance_of(hits: int, n: int) -> float:
+  """Bounds P(X >= hits), X ~ Binomial(n, 1/1000), from above (Chernoff)."""
+  if hits == 0:
+    return 1.0
+  rate, seen = 1 / NUM_CLASSES, hits / n
+  divergence = seen * np.log(seen / rate)
+  if seen < 1:
+    divergence += (1 - seen) * np.log((1 - seen) / (1 - rate))
+  return float(np.exp(-n * divergence)) if seen > rate else 1.0

@@ -1,0 +1,296 @@
+"""Label sets by name or path, matched to rows by their ids; and subsets of images.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels.files import LabelFile, first
+from tfeval.metrics.accuracy import LabelSets
+from tfeval.utils import arrow
+from tfeval.utils.arrow import to_numpy
+from tfeval.utils.errors import UserError
+
+ORIGINAL, REAL = 'original', 'real'
+# `original@subset`: the same labels over the images of a subset alone.
+SUBSET_SUFFIX = '@subset'
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+  """A label set that rows can be scored against.
+
+  Attributes:
+    name: what metrics call it: `original`, `real`, or a file's stem.
+    file: its labels; None: those that the rows carry.
+    path: of the file, None without one.
+  """
+
+  name: str
+  file: LabelFile | None = None
+  path: pathlib.Path | None = None
+
+  def of_rows(self, part: pa.Table) -> LabelSets:
+    """Returns the labels of stored rows, in their order.
+
+    Args:
+      part: has `id`, and without a file `label` or `real_labels`.
+    """
+    if self.file is not None:
+      return match(self.file, part['id'])
+    if self.name == REAL:
+      return real_column(part)
+    stored = to_numpy(part['label'], null=-1)
+    unlabelled = stored < 0
+    if unlabelled.any():
+      # Row by row: into which parts rows are split may not matter.
+      numbers = validation_numbers(part['id'].combine_chunks())
+      found = np.where(numbers > 0, packaged().values[numbers - 1], -1)
+      stored = np.where(unlabelled, found, stored)
+    return LabelSets.from_single(stored)
+
+
+def original_column(part: pa.Table) -> LabelSets:
+  """Returns the original labels that stored rows carry."""
+  return LabelSets.from_single(to_numpy(part['label'], null=-1))
+
+
+def real_column(part: pa.Table) -> LabelSets:
+  """Returns the ReaL labels that stored rows carry; null is no label."""
+  real = part['real_labels'].combine_chunks()
+  return LabelSets(
+    to_numpy(real.flatten()), to_numpy(pc.list_value_length(real), null=0)
+  )
+
+
+def open_labels(
+  texts: Sequence[str], prepared: Mapping[str, LabelFile] | None = None
+) -> list[Labels]:
+  """Opens label sets.
+
+  Args:
+    texts: of each `original`, `real` (those that the rows carry), or a path; see
+      `label_files.read`; or one of `prepared`.
+    prepared: label sets that are no files, by name.
+
+  Raises:
+    UserError: a file is not as it should be, or two sets have one name.
+  """
+  found = []
+  for text in texts:
+    if text in (ORIGINAL, REAL):
+      found.append(Labels(text))
+      continue
+    if prepared and text in prepared:
+      found.append(Labels(text, prepared[text]))
+      continue
+    path = pathlib.Path(text).expanduser()
+    if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
+      raise UserError(
+        f'--labels={text} would be called {path.stem}, which stands for '
+        'something else in results: rename the file'
+      )
+    found.append(Labels(path.stem, files.read(path), path))
+  if twice := files.doubles([labels.name for labels in found]):
+    raise UserError(
+      f'--labels: two sets are called {twice[0]}: leave one out, or rename a file'
+    )
+  return found
+
+
+@functools.cache
+def packaged() -> LabelFile:
+  """Returns the original validation labels as TFDS packages them."""
+  values = np.array(imagenet.original_validation_labels(), np.int32)
+  return LabelFile(None, values, np.ones(len(values), np.int64), '')
+
+
+def check_ids(labels: Labels, ids: pa.Array, where: pathlib.Path) -> None:
+  """Holds that a file of labels names no image that nobody knows.
+
+  Args:
+    labels: a label set.
+    ids: string [n], of a run's images.
+    where: the run's directory, for the message.
+
+  Raises:
+    UserError: an id is neither one of the run's nor a validation image's; names the
+      first ten.
+  """
+  if labels.file is None or labels.file.ids is None:
+    return
+  named = labels.file.ids
+  unknown = named.filter(pc.invert(pc.is_in(named, ids)))
+  unknown = [
+    name for name in unknown.to_pylist() if not imagenet.validation_number(name)
+  ]
+  if unknown:
+    raise UserError(
+      f'{labels.path}: {len(unknown)} of its {len(named)} ids are '
+      f'neither of {where} nor of validation images: {first(unknown)}: '
+      'mend or remove these'
+    )
+
+
+def match(file: LabelFile, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
+  """Finds the labels of images by their ids.
+
+  Args:
+    file: the labels.
+    ids: string [n].
+
+  Returns:
+    A set for each of the n images; empty where the file has none.
+  """
+  if isinstance(ids, pa.ChunkedArray):
+    ids = ids.combine_chunks()
+  if file.ids is None:
+    at = validation_numbers(ids) - 1
+  else:
+    at = to_numpy(pc.index_in(ids, file.ids), null=-1)
+  sizes = np.where(at >= 0, file.sizes[at], 0)
+  starts = (np.cumsum(file.sizes) - file.sizes)[at]
+  # Set i goes to the places from the sum of the sizes before it.
+  shift = np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+  return LabelSets(file.values[shift + np.arange(len(shift))], sizes)
+
+
+def validation_numbers(ids: pa.Array) -> np.ndarray:
+  """Does what `labels.validation_number` does, for n ids at once.
+
+  Args:
+    ids: string [n].
+
+  Returns:
+    int64 [n], 1 to 50,000, or 0 for what is no validation image.
+
+  >>> validation_numbers(pa.array(['ILSVRC2012_val_00000007.JPEG', 'cat.jpg']))
+  array([7, 0])
+  """
+  numbers = np.zeros(len(ids), np.int64)
+  model = imagenet.validation_name(0).encode()
+  if not len(ids):
+    return numbers
+  fits = np.flatnonzero(to_numpy(pc.binary_length(ids)) == len(model))
+  if not len(fits):
+    return numbers
+  ids = ids.take(arrow.numbers(fits))
+  offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset :]
+  characters = (
+    np.frombuffer(ids.buffers()[2], np.uint8)[offsets[0] : offsets[len(ids)]]
+    .reshape(len(ids), len(model))
+    .T
+  )
+  start, stop = model.index(b'0000'), model.index(b'.')
+  right, found = np.ones(len(ids), bool), np.zeros(len(ids), np.int64)
+  # Character by character, over all ids at once.
+  for i, (lower, upper) in enumerate(zip(model.lower(), model.upper(), strict=True)):
+    if start <= i < stop:
+      digit = characters[i] - np.uint8(ord('0'))  # What is below '0' wraps around.
+      right &= digit <= 9
+      found = 10 * found + digit
+    else:
+      right &= (characters[i] == lower) | (characters[i] == upper)
+  numbers[fits] = np.where(right & (found <= imagenet.NUM_VALIDATION), found, 0)
+  return numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+  """The images that a second accuracy is counted over.
+
+  Attributes:
+    keep: ids of the only images that count; None for all.
+    omit: ids of images that do not.
+  """
+
+  keep: pa.Array | None
+  omit: pa.Array | None
+
+  def mask(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Returns bool [n]: which images belong to it."""
+    inside = np.ones(len(ids), bool)
+    if self.keep is not None:
+      inside &= to_numpy(pc.is_in(ids, self.keep))
+    if self.omit is not None:
+      inside &= ~to_numpy(pc.is_in(ids, self.omit))
+    return inside
+
+  def check(self, ids: pa.Array) -> None:
+    """Holds that it names nothing but these images.
+
+    Raises:
+      UserError: it names others; lists the first ten.
+    """
+    for flag, listed in (('keep', self.keep), ('omit', self.omit)):
+      if listed is None:
+        continue
+      unknown = listed.filter(pc.invert(pc.is_in(listed, ids))).to_pylist()
+      if unknown:
+        raise UserError(
+          f'--{flag}: {len(unknown)} of {len(listed)} ids are none of '
+          f'the {len(ids)} images: {first(sorted(unknown))}'
+        )
+
+
+def open_subset(keep: str | None, omit: str | None) -> Subset | None:
+  """Reads lists of ids; returns None without any.
+
+  Args:
+    keep, omit: paths, see `read_ids`.
+  """
+  if keep is None and omit is None:
+    return None
+  lists = [
+    None if path is None else pc.unique(read_ids(pathlib.Path(path)))
+    for path in (keep, omit)
+  ]
+  return Subset(*lists)
+
+
+def read_ids(path: pathlib.Path) -> pa.Array:
+  """Reads ids: one on each line, or a JSON list of them (`.json`).
+
+  Raises:
+    UserError: the file is missing, empty, or no such list.
+  """
+  path = path.expanduser()
+  if path.suffix.lower() == '.json':
+    found = files.read_json_without_repeats(path)
+    if not isinstance(found, list) or set(map(type, found)) - {str}:
+      raise UserError(f'{path} is not a list of ids')
+  else:
+    try:
+      found = path.read_text('utf-8').split('\n')
+    except OSError as error:
+      raise UserError(f'cannot read ids {path}: {error.strerror}') from error
+    except UnicodeDecodeError as error:
+      raise UserError(f'{path} is not text: expected one id on each line') from error
+    found = [line.removesuffix('\r') for line in found if line.strip()]
+  if not found:
+    raise UserError(f'{path} lists no ids')
+  try:
+    return arrow.strings(found)
+  except UnicodeEncodeError as error:
+    raise UserError(f'{path} has ids that are not UTF-8') from error
+
+
+def select(labels: LabelSets, inside: np.ndarray) -> LabelSets:
+  """Returns the sets of some examples.
+
+  Args:
+    labels: of n examples.
+    inside: bool [n].
+  """
+  return LabelSets(
+    np.asarray(labels.values)[np.repeat(inside, labels.sizes)],
+    np.asarray(labels.sizes)[inside],
+  )

@@ -1,0 +1,280 @@
+"""TFDS datasets: prepared where needed, checked, and read undecoded."""
+
+import contextlib
+import io
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+
+import requests
+import tensorflow_datasets as tfds
+from etils import epath
+from tensorflow_datasets.core.download import downloader
+
+from tfeval.datasets import base
+from tfeval.datasets.labels import imagenet
+from tfeval.datasets.tfds_records import Records
+from tfeval.utils import errors, files, paths
+from tfeval.utils.errors import UserError
+
+VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
+REAL_JSON = 'real.json'
+# TFDS builders that read the validation tar, which nobody may download for you.
+_FROM_TAR = frozenset({'imagenet2012', 'imagenet2012_real'})
+_LABEL_KEYS = ('label', 'original_label')
+_REAL_KEY = 'real_label'
+
+
+def open_tfds(
+  name: str,
+  split: str,
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  real_labels: str | None = None,
+  limit: int | None = None,
+) -> base.Dataset:
+  """Opens a TFDS dataset, preparing it when that is possible and needed.
+
+  Args:
+    name: TFDS name, `name/config:version` included.
+    split: any TFDS split or slice, such as `'validation[:10%]'`.
+    data_dir: where prepared datasets lie; TFDS' own default if None.
+    manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
+    real_labels: path of another `real.json` for validation images, or None.
+    limit: take only the first so many of the split.
+
+  Returns:
+    The dataset.
+
+  Raises:
+    UserError: the name, split or label space is not usable, or the data is not
+      there; says where to get it and where to put it.
+  """
+  _check_place('data_dir', data_dir)
+  _check_place('manual_dir', manual_dir)
+  builder = _builder(name, data_dir)
+  # Before anything is downloaded for nothing.
+  image_key, label_key = _features(builder)
+  if not builder.is_prepared():
+    _prepare(builder, manual_dir)
+    # Another process may have prepared it, and then this builder knows no splits.
+    builder = _builder(name, data_dir)
+  splits = builder.info.splits
+  try:
+    count = splits[split].num_examples
+  except (KeyError, ValueError) as error:
+    raise errors.unknown(f'split of {name}', split, list(splits)) from error
+  if count < 1:  # A slice that ends before it starts has a negative count.
+    raise UserError(f'split {split!r} of {name} holds no examples')
+  if limit is not None and limit >= count:
+    limit = None  # It is the whole.
+  size = limit or count
+  own_real = _REAL_KEY in builder.info.features and real_labels is None
+  records = Records(
+    builder, split, image_key, label_key, _REAL_KEY if own_real else None
+  )
+  full = (
+    builder.name in _FROM_TAR
+    and split == 'validation'
+    and count == imagenet.NUM_VALIDATION
+    and limit is None
+  )
+  expected_ids = (
+    [imagenet.validation_name(i + 1) for i in range(count)] if full else None
+  )
+  config = builder.builder_config
+  return base.Dataset(
+    name=builder.name,
+    config=config.name if config else None,
+    version=str(builder.version),
+    split=split,
+    expected_count=size,
+    expected_ids=expected_ids,
+    limit=limit,
+    notes=_notes(builder, split, count),
+    has_real_labels=own_real or real_labels is not None,
+    real_labels=_ByFileName(real_labels) if real_labels else None,
+    real_labels_source=(
+      'dataset' if own_real else base.real_labels_source(real_labels)
+    ),
+    size_digest=_size_digest(builder),
+    examples=lambda start=0, stop=None: records.examples(
+      start, size if stop is None else stop
+    ),
+  )
+
+
+def _check_place(flag: str, directory: str | None) -> None:
+  try:
+    epath.Path(directory or '')
+  except KeyError as error:
+    raise UserError(
+      f'--{flag}={directory}: TFDS reads gs://, s3://, az:// and local directories'
+    ) from error
+
+
+def _builder(name: str, data_dir: str | None):
+  if name.split(':')[0].split('/')[0] == 'sample':
+    # Importing it registers it with TFDS.
+    from tfeval.datasets import sample  # noqa: F401
+  try:
+    return tfds.builder(name, data_dir=data_dir)
+  except tfds.core.registered.DatasetNotFoundError as error:
+    known = tfds.list_builders(with_community_datasets=False)
+    # The closest of a thousand names is seldom the wanted one: ImageNet first.
+    wanted = sorted({k for k in known if k.startswith('imagenet')})
+    wanted += ['sample', 'folder:DIR']
+    raise errors.unknown('dataset', name, wanted) from error
+  except Exception as error:  # TFDS and what it imports raise many types.
+    raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
+
+
+def _prepare(builder, manual_dir: str | None) -> None:
+  manual = paths.path(manual_dir) if manual_dir else None
+  if builder.name in _FROM_TAR:
+    tar = _find_tar(builder, manual)
+    _check_tar(tar)
+  if not sys.stderr.isatty():
+    # Its bars redraw themselves many times a second: pages of a log file.
+    tfds.disable_progress_bar()
+  # Ten of them, each after twice the wait: three minutes to say "no network".
+  downloader.MAX_RETRIES = 4
+  config = tfds.download.DownloadConfig(manual_dir=manual and str(manual))
+  where = paths.path(builder.data_dir)
+  work = f'preparing {builder.name} in {where}'
+  try:
+    # TFDS writes, and removes what it takes for leftovers, as if it were alone.
+    with files.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
+      if builder.is_prepared():
+        return
+      print(f'tfeval: {work}', file=sys.stderr)
+      # What TFDS prints beside its bars says "Unknown size" of all that matters.
+      with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_config=config)
+  except UserError:
+    raise
+  except requests.RequestException as error:
+    what = builder.name
+    if what == 'imagenet2012_real':
+      what += (
+        f': without network put {REAL_JSON} of '
+        f'google-research/reassessed-imagenet into {manual}'
+      )
+    raise UserError(f'cannot download {what}: {errors.one_line(error)}') from error
+  except Exception as error:  # TFDS and TensorFlow raise many types.
+    raise UserError(
+      f'cannot prepare {builder.name} in {builder.data_dir}: {errors.one_line(error)}'
+    ) from error
+
+
+def _find_tar(builder, manual: paths.Path | None) -> paths.Path:
+  tar = manual / VALIDATION_TAR if manual else None
+  if tar is None or not tar.is_file():
+    looked = f'{tar} does not exist' if tar else 'no --manual_dir was given'
+    raise UserError(
+      f'{builder.name} is not prepared in {builder.data_dir} and {looked}: get '
+      f'{VALIDATION_TAR} from https://image-net.org/download-images (registration) '
+      f'and give its directory as --manual_dir, or a prepared one as --data_dir'
+    )
+  return tar
+
+
+def _check_tar(path: paths.Path) -> None:
+  """Holds that labels, which TFDS zips to sorted member names, will be right."""
+  try:
+    with path.open('rb') as file, tarfile.open(fileobj=file) as tar:
+      names = sorted(tar.getnames())
+  except (tarfile.TarError, OSError, EOFError) as error:
+    raise UserError(
+      f'{path} is not a whole tar file: {errors.one_line(error)}: copy it again'
+    ) from error
+  expected = [imagenet.validation_name(i + 1) for i in range(len(names))]
+  wrong = next(((n, e) for n, e in zip(names, expected, strict=True) if n != e), None)
+  if wrong or not names:
+    seen, wanted = wrong or ('nothing', imagenet.validation_name(1))
+    raise UserError(
+      f'{path} holds {seen} where {wanted} is due: labels go by '
+      f'position, so use {VALIDATION_TAR} as it was downloaded'
+    )
+
+
+def _features(builder) -> tuple[str, str]:
+  """Returns the keys of the image and of the 1000-way label."""
+  features = builder.info.features
+  images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
+  if len(images) != 1:
+    raise UserError(
+      f'{builder.name} has {len(images)} images in an example, '
+      f'expected one: features {", ".join(features)}'
+    )
+  found = [
+    (k, features[k])
+    for k in _LABEL_KEYS
+    if k in features and isinstance(features[k], tfds.features.ClassLabel)
+  ]
+  if not found:
+    raise UserError(
+      f'{builder.name} has no single class label: features {", ".join(features)}'
+    )
+  key, feature = found[0]
+  _check_classes(builder.name, feature)
+  return images[0], key
+
+
+def _check_classes(name: str, feature) -> None:
+  wnids = imagenet.classes().wnids
+  if feature.num_classes != imagenet.NUM_CLASSES:
+    raise UserError(
+      f'{name} has {feature.num_classes} classes, expected the '
+      f'{imagenet.NUM_CLASSES} of ILSVRC2012'
+    )
+  names = tuple(feature.names)
+  if names != wnids:
+    first = next(i for i, name in enumerate(names) if name != wnids[i])
+    same = 'the same classes' if set(names) == set(wnids) else 'other classes'
+    raise UserError(
+      f'{name} labels {same} in another order: its class {first} is '
+      f'{names[first]}, here {wnids[first]} (sorted wnid): use imagenet2012_real, '
+      'imagenet2012 or folder:DIR'
+    )
+
+
+def _size_digest(builder) -> str:
+  return imagenet.digest(
+    (path.name, path.stat().length)
+    for path in builder.data_path.iterdir()
+    if path.is_file()
+  )
+
+
+def _notes(builder, split: str, count: int) -> tuple[str, ...]:
+  if (
+    builder.name in _FROM_TAR
+    and split == 'validation'
+    and count < imagenet.NUM_VALIDATION
+  ):
+    return (f'{count} of the {imagenet.NUM_VALIDATION} validation images',)
+  return ()
+
+
+class _ByFileName(Mapping):
+  """ReaL labels of validation images by file name."""
+
+  def __init__(self, path: str):
+    self._path = path
+    self._labels = imagenet.load_real_labels(path)
+
+  def __getitem__(self, name: str) -> Sequence[int]:
+    number = imagenet.validation_number(name)
+    if number is None:
+      raise UserError(
+        f'{self._path} labels validation images, and {name} is none: '
+        'leave --real_labels out'
+      )
+    return self._labels[number - 1]
+
+  def __iter__(self):
+    return (imagenet.validation_name(i + 1) for i in range(len(self)))
+
+  def __len__(self) -> int:
+    return len(self._labels)

@@ -1,0 +1,68 @@
+"""The strategy that a model in memory was made under."""
+
+import json
+
+import tensorflow as tf
+
+from tfeval.engine import cluster as hosts_lib
+from tfeval.engine.cluster import Hosts
+from tfeval.evaluation import config
+from tfeval.utils.errors import UserError
+
+_STRATEGIES = (
+  (tf.distribute.MultiWorkerMirroredStrategy, config.MULTI_WORKER),
+  (tf.distribute.MirroredStrategy, config.MIRRORED),
+  (tf.distribute.TPUStrategy, config.TPU),
+  (tf.distribute.OneDeviceStrategy, config.DEFAULT),
+)
+
+
+def check_outside() -> None:
+  """Holds that no step is being run or traced.
+
+  Raises:
+    UserError: one is.
+  """
+  if tf.inside_function() or (
+    tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context()
+  ):
+    raise UserError(
+      'tfeval evaluates a whole dataset: call it outside of tf.function '
+      'and of strategy.run'
+    )
+
+
+def name_of(strategy: tf.distribute.Strategy) -> str:
+  """Returns what the command line calls a strategy.
+
+  Raises:
+    UserError: it is none that can evaluate.
+  """
+  for kind, name in _STRATEGIES:
+    if isinstance(strategy, kind):
+      return name
+  if tf.distribute.get_strategy() is strategy and not tf.distribute.has_strategy():
+    return config.DEFAULT
+  raise UserError(
+    f'{type(strategy).__name__} cannot evaluate: use MirroredStrategy, '
+    'MultiWorkerMirroredStrategy, or none'
+  )
+
+
+def hosts_of(strategy: tf.distribute.Strategy) -> Hosts:
+  """Returns the hosts that a strategy spans."""
+  if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return Hosts()
+  resolver = strategy.cluster_resolver
+  cluster = resolver.cluster_spec().as_dict()
+  if not cluster:
+    return Hosts()
+  # As it stands in TF_CONFIG, from where most strategies have it.
+  return hosts_lib.parse(
+    json.dumps(
+      {
+        'cluster': cluster,
+        'task': {'type': resolver.task_type, 'index': resolver.task_id},
+      }
+    )
+  )

@@ -1,0 +1,155 @@
+"""A dataset as batches of images, each with what is known of it."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval.datasets.base import Dataset
+from tfeval.engine import data_service, pipeline
+from tfeval.preprocess import device_canvas
+from tfeval.preprocess.protocol import Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+  """n examples, ready for any model that shares their protocol.
+
+  Attributes:
+    positions: n positions in the dataset, from 0, ascending.
+    ids: n ids.
+    hashes: n SHA-256 digests of the encoded images, 32 bytes each.
+    labels: int64 [n], -1 for none.
+    real_labels: n lists of classes, or None without ReaL labels.
+    pixels: [n, size, size, 3] of the protocol's dtype, or what `device.resize` makes
+      these of; None once they are not needed any more.
+    resized_on_host: positions of the images that were too large for the device's
+      canvas.
+  """
+
+  positions: list[int]
+  ids: list[str]
+  hashes: list[bytes]
+  labels: np.ndarray
+  real_labels: list[list[int]] | None
+  pixels: tf.Tensor | dict[str, tf.Tensor] | None
+  resized_on_host: Sequence[int] = ()
+
+
+def read(
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  skip_errors: bool = False,
+  positions: range | None = None,
+  canvas: int | None = None,
+  made: tf.data.Dataset | None = None,
+) -> Iterator[Batch]:
+  """Yields examples batch by batch, in the dataset's order.
+
+  Args:
+    dataset: examples.
+    protocol: makes pixels of them.
+    batch_size: how many positions a batch covers.
+    skip_errors: whether images that cannot be decoded are left out; their
+      positions are then missing.
+    positions: which to read, from a multiple of the batch size; all by default.
+    canvas: as for `pipeline.batches`.
+    made: what `pipeline.batches` made of the same arguments before, if it did.
+
+  Raises:
+    UserError: the data cannot be read, or an image is broken, which is named.
+  """
+  for batch in decoded(
+    dataset, protocol, batch_size, skip_errors, positions, canvas, made
+  ):
+    yield make_batch(dataset, batch)
+
+
+def decoded(
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  skip_errors: bool = False,
+  positions: range | None = None,
+  canvas: int | None = None,
+  made: tf.data.Dataset | None = None,
+) -> Iterator[dict[str, tf.Tensor]]:
+  """Yields the batches of `pipeline.batches`, and tells of what stops them.
+
+  Args and what is raised are those of `read`.
+  """
+  done = 0 if positions is None else positions.start
+  if made is None:
+    made = pipeline.batches(
+      dataset, protocol, batch_size, skip_errors, positions, canvas
+    )
+  batches = iter(made)
+  if skip_errors:
+    batches = pipeline.by_position(batches, batch_size)
+  while True:
+    try:
+      batch = next(batches, None)
+    except tf.errors.OpError as error:
+      if skip_errors:
+        raise pipeline.unreadable_after(dataset, done, error) from error
+      raise pipeline.explain_failure(dataset, protocol, done, error) from error
+    if batch is None:
+      return
+    done += len(batch['id'])
+    yield batch
+
+
+def read_from_service(
+  address: str,
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  skip_errors: bool,
+  positions: range,
+) -> Iterator[tuple[int, Batch | None]]:
+  """Yields the same batches as `read`, each once, in any order.
+
+  Args:
+    address: HOST:PORT of the dispatcher of a tf.data service.
+    dataset, protocol, batch_size, skip_errors, positions: as for `read`.
+
+  Yields:
+    The batch's first position, and the batch; None where all of it was skipped.
+
+  Raises:
+    UserError: as `read`, or the service does not answer.
+  """
+  for start, batch in data_service.batches(
+    address, dataset, protocol, batch_size, skip_errors, positions
+  ):
+    yield start, make_batch(dataset, batch) if batch else None
+
+
+def make_batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
+  """Returns what is known of n examples.
+
+  Args:
+    dataset: where they come from.
+    batch: what `pipeline.batches` yields.
+  """
+  ids = [name.decode() for name in batch['id'].numpy()]
+  if dataset.real_labels is not None:
+    real = [list(dataset.real_labels[name]) for name in ids]
+  elif dataset.has_real_labels:
+    real = [np.flatnonzero(hot).tolist() for hot in batch['real_labels'].numpy()]
+  else:
+    real = None
+  pixels = batch.get('pixels')
+  on_host = batch['position'][batch['resized_on_host']] if pixels is None else None
+  return Batch(
+    positions=batch['position'].numpy().tolist(),
+    ids=ids,
+    hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
+    labels=batch['label'].numpy(),
+    real_labels=real,
+    pixels=device_canvas.device_inputs(batch) if pixels is None else pixels,
+    resized_on_host=() if on_host is None else on_host.numpy().tolist(),
+  )

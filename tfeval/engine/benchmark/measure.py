@@ -1,0 +1,262 @@
+"""Where an evaluation spends its time: each stage alone, then all together."""
+
+import dataclasses
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from tfeval.datasets.base import Dataset
+from tfeval.engine import batches as reading
+from tfeval.engine import forward as predict
+from tfeval.engine import pipeline
+from tfeval.engine.benchmark import advice as advice_lib
+from tfeval.engine.benchmark.stages import (
+  CACHED,
+  CANVAS,
+  DECODING,
+  END_TO_END,
+  FORWARD,
+  PREPROCESSING,
+  READING,
+  Figures,
+  Stage,
+)
+from tfeval.engine.cache import chunks, reader, writer
+from tfeval.evaluation.config import DEVICE, Settings
+from tfeval.models.model import Model
+from tfeval.preprocess import decode, device_canvas
+from tfeval.preprocess.protocol import Protocol
+from tfeval.utils.errors import UserError
+
+# Fewer batches than are read ahead would measure nothing.
+FEWEST_BATCHES = 4
+# Seven stages, each once to warm up and once to measure, and filling the cache.
+RUNS = 15
+# Images are cached up to so many, which are then read again.
+_MOST_CACHED_BYTES = 512 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(Figures):
+  """What `measure` found.
+
+  Attributes:
+    bottleneck: see `advice.bottleneck`.
+    advice: what would help, in sentences.
+  """
+
+  bottleneck: str
+  advice: str
+
+
+def measure(
+  dataset: Dataset,
+  protocol: Protocol,
+  model: Model,
+  strategy: tf.distribute.Strategy,
+  batch_size: int,
+  images: int,
+  advance: Callable[[int], None],
+  settings: Settings,
+) -> Report:
+  """Measures each stage over the images of a dataset, repeated as needed.
+
+  Args:
+    dataset: examples.
+    protocol: makes pixels of them.
+    model: loaded under the strategy's scope.
+    strategy: where it runs.
+    batch_size: a multiple of the strategy's replicas.
+    images: how many to measure over, whole batches.
+    advance: is told of each batch, `RUNS * images` in all.
+    settings: of the evaluation; where they name no cache, there is one while this
+      runs.
+
+  Returns:
+    The report. Each stage first runs as many images again, unmeasured: tracing
+    and compiling happen there.
+
+  Raises:
+    UserError: an image is broken, or the model cannot take the images.
+  """
+  used = (
+    CANVAS
+    if settings.resize_on == DEVICE
+    else CACHED
+    if settings.cache_dir
+    else PREPROCESSING
+  )
+  meter = _Meter(images // batch_size, batch_size, advance)
+  forward = predict.Forward(model, strategy, batch_size, settings.jit, used == CANVAS)
+  devices = tuple(
+    d.device_type for d in tf.config.list_logical_devices() if d.device_type != 'CPU'
+  ) or ('CPU',)
+  with tempfile.TemporaryDirectory(prefix='tfeval-cache-') as temporary:
+    try:
+      inputs = _inputs(dataset, protocol, batch_size)
+      # An iterator of its own for each stage, gone with it: none works ahead.
+      stages = [
+        meter.stage(name, iter(inputs[name]))[0] for name in (READING, DECODING)
+      ]
+      cache_bytes, unmeasured = _add_other_inputs(
+        inputs, dataset, protocol, meter, settings, temporary, devices
+      )
+
+      def pixels(name):
+        return (reading.make_batch(dataset, batch).pixels for batch in inputs[name])
+
+      for name in (PREPROCESSING, CACHED, CANVAS):
+        if name in inputs:
+          stages.append(meter.stage(name, pixels(name))[0])
+      used = used if used in inputs else PREPROCESSING
+      batch = next(pixels(used))
+      stages.append(meter.stage(FORWARD, itertools.repeat(batch), forward)[0])
+      total, waiting = meter.stage(END_TO_END, pixels(used), forward)
+    except tf.errors.OpError as error:
+      raise pipeline.explain_failure(
+        dataset, protocol, 0, error, hint='replace it'
+      ) from error
+  figures = Figures(
+    model=model.name,
+    protocol=protocol.spec,
+    images=images,
+    batch_size=batch_size,
+    cores=len(os.sched_getaffinity(0)),
+    devices=devices,
+    replicas=strategy.num_replicas_in_sync,
+    stages=(*stages, total),
+    unmeasured=unmeasured,
+    input=used,
+    waiting=waiting,
+    cache_bytes_per_image=cache_bytes,
+  )
+  slowest = advice_lib.bottleneck(figures)
+  return Report(
+    **vars(figures), bottleneck=slowest, advice=advice_lib.advice(figures, slowest)
+  )
+
+
+def _endless(dataset: Dataset) -> Dataset:
+  """Returns a dataset over and over."""
+  # A long run is what is measured, so that it is compiled for one.
+  return dataclasses.replace(
+    dataset,
+    examples=lambda *shard: dataset.examples(*shard).repeat(),
+    expected_count=max(dataset.expected_count, pipeline.WORTH_COMPILING),
+  )
+
+
+def _inputs(
+  dataset: Dataset, protocol: Protocol, batch_size: int
+) -> dict[str, tf.data.Dataset]:
+  """Returns endless batches of what each stage of the usual input gives."""
+
+  def decoded_shape(image):
+    return tf.shape(
+      decode.decode(
+        image, fast=protocol.decode != 'accurate', exif_orientation=protocol.exif
+      )
+    )
+
+  repeated = _endless(dataset)
+  read = repeated.examples().map(lambda example: example['image'])
+  # The same threads as the real input, or the figures could not be compared.
+  decoded = read.map(decoded_shape, num_parallel_calls=len(os.sched_getaffinity(0)))
+  options = pipeline.options()
+  return {
+    READING: read.batch(batch_size).with_options(options),
+    DECODING: decoded.batch(batch_size).prefetch(2).with_options(options),
+    PREPROCESSING: pipeline.batches(repeated, protocol, batch_size),
+  }
+
+
+def _add_other_inputs(
+  inputs: dict[str, tf.data.Dataset],
+  dataset: Dataset,
+  protocol: Protocol,
+  meter: '_Meter',
+  settings: Settings,
+  temporary: str,
+  devices: tuple[str, ...],
+) -> tuple[int | None, dict[str, str]]:
+  """Adds the inputs of `--cache_dir` and `--resize_on=device` that there can be.
+
+  Returns:
+    The bytes of an image in the cache, None without one, and why an input was not
+    added, by its name.
+  """
+  cache_bytes, unmeasured = None, {}
+  cache = writer.Cache(settings.cache_dir or temporary)
+  filled = _fill(cache, dataset, protocol, meter)
+  if filled:
+    inputs[CACHED], cache_bytes = filled
+  else:
+    unmeasured[CACHED] = f'{cache.root} cannot be written'
+  try:
+    canvas = settings.canvas or device_canvas.DEFAULT_CANVAS
+    device_canvas.check(protocol, canvas, meter.batch_size, devices == ('CPU',))
+    inputs[CANVAS] = pipeline.batches(
+      _endless(dataset), protocol, meter.batch_size, canvas=canvas
+    )
+  except UserError as error:
+    # What is wrong, without what to do: nothing has to be done.
+    unmeasured[CANVAS] = str(error).partition(': ')[0]
+  meter.leave_out(unmeasured)
+  return cache_bytes, unmeasured
+
+
+def _fill(
+  cache: writer.Cache, dataset: Dataset, protocol: Protocol, meter: '_Meter'
+) -> tuple[tf.data.Dataset, int] | None:
+  """Returns what `cached.filled` does, of the first images."""
+  room = max(1, _MOST_CACHED_BYTES // chunks.image_bytes(protocol.size, protocol.dtype))
+  images = min(dataset.expected_count, meter.images, room)
+  found = reader.filled(
+    cache,
+    dataclasses.replace(dataset, expected_count=images),
+    protocol,
+    meter.batch_size,
+    meter.advance,
+  )
+  meter.advance(meter.images - images)
+  return found
+
+
+class _Meter:
+  """Measures stages over so many batches.
+
+  Attributes:
+    batch_size: images in a batch.
+    images: over which each stage is measured.
+    advance: is told of images.
+  """
+
+  def __init__(self, steps: int, batch_size: int, advance: Callable[[int], None]):
+    self.batch_size, self.images = batch_size, steps * batch_size
+    self.advance, self._steps = advance, steps
+
+  def leave_out(self, stages) -> None:
+    """Counts stages as done."""
+    self.advance(2 * self.images * len(stages))
+
+  def stage(
+    self, name: str, batches: Iterator, forward: Callable = lambda batch: None
+  ) -> tuple[Stage, float]:
+    """Returns a stage, and the share of its time that was spent on input."""
+    for _ in range(self._steps):
+      forward(next(batches))
+      self.advance(self.batch_size)
+    waited = 0.0
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(self._steps):
+      start = time.perf_counter()
+      batch = next(batches)
+      waited += time.perf_counter() - start
+      forward(batch)
+      self.advance(self.batch_size)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Stage(name, self.images / wall, 1000 * cpu / self.images), waited / wall

@@ -1,0 +1,193 @@
+"""The evaluator's images for loops of one's own: what `tfeval.build_dataset` is."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval import datasets
+from tfeval.datasets.base import Dataset
+from tfeval.datasets.labels import imagenet
+from tfeval.engine import pipeline
+from tfeval.engine.cluster import Hosts
+from tfeval.evaluation import config
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.preprocess.protocol import Protocol
+from tfeval.utils.errors import UserError
+
+# Of most applications, where the protocol names no size.
+_SIZE = 224
+
+
+def build_dataset(
+  name: str = 'imagenet2012_real',
+  *,
+  protocol: str = 'opencv',
+  input_size: int | None = None,
+  batch_size: int = 64,
+  strategy: tf.distribute.Strategy | None = None,
+  input_context: tf.distribute.InputContext | None = None,
+  split: str = 'validation',
+  data_dir: str | os.PathLike[str] | None = None,
+  manual_dir: str | os.PathLike[str] | None = None,
+  real_labels: str | os.PathLike[str] | None = None,
+  limit: int | None = None,
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+  """Returns the images and labels that `tfeval evaluate` reads, in the same order.
+
+  Every batch has the same static shape. The last ones are padded, as the evaluator
+  pads them, so that none is smaller and no replica gets an empty one; `mask` tells:
+
+      id           string [batch]         '' in padding
+      position     int64 [batch]          in the dataset, from 0; -1 in padding
+      pixels       uint8 or float32 [batch, size, size, 3], RGB in [0, 255]; 0 in
+                   padding. Of the protocol's dtype, before any `preprocess_input`
+      label        int64 [batch]          class index; -1 for none and in padding
+      real_labels  bool [batch, 1000]     the set of ReaL labels; empty in padding.
+                   Only of datasets that have them, or with `real_labels`
+      mask         bool [batch]           False in padding
+
+      for batch in tfeval.build_dataset('imagenet2012_real', data_dir=MY_TFDS_DIR):
+        scores = model(preprocess_input(tf.cast(batch['pixels'], tf.float32)))
+        top1.update_state(batch['label'], scores, sample_weight=batch['mask'])
+
+  Args:
+    name, split, data_dir, manual_dir, real_labels, limit: see `tfeval.evaluate`.
+    protocol: see `tfeval protocols`.
+    input_size: side in pixels; by default the protocol's, else 224.
+    batch_size: global: images in a step over all replicas of all hosts.
+    strategy: returns what its `distribute_datasets_from_function` makes, to be given
+      to `strategy.run`: of several hosts each reads its share, all for as many steps.
+    input_context: what such a function is given; returns this host's share in batches
+      of one replica.
+
+  Returns:
+    A deterministic dataset of known cardinality. Its options turn autosharding off:
+    `experimental_distribute_dataset` splits its batches over the replicas of one host,
+    and several hosts need `strategy` or `input_context`.
+
+  Raises:
+    UserError: something that the user can mend. An image that cannot be decoded is an
+      error of TensorFlow when it is read.
+  """
+  replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+  if input_context is not None:
+    if strategy is not None:
+      raise UserError('strategy and input_context were both given: leave one out')
+    replicas = input_context.num_replicas_in_sync
+  batch_size = config.positive('batch_size', batch_size)
+  limit = limit if limit is None else config.positive('limit', limit)
+  if batch_size % replicas:
+    raise UserError(
+      f'batch_size is {batch_size}, expected a multiple of {replicas} replicas'
+    )
+  size = (
+    protocol_lib.requested_size(protocol) or _SIZE
+    if input_size is None
+    else config.positive('input_size', input_size)
+  )
+  resolved = protocol_lib.resolve(protocol, size)
+  if not isinstance(name, str):
+    raise UserError(f'name is {name!r}, expected a TFDS name or folder:DIR')
+  where = {'data_dir': data_dir, 'manual_dir': manual_dir, 'real_labels': real_labels}
+  dataset = datasets.open_dataset(
+    name,
+    split=split,
+    limit=limit,
+    **{key: config.path_text(key, value) for key, value in where.items()},
+  )
+
+  def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    return _share(dataset, resolved, batch_size // replicas, context)
+
+  if strategy is not None:
+    return strategy.distribute_datasets_from_function(build)
+  return build(tf.distribute.InputContext() if input_context is None else input_context)
+
+
+def _share(
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  context: tf.distribute.InputContext,
+) -> tf.data.Dataset:
+  """Returns the batches of one input pipeline.
+
+  Args:
+    dataset, protocol: as `pipeline.batches`.
+    batch_size: of one replica.
+    context: says which share.
+  """
+  hosts = context.num_input_pipelines
+  # Each step takes a batch for every replica of the host, and a host without one would
+  # leave the others waiting in the next collective.
+  at_once = max(1, context.num_replicas_in_sync // hosts)
+  positions = Hosts(hosts, context.input_pipeline_id).shard(
+    dataset.expected_count, batch_size * at_once
+  )
+  steps = -(-dataset.expected_count // (batch_size * at_once * hosts))
+  examples = pipeline.decoded(
+    dataset,
+    protocol,
+    positions.start,
+    positions.stop,
+    skip_errors=False,
+    num_parallel_calls=pipeline.cores(),
+  )
+  examples = examples.map(_element(dataset)).apply(
+    tf.data.experimental.assert_cardinality(len(positions))
+  )
+  padding = tf.nest.map_structure(
+    lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec
+  )
+  padding |= {key: tf.constant(-1, tf.int64) for key in ('label', 'position')}
+  missing = steps * at_once * batch_size - len(positions)
+  padded = examples.concatenate(tf.data.Dataset.from_tensors(padding).repeat(missing))
+  options = pipeline.options()
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.OFF
+  )
+  return padded.batch(batch_size, drop_remainder=True).prefetch(2).with_options(options)
+
+
+def _element(dataset: Dataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any]]:
+  """Returns what makes an element of an example of the pipeline."""
+  look_up = None if dataset.real_labels is None else _lookup(dataset.real_labels)
+
+  def element(example):
+    found = {key: example[key] for key in ('id', 'position', 'pixels', 'label')}
+    if look_up is not None:
+      found['real_labels'] = look_up(example['id'])
+    elif dataset.has_real_labels:
+      found['real_labels'] = example['real_labels']
+    return found | {'mask': tf.constant(True)}
+
+  return element
+
+
+def _lookup(real_labels: Any) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns a function from an id to its set of labels, bool [1000]."""
+  names = list(real_labels)
+  sets = [real_labels[name] for name in names]
+  classes = tf.constant(np.concatenate([np.zeros(0, np.int64), *sets]), tf.int64)
+  ends = np.cumsum([0, *map(len, sets)])
+  starts, stops = tf.constant(ends[:-1]), tf.constant(ends[1:])
+  rows = tf.lookup.StaticHashTable(
+    tf.lookup.KeyValueTensorInitializer(
+      tf.constant(names), tf.range(len(names), dtype=tf.int64)
+    ),
+    -1,
+  )
+
+  def look_up(name):
+    row = rows.lookup(name)
+    with tf.control_dependencies(
+      [tf.debugging.assert_non_negative(row, 'an image has no entry in real_labels')]
+    ):
+      found = classes[starts[row] : stops[row]]
+    hot = tf.one_hot(found, imagenet.NUM_CLASSES, True, False, dtype=tf.bool)
+    return tf.reduce_any(hot, axis=0)
+
+  return look_up

@@ -1,0 +1,308 @@
+"""Batches whose pixels come from a cache where it has them, and go there where not."""
+
+import contextlib
+import functools
+import os
+import pathlib
+import platform
+import sys
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from tfeval.datasets.base import Dataset
+from tfeval.datasets.labels import imagenet
+from tfeval.engine import batches as reading
+from tfeval.engine import pipeline
+from tfeval.engine.batches import Batch
+from tfeval.engine.cache import chunks as chunks_lib
+from tfeval.engine.cache import entries, writer
+from tfeval.engine.cache.chunks import Chunk
+from tfeval.preprocess import apply
+from tfeval.preprocess.protocol import Protocol
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+
+_SHA256_BYTES = 32
+
+
+def read(
+  cache: writer.Cache,
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  skip_errors: bool,
+  positions: range,
+) -> Iterator[Batch]:
+  """Yields the same batches as `reading.read`.
+
+  Every encoded image is read and hashed as without a cache, so that ids, labels and
+  content are those of today; only what is decoded and resized may come from the cache.
+
+  Args:
+    cache: where preprocessed images lie.
+    dataset, protocol, batch_size, skip_errors, positions: as for `reading.read`.
+
+  Raises:
+    UserError: as `reading.read`.
+  """
+  store = _Store(cache, dataset, protocol)
+  at = positions.start
+  while at < positions.stop:
+    stop, cached = store.stretch(range(at, positions.stop), batch_size)
+    if not cached:
+      yield from store.writer.through(
+        reading.read(dataset, protocol, batch_size, skip_errors, range(at, stop))
+      )
+      at = stop
+      continue
+    for batch in _cached(store, dataset, batch_size, range(at, stop)):
+      yield batch
+      at = batch.positions[-1] + 1
+    if at < stop:
+      # It is made: reading tells what is wrong, where it is not the cache.
+      store.leave_out(at, min(at + batch_size, stop))
+
+
+def filled(
+  cache: writer.Cache,
+  dataset: Dataset,
+  protocol: Protocol,
+  batch_size: int,
+  advance: Callable[[int], None],
+) -> tuple[tf.data.Dataset, int] | None:
+  """Fills a cache with a dataset, to measure what it costs to read it from there.
+
+  Args:
+    cache, dataset, protocol, batch_size: as for `read`.
+    advance: is told how many images went by.
+
+  Returns:
+    Endless batches as of `pipeline.batches`, over and over the same, and the bytes of
+    an image on disk; None if the cache cannot be written.
+
+  Raises:
+    UserError: as `read`.
+  """
+  positions = range(dataset.expected_count)
+  for batch in read(cache, dataset, protocol, batch_size, False, positions):
+    advance(len(batch.ids))
+  store = _Store(cache, dataset, protocol)
+  if store.stretch(positions, batch_size) != (positions.stop, True):
+    return None
+  chunks = store.between(positions)
+
+  def whole() -> Iterator[bytes]:
+    for chunk in chunks:
+      fault = store.fault(chunk)
+      if fault:
+        raise UserError(f'{chunk.path} was changed: {fault}: measure again')
+      yield os.fsencode(chunk.path)
+
+  pairs = _batches(whole, protocol, dataset, batch_size, positions, 0, repeat=True)
+  bytes_on_disk = sum(entries.size_of(chunk.path) for chunk in chunks)
+  return (
+    pairs.map(lambda batch, digests: batch),
+    round(bytes_on_disk / sum(chunk.stop - chunk.start for chunk in chunks)),
+  )
+
+
+class _Store:
+  """The chunks of one protocol and dataset that may be used.
+
+  Attributes:
+    writer: takes batches that were not cached.
+  """
+
+  def __init__(self, cache: writer.Cache, dataset: Dataset, protocol: Protocol):
+    description = describe(dataset, protocol)
+    self.protocol = protocol
+    self.key = entries.key_of(description)
+    self._count = dataset.expected_count
+    self._size = chunks_lib.images_per_chunk(protocol.size, protocol.dtype)
+    directory = cache.root / self.key
+    cache.open(directory, description)
+    self._chunks: dict[int, Chunk] = {}
+    for chunk in entries.read_entry(directory).chunks:
+      if self._covers(chunk):
+        self._chunks[chunk.start] = chunk
+    self.writer = writer.Writer(cache, directory, self._size, self._count, self._chunks)
+
+  def _covers(self, chunk: Chunk) -> bool:
+    """Returns whether a chunk is as long as it would be made now, or longer."""
+    return (
+      chunk.start % self._size == 0
+      and min(chunk.start + self._size, self._count)
+      <= chunk.stop
+      <= chunk.start + self._size
+    )
+
+  def stretch(self, positions: range, batch_size: int) -> tuple[int, bool]:
+    """Returns how far batches are alike from the first on, and whether cached."""
+
+    def cached(start):
+      return all(
+        first in self._chunks
+        for first in self._starts(start, min(start + batch_size, positions.stop))
+      )
+
+    first = cached(positions.start)
+    for start in positions[::batch_size]:
+      if cached(start) != first:
+        return start, first
+    return positions.stop, first
+
+  def _starts(self, start: int, stop: int) -> range:
+    return range(start // self._size * self._size, stop, self._size)
+
+  def between(self, positions: range) -> list[Chunk]:
+    """Returns the chunks that cover positions, all of which are there."""
+    return [
+      self._chunks[start] for start in self._starts(positions.start, positions.stop)
+    ]
+
+  def at(self, position: int) -> Chunk | None:
+    return self._chunks.get(position // self._size * self._size)
+
+  def fault(self, chunk: Chunk) -> str | None:
+    return chunks_lib.fault(chunk, self.key, self.protocol.size, self.protocol.dtype)
+
+  def reject(self, chunk: Chunk, why: str) -> None:
+    """Removes a chunk that is wrong, to be made again."""
+    print(
+      f'tfeval: {chunk.path} is not used, {why}: its images are made again',
+      file=sys.stderr,
+    )
+    self._chunks.pop(chunk.start, None)
+    with contextlib.suppress(OSError):
+      chunk.path.unlink()
+
+  def leave_out(self, start: int, stop: int) -> None:
+    """Uses no chunk of these positions any more."""
+    for first in self._starts(start, stop):
+      self._chunks.pop(first, None)
+
+
+def _cached(
+  store: _Store, dataset: Dataset, batch_size: int, positions: range
+) -> Iterator[Batch]:
+  """Yields batches of positions that are cached, up to what proves to be wrong."""
+  chunks, faults = store.between(positions), {}
+
+  def whole() -> Iterator[bytes]:
+    for chunk in chunks:
+      # Threads of tf.data come here: nothing is removed by them.
+      faults[chunk] = store.fault(chunk)
+      if faults[chunk]:
+        return
+      yield os.fsencode(chunk.path)
+
+  at = positions.start
+  batches = iter(
+    _batches(
+      whole, store.protocol, dataset, batch_size, positions, at - chunks[0].start
+    )
+  )
+  while True:
+    try:
+      found = next(batches, None)
+    except tf.errors.OpError as error:
+      if at >= positions.stop:
+        raise pipeline.unreadable_after(dataset, at, error) from error
+      # Reading without a cache tells of data that cannot be read.
+      return
+    size = min(batch_size, positions.stop - at)
+    if found is None or not size or len(found[0]['position']) < size:
+      break
+    batch = reading.make_batch(dataset, found[0])
+    other = next(
+      (
+        position
+        for position, sha256, cached in zip(
+          batch.positions, batch.hashes, found[1].numpy(), strict=True
+        )
+        if sha256 != cached
+      ),
+      None,
+    )
+    if other is not None:
+      store.reject(store.at(other), 'it is of images with other content')
+      return
+    yield batch
+    at = batch.positions[-1] + 1
+  for chunk, why in faults.items():
+    if why:
+      store.reject(chunk, why)
+
+
+def _batches(
+  paths: Callable[[], Iterator[bytes]],
+  protocol: Protocol,
+  dataset: Dataset,
+  batch_size: int,
+  positions: range,
+  skip: int,
+  repeat: bool = False,
+) -> tf.data.Dataset:
+  """Returns pairs of a batch as of `pipeline.batches`, and the digests cached."""
+  dtype, size = tf.as_dtype(protocol.dtype), protocol.size
+
+  @tf.autograph.experimental.do_not_convert
+  def with_pixels(numbered, records):
+    position, example = numbered
+    values = tf.io.decode_raw(records, dtype)[:, _SHA256_BYTES // dtype.size :]
+    pixels = tf.reshape(values, [-1, size, size, 3])
+    return (
+      {**example, 'position': position, 'pixels': pixels},
+      tf.strings.substr(records, 0, _SHA256_BYTES),
+    )
+
+  # The next chunk is checked while one is used.
+  records = (
+    tf.data.Dataset.from_generator(paths, output_signature=tf.TensorSpec([], tf.string))
+    .prefetch(1)
+    .flat_map(lambda path: tf.data.TFRecordDataset(path).skip(1))
+    .skip(skip)
+  )
+  read = dataset.examples(positions.start, positions.stop).enumerate(positions.start)
+  pairs = tf.data.Dataset.zip(read, records)
+  return (
+    (pairs.repeat() if repeat else pairs)
+    .batch(batch_size)
+    .map(with_pixels)
+    .prefetch(2)
+    .with_options(pipeline.options())
+  )
+
+
+def describe(dataset: Dataset, protocol: Protocol) -> dict:
+  """Returns what cached images are of: all that their pixels may depend on.
+
+  Content of the dataset is only in it as the sizes of files: the digests of the images
+  beside their pixels tell of it, when they are used.
+  """
+  return {
+    'format': chunks_lib.FORMAT,
+    'protocol': protocol.describe(),
+    'dataset': {
+      'name': dataset.name,
+      'config': dataset.config,
+      'version': dataset.version,
+      'split': dataset.split,
+      'size_digest': dataset.size_digest,
+    },
+    'made_by': {
+      'tensorflow': tf.__version__,
+      'machine': platform.machine(),
+      'preprocessing_sha256': _preprocessing_sha256(),
+    },
+    'images': dataset.expected_count,
+  }
+
+
+@functools.cache
+def _preprocessing_sha256() -> str:
+  folder = pathlib.Path(apply.__file__).parent
+  return imagenet.digest(
+    (path.name, files.sha256_of(path)) for path in sorted(folder.glob('*.py'))
+  )

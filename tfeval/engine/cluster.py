@@ -1,0 +1,160 @@
+"""Several hosts: which there are, and which images each evaluates.
+
+Nothing here imports TensorFlow: mistakes in flags and TF_CONFIG are told at once.
+"""
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tfeval.evaluation.config import AUTO, MULTI_WORKER, Settings
+from tfeval.utils.errors import UserError
+
+TF_CONFIG = 'TF_CONFIG'
+_ADDRESS = re.compile(r'\S+:\d{1,5}')
+_MOST = 99_999
+
+
+@dataclasses.dataclass(frozen=True)
+class Hosts:
+  """The hosts of an evaluation, as one of them sees them.
+
+  Attributes:
+    count: how many there are.
+    index: which of them this is, from 0; 0 joins what all have done.
+    cluster: their addresses, where TF_CONFIG has told them.
+  """
+
+  count: int = 1
+  index: int = 0
+  cluster: tuple[str, ...] | None = None
+
+  def shard(self, images: int, batch_size: int, index: int | None = None) -> range:
+    """Returns the positions that a host evaluates.
+
+    Batches are split evenly, not images: every batch is then one of those that a
+    single host makes, and so are the numbers that come of it.
+
+    Args:
+      images: how many there are in all.
+      batch_size: images in a batch.
+      index: of the host; this one's by default.
+
+    >>> [Hosts(3).shard(100, 16, index) for index in range(3)]
+    [range(0, 32), range(32, 64), range(64, 100)]
+    """
+    index = self.index if index is None else index
+    batches = -(-images // batch_size)
+    first, stop = batches * index // self.count, batches * (index + 1) // self.count
+    return range(min(first * batch_size, images), min(stop * batch_size, images))
+
+  def directory(self, index: int | None = None) -> str:
+    """Returns the name of a host's directory, inside that of the run.
+
+    >>> Hosts(3, 1).directory()
+    'hosts/host-00001-of-00003'
+    """
+    index = self.index if index is None else index
+    return f'hosts/host-{index:05d}-of-{self.count:05d}'
+
+
+def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> Hosts:
+  """Returns the hosts that flags or TF_CONFIG tell of.
+
+  Args:
+    settings: `num_hosts` and `host_index` come first; TF_CONFIG is read where the
+      strategy is `auto` or `multi_worker`.
+    environ: where TF_CONFIG may be.
+
+  Raises:
+    UserError: they contradict each other, are malformed or missing.
+  """
+  count, index, told = settings.num_hosts, settings.host_index, environ.get(TF_CONFIG)
+  if (count is None) != (index is None):
+    raise UserError('--num_hosts and --host_index go together: give both or none')
+  if count is not None:
+    if told and settings.strategy == MULTI_WORKER:
+      raise UserError('both TF_CONFIG and --num_hosts name the hosts: give one')
+    if not 0 <= index < count <= _MOST:
+      raise UserError(
+        f'--host_index={index} is not one of --num_hosts={count}: give 0 to {count - 1}'
+      )
+    found = Hosts(count, index)
+  elif told and settings.strategy in (AUTO, MULTI_WORKER):
+    found = parse(told)
+  elif settings.strategy == MULTI_WORKER:
+    raise UserError(
+      '--strategy=multi_worker knows no hosts: set TF_CONFIG, or give '
+      '--num_hosts and --host_index'
+    )
+  else:
+    found = Hosts()
+  if found.count > 1 and settings.overwrite:
+    raise UserError(
+      '--overwrite with several hosts cannot tell new parts from old: '
+      'delete the run directory first, then leave it out'
+    )
+  return found
+
+
+def parse(text: str) -> Hosts:
+  """Reads TF_CONFIG, as `tf.distribute.MultiWorkerMirroredStrategy` documents it.
+
+  Args:
+    text: JSON with `cluster`, whose `chief` comes before its `worker`s, and `task`.
+
+  Raises:
+    UserError: it is malformed, or this task is none that evaluates.
+
+  >>> parse('{"cluster": {"worker": ["a:1", "b:1"]},'
+  ...       ' "task": {"type": "worker", "index": 1}}')
+  Hosts(count=2, index=1, cluster=('a:1', 'b:1'))
+  """
+  try:
+    config = json.loads(text)
+  except (ValueError, RecursionError) as error:
+    raise _malformed(f'it is not JSON ({error})') from error
+  cluster, task = _entry(config, 'cluster'), _entry(config, 'task')
+  addresses: dict[str, list[str]] = {}
+  for kind in ('chief', 'worker'):
+    addresses[kind] = cluster.get(kind, [])
+    if not isinstance(addresses[kind], list) or not all(
+      isinstance(one, str) and _ADDRESS.fullmatch(one) for one in addresses[kind]
+    ):
+      raise _malformed(
+        f'cluster.{kind} is {str(addresses[kind])[:80]}, expected a list of HOST:PORT'
+      )
+  every = addresses['chief'] + addresses['worker']
+  if len(set(every)) != len(every) or len(addresses['chief']) > 1 or not every:
+    raise _malformed(
+      f'its cluster of {len(every)} hosts has none, two chiefs or one address twice'
+    )
+  kind, index = task.get('type'), task.get('index')
+  if not isinstance(kind, str) or kind not in addresses:
+    raise _malformed(
+      f'task.type is {kind!r}, expected chief or worker: start nothing on other hosts'
+    )
+  if (
+    isinstance(index, bool)
+    or not isinstance(index, int)
+    or (not 0 <= index < len(addresses[kind]))
+  ):
+    raise _malformed(
+      f'task.index is {index!r}, and there are {len(addresses[kind])} of type {kind}'
+    )
+  before = len(addresses['chief']) if kind == 'worker' else 0
+  return Hosts(len(every), before + index, tuple(every))
+
+
+def _entry(config: Any, name: str) -> dict[str, Any]:
+  found = config.get(name) if isinstance(config, dict) else None
+  if not isinstance(found, dict):
+    raise _malformed(f'{name} is {str(found)[:80]}, expected an object')
+  return found
+
+
+def _malformed(what: str) -> UserError:
+  return UserError(f'TF_CONFIG: {what}: mend or unset it')

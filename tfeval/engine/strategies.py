@@ -1,0 +1,183 @@
+"""tf.distribute strategies by name."""
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from tfeval.engine import deadline
+from tfeval.evaluation.config import (
+  AUTO,
+  DEFAULT,
+  MIRRORED,
+  MULTI_WORKER,
+  STRATEGIES,
+  TPU,
+)
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+# NVIDIA's compute capability from which GPUs know TensorFloat-32: Ampere, see
+# tf.config.experimental.enable_tensor_float_32_execution.
+_AMPERE = (8, 0)
+# A TPU that is there answers within seconds; one that boots is not waited for.
+TPU_SECONDS = 60
+
+
+def choose(name: str, devices: int | None = None, tpu: str | None = None) -> str:
+  """Returns the strategy that a host runs: `default`, `mirrored` or `tpu`.
+
+  Args:
+    name: one of `settings.STRATEGIES`; `auto` and `multi_worker` take what is there:
+      a TPU, several GPUs, or as many devices as were asked for.
+    devices: how many devices to use, None for all GPUs or one CPU.
+    tpu: name or address of a TPU.
+
+  Raises:
+    UserError: the name is not known, or the flags contradict each other.
+  """
+  if name not in STRATEGIES:
+    raise errors.unknown('strategy', name, STRATEGIES)
+  if tpu is not None and name in (DEFAULT, MIRRORED):
+    raise UserError(f'--tpu={tpu} contradicts --strategy={name}: leave one out')
+  if name in (AUTO, MULTI_WORKER):
+    if (
+      tpu is not None
+      or 'TPU_NAME' in os.environ
+      or (tf.config.list_physical_devices('TPU'))
+    ):
+      name = TPU
+    elif (devices or len(tf.config.list_physical_devices('GPU'))) > 1:
+      name = MIRRORED
+    else:
+      name = DEFAULT
+  if devices is not None and (name == TPU or (name == DEFAULT and devices > 1)):
+    raise UserError(f'--devices={devices} contradicts --strategy={name}: leave one out')
+  return name
+
+
+def make_strategy(
+  name: str, devices: int | None = None, tpu: str | None = None
+) -> tf.distribute.Strategy:
+  """Returns a strategy over the devices of this host.
+
+  Args:
+    name: `default` (one device), `mirrored` (GPUs of this host, or logical devices
+      of its CPU) or `tpu`.
+    devices: how many GPUs, or logical devices to make of the CPU where there is no
+      GPU; None for all GPUs, or the logical devices that there are.
+    tpu: name or address of a TPU; None for that of this host.
+
+  Raises:
+    UserError: there are fewer devices, TensorFlow has started with others, or the
+      TPU does not answer.
+  """
+  if name == TPU:
+    return _tpu_strategy(tpu or os.environ.get('TPU_NAME') or 'local')
+  gpus = tf.config.list_physical_devices('GPU')
+  if gpus and devices is not None and devices > len(gpus):
+    raise UserError(f'--devices={devices}: this host has {len(gpus)} GPUs')
+  if not gpus and devices is not None:
+    _split_cpu(devices)
+  if name == DEFAULT:
+    return tf.distribute.get_strategy()
+  kind = 'GPU' if gpus else 'CPU'
+  count = devices or len(tf.config.list_logical_devices(kind))
+  # Named: by itself MirroredStrategy would take the devices of TF_CONFIG's hosts.
+  return tf.distribute.MirroredStrategy([f'{kind}:{i}' for i in range(count)])
+
+
+def _split_cpu(devices: int) -> None:
+  (cpu,) = tf.config.list_physical_devices('CPU')
+  try:
+    tf.config.set_logical_device_configuration(
+      cpu, [tf.config.LogicalDeviceConfiguration()] * devices
+    )
+  except RuntimeError as error:
+    # TensorFlow decides once in a process.
+    if len(tf.config.list_logical_devices('CPU')) != devices:
+      raise UserError(
+        f'--devices={devices}: TensorFlow has already started with '
+        'another number of devices in this process'
+      ) from error
+
+
+def _tpu_strategy(name: str) -> tf.distribute.Strategy:
+  def connect():
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+    if name != 'local':
+      tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+
+  try:
+    return deadline.within(TPU_SECONDS, connect)
+  except (Exception, SystemExit) as error:  # TensorFlow and its transports raise many.
+    raise UserError(
+      f'TPU {name!r} cannot be used: {errors.one_line(error)}: give '
+      '--tpu=NAME of one that is ready, or another --strategy'
+    ) from error
+
+
+def allow_tf32(allowed: bool) -> None:
+  """Lets GPUs multiply float32 in TensorFloat-32, or holds that they do not.
+
+  TensorFlow's own default is to let them, which changes answers unasked.
+
+  Raises:
+    UserError: it is wanted, and no GPU here knows it.
+  """
+  if allowed and not any(
+    tf.config.experimental.get_device_details(gpu).get('compute_capability', (0, 0))
+    >= _AMPERE
+    for gpu in tf.config.list_physical_devices('GPU')
+  ):
+    raise UserError(
+      '--tf32: TensorFloat-32 is of NVIDIA GPUs of compute capability '
+      '8.0 (Ampere) or later, and there is none here: leave it out'
+    )
+  tf.config.experimental.enable_tensor_float_32_execution(allowed)
+
+
+def always_compiles(strategy: tf.distribute.Strategy) -> bool:
+  """Returns whether a strategy compiles every step, asked or not, as on TPUs."""
+  return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def local_replicas(strategy: tf.distribute.Strategy) -> int:
+  """Returns how many replicas of a strategy are on this host."""
+  if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return len(strategy.extended.worker_devices)
+  return strategy.num_replicas_in_sync
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+  """Returns how many replicas of which kind compute, such as `2 x GPU`."""
+  kinds = {device.device_type for device in tf.config.list_logical_devices()}
+  kind = next((kind for kind in ('TPU', 'GPU') if kind in kinds), 'CPU')
+  return f'{local_replicas(strategy)} x {kind}'
+
+
+def per_replica(strategy: tf.distribute.Strategy, inputs: Any):
+  """Splits a batch of this host into equal batches, one for each of its replicas.
+
+  Args:
+    strategy: says how many replicas there are.
+    inputs: [batch, ...], or a dict of such; the batch is a multiple of the replicas
+      of this host.
+  """
+  replicas = local_replicas(strategy)
+  if replicas == 1:
+    return inputs
+
+  def part(context):
+    # Replicas are numbered over all hosts.
+    index = context.replica_id_in_sync_group % replicas
+
+    def of_one(values):
+      size = values.shape[0] // replicas
+      return values[index * size :][:size]
+
+    return tf.nest.map_structure(of_one, inputs)
+
+  return strategy.experimental_distribute_values_from_function(part)

@@ -1,0 +1,313 @@
+"""Evaluates models that are in memory: what `tfeval.evaluate` is."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfeval.engine import active_strategy, forward
+from tfeval.engine.cache import writer
+from tfeval.evaluation import config, loop, resolve, runtime
+from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation.job import Job
+from tfeval.evaluation.outcomes import Outcomes
+from tfeval.evaluation.runtime import Place
+from tfeval.models.keras import tracing, wrap
+from tfeval.models.model import Hints, Model
+from tfeval.runs.run import Run
+from tfeval.utils import errors
+from tfeval.utils import progress as progress_lib
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec
+
+# Of a model's description, what tells which evaluations make one curve.
+_IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
+_OF_MODEL = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
+
+
+def evaluate(
+  model: Any,
+  dataset: str = 'imagenet2012_real',
+  *,
+  name: str | None = None,
+  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
+  input_size: int | None = None,
+  output: str | None = None,
+  class_map: str | None = None,
+  output_name: str | None = None,
+  split: str = 'validation',
+  data_dir: str | os.PathLike[str] | None = None,
+  manual_dir: str | os.PathLike[str] | None = None,
+  real_labels: str | os.PathLike[str] | None = None,
+  protocol: str = 'opencv',
+  batch_size: int = 64,
+  limit: int | None = None,
+  on_error: str = config.FAIL,
+  preflight: str = config.ERROR,
+  jit: bool = False,
+  cache_dir: str | os.PathLike[str] | None = None,
+  store_logits: bool = False,
+  output_dir: str | os.PathLike[str] | None = None,
+  overwrite: bool = False,
+  host_timeout: int = 3600,
+  progress: bool | None = None,
+) -> Run:
+  """Evaluates a model that is in memory, as `tfeval evaluate` does one that is not.
+
+      run = tfeval.evaluate(model, preprocess='tf', data_dir=MY_TFDS_DIR)
+      run.metrics[0]['correct'], run.metrics[0]['count']
+
+  Keywords that are flags of `tfeval evaluate` mean the same. Nothing of the model is
+  changed, nor what it was compiled with, the seeds, the dtype policy or TensorFlow's
+  settings, TensorFloat-32 included: what holds is recorded.
+
+  Under a MirroredStrategy each replica takes its part of every batch. Under a
+  MultiWorkerMirroredStrategy every worker has to call this with the same arguments,
+  `output_dir` on a disk that all see: each evaluates its share without a collective,
+  the first one joins them, and all return the joined run.
+
+  Args:
+    model: a `keras.Model` that is built, subclasses too; what `tfeval.load_model`
+      returns; or a function of images, float32 [n, size, size, 3] as `preprocess`
+      makes them, that returns [n, 1000] and can be traced by `tf.function`. Keras
+      models are called with `training=False`, on the strategy that they were made
+      under, else the active one.
+    dataset: a TFDS name, or `folder:DIR`.
+    name: of the model in results and of the run directory; by default its own.
+    preprocess, input_size, output, class_map, output_name: what the model does not
+      tell, see `tfeval.load_model`.
+    split, data_dir, manual_dir, real_labels, protocol, limit, on_error, preflight, jit,
+      cache_dir, store_logits, overwrite, host_timeout: see `tfeval evaluate --help`.
+    batch_size: images in a step over all replicas of a host.
+    output_dir: the run directory is made in here, named by the model. By default it
+      is a temporary one, which is gone when the returned run is.
+    progress: whether to show progress on stderr; by default if that is a terminal.
+
+  Returns:
+    The complete run. One of a model with the same values that was interrupted in
+    `output_dir` goes on; of another one it is never taken to be.
+
+  Raises:
+    UserError: one line that says what is wrong and what to do.
+    Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
+  """
+  return Evaluator(
+    model,
+    dataset,
+    name=name,
+    progress=progress,
+    preprocess=preprocess,
+    input_size=input_size,
+    output=output,
+    class_map=class_map,
+    output_name=output_name,
+    split=split,
+    data_dir=data_dir,
+    manual_dir=manual_dir,
+    real_labels=real_labels,
+    protocol=protocol,
+    batch_size=batch_size,
+    limit=limit,
+    on_error=on_error,
+    preflight=preflight,
+    jit=jit,
+    cache_dir=cache_dir,
+    store_logits=store_logits,
+    overwrite=overwrite,
+    host_timeout=host_timeout,
+  ).evaluate(output_dir)
+
+
+class Evaluator:
+  """A model in memory, evaluated as often as it changes.
+
+      evaluator = tfeval.Evaluator(model, preprocess='tf', data_dir=MY_TFDS_DIR)
+      for epoch in range(90):
+        train(model)
+        run = evaluator.evaluate()
+
+  What takes long to make is made once: the input pipeline, and the compiled step while
+  the model's layers stay the same.
+
+  Attributes:
+    model: as the engine is given it.
+  """
+
+  def __init__(
+    self,
+    model: Any,
+    dataset: str = 'imagenet2012_real',
+    *,
+    name: str | None = None,
+    progress: bool | None = None,
+    **how: Any,
+  ):
+    """Opens the dataset.
+
+    Args:
+      model, dataset, name, progress: see `evaluate`.
+      **how: its other keywords, but for `output_dir`.
+
+    Raises:
+      UserError: something that the user can mend.
+    """
+    active_strategy.check_outside()
+    self._given, self._name = model, name
+    self._hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
+    self._asked = _checked(
+      Settings(
+        dataset=dataset,
+        class_map=self._hints.class_map,
+        output_name=self._hints.output_name,
+        **how,
+      )
+    )
+    wrapped = wrap.wrap(model, name, self._hints)
+    self._place = self._open(wrapped.keras_model, progress)
+    self._take(wrapped)
+
+  def _open(self, model: keras.Model | None, progress: bool | None) -> Place:
+    asked = self._asked
+    strategy = (
+      tf.distribute.get_strategy() if model is None else model.distribute_strategy
+    )
+    hosts = active_strategy.hosts_of(strategy)
+    if hosts.count > 1 and asked.overwrite:
+      raise UserError(
+        'overwrite with several hosts cannot tell new parts from old: '
+        'give another output_dir'
+      )
+    return Place(
+      runtime.open_dataset(asked),
+      strategy,
+      active_strategy.name_of(strategy),
+      hosts,
+      progress_lib.wanted(progress),
+      asked.cache_dir and writer.Cache(asked.cache_dir),
+    )
+
+  def _take(self, model: Model) -> None:
+    """Makes what depends on the model: its settings and its compiled step."""
+    spec = _spec(self._given, model)
+    self.model, self._request = (
+      model,
+      Request(spec, model.weights, spec.directory_name()),
+    )
+    self._settings = dataclasses.replace(
+      self._asked,
+      preprocess=model.preprocess_name,
+      output=model.output,
+      input_size=model.input_size,
+      output_name=model.output_name,
+    )
+    strategy = self._place.strategy
+    self._forward = forward.Forward(
+      model,
+      strategy,
+      forward.global_batch_size(self._asked.batch_size, strategy),
+      self._asked.jit,
+    )
+    self._traced = model.keras_model and tracing.traced(model.keras_model)
+
+  @property
+  def has_real_labels(self) -> bool:
+    """Whether the dataset has ReaL labels."""
+    return self._place.dataset.has_real_labels
+
+  def identity(self) -> dict[str, Any]:
+    """Returns what is evaluated, the model's values aside, for JSON."""
+    described = self.model.describe()
+    protocol = resolve.protocol_for(self._request, self._settings, self.model)
+    return {
+      'model': {key: described[key] for key in _IDENTITY},
+      'protocol': protocol.spec,
+      'size': protocol.size,
+      'dataset': self._place.dataset.identity(),
+    }
+
+  def evaluate(self, output_dir: str | os.PathLike[str] | None = None) -> Run:
+    """Evaluates the model as it is now.
+
+    Args:
+      output_dir: the run directory is made in here; None for a temporary one, which
+        is gone when the run is.
+
+    Raises:
+      UserError: the data, the model or the directory are at fault.
+      Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
+    """
+    active_strategy.check_outside()
+    if output_dir is not None:
+      return self._evaluate(config.path_text('output_dir', output_dir))
+    if self._place.hosts.count > 1:
+      raise UserError(
+        f'{self._place.hosts.count} hosts evaluate a share each: give '
+        'output_dir, a directory that all of them see'
+      )
+    with contextlib.ExitStack() as stack:
+      directory = tempfile.mkdtemp(prefix='tfeval-')
+      stack.callback(shutil.rmtree, directory, ignore_errors=True)
+      try:
+        run = self._evaluate(directory)
+      except errors.Interrupted as error:
+        raise KeyboardInterrupt from error  # It tells what is kept, and nothing is.
+      weakref.finalize(run, stack.pop_all().close)
+    return run
+
+  def _evaluate(self, output_dir: str) -> Run:
+    model = self.model.keras_model
+    if model is not None and tracing.traced(model) != self._traced:
+      # The compiled step has the layers of before.
+      self._take(wrap.wrap(self._given, self._name, self._hints))
+    settings = dataclasses.replace(self._settings, output_dir=output_dir)
+    job = Job(self._request, settings, self._place, self.model, self._forward)
+    complete = job.complete_run()
+    if complete is not None:
+      return complete
+    outcomes = Outcomes([self._request])
+    loop.run([job], settings, self._place, outcomes)
+    ((_, outcome),) = outcomes.in_order()
+    if not isinstance(outcome, Job):
+      return outcome
+    return job.joined_run() if self._place.hosts.index else job.join()
+
+
+def _spec(model: Any, wrapped: Model) -> Spec:
+  if isinstance(model, Model):  # What it was loaded by says which recipes it has.
+    return dataclasses.replace(spec_lib.parse(model.name), text=wrapped.name)
+  return Spec(wrapped.name, wrapped.name)
+
+
+def _checked(settings: Settings) -> Settings:
+  """Holds what flags of the command line hold by themselves; returns plain values."""
+  if not isinstance(settings.dataset, str):
+    raise UserError(
+      f'dataset is {str(settings.dataset)[:80]}, expected a TFDS name or folder:DIR'
+    )
+  for key in ('split', 'protocol', 'class_map', 'output_name'):
+    if not isinstance(getattr(settings, key), str | None):
+      raise UserError(f'{key} is {getattr(settings, key)!r}, expected a text')
+  for key, known in (('on_error', config.ON_ERROR), ('preflight', config.PREFLIGHT)):
+    if getattr(settings, key) not in known:
+      raise errors.unknown(key, str(getattr(settings, key)), known)
+  numbers = {
+    key: config.positive(key, getattr(settings, key))
+    for key in ('batch_size', 'limit', 'host_timeout')
+    if getattr(settings, key) is not None
+  }
+  return dataclasses.replace(
+    settings,
+    **numbers,
+    **{
+      key: config.path_text(key, getattr(settings, key))
+      for key in ('data_dir', 'manual_dir', 'real_labels', 'cache_dir')
+    },
+  )

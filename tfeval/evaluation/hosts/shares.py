@@ -1,0 +1,167 @@
+"""The shares of several hosts: whole ones, joined.
+
+Each host writes into a directory of its own, `hosts/host-00001-of-00003` inside that
+of the run, and puts `done.json` there last. No host needs another one to do its
+share; host 0 makes one store of all.
+
+Nothing here imports TensorFlow.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from tfeval.engine.cluster import Hosts
+from tfeval.evaluation.config import SKIP
+from tfeval.runs import predictions
+from tfeval.runs.predictions import resume
+from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+
+def parts_of(share: Path, shard: range, gapless: bool) -> list[dict]:
+  """Returns the parts of a host's share that says that it is done.
+
+  Raises:
+    UserError: it is not whole.
+  """
+  store = share / PREDICTIONS
+  parts = resume.whole_parts(store, shard, gapless)
+  rows = len(resume.positions_of(parts))
+  listed, done = predictions.listed_parts(store), files.read_json(share / DONE)
+  if (
+    not isinstance(done, dict)
+    or len(parts) != len(listed)
+    or (done.get('start'), done.get('stop')) != (shard.start, shard.stop)
+    or gapless
+    and rows != len(shard)
+  ):
+    raise UserError(
+      f'{share} is not whole, {rows} of {len(shard)} images are: start '
+      'this host again, then host 0'
+    )
+  return parts
+
+
+def is_whole(share: Path, shard: range, gapless: bool) -> bool:
+  """Returns whether a host's share, which says that it is done, still is."""
+  try:
+    parts_of(share, shard, gapless)
+  except UserError:
+    return False
+  return True
+
+
+def finish_share(share: Path, shard: range, rows: int, seconds: float) -> None:
+  """Marks a host's share as done.
+
+  Args:
+    share: the host's directory.
+    shard: the positions of its images.
+    rows: how many of them this process has evaluated.
+    seconds: how long that took.
+  """
+  files.write_json(
+    share / DONE,
+    {'start': shard.start, 'stop': shard.stop, 'rows': rows, 'seconds': seconds},
+  )
+
+
+def timing(directory: Path, hosts: Hosts) -> tuple[float, float]:
+  """Returns the seconds of the slowest host, and the images/s of all at once."""
+  done = [
+    files.read_json(directory / hosts.directory(index) / DONE)
+    for index in range(hosts.count)
+  ]
+  return (
+    max(one['seconds'] for one in done),
+    sum(one['rows'] / one['seconds'] for one in done if one['rows']),
+  )
+
+
+def hold_no_shares(directory: Path) -> None:
+  """Holds that a directory has no shares, which one host alone would remove.
+
+  Raises:
+    UserError: it has.
+  """
+  found = sorted(
+    share.name
+    for share in (directory / HOSTS).glob('host-*')
+    if (share / MANIFEST).is_file()
+  )
+  if found:
+    raise UserError(
+      f'{directory} holds shares of several hosts ({found[0]}'
+      f'{", ..." * (len(found) > 1)}): give --num_hosts and --host_index '
+      'to go on, --overwrite to replace them, or another --output_dir'
+    )
+
+
+def join(
+  directory: Path, manifest: dict[str, Any], hosts: Hosts, images: int
+) -> list[int]:
+  """Makes one store of the shares of all hosts, as a single host would have.
+
+  Args:
+    directory: of the run.
+    manifest: what is run.
+    hosts: which there are.
+    images: how many there are in all.
+
+  Returns:
+    The positions of all rows.
+
+  Raises:
+    UserError: a share is not whole.
+  """
+  size = resume.part_size(manifest)
+  gapless = manifest['dataset']['on_error'] != SKIP
+  writer = predictions.Writer(
+    directory / PREDICTIONS, manifest['store']['logits'], size
+  )
+  done: list[int] = []
+  for index in range(hosts.count):
+    shard = hosts.shard(images, manifest['compute']['batch_size'], index)
+    share = directory / hosts.directory(index)
+    for part in parts_of(share, shard, gapless):
+      positions = resume.positions_of([part])
+      _write(
+        writer,
+        predictions.read_part(share / PREDICTIONS, part, None),
+        positions,
+        part.get('resized_on_host', []),
+        size,
+      )
+      done += positions
+  writer.flush()
+  return done
+
+
+def _write(
+  writer: predictions.Writer,
+  rows: pa.Table,
+  positions: list[int],
+  on_host: list[int],
+  size: int,
+) -> None:
+  """Cuts rows where parts end."""
+  start = 0
+  while start < len(rows):
+    part = positions[start] // size
+    stop = next(
+      (i for i in range(start, len(rows)) if positions[i] // size != part), len(rows)
+    )
+    writer.write(
+      rows.slice(start, stop - start),
+      positions[start:stop],
+      [one for one in on_host if one // size == part],
+    )
+    start = stop
+
+
+def clear(directory: Path) -> None:
+  """Removes the shares, which are in the joined store now."""
+  files.remove_tree(directory / HOSTS)

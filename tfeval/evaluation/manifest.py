@@ -1,0 +1,250 @@
+"""What an evaluation is, as its manifest says, and whose a run directory is."""
+
+import dataclasses
+import platform
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+import tfeval
+from tfeval.datasets import base
+from tfeval.engine import strategies
+from tfeval.engine.self_test import SelfTest
+from tfeval.evaluation import fingerprint
+from tfeval.evaluation.config import FAIL, Settings
+from tfeval.models import model as model_lib
+from tfeval.preprocess import device_canvas
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.runs import predictions
+from tfeval.runs import run as run_lib
+from tfeval.runs.result_file import (
+  DONE,
+  FLAGS,
+  HOSTS,
+  MANIFEST,
+  PREDICTIONS,
+  RESULT,
+  SCHEMA_VERSION,
+)
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+# Of a process that was killed inside `files.write_atomically`.
+_UNFINISHED = '.*.tmp'
+_SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
+
+
+def manifest(
+  model: model_lib.Model,
+  dataset: base.Dataset,
+  protocol: protocol_lib.Protocol,
+  settings: Settings,
+  strategy: tf.distribute.Strategy,
+  batch_size: int,
+  hosts: int,
+  tested: SelfTest | None = None,
+) -> dict[str, Any]:
+  """Returns what is run: all that a result may depend on.
+
+  Args:
+    model, dataset, protocol, settings, strategy: what is run, and where.
+    batch_size: images in a step over all replicas of a host.
+    hosts: how many there are.
+    tested: how exact devices are that resize; None where the host does.
+  """
+  described = model.describe()
+  if model.weights_sha256 is None:
+    # There is no file to be known by: a factory may return another model every time.
+    described['values_sha256'] = fingerprint.model_sha256(model)
+  return {
+    'schema_version': SCHEMA_VERSION,
+    'model': described,
+    'dataset': {**dataset.describe(), 'on_error': settings.on_error},
+    'protocol': protocol.describe(),
+    'store': {
+      'logits': settings.store_logits,
+      'classes': predictions.STORED_CLASSES,
+      'rows_per_part': settings.rows_per_part,
+    },
+    'compute': {
+      'versions': {
+        'tfeval': tfeval.__version__,
+        'python': platform.python_version(),
+        'tensorflow': tf.__version__,
+        'keras': keras.__version__,
+        'tensorflow_datasets': tfds.__version__,
+        'numpy': np.__version__,
+      },
+      'code_sha256': fingerprint.code_sha256(),
+      'devices': [
+        f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
+        for d in tf.config.list_logical_devices()
+      ],
+      'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
+      'replicas': strategies.local_replicas(strategy),
+      'hosts': hosts,
+      'batch_size': batch_size,
+      'dtype': model.dtype,
+      'jit': settings.jit or strategies.always_compiles(strategy),
+      'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
+      'resize_on': settings.resize_on,
+      **(
+        {}
+        if tested is None
+        else {
+          'canvas': settings.canvas or device_canvas.DEFAULT_CANVAS,
+          'self_test': dataclasses.asdict(tested),
+        }
+      ),
+    },
+  }
+
+
+def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
+  """Returns the first (key, value there, value here) in which two manifests differ.
+
+  Args:
+    there, here: manifests of two runs.
+
+  Raises:
+    UserError: one is not as `manifest` makes it.
+  """
+  try:
+    mine, other = _flat(here), _flat(there)
+  except (TypeError, KeyError, AttributeError) as error:
+    raise UserError('a manifest is damaged') from error
+  return next(
+    (
+      (key, other.get(key), value)
+      for key, value in mine.items()
+      if other.get(key) != value
+    ),
+    None,
+  )
+
+
+def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
+  return {
+    f'{section}.{key}': value
+    for section in _SECTIONS
+    for key, value in manifest[section].items()
+  }
+
+
+def can_be_told_again(manifest: dict[str, Any]) -> bool:
+  """Returns whether a model could be known to be the same when it is loaded again."""
+  model = manifest['model']
+  return (model['weights_sha256'] or model['values_sha256']) is not None
+
+
+def complete_run(
+  directory: Path, manifest: dict[str, Any], overwrite: bool
+) -> run_lib.Run | None:
+  """Returns the complete run that is in a directory already, if it is the same one.
+
+  Args:
+    directory: of the run.
+    manifest: what is to be run there.
+    overwrite: whether whatever is there will be replaced.
+
+  Raises:
+    UserError: the directory holds something else, or what it holds is damaged.
+  """
+  if overwrite:
+    return None
+  advice = 'choose another --output_dir, or --overwrite it'
+  if manifest['model']['weights_sha256'] is None and (directory / RESULT).is_file():
+    raise UserError(
+      f'{directory} holds a complete run of a model without a weights '
+      f'file, which may have been another one: {advice}'
+    )
+  if not _same(directory, manifest, RESULT, advice):
+    return None
+  try:
+    run = run_lib.load_run(directory)
+    for part in predictions.listed_parts(directory / PREDICTIONS):
+      predictions.read_part(directory / PREDICTIONS, part, ['id'])
+  except UserError as error:
+    raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
+  print(
+    f'tfeval: {directory} is complete: shown as it is (--overwrite evaluates again)',
+    file=sys.stderr,
+  )
+  return run
+
+
+def is_done(directory: Path, manifest: dict[str, Any]) -> bool:
+  """Returns whether a host's directory says that it holds its share of the same run.
+
+  Raises:
+    UserError: the directory holds something else.
+  """
+  return _same(
+    directory, manifest, DONE, f'delete {directory}, or start this host as before'
+  )
+
+
+def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> bool:
+  """Returns whether the last file is there, of an experiment that is the same."""
+  if not (directory / MANIFEST).is_file():
+    if directory.is_dir() and any(
+      one.name not in (HOSTS, files.LOCK) and not one.match(_UNFINISHED)
+      for one in directory.iterdir()
+    ):
+      raise UserError(
+        f'{directory} is not empty and holds no run: choose another --output_dir'
+      )
+    return False
+  complete = (directory / last).is_file()
+  try:
+    there = files.read_json(directory / MANIFEST)
+    other = difference(there, manifest)
+    if (
+      other
+      and other[0] == 'dataset.on_error'
+      and (not complete or last == DONE and other[1] == FAIL)
+    ):
+      # What stopped a run may be skipped in the same place; what did not stop it has
+      # skipped nothing.
+      there['dataset']['on_error'] = other[2]
+      other = difference(there, manifest)
+  except UserError as error:
+    raise UserError(f'{directory / MANIFEST} is damaged: {advice}') from error
+  if other and (complete or any((directory / PREDICTIONS).glob('part-*.parquet'))):
+    key, theirs, ours = other
+    raise UserError(
+      f'{directory} holds another experiment: {key} is {theirs!r} there '
+      f'and {ours!r} here: {advice}'
+    )
+  return complete and not other
+
+
+def start(directory: Path, manifest: dict[str, Any], flags: str, keep: bool) -> None:
+  """Writes what is run into a directory; nothing there looks complete any more.
+
+  Args:
+    directory: of a run, or of a host's share.
+    manifest: what is run.
+    flags: a flagfile that repeats it.
+    keep: whether the run goes on after predictions that are there.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    # These go first: without them nothing here looks complete.
+    for last in (directory / RESULT, directory / DONE, *directory.glob(_UNFINISHED)):
+      last.unlink(missing_ok=True)
+    if not keep:
+      # Before the manifest: what is replaced may not seem to belong to it.
+      (directory / PREDICTIONS / 'index.json').unlink(missing_ok=True)
+  except OSError as error:
+    raise files.cannot_write(directory, error) from error
+  files.write_json(directory / MANIFEST, manifest)
+  files.write_atomically(directory / FLAGS, flags.encode())

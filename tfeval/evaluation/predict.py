@@ -1,0 +1,121 @@
+"""Runs several models on the same image files: what `tfeval predict` calls."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval.datasets import image_files
+from tfeval.engine import forward, pipeline, strategies
+from tfeval.evaluation import resolve
+from tfeval.evaluation.config import LOGITS, Request, Settings
+from tfeval.preprocess import decode
+from tfeval.runs import top_classes
+from tfeval.runs.top_classes import Answered, Answerer
+from tfeval.utils.errors import UserError
+
+
+def look(
+  wanted: list[Request],
+  settings: Settings,
+  paths: Sequence[pathlib.Path],
+  top: int,
+  advance: Callable[[int], None] = lambda count: None,
+) -> tuple[list[Answerer], list[Answered], dict[str, str]]:
+  """Asks models what is on images.
+
+  Args:
+    wanted: the models.
+    settings: how images become pixels, and what cannot be known of the models.
+    paths: image files.
+    top: how many of a model's classes are told, at most 1000.
+    advance: is told how many more images are done.
+
+  Returns:
+    The models, and an entry for each image, in their order; and what is wrong with
+    those models among several that cannot be loaded, by name.
+
+  Raises:
+    UserError: something the user can mend, of images or of all models.
+  """
+  # As in an evaluation: reduced products would change answers.
+  tf.config.experimental.enable_tensor_float_32_execution(False)
+  # All of them before the first image: the last one may not be there.
+  models, failed = [], {}
+  for request in wanted:
+    try:
+      models.append(_Asked(request, settings))
+    except UserError as error:
+      if len(failed) + 1 == len(wanted):
+        raise
+      failed[request.spec.text] = str(error)
+  images = []
+  for path in paths:
+    encoded = tf.constant(image_files.read(path))
+    images.append(
+      Answered(
+        str(path),
+        tuple(
+          top_classes.rank(model.scores(path, encoded), top, model.output == LOGITS)
+          for model in models
+        ),
+      )
+    )
+    advance(1)
+  return [model.answerer for model in models], images, failed
+
+
+def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:
+  """Returns an image, upright and whole, for a figure.
+
+  Args:
+    path: of an image that could be decoded before.
+    longest: its longer side is made no longer than this.
+
+  Returns:
+    uint8 [height, width, 3], RGB.
+
+  Raises:
+    UserError: it cannot be decoded.
+  """
+  try:
+    image = decode.decode(tf.constant(image_files.read(path)))
+  except tf.errors.OpError as error:
+    raise image_files.unreadable(path, pipeline.reason(error)) from error
+  height, width = image.shape[:2]
+  scale = min(1, longest / max(height, width))
+  size = [max(1, round(side * scale)) for side in (height, width)]
+  # Of all methods the one that does not make a float32 copy of a huge image.
+  small = tf.image.resize(image, size, method='area')
+  return tf.cast(tf.round(small), tf.uint8).numpy()
+
+
+class _Asked:
+  """A loaded model with its protocol."""
+
+  def __init__(self, request: Request, settings: Settings):
+    model = resolve.load_model(request, settings)
+    self.output = model.output
+    self._protocol = resolve.protocol_for(request, settings, model)
+    # One by one: an answer may not depend on which images are asked beside it,
+    # and in batches of another size the last digits differ.
+    self._forward = forward.Forward(model, strategies.make_strategy('default'), 1)
+    self.answerer = Answerer(_name(request), self._protocol.spec, model.input_size)
+
+  def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:
+    """Returns the float32 [1000] outputs for one encoded image."""
+    try:
+      pixels = pipeline.apply(self._protocol, encoded, jit_compile=False)
+    except tf.errors.OpError as error:
+      fault = pipeline.fault(self._protocol, encoded) or pipeline.reason(error)
+      raise image_files.unreadable(path, fault) from error
+    scores = self._forward(pixels[None])
+    forward.check_scores(scores, [str(path)], self._forward.model)
+    return scores[0]
+
+
+def _name(request: Request) -> str:
+  if request.weights == 'imagenet':
+    return request.spec.text
+  return f'{request.spec.text}@{pathlib.PurePath(request.weights).name}'

@@ -1,0 +1,267 @@
+"""Looks at a model's answers to a few images before the long run.
+
+What is found is nothing that stops a run: it is what makes its result meaningless.
+Thresholds were set by experiment on 128 photos with the published weights of
+MobileNet(alpha=0.25) and EfficientNet-Lite0, each with every preprocessing; they are
+far from what healthy models show, so faults that cost little are not found.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval.datasets.labels import imagenet
+from tfeval.evaluation.config import LOGITS, PROBABILITIES
+from tfeval.evaluation.preflight import feeding, normalisation
+from tfeval.evaluation.preflight.answers import Answers, read
+from tfeval.evaluation.preflight.finding import Finding, application
+from tfeval.models import class_maps, table
+from tfeval.models.model import Model
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.utils import errors
+
+MOST_IMAGES = 128
+_BATCH = 32
+# Fewer classes than this among the examples tell nothing: folders come class by class,
+# and a good model may have one answer for all of the first.
+_FEWEST_CLASSES = 10
+# Largest change of any output between images over the spread of the outputs: at least
+# 0.08 of ten applications with random weights, about 1 with trained ones.
+_CONSTANT = 1e-3
+# Hits that tell at which end the background class is.
+_FEWEST_HITS = 10
+# What a model that is better than chance has at least, and how sure that must be.
+_LOW_ACCURACY, _TOO_FEW = 0.05, 0.01
+
+
+def check(
+  model: Model, pixels: np.ndarray, labels: np.ndarray, batch_size: int = 32
+) -> list[Finding]:
+  """Looks for faults in how a model is fed and read.
+
+  Args:
+    model: its function is called without being traced: that would take longer than
+      the few batches here. It may return any number of outputs.
+    pixels: uint8 or float32 [n, size, size, 3] in [0, 255]; the first 128 are used.
+    labels: int64 [n], -1 for none.
+    batch_size: images at once, at most.
+
+  Returns:
+    What was found, most certain first; nothing where there are no images.
+  """
+
+  def forward(images: tf.Tensor) -> np.ndarray:
+    return np.concatenate(
+      [
+        np.asarray(tf.cast(model.function(images[i : i + batch_size]), tf.float32))
+        for i in range(0, len(images), batch_size)
+      ]
+    )
+
+  images = tf.constant(pixels[:MOST_IMAGES], tf.float32)
+  labels = np.asarray(labels[:MOST_IMAGES], np.int64)
+  size = _size(model, images.shape[1])
+  if not len(labels):
+    return size
+  try:
+    outputs = forward(model.preprocess(images))
+  except Exception as error:  # The model may be anyone's.
+    return [_refusal(model, images.shape[1], error)]
+  broken = _broken(model, outputs)
+  if broken:
+    return [broken, *size]
+  known = labels >= 0
+  if len(set(labels[known])) < _FEWEST_CLASSES:
+    known[:] = False
+  sure = _kind(model, outputs)
+  if model.keras_model is not None and normalisation.is_untrained(model.keras_model):
+    given = read(outputs[known], labels[known], model.output)
+    return [*_width(outputs, None), *sure, *size] or (
+      _collapsed(outputs, labels, np.zeros_like(known)) or _chance(given, True)
+    )
+  given, fed = feeding.compare(
+    model,
+    forward,
+    images[known] if known.any() else images,
+    labels[known],
+    outputs[known],
+  )
+  sure = [*_width(outputs, given), *sure, *_order(model, given), *fed]
+  if not sure:
+    sure = _collapsed(outputs, labels, known)
+  return [*sure, *size] or _chance(given, False)
+
+
+def _refusal(model: Model, side: int, error: Exception) -> Finding:
+  shape = getattr(model.keras_model or model.function, 'input_shape', None)
+  fixed = shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
+  own = f'{fixed} x {fixed}' if fixed else 'what the model takes'
+  flag = f'--input_size={fixed}' if fixed else '--input_size'
+  saw = (
+    f'{model.name} refuses images of {side} x {side} ({errors.one_line(error, 120)})'
+  )
+  return Finding(
+    'input size', saw, own, f'give {flag}, or a --protocol without another size'
+  )
+
+
+def _size(model: Model, side: int) -> list[Finding]:
+  """Compares the size with those that the table knows for the model."""
+  spec = application(model)
+  row = table.find(spec) if spec else None
+  if row is None:
+    return []
+  sizes = {row.input_size} | {
+    protocol_lib.requested_size(protocol) or row.input_size
+    for protocol in (row.published_protocol, row.native_protocol)
+    if protocol
+  }
+  if side in sizes:
+    return []
+  return [
+    Finding(
+      'input size',
+      f'images of {side} x {side}',
+      f'{" or ".join(map(str, sorted(sizes)))} for {row.name}',
+      f'give --input_size={row.input_size}, or leave the size out; tfeval '
+      f'models --filter={spec.target} lists variants',
+      doubtful=True,
+    )
+  ]
+
+
+def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
+  """Returns what leaves nothing else to be looked at."""
+  width = imagenet.NUM_CLASSES
+  if outputs.ndim != 2 or outputs.shape[1] not in (width, width + 1):
+    return Finding(
+      'classes',
+      f'{model.name} returns {outputs.shape[1:]} for an image',
+      f'({width},) or, with a background class, ({width + 1},)',
+      'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; '
+      '--output_name chooses one of several heads',
+    )
+  finite = np.isfinite(outputs).all(axis=1)
+  if not finite.all():
+    return Finding(
+      'outputs',
+      f'NaN or infinity for {int((~finite).sum())} of {len(finite)} images',
+      'finite numbers',
+      'check the weights and --preprocess',
+    )
+  return None
+
+
+def _width(outputs: np.ndarray, given: Answers | None) -> list[Finding]:
+  if outputs.shape[1] == imagenet.NUM_CLASSES:
+    return []
+  if given is not None and given.count >= _FEWEST_HITS:
+    where = given.order.removeprefix('background_')
+    saw = (
+      f'1001 outputs, the {where} of them a background class by {given.count} '
+      f'hits of {len(given.hits)}'
+    )
+    mend = f'give --class_map={given.order}'
+  else:
+    saw = '1001 outputs, the first or the last of them a background class'
+    mend = (
+      'give --class_map=background_first (as in TF-Slim) or --class_map=background_last'
+    )
+  return [Finding('classes', saw, '1000', mend)]
+
+
+def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
+  # As in predict.py: half-precision softmax passes. No logits are all positive with
+  # a sum of 1 by chance.
+  total = outputs.sum(axis=1)
+  is_probabilities = outputs.min() >= 0 and abs(total - 1).max() < 1e-2
+  if is_probabilities == (model.output == PROBABILITIES):
+    return []
+  saw = (
+    f'outputs from {outputs.min():.4g} to {outputs.max():.4g} that sum to '
+    f'{total.min():.4g} to {total.max():.4g}'
+  )
+  seen = PROBABILITIES if is_probabilities else LOGITS
+  mend = (
+    f'give --output={seen}'
+    if not application(model)
+    else f'let {model.name} be built without its softmax'
+  )
+  return [Finding('output', saw, f'{model.output}, as declared', mend)]
+
+
+def _order(model: Model, given: Answers) -> list[Finding]:
+  if given.order is None or given.order not in imagenet.other_class_orders():
+    return []
+  if given.order in class_maps.CLASS_MAPS:
+    mend = f'give --class_map={given.order}'
+  elif not given.order.startswith('one_'):
+    mend = 'give --class_map=FILE, a file with a wnid for each output'
+  elif model.class_map in class_maps.BACKGROUND:
+    first, last = class_maps.BACKGROUND
+    mend = f'give --class_map={last if model.class_map == first else first}'
+  else:
+    mend = (
+      'its head has a background class at one end and lacks a class at the '
+      'other: keep all 1001 outputs and give --class_map=background_first or '
+      'background_last'
+    )
+  return [
+    Finding(
+      'class order',
+      f'the outputs of {model.name} are in the order {given.order}: '
+      f'{given.count} hits of {len(given.hits)} in that order only',
+      'the order of the sorted wnids, as Keras and TFDS have it',
+      mend,
+    )
+  ]
+
+
+def _collapsed(
+  outputs: np.ndarray, labels: np.ndarray, known: np.ndarray
+) -> list[Finding]:
+  if len(outputs) < 2:
+    return []
+  change, spread = np.ptp(outputs, axis=0).max(), np.ptp(outputs)
+  answers = set(outputs.argmax(axis=1).tolist())
+  if change <= _CONSTANT * spread:
+    saw = f'the same outputs for all {len(outputs)} images, up to {change:.2g}'
+  elif known.any() and len(answers) == 1:
+    saw = (
+      f'output {answers.pop()} is the highest for all {len(outputs)} images of '
+      f'{len(set(labels[known]))} classes'
+    )
+  else:
+    return []
+  return [
+    Finding(
+      'outputs',
+      saw,
+      'outputs that depend on the image',
+      'check the weights, --preprocess and --dtype',
+    )
+  ]
+
+
+def _chance(given: Answers, untrained: bool) -> list[Finding]:
+  """Says that a model guesses, where it can be told from one that is only bad."""
+  n, hits = len(given.hits), given.count
+  likely = sum(
+    math.comb(n, k) * _LOW_ACCURACY**k * (1 - _LOW_ACCURACY) ** (n - k)
+    for k in range(hits + 1)
+  )
+  if likely >= _TOO_FEW:
+    return []
+  saw = f'{hits} hits of {n}' + untrained * (
+    ', and every bias and moving mean is zero as before training'
+  )
+  return [
+    Finding(
+      'accuracy',
+      f'the model answers at chance: {saw}',
+      'more hits, unless the dataset was chosen against the model',
+      'check --weights, --class_map, and the labels of the dataset',
+      doubtful=True,
+    )
+  ]

@@ -1,0 +1,198 @@
+"""Whether a model is fed as it was trained: preprocessing and order of channels."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval.evaluation.preflight import normalisation
+from tfeval.evaluation.preflight.answers import Answers, read, sign_test
+from tfeval.evaluation.preflight.finding import Finding, application
+from tfeval.models.model import Model
+
+# A first look at something that costs forward passes: dropped where it is no better.
+_PILOT = 32
+# Of 32 photos, flipped ones have the more probable label in a share of 0.28 on average
+# and 0.06 to 0.59 of 2,000 random sets, where the channels are right; where they are
+# exchanged, in as many fewer than all.
+_PILOT_SHARE = 3 / 8
+# Distances of batch_distance (normalisation.py). Of random sets of 32 photos at most
+# 0.04 under the right preprocessing and at least 0.7 under the nearest wrong ones,
+# `torch` and x/255 for `tf`; of sets of 16, at most 0.15 and at least 0.46.
+_FITS, _DOES_NOT_FIT = 0.2, 0.5
+# Of one-sided sign tests, six of them for the preprocessings. Healthy models are on
+# the other side of them altogether.
+_SURE = 1e-4
+# Hits contradict the statistics below this.
+_WORSE = 0.05
+
+# Given preprocessed images, float32 [n, size, size, 3]: outputs, float32 [n, width].
+Forward = Callable[[tf.Tensor], np.ndarray]
+
+
+def compare(
+  model: Model,
+  forward: Forward,
+  images: tf.Tensor,
+  labels: np.ndarray,
+  outputs: np.ndarray,
+) -> tuple[Answers, list[Finding]]:
+  """Compares preprocessings, and the channels in the opposite order.
+
+  Args:
+    model: the model.
+    forward: its forward pass.
+    images: float32 [n, size, size, 3] in [0, 255]; n is that of the labels unless
+      there are none.
+    labels: int64 [n], class indices; none where they tell nothing.
+    outputs: float32 [n, width], the model's answers.
+
+  Returns:
+    The answers under the preprocessing that fits, and what was found.
+  """
+  trial = _Trial(model, forward, images, labels)
+  given = read(outputs, labels, model.output)
+  few = images[: normalisation.STATISTICS_IMAGES]
+  own = normalisation.batch_distance(model.keras_model, model.preprocess(few))
+  found = None
+  # Statistics that fit leave no doubt; forward passes are dear.
+  if own is None or own > _FITS:
+    others = normalisation.candidates(model, few)
+    if own is not None and own >= _DOES_NOT_FIT:
+      found = _by_statistics(trial, given, others, few, own)
+    if found is None and len(labels):
+      found = _by_hits(trial, given, others)
+  if found is None and len(labels):
+    found = _channels(trial, given)
+  return (found[0], [found[1]]) if found else (given, [])
+
+
+def _by_statistics(
+  trial: '_Trial',
+  given: Answers,
+  others: dict[str, normalisation.Preprocess],
+  few: tf.Tensor,
+  own: float,
+) -> tuple[Answers, Finding] | None:
+  """Returns the preprocessing that the model's batch statistics are of."""
+  distances = {
+    name: normalisation.batch_distance(trial.model.keras_model, preprocess(few))
+    for name, preprocess in others.items()
+  }
+  nearest = min(distances, key=distances.__getitem__)
+  if distances[nearest] > _FITS:
+    return None
+  answers = trial.run(others[nearest])
+  if sign_test(*_disagreeing(given, answers)) <= _WORSE:
+    return None
+  why = (
+    'the statistics of its inputs are a distance of '
+    f'{distances[nearest]:.2g} from those of its training in place of {own:.2g}'
+  )
+  hits = _hits(given, answers) + ', ' if answers.count > given.count else ''
+  return answers, _finding(trial.model, nearest, hits + why)
+
+
+def _by_hits(
+  trial: '_Trial', given: Answers, others: dict[str, normalisation.Preprocess]
+) -> tuple[Answers, Finding] | None:
+  """Returns the preprocessing that gives most hits, if that cannot be luck."""
+  best, name = given, None
+  for other, preprocess in others.items():
+    if trial.pilot(preprocess).count <= given.hits[:_PILOT].sum():
+      continue
+    answers = trial.run(preprocess)
+    if answers.count > best.count and sign_test(*_disagreeing(answers, given)) < _SURE:
+      best, name = answers, other
+  if name is None:
+    return None
+  return best, _finding(trial.model, name, _hits(given, best))
+
+
+def _channels(trial: '_Trial', given: Answers) -> tuple[Answers, Finding] | None:
+  def flip(images):
+    return trial.model.preprocess(images[..., ::-1])
+
+  # The probability of the label says more than whether it is the highest: of 128
+  # photos too few hits change to be sure, and of 32 often none.
+  pilot = trial.pilot(flip)
+  if np.mean(pilot.scores > given.scores[:_PILOT]) < _PILOT_SHARE:
+    return None
+  flipped = trial.run(flip)
+  if (
+    flipped.count <= given.count
+    or sign_test(
+      int(np.sum(flipped.scores > given.scores)),
+      int(np.sum(flipped.scores < given.scores)),
+    )
+    >= _SURE
+  ):
+    return None
+  return flipped, Finding(
+    'channels',
+    f'{given.count} hits of {len(given.hits)}, and {flipped.count} with '
+    'red and blue exchanged',
+    'RGB',
+    f'{trial.model.name} wants BGR: give '
+    '--preprocess=caffe if it subtracts the mean of the channels, or exchange them '
+    'before its first layer',
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trial:
+  """Runs a model on the labelled images under another preprocessing."""
+
+  model: Model
+  forward: Forward
+  images: tf.Tensor
+  labels: np.ndarray
+
+  def pilot(self, preprocess: normalisation.Preprocess) -> Answers:
+    """Returns the answers to the first images under another preprocessing."""
+    return self._run(preprocess, _PILOT)
+
+  def run(self, preprocess: normalisation.Preprocess) -> Answers:
+    """Returns the answers under another preprocessing; none without labels."""
+    return self._run(preprocess, len(self.labels))
+
+  def _run(self, preprocess: normalisation.Preprocess, count: int) -> Answers:
+    labels = self.labels[:count]
+    if not len(labels):
+      return Answers(None, np.zeros(0, bool), np.zeros(0))
+    return read(
+      self.forward(preprocess(self.images[:count])), labels, self.model.output
+    )
+
+
+def _disagreeing(one: Answers, other: Answers) -> tuple[int, int]:
+  """Returns how many examples only the one hits, and how many only the other."""
+  return (int(np.sum(one.hits & ~other.hits)), int(np.sum(other.hits & ~one.hits)))
+
+
+def _hits(given: Answers, answers: Answers) -> str:
+  return f'{answers.count} hits of {len(given.hits)} in place of {given.count}'
+
+
+def _finding(model: Model, name: str, why: str) -> Finding:
+  if name == normalisation.DIVIDED:
+    mend = (
+      'divide by 255 in the model (keras.layers.Rescaling) and give '
+      '--preprocess=identity'
+    )
+  elif application(model):
+    mend = (
+      f'these weights are not for {model.name} as Keras feeds it: load the '
+      f'model from a file or a function, with --preprocess={name}'
+    )
+  else:
+    mend = f'give --preprocess={name}'
+  fits = (
+    'pixels from 0 to 255, which it rescales itself'
+    if name == 'identity'
+    else (f'the preprocessing {name}')
+  )
+  return Finding(
+    'normalisation', f'preprocessing {model.preprocess_name}', f'{fits} ({why})', mend
+  )

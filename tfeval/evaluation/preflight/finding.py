@@ -1,0 +1,39 @@
+"""What a check before the run found."""
+
+import dataclasses
+
+from tfeval.models import table
+from tfeval.models.model import Model
+from tfeval.utils import errors
+from tfeval.utils import spec as spec_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """A fault that makes a result meaningless.
+
+  Attributes:
+    check: what was looked at.
+    saw: what there is.
+    expected: what there should be.
+    mend: what to do, with the flag that does it.
+    doubtful: whether it can be no fault at all: then it stops no run.
+  """
+
+  check: str
+  saw: str
+  expected: str
+  mend: str
+  doubtful: bool = False
+
+  def __str__(self) -> str:
+    return f'{self.check}: {self.saw}, expected {self.expected}: {self.mend}'
+
+
+def application(model: Model) -> spec_lib.Spec | None:
+  """Returns the specification of an application, None of other models."""
+  try:
+    spec = spec_lib.parse(model.name)
+  except errors.UserError:
+    return None
+  return spec if spec.target in table.known_models() else None

@@ -1,0 +1,105 @@
+"""Before the long run: a few images, and what the model's answers to them tell."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from tfeval.datasets.base import Dataset
+from tfeval.engine import batches
+from tfeval.evaluation import config
+from tfeval.evaluation.preflight import checks
+from tfeval.models.model import Model
+from tfeval.preprocess.protocol import Protocol
+from tfeval.utils.errors import UserError
+from tfeval.utils.progress import Progress
+
+_BATCH = 32
+
+
+# Pixels [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
+Sample = tuple[np.ndarray, np.ndarray]
+
+
+def preflight(
+  model: Model, sample: Sample, mode: str, progress: Progress, batch_size: int = _BATCH
+) -> list[str]:
+  """Looks for faults that make a result meaningless.
+
+  Args:
+    model: the model.
+    sample: what `sample` reads of the dataset that it will be evaluated on.
+    mode: of `settings.PREFLIGHT`: whether to raise what is found, or print it.
+    progress: is told how far it is.
+    batch_size: images at once, at most.
+
+  Returns:
+    What was found, a line each.
+
+  Raises:
+    UserError: what was found, in mode `error`, if it is certain.
+  """
+  pixels, labels = sample
+  with progress(f'{model.name}: preflight', len(pixels)) as advance:
+    findings = checks.check(
+      _counted(model, len(pixels), advance), pixels, labels, min(batch_size, _BATCH)
+    )
+  if mode == config.ERROR and not all(f.doubtful for f in findings):
+    raise UserError(
+      f'preflight of {model.name} over {len(pixels)} images: '
+      + '; '.join(map(str, findings))
+      + ' (--preflight=warn goes on all the same)'
+    )
+  for finding in findings:
+    print(f'tfeval: warning: {model.name}: {finding}', file=sys.stderr)
+  return list(map(str, findings))
+
+
+def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
+  """Returns a model that tells of its first so many images."""
+  left = total
+
+  def function(images):
+    nonlocal left
+    outputs = model.function(images)
+    if left:
+      advance(min(len(images), left))
+    left -= min(len(images), left)
+    return outputs
+
+  return dataclasses.replace(model, function=function)
+
+
+def sample(
+  dataset: Dataset,
+  protocol: Protocol,
+  count: int = checks.MOST_IMAGES,
+  skip_errors: bool = False,
+) -> Sample:
+  """Reads a few examples of a dataset.
+
+  Args:
+    dataset: where examples come from.
+    protocol: makes pixels of them.
+    count: how many, at least 1; there may be fewer.
+    skip_errors: whether images that cannot be decoded are left out.
+
+  Returns:
+    The images, spread over the dataset where it is in an order of classes.
+
+  Raises:
+    UserError: an image is broken, or nothing can be read.
+  """
+  step = max(1, dataset.expected_count // count)
+  if dataset.every is not None and step > 1:
+    every = dataset.every
+    dataset = dataclasses.replace(dataset, examples=lambda *_: every(step))
+  side = protocol.size
+  pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, np.int64)]
+  for batch in batches.decoded(dataset, protocol, min(count, _BATCH), skip_errors):
+    pixels.append(batch['pixels'].numpy())
+    labels.append(batch['label'].numpy())
+    if sum(map(len, labels)) >= count:
+      break
+  return np.concatenate(pixels)[:count], np.concatenate(labels)[:count]

@@ -1,0 +1,153 @@
+"""Predictions into a store, after those that an interrupted run has left there."""
+
+import hashlib
+import sys
+from typing import Any
+
+import numpy as np
+
+from tfeval.datasets.base import Dataset
+from tfeval.engine.batches import Batch
+from tfeval.evaluation import manifest as experiment
+from tfeval.evaluation.config import SKIP
+from tfeval.runs import predictions
+from tfeval.runs.predictions import resume
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+
+def kept_parts(
+  store: Path, manifest: dict[str, Any], shard: range, overwrite: bool
+) -> list[dict]:
+  """Returns the parts to go on after; says so on stderr.
+
+  Args:
+    store: of a run directory that holds nothing but the same experiment.
+    manifest: what is run.
+    shard: the positions that the store is to hold.
+    overwrite: whether to keep nothing.
+  """
+  if overwrite or not store.is_dir():
+    return []
+  parts = []
+  if experiment.can_be_told_again(manifest):
+    parts = resume.whole_parts(store, shard, manifest['dataset']['on_error'] != SKIP)
+  rows = sum(part['rows'] for part in parts)
+  if rows:
+    print(
+      f'tfeval: {store.parent} goes on after {rows} of {len(shard)} images',
+      file=sys.stderr,
+    )
+  elif any(store.glob('part-*.parquet')):
+    print(
+      f'tfeval: {store.parent} starts again: no part there can be relied on',
+      file=sys.stderr,
+    )
+  return parts
+
+
+def check_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
+  """Holds that the first image of each part is still the one at its position.
+
+  The manifest knows datasets by the sizes of their files.
+
+  Args:
+    dataset: what is evaluated now.
+    store: directory of the parts.
+    parts: entries of its index, which were found whole.
+
+  Raises:
+    UserError: it is another one.
+  """
+  for part in parts:
+    (row,) = (
+      predictions.read_part(store, part, ['id', 'image_sha256', 'label'])
+      .slice(0, 1)
+      .to_pylist()
+    )
+    position = part['positions'][0][0]
+    example = next(iter(dataset.examples(position, position + 1)))
+    label = int(example['label'])
+    now = {
+      'id': example['id'].numpy().decode(),
+      'image_sha256': hashlib.sha256(example['image'].numpy()).digest(),
+      'label': None if label < 0 else label,
+    }
+    if row != now:
+      raise UserError(
+        f'{store.parent} was begun with other data: image {position} was '
+        f'{row["id"]} with label {row["label"]}, now it is {now["id"]} '
+        f'with label {now["label"]}, or its content has changed: choose '
+        'another --output_dir, or delete it'
+      )
+
+
+class Recorder:
+  """Stores what one model says of a range of images.
+
+  Attributes:
+    shard: the positions of the images.
+    positions: of all rows so far; those of images that were skipped are missing.
+    kept: how many of them an earlier run has stored.
+    rest: the positions that are to come, in whole batches.
+  """
+
+  def __init__(
+    self, store: Path, keep: list[dict], manifest: dict[str, Any], shard: range
+  ):
+    """Opens the store.
+
+    Args:
+      store: directory of the parts.
+      keep: what `kept_parts` found there.
+      manifest: what is run.
+      shard: the positions of the images.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    batch_size = manifest['compute']['batch_size']
+    self._output = manifest['model']['output']
+    self._logits = manifest['store']['logits']
+    self.shard = shard
+    self.positions = resume.positions_of(keep)
+    self.kept = len(self.positions)
+    start = shard.start
+    if self.positions:
+      # Batches are stored whole.
+      start = (self.positions[-1] // batch_size + 1) * batch_size
+    self.rest = range(min(start, shard.stop), shard.stop)
+    self._writer = predictions.Writer(
+      store, self._logits, resume.part_size(manifest), keep=keep
+    )
+
+  def take(self, batch: Batch, scores: np.ndarray) -> None:
+    """Stores a batch.
+
+    Args:
+      batch: n images, of positions in `rest` that are higher than all before.
+      scores: float32 [n, 1000], the model's outputs, finite.
+    """
+    self._writer.write(
+      predictions.make_rows(
+        batch.ids,
+        batch.hashes,
+        batch.labels,
+        batch.real_labels,
+        scores,
+        self._output,
+        self._logits,
+      ),
+      batch.positions,
+      batch.resized_on_host,
+    )
+    self.positions += batch.positions
+
+  @property
+  def stored(self) -> int:
+    """How many rows are on disk."""
+    return self._writer.rows
+
+  def flush(self) -> None:
+    """Writes what was taken and not written yet."""
+    self._writer.flush()

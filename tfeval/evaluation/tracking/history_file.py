@@ -1,0 +1,68 @@
+"""Evaluations of one training, in a JSON file that a later process goes on after.
+
+Nothing here imports TensorFlow.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+_VERSION = 1
+
+
+def read(
+  path: Path, identity: dict[str, Any], is_entry: Callable[[Any], bool]
+) -> list[dict[str, Any]]:
+  """Returns the evaluations that a file holds, none where there is no file.
+
+  Args:
+    path: the file.
+    identity: what is evaluated, for JSON: those of anything else are no part of this.
+    is_entry: whether a value can be an evaluation.
+
+  Raises:
+    UserError: it is damaged, or of something else.
+  """
+  if not path.exists():
+    return []
+  found = files.read_json(path)
+  entries = found.get('evaluations') if isinstance(found, dict) else None
+  if (
+    not isinstance(entries, list)
+    or found.get('version') != _VERSION
+    or not isinstance(found.get('of'), dict)
+    or not all(map(is_entry, entries))
+  ):
+    raise UserError(f'{path} is not what this tfeval writes: choose another output_dir')
+  there, here = _flat(found['of']), _flat(identity)
+  for key in [*here, *there]:
+    if there.get(key) != here.get(key):
+      raise UserError(
+        f'{path} is of another evaluation: {key} is '
+        f'{str(there.get(key))[:80]} there and {str(here.get(key))[:80]} '
+        'here: choose another output_dir'
+      )
+  return entries
+
+
+def write(path: Path, identity: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+  """Writes the file, whole or not at all.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  files.write_json(path, {'version': _VERSION, 'of': identity, 'evaluations': entries})
+
+
+def _flat(values: dict[str, Any], above: str = '') -> dict[str, Any]:
+  found = {}
+  for key, value in values.items():
+    found |= (
+      _flat(value, f'{above}{key}.')
+      if isinstance(value, dict)
+      else {above + key: value}
+    )
+  return found

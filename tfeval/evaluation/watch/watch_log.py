@@ -1,0 +1,91 @@
+"""What a watcher has evaluated, in a file that the next one goes on after.
+
+Nothing here imports TensorFlow.
+"""
+
+import itertools
+import re
+from typing import Any
+
+from tfeval.evaluation.tracking import history_file
+from tfeval.models.keras.checkpoints import Checkpoint
+from tfeval.utils.paths import Path
+
+FILE = 'watched.json'
+
+
+class Watched:
+  """Checkpoints in the order in which their evaluation began.
+
+  Attributes:
+    entries: a dict for each: `checkpoint`, its name; `step`; `stamp`, which version
+      of it; `run`, the run directory inside `output_dir`; `metrics` by their names in
+      TensorBoard, None until it is evaluated; `counts`, `[correct, count]` of each.
+  """
+
+  def __init__(self, directory: Path, identity: dict[str, Any]):
+    """Goes on after what a directory holds.
+
+    Args:
+      directory: of the run directories and the file.
+      identity: what is evaluated, for JSON.
+
+    Raises:
+      UserError: the file is of something else, or damaged.
+    """
+    self._path, self._identity = directory / FILE, identity
+    self.entries = history_file.read(self._path, identity, _is_entry)
+
+  def entry(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Returns the entry of a checkpoint as it is now."""
+    return next(
+      (
+        entry
+        for entry in self.entries
+        if entry['checkpoint'] == checkpoint.name
+        and tuple(entry['stamp']) == checkpoint.stamp
+      ),
+      None,
+    )
+
+  def begin(self, checkpoint: Checkpoint, run: str) -> dict[str, Any]:
+    """Returns the entry of a checkpoint that is evaluated next, which is written.
+
+    Args:
+      checkpoint: as it is now.
+      run: the name of its run directory, where no other checkpoint, or version of
+        this one, has it.
+    """
+    entry = self.entry(checkpoint)
+    if entry is None:
+      taken = {entry['run'] for entry in self.entries}
+      names = itertools.chain([run], (f'{run}.{n}' for n in itertools.count(2)))
+      step = len(self.entries) if checkpoint.step is None else checkpoint.step
+      entry = {
+        'checkpoint': checkpoint.name,
+        'step': step,
+        'stamp': list(checkpoint.stamp),
+        'run': next(name for name in names if name not in taken),
+        'metrics': None,
+        'counts': None,
+      }
+      self.entries.append(entry)
+      self.write()
+    return entry
+
+  def write(self) -> None:
+    history_file.write(self._path, self._identity, self.entries)
+
+
+def _is_entry(entry: Any) -> bool:
+  return (
+    isinstance(entry, dict)
+    and isinstance(entry.get('checkpoint'), str)
+    and type(entry.get('step')) is int
+    and isinstance(entry.get('stamp'), list)
+    and len(entry['stamp']) == 2
+    and isinstance(entry.get('run'), str)
+    and re.fullmatch(r'[A-Za-z0-9._=@-]*[A-Za-z0-9_=@-][A-Za-z0-9._=@-]*', entry['run'])
+    is not None
+    and all(isinstance(entry.get(key), dict | None) for key in ('metrics', 'counts'))
+  )

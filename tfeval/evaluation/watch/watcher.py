@@ -1,0 +1,222 @@
+"""Evaluates the checkpoints of a training as they appear: what `tfeval watch` does."""
+
+import dataclasses
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tfeval.engine import cluster
+from tfeval.evaluation import loop, runtime
+from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation.job import Job
+from tfeval.evaluation.outcomes import Outcomes
+from tfeval.evaluation.tracking import event_files
+from tfeval.evaluation.watch.checkpoint_model import WatchedModel
+from tfeval.evaluation.watch.watch_log import Watched
+from tfeval.models.keras import checkpoints
+from tfeval.models.keras.checkpoints import Checkpoint
+from tfeval.runs.run import Run
+from tfeval.utils import errors, paths
+from tfeval.utils.errors import DataError, UserError
+from tfeval.utils.progress import Progress
+
+# How often a checkpoint that does not change is tried: it may come over a slow network.
+TRIES = 3
+# What tells which evaluations make one curve.
+_IDENTITY = (
+  'protocol',
+  'preprocess',
+  'input_size',
+  'output',
+  'class_map',
+  'output_name',
+  'dtype',
+  'on_error',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """When to look, and when to stop.
+
+  Attributes:
+    newest_first: of several that wait, whether the newest is evaluated first.
+    poll_seconds: between two looks at a folder without anything new.
+    timeout: seconds without a new checkpoint after which to stop, None for never.
+    final_step: to stop once a checkpoint of it or a later step is there and none
+      waits, None for never.
+  """
+
+  newest_first: bool = False
+  poll_seconds: float = 10
+  timeout: float | None = None
+  final_step: int | None = None
+
+
+class Watcher:
+  """Evaluates each checkpoint in a folder once.
+
+  Attributes:
+    failed: what is wrong with those that were given up, by their names.
+  """
+
+  def __init__(
+    self,
+    folder: str | os.PathLike[str],
+    request: Request | None,
+    settings: Settings,
+    log_dir: str | None,
+    progress: Progress,
+  ):
+    """Opens the dataset and builds the model.
+
+    Args:
+      folder: of checkpoints; it may be made later.
+      request: the model that they are of; None if each is one itself, `.keras`.
+      settings: how; run directories and `watched.json` are made in its `output_dir`.
+      log_dir: scalars are written here, None for `tensorboard` in `output_dir`.
+      progress: is told how far an evaluation is.
+
+    Raises:
+      UserError: something that the user can mend.
+    """
+    if paths.is_url(folder):
+      raise UserError(f'{folder} is a URL, which cannot be watched: mount it')
+    hosts = cluster.find(settings)
+    if hosts.count > 1:
+      raise UserError(
+        f'tfeval watch runs on one host, {hosts.count} are told of: give '
+        '--strategy=default or mirrored'
+      )
+    self.failed: dict[str, str] = {}
+    self._folder = pathlib.Path(folder).expanduser().absolute()
+    self._request, self._settings = request, settings
+    self._place = runtime.prepare(settings, hosts, progress)
+    self._model = WatchedModel(request, settings, self._place)
+    output_dir = paths.path(settings.output_dir)
+    self._watched = Watched(output_dir, self._identity())
+    self._tries: dict[Checkpoint, int] = {}
+    self._faults: dict[Checkpoint, str] = {}
+    self._place.announce(settings)
+    self._writer = event_files.ScalarWriter(
+      str(output_dir / 'tensorboard') if log_dir is None else log_dir
+    )
+
+  def _identity(self) -> dict[str, Any]:
+    return {
+      'folder': str(self._folder),
+      'model': None if self._request is None else self._request.spec.text,
+      'dataset': self._place.dataset.identity(),
+      **{key: getattr(self._settings, key) for key in _IDENTITY},
+    }
+
+  def watch(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
+    """Yields an entry of `watched.json` for each checkpoint that was evaluated.
+
+    Raises:
+      UserError: the dataset is at fault, or `watched.json` cannot be written. What is
+        wrong with a checkpoint, or with its run, is said on stderr and stops nothing.
+      Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
+    """
+    seen: set[Checkpoint] = set()
+    news = time.monotonic()
+    while True:
+      found = checkpoints.find(self._folder)
+      waiting = [one for one in found if not self._is_done(one)]
+      if set(found) - seen:
+        seen.update(found)
+        news = time.monotonic()
+      fresh = [one for one in waiting if one not in self._tries]
+      if fresh:
+        entry = self._try(fresh[-1 if schedule.newest_first else 0])
+        news = time.monotonic()
+        if entry is not None:
+          yield entry
+        continue
+      if not waiting and _is_final(found, schedule.final_step):
+        return
+      if schedule.timeout is not None and time.monotonic() - news >= schedule.timeout:
+        self.failed |= {one.name: self._faults[one] for one in waiting}
+        return
+      time.sleep(schedule.poll_seconds)
+      for checkpoint in waiting:
+        entry = self._try(checkpoint)
+        if entry is not None:
+          yield entry
+
+  def close(self) -> None:
+    self._writer.close()
+
+  def _is_done(self, checkpoint: Checkpoint) -> bool:
+    entry = self._watched.entry(checkpoint)
+    return (
+      self._tries.get(checkpoint, 0) >= TRIES
+      or entry is not None
+      and entry['metrics'] is not None
+    )
+
+  def _try(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Evaluates a checkpoint, or says why not."""
+    try:
+      run, entry = self._evaluate(checkpoint)
+    except DataError:
+      raise
+    except (UserError, OSError) as error:
+      self._tell(checkpoint, errors.one_line(error))
+      return None
+    self.failed.pop(checkpoint.name, None)
+    return self._record(run, entry)
+
+  def _tell(self, checkpoint: Checkpoint, why: str) -> None:
+    """Says on stderr what becomes of a checkpoint that could not be read."""
+    current = checkpoints.now(checkpoint)
+    self._faults[checkpoint] = why
+    self._tries[checkpoint] = tries = self._tries.get(checkpoint, 0) + 1
+    if current is None:
+      self._tries[checkpoint] = TRIES
+      what = 'was deleted before it was evaluated: left out'
+    elif current != checkpoint:
+      self._tries[checkpoint] = TRIES  # What it is now is another one.
+      what = 'was written over while it was read: trying again'
+    elif tries < TRIES:
+      what = f'cannot be evaluated, trying again: {why}'
+    else:
+      self.failed[checkpoint.name] = why
+      what = f'is left out after {TRIES} tries: {why}'
+    if current != checkpoint or tries in (1, TRIES):
+      print(f'tfeval: warning: {checkpoint.name} {what}', file=sys.stderr)
+
+  def _evaluate(self, checkpoint: Checkpoint) -> tuple[Run, dict[str, Any]]:
+    request, model, forward = self._model.with_values_of(checkpoint)
+    entry = self._watched.begin(checkpoint, request.directory)
+    request = dataclasses.replace(request, directory=entry['run'])
+    job = Job(request, self._settings, self._place, model, forward)
+    run = job.complete_run()
+    if run is None:
+      outcomes = Outcomes([request])
+      loop.run([job], self._settings, self._place, outcomes)
+      ((_, run),) = outcomes.in_order()
+    return run, entry
+
+  def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
+    entry['metrics'], entry['counts'] = {}, {}
+    for metric in run.metrics:
+      # As EvaluateCallback names them.
+      prefix = 'val_real_' if metric['labels'] == 'real' else 'val_'
+      entry['metrics'][prefix + metric['name']] = metric['value']
+      entry['counts'][prefix + metric['name']] = [metric['correct'], metric['count']]
+    self._writer.write(
+      {name: value for name, value in entry['metrics'].items() if value is not None},
+      entry['step'],
+    )
+    self._watched.write()  # Last: before, the complete run is taken as it is.
+    return entry
+
+
+def _is_final(found: list[Checkpoint], final_step: int | None) -> bool:
+  return final_step is not None and any(
+    one.step is not None and one.step >= final_step for one in found
+  )

@@ -1,0 +1,66 @@
+"""The moving averages of weights that Keras' optimizers keep (`use_ema=True`)."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfeval.utils.errors import UserError
+
+
+def check(model: keras.Model) -> None:
+  """Holds that an optimizer of a model keeps averages.
+
+  Raises:
+    UserError: none does.
+  """
+  if not _keeping(model.optimizer):
+    raise UserError(
+      'ema=True evaluates the averages that the optimizer keeps, and '
+      'this one keeps none: give it use_ema=True, or leave ema out'
+    )
+
+
+@contextlib.contextmanager
+def in_place_of_weights(model: keras.Model) -> Iterator[None]:
+  """Where a model has the averages of its trainable weights, and then these again.
+
+  Values go out and back bit for bit, whatever happens in between: they are kept on
+  the host, where `keras.callbacks.SwapEMAWeights` adds and subtracts under a strategy.
+
+  Args:
+    model: compiled; its optimizer has taken a step.
+  """
+  pairs = [
+    (weight, average)
+    for optimizer in _keeping(model.optimizer)
+    for weight, average in zip(
+      optimizer._trainable_variables,
+      optimizer._model_variables_moving_average,
+      strict=True,
+    )
+  ]
+  weights = [_value(weight) for weight, _ in pairs]
+  try:
+    for weight, average in pairs:
+      weight.assign(_value(average))
+    yield
+  finally:
+    for (weight, _), value in zip(pairs, weights, strict=True):
+      weight.assign(value)
+
+
+def _value(variable: keras.Variable) -> np.ndarray:
+  return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _keeping(optimizer: Any) -> list[keras.optimizers.Optimizer]:
+  """Returns the optimizers with averages: one, or those inside of one."""
+  optimizer = getattr(optimizer, 'inner_optimizer', optimizer)  # LossScaleOptimizer.
+  return [
+    one
+    for one in getattr(optimizer, 'optimizers', [optimizer])
+    if getattr(one, 'use_ema', False)
+  ]

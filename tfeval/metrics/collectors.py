@@ -1,0 +1,190 @@
+"""What metrics keep of stored rows, part by part.
+
+A collector is shared by the metrics that need the same of the rows. What rows do
+not hold makes it unavailable, with the reason; nothing is approximated.
+
+Nothing here imports TensorFlow.
+"""
+
+import functools
+
+import numpy as np
+
+from tfeval.metrics import accuracy, calibration
+from tfeval.metrics.stored_rows import Rows, Unavailable
+
+_NEEDS_PROBABILITIES = 'needs probabilities, which these rows do not have'
+# What top-5 by class needs.
+_ANSWERS = 5
+
+
+class Collector:
+  """What some metrics need; rows are added part by part.
+
+  Attributes:
+    single: whether it needs one label for each image, not a set.
+    columns: of the rows, beside those that every score reads.
+    reason: why it cannot be had; None as long as it can.
+  """
+
+  single = False
+  columns: tuple[str, ...] = ()
+
+  def __init__(self):
+    self.reason: str | None = None
+
+  def add(self, rows: Rows) -> None:
+    """Adds rows, unless earlier ones made it unavailable."""
+    if self.reason is None:
+      try:
+        self._add(rows)
+      except Unavailable as error:
+        self.reason = str(error)
+
+  def _add(self, rows: Rows) -> None:
+    raise NotImplementedError
+
+
+class TopK(Collector):
+  """Examples with a right class among their first k."""
+
+  k: int
+
+  def __init__(self):
+    super().__init__()
+    self.count = accuracy.Count(0, 0, 0)
+
+  def _add(self, rows: Rows) -> None:
+    ranked = rows.ranked
+    if ranked.shape[1] < self.k:
+      ranked = rows.ranked_outputs(self.k)
+    self.count += accuracy.top_k_hits(ranked, rows.labels, self.k)
+
+
+@functools.cache
+def top(k: int) -> type[TopK]:
+  """Returns the collector of top-k, always the same."""
+  return type(f'Top{k}', (TopK,), {'k': k})
+
+
+class Answers(Collector):
+  """The first classes beside the label."""
+
+  single = True
+
+  def __init__(self):
+    super().__init__()
+    self._labels, self._ranked = [], []
+
+  def _add(self, rows: Rows) -> None:
+    self._labels.append(rows.labels.values.astype(np.int16))
+    self._ranked.append(rows.ranked[rows.labelled, :_ANSWERS].astype(np.int16))
+
+  @property
+  def labels(self) -> np.ndarray:
+    """int16 [m]."""
+    return np.concatenate(self._labels)
+
+  @property
+  def ranked(self) -> np.ndarray:
+    """int16 [m, at most 5], best first."""
+    return np.concatenate(self._ranked)
+
+
+class Confidences(Collector):
+  """How confident the answers are, and whether they are right."""
+
+  columns = ('log_probs',)
+
+  def __init__(self):
+    super().__init__()
+    self._confidence, self._hit = [], []
+
+  def _add(self, rows: Rows) -> None:
+    first = rows.log_probs[rows.labelled, 0]
+    if np.isnan(first).any():
+      raise Unavailable(_NEEDS_PROBABILITIES)
+    self._confidence.append(calibration.confidence(first))
+    self._hit.append(accuracy.hits(rows.ranked, rows.labels, 1)[rows.labelled])
+
+  @property
+  def confidence(self) -> np.ndarray:
+    """float64 [m], in [0, 1]."""
+    return np.concatenate(self._confidence)
+
+  @property
+  def hit(self) -> np.ndarray:
+    """bool [m]."""
+    return np.concatenate(self._hit)
+
+
+class LabelProbabilities(Collector):
+  """The negative log likelihood of the labels."""
+
+  single = True
+  columns = ('log_probs', 'label_log_prob')
+
+  def __init__(self):
+    super().__init__()
+    self.nll, self.unknown, self.impossible = calibration.Mean(0.0, 0), 0, 0
+
+  def _add(self, rows: Rows) -> None:
+    found = rows.label_log_probs()
+    unknown = np.isnan(found)
+    if np.isnan(rows.log_probs[rows.labelled][unknown]).any():
+      raise Unavailable(_NEEDS_PROBABILITIES)
+    self.unknown += int(unknown.sum())
+    self.impossible += int((found == -np.inf).sum())
+    self.nll += calibration.nll(found[~unknown])
+
+
+class Brier(Collector):
+  """The squared distance of all probabilities to the labels."""
+
+  single = True
+  columns = ('logits',)
+
+  def __init__(self):
+    super().__init__()
+    self.score = calibration.Mean(0.0, 0)
+
+  def _add(self, rows: Rows) -> None:
+    try:
+      for at, log_probs in rows.log_prob_blocks():
+        self.score += calibration.brier(np.exp(log_probs), rows.labels.values[at])
+    except ValueError as error:
+      raise Unavailable(f'stored {error}') from error
+
+
+class Outputs(Collector):
+  """All outputs: 4 kB for each example."""
+
+  single = True
+  columns = ('logits',)
+
+  def __init__(self):
+    super().__init__()
+    self._logits, self._labels = [], []
+
+  def _add(self, rows: Rows) -> None:
+    logits = np.array(rows.outputs)
+    if rows.output == 'probabilities':
+      for at, log_probs in rows.log_prob_blocks():
+        logits[at] = log_probs
+      if not np.isfinite(logits).all():
+        raise Unavailable('needs logits: a probability of 0 has none')
+    self._logits.append(logits)
+    self._labels.append(rows.labels.values)
+
+  @functools.cached_property
+  def all(self) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, float32 [m, 1000], and labels, int [m]; ends the adding."""
+    labels = np.concatenate(self._labels)
+    logits = np.empty((len(labels), self._logits[0].shape[1]), np.float32)
+    end = len(labels)
+    # From the end, so that memory is given back as it is taken.
+    while self._logits:
+      part = self._logits.pop()
+      logits[end - len(part) : end] = part
+      end -= len(part)
+    return logits, labels

@@ -1,0 +1,102 @@
+"""Puts the values of a checkpoint into a model that is there."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from tfeval.models.keras import checkpoints, weights
+from tfeval.models.keras.checkpoints import Checkpoint
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+# What `keras.callbacks.OrbaxCheckpoint` stores of a model; the rest is the optimizer's.
+_STATE = ('trainable_variables', 'non_trainable_variables')
+_INSTALL = "Orbax checkpoints need pip install 'tfeval[orbax]'"
+
+
+def load(model: keras.Model, checkpoint: Checkpoint, name: str) -> None:
+  """Loads a checkpoint into all of a model's weights.
+
+  Args:
+    model: built.
+    checkpoint: of it: a `.keras` or `.weights.h5` file; what
+      `tf.train.Checkpoint(model=model, ...)` or `tf.train.Checkpoint(model)` wrote; or
+      what `keras.callbacks.OrbaxCheckpoint` did.
+    name: the model's.
+
+  Raises:
+    UserError: it is damaged, half written, gone, or of another model. The model has
+      some of its values then, perhaps.
+  """
+  if checkpoint.kind == checkpoints.WEIGHTS:
+    weights.load(model, checkpoint.path, name)
+    return
+  restore = {
+    checkpoints.KERAS: _keras,
+    checkpoints.TENSORFLOW: _tensorflow,
+    checkpoints.ORBAX: _orbax,
+  }[checkpoint.kind]
+  try:
+    restore(model, checkpoint)
+  except UserError:
+    raise
+  # Of zip, HDF5, TensorFlow and Orbax, each with its own for what is not whole.
+  except Exception as error:
+    raise UserError(
+      f'checkpoint {checkpoint.path} is damaged, not whole or of another model than '
+      f'{name}: {errors.one_line(error)}'
+    ) from error
+
+
+def _keras(model: keras.Model, checkpoint: Checkpoint) -> None:
+  with weights.none_missing():
+    model.load_weights(checkpoint.path)
+
+
+def _tensorflow(model: keras.Model, checkpoint: Checkpoint) -> None:
+  prefix = str(checkpoint.path)
+  graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+    tf.train.load_checkpoint(prefix).get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
+  )
+  # Of its values the names do not tell: they may be those of the optimizer's.
+  roots = [tf.train.Checkpoint(model)]
+  if any(child.local_name == 'model' for child in graph.nodes[0].children):
+    # Unless that is an attribute of the model's own.
+    roots.insert(0, tf.train.Checkpoint(model=model))
+  for root in roots:
+    status = root.read(prefix).expect_partial()  # The optimizer's are not looked for.
+    try:
+      status.assert_existing_objects_matched()
+      return
+    except AssertionError:
+      if root is roots[-1]:
+        raise
+
+
+def _orbax(model: keras.Model, checkpoint: Checkpoint) -> None:
+  try:
+    from orbax.checkpoint import v1 as ocp
+  except ImportError as error:
+    raise UserError(_INSTALL) from error
+  stored = ocp.load_checkpointables(str(checkpoint.path), {'pytree': None})['pytree']
+  for key in _STATE:
+    _assign(getattr(model, key), stored.get(key, {}))
+
+
+def _assign(variables, tree) -> None:
+  flat = _flat(tree)
+  for variable in variables:
+    if variable.path not in flat:
+      raise ValueError(f'it has no {variable.path}')
+    variable.assign(np.asarray(flat[variable.path]))
+
+
+def _flat(tree, above: str = '') -> dict:
+  found = {}
+  for key, value in tree.items():
+    if isinstance(value, dict):
+      found |= _flat(value, f'{above}{key}/')
+    else:
+      found[above + key] = value
+  return found

@@ -1,0 +1,150 @@
+"""Functions of the user that return a model: `--model=module:function:key=value`.
+
+A factory returns a `keras.Model`, or a dict of the model and what flags would have
+to say of it otherwise. A dict needs no import of tfeval in training code:
+
+    def build(depth=18):
+      return {'model': resnet(depth), 'preprocess': normalise, 'input_size': 224,
+              'output': 'logits'}
+
+`preprocess` is a function of float32 [n, input_size, input_size, 3] in [0, 255], RGB,
+or a name that `model.preprocessing` knows. Every key but `model` may be missing. A flag
+that says otherwise is an error: neither can be known to be the wrong one.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import keras
+
+from tfeval.models.model import Hints, function_name
+from tfeval.utils import errors
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
+
+_TOLD = ('preprocess', 'input_size', 'output')
+_KEYS = ('model', *_TOLD)
+# Packages whose name on PyPI is not that of their module.
+_ON_PYPI = {
+  'PIL': 'pillow',
+  'cv2': 'opencv-python',
+  'skimage': 'scikit-image',
+  'sklearn': 'scikit-learn',
+  'yaml': 'pyyaml',
+}
+
+
+def call(spec: spec_lib.Spec, hints: Hints) -> tuple[keras.Model, Hints]:
+  """Calls a factory.
+
+  Args:
+    spec: `module:function` with keyword arguments.
+    hints: what is known of the model without it.
+
+  Returns:
+    The model, and the hints with what the factory told.
+
+  Raises:
+    UserError: it cannot be imported, lacks a package, raises, returns something
+      else, or tells what contradicts the hints.
+  """
+  returned = _call(spec)
+  if isinstance(returned, Mapping):
+    return _read(spec, returned, hints)
+  return _checked_model(spec, returned, 'returned'), hints
+
+
+def _call(spec: spec_lib.Spec) -> Any:
+  module_name, _, name = spec.target.partition(':')
+  # As `python -m` does, and an installed command does not.
+  if os.getcwd() not in sys.path:
+    sys.path.insert(0, os.getcwd())
+  # The user's own code may raise anything, and a script without a guard may exit.
+  try:
+    module = importlib.import_module(module_name)
+  except (Exception, SystemExit) as error:
+    _explain(
+      spec,
+      error,
+      f'cannot import {module_name} for {spec.text} (from the '
+      'current directory or PYTHONPATH)',
+    )
+  factory = getattr(module, name, None)
+  if not callable(factory):
+    raise UserError(f'{module_name} has no function {name!r}')
+  try:
+    return factory(**dict(spec.options))
+  except UserError:
+    raise
+  except (Exception, SystemExit) as error:
+    _explain(spec, error, f'{spec.target} raised {type(error).__name__}')
+
+
+def _explain(spec: spec_lib.Spec, error: BaseException, what: str) -> NoReturn:
+  package = (getattr(error, 'name', None) or '').partition('.')[0]
+  if (
+    isinstance(error, ModuleNotFoundError)
+    and package
+    and package != spec.target.partition(':')[0].partition('.')[0]
+    and package not in sys.modules
+    and importlib.util.find_spec(package) is None
+  ):
+    raise UserError(
+      f'{spec.target} needs the package {package}, which is not installed: '
+      f'pip install {_ON_PYPI.get(package, package)}'
+    ) from error
+  raise UserError(f'{what}: {errors.one_line(error)}') from error
+
+
+def _read(
+  spec: spec_lib.Spec, returned: Mapping[str, Any], hints: Hints
+) -> tuple[keras.Model, Hints]:
+  for key in returned:
+    if key not in _KEYS:
+      raise errors.unknown(f'key of what {spec.target} returned', str(key), _KEYS)
+  if 'model' not in returned:
+    raise UserError(
+      f'{spec.target} returned a dict without the key model, expected '
+      f'{", ".join(_KEYS)}'
+    )
+  model = _checked_model(spec, returned['model'], 'returned as its model')
+  told = {key: returned[key] for key in _TOLD if returned.get(key) is not None}
+  try:
+    Hints(**told).check()
+  except UserError as error:
+    raise UserError(f'what {spec.target} returned: {error}') from error
+  for key, value in told.items():
+    given = getattr(hints, key)
+    if given not in (None, value):
+      # A protocol may ask for a size too.
+      flag = '--input_size or --protocol' if key == 'input_size' else f'--{key}'
+      raise UserError(
+        f'{flag} says {_shown(given)}, {spec.target} returned the {key} '
+        f'{_shown(value)}: leave one out'
+      )
+  return model, dataclasses.replace(hints, **told)
+
+
+def _shown(value: Any) -> str:
+  return function_name(value) if callable(value) else str(value)
+
+
+def _checked_model(spec: spec_lib.Spec, value: Any, how: str) -> keras.Model:
+  if isinstance(value, keras.Model):
+    return value
+  # Keras 2 has models too, and its classes the same names.
+  package = type(value).__module__.partition('.')[0]
+  kind = type(value).__qualname__ + (f' of {package}' if package != 'builtins' else '')
+  raise UserError(
+    f'{spec.target} {how} {kind}, expected a keras.Model'
+    + (
+      ''
+      if how != 'returned'
+      else ', or a dict of it with preprocess, input_size and output'
+    )
+  )

@@ -1,0 +1,266 @@
+"""Models that are no application: files, SavedModels and what factories return."""
+
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfeval.datasets.labels import imagenet
+from tfeval.evaluation.config import LOGITS, PREPROCESSINGS, PROBABILITIES
+from tfeval.models import class_maps
+from tfeval.models.keras import factory, trust, weights
+from tfeval.models.model import (
+  Hints,
+  Model,
+  compute_dtype,
+  function_name,
+  input_side,
+  preprocessing,
+)
+from tfeval.utils import errors, files, paths
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
+
+
+def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
+  """Loads a model file or calls a factory.
+
+  Args:
+    spec: a path, or `module:function` with keyword arguments.
+    weights_name: path of a weights file; `'imagenet'` and `'none'` leave the model
+      the weights it brings.
+    hints: what cannot be known of it.
+
+  Raises:
+    UserError: one line that says what is wrong and what to do.
+  """
+  model, source, sha256, hints = _bring(spec, hints)
+  _preprocess(spec.text, hints)  # Before anything runs.
+  if isinstance(model, keras.Model) and not class_maps.outputs_of(model):
+    _first_image(
+      _function(model, spec.text, hints),
+      spec.text,
+      input_side(model, spec.text, hints.input_size),
+      hints,
+    )
+  if weights_name not in ('imagenet', 'none'):
+    with paths.local_copy(weights.find(weights_name)) as path:
+      weights.load(model, path, spec.text)
+      sha256 = files.sha256_of(path)
+    source = weights_name
+  return described(model, spec.text, hints, source, sha256)
+
+
+def described(
+  model: Any, name: str, hints: Hints, source: str, sha256: str | None
+) -> Model:
+  """Returns a model that is there with all that evaluating it needs.
+
+  Args:
+    model: a `keras.Model` that has its weights; or a function of images with the
+      attributes `structured_outputs`, `parameters` and `dtype`, and perhaps
+      `input_shape`.
+    name: the model's.
+    hints: what cannot be known of it.
+    source, sha256: where its weights came from, and the hash of that file, if any.
+
+  Raises:
+    UserError: one line that says what is wrong and what to do.
+  """
+  preprocess = _preprocess(name, hints)
+  is_keras = isinstance(model, keras.Model)
+  input_size = input_side(model, name, hints.input_size)
+  function = _function(model, name, hints)
+  chosen = class_maps.chosen(model, name, hints.output_name)
+  if chosen is not None:
+    class_maps.check_shape(chosen.shape, name, hints.class_map)
+  output = _output_kind(chosen, name, hints.output)
+  if hints.class_map is not None:
+    function = class_maps.mapped(
+      function, name, hints.class_map, output == PROBABILITIES
+    )
+  preprocess_name = hints.preprocess
+  if callable(preprocess_name):
+    preprocess_name = function_name(preprocess_name)
+    _check_preprocess(preprocess, preprocess_name, name, input_size)
+  return Model(
+    name=name,
+    function=function,
+    preprocess=preprocess,
+    preprocess_name=preprocess_name,
+    input_size=input_size,
+    output=output,
+    class_map=class_maps.identity(hints.class_map),
+    output_name=hints.output_name,
+    weights=source,
+    weights_sha256=sha256,
+    parameters=model.count_params() if is_keras else model.parameters,
+    dtype=compute_dtype(model) if is_keras else model.dtype,
+    keras_model=model if is_keras else None,
+  )
+
+
+def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, str | None, Hints]:
+  """Returns the model, where it came from, its hash, and what is known of it.
+
+  A path has a hash; of a factory the second is `'model'`, the third None.
+  """
+  if (
+    ':' in spec.target
+    and not paths.is_url(spec.target)
+    and not os.path.exists(spec.target)
+  ):
+    model, hints = factory.call(spec, hints)
+    return model, 'model', None, hints
+  _preprocess(spec.text, hints)  # Before a large file is read.
+  if spec.options:
+    raise UserError(f'{spec.text}: a model file takes no options')
+  if hints.dtype != 'float32':
+    raise UserError(
+      f'{spec.text}: a model file computes in what it was saved with: '
+      f'leave out --dtype={hints.dtype}'
+    )
+  source = paths.path(spec.target)
+  if not source.exists():
+    raise UserError(f'model file {source} does not exist')
+  with paths.local_copy(source) as path:
+    return (_from_file(path, hints.trust_model), spec.target, _sha256(path), hints)
+
+
+def _function(model: Any, name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns what the classifier's output is computed by."""
+  return class_maps.select(
+    (lambda x: model(x, training=False)) if isinstance(model, keras.Model) else model,
+    name,
+    hints.output_name,
+    tuple(class_maps.outputs_of(model)),
+  )
+
+
+def _preprocess(name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+  if callable(hints.preprocess):
+    return hints.preprocess
+  if hints.preprocess is not None:
+    return preprocessing(hints.preprocess)
+  raise UserError(
+    f'how images are preprocessed for {name} cannot be known: '
+    f'give --preprocess={"|".join(PREPROCESSINGS)} or the name of '
+    'an application; a factory may return it beside its model'
+  )
+
+
+def _check_preprocess(
+  preprocess: Callable[[tf.Tensor], tf.Tensor], name: str, model_name: str, size: int
+) -> None:
+  """Holds that a function of the user's can be part of a TensorFlow graph."""
+  images = tf.TensorSpec((None, size, size, 3), tf.float32)
+  try:
+    traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
+  except Exception as error:  # The user's own code may raise anything.
+    raise UserError(
+      f'the preprocessing {name} of {model_name} cannot run on a float32 '
+      f'tensor [n, {size}, {size}, 3]: {errors.one_line(error)}'
+    ) from error
+  if not isinstance(traced.structured_outputs, tf.TensorSpec | tf.Tensor):
+    raise UserError(
+      f'the preprocessing {name} of {model_name} does not return a tensor'
+    )
+
+
+def _sha256(path: pathlib.Path) -> str:
+  """Returns the hash of a file, or of all names and files of a SavedModel."""
+  if path.is_dir():
+    return imagenet.digest(
+      (os.fspath(p.relative_to(path)), files.sha256_of(p))
+      for p in path.rglob('*')
+      if p.is_file()
+    )
+  return files.sha256_of(path)
+
+
+def _from_file(path: pathlib.Path, trusted: bool):
+  if path.is_dir():
+    if not (path / 'saved_model.pb').is_file():
+      raise UserError(
+        f'{path} is a folder without saved_model.pb: expected a '
+        'SavedModel, a .keras or a .h5 file'
+      )
+    if not trusted:
+      trust.check_saved_model(path)
+    return _saved_model(path)
+  if not trusted:
+    trust.check_keras_file(path)
+  try:
+    with weights.none_missing():
+      return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
+  except Exception as error:  # What a strange file makes Keras raise is open.
+    raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
+
+
+def _saved_model(path: pathlib.Path):
+  try:
+    loaded = tf.saved_model.load(os.fspath(path))
+    signature = loaded.signatures['serving_default']
+  except Exception as error:  # What a strange file makes TensorFlow raise is open.
+    raise UserError(
+      f'cannot load the SavedModel {path}, or it has no signature '
+      f'serving_default: {errors.one_line(error)}'
+    ) from error
+  inputs = signature.structured_input_signature[1]
+  if len(inputs) != 1:
+    raise UserError(f'{path} has the inputs {", ".join(sorted(inputs))}: expected one')
+  ((input_name, input_spec),) = inputs.items()
+
+  def function(x):
+    return signature(**{input_name: tf.cast(x, input_spec.dtype)})
+
+  # A signature keeps no reference to the variables that it reads.
+  function.loaded = loaded
+  shape = input_spec.shape
+  function.input_shape = None if shape.rank is None else tuple(shape)
+  function.dtype = input_spec.dtype.name
+  function.structured_outputs = signature.structured_outputs
+  function.parameters = sum(int(tf.size(v)) for v in signature.variables)
+  return function
+
+
+def _first_image(
+  function: Callable[[tf.Tensor], tf.Tensor], name: str, size: int, hints: Hints
+) -> None:
+  """Runs a model that tells nothing of its outputs, and so makes its weights."""
+  try:
+    outputs = function(tf.zeros((1, size, size, 3)))
+    shape = outputs.shape
+  except UserError:
+    raise
+  except Exception as error:  # The user's own code may raise anything.
+    raise UserError(
+      f'{name} cannot run on images of {size} x {size}: {errors.one_line(error)}'
+    ) from error
+  class_maps.check_shape(shape, name, hints.class_map)
+
+
+def _output_kind(output: Any, name: str, given: str | None) -> str:
+  # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
+  # subclass may call its layers in any order.
+  history = getattr(output, '_keras_history', None)
+  last = history.operation if history is not None else None
+  activation = getattr(last, 'activation', None)
+  if activation is keras.activations.softmax or isinstance(last, keras.layers.Softmax):
+    if given == LOGITS:
+      raise UserError(
+        f'{name} ends in a softmax, so it returns probabilities: leave '
+        'out --output=logits'
+      )
+    return PROBABILITIES
+  if given is not None:
+    return given
+  if activation is keras.activations.linear:
+    return LOGITS
+  raise UserError(
+    f'whether {name} returns logits or probabilities cannot be known: '
+    'give --output=logits or --output=probabilities'
+  )

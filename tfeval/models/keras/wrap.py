@@ -1,0 +1,75 @@
+"""Models that are in memory already: trained in this process, not loaded by tfeval."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfeval.models.keras import files
+from tfeval.models.model import Hints, Model, function_name
+from tfeval.utils.errors import UserError
+
+# Where the weights of such a model came from; it is known by their values.
+MEMORY = 'memory'
+_TOLD = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
+
+
+def wrap(model: Any, name: str | None, hints: Hints) -> Model:
+  """Returns a model in memory as the engine is given it.
+
+  Args:
+    model: a `keras.Model` that is built; a `Model`, as `load_model` returns it; or a
+      function of images, float32 [n, size, size, 3] as `preprocess` makes them, that
+      returns [n, 1000].
+    name: by default the model's own.
+    hints: what cannot be known of it; of a `Model` all is known.
+
+  Raises:
+    UserError: it is none of these, is not built, does not return 1000 outputs, or the
+      hints lack something.
+  """
+  hints.check()
+  if name is not None and not (isinstance(name, str) and name):
+    raise UserError(f'name is {name!r}, expected what the model is called in results')
+  if isinstance(model, Model):
+    return _taken(model, name, hints)
+  if isinstance(model, keras.Model):
+    name = model.name if name is None else name
+    if not model.built:
+      raise UserError(
+        f'{name} is not built, it has no weights yet: call it on a batch '
+        'of images first, or give its first layer an Input'
+      )
+    return files.described(model, name, hints, MEMORY, None)
+  if not callable(model) or isinstance(model, type):
+    raise UserError(
+      f'model is {str(model)[:80]!r}, expected a keras.Model, a function '
+      'of images or what tfeval.load_model returns'
+    )
+  name = function_name(model) if name is None else name
+  return files.described(_described_function(model), name, hints, MEMORY, None)
+
+
+def _taken(model: Model, name: str | None, hints: Hints) -> Model:
+  given = [key for key in _TOLD if getattr(hints, key) is not None]
+  if given:
+    raise UserError(
+      f'{given[0]} is known of {model.name}, which tfeval.load_model made: leave it out'
+    )
+  if model.keras_model is not None:
+    # It may have been trained since its file was read.
+    model = dataclasses.replace(model, weights=MEMORY, weights_sha256=None)
+  return model if name is None else dataclasses.replace(model, name=name)
+
+
+def _described_function(model: Any):
+  """Returns a function that has the attributes that `foreign.described` reads."""
+
+  def function(x: tf.Tensor):
+    return model(x)
+
+  function.structured_outputs = {}
+  function.parameters = None
+  function.dtype = 'unknown'
+  return function

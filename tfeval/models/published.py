@@ -1,0 +1,176 @@
+"""What was published of a model, and whether an evaluation meets it.
+
+Nothing here imports TensorFlow.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tfeval.datasets.labels import imagenet
+from tfeval.models import table
+from tfeval.preprocess import protocol as protocol_lib
+from tfeval.utils import spec as spec_lib
+from tfeval.utils.errors import UserError
+
+PUBLISHED, NATIVE = RECIPES = ('published', 'native')
+
+
+def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
+  """Returns a protocol's specification, looked up for `published` and `native`.
+
+  Args:
+    protocol: `published` (the recipe behind a model's published figure), `native`
+      (its authors' own), or a specification, which is returned as it is.
+    spec: the model.
+
+  Raises:
+    UserError: no such recipe is known of the model.
+
+  >>> protocol_text('published', spec_lib.parse('ResNet50V2'))
+  'opencv:size=299'
+  """
+  if protocol not in RECIPES:
+    return protocol
+  facts = table.find(spec)
+  if facts is None:
+    raise UserError(
+      f'--protocol={protocol} is for applications and their documented '
+      f'variants, {spec.text} is none: give a protocol by name'
+    )
+  found = getattr(facts, f'{protocol}_protocol')
+  if found is None:
+    source = getattr(facts, f'{protocol}_source') or 'no source is known'
+    raise UserError(
+      f'no protocol of tfeval is known to be the {protocol} one of '
+      f'{spec.text} ({source}): give a protocol by name'
+    )
+  return found
+
+
+def compare(
+  spec: spec_lib.Spec,
+  weights: str,
+  protocol: protocol_lib.Protocol,
+  ids: Iterable[str],
+  metrics: Iterable[dict[str, Any]],
+) -> dict[str, Any] | None:
+  """Compares measured accuracies with the published ones.
+
+  Args:
+    spec: the model.
+    weights: where its weights came from.
+    protocol: the one that was used.
+    ids: of the examples that were evaluated.
+    metrics: entries of `result.json`.
+
+  Returns:
+    None unless the published weights were evaluated on validation images of
+    ImageNet 2012. Else `figures` (`native` where that recipe was followed and its
+    figures are known, else `published`), their `source`, `protocol` (a specification,
+    None if it is not known), `same_protocol`, and `metrics`: for top-1 and top-5 on
+    the original labels, those that were published, `name`, `published`, `measured`,
+    `difference` (measured minus published, in 0..1) and `inside`, whether the
+    published figure lies inside the measured interval.
+  """
+  facts = table.find(spec)
+  if (
+    facts is None
+    or weights != 'imagenet'
+    or not all(imagenet.validation_number(name) for name in ids)
+  ):
+    return None
+  followed = [recipe for recipe in RECIPES if _follows(facts, recipe, protocol)]
+  kind = (followed or [PUBLISHED])[0]
+  figures = {name: getattr(facts, f'{kind}_{name}') for name in ('top1', 'top5')}
+  found = []
+  for metric in metrics:
+    percent = figures.get(metric['name'])
+    if metric['labels'] != 'original' or percent is None or metric['value'] is None:
+      continue
+    interval = metric['interval']
+    found.append(
+      {
+        'name': metric['name'],
+        'published': percent / 100,
+        'measured': metric['value'],
+        'difference': metric['value'] - percent / 100,
+        'inside': interval['low'] <= percent / 100 <= interval['high'],
+      }
+    )
+  if not found:
+    return None
+  return {
+    'figures': kind,
+    'source': getattr(facts, f'{kind}_source'),
+    'protocol': getattr(facts, f'{kind}_protocol'),
+    'same_protocol': kind in followed,
+    'metrics': found,
+  }
+
+
+def _follows(
+  facts: table.ModelFacts, recipe: str, protocol: protocol_lib.Protocol
+) -> bool:
+  """Returns whether a protocol is a recipe of which figures are known."""
+  text = getattr(facts, f'{recipe}_protocol')
+  if text is None or getattr(facts, f'{recipe}_top1') is None:
+    return False
+  return protocol_lib.resolve(text, facts.input_size) == protocol
+
+
+def sentence(comparison: dict[str, Any]) -> str:
+  """Returns a comparison in words, for a reader of the table."""
+  parts = []
+  for metric in comparison['metrics']:
+    points = 100 * metric['difference']
+    # Never a negative zero.
+    points = math.copysign(points, 1) if abs(points) < 0.005 else points
+    parts.append(
+      f'{metric["name"].replace("top", "top-")} {100 * metric["published"]:.2f} % '
+      f'({points:+.2f} here, {"inside" if metric["inside"] else "outside"} the '
+      'interval)'
+    )
+  by = (
+    'by the same protocol'
+    if comparison['same_protocol']
+    else f'by {comparison["protocol"]}'
+    if comparison['protocol']
+    else 'by a protocol that is not known'
+  )
+  whose = "the authors'" if comparison.get('figures') == NATIVE else PUBLISHED
+  return f'{whose} {", ".join(parts)} {by}'
+
+
+def figure(result: dict[str, Any], metric: str) -> float | None:
+  """Returns the published accuracy of the weights that a run is of.
+
+  Args:
+    result: the content of `result.json`.
+    metric: `top1` or `top5`.
+
+  Returns:
+    The figure, in 0..1; None where none is known or the weights are others.
+  """
+  facts = facts_of(result)
+  if facts is None or result['model'].get('weights') != 'imagenet':
+    return None
+  percent = getattr(facts, f'published_{metric}')
+  return None if percent is None else percent / 100
+
+
+def facts_of(result: dict[str, Any]) -> table.ModelFacts | None:
+  """Returns the row of the table of models that a run's model is, if it is one.
+
+  The name alone says nothing: predictions of other tools may be called anything.
+  """
+  model = result['model']
+  try:
+    facts = table.find(spec_lib.parse(model['name']))
+  except UserError:
+    return None
+  same = facts is not None and (facts.input_size, facts.parameters) == (
+    model.get('input_size'),
+    model.get('parameters'),
+  )
+  return facts if same else None

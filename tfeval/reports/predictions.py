@@ -1,0 +1,94 @@
+"""Answers of several models to one image as tables, 80 columns wide and up."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rich import table as rich_table
+
+from tfeval.reports.terminal import new_table
+from tfeval.runs.top_classes import Answer, Answered, Answerer, short
+
+# Of a class that this model does not have among its highest, and another has.
+_NOT_TOLD = '-'
+# More columns leave no room for names in a terminal of 80.
+_MOST_MODELS = 4
+_WIDTH, _GAP, _NAME = 80, 2, 15
+# Where a specification is broken: behind its own signs; only then behind others and
+# before inner capitals; only then anywhere.
+_BREAKS = (
+  re.compile(r'.+?(?:[:,]|$)'),
+  re.compile(r'.+?(?:[=_/@-]+|(?<=[a-z0-9])(?=[A-Z][a-z])|$)'),
+  re.compile(r'.'),
+)
+
+
+def answers_tables(
+  models: Sequence[Answerer], image: Answered
+) -> Iterator[rich_table.Table]:
+  """Yields tables with a row for each class that a model has among its highest.
+
+  The classes that some model ranks first come first, then those ranked second.
+
+  Args:
+    models: columns; more than fit side by side get another table.
+    image: what they answered.
+  """
+  for first in range(0, len(models), _MOST_MODELS):
+    part = slice(first, first + _MOST_MODELS)
+    yield _table(models[part], image.answers[part])
+
+
+def _table(
+  models: Sequence[Answerer], answers: Sequence[Sequence[Answer]]
+) -> rich_table.Table:
+  cells: dict[int, list[str]] = {}
+  named = {}
+  for _, column, answer in sorted(
+    (answer.rank, column, answer)
+    for column, ranked in enumerate(answers)
+    for answer in ranked
+  ):
+    row = cells.setdefault(answer.index, [_NOT_TOLD] * len(models))
+    row[column] = f'{answer.rank}. {short(answer.probability):>6}'
+    named[answer.index] = (answer.wnid, answer.name.replace('_', ' '))
+  table = new_table()
+  table.add_column('class', no_wrap=True)
+  # Names are broken between words, if these are no longer than the room for them;
+  # titles where they are here; numbers never.
+  longest = max(len(word) for _, name in named.values() for word in name.split())
+  table.add_column('name', overflow='fold', min_width=min(longest, _NAME))
+  room = (_WIDTH - len('n01440764') - _GAP - _NAME) // len(models) - _GAP
+  for model in models:
+    table.add_column(_title(model, room), justify='right', no_wrap=True)
+  for index, row in cells.items():
+    table.add_row(*named[index], *row)
+  return table
+
+
+def _title(model: Answerer, room: int) -> str:
+  return '\n'.join(
+    [*_broken(model.name, room), *_broken(model.protocol, room), f'{model.size} px']
+  )
+
+
+def _broken(text: str, room: int) -> list[str]:
+  """Breaks a specification into lines.
+
+  >>> _broken('MobileNet:alpha=0.25,dropout=0.001', 16)
+  ['MobileNet:', 'alpha=0.25,', 'dropout=0.001']
+  >>> _broken('EfficientNetLite0', 16)
+  ['EfficientNet', 'Lite0']
+  """
+  lines = [text]
+  for pieces in _BREAKS:
+    lines = [part for line in lines for part in _filled(pieces.findall(line), room)]
+  return lines
+
+
+def _filled(pieces: Sequence[str], room: int) -> list[str]:
+  lines = ['']
+  for piece in pieces:
+    if lines[-1] and len(lines[-1] + piece) > room:
+      lines.append('')
+    lines[-1] += piece
+  return lines

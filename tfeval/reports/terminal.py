@@ -1,0 +1,84 @@
+"""Tables of texts, and JSON: what needs nothing but rich, and so costs no time."""
+
+import json
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TextIO
+
+from rich import box
+from rich import console as rich_console
+from rich import table as rich_table
+
+# Characters between the columns of `new_table`.
+GAP = 2
+
+
+def print_json(content: Any) -> None:
+  """Prints JSON and nothing else; NaN is a defect, not a value."""
+  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def print_table(table: rich_table.Table, file: TextIO) -> None:
+  """Prints a table; as wide as the terminal, 80 columns where there is none.
+
+  It is wider than that where figures would else be cut.
+  """
+  console = _console(file)
+  # What rich would measure counts texts too, which may be folded.
+  least = sum((column.min_width or 1) + GAP for column in table.columns) - GAP
+  console.width = max(console.width, least)
+  console.print(table)
+
+
+def width_of(file: TextIO) -> int:
+  """Returns how many columns a table may have."""
+  return _console(file).width
+
+
+def _console(file: TextIO) -> rich_console.Console:
+  return rich_console.Console(file=file, highlight=False, markup=False)
+
+
+def new_table() -> rich_table.Table:
+  """Returns an empty table that looks as all of them do."""
+  return rich_table.Table(
+    box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+  )
+
+
+def plain_table(
+  titles: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
+) -> rich_table.Table:
+  """Returns a table of texts.
+
+  Args:
+    titles: of the columns.
+    rows: a text for each column.
+    numbers: indices of the columns that are numbers: to the right, never cut.
+  """
+  table, rows = new_table(), list(rows)
+  for i, title in enumerate(titles):
+    number = i in numbers
+    width = max(map(len, [*title.split('\n'), *(row[i] for row in rows)]))
+    table.add_column(
+      title,
+      justify='right' if number else 'left',
+      no_wrap=number,
+      overflow='fold',
+      min_width=width if number else None,
+    )
+  for row in rows:
+    table.add_row(*row)
+  return table
+
+
+def print_remarks(lines: Iterable[str], file: TextIO) -> None:
+  """Prints what a reader must know beside figures, a paragraph each."""
+  for line in lines:
+    # No word is broken: paths and ids can be copied.
+    print(
+      textwrap.fill(
+        line, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False
+      ),
+      file=file,
+    )

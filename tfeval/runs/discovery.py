@@ -1,0 +1,73 @@
+"""Runs by their directories, or by the folders that hold them.
+
+Nothing here imports TensorFlow.
+"""
+
+import os
+from collections.abc import Iterable
+
+from tfeval.runs.result_file import MANIFEST, RESULT
+from tfeval.runs.run import Failure, Run, load_run
+from tfeval.utils import files
+from tfeval.utils import paths as paths_lib
+from tfeval.utils.errors import UserError
+
+
+def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
+  """Finds runs, complete or not.
+
+  Args:
+    paths: of each the directory of a run, or a folder of such, as OUTPUT_DIR is.
+
+  Returns:
+    The runs in the order of `paths`, those of a folder sorted; for one that is not
+    complete or cannot be read what is wrong with it.
+
+  Raises:
+    UserError: a path is neither, or a run is named twice.
+  """
+  directories = [found for path in paths for found in _run_directories(path)]
+  real = [directory.resolve() for directory in directories]
+  for at, directory in enumerate(directories):
+    if real[at] in real[:at]:
+      raise UserError(f'run {directory} was given twice')
+  return [_load_or_failure(directory) for directory in directories]
+
+
+def _run_directories(path: str | os.PathLike[str]) -> list[paths_lib.Path]:
+  directory = paths_lib.path(path)
+  if _holds_run(directory):
+    return [directory]
+  try:
+    found = sorted(inside for inside in directory.iterdir() if _holds_run(inside))
+  except OSError as error:
+    raise UserError(
+      f'cannot read {directory}: {error.strerror}: expected a run '
+      'directory, or a folder of such'
+    ) from error
+  if not found:
+    raise UserError(
+      f'{directory} is no run directory and holds none: there is no '
+      f'{MANIFEST} and no {RESULT}'
+    )
+  return found
+
+
+def _holds_run(directory: paths_lib.Path) -> bool:
+  return any((directory / name).is_file() for name in (MANIFEST, RESULT))
+
+
+def _load_or_failure(directory: paths_lib.Path) -> Run | Failure:
+  try:
+    return load_run(directory)
+  except UserError as error:
+    return Failure(_model_name(directory), str(error))
+
+
+def _model_name(directory: paths_lib.Path) -> str:
+  """Returns the name in a manifest, or the directory's where there is none."""
+  try:
+    name = files.read_json(directory / MANIFEST)['model']['name']
+  except (UserError, LookupError, TypeError):
+    return directory.resolve().name
+  return name if isinstance(name, str) else directory.resolve().name

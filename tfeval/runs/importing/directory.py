@@ -1,0 +1,187 @@
+"""The run directory of an import: what it says of itself, and when it may be made."""
+
+import dataclasses
+import pathlib
+import platform
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import tfeval
+from tfeval.datasets.labels.sets import REAL, Labels
+from tfeval.runs import predictions, result_file, run
+from tfeval.runs.importing import orders, readers
+from tfeval.runs.importing.sources import Source
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """How predictions are imported.
+
+  Attributes:
+    labels: the label sets, at least one; `original` is TFDS' packaged list.
+    order: which row is which image, see `orders.row_ids`; None: rows have ids.
+    output: what scores of all classes are, one of `rows.OUTPUTS`; None: look.
+    partial: whether images may be missing.
+    store_logits: whether scores of all classes are kept.
+    overwrite: whether what is in a run directory may be replaced.
+  """
+
+  labels: tuple[Labels, ...]
+  order: str | None = None
+  output: str | None = None
+  partial: bool = False
+  store_logits: bool = False
+  overwrite: bool = False
+
+
+def by_validation_order(labels: tuple[Labels, ...]) -> bool:
+  """Whether a label set is of the validation images, all 50,000."""
+  return any(one.file is None or one.file.ids is None for one in labels)
+
+
+def manifest(
+  source: Source, settings: Settings, table: readers.Table
+) -> dict[str, Any]:
+  """Returns what is imported; nothing else is known of the model."""
+  inputs = [source.predictions] + [source.probabilities] * bool(source.probabilities)
+  real = next((one for one in settings.labels if one.name == REAL), None)
+  validation = by_validation_order(settings.labels)
+  return {
+    'schema_version': result_file.SCHEMA_VERSION,
+    'model': {
+      'name': source.name,
+      'weights': None,
+      'weights_sha256': None,
+      'parameters': None,
+      'input_size': None,
+      'preprocess': None,
+      'output': settings.output,
+      'class_map': None,
+      'output_name': None,
+    },
+    'dataset': {
+      'name': 'imagenet2012' if validation else 'unknown',
+      'config': None,
+      'version': None,
+      'split': 'validation' if validation else '',
+      'limit': None,
+      'partial': settings.partial,
+      'expected': None,
+      'real_labels': real.file.sha256 if real else None,
+      'size_digest': None,
+      'notes': [],
+    },
+    'protocol': {'name': 'unknown'},
+    'store': {
+      'logits': settings.store_logits,
+      'classes': min(table.classes, predictions.STORED_CLASSES),
+    },
+    'compute': {
+      'versions': {
+        'tfeval': tfeval.__version__,
+        'python': platform.python_version(),
+        'numpy': np.__version__,
+        'pyarrow': pa.__version__,
+      }
+    },
+    'imported': {
+      'files': [
+        {'file': path.name, 'sha256': files.sha256_of(path)} for path in inputs
+      ],
+      'order': None if table.has_ids else _order_identity(settings.order),
+      'output': settings.output,
+      'labels': [
+        {'name': one.name, 'sha256': one.file.sha256 if one.file else None}
+        for one in settings.labels
+      ],
+    },
+  }
+
+
+def _order_identity(order: str | None) -> str | None:
+  """Returns the name of an order, or the SHA-256 of the file that lists the ids."""
+  if order is None or order in orders.NAMED:
+    return order
+  try:
+    return files.sha256_of(pathlib.Path(order).expanduser())
+  except OSError as error:
+    raise UserError(
+      f'--order={order}: {error.strerror}: expected '
+      f'{", ".join(orders.NAMED)} or the path of a list of ids'
+    ) from error
+
+
+def _flagfile(source: Source, settings: Settings) -> str:
+  """Returns a flagfile that repeats the import of one model."""
+
+  def line(flag: str, value: str | pathlib.Path) -> str:
+    return f'--{flag}={value}'
+
+  lines = [line('predictions', source.predictions.absolute())]
+  if source.probabilities:
+    lines.append(line('probabilities', source.probabilities.absolute()))
+  for one in settings.labels:
+    lines.append(line('labels', one.path.absolute() if one.path else one.name))
+  if settings.order is not None:
+    named = settings.order in orders.NAMED
+    lines.append(
+      line(
+        'order',
+        settings.order
+        if named
+        else pathlib.Path(settings.order).expanduser().absolute(),
+      )
+    )
+  if settings.output is not None:
+    lines.append(line('output', settings.output))
+  lines += ['--partial'] * settings.partial + ['--store_logits'] * settings.store_logits
+  return '\n'.join(lines) + '\n'
+
+
+def open_directory(
+  source: Source, settings: Settings, manifest: dict[str, Any]
+) -> run.Run | None:
+  """Makes the run directory; returns the same import if that is complete there.
+
+  What decides is the content of the files, their order and the labels.
+  """
+  directory = source.directory
+  if (directory / result_file.RESULT).is_file() and not settings.overwrite:
+    there = run.load_run(directory)
+    same = all(
+      there.result.get(key) == manifest[key]
+      for key in ('schema_version', 'imported', 'store', 'compute')
+    )
+    if not same or there.result['model']['name'] != manifest['model']['name']:
+      raise UserError(
+        f'{directory} holds another run: choose another --output_dir, or --overwrite it'
+      )
+    print(
+      f'tfeval: {directory} is complete: shown as it is (--overwrite imports again)',
+      file=sys.stderr,
+    )
+    return there
+  if (
+    directory.is_dir()
+    and any(directory.iterdir())
+    and not (directory / result_file.MANIFEST).is_file()
+  ):
+    raise UserError(
+      f'{directory} is not empty and holds no run: choose another --output_dir'
+    )
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    # The result goes first: without it nothing here looks complete.
+    (directory / result_file.RESULT).unlink(missing_ok=True)
+  except OSError as error:
+    raise files.cannot_write(directory, error) from error
+  files.write_json(directory / result_file.MANIFEST, manifest)
+  files.write_atomically(
+    directory / result_file.FLAGS, _flagfile(source, settings).encode()
+  )
+  return None

@@ -1,0 +1,221 @@
+"""Predictions of other tools as runs like any other: what `tfeval import` calls."""
+
+import dataclasses
+import datetime
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval.datasets.labels import sets
+from tfeval.datasets.labels.sets import ORIGINAL, REAL, Labels
+from tfeval.runs import predictions, result_file
+from tfeval.runs import run as run_lib
+from tfeval.runs import summary as summary_lib
+from tfeval.runs.importing import directory, orders, readers, rows
+from tfeval.runs.importing.directory import Settings, by_validation_order
+from tfeval.runs.importing.sources import Source
+from tfeval.utils import arrow, files
+from tfeval.utils.errors import UserError
+
+_ROWS_PER_PART = 50_000
+# With all outputs: 8 MB.
+_ROWS_PER_PART_WITH_LOGITS = 2000
+
+
+@dataclasses.dataclass
+class _Written:
+  """What the rows were."""
+
+  ids: list[pa.Array]
+  top1: list[np.ndarray]
+  ties: int = 0
+  has_scores: bool = True
+  output: str | None = None
+
+
+def import_all(
+  sources: list[Source], settings: Settings
+) -> list[run_lib.Run | run_lib.Failure]:
+  """Imports predictions one after the other.
+
+  Returns:
+    A complete run for each model, in their order; for one of several that cannot
+    be imported what is wrong with it.
+
+  Raises:
+    UserError: something is wrong with the labels, or with the only predictions.
+  """
+  for one in settings.labels:
+    if one.name == REAL and one.file is None:
+      raise UserError(
+        '--labels=real: predictions carry no ReaL labels: give the path of real.json'
+      )
+  done: list[run_lib.Run | run_lib.Failure] = []
+  for source in sources:
+    try:
+      done.append(import_predictions(source, settings))
+    except UserError as error:
+      if len(sources) == 1:
+        raise
+      done.append(run_lib.Failure(source.name, str(error)))
+  return done
+
+
+def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
+  """Imports the predictions of one model.
+
+  Args:
+    source: what, and where to.
+    settings: how.
+
+  Returns:
+    A complete run.
+
+  Raises:
+    UserError: the predictions are not as they should be, or the run directory
+      holds something else.
+  """
+  started = time.monotonic()
+  with readers.opened(source.predictions, source.probabilities) as table:
+    manifest = directory.manifest(source, settings, table)
+    if complete := directory.open_directory(source, settings, manifest):
+      return complete
+    written = _write(source, settings, table)
+  ids = pa.concat_arrays(written.ids)
+  expected = _expected_ids(settings.labels)
+  named = not table.has_ids and settings.order in orders.NAMED
+  if not (named and by_validation_order(settings.labels)):  # Else they are the same.
+    orders.check_ids(source.predictions, ids, expected, settings.partial)
+  notes = _notes(source, settings, table.classes, written, ids)
+  run = run_lib.Run(source.directory, {})
+  labels = [_stored(one) for one in settings.labels]
+  summary = run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS), labels)
+  summary.check_labels(settings.labels, source.predictions)
+  manifest['dataset'].update(
+    partial=len(ids) < len(expected), expected=len(ids), notes=notes
+  )
+  manifest['model']['output'] = written.output
+  files.write_json(source.directory / result_file.MANIFEST, manifest)
+  return run_lib.finish(
+    source.directory,
+    manifest,
+    summary,
+    {},
+    {
+      'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+      'seconds': time.monotonic() - started,
+    },
+  )
+
+
+def _expected_ids(labels: tuple[Labels, ...]) -> pa.Array:
+  """Returns the images that the labels are of."""
+  if by_validation_order(labels):
+    return orders.named_ids(orders.FILE_NAME)
+  return pc.unique(pa.concat_arrays([one.file.ids for one in labels]))
+
+
+def _stored(labels: Labels) -> Labels:
+  """Returns what a label set is once it is a column of the rows."""
+  return Labels(REAL) if labels.name == REAL else labels
+
+
+def _write(source: Source, settings: Settings, table: readers.Table) -> _Written:
+  """Writes the rows, block by block."""
+  all_ids = (
+    None
+    if table.has_ids
+    else orders.row_ids(source.predictions, settings.order, table.rows)
+  )
+  keep = settings.store_logits
+  writer = predictions.Writer(
+    source.directory / result_file.PREDICTIONS,
+    keep,
+    _ROWS_PER_PART_WITH_LOGITS if keep else _ROWS_PER_PART,
+    min(table.classes, predictions.STORED_CLASSES),
+  )
+  by_name = {labels.name: labels for labels in settings.labels}
+  written, start = _Written([], [], output=settings.output), 0
+  for block in table.blocks():
+    n = len(block.classes if block.classes is not None else block.scores)
+    ids = block.ids if all_ids is None else all_ids[start : start + n]
+    refuse, refuse_scores = (
+      rows.refuser(path, ids, start)
+      for path in (source.predictions, source.probabilities or source.predictions)
+    )
+    if ids.null_count:
+      raise UserError(f'{source.predictions}: {ids.null_count} rows have no id')
+    labels = _original(by_name, ids)
+    ranked = rows.rank(block, labels, written.output, refuse, refuse_scores)
+    if keep and ranked.scores is None:
+      raise UserError(
+        f'--store_logits: {source.predictions} has no scores of all '
+        'classes: leave it out'
+      )
+    writer.write(
+      predictions.assemble(
+        ids,
+        pa.nulls(n, pa.binary(32)),
+        labels,
+        _real(by_name, ids),
+        ranked.classes,
+        ranked.log_probs,
+        ranked.label_log_prob,
+        ranked.scores if keep else None,
+      )
+    )
+    written.ids.append(ids)
+    written.top1.append(ranked.classes[:, 0])
+    written.output = ranked.output
+    written.has_scores = ranked.log_probs is not None
+    if written.has_scores and ranked.log_probs.shape[1] > 1:
+      written.ties += int(np.sum(ranked.log_probs[:, 0] == ranked.log_probs[:, 1]))
+    start += n
+  if not start:
+    raise UserError(f'{source.predictions} has no rows')
+  writer.flush()
+  return written
+
+
+def _original(by_name: dict[str, Labels], ids: pa.Array) -> np.ndarray:
+  """Returns int32 [n], the original labels, -1 for none."""
+  found = np.full(len(ids), -1, np.int32)
+  if ORIGINAL in by_name:
+    labels = sets.match(sets.packaged(), ids)
+    found[labels.sizes > 0] = labels.values
+  return found
+
+
+def _real(by_name: dict[str, Labels], ids: pa.Array) -> pa.Array:
+  if REAL not in by_name:
+    return pa.nulls(len(ids), pa.list_(pa.int32()))
+  labels = sets.match(by_name[REAL].file, ids)
+  offsets = np.concatenate([[0], np.cumsum(labels.sizes)]).astype(np.int32)
+  return pa.ListArray.from_arrays(
+    arrow.numbers(offsets), arrow.numbers(labels.values.astype(np.int32))
+  )
+
+
+def _notes(
+  source: Source, settings: Settings, classes: int, written: _Written, ids: pa.Array
+) -> list[str]:
+  """Returns what a reader of the result must know of the predictions."""
+  notes = ['imported predictions']
+  if not written.has_scores and classes > 1:
+    notes.append('without probabilities: classes are taken to stand best first')
+  if classes < summary_lib.TOP[-1]:
+    known = 'class of each image is' if classes == 1 else 'classes of each image are'
+    notes.append(f'only {classes} {known} known: no top-5')
+  if written.ties:
+    have = 'image has' if written.ties == 1 else 'images have'
+    notes.append(
+      f'{written.ties} {have} two best classes of equal score: the lower '
+      'class index counts'
+    )
+  if by_validation_order(settings.labels):
+    top1 = np.concatenate(written.top1)
+    chance = orders.explain_chance(source.predictions, top1, ids, settings.order)
+    notes += [chance] if chance else []
+  return notes

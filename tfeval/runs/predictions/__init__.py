@@ -1,0 +1,34 @@
+"""The prediction store: a row for each example, in atomic, listed parts.
+
+`predictions/index.json` lists the parts with their rows and SHA-256. A part is
+written first and listed after, both by renaming, so that a part that is torn,
+stale or of an earlier run is never read.
+
+Nothing here imports TensorFlow.
+"""
+
+from tfeval.runs.predictions.reader import listed_parts, read_part, read_parts
+from tfeval.runs.predictions.rows import (
+  SCHEMA_VERSION,
+  STORED_CLASSES,
+  assemble,
+  make_rows,
+  matrix,
+  rank_scores,
+  schema,
+)
+from tfeval.runs.predictions.writer import Writer
+
+__all__ = (
+  'SCHEMA_VERSION',
+  'STORED_CLASSES',
+  'Writer',
+  'assemble',
+  'listed_parts',
+  'make_rows',
+  'matrix',
+  'rank_scores',
+  'read_part',
+  'read_parts',
+  'schema',
+)

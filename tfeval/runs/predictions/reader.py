@@ -1,0 +1,161 @@
+"""Reads listed parts, and believes nothing that they say of themselves."""
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tfeval.datasets.labels import imagenet
+from tfeval.runs.predictions import rows
+from tfeval.utils import errors, files
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+_CLASSES = 0, imagenet.NUM_CLASSES - 1
+# The softmax of a model may come out at 1 + 2**-23.
+_LOG_PROBS = -math.inf, 1e-6
+_LIMITS = {
+  'label': _CLASSES,
+  'real_labels': _CLASSES,
+  'classes': _CLASSES,
+  'log_probs': _LOG_PROBS,
+  'label_log_prob': _LOG_PROBS,
+}
+# Anything else could lead out of the directory.
+_PART = re.compile(r'part-\d{5,}\.parquet')
+
+
+def read_parts(directory: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+  """Yields the listed parts, each checked against its SHA-256 and row count.
+
+  Args:
+    directory: the store.
+    columns: the columns to read; all by default.
+
+  Raises:
+    UserError: the store is missing, of a newer version, or a part is missing,
+      changed or lacks a column.
+  """
+  kept = None
+  for part in listed_parts(directory):
+    table = read_part(directory, part, columns)
+    if 'classes' in table.column_names:
+      size = table['classes'].type.list_size
+      if size != (kept := kept or size):
+        raise UserError(
+          f'{directory / part["file"]} keeps {size} classes, the part '
+          f'before it {kept}: evaluate again'
+        )
+    yield table
+
+
+def listed_parts(directory: Path) -> list[dict]:
+  """Returns the entries of a store's index, whose files lie inside of it.
+
+  Raises:
+    UserError: the index is missing, damaged or of a newer version.
+  """
+  index = files.read_json(directory / 'index.json')
+  if not isinstance(index, dict) or not isinstance(index.get('parts'), list):
+    raise UserError(f'{directory / "index.json"} does not list parts: evaluate again')
+  if index.get('schema_version') != rows.SCHEMA_VERSION:
+    raise UserError(
+      f'{directory} has schema version {index.get("schema_version")}, '
+      f'this tfeval reads {rows.SCHEMA_VERSION}: upgrade tfeval'
+    )
+  parts = index['parts']
+  names = [part.get('file') if isinstance(part, dict) else None for part in parts]
+  if not all(isinstance(n, str) and _PART.fullmatch(n) for n in names) or (
+    len(set(names)) != len(names)
+  ):
+    raise UserError(
+      f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
+      ', expected different part-NNNNN.parquet: evaluate again'
+    )
+  return parts
+
+
+def read_part(directory: Path, part: dict, columns: list[str] | None) -> pa.Table:
+  """Returns a listed part, checked as `read_parts` does.
+
+  Raises:
+    UserError: it is missing, changed or lacks a column.
+  """
+  path = directory / part['file']
+  try:
+    with path.open('rb') as file:
+      if hashlib.file_digest(file, 'sha256').hexdigest() != part.get('sha256'):
+        raise UserError(f'{path} was changed after it was written: evaluate again')
+      file.seek(0)
+      # Not read_table, which imports pandas where that is installed.
+      with pq.ParquetFile(file) as parquet:
+        there = parquet.schema_arrow.names
+        if missing := sorted({*(columns or ())} - {*there}):
+          raise UserError(
+            f'{path} lacks the columns {", ".join(missing)}, it has '
+            f'{", ".join(there)[:200]}: evaluate again'
+          )
+        table = parquet.read(columns)
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+  except pa.ArrowException as error:
+    raise UserError(
+      f'{path} is not a readable Parquet file: {errors.one_line(error)}'
+    ) from error
+  if len(table) != part.get('rows'):
+    raise UserError(
+      f'{path} has {len(table)} rows, the index says '
+      f'{part.get("rows")} rows: evaluate again'
+    )
+  _check_columns(path, table)
+  return table
+
+
+def _check_columns(path: Path, table: pa.Table) -> None:
+  """Holds that columns are what `schema` says: a run may come from a stranger."""
+  # Imported rows may keep fewer classes than those of our own models.
+  kept = next(
+    (
+      table[name].type.list_size
+      for name in ('classes', 'log_probs')
+      if name in table.column_names and pa.types.is_fixed_size_list(table[name].type)
+    ),
+    rows.STORED_CLASSES,
+  )
+  wanted = rows.schema(True, max(1, min(kept, imagenet.NUM_CLASSES)))
+  for name in set(table.column_names) & set(wanted.names):
+    column, field = table[name], wanted.field(name)
+    if column.type != field.type or (column.null_count and not field.nullable):
+      raise UserError(
+        f'{path}: column {name} is {column.type} with '
+        f'{column.null_count} nulls, expected {field.type}: '
+        'evaluate again'
+      )
+    if name == 'id':
+      try:
+        column.validate(full=True)
+      except pa.ArrowException as error:
+        raise UserError(f'{path} has ids that are not UTF-8: evaluate again') from error
+    if name in _LIMITS:
+      _check_values(path, name, column)
+
+
+def _check_values(path: Path, name: str, column: pa.ChunkedArray) -> None:
+  values = pc.list_flatten(column) if pa.types.is_nested(column.type) else column
+  found = pc.min_max(values)
+  low, high = found['min'].as_py(), found['max'].as_py()
+  lowest, highest = _LIMITS[name]
+  if low is not None and not lowest <= low <= high <= highest:
+    raise UserError(
+      f'{path}: column {name} has values from {low:g} to {high:g}, '
+      f'expected {lowest:g} to {highest:g}: evaluate again'
+    )
+  # `min_max` passes it over.
+  if pa.types.is_floating(values.type) and pc.any(pc.is_nan(values)).as_py():
+    raise UserError(f'{path}: column {name} has NaN: evaluate again')
+  if values is not column and values.null_count:
+    raise UserError(f'{path}: column {name} has nulls inside of lists: evaluate again')

@@ -1,0 +1,94 @@
+"""What an interrupted run has left that the next one can go on after.
+
+Nothing here imports TensorFlow.
+"""
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from tfeval.runs import predictions
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+
+def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
+  """Returns the parts at the start of a store that a run can go on after.
+
+  Args:
+    directory: the store, which may be missing or damaged.
+    shard: the positions that it is to hold.
+    gapless: whether a position that is missing ends them.
+
+  Returns:
+    Entries of the index: each of these parts is whole and has positions, which go
+    on from those of the part before it.
+  """
+  try:
+    parts = predictions.listed_parts(directory)
+  except UserError:
+    return []
+  kept, position = [], shard.start
+  for number, part in enumerate(parts):
+    ranges = part.get('positions')
+    if (
+      part['file'] != f'part-{number:05d}.parquet'
+      or not _are_ranges(ranges)
+      or (
+        ranges[0][0] < position
+        or ranges[-1][1] > shard.stop
+        or sum(stop - start for start, stop in ranges) != part.get('rows')
+        or not _are_among(part.get('resized_on_host', []), ranges)
+        or gapless
+        and ranges != [[position, ranges[-1][1]]]
+      )
+    ):
+      break
+    try:
+      predictions.read_part(directory, part, ['id'])
+    except UserError:
+      break
+    kept.append(part)
+    position = ranges[-1][1]
+  return kept
+
+
+def _are_ranges(ranges: Any) -> bool:
+  if (
+    not ranges
+    or not isinstance(ranges, list)
+    or not all(
+      isinstance(one, list) and len(one) == 2 and all(type(n) is int for n in one)
+      for one in ranges
+    )
+  ):
+    return False
+  ends = [-1, *[end for one in ranges for end in one]]
+  return all(a < b for a, b in itertools.pairwise(ends))
+
+
+def _are_among(positions: Any, ranges: list[list[int]]) -> bool:
+  return isinstance(positions, list) and all(
+    type(one) is int and any(start <= one < stop for start, stop in ranges)
+    for one in positions
+  )
+
+
+def positions_of(parts: Iterable[dict]) -> list[int]:
+  """Returns the positions of all rows of parts, in their order."""
+  return [
+    position
+    for part in parts
+    for start, stop in part['positions']
+    for position in range(start, stop)
+  ]
+
+
+def part_size(manifest: dict[str, Any]) -> int:
+  """Returns how many positions a part covers: whole batches.
+
+  Args:
+    manifest: what is run. A batch is computed at once, wherever a run goes on.
+  """
+  batch_size = manifest['compute']['batch_size']
+  return -(-manifest['store']['rows_per_part'] // batch_size) * batch_size

@@ -1,0 +1,277 @@
+"""A run: one model's evaluation on one dataset, as its directory holds it.
+
+    OUTPUT_DIR/MODEL/manifest.json        what is run
+    OUTPUT_DIR/MODEL/flags.txt            a flagfile that repeats it
+    OUTPUT_DIR/MODEL/predictions/         a row for each example
+    OUTPUT_DIR/MODEL/result.json          what came out; there when it is complete
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval.datasets.labels import sets
+from tfeval.datasets.labels.sets import Labels, Subset
+from tfeval.metrics import registry
+from tfeval.runs import display, predictions, result_file
+from tfeval.runs.result_file import PREDICTIONS, RESULT
+from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, Wanted, summarize
+from tfeval.utils import files, paths
+from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  import pandas
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+  """A model that could not be evaluated, among others that could.
+
+  Attributes:
+    name: the model's.
+    reason: what was wrong and what to do.
+  """
+
+  name: str
+  reason: str
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Run:
+  """A complete run: what every evaluation returns and `load_run` reads.
+
+  >>> import tfeval
+  >>> run = tfeval.load_run('runs/mine')
+  >>> run
+  Run('runs/mine')
+  mine on imagenet2012 validation, protocol unknown (PARTIAL: 4 images)
+    top-1        75.00 %  (3 of 4)
+    top-5       100.00 %  (4 of 4)
+    ReaL top-1   66.67 %  (2 of 3)
+    ReaL top-5  100.00 %  (3 of 3)
+
+  Its metrics are dicts, as `result.json` holds them; other metrics and other labels
+  are scored from the stored rows, without evaluating again:
+
+  >>> run.metrics[0]['correct'], run.metrics[0]['count']
+  (3, 4)
+  >>> nll, brier = run.score(labels='original', metrics=['nll', 'brier'])
+  >>> round(nll['value'], 4)
+  0.6578
+  >>> brier['value'], brier['unavailable']
+  (None, 'needs all 1000 outputs, which --store_logits keeps')
+
+  The rows themselves:
+
+  >>> run.to_arrow(['id', 'label']).num_rows
+  4
+  >>> run.to_pandas()['label'].tolist()
+  [65, 970, 230, 809]
+
+  Attributes:
+    path: its directory.
+    result: the content of `result.json`.
+  """
+
+  path: paths.Path
+  result: dict[str, Any]
+
+  def __repr__(self) -> str:
+    name = f'Run({str(self.path)!r})'
+    return f'{name}\n{display.text(self.result)}' if self.result else name
+
+  def _repr_html_(self) -> str:
+    return display.as_html(str(self.path), self.result)
+
+  @property
+  def metrics(self) -> list[dict[str, Any]]:
+    """The metrics, as `result.json` holds them."""
+    return self.result['metrics']
+
+  def parts(self, columns: list[str] | None = None) -> Iterable[pa.Table]:
+    """Yields the stored rows; see `predictions.schema`."""
+    return predictions.read_parts(self.path / PREDICTIONS, columns)
+
+  def to_arrow(self, columns: list[str] | None = None) -> pa.Table:
+    """Returns all stored rows.
+
+    Args:
+      columns: by default all, see `predictions.schema`; with `logits` that is 4 kB
+        for each example.
+
+    Raises:
+      UserError: there are none, or some are missing or changed.
+    """
+    parts = list(self.parts(columns))
+    if not parts:
+      raise UserError(f'{self.path} stores no rows: evaluate again')
+    return pa.concat_tables(parts)
+
+  def sorted_rows(self) -> pa.Table:
+    """Returns `SUMMARY_COLUMNS` in the order of the ids, checked as `summary` does.
+
+    Raises:
+      UserError: there are none, or they are not those that the result was made of.
+    """
+    table = self.to_arrow(SUMMARY_COLUMNS).combine_chunks()
+    table = table.take(pc.sort_indices(table['id']))
+    self._check(summarize([table], labels=()))
+    return table
+
+  def to_pandas(self, columns: list[str] | None = None) -> 'pandas.DataFrame':
+    """Returns all stored rows as a frame; see `to_arrow`.
+
+    Raises:
+      UserError: pandas is not installed, or as `to_arrow`.
+    """
+    if importlib.util.find_spec('pandas') is None:
+      raise UserError("to_pandas needs pandas: pip install 'tfeval[pandas]'")
+    return self.to_arrow(columns).to_pandas()
+
+  def score(
+    self,
+    labels: str | Sequence[str] | Sequence[Labels] | None = None,
+    subset: Subset | None = None,
+    metrics: str | Sequence[str] | None = None,
+  ) -> list[dict[str, Any]]:
+    """Computes metrics from the stored rows.
+
+    Args:
+      labels: what to score against: `original`, `real`, paths of label files (see
+        `label_files.read`); by default what the rows carry.
+      subset: images to score once more by themselves.
+      metrics: see `scoring.metric_of`; by default top-1 and top-5.
+
+    Returns:
+      For each label set and metric a dict with `name`, `labels`, `kind`, `count` and
+      `skipped` images and `value`. Of kind `count` it has `correct` and `interval`
+      too. Where the rows do not give a metric its `value` is None, and `unavailable`
+      says why.
+
+    Raises:
+      UserError: a metric is not known, or as `summary`.
+    """
+    labels = [labels] if isinstance(labels, str) else labels
+    if labels and all(isinstance(one, str) for one in labels):
+      labels = sets.open_labels(labels)
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    return self.summary(labels, subset, metrics).metrics()
+
+  def summary(
+    self,
+    labels: Sequence[Labels] | None = None,
+    subset: Subset | None = None,
+    metrics: Sequence[str] | None = None,
+    answers: bool = False,
+  ) -> Summary:
+    """Adds up the stored rows.
+
+    Args:
+      labels: what to score against; by default what the rows carry.
+      subset: images to score once more by themselves.
+      metrics: see `scoring.metric_of`; by default top-1 and top-5.
+      answers: whether to keep the answers, for tables by class.
+
+    Raises:
+      UserError: the rows are not those that the result was made of: some are
+        missing, double or changed; a label set has no label for any of them; the
+        subset names other images or leaves none.
+    """
+    names = registry.check_names(registry.DEFAULT if metrics is None else metrics)
+    only_original = [one.name for one in labels or ()] == [sets.ORIGINAL]
+    columns = registry.columns(names, only_original, self._stores_outputs)
+    found = summarize(
+      self.parts(SUMMARY_COLUMNS + columns),
+      labels,
+      subset,
+      Wanted(
+        None if metrics is None else names, self.result['model'].get('output'), answers
+      ),
+    )
+    self._check(found)
+    found.check_labels(labels or (), self.path)
+    if subset is not None:
+      subset.check(found.column('id'))
+      if not found.subset:
+        raise UserError(
+          f'--keep and --omit leave none of the {len(found.ids)} images of {self.path}'
+        )
+    return found
+
+  @property
+  def _stores_outputs(self) -> bool:
+    store = self.result.get('store')
+    return isinstance(store, dict) and store.get('logits') is True
+
+  def _check(self, summary: Summary) -> None:
+    """Holds that rows are those that the result was made of."""
+    ids, dataset = summary.ids, self.result['dataset']
+    if len(set(ids)) != len(ids) or len(ids) != dataset.get('evaluated'):
+      raise UserError(
+        f'{self.path} stores {len(set(ids))} examples in {len(ids)} '
+        f'rows, its {RESULT} says {dataset.get("evaluated")}: evaluate '
+        'again'
+      )
+    for name, value in summary.digests().items():
+      if value != dataset.get(name):
+        raise UserError(
+          f'{self.path}: the stored rows are not those of its {RESULT} '
+          f'({name} differs): evaluate again'
+        )
+
+
+def load_run(path: str | os.PathLike[str]) -> Run:
+  """Loads a complete run.
+
+  Args:
+    path: its directory.
+
+  Raises:
+    UserError: it is no run, an incomplete one, or of a newer tfeval.
+  """
+  directory = paths.path(path)
+  return Run(directory, result_file.read(directory))
+
+
+def finish(
+  directory: paths.Path,
+  manifest: dict[str, Any],
+  summary: Summary,
+  failed: dict[str, str],
+  timing: dict[str, Any],
+  published: dict[str, Any] | None = None,
+  preflight: Sequence[str] = (),
+) -> Run:
+  """Writes `result.json`, which makes a run complete.
+
+  Args:
+    directory: the run's.
+    manifest: what was run.
+    summary: of the stored rows.
+    failed: what is wrong with images that were skipped, by their ids.
+    timing: seconds and rates.
+    published: what `published.compare` found.
+    preflight: what was found before the run, and did not stop it.
+  """
+  result = {
+    **manifest,
+    'dataset': {
+      **manifest['dataset'],
+      'evaluated': len(summary.ids),
+      'failed': [{'id': name, 'reason': failed[name]} for name in sorted(failed)],
+      **summary.digests(),
+    },
+    'metrics': summary.metrics(),
+    'published': published,
+    'preflight': list(preflight),
+    'timing': timing,
+  }
+  files.write_json(directory / RESULT, result)
+  return Run(directory, result)

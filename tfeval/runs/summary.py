@@ -1,0 +1,211 @@
+"""What stored rows add up to: metrics by label set, and digests.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfeval.datasets.labels import sets as label_sets
+from tfeval.metrics import accuracy, collectors, registry
+from tfeval.metrics.stored_rows import Rows
+from tfeval.runs import predictions
+from tfeval.utils import arrow
+from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
+
+SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
+TOP = (1, 5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+  """What stored rows are added up for.
+
+  Attributes:
+    metrics: see `scoring.metric_of`; by default those of `scoring.DEFAULT` that
+      the rows give.
+    output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
+    answers: whether to keep the answers, for tables by class.
+  """
+
+  metrics: Sequence[str] | None = None
+  output: str | None = None
+  answers: bool = False
+
+
+@dataclasses.dataclass
+class Summary:
+  """What stored rows add up to.
+
+  Attributes:
+    wanted: what it was made for.
+    scores: by the label set's name.
+    identities: `id`, `image_sha256` and `label` of the rows, part by part.
+    subset: how many images belong to the subset; None without one.
+  """
+
+  wanted: Wanted
+  scores: dict[str, registry.Scores]
+  identities: list[pa.Table]
+  subset: int | None = None
+
+  def column(self, name: str) -> pa.Array:
+    """Returns a column of the identities."""
+    fields = predictions.schema(store_logits=False)
+    chunks = [chunk for part in self.identities for chunk in part[name].chunks]
+    return pa.chunked_array(chunks, fields.field(name).type).combine_chunks()
+
+  @property
+  def ids(self) -> list[str]:
+    """Returns the ids of the rows, in their order."""
+    return self.column('id').to_pylist()
+
+  def check_labels(self, labels: Iterable[label_sets.Labels], where: Path) -> None:
+    """Holds that each label set has a label for at least one of the rows.
+
+    Args:
+      labels: what was counted against.
+      where: the run's directory, for the message.
+
+    Raises:
+      UserError: one has none.
+    """
+    for one in labels:
+      label_sets.check_ids(one, self.column('id'), where)
+      if one.name in self.scores and self.scores[one.name].count:
+        continue
+      raise no_labels(one, where, self.ids)
+
+  def metrics(self, interval: str = 'wilson') -> list[dict[str, Any]]:
+    """Returns the metrics as results hold them.
+
+    Args:
+      interval: see `accuracy.INTERVALS`.
+    """
+    found = [
+      entry
+      for name, scores in self.scores.items()
+      for entry in scores.entries(name, interval)
+    ]
+    if self.wanted.metrics is not None:
+      return found
+    return [entry for entry in found if 'unavailable' not in entry]
+
+  def answers(self) -> dict[str, collectors.Answers]:
+    """Returns the answers by the label set's name, where images have one label."""
+    return {
+      name: scores.answers
+      for name, scores in self.scores.items()
+      if scores.answers is not None
+    }
+
+  def digests(self) -> dict[str, str]:
+    """Returns what tells two data sets apart: their labels and their content.
+
+    Both are `labels.digest` over the ids, of the labels and of the SHA-256 of the
+    images.
+    """
+    # UTF-8 sorts like the characters that it encodes.
+    order = pc.sort_indices(self.column('id'))
+    ids = self.column('id').take(order)
+    labels = self.column('label').take(order).cast(pa.string())
+    hashes = self.column('image_sha256').take(order)
+    content = (
+      pa.nulls(len(ids), pa.string())
+      if hashes.null_count == len(ids)
+      else arrow.strings([value.hex() if value else '' for value in hashes.to_pylist()])
+    )
+    return {
+      'label_digest': _digest(ids, labels),
+      'content_digest': _digest(ids, content),
+    }
+
+
+def _digest(ids: pa.Array, values: pa.Array) -> str:
+  """Computes `labels.digest` of sorted ids in Arrow: a tenth of the time."""
+  tab, end, nothing = arrow.strings(['\t', '\n', ''])
+  lines = pc.binary_join_element_wise(ids, values, tab, null_handling='replace')
+  lines = pc.binary_join_element_wise(lines, nothing, end)
+  sha256 = hashlib.sha256()
+  if len(lines):
+    offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset :]
+    first, last = offsets[0], offsets[len(lines)]
+    sha256.update(lines.buffers()[2].slice(first, last - first))
+  return sha256.hexdigest()
+
+
+def no_labels(labels: label_sets.Labels, where: Path, ids: Sequence[str]) -> UserError:
+  """Returns the error for a label set that has no label for any image of a run."""
+  if labels.name == label_sets.REAL and labels.file is None:
+    return UserError(f'{where} stores no ReaL labels: give the path of real.json')
+  return UserError(
+    f'--labels={labels.path or labels.name} has labels for none of the '
+    f'images of {where}; the first of these is {[*ids, "none"][0]}'
+  )
+
+
+def summarize(
+  parts: Iterable[pa.Table],
+  labels: Sequence[label_sets.Labels] | None = None,
+  subset: label_sets.Subset | None = None,
+  wanted: Wanted = Wanted(),
+) -> Summary:
+  """Adds up stored rows, part by part.
+
+  Args:
+    parts: tables with `SUMMARY_COLUMNS` and those of `scoring.columns`.
+    labels: what to score against; by default what the rows carry.
+    subset: images to score once more by themselves, under the label set's name
+      and `@subset`; the others are in none of its counts.
+    wanted: what to add them up for.
+  """
+  summary = Summary(wanted, {}, [], None if subset is None else 0)
+  for part in parts:
+    summary.identities.append(part.select(['id', 'image_sha256', 'label']))
+    sets = (
+      label_columns(part)
+      if labels is None
+      else {one.name: one.of_rows(part) for one in labels}
+    )
+    inside = None
+    if subset is not None:
+      inside = subset.mask(part['id'])
+      summary.subset += int(inside.sum())
+    for name, label_set in sets.items():
+      _add(summary, name, Rows(part, label_set, wanted.output))
+      if inside is not None:
+        rows = part.take(arrow.numbers(np.flatnonzero(inside)))
+        _add(
+          summary,
+          name + label_sets.SUBSET_SUFFIX,
+          Rows(rows, label_sets.select(label_set, inside), wanted.output),
+        )
+  return summary
+
+
+def _add(summary: Summary, name: str, rows: Rows) -> None:
+  if name not in summary.scores:
+    wanted = summary.wanted
+    summary.scores[name] = registry.Scores(
+      registry.DEFAULT if wanted.metrics is None else wanted.metrics, wanted.answers
+    )
+  summary.scores[name].add(rows)
+
+
+def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
+  """Returns the label sets that stored rows carry, by name.
+
+  `original` is always there; `real` where the dataset has ReaL labels, that is,
+  where the column is not null (an empty list is an image without a label).
+  """
+  found = {label_sets.ORIGINAL: label_sets.original_column(part)}
+  if len(part) and part['real_labels'].null_count < len(part):
+    found[label_sets.REAL] = label_sets.real_column(part)
+  return found

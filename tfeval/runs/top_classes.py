@@ -1,0 +1,121 @@
+"""What models answered about single images, ranked and named."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tfeval.datasets.labels import imagenet
+from tfeval.metrics import ranking
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+  """One of a model's highest classes for an image.
+
+  Attributes:
+    rank: from 1.
+    index: of the class, 0 to 999.
+    wnid: its WordNet id, such as `'n01440764'`.
+    name: its readable name, such as `'great_white_shark'`.
+    probability: what the model gives it.
+  """
+
+  rank: int
+  index: int
+  wnid: str
+  name: str
+  probability: float
+
+  def describe(self) -> dict[str, Any]:
+    """Returns the entry of `--json`."""
+    return {
+      'rank': self.rank,
+      'class': self.index,
+      'wnid': self.wnid,
+      'name': self.name.replace('_', ' '),
+      'probability': self.probability,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Answerer:
+  """A model, as tables and figures name it.
+
+  Attributes:
+    name: as it was asked for, and `@WEIGHTS` for other weights than imagenet.
+    protocol: how images became its pixels, such as `'opencv'`.
+    size: side of its input in pixels.
+  """
+
+  name: str
+  protocol: str
+  size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+  """One image and what every model answered.
+
+  Attributes:
+    path: of the image's file, as it was given.
+    answers: for each model, its highest classes.
+  """
+
+  path: str
+  answers: tuple[tuple[Answer, ...], ...]
+
+
+def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[Answer, ...]:
+  """Ranks a model's outputs for one image as the metrics do.
+
+  Args:
+    scores: float [1000], finite.
+    top: how many classes, at most 1000.
+    logits: whether the scores are logits; else they are probabilities.
+  """
+  table = imagenet.classes()
+  best = ranking.top_k(scores[None], top)[0]
+  probabilities = np.exp(ranking.log_softmax(scores[None])[0]) if logits else scores
+  return tuple(
+    Answer(
+      place,
+      int(index),
+      table.wnids[index],
+      table.names[index],
+      float(probabilities[index]),
+    )
+    for place, index in enumerate(best, 1)
+  )
+
+
+def short(probability: float) -> str:
+  """Returns a probability with three decimals.
+
+  >>> short(0.12345), short(0.0001), short(0)
+  ('0.123', '<0.001', '0.000')
+  """
+  return '<0.001' if 0 < probability < 0.0005 else f'{probability:.3f}'
+
+
+def describe(
+  models: Iterable[Answerer], images: Iterable[Answered]
+) -> list[dict[str, Any]]:
+  """Returns what `--json` prints: an entry for each image."""
+  models = list(models)
+  return [
+    {
+      'path': image.path,
+      'models': [
+        {
+          'model': model.name,
+          'protocol': model.protocol,
+          'size': model.size,
+          'predictions': [answer.describe() for answer in answers],
+        }
+        for model, answers in zip(models, image.answers, strict=True)
+      ],
+    }
+    for image in images
+  ]

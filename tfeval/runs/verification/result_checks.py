@@ -1,0 +1,89 @@
+"""Whether the figures of a result agree with each other.
+
+Nothing here imports TensorFlow.
+"""
+
+import math
+from typing import Any
+
+from tfeval.datasets.labels import sets
+from tfeval.metrics import accuracy, registry
+
+# Beside integers, which are compared exactly: sums may be rounded otherwise elsewhere.
+_TOLERANCE = 1e-12
+
+
+class Failed(Exception):
+  """A check does not hold; the message is what was seen."""
+
+
+def hold(holds: bool, seen: str) -> None:
+  """Raises `Failed` with what was seen if something does not hold."""
+  if not holds:
+    raise Failed(seen)
+
+
+def intervals(result: dict[str, Any]) -> str:
+  """Holds that a metric's own figures agree, whatever its labels are."""
+  for metric in result['metrics']:
+    name = f'{metric["labels"]}/{metric["name"]}'
+    total = metric['count'] + metric['skipped']
+    hold(
+      total == result['dataset']['evaluated'],
+      f'{name}: {total:,} counted and skipped of '
+      f'{result["dataset"]["evaluated"]:,} evaluated',
+    )
+    if metric['kind'] != registry.COUNT or metric['correct'] is None:
+      continue
+    hold(
+      metric['correct'] <= metric['count'],
+      f'{name}: {metric["correct"]:,} correct of {metric["count"]:,}',
+    )
+    entry = accuracy.Count(metric['correct'], metric['count'], metric['skipped']).entry(
+      metric['name'], metric['labels']
+    )
+    for field in ('value', 'interval'):
+      hold(
+        same(metric[field], entry[field]),
+        f'{name}: {field} is {metric[field]}, its counts give {entry[field]}',
+      )
+  return 'values and intervals are those of the counts'
+
+
+def published(result: dict[str, Any]) -> str:
+  """Holds that a comparison with published figures is of the metrics."""
+  compared = result.get('published')
+  if compared is None:
+    return 'nothing is compared'
+  told = {m['name']: m for m in result['metrics'] if m['labels'] == sets.ORIGINAL}
+  for figure in compared['metrics']:
+    metric, name = told.get(figure['name']), figure['name']
+    hold(
+      metric is not None and metric['interval'] is not None,
+      f'{name} is compared, not measured',
+    )
+    interval = metric['interval']
+    expected = {
+      'measured': metric['value'],
+      'difference': metric['value'] - figure['published'],
+      'inside': interval['low'] <= figure['published'] <= interval['high'],
+    }
+    for field, value in expected.items():
+      hold(
+        same(figure[field], value),
+        f'{name}: {field} is {figure[field]}, the metrics give {value}',
+      )
+  return 'the comparison is with the metrics'
+
+
+def same(told: Any, value: Any) -> bool:
+  """Whether JSON values are equal; floats up to rounding."""
+  if isinstance(value, dict):
+    return (
+      isinstance(told, dict)
+      and told.keys() == value.keys()
+      and all(same(told[key], value[key]) for key in value)
+    )
+  if isinstance(value, float) and isinstance(told, (int, float)):
+    return math.isclose(told, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+  return type(told) is type(value) and told == value

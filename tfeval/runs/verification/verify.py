@@ -1,0 +1,264 @@
+"""Whether a run directory is whole and says what its rows say.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import os
+from collections.abc import Callable
+from typing import Any
+
+from tfeval.datasets.labels import sets
+from tfeval.runs import predictions, result_file
+from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
+from tfeval.runs.verification import result_checks, row_checks, schemas
+from tfeval.runs.verification.result_checks import Failed, hold, same
+from tfeval.utils import files, paths
+from tfeval.utils.errors import UserError
+
+OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  """What came out of a check.
+
+  Attributes:
+    name: what is checked.
+    state: `OK`, `FAILED`, or `NOT_CHECKED` because one that it relies on failed.
+    seen: what was seen.
+  """
+
+  name: str
+  state: str
+  seen: str
+
+
+class _Directory:
+  """The content of a run directory, read when a check needs it."""
+
+  def __init__(self, path: paths.Path):
+    self.path = path
+
+  @functools.cached_property
+  def result(self) -> dict[str, Any]:
+    return files.read_json(self.path / result_file.RESULT)
+
+  @functools.cached_property
+  def rows(self) -> Summary:
+    return summarize(
+      predictions.read_parts(self.path / result_file.PREDICTIONS, SUMMARY_COLUMNS)
+    )
+
+
+def verify(path: str | os.PathLike[str]) -> list[Check]:
+  """Checks a complete run.
+
+  Args:
+    path: its directory.
+
+  Returns:
+    Every check, in order.
+
+  Raises:
+    UserError: it is no run directory or an incomplete one, or jsonschema is not
+      installed.
+  """
+  if importlib.util.find_spec('jsonschema') is None:
+    raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
+  directory = _Directory(paths.path(path))
+  if not (directory.path / result_file.RESULT).is_file():
+    result_file.read(directory.path)  # Says what it is instead.
+  done: list[Check] = []
+  for name, check, needs in _CHECKS:
+    missing = [one.name for one in done if one.name in needs and one.state != OK]
+    if missing:
+      done.append(Check(name, NOT_CHECKED, f'needs {", ".join(missing)}'))
+      continue
+    try:
+      done.append(Check(name, OK, check(directory)))
+    except (Failed, UserError) as error:
+      done.append(Check(name, FAILED, str(error)))
+  return done
+
+
+def _check_schema(name: str, content: Any) -> None:
+  if fault := schemas.fault(name, content):
+    raise Failed(fault)
+
+
+def _result(directory: _Directory) -> str:
+  _check_schema('result', directory.result)
+  return f'{result_file.RESULT} follows the schema'
+
+
+def _index(directory: _Directory) -> str:
+  index = files.read_json(directory.path / result_file.PREDICTIONS / 'index.json')
+  _check_schema('index', index)
+  return f'{result_file.PREDICTIONS}/index.json follows the schema'
+
+
+def _manifest(directory: _Directory) -> str:
+  manifest = files.read_json(directory.path / result_file.MANIFEST)
+  hold(
+    isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
+    f'{result_file.MANIFEST} is not as tfeval writes it',
+  )
+  result = directory.result
+  # The result adds to what was to be evaluated how much of it was.
+  dataset = {key: result['dataset'].get(key) for key in manifest['dataset']}
+  other = [
+    key
+    for key, value in manifest.items()
+    if (dataset if key == 'dataset' else result.get(key)) != value
+  ]
+  hold(
+    not other,
+    f'{result_file.MANIFEST} and {result_file.RESULT} differ in {", ".join(other)}',
+  )
+  return f'{result_file.RESULT} is of what {result_file.MANIFEST} says was run'
+
+
+def _flags(directory: _Directory) -> str:
+  path = directory.path / result_file.FLAGS
+  try:
+    lines = path.read_text('utf-8').splitlines()
+  except OSError as error:
+    raise Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
+  except UnicodeDecodeError as error:
+    raise Failed(f'{result_file.FLAGS} is not text') from error
+  wrong = [line for line in lines if not line.startswith('--')]
+  hold(
+    bool(lines) and not wrong,
+    f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
+  )
+  flag, told = _repeated(files.read_json(directory.path / result_file.MANIFEST))
+  given = [
+    line.partition('=')[2] for line in lines if line.partition('=')[0] == f'--{flag}'
+  ]
+  seen = [
+    os.path.basename(value) if flag == 'predictions' else value for value in given
+  ]
+  hold(
+    seen == [told],
+    f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
+    f', {result_file.MANIFEST} is of {told}'[:300],
+  )
+  return f'{result_file.FLAGS} has {len(lines)} flags, --{flag} is {told}'
+
+
+def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
+  """Returns the flag that says what a run is of, and what it should be."""
+  try:
+    # Of predictions the name alone: they may have been imported elsewhere.
+    if 'imported' in manifest:
+      return 'predictions', manifest['imported']['files'][0]['file']
+    return 'model', manifest['model']['name']
+  except (KeyError, TypeError, IndexError) as error:
+    raise Failed(f'{result_file.MANIFEST} does not say what was run') from error
+
+
+def _parts(directory: _Directory) -> str:
+  store = directory.path / result_file.PREDICTIONS
+  listed = {part['file'] for part in files.read_json(store / 'index.json')['parts']}
+  others = sorted({path.name for path in store.glob('part-*.parquet')} - listed)
+  hold(
+    not others,
+    f'index.json does not list {len(others):,} files, such as {"".join(others[:1])}',
+  )
+  sizes = [len(part) for part in directory.rows.identities]
+  return f'{len(sizes):,} with {sum(sizes):,} rows, SHA-256 as listed'
+
+
+def _rows(directory: _Directory) -> str:
+  """Holds that every column is there and agrees with the others."""
+  store = directory.result['store']
+  columns = predictions.schema(store['logits']).names
+  parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
+  for number, part in enumerate(parts):
+    if fault := row_checks.fault(part):
+      raise Failed(f'part {number}: {fault}')
+    kept = part['classes'].type.list_size
+    hold(
+      kept == store.get('classes', kept),
+      f'{kept} classes are stored, {result_file.RESULT} says {store["classes"]}',
+    )
+  return f'{len(columns)} columns, which agree'
+
+
+def _ids(directory: _Directory) -> str:
+  ids = directory.rows.ids
+  hold(
+    len(set(ids)) == len(ids), f'{len(ids):,} rows have {len(set(ids)):,} different ids'
+  )
+  return f'{len(ids):,} ids, none twice'
+
+
+def _counts(directory: _Directory) -> str:
+  dataset, ids = directory.result['dataset'], directory.rows.ids
+  failed = {failure['id'] for failure in dataset['failed']}
+  evaluated, expected = dataset['evaluated'], dataset['expected']
+  seen = f'{evaluated:,} evaluated and {len(failed):,} failed of {expected:,}'
+  hold(
+    len(ids) == evaluated, f'{len(ids):,} rows are stored, evaluated is {evaluated:,}'
+  )
+  both = failed & set(ids)
+  hold(not both, f'{len(both):,} images failed and have a row: {sorted(both)[:1]}')
+  hold(evaluated + len(dataset['failed']) == expected, seen)
+  hold(len(failed) == len(dataset['failed']), 'an image is listed as failed twice')
+  hold(
+    dataset['limit'] is None or dataset['partial'],
+    f'limit is {dataset["limit"]}, partial is false',
+  )
+  return seen
+
+
+def _digests(directory: _Directory) -> str:
+  for name, value in directory.rows.digests().items():
+    told = directory.result['dataset'][name]
+    hold(value == told, f'{name} is {told[:12]}..., of the rows it is {value[:12]}...')
+  return 'labels and content of the rows are those of the result'
+
+
+def _metrics(directory: _Directory) -> str:
+  """Holds that rows give the metrics again, of the labels that rows carry."""
+  told = {(m['labels'], m['name']): m for m in directory.result['metrics']}
+  hold(len(told) == len(directory.result['metrics']), 'a metric is there twice')
+  carried = {
+    (m['labels'], m['name']): m
+    for m in directory.rows.metrics()
+    if m['count'] or (m['labels'], m['name']) in told
+  }
+  stored = {key for key in told if key[0] in (sets.ORIGINAL, sets.REAL)}
+  for key in sorted(carried.keys() | stored):
+    name = '/'.join(key)
+    hold(key in told, f'{name} is missing')
+    hold(key in carried, f'{name} is there, the rows do not give it')
+    for field, value in carried[key].items():
+      hold(
+        same(told[key].get(field), value),
+        f'{name}: {field} is {told[key].get(field)}, the rows give {value}',
+      )
+  files_of = sorted({labels for labels, _ in told.keys() - carried.keys()})
+  rest = f'; not computed again, labels are not stored: {", ".join(files_of)}'
+  return f'{len(carried)} of {len(told)} computed again' + rest * bool(files_of)
+
+
+_RESULT, _PARTS = 'result', 'parts'
+# Name, check, and the checks that it relies on.
+_CHECKS: tuple[tuple[str, Callable[[_Directory], str], tuple[str, ...]], ...] = (
+  (_RESULT, _result, ()),
+  ('manifest', _manifest, (_RESULT,)),
+  ('flags', _flags, ()),
+  ('index', _index, ()),
+  (_PARTS, _parts, ('index',)),
+  ('rows', _rows, (_RESULT, _PARTS)),
+  ('ids', _ids, (_PARTS,)),
+  ('counts', _counts, (_RESULT, _PARTS)),
+  ('digests', _digests, (_RESULT, _PARTS)),
+  ('metrics', _metrics, (_RESULT, _PARTS)),
+  ('intervals', lambda run: result_checks.intervals(run.result), (_RESULT,)),
+  ('published', lambda run: result_checks.published(run.result), (_RESULT,)),
+)

@@ -1,0 +1,69 @@
+"""The two ways a command ends without success, and nothing else.
+
+Everything a user can cause is a `UserError`: the command prints its one line
+and exits with 2. A check that the user asked for and that did not hold is a
+`CheckFailed`: exit code 1. Any other exception is a defect of tfeval.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+# Keras prints parts of its messages bold.
+_NODE = re.compile(r'\{\{(function_)?node [^}]*\}\}')
+_TERMINAL_STYLE = re.compile(r'\x1b\[[0-9;]*m')
+
+
+class UserError(ValueError):
+  """What was wrong, what was seen, what to do: one line, no traceback."""
+
+
+class DataError(UserError):
+  """The data are at fault, not a model: no other model could be evaluated either."""
+
+
+class Interrupted(KeyboardInterrupt):
+  """Ctrl-C or SIGTERM, with what was kept and how to go on."""
+
+
+class CheckFailed(Exception):
+  """A check that was asked for did not hold."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], hint: str = '') -> UserError:
+  """Returns the error for a name that is not known, with the closest ones.
+
+  Args:
+    kind: what is named, such as `'model'`.
+    name: what was given.
+    known: every name that would have been right.
+    hint: what else to do, appended as it stands.
+
+  >>> str(unknown('model', 'ResNet5', ['ResNet50', 'VGG16']))
+  "unknown model 'ResNet5': did you mean ResNet50?"
+  """
+  known = list(known)
+  lowered = {k.lower(): k for k in known}
+  close = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+  if name.lower() in lowered:
+    close = [name.lower()]
+  if close:
+    text = 'did you mean ' + ' or '.join(lowered[c] for c in close) + '?'
+  elif len(known) <= 8:
+    text = 'known: ' + ', '.join(known)
+  else:
+    text = 'known: ' + ', '.join(known[:8]) + ', ...'
+  return UserError(f'unknown {kind} {name!r}: {text}{" " + hint if hint else ""}')
+
+
+def one_line(error: BaseException, limit: int | None = 300) -> str:
+  """Returns an exception's message on one line, cut to `limit` characters.
+
+  >>> one_line(ValueError('two\\nlines'))
+  'two lines'
+  """
+  text = _TERMINAL_STYLE.sub('', str(error)).partition('Traceback (most recent')[0]
+  text = ' '.join(_NODE.sub('', text).split())
+  if limit is not None and len(text) > limit:
+    text = text[: limit - 4].rpartition(' ')[0] + ' ...'
+  return text or type(error).__name__

@@ -1,0 +1,83 @@
+"""How long work tells how far it is, and how that is shown."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from rich import console as rich_console
+from rich import progress as rich_progress
+
+# Given (what is worked on, number of examples): a context that is told each advance.
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+_SECONDS_BETWEEN_LINES = 10
+
+
+def wanted(shown: bool | None) -> Progress:
+  """Returns how to show progress: on stderr or not; None where that is a terminal."""
+  return on_stderr if (sys.stderr.isatty() if shown is None else shown) else hidden
+
+
+@contextlib.contextmanager
+def hidden(label: str, total: int) -> Iterator[Callable[[int], None]]:
+  """Shows nothing; see `on_stderr`."""
+  del label, total
+  yield lambda count: None
+
+
+@contextlib.contextmanager
+def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
+  """Shows progress, images/s and time left on stderr.
+
+  Args:
+    label: what is worked on.
+    total: how many examples there are.
+
+  Yields:
+    A function that is told how many more examples are done.
+  """
+  console = rich_console.Console(stderr=True)
+  if not console.is_terminal:
+    yield _Lines(label, total)
+    return
+  columns = [
+    rich_progress.TextColumn('{task.description}', markup=False),
+    rich_progress.BarColumn(bar_width=None),
+    rich_progress.MofNCompleteColumn(),
+    _Rate(),
+    rich_progress.TimeRemainingColumn(),
+  ]
+  with rich_progress.Progress(*columns, console=console) as bar:
+    task = bar.add_task(label, total=total)
+    yield lambda count: bar.advance(task, count)
+
+
+class _Rate(rich_progress.ProgressColumn):
+  """Images per second."""
+
+  def render(self, task: rich_progress.Task) -> str:
+    return f'{task.speed:.0f} images/s' if task.speed else '- images/s'
+
+
+class _Lines:
+  """Progress where there is no terminal: a plain line now and then."""
+
+  def __init__(self, label: str, total: int):
+    self._label, self._total, self._done = label, total, 0
+    self._start = self._last = time.monotonic()
+
+  def __call__(self, count: int) -> None:
+    self._done += count
+    now = time.monotonic()
+    if self._done < self._total and now - self._last < _SECONDS_BETWEEN_LINES:
+      return
+    self._last = now
+    rate = self._done / max(now - self._start, 1e-9)
+    left = (self._total - self._done) / rate
+    print(
+      f'{self._label}: {self._done}/{self._total} images, {rate:.0f} images/s, '
+      f'{left:.0f} s left',
+      file=sys.stderr,
+      flush=True,
+    )

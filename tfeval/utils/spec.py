@@ -1,0 +1,105 @@
+"""The grammar `TARGET[:key=value,...]` that models are named in.
+
+`ResNet50`, `MobileNet:alpha=0.25`, `MobileNet:alpha=0.5,input_shape=[128,128,3]`,
+`my.module:build:depth=3`, `models/mine.keras`.
+"""
+
+import ast
+import dataclasses
+import re
+from typing import Any
+
+from tfeval.utils.errors import UserError
+
+_SPEC = re.compile(r'(?P<target>.+?)(?::(?P<options>[A-Za-z_]\w*=.*))?', re.DOTALL)
+_WORDS = {'true': True, 'false': False, 'none': None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+  """A target and its options.
+
+  Attributes:
+    text: the specification as it was given.
+    target: what stands before the options.
+    options: pairs of key and value, in the order given.
+  """
+
+  text: str
+  target: str
+  options: tuple[tuple[str, Any], ...] = ()
+
+  def directory_name(self) -> str:
+    """Returns a name for files: letters, digits and `._=-` only."""
+    return re.sub(r'[^A-Za-z0-9._=-]+', '_', self.text).strip('_.') or 'model'
+
+
+def parse(text: str) -> Spec:
+  """Parses one specification.
+
+  Args:
+    text: `TARGET[:key=value,...]`. Values are Python literals, `true`, `false`
+      and `none` in any case; anything else is a string.
+
+  Returns:
+    The `Spec`.
+
+  Raises:
+    UserError: an empty text, a part without `=`, or a key given twice.
+
+  >>> parse('MobileNet:alpha=0.25,input_shape=[128,128,3]').options
+  (('alpha', 0.25), ('input_shape', (128, 128, 3)))
+  >>> parse('my.module:build').target
+  'my.module:build'
+  """
+  match = _SPEC.fullmatch(text.strip())
+  if match is None:
+    raise UserError('an empty name was given: write TARGET[:key=value,...]')
+  options: dict[str, Any] = {}
+  for part in _split(match['options'] or ''):
+    key, equals, value = part.partition('=')
+    if not equals or not key.strip().isidentifier():
+      raise UserError(f'{text!r}: {part!r} is not key=value')
+    if key.strip() in options:
+      raise UserError(f'{text!r}: {key.strip()!r} is given twice')
+    options[key.strip()] = _literal(value.strip())
+  return Spec(text.strip(), match['target'], tuple(options.items()))
+
+
+def _split(text: str) -> list[str]:
+  """Splits at commas outside of brackets and quotes: `[128,128,3]` stays whole."""
+  parts, start, depth, quote = [], 0, 0, ''
+  for i, character in enumerate(text):
+    if quote:
+      quote = '' if character == quote else quote
+    elif character in '"\'':
+      quote = character
+    elif character in '[(':
+      depth += 1
+    elif character in '])':
+      depth -= 1
+    elif character == ',' and depth == 0:
+      parts.append(text[start:i])
+      start = i + 1
+  return [*parts, text[start:]] if text else []
+
+
+def _literal(text: str) -> Any:
+  if text.lower() in _WORDS:
+    return _WORDS[text.lower()]
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    return text
+  return _frozen(value, text)
+
+
+def _frozen(value: Any, text: str) -> Any:
+  """Returns the value with tuples for lists, so that a Spec can be hashed."""
+  if isinstance(value, (list, tuple)):
+    return tuple(_frozen(v, text) for v in value)
+  if value is None or isinstance(value, (bool, int, float, str)):
+    return value
+  raise UserError(
+    f'{text!r}: a value is a number, a string, true, false, none or a list of these'
+  )
