@@ -215,10 +215,10 @@ def test_a_run_completed_meanwhile_is_not_done_again(inputs, tmp_path, monkeypat
   """Between the look at a directory and its lock another process may finish."""
   assert run(inputs, tmp_path / 'other') == 0
   before = content(tmp_path / 'other')
-  look = job.Job.complete_run
+  look = job.Job.find_run
   looks = []
 
-  def complete_run(self):
+  def find_run(self):
     looks.append(self)
     if len(looks) == 1:
       found = look(self)
@@ -227,7 +227,7 @@ def test_a_run_completed_meanwhile_is_not_done_again(inputs, tmp_path, monkeypat
       return found
     return look(self)
 
-  monkeypatch.setattr(job.Job, 'complete_run', complete_run)
+  monkeypatch.setattr(job.Job, 'find_run', find_run)
   written = (tmp_path / 'other/small.keras/result.json').read_bytes()
   assert run(inputs, tmp_path / 'runs') == 0
   assert len(looks) == 2

@@ -247,7 +247,7 @@ def test_models_go_on_from_where_each_of_them_was(inputs, alone, tmp_path, reads
 
 
 def test_models_of_one_size_stand_together():
-  wanted = config.requests(
+  requests = config.requests(
     [
       'ResNet50',
       'InceptionV3',
@@ -258,8 +258,8 @@ def test_models_of_one_size_stand_together():
     ],
     ['none'],
   )
-  sort = model_loading.sort(wanted, config.Settings())
-  assert [one.spec.target for one in sort] == [
+  ordered = model_loading.order_by_pixels(requests, config.Settings())
+  assert [one.spec.target for one in ordered] == [
     'ResNet50',
     'VGG16',
     'DenseNet121',

@@ -27,6 +27,30 @@ _NOISE = re.compile(
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 
+class _Messages(logging.Handler):
+  """Shows what tfeval logs on the stderr of the moment."""
+
+  def emit(self, record: logging.LogRecord) -> None:
+    kind = 'warning: ' if record.levelno >= logging.WARNING else ''
+    print(f'tfeval: {kind}{record.getMessage()}', file=sys.stderr)
+
+
+@contextlib.contextmanager
+def messages_on_stderr() -> Iterator[None]:
+  """Where `tfeval: MESSAGE` is printed for what the logger `tfeval` is given."""
+  logger, handler = logging.getLogger('tfeval'), _Messages()
+  level, propagate = logger.level, logger.propagate
+  logger.addHandler(handler)
+  logger.setLevel(logging.INFO)
+  logger.propagate = False
+  try:
+    yield
+  finally:
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = propagate
+
+
 def prepare_environment() -> None:
   """Sets what TensorFlow and Keras read when they are imported."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')

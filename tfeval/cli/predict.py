@@ -56,7 +56,9 @@ def run(flags, arguments: list[str]) -> int:
     from tfeval.evaluation import predict  # TensorFlow: seconds.
 
     with _progress(len(paths)) as advance:
-      models, images, failed = predict.look(wanted, settings, paths, flags.top, advance)
+      models, images, failed = predict.predict_images(
+        wanted, settings, paths, flags.top, advance
+      )
     # While TensorFlow may speak: it decodes.
     photos = (
       [predict.thumbnail(path, figures.PHOTO_PIXELS) for path in paths]

@@ -14,11 +14,9 @@ import tensorflow as tf
 
 from tfeval.engine import active_strategy, forward
 from tfeval.engine.cache import writer
-from tfeval.evaluation import config, loop, resolve, runtime
+from tfeval.evaluation import config, loop, resolve, runtime, shared_job
 from tfeval.evaluation.config import Request, Settings
-from tfeval.evaluation.job import Job
-from tfeval.evaluation.outcomes import Outcomes
-from tfeval.evaluation.runtime import Place
+from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras import tracing, wrap
 from tfeval.models.model import Hints, Model
 from tfeval.runs.run import Run
@@ -174,7 +172,7 @@ class Evaluator:
     self._place = self._open(wrapped.keras_model, progress)
     self._take(wrapped)
 
-  def _open(self, model: keras.Model | None, progress: bool | None) -> Place:
+  def _open(self, model: keras.Model | None, progress: bool | None) -> Runtime:
     asked = self._asked
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
@@ -185,7 +183,7 @@ class Evaluator:
         'overwrite with several hosts cannot tell new parts from old: '
         'give another output_dir'
       )
-    return Place(
+    return Runtime(
       runtime.open_dataset(asked),
       strategy,
       active_strategy.name_of(strategy),
@@ -225,7 +223,7 @@ class Evaluator:
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
     described = self.model.describe()
-    protocol = resolve.protocol_for(self._request, self._settings, self.model)
+    protocol = resolve.resolve_protocol(self._request, self._settings, self.model)
     return {
       'model': {key: described[key] for key in _IDENTITY},
       'protocol': protocol.spec,
@@ -268,16 +266,12 @@ class Evaluator:
       # The compiled step has the layers of before.
       self._take(wrap.wrap(self._given, self._name, self._hints))
     settings = dataclasses.replace(self._settings, output_dir=output_dir)
-    job = Job(self._request, settings, self._place, self.model, self._forward)
-    complete = job.complete_run()
-    if complete is not None:
-      return complete
-    outcomes = Outcomes([self._request])
-    loop.run([job], settings, self._place, outcomes)
-    ((_, outcome),) = outcomes.in_order()
-    if not isinstance(outcome, Job):
-      return outcome
-    return job.joined_run() if self._place.hosts.index else job.join()
+    protocol = resolve.resolve_protocol(self._request, settings, self.model)
+    return loop.run_one(
+      shared_job.make_job(
+        self._request, self.model, protocol, settings, self._place, self._forward
+      )
+    )
 
 
 def _spec(model: Any, wrapped: Model) -> Spec:

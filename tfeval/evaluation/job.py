@@ -1,303 +1,204 @@
-"""One model's evaluation, from the loaded model to the complete run."""
+"""One model's evaluation on one host, from the loaded model to the complete run."""
 
 import contextlib
 import dataclasses
 import datetime
-import sys
+import logging
 import time
 from typing import Any
 
 import numpy as np
 
 from tfeval.datasets import base
-from tfeval.engine import forward as predict
-from tfeval.engine import pipeline
+from tfeval.engine import forward, pipeline
 from tfeval.engine.batches import Batch
-from tfeval.evaluation import config, recorder, resolve
-from tfeval.evaluation import manifest as experiment
+from tfeval.evaluation import config, manifest, recorder
 from tfeval.evaluation.config import Request, Settings
-from tfeval.evaluation.hosts import agreement, shares
+from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.preflight import preflight
-from tfeval.evaluation.runtime import Place
-from tfeval.models import model as model_lib
+from tfeval.evaluation.runtime import Runtime
 from tfeval.models import published
-from tfeval.runs import predictions
-from tfeval.runs import run as run_lib
+from tfeval.models.model import Model
+from tfeval.preprocess.protocol import Protocol
+from tfeval.runs import predictions, run
 from tfeval.runs.result_file import PREDICTIONS
-from tfeval.utils import errors, files, paths, progress
+from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
+
+_LOG = logging.getLogger('tfeval')
 
 
 class Job:
-  """One model's evaluation: `start`, then `predict` and record, then `finish`.
-
-  Of several hosts each stores its share, and host 0 makes one run of them in `join`.
+  """One model's evaluation: `start`, `predict` and record, `finalize`, `result`.
 
   Attributes:
     request: the model.
-    directory: of the run.
     protocol: makes pixels.
+    settings: how it is evaluated.
+    runtime: where.
+    batch_size: images in a step over all replicas of this host.
+    shard: positions of the images that this host evaluates.
+    directory: of the run.
     manifest: what is run.
-    recorder: takes predictions, once started; None where there is nothing to do.
-    models: how many have taken the same batches.
+    run: the complete run, once there is one.
+    recorder: stores predictions, once started; None where there is nothing to do.
+    sharing: how many models have taken the same batches.
   """
 
   def __init__(
     self,
     request: Request,
+    model: Model,
+    protocol: Protocol,
     settings: Settings,
-    place: Place,
-    model: model_lib.Model,
-    forward: predict.Forward | None = None,
+    runtime: Runtime,
+    step: forward.Forward | None = None,
   ):
-    """Plans the evaluation of a model that was loaded under the place's strategy.
+    """Plans the evaluation of a model.
 
     Args:
-      request, settings, place: what is evaluated, how and where.
-      model: the model.
-      forward: its forward pass, where there is one from before.
+      request: which it is.
+      model: loaded under the runtime's strategy.
+      protocol: at the size of the model's input.
+      settings, runtime: how it is evaluated and where.
+      step: its forward pass, where there is one from before.
 
     Raises:
       UserError: the model cannot be evaluated as the settings say.
     """
-    self.request, self._settings, self._place = request, settings, place
-    self._model, self._forward = model, forward
-    self.protocol = resolve.protocol_for(request, settings, model)
-    self.batch_size = predict.global_batch_size(settings.batch_size, place.strategy)
-    tested = place.self_test(self.protocol, self.batch_size)
-    self.manifest = experiment.manifest(
-      model,
-      place.dataset,
-      self.protocol,
-      settings,
-      place.strategy,
-      self.batch_size,
-      place.hosts.count,
-      tested,
-    )
+    self.request, self.protocol = request, protocol
+    self.settings, self.runtime = settings, runtime
+    self._model, self._step = model, step
+    dataset, strategy = runtime.dataset, runtime.strategy
+    self.batch_size = forward.global_batch_size(settings.batch_size, strategy)
+    self.shard = runtime.hosts.shard(dataset.expected_count, self.batch_size)
     self.directory = paths.path(settings.output_dir) / request.directory
+    self.manifest = manifest.build_manifest(
+      model,
+      dataset,
+      protocol,
+      settings,
+      strategy,
+      self.batch_size,
+      runtime.hosts.count,
+      runtime.test_resizing(protocol, self.batch_size),
+    )
+    self.run: run.Run | None = None
     self.recorder: recorder.Recorder | None = None
-    self.models = 1
+    self.sharing = 1
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
-    if place.hosts.count > 1 and not experiment.can_be_told_again(self.manifest):
-      raise UserError(
-        f'{model.name} is no Keras model and has no weights file: '
-        'several hosts could not tell that theirs is the same'
-      )
 
   @property
-  def _skip_errors(self) -> bool:
-    return self._settings.on_error == config.SKIP
+  def skip_errors(self) -> bool:
+    """Whether images that cannot be decoded are left out."""
+    return self.settings.on_error == config.SKIP
 
-  def complete_run(self) -> run_lib.Run | None:
-    """Returns the run if it is there already."""
-    return experiment.complete_run(
-      self.directory, self.manifest, self._settings.overwrite
+  def find_run(self) -> run.Run | None:
+    """Returns the run if it is complete already.
+
+    Raises:
+      UserError: the directory holds something else, or what it holds is damaged.
+    """
+    self.run = manifest.complete_run(
+      self.directory, self.manifest, self.settings.overwrite
     )
+    return self.run
 
-  def start(self, sample: preflight.Sample | None) -> run_lib.Run | None:
-    """Looks at the model's answers to a few images and opens the store.
+  def start(self, sample: preflight.Sample | None) -> None:
+    """Looks at the model's outputs for a few images and opens the store.
+
+    Nothing is opened if another process has completed the run in the meantime.
 
     Args:
       sample: the images; None not to look.
 
-    Returns:
-      The run, if another process has completed it in the meantime.
-
     Raises:
       UserError: a fault of the model, or of the directory.
     """
-    place = self._place
-    if place.hosts.count > 1:
-      self._hold_agreement()
+    runtime = self.runtime
     if sample is not None:
       self._findings = preflight.preflight(
-        self._model, sample, self._settings.preflight, place.progress, self.batch_size
+        self._model, sample, self.settings.preflight, runtime.progress, self.batch_size
       )
     self._started = time.monotonic()
-    if self._forward is None:
-      self._forward = predict.Forward(
+    if self._step is None:
+      self._step = forward.Forward(
         self._model,
-        place.strategy,
+        runtime.strategy,
         self.batch_size,
-        self._settings.jit,
-        place.canvas is not None,
+        self.settings.jit,
+        runtime.canvas is not None,
       )
-    share = self.directory / place.hosts.directory()
-    self._locks.enter_context(
-      files.locked(share if place.hosts.index else self.directory)
-    )
-    complete = self.complete_run()
-    if complete:
-      return complete
-    if place.hosts.count > 1:
-      self._start_share(share)
-      return None
-    if not self._settings.overwrite:
-      shares.hold_no_shares(self.directory)
-    shares.clear(self.directory)
-    self._open(self.directory, self.manifest, self._settings.overwrite)
-    return None
+    self._locks.enter_context(files.locked(self._written_directory))
+    if self.find_run() is None:
+      self._open_store()
 
   @property
-  def _shard(self) -> range:
-    return self._place.hosts.shard(self._place.dataset.expected_count, self.batch_size)
+  def _written_directory(self) -> paths.Path:
+    """The directory that this process alone writes."""
+    return self.directory
 
-  def _hold_agreement(self) -> None:
-    """Holds that this host runs what the others do."""
-    hosts = self._place.hosts
-    agreement.hold_agreement(
-      self.directory,
-      agreement.describe_host(self.manifest, hosts),
-      hosts,
-      experiment.difference,
-    )
+  def _open_store(self) -> None:
+    if not self.settings.overwrite:
+      shares.check_no_shares(self.directory)
+    shares.remove_shares(self.directory)
+    self._open_recorder(self.directory, self.manifest)
 
-  def _open(
-    self, directory: paths.Path, manifest: dict[str, Any], overwrite: bool
-  ) -> None:
+  def _open_recorder(self, directory: paths.Path, described: dict[str, Any]) -> None:
+    """Resumes what a directory holds of a manifest, or begins it."""
     store = directory / PREDICTIONS
-    keep = recorder.kept_parts(store, manifest, self._shard, overwrite)
-    recorder.check_images(self._place.dataset, store, keep)
-    self._write_manifest(directory, manifest, bool(keep))
-    self.recorder = recorder.Recorder(store, keep, manifest, self._shard)
-
-  def _write_manifest(
-    self, directory: paths.Path, manifest: dict[str, Any], keep: bool
-  ) -> None:
-    settings = dataclasses.replace(self._settings, strategy=self._place.local)
-    experiment.start(directory, manifest, config.flagfile(self.request, settings), keep)
-
-  def _start_share(self, share: paths.Path) -> None:
-    """Opens the store of this host among several, unless its share is done."""
-    hosts = self._place.hosts
-    manifest = agreement.describe_host(self.manifest, hosts)
-    done = experiment.is_done(share, manifest) and shares.is_whole(
-      share, self._shard, not self._skip_errors
+    parts = recorder.resumable_parts(
+      store, described, self.shard, self.settings.overwrite
     )
-    if not hosts.index:
-      self._write_manifest(self.directory, self.manifest, keep=False)
-    if not done:
-      self._open(share, manifest, overwrite=False)
+    recorder.check_same_images(self.runtime.dataset, store, parts)
+    self._begin_run(directory, described, resumed=bool(parts))
+    self.recorder = recorder.Recorder(store, parts, described, self.shard)
+
+  def _begin_run(
+    self, directory: paths.Path, described: dict[str, Any], resumed: bool
+  ) -> None:
+    settings = dataclasses.replace(self.settings, strategy=self.runtime.strategy_name)
+    flags = config.flagfile(self.request, settings)
+    manifest.begin_run(directory, described, flags, resumed)
 
   def predict(self, batch: Batch) -> np.ndarray:
-    """Returns float32 [n, 1000], what the model says of a batch.
+    """Returns float32 [n, 1000], the model's outputs for a batch.
 
     Raises:
       UserError: the model is at fault.
     """
-    return predict.checked_scores(self._forward, batch)
+    return forward.checked_scores(self._step, batch)
 
-  def keep(self) -> str:
-    """Writes what the recorder has taken, if that can be; says what is kept."""
+  def flush(self) -> str:
+    """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):
       self.recorder.flush()
-    if not experiment.can_be_told_again(self.manifest):
+    if not manifest.is_identifiable(self.manifest):
       return f'{self.request.spec.text} starts again, having no weights file'
     return (
-      f'{self.recorder.stored} of {len(self._shard)} images are kept in '
-      f'{self.directory}'
+      f'{self.recorder.stored} of {len(self.shard)} images are kept in {self.directory}'
     )
 
-  def finish(self) -> run_lib.Run | None:
-    """Completes what this host has to store once every batch was taken.
-
-    Returns:
-      The run; None of several hosts.
-    """
-    if self.recorder:
-      self.recorder.flush()
-    if self._place.hosts.count == 1:
-      seconds = time.monotonic() - self._started
-      return self._complete(
-        self.recorder.positions,
-        seconds,
-        (len(self.recorder.positions) - self.recorder.kept) / seconds,
-      )
-    self._finish_share()
-    return None
-
-  def _finish_share(self) -> None:
-    hosts = self._place.hosts
-    share = self.directory / hosts.directory()
-    if self.recorder:
-      shares.finish_share(
-        share,
-        self._shard,
-        len(self.recorder.positions) - self.recorder.kept,
-        time.monotonic() - self._started,
-      )
-    if hosts.index and self._place.progress is not progress.hidden:
-      print(
-        f'tfeval: the {len(self._shard)} images of host {hosts.index} are done in '
-        f'{share}: host 0 joins them',
-        file=sys.stderr,
-      )
-      if not (self.directory / hosts.directory(0)).is_dir():
-        print(
-          f'tfeval: warning: nothing of host 0 is in {self.directory} yet: it has '
-          'to share this --output_dir',
-          file=sys.stderr,
-        )
-
-  def join(self) -> run_lib.Run:
-    """Waits for all hosts and makes one run of their shares."""
-    place, directory = self._place, self.directory
-    hosts, images = place.hosts, place.dataset.expected_count
-    others = images - len(hosts.shard(images, self.batch_size))
-    try:
-      with place.progress(f'{self.request.spec.text}: other hosts', others) as advance:
-        agreement.wait(
-          directory,
-          agreement.describe_host(self.manifest, hosts),
-          hosts,
-          self._settings.host_timeout,
-          experiment.difference,
-          advance,
-        )
-    except KeyboardInterrupt as error:
-      raise errors.Interrupted(
-        f'all is kept in {directory}: the same command waits for the other hosts again'
-      ) from error
-    with files.locked(directory):
-      complete = self.complete_run()
-      if complete:
-        return complete
-      self._hold_agreement()
-      positions = shares.join(directory, self.manifest, hosts, images)
-      recorder.check_images(
-        place.dataset,
-        directory / PREDICTIONS,
-        predictions.listed_parts(directory / PREDICTIONS),
-      )
-      run = self._complete(positions, *shares.timing(directory, hosts))
-      shares.clear(directory)
-    return run
-
-  def joined_run(self) -> run_lib.Run:
-    """Waits until host 0 has joined the shares; for the other hosts.
+  def finalize(self) -> None:
+    """Completes what this host stores, once every batch was predicted.
 
     Raises:
-      UserError: it does not in time, or what is there is another run.
+      UserError: it cannot be written, or not every image was evaluated.
     """
-    agreement.wait_for_run(
-      self.directory, self._place.hosts, self._settings.host_timeout
+    self.recorder.flush()
+    seconds = time.monotonic() - self._started
+    self.run = self._complete(
+      self.recorder.positions, seconds, self.recorder.added / seconds
     )
-    run = run_lib.load_run(self.directory)
-    other = experiment.difference(run.result, self.manifest)
-    if other:
-      key, theirs, ours = other
-      raise UserError(
-        f'{self.directory} was joined of another experiment: {key} is '
-        f'{theirs!r} there and {ours!r} here: choose another '
-        '--output_dir'
-      )
-    return run
+
+  def result(self) -> run.Run:
+    """Returns the complete run."""
+    return self.run
 
   def _complete(
     self, positions: list[int], seconds: float, images_per_second: float
-  ) -> run_lib.Run:
+  ) -> run.Run:
     """Makes the run complete.
 
     Args:
@@ -305,15 +206,10 @@ class Job:
       seconds: how long it took.
       images_per_second: that were evaluated in these.
     """
-    dataset = self._place.dataset
-    failed = (
-      pipeline.failures(dataset, self.protocol, set(positions))
-      if self._skip_errors
-      else {}
-    )
-    summary = run_lib.summarize(
-      run_lib.Run(self.directory, {}).parts(run_lib.SUMMARY_COLUMNS)
-    )
+    dataset, failed = self.runtime.dataset, {}
+    if self.skip_errors:
+      failed = pipeline.failures(dataset, self.protocol, set(positions))
+    summary = run.summarize(run.Run(self.directory, {}).parts(run.SUMMARY_COLUMNS))
     base.check_coverage(dataset, summary.ids, list(failed))
     if not summary.ids:
       name, why = next(iter(failed.items()))
@@ -324,10 +220,10 @@ class Job:
       'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
       'seconds': seconds,
     }
-    if self.models == 1:
+    if self.sharing == 1:
       # Else it would be the speed of all of them.
       timing['images_per_second'] = images_per_second
-    return run_lib.finish(
+    return run.finish(
       self.directory,
       self._counted(),
       summary,
@@ -345,24 +241,23 @@ class Job:
 
   def _counted(self) -> dict[str, Any]:
     """Returns the manifest with what was counted while images were resized."""
-    if self._place.canvas is None:
+    canvas = self.runtime.canvas
+    if canvas is None:
       return self.manifest
     parts = predictions.listed_parts(self.directory / PREDICTIONS)
     count = sum(len(part.get('resized_on_host', ())) for part in parts)
     if count:
-      print(
-        f'tfeval: {count} images did not fit the canvas of {self._place.canvas} '
-        'pixels: the host resized them',
-        file=sys.stderr,
+      _LOG.info(
+        '%d images did not fit the canvas of %d pixels: the host resized them',
+        count,
+        canvas,
       )
-    return {
-      **self.manifest,
-      'dataset': {**self.manifest['dataset'], 'resized_on_host': count},
-    }
+    dataset = {**self.manifest['dataset'], 'resized_on_host': count}
+    return {**self.manifest, 'dataset': dataset}
 
   def close(self) -> None:
-    """Keeps what was taken, whatever happened; lets go of directory and model."""
+    """Keeps what was predicted, whatever happened; lets go of directory and model."""
     if self.recorder:
-      self.keep()
+      self.flush()
     self._locks.close()
-    self._model = self._forward = None
+    self._model = self._step = None

@@ -8,57 +8,70 @@ import numpy as np
 
 from tfeval.engine import batches, data_service
 from tfeval.engine.batches import Batch
-from tfeval.evaluation import config
-from tfeval.evaluation.config import Settings
+from tfeval.evaluation import config, model_loading
+from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.job import Job
-from tfeval.evaluation.outcomes import Outcomes
 from tfeval.evaluation.preflight import preflight
-from tfeval.evaluation.runtime import Place
+from tfeval.evaluation.runtime import Runtime
+from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, termination
+from tfeval.utils.errors import DataError, UserError
 
 # A batch without its pixels, and what models say of it: float32 [n, 1000].
-_Answers = tuple[Batch, list[tuple[Job, np.ndarray]]]
+_Predictions = tuple[Batch, list[tuple[Job, np.ndarray]]]
 
 
-def run(jobs: list[Job], settings: Settings, place: Place, outcomes: Outcomes) -> None:
-  """Evaluates models on the same images, all that each of them still lacks.
+def run_jobs(
+  requests: list[Request], settings: Settings, runtime: Runtime
+) -> list[Run | Failure]:
+  """Evaluates models; those that share a protocol and a size share its images.
 
   Args:
-    jobs: of one protocol; closed when this returns.
+    requests: the models.
     settings: how.
-    place: where.
-    outcomes: is given a run for each, the job where other hosts are needed for it,
-      or what is wrong.
+    runtime: where.
+
+  Returns:
+    For each request in order its complete run, or what is wrong with it. Of several
+    hosts only 0 waits for the others, once its share of all models is done: another
+    one leaves out the runs that host 0 is to join.
 
   Raises:
     UserError: the data, or the only model, are at fault.
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
-  with contextlib.ExitStack() as stack:
+  failures = _Failures(several=len(requests) > 1)
+  jobs, logged = [], False
+  for group in model_loading.job_groups(requests, settings, runtime, failures.of):
+    jobs += group
+    if group[0].run is None:
+      if not logged:
+        runtime.log_devices(settings)
+        logged = True
+      _run_group(group, failures)
+  if runtime.hosts.index == 0:
     for job in jobs:
-      stack.callback(job.close)
-    sample = None
-    if settings.preflight != config.OFF:
-      sample = preflight.sample(
-        place.dataset, jobs[0].protocol, skip_errors=(settings.on_error == config.SKIP)
-      )
-    started = []
-    for job in jobs:
-      with outcomes.of(job.request):
-        complete = job.start(sample)
-        if complete:
-          outcomes.set(job.request, complete)
-        else:
-          started.append(job)
-    _take_all([job for job in started if job.recorder], settings, place, outcomes)
-    for job in started:
-      if not outcomes.failed(job.request):
-        with outcomes.of(job.request):
-          outcomes.set(job.request, job.finish() or job)
+      if job.request not in failures.found:
+        with failures.of(job.request):
+          job.result()
+  results = {job.request: job.run for job in jobs if job.run} | failures.found
+  return [results[request] for request in requests if request in results]
 
 
-def how_to_go_on(settings: Settings) -> str:
-  """Returns which command goes on after an interruption."""
+def run_one(job: Job) -> Run:
+  """Returns the run of a single model, evaluated unless it is there already.
+
+  Raises:
+    UserError: the data, the model or the directory are at fault.
+    Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
+  """
+  if job.find_run() is None:
+    _run_group([job], _Failures(several=False))
+  return job.result()
+
+
+def resume_hint(settings: Settings) -> str:
+  """Returns which command resumes after an interruption."""
   return (
     'the same command '
     + 'without --overwrite ' * settings.overwrite
@@ -66,72 +79,124 @@ def how_to_go_on(settings: Settings) -> str:
   )
 
 
-def _take_all(
-  jobs: list[Job], settings: Settings, place: Place, outcomes: Outcomes
-) -> None:
+class _Failures:
+  """What is wrong with models; with one of several it stops no other."""
+
+  def __init__(self, several: bool):
+    self._several = several
+    self.found: dict[Request, Failure] = {}
+
+  @contextlib.contextmanager
+  def of(self, request: Request) -> Iterator[None]:
+    """Where a model may turn out not to be one that can be evaluated.
+
+    Raises:
+      UserError: it is the only model, or the data are at fault.
+    """
+    try:
+      yield
+    except UserError as error:
+      if not self._several or isinstance(error, DataError):
+        raise
+      reason = errors.one_line(error, None)
+      self.found[request] = Failure(request.spec.text, reason)
+
+  def without(self, jobs: list[Job]) -> list[Job]:
+    return [job for job in jobs if job.request not in self.found]
+
+
+def _run_group(jobs: list[Job], failures: _Failures) -> None:
+  """Evaluates models on the same images, all that each of them still lacks.
+
+  Args:
+    jobs: of one protocol, runtime and settings; closed when this returns.
+    failures: is given what is wrong with one of them.
+  """
+  first = jobs[0]
+  with contextlib.ExitStack() as stack:
+    for job in jobs:
+      stack.callback(job.close)
+    sample = None
+    if first.settings.preflight != config.OFF:
+      sample = preflight.read_sample(
+        first.runtime.dataset, first.protocol, skip_errors=first.skip_errors
+      )
+    for job in jobs:
+      with failures.of(job.request):
+        job.start(sample)
+    _run_batches([job for job in failures.without(jobs) if job.recorder], failures)
+    for job in failures.without(jobs):
+      if job.run is None:
+        with failures.of(job.request):
+          job.finalize()
+
+
+def _run_batches(jobs: list[Job], failures: _Failures) -> None:
   """Gives every batch to the models that lack it."""
   if not jobs:
     return
   for job in jobs:
-    job.models = len(jobs)
-  rests = [job.recorder.rest for job in jobs]
-  rest = range(min(one.start for one in rests), rests[0].stop)
-  name = jobs[0].request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
+    job.sharing = len(jobs)
+  first = jobs[0]
+  remaining = [job.recorder.remaining for job in jobs]
+  positions = range(min(one.start for one in remaining), remaining[0].stop)
+  name = first.request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
 
-  def keep() -> str:
-    said = [job.keep() for job in jobs if not outcomes.failed(job.request)]
-    return f'{", ".join(said)}: {how_to_go_on(settings)}'
+  def flush() -> str:
+    kept = ', '.join(job.flush() for job in failures.without(jobs))
+    return f'{kept}: {resume_hint(first.settings)}'
 
-  at = rest.start
+  at = positions.start
   try:
-    with place.progress(name, len(rest)) as advance:
-      for batch, answered in termination.storing(
-        _answers(jobs, settings, place, rest, outcomes), keep
+    with first.runtime.progress(name, len(positions)) as advance:
+      for batch, predicted in termination.storing(
+        _predictions(jobs, positions, failures), flush
       ):
-        if all(outcomes.failed(job.request) for job in jobs):
+        if not failures.without(jobs):
           return
-        for job, scores in answered:
-          # Batches of a service may be answered before one that fails.
-          if not outcomes.failed(job.request):
-            with outcomes.of(job.request):
-              job.recorder.take(batch, scores)
+        for job, scores in predicted:
+          # Batches of a service may be predicted before one that fails.
+          if job.request not in failures.found:
+            with failures.of(job.request):
+              job.recorder.append(batch, scores)
         # Images that were skipped on the way are done as well.
         advance(batch.positions[-1] + 1 - at)
         at = batch.positions[-1] + 1
-      if at < rest.stop:
-        advance(rest.stop - at)
+      if at < positions.stop:
+        advance(positions.stop - at)
   except KeyboardInterrupt as error:
-    raise errors.Interrupted(keep()) from error
+    raise errors.Interrupted(flush()) from error
 
 
-def _answers(
-  jobs: list[Job], settings: Settings, place: Place, rest: range, outcomes: Outcomes
-) -> Iterator[_Answers]:
+def _predictions(
+  jobs: list[Job], positions: range, failures: _Failures
+) -> Iterator[_Predictions]:
   """Yields batches in order, with the scores of the models that lack them."""
-  what = (jobs[0].protocol, jobs[0].batch_size, settings.on_error == config.SKIP, rest)
-  address = settings.tf_data_service
-  if not rest:
+  first = jobs[0]
+  what = first.protocol, first.batch_size, first.skip_errors, positions
+  address = first.settings.tf_data_service
+  if not positions:
     return
   if address is None:
-    for batch in place.read(*what):
-      yield _answer(jobs, batch, outcomes)
+    for batch in first.runtime.read(*what):
+      yield _predict(jobs, batch, failures)
     return
-  # Answers are put into order, and not the pixels: they are far smaller.
+  # Scores are put into order, and not the pixels: they are far smaller.
   yield from data_service.in_order(
     (
-      (start, _answer(jobs, batch, outcomes) if batch else None)
-      for start, batch in batches.read_from_service(address, place.dataset, *what)
+      (start, _predict(jobs, batch, failures) if batch else None)
+      for start, batch in batches.read_from_service(
+        address, first.runtime.dataset, *what
+      )
     ),
-    rest[:: jobs[0].batch_size],
+    positions[:: first.batch_size],
   )
 
 
-def _answer(jobs: list[Job], batch: Batch, outcomes: Outcomes) -> _Answers:
-  answered = []
-  for job in jobs:
-    if batch.positions[0] >= job.recorder.rest.start and not outcomes.failed(
-      job.request
-    ):
-      with outcomes.of(job.request):
-        answered.append((job, job.predict(batch)))
-  return dataclasses.replace(batch, pixels=None), answered
+def _predict(jobs: list[Job], batch: Batch, failures: _Failures) -> _Predictions:
+  predicted = []
+  for job in failures.without(jobs):
+    if batch.positions[0] >= job.recorder.remaining.start:
+      with failures.of(job.request):
+        predicted.append((job, job.predict(batch)))
+  return dataclasses.replace(batch, pixels=None), predicted

@@ -1,8 +1,8 @@
 """What an evaluation is, as its manifest says, and whose a run directory is."""
 
 import dataclasses
+import logging
 import platform
-import sys
 from typing import Any
 
 import keras
@@ -16,11 +16,10 @@ from tfeval.engine import strategies
 from tfeval.engine.self_test import SelfTest
 from tfeval.evaluation import fingerprint
 from tfeval.evaluation.config import FAIL, Settings
-from tfeval.models import model as model_lib
+from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
-from tfeval.preprocess import protocol as protocol_lib
-from tfeval.runs import predictions
-from tfeval.runs import run as run_lib
+from tfeval.preprocess.protocol import Protocol
+from tfeval.runs import predictions, run
 from tfeval.runs.result_file import (
   DONE,
   FLAGS,
@@ -34,15 +33,16 @@ from tfeval.utils import files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
+_LOG = logging.getLogger('tfeval')
 # Of a process that was killed inside `files.write_atomically`.
 _UNFINISHED = '.*.tmp'
 _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 
-def manifest(
-  model: model_lib.Model,
+def build_manifest(
+  model: Model,
   dataset: base.Dataset,
-  protocol: protocol_lib.Protocol,
+  protocol: Protocol,
   settings: Settings,
   strategy: tf.distribute.Strategy,
   batch_size: int,
@@ -112,7 +112,7 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
     there, here: manifests of two runs.
 
   Raises:
-    UserError: one is not as `manifest` makes it.
+    UserError: one is not as `build_manifest` makes it.
   """
   try:
     mine, other = _flat(here), _flat(there)
@@ -136,7 +136,7 @@ def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def can_be_told_again(manifest: dict[str, Any]) -> bool:
+def is_identifiable(manifest: dict[str, Any]) -> bool:
   """Returns whether a model could be known to be the same when it is loaded again."""
   model = manifest['model']
   return (model['weights_sha256'] or model['values_sha256']) is not None
@@ -144,7 +144,7 @@ def can_be_told_again(manifest: dict[str, Any]) -> bool:
 
 def complete_run(
   directory: Path, manifest: dict[str, Any], overwrite: bool
-) -> run_lib.Run | None:
+) -> run.Run | None:
   """Returns the complete run that is in a directory already, if it is the same one.
 
   Args:
@@ -166,16 +166,13 @@ def complete_run(
   if not _same(directory, manifest, RESULT, advice):
     return None
   try:
-    run = run_lib.load_run(directory)
+    found = run.load_run(directory)
     for part in predictions.listed_parts(directory / PREDICTIONS):
       predictions.read_part(directory / PREDICTIONS, part, ['id'])
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
-  print(
-    f'tfeval: {directory} is complete: shown as it is (--overwrite evaluates again)',
-    file=sys.stderr,
-  )
-  return run
+  _LOG.info('%s is complete: shown as it is (--overwrite evaluates again)', directory)
+  return found
 
 
 def is_done(directory: Path, manifest: dict[str, Any]) -> bool:
@@ -224,14 +221,16 @@ def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> 
   return complete and not other
 
 
-def start(directory: Path, manifest: dict[str, Any], flags: str, keep: bool) -> None:
+def begin_run(
+  directory: Path, manifest: dict[str, Any], flags: str, resumed: bool
+) -> None:
   """Writes what is run into a directory; nothing there looks complete any more.
 
   Args:
     directory: of a run, or of a host's share.
     manifest: what is run.
     flags: a flagfile that repeats it.
-    keep: whether the run goes on after predictions that are there.
+    resumed: whether predictions that are there are kept.
 
   Raises:
     UserError: it cannot be written.
@@ -241,7 +240,7 @@ def start(directory: Path, manifest: dict[str, Any], flags: str, keep: bool) -> 
     # These go first: without them nothing here looks complete.
     for last in (directory / RESULT, directory / DONE, *directory.glob(_UNFINISHED)):
       last.unlink(missing_ok=True)
-    if not keep:
+    if not resumed:
       # Before the manifest: what is replaced may not seem to belong to it.
       (directory / PREDICTIONS / 'index.json').unlink(missing_ok=True)
   except OSError as error:

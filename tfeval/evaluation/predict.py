@@ -16,20 +16,20 @@ from tfeval.runs.top_classes import Answered, Answerer
 from tfeval.utils.errors import UserError
 
 
-def look(
-  wanted: list[Request],
+def predict_images(
+  requests: list[Request],
   settings: Settings,
   paths: Sequence[pathlib.Path],
   top: int,
   advance: Callable[[int], None] = lambda count: None,
 ) -> tuple[list[Answerer], list[Answered], dict[str, str]]:
-  """Asks models what is on images.
+  """Returns what models predict for images.
 
   Args:
-    wanted: the models.
+    requests: the models.
     settings: how images become pixels, and what cannot be known of the models.
     paths: image files.
-    top: how many of a model's classes are told, at most 1000.
+    top: how many of a model's classes are wanted, at most 1000.
     advance: is told how many more images are done.
 
   Returns:
@@ -37,17 +37,17 @@ def look(
     those models among several that cannot be loaded, by name.
 
   Raises:
-    UserError: something the user can mend, of images or of all models.
+    UserError: something the user can fix, of images or of all models.
   """
-  # As in an evaluation: reduced products would change answers.
+  # As in an evaluation: reduced products would change predictions.
   tf.config.experimental.enable_tensor_float_32_execution(False)
   # All of them before the first image: the last one may not be there.
   models, failed = [], {}
-  for request in wanted:
+  for request in requests:
     try:
-      models.append(_Asked(request, settings))
+      models.append(_LoadedModel(request, settings))
     except UserError as error:
-      if len(failed) + 1 == len(wanted):
+      if len(failed) + 1 == len(requests):
         raise
       failed[request.spec.text] = str(error)
   images = []
@@ -91,14 +91,14 @@ def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:
   return tf.cast(tf.round(small), tf.uint8).numpy()
 
 
-class _Asked:
+class _LoadedModel:
   """A loaded model with its protocol."""
 
   def __init__(self, request: Request, settings: Settings):
     model = resolve.load_model(request, settings)
     self.output = model.output
-    self._protocol = resolve.protocol_for(request, settings, model)
-    # One by one: an answer may not depend on which images are asked beside it,
+    self._protocol = resolve.resolve_protocol(request, settings, model)
+    # One by one: a prediction may not depend on the images beside it,
     # and in batches of another size the last digits differ.
     self._forward = forward.Forward(model, strategies.make_strategy('default'), 1)
     self.answerer = Answerer(_name(request), self._protocol.spec, model.input_size)

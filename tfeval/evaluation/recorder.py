@@ -1,25 +1,27 @@
 """Predictions into a store, after those that an interrupted run has left there."""
 
 import hashlib
-import sys
+import logging
 from typing import Any
 
 import numpy as np
 
 from tfeval.datasets.base import Dataset
 from tfeval.engine.batches import Batch
-from tfeval.evaluation import manifest as experiment
 from tfeval.evaluation.config import SKIP
+from tfeval.evaluation.manifest import is_identifiable
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
+_LOG = logging.getLogger('tfeval')
 
-def kept_parts(
+
+def resumable_parts(
   store: Path, manifest: dict[str, Any], shard: range, overwrite: bool
 ) -> list[dict]:
-  """Returns the parts to go on after; says so on stderr.
+  """Returns the parts of a store to resume after; logs how many rows these are.
 
   Args:
     store: of a run directory that holds nothing but the same experiment.
@@ -30,24 +32,18 @@ def kept_parts(
   if overwrite or not store.is_dir():
     return []
   parts = []
-  if experiment.can_be_told_again(manifest):
+  if is_identifiable(manifest):
     parts = resume.whole_parts(store, shard, manifest['dataset']['on_error'] != SKIP)
   rows = sum(part['rows'] for part in parts)
   if rows:
-    print(
-      f'tfeval: {store.parent} goes on after {rows} of {len(shard)} images',
-      file=sys.stderr,
-    )
+    _LOG.info('%s goes on after %d of %d images', store.parent, rows, len(shard))
   elif any(store.glob('part-*.parquet')):
-    print(
-      f'tfeval: {store.parent} starts again: no part there can be relied on',
-      file=sys.stderr,
-    )
+    _LOG.info('%s starts again: no part there can be relied on', store.parent)
   return parts
 
 
-def check_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
-  """Holds that the first image of each part is still the one at its position.
+def check_same_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
+  """Checks that the first image of each part is still the one at its position.
 
   The manifest knows datasets by the sizes of their files.
 
@@ -83,13 +79,12 @@ def check_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
 
 
 class Recorder:
-  """Stores what one model says of a range of images.
+  """Stores the predictions of one model for a range of images.
 
   Attributes:
-    shard: the positions of the images.
     positions: of all rows so far; those of images that were skipped are missing.
-    kept: how many of them an earlier run has stored.
-    rest: the positions that are to come, in whole batches.
+    resumed: how many of them an earlier run has stored.
+    remaining: the positions that are to come, in whole batches.
   """
 
   def __init__(
@@ -99,7 +94,7 @@ class Recorder:
 
     Args:
       store: directory of the parts.
-      keep: what `kept_parts` found there.
+      keep: what `resumable_parts` found there.
       manifest: what is run.
       shard: the positions of the images.
 
@@ -109,23 +104,22 @@ class Recorder:
     batch_size = manifest['compute']['batch_size']
     self._output = manifest['model']['output']
     self._logits = manifest['store']['logits']
-    self.shard = shard
     self.positions = resume.positions_of(keep)
-    self.kept = len(self.positions)
+    self.resumed = len(self.positions)
     start = shard.start
     if self.positions:
       # Batches are stored whole.
       start = (self.positions[-1] // batch_size + 1) * batch_size
-    self.rest = range(min(start, shard.stop), shard.stop)
+    self.remaining = range(min(start, shard.stop), shard.stop)
     self._writer = predictions.Writer(
       store, self._logits, resume.part_size(manifest), keep=keep
     )
 
-  def take(self, batch: Batch, scores: np.ndarray) -> None:
+  def append(self, batch: Batch, scores: np.ndarray) -> None:
     """Stores a batch.
 
     Args:
-      batch: n images, of positions in `rest` that are higher than all before.
+      batch: n images, of positions in `remaining` that are higher than all before.
       scores: float32 [n, 1000], the model's outputs, finite.
     """
     self._writer.write(
@@ -144,10 +138,15 @@ class Recorder:
     self.positions += batch.positions
 
   @property
+  def added(self) -> int:
+    """How many rows were appended."""
+    return len(self.positions) - self.resumed
+
+  @property
   def stored(self) -> int:
     """How many rows are on disk."""
     return self._writer.rows
 
   def flush(self) -> None:
-    """Writes what was taken and not written yet."""
+    """Writes what was appended and not written yet."""
     self._writer.flush()

@@ -2,14 +2,17 @@
 
 from tfeval.evaluation import config
 from tfeval.evaluation.config import Request, Settings
-from tfeval.models import loading, published
-from tfeval.models import model as model_lib
+from tfeval.models import loading, model, published
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
 
-def load_model(request: Request, settings: Settings) -> model_lib.Model:
-  """Loads a model for the size of images that the settings ask for, if they do."""
+def load_model(request: Request, settings: Settings) -> model.Model:
+  """Loads a model for the size of images that the settings ask for, if they do.
+
+  Raises:
+    UserError: it cannot be loaded, or two settings name different sizes.
+  """
   settings = config.for_model(request, settings)
   size = protocol.requested_size(
     published.protocol_text(settings.protocol, request.spec)
@@ -32,10 +35,14 @@ def load_model(request: Request, settings: Settings) -> model_lib.Model:
   )
 
 
-def protocol_for(
-  request: Request, settings: Settings, model: model_lib.Model
+def resolve_protocol(
+  request: Request, settings: Settings, loaded: model.Model
 ) -> protocol.Protocol:
-  """Returns what the settings ask for, at the size of the model's input."""
+  """Returns the protocol that the settings ask for, at the size of a model's input.
+
+  Raises:
+    UserError: there is none of that name, or it contradicts the size.
+  """
   return protocol.resolve(
-    published.protocol_text(settings.protocol, request.spec), model.input_size
+    published.protocol_text(settings.protocol, request.spec), loaded.input_size
   )

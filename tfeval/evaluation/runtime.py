@@ -1,8 +1,7 @@
 """Where models are evaluated: a dataset, the devices of this host, other hosts."""
 
 import dataclasses
-import functools
-import sys
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +9,7 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
-from tfeval.engine import batches, data_service, pipeline, strategies
-from tfeval.engine import self_test as self_test_lib
+from tfeval.engine import batches, data_service, pipeline, self_test, strategies
 from tfeval.engine.cache import reader, writer
 from tfeval.engine.cluster import Hosts
 from tfeval.evaluation.config import AUTO, DEVICE, MULTI_WORKER, Settings
@@ -19,35 +17,39 @@ from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.progress import Progress
 
+_LOG = logging.getLogger('tfeval')
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-  """What all models of a command share.
+
+@dataclasses.dataclass
+class Runtime:
+  """What all models of a command share; it lives as long as who opened it.
 
   Attributes:
     dataset: what they are evaluated on.
     strategy: over the devices of this host.
-    local: the strategy's name.
+    strategy_name: as a flagfile repeats it.
     hosts: this host among others.
     progress: is told how far it is.
     cache: of preprocessed images, or None.
     canvas: side of what devices are given to resize, None where the host does.
     pipelines: made here before, by what they are of: tracing one takes as long as
       decoding hundreds of images.
+    self_tests: made here before, by protocol and batch size.
   """
 
   dataset: base.Dataset
   strategy: tf.distribute.Strategy
-  local: str
+  strategy_name: str
   hosts: Hosts
   progress: Progress
   cache: writer.Cache | None = None
   canvas: int | None = None
   pipelines: dict[Any, tf.data.Dataset] = dataclasses.field(default_factory=dict)
+  self_tests: dict[Any, self_test.SelfTest] = dataclasses.field(default_factory=dict)
 
-  def self_test(
+  def test_resizing(
     self, protocol: Protocol, batch_size: int
-  ) -> self_test_lib.SelfTest | None:
+  ) -> self_test.SelfTest | None:
     """Measures whether the devices resize as the host does, if they are to.
 
     Raises:
@@ -55,12 +57,25 @@ class Place:
     """
     if self.canvas is None:
       return None
-    return _self_test(self.strategy, protocol, self.canvas, batch_size)
+    key = protocol, batch_size
+    if key not in self.self_tests:
+      on_cpu = all(
+        device.device_type == 'CPU' for device in tf.config.list_logical_devices()
+      )
+      device_canvas.check(protocol, self.canvas, batch_size, on_cpu)
+      found = self_test.self_test(self.strategy, protocol, self.canvas, batch_size)
+      _LOG.info(
+        'resized on the device, %d of %s values of the self-test differ from the host',
+        found.off,
+        f'{found.values:,}',
+      )
+      self.self_tests[key] = found
+    return self.self_tests[key]
 
   def read(
     self, protocol: Protocol, batch_size: int, skip_errors: bool, positions: range
   ) -> Iterator[batches.Batch]:
-    """Yields the dataset's batches, as `reading.read` does, or from the cache."""
+    """Yields the dataset's batches, as `batches.read` does, or from the cache."""
     key = protocol, batch_size, skip_errors, positions
     if self.cache:
       yield from reader.read(self.cache, self.dataset, *key)
@@ -69,35 +84,16 @@ class Place:
       self.pipelines[key] = pipeline.batches(self.dataset, *key, self.canvas)
     yield from batches.read(self.dataset, *key, self.canvas, self.pipelines[key])
 
-  def announce(self, settings: Settings) -> None:
-    """Says what was picked on stderr, if the settings left it open."""
+  def log_devices(self, settings: Settings) -> None:
+    """Says what was picked, if the settings left it open."""
     if settings.strategy in (AUTO, MULTI_WORKER):
       where = (
         f', host {self.hosts.index} of {self.hosts.count}'
         if self.hosts.count > 1
         else ''
       )
-      print(
-        f'tfeval: strategy {self.local}, {strategies.describe(self.strategy)}{where}',
-        file=sys.stderr,
-      )
-
-
-@functools.cache
-def _self_test(
-  strategy: tf.distribute.Strategy, protocol: Protocol, canvas: int, batch_size: int
-) -> self_test_lib.SelfTest:
-  on_cpu = all(
-    device.device_type == 'CPU' for device in tf.config.list_logical_devices()
-  )
-  device_canvas.check(protocol, canvas, batch_size, on_cpu)
-  found = self_test_lib.self_test(strategy, protocol, canvas, batch_size)
-  print(
-    f'tfeval: resized on the device, {found.off} of {found.values:,} values of the '
-    'self-test differ from the host',
-    file=sys.stderr,
-  )
-  return found
+      devices = strategies.describe(self.strategy)
+      _LOG.info('strategy %s, %s%s', self.strategy_name, devices, where)
 
 
 def open_dataset(settings: Settings) -> base.Dataset:
@@ -116,7 +112,7 @@ def open_dataset(settings: Settings) -> base.Dataset:
   )
 
 
-def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
+def open_runtime(settings: Settings, hosts: Hosts, progress: Progress) -> Runtime:
   """Makes devices ready and opens the dataset.
 
   Raises:
@@ -125,14 +121,12 @@ def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
   cache = None if settings.cache_dir is None else writer.Cache(settings.cache_dir)
   strategies.allow_tf32(settings.tf32)
   # Before the dataset: TensorFlow's first operation settles the devices.
-  local = strategies.choose(settings.strategy, settings.devices, settings.tpu)
-  strategy = strategies.make_strategy(local, settings.devices, settings.tpu)
+  name = strategies.choose(settings.strategy, settings.devices, settings.tpu)
+  strategy = strategies.make_strategy(name, settings.devices, settings.tpu)
   if settings.tf_data_service is not None:
     data_service.check(settings.tf_data_service)
   dataset = open_dataset(settings)
-  canvas = (
-    (settings.canvas or device_canvas.DEFAULT_CANVAS)
-    if settings.resize_on == DEVICE
-    else None
-  )
-  return Place(dataset, strategy, local, hosts, progress, cache, canvas)
+  canvas = None
+  if settings.resize_on == DEVICE:
+    canvas = settings.canvas or device_canvas.DEFAULT_CANVAS
+  return Runtime(dataset, strategy, name, hosts, progress, cache, canvas)

@@ -66,10 +66,10 @@ def test_joined_is_what_one_host_writes(tmp_path, count, broken):
     write_share(tmp_path, Hosts(count, index), broken)
   own = Hosts(count).shard(IMAGES, BATCH)
   assert wait(tmp_path, Hosts(count)) == len(set(range(IMAGES)) - {*own} - broken)
-  positions = shares.join(tmp_path, manifest(), Hosts(count), IMAGES)
+  positions = shares.merge_shares(tmp_path, manifest(), Hosts(count), IMAGES)
   assert positions == sorted(set(range(IMAGES)) - broken)
   assert content(tmp_path / 'predictions') == content(tmp_path / 'one')
-  shares.clear(tmp_path)
+  shares.remove_shares(tmp_path)
   assert sorted(path.name for path in tmp_path.iterdir()) == ['one', 'predictions']
 
 
@@ -111,9 +111,9 @@ def test_another_number_of_hosts_is_told_at_once(tmp_path):
 
 
 def test_one_host_alone_removes_no_shares(tmp_path):
-  shares.hold_no_shares(tmp_path)
+  shares.check_no_shares(tmp_path)
   write_share(tmp_path, Hosts(2, 1))
-  said = refusal(shares.hold_no_shares, tmp_path)
+  said = refusal(shares.check_no_shares, tmp_path)
   assert 'holds shares of several hosts (host-00001-of-00002)' in said
 
 
@@ -153,5 +153,5 @@ def test_a_share_that_is_not_whole(tmp_path, file, text):
   (share / file).write_text(text)
   strict = manifest()
   strict['dataset']['on_error'] = 'fail'
-  said = refusal(shares.join, tmp_path, strict, Hosts(2), IMAGES)
+  said = refusal(shares.merge_shares, tmp_path, strict, Hosts(2), IMAGES)
   assert 'host-00001-of-00002 is not whole' in said and 'start this host again' in said

@@ -33,7 +33,7 @@ def photos(shared_data, tmp_path_factory):
     folder = root / path.name[:9]
     folder.mkdir()
     (folder / path.name).symlink_to(path)
-  pixels, truth = preflight.sample(
+  pixels, truth = preflight.read_sample(
     datasets.open_dataset(f'folder:{root}'), protocol.resolve('opencv', 224)
   )
   assert pixels.shape == (128, 224, 224, 3)

@@ -19,16 +19,16 @@ def test_sample_is_the_start(standin_dir, tmp_path):
       (tmp_path / member.name).write_bytes(tar.extractfile(member).read())
   dataset = datasets.open_dataset(f'folder:{tmp_path}')
   protocol = protocol_lib.resolve('opencv', 32)
-  pixels, truth = preflight.sample(dataset, protocol)
+  pixels, truth = preflight.read_sample(dataset, protocol)
   assert pixels.shape == (40, 32, 32, 3)
   assert truth.tolist() == list(imagenet.original_validation_labels()[:40])
-  few, some = preflight.sample(dataset, protocol, 35)
+  few, some = preflight.read_sample(dataset, protocol, 35)
   np.testing.assert_array_equal(few, pixels[:35])
   np.testing.assert_array_equal(some, truth[:35])
   (tmp_path / 'ILSVRC2012_val_00000003.JPEG').write_bytes(b'nothing')
   with pytest.raises(errors.UserError, match='00000003.JPEG is not a readable image'):
-    preflight.sample(dataset, protocol)
-  skipped, _ = preflight.sample(dataset, protocol, skip_errors=True)
+    preflight.read_sample(dataset, protocol)
+  skipped, _ = preflight.read_sample(dataset, protocol, skip_errors=True)
   np.testing.assert_array_equal(skipped, np.delete(pixels, 2, axis=0))
 
 
@@ -40,5 +40,5 @@ def test_class_folders_are_sampled_evenly(noise, tmp_path):
     for i in range(4):
       (tmp_path / wnid / f'{wnid}_{i}.JPEG').symlink_to(image)
   dataset = datasets.open_dataset(f'folder:{tmp_path}')
-  _, truth = preflight.sample(dataset, protocol_lib.resolve('squash', 32), 20)
+  _, truth = preflight.read_sample(dataset, protocol_lib.resolve('squash', 32), 20)
   assert truth.tolist() == list(range(0, 1000, 50))

@@ -1,7 +1,4 @@
-"""The other hosts: whether they run the same, and whether they have done their share.
-
-Nothing here imports TensorFlow.
-"""
+"""Other hosts: whether they run the same, and whether they have done their share."""
 
 import time
 from collections.abc import Callable
@@ -26,10 +23,10 @@ def describe_host(manifest: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
   return {**manifest, 'host': {'index': hosts.index, 'cluster': cluster}}
 
 
-def hold_agreement(
+def check_agreement(
   directory: Path, manifest: dict[str, Any], hosts: Hosts, difference: Difference
 ) -> set[int]:
-  """Holds that the hosts that have begun run the same as this one.
+  """Checks that the hosts that have begun run the same as this one.
 
   Args:
     directory: of the run.
@@ -57,12 +54,12 @@ def hold_agreement(
         'wrong one deleted'
       )
     if int(index) != hosts.index:
-      _hold_the_same(share, int(index), manifest, difference)
+      _check_same(share, int(index), manifest, difference)
       begun.add(int(index))
   return begun
 
 
-def _hold_the_same(
+def _check_same(
   share: Path, index: int, manifest: dict[str, Any], difference: Difference
 ) -> None:
   there = files.read_json(share / MANIFEST)
@@ -119,7 +116,7 @@ def wait(
       for index in seen
       if not (directory / hosts.directory(index) / DONE).is_file()
     ]
-    begun = hold_agreement(directory, manifest, hosts, difference)
+    begun = check_agreement(directory, manifest, hosts, difference)
     rows = {index: _rows(directory / hosts.directory(index)) for index in seen}
     if begun != before or rows != seen:
       deadline = time.monotonic() + timeout

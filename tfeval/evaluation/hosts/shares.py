@@ -1,10 +1,8 @@
-"""The shares of several hosts: whole ones, joined.
+"""The shares of several hosts, merged once all are whole.
 
 Each host writes into a directory of its own, `hosts/host-00001-of-00003` inside that
 of the run, and puts `done.json` there last. No host needs another one to do its
 share; host 0 makes one store of all.
-
-Nothing here imports TensorFlow.
 """
 
 from typing import Any
@@ -21,7 +19,7 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
 
-def parts_of(share: Path, shard: range, gapless: bool) -> list[dict]:
+def read_share(share: Path, shard: range, gapless: bool) -> list[dict]:
   """Returns the parts of a host's share that says that it is done.
 
   Raises:
@@ -48,7 +46,7 @@ def parts_of(share: Path, shard: range, gapless: bool) -> list[dict]:
 def is_whole(share: Path, shard: range, gapless: bool) -> bool:
   """Returns whether a host's share, which says that it is done, still is."""
   try:
-    parts_of(share, shard, gapless)
+    read_share(share, shard, gapless)
   except UserError:
     return False
   return True
@@ -81,8 +79,8 @@ def timing(directory: Path, hosts: Hosts) -> tuple[float, float]:
   )
 
 
-def hold_no_shares(directory: Path) -> None:
-  """Holds that a directory has no shares, which one host alone would remove.
+def check_no_shares(directory: Path) -> None:
+  """Checks that a directory has no shares, which one host alone would remove.
 
   Raises:
     UserError: it has.
@@ -100,7 +98,7 @@ def hold_no_shares(directory: Path) -> None:
     )
 
 
-def join(
+def merge_shares(
   directory: Path, manifest: dict[str, Any], hosts: Hosts, images: int
 ) -> list[int]:
   """Makes one store of the shares of all hosts, as a single host would have.
@@ -126,7 +124,7 @@ def join(
   for index in range(hosts.count):
     shard = hosts.shard(images, manifest['compute']['batch_size'], index)
     share = directory / hosts.directory(index)
-    for part in parts_of(share, shard, gapless):
+    for part in read_share(share, shard, gapless):
       positions = resume.positions_of([part])
       _write(
         writer,
@@ -162,6 +160,6 @@ def _write(
     start = stop
 
 
-def clear(directory: Path) -> None:
+def remove_shares(directory: Path) -> None:
   """Removes the shares, which are in the joined store now."""
   files.remove_tree(directory / HOSTS)

@@ -10,7 +10,7 @@ from tfeval.evaluation.config import PROBABILITIES
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class ProbeResult:
   """What a model said of n labelled examples, in the class order that fits best.
 
   Attributes:
@@ -30,7 +30,7 @@ class Answers:
     return int(self.hits.sum())
 
 
-def read(outputs: np.ndarray, labels: np.ndarray, kind: str) -> Answers:
+def match_classes(outputs: np.ndarray, labels: np.ndarray, kind: str) -> ProbeResult:
   """Compares outputs with labels in every class order that is known.
 
   Args:
@@ -63,7 +63,7 @@ def read(outputs: np.ndarray, labels: np.ndarray, kind: str) -> Answers:
       scores = scores - scores.max(axis=1, keepdims=True)
       scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
   scores = np.where(wanted >= 0, scores[np.arange(len(labels)), wanted], -np.inf)
-  return Answers(order, class_of[predicted] == labels, scores)
+  return ProbeResult(order, class_of[predicted] == labels, scores)
 
 
 def sign_test(more: int, less: int) -> float:

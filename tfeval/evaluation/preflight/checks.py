@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfeval.datasets.labels import imagenet
 from tfeval.evaluation.config import LOGITS, PROBABILITIES
 from tfeval.evaluation.preflight import feeding, normalisation
-from tfeval.evaluation.preflight.answers import Answers, read
+from tfeval.evaluation.preflight.answers import ProbeResult, match_classes
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.models import class_maps, table
 from tfeval.models.model import Model
@@ -76,7 +76,7 @@ def check(
     known[:] = False
   sure = _kind(model, outputs)
   if model.keras_model is not None and normalisation.is_untrained(model.keras_model):
-    given = read(outputs[known], labels[known], model.output)
+    given = match_classes(outputs[known], labels[known], model.output)
     return [*_width(outputs, None), *sure, *size] or (
       _collapsed(outputs, labels, np.zeros_like(known)) or _chance(given, True)
     )
@@ -153,7 +153,7 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
   return None
 
 
-def _width(outputs: np.ndarray, given: Answers | None) -> list[Finding]:
+def _width(outputs: np.ndarray, given: ProbeResult | None) -> list[Finding]:
   if outputs.shape[1] == imagenet.NUM_CLASSES:
     return []
   if given is not None and given.count >= _FEWEST_HITS:
@@ -191,7 +191,7 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
   return [Finding('output', saw, f'{model.output}, as declared', mend)]
 
 
-def _order(model: Model, given: Answers) -> list[Finding]:
+def _order(model: Model, given: ProbeResult) -> list[Finding]:
   if given.order is None or given.order not in imagenet.other_class_orders():
     return []
   if given.order in class_maps.CLASS_MAPS:
@@ -244,7 +244,7 @@ def _collapsed(
   ]
 
 
-def _chance(given: Answers, untrained: bool) -> list[Finding]:
+def _chance(given: ProbeResult, untrained: bool) -> list[Finding]:
   """Says that a model guesses, where it can be told from one that is only bad."""
   n, hits = len(given.hits), given.count
   likely = sum(

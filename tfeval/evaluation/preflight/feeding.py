@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.evaluation.preflight import normalisation
-from tfeval.evaluation.preflight.answers import Answers, read, sign_test
+from tfeval.evaluation.preflight.answers import ProbeResult, match_classes, sign_test
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.models.model import Model
 
@@ -37,7 +37,7 @@ def compare(
   images: tf.Tensor,
   labels: np.ndarray,
   outputs: np.ndarray,
-) -> tuple[Answers, list[Finding]]:
+) -> tuple[ProbeResult, list[Finding]]:
   """Compares preprocessings, and the channels in the opposite order.
 
   Args:
@@ -52,7 +52,7 @@ def compare(
     The answers under the preprocessing that fits, and what was found.
   """
   trial = _Trial(model, forward, images, labels)
-  given = read(outputs, labels, model.output)
+  given = match_classes(outputs, labels, model.output)
   few = images[: normalisation.STATISTICS_IMAGES]
   own = normalisation.batch_distance(model.keras_model, model.preprocess(few))
   found = None
@@ -70,11 +70,11 @@ def compare(
 
 def _by_statistics(
   trial: '_Trial',
-  given: Answers,
+  given: ProbeResult,
   others: dict[str, normalisation.Preprocess],
   few: tf.Tensor,
   own: float,
-) -> tuple[Answers, Finding] | None:
+) -> tuple[ProbeResult, Finding] | None:
   """Returns the preprocessing that the model's batch statistics are of."""
   distances = {
     name: normalisation.batch_distance(trial.model.keras_model, preprocess(few))
@@ -95,8 +95,8 @@ def _by_statistics(
 
 
 def _by_hits(
-  trial: '_Trial', given: Answers, others: dict[str, normalisation.Preprocess]
-) -> tuple[Answers, Finding] | None:
+  trial: '_Trial', given: ProbeResult, others: dict[str, normalisation.Preprocess]
+) -> tuple[ProbeResult, Finding] | None:
   """Returns the preprocessing that gives most hits, if that cannot be luck."""
   best, name = given, None
   for other, preprocess in others.items():
@@ -110,7 +110,9 @@ def _by_hits(
   return best, _finding(trial.model, name, _hits(given, best))
 
 
-def _channels(trial: '_Trial', given: Answers) -> tuple[Answers, Finding] | None:
+def _channels(
+  trial: '_Trial', given: ProbeResult
+) -> tuple[ProbeResult, Finding] | None:
   def flip(images):
     return trial.model.preprocess(images[..., ::-1])
 
@@ -149,29 +151,29 @@ class _Trial:
   images: tf.Tensor
   labels: np.ndarray
 
-  def pilot(self, preprocess: normalisation.Preprocess) -> Answers:
+  def pilot(self, preprocess: normalisation.Preprocess) -> ProbeResult:
     """Returns the answers to the first images under another preprocessing."""
     return self._run(preprocess, _PILOT)
 
-  def run(self, preprocess: normalisation.Preprocess) -> Answers:
+  def run(self, preprocess: normalisation.Preprocess) -> ProbeResult:
     """Returns the answers under another preprocessing; none without labels."""
     return self._run(preprocess, len(self.labels))
 
-  def _run(self, preprocess: normalisation.Preprocess, count: int) -> Answers:
+  def _run(self, preprocess: normalisation.Preprocess, count: int) -> ProbeResult:
     labels = self.labels[:count]
     if not len(labels):
-      return Answers(None, np.zeros(0, bool), np.zeros(0))
-    return read(
+      return ProbeResult(None, np.zeros(0, bool), np.zeros(0))
+    return match_classes(
       self.forward(preprocess(self.images[:count])), labels, self.model.output
     )
 
 
-def _disagreeing(one: Answers, other: Answers) -> tuple[int, int]:
+def _disagreeing(one: ProbeResult, other: ProbeResult) -> tuple[int, int]:
   """Returns how many examples only the one hits, and how many only the other."""
   return (int(np.sum(one.hits & ~other.hits)), int(np.sum(other.hits & ~one.hits)))
 
 
-def _hits(given: Answers, answers: Answers) -> str:
+def _hits(given: ProbeResult, answers: ProbeResult) -> str:
   return f'{answers.count} hits of {len(given.hits)} in place of {given.count}'
 
 

@@ -1,7 +1,7 @@
 """Before the long run: a few images, and what the model's answers to them tell."""
 
 import dataclasses
-import sys
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -15,9 +15,8 @@ from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
+_LOG = logging.getLogger('tfeval')
 _BATCH = 32
-
-
 # Pixels [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
 Sample = tuple[np.ndarray, np.ndarray]
 
@@ -29,8 +28,8 @@ def preflight(
 
   Args:
     model: the model.
-    sample: what `sample` reads of the dataset that it will be evaluated on.
-    mode: of `settings.PREFLIGHT`: whether to raise what is found, or print it.
+    sample: what `read_sample` reads of the dataset that it will be evaluated on.
+    mode: of `settings.PREFLIGHT`: whether to raise what is found, or log it.
     progress: is told how far it is.
     batch_size: images at once, at most.
 
@@ -52,7 +51,7 @@ def preflight(
       + ' (--preflight=warn goes on all the same)'
     )
   for finding in findings:
-    print(f'tfeval: warning: {model.name}: {finding}', file=sys.stderr)
+    _LOG.warning('%s: %s', model.name, finding)
   return list(map(str, findings))
 
 
@@ -71,7 +70,7 @@ def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
   return dataclasses.replace(model, function=function)
 
 
-def sample(
+def read_sample(
   dataset: Dataset,
   protocol: Protocol,
   count: int = checks.MOST_IMAGES,

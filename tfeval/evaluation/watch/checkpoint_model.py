@@ -4,10 +4,10 @@ import dataclasses
 import re
 from collections.abc import Hashable
 
-from tfeval.engine import forward as predict
+from tfeval.engine.forward import Forward, global_batch_size
 from tfeval.evaluation import config, resolve
 from tfeval.evaluation.config import Request, Settings
-from tfeval.evaluation.runtime import Place
+from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.models.model import Model
@@ -17,27 +17,27 @@ from tfeval.utils.errors import UserError
 class WatchedModel:
   """A model that takes the values of checkpoints; its step is compiled once."""
 
-  def __init__(self, request: Request | None, settings: Settings, place: Place):
+  def __init__(self, request: Request | None, settings: Settings, runtime: Runtime):
     """Builds the model.
 
     Args:
       request: the model that checkpoints are of; None if each is one itself, `.keras`.
       settings: how it is evaluated.
-      place: where.
+      runtime: where.
 
     Raises:
-      UserError: it cannot be built, or checkpoints do not tell all of it.
+      UserError: it cannot be built, or checkpoints do not say all of it.
     """
-    self._request, self._settings, self._place = request, settings, place
+    self._request, self._settings, self._runtime = request, settings, runtime
     self._model: Model | None = None
-    self._forward: predict.Forward | None = None
+    self._forward: Forward | None = None
     self._traced: Hashable = None
     if request is not None:
       weights.check_same_normalisation(request.spec)
       self._model = self._load_model(request)
 
   def _load_model(self, request: Request) -> Model:
-    with self._place.strategy.scope():
+    with self._runtime.strategy.scope():
       model = resolve.load_model(request, self._settings)
     if model.keras_model is None:
       raise UserError(
@@ -45,27 +45,25 @@ class WatchedModel:
       )
     return model
 
-  def _step(self, model: Model) -> predict.Forward:
+  def _step(self, model: Model) -> Forward:
     """Returns the compiled step, anew where the one before would answer otherwise."""
     traced = tracing.traced(model.keras_model)
     if self._forward is None or traced != self._traced:
-      strategy, settings = self._place.strategy, self._settings
+      strategy, settings = self._runtime.strategy, self._settings
       self._traced, self._forward = (
         traced,
-        predict.Forward(
+        Forward(
           model,
           strategy,
-          predict.global_batch_size(settings.batch_size, strategy),
+          global_batch_size(settings.batch_size, strategy),
           settings.jit,
-          self._place.canvas is not None,
+          self._runtime.canvas is not None,
         ),
       )
     self._forward.model = model
     return self._forward
 
-  def with_values_of(
-    self, checkpoint: Checkpoint
-  ) -> tuple[Request, Model, predict.Forward]:
+  def with_values_of(self, checkpoint: Checkpoint) -> tuple[Request, Model, Forward]:
     """Returns the model with the values of a checkpoint that did not change.
 
     Raises:
@@ -95,7 +93,7 @@ class WatchedModel:
       raise UserError('it changed while it was read')
     return request, model, forward
 
-  def _whole_model(self, request: Request) -> tuple[Model, predict.Forward]:
+  def _whole_model(self, request: Request) -> tuple[Model, Forward]:
     """Returns a checkpoint that is a model by itself.
 
     One of the same layers as the one before gives that one its values, whose step is

@@ -1,18 +1,17 @@
 """Evaluates the checkpoints of a training as they appear: what `tfeval watch` does."""
 
 import dataclasses
+import logging
 import os
 import pathlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from tfeval.engine import cluster
-from tfeval.evaluation import loop, runtime
+from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.job import Job
-from tfeval.evaluation.outcomes import Outcomes
 from tfeval.evaluation.tracking import event_files
 from tfeval.evaluation.watch.checkpoint_model import WatchedModel
 from tfeval.evaluation.watch.watch_log import Watched
@@ -23,6 +22,7 @@ from tfeval.utils import errors, paths
 from tfeval.utils.errors import DataError, UserError
 from tfeval.utils.progress import Progress
 
+_LOG = logging.getLogger('tfeval')
 # How often a checkpoint that does not change is tried: it may come over a slow network.
 TRIES = 3
 # What tells which evaluations make one curve.
@@ -81,7 +81,7 @@ class Watcher:
       progress: is told how far an evaluation is.
 
     Raises:
-      UserError: something that the user can mend.
+      UserError: something that the user can fix.
     """
     if paths.is_url(folder):
       raise UserError(f'{folder} is a URL, which cannot be watched: mount it')
@@ -94,13 +94,13 @@ class Watcher:
     self.failed: dict[str, str] = {}
     self._folder = pathlib.Path(folder).expanduser().absolute()
     self._request, self._settings = request, settings
-    self._place = runtime.prepare(settings, hosts, progress)
-    self._model = WatchedModel(request, settings, self._place)
+    self._runtime = runtime.open_runtime(settings, hosts, progress)
+    self._model = WatchedModel(request, settings, self._runtime)
     output_dir = paths.path(settings.output_dir)
     self._watched = Watched(output_dir, self._identity())
     self._tries: dict[Checkpoint, int] = {}
     self._faults: dict[Checkpoint, str] = {}
-    self._place.announce(settings)
+    self._runtime.log_devices(settings)
     self._writer = event_files.ScalarWriter(
       str(output_dir / 'tensorboard') if log_dir is None else log_dir
     )
@@ -109,7 +109,7 @@ class Watcher:
     return {
       'folder': str(self._folder),
       'model': None if self._request is None else self._request.spec.text,
-      'dataset': self._place.dataset.identity(),
+      'dataset': self._runtime.dataset.identity(),
       **{key: getattr(self._settings, key) for key in _IDENTITY},
     }
 
@@ -118,7 +118,7 @@ class Watcher:
 
     Raises:
       UserError: the dataset is at fault, or `watched.json` cannot be written. What is
-        wrong with a checkpoint, or with its run, is said on stderr and stops nothing.
+        wrong with a checkpoint, or with its run, is logged and stops nothing.
       Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
     seen: set[Checkpoint] = set()
@@ -165,13 +165,13 @@ class Watcher:
     except DataError:
       raise
     except (UserError, OSError) as error:
-      self._tell(checkpoint, errors.one_line(error))
+      self._log_failure(checkpoint, errors.one_line(error))
       return None
     self.failed.pop(checkpoint.name, None)
     return self._record(run, entry)
 
-  def _tell(self, checkpoint: Checkpoint, why: str) -> None:
-    """Says on stderr what becomes of a checkpoint that could not be read."""
+  def _log_failure(self, checkpoint: Checkpoint, why: str) -> None:
+    """Says what becomes of a checkpoint that could not be read."""
     current = checkpoints.now(checkpoint)
     self._faults[checkpoint] = why
     self._tries[checkpoint] = tries = self._tries.get(checkpoint, 0) + 1
@@ -187,19 +187,15 @@ class Watcher:
       self.failed[checkpoint.name] = why
       what = f'is left out after {TRIES} tries: {why}'
     if current != checkpoint or tries in (1, TRIES):
-      print(f'tfeval: warning: {checkpoint.name} {what}', file=sys.stderr)
+      _LOG.warning('%s %s', checkpoint.name, what)
 
   def _evaluate(self, checkpoint: Checkpoint) -> tuple[Run, dict[str, Any]]:
     request, model, forward = self._model.with_values_of(checkpoint)
     entry = self._watched.begin(checkpoint, request.directory)
     request = dataclasses.replace(request, directory=entry['run'])
-    job = Job(request, self._settings, self._place, model, forward)
-    run = job.complete_run()
-    if run is None:
-      outcomes = Outcomes([request])
-      loop.run([job], self._settings, self._place, outcomes)
-      ((_, run),) = outcomes.in_order()
-    return run, entry
+    protocol = resolve.resolve_protocol(request, self._settings, model)
+    job = Job(request, model, protocol, self._settings, self._runtime, forward)
+    return loop.run_one(job), entry
 
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
     entry['metrics'], entry['counts'] = {}, {}

@@ -1,0 +1,146 @@
+"""One model's evaluation on several hosts: each stores a share, host 0 joins them."""
+
+import logging
+import time
+from typing import Any
+
+from tfeval.evaluation import manifest, recorder
+from tfeval.evaluation.hosts import agreement, shares
+from tfeval.evaluation.job import Job
+from tfeval.evaluation.preflight import preflight
+from tfeval.runs import predictions, run
+from tfeval.runs.result_file import PREDICTIONS
+from tfeval.utils import errors, files, paths, progress
+from tfeval.utils.errors import UserError
+
+_LOG = logging.getLogger('tfeval')
+
+
+class SharedJob(Job):
+  """A job of one host among several, which `result` makes one run of."""
+
+  def __init__(self, *args: Any):
+    """Plans the share of this host; see `Job`.
+
+    Raises:
+      UserError: as `Job`, or hosts could not tell that their models are the same.
+    """
+    super().__init__(*args)
+    if not manifest.is_identifiable(self.manifest):
+      raise UserError(
+        f'{self._model.name} is no Keras model and has no weights file: '
+        'several hosts could not tell that theirs is the same'
+      )
+    self._hosts = self.runtime.hosts
+    self._share = self.directory / self._hosts.directory()
+    self._described = agreement.describe_host(self.manifest, self._hosts)
+
+  def start(self, sample: preflight.Sample | None) -> None:
+    self._check_agreement()
+    super().start(sample)
+
+  def _check_agreement(self) -> None:
+    agreement.check_agreement(
+      self.directory, self._described, self._hosts, manifest.difference
+    )
+
+  @property
+  def _written_directory(self) -> paths.Path:
+    return self._share if self._hosts.index else self.directory
+
+  def _open_store(self) -> None:
+    """Opens the store of this host, unless its share is done."""
+    done = manifest.is_done(self._share, self._described) and shares.is_whole(
+      self._share, self.shard, not self.skip_errors
+    )
+    if not self._hosts.index:
+      self._begin_run(self.directory, self.manifest, resumed=False)
+    if not done:
+      self._open_recorder(self._share, self._described)
+
+  def finalize(self) -> None:
+    """Marks the share of this host as done."""
+    hosts, share = self._hosts, self._share
+    if self.recorder:
+      self.recorder.flush()
+      seconds = time.monotonic() - self._started
+      shares.finish_share(share, self.shard, self.recorder.added, seconds)
+    if hosts.index and self.runtime.progress is not progress.hidden:
+      _LOG.info(
+        'the %d images of host %d are done in %s: host 0 joins them',
+        len(self.shard),
+        hosts.index,
+        share,
+      )
+      if not (self.directory / hosts.directory(0)).is_dir():
+        _LOG.warning(
+          'nothing of host 0 is in %s yet: it has to share this --output_dir',
+          self.directory,
+        )
+
+  def result(self) -> run.Run:
+    """Returns the run of all hosts: host 0 waits for them and makes it.
+
+    Raises:
+      UserError: a host does not finish in time, or runs something else.
+      Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
+    """
+    if self.run is None:
+      self.run = self._wait_for_run() if self._hosts.index else self._join()
+    return self.run
+
+  def _join(self) -> run.Run:
+    """Waits for all hosts and makes one run of their shares."""
+    directory, hosts = self.directory, self._hosts
+    images = self.runtime.dataset.expected_count
+    name, others = f'{self.request.spec.text}: other hosts', images - len(self.shard)
+    try:
+      with self.runtime.progress(name, others) as advance:
+        agreement.wait(
+          directory,
+          self._described,
+          hosts,
+          self.settings.host_timeout,
+          manifest.difference,
+          advance,
+        )
+    except KeyboardInterrupt as error:
+      raise errors.Interrupted(
+        f'all is kept in {directory}: the same command waits for the other hosts again'
+      ) from error
+    with files.locked(directory):
+      if self.find_run():
+        return self.run
+      self._check_agreement()
+      positions = shares.merge_shares(directory, self.manifest, hosts, images)
+      store = directory / PREDICTIONS
+      recorder.check_same_images(
+        self.runtime.dataset, store, predictions.listed_parts(store)
+      )
+      joined = self._complete(positions, *shares.timing(directory, hosts))
+      shares.remove_shares(directory)
+    return joined
+
+  def _wait_for_run(self) -> run.Run:
+    """Waits until host 0 has joined the shares."""
+    agreement.wait_for_run(self.directory, self._hosts, self.settings.host_timeout)
+    joined = run.load_run(self.directory)
+    other = manifest.difference(joined.result, self.manifest)
+    if other:
+      key, theirs, ours = other
+      raise UserError(
+        f'{self.directory} was joined of another experiment: {key} is '
+        f'{theirs!r} there and {ours!r} here: choose another '
+        '--output_dir'
+      )
+    return joined
+
+
+def make_job(request, model, protocol, settings, runtime, step=None) -> Job:
+  """Returns the job of this host, be it one of several; arguments are those of `Job`.
+
+  Raises:
+    UserError: the model cannot be evaluated as the settings say.
+  """
+  made = SharedJob if runtime.hosts.count > 1 else Job
+  return made(request, model, protocol, settings, runtime, step)
