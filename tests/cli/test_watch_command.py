@@ -222,7 +222,7 @@ def watcher(build, noise, tmp_path):
 
 
 @pytest.mark.parametrize('at', ['before', 'hashed', 'loaded'])
-def test_deleted_while_it_is_read(watcher, build, tmp_path, capsys, monkeypatch, at):
+def test_deleted_while_it_is_read(watcher, build, tmp_path, caplog, monkeypatch, at):
   from tfeval.evaluation.watch import watcher as watching
   from tfeval.models.keras import checkpoint_values, checkpoints
 
@@ -243,7 +243,7 @@ def test_deleted_while_it_is_read(watcher, build, tmp_path, capsys, monkeypatch,
   else:
     monkeypatch.setattr(checkpoint_values, 'load', delete_and_load)
   assert found._try(checkpoint) is None and found.failed == {}
-  assert 'was deleted before it was evaluated: left out' in capsys.readouterr().err
+  assert 'was deleted before it was evaluated: left out' in caplog.text
   assert list(found.watch(watching.Schedule(timeout=0))) == []
   assert not list((tmp_path / 'runs').glob('*@*'))
 

@@ -1,4 +1,4 @@
-"""What a model said of labelled examples, in the class order that fits best."""
+"""What a model predicts for labelled examples, in the class order that fits best."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ from tfeval.evaluation.config import PROBABILITIES
 
 @dataclasses.dataclass(frozen=True)
 class ProbeResult:
-  """What a model said of n labelled examples, in the class order that fits best.
+  """What a model predicts for n labelled examples, in the class order that fits best.
 
   Attributes:
     order: a key of `labels.other_class_orders`, None for ours; for 1001 outputs
@@ -54,7 +54,7 @@ def match_classes(outputs: np.ndarray, labels: np.ndarray, kind: str) -> ProbeRe
     class_of = orders[order]
   output_of = np.full(imagenet.NUM_CLASSES, -1)
   output_of[class_of[class_of >= 0]] = np.flatnonzero(class_of >= 0)
-  wanted = output_of[labels]
+  output = output_of[labels]
   scores = outputs.astype(np.float64)
   with np.errstate(all='ignore'):  # Under a wrong preprocessing anything comes out.
     if kind == PROBABILITIES:
@@ -62,7 +62,7 @@ def match_classes(outputs: np.ndarray, labels: np.ndarray, kind: str) -> ProbeRe
     else:
       scores = scores - scores.max(axis=1, keepdims=True)
       scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-  scores = np.where(wanted >= 0, scores[np.arange(len(labels)), wanted], -np.inf)
+  scores = np.where(output >= 0, scores[np.arange(len(labels)), output], -np.inf)
   return ProbeResult(order, class_of[predicted] == labels, scores)
 
 

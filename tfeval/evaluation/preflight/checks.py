@@ -1,4 +1,4 @@
-"""Looks at a model's answers to a few images before the long run.
+"""Looks at a model's outputs for a few images before the long run.
 
 What is found is nothing that stops a run: it is what makes its result meaningless.
 Thresholds were set by experiment on 128 photos with the published weights of
@@ -24,7 +24,7 @@ from tfeval.utils import errors
 MOST_IMAGES = 128
 _BATCH = 32
 # Fewer classes than this among the examples tell nothing: folders come class by class,
-# and a good model may have one answer for all of the first.
+# and a good model may predict one class for all of the first.
 _FEWEST_CLASSES = 10
 # Largest change of any output between images over the spread of the outputs: at least
 # 0.08 of ten applications with random weights, about 1 with trained ones.
@@ -162,13 +162,13 @@ def _width(outputs: np.ndarray, given: ProbeResult | None) -> list[Finding]:
       f'1001 outputs, the {where} of them a background class by {given.count} '
       f'hits of {len(given.hits)}'
     )
-    mend = f'give --class_map={given.order}'
+    fix = f'give --class_map={given.order}'
   else:
     saw = '1001 outputs, the first or the last of them a background class'
-    mend = (
+    fix = (
       'give --class_map=background_first (as in TF-Slim) or --class_map=background_last'
     )
-  return [Finding('classes', saw, '1000', mend)]
+  return [Finding('classes', saw, '1000', fix)]
 
 
 def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
@@ -183,26 +183,26 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
     f'{total.min():.4g} to {total.max():.4g}'
   )
   seen = PROBABILITIES if is_probabilities else LOGITS
-  mend = (
+  fix = (
     f'give --output={seen}'
     if not application(model)
     else f'let {model.name} be built without its softmax'
   )
-  return [Finding('output', saw, f'{model.output}, as declared', mend)]
+  return [Finding('output', saw, f'{model.output}, as declared', fix)]
 
 
 def _order(model: Model, given: ProbeResult) -> list[Finding]:
   if given.order is None or given.order not in imagenet.other_class_orders():
     return []
   if given.order in class_maps.CLASS_MAPS:
-    mend = f'give --class_map={given.order}'
+    fix = f'give --class_map={given.order}'
   elif not given.order.startswith('one_'):
-    mend = 'give --class_map=FILE, a file with a wnid for each output'
+    fix = 'give --class_map=FILE, a file with a wnid for each output'
   elif model.class_map in class_maps.BACKGROUND:
     first, last = class_maps.BACKGROUND
-    mend = f'give --class_map={last if model.class_map == first else first}'
+    fix = f'give --class_map={last if model.class_map == first else first}'
   else:
-    mend = (
+    fix = (
       'its head has a background class at one end and lacks a class at the '
       'other: keep all 1001 outputs and give --class_map=background_first or '
       'background_last'
@@ -213,7 +213,7 @@ def _order(model: Model, given: ProbeResult) -> list[Finding]:
       f'the outputs of {model.name} are in the order {given.order}: '
       f'{given.count} hits of {len(given.hits)} in that order only',
       'the order of the sorted wnids, as Keras and TFDS have it',
-      mend,
+      fix,
     )
   ]
 

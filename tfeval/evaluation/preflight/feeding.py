@@ -46,10 +46,10 @@ def compare(
     images: float32 [n, size, size, 3] in [0, 255]; n is that of the labels unless
       there are none.
     labels: int64 [n], class indices; none where they tell nothing.
-    outputs: float32 [n, width], the model's answers.
+    outputs: float32 [n, width], the model's outputs.
 
   Returns:
-    The answers under the preprocessing that fits, and what was found.
+    The results under the preprocessing that fits, and what was found.
   """
   trial = _Trial(model, forward, images, labels)
   given = match_classes(outputs, labels, model.output)
@@ -152,11 +152,11 @@ class _Trial:
   labels: np.ndarray
 
   def pilot(self, preprocess: normalisation.Preprocess) -> ProbeResult:
-    """Returns the answers to the first images under another preprocessing."""
+    """Returns the result for the first images under another preprocessing."""
     return self._run(preprocess, _PILOT)
 
   def run(self, preprocess: normalisation.Preprocess) -> ProbeResult:
-    """Returns the answers under another preprocessing; none without labels."""
+    """Returns the result under another preprocessing; empty without labels."""
     return self._run(preprocess, len(self.labels))
 
   def _run(self, preprocess: normalisation.Preprocess, count: int) -> ProbeResult:
@@ -179,22 +179,22 @@ def _hits(given: ProbeResult, answers: ProbeResult) -> str:
 
 def _finding(model: Model, name: str, why: str) -> Finding:
   if name == normalisation.DIVIDED:
-    mend = (
+    fix = (
       'divide by 255 in the model (keras.layers.Rescaling) and give '
       '--preprocess=identity'
     )
   elif application(model):
-    mend = (
+    fix = (
       f'these weights are not for {model.name} as Keras feeds it: load the '
       f'model from a file or a function, with --preprocess={name}'
     )
   else:
-    mend = f'give --preprocess={name}'
+    fix = f'give --preprocess={name}'
   fits = (
     'pixels from 0 to 255, which it rescales itself'
     if name == 'identity'
     else (f'the preprocessing {name}')
   )
   return Finding(
-    'normalisation', f'preprocessing {model.preprocess_name}', f'{fits} ({why})', mend
+    'normalisation', f'preprocessing {model.preprocess_name}', f'{fits} ({why})', fix
   )

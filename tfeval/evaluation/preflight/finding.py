@@ -16,18 +16,18 @@ class Finding:
     check: what was looked at.
     saw: what there is.
     expected: what there should be.
-    mend: what to do, with the flag that does it.
+    fix: what to do, with the flag that does it.
     doubtful: whether it can be no fault at all: then it stops no run.
   """
 
   check: str
   saw: str
   expected: str
-  mend: str
+  fix: str
   doubtful: bool = False
 
   def __str__(self) -> str:
-    return f'{self.check}: {self.saw}, expected {self.expected}: {self.mend}'
+    return f'{self.check}: {self.saw}, expected {self.expected}: {self.fix}'
 
 
 def application(model: Model) -> spec_lib.Spec | None:

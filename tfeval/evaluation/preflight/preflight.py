@@ -1,4 +1,4 @@
-"""Before the long run: a few images, and what the model's answers to them tell."""
+"""Before the long run: a few images, and what the model's outputs for them tell."""
 
 import dataclasses
 import logging
