@@ -7,8 +7,8 @@ from tfeval.engine.benchmark import measure as benchmark
 from tfeval.engine.cluster import Hosts
 from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import Request, Settings
-from tfeval.runs import expectations as expectation
-from tfeval.runs import run
+from tfeval.runs.expectations import Expectation, check_names
+from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, files, paths
 from tfeval.utils.progress import Progress
 
@@ -17,8 +17,8 @@ def evaluate(
   requests: list[Request],
   settings: Settings,
   progress: Progress,
-  expectations: Sequence[expectation.Expectation] = (),
-) -> list[run.Run | run.Failure]:
+  expectations: Sequence[Expectation] = (),
+) -> list[Run | Failure]:
   """Evaluates models; those that share a protocol and a size share its images.
 
   Args:
@@ -52,13 +52,13 @@ def _evaluate(
   requests: list[Request],
   settings: Settings,
   progress: Progress,
-  expectations: Sequence[expectation.Expectation],
-) -> list[run.Run | run.Failure]:
+  expectations: Sequence[Expectation],
+) -> list[Run | Failure]:
   hosts = cluster.find(settings)
   # Not an hour later: it may not be possible.
   files.make_directory(paths.path(settings.output_dir))
   opened = runtime.open_runtime(settings, hosts, progress)
-  expectation.check_names(
+  check_names(
     expectations,
     [
       (name, f'top{k}')

@@ -18,7 +18,7 @@ from tfeval.evaluation.preflight.answers import ProbeResult, match_classes
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.models import class_maps, table
 from tfeval.models.model import Model
-from tfeval.preprocess import protocol as protocol_lib
+from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
 
 MOST_IMAGES = 128
@@ -113,7 +113,7 @@ def _size(model: Model, side: int) -> list[Finding]:
   if row is None:
     return []
   sizes = {row.input_size} | {
-    protocol_lib.requested_size(protocol) or row.input_size
+    requested_size(protocol) or row.input_size
     for protocol in (row.published_protocol, row.native_protocol)
     if protocol
   }

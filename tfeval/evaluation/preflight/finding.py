@@ -5,7 +5,7 @@ import dataclasses
 from tfeval.models import table
 from tfeval.models.model import Model
 from tfeval.utils import errors
-from tfeval.utils import spec as spec_lib
+from tfeval.utils.spec import Spec, parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Finding:
     return f'{self.check}: {self.saw}, expected {self.expected}: {self.fix}'
 
 
-def application(model: Model) -> spec_lib.Spec | None:
+def application(model: Model) -> Spec | None:
   """Returns the specification of an application, None of other models."""
   try:
-    spec = spec_lib.parse(model.name)
+    spec = parse(model.name)
   except errors.UserError:
     return None
   return spec if spec.target in table.known_models() else None

@@ -1,7 +1,4 @@
-"""Evaluations of one training, in a JSON file that a later process goes on after.
-
-Nothing here imports TensorFlow.
-"""
+"""Evaluations of one training, in a JSON file that a later process goes on after."""
 
 from collections.abc import Callable
 from typing import Any

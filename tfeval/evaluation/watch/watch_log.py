@@ -1,7 +1,4 @@
-"""What a watcher has evaluated, in a file that the next one goes on after.
-
-Nothing here imports TensorFlow.
-"""
+"""What a watcher has evaluated, in a file that the next one goes on after."""
 
 import itertools
 import re
