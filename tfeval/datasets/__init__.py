@@ -1,6 +1,6 @@
 """Datasets by name: TFDS, the packaged sample, and folders of images."""
 
-from tfeval.datasets.base import Dataset
+from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import FOLDER
 
 
@@ -12,7 +12,7 @@ def open_dataset(
   manual_dir: str | None = None,
   real_labels: str | None = None,
   limit: int | None = None,
-) -> Dataset:
+) -> ImageDataset:
   """Opens a dataset by name; see `tfds_source.open_tfds` and `folder.open_folder`.
 
   Args:

@@ -9,7 +9,7 @@ from tfeval.utils.errors import DataError, UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Dataset:
+class ImageDataset:
   """Examples with an identity, in a fixed order.
 
   Attributes:
@@ -17,13 +17,13 @@ class Dataset:
     config: TFDS config, or None.
     version: TFDS version, or None.
     split: TFDS split or slice; '' for a folder.
-    expected_count: how many examples there must be.
+    num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
     notes: what a reader of the result must know about the data.
     has_real_labels: whether examples carry ReaL labels.
     real_labels: ReaL labels by id where they do not come with the examples.
-    real_labels_source: `'dataset'`, the SHA-256 of `real.json`, or None.
+    real_labels_digest: `'dataset'`, the SHA-256 of `real.json`, or None.
     size_digest: digest over the sizes of the files that hold the images, and their
       labels where these are known beforehand: tells without reading them that data
       have changed, not that they have not.
@@ -31,7 +31,7 @@ class Dataset:
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
       own, `real_labels` bool [1000]; of the positions from `start` to before `stop`,
       which are 0 and None, the end, by default. Inside a graph they may be int64 [].
-    every: makes `examples` of every n-th only, from n; None where the first are as
+    strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
   """
 
@@ -39,16 +39,16 @@ class Dataset:
   config: str | None
   version: str | None
   split: str
-  expected_count: int
+  num_examples: int
   examples: Callable[..., Any]
   expected_ids: Sequence[str] | None = None
   limit: int | None = None
   notes: tuple[str, ...] = ()
   has_real_labels: bool = False
   real_labels: Mapping[str, Sequence[int]] | None = None
-  real_labels_source: str | None = None
+  real_labels_digest: str | None = None
   size_digest: str | None = None
-  every: Callable[[int], Any] | None = None
+  strided: Callable[[int], Any] | None = None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""
@@ -59,8 +59,8 @@ class Dataset:
       'split': self.split,
       'limit': self.limit,
       'partial': self.limit is not None,
-      'expected': self.expected_count,
-      'real_labels': self.real_labels_source,
+      'expected': self.num_examples,
+      'real_labels': self.real_labels_digest,
       'size_digest': self.size_digest,
       'notes': list(self.notes),
     }
@@ -82,7 +82,7 @@ class Dataset:
     }
 
 
-def real_labels_source(path: str | None) -> str | None:
+def real_labels_digest(path: str | None) -> str | None:
   """Returns the SHA-256 of a file of ReaL labels, None for None.
 
   Raises:
@@ -95,7 +95,7 @@ def real_labels_source(path: str | None) -> str | None:
 
 
 def check_coverage(
-  dataset: Dataset, evaluated: Sequence[str], failed: Sequence[str]
+  dataset: ImageDataset, evaluated: Sequence[str], failed: Sequence[str]
 ) -> None:
   """Holds that every expected example was seen exactly once.
 
@@ -125,10 +125,10 @@ def check_coverage(
         f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
         'dataset again'
       )
-  if len(seen) != dataset.expected_count:
+  if len(seen) != dataset.num_examples:
     raise DataError(
       f'{len(seen)} examples were seen, {dataset.name} says it has '
-      f'{dataset.expected_count}: prepare the dataset again'
+      f'{dataset.num_examples}: prepare the dataset again'
     )
 
 

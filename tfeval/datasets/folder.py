@@ -12,12 +12,13 @@ import tensorflow as tf
 from tfeval.datasets import base
 from tfeval.datasets.image_files import SUFFIXES
 from tfeval.datasets.labels import imagenet
+from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
 
 def open_folder(
   directory: str, real_labels: str | None = None, limit: int | None = None
-) -> base.Dataset:
+) -> base.ImageDataset:
   """Opens a folder of images.
 
   Args:
@@ -53,19 +54,19 @@ def open_folder(
   order = sorted(range(len(ids)), key=ids.__getitem__)[:limit]
   ids, labels = [ids[i] for i in order], [labels[i] for i in order]
   paths = [os.fspath(paths[i]) for i in order]
-  return base.Dataset(
+  return base.ImageDataset(
     name=f'folder:{root.resolve()}',
     config=None,
     version=None,
     split='',
-    expected_count=len(ids),
+    num_examples=len(ids),
     expected_ids=ids,
     limit=limit,
     notes=_notes(ids, others, limit),
     has_real_labels=real_labels is not None,
-    real_labels_source=base.real_labels_source(real_labels),
+    real_labels_digest=base.real_labels_digest(real_labels),
     # Labels as well: of class folders they are where a file lies.
-    size_digest=imagenet.digest(
+    size_digest=files.digest_of_pairs(
       (name, f'{label}\t{os.path.getsize(path)}')
       for name, label, path in zip(ids, labels, paths, strict=True)
     ),
@@ -74,7 +75,7 @@ def open_folder(
       ids, paths, labels, slice(start, stop)
     ),
     # Class folders come one after the other.
-    every=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
+    strided=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
   )
 
 

@@ -32,7 +32,7 @@ def open_tfds(
   manual_dir: str | None = None,
   real_labels: str | None = None,
   limit: int | None = None,
-) -> base.Dataset:
+) -> base.ImageDataset:
   """Opens a TFDS dataset, preparing it when that is possible and needed.
 
   Args:
@@ -83,19 +83,19 @@ def open_tfds(
     [imagenet.validation_name(i + 1) for i in range(count)] if full else None
   )
   config = builder.builder_config
-  return base.Dataset(
+  return base.ImageDataset(
     name=builder.name,
     config=config.name if config else None,
     version=str(builder.version),
     split=split,
-    expected_count=size,
+    num_examples=size,
     expected_ids=expected_ids,
     limit=limit,
     notes=_notes(builder, split, count),
     has_real_labels=own_real or real_labels is not None,
     real_labels=_ByFileName(real_labels) if real_labels else None,
-    real_labels_source=(
-      'dataset' if own_real else base.real_labels_source(real_labels)
+    real_labels_digest=(
+      'dataset' if own_real else base.real_labels_digest(real_labels)
     ),
     size_digest=_size_digest(builder),
     examples=lambda start=0, stop=None: records.examples(
@@ -240,7 +240,7 @@ def _check_classes(name: str, feature) -> None:
 
 
 def _size_digest(builder) -> str:
-  return imagenet.digest(
+  return files.digest_of_pairs(
     (path.name, path.stat().length)
     for path in builder.data_path.iterdir()
     if path.is_file()

@@ -56,7 +56,7 @@ class Records:
     self._to_end = np.array([file.takes_all for file in files])
 
   def examples(self, start: int | tf.Tensor, stop: int | tf.Tensor) -> tf.data.Dataset:
-    """Returns examples as `base.Dataset.examples` does.
+    """Returns examples as `base.ImageDataset.examples` does.
 
     Args:
       start, stop: positions, from the first to before the last; integers, or int64 []

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval import datasets
-from tfeval.datasets.base import Dataset
+from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels import imagenet
 from tfeval.engine import pipeline
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.preprocess.protocol import Protocol
@@ -108,7 +108,7 @@ def build_dataset(
 
 
 def _share(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   context: tf.distribute.InputContext,
@@ -116,7 +116,7 @@ def _share(
   """Returns the batches of one input pipeline.
 
   Args:
-    dataset, protocol: as `pipeline.batches`.
+    dataset, protocol: as `pipeline.make_pipeline`.
     batch_size: of one replica.
     context: says which share.
   """
@@ -124,10 +124,10 @@ def _share(
   # Each step takes a batch for every replica of the host, and a host without one would
   # leave the others waiting in the next collective.
   at_once = max(1, context.num_replicas_in_sync // hosts)
-  positions = Hosts(hosts, context.input_pipeline_id).shard(
-    dataset.expected_count, batch_size * at_once
+  positions = Cluster(hosts, context.input_pipeline_id).shard(
+    dataset.num_examples, batch_size * at_once
   )
-  steps = -(-dataset.expected_count // (batch_size * at_once * hosts))
+  steps = -(-dataset.num_examples // (batch_size * at_once * hosts))
   examples = pipeline.decoded(
     dataset,
     protocol,
@@ -152,7 +152,7 @@ def _share(
   return padded.batch(batch_size, drop_remainder=True).prefetch(2).with_options(options)
 
 
-def _element(dataset: Dataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any]]:
+def _element(dataset: ImageDataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any]]:
   """Returns what makes an element of an example of the pipeline."""
   look_up = None if dataset.real_labels is None else _lookup(dataset.real_labels)
 

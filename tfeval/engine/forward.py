@@ -21,7 +21,7 @@ def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
   return -(-wanted // replicas) * replicas
 
 
-class Forward:
+class ForwardPass:
   """A model's forward pass on batches of one static shape."""
 
   def __init__(
@@ -111,7 +111,7 @@ def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Calla
   return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
 
 
-def checked_scores(forward: Forward, batch: Batch) -> np.ndarray:
+def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:
   """Returns what a model says of a batch: float32 [n, 1000].
 
   Raises:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tfeval.engine import cluster, forward
 from tfeval.engine.benchmark import measure as benchmark
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, model_loading, resolve, runtime
 from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.job import Job
@@ -56,7 +56,7 @@ def _evaluate(
   progress: Progress,
   expectations: Sequence[expectation.Expectation],
 ) -> list[run.Run | run.Failure]:
-  hosts = cluster.find(settings)
+  hosts = cluster.find_cluster(settings)
   # An hour later would be late to be told of it.
   files.make_directory(paths.path(settings.output_dir))
   place = runtime.prepare(settings, hosts, progress)
@@ -85,7 +85,7 @@ def _evaluate(
 
 def measure(
   request: Request, settings: Settings, images: int, progress: Progress
-) -> benchmark.Report:
+) -> benchmark.BenchmarkReport:
   """Measures where the time of evaluating a model goes on this machine.
 
   Args:
@@ -97,7 +97,7 @@ def measure(
   Raises:
     UserError: something the user can mend.
   """
-  place = runtime.prepare(settings, Hosts(), progress)
+  place = runtime.prepare(settings, Cluster(), progress)
   place.announce(settings)
   dataset, strategy = place.dataset, place.strategy
   with strategy.scope():

@@ -179,7 +179,7 @@ class Evaluator:
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
     )
-    hosts = active_strategy.hosts_of(strategy)
+    hosts = active_strategy.cluster_of(strategy)
     if hosts.count > 1 and asked.overwrite:
       raise UserError(
         'overwrite with several hosts cannot tell new parts from old: '
@@ -209,13 +209,13 @@ class Evaluator:
       output_name=model.output_name,
     )
     strategy = self._place.strategy
-    self._forward = forward.Forward(
+    self._forward = forward.ForwardPass(
       model,
       strategy,
       forward.global_batch_size(self._asked.batch_size, strategy),
       self._asked.jit,
     )
-    self._traced = model.keras_model and tracing.traced(model.keras_model)
+    self._traced = model.keras_model and tracing.trace_key(model.keras_model)
 
   @property
   def has_real_labels(self) -> bool:
@@ -264,7 +264,7 @@ class Evaluator:
 
   def _evaluate(self, output_dir: str) -> Run:
     model = self.model.keras_model
-    if model is not None and tracing.traced(model) != self._traced:
+    if model is not None and tracing.trace_key(model) != self._traced:
       # The compiled step has the layers of before.
       self._take(wrap.wrap(self._given, self._name, self._hints))
     settings = dataclasses.replace(self._settings, output_dir=output_dir)

@@ -10,7 +10,6 @@ import sys
 import numpy as np
 
 import tfeval
-from tfeval.datasets.labels import imagenet
 from tfeval.models.keras import tracing
 from tfeval.models.model import Model
 from tfeval.utils import files
@@ -20,7 +19,7 @@ from tfeval.utils import files
 def code_sha256() -> str:
   """Returns the digest of tfeval's own code and facts: versions may be edited."""
   root = pathlib.Path(tfeval.__file__).parent
-  return imagenet.digest(
+  return files.digest_of_pairs(
     (str(path.relative_to(root)), files.sha256_of(path))
     for path in root.rglob('*')
     if path.is_file() and '__pycache__' not in path.parts
@@ -35,7 +34,7 @@ def model_sha256(model: Model) -> str | None:
   """
   if model.keras_model is None:
     return None
-  sources, layers = _sources(model), tracing.layers(model.keras_model)
+  sources, layers = _sources(model), tracing.layer_configs(model.keras_model)
   if layers[0] is None and not sources:
     return None
   sha256 = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())

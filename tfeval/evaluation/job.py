@@ -48,7 +48,7 @@ class Job:
     settings: Settings,
     place: Place,
     model: model_lib.Model,
-    forward: predict.Forward | None = None,
+    forward: predict.ForwardPass | None = None,
   ):
     """Plans the evaluation of a model that was loaded under the place's strategy.
 
@@ -117,7 +117,7 @@ class Job:
       )
     self._started = time.monotonic()
     if self._forward is None:
-      self._forward = predict.Forward(
+      self._forward = predict.ForwardPass(
         self._model,
         place.strategy,
         self.batch_size,
@@ -142,7 +142,7 @@ class Job:
 
   @property
   def _shard(self) -> range:
-    return self._place.hosts.shard(self._place.dataset.expected_count, self.batch_size)
+    return self._place.hosts.shard(self._place.dataset.num_examples, self.batch_size)
 
   def _hold_agreement(self) -> None:
     """Holds that this host runs what the others do."""
@@ -187,7 +187,7 @@ class Job:
     Raises:
       UserError: the model is at fault.
     """
-    return predict.checked_scores(self._forward, batch)
+    return predict.predict_batch(self._forward, batch)
 
   def keep(self) -> str:
     """Writes what the recorder has taken, if that can be; says what is kept."""
@@ -244,7 +244,7 @@ class Job:
   def join(self) -> run_lib.Run:
     """Waits for all hosts and makes one run of their shares."""
     place, directory = self._place, self.directory
-    hosts, images = place.hosts, place.dataset.expected_count
+    hosts, images = place.hosts, place.dataset.num_examples
     others = images - len(hosts.shard(images, self.batch_size))
     try:
       with place.progress(f'{self.request.spec.text}: other hosts', others) as advance:

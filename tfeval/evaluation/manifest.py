@@ -41,7 +41,7 @@ _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 def manifest(
   model: model_lib.Model,
-  dataset: base.Dataset,
+  dataset: base.ImageDataset,
   protocol: protocol_lib.Protocol,
   settings: Settings,
   strategy: tf.distribute.Strategy,

@@ -100,7 +100,7 @@ class _Asked:
     self._protocol = resolve.protocol_for(request, settings, model)
     # One by one: an answer may not depend on which images are asked beside it,
     # and in batches of another size the last digits differ.
-    self._forward = forward.Forward(model, strategies.make_strategy('default'), 1)
+    self._forward = forward.ForwardPass(model, strategies.make_strategy('default'), 1)
     self.answerer = Answerer(_name(request), self._protocol.spec, model.input_size)
 
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:

@@ -13,7 +13,7 @@ from tfeval.datasets import base
 from tfeval.engine import batches, data_service, pipeline, strategies
 from tfeval.engine import self_test as self_test_lib
 from tfeval.engine.cache import reader, writer
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.config import AUTO, DEVICE, MULTI_WORKER, Settings
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
@@ -36,10 +36,10 @@ class Place:
       decoding hundreds of images.
   """
 
-  dataset: base.Dataset
+  dataset: base.ImageDataset
   strategy: tf.distribute.Strategy
   local: str
-  hosts: Hosts
+  hosts: Cluster
   progress: Progress
   cache: writer.Cache | None = None
   canvas: int | None = None
@@ -60,14 +60,16 @@ class Place:
   def read(
     self, protocol: Protocol, batch_size: int, skip_errors: bool, positions: range
   ) -> Iterator[batches.Batch]:
-    """Yields the dataset's batches, as `reading.read` does, or from the cache."""
+    """Yields the dataset's batches, as `read_batches` does, or from the cache."""
     key = protocol, batch_size, skip_errors, positions
     if self.cache:
       yield from reader.read(self.cache, self.dataset, *key)
       return
     if key not in self.pipelines:
-      self.pipelines[key] = pipeline.batches(self.dataset, *key, self.canvas)
-    yield from batches.read(self.dataset, *key, self.canvas, self.pipelines[key])
+      self.pipelines[key] = pipeline.make_pipeline(self.dataset, *key, self.canvas)
+    yield from batches.read_batches(
+      self.dataset, *key, self.canvas, self.pipelines[key]
+    )
 
   def announce(self, settings: Settings) -> None:
     """Says what was picked on stderr, if the settings left it open."""
@@ -100,7 +102,7 @@ def _self_test(
   return found
 
 
-def open_dataset(settings: Settings) -> base.Dataset:
+def open_dataset(settings: Settings) -> base.ImageDataset:
   """Opens the dataset that settings name.
 
   Raises:
@@ -116,7 +118,7 @@ def open_dataset(settings: Settings) -> base.Dataset:
   )
 
 
-def prepare(settings: Settings, hosts: Hosts, progress: Progress) -> Place:
+def prepare(settings: Settings, hosts: Cluster, progress: Progress) -> Place:
   """Makes devices ready and opens the dataset.
 
   Raises:

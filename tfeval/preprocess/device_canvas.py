@@ -106,14 +106,14 @@ def decode(
   """
   crop = crop_of(protocol)
   shape, low, pixels = window.decode(
-    image_bytes, crop.needed, protocol.exif, protocol.decode != 'accurate'
+    image_bytes, crop.crop_window, protocol.exif, protocol.decode != 'accurate'
   )
   resize = (
     crop.resize_compiled if jit_compile and not crop.reaches_tail else crop.resize_plain
   )
 
   def resized():
-    return window.rare(resize)(pixels, shape, low)
+    return window.not_inlined(resize)(pixels, shape, low)
 
   too_large = tf.reduce_max(tf.shape(pixels)) > canvas
   pixels = tf.cond(too_large, resized, lambda: pixels)

@@ -1,7 +1,6 @@
 """Class order, validation labels, ReaL labels and the class order check."""
 
 import csv
-import hashlib
 import importlib.util
 import json
 import pathlib
@@ -204,17 +203,6 @@ def test_real_labels_that_cannot_be_read(tmp_path):
   for path in (tmp_path / 'missing.json', tmp_path):
     with pytest.raises(UserError, match='cannot read ReaL labels'):
       imagenet.load_real_labels(path)
-
-
-# Digest
-
-
-def test_digest_by_hand():
-  expected = hashlib.sha256(b'a\t3\nb\t\nc\tx\n').hexdigest()
-  pairs = [('c', 'x'), ('a', 3), ('b', None)]
-  assert imagenet.digest(pairs) == expected
-  assert imagenet.digest(reversed(pairs)) == expected
-  assert imagenet.digest([('a', 3), ('b', 0), ('c', 'x')]) != expected
 
 
 # Class order

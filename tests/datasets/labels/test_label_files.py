@@ -11,7 +11,7 @@ from tfeval.utils.errors import UserError
 COUNT = 50_000
 
 
-def sets_of(found: files.LabelFile) -> list[list[int]]:
+def sets_of(found: files.LabelTable) -> list[list[int]]:
   values = found.values.tolist()
   return [[values.pop(0) for _ in range(size)] for size in found.sizes.tolist()]
 

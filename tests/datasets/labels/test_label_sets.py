@@ -58,7 +58,7 @@ def test_match_by_name():
   truth = {
     f'i{i}': rng.integers(0, 1000, rng.integers(0, 4)).tolist() for i in range(300)
   }
-  file = files.LabelFile(
+  file = files.LabelTable(
     pa.array(list(truth)),
     np.array(sum(truth.values(), []), np.int32),
     np.array(list(map(len, truth.values()))),
@@ -71,9 +71,9 @@ def test_match_by_name():
 
 def test_ids_that_nobody_knows_are_named():
   def file(*names):
-    return label_sets.Labels(
+    return label_sets.LabelSource(
       'x',
-      files.LabelFile(
+      files.LabelTable(
         pa.array(names),
         np.zeros(len(names), np.int32),
         np.ones(len(names), np.int64),
@@ -84,7 +84,7 @@ def test_ids_that_nobody_knows_are_named():
 
   ids = pa.array(['a', 'b'])
   label_sets.check_ids(file('a', imagenet.validation_name(3)), ids, 'RUN')
-  label_sets.check_ids(label_sets.Labels('original'), ids, 'RUN')
+  label_sets.check_ids(label_sets.LabelSource('original'), ids, 'RUN')
   with pytest.raises(UserError, match=r'x.csv: 12 of its 13 ids .*: c0, .*c9, \.\.\.'):
     label_sets.check_ids(file('a', *(f'c{i}' for i in range(12))), ids, 'RUN')
 

@@ -23,7 +23,7 @@ KINDS = ('.json', '.npy', '.csv')
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelFile:
+class LabelTable:
   """A set of right classes for each of m images.
 
   Attributes:
@@ -39,7 +39,7 @@ class LabelFile:
   sha256: str
 
 
-def read(path: pathlib.Path) -> LabelFile:
+def read(path: pathlib.Path) -> LabelTable:
   """Reads a file of labels.
 
   Args:
@@ -74,7 +74,7 @@ def read(path: pathlib.Path) -> LabelFile:
     )
   if not len(values):
     raise UserError(f'{path} labels no image: all {len(sizes)} entries are empty')
-  return LabelFile(ids, values, sizes, sha256)
+  return LabelTable(ids, values, sizes, sha256)
 
 
 def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:

@@ -7,13 +7,12 @@ the order in which keras.applications and TFDS number them.
 import csv
 import dataclasses
 import functools
-import hashlib
 import importlib.resources
 import importlib.util
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -146,23 +145,6 @@ def load_real_labels(path: str | paths.Path) -> tuple[tuple[int, ...], ...]:
         f'expected a list of integers from 0 to {NUM_CLASSES - 1}'
       )
   return tuple(tuple(labels) for labels in content)
-
-
-def digest(pairs: Iterable[tuple[str, object]]) -> str:
-  """Returns the SHA-256 over `id<TAB>value<LF>` lines in the order of the ids.
-
-  Args:
-    pairs: an id and its value (a class index, a hash, None for nothing).
-
-  >>> digest([('b', 1), ('a', None)]) == digest([('a', None), ('b', 1)])
-  True
-  """
-  sha256 = hashlib.sha256()
-  for name, value in sorted(pairs, key=lambda pair: pair[0]):
-    sha256.update(
-      f'{name}\t{"" if value is None else value}\n'.encode(errors='surrogateescape')
-    )
-  return sha256.hexdigest()
 
 
 @functools.cache

@@ -30,7 +30,7 @@ class WatchedModel:
     """
     self._request, self._settings, self._place = request, settings, place
     self._model: Model | None = None
-    self._forward: predict.Forward | None = None
+    self._forward: predict.ForwardPass | None = None
     self._traced: Hashable = None
     if request is not None:
       weights.check_same_normalisation(request.spec)
@@ -45,14 +45,14 @@ class WatchedModel:
       )
     return model
 
-  def _step(self, model: Model) -> predict.Forward:
+  def _step(self, model: Model) -> predict.ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""
-    traced = tracing.traced(model.keras_model)
+    traced = tracing.trace_key(model.keras_model)
     if self._forward is None or traced != self._traced:
       strategy, settings = self._place.strategy, self._settings
       self._traced, self._forward = (
         traced,
-        predict.Forward(
+        predict.ForwardPass(
           model,
           strategy,
           predict.global_batch_size(settings.batch_size, strategy),
@@ -65,7 +65,7 @@ class WatchedModel:
 
   def with_values_of(
     self, checkpoint: Checkpoint
-  ) -> tuple[Request, Model, predict.Forward]:
+  ) -> tuple[Request, Model, predict.ForwardPass]:
     """Returns the model with the values of a checkpoint that did not change.
 
     Raises:
@@ -88,14 +88,14 @@ class WatchedModel:
       request = dataclasses.replace(self._request, weights=path, directory=directory)
       model = self._model
       checkpoint_values.load(model.keras_model, checkpoint, model.name)
-      tracing.settle(model.keras_model)
+      tracing.refresh_derived_state(model.keras_model)
       model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
       forward = self._step(model)
     if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
       raise UserError('it changed while it was read')
     return request, model, forward
 
-  def _whole_model(self, request: Request) -> tuple[Model, predict.Forward]:
+  def _whole_model(self, request: Request) -> tuple[Model, predict.ForwardPass]:
     """Returns a checkpoint that is a model by itself.
 
     One of the same layers as the one before gives that one its values, whose step is
@@ -106,12 +106,12 @@ class WatchedModel:
     if (
       before is None
       or not tracing.is_values_alone(before)
-      or tracing.layers(loaded.keras_model) != tracing.layers(before)
+      or tracing.layer_configs(loaded.keras_model) != tracing.layer_configs(before)
     ):
       self._model = loaded
     else:
       before.set_weights(loaded.keras_model.get_weights())
-      tracing.settle(before)
+      tracing.refresh_derived_state(before)
       self._model = dataclasses.replace(
         loaded, function=self._model.function, keras_model=before
       )

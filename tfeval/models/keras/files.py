@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
 from tfeval.evaluation.config import LOGITS, PREPROCESSINGS, PROBABILITIES
 from tfeval.models import class_maps
 from tfeval.models.keras import factory, trust, weights
@@ -173,7 +172,7 @@ def _check_preprocess(
 def _sha256(path: pathlib.Path) -> str:
   """Returns the hash of a file, or of all names and files of a SavedModel."""
   if path.is_dir():
-    return imagenet.digest(
+    return files.digest_of_pairs(
       (os.fspath(p.relative_to(path)), files.sha256_of(p))
       for p in path.rglob('*')
       if p.is_file()
