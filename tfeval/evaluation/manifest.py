@@ -129,6 +129,7 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
 
 
 def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
+  manifest = {**manifest, 'protocol': protocol_lib.comparable(manifest['protocol'])}
   return {
     f'{section}.{key}': value
     for section in _SECTIONS

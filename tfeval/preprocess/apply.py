@@ -30,6 +30,8 @@ def apply(
       what is to be cut out of it, or so long that resized it fills the memory.
   """
   pixels = _LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
+  # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
+  # field of the protocol asks for it.
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
