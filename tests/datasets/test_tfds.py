@@ -432,6 +432,7 @@ def coverage(evaluated, failed=(), expected_ids=None, num_examples=3):
       config=None,
       version=None,
       split='validation',
+      label_space=imagenet.label_space(),
       examples=lambda: None,
       num_examples=num_examples,
       expected_ids=expected_ids,

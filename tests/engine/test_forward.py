@@ -12,6 +12,7 @@ from tfeval.engine import forward as predict
 from tfeval.engine import strategies
 from tfeval.models import loading
 from tfeval.models import model as model_lib
+from tfeval.models.keras.backend import FunctionBackend
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
@@ -28,6 +29,7 @@ def model_of(function, output='logits'):
     weights='none',
     weights_sha256=None,
     parameters=0,
+    backend=FunctionBackend(function),
   )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
 
@@ -17,6 +18,7 @@ class ImageDataset:
     config: TFDS config, or None.
     version: TFDS version, or None.
     split: TFDS split or slice; '' for a folder.
+    label_space: the classes that its labels are indices of.
     num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
@@ -29,7 +31,7 @@ class ImageDataset:
       have changed, not that they have not.
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
-      own, `real_labels` bool [1000]; of the positions from `start` to before `stop`,
+      own, `real_labels` bool [classes]; of the positions from `start` to before `stop`,
       which are 0 and None, the end, by default. Inside a graph they may be int64 [].
     strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
@@ -39,6 +41,7 @@ class ImageDataset:
   config: str | None
   version: str | None
   split: str
+  label_space: LabelSpace
   num_examples: int
   examples: Callable[..., Any]
   expected_ids: Sequence[str] | None = None

@@ -59,6 +59,7 @@ def open_folder(
     config=None,
     version=None,
     split='',
+    label_space=imagenet.label_space(),
     num_examples=len(ids),
     expected_ids=ids,
     limit=limit,
@@ -119,7 +120,7 @@ def _label(root: pathlib.Path, path: pathlib.Path) -> int:
         'ILSVRC2012_val_*.JPEG, or put it into a folder named by wnid'
       )
     return known
-  label = imagenet.classes().index_of_wnid.get(path.parent.name)
+  label = imagenet.label_space().index_of_id.get(path.parent.name)
   if label is None:
     raise UserError(
       f'{path.parent}: {path.parent.name!r} is not one of the 1000 '

@@ -13,6 +13,7 @@ from tensorflow_datasets.core.download import downloader
 
 from tfeval.datasets import base
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.tfds_records import Records
 from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
@@ -54,7 +55,8 @@ def open_tfds(
   _check_place('manual_dir', manual_dir)
   builder = _builder(name, data_dir)
   # Before anything is downloaded for nothing.
-  image_key, label_key = _features(builder)
+  space = imagenet.label_space()
+  image_key, label_key = _features(builder, space)
   if not builder.is_prepared():
     _prepare(builder, manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
@@ -71,7 +73,7 @@ def open_tfds(
   size = limit or count
   own_real = _REAL_KEY in builder.info.features and real_labels is None
   records = Records(
-    builder, split, image_key, label_key, _REAL_KEY if own_real else None
+    builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
   )
   full = (
     builder.name in _FROM_TAR
@@ -88,6 +90,7 @@ def open_tfds(
     config=config.name if config else None,
     version=str(builder.version),
     split=split,
+    label_space=space,
     num_examples=size,
     expected_ids=expected_ids,
     limit=limit,
@@ -198,8 +201,8 @@ def _check_tar(path: paths.Path) -> None:
     )
 
 
-def _features(builder) -> tuple[str, str]:
-  """Returns the keys of the image and of the 1000-way label."""
+def _features(builder, space: LabelSpace) -> tuple[str, str]:
+  """Returns the keys of the image and of the label, which is one of a space."""
   features = builder.info.features
   images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
   if len(images) != 1:
@@ -217,16 +220,16 @@ def _features(builder) -> tuple[str, str]:
       f'{builder.name} has no single class label: features {", ".join(features)}'
     )
   key, feature = found[0]
-  _check_classes(builder.name, feature)
+  _check_classes(builder.name, feature, space)
   return images[0], key
 
 
-def _check_classes(name: str, feature) -> None:
-  wnids = imagenet.classes().wnids
-  if feature.num_classes != imagenet.NUM_CLASSES:
+def _check_classes(name: str, feature, space: LabelSpace) -> None:
+  wnids = space.class_ids
+  if feature.num_classes != len(space):
     raise UserError(
       f'{name} has {feature.num_classes} classes, expected the '
-      f'{imagenet.NUM_CLASSES} of ILSVRC2012'
+      f'{len(space)} of ILSVRC2012'
     )
   names = tuple(feature.names)
   if names != wnids:

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
-from tfeval.datasets.labels import imagenet
 from tfeval.engine import pipeline
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
@@ -154,7 +153,11 @@ def _share(
 
 def _element(dataset: ImageDataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any]]:
   """Returns what makes an element of an example of the pipeline."""
-  look_up = None if dataset.real_labels is None else _lookup(dataset.real_labels)
+  look_up = (
+    None
+    if dataset.real_labels is None
+    else _lookup(dataset.real_labels, len(dataset.label_space))
+  )
 
   def element(example):
     found = {key: example[key] for key in ('id', 'position', 'pixels', 'label')}
@@ -167,11 +170,11 @@ def _element(dataset: ImageDataset) -> Callable[[dict[str, tf.Tensor]], dict[str
   return element
 
 
-def _lookup(real_labels: Any) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns a function from an id to its set of labels, bool [1000]."""
+def _lookup(real_labels: Any, classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns a function from an id to its set of labels, bool [classes]."""
   names = list(real_labels)
   sets = [real_labels[name] for name in names]
-  classes = tf.constant(np.concatenate([np.zeros(0, np.int64), *sets]), tf.int64)
+  labels = tf.constant(np.concatenate([np.zeros(0, np.int64), *sets]), tf.int64)
   ends = np.cumsum([0, *map(len, sets)])
   starts, stops = tf.constant(ends[:-1]), tf.constant(ends[1:])
   rows = tf.lookup.StaticHashTable(
@@ -186,8 +189,8 @@ def _lookup(real_labels: Any) -> Callable[[tf.Tensor], tf.Tensor]:
     with tf.control_dependencies(
       [tf.debugging.assert_non_negative(row, 'an image has no entry in real_labels')]
     ):
-      found = classes[starts[row] : stops[row]]
-    hot = tf.one_hot(found, imagenet.NUM_CLASSES, True, False, dtype=tf.bool)
+      found = labels[starts[row] : stops[row]]
+    hot = tf.one_hot(found, classes, True, False, dtype=tf.bool)
     return tf.reduce_any(hot, axis=0)
 
   return look_up

@@ -19,7 +19,7 @@ from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.outcomes import Outcomes
 from tfeval.evaluation.runtime import Place
-from tfeval.models.keras import tracing, wrap
+from tfeval.models.keras import wrap
 from tfeval.models.model import Hints, Model
 from tfeval.runs.run import Run
 from tfeval.utils import errors
@@ -171,7 +171,7 @@ class Evaluator:
       )
     )
     wrapped = wrap.wrap(model, name, self._hints)
-    self._place = self._open(wrapped.keras_model, progress)
+    self._place = self._open(wrapped.backend.model, progress)
     self._take(wrapped)
 
   def _open(self, model: keras.Model | None, progress: bool | None) -> Place:
@@ -215,7 +215,7 @@ class Evaluator:
       forward.global_batch_size(self._asked.batch_size, strategy),
       self._asked.jit,
     )
-    self._traced = model.keras_model and tracing.trace_key(model.keras_model)
+    self._traced = model.backend.trace_key()
 
   @property
   def has_real_labels(self) -> bool:
@@ -263,8 +263,7 @@ class Evaluator:
     return run
 
   def _evaluate(self, output_dir: str) -> Run:
-    model = self.model.keras_model
-    if model is not None and tracing.trace_key(model) != self._traced:
+    if self.model.backend.trace_key() != self._traced:
       # The compiled step has the layers of before.
       self._take(wrap.wrap(self._given, self._name, self._hints))
     settings = dataclasses.replace(self._settings, output_dir=output_dir)

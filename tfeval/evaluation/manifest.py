@@ -5,7 +5,6 @@ import platform
 import sys
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -57,7 +56,7 @@ def manifest(
     hosts: how many there are.
     tested: how exact devices are that resize; None where the host does.
   """
-  described = model.describe()
+  described, there = model.describe(), model.backend.describe()
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
     described['values_sha256'] = fingerprint.model_sha256(model)
@@ -75,16 +74,12 @@ def manifest(
       'versions': {
         'tfeval': tfeval.__version__,
         'python': platform.python_version(),
-        'tensorflow': tf.__version__,
-        'keras': keras.__version__,
+        **there['versions'],
         'tensorflow_datasets': tfds.__version__,
         'numpy': np.__version__,
       },
       'code_sha256': fingerprint.code_sha256(),
-      'devices': [
-        f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
-        for d in tf.config.list_logical_devices()
-      ],
+      'devices': there['devices'],
       'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
       'replicas': strategies.local_replicas(strategy),
       'hosts': hosts,

@@ -62,10 +62,10 @@ def test_ilsvrc_ids(shared_data, ilsvrc_wnids):
   assert {int(number): wnid for number, wnid in map(str.split, lines)} == ilsvrc_wnids
 
 
-def test_index_of_wnid():
-  table = imagenet.classes()
-  assert len(table.index_of_wnid) == 1000
-  assert all(table.wnids[i] == wnid for wnid, i in table.index_of_wnid.items())
+def test_index_of_id():
+  table = imagenet.label_space()
+  assert len(table.index_of_id) == 1000
+  assert all(table.class_ids[i] == wnid for wnid, i in table.index_of_id.items())
 
 
 # Validation images

@@ -10,6 +10,7 @@ from tfeval.datasets.labels import files, imagenet
 from tfeval.datasets.labels import sets as label_sets
 from tfeval.utils.errors import UserError
 
+SPACE = imagenet.label_space()
 NAMES = [imagenet.validation_name(n) for n in (1, 7, 50_000, 1234)] + [
   'ILSVRC2012_val_00000000.JPEG',
   'ILSVRC2012_val_00050001.JPEG',
@@ -49,7 +50,7 @@ def test_match_by_validation_order(shared_data):
   by_number = json.loads(path.read_text())
   numbers = np.random.default_rng(0).integers(1, 50_001, 1000).tolist()
   ids = [imagenet.validation_name(n) for n in numbers] + ['cat.jpg']
-  found = label_sets.match(files.read(path), pa.array(ids))
+  found = label_sets.match(files.read(path, SPACE), pa.array(ids))
   assert lists(found) == [by_number[n - 1] for n in numbers] + [[]]
 
 

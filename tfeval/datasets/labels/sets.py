@@ -98,7 +98,7 @@ def open_labels(
         f'--labels={text} would be called {path.stem}, which stands for '
         'something else in results: rename the file'
       )
-    found.append(LabelSource(path.stem, files.read(path), path))
+    found.append(LabelSource(path.stem, files.read(path, imagenet.label_space()), path))
   if twice := files.doubles([labels.name for labels in found]):
     raise UserError(
       f'--labels: two sets are called {twice[0]}: leave one out, or rename a file'

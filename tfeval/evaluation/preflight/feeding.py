@@ -54,7 +54,7 @@ def compare(
   trial = _Trial(model, forward, images, labels)
   given = read(outputs, labels, model.output)
   few = images[: normalisation.STATISTICS_IMAGES]
-  own = normalisation.batch_distance(model.keras_model, model.preprocess(few))
+  own = normalisation.batch_distance(model.backend.model, model.preprocess(few))
   found = None
   # Statistics that fit leave no doubt; forward passes are dear.
   if own is None or own > _FITS:
@@ -77,7 +77,7 @@ def _by_statistics(
 ) -> tuple[Answers, Finding] | None:
   """Returns the preprocessing that the model's batch statistics are of."""
   distances = {
-    name: normalisation.batch_distance(trial.model.keras_model, preprocess(few))
+    name: normalisation.batch_distance(trial.model.backend.model, preprocess(few))
     for name, preprocess in others.items()
   }
   nearest = min(distances, key=distances.__getitem__)

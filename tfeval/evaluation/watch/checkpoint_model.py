@@ -8,6 +8,7 @@ from tfeval.engine import forward as predict
 from tfeval.evaluation import config, resolve
 from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.runtime import Place
+from tfeval.models.backend import VALUES
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.models.model import Model
@@ -39,7 +40,7 @@ class WatchedModel:
   def _load_model(self, request: Request) -> Model:
     with self._place.strategy.scope():
       model = resolve.load_model(request, self._settings)
-    if model.keras_model is None:
+    if VALUES not in model.backend.capabilities:
       raise UserError(
         f'{request.spec.text} is no Keras model: checkpoints cannot be loaded into it'
       )
@@ -47,7 +48,7 @@ class WatchedModel:
 
   def _step(self, model: Model) -> predict.ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""
-    traced = tracing.trace_key(model.keras_model)
+    traced = model.backend.trace_key()
     if self._forward is None or traced != self._traced:
       strategy, settings = self._place.strategy, self._settings
       self._traced, self._forward = (
@@ -87,8 +88,8 @@ class WatchedModel:
       )
       request = dataclasses.replace(self._request, weights=path, directory=directory)
       model = self._model
-      checkpoint_values.load(model.keras_model, checkpoint, model.name)
-      tracing.refresh_derived_state(model.keras_model)
+      checkpoint_values.load(model.backend.model, checkpoint, model.name)
+      tracing.refresh_derived_state(model.backend.model)
       model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
       forward = self._step(model)
     if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
@@ -102,17 +103,17 @@ class WatchedModel:
     compiled already.
     """
     loaded = self._load_model(request)
-    before = self._model and self._model.keras_model
+    before = self._model and self._model.backend.model
     if (
       before is None
       or not tracing.is_values_alone(before)
-      or tracing.layer_configs(loaded.keras_model) != tracing.layer_configs(before)
+      or tracing.layer_configs(loaded.backend.model) != tracing.layer_configs(before)
     ):
       self._model = loaded
     else:
-      before.set_weights(loaded.keras_model.get_weights())
+      before.set_weights(loaded.backend.model.get_weights())
       tracing.refresh_derived_state(before)
       self._model = dataclasses.replace(
-        loaded, function=self._model.function, keras_model=before
+        loaded, function=self._model.function, backend=self._model.backend
       )
     return self._model, self._step(self._model)
