@@ -17,13 +17,19 @@ from tfeval.utils.errors import UserError
 
 
 def open_folder(
-  directory: str, real_labels: str | None = None, limit: int | None = None
+  name: str,
+  split: str = '',
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  real_labels: str | None = None,
+  limit: int | None = None,
 ) -> base.ImageDataset:
   """Opens a folder of images.
 
   Args:
-    directory: holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid with
-      images in them.
+    name: `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid
+      with images in them.
+    split, data_dir, manual_dir: of TFDS datasets; not used.
     real_labels: path of `real.json`, or None.
     limit: take only the first so many, in the order of their ids.
 
@@ -35,6 +41,7 @@ def open_folder(
     UserError: the folder is missing or empty, a class folder is unknown, a
       label cannot be known or two sources of it disagree.
   """
+  directory = name.partition(':')[2]
   root = pathlib.Path(directory).expanduser()
   if not directory or not root.is_dir():
     raise UserError(

@@ -26,6 +26,8 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
+from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.tfds import open_tfds
 from tfeval.utils.errors import UserError
 
 _INSTALL = "pip install 'tfeval[demo]'"
@@ -158,3 +160,8 @@ class Sample(tfds.core.GeneratorBasedBuilder):
           'file_name': photo.file_name,
         },
       )
+
+
+def open_sample(name: str, *how) -> ImageDataset:
+  """Opens it as any TFDS dataset, whose names have `Sample` once this is imported."""
+  return open_tfds(name, *how)

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import base
+from tfeval.datasets import OPENERS, base
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.tfds_records import Records
@@ -117,16 +117,13 @@ def _check_place(flag: str, directory: str | None) -> None:
 
 
 def _builder(name: str, data_dir: str | None):
-  if name.split(':')[0].split('/')[0] == 'sample':
-    # Importing it registers it with TFDS.
-    from tfeval.datasets import sample  # noqa: F401
   try:
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the wanted one: ImageNet first.
     wanted = sorted({k for k in known if k.startswith('imagenet')})
-    wanted += ['sample', 'folder:DIR']
+    wanted += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
     raise errors.unknown('dataset', name, wanted) from error
   except Exception as error:  # TFDS and what it imports raise many types.
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error

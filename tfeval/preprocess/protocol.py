@@ -16,7 +16,7 @@ import importlib.resources
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfeval.utils import errors
@@ -24,8 +24,18 @@ from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
 
+# What resizes and crops: (protocol, encoded image, whether XLA compiles it) -> pixels.
+LIBRARIES: Registry[Callable[..., Any]] = Registry(
+  'library',
+  {
+    'opencv': 'tfeval.preprocess.apply:opencv_pixels',
+    'pillow': 'tfeval.preprocess.apply:pillow_pixels',
+    'tensorflow': 'tfeval.preprocess.apply:tensorflow_pixels',
+    'tensorflow1': 'tfeval.preprocess.apply:tensorflow1_pixels',
+  },
+)
 _CHOICES = {
-  'library': ('opencv', 'pillow', 'tensorflow', 'tensorflow1'),
+  'library': tuple(LIBRARIES),
   'kernel': ('cubic', 'bilinear', 'nearest'),
   'decode': ('accurate', 'fast', 'fast_crop'),
   'rounding': ('fixed_point', 'nearest', 'none'),

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfeval.evaluation.config import LOGITS, PREPROCESSINGS, PROBABILITIES
-from tfeval.models import class_maps
+from tfeval.models import class_maps, table
 from tfeval.models.backend import Backend
 from tfeval.models.keras import factory, trust, weights
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
@@ -105,11 +105,8 @@ def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Backend, str, str | None,
 
   A path has a hash; of a factory the second is `'model'`, the third None.
   """
-  if (
-    ':' in spec.target
-    and not paths.is_url(spec.target)
-    and not os.path.exists(spec.target)
-  ):
+  is_path = paths.is_url(spec.target) or os.path.exists(spec.target)
+  if not is_path and (':' in spec.target or spec.target in table.LOADERS):
     model, hints = factory.call(spec, hints)
     return KerasBackend(model), 'model', None, hints
   _preprocess(spec.text, hints)  # Before a large file is read.
