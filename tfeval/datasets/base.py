@@ -8,6 +8,22 @@ from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
 
+REAL = 'real'
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSet:
+  """Sets of right classes beside the one label of an example.
+
+  Attributes:
+    digest: `'dataset'` where they come with the examples, else of the file.
+    by_id: the classes of an example by its id; None where they come with the
+      examples, as bool [classes] in a column.
+  """
+
+  digest: str
+  by_id: Mapping[str, Sequence[int]] | None = None
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageDataset:
@@ -23,9 +39,8 @@ class ImageDataset:
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
     notes: what a reader of the result must know about the data.
-    has_real_labels: whether examples carry ReaL labels.
-    real_labels: ReaL labels by id where they do not come with the examples.
-    real_labels_digest: `'dataset'`, the SHA-256 of `real.json`, or None.
+    label_sets: further labels of the examples by name; `real` are ReaL labels, whose
+      column is `real_labels`.
     size_digest: digest over the sizes of the files that hold the images, and their
       labels where these are known beforehand: tells without reading them that data
       have changed, not that they have not.
@@ -47,11 +62,22 @@ class ImageDataset:
   expected_ids: Sequence[str] | None = None
   limit: int | None = None
   notes: tuple[str, ...] = ()
-  has_real_labels: bool = False
-  real_labels: Mapping[str, Sequence[int]] | None = None
-  real_labels_digest: str | None = None
+  label_sets: Mapping[str, LabelSet] = dataclasses.field(default_factory=dict)
   size_digest: str | None = None
   strided: Callable[[int], Any] | None = None
+
+  @property
+  def has_real_labels(self) -> bool:
+    return REAL in self.label_sets
+
+  @property
+  def real_labels(self) -> Mapping[str, Sequence[int]] | None:
+    """ReaL labels by id, None where they come with the examples or not at all."""
+    return self.label_sets[REAL].by_id if self.has_real_labels else None
+
+  @property
+  def real_labels_digest(self) -> str | None:
+    return self.label_sets[REAL].digest if self.has_real_labels else None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""
@@ -85,14 +111,14 @@ class ImageDataset:
     }
 
 
-def real_labels_digest(path: str | None) -> str | None:
-  """Returns the SHA-256 of a file of ReaL labels, None for None.
+def file_digest(path: str) -> str:
+  """Returns the SHA-256 of a file of ReaL labels.
 
   Raises:
     UserError: the file cannot be read.
   """
   try:
-    return files.sha256_of(paths.path(path)) if path else None
+    return files.sha256_of(paths.path(path))
   except OSError as error:
     raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
 

@@ -61,6 +61,10 @@ def open_folder(
   order = sorted(range(len(ids)), key=ids.__getitem__)[:limit]
   ids, labels = [ids[i] for i in order], [labels[i] for i in order]
   paths = [os.fspath(paths[i]) for i in order]
+  label_sets = {}
+  if real_labels is not None:
+    digest = base.file_digest(real_labels)
+    label_sets[base.REAL] = base.LabelSet(digest, _real_labels(ids, real_labels))
   return base.ImageDataset(
     name=f'folder:{root.resolve()}',
     config=None,
@@ -71,14 +75,12 @@ def open_folder(
     expected_ids=ids,
     limit=limit,
     notes=_notes(ids, others, limit),
-    has_real_labels=real_labels is not None,
-    real_labels_digest=base.real_labels_digest(real_labels),
+    label_sets=label_sets,
     # Labels as well: of class folders they are where a file lies.
     size_digest=files.digest_of_pairs(
       (name, f'{label}\t{os.path.getsize(path)}')
       for name, label, path in zip(ids, labels, paths, strict=True)
     ),
-    real_labels=_real_labels(ids, real_labels) if real_labels else None,
     examples=lambda start=0, stop=None: _examples(
       ids, paths, labels, slice(start, stop)
     ),

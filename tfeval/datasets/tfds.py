@@ -84,6 +84,12 @@ def open_tfds(
   expected_ids = (
     [imagenet.validation_name(i + 1) for i in range(count)] if full else None
   )
+  label_sets = {}
+  if own_real:
+    label_sets[base.REAL] = base.LabelSet('dataset')
+  elif real_labels is not None:
+    labels = _ByFileName(real_labels)
+    label_sets[base.REAL] = base.LabelSet(base.file_digest(real_labels), labels)
   config = builder.builder_config
   return base.ImageDataset(
     name=builder.name,
@@ -95,11 +101,7 @@ def open_tfds(
     expected_ids=expected_ids,
     limit=limit,
     notes=_notes(builder, split, count),
-    has_real_labels=own_real or real_labels is not None,
-    real_labels=_ByFileName(real_labels) if real_labels else None,
-    real_labels_digest=(
-      'dataset' if own_real else base.real_labels_digest(real_labels)
-    ),
+    label_sets=label_sets,
     size_digest=_size_digest(builder),
     examples=lambda start=0, stop=None: records.examples(
       start, size if stop is None else stop
