@@ -66,18 +66,18 @@ def read_twice(arguments, cache_dir):
 
   dataset = datasets.open_dataset(arguments.dataset, data_dir=arguments.data_dir)
   protocol = protocol_lib.resolve(arguments.protocol, 224)
-  what = (dataset, protocol, _BATCH, False, range(dataset.expected_count))
+  what = (dataset, protocol, _BATCH, False, range(dataset.num_examples))
   for _ in range(2):
     cpu, wall = time.process_time(), time.perf_counter()
     batches = (
       cached.read(writer.Cache(str(cache_dir)), *what)
       if cache_dir
-      else reading.read(*what)
+      else reading.read_batches(*what)
     )
     for _ in batches:
       pass
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-  return cpu, wall, dataset.expected_count
+  return cpu, wall, dataset.num_examples
 
 
 def in_own_process(arguments, cache):

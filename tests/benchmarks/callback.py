@@ -60,7 +60,7 @@ class Paired(EvaluateCallback):
       evaluator,
       (key, made),
     ) = self._evaluator, *self._evaluator._place.pipelines.items()
-    for batch in batches.read(evaluator._place.dataset, *key, made=made):
+    for batch in batches.read_batches(evaluator._place.dataset, *key, pipeline=made):
       evaluator._forward(batch.pixels)
 
 

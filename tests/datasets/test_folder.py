@@ -48,7 +48,7 @@ def test_flat(tmp_path):
   truth = imagenet.original_validation_labels()
   assert read(dataset) == [(image(n), truth[n - 1], image(n)) for n in (1, 4, 30)]
   assert dataset.expected_ids == [image(n) for n in (1, 4, 30)]
-  assert dataset.expected_count == 3
+  assert dataset.num_examples == 3
   assert not dataset.has_real_labels
   assert dataset.notes == ('3 of the 50000 validation images',)
   assert dataset.describe()['name'] == f'folder:{tmp_path}'
@@ -85,9 +85,9 @@ def test_limit_is_the_start_of_the_ids_whatever_the_folders(tmp_path):
   fill(tmp_path, f'{GOLDFISH}/a.png', f'{TENCH}/b.png', f'{GOLDFISH}/c.png')
   dataset = open_dataset(f'folder:{tmp_path}', limit=2)
   assert [row[0] for row in read(dataset)] == ['a.png', 'b.png']
-  assert (dataset.expected_count, dataset.limit) == (2, 2)
+  assert (dataset.num_examples, dataset.limit) == (2, 2)
   assert dataset.describe()['partial'] is True
-  assert open_dataset(f'folder:{tmp_path}', limit=9).expected_count == 3
+  assert open_dataset(f'folder:{tmp_path}', limit=9).num_examples == 3
 
 
 def test_what_is_no_image_is_ignored(tmp_path):

@@ -144,7 +144,7 @@ def test_examples(data_dir):
     f'{n}.png': n for n in range(7)
   }
   assert all(row['image'].startswith(b'\x89PNG') for row in rows)
-  assert (dataset.name, dataset.version, dataset.expected_count) == (
+  assert (dataset.name, dataset.version, dataset.num_examples) == (
     'noise_thousand',
     '1.0.0',
     7,
@@ -171,7 +171,7 @@ def test_slices(data_dir):
   ]:
     dataset = open_dataset('noise_thousand', split=split, data_dir=data_dir)
     assert ids(dataset) == expected
-    assert dataset.expected_count == len(expected)
+    assert dataset.num_examples == len(expected)
     assert dataset.describe()['split'] == split
   dataset = open_dataset(
     'noise_thousand', split='validation[2:]', limit=2, data_dir=data_dir
@@ -274,7 +274,7 @@ def test_tar_is_prepared(tmp_path):
   assert dataset.notes == ('5 of the 50000 validation images',)
   # It is prepared now and needs no tar.
   again = open_dataset('imagenet2012', data_dir=str(tmp_path / 'tfds'))
-  assert again.expected_count == 5
+  assert again.num_examples == 5
 
 
 @pytest.mark.parametrize('name', ['imagenet2012', 'imagenet2012_real'])
@@ -425,15 +425,16 @@ def test_corrupt_records_are_told_in_one_line(tmp_path, capsys):
 # Every example once.
 
 
-def coverage(evaluated, failed=(), expected_ids=None, expected_count=3):
+def coverage(evaluated, failed=(), expected_ids=None, num_examples=3):
   base.check_coverage(
-    base.Dataset(
+    base.ImageDataset(
       name='x',
       config=None,
       version=None,
       split='validation',
+      label_space=imagenet.label_space(),
       examples=lambda: None,
-      expected_count=expected_count,
+      num_examples=num_examples,
       expected_ids=expected_ids,
     ),
     evaluated,
@@ -476,4 +477,4 @@ def test_coverage_by_count_alone():
 
 def test_coverage_names_no_more_than_ten():
   with pytest.raises(UserError, match=r'\(00, 01, .*, 09, \.\.\.\)'):
-    coverage([], expected_ids=[f'{n:02}' for n in range(99)], expected_count=99)
+    coverage([], expected_ids=[f'{n:02}' for n in range(99)], num_examples=99)

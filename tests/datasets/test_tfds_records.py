@@ -85,7 +85,7 @@ def test_every_range(data_dir, split):
   expected = by_tfds(data_dir, split)
   dataset = open_dataset('shards', split=split, data_dir=str(data_dir))
   assert rows(dataset.examples()) == expected
-  assert len(expected) == dataset.expected_count
+  assert len(expected) == dataset.num_examples
   ranges = list(itertools.combinations(range(len(expected) + 1), 2))
   in_a_graph = tf.data.Dataset.from_tensor_slices(np.array(ranges, np.int64)).flat_map(
     lambda both: dataset.examples(both[0], both[1])

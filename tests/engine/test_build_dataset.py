@@ -65,7 +65,7 @@ def test_element_spec_and_padding(noise, real):
 def test_it_is_what_the_evaluator_reads(noise, real):
   found = read(build(noise, real_labels=real))
   batches = list(
-    reading.read(
+    reading.read_batches(
       datasets.open_dataset(f'folder:{noise}', real_labels=str(real)),
       protocol.resolve('opencv', SIZE),
       3,

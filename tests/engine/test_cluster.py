@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfeval.engine import cluster as hosts
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
 from tfeval.utils.errors import UserError
 
 
 @given(st.integers(0, 500), st.integers(1, 70), st.integers(1, 9))
 def test_shares_are_all_images_once_in_even_batches(images, batch_size, count):
-  shares = [Hosts(count, index).shard(images, batch_size) for index in range(count)]
+  shares = [Cluster(count, index).shard(images, batch_size) for index in range(count)]
   assert [i for share in shares for i in share] == list(range(images))
   batches = [-(-len(share) // batch_size) for share in shares]
   assert max(batches) - min(batches) <= 1
@@ -31,30 +31,30 @@ def tf_config(index=1, kind='worker', **cluster):
 
 
 def found(environ=None, **arguments):
-  return hosts.find(
+  return hosts.find_cluster(
     config.Settings(**arguments), {} if environ is None else {'TF_CONFIG': environ}
   )
 
 
 def test_no_hosts_are_one():
-  assert found() == Hosts(1, 0)
+  assert found() == Cluster(1, 0)
   # For somebody else: one device was asked for.
-  assert found(tf_config(), strategy='default') == Hosts(1, 0)
+  assert found(tf_config(), strategy='default') == Cluster(1, 0)
 
 
 @pytest.mark.parametrize('strategy', ['auto', 'multi_worker'])
 def test_hosts_of_tf_config(strategy):
-  assert found(tf_config(), strategy=strategy) == Hosts(3, 1, ('a:1', 'b:2', 'c:3'))
+  assert found(tf_config(), strategy=strategy) == Cluster(3, 1, ('a:1', 'b:2', 'c:3'))
   chief = {'chief': ['x:1'], 'worker': ['a:1', 'b:2']}
   assert found(tf_config(0, 'chief', **chief), strategy=strategy).index == 0
-  assert found(tf_config(1, 'worker', **chief), strategy=strategy) == Hosts(
+  assert found(tf_config(1, 'worker', **chief), strategy=strategy) == Cluster(
     3, 2, ('x:1', 'a:1', 'b:2')
   )
 
 
 def test_hosts_of_flags_come_first():
-  assert found(tf_config(), num_hosts=2, host_index=0) == Hosts(2, 0)
-  assert found(num_hosts=2, host_index=1, strategy='mirrored') == Hosts(2, 1)
+  assert found(tf_config(), num_hosts=2, host_index=0) == Cluster(2, 0)
+  assert found(num_hosts=2, host_index=1, strategy='mirrored') == Cluster(2, 1)
 
 
 @pytest.mark.parametrize(

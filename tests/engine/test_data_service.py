@@ -45,7 +45,7 @@ def address():
 
 
 def local(dataset, skip_errors, positions):
-  batches = pipeline.batches(dataset, PROTOCOL, 4, skip_errors, positions)
+  batches = pipeline.make_pipeline(dataset, PROTOCOL, 4, skip_errors, positions)
   return list(pipeline.by_position(batches, 4))
 
 
@@ -77,7 +77,7 @@ def test_the_same_bits(noise, address):
 def test_the_same_bits_where_xla_compiles(photos, address, monkeypatch):
   monkeypatch.setattr(f'{__name__}.PROTOCOL', protocol.resolve('opencv', 224))
   plain = open_dataset(f'folder:{photos}')
-  compiled = dataclasses.replace(plain, expected_count=pipeline.WORTH_COMPILING)
+  compiled = dataclasses.replace(plain, num_examples=pipeline.WORTH_COMPILING)
   assert_same(
     remote(address, compiled, False, range(12)), local(plain, False, range(12))
   )

@@ -12,6 +12,7 @@ from tfeval.engine import forward as predict
 from tfeval.engine import strategies
 from tfeval.models import loading
 from tfeval.models import model as model_lib
+from tfeval.models.keras.backend import FunctionBackend
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
@@ -28,17 +29,18 @@ def model_of(function, output='logits'):
     weights='none',
     weights_sha256=None,
     parameters=0,
+    backend=FunctionBackend(function),
   )
 
 
 def predict_with(function, folder, output='logits'):
   """Runs a function of preprocessed images over a folder."""
-  forward = predict.Forward(
+  forward = predict.ForwardPass(
     model_of(function, output), strategies.make_strategy('default'), 8
   )
   return [
-    (batch.ids, predict.checked_scores(forward, batch))
-    for batch in reading.read(
+    (batch.ids, predict.predict_batch(forward, batch))
+    for batch in reading.read_batches(
       open_dataset(f'folder:{folder}'), protocol.resolve('opencv', 32), 8
     )
   ]
@@ -46,7 +48,7 @@ def predict_with(function, folder, output='logits'):
 
 def forward(function, pixels, jit):
   """Runs one batch of 8."""
-  return predict.Forward(
+  return predict.ForwardPass(
     model_of(function), strategies.make_strategy('default'), 8, jit
   )(pixels)
 
@@ -152,14 +154,16 @@ def test_jit_moves_logits_by_rounding(shared_data, photos, name, weights):
   keras.utils.set_random_seed(0)
   model = loading.load_model(name, weights)
   batch = next(
-    reading.read(
+    reading.read_batches(
       open_dataset(f'folder:{photos}', limit=8),
       protocol.resolve('opencv', model.input_size),
       8,
     )
   )
   plain, jit = (
-    predict.Forward(model, strategies.make_strategy('default'), 8, jit)(batch.pixels)
+    predict.ForwardPass(model, strategies.make_strategy('default'), 8, jit)(
+      batch.pixels
+    )
     for jit in (False, True)
   )
   assert plain.argmax(1).tolist() == jit.argmax(1).tolist()

@@ -251,11 +251,11 @@ for strategy in strategies:
     model = loading.load_model('MobileNet:alpha=0.25')
   size = predict.global_batch_size(5, strategy)
   assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
-  forward = predict.Forward(model, strategy, size)
-  batches = list(reading.read(datasets.open_dataset('folder:' + sys.argv[1]),
+  forward = predict.ForwardPass(model, strategy, size)
+  batches = list(reading.read_batches(datasets.open_dataset('folder:' + sys.argv[1]),
                               protocol.resolve('opencv', 224), size))
   found.append((sum((b.ids for b in batches), []),
-                np.concatenate([predict.checked_scores(forward, b) for b in batches])))
+                np.concatenate([predict.predict_batch(forward, b) for b in batches])))
 assert found[0][0] == found[1][0] and len(found[0][0]) == 12
 assert (found[0][1].argmax(1) == found[1][1].argmax(1)).all()
 np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-4)

@@ -295,7 +295,7 @@ def test_progress_is_shown_if_asked_for(noise, capsys):
 def test_values_that_were_trained_on_are_not_those_of_their_file(noise, tmp_path):
   small().save(tmp_path / 'small.keras')
   model = tfeval.load_model(tmp_path / 'small.keras', preprocess='tf')
-  model.keras_model.layers[-1].bias.assign(np.arange(1000.0) * 100)
+  model.backend.model.layers[-1].bias.assign(np.arange(1000.0) * 100)
   run = evaluate(model, noise, preprocess=None)
   assert run.result['model']['weights_sha256'] is None
   assert all(best[0] == 999 for best in classes(run))

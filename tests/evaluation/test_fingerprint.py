@@ -9,6 +9,7 @@ import pytest
 
 from tfeval.evaluation import fingerprint
 from tfeval.models import loading
+from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 
 FACTORY = """
 import keras
@@ -71,9 +72,11 @@ def test_layers_without_weights_count():
       weights_sha256=None,
       parameters=0,
       function=None,
-      keras_model=keras.Sequential(
-        [keras.Input((8,), name='i'), keras.layers.Activation(activation, name='a')],
-        name='s',
+      backend=KerasBackend(
+        keras.Sequential(
+          [keras.Input((8,), name='i'), keras.layers.Activation(activation, name='a')],
+          name='s',
+        )
       ),
     )
 
@@ -96,5 +99,6 @@ def test_what_is_no_keras_model_is_known_by_nothing():
     weights_sha256=None,
     parameters=0,
     function=None,
+    backend=FunctionBackend(None),
   )
   assert fingerprint.model_sha256(model) is None

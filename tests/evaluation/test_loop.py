@@ -137,7 +137,7 @@ def test_no_more_models_than_allowed_are_loaded(
     gc.collect()
     largest = max(largest, len(loaded) + 1)
     model = original(*args, **kwargs)
-    loaded.add(model.keras_model)
+    loaded.add(model.backend.model)
     return model
 
   monkeypatch.setattr(loading, 'load_model', load_model)

@@ -173,7 +173,8 @@ def test_a_saved_model_at_a_url(saved):
 def test_class_maps_and_labels_at_a_url(saved, shared_data):
   wnids = imagenet.classes().wnids
   _, there = saved('map.txt', lambda path: path.write_text('\n'.join(wnids[::-1])))
-  order, outputs = class_maps.class_indices(there)
+  found = class_maps.label_map(there)
+  order, outputs = found.indices, found.outputs
   assert (order.tolist(), outputs) == ([*range(999, -1, -1)], 1000)
   real = shared_data / 'real/real.json'
   here, there = saved('real.json', lambda path: path.write_bytes(real.read_bytes()))

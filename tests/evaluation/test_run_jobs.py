@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from fake_runtime import FakeRuntime, make_model, make_request, make_settings
 
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, shared_job
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -144,9 +144,9 @@ def test_hosts_share_the_images_and_both_return_the_run(tmp_path):
   settings, runs = make_settings(tmp_path, host_timeout=60), {}
 
   def evaluate(index):
-    runtime = FakeRuntime(Hosts(2, index))
+    runtime = FakeRuntime(Cluster(2, index))
     runs[index] = loop.run_one(make_job(make_model(), runtime, settings))
-    assert runtime.reads == [Hosts(2, index).shard(10, 2)]
+    assert runtime.reads == [Cluster(2, index).shard(10, 2)]
 
   other = threading.Thread(target=evaluate, args=(1,))
   other.start()
@@ -158,9 +158,9 @@ def test_hosts_share_the_images_and_both_return_the_run(tmp_path):
 
 def test_a_host_that_does_not_join_has_no_run(models, tmp_path):
   settings = make_settings(tmp_path, host_timeout=1)
-  missing, *rest = run_jobs(['missing', 'right'], settings, FakeRuntime(Hosts(2, 1)))
+  missing, *rest = run_jobs(['missing', 'right'], settings, FakeRuntime(Cluster(2, 1)))
   assert missing.name == 'missing' and not rest
-  right, after = run_jobs(['right', 'next'], settings, FakeRuntime(Hosts(2, 0)))
+  right, after = run_jobs(['right', 'next'], settings, FakeRuntime(Cluster(2, 0)))
   assert top1(right) == (10, 10)
   # Its other host never came.
   assert 'not finished, and nothing new for 1 s' in after.reason
@@ -169,4 +169,4 @@ def test_a_host_that_does_not_join_has_no_run(models, tmp_path):
 def test_hosts_could_not_tell_functions_apart(tmp_path):
   unknown = make_model(weights_sha256=None)
   with pytest.raises(UserError, match='several hosts could not tell'):
-    make_job(unknown, FakeRuntime(Hosts(2, 0)), make_settings(tmp_path))
+    make_job(unknown, FakeRuntime(Cluster(2, 0)), make_settings(tmp_path))

@@ -1,7 +1,9 @@
 """Every named protocol against the library that it is named after."""
 
 import functools
+import hashlib
 import io
+import json
 import random
 
 import cv2
@@ -212,7 +214,7 @@ def test_sums_of_many_bright_pixels(kernel, resample):
 
 
 def test_every_protocol_has_a_reference():
-  assert references.REFERENCES.keys() == protocol.named_protocols().keys()
+  assert references.REFERENCES.keys() == set(protocol.named_protocols())
 
 
 def test_pillow_beyond_the_largest_compiled_window():
@@ -377,3 +379,17 @@ def test_spec_says_what_was_overridden():
     resolved += 1
     assert protocol.resolve(first.spec, 240) == first, text
   assert resolved > 200
+
+
+def test_a_field_at_its_default_is_in_no_hash_and_no_comparison():
+  """So a protocol can gain a field, and runs from before it stay alike."""
+  opencv = protocol.resolve('opencv', 224)
+  changed = {'name': 'opencv', 'size': 224, 'library': 'opencv', 'kernel': 'cubic'}
+  canonical = json.dumps({**changed, 'exif': True}, sort_keys=True).encode()
+  described = opencv.describe()
+  assert described['hash'] == hashlib.sha256(canonical).hexdigest()
+  before = {key: described[key] for key in described if key != 'antialias'}
+  before['hash'] = 'of another version'
+  assert protocol.comparable(before) == protocol.comparable(described)
+  other = protocol.comparable(protocol.resolve('tf:antialias=true', 224).describe())
+  assert other['antialias'] and other != protocol.comparable(before)

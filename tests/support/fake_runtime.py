@@ -8,16 +8,15 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets.base import Dataset
 from tfeval.engine.batches import Batch
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.model import Model
 from tfeval.utils import progress, spec
 
 IMAGES, SIZE = 10, 4
-_ALONE = Hosts()
+_ALONE = Cluster()
 
 
 def content(position: int) -> bytes:
@@ -41,8 +40,8 @@ class FakeRuntime(Runtime):
     broken: positions of images that cannot be decoded.
   """
 
-  def __init__(self, hosts: Hosts = _ALONE, broken: frozenset[int] = frozenset()):
-    dataset = Dataset('fake', None, None, '', IMAGES, examples)
+  def __init__(self, hosts: Cluster = _ALONE, broken: frozenset[int] = frozenset()):
+    dataset = ImageDataset('fake', None, None, '', IMAGES, examples)
     super().__init__(
       dataset, tf.distribute.get_strategy(), 'default', hosts, progress.hidden
     )

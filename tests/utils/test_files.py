@@ -122,3 +122,11 @@ def test_one_at_a_time(tmp_path, capsys):
   assert capsys.readouterr().err == (
     'tfeval: another process is testing: waiting for it\n'
   )
+
+
+def test_digest_of_pairs_by_hand():
+  expected = hashlib.sha256(b'a\t3\nb\t\nc\tx\n').hexdigest()
+  pairs = [('c', 'x'), ('a', 3), ('b', None)]
+  assert files.digest_of_pairs(pairs) == expected
+  assert files.digest_of_pairs(reversed(pairs)) == expected
+  assert files.digest_of_pairs([('a', 3), ('b', 0), ('c', 'x')]) != expected

@@ -13,7 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels.files import first
-from tfeval.datasets.labels.sets import SUBSET_SUFFIX, Labels, Subset, check_ids, select
+from tfeval.datasets.labels.sets import (
+  SUBSET_SUFFIX,
+  LabelSource,
+  Subset,
+  check_ids,
+  select,
+)
 from tfeval.metrics import accuracy
 from tfeval.runs import display, predictions, summary
 from tfeval.runs.run import Run
@@ -95,7 +101,7 @@ class Answers:
 
 
 def read(
-  run: Run, name: str, labels: Sequence[Labels] | None, subset: Subset | None
+  run: Run, name: str, labels: Sequence[LabelSource] | None, subset: Subset | None
 ) -> Answers:
   """Reads what a run answered.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfeval.analysis import alignment, differences, numeric_flips
 from tfeval.analysis.alignment import METRICS, Answers
-from tfeval.datasets.labels.sets import Labels, Subset
+from tfeval.datasets.labels.sets import LabelSource, Subset
 from tfeval.metrics import paired
 from tfeval.runs.run import Run
 from tfeval.utils.errors import UserError
@@ -95,7 +95,7 @@ class Comparison:
 
 def compare(
   runs: Sequence[Run],
-  labels: Sequence[Labels] | None = None,
+  labels: Sequence[LabelSource] | None = None,
   subset: Subset | None = None,
   metric: str = 'top1',
   common: bool = False,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tfeval.analysis.alignment import Answers
 from tfeval.datasets.labels.files import first
 from tfeval.metrics import accuracy
+from tfeval.preprocess import protocol
 from tfeval.runs.run import Run
 
 
@@ -113,8 +114,8 @@ def protocol_difference(one: Run, other: Run) -> str | None:
 
 
 def _protocol(described: dict[str, Any]) -> dict[str, Any]:
-  follows = ('spec', 'hash', 'size', 'resize_side')
-  return {key: value for key, value in described.items() if key not in follows}
+  fields = protocol.comparable(described)
+  return {key: fields[key] for key in fields.keys() - {'spec', 'size', 'resize_side'}}
 
 
 def unknown_protocols(answers: Sequence[Answers]) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from tfeval.analysis import alignment, comparison, differences
 from tfeval.analysis.alignment import METRICS, Answers
-from tfeval.datasets.labels.sets import ORIGINAL, Labels, Subset
+from tfeval.datasets.labels.sets import ORIGINAL, LabelSource, Subset
 from tfeval.metrics.accuracy import Count
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
@@ -79,7 +79,7 @@ class Leaderboard:
 
 def rank(
   runs: Sequence[Run | Failure],
-  labels: Sequence[Labels] | None = None,
+  labels: Sequence[LabelSource] | None = None,
   subset: Subset | None = None,
   sort: str | None = None,
   level: float = 0.05,
@@ -158,7 +158,9 @@ def ranks(rates: Sequence[float], apart: np.ndarray | None) -> list[int]:
 
 
 def _read(
-  runs: Sequence[Run | Failure], labels: Sequence[Labels] | None, subset: Subset | None
+  runs: Sequence[Run | Failure],
+  labels: Sequence[LabelSource] | None,
+  subset: Subset | None,
 ) -> tuple[list[Answers], list[Row]]:
   """Reads what can be read; what cannot becomes a row that says so."""
   complete = [run for run in runs if isinstance(run, Run)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfeval.analysis.alignment import Answers
 from tfeval.metrics import paired
+from tfeval.preprocess import protocol
 from tfeval.runs import display
 
 _FULL = 'float32'
@@ -86,7 +87,8 @@ def _identity(one: Answers) -> tuple | None:
   if (model.get('weights_sha256') or model.get('values_sha256')) is None:
     return None
   content = None if one.hashes.null_count else dataset.get('content_digest')
-  return (sorted(model.items()), sorted(result['protocol'].items()), content)
+  fields = protocol.comparable(result['protocol'])
+  return (sorted(model.items()), sorted(fields.items()), content)
 
 
 def _compute(one: Answers) -> dict[str, Any]:

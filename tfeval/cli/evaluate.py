@@ -111,7 +111,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       '--output_dir is empty: name a directory (a variable that is not set?)'
     )
-  here = cluster.find(settings)
+  here = cluster.find_cluster(settings)
   with console.quiet_tensorflow():
     from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
 

@@ -28,7 +28,7 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
   )
 
 
-def open_labels(texts: list[str], data_dir: str | None) -> 'list[sets.Labels]':
+def open_labels(texts: list[str], data_dir: str | None) -> 'list[sets.LabelSource]':
   """Opens the label sets of `--labels`; see `sets.open_labels`."""
   from tfeval.datasets.labels import sets  # Arrow, which help does not need.
 

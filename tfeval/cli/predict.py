@@ -28,7 +28,7 @@ def define_flags(define) -> None:
     5,
     'How many classes of each model to show.',
     lower_bound=1,
-    upper_bound=imagenet.NUM_CLASSES,
+    upper_bound=len(imagenet.label_space()),
   )
   define.bool(
     'json',

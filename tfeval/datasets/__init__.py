@@ -1,7 +1,26 @@
-"""Datasets by name: TFDS, the packaged sample, and folders of images."""
+"""Datasets by name: folders of images, the packaged sample, TFDS and plug-ins.
 
-from tfeval.datasets.base import Dataset
-from tfeval.evaluation.config import FOLDER
+A new dataset is an entry of `OPENERS`, or an entry point of another package in the
+group `tfeval.datasets`: a function with the arguments of `tfds.open_tfds`, found by the
+name or by what stands before `:` or `/` in it, that returns an `ImageDataset`. What
+nobody has opens as a TFDS dataset.
+"""
+
+import re
+from collections.abc import Callable
+
+from tfeval.datasets.base import ImageDataset
+from tfeval.utils.registry import Registry
+
+# Imported late: TensorFlow and TFDS take seconds.
+OPENERS: Registry[Callable[..., ImageDataset]] = Registry(
+  'dataset',
+  {
+    'folder': 'tfeval.datasets.folder:open_folder',
+    'sample': 'tfeval.datasets.sample:open_sample',
+  },
+  'tfeval.datasets',
+)
 
 
 def open_dataset(
@@ -12,11 +31,11 @@ def open_dataset(
   manual_dir: str | None = None,
   real_labels: str | None = None,
   limit: int | None = None,
-) -> Dataset:
-  """Opens a dataset by name; see `tfds_source.open_tfds` and `folder.open_folder`.
+) -> ImageDataset:
+  """Opens a dataset by name; see `tfds.open_tfds` and `folder.open_folder`.
 
   Args:
-    name: `folder:DIR` or a TFDS name (`sample` is ours).
+    name: `folder:DIR`, `sample`, that of a plug-in, or a TFDS name.
     split: any TFDS split or slice; not used for folders.
     data_dir: where prepared TFDS datasets lie; TFDS' default if None.
     manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
@@ -29,11 +48,9 @@ def open_dataset(
   Raises:
     UserError: it cannot be opened; says why and what to do.
   """
-  # Imported late: TensorFlow and TFDS take seconds.
-  if name.startswith(FOLDER):
-    from tfeval.datasets import folder
-
-    return folder.open_folder(name.removeprefix(FOLDER), real_labels, limit)
-  from tfeval.datasets import tfds
-
-  return tfds.open_tfds(name, split, data_dir, manual_dir, real_labels, limit)
+  kind = re.split('[:/]', name)[0]
+  if kind in OPENERS:
+    opener = OPENERS[kind]
+  else:
+    from tfeval.datasets.tfds import open_tfds as opener
+  return opener(name, split, data_dir, manual_dir, real_labels, limit)

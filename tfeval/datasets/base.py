@@ -4,12 +4,29 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
 
+REAL = 'real'
+
 
 @dataclasses.dataclass(frozen=True)
-class Dataset:
+class LabelSet:
+  """Sets of right classes beside the one label of an example.
+
+  Attributes:
+    digest: `'dataset'` where they come with the examples, else of the file.
+    by_id: the classes of an example by its id; None where they come with the
+      examples, as bool [classes] in a column.
+  """
+
+  digest: str
+  by_id: Mapping[str, Sequence[int]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageDataset:
   """Examples with an identity, in a fixed order.
 
   Attributes:
@@ -17,21 +34,21 @@ class Dataset:
     config: TFDS config, or None.
     version: TFDS version, or None.
     split: TFDS split or slice; '' for a folder.
-    expected_count: how many examples there must be.
+    label_space: the classes that its labels are indices of.
+    num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
     notes: what a reader of the result must know about the data.
-    has_real_labels: whether examples carry ReaL labels.
-    real_labels: ReaL labels by id where they do not come with the examples.
-    real_labels_source: `'dataset'`, the SHA-256 of `real.json`, or None.
+    label_sets: further labels of the examples by name; `real` are ReaL labels, whose
+      column is `real_labels`.
     size_digest: digest over the sizes of the files that hold the images, and their
       labels where these are known beforehand: tells without reading them that data
       have changed, not that they have not.
     examples: makes a `tf.data.Dataset` of dicts: `id` string, `image` string
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
-      own, `real_labels` bool [1000]; of the positions from `start` to before `stop`,
+      own, `real_labels` bool [classes]; of the positions from `start` to before `stop`,
       which are 0 and None, the end, by default. Inside a graph they may be int64 [].
-    every: makes `examples` of every n-th only, from n; None where the first are as
+    strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
   """
 
@@ -39,16 +56,28 @@ class Dataset:
   config: str | None
   version: str | None
   split: str
-  expected_count: int
+  label_space: LabelSpace
+  num_examples: int
   examples: Callable[..., Any]
   expected_ids: Sequence[str] | None = None
   limit: int | None = None
   notes: tuple[str, ...] = ()
-  has_real_labels: bool = False
-  real_labels: Mapping[str, Sequence[int]] | None = None
-  real_labels_source: str | None = None
+  label_sets: Mapping[str, LabelSet] = dataclasses.field(default_factory=dict)
   size_digest: str | None = None
-  every: Callable[[int], Any] | None = None
+  strided: Callable[[int], Any] | None = None
+
+  @property
+  def has_real_labels(self) -> bool:
+    return REAL in self.label_sets
+
+  @property
+  def real_labels(self) -> Mapping[str, Sequence[int]] | None:
+    """ReaL labels by id, None where they come with the examples or not at all."""
+    return self.label_sets[REAL].by_id if self.has_real_labels else None
+
+  @property
+  def real_labels_digest(self) -> str | None:
+    return self.label_sets[REAL].digest if self.has_real_labels else None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""
@@ -59,8 +88,8 @@ class Dataset:
       'split': self.split,
       'limit': self.limit,
       'partial': self.limit is not None,
-      'expected': self.expected_count,
-      'real_labels': self.real_labels_source,
+      'expected': self.num_examples,
+      'real_labels': self.real_labels_digest,
       'size_digest': self.size_digest,
       'notes': list(self.notes),
     }
@@ -82,20 +111,20 @@ class Dataset:
     }
 
 
-def real_labels_source(path: str | None) -> str | None:
-  """Returns the SHA-256 of a file of ReaL labels, None for None.
+def file_digest(path: str) -> str:
+  """Returns the SHA-256 of a file of ReaL labels.
 
   Raises:
     UserError: the file cannot be read.
   """
   try:
-    return files.sha256_of(paths.path(path)) if path else None
+    return files.sha256_of(paths.path(path))
   except OSError as error:
     raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
 
 
 def check_coverage(
-  dataset: Dataset, evaluated: Sequence[str], failed: Sequence[str]
+  dataset: ImageDataset, evaluated: Sequence[str], failed: Sequence[str]
 ) -> None:
   """Holds that every expected example was seen exactly once.
 
@@ -125,10 +154,10 @@ def check_coverage(
         f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
         'dataset again'
       )
-  if len(seen) != dataset.expected_count:
+  if len(seen) != dataset.num_examples:
     raise DataError(
       f'{len(seen)} examples were seen, {dataset.name} says it has '
-      f'{dataset.expected_count}: prepare the dataset again'
+      f'{dataset.num_examples}: prepare the dataset again'
     )
 
 

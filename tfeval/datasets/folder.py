@@ -12,17 +12,24 @@ import tensorflow as tf
 from tfeval.datasets import base
 from tfeval.datasets.image_files import SUFFIXES
 from tfeval.datasets.labels import imagenet
+from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
 
 def open_folder(
-  directory: str, real_labels: str | None = None, limit: int | None = None
-) -> base.Dataset:
+  name: str,
+  split: str = '',
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  real_labels: str | None = None,
+  limit: int | None = None,
+) -> base.ImageDataset:
   """Opens a folder of images.
 
   Args:
-    directory: holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid with
-      images in them.
+    name: `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid
+      with images in them.
+    split, data_dir, manual_dir: of TFDS datasets; not used.
     real_labels: path of `real.json`, or None.
     limit: take only the first so many, in the order of their ids.
 
@@ -34,6 +41,7 @@ def open_folder(
     UserError: the folder is missing or empty, a class folder is unknown, a
       label cannot be known or two sources of it disagree.
   """
+  directory = name.partition(':')[2]
   root = pathlib.Path(directory).expanduser()
   if not directory or not root.is_dir():
     raise UserError(
@@ -53,28 +61,31 @@ def open_folder(
   order = sorted(range(len(ids)), key=ids.__getitem__)[:limit]
   ids, labels = [ids[i] for i in order], [labels[i] for i in order]
   paths = [os.fspath(paths[i]) for i in order]
-  return base.Dataset(
+  label_sets = {}
+  if real_labels is not None:
+    digest = base.file_digest(real_labels)
+    label_sets[base.REAL] = base.LabelSet(digest, _real_labels(ids, real_labels))
+  return base.ImageDataset(
     name=f'folder:{root.resolve()}',
     config=None,
     version=None,
     split='',
-    expected_count=len(ids),
+    label_space=imagenet.label_space(),
+    num_examples=len(ids),
     expected_ids=ids,
     limit=limit,
     notes=_notes(ids, others, limit),
-    has_real_labels=real_labels is not None,
-    real_labels_source=base.real_labels_source(real_labels),
+    label_sets=label_sets,
     # Labels as well: of class folders they are where a file lies.
-    size_digest=imagenet.digest(
+    size_digest=files.digest_of_pairs(
       (name, f'{label}\t{os.path.getsize(path)}')
       for name, label, path in zip(ids, labels, paths, strict=True)
     ),
-    real_labels=_real_labels(ids, real_labels) if real_labels else None,
     examples=lambda start=0, stop=None: _examples(
       ids, paths, labels, slice(start, stop)
     ),
     # Class folders come one after the other.
-    every=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
+    strided=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
   )
 
 
@@ -118,7 +129,7 @@ def _label(root: pathlib.Path, path: pathlib.Path) -> int:
         'ILSVRC2012_val_*.JPEG, or put it into a folder named by wnid'
       )
     return known
-  label = imagenet.classes().index_of_wnid.get(path.parent.name)
+  label = imagenet.label_space().index_of_id.get(path.parent.name)
   if label is None:
     raise UserError(
       f'{path.parent}: {path.parent.name!r} is not one of the 1000 '

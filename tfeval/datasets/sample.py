@@ -26,6 +26,7 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
+from tfeval.datasets.base import ImageDataset
 from tfeval.utils.errors import UserError
 
 _INSTALL = "pip install 'tfeval[demo]'"
@@ -158,3 +159,10 @@ class Sample(tfds.core.GeneratorBasedBuilder):
           'file_name': photo.file_name,
         },
       )
+
+
+def open_sample(name: str, *how) -> ImageDataset:
+  """Opens it as any TFDS dataset, whose names have `Sample` once this is imported."""
+  from tfeval.datasets.tfds import open_tfds  # The rest of this needs no TensorFlow.
+
+  return open_tfds(name, *how)

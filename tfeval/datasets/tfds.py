@@ -11,8 +11,9 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import base
+from tfeval.datasets import OPENERS, base
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.tfds_records import Records
 from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
@@ -32,7 +33,7 @@ def open_tfds(
   manual_dir: str | None = None,
   real_labels: str | None = None,
   limit: int | None = None,
-) -> base.Dataset:
+) -> base.ImageDataset:
   """Opens a TFDS dataset, preparing it when that is possible and needed.
 
   Args:
@@ -54,7 +55,8 @@ def open_tfds(
   _check_place('manual_dir', manual_dir)
   builder = _builder(name, data_dir)
   # Before anything is downloaded for nothing.
-  image_key, label_key = _features(builder)
+  space = imagenet.label_space()
+  image_key, label_key = _features(builder, space)
   if not builder.is_prepared():
     _prepare(builder, manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
@@ -71,7 +73,7 @@ def open_tfds(
   size = limit or count
   own_real = _REAL_KEY in builder.info.features and real_labels is None
   records = Records(
-    builder, split, image_key, label_key, _REAL_KEY if own_real else None
+    builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
   )
   full = (
     builder.name in _FROM_TAR
@@ -82,21 +84,24 @@ def open_tfds(
   expected_ids = (
     [imagenet.validation_name(i + 1) for i in range(count)] if full else None
   )
+  label_sets = {}
+  if own_real:
+    label_sets[base.REAL] = base.LabelSet('dataset')
+  elif real_labels is not None:
+    labels = _ByFileName(real_labels)
+    label_sets[base.REAL] = base.LabelSet(base.file_digest(real_labels), labels)
   config = builder.builder_config
-  return base.Dataset(
+  return base.ImageDataset(
     name=builder.name,
     config=config.name if config else None,
     version=str(builder.version),
     split=split,
-    expected_count=size,
+    label_space=space,
+    num_examples=size,
     expected_ids=expected_ids,
     limit=limit,
     notes=_notes(builder, split, count),
-    has_real_labels=own_real or real_labels is not None,
-    real_labels=_ByFileName(real_labels) if real_labels else None,
-    real_labels_source=(
-      'dataset' if own_real else base.real_labels_source(real_labels)
-    ),
+    label_sets=label_sets,
     size_digest=_size_digest(builder),
     examples=lambda start=0, stop=None: records.examples(
       start, size if stop is None else stop
@@ -114,16 +119,13 @@ def _check_place(flag: str, directory: str | None) -> None:
 
 
 def _builder(name: str, data_dir: str | None):
-  if name.split(':')[0].split('/')[0] == 'sample':
-    # Importing it registers it with TFDS.
-    from tfeval.datasets import sample  # noqa: F401
   try:
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the wanted one: ImageNet first.
     wanted = sorted({k for k in known if k.startswith('imagenet')})
-    wanted += ['sample', 'folder:DIR']
+    wanted += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
     raise errors.unknown('dataset', name, wanted) from error
   except Exception as error:  # TFDS and what it imports raise many types.
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
@@ -198,8 +200,8 @@ def _check_tar(path: paths.Path) -> None:
     )
 
 
-def _features(builder) -> tuple[str, str]:
-  """Returns the keys of the image and of the 1000-way label."""
+def _features(builder, space: LabelSpace) -> tuple[str, str]:
+  """Returns the keys of the image and of the label, which is one of a space."""
   features = builder.info.features
   images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
   if len(images) != 1:
@@ -217,16 +219,16 @@ def _features(builder) -> tuple[str, str]:
       f'{builder.name} has no single class label: features {", ".join(features)}'
     )
   key, feature = found[0]
-  _check_classes(builder.name, feature)
+  _check_classes(builder.name, feature, space)
   return images[0], key
 
 
-def _check_classes(name: str, feature) -> None:
-  wnids = imagenet.classes().wnids
-  if feature.num_classes != imagenet.NUM_CLASSES:
+def _check_classes(name: str, feature, space: LabelSpace) -> None:
+  wnids = space.class_ids
+  if feature.num_classes != len(space):
     raise UserError(
       f'{name} has {feature.num_classes} classes, expected the '
-      f'{imagenet.NUM_CLASSES} of ILSVRC2012'
+      f'{len(space)} of ILSVRC2012'
     )
   names = tuple(feature.names)
   if names != wnids:
@@ -240,7 +242,7 @@ def _check_classes(name: str, feature) -> None:
 
 
 def _size_digest(builder) -> str:
-  return imagenet.digest(
+  return files.digest_of_pairs(
     (path.name, path.stat().length)
     for path in builder.data_path.iterdir()
     if path.is_file()

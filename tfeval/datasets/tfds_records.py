@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfeval.datasets.labels import imagenet
 from tfeval.utils.errors import UserError
 
 
@@ -24,6 +23,7 @@ class Records:
     image_key: str,
     label_key: str,
     real_key: str | None,
+    num_classes: int,
   ):
     """Finds the files of a split.
 
@@ -32,6 +32,7 @@ class Records:
       split: any TFDS split or slice that holds examples.
       image_key, label_key: features of that name.
       real_key: the feature of ReaL labels, or None.
+      num_classes: of the label space.
 
     Raises:
       UserError: the files have a format that TensorFlow does not read.
@@ -46,7 +47,7 @@ class Records:
     self._adapter = tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format]
     self._features = builder.info.features
     self._image_key, self._label_key = image_key, label_key
-    self._real_key = real_key
+    self._real_key, self._num_classes = real_key, num_classes
     files = builder.info.splits[split].file_instructions
     self._paths = [os.fspath(file.filename) for file in files]
     self._names = [os.path.basename(path) for path in self._paths]
@@ -56,7 +57,7 @@ class Records:
     self._to_end = np.array([file.takes_all for file in files])
 
   def examples(self, start: int | tf.Tensor, stop: int | tf.Tensor) -> tf.data.Dataset:
-    """Returns examples as `base.Dataset.examples` does.
+    """Returns examples as `base.ImageDataset.examples` does.
 
     Args:
       start, stop: positions, from the first to before the last; integers, or int64 []
@@ -99,7 +100,7 @@ class Records:
       # A set of fixed size: lists of labels would not batch.
       hot = tf.one_hot(
         example[self._real_key],
-        imagenet.NUM_CLASSES,
+        self._num_classes,
         on_value=True,
         off_value=False,
         dtype=tf.bool,

@@ -4,8 +4,7 @@ import json
 
 import tensorflow as tf
 
-from tfeval.engine import cluster as hosts_lib
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
 from tfeval.utils.errors import UserError
 
@@ -49,16 +48,16 @@ def name_of(strategy: tf.distribute.Strategy) -> str:
   )
 
 
-def hosts_of(strategy: tf.distribute.Strategy) -> Hosts:
+def cluster_of(strategy: tf.distribute.Strategy) -> Cluster:
   """Returns the hosts that a strategy spans."""
   if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    return Hosts()
+    return Cluster()
   resolver = strategy.cluster_resolver
   cluster = resolver.cluster_spec().as_dict()
   if not cluster:
-    return Hosts()
+    return Cluster()
   # As it stands in TF_CONFIG, from where most strategies have it.
-  return hosts_lib.parse(
+  return cluster.parse_tf_config(
     json.dumps(
       {
         'cluster': cluster,

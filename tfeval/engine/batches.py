@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets.base import Dataset
-from tfeval.engine import data_service, pipeline
+from tfeval.datasets.base import ImageDataset
+from tfeval.engine import data_service
+from tfeval.engine.pipeline import (
+  by_position,
+  explain_failure,
+  make_pipeline,
+  unreadable_after,
+)
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
 
@@ -20,7 +26,7 @@ class Batch:
   Attributes:
     positions: n positions in the dataset, from 0, ascending.
     ids: n ids.
-    hashes: n SHA-256 digests of the encoded images, 32 bytes each.
+    image_sha256: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
     pixels: [n, size, size, 3] of the protocol's dtype, or what `device.resize` makes
@@ -31,21 +37,21 @@ class Batch:
 
   positions: list[int]
   ids: list[str]
-  hashes: list[bytes]
+  image_sha256: list[bytes]
   labels: np.ndarray
   real_labels: list[list[int]] | None
   pixels: tf.Tensor | dict[str, tf.Tensor] | None
   resized_on_host: Sequence[int] = ()
 
 
-def read(
-  dataset: Dataset,
+def read_batches(
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool = False,
   positions: range | None = None,
   canvas: int | None = None,
-  made: tf.data.Dataset | None = None,
+  pipeline: tf.data.Dataset | None = None,
 ) -> Iterator[Batch]:
   """Yields examples batch by batch, in the dataset's order.
 
@@ -56,46 +62,46 @@ def read(
     skip_errors: whether images that cannot be decoded are left out; their
       positions are then missing.
     positions: which to read, from a multiple of the batch size; all by default.
-    canvas: as for `pipeline.batches`.
-    made: what `pipeline.batches` made of the same arguments before, if it did.
+    canvas: as for `make_pipeline`.
+    pipeline: what `make_pipeline` made of the same arguments before, if it did.
 
   Raises:
     UserError: the data cannot be read, or an image is broken, which is named.
   """
   for batch in decoded(
-    dataset, protocol, batch_size, skip_errors, positions, canvas, made
+    dataset, protocol, batch_size, skip_errors, positions, canvas, pipeline
   ):
     yield make_batch(dataset, batch)
 
 
 def decoded(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool = False,
   positions: range | None = None,
   canvas: int | None = None,
-  made: tf.data.Dataset | None = None,
+  pipeline: tf.data.Dataset | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
-  """Yields the batches of `pipeline.batches`, and tells of what stops them.
+  """Yields the batches of `make_pipeline`, and tells of what stops them.
 
-  Args and what is raised are those of `read`.
+  Args and what is raised are those of `read_batches`.
   """
   done = 0 if positions is None else positions.start
-  if made is None:
-    made = pipeline.batches(
+  if pipeline is None:
+    pipeline = make_pipeline(
       dataset, protocol, batch_size, skip_errors, positions, canvas
     )
-  batches = iter(made)
+  batches = iter(pipeline)
   if skip_errors:
-    batches = pipeline.by_position(batches, batch_size)
+    batches = by_position(batches, batch_size)
   while True:
     try:
       batch = next(batches, None)
     except tf.errors.OpError as error:
       if skip_errors:
-        raise pipeline.unreadable_after(dataset, done, error) from error
-      raise pipeline.explain_failure(dataset, protocol, done, error) from error
+        raise unreadable_after(dataset, done, error) from error
+      raise explain_failure(dataset, protocol, done, error) from error
     if batch is None:
       return
     done += len(batch['id'])
@@ -104,23 +110,23 @@ def decoded(
 
 def read_from_service(
   address: str,
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool,
   positions: range,
 ) -> Iterator[tuple[int, Batch | None]]:
-  """Yields the same batches as `read`, each once, in any order.
+  """Yields the same batches as `read_batches`, each once, in any order.
 
   Args:
     address: HOST:PORT of the dispatcher of a tf.data service.
-    dataset, protocol, batch_size, skip_errors, positions: as for `read`.
+    dataset, protocol, batch_size, skip_errors, positions: as for `read_batches`.
 
   Yields:
     The batch's first position, and the batch; None where all of it was skipped.
 
   Raises:
-    UserError: as `read`, or the service does not answer.
+    UserError: as `read_batches`, or the service does not answer.
   """
   for start, batch in data_service.batches(
     address, dataset, protocol, batch_size, skip_errors, positions
@@ -128,12 +134,12 @@ def read_from_service(
     yield start, make_batch(dataset, batch) if batch else None
 
 
-def make_batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
+def make_batch(dataset: ImageDataset, batch: dict[str, tf.Tensor]) -> Batch:
   """Returns what is known of n examples.
 
   Args:
     dataset: where they come from.
-    batch: what `pipeline.batches` yields.
+    batch: what `make_pipeline` yields.
   """
   ids = [name.decode() for name in batch['id'].numpy()]
   if dataset.real_labels is not None:
@@ -147,7 +153,7 @@ def make_batch(dataset: Dataset, batch: dict[str, tf.Tensor]) -> Batch:
   return Batch(
     positions=batch['position'].numpy().tolist(),
     ids=ids,
-    hashes=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
+    image_sha256=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
     labels=batch['label'].numpy(),
     real_labels=real,
     pixels=device_canvas.device_inputs(batch) if pixels is None else pixels,

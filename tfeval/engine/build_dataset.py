@@ -8,10 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval import datasets
-from tfeval.datasets.base import Dataset
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine import pipeline
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.preprocess.protocol import Protocol
@@ -108,7 +107,7 @@ def build_dataset(
 
 
 def _share(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   context: tf.distribute.InputContext,
@@ -116,7 +115,7 @@ def _share(
   """Returns the batches of one input pipeline.
 
   Args:
-    dataset, protocol: as `pipeline.batches`.
+    dataset, protocol: as `pipeline.make_pipeline`.
     batch_size: of one replica.
     context: says which share.
   """
@@ -124,10 +123,10 @@ def _share(
   # Each step takes a batch for every replica of the host, and a host without one would
   # leave the others waiting in the next collective.
   at_once = max(1, context.num_replicas_in_sync // hosts)
-  positions = Hosts(hosts, context.input_pipeline_id).shard(
-    dataset.expected_count, batch_size * at_once
+  positions = Cluster(hosts, context.input_pipeline_id).shard(
+    dataset.num_examples, batch_size * at_once
   )
-  steps = -(-dataset.expected_count // (batch_size * at_once * hosts))
+  steps = -(-dataset.num_examples // (batch_size * at_once * hosts))
   examples = pipeline.decoded(
     dataset,
     protocol,
@@ -152,9 +151,13 @@ def _share(
   return padded.batch(batch_size, drop_remainder=True).prefetch(2).with_options(options)
 
 
-def _element(dataset: Dataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any]]:
+def _element(dataset: ImageDataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any]]:
   """Returns what makes an element of an example of the pipeline."""
-  look_up = None if dataset.real_labels is None else _lookup(dataset.real_labels)
+  look_up = (
+    None
+    if dataset.real_labels is None
+    else _lookup(dataset.real_labels, len(dataset.label_space))
+  )
 
   def element(example):
     found = {key: example[key] for key in ('id', 'position', 'pixels', 'label')}
@@ -167,11 +170,11 @@ def _element(dataset: Dataset) -> Callable[[dict[str, tf.Tensor]], dict[str, Any
   return element
 
 
-def _lookup(real_labels: Any) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns a function from an id to its set of labels, bool [1000]."""
+def _lookup(real_labels: Any, classes: int) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns a function from an id to its set of labels, bool [classes]."""
   names = list(real_labels)
   sets = [real_labels[name] for name in names]
-  classes = tf.constant(np.concatenate([np.zeros(0, np.int64), *sets]), tf.int64)
+  labels = tf.constant(np.concatenate([np.zeros(0, np.int64), *sets]), tf.int64)
   ends = np.cumsum([0, *map(len, sets)])
   starts, stops = tf.constant(ends[:-1]), tf.constant(ends[1:])
   rows = tf.lookup.StaticHashTable(
@@ -186,8 +189,8 @@ def _lookup(real_labels: Any) -> Callable[[tf.Tensor], tf.Tensor]:
     with tf.control_dependencies(
       [tf.debugging.assert_non_negative(row, 'an image has no entry in real_labels')]
     ):
-      found = classes[starts[row] : stops[row]]
-    hot = tf.one_hot(found, imagenet.NUM_CLASSES, True, False, dtype=tf.bool)
+      found = labels[starts[row] : stops[row]]
+    hot = tf.one_hot(found, classes, True, False, dtype=tf.bool)
     return tf.reduce_any(hot, axis=0)
 
   return look_up

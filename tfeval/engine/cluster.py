@@ -19,18 +19,18 @@ _MOST = 99_999
 
 
 @dataclasses.dataclass(frozen=True)
-class Hosts:
+class Cluster:
   """The hosts of an evaluation, as one of them sees them.
 
   Attributes:
     count: how many there are.
     index: which of them this is, from 0; 0 joins what all have done.
-    cluster: their addresses, where TF_CONFIG has told them.
+    addresses: `HOST:PORT` of each, where TF_CONFIG has told them.
   """
 
   count: int = 1
   index: int = 0
-  cluster: tuple[str, ...] | None = None
+  addresses: tuple[str, ...] | None = None
 
   def shard(self, images: int, batch_size: int, index: int | None = None) -> range:
     """Returns the positions that a host evaluates.
@@ -43,7 +43,7 @@ class Hosts:
       batch_size: images in a batch.
       index: of the host; this one's by default.
 
-    >>> [Hosts(3).shard(100, 16, index) for index in range(3)]
+    >>> [Cluster(3).shard(100, 16, index) for index in range(3)]
     [range(0, 32), range(32, 64), range(64, 100)]
     """
     index = self.index if index is None else index
@@ -54,14 +54,16 @@ class Hosts:
   def directory(self, index: int | None = None) -> str:
     """Returns the name of a host's directory, inside that of the run.
 
-    >>> Hosts(3, 1).directory()
+    >>> Cluster(3, 1).directory()
     'hosts/host-00001-of-00003'
     """
     index = self.index if index is None else index
     return f'hosts/host-{index:05d}-of-{self.count:05d}'
 
 
-def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> Hosts:
+def find_cluster(
+  settings: Settings, environ: Mapping[str, str] = os.environ
+) -> Cluster:
   """Returns the hosts that flags or TF_CONFIG tell of.
 
   Args:
@@ -82,16 +84,16 @@ def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> Hosts:
       raise UserError(
         f'--host_index={index} is not one of --num_hosts={count}: give 0 to {count - 1}'
       )
-    found = Hosts(count, index)
+    found = Cluster(count, index)
   elif told and settings.strategy in (AUTO, MULTI_WORKER):
-    found = parse(told)
+    found = parse_tf_config(told)
   elif settings.strategy == MULTI_WORKER:
     raise UserError(
       '--strategy=multi_worker knows no hosts: set TF_CONFIG, or give '
       '--num_hosts and --host_index'
     )
   else:
-    found = Hosts()
+    found = Cluster()
   if found.count > 1 and settings.overwrite:
     raise UserError(
       '--overwrite with several hosts cannot tell new parts from old: '
@@ -100,7 +102,7 @@ def find(settings: Settings, environ: Mapping[str, str] = os.environ) -> Hosts:
   return found
 
 
-def parse(text: str) -> Hosts:
+def parse_tf_config(text: str) -> Cluster:
   """Reads TF_CONFIG, as `tf.distribute.MultiWorkerMirroredStrategy` documents it.
 
   Args:
@@ -109,9 +111,9 @@ def parse(text: str) -> Hosts:
   Raises:
     UserError: it is malformed, or this task is none that evaluates.
 
-  >>> parse('{"cluster": {"worker": ["a:1", "b:1"]},'
+  >>> parse_tf_config('{"cluster": {"worker": ["a:1", "b:1"]},'
   ...       ' "task": {"type": "worker", "index": 1}}')
-  Hosts(count=2, index=1, cluster=('a:1', 'b:1'))
+  Cluster(count=2, index=1, addresses=('a:1', 'b:1'))
   """
   try:
     config = json.loads(text)
@@ -146,7 +148,7 @@ def parse(text: str) -> Hosts:
       f'task.index is {index!r}, and there are {len(addresses[kind])} of type {kind}'
     )
   before = len(addresses['chief']) if kind == 'worker' else 0
-  return Hosts(len(every), before + index, tuple(every))
+  return Cluster(len(every), before + index, tuple(every))
 
 
 def _entry(config: Any, name: str) -> dict[str, Any]:

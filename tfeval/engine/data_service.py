@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import tensorflow as tf
 
-from tfeval.datasets.base import Dataset
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine import deadline, pipeline
 from tfeval.evaluation import config
 from tfeval.preprocess.protocol import Protocol
@@ -71,7 +71,7 @@ def check(address: str) -> None:
 
 def batches(
   address: str,
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool,
@@ -82,13 +82,13 @@ def batches(
   Args:
     address: HOST:PORT of the dispatcher; its workers see the dataset's files under the
       same paths.
-    dataset, protocol, skip_errors: as for `pipeline.batches`.
+    dataset, protocol, skip_errors: as for `pipeline.make_pipeline`.
     batch_size: positions that a batch covers.
     positions: which examples, without a step.
 
   Yields:
-    The batch's first position, and what `pipeline.batches` yields for it; None where
-    all of it was skipped.
+    The batch's first position, and what `pipeline.make_pipeline` yields for it; None
+    where all of it was skipped.
 
   Raises:
     UserError: an image is broken, workers cannot read the data, or nothing comes any
@@ -160,7 +160,7 @@ def in_order(
 
 
 def _work(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool,
@@ -218,7 +218,7 @@ def _begun(work: tf.data.Dataset, address: str, at_once: int) -> Iterator:
 
 def _failure(
   address: str,
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   first: int,
   skip_errors: bool,

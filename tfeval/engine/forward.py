@@ -1,11 +1,11 @@
 """Forward passes through padded batches of one size, and whether they can be right."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
 from tfeval.engine import strategies
 from tfeval.engine.batches import Batch
 from tfeval.evaluation.config import PROBABILITIES
@@ -14,6 +14,10 @@ from tfeval.preprocess import device_resize
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
+Pixels = tf.Tensor | dict[str, tf.Tensor]
+# Of a step in flight: how many images it is of, and the outputs of each replica.
+Handle = tuple[int, Any]
+
 
 def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
   """Returns the batch size of a host, rounded up so that its replicas get the same."""
@@ -21,7 +25,7 @@ def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
   return -(-wanted // replicas) * replicas
 
 
-class Forward:
+class ForwardPass:
   """A model's forward pass on batches of one static shape."""
 
   def __init__(
@@ -51,8 +55,16 @@ class Forward:
   def _answer(self, pixels):
     return self.model(self._resize(pixels) if self._resize else pixels)
 
-  def __call__(self, pixels: tf.Tensor | dict[str, tf.Tensor]) -> np.ndarray:
-    """Returns float32 [n, 1000] for the pixels of a `Batch`, n <= batch_size."""
+  def __call__(self, pixels: Pixels) -> np.ndarray:
+    """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size."""
+    return self.result(self.submit(pixels))
+
+  def submit(self, pixels: Pixels) -> Handle:
+    """Starts a step over the pixels of a `Batch`; what it returns is for `result`.
+
+    Raises:
+      UserError: the model cannot run on them.
+    """
     n = len(tf.nest.flatten(pixels)[0])
     # One static shape for all batches: nothing is traced twice, and no replica
     # gets an empty batch, for which oneDNN returns wrong shapes.
@@ -60,7 +72,7 @@ class Forward:
       pixels = tf.nest.map_structure(self._padded, pixels)
     split = strategies.per_replica(self._strategy, pixels)
     try:
-      outputs = self._step(split)
+      return n, self._step(split)
     except UserError:
       raise
     except tf.errors.ResourceExhaustedError as error:
@@ -79,14 +91,23 @@ class Forward:
         f'{tuple(tf.nest.flatten(pixels)[0].shape)}: '
         f'{errors.one_line(error)}'
       ) from error
+
+  def result(self, handle: Handle) -> np.ndarray:
+    """Waits for a step that `submit` started: float32 [n, classes].
+
+    Raises:
+      UserError: the model returned another shape.
+    """
+    n, outputs = handle
     local = [
       np.asarray(output)
       for output in self._strategy.experimental_local_results(outputs)
     ]
-    expected = (self._batch_size // len(local), imagenet.NUM_CLASSES)
+    space = self.model.label_space
+    expected = (self._batch_size // len(local), len(space))
     for output in local:
       if output.shape != expected:
-        raise wrong_outputs(self.model.name, output.shape)
+        raise wrong_outputs(self.model.name, output.shape, space)
     return np.concatenate(local)[:n]
 
   def _padded(self, values: tf.Tensor) -> tf.Tensor:
@@ -111,11 +132,11 @@ def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Calla
   return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
 
 
-def checked_scores(forward: Forward, batch: Batch) -> np.ndarray:
-  """Returns what a model says of a batch: float32 [n, 1000].
+def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:
+  """Returns what a model says of a batch: float32 [n, classes].
 
   Raises:
-    UserError: it cannot take the images, or does not return (batch, 1000) finite
+    UserError: it cannot take the images, or does not return (batch, classes) finite
       numbers of the stated kind; names the example.
   """
   scores = forward(batch.pixels)
@@ -127,7 +148,7 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
   """Holds that scores can be those of a classifier.
 
   Args:
-    scores: float32 [n, 1000].
+    scores: float32 [n, classes].
     ids: what names the n examples.
     model: whose scores they are.
 

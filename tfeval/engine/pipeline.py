@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import image_files
-from tfeval.datasets.base import Dataset
+from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import FOLDER
 from tfeval.preprocess import apply as apply_lib
 from tfeval.preprocess import device_canvas
@@ -50,8 +50,8 @@ def apply(protocol: Protocol, image: tf.Tensor, jit_compile: bool) -> tf.Tensor:
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
-def batches(
-  dataset: Dataset,
+def make_pipeline(
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool = False,
@@ -75,7 +75,7 @@ def batches(
     these what `canvas.batch` makes.
   """
   if positions is None:
-    positions = range(dataset.expected_count)
+    positions = range(dataset.num_examples)
   pipeline = decoded(
     dataset, protocol, positions.start, positions.stop, skip_errors, cores(), canvas
   )
@@ -104,7 +104,7 @@ def options() -> tf.data.Options:
 
 
 def decoded(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   start: int | tf.Tensor,
   stop: int | tf.Tensor,
@@ -115,13 +115,14 @@ def decoded(
   """Returns examples with `position` and `pixels`, one by one, in order.
 
   Args:
-    dataset, protocol, skip_errors: as for `batches`.
+    dataset, protocol, skip_errors: as for `make_pipeline`.
     start, stop: positions, from the first to before the last; integers, or int64 []
       inside a graph.
     num_parallel_calls: how many images are decoded at once.
-    canvas: as for `batches`; there is what `canvas.decode` returns then, no `pixels`.
+    canvas: as for `make_pipeline`; there is what `device_canvas.decode` returns then,
+      no `pixels`.
   """
-  jit_compile = dataset.expected_count >= WORTH_COMPILING
+  jit_compile = dataset.num_examples >= WORTH_COMPILING
 
   @tf.autograph.experimental.do_not_convert
   def add_pixels(position, example):
@@ -163,7 +164,7 @@ def by_position(batches: Iterator, batch_size: int) -> Iterator:
   others: which images are computed together does not depend on where reading began.
 
   Args:
-    batches: those of `batches`, in order.
+    batches: those of `make_pipeline`, in order.
     batch_size: how many positions a batch covers.
   """
   rest = None
@@ -189,7 +190,7 @@ def by_position(batches: Iterator, batch_size: int) -> Iterator:
 
 
 def explain_failure(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   done: int,
   error: tf.errors.OpError,
@@ -223,7 +224,7 @@ def explain_failure(
 
 
 def unreadable_after(
-  dataset: Dataset, done: int, error: tf.errors.OpError
+  dataset: ImageDataset, done: int, error: tf.errors.OpError
 ) -> UserError:
   """Returns the error for data that cannot be read, whatever is in them."""
   what_to_do = (
@@ -237,7 +238,9 @@ def unreadable_after(
   )
 
 
-def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, str]:
+def failures(
+  dataset: ImageDataset, protocol: Protocol, done: set[int]
+) -> dict[str, str]:
   """Finds which examples were skipped, and why.
 
   Args:
@@ -252,7 +255,7 @@ def failures(dataset: Dataset, protocol: Protocol, done: set[int]) -> dict[str, 
     UserError: the dataset cannot be read, or an image that was skipped can be
       decoded now.
   """
-  missing = sorted(set(range(dataset.expected_count)) - done)
+  missing = sorted(set(range(dataset.num_examples)) - done)
   if not missing:
     return {}
   skipped = tf.data.Dataset.from_tensor_slices(_ranges(missing)).flat_map(

@@ -1,6 +1,7 @@
 """tf.distribute strategies by name."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -16,6 +17,7 @@ from tfeval.evaluation.config import (
 )
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
+from tfeval.utils.registry import Registry
 
 # NVIDIA's compute capability from which GPUs know TensorFloat-32: Ampere, see
 # tf.config.experimental.enable_tensor_float_32_execution.
@@ -72,19 +74,29 @@ def make_strategy(
     UserError: there are fewer devices, TensorFlow has started with others, or the
       TPU does not answer.
   """
-  if name == TPU:
-    return _tpu_strategy(tpu or os.environ.get('TPU_NAME') or 'local')
+  return MAKERS[name](devices, tpu)
+
+
+def _default(devices: int | None, tpu: str | None) -> tf.distribute.Strategy:
+  _local_devices(devices)
+  return tf.distribute.get_strategy()
+
+
+def _mirrored(devices: int | None, tpu: str | None) -> tf.distribute.Strategy:
+  kind = _local_devices(devices)
+  count = devices or len(tf.config.list_logical_devices(kind))
+  # Named: by itself MirroredStrategy would take the devices of TF_CONFIG's hosts.
+  return tf.distribute.MirroredStrategy([f'{kind}:{i}' for i in range(count)])
+
+
+def _local_devices(devices: int | None) -> str:
+  """Returns the kind of the devices of this host, of which there are so many."""
   gpus = tf.config.list_physical_devices('GPU')
   if gpus and devices is not None and devices > len(gpus):
     raise UserError(f'--devices={devices}: this host has {len(gpus)} GPUs')
   if not gpus and devices is not None:
     _split_cpu(devices)
-  if name == DEFAULT:
-    return tf.distribute.get_strategy()
-  kind = 'GPU' if gpus else 'CPU'
-  count = devices or len(tf.config.list_logical_devices(kind))
-  # Named: by itself MirroredStrategy would take the devices of TF_CONFIG's hosts.
-  return tf.distribute.MirroredStrategy([f'{kind}:{i}' for i in range(count)])
+  return 'GPU' if gpus else 'CPU'
 
 
 def _split_cpu(devices: int) -> None:
@@ -102,7 +114,9 @@ def _split_cpu(devices: int) -> None:
       ) from error
 
 
-def _tpu_strategy(name: str) -> tf.distribute.Strategy:
+def _tpu(devices: int | None, tpu: str | None) -> tf.distribute.Strategy:
+  name = tpu or os.environ.get('TPU_NAME') or 'local'
+
   def connect():
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
     if name != 'local':
@@ -117,6 +131,12 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
       f'TPU {name!r} cannot be used: {errors.one_line(error)}: give '
       '--tpu=NAME of one that is ready, or another --strategy'
     ) from error
+
+
+# By name: (devices, tpu) -> strategy, as `make_strategy` documents them.
+MAKERS: Registry[Callable[..., tf.distribute.Strategy]] = Registry(
+  'strategy', {DEFAULT: _default, MIRRORED: _mirrored, TPU: _tpu}
+)
 
 
 def allow_tf32(allowed: bool) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tfeval.engine import cluster, forward
 from tfeval.engine.benchmark import measure as benchmark
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import Request, Settings
 from tfeval.runs.expectations import Expectation, check_names
@@ -54,7 +54,7 @@ def _evaluate(
   progress: Progress,
   expectations: Sequence[Expectation],
 ) -> list[Run | Failure]:
-  hosts = cluster.find(settings)
+  hosts = cluster.find_cluster(settings)
   # Not an hour later: it may not be possible.
   files.make_directory(paths.path(settings.output_dir))
   opened = runtime.open_runtime(settings, hosts, progress)
@@ -71,7 +71,7 @@ def _evaluate(
 
 def measure(
   request: Request, settings: Settings, images: int, progress: Progress
-) -> benchmark.Report:
+) -> benchmark.BenchmarkReport:
   """Measures where the time of evaluating a model goes on this machine.
 
   Args:
@@ -83,7 +83,7 @@ def measure(
   Raises:
     UserError: something the user can fix.
   """
-  opened = runtime.open_runtime(settings, Hosts(), progress)
+  opened = runtime.open_runtime(settings, Cluster(), progress)
   opened.log_devices(settings)
   dataset, strategy = opened.dataset, opened.strategy
   with strategy.scope():

@@ -17,7 +17,7 @@ from tfeval.engine.cache import writer
 from tfeval.evaluation import config, loop, resolve, runtime, shared_job
 from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.runtime import Runtime
-from tfeval.models.keras import tracing, wrap
+from tfeval.models.keras import wrap
 from tfeval.models.model import Hints, Model
 from tfeval.runs.run import Run
 from tfeval.utils import errors
@@ -169,7 +169,7 @@ class Evaluator:
       )
     )
     wrapped = wrap.wrap(model, name, self._hints)
-    self._place = self._open(wrapped.keras_model, progress)
+    self._place = self._open(wrapped.backend.model, progress)
     self._take(wrapped)
 
   def _open(self, model: keras.Model | None, progress: bool | None) -> Runtime:
@@ -177,7 +177,7 @@ class Evaluator:
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
     )
-    hosts = active_strategy.hosts_of(strategy)
+    hosts = active_strategy.cluster_of(strategy)
     if hosts.count > 1 and asked.overwrite:
       raise UserError(
         'overwrite with several hosts cannot tell new parts from old: '
@@ -207,13 +207,13 @@ class Evaluator:
       output_name=model.output_name,
     )
     strategy = self._place.strategy
-    self._forward = forward.Forward(
+    self._forward = forward.ForwardPass(
       model,
       strategy,
       forward.global_batch_size(self._asked.batch_size, strategy),
       self._asked.jit,
     )
-    self._traced = model.keras_model and tracing.traced(model.keras_model)
+    self._traced = model.backend.trace_key()
 
   @property
   def has_real_labels(self) -> bool:
@@ -261,8 +261,7 @@ class Evaluator:
     return run
 
   def _evaluate(self, output_dir: str) -> Run:
-    model = self.model.keras_model
-    if model is not None and tracing.traced(model) != self._traced:
+    if self.model.backend.trace_key() != self._traced:
       # The compiled step has the layers of before.
       self._take(wrap.wrap(self._given, self._name, self._hints))
     settings = dataclasses.replace(self._settings, output_dir=output_dir)

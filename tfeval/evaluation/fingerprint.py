@@ -1,17 +1,11 @@
 """What tells code and models apart that no version and no weights file does."""
 
 import functools
-import hashlib
 import inspect
-import json
 import pathlib
 import sys
 
-import numpy as np
-
 import tfeval
-from tfeval.datasets.labels import imagenet
-from tfeval.models.keras import tracing
 from tfeval.models.model import Model
 from tfeval.utils import files
 
@@ -20,7 +14,7 @@ from tfeval.utils import files
 def code_sha256() -> str:
   """Returns the digest of tfeval's own code and facts: versions may be edited."""
   root = pathlib.Path(tfeval.__file__).parent
-  return imagenet.digest(
+  return files.digest_of_pairs(
     (str(path.relative_to(root)), files.sha256_of(path))
     for path in root.rglob('*')
     if path.is_file() and '__pycache__' not in path.parts
@@ -33,24 +27,14 @@ def model_sha256(model: Model) -> str | None:
   That is the values of its weights, its layers, and the files that its factory, its
   class and its preprocessing are written in; not what these import.
   """
-  if model.keras_model is None:
-    return None
-  sources, layers = _sources(model), tracing.layers(model.keras_model)
-  if layers[0] is None and not sources:
-    return None
-  sha256 = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
-  for path in sources:
-    sha256.update(bytes.fromhex(files.sha256_of(path)))
-  for values in model.keras_model.get_weights():
-    sha256.update(np.ascontiguousarray(values).tobytes())
-  return sha256.hexdigest()
+  return model.backend.fingerprint(_sources(model))
 
 
 def _sources(model: Model) -> list[pathlib.Path]:
   """Returns the files of the user that say how the model computes."""
   factory = sys.modules.get(model.name.partition(':')[0])
   found = set()
-  for what in (factory, type(model.keras_model), model.preprocess):
+  for what in (factory, type(model.backend.model), model.preprocess):
     try:
       found.add(inspect.getsourcefile(what))
     except (TypeError, OSError):

@@ -52,7 +52,7 @@ class Job:
     protocol: Protocol,
     settings: Settings,
     runtime: Runtime,
-    step: forward.Forward | None = None,
+    step: forward.ForwardPass | None = None,
   ):
     """Plans the evaluation of a model.
 
@@ -71,7 +71,7 @@ class Job:
     self._model, self._step = model, step
     dataset, strategy = runtime.dataset, runtime.strategy
     self.batch_size = forward.global_batch_size(settings.batch_size, strategy)
-    self.shard = runtime.hosts.shard(dataset.expected_count, self.batch_size)
+    self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
     self.directory = paths.path(settings.output_dir) / request.directory
     self.manifest = manifest.build_manifest(
       model,
@@ -123,7 +123,7 @@ class Job:
       )
     self._started = time.monotonic()
     if self._step is None:
-      self._step = forward.Forward(
+      self._step = forward.ForwardPass(
         self._model,
         runtime.strategy,
         self.batch_size,
@@ -168,7 +168,7 @@ class Job:
     Raises:
       UserError: the model is at fault.
     """
-    return forward.checked_scores(self._step, batch)
+    return forward.predict_batch(self._step, batch)
 
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""

@@ -5,7 +5,6 @@ import logging
 import platform
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -18,7 +17,7 @@ from tfeval.evaluation import fingerprint
 from tfeval.evaluation.config import FAIL, Settings
 from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import Protocol, comparable
 from tfeval.runs import predictions, run
 from tfeval.runs.result_file import (
   DONE,
@@ -41,7 +40,7 @@ _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 def build_manifest(
   model: Model,
-  dataset: base.Dataset,
+  dataset: base.ImageDataset,
   protocol: Protocol,
   settings: Settings,
   strategy: tf.distribute.Strategy,
@@ -57,7 +56,7 @@ def build_manifest(
     hosts: how many there are.
     tested: how exact devices are that resize; None where the host does.
   """
-  described = model.describe()
+  described, there = model.describe(), model.backend.describe()
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
     described['values_sha256'] = fingerprint.model_sha256(model)
@@ -75,16 +74,12 @@ def build_manifest(
       'versions': {
         'tfeval': tfeval.__version__,
         'python': platform.python_version(),
-        'tensorflow': tf.__version__,
-        'keras': keras.__version__,
+        **there['versions'],
         'tensorflow_datasets': tfds.__version__,
         'numpy': np.__version__,
       },
       'code_sha256': fingerprint.code_sha256(),
-      'devices': [
-        f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
-        for d in tf.config.list_logical_devices()
-      ],
+      'devices': there['devices'],
       'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
       'replicas': strategies.local_replicas(strategy),
       'hosts': hosts,
@@ -129,6 +124,7 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
 
 
 def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
+  manifest = {**manifest, 'protocol': comparable(manifest['protocol'])}
   return {
     f'{section}.{key}': value
     for section in _SECTIONS

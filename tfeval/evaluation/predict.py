@@ -100,7 +100,7 @@ class _LoadedModel:
     self._protocol = resolve.resolve_protocol(request, settings, model)
     # One by one: a prediction may not depend on the images beside it,
     # and in batches of another size the last digits differ.
-    self._forward = forward.Forward(model, strategies.make_strategy('default'), 1)
+    self._forward = forward.ForwardPass(model, strategies.make_strategy('default'), 1)
     self.answerer = Answerer(_name(request), self._protocol.spec, model.input_size)
 
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.datasets.base import Dataset
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine.batches import Batch
 from tfeval.evaluation.config import SKIP
 from tfeval.evaluation.manifest import is_identifiable
@@ -42,7 +42,7 @@ def resumable_parts(
   return parts
 
 
-def check_same_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
+def check_same_images(dataset: ImageDataset, store: Path, parts: list[dict]) -> None:
   """Checks that the first image of each part is still the one at its position.
 
   The manifest knows datasets by the sizes of their files.
@@ -125,7 +125,7 @@ class Recorder:
     self._writer.write(
       predictions.make_rows(
         batch.ids,
-        batch.hashes,
+        batch.image_sha256,
         batch.labels,
         batch.real_labels,
         scores,

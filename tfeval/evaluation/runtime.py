@@ -11,7 +11,7 @@ from tfeval import datasets
 from tfeval.datasets import base
 from tfeval.engine import batches, data_service, pipeline, self_test, strategies
 from tfeval.engine.cache import reader, writer
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.config import AUTO, DEVICE, MULTI_WORKER, Settings
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
@@ -37,10 +37,10 @@ class Runtime:
     self_tests: made here before, by protocol and batch size.
   """
 
-  dataset: base.Dataset
+  dataset: base.ImageDataset
   strategy: tf.distribute.Strategy
   strategy_name: str
-  hosts: Hosts
+  hosts: Cluster
   progress: Progress
   cache: writer.Cache | None = None
   canvas: int | None = None
@@ -75,14 +75,16 @@ class Runtime:
   def read(
     self, protocol: Protocol, batch_size: int, skip_errors: bool, positions: range
   ) -> Iterator[batches.Batch]:
-    """Yields the dataset's batches, as `batches.read` does, or from the cache."""
+    """Yields the dataset's batches, as `read_batches` does, or from the cache."""
     key = protocol, batch_size, skip_errors, positions
     if self.cache:
       yield from reader.read(self.cache, self.dataset, *key)
       return
     if key not in self.pipelines:
-      self.pipelines[key] = pipeline.batches(self.dataset, *key, self.canvas)
-    yield from batches.read(self.dataset, *key, self.canvas, self.pipelines[key])
+      self.pipelines[key] = pipeline.make_pipeline(self.dataset, *key, self.canvas)
+    yield from batches.read_batches(
+      self.dataset, *key, self.canvas, self.pipelines[key]
+    )
 
   def log_devices(self, settings: Settings) -> None:
     """Says what was picked, if the settings left it open."""
@@ -96,7 +98,7 @@ class Runtime:
       _LOG.info('strategy %s, %s%s', self.strategy_name, devices, where)
 
 
-def open_dataset(settings: Settings) -> base.Dataset:
+def open_dataset(settings: Settings) -> base.ImageDataset:
   """Opens the dataset that settings name.
 
   Raises:
@@ -112,7 +114,7 @@ def open_dataset(settings: Settings) -> base.Dataset:
   )
 
 
-def open_runtime(settings: Settings, hosts: Hosts, progress: Progress) -> Runtime:
+def open_runtime(settings: Settings, hosts: Cluster, progress: Progress) -> Runtime:
   """Makes devices ready and opens the dataset.
 
   Raises:

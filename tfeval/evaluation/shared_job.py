@@ -92,7 +92,7 @@ class SharedJob(Job):
   def _join(self) -> run.Run:
     """Waits for all hosts and makes one run of their shares."""
     directory, hosts = self.directory, self._hosts
-    images = self.runtime.dataset.expected_count
+    images = self.runtime.dataset.num_examples
     name, others = f'{self.request.spec.text}: other hosts', images - len(self.shard)
     try:
       with self.runtime.progress(name, others) as advance:

@@ -173,7 +173,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._close()  # That of a fit that did not come to its end.
     if self._ema:
       averages.check(model)
-    if self._evaluator is None or self._evaluator.model.keras_model is not model:
+    if self._evaluator is None or self._evaluator.model.backend.model is not model:
       self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
       self._kept = None
     self._names = self._metrics()

@@ -4,14 +4,15 @@ Several heads, 1001 outputs and other class orders are the usual reasons why the
 are not the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelMap, LabelSpace
+from tfeval.models.backend import Backend
 from tfeval.models.model import wrong_outputs
 from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
@@ -20,8 +21,8 @@ BACKGROUND = ('background_first', 'background_last')
 CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')
 
 
-def class_indices(class_map: str) -> tuple[np.ndarray, int]:
-  """Returns where a model's outputs stand.
+def label_map(class_map: str) -> LabelMap:
+  """Returns which of a model's outputs mean each of the classes.
 
   Args:
     class_map: `background_first` (1001 outputs, as TF-Slim's), `background_last`,
@@ -30,19 +31,17 @@ def class_indices(class_map: str) -> tuple[np.ndarray, int]:
       of a text file with a wnid for each output, a line each; lines that are no
       wnid of the 1000 classes are outputs that are left out.
 
-  Returns:
-    int64 [1000], the index of each class's output, and how many outputs there are.
-
   Raises:
     UserError: no such map or file, or the file does not have every class once.
   """
-  count = imagenet.NUM_CLASSES
+  space = imagenet.label_space()
   if class_map == 'background_first':
-    return np.arange(count) + 1, count + 1
+    return _one_each(len(space) + 1, space, range(1, len(space) + 1))
   if class_map == 'background_last':
-    return np.arange(count), count + 1
+    return _one_each(len(space) + 1, space, range(len(space)))
   if class_map in ('ilsvrc_id', 'name'):
-    return np.argsort(imagenet.other_class_orders()[class_map]), count
+    order = imagenet.other_class_orders()[class_map]
+    return _one_each(len(space), space, np.argsort(order).tolist())
   path = paths.path(class_map)
   if not path.is_file():
     raise errors.unknown(
@@ -51,7 +50,11 @@ def class_indices(class_map: str) -> tuple[np.ndarray, int]:
       CLASS_MAPS,
       'or the path of a file with a wnid for each output',
     )
-  return _from_file(path)
+  return _from_file(path, space)
+
+
+def _one_each(outputs: int, space: LabelSpace, indices: Iterable[int]) -> LabelMap:
+  return LabelMap(outputs, space, tuple((index,) for index in indices))
 
 
 def identity(class_map: str | None) -> str | None:
@@ -61,14 +64,14 @@ def identity(class_map: str | None) -> str | None:
   return f'sha256:{files.sha256_of(paths.path(class_map))}'
 
 
-def _from_file(path: paths.Path) -> tuple[np.ndarray, int]:
+def _from_file(path: paths.Path, space: LabelSpace) -> LabelMap:
   try:
     lines = [line.strip() for line in path.read_text('utf-8').splitlines()]
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(
       f'cannot read class map {path}: {errors.one_line(error)}'
     ) from error
-  wnids = imagenet.classes().wnids
+  wnids = space.class_ids
   place = {line: i for i, line in enumerate(lines)}
   missing = [wnid for wnid in wnids if wnid not in place]
   double = [wnid for wnid in wnids if lines.count(wnid) > 1] if not missing else []
@@ -78,7 +81,7 @@ def _from_file(path: paths.Path) -> tuple[np.ndarray, int]:
       f'class map {path} {what} {len(names)} of the 1000 wnids, such as '
       f'{names[0]}: expected a wnid for each output, a line each'
     )
-  return np.asarray([place[wnid] for wnid in wnids]), len(lines)
+  return _one_each(len(lines), space, (place[wnid] for wnid in wnids))
 
 
 def select(
@@ -125,34 +128,13 @@ def select(
   return one
 
 
-def outputs_of(model: Any) -> dict[str, Any]:
-  """Returns the outputs that a model tells before it runs, by name.
-
-  Args:
-    model: a `keras.Model`, or the function of a SavedModel.
-
-  Returns:
-    Symbolic tensors, or specifications; empty for a subclass of `keras.Model` and for
-    a model that has not seen its first image.
-  """
-  if not isinstance(model, keras.Model):
-    return dict(model.structured_outputs)
-  model = getattr(model, '_functional', None) or model  # A Sequential has no names.
-  outputs = getattr(model, 'outputs', None) or []
-  # The keys of what it returns, where `output_names` are those of its layers.
-  structure = getattr(model, '_outputs_struct', None)
-  if isinstance(structure, Mapping) and len(structure) == len(outputs):
-    return dict(structure)
-  return dict(zip(model.output_names, outputs, strict=True)) if outputs else {}
-
-
-def chosen(model: Any, name: str, output_name: str | None) -> Any:
-  """Returns the output that is the classifier's, None if the model tells nothing.
+def chosen(backend: Backend, name: str, output_name: str | None) -> Any:
+  """Returns the output that is the classifier's, None if a model tells nothing.
 
   Raises:
     UserError: as `select`, before an image is seen.
   """
-  outputs = outputs_of(model)
+  outputs = backend.outputs()
   return select(lambda x: x, name, output_name)(outputs) if outputs else None
 
 
@@ -162,18 +144,19 @@ def check_shape(shape: tf.TensorShape, name: str, class_map: str | None) -> None
   Args:
     shape: of the output, as far as it is known.
     name: the model's, for errors.
-    class_map: see `class_indices`.
+    class_map: see `label_map`.
 
   Raises:
     UserError: it has another number of values.
   """
-  count = imagenet.NUM_CLASSES if class_map is None else class_indices(class_map)[1]
+  space = imagenet.label_space()
+  count = len(space) if class_map is None else label_map(class_map).outputs
   if tf.TensorShape(shape).is_compatible_with((None, count)):
     return
   if class_map is None and shape[1:] == (count + 1,):
     return  # Preflight tells which of them is the background class.
   if class_map is None:
-    raise wrong_outputs(name, shape)
+    raise wrong_outputs(name, shape, space)
   raise UserError(
     f'{name} returns {shape[-1]} outputs, --class_map={class_map} is for {count}'
   )
@@ -188,22 +171,22 @@ def mapped(
   """Returns a function whose outputs stand in the order of the sorted wnids.
 
   Args:
-    function: returns [batch, n].
+    function: returns [batch, outputs].
     name: the model's, for errors.
-    class_map: see `class_indices`.
-    are_probabilities: those of the 1000 classes are then made to sum to 1 again,
+    class_map: see `label_map`.
+    are_probabilities: those of the classes are then made to sum to 1 again,
       which is what leaving an output out before a softmax gives.
 
   Raises:
-    UserError: as `class_indices`; when called: the number of outputs is not `n`.
+    UserError: as `label_map`; when called: the number of outputs is another.
   """
-  indices, count = class_indices(class_map)
+  classes = label_map(class_map)
 
   def reordered(x):
     outputs = function(x)
     check_shape(outputs.shape, name, class_map)
-    chosen = tf.gather(outputs, indices, axis=-1)
-    if are_probabilities and count != imagenet.NUM_CLASSES:
+    chosen = tf.gather(outputs, classes.indices, axis=-1)
+    if are_probabilities and classes.outputs != len(classes.classes):
       chosen /= tf.reduce_sum(chosen, axis=-1, keepdims=True)
     return chosen
 

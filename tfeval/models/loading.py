@@ -16,10 +16,10 @@ from tfeval.evaluation.config import DTYPES, LOGITS
 from tfeval.models import class_maps, table
 from tfeval.models.keras import files as foreign
 from tfeval.models.keras import weights as weights_lib
+from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.model import (
   Hints,
   Model,
-  compute_dtype,
   input_side,
   preprocessing,
   wrong_outputs,
@@ -65,7 +65,7 @@ def load_model(
     input_size: side of the input in pixels, where the model does not tell, or
       another than an application's own.
     output: `'logits'` or `'probabilities'`, where the model does not tell.
-    class_map: order of the outputs, see `models.heads.class_indices`; None for the
+    class_map: order of the outputs, see `models.class_maps.label_map`; None for the
       sorted wnids.
     output_name: which of several outputs is the classifier's.
     dtype: a Keras dtype policy, of `settings.DTYPES`.
@@ -93,7 +93,7 @@ def load_model(
   table.check_name(spec)
   hints.check()
   if class_map is not None:
-    class_maps.class_indices(class_map)
+    class_maps.label_map(class_map)
   if dtype not in DTYPES:
     raise errors.unknown('dtype', dtype, DTYPES)
   if keras.config.backend() != 'tensorflow':
@@ -139,20 +139,21 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
     with paths.local_copy(weights_lib.find(weights_name)) as path:
       model = weights_lib.with_own(spec, construct, path)
       sha256 = files.sha256_of(path)
-  if model.output_shape[1:] != (imagenet.NUM_CLASSES,):
-    raise wrong_outputs(spec.text, model.output_shape)
+  backend = KerasBackend(model, imagenet.label_space())
+  if model.output_shape[1:] != (len(backend.output_space),):
+    raise wrong_outputs(spec.text, model.output_shape, backend.output_space)
   return Model(
     name=spec.text,
-    function=lambda x: model(x, training=False),
+    function=backend,
     preprocess=preprocessing(spec.target),
     preprocess_name=facts.preprocess,
-    input_size=input_side(model, spec.text, hints.input_size),
+    input_size=input_side(backend.input_spec, spec.text, hints.input_size),
     output=LOGITS,
     weights=weights_name,
     weights_sha256=sha256,
-    parameters=model.count_params(),
-    dtype=compute_dtype(model),
-    keras_model=model,
+    parameters=backend.parameters,
+    dtype=backend.dtype,
+    backend=backend,
   )
 
 

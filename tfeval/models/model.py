@@ -12,8 +12,10 @@ import keras
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.evaluation.config import OUTPUTS, PREPROCESSINGS
 from tfeval.models import table
+from tfeval.models.backend import Backend, InputSpec
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -34,7 +36,8 @@ class Model:
 
   Attributes:
     name: as it was asked for, such as `MobileNet:alpha=0.25`.
-    function: float32 [batch, size, size, 3], preprocessed -> [batch, 1000].
+    function: float32 [batch, size, size, 3], preprocessed -> [batch, classes], made of
+      what the backend returns.
     preprocess: float32 [batch, size, size, 3] in [0, 255] -> what `function` takes.
     preprocess_name: what `preprocess` is called.
     input_size: side of the input in pixels.
@@ -45,7 +48,8 @@ class Model:
     dtype: what it computes in; several joined by `+`.
     class_map: how `function` was made to return sorted wnids, None if it did.
     output_name: the output that `function` returns, None for the only one.
-    keras_model: what `function` calls, None if that is no Keras model.
+    backend: what `function` calls.
+    label_space: the classes that `function` returns a value for, in their order.
   """
 
   name: str
@@ -60,7 +64,8 @@ class Model:
   dtype: str = 'float32'
   class_map: str | None = None
   output_name: str | None = None
-  keras_model: keras.Model | None = None
+  backend: Backend = dataclasses.field(kw_only=True)
+  label_space: LabelSpace = dataclasses.field(default_factory=imagenet.label_space)
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.
@@ -84,8 +89,8 @@ class Model:
         f'least 1, got {tuple(shape)}'
       )
     scores = tf.cast(self.function(self.preprocess(images)), tf.float32)
-    if not scores.shape.is_compatible_with((None, imagenet.NUM_CLASSES)):
-      raise wrong_outputs(self.name, scores.shape)
+    if not scores.shape.is_compatible_with((None, len(self.label_space))):
+      raise wrong_outputs(self.name, scores.shape, self.label_space)
     return scores
 
   def describe(self) -> dict[str, Any]:
@@ -113,7 +118,7 @@ class Hints:
     input_size: side of the input in pixels, None for the model's own.
     output: `'logits'` or `'probabilities'`, or None.
     trust_model: whether files that can run code of their author may be loaded.
-    class_map: in which order the outputs stand, see `heads.class_indices`; None for
+    class_map: in which order the outputs stand, see `class_maps.label_map`; None for
       1000 in the order of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
     dtype: a Keras dtype policy: `'float32'`, `'mixed_bfloat16'` or
@@ -145,20 +150,14 @@ class Hints:
       raise errors.unknown('output', str(self.output), OUTPUTS)
 
 
-def wrong_outputs(name: str, shape: Any) -> UserError:
-  """Returns the error for a model that is no classifier of the 1000 classes."""
+def wrong_outputs(name: str, shape: Any, space: LabelSpace) -> UserError:
+  """Returns the error for a model that is no classifier of the classes of a space."""
   return UserError(
-    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {imagenet.NUM_CLASSES}): '
+    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {len(space)}): '
     'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map='
     'background_first, background_last or a file tells where these stand among '
     'others'
   )
-
-
-def compute_dtype(model: keras.Model) -> str:
-  """Returns what the layers of a model compute in, such as `'float32'`."""
-  layers = model._flatten_layers(include_self=False)
-  return '+'.join(sorted({layer.compute_dtype for layer in layers})) or 'float32'
 
 
 def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -204,10 +203,9 @@ def function_name(function: Callable[..., Any]) -> str:
   return f'{named.__module__}:{named.__qualname__}'
 
 
-def input_side(model: Any, name: str, given: int | None = None) -> int:
+def input_side(spec: InputSpec, name: str, given: int | None = None) -> int:
   """Returns the side of the input, in pixels."""
-  shape = getattr(model, 'input_shape', None)
-  fixed = shape[1:3] if isinstance(shape, tuple) and len(shape) == 4 else (None, None)
+  fixed = spec.sides
   if None in fixed:
     if given is None:
       raise UserError(f'the input size of {name} cannot be known: give --input_size')

@@ -5,11 +5,13 @@ import dataclasses
 import functools
 import importlib.resources
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 from tfeval.utils import errors, paths
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
+from tfeval.utils.registry import Registry
 
 # What constructors take for an option that is not given. Only options that some row
 # of the same constructor names are compared by it.
@@ -156,6 +158,11 @@ def _key(spec: spec_lib.Spec) -> Hashable:
   )
 
 
+# Models of other packages: functions as of `--model=module:function`, with the options
+# of a specification as keyword arguments.
+LOADERS: Registry[Callable[..., Any]] = Registry('model', {}, 'tfeval.models')
+
+
 def check_name(spec: spec_lib.Spec) -> None:
   """Holds that a model of this name could exist, without loading anything.
 
@@ -172,6 +179,8 @@ def check_name(spec: spec_lib.Spec) -> None:
     return
   if os.sep in target or target.endswith(('.keras', '.h5')):
     raise UserError(f'model file {target} does not exist')
-  raise errors.unknown(
-    'model', target, known_models(), 'or a path, or module:function; see tfeval models'
-  )
+  if target not in LOADERS:
+    known = [*known_models(), *LOADERS]
+    raise errors.unknown(
+      'model', target, known, 'or a path, or module:function; see tfeval models'
+    )

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfeval.preprocess import decode, opencv, pillow
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import LIBRARIES, Protocol
 
 # TensorFlow computes the whole resized image in float32, not just the crop: 0.8 GB.
 # That is an aspect of 1 : 1024 for 224 pixels; a line of pixels would fill memory.
@@ -29,7 +29,9 @@ def apply(
     tf.errors.InvalidArgumentError: the image cannot be decoded, is smaller than
       what is to be cut out of it, or so long that resized it fills the memory.
   """
-  pixels = _LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
+  pixels = LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
+  # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
+  # field of the protocol asks for it.
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
@@ -48,7 +50,7 @@ def _resized_shape(protocol, shape):
   return shape * protocol.resize_side // tf.reduce_min(shape)
 
 
-def _opencv(protocol, image_bytes, jit_compile):
+def opencv_pixels(protocol, image_bytes, jit_compile):
   if (
     protocol.resize == 'short_side' and protocol.exif and protocol.decode == 'accurate'
   ):
@@ -68,7 +70,7 @@ def _opencv(protocol, image_bytes, jit_compile):
   return opencv.resize_crop(image, resized, first, protocol.size, protocol.rounding)
 
 
-def _pillow(protocol, image_bytes, jit_compile):
+def pillow_pixels(protocol, image_bytes, jit_compile):
   def place(shape):
     resized = _resized_shape(protocol, shape)
     # torchvision's CenterCrop: Python's round, half to even.
@@ -90,7 +92,7 @@ def _pillow(protocol, image_bytes, jit_compile):
 _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 
 
-def _tensorflow(protocol, image_bytes, _):
+def tensorflow_pixels(protocol, image_bytes, _):
   image = _cropped_before(protocol, image_bytes)
   resized = tf.image.resize(
     image,
@@ -101,7 +103,7 @@ def _tensorflow(protocol, image_bytes, _):
   return _cropped_after(protocol, tf.cast(resized, tf.float32))
 
 
-def _tensorflow1(protocol, image_bytes, _):
+def tensorflow1_pixels(protocol, image_bytes, _):
   # What tf.image.resize_bicubic and resize_bilinear were in TensorFlow 1: no
   # half-pixel centres; the cubic has A = -0.75 out of a table of 1024 steps.
   resize = {
@@ -176,11 +178,3 @@ def _cropped_after(protocol, resized):
   if protocol.rounding == 'nearest':
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
   return resized
-
-
-_LIBRARIES = {
-  'opencv': _opencv,
-  'pillow': _pillow,
-  'tensorflow': _tensorflow,
-  'tensorflow1': _tensorflow1,
-}

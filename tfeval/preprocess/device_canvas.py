@@ -9,6 +9,7 @@ and passes through the device unchanged.
 `tfeval.preprocess.device_resize` is the other half.
 """
 
+import dataclasses
 import os
 
 import numpy as np
@@ -24,6 +25,9 @@ CANVASES = (256, 384, 512, 640, 768, 1024)
 DEFAULT_CANVAS = 512
 # What the device is given of each image; the last only if the protocol needs it.
 _INPUTS = ('canvas', 'taps', 'weights', 'in_tail')
+# Fields of a protocol that may have any value; others are refused on the device.
+_ANY = ('name', 'size', 'kernel', 'decode', 'exif', 'antialias', 'dtype', 'crop')
+_ANY += ('crop_fraction', 'crop_padding')
 # Batches that exist at once: one that is filled, two read ahead, one in use.
 _BATCHES = 4
 
@@ -45,7 +49,12 @@ def check(
       memory.
   """
   wanted = {'library': 'opencv', 'rounding': 'fixed_point', 'resize': 'short_side'}
-  for field, value in wanted.items():
+  others = {
+    field.name: field.default
+    for field in dataclasses.fields(protocol)
+    if field.name not in (*wanted, *_ANY)
+  }
+  for field, value in (wanted | others).items():
     if getattr(protocol, field) != value:
       raise UserError(
         f'protocol {protocol.spec} cannot be resized on the device, '
@@ -106,14 +115,14 @@ def decode(
   """
   crop = crop_of(protocol)
   shape, low, pixels = window.decode(
-    image_bytes, crop.needed, protocol.exif, protocol.decode != 'accurate'
+    image_bytes, crop.crop_window, protocol.exif, protocol.decode != 'accurate'
   )
   resize = (
     crop.resize_compiled if jit_compile and not crop.reaches_tail else crop.resize_plain
   )
 
   def resized():
-    return window.rare(resize)(pixels, shape, low)
+    return window.not_inlined(resize)(pixels, shape, low)
 
   too_large = tf.reduce_max(tf.shape(pixels)) > canvas
   pixels = tf.cond(too_large, resized, lambda: pixels)

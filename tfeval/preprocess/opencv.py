@@ -64,7 +64,7 @@ def decode_resize_crop(
       f'crop_size must be in 1..resize_side={resize_side}, got {crop_size}'
     )
   crop = Crop(resize_side, crop_size, rounding)
-  shape, low, pixels = window.decode(image_bytes, crop.bounds)
+  shape, low, pixels = window.decode(image_bytes, crop.ladder_window)
   if not jit_compile or crop.reaches_tail:
     resized = crop.resize_plain(pixels, shape, low)
   else:
@@ -174,13 +174,13 @@ class Crop:
     resized = shape * self._side // tf.reduce_min(shape, -1, keepdims=True)
     return resized, resized // 2 - self._size // 2
 
-  def needed(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `window.needed`, for a photo of int64 [2] height and width."""
-    return window.needed(shape, *self.place(shape), self._size, _REACH)
+  def crop_window(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `window.crop_window`, for a photo of int64 [2] height and width."""
+    return window.crop_window(shape, *self.place(shape), self._size, _REACH)
 
-  def bounds(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `window.bounds`, for a photo of int64 [2] height and width."""
-    return window.bounds(shape, *self.place(shape), self._size, _REACH)
+  def ladder_window(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `window.ladder_window`, for a photo of int64 [2] height and width."""
+    return window.ladder_window(shape, *self.place(shape), self._size, _REACH)
 
   def resize_plain(
     self, pixels: tf.Tensor, shape: tf.Tensor, low: tf.Tensor
@@ -223,5 +223,7 @@ class Crop:
     if self._rounding == 'nearest':
       compilable &= ~_is_left_by_ipp(shape)
     return tf.cond(
-      compilable, resize, lambda: window.rare(self.resize_plain)(pixels, shape, low)
+      compilable,
+      resize,
+      lambda: window.not_inlined(self.resize_plain)(pixels, shape, low),
     )

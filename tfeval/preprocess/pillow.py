@@ -45,12 +45,12 @@ def decode_resize_crop(
     tf.errors.InvalidArgumentError: the image cannot be decoded.
   """
 
-  def bounds(shape):
+  def window_of(shape):
     resized, first = place(shape)
     reach = tf.math.ceil(_support(kernel, _scale(shape, resized)))
-    return window.bounds(shape, resized, first, size, tf.cast(reach, tf.int64))
+    return window.ladder_window(shape, resized, first, size, tf.cast(reach, tf.int64))
 
-  shape, low, pixels = window.decode(image_bytes, bounds, exif, fast)
+  shape, low, pixels = window.decode(image_bytes, window_of, exif, fast)
   resized, first = place(shape)
   indices = first[:, None] + tf.range(size, dtype=tf.int64)
   if kernel == 'nearest':
@@ -72,7 +72,7 @@ def decode_resize_crop(
     window.is_on_ladder(pixels)
     & pillow_resample.is_on_ladder(tf.shape(coefficients)[1]),
     lambda: pillow_resample.compiled(*args),
-    lambda: window.rare(pillow_resample.plain)(*args),
+    lambda: window.not_inlined(pillow_resample.plain)(*args),
   )
 
 

@@ -1,7 +1,12 @@
 """Protocols: what happens to an image before a model's own preprocessing.
 
-A protocol is a frozen value. The named ones stand in `data/protocols.toml`;
-`resolve` reads `NAME[:field=value,...]` and refuses what contradicts itself.
+A protocol is a frozen value. The named ones stand in `protocols.toml`, and other
+packages add theirs as entry points of the group `tfeval.protocols`: a dict with the
+same keys. `resolve` reads `NAME[:field=value,...]` and refuses what contradicts itself.
+
+A new field needs a default, which is what runs have that were made before it: a field
+at its default is in no hash and no spec, and runs without it are compared as if they
+had it. What changes pixels behind the crop stands in `apply.apply`.
 """
 
 import dataclasses
@@ -11,14 +16,26 @@ import importlib.resources
 import json
 import math
 import tomllib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfeval.utils import errors
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
+from tfeval.utils.registry import Registry
 
+# What resizes and crops: (protocol, encoded image, whether XLA compiles it) -> pixels.
+LIBRARIES: Registry[Callable[..., Any]] = Registry(
+  'library',
+  {
+    'opencv': 'tfeval.preprocess.apply:opencv_pixels',
+    'pillow': 'tfeval.preprocess.apply:pillow_pixels',
+    'tensorflow': 'tfeval.preprocess.apply:tensorflow_pixels',
+    'tensorflow1': 'tfeval.preprocess.apply:tensorflow1_pixels',
+  },
+)
 _CHOICES = {
-  'library': ('opencv', 'pillow', 'tensorflow', 'tensorflow1'),
+  'library': tuple(LIBRARIES),
   'kernel': ('cubic', 'bilinear', 'nearest'),
   'decode': ('accurate', 'fast', 'fast_crop'),
   'rounding': ('fixed_point', 'nearest', 'none'),
@@ -120,26 +137,54 @@ class Protocol:
     return f'{self.name}:{",".join(changed)}' if changed else self.name
 
   def describe(self) -> dict[str, Any]:
-    """Returns every parameter and their hash, for a manifest."""
-    parameters = {**dataclasses.asdict(self), 'resize_side': self.resize_side}
-    canonical = json.dumps(parameters, sort_keys=True).encode()
+    """Returns every parameter, and a hash of those not at their default."""
+    parameters = dataclasses.asdict(self)
+    changed = {
+      key: value
+      for key, value in parameters.items()
+      if key not in _DEFAULTS or value != _DEFAULTS[key]
+    }
+    canonical = json.dumps(changed, sort_keys=True).encode()
     return {
       'spec': self.spec,
       **parameters,
+      'resize_side': self.resize_side,
       'hash': hashlib.sha256(canonical).hexdigest(),
     }
 
 
+_DEFAULTS = {
+  field.name: field.default
+  for field in dataclasses.fields(Protocol)
+  if field.default is not dataclasses.MISSING
+}
+
+
+def comparable(described: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what two protocols of runs are compared by.
+
+  Args:
+    described: as `Protocol.describe` makes it, or an earlier version did.
+
+  Returns:
+    All but the hash, with the defaults of fields that were not there yet.
+  """
+  found = {key: value for key, value in described.items() if key != 'hash'}
+  return found | {key: _DEFAULTS[key] for key in _DEFAULTS if key not in found}
+
+
 @functools.cache
-def named_protocols() -> dict[str, dict[str, Any]]:
-  """Returns the protocols of `data/protocols.toml` by name, as they stand there."""
+def named_protocols() -> Registry[dict[str, Any]]:
+  """Returns the protocols by name, as they stand in `protocols.toml`."""
   path = importlib.resources.files('tfeval.preprocess') / 'protocols.toml'
-  return tomllib.loads(path.read_text('utf-8'))
+  return Registry(
+    'protocol', tomllib.loads(path.read_text('utf-8')), 'tfeval.protocols'
+  )
 
 
 def about(name: str) -> dict[str, str]:
   """Returns `summary`, `explanation` and `source` of a named protocol."""
-  return {key: named_protocols()[name][key] for key in _ABOUT}
+  return {key: named_protocols()[name].get(key, '') for key in _ABOUT}
 
 
 def requested_size(text: str) -> int | None:
@@ -171,21 +216,17 @@ def resolve(text: str, size: int) -> Protocol:
   name, colon, rest = spec.target.partition(':')
   if colon and name in named_protocols():
     raise UserError(f'{text!r}: {rest!r} is not key=value')
-  if spec.target not in named_protocols():
-    raise errors.unknown(
-      'protocol', spec.target, named_protocols(), '(tfeval protocols)'
-    )
+  named = {
+    key: value
+    for key, value in named_protocols().get(spec.target, '(tfeval protocols)').items()
+    if key not in _ABOUT
+  }
   known = [f.name for f in dataclasses.fields(Protocol) if f.name != 'name']
   # The grammar reads the word none as Python's None.
   given = {key: 'none' if value is None else value for key, value in spec.options}
-  for key in given:
+  for key in (*named, *given):
     if key not in known:
       raise errors.unknown(f'field of protocol {spec.target}', key, known)
-  named = {
-    key: value
-    for key, value in named_protocols()[spec.target].items()
-    if key not in _ABOUT
-  }
   protocol = Protocol(**{'name': spec.target, 'size': size, **named, **given})
   # What follows from a field that is given is not to be given as well.
   if 'rounding' in given and 'dtype' not in given:

@@ -16,7 +16,7 @@ _MARGIN = 2
 _LADDER = np.array([64, 128, 192, 256, 320, 352, 448, 512, 640, 768, 1024, 1536, 2048])
 
 
-def needed(
+def crop_window(
   shape: tf.Tensor,
   resized: tf.Tensor,
   first: tf.Tensor,
@@ -45,7 +45,7 @@ def needed(
   return low, high - low
 
 
-def bounds(
+def ladder_window(
   shape: tf.Tensor,
   resized: tf.Tensor,
   first: tf.Tensor,
@@ -53,7 +53,7 @@ def bounds(
   reach: tf.Tensor | int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """The same with a side of the ladder for each that the photo has room for."""
-  low, window = needed(shape, resized, first, size, reach)
+  low, window = crop_window(shape, resized, first, size, reach)
   high = low + window
   # Up and to the left: rows there are skimmed by the decoder in any case.
   low = tf.maximum(tf.minimum(low, high - _rung(window)), 0)
@@ -70,8 +70,8 @@ def decode(
 
   Args:
     image_bytes: scalar string, an encoded JPEG or PNG.
-    bounds_of: the window, as `bounds` and `needed` return it, for the shape of
-      the photo, int64 [2].
+    bounds_of: the window, as `ladder_window` and `crop_window` return it, for the shape
+      of the photo, int64 [2].
     exif: whether the photo is turned as its EXIF block asks.
     fast: as for `tfeval.preprocess.decode.decode`.
 
@@ -94,7 +94,7 @@ def decode(
     )
 
   def of_whole():
-    image = rare(lambda data: decoding.decode(data, fast, exif))(image_bytes)
+    image = not_inlined(lambda data: decoding.decode(data, fast, exif))(image_bytes)
     shape = tf.shape(image, tf.int64)[:2]
     low, size = bounds_of(shape)
     return (
@@ -147,7 +147,7 @@ def side_of(window: tf.Tensor) -> tf.Tensor:
   return tf.maximum(_rung(size), tf.reduce_max(size))
 
 
-def rare(function: Callable) -> Callable:
+def not_inlined(function: Callable) -> Callable:
   """For a branch that few photos take: one operation for the others to skip.
 
   Inlined, each of its operations is skipped one by one, which costs every photo
@@ -169,7 +169,7 @@ def _is_window_decodable(image_bytes, exif):
       return three
     return three & tf.cond(
       exif_lib.may_have_exif(image_bytes),
-      lambda: rare(exif_lib.jpeg_orientation)(image_bytes) == 1,
+      lambda: not_inlined(exif_lib.jpeg_orientation)(image_bytes) == 1,
       lambda: tf.constant(True),
     )
 

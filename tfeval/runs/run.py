@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import sets
-from tfeval.datasets.labels.sets import Labels, Subset
+from tfeval.datasets.labels.sets import LabelSource, Subset
 from tfeval.metrics import registry
 from tfeval.runs import display, predictions, result_file
 from tfeval.runs.result_file import PREDICTIONS, RESULT
@@ -137,7 +137,7 @@ class Run:
 
   def score(
     self,
-    labels: str | Sequence[str] | Sequence[Labels] | None = None,
+    labels: str | Sequence[str] | Sequence[LabelSource] | None = None,
     subset: Subset | None = None,
     metrics: str | Sequence[str] | None = None,
   ) -> list[dict[str, Any]]:
@@ -166,7 +166,7 @@ class Run:
 
   def summary(
     self,
-    labels: Sequence[Labels] | None = None,
+    labels: Sequence[LabelSource] | None = None,
     subset: Subset | None = None,
     metrics: Sequence[str] | None = None,
     answers: bool = False,

@@ -67,7 +67,7 @@ class Summary:
     """Returns the ids of the rows, in their order."""
     return self.column('id').to_pylist()
 
-  def check_labels(self, labels: Iterable[label_sets.Labels], where: Path) -> None:
+  def check_labels(self, labels: Iterable[label_sets.LabelSource], where: Path) -> None:
     """Holds that each label set has a label for at least one of the rows.
 
     Args:
@@ -109,8 +109,8 @@ class Summary:
   def digests(self) -> dict[str, str]:
     """Returns what tells two data sets apart: their labels and their content.
 
-    Both are `labels.digest` over the ids, of the labels and of the SHA-256 of the
-    images.
+    Both are `files.digest_of_pairs` over the ids, of the labels and of the SHA-256 of
+    the images.
     """
     # UTF-8 sorts like the characters that it encodes.
     order = pc.sort_indices(self.column('id'))
@@ -129,7 +129,7 @@ class Summary:
 
 
 def _digest(ids: pa.Array, values: pa.Array) -> str:
-  """Computes `labels.digest` of sorted ids in Arrow: a tenth of the time."""
+  """Computes `files.digest_of_pairs` of sorted ids in Arrow: a tenth of the time."""
   tab, end, nothing = arrow.strings(['\t', '\n', ''])
   lines = pc.binary_join_element_wise(ids, values, tab, null_handling='replace')
   lines = pc.binary_join_element_wise(lines, nothing, end)
@@ -141,7 +141,9 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
   return sha256.hexdigest()
 
 
-def no_labels(labels: label_sets.Labels, where: Path, ids: Sequence[str]) -> UserError:
+def no_labels(
+  labels: label_sets.LabelSource, where: Path, ids: Sequence[str]
+) -> UserError:
   """Returns the error for a label set that has no label for any image of a run."""
   if labels.name == label_sets.REAL and labels.file is None:
     return UserError(f'{where} stores no ReaL labels: give the path of real.json')
@@ -153,7 +155,7 @@ def no_labels(labels: label_sets.Labels, where: Path, ids: Sequence[str]) -> Use
 
 def summarize(
   parts: Iterable[pa.Table],
-  labels: Sequence[label_sets.Labels] | None = None,
+  labels: Sequence[label_sets.LabelSource] | None = None,
   subset: label_sets.Subset | None = None,
   wanted: Wanted = Wanted(),
 ) -> Summary:

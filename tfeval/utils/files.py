@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfeval.utils.errors import UserError
@@ -187,6 +187,24 @@ def read_json(path: Path) -> Any:
     raise UserError(f'cannot read {path}: {error.strerror}') from error
   except (ValueError, RecursionError) as error:
     raise UserError(f'{path} is not JSON: {error}') from error
+
+
+def digest_of_pairs(pairs: Iterable[tuple[str, object]]) -> str:
+  """Returns the SHA-256 over `id<TAB>value<LF>` lines in the order of the ids.
+
+  Args:
+    pairs: an id and its value (a class index, a hash, None for nothing).
+
+  >>> pairs = [('b', 1), ('a', None)]
+  >>> digest_of_pairs(pairs) == digest_of_pairs(pairs[::-1])
+  True
+  """
+  sha256 = hashlib.sha256()
+  for name, value in sorted(pairs, key=lambda pair: pair[0]):
+    sha256.update(
+      f'{name}\t{"" if value is None else value}\n'.encode(errors='surrogateescape')
+    )
+  return sha256.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

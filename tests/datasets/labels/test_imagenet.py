@@ -1,7 +1,6 @@
 """Class order, validation labels, ReaL labels and the class order check."""
 
 import csv
-import hashlib
 import importlib.util
 import json
 import pathlib
@@ -63,10 +62,10 @@ def test_ilsvrc_ids(shared_data, ilsvrc_wnids):
   assert {int(number): wnid for number, wnid in map(str.split, lines)} == ilsvrc_wnids
 
 
-def test_index_of_wnid():
-  table = imagenet.classes()
-  assert len(table.index_of_wnid) == 1000
-  assert all(table.wnids[i] == wnid for wnid, i in table.index_of_wnid.items())
+def test_index_of_id():
+  table = imagenet.label_space()
+  assert len(table.index_of_id) == 1000
+  assert all(table.class_ids[i] == wnid for wnid, i in table.index_of_id.items())
 
 
 # Validation images
@@ -204,17 +203,6 @@ def test_real_labels_that_cannot_be_read(tmp_path):
   for path in (tmp_path / 'missing.json', tmp_path):
     with pytest.raises(UserError, match='cannot read ReaL labels'):
       imagenet.load_real_labels(path)
-
-
-# Digest
-
-
-def test_digest_by_hand():
-  expected = hashlib.sha256(b'a\t3\nb\t\nc\tx\n').hexdigest()
-  pairs = [('c', 'x'), ('a', 3), ('b', None)]
-  assert imagenet.digest(pairs) == expected
-  assert imagenet.digest(reversed(pairs)) == expected
-  assert imagenet.digest([('a', 3), ('b', 0), ('c', 'x')]) != expected
 
 
 # Class order

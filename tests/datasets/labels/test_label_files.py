@@ -9,9 +9,10 @@ from tfeval.datasets.labels import files, imagenet
 from tfeval.utils.errors import UserError
 
 COUNT = 50_000
+SPACE = imagenet.label_space()
 
 
-def sets_of(found: files.LabelFile) -> list[list[int]]:
+def sets_of(found: files.LabelTable) -> list[list[int]]:
   values = found.values.tolist()
   return [[values.pop(0) for _ in range(size)] for size in found.sizes.tolist()]
 
@@ -28,7 +29,7 @@ def write(path, content):
 
 def test_real_json_as_published(shared_data):
   path = shared_data / 'real' / 'real.json'
-  found = files.read(path)
+  found = files.read(path, SPACE)
   expected = json.loads(path.read_text())
   assert found.ids is None
   assert found.sizes.tolist() == list(map(len, expected))
@@ -38,13 +39,15 @@ def test_real_json_as_published(shared_data):
 
 def test_a_list_of_classes_lists_and_nulls(tmp_path):
   content = [3, [1, 2], None, []] + [0] * (COUNT - 4)
-  found = files.read(write(tmp_path / 'x.json', content))
+  found = files.read(write(tmp_path / 'x.json', content), SPACE)
   assert found.sizes[:5].tolist() == [1, 2, 0, 0, 1]
   assert found.values[:4].tolist() == [3, 1, 2, 0]
 
 
 def test_an_object_by_file_name(tmp_path):
-  found = files.read(write(tmp_path / 'x.json', {'b': [999, 0], 'a': 7, 'c': []}))
+  found = files.read(
+    write(tmp_path / 'x.json', {'b': [999, 0], 'a': 7, 'c': []}), SPACE
+  )
   assert found.ids.to_pylist() == ['b', 'a', 'c']
   assert sets_of(found) == [[999, 0], [7], []]
 
@@ -52,7 +55,7 @@ def test_an_object_by_file_name(tmp_path):
 def test_npy(tmp_path):
   content = np.arange(COUNT) % 1000
   content[[0, 9]] = -1, -5
-  found = files.read(write(tmp_path / 'x.npy', content))
+  found = files.read(write(tmp_path / 'x.npy', content), SPACE)
   assert found.ids is None
   assert found.sizes.tolist() == (content >= 0).astype(int).tolist()
   assert found.values.tolist() == content[content >= 0].tolist()
@@ -60,14 +63,14 @@ def test_npy(tmp_path):
 
 def test_csv_makes_sets(tmp_path):
   lines = ['id,label,remark', 'b,7,x', 'a,n01440764,y', 'b,999,', 'c,,']
-  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)))
+  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
   assert found.ids.to_pylist() == ['b', 'a', 'c']
   assert sets_of(found) == [[7, 999], [0], []]
 
 
 def test_csv_in_validation_order(tmp_path):
   lines = ['label', *map(str, range(999)), '""', *['7'] * 49_000]
-  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines) + '\n'))
+  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines) + '\n'), SPACE)
   assert found.ids is None
   assert found.values.tolist() == [*range(999), *[7] * 49_000]
   assert found.sizes.tolist() == [1] * 999 + [0] + [1] * 49_000
@@ -78,7 +81,7 @@ def test_repeated_classes_of_an_image_are_one(tmp_path):
     ('x.json', '{"a": [5, 3, 5], "b": 3}'),
     ('x.csv', 'id,label\na,5\nb,3\na,3\na,5\n'),
   ):
-    found = files.read(write(tmp_path / name, text))
+    found = files.read(write(tmp_path / name, text), SPACE)
     assert found.values.tolist() == [5, 3, 3] and found.sizes.tolist() == [2, 1]
 
 
@@ -87,7 +90,7 @@ def test_every_wnid_of_a_csv(tmp_path):
     'id,label',
     *(f'i{i},{wnid}' for i, wnid in enumerate(imagenet.classes().wnids)),
   ]
-  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)))
+  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
   assert found.values.tolist() == list(range(1000))
 
 
@@ -136,7 +139,7 @@ def test_every_wnid_of_a_csv(tmp_path):
 def test_files_that_are_refused(tmp_path, name, content, said):
   path = write(tmp_path / name, content)
   with pytest.raises(UserError, match=said) as error:
-    files.read(path)
+    files.read(path, SPACE)
   assert str(path) in str(error.value)
   assert len(str(error.value).splitlines()) == 1 and len(str(error.value)) < 400
 
@@ -144,4 +147,4 @@ def test_files_that_are_refused(tmp_path, name, content, said):
 @pytest.mark.parametrize('name', ['x.json', 'x.npy', 'x.csv'])
 def test_files_that_are_missing(tmp_path, name):
   with pytest.raises(UserError, match='cannot read labels'):
-    files.read(tmp_path / name)
+    files.read(tmp_path / name, SPACE)

@@ -10,6 +10,7 @@ from tfeval.datasets.labels import files, imagenet
 from tfeval.datasets.labels import sets as label_sets
 from tfeval.utils.errors import UserError
 
+SPACE = imagenet.label_space()
 NAMES = [imagenet.validation_name(n) for n in (1, 7, 50_000, 1234)] + [
   'ILSVRC2012_val_00000000.JPEG',
   'ILSVRC2012_val_00050001.JPEG',
@@ -49,7 +50,7 @@ def test_match_by_validation_order(shared_data):
   by_number = json.loads(path.read_text())
   numbers = np.random.default_rng(0).integers(1, 50_001, 1000).tolist()
   ids = [imagenet.validation_name(n) for n in numbers] + ['cat.jpg']
-  found = label_sets.match(files.read(path), pa.array(ids))
+  found = label_sets.match(files.read(path, SPACE), pa.array(ids))
   assert lists(found) == [by_number[n - 1] for n in numbers] + [[]]
 
 
@@ -58,7 +59,7 @@ def test_match_by_name():
   truth = {
     f'i{i}': rng.integers(0, 1000, rng.integers(0, 4)).tolist() for i in range(300)
   }
-  file = files.LabelFile(
+  file = files.LabelTable(
     pa.array(list(truth)),
     np.array(sum(truth.values(), []), np.int32),
     np.array(list(map(len, truth.values()))),
@@ -71,9 +72,9 @@ def test_match_by_name():
 
 def test_ids_that_nobody_knows_are_named():
   def file(*names):
-    return label_sets.Labels(
+    return label_sets.LabelSource(
       'x',
-      files.LabelFile(
+      files.LabelTable(
         pa.array(names),
         np.zeros(len(names), np.int32),
         np.ones(len(names), np.int64),
@@ -84,7 +85,7 @@ def test_ids_that_nobody_knows_are_named():
 
   ids = pa.array(['a', 'b'])
   label_sets.check_ids(file('a', imagenet.validation_name(3)), ids, 'RUN')
-  label_sets.check_ids(label_sets.Labels('original'), ids, 'RUN')
+  label_sets.check_ids(label_sets.LabelSource('original'), ids, 'RUN')
   with pytest.raises(UserError, match=r'x.csv: 12 of its 13 ids .*: c0, .*c9, \.\.\.'):
     label_sets.check_ids(file('a', *(f'c{i}' for i in range(12))), ids, 'RUN')
 

@@ -11,9 +11,8 @@ import pytest
 from tfeval import cli, datasets
 from tfeval.datasets.labels import imagenet
 from tfeval.engine import pipeline
-from tfeval.engine.benchmark import advice
 from tfeval.engine.benchmark import measure as benchmark
-from tfeval.engine.benchmark.stages import (
+from tfeval.engine.benchmark.report import (
   CACHED,
   CANVAS,
   DECODING,
@@ -21,7 +20,7 @@ from tfeval.engine.benchmark.stages import (
   FORWARD,
   PREPROCESSING,
   READING,
-  Figures,
+  BenchmarkReport,
   Stage,
 )
 from tfeval.engine.cache import entries, writer
@@ -141,7 +140,7 @@ def test_what_comes_from_the_cache_is_what_is_made(noise, tmp_path):
   )
   assert sum(told) == 10
   found = [batch for batch in batches.take(7)]
-  made = next(iter(pipeline.batches(dataset, protocol, 10)))
+  made = next(iter(pipeline.make_pipeline(dataset, protocol, 10)))
   order = np.concatenate([batch['position'].numpy() for batch in found])
   assert order.tolist() == [i % 10 for i in range(28)]
   np.testing.assert_array_equal(
@@ -163,7 +162,7 @@ def figures(
   replicas=1,
 ):
   """Stages that take so many milliseconds an image, of wall and of CPU time."""
-  return Figures(
+  return BenchmarkReport(
     model='m',
     protocol='opencv',
     images=64,
@@ -203,7 +202,7 @@ def figures(
   ],
 )
 def test_bottleneck(measured, bottleneck):
-  assert advice.bottleneck(measured) == bottleneck
+  assert measured.bottleneck == bottleneck
 
 
 CACHE = '--cache_dir: 2.0 ms instead of 5.0 once it is filled, for 150,577 bytes'
@@ -245,8 +244,7 @@ CPU = ('CPU',)
   ],
 )
 def test_advice(measured, words):
-  text = advice.advice(measured, advice.bottleneck(measured))
-  assert {word for word in ALL if word in text} == words
+  assert {word for word in ALL if word in measured.advice} == words
 
 
 def test_command(noise, capsys):

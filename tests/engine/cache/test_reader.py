@@ -95,7 +95,7 @@ def read(
       protocol,
       batch_size,
       skip_errors,
-      positions or range(dataset.expected_count),
+      positions or range(dataset.num_examples),
     )
   )
 
@@ -103,12 +103,17 @@ def read(
 @functools.cache
 def table(folder, protocol):
   """Returns what is known of each image without a cache, by position."""
-  batches = reading.read(opened(folder), protocol, IMAGES, skip_errors=True)
+  batches = reading.read_batches(opened(folder), protocol, IMAGES, skip_errors=True)
   return {
     position: (name, sha256, int(label), pixels.numpy().tobytes())
     for batch in batches
     for position, name, sha256, label, pixels in zip(
-      batch.positions, batch.ids, batch.hashes, batch.labels, batch.pixels, strict=True
+      batch.positions,
+      batch.ids,
+      batch.image_sha256,
+      batch.labels,
+      batch.pixels,
+      strict=True,
     )
   }
 
@@ -134,7 +139,7 @@ def assert_same(batches, folder, protocol=UINT8, batch_size=4, positions=None):
     for row in zip(
       batch.positions,
       batch.ids,
-      batch.hashes,
+      batch.image_sha256,
       batch.labels,
       batch.pixels.numpy(),
       strict=True,
@@ -327,7 +332,7 @@ def test_a_file_that_is_gone(own_folder, tmp_path):
 def test_a_limit_that_grows(shared_data, tmp_path, monkeypatch):
   """Of TFDS, where a limit is a prefix of the same files."""
   dataset = datasets.open_dataset('sample')
-  count = dataset.expected_count
+  count = dataset.num_examples
   cache = writer.Cache(str(tmp_path))
 
   def pixels(limit):
@@ -335,7 +340,7 @@ def test_a_limit_that_grows(shared_data, tmp_path, monkeypatch):
     return b''.join(
       batch.pixels.numpy().tobytes()
       for batch in reader.read(
-        cache, limited, UINT8, 4, False, range(limited.expected_count)
+        cache, limited, UINT8, 4, False, range(limited.num_examples)
       )
     )
 

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from interrupted_store import BATCH, BROKEN, IMAGES, SIZE, content, store
 
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.hosts import agreement, shares
 from tfeval.utils.errors import UserError
 
@@ -43,7 +43,7 @@ def write_share(directory, hosts, broken=frozenset(), done=True, **model):
   return share
 
 
-def wait(directory: pathlib.Path, hosts: Hosts, timeout=0.2) -> int:
+def wait(directory: pathlib.Path, hosts: Cluster, timeout=0.2) -> int:
   """Waits on host 0; returns how many images of others it was told of."""
   seen = []
   agreement.wait(
@@ -63,10 +63,10 @@ def test_joined_is_what_one_host_writes(tmp_path, count, broken):
   broken = BROKEN[broken]
   store(tmp_path / 'one', broken)
   for index in range(count):
-    write_share(tmp_path, Hosts(count, index), broken)
-  own = Hosts(count).shard(IMAGES, BATCH)
-  assert wait(tmp_path, Hosts(count)) == len(set(range(IMAGES)) - {*own} - broken)
-  positions = shares.merge_shares(tmp_path, manifest(), Hosts(count), IMAGES)
+    write_share(tmp_path, Cluster(count, index), broken)
+  own = Cluster(count).shard(IMAGES, BATCH)
+  assert wait(tmp_path, Cluster(count)) == len(set(range(IMAGES)) - {*own} - broken)
+  positions = shares.merge_shares(tmp_path, manifest(), Cluster(count), IMAGES)
   assert positions == sorted(set(range(IMAGES)) - broken)
   assert content(tmp_path / 'predictions') == content(tmp_path / 'one')
   shares.remove_shares(tmp_path)
@@ -81,61 +81,61 @@ def refusal(call, *arguments) -> str:
 
 
 def test_a_host_that_never_arrives_is_named(tmp_path):
-  write_share(tmp_path, Hosts(3, 0))
-  write_share(tmp_path, Hosts(3, 1), done=False)
-  said = refusal(wait, tmp_path, Hosts(3))
+  write_share(tmp_path, Cluster(3, 0))
+  write_share(tmp_path, Cluster(3, 1), done=False)
+  said = refusal(wait, tmp_path, Cluster(3))
   assert 'host 1 (8 images in hosts/host-00001-of-00003), host 2 (nothing: is' in said
   assert 'the same command here; what is done is kept' in said
-  write_share(tmp_path, Hosts(3, 2))
-  said = refusal(wait, tmp_path, Hosts(3))
+  write_share(tmp_path, Cluster(3, 2))
+  said = refusal(wait, tmp_path, Cluster(3))
   assert 'host 1 (8 images' in said and 'host 2' not in said
 
 
 def test_hosts_that_disagree(tmp_path):
-  write_share(tmp_path, Hosts(2, 1), name='other')
-  said = refusal(wait, tmp_path, Hosts(2))
+  write_share(tmp_path, Cluster(2, 1), name='other')
+  said = refusal(wait, tmp_path, Cluster(2))
   assert 'host 1 disagrees with host 0: model.name is other there and m here' in said
 
 
 def test_a_host_that_was_started_again_as_something_else(tmp_path):
-  write_share(tmp_path, Hosts(2, 1))
-  wait(tmp_path, Hosts(2))
-  write_share(tmp_path, Hosts(2, 1), name='other')
-  assert 'host 1 disagrees' in refusal(wait, tmp_path, Hosts(2))
+  write_share(tmp_path, Cluster(2, 1))
+  wait(tmp_path, Cluster(2))
+  write_share(tmp_path, Cluster(2, 1), name='other')
+  assert 'host 1 disagrees' in refusal(wait, tmp_path, Cluster(2))
 
 
 def test_another_number_of_hosts_is_told_at_once(tmp_path):
-  write_share(tmp_path, Hosts(3, 1))
-  said = refusal(wait, tmp_path, Hosts(2), 1000)
+  write_share(tmp_path, Cluster(3, 1))
+  said = refusal(wait, tmp_path, Cluster(2), 1000)
   assert 'host-00001-of-00003 is a share of 3 hosts, here there are 2' in said
 
 
 def test_one_host_alone_removes_no_shares(tmp_path):
   shares.check_no_shares(tmp_path)
-  write_share(tmp_path, Hosts(2, 1))
+  write_share(tmp_path, Cluster(2, 1))
   said = refusal(shares.check_no_shares, tmp_path)
   assert 'holds shares of several hosts (host-00001-of-00002)' in said
 
 
 def test_a_share_without_gaps_may_be_joined_where_others_skip(tmp_path):
-  share = write_share(tmp_path, Hosts(2, 1))
+  share = write_share(tmp_path, Cluster(2, 1))
   told = json.loads((share / 'manifest.json').read_text())
   told['dataset']['on_error'] = 'fail'
   (share / 'manifest.json').write_text(json.dumps(told))
-  wait(tmp_path, Hosts(2))
+  wait(tmp_path, Cluster(2))
 
 
 def test_timing_is_of_all_hosts(tmp_path):
   for index, (rows, seconds) in enumerate([(10, 2.0), (30, 3.0), (0, 0.5)]):
-    share = tmp_path / Hosts(3, index).directory()
+    share = tmp_path / Cluster(3, index).directory()
     share.mkdir(parents=True)
     shares.finish_share(share, range(10), rows, seconds)
-  assert shares.timing(tmp_path, Hosts(3)) == (3.0, 15.0)
+  assert shares.timing(tmp_path, Cluster(3)) == (3.0, 15.0)
 
 
 def test_clusters_that_disagree(tmp_path):
-  write_share(tmp_path, Hosts(2, 1, ('a:1', 'b:1')))
-  said = refusal(wait, tmp_path, Hosts(2, 0, ('a:1', 'c:1')))
+  write_share(tmp_path, Cluster(2, 1, ('a:1', 'b:1')))
+  said = refusal(wait, tmp_path, Cluster(2, 0, ('a:1', 'c:1')))
   assert "the cluster of TF_CONFIG is ['a:1', 'b:1'] there and ['a:1', 'c:1']" in said
 
 
@@ -149,9 +149,9 @@ def test_clusters_that_disagree(tmp_path):
 )
 def test_a_share_that_is_not_whole(tmp_path, file, text):
   for index in range(2):
-    share = write_share(tmp_path, Hosts(2, index))
+    share = write_share(tmp_path, Cluster(2, index))
   (share / file).write_text(text)
   strict = manifest()
   strict['dataset']['on_error'] = 'fail'
-  said = refusal(shares.merge_shares, tmp_path, strict, Hosts(2), IMAGES)
+  said = refusal(shares.merge_shares, tmp_path, strict, Cluster(2), IMAGES)
   assert 'host-00001-of-00002 is not whole' in said and 'start this host again' in said

@@ -12,6 +12,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.evaluation.preflight import checks, normalisation, preflight
 from tfeval.models import class_maps, loading
 from tfeval.models import model as model_lib
+from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.preprocess import protocol
 
 NONE = np.full(128, -1)
@@ -37,7 +38,7 @@ def photos(shared_data, tmp_path_factory):
     datasets.open_dataset(f'folder:{root}'), protocol.resolve('opencv', 224)
   )
   assert pixels.shape == (128, 224, 224, 3)
-  index = imagenet.classes().index_of_wnid
+  index = imagenet.label_space().index_of_id
   assert sorted(truth) == sorted(index[p.name] for p in root.iterdir())
   # An order of its own: neighbouring classes look alike.
   order = np.random.default_rng(0).permutation(128)
@@ -71,6 +72,11 @@ def fed(model, preprocess):
   )
 
 
+def without_layers(model):
+  """Returns a model that tells nothing of what it computes."""
+  return dataclasses.replace(model, backend=FunctionBackend(model.function))
+
+
 def returning(model, change, **fields):
   """The same model with its outputs changed."""
   return dataclasses.replace(
@@ -89,7 +95,13 @@ def test_healthy_models_have_no_findings(mobilenet, photos):
 
 @pytest.mark.slow
 def test_healthy_model_without_statistics(mobilenet, photos):
-  assert check(dataclasses.replace(mobilenet, keras_model=None), *photos) == []
+  assert (
+    check(
+      without_layers(mobilenet),
+      *photos,
+    )
+    == []
+  )
 
 
 @pytest.mark.slow
@@ -132,7 +144,7 @@ def test_class_order(order, mobilenet, few):
   assert f'in the order {order}:' in finding.saw
   if order in class_maps.CLASS_MAPS:
     assert finding.fix == f'give --class_map={order}'
-    indices, _ = class_maps.class_indices(order)
+    indices = class_maps.label_map(order).indices
     mapped = returning(model, lambda x: tf.gather(x, indices, axis=-1))
     assert check(mapped, *few) == []
   else:
@@ -164,7 +176,9 @@ def test_wrong_normalisation(given, mobilenet, few):
 
 @pytest.mark.slow
 def test_wrong_normalisation_by_hits_alone(mobilenet, photos):
-  model = dataclasses.replace(fed(mobilenet, 'identity'), keras_model=None)
+  model = dataclasses.replace(
+    fed(mobilenet, 'identity'), backend=FunctionBackend(mobilenet.function)
+  )
   (finding,) = check(model, *photos)
   assert (finding.check, finding.fix) == ('normalisation', 'give --preprocess=tf')
   # Nothing is claimed without labels and batch statistics.
@@ -174,9 +188,9 @@ def test_wrong_normalisation_by_hits_alone(mobilenet, photos):
 def rescaling_inside(mobilenet, scale, offset):
   inputs = keras.Input((224, 224, 3))
   x = keras.layers.Rescaling(scale, offset)(inputs)
-  inner = keras.Model(inputs, mobilenet.keras_model(x))
+  inner = keras.Model(inputs, mobilenet.backend.model(x))
   return dataclasses.replace(
-    mobilenet, keras_model=inner, function=lambda x: inner(x, training=False)
+    mobilenet, backend=KerasBackend(inner), function=lambda x: inner(x, training=False)
   )
 
 
@@ -213,9 +227,9 @@ def test_own_weights_of_an_application(mobilenet, few):
 def test_listening_leaves_the_model_as_it_was(mobilenet, photos):
   images = mobilenet.preprocess(tf.constant(photos[0][:4], tf.float32))
   before = mobilenet.function(images).numpy()
-  assert normalisation.batch_distance(mobilenet.keras_model, images) > 0
+  assert normalisation.batch_distance(mobilenet.backend.model, images) > 0
   np.testing.assert_array_equal(mobilenet.function(images), before)
-  for layer in mobilenet.keras_model.layers:
+  for layer in mobilenet.backend.model.layers:
     assert 'call' not in vars(layer)
 
 
@@ -246,12 +260,12 @@ class Flipped(keras.layers.Layer):
 )
 def test_swapped_channels(seed, mobilenet, photos):
   inputs = keras.Input((224, 224, 3))
-  inner = keras.Model(inputs, mobilenet.keras_model(Flipped()(inputs)))
+  inner = keras.Model(inputs, mobilenet.backend.model(Flipped()(inputs)))
   model = dataclasses.replace(
     mobilenet,
     name='model.keras',
     function=lambda x: inner(x, training=False),
-    keras_model=inner if seed % 2 else None,
+    backend=KerasBackend(inner) if seed % 2 else FunctionBackend(inner),
   )
   # Whichever photos come first.
   order = np.random.default_rng(seed).permutation(128)
@@ -319,7 +333,12 @@ def test_outputs_that_are_no_numbers(mobilenet, photos):
 def test_random_answers(mobilenet, photos):
   generator = tf.random.Generator.from_seed(0)
   (finding,) = check(
-    returning(mobilenet, lambda x: generator.normal(x.shape), keras_model=None), *photos
+    returning(
+      mobilenet,
+      lambda x: generator.normal(x.shape),
+      backend=FunctionBackend(mobilenet.function),
+    ),
+    *photos,
   )
   assert (finding.check, 'at chance' in finding.saw) == ('accuracy', True)
 
@@ -339,7 +358,7 @@ def test_size_that_the_table_does_not_know(photos, shared_data):
 def test_published_size_is_no_fault():
   sizes = {row.name: row.input_size for row in checks.table.rows()}
   model = model_lib.Model(
-    'ResNet50V2', None, None, 'tf', 299, 'logits', 'none', None, 0
+    'ResNet50V2', None, None, 'tf', 299, 'logits', 'none', None, 0, backend=None
   )
   assert sizes['ResNet50V2'] == 224
   assert checks._size(model, 299) == checks._size(model, 224) == []

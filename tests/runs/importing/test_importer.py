@@ -28,7 +28,7 @@ TRUTH = np.array(
     for n in NAMES
   ]
 )
-ORIGINAL = Settings(labels=(sets.Labels('original'),), partial=True)
+ORIGINAL = Settings(labels=(sets.LabelSource('original'),), partial=True)
 
 # Correct of 50,000 original and of 46,837 ReaL labels, counted independently.
 PUBLISHED = {

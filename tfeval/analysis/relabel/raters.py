@@ -42,7 +42,7 @@ class Pairs:
   @property
   def keys(self) -> np.ndarray:
     """int64 [pairs], another number for each possible pair."""
-    return self.image * imagenet.NUM_CLASSES + self.label
+    return self.image * len(imagenet.label_space()) + self.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _pairs(path: pathlib.Path, archive: zipfile.ZipFile) -> Pairs:
     if (
       number is None
       or not (label.isascii() and label.isdigit())
-      or (int(label) >= imagenet.NUM_CLASSES)
+      or (int(label) >= len(imagenet.label_space()))
     ):
       raise UserError(
         f'{path}: info holds {str((name, label))[:80]}, expected '

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import errors, files
 from tfeval.utils.arrow import strings, to_numpy
 from tfeval.utils.errors import UserError
@@ -23,7 +24,7 @@ KINDS = ('.json', '.npy', '.csv')
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelFile:
+class LabelTable:
   """A set of right classes for each of m images.
 
   Attributes:
@@ -39,7 +40,7 @@ class LabelFile:
   sha256: str
 
 
-def read(path: pathlib.Path) -> LabelFile:
+def read(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   """Reads a file of labels.
 
   Args:
@@ -52,6 +53,7 @@ def read(path: pathlib.Path) -> LabelFile:
       `.csv`: columns `id` and `label`, a class index, a wnid, or nothing; the lines
         with the same id make a set; without `id` a line for each validation image, `""`
         for no label.
+    space: the classes; ids are taken as well where wnids are.
 
   Raises:
     UserError: the file is missing, of another kind, or not as above.
@@ -66,7 +68,7 @@ def read(path: pathlib.Path) -> LabelFile:
   except OSError as error:
     raise UserError(f'cannot read labels {path}: {error.strerror}') from error
   reader = {'.json': _read_json, '.npy': _read_npy, '.csv': _read_csv}[kind]
-  ids, values, sizes = reader(path)
+  ids, values, sizes = reader(path, space)
   if ids is None and len(sizes) != imagenet.NUM_VALIDATION:
     raise UserError(
       f'{path} has {len(sizes)} entries, expected {imagenet.NUM_VALIDATION}, one '
@@ -74,10 +76,12 @@ def read(path: pathlib.Path) -> LabelFile:
     )
   if not len(values):
     raise UserError(f'{path} labels no image: all {len(sizes)} entries are empty')
-  return LabelFile(ids, values, sizes, sha256)
+  return LabelTable(ids, values, sizes, sha256)
 
 
-def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
+def _read_json(
+  path: pathlib.Path, space: LabelSpace
+) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
   content = read_json_without_repeats(path)
   ids, entries = None, content
   if isinstance(content, dict):
@@ -98,36 +102,38 @@ def _read_json(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndar
   right = not set(map(type, entries)) - {list}
   flat = list(itertools.chain.from_iterable(entries)) if right else []
   right = right and not set(map(type, flat)) - {int}
-  if not right or (flat and not 0 <= min(flat) <= max(flat) < imagenet.NUM_CLASSES):
-    at = next(i for i, entry in enumerate(entries) if not _is_label_set(entry))
+  if not right or (flat and not 0 <= min(flat) <= max(flat) < len(space)):
+    at = next(i for i, entry in enumerate(entries) if not _is_label_set(entry, space))
     name = imagenet.validation_name(at + 1) if ids is None else ids[at].as_py()
     raise UserError(
       f'{path}: the entry of {name} is {str(entries[at])[:40]}, expected '
-      f'classes from 0 to {imagenet.NUM_CLASSES - 1}'
+      f'classes from 0 to {len(space) - 1}'
     )
   sizes = np.fromiter(map(len, entries), np.int64, len(entries))
-  return ids, *_without_repeats(np.array(flat, np.int32), sizes)
+  return ids, *_without_repeats(np.array(flat, np.int32), sizes, space)
 
 
 def _without_repeats(
-  values: np.ndarray, sizes: np.ndarray
+  values: np.ndarray, sizes: np.ndarray, space: LabelSpace
 ) -> tuple[np.ndarray, np.ndarray]:
   """Leaves each class of an image once: a set is what is meant."""
   image = np.repeat(np.arange(len(sizes)), sizes)
-  keys, at = np.unique(image * imagenet.NUM_CLASSES + values, return_index=True)
+  keys, at = np.unique(image * len(space) + values, return_index=True)
   if len(keys) == len(values):
     return values, sizes
   at.sort()
   return values[at], np.bincount(image[at], minlength=len(sizes)).astype(np.int64)
 
 
-def _is_label_set(entry: Any) -> bool:
+def _is_label_set(entry: Any, space: LabelSpace) -> bool:
   return isinstance(entry, list) and all(
-    type(label) is int and 0 <= label < imagenet.NUM_CLASSES for label in entry
+    type(label) is int and 0 <= label < len(space) for label in entry
   )
 
 
-def _read_npy(path: pathlib.Path) -> tuple[None, np.ndarray, np.ndarray]:
+def _read_npy(
+  path: pathlib.Path, space: LabelSpace
+) -> tuple[None, np.ndarray, np.ndarray]:
   labels = load_npy(path)
   if labels.ndim != 1 or labels.dtype.kind not in 'iu':
     raise UserError(
@@ -135,10 +141,10 @@ def _read_npy(path: pathlib.Path) -> tuple[None, np.ndarray, np.ndarray]:
       f'numbers [{imagenet.NUM_VALIDATION}], a class for each '
       'validation image'
     )
-  if len(labels) and labels.max() >= imagenet.NUM_CLASSES:
+  if len(labels) and labels.max() >= len(space):
     raise UserError(
       f'{path} has the class {labels.max()}, expected 0 to '
-      f'{imagenet.NUM_CLASSES - 1}, negative for none'
+      f'{len(space) - 1}, negative for none'
     )
   labels = np.asarray(labels).astype(np.int32)
   return None, labels[labels >= 0], (labels >= 0).astype(np.int64)
@@ -174,7 +180,9 @@ def load_npy(path: pathlib.Path) -> np.ndarray:
   return found
 
 
-def _read_csv(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
+def _read_csv(
+  path: pathlib.Path, space: LabelSpace
+) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
   from pyarrow import csv  # Rarely needed.
 
   options = csv.ConvertOptions(
@@ -196,25 +204,25 @@ def _read_csv(path: pathlib.Path) -> tuple[pa.Array | None, np.ndarray, np.ndarr
   texts = table['label'].combine_chunks()
   ids = table['id'].combine_chunks() if 'id' in names else None
   labelled = to_numpy(pc.not_equal(texts, ''))
-  wnids = pa.array(imagenet.classes().wnids)
-  known = pa.concat_arrays([pa.array(map(str, range(imagenet.NUM_CLASSES))), wnids])
+  wnids = pa.array(space.class_ids)
+  known = pa.concat_arrays([pa.array(map(str, range(len(space)))), wnids])
   found = to_numpy(pc.index_in(texts, known), null=-1)
   if (wrong := np.flatnonzero(labelled & (found < 0))).size:
     where = f'line {wrong[0] + 2}' if ids is None else ids[wrong[0]].as_py()
     raise UserError(
       f'{path}: the label of {where} is '
       f'{texts[wrong[0]].as_py()!r}, expected a class from 0 to '
-      f'{imagenet.NUM_CLASSES - 1} or a wnid'
+      f'{len(space) - 1} or a wnid'
     )
   if ids is None:
-    values = (found[labelled] % imagenet.NUM_CLASSES).astype(np.int32)
+    values = (found[labelled] % len(space)).astype(np.int32)
     return None, values, labelled.astype(np.int64)
   unique = pc.unique(ids)
   image = to_numpy(pc.index_in(ids, unique))[labelled]
-  values = found[labelled] % imagenet.NUM_CLASSES
+  values = found[labelled] % len(space)
   order = np.argsort(image, kind='stable')
   sizes = np.bincount(image, minlength=len(unique)).astype(np.int64)
-  return unique, *_without_repeats(values[order].astype(np.int32), sizes)
+  return unique, *_without_repeats(values[order].astype(np.int32), sizes, space)
 
 
 def read_json_without_repeats(path: pathlib.Path) -> Any:

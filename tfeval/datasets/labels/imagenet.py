@@ -7,20 +7,19 @@ the order in which keras.applications and TFDS number them.
 import csv
 import dataclasses
 import functools
-import hashlib
 import importlib.resources
 import importlib.util
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 
-NUM_CLASSES = 1000
 NUM_VALIDATION = 50_000
 _VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
 _ONE_TOO_HIGH, _ONE_TOO_LOW = 'one_too_high', 'one_too_low'
@@ -40,10 +39,6 @@ class ClassTable:
   names: tuple[str, ...]
   ilsvrc_ids: tuple[int, ...]
 
-  @functools.cached_property
-  def index_of_wnid(self) -> dict[str, int]:
-    return {wnid: index for index, wnid in enumerate(self.wnids)}
-
 
 @functools.cache
 def classes() -> ClassTable:
@@ -55,6 +50,16 @@ def classes() -> ClassTable:
     names=tuple(r['name'] for r in rows),
     ilsvrc_ids=tuple(int(r['ilsvrc_id']) for r in rows),
   )
+
+
+@functools.cache
+def label_space() -> LabelSpace:
+  """Returns the 1000 classes in the order of their sorted wnids.
+
+  >>> len(label_space()), label_space().class_ids[0], label_space().class_names[0]
+  (1000, 'n01440764', 'tench')
+  """
+  return LabelSpace('ilsvrc2012', classes().wnids, classes().names)
 
 
 def validation_name(number: int) -> str:
@@ -97,7 +102,7 @@ def original_validation_labels() -> tuple[int, ...]:
   )
   if not path.is_file():
     raise UserError(f'{path} is missing: reinstall tensorflow-datasets')
-  index = classes().index_of_wnid
+  index = label_space().index_of_id
   wnids = path.read_text('utf-8').split()
   if len(wnids) != NUM_VALIDATION or not index.keys() >= set(wnids):
     raise UserError(
@@ -137,32 +142,16 @@ def load_real_labels(path: str | paths.Path) -> tuple[tuple[int, ...], ...]:
       f'{path}: {seen}, expected a list of {NUM_VALIDATION} lists of '
       'class indices, one for each validation image'
     )
+  count = len(label_space())
   for number, labels in enumerate(content, 1):
     if not isinstance(labels, list) or not all(
-      type(label) is int and 0 <= label < NUM_CLASSES for label in labels
+      type(label) is int and 0 <= label < count for label in labels
     ):
       raise UserError(
         f'{path}: the entry of image {number} is {str(labels)[:40]}, '
-        f'expected a list of integers from 0 to {NUM_CLASSES - 1}'
+        f'expected a list of integers from 0 to {count - 1}'
       )
   return tuple(tuple(labels) for labels in content)
-
-
-def digest(pairs: Iterable[tuple[str, object]]) -> str:
-  """Returns the SHA-256 over `id<TAB>value<LF>` lines in the order of the ids.
-
-  Args:
-    pairs: an id and its value (a class index, a hash, None for nothing).
-
-  >>> digest([('b', 1), ('a', None)]) == digest([('a', None), ('b', 1)])
-  True
-  """
-  sha256 = hashlib.sha256()
-  for name, value in sorted(pairs, key=lambda pair: pair[0]):
-    sha256.update(
-      f'{name}\t{"" if value is None else value}\n'.encode(errors='surrogateescape')
-    )
-  return sha256.hexdigest()
 
 
 @functools.cache
@@ -175,7 +164,7 @@ def other_class_orders() -> dict[str, np.ndarray]:
     readable name; `name_lower_case`: without regard to case. `one_too_high`,
     `one_too_low`: a head of 1001 outputs that was cut at its wrong end.
   """
-  table, index = classes(), np.arange(NUM_CLASSES)
+  table, index = classes(), np.arange(len(label_space()))
   # Folders named by what a class is called come in either order, depending on who
   # sorts them; two names occur twice, and their classes stand by wnid.
   lowered = [name.lower() for name in table.names]
@@ -185,7 +174,7 @@ def other_class_orders() -> dict[str, np.ndarray]:
     'name': np.argsort(table.names, kind='stable'),
     'name_lower_case': np.argsort(lowered, kind='stable'),
     _ONE_TOO_HIGH: index - 1,
-    _ONE_TOO_LOW: np.where(index < NUM_CLASSES - 1, index + 1, -1),
+    _ONE_TOO_LOW: np.where(index < index[-1], index + 1, -1),
   }
 
 
@@ -230,7 +219,7 @@ def _chance_of(hits: int, n: int) -> float:
   """Bounds P(X >= hits), X ~ Binomial(n, 1/1000), from above (Chernoff)."""
   if hits == 0:
     return 1.0
-  rate, seen = 1 / NUM_CLASSES, hits / n
+  rate, seen = 1 / len(label_space()), hits / n
   divergence = seen * np.log(seen / rate)
   if seen < 1:
     divergence += (1 - seen) * np.log((1 - seen) / (1 - rate))

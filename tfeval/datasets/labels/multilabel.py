@@ -5,14 +5,14 @@ import hashlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfeval.datasets.labels.files import LabelFile
+from tfeval.datasets.labels.files import LabelTable
 from tfeval.utils import arrow, errors
 from tfeval.utils.errors import UserError
 
 NAME = 'imagenet2012_multilabel'
 
 
-def load(data_dir: str | None) -> LabelFile:
+def load(data_dir: str | None) -> LabelTable:
   """Reads the labels of a prepared imagenet2012_multilabel.
 
   Source: Shankar et al., "Evaluating Machine Accuracy on ImageNet", ICML 2020,
@@ -58,6 +58,6 @@ def load(data_dir: str | None) -> LabelFile:
   values = np.concatenate([*sets, []]).astype(np.int32)
   sizes = np.array([len(one) for one in sets], np.int64)
   content = [*map(str, ids.to_pylist()), values.tobytes().hex(), sizes.tobytes().hex()]
-  return LabelFile(
+  return LabelTable(
     ids, values, sizes, hashlib.sha256('\n'.join(content).encode()).hexdigest()
   )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import files, imagenet
-from tfeval.datasets.labels.files import LabelFile, first
+from tfeval.datasets.labels.files import LabelTable, first
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
@@ -25,7 +25,7 @@ SUBSET_SUFFIX = '@subset'
 
 
 @dataclasses.dataclass(frozen=True)
-class Labels:
+class LabelSource:
   """A label set that rows can be scored against.
 
   Attributes:
@@ -35,7 +35,7 @@ class Labels:
   """
 
   name: str
-  file: LabelFile | None = None
+  file: LabelTable | None = None
   path: pathlib.Path | None = None
 
   def of_rows(self, part: pa.Table) -> LabelSets:
@@ -72,8 +72,8 @@ def real_column(part: pa.Table) -> LabelSets:
 
 
 def open_labels(
-  texts: Sequence[str], prepared: Mapping[str, LabelFile] | None = None
-) -> list[Labels]:
+  texts: Sequence[str], prepared: Mapping[str, LabelTable] | None = None
+) -> list[LabelSource]:
   """Opens label sets.
 
   Args:
@@ -87,10 +87,10 @@ def open_labels(
   found = []
   for text in texts:
     if text in (ORIGINAL, REAL):
-      found.append(Labels(text))
+      found.append(LabelSource(text))
       continue
     if prepared and text in prepared:
-      found.append(Labels(text, prepared[text]))
+      found.append(LabelSource(text, prepared[text]))
       continue
     path = pathlib.Path(text).expanduser()
     if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
@@ -98,7 +98,7 @@ def open_labels(
         f'--labels={text} would be called {path.stem}, which stands for '
         'something else in results: rename the file'
       )
-    found.append(Labels(path.stem, files.read(path), path))
+    found.append(LabelSource(path.stem, files.read(path, imagenet.label_space()), path))
   if twice := files.doubles([labels.name for labels in found]):
     raise UserError(
       f'--labels: two sets are called {twice[0]}: leave one out, or rename a file'
@@ -107,13 +107,13 @@ def open_labels(
 
 
 @functools.cache
-def packaged() -> LabelFile:
+def packaged() -> LabelTable:
   """Returns the original validation labels as TFDS packages them."""
   values = np.array(imagenet.original_validation_labels(), np.int32)
-  return LabelFile(None, values, np.ones(len(values), np.int64), '')
+  return LabelTable(None, values, np.ones(len(values), np.int64), '')
 
 
-def check_ids(labels: Labels, ids: pa.Array, where: pathlib.Path) -> None:
+def check_ids(labels: LabelSource, ids: pa.Array, where: pathlib.Path) -> None:
   """Holds that a file of labels names no image that nobody knows.
 
   Args:
@@ -140,7 +140,7 @@ def check_ids(labels: Labels, ids: pa.Array, where: pathlib.Path) -> None:
     )
 
 
-def match(file: LabelFile, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
+def match(file: LabelTable, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
   """Finds the labels of images by their ids.
 
   Args:

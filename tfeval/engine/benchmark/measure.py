@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from tfeval.datasets.base import Dataset
-from tfeval.engine import batches as reading
-from tfeval.engine import forward as predict
-from tfeval.engine import pipeline
-from tfeval.engine.benchmark import advice as advice_lib
-from tfeval.engine.benchmark.stages import (
+from tfeval.datasets.base import ImageDataset
+from tfeval.engine import batches, pipeline
+from tfeval.engine.benchmark.report import (
   CACHED,
   CANVAS,
   DECODING,
@@ -22,10 +19,11 @@ from tfeval.engine.benchmark.stages import (
   FORWARD,
   PREPROCESSING,
   READING,
-  Figures,
+  BenchmarkReport,
   Stage,
 )
 from tfeval.engine.cache import chunks, reader, writer
+from tfeval.engine.forward import ForwardPass
 from tfeval.evaluation.config import DEVICE, Settings
 from tfeval.models.model import Model
 from tfeval.preprocess import decode, device_canvas
@@ -40,21 +38,8 @@ RUNS = 15
 _MOST_CACHED_BYTES = 512 << 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Report(Figures):
-  """What `measure` found.
-
-  Attributes:
-    bottleneck: see `advice.bottleneck`.
-    advice: what would help, in sentences.
-  """
-
-  bottleneck: str
-  advice: str
-
-
 def measure(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   model: Model,
   strategy: tf.distribute.Strategy,
@@ -62,7 +47,7 @@ def measure(
   images: int,
   advance: Callable[[int], None],
   settings: Settings,
-) -> Report:
+) -> BenchmarkReport:
   """Measures each stage over the images of a dataset, repeated as needed.
 
   Args:
@@ -91,7 +76,7 @@ def measure(
     else PREPROCESSING
   )
   meter = _Meter(images // batch_size, batch_size, advance)
-  forward = predict.Forward(model, strategy, batch_size, settings.jit, used == CANVAS)
+  forward = ForwardPass(model, strategy, batch_size, settings.jit, used == CANVAS)
   devices = tuple(
     d.device_type for d in tf.config.list_logical_devices() if d.device_type != 'CPU'
   ) or ('CPU',)
@@ -107,7 +92,7 @@ def measure(
       )
 
       def pixels(name):
-        return (reading.make_batch(dataset, batch).pixels for batch in inputs[name])
+        return (batches.make_batch(dataset, batch).pixels for batch in inputs[name])
 
       for name in (PREPROCESSING, CACHED, CANVAS):
         if name in inputs:
@@ -120,7 +105,7 @@ def measure(
       raise pipeline.explain_failure(
         dataset, protocol, 0, error, hint='replace it'
       ) from error
-  figures = Figures(
+  return BenchmarkReport(
     model=model.name,
     protocol=protocol.spec,
     images=images,
@@ -134,24 +119,20 @@ def measure(
     waiting=waiting,
     cache_bytes_per_image=cache_bytes,
   )
-  slowest = advice_lib.bottleneck(figures)
-  return Report(
-    **vars(figures), bottleneck=slowest, advice=advice_lib.advice(figures, slowest)
-  )
 
 
-def _endless(dataset: Dataset) -> Dataset:
+def _endless(dataset: ImageDataset) -> ImageDataset:
   """Returns a dataset over and over."""
   # A long run is what is measured, so that it is compiled for one.
   return dataclasses.replace(
     dataset,
     examples=lambda *shard: dataset.examples(*shard).repeat(),
-    expected_count=max(dataset.expected_count, pipeline.WORTH_COMPILING),
+    num_examples=max(dataset.num_examples, pipeline.WORTH_COMPILING),
   )
 
 
 def _inputs(
-  dataset: Dataset, protocol: Protocol, batch_size: int
+  dataset: ImageDataset, protocol: Protocol, batch_size: int
 ) -> dict[str, tf.data.Dataset]:
   """Returns endless batches of what each stage of the usual input gives."""
 
@@ -170,13 +151,13 @@ def _inputs(
   return {
     READING: read.batch(batch_size).with_options(options),
     DECODING: decoded.batch(batch_size).prefetch(2).with_options(options),
-    PREPROCESSING: pipeline.batches(repeated, protocol, batch_size),
+    PREPROCESSING: pipeline.make_pipeline(repeated, protocol, batch_size),
   }
 
 
 def _add_other_inputs(
   inputs: dict[str, tf.data.Dataset],
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   meter: '_Meter',
   settings: Settings,
@@ -199,7 +180,7 @@ def _add_other_inputs(
   try:
     canvas = settings.canvas or device_canvas.DEFAULT_CANVAS
     device_canvas.check(protocol, canvas, meter.batch_size, devices == ('CPU',))
-    inputs[CANVAS] = pipeline.batches(
+    inputs[CANVAS] = pipeline.make_pipeline(
       _endless(dataset), protocol, meter.batch_size, canvas=canvas
     )
   except UserError as error:
@@ -210,14 +191,14 @@ def _add_other_inputs(
 
 
 def _fill(
-  cache: writer.Cache, dataset: Dataset, protocol: Protocol, meter: '_Meter'
+  cache: writer.Cache, dataset: ImageDataset, protocol: Protocol, meter: '_Meter'
 ) -> tuple[tf.data.Dataset, int] | None:
   """Returns what `cached.filled` does, of the first images."""
   room = max(1, _MOST_CACHED_BYTES // chunks.image_bytes(protocol.size, protocol.dtype))
-  images = min(dataset.expected_count, meter.images, room)
+  images = min(dataset.num_examples, meter.images, room)
   found = reader.filled(
     cache,
-    dataclasses.replace(dataset, expected_count=images),
+    dataclasses.replace(dataset, num_examples=images),
     protocol,
     meter.batch_size,
     meter.advance,

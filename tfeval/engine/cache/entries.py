@@ -7,7 +7,7 @@ import pathlib
 import re
 from typing import Any
 
-from tfeval.engine.cache import chunks as chunks_lib
+from tfeval.engine.cache import chunks
 from tfeval.engine.cache.chunks import Chunk
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
@@ -59,7 +59,7 @@ class Entry:
     if self.description is None:
       return f'its {ENTRY} is missing or damaged'
     protocol = self.description['protocol']
-    return chunks_lib.fault(chunk, self.key, protocol['size'], protocol['dtype'])
+    return chunks.fault(chunk, self.key, protocol['size'], protocol['dtype'])
 
 
 def size_of(path: pathlib.Path) -> int:
@@ -110,7 +110,7 @@ def read_description(directory: pathlib.Path) -> dict[str, Any] | None:
 def read_entry(directory: pathlib.Path) -> Entry:
   """Returns what lies in the directory of an entry, which need not exist."""
   try:
-    found = [chunks_lib.parse(path) for path in sorted(directory.iterdir())]
+    found = [chunks.parse(path) for path in sorted(directory.iterdir())]
   except OSError:
     found = []
   return Entry(directory, read_description(directory), tuple(filter(None, found)))

@@ -10,13 +10,10 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from tfeval.datasets.base import Dataset
-from tfeval.datasets.labels import imagenet
-from tfeval.engine import batches as reading
-from tfeval.engine import pipeline
+from tfeval.datasets.base import ImageDataset
+from tfeval.engine import batches, pipeline
 from tfeval.engine.batches import Batch
-from tfeval.engine.cache import chunks as chunks_lib
-from tfeval.engine.cache import entries, writer
+from tfeval.engine.cache import chunks, entries, writer
 from tfeval.engine.cache.chunks import Chunk
 from tfeval.preprocess import apply
 from tfeval.preprocess.protocol import Protocol
@@ -28,23 +25,23 @@ _SHA256_BYTES = 32
 
 def read(
   cache: writer.Cache,
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   skip_errors: bool,
   positions: range,
 ) -> Iterator[Batch]:
-  """Yields the same batches as `reading.read`.
+  """Yields the same batches as `batches.read_batches`.
 
   Every encoded image is read and hashed as without a cache, so that ids, labels and
   content are those of today; only what is decoded and resized may come from the cache.
 
   Args:
     cache: where preprocessed images lie.
-    dataset, protocol, batch_size, skip_errors, positions: as for `reading.read`.
+    dataset, protocol, batch_size, skip_errors, positions: as `batches.read_batches`.
 
   Raises:
-    UserError: as `reading.read`.
+    UserError: as `batches.read_batches`.
   """
   store = _Store(cache, dataset, protocol)
   at = positions.start
@@ -52,7 +49,9 @@ def read(
     stop, cached = store.stretch(range(at, positions.stop), batch_size)
     if not cached:
       yield from store.writer.through(
-        reading.read(dataset, protocol, batch_size, skip_errors, range(at, stop))
+        batches.read_batches(
+          dataset, protocol, batch_size, skip_errors, range(at, stop)
+        )
       )
       at = stop
       continue
@@ -66,7 +65,7 @@ def read(
 
 def filled(
   cache: writer.Cache,
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   batch_size: int,
   advance: Callable[[int], None],
@@ -78,32 +77,32 @@ def filled(
     advance: is told how many images went by.
 
   Returns:
-    Endless batches as of `pipeline.batches`, over and over the same, and the bytes of
-    an image on disk; None if the cache cannot be written.
+    Endless batches as of `pipeline.make_pipeline`, over and over the same, and the
+    bytes of an image on disk; None if the cache cannot be written.
 
   Raises:
     UserError: as `read`.
   """
-  positions = range(dataset.expected_count)
+  positions = range(dataset.num_examples)
   for batch in read(cache, dataset, protocol, batch_size, False, positions):
     advance(len(batch.ids))
   store = _Store(cache, dataset, protocol)
   if store.stretch(positions, batch_size) != (positions.stop, True):
     return None
-  chunks = store.between(positions)
+  used = store.between(positions)
 
   def whole() -> Iterator[bytes]:
-    for chunk in chunks:
+    for chunk in used:
       fault = store.fault(chunk)
       if fault:
         raise UserError(f'{chunk.path} was changed: {fault}: measure again')
       yield os.fsencode(chunk.path)
 
   pairs = _batches(whole, protocol, dataset, batch_size, positions, 0, repeat=True)
-  bytes_on_disk = sum(entries.size_of(chunk.path) for chunk in chunks)
+  bytes_on_disk = sum(entries.size_of(chunk.path) for chunk in used)
   return (
     pairs.map(lambda batch, digests: batch),
-    round(bytes_on_disk / sum(chunk.stop - chunk.start for chunk in chunks)),
+    round(bytes_on_disk / sum(chunk.stop - chunk.start for chunk in used)),
   )
 
 
@@ -114,12 +113,12 @@ class _Store:
     writer: takes batches that were not cached.
   """
 
-  def __init__(self, cache: writer.Cache, dataset: Dataset, protocol: Protocol):
+  def __init__(self, cache: writer.Cache, dataset: ImageDataset, protocol: Protocol):
     description = describe(dataset, protocol)
     self.protocol = protocol
     self.key = entries.key_of(description)
-    self._count = dataset.expected_count
-    self._size = chunks_lib.images_per_chunk(protocol.size, protocol.dtype)
+    self._count = dataset.num_examples
+    self._size = chunks.images_per_chunk(protocol.size, protocol.dtype)
     directory = cache.root / self.key
     cache.open(directory, description)
     self._chunks: dict[int, Chunk] = {}
@@ -165,7 +164,7 @@ class _Store:
     return self._chunks.get(position // self._size * self._size)
 
   def fault(self, chunk: Chunk) -> str | None:
-    return chunks_lib.fault(chunk, self.key, self.protocol.size, self.protocol.dtype)
+    return chunks.fault(chunk, self.key, self.protocol.size, self.protocol.dtype)
 
   def reject(self, chunk: Chunk, why: str) -> None:
     """Removes a chunk that is wrong, to be made again."""
@@ -184,13 +183,13 @@ class _Store:
 
 
 def _cached(
-  store: _Store, dataset: Dataset, batch_size: int, positions: range
+  store: _Store, dataset: ImageDataset, batch_size: int, positions: range
 ) -> Iterator[Batch]:
   """Yields batches of positions that are cached, up to what proves to be wrong."""
-  chunks, faults = store.between(positions), {}
+  used, faults = store.between(positions), {}
 
   def whole() -> Iterator[bytes]:
-    for chunk in chunks:
+    for chunk in used:
       # Threads of tf.data come here: nothing is removed by them.
       faults[chunk] = store.fault(chunk)
       if faults[chunk]:
@@ -198,14 +197,12 @@ def _cached(
       yield os.fsencode(chunk.path)
 
   at = positions.start
-  batches = iter(
-    _batches(
-      whole, store.protocol, dataset, batch_size, positions, at - chunks[0].start
-    )
+  pairs = iter(
+    _batches(whole, store.protocol, dataset, batch_size, positions, at - used[0].start)
   )
   while True:
     try:
-      found = next(batches, None)
+      found = next(pairs, None)
     except tf.errors.OpError as error:
       if at >= positions.stop:
         raise pipeline.unreadable_after(dataset, at, error) from error
@@ -214,12 +211,12 @@ def _cached(
     size = min(batch_size, positions.stop - at)
     if found is None or not size or len(found[0]['position']) < size:
       break
-    batch = reading.make_batch(dataset, found[0])
+    batch = batches.make_batch(dataset, found[0])
     other = next(
       (
         position
         for position, sha256, cached in zip(
-          batch.positions, batch.hashes, found[1].numpy(), strict=True
+          batch.positions, batch.image_sha256, found[1].numpy(), strict=True
         )
         if sha256 != cached
       ),
@@ -238,13 +235,13 @@ def _cached(
 def _batches(
   paths: Callable[[], Iterator[bytes]],
   protocol: Protocol,
-  dataset: Dataset,
+  dataset: ImageDataset,
   batch_size: int,
   positions: range,
   skip: int,
   repeat: bool = False,
 ) -> tf.data.Dataset:
-  """Returns pairs of a batch as of `pipeline.batches`, and the digests cached."""
+  """Returns pairs of a batch as of `pipeline.make_pipeline`, and the digests cached."""
   dtype, size = tf.as_dtype(protocol.dtype), protocol.size
 
   @tf.autograph.experimental.do_not_convert
@@ -275,14 +272,14 @@ def _batches(
   )
 
 
-def describe(dataset: Dataset, protocol: Protocol) -> dict:
+def describe(dataset: ImageDataset, protocol: Protocol) -> dict:
   """Returns what cached images are of: all that their pixels may depend on.
 
   Content of the dataset is only in it as the sizes of files: the digests of the images
   beside their pixels tell of it, when they are used.
   """
   return {
-    'format': chunks_lib.FORMAT,
+    'format': chunks.FORMAT,
     'protocol': protocol.describe(),
     'dataset': {
       'name': dataset.name,
@@ -296,13 +293,13 @@ def describe(dataset: Dataset, protocol: Protocol) -> dict:
       'machine': platform.machine(),
       'preprocessing_sha256': _preprocessing_sha256(),
     },
-    'images': dataset.expected_count,
+    'images': dataset.num_examples,
   }
 
 
 @functools.cache
 def _preprocessing_sha256() -> str:
   folder = pathlib.Path(apply.__file__).parent
-  return imagenet.digest(
+  return files.digest_of_pairs(
     (path.name, files.sha256_of(path)) for path in sorted(folder.glob('*.py'))
   )

@@ -117,7 +117,7 @@ class Writer:
         if self._file is None or position != self._next:
           self._discard()
           continue
-        self._file.write(chunks.record(batch.hashes[number], pixels[number]))
+        self._file.write(chunks.record(batch.image_sha256[number], pixels[number]))
         self._next += 1
         if self._next == self._stop:
           self._finish()

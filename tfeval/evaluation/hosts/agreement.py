@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.config import SKIP
 from tfeval.runs import predictions
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, RESULT
@@ -17,14 +17,14 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 Difference = Callable[[dict[str, Any], dict[str, Any]], tuple | None]
 
 
-def describe_host(manifest: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
+def describe_host(manifest: dict[str, Any], hosts: Cluster) -> dict[str, Any]:
   """Returns the manifest of a host: that of the run, and which hosts it knows."""
-  cluster = list(hosts.cluster) if hosts.cluster else None
+  cluster = list(hosts.addresses) if hosts.addresses else None
   return {**manifest, 'host': {'index': hosts.index, 'cluster': cluster}}
 
 
 def check_agreement(
-  directory: Path, manifest: dict[str, Any], hosts: Hosts, difference: Difference
+  directory: Path, manifest: dict[str, Any], hosts: Cluster, difference: Difference
 ) -> set[int]:
   """Checks that the hosts that have begun run the same as this one.
 
@@ -88,7 +88,7 @@ def _check_same(
 def wait(
   directory: Path,
   manifest: dict[str, Any],
-  hosts: Hosts,
+  hosts: Cluster,
   timeout: float,
   difference: Difference,
   advance: Callable[[int], None],
@@ -132,7 +132,7 @@ def wait(
     list(directory.iterdir())
 
 
-def wait_for_run(directory: Path, hosts: Hosts, timeout: float) -> None:
+def wait_for_run(directory: Path, hosts: Cluster, timeout: float) -> None:
   """Waits until host 0 has made one run of all shares.
 
   Args:
@@ -171,7 +171,7 @@ def _rows(share: Path) -> int:
 
 def _never_arrived(
   directory: Path,
-  hosts: Hosts,
+  hosts: Cluster,
   missing: list[int],
   seen: dict[int, int],
   agreed: set[int],

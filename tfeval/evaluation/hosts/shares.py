@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfeval.engine.cluster import Hosts
+from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.config import SKIP
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
@@ -67,7 +67,7 @@ def finish_share(share: Path, shard: range, rows: int, seconds: float) -> None:
   )
 
 
-def timing(directory: Path, hosts: Hosts) -> tuple[float, float]:
+def timing(directory: Path, hosts: Cluster) -> tuple[float, float]:
   """Returns the seconds of the slowest host, and the images/s of all at once."""
   done = [
     files.read_json(directory / hosts.directory(index) / DONE)
@@ -99,7 +99,7 @@ def check_no_shares(directory: Path) -> None:
 
 
 def merge_shares(
-  directory: Path, manifest: dict[str, Any], hosts: Hosts, images: int
+  directory: Path, manifest: dict[str, Any], hosts: Cluster, images: int
 ) -> list[int]:
   """Makes one store of the shares of all hosts, as a single host would have.
 

@@ -38,21 +38,19 @@ def match_classes(outputs: np.ndarray, labels: np.ndarray, kind: str) -> ProbeRe
     labels: int64 [n], class indices.
     kind: `'logits'` or `'probabilities'`.
   """
-  predicted = outputs.argmax(axis=1)
-  if outputs.shape[1] == imagenet.NUM_CLASSES:
+  predicted, classes = outputs.argmax(axis=1), len(imagenet.label_space())
+  if outputs.shape[1] == classes:
     order = imagenet.other_class_order(predicted, labels)
-    class_of = (
-      imagenet.other_class_orders()[order] if order else np.arange(imagenet.NUM_CLASSES)
-    )
+    class_of = imagenet.other_class_orders()[order] if order else np.arange(classes)
   else:
-    index = np.arange(imagenet.NUM_CLASSES + 1)
+    index = np.arange(classes + 1)
     orders = {
       'background_first': index - 1,
-      'background_last': np.where(index < imagenet.NUM_CLASSES, index, -1),
+      'background_last': np.where(index < classes, index, -1),
     }
     order = max(orders, key=lambda o: int(np.sum(orders[o][predicted] == labels)))
     class_of = orders[order]
-  output_of = np.full(imagenet.NUM_CLASSES, -1)
+  output_of = np.full(classes, -1)
   output_of[class_of[class_of >= 0]] = np.flatnonzero(class_of >= 0)
   output = output_of[labels]
   scores = outputs.astype(np.float64)

@@ -17,6 +17,7 @@ from tfeval.evaluation.preflight import feeding, normalisation
 from tfeval.evaluation.preflight.answers import ProbeResult, match_classes
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.models import class_maps, table
+from tfeval.models.backend import STATISTICS
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
@@ -75,7 +76,8 @@ def check(
   if len(set(labels[known])) < _FEWEST_CLASSES:
     known[:] = False
   sure = _kind(model, outputs)
-  if model.keras_model is not None and normalisation.is_untrained(model.keras_model):
+  backend = model.backend
+  if STATISTICS in backend.capabilities and normalisation.is_untrained(backend.model):
     given = match_classes(outputs[known], labels[known], model.output)
     return [*_width(outputs, None), *sure, *size] or (
       _collapsed(outputs, labels, np.zeros_like(known)) or _chance(given, True)
@@ -94,8 +96,7 @@ def check(
 
 
 def _refusal(model: Model, side: int, error: Exception) -> Finding:
-  shape = getattr(model.keras_model or model.function, 'input_shape', None)
-  fixed = shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
+  fixed, _ = model.backend.input_spec.sides
   own = f'{fixed} x {fixed}' if fixed else 'what the model takes'
   flag = f'--input_size={fixed}' if fixed else '--input_size'
   saw = (
@@ -133,7 +134,7 @@ def _size(model: Model, side: int) -> list[Finding]:
 
 def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
   """Returns what leaves nothing else to be looked at."""
-  width = imagenet.NUM_CLASSES
+  width = len(imagenet.label_space())
   if outputs.ndim != 2 or outputs.shape[1] not in (width, width + 1):
     return Finding(
       'classes',
@@ -154,7 +155,7 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
 
 
 def _width(outputs: np.ndarray, given: ProbeResult | None) -> list[Finding]:
-  if outputs.shape[1] == imagenet.NUM_CLASSES:
+  if outputs.shape[1] == len(imagenet.label_space()):
     return []
   if given is not None and given.count >= _FEWEST_HITS:
     where = given.order.removeprefix('background_')

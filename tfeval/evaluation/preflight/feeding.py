@@ -28,12 +28,12 @@ _SURE = 1e-4
 _WORSE = 0.05
 
 # Given preprocessed images, float32 [n, size, size, 3]: outputs, float32 [n, width].
-Forward = Callable[[tf.Tensor], np.ndarray]
+ForwardPass = Callable[[tf.Tensor], np.ndarray]
 
 
 def compare(
   model: Model,
-  forward: Forward,
+  forward: ForwardPass,
   images: tf.Tensor,
   labels: np.ndarray,
   outputs: np.ndarray,
@@ -54,7 +54,7 @@ def compare(
   trial = _Trial(model, forward, images, labels)
   given = match_classes(outputs, labels, model.output)
   few = images[: normalisation.STATISTICS_IMAGES]
-  own = normalisation.batch_distance(model.keras_model, model.preprocess(few))
+  own = normalisation.batch_distance(model.backend.model, model.preprocess(few))
   found = None
   # Statistics that fit leave no doubt; forward passes are dear.
   if own is None or own > _FITS:
@@ -77,7 +77,7 @@ def _by_statistics(
 ) -> tuple[ProbeResult, Finding] | None:
   """Returns the preprocessing that the model's batch statistics are of."""
   distances = {
-    name: normalisation.batch_distance(trial.model.keras_model, preprocess(few))
+    name: normalisation.batch_distance(trial.model.backend.model, preprocess(few))
     for name, preprocess in others.items()
   }
   nearest = min(distances, key=distances.__getitem__)
@@ -147,7 +147,7 @@ class _Trial:
   """Runs a model on the labelled images under another preprocessing."""
 
   model: Model
-  forward: Forward
+  forward: ForwardPass
   images: tf.Tensor
   labels: np.ndarray
 

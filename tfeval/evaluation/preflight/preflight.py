@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfeval.datasets.base import Dataset
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine import batches
 from tfeval.evaluation import config
 from tfeval.evaluation.preflight import checks
@@ -71,7 +71,7 @@ def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
 
 
 def read_sample(
-  dataset: Dataset,
+  dataset: ImageDataset,
   protocol: Protocol,
   count: int = checks.MOST_IMAGES,
   skip_errors: bool = False,
@@ -90,9 +90,9 @@ def read_sample(
   Raises:
     UserError: an image is broken, or nothing can be read.
   """
-  step = max(1, dataset.expected_count // count)
-  if dataset.every is not None and step > 1:
-    every = dataset.every
+  step = max(1, dataset.num_examples // count)
+  if dataset.strided is not None and step > 1:
+    every = dataset.strided
     dataset = dataclasses.replace(dataset, examples=lambda *_: every(step))
   side = protocol.size
   pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, np.int64)]

@@ -4,10 +4,11 @@ import dataclasses
 import re
 from collections.abc import Hashable
 
-from tfeval.engine.forward import Forward, global_batch_size
+from tfeval.engine.forward import ForwardPass, global_batch_size
 from tfeval.evaluation import config, resolve
 from tfeval.evaluation.config import Request, Settings
 from tfeval.evaluation.runtime import Runtime
+from tfeval.models.backend import VALUES
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.models.model import Model
@@ -30,7 +31,7 @@ class WatchedModel:
     """
     self._request, self._settings, self._runtime = request, settings, runtime
     self._model: Model | None = None
-    self._forward: Forward | None = None
+    self._forward: ForwardPass | None = None
     self._traced: Hashable = None
     if request is not None:
       weights.check_same_normalisation(request.spec)
@@ -39,20 +40,20 @@ class WatchedModel:
   def _load_model(self, request: Request) -> Model:
     with self._runtime.strategy.scope():
       model = resolve.load_model(request, self._settings)
-    if model.keras_model is None:
+    if VALUES not in model.backend.capabilities:
       raise UserError(
         f'{request.spec.text} is no Keras model: checkpoints cannot be loaded into it'
       )
     return model
 
-  def _step(self, model: Model) -> Forward:
+  def _step(self, model: Model) -> ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""
-    traced = tracing.traced(model.keras_model)
+    traced = model.backend.trace_key()
     if self._forward is None or traced != self._traced:
       strategy, settings = self._runtime.strategy, self._settings
       self._traced, self._forward = (
         traced,
-        Forward(
+        ForwardPass(
           model,
           strategy,
           global_batch_size(settings.batch_size, strategy),
@@ -63,7 +64,9 @@ class WatchedModel:
     self._forward.model = model
     return self._forward
 
-  def with_values_of(self, checkpoint: Checkpoint) -> tuple[Request, Model, Forward]:
+  def with_values_of(
+    self, checkpoint: Checkpoint
+  ) -> tuple[Request, Model, ForwardPass]:
     """Returns the model with the values of a checkpoint that did not change.
 
     Raises:
@@ -85,32 +88,32 @@ class WatchedModel:
       )
       request = dataclasses.replace(self._request, weights=path, directory=directory)
       model = self._model
-      checkpoint_values.load(model.keras_model, checkpoint, model.name)
-      tracing.settle(model.keras_model)
+      checkpoint_values.load(model.backend.model, checkpoint, model.name)
+      tracing.refresh_derived_state(model.backend.model)
       model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
       forward = self._step(model)
     if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
       raise UserError('it changed while it was read')
     return request, model, forward
 
-  def _whole_model(self, request: Request) -> tuple[Model, Forward]:
+  def _whole_model(self, request: Request) -> tuple[Model, ForwardPass]:
     """Returns a checkpoint that is a model by itself.
 
     One of the same layers as the one before gives that one its values, whose step is
     compiled already.
     """
     loaded = self._load_model(request)
-    before = self._model and self._model.keras_model
+    before = self._model and self._model.backend.model
     if (
       before is None
       or not tracing.is_values_alone(before)
-      or tracing.layers(loaded.keras_model) != tracing.layers(before)
+      or tracing.layer_configs(loaded.backend.model) != tracing.layer_configs(before)
     ):
       self._model = loaded
     else:
-      before.set_weights(loaded.keras_model.get_weights())
-      tracing.settle(before)
+      before.set_weights(loaded.backend.model.get_weights())
+      tracing.refresh_derived_state(before)
       self._model = dataclasses.replace(
-        loaded, function=self._model.function, keras_model=before
+        loaded, function=self._model.function, backend=self._model.backend
       )
     return self._model, self._step(self._model)

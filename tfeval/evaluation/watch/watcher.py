@@ -85,7 +85,7 @@ class Watcher:
     """
     if paths.is_url(folder):
       raise UserError(f'{folder} is a URL, which cannot be watched: mount it')
-    hosts = cluster.find(settings)
+    hosts = cluster.find_cluster(settings)
     if hosts.count > 1:
       raise UserError(
         f'tfeval watch runs on one host, {hosts.count} are told of: give '

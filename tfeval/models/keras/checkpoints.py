@@ -7,7 +7,6 @@ import dataclasses
 import pathlib
 import re
 
-from tfeval.datasets.labels import imagenet
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -68,7 +67,7 @@ class Checkpoint:
     """
     if self.kind in (KERAS, WEIGHTS):
       return files.sha256_of(self.path)
-    return imagenet.digest(
+    return files.digest_of_pairs(
       (str(path.relative_to(self.path.parent)), files.sha256_of(path))
       for path in self.files()
     )

@@ -17,11 +17,12 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import keras
 
+from tfeval.models import table
 from tfeval.models.model import Hints, function_name
 from tfeval.utils import errors
 from tfeval.utils import spec as spec_lib
@@ -43,7 +44,7 @@ def call(spec: spec_lib.Spec, hints: Hints) -> tuple[keras.Model, Hints]:
   """Calls a factory.
 
   Args:
-    spec: `module:function` with keyword arguments.
+    spec: `module:function` or a name of `table.LOADERS`, with keyword arguments.
     hints: what is known of the model without it.
 
   Returns:
@@ -60,6 +61,19 @@ def call(spec: spec_lib.Spec, hints: Hints) -> tuple[keras.Model, Hints]:
 
 
 def _call(spec: spec_lib.Spec) -> Any:
+  if ':' in spec.target:
+    factory = _imported(spec)
+  else:
+    factory = table.LOADERS[spec.target]
+  try:
+    return factory(**dict(spec.options))
+  except UserError:
+    raise
+  except (Exception, SystemExit) as error:
+    _explain(spec, error, f'{spec.target} raised {type(error).__name__}')
+
+
+def _imported(spec: spec_lib.Spec) -> Callable[..., Any]:
   module_name, _, name = spec.target.partition(':')
   # As `python -m` does, and an installed command does not.
   if os.getcwd() not in sys.path:
@@ -77,12 +91,7 @@ def _call(spec: spec_lib.Spec) -> Any:
   factory = getattr(module, name, None)
   if not callable(factory):
     raise UserError(f'{module_name} has no function {name!r}')
-  try:
-    return factory(**dict(spec.options))
-  except UserError:
-    raise
-  except (Exception, SystemExit) as error:
-    _explain(spec, error, f'{spec.target} raised {type(error).__name__}')
+  return factory
 
 
 def _explain(spec: spec_lib.Spec, error: BaseException, what: str) -> NoReturn:

@@ -8,14 +8,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
 from tfeval.evaluation.config import LOGITS, PREPROCESSINGS, PROBABILITIES
-from tfeval.models import class_maps
+from tfeval.models import class_maps, table
+from tfeval.models.backend import Backend
 from tfeval.models.keras import factory, trust, weights
+from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import (
   Hints,
   Model,
-  compute_dtype,
   function_name,
   input_side,
   preprocessing,
@@ -37,32 +37,30 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
-  model, source, sha256, hints = _bring(spec, hints)
+  backend, source, sha256, hints = _bring(spec, hints)
   _preprocess(spec.text, hints)  # Before anything runs.
-  if isinstance(model, keras.Model) and not class_maps.outputs_of(model):
+  if backend.model is not None and not backend.outputs():
     _first_image(
-      _function(model, spec.text, hints),
+      _function(backend, spec.text, hints),
       spec.text,
-      input_side(model, spec.text, hints.input_size),
+      input_side(backend.input_spec, spec.text, hints.input_size),
       hints,
     )
   if weights_name not in ('imagenet', 'none'):
     with paths.local_copy(weights.find(weights_name)) as path:
-      weights.load(model, path, spec.text)
+      weights.load(backend.model, path, spec.text)
       sha256 = files.sha256_of(path)
     source = weights_name
-  return described(model, spec.text, hints, source, sha256)
+  return described(backend, spec.text, hints, source, sha256)
 
 
 def described(
-  model: Any, name: str, hints: Hints, source: str, sha256: str | None
+  backend: Backend, name: str, hints: Hints, source: str, sha256: str | None
 ) -> Model:
   """Returns a model that is there with all that evaluating it needs.
 
   Args:
-    model: a `keras.Model` that has its weights; or a function of images with the
-      attributes `structured_outputs`, `parameters` and `dtype`, and perhaps
-      `input_shape`.
+    backend: of a model that has its weights.
     name: the model's.
     hints: what cannot be known of it.
     source, sha256: where its weights came from, and the hash of that file, if any.
@@ -71,10 +69,9 @@ def described(
     UserError: one line that says what is wrong and what to do.
   """
   preprocess = _preprocess(name, hints)
-  is_keras = isinstance(model, keras.Model)
-  input_size = input_side(model, name, hints.input_size)
-  function = _function(model, name, hints)
-  chosen = class_maps.chosen(model, name, hints.output_name)
+  input_size = input_side(backend.input_spec, name, hints.input_size)
+  function = _function(backend, name, hints)
+  chosen = class_maps.chosen(backend, name, hints.output_name)
   if chosen is not None:
     class_maps.check_shape(chosen.shape, name, hints.class_map)
   output = _output_kind(chosen, name, hints.output)
@@ -97,24 +94,21 @@ def described(
     output_name=hints.output_name,
     weights=source,
     weights_sha256=sha256,
-    parameters=model.count_params() if is_keras else model.parameters,
-    dtype=compute_dtype(model) if is_keras else model.dtype,
-    keras_model=model if is_keras else None,
+    parameters=backend.parameters,
+    dtype=backend.dtype,
+    backend=backend,
   )
 
 
-def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, str | None, Hints]:
+def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Backend, str, str | None, Hints]:
   """Returns the model, where it came from, its hash, and what is known of it.
 
   A path has a hash; of a factory the second is `'model'`, the third None.
   """
-  if (
-    ':' in spec.target
-    and not paths.is_url(spec.target)
-    and not os.path.exists(spec.target)
-  ):
+  is_path = paths.is_url(spec.target) or os.path.exists(spec.target)
+  if not is_path and (':' in spec.target or spec.target in table.LOADERS):
     model, hints = factory.call(spec, hints)
-    return model, 'model', None, hints
+    return KerasBackend(model), 'model', None, hints
   _preprocess(spec.text, hints)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
@@ -130,13 +124,15 @@ def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Any, str, str | None, Hin
     return (_from_file(path, hints.trust_model), spec.target, _sha256(path), hints)
 
 
-def _function(model: Any, name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+def _function(
+  backend: Backend, name: str, hints: Hints
+) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns what the classifier's output is computed by."""
   return class_maps.select(
-    (lambda x: model(x, training=False)) if isinstance(model, keras.Model) else model,
+    backend,
     name,
     hints.output_name,
-    tuple(class_maps.outputs_of(model)),
+    tuple(backend.outputs()),
   )
 
 
@@ -173,7 +169,7 @@ def _check_preprocess(
 def _sha256(path: pathlib.Path) -> str:
   """Returns the hash of a file, or of all names and files of a SavedModel."""
   if path.is_dir():
-    return imagenet.digest(
+    return files.digest_of_pairs(
       (os.fspath(p.relative_to(path)), files.sha256_of(p))
       for p in path.rglob('*')
       if p.is_file()
@@ -181,7 +177,7 @@ def _sha256(path: pathlib.Path) -> str:
   return files.sha256_of(path)
 
 
-def _from_file(path: pathlib.Path, trusted: bool):
+def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
   if path.is_dir():
     if not (path / 'saved_model.pb').is_file():
       raise UserError(
@@ -195,12 +191,13 @@ def _from_file(path: pathlib.Path, trusted: bool):
     trust.check_keras_file(path)
   try:
     with weights.none_missing():
-      return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
+      model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except Exception as error:  # What a strange file makes Keras raise is open.
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
+  return KerasBackend(model)
 
 
-def _saved_model(path: pathlib.Path):
+def _saved_model(path: pathlib.Path) -> Backend:
   try:
     loaded = tf.saved_model.load(os.fspath(path))
     signature = loaded.signatures['serving_default']
@@ -220,11 +217,13 @@ def _saved_model(path: pathlib.Path):
   # A signature keeps no reference to the variables that it reads.
   function.loaded = loaded
   shape = input_spec.shape
-  function.input_shape = None if shape.rank is None else tuple(shape)
-  function.dtype = input_spec.dtype.name
-  function.structured_outputs = signature.structured_outputs
-  function.parameters = sum(int(tf.size(v)) for v in signature.variables)
-  return function
+  return FunctionBackend(
+    function,
+    sum(int(tf.size(v)) for v in signature.variables),
+    input_spec.dtype.name,
+    None if shape.rank is None else tuple(shape),
+    signature.structured_outputs,
+  )
 
 
 def _first_image(

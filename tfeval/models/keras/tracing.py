@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 
-def layers(model: keras.Model) -> list[Any]:
+def layer_configs(model: keras.Model) -> list[Any]:
   """Returns what a model is made of, its training aside, for JSON.
 
   The configuration of the model, and of each layer in it; None for those that do not
@@ -50,18 +50,18 @@ def _without_training(config: Any) -> Any:
   return config
 
 
-def settle(model: keras.Model) -> None:
+def refresh_derived_state(model: keras.Model) -> None:
   """Lets layers derive anew what they derive of variables that were assigned."""
   for layer in _deriving(model):
     layer.finalize_state()
 
 
-def traced(model: keras.Model) -> Hashable:
+def trace_key(model: keras.Model) -> Hashable:
   """Returns a value that changes when a step has to be traced again.
 
   Changes of attributes that no configuration tells of go unseen.
   """
-  sha256 = hashlib.sha256(json.dumps(layers(model), sort_keys=True).encode())
+  sha256 = hashlib.sha256(json.dumps(layer_configs(model), sort_keys=True).encode())
   for layer in _deriving(model):
     for values in layer.get_weights():
       sha256.update(np.ascontiguousarray(values).tobytes())
@@ -75,7 +75,7 @@ def is_values_alone(model: keras.Model) -> bool:
   own that stores what it likes.
   """
   base = keras.layers.Layer
-  return None not in layers(model) and not any(
+  return None not in layer_configs(model) and not any(
     hasattr(layer, 'load_assets')
     or type(layer).load_own_variables is not base.load_own_variables
     and not type(layer).__module__.startswith('keras.')

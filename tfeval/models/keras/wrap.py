@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from tfeval.models.backend import VALUES
 from tfeval.models.keras import files
+from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import Hints, Model, function_name
 from tfeval.utils.errors import UserError
 
@@ -41,14 +42,14 @@ def wrap(model: Any, name: str | None, hints: Hints) -> Model:
         f'{name} is not built, it has no weights yet: call it on a batch '
         'of images first, or give its first layer an Input'
       )
-    return files.described(model, name, hints, MEMORY, None)
+    return files.described(KerasBackend(model), name, hints, MEMORY, None)
   if not callable(model) or isinstance(model, type):
     raise UserError(
       f'model is {str(model)[:80]!r}, expected a keras.Model, a function '
       'of images or what tfeval.load_model returns'
     )
   name = function_name(model) if name is None else name
-  return files.described(_described_function(model), name, hints, MEMORY, None)
+  return files.described(FunctionBackend(model), name, hints, MEMORY, None)
 
 
 def _taken(model: Model, name: str | None, hints: Hints) -> Model:
@@ -57,19 +58,7 @@ def _taken(model: Model, name: str | None, hints: Hints) -> Model:
     raise UserError(
       f'{given[0]} is known of {model.name}, which tfeval.load_model made: leave it out'
     )
-  if model.keras_model is not None:
+  if VALUES in model.backend.capabilities:
     # It may have been trained since its file was read.
     model = dataclasses.replace(model, weights=MEMORY, weights_sha256=None)
   return model if name is None else dataclasses.replace(model, name=name)
-
-
-def _described_function(model: Any):
-  """Returns a function that has the attributes that `foreign.described` reads."""
-
-  def function(x: tf.Tensor):
-    return model(x)
-
-  function.structured_outputs = {}
-  function.parameters = None
-  function.dtype = 'unknown'
-  return function

@@ -31,7 +31,7 @@ def from_npy(
   paths = [predictions] + [probabilities] * (probabilities is not None)
   shapes = [_matrix(path).shape for path in paths]
   floats = _matrix(predictions).dtype.kind == 'f'
-  rows, width = shapes[0]
+  (rows, width), classes = shapes[0], len(imagenet.label_space())
   if floats and probabilities is not None:
     raise UserError(
       f'{shown} holds floats {list(shapes[0])}: expected whole numbers, '
@@ -42,17 +42,17 @@ def from_npy(
       f'{shown} has the shape {list(shapes[0])} and its probabilities '
       f'{list(shapes[1])}: expected the same'
     )
-  if floats and width != imagenet.NUM_CLASSES:
+  if floats and width != classes:
     hint = (
       ': leave the background class out'
-      if width == imagenet.NUM_CLASSES + 1
+      if width == classes + 1
       else '; classes are whole numbers'
     )
     raise UserError(
       f'{shown} holds floats {list(shapes[0])}, expected all outputs, '
-      f'[n, {imagenet.NUM_CLASSES}]{hint}'
+      f'[n, {classes}]{hint}'
     )
-  if not (rows and 1 <= width <= imagenet.NUM_CLASSES):
+  if not (rows and 1 <= width <= classes):
     raise UserError(
       f'{shown} has the shape {list(shapes[0])}, expected [n, k], k best '
       'classes of n images'
@@ -76,7 +76,7 @@ def _matrix(path: pathlib.Path) -> np.ndarray:
   if found.dtype.kind not in 'iuf' or found.ndim not in (1, 2):
     raise UserError(
       f'{path} holds {found.dtype} {list(found.shape)}, expected whole '
-      f'numbers [n, k] or floats [n, {imagenet.NUM_CLASSES}]'
+      f'numbers [n, k] or floats [n, {len(imagenet.label_space())}]'
     )
   return found.reshape(len(found), -1) if found.ndim == 1 else found
 

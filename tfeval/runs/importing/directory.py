@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 import tfeval
-from tfeval.datasets.labels.sets import REAL, Labels
+from tfeval.datasets.labels.sets import REAL, LabelSource
 from tfeval.runs import predictions, result_file, run
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
@@ -31,7 +31,7 @@ class Settings:
     overwrite: whether what is in a run directory may be replaced.
   """
 
-  labels: tuple[Labels, ...]
+  labels: tuple[LabelSource, ...]
   order: str | None = None
   output: str | None = None
   partial: bool = False
@@ -39,7 +39,7 @@ class Settings:
   overwrite: bool = False
 
 
-def by_validation_order(labels: tuple[Labels, ...]) -> bool:
+def by_validation_order(labels: tuple[LabelSource, ...]) -> bool:
   """Whether a label set is of the validation images, all 50,000."""
   return any(one.file is None or one.file.ids is None for one in labels)
 

@@ -14,13 +14,13 @@ from tfeval.utils.errors import UserError
 _NUMBERED = re.compile(r'((?:class|prob)\D*)(\d+)')
 _EXPECTED = (
   'expected id and class_1 to class_k, perhaps probability_1 to '
-  f'probability_k, or a column for each of the {imagenet.NUM_CLASSES} '
+  f'probability_k, or a column for each of the {len(imagenet.label_space())} '
   'classes, named by index (from 0) or wnid'
 )
 _WHOLE_NUMBERS = (
   'expected whole numbers, the classes; '
-  f'{imagenet.NUM_CLASSES} outputs are columns named '
-  f'0 to {imagenet.NUM_CLASSES - 1} or by wnid'
+  f'{len(imagenet.label_space())} outputs are columns named '
+  f'0 to {len(imagenet.label_space()) - 1} or by wnid'
 )
 
 
@@ -50,7 +50,7 @@ def choose(
   names = [name for name in header if name != 'id']
   if twice := files.doubles(list(header)):
     raise UserError(f'{path} has two columns called {twice[0]!r}')
-  for known in (map(str, range(imagenet.NUM_CLASSES)), imagenet.classes().wnids):
+  for known in (map(str, range(len(imagenet.label_space()))), imagenet.classes().wnids):
     known = list(known)
     if set(known) == set(names):
       return [], known

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import sets
-from tfeval.datasets.labels.sets import ORIGINAL, REAL, Labels
+from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
 from tfeval.runs import predictions, result_file
 from tfeval.runs import run as run_lib
 from tfeval.runs import summary as summary_lib
@@ -110,16 +110,16 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
   )
 
 
-def _expected_ids(labels: tuple[Labels, ...]) -> pa.Array:
+def _expected_ids(labels: tuple[LabelSource, ...]) -> pa.Array:
   """Returns the images that the labels are of."""
   if by_validation_order(labels):
     return orders.named_ids(orders.FILE_NAME)
   return pc.unique(pa.concat_arrays([one.file.ids for one in labels]))
 
 
-def _stored(labels: Labels) -> Labels:
+def _stored(labels: LabelSource) -> LabelSource:
   """Returns what a label set is once it is a column of the rows."""
-  return Labels(REAL) if labels.name == REAL else labels
+  return LabelSource(REAL) if labels.name == REAL else labels
 
 
 def _write(source: Source, settings: Settings, table: readers.Table) -> _Written:
@@ -179,7 +179,7 @@ def _write(source: Source, settings: Settings, table: readers.Table) -> _Written
   return written
 
 
-def _original(by_name: dict[str, Labels], ids: pa.Array) -> np.ndarray:
+def _original(by_name: dict[str, LabelSource], ids: pa.Array) -> np.ndarray:
   """Returns int32 [n], the original labels, -1 for none."""
   found = np.full(len(ids), -1, np.int32)
   if ORIGINAL in by_name:
@@ -188,7 +188,7 @@ def _original(by_name: dict[str, Labels], ids: pa.Array) -> np.ndarray:
   return found
 
 
-def _real(by_name: dict[str, Labels], ids: pa.Array) -> pa.Array:
+def _real(by_name: dict[str, LabelSource], ids: pa.Array) -> pa.Array:
   if REAL not in by_name:
     return pa.nulls(len(ids), pa.list_(pa.int32()))
   labels = sets.match(by_name[REAL].file, ids)

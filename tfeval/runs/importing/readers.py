@@ -23,7 +23,7 @@ from tfeval.utils.errors import UserError
 
 _LISTS = (
   'classes with or without probabilities or log_probs, or logits or '
-  f'probabilities of all {imagenet.NUM_CLASSES} classes'
+  f'probabilities of all {len(imagenet.label_space())} classes'
 )
 
 
@@ -139,9 +139,10 @@ def _parquet(path: pathlib.Path) -> Table:
   if first is None:
     raise UserError(f'{path} has no rows')
   width = _lists(path, first, classes or scores).shape[1]
-  if classes is None and width != imagenet.NUM_CLASSES:
+  expected = len(imagenet.label_space())
+  if classes is None and width != expected:
     raise UserError(
-      f'{path}: {scores} has {width} values in a row, expected {imagenet.NUM_CLASSES}'
+      f'{path}: {scores} has {width} values in a row, expected {expected}'
     )
 
   def blocks() -> Iterator[Block]:

@@ -139,7 +139,7 @@ def _check_classes(
       np.ones(len(classes), bool),
       f'has classes of type {classes.dtype}, expected whole numbers',
     )
-  highest = imagenet.NUM_CLASSES - 1
+  highest = len(imagenet.label_space()) - 1
   low, high = classes.min(initial=0), classes.max(initial=0)
   hint = ': are they counted from 1?' if high == highest + 1 else ''
   refuse(

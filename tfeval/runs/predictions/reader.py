@@ -15,16 +15,8 @@ from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
-_CLASSES = 0, imagenet.NUM_CLASSES - 1
 # The softmax of a model may come out at 1 + 2**-23.
 _LOG_PROBS = -math.inf, 1e-6
-_LIMITS = {
-  'label': _CLASSES,
-  'real_labels': _CLASSES,
-  'classes': _CLASSES,
-  'log_probs': _LOG_PROBS,
-  'label_log_prob': _LOG_PROBS,
-}
 # Anything else could lead out of the directory.
 _PART = re.compile(r'part-\d{5,}\.parquet')
 
@@ -126,7 +118,8 @@ def _check_columns(path: Path, table: pa.Table) -> None:
     ),
     rows.STORED_CLASSES,
   )
-  wanted = rows.schema(True, max(1, min(kept, imagenet.NUM_CLASSES)))
+  classes = len(imagenet.label_space())
+  wanted = rows.schema(True, max(1, min(kept, classes)))
   for name in set(table.column_names) & set(wanted.names):
     column, field = table[name], wanted.field(name)
     if column.type != field.type or (column.null_count and not field.nullable):
@@ -140,15 +133,19 @@ def _check_columns(path: Path, table: pa.Table) -> None:
         column.validate(full=True)
       except pa.ArrowException as error:
         raise UserError(f'{path} has ids that are not UTF-8: evaluate again') from error
-    if name in _LIMITS:
-      _check_values(path, name, column)
+    if name in ('label', 'real_labels', 'classes'):
+      _check_values(path, name, column, (0, classes - 1))
+    elif name in ('log_probs', 'label_log_prob'):
+      _check_values(path, name, column, _LOG_PROBS)
 
 
-def _check_values(path: Path, name: str, column: pa.ChunkedArray) -> None:
+def _check_values(
+  path: Path, name: str, column: pa.ChunkedArray, limits: tuple[float, float]
+) -> None:
   values = pc.list_flatten(column) if pa.types.is_nested(column.type) else column
   found = pc.min_max(values)
   low, high = found['min'].as_py(), found['max'].as_py()
-  lowest, highest = _LIMITS[name]
+  lowest, highest = limits
   if low is not None and not lowest <= low <= high <= highest:
     raise UserError(
       f'{path}: column {name} has values from {low:g} to {high:g}, '

@@ -37,7 +37,9 @@ def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
     pa.field('label_log_prob', pa.float32()),
   ]
   if store_logits:
-    fields.append(pa.field('logits', pa.list_(pa.float32(), imagenet.NUM_CLASSES)))
+    fields.append(
+      pa.field('logits', pa.list_(pa.float32(), len(imagenet.label_space())))
+    )
   return pa.schema(fields)
 
 

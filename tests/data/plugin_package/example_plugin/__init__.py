@@ -1,0 +1,1 @@
+"""What an entry point names is imported when it is asked for, and nothing before."""

@@ -1,0 +1,80 @@
+"""What turns a batch of preprocessed images into a model's outputs."""
+
+import abc
+import dataclasses
+import pathlib
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from tfeval.datasets.labels.spaces import LabelSpace
+
+# What a backend can do beside computing outputs: tell the statistics of its batch
+# normalisation, and take the values of a checkpoint; both by `Backend.model`.
+STATISTICS, VALUES = 'batch statistics', 'values'
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+  """What a model is fed: float32 images, the channels last.
+
+  Attributes:
+    shape: (batch, height, width, channels), None for each that is free; None where
+      nothing is known.
+  """
+
+  shape: tuple[int | None, ...] | None = None
+
+  @property
+  def sides(self) -> tuple[int | None, int | None]:
+    """Height and width in pixels, None where they are free or not known."""
+    if not isinstance(self.shape, tuple) or len(self.shape) != 4:
+      return None, None
+    return self.shape[1], self.shape[2]
+
+
+class Backend(abc.ABC):
+  """Runs a model of one framework. What is known of images and classes is `Model`'s.
+
+  Attributes:
+    input_spec: what it is fed.
+    capabilities: what else it can do, see above.
+    model: the framework's own object, None where it has no layers that can be read.
+    output_space: the classes of its outputs, None where these are only counted.
+    parameters: how many weights it has; None where that cannot be known.
+    dtype: what it computes in; several joined by `+`.
+  """
+
+  input_spec: InputSpec
+  capabilities: frozenset[str] = frozenset()
+  model: Any = None
+  output_space: LabelSpace | None = None
+  parameters: int | None = None
+  dtype: str = 'unknown'
+
+  @abc.abstractmethod
+  def __call__(self, images: Any) -> Any:
+    """Returns the outputs for a batch: [n, outputs], several in a list or by name.
+
+    Args:
+      images: float32 [n, height, width, 3], preprocessed.
+    """
+
+  @abc.abstractmethod
+  def describe(self) -> dict[str, Any]:
+    """Returns `versions` and `devices` of the process that it runs in, for JSON."""
+
+  @abc.abstractmethod
+  def outputs(self) -> Mapping[str, Any]:
+    """Returns what it tells of its outputs before it runs, by name; may be empty."""
+
+  def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
+    """Returns a SHA-256 that values, layers and code have alone, None for none.
+
+    Args:
+      sources: files that say how the model computes and what it is fed.
+    """
+    return None
+
+  def trace_key(self) -> Hashable:
+    """Returns a value that changes when a step has to be traced again."""
+    return None

@@ -1,0 +1,98 @@
+"""Keras models, SavedModels and functions, computed inside of tf.distribute."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.models.backend import STATISTICS, VALUES, Backend, InputSpec
+from tfeval.models.keras import tracing
+from tfeval.utils import files
+
+
+class FunctionBackend(Backend):
+  """A function of TensorFlow, such as the signature of a SavedModel."""
+
+  def __init__(
+    self,
+    function: Callable[[tf.Tensor], Any],
+    parameters: int | None = None,
+    dtype: str = 'unknown',
+    input_shape: tuple[int | None, ...] | None = None,
+    outputs: Mapping[str, Any] | None = None,
+  ):
+    self._function, self._outputs = function, outputs or {}
+    self.parameters, self.dtype = parameters, dtype
+    self.input_spec = InputSpec(input_shape)
+
+  def __call__(self, images: tf.Tensor) -> Any:
+    return self._function(images)
+
+  def describe(self) -> dict[str, Any]:
+    return {
+      'versions': {'tensorflow': tf.__version__, 'keras': keras.__version__},
+      'devices': [
+        f'{d.device_type}:{d.name.rsplit(":", 1)[-1]}'
+        for d in tf.config.list_logical_devices()
+      ],
+    }
+
+  def outputs(self) -> Mapping[str, Any]:
+    return dict(self._outputs)
+
+
+class KerasBackend(FunctionBackend):
+  """A `keras.Model`, called with `training=False`."""
+
+  capabilities = frozenset({STATISTICS, VALUES})
+
+  def __init__(self, model: keras.Model, output_space: LabelSpace | None = None):
+    self.model, self.output_space = model, output_space
+
+  def __call__(self, images: tf.Tensor) -> Any:
+    return self.model(images, training=False)
+
+  @property
+  def input_spec(self) -> InputSpec:
+    return InputSpec(getattr(self.model, 'input_shape', None))
+
+  @property
+  def parameters(self) -> int:
+    return self.model.count_params()
+
+  @property
+  def dtype(self) -> str:
+    """What the layers compute in, such as `'float32'`."""
+    layers = self.model._flatten_layers(include_self=False)
+    return '+'.join(sorted({layer.compute_dtype for layer in layers})) or 'float32'
+
+  def outputs(self) -> Mapping[str, Any]:
+    """Returns symbolic tensors; none of a subclass, or before its first image."""
+    # A Sequential has no names.
+    model = getattr(self.model, '_functional', None) or self.model
+    outputs = getattr(model, 'outputs', None) or []
+    # The keys of what it returns, where `output_names` are those of its layers.
+    structure = getattr(model, '_outputs_struct', None)
+    if isinstance(structure, Mapping) and len(structure) == len(outputs):
+      return dict(structure)
+    return dict(zip(model.output_names, outputs, strict=True)) if outputs else {}
+
+  def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
+    layers = tracing.layer_configs(self.model)
+    if layers[0] is None and not sources:
+      return None
+    sha256 = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
+    for path in sources:
+      sha256.update(bytes.fromhex(files.sha256_of(path)))
+    for values in self.model.get_weights():
+      sha256.update(np.ascontiguousarray(values).tobytes())
+    return sha256.hexdigest()
+
+  def trace_key(self) -> Hashable:
+    return tracing.trace_key(self.model)
