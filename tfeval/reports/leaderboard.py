@@ -13,6 +13,7 @@ from tfeval.models import published
 from tfeval.reports import leaderboard_columns, terminal
 from tfeval.reports.leaderboard_columns import Column
 from tfeval.runs import display
+from tfeval.runs.result_file import PublishedSection
 
 # They stand in every table.
 _KEYS = ('rank', 'model')
@@ -145,7 +146,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
   others = [
     row.name
     for row in board.rows
-    if row.run and _by_another_protocol(row.run.result.get('published') or {})
+    if row.run and _by_another_protocol(row.run.result.published)
   ]
   if others and {'published', 'difference'} & chosen.keys():
     found.append(f'published by another protocol than the run: {first(others)}')
@@ -179,12 +180,11 @@ def _counted(board: Leaderboard) -> list[str]:
   return found
 
 
-def _by_another_protocol(comparison: dict[str, Any]) -> bool:
+def _by_another_protocol(compared: PublishedSection | None) -> bool:
   """Whether a run does not follow the recipe of the published figure."""
-  return (
-    comparison.get('same_protocol') is False
-    or comparison.get('figures') == published.NATIVE
-  )
+  if compared is None:
+    return False
+  return not compared.same_protocol or compared.figures == published.NATIVE
 
 
 def _ties_across_ranks(board: Leaderboard) -> list[str]:

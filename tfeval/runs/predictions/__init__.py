@@ -13,7 +13,6 @@ from tfeval.runs.predictions.rows import (
   STORED_CLASSES,
   assemble,
   make_rows,
-  matrix,
   rank_scores,
   schema,
 )
@@ -26,7 +25,6 @@ __all__ = (
   'assemble',
   'listed_parts',
   'make_rows',
-  'matrix',
   'rank_scores',
   'read_part',
   'read_parts',

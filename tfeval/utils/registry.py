@@ -1,0 +1,94 @@
+"""What is known by name: ours, and what other installed packages add."""
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from tfeval.utils import errors
+
+T = TypeVar('T')
+
+
+class Registry(Generic[T]):
+  """Objects by name, imported when they are asked for.
+
+  Another package adds to it by an entry point in its `pyproject.toml`:
+
+      [project.entry-points."tfeval.metrics"]
+      mine = "my_package.my_module:my_object"
+
+  Our own names come first: no package can replace them. Entry points are read when
+  a name is none of ours, or when all names are listed.
+
+  >>> colors = Registry('color', {'red': 0xFF0000, 'tau': 'math:tau'})
+  >>> colors['tau'], 'blue' in colors, list(colors)
+  (6.283185307179586, False, ['red', 'tau'])
+  """
+
+  def __init__(
+    self, kind: str, entries: Mapping[str, T | str], group: str | None = None
+  ):
+    """Nothing is imported yet.
+
+    Args:
+      kind: what is named, for messages, such as `'metric'`.
+      entries: ours, in the order in which they are listed; a text is
+        `'module:object'`.
+      group: of entry points, such as `'tfeval.metrics'`; None if no other package
+        adds to it.
+    """
+    self.kind = kind
+    self.entries = dict(entries)
+    self._group = group
+
+  def get(self, name: str, hint: str = '') -> T:
+    """Returns what has a name.
+
+    Raises:
+      UserError: nothing has it, with the closest names and the hint; or it is of
+        another package, which cannot load it.
+    """
+    if name in self.entries:
+      entry = self.entries[name]
+      if not isinstance(entry, str):
+        return entry
+      module, _, attribute = entry.partition(':')
+      self.entries[name] = found = getattr(importlib.import_module(module), attribute)
+      return found
+    if name in self._entry_points:
+      self.entries[name] = found = self._load(self._entry_points[name])
+      return found
+    raise errors.unknown(self.kind, name, self, hint)
+
+  def _load(self, point: importlib.metadata.EntryPoint) -> Any:
+    try:
+      return point.load()
+    except Exception as error:  # The code of another package may raise anything.
+      package = point.dist.name if point.dist else point.module
+      raise errors.UserError(
+        f'{self.kind} {point.name} of the package {package} cannot be loaded '
+        f'({point.value}): {type(error).__name__}: {errors.one_line(error)}'
+      ) from error
+
+  @functools.cached_property
+  def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
+    if self._group is None:
+      return {}
+    points = importlib.metadata.entry_points(group=self._group)
+    return {point.name: point for point in sorted(points, key=lambda p: p.name)}
+
+  def __getitem__(self, name: str) -> T:
+    return self.get(name)
+
+  def __contains__(self, name: object) -> bool:
+    return name in self.entries or name in self._entry_points
+
+  def __iter__(self):
+    """Yields every name, ours first."""
+    yield from dict.fromkeys([*self.entries, *self._entry_points])
+
+  def items(self):
+    """Yields every name with its object."""
+    return ((name, self[name]) for name in self)
