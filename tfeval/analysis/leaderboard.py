@@ -126,7 +126,7 @@ def rank(
     chosen,
     level,
     None if data else ranked * (ranked - 1) // 2,
-    [DATA] * bool(data) + [PROTOCOL] * bool(protocol),
+    [what for what, remark in ((DATA, data), (PROTOCOL, protocol)) if remark],
     data + protocol + remarks + differences.unknown_protocols(answers),
   )
 

@@ -30,7 +30,7 @@ _COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
 
 
 def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
-  """Holds that a figure can be drawn, before its content is computed.
+  """Checks that a figure can be drawn, before its content is computed.
 
   Args:
     path: of the figure's file.
@@ -54,7 +54,7 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
 
 
 def check_path(path: pathlib.Path) -> None:
-  """Holds that a figure can be written there.
+  """Checks that a figure can be written there.
 
   Raises:
     UserError: the file has another extension than those of `FORMATS`, or its folder

@@ -86,10 +86,39 @@ def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
   )
 
 
-def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> None:
+def write_tables(
+  board: Leaderboard, chosen: dict[str, Column], file: TextIO, _: TextIO
+) -> None:
+  """Writes the leaderboard as tables with their remarks."""
+  for table in text_tables(board, chosen, terminal.width_of(file)):
+    terminal.print_table(table, file)
+    print(file=file)
+  terminal.print_remarks(remarks(board, chosen), file)
+
+
+def write_markdown(
+  board: Leaderboard, chosen: dict[str, Column], file: TextIO, _: TextIO
+) -> None:
+  """Writes the leaderboard as Markdown with its remarks."""
+  print(markdown(board, chosen), file=file)
+  print(file=file)
+  for line in remarks(board, chosen):
+    print(f'- {line}', file=file)
+
+
+def write_json(
+  board: Leaderboard, _: dict[str, Column], file: TextIO, __: TextIO
+) -> None:
+  """Writes `content`."""
+  terminal.print_json(content(board), file)
+
+
+def write_csv(
+  board: Leaderboard, chosen: dict[str, Column], file: TextIO, aside: TextIO
+) -> None:
   """Writes the leaderboard as CSV: rates in 0..1, nothing for what is not known.
 
-  Each row ends with its `state`.
+  Each row ends with its `state`. Remarks are written aside.
   """
   known = {**chosen, 'state': leaderboard_columns.columns(board)['state']}
   writer = csv.writer(file, lineterminator='\n')
@@ -97,6 +126,7 @@ def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> No
   writer.writerows(
     [column.value(row) for column in known.values()] for row in board.rows
   )
+  terminal.print_remarks(remarks(board, chosen), aside)
 
 
 def content(board: Leaderboard) -> dict[str, Any]:

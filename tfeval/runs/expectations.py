@@ -76,7 +76,7 @@ def _is_share(name: str) -> bool:
 def check_names(
   expectations: Iterable[Expectation], known: Iterable[tuple[str, str]]
 ) -> None:
-  """Holds that metrics will be there, before they are measured.
+  """Checks that metrics will be there, before they are measured.
 
   Args:
     expectations: what is expected.

@@ -56,7 +56,9 @@ def by_validation_order(labels: tuple[Labels, ...]) -> bool:
 
 def manifest(source: Source, settings: Settings, table: readers.Table) -> Manifest:
   """Returns what is imported; nothing else is known of the model."""
-  inputs = [source.predictions] + [source.probabilities] * bool(source.probabilities)
+  inputs = [source.predictions]
+  if source.probabilities:
+    inputs.append(source.probabilities)
   real = next((one for one in settings.labels if one.name == REAL), None)
   validation = by_validation_order(settings.labels)
   return Manifest(
@@ -145,7 +147,10 @@ def _flagfile(source: Source, settings: Settings) -> str:
     )
   if settings.output is not None:
     lines.append(line('output', settings.output))
-  lines += ['--partial'] * settings.partial + ['--store_logits'] * settings.store_logits
+  if settings.partial:
+    lines.append('--partial')
+  if settings.store_logits:
+    lines.append('--store_logits')
   return '\n'.join(lines) + '\n'
 
 

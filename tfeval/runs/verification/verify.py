@@ -249,8 +249,10 @@ def _metrics(directory: _Directory) -> str:
         f'{name}: {field} is {reported[key].get(field)}, the rows give {value}',
       )
   files_of = sorted({labels for labels, _ in reported.keys() - carried.keys()})
-  rest = f'; not computed again, labels are not stored: {", ".join(files_of)}'
-  return f'{len(carried)} of {len(reported)} computed again' + rest * bool(files_of)
+  seen = f'{len(carried)} of {len(reported)} computed again'
+  if not files_of:
+    return seen
+  return f'{seen}; not computed again, labels are not stored: {", ".join(files_of)}'
 
 
 _RESULT, _PARTS = 'result', 'parts'
