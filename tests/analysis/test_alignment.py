@@ -17,7 +17,9 @@ PREDICTED = np.stack([RANDOM.permutation(9)[:6] for _ in range(N)])
 IDS = [f'{i:04d}.JPEG' for i in range(N)]
 
 
-def read(stored: run.Run, labels=None, subset=None, name=None) -> alignment.Answers:
+def read(
+  stored: run.Run, labels=None, subset=None, name=None
+) -> alignment.AlignedPredictions:
   return alignment.read(stored, name or stored.result['model']['name'], labels, subset)
 
 

@@ -12,7 +12,7 @@ PREDICTED = np.tile(np.arange(6), (N, 1))
 IDS = [f'{i:04d}.JPEG' for i in range(N)]
 
 
-def read(stored: run.Run) -> alignment.Answers:
+def read(stored: run.Run) -> alignment.AlignedPredictions:
   return alignment.read(stored, stored.result['model']['name'], None, None)
 
 

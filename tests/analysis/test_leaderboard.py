@@ -20,7 +20,7 @@ LABELS = np.arange(N) % 10
 
 
 def with_hits(hits: np.ndarray) -> np.ndarray:
-  """Answers that are right where they are to be."""
+  """Predictions that are right where they are to be."""
   return np.stack(
     [
       np.where(hits, LABELS, (LABELS + 1) % 10),

@@ -1,5 +1,6 @@
 """Flipped answers against a count over single rows."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 import tfeval as tfeval_package
 from tfeval.analysis import comparison, numeric_flips
+from tfeval.runs import result_file
 
 N = 120
 RANDOM = np.random.default_rng(0)
@@ -46,15 +48,12 @@ def store(store_run):
       where=directory,
       seed=len(directory),
     )
-    run.result['compute'] = {
-      'versions': {'keras': '3.15.1'},
-      'devices': ['CPU:0'],
-      'dtype': 'float32',
-      'tf32': False,
-      'jit': False,
-      **compute,
-    }
-    return run
+    how = {'devices': ['CPU:0'], 'dtype': 'float32', 'tf32': False, 'jit': False}
+    computed = result_file.ComputeSection.from_json(
+      {'versions': {'keras': '3.15.1'}, **how, **compute}
+    )
+    result = dataclasses.replace(run.result, compute=computed)
+    return dataclasses.replace(run, result=result)
 
   return store
 

@@ -161,7 +161,7 @@ def test_shapes_that_disagree(ranked):
 
 def test_entry():
   # Both ends by hand: 3 of 4 with z = 1.959964.
-  entry = Count(3, 4, 2).entry('top1', 'real')
+  entry = Count(3, 4, 2).entry('top1', 'real').to_json()
   interval = entry.pop('interval')
   assert entry == {
     'name': 'top1',
@@ -171,6 +171,7 @@ def test_entry():
     'count': 4,
     'skipped': 2,
     'value': 0.75,
+    'rule': 'all',
   }
   assert interval == {
     'method': 'wilson',
@@ -190,6 +191,7 @@ def test_entry_without_examples():
     'skipped': 9,
     'value': None,
     'interval': None,
+    'rule': 'all',
   }
 
 

@@ -309,7 +309,8 @@ def test_few_classes_without_probabilities(tmp_path):
   writer.flush()
   parts = list(predictions.read_parts(tmp_path / 'predictions'))
   found = {
-    m['name']: m for m in summary.summarize(parts, wanted=summary.Wanted(ALL)).metrics()
+    m['name']: m
+    for m in summary.summarize(parts, request=summary.SummaryRequest(ALL)).metrics()
   }
   assert found['top1']['correct'] == int((labels == 0).sum())
   for name in ('top5', 'top10'):
@@ -344,7 +345,7 @@ def test_what_is_not_defined_says_so(tmp_path, right, rows, name, said):
   ]
   (entry,) = summary.summarize(
     [pa.table(predictions.make_rows(**given, output='logits', store_logits=True))],
-    wanted=summary.Wanted([name], 'logits'),
+    request=summary.SummaryRequest([name], 'logits'),
   ).metrics()[:1]
   assert entry['value'] is None
   assert said in entry['unavailable']

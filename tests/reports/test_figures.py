@@ -13,15 +13,15 @@ from tfeval.runs import top_classes
 from tfeval.utils.errors import UserError
 
 MODELS = [
-  top_classes.Answerer('a$b$:x=1', 'opencv', 32),
-  top_classes.Answerer('/long/' * 20 + 'b.keras', 'pil:kernel=bilinear', 32),
+  top_classes.PredictingModel('a$b$:x=1', 'opencv', 32),
+  top_classes.PredictingModel('/long/' * 20 + 'b.keras', 'pil:kernel=bilinear', 32),
 ]
 STARTS = {'png': b'\x89PNG', 'pdf': b'%PDF', 'svg': b'<?xml'}
 
 
 def answered(name='a$b_{$ 猫.jpg', top=5):
   ranked = top_classes.rank(np.linspace(0, 9, 1000), top, logits=True)
-  return top_classes.Answered(name, (ranked,) * len(MODELS))
+  return top_classes.ImagePredictions(name, (ranked,) * len(MODELS))
 
 
 def photo(height=30, width=40):

@@ -22,7 +22,7 @@ def printed(models, ranked, monkeypatch):
   monkeypatch.setenv('COLUMNS', '80')
   file = io.StringIO()
   for table in predictions.answers_tables(
-    models, top_classes.Answered('a.jpg', ranked)
+    models, top_classes.ImagePredictions('a.jpg', ranked)
   ):
     terminal.print_table(table, file)
   return file.getvalue()
@@ -37,7 +37,7 @@ def ranked(*classes):
 @pytest.mark.parametrize('count', range(1, len(LONG) + 1))
 def test_nothing_is_cut_and_all_of_it_fits(monkeypatch, count):
   models = [
-    top_classes.Answerer(name, 'opencv:crop_fraction=0.9,kernel=bilinear', 224)
+    top_classes.PredictingModel(name, 'opencv:crop_fraction=0.9,kernel=bilinear', 224)
     for name in LONG[:count]
   ]
   # bicycle-built-for-two, American Staffordshire terrier, hen-of-the-woods, ...
@@ -57,7 +57,7 @@ def test_nothing_is_cut_and_all_of_it_fits(monkeypatch, count):
 
 
 def test_rows_are_classes_in_the_order_of_their_best_rank(monkeypatch):
-  models = [top_classes.Answerer(name, 'opencv', 224) for name in ('A', 'B')]
+  models = [top_classes.PredictingModel(name, 'opencv', 224) for name in ('A', 'B')]
   text = printed(models, (ranked(5, 6, 7), ranked(7, 5, 900)), monkeypatch)
   wnids = imagenet.classes().wnids
   rows = [line.split() for line in text.splitlines() if line.startswith('n0')]

@@ -1,14 +1,16 @@
 """Tables of results: 80 columns, and names that are not broken."""
 
 import io
+import pathlib
 
 import pytest
 
-from tfeval.reports import results as tables
-from tfeval.reports import terminal
+from tfeval.reports import results, terminal
+from tfeval.runs.result_file import Result
+from tfeval.runs.run import Failure, Run
 
 
-def result(name: str, **dataset) -> dict:
+def run(name: str, **dataset) -> Run:
   metrics = [
     {
       'labels': labels,
@@ -33,17 +35,18 @@ def result(name: str, **dataset) -> dict:
       'skipped': 0,
     }
   )
-  return {
+  content = {
     'model': {'name': name},
     'metrics': metrics,
     'protocol': {'name': 'unknown'},
-    'dataset': {'name': 'd', 'split': '', 'partial': False, **dataset},
+    'dataset': {'name': 'd', 'split': '', 'partial': False, 'expected': 9, **dataset},
   }
+  return Run(pathlib.Path(name), Result.from_json(content))
 
 
-def printed(*results: dict) -> str:
+def printed(*runs: Run | Failure) -> str:
   file = io.StringIO()
-  for table in tables.results_tables(results, terminal.width_of(file)):
+  for table in results.results_tables(runs, terminal.width_of(file)):
     terminal.print_table(table, file)
   lines = file.getvalue().splitlines()
   assert max(map(len, lines)) <= 80
@@ -56,16 +59,14 @@ def eighty_columns(monkeypatch):
 
 
 def test_names_that_fit_stand_beside_their_metrics():
-  text = printed(result('ResNet50'))
+  text = printed(run('ResNet50'))
   assert 'ResNet50  top-1        34,988  50,000    3,163  69.98' in text
   assert 'model and metric' not in text
 
 
 def test_names_that_do_not_fit_stand_above_their_metrics():
   name = 'mobilenetV2_keras_imagenet'
-  lines = printed(
-    result(name, partial=True), result('A'), {'model': {'name': 'B'}, 'error': 'why'}
-  ).splitlines()
+  lines = printed(run(name, partial=True), run('A'), Failure('B', 'why')).splitlines()
   assert lines[0].startswith('model and metric')
   assert lines[2:4] == [name, '(partial)']
   assert lines[4].split() == [
@@ -86,7 +87,7 @@ def test_names_that_do_not_fit_stand_above_their_metrics():
 
 
 def test_a_name_longer_than_the_table_is_broken():
-  assert 'x' * 30 in printed(result('x' * 200))
+  assert 'x' * 30 in printed(run('x' * 200))
 
 
 @pytest.mark.parametrize(
@@ -94,5 +95,5 @@ def test_a_name_longer_than_the_table_is_broken():
   [(1, 'PARTIAL: the first 1 example only'), (2, 'the first 2 examples only')],
 )
 def test_remarks_count_in_words(expected, said):
-  (remark,) = tables.remarks([result('A', partial=True, expected=expected, limit=2)])
+  (remark,) = results.remarks([run('A', partial=True, expected=expected, limit=2)])
   assert said in remark

@@ -3,17 +3,16 @@
 import pytest
 
 from tfeval.runs import expectations
+from tfeval.runs.result_file import Result
 from tfeval.utils.errors import UserError
 
 
 def result(**values):
-  return {
-    'model': {'name': 'M'},
-    'metrics': [
-      {'labels': key.split('_')[0], 'name': key.split('_')[1], 'value': value}
-      for key, value in values.items()
-    ],
-  }
+  metrics = [
+    {'labels': key.split('_')[0], 'name': key.split('_')[1], 'value': value}
+    for key, value in values.items()
+  ]
+  return Result.from_json({'model': {'name': 'M'}, 'metrics': metrics})
 
 
 @pytest.mark.parametrize(

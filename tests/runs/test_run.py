@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import tfeval
-from tfeval.runs import predictions, run, summary
+from tfeval.runs import predictions, result_file, run, summary
 from tfeval.utils.errors import UserError
 
 ROWS = 40
@@ -117,14 +117,14 @@ def test_a_loaded_run_scores_what_its_result_says(tmp_path):
 def test_result_holds_the_manifest_and_what_came_out(tmp_path):
   failed = {'b': 'it is empty', 'a': 'cut'}
   result = make_run(tmp_path, examples(), failed=failed).result
-  assert result['model'] == MANIFEST['model']
+  assert result.model.name == result['model']['name'] == MANIFEST['model']['name']
   assert result['dataset']['name'] == 'imagenet2012_real'
   assert result['dataset']['evaluated'] == ROWS
   assert result['dataset']['failed'] == [
     {'id': 'a', 'reason': 'cut'},
     {'id': 'b', 'reason': 'it is empty'},
   ]
-  assert result['timing'] == {'seconds': 1.5}
+  assert result.timing.seconds == result['timing']['seconds'] == 1.5
   assert json.loads((tmp_path / 'result.json').read_text()) == result
 
 
@@ -233,9 +233,10 @@ def test_no_rows(tmp_path):
 def test_repr(tmp_path):
   made = make_run(tmp_path, examples(real=False), failed={'x': 'cut'})
   top1 = made.metrics[0]
-  first, title, *metrics = repr(made).splitlines()
+  first, title, caveat, *metrics = repr(made).splitlines()
   assert first == f"Run('{tmp_path}')"
-  assert title == 'ResNet50 on imagenet2012_real validation, protocol opencv (1 FAILED)'
+  assert title == 'ResNet50 on imagenet2012_real validation, protocol opencv'
+  assert caveat == '  FAILED and not counted: 1 of 40 images: x'
   assert len(metrics) == 2
   assert metrics[0].split() == [
     'top-1',
@@ -245,7 +246,7 @@ def test_repr(tmp_path):
     'of',
     f'{top1["count"]})',
   ]
-  assert repr(run.Run(tmp_path, {})) == first
+  assert repr(run.Run(tmp_path, None)) == first
 
 
 def test_html_is_escaped(tmp_path):
@@ -268,7 +269,8 @@ def test_html_is_escaped(tmp_path):
       'unavailable': evil,
     }
   ]
-  shown = run.Run(pathlib.Path(evil), result)._repr_html_()
+  typed = result_file.Result.from_json(result)
+  shown = run.Run(pathlib.Path(evil), typed)._repr_html_()
   assert '<script' not in shown and '"&' not in shown
   assert shown.count('&lt;script&gt;alert(1)&lt;/script&gt;') == 8
   tags = set(re.findall(r'</?(\w+)', shown))

@@ -59,7 +59,7 @@ def make_batch(positions: list[int]) -> Batch:
   return Batch(
     positions=positions,
     ids=[f'{i}.JPEG' for i in positions],
-    hashes=[hashlib.sha256(content(i)).digest() for i in positions],
+    image_sha256=[hashlib.sha256(content(i)).digest() for i in positions],
     labels=np.array(positions),
     real_labels=None,
     pixels=tf.constant(pixels * np.array(positions, np.uint8)[:, None, None, None]),

@@ -1,7 +1,4 @@
-"""What runs answered to the same images, whatever the order of their rows.
-
-Nothing here imports TensorFlow.
-"""
+"""What runs predicted for the same images, whatever the order of their rows."""
 
 import dataclasses
 import functools
@@ -20,19 +17,17 @@ from tfeval.datasets.labels.sets import (
   check_ids,
   select,
 )
-from tfeval.metrics import accuracy
-from tfeval.runs import display, predictions, summary
+from tfeval.metrics import accuracy, registry
+from tfeval.runs import summary
 from tfeval.runs.run import Run
-from tfeval.utils import paths
+from tfeval.utils import arrow, paths
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
-METRICS = {f'top{k}': k for k in summary.TOP}
-
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
-  """What a run answered, in the order of its sorted ids.
+class AlignedPredictions:
+  """What a run predicted, in the order of its sorted ids.
 
   Attributes:
     run: the run.
@@ -68,17 +63,16 @@ class Answers:
     return self.within(name) & (np.asarray(labels.sizes) > 0)
 
   def hits(self, name: str, metric: str) -> np.ndarray:
-    """Returns bool [n]: which images are hit; see `METRICS`."""
+    """Returns bool [n]: which images are hit by a paired metric."""
     key = name.removesuffix(SUBSET_SUFFIX), metric
     if key not in self._hits:
-      self._hits[key] = accuracy.hits(
-        self.predicted, self.labels[key[0]], METRICS[metric]
-      )
+      find = registry.get_metric(metric).hits
+      self._hits[key] = find(self.predicted, self.labels[key[0]])
     return self._hits[key]
 
   def count(self, name: str, metric: str) -> accuracy.Count | None:
     """Returns a metric; None where it is not known of the stored classes."""
-    if METRICS[metric] > self.predicted.shape[1]:
+    if registry.get_metric(metric).classes > self.predicted.shape[1]:
       return None
     counted = self.counted(name)
     correct = np.count_nonzero(self.hits(name, metric) & counted)
@@ -86,8 +80,8 @@ class Answers:
     within = np.count_nonzero(self.within(name))
     return accuracy.Count(int(correct), int(count), int(within - count))
 
-  def restricted(self, ids: pa.Array) -> 'Answers':
-    """Returns the answers to some of the images."""
+  def restricted(self, ids: pa.Array) -> 'AlignedPredictions':
+    """Returns the predictions for some of the images."""
     found = pc.is_in(self.ids, ids)
     kept = to_numpy(found)
     return dataclasses.replace(
@@ -102,8 +96,8 @@ class Answers:
 
 def read(
   run: Run, name: str, labels: Sequence[LabelSource] | None, subset: Subset | None
-) -> Answers:
-  """Reads what a run answered.
+) -> AlignedPredictions:
+  """Reads what a run predicted.
 
   Args:
     run: the run.
@@ -137,12 +131,12 @@ def read(
       raise UserError(
         f'--keep and --omit leave none of the {len(ids)} images of {run.path}'
       )
-  return Answers(
+  return AlignedPredictions(
     run,
     name,
     ids,
     table['image_sha256'].combine_chunks(),
-    predictions.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
+    arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
     sets,
     inside,
   )
@@ -150,7 +144,7 @@ def read(
 
 def distinct_names(runs: Sequence[Run]) -> list[str]:
   """Returns the models' names; with what tells the directories apart where needed."""
-  names = [display.model_name(run.result) for run in runs]
+  names = [run.key.model_name for run in runs]
   double = [i for i, name in enumerate(names) if names.count(name) > 1]
   if double:
     where = {i: paths.absolute(str(runs[i].path)) for i in double}
@@ -162,7 +156,7 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
   return names
 
 
-def used_labels(answers: Sequence[Answers]) -> tuple[list[str], list[str]]:
+def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[str]]:
   """Returns the names of the label sets that all runs have, and remarks on others.
 
   Of a subset there is each label set once more, as `NAME@subset`.
@@ -188,7 +182,9 @@ def used_labels(answers: Sequence[Answers]) -> tuple[list[str], list[str]]:
   return used, remarks
 
 
-def restrict_to_common(answers: list[Answers]) -> tuple[list[Answers], list[str]]:
+def restrict_to_common(
+  answers: list[AlignedPredictions],
+) -> tuple[list[AlignedPredictions], list[str]]:
   """Restricts answers to the images that all runs have.
 
   Returns:

@@ -1,7 +1,4 @@
-"""Paired comparisons of runs on the same images.
-
-Nothing here imports TensorFlow.
-"""
+"""Paired comparisons of runs on the same images."""
 
 import dataclasses
 import itertools
@@ -10,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.analysis import alignment, differences, numeric_flips
-from tfeval.analysis.alignment import METRICS, Answers
+from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import LabelSource, Subset
-from tfeval.metrics import paired
+from tfeval.metrics import paired, registry
 from tfeval.runs.run import Run
 from tfeval.utils.errors import UserError
 
@@ -50,13 +47,13 @@ class Pair:
     return paired.images_needed(self.hits.first / n, self.hits.second / n, alpha=alpha)
 
 
-def pairs(answers: Sequence[Answers], name: str, metric: str) -> list[Pair]:
+def pairs(answers: Sequence[AlignedPredictions], name: str, metric: str) -> list[Pair]:
   """Compares every two runs.
 
   Args:
     answers: of the same images in the same order.
     name: the label set's.
-    metric: one of `METRICS`.
+    metric: one of `registry.paired_metrics`.
   """
   within = answers[0].within(name)
   counted = answers[0].counted(name)[within]
@@ -78,18 +75,18 @@ class Comparison:
 
   Attributes:
     answers: of each run.
-    metric: one of `METRICS`.
+    metric: one of `registry.paired_metrics`.
     pairs: every two runs, by label set.
     agreement: int64 [runs, runs], images with the same first class, right or wrong.
     flips: of runs of the same model that were computed in another way.
     remarks: what a reader must know beside the figures.
   """
 
-  answers: list[Answers]
+  answers: list[AlignedPredictions]
   metric: str
   pairs: dict[str, list[Pair]]
   agreement: np.ndarray
-  flips: list[numeric_flips.Recomputed]
+  flips: list[numeric_flips.NumericVariant]
   remarks: list[str]
 
 
@@ -106,7 +103,7 @@ def compare(
     runs: at least two.
     labels: what to count against; by default what the rows of all runs carry.
     subset: images to compare once more by themselves.
-    metric: one of `METRICS`.
+    metric: one of `registry.paired_metrics`.
     common: whether to compare on the images that all runs have where they differ.
 
   Raises:
@@ -141,16 +138,16 @@ def compare(
   )
 
 
-def _check_top(answers: Sequence[Answers], metric: str) -> None:
+def _check_top(answers: Sequence[AlignedPredictions], metric: str) -> None:
   for one in answers:
-    if one.predicted.shape[1] < METRICS[metric]:
+    if one.predicted.shape[1] < registry.get_metric(metric).classes:
       raise UserError(
         f'--metric={metric}: {one.name} stores {one.predicted.shape[1]} '
         'classes of each image: choose another'
       )
 
 
-def _remarks(answers: Sequence[Answers]) -> list[str]:
+def _remarks(answers: Sequence[AlignedPredictions]) -> list[str]:
   found = differences.content_remarks(answers)
   first, *others = differences.known_first(answers)
   for other in others:

@@ -1,7 +1,4 @@
-"""How runs differ: in images, labels, their content, and protocols.
-
-Nothing here imports TensorFlow.
-"""
+"""How runs differ: in images, labels, their content, and protocols."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,14 +6,15 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from tfeval.analysis.alignment import Answers
+from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.files import first
 from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
+from tfeval.runs.result_file import ProtocolSection
 from tfeval.runs.run import Run
 
 
-def ids_difference(one: Answers, other: Answers) -> str | None:
+def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
   """Returns how the images of two runs differ by their ids; None: they do not."""
   if one.ids.equals(other.ids):
     return None
@@ -31,7 +29,7 @@ def ids_difference(one: Answers, other: Answers) -> str | None:
   return '; '.join(found)
 
 
-def labels_difference(one: Answers, other: Answers) -> str | None:
+def labels_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
   """Returns how the labels of the same images differ; None: they do not."""
   for name in sorted(one.labels.keys() & other.labels.keys()):
     if all(
@@ -61,7 +59,9 @@ def _as_sets(labels: accuracy.LabelSets) -> list[list[int]]:
   ]
 
 
-def content_difference(one: Answers, other: Answers) -> str | None:
+def content_difference(
+  one: AlignedPredictions, other: AlignedPredictions
+) -> str | None:
   """Returns how images of the same ids differ by their SHA-256; None: they do not.
 
   What one run does not know the hash of is not compared.
@@ -76,7 +76,7 @@ def content_difference(one: Answers, other: Answers) -> str | None:
   )
 
 
-def known_first(answers: Iterable[Answers]) -> list[Answers]:
+def known_first(answers: Iterable[AlignedPredictions]) -> list[AlignedPredictions]:
   """Returns answers in an order in which the first tells of all that differ.
 
   What has no image hashes differs from nothing, so what others are held against must
@@ -85,7 +85,7 @@ def known_first(answers: Iterable[Answers]) -> list[Answers]:
   return sorted(answers, key=lambda one: one.hashes.null_count)
 
 
-def content_remarks(answers: Sequence[Answers]) -> list[str]:
+def content_remarks(answers: Sequence[AlignedPredictions]) -> list[str]:
   """Says of which runs the content of the images could not be compared."""
   unknown = [one.name for one in answers if one.hashes.null_count]
   if not unknown:
@@ -102,25 +102,23 @@ def protocol_difference(one: Run, other: Run) -> str | None:
 
   The same protocol at the input sizes of two models is not different.
   """
-  a, b = (_protocol(run.result['protocol']) for run in (one, other))
+  a, b = (_protocol(run.result.protocol) for run in (one, other))
   if a == b:
     return None
-  keys = (
-    ['name']
-    if a['name'] != b['name']
-    else sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-  )
+  keys = ['name']
+  if a['name'] == b['name']:
+    keys = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
   return ', '.join(f'{key} {a.get(key)} and {b.get(key)}' for key in keys)
 
 
-def _protocol(described: dict[str, Any]) -> dict[str, Any]:
+def _protocol(described: ProtocolSection) -> dict[str, Any]:
   fields = protocol.comparable(described)
   return {key: fields[key] for key in fields.keys() - {'spec', 'size', 'resize_side'}}
 
 
-def unknown_protocols(answers: Sequence[Answers]) -> list[str]:
+def unknown_protocols(answers: Sequence[AlignedPredictions]) -> list[str]:
   """Says that runs may have been evaluated with different protocols."""
-  unknown = sum(one.run.result['protocol']['name'] == 'unknown' for one in answers)
+  unknown = sum(one.run.result.protocol.name == 'unknown' for one in answers)
   if not unknown or len(answers) == 1:
     return []
   return [

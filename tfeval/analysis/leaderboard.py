@@ -10,8 +10,6 @@ Not being told apart is not transitive: A and B may not be, B and C may not be, 
 and C yet be. That is why all are held against the best of a group. The last of one
 group and the first of the next are then sometimes not told apart; `Row.ties` names
 every such model, whatever its rank.
-
-Nothing here imports TensorFlow.
 """
 
 import dataclasses
@@ -20,8 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.analysis import alignment, comparison, differences
-from tfeval.analysis.alignment import METRICS, Answers
+from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import ORIGINAL, LabelSource, Subset
+from tfeval.metrics import registry
 from tfeval.metrics.accuracy import Count
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
@@ -127,7 +126,7 @@ def rank(
     chosen,
     level,
     None if data else ranked * (ranked - 1) // 2,
-    [DATA] * bool(data) + [PROTOCOL] * bool(protocol),
+    [what for what, remark in ((DATA, data), (PROTOCOL, protocol)) if remark],
     data + protocol + remarks + differences.unknown_protocols(answers),
   )
 
@@ -161,7 +160,7 @@ def _read(
   runs: Sequence[Run | Failure],
   labels: Sequence[LabelSource] | None,
   subset: Subset | None,
-) -> tuple[list[Answers], list[Row]]:
+) -> tuple[list[AlignedPredictions], list[Row]]:
   """Reads what can be read; what cannot becomes a row that says so."""
   complete = [run for run in runs if isinstance(run, Run)]
   failures = [
@@ -181,7 +180,7 @@ def _read(
 
 
 def _check_same(
-  answers: Sequence[Answers], what: str, allow: Sequence[str]
+  answers: Sequence[AlignedPredictions], what: str, allow: Sequence[str]
 ) -> list[str]:
   """Returns a remark if runs differ.
 
@@ -201,7 +200,7 @@ def _check_same(
     ),
     PROTOCOL: (_protocol_difference, _protocol, ''),
   }[what]
-  groups: list[list[Answers]] = []
+  groups: list[list[AlignedPredictions]] = []
   for one in differences.known_first(answers):
     same = next((group for group in groups if not difference(group[0], one)), None)
     if same is None:
@@ -226,7 +225,7 @@ def _check_same(
   )
 
 
-def _data_difference(one: Answers, other: Answers) -> str | None:
+def _data_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
   found = differences.ids_difference(one, other) or (
     differences.labels_difference(one, other)
     or differences.content_difference(one, other)
@@ -234,36 +233,39 @@ def _data_difference(one: Answers, other: Answers) -> str | None:
   return found and f'{found} ({_data(one)}; {_data(other)})'
 
 
-def _data(answers: Answers) -> str:
-  dataset = answers.run.result['dataset']
+def _data(answers: AlignedPredictions) -> str:
+  dataset = answers.run.result.dataset
   return (
-    f'{len(answers.ids):,} images, label digest {dataset["label_digest"][:8]}, '
-    f'content digest {dataset["content_digest"][:8]}'
+    f'{len(answers.ids):,} images, label digest {dataset.label_digest[:8]}, '
+    f'content digest {dataset.content_digest[:8]}'
   )
 
 
-def _protocol_difference(one: Answers, other: Answers) -> str | None:
+def _protocol_difference(
+  one: AlignedPredictions, other: AlignedPredictions
+) -> str | None:
   return differences.protocol_difference(one.run, other.run)
 
 
-def _protocol(answers: Answers) -> str:
-  protocol = answers.run.result['protocol']
-  return protocol.get('spec', protocol['name'])
+def _protocol(answers: AlignedPredictions) -> str:
+  return answers.run.result.protocol.text
 
 
 def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
   if text is None:
     return (ORIGINAL if ORIGINAL in names else names[0]), 'top1'
-  known = [f'{name}/{metric}' for name in names for metric in METRICS]
+  known = [f'{name}/{metric}' for name in names for metric in registry.paired_metrics()]
   if text not in known:
     raise errors.unknown('--sort', text, known)
   name, _, metric = text.rpartition('/')
   return name, metric
 
 
-def _row(answers: Answers, names: list[str]) -> Row:
+def _row(answers: AlignedPredictions, names: list[str]) -> Row:
   counts = {
-    (name, metric): answers.count(name, metric) for name in names for metric in METRICS
+    (name, metric): answers.count(name, metric)
+    for name in names
+    for metric in registry.paired_metrics()
   }
   return Row(
     answers.name,
@@ -277,7 +279,7 @@ def _rate(row: Row, key: tuple[str, str]) -> float:
 
 
 def _told_apart(
-  answers: Sequence[Answers], name: str, metric: str, level: float
+  answers: Sequence[AlignedPredictions], name: str, metric: str, level: float
 ) -> np.ndarray:
   """Returns bool [n, n]: whether two models differ significantly."""
   apart = np.zeros((len(answers),) * 2, bool)

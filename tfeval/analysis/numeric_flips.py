@@ -1,7 +1,4 @@
-"""Answers that flip where the same model computes in another way.
-
-Nothing here imports TensorFlow.
-"""
+"""Predictions that flip where the same model computes in another way."""
 
 import collections
 import dataclasses
@@ -10,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.analysis.alignment import Answers
+from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.metrics import paired
 from tfeval.preprocess import protocol
-from tfeval.runs import display
+from tfeval.runs.result_file import ComputeSection
 
 _FULL = 'float32'
 
@@ -37,7 +34,7 @@ class Flips:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recomputed:
+class NumericVariant:
   """A run of the same model on the same pixels, computed in another way.
 
   Attributes:
@@ -54,8 +51,10 @@ class Recomputed:
   flips: list[Flips]
 
 
-def find(answers: Sequence[Answers], names: Sequence[str]) -> list[Recomputed]:
-  """Counts flipped answers of runs of the same model, weights, data and protocol.
+def find(
+  answers: Sequence[AlignedPredictions], names: Sequence[str]
+) -> list[NumericVariant]:
+  """Counts flipped predictions of runs of the same model, weights, data and protocol.
 
   The reference is the run in float32: without TensorFloat-32 and compiling before
   with, then the first one. Runs whose weights have no known digest are never the same.
@@ -79,35 +78,28 @@ def find(answers: Sequence[Answers], names: Sequence[str]) -> list[Recomputed]:
   return found
 
 
-def _identity(one: Answers) -> tuple | None:
+def _identity(one: AlignedPredictions) -> tuple | None:
   result = one.run.result
-  model, dataset = dict(result['model']), result['dataset']
-  # The path of a file may be another one; its digest is told as well.
-  model.update(name=display.model_name(result), weights=None)
-  if (model.get('weights_sha256') or model.get('values_sha256')) is None:
+  if (result.model.weights_sha256 or result.model.values_sha256) is None:
     return None
-  content = None if one.hashes.null_count else dataset.get('content_digest')
-  fields = protocol.comparable(result['protocol'])
+  # The path of a file may be another one; its digest is reported as well.
+  model = {**result.model, 'name': one.run.key.model_name, 'weights': None}
+  content = None if one.hashes.null_count else result.dataset.content_digest
+  fields = protocol.comparable(result.protocol)
   return (sorted(model.items()), sorted(fields.items()), content)
 
 
-def _compute(one: Answers) -> dict[str, Any]:
-  compute = one.run.result.get('compute')
-  return compute if isinstance(compute, dict) else {}
-
-
-def _imprecision(one: Answers) -> tuple[bool, ...]:
-  compute = _compute(one)
-  return (
-    compute.get('dtype') != _FULL,
-    bool(compute.get('tf32')),
-    bool(compute.get('jit')),
-  )
+def _imprecision(one: AlignedPredictions) -> tuple[bool, ...]:
+  compute = one.run.result.compute
+  return compute.dtype != _FULL, bool(compute.tf32), bool(compute.jit)
 
 
 def _recomputed(
-  answers: Sequence[Answers], reference: int, other: int, names: Sequence[str]
-) -> Recomputed:
+  answers: Sequence[AlignedPredictions],
+  reference: int,
+  other: int,
+  names: Sequence[str],
+) -> NumericVariant:
   one, two = answers[reference], answers[other]
   flipped = one.predicted[:, 0] != two.predicted[:, 0]
   flips = []
@@ -126,22 +118,23 @@ def _recomputed(
         hits,
       )
     )
-  return Recomputed(reference, other, _differences(_compute(one), _compute(two)), flips)
+  computed = _differences(one.run.result.compute, two.run.result.compute)
+  return NumericVariant(reference, other, computed, flips)
 
 
 def _differences(
-  one: dict[str, Any], two: dict[str, Any]
+  one: ComputeSection, two: ComputeSection
 ) -> list[tuple[str, Any, Any]]:
   a, b = _flat(one), _flat(two)
   return [(key, a[key], b[key]) for key in a if key in b and a[key] != b[key]]
 
 
-def _flat(compute: dict[str, Any]) -> dict[str, Any]:
-  found = {**compute, **compute.get('versions', {})}
-  found.pop('versions', None)
-  if 'code_sha256' in found:
-    found['code_sha256'] = found['code_sha256'][:8]
-  if 'devices' in found:
-    kinds = collections.Counter(name.partition(':')[0] for name in found['devices'])
+def _flat(compute: ComputeSection) -> dict[str, Any]:
+  found = {**compute, **compute.versions}
+  del found['versions']
+  if compute.code_sha256 is not None:
+    found['code_sha256'] = compute.code_sha256[:8]
+  if compute.devices is not None:
+    kinds = collections.Counter(name.partition(':')[0] for name in compute.devices)
     found['devices'] = ' + '.join(f'{n} x {kind}' for kind, n in sorted(kinds.items()))
   return found

@@ -19,11 +19,13 @@ answers flipped. Images are matched by their ids."""
 
 
 def define_flags(define) -> None:
+  from tfeval.metrics import registry
+
   label_flags.define_labels(
     define, [], 'by default all that the rows of all runs carry'
   )
   label_flags.define_subset(define)
-  define.enum('metric', 'top1', ['top1', 'top5'], 'What a hit is.')
+  define.enum('metric', 'top1', registry.paired_metrics(), 'What a hit is.')
   define.bool(
     'common', False, 'Compare on the images that all runs have, where some have others.'
   )
@@ -33,7 +35,7 @@ def define_flags(define) -> None:
 
 
 def check_level(level: float) -> None:
-  """Holds that a significance level is one that tests are defined for.
+  """Checks that a significance level is one that tests are defined for.
 
   Raises:
     UserError: it is not.
@@ -50,10 +52,9 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('no runs were given: tfeval compare RUN RUN ...')
   check_level(flags.level)
   # Arrow, which help does not need.
-  from tfeval.analysis import comparison
+  from tfeval.analysis.comparison import compare
   from tfeval.datasets.labels import sets
-  from tfeval.reports import comparison as report
-  from tfeval.reports import terminal
+  from tfeval.reports import comparison, terminal
   from tfeval.runs import discovery
   from tfeval.runs.run import Failure
 
@@ -62,7 +63,7 @@ def run(flags, arguments: list[str]) -> int:
   for one in runs:
     if isinstance(one, Failure):
       raise UserError(one.reason)
-  found = comparison.compare(
+  found = compare(
     runs,
     label_flags.open_labels(flags.labels, flags.data_dir) or None,
     sets.open_subset(flags.keep, flags.omit),
@@ -70,11 +71,11 @@ def run(flags, arguments: list[str]) -> int:
     flags.common,
   )
   if flags.json:
-    terminal.print_json(report.content(found, flags.level, flags.seed))
+    terminal.print_json(comparison.content(found, flags.level, flags.seed))
     return 0
-  for title, table in report.sections(found, flags.level, flags.seed):
+  for title, table in comparison.sections(found, flags.level, flags.seed):
     print(title)
     terminal.print_table(table, sys.stdout)
     print()
-  terminal.print_remarks(report.legend(found, flags.level), sys.stdout)
+  terminal.print_remarks(comparison.legend(found, flags.level), sys.stdout)
   return 0

@@ -1,7 +1,7 @@
 """`tfeval import`."""
 
 from tfeval.cli import console, label_flags, output
-from tfeval.runs import expectations as expectation
+from tfeval.runs import expectations
 from tfeval.utils.errors import UserError
 
 SUMMARY = """Make runs out of predictions that other tools saved.
@@ -70,7 +70,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       'no predictions were given: tfeval import --predictions=FILE_OR_FOLDER'
     )
-  expectations = [expectation.parse(text) for text in flags.expect]
+  expected = [expectations.parse(text) for text in flags.expect]
   # Arrow, which help does not need.
   from tfeval.runs.importing import importer, sources
 
@@ -86,4 +86,4 @@ def run(flags, arguments: list[str]) -> int:
   )
   runs = importer.import_all(found, settings)
   output.print_runs(runs, flags.json, show_examples=0)
-  return output.exit_code(runs, expectations)
+  return output.exit_code(runs, expected)

@@ -4,6 +4,7 @@ import sys
 
 from tfeval.cli import console, label_flags
 from tfeval.cli.compare import check_level
+from tfeval.reports import formats
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -17,8 +18,6 @@ RUN is a run directory, or a folder of such. Models share a rank whose
 difference from the best of them is not significant: McNemar's exact test with
 Holm's correction for all pairs. That relation is not transitive: models on
 different ranks may not be told apart either; the remarks name those pairs."""
-
-_FORMATS = ('table', 'csv', 'json', 'markdown')
 
 
 def define_flags(define) -> None:
@@ -45,7 +44,10 @@ def define_flags(define) -> None:
     'protocol. Of different data significance is not computed.',
   )
   define.enum(
-    'format', 'table', _FORMATS, 'How to print it; the remarks of csv go to stderr.'
+    'format',
+    'table',
+    list(formats.FORMATS),
+    'How to print it; the remarks of csv go to stderr.',
   )
   define.bool('json', False, 'The same as --format=json, with all columns.')
 
@@ -61,8 +63,7 @@ def run(flags, arguments: list[str]) -> int:
   # Arrow, which help does not need.
   from tfeval.analysis import leaderboard
   from tfeval.datasets.labels import sets
-  from tfeval.reports import leaderboard as report
-  from tfeval.reports import leaderboard_columns, terminal
+  from tfeval.reports import leaderboard_columns
   from tfeval.runs import discovery
 
   for what in flags.allow:
@@ -78,19 +79,6 @@ def run(flags, arguments: list[str]) -> int:
     flags.allow,
   )
   chosen = leaderboard_columns.choose(board, flags.columns)
-  if flags.json or flags.format == 'json':
-    terminal.print_json(report.content(board))
-  elif flags.format == 'csv':
-    report.write_csv(board, chosen, sys.stdout)
-    terminal.print_remarks(report.remarks(board, chosen), sys.stderr)
-  elif flags.format == 'markdown':
-    print(report.markdown(board, chosen))
-    print()
-    for line in report.remarks(board, chosen):
-      print(f'- {line}')
-  else:
-    for table in report.text_tables(board, chosen, terminal.width_of(sys.stdout)):
-      terminal.print_table(table, sys.stdout)
-      print()
-    terminal.print_remarks(report.remarks(board, chosen), sys.stdout)
+  write = formats.FORMATS['json' if flags.json else flags.format]
+  write(board, chosen, sys.stdout, sys.stderr)
   return 0

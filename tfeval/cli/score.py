@@ -7,11 +7,12 @@ from typing import Any
 from tfeval.cli import console, label_flags, output
 from tfeval.datasets.labels import sets
 from tfeval.metrics import accuracy, registry
-from tfeval.metrics.collectors import Answers
+from tfeval.metrics.collectors import TopPredictions
+from tfeval.metrics.entry import MetricEntry
 from tfeval.reports import by_class
-from tfeval.runs import expectations as expectation
-from tfeval.runs import result_file
-from tfeval.runs import run as run_lib
+from tfeval.runs import expectations, result_file
+from tfeval.runs.run import Run, load_run
+from tfeval.runs.summary import Summary
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
@@ -72,9 +73,9 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval score OUTPUT_DIR/MODEL ...')
-  expectations = [expectation.parse(text) for text in flags.expect]
+  expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
-  runs = [run_lib.load_run(path) for path in arguments]
+  runs = [load_run(path) for path in arguments]
   labels = label_flags.open_labels(flags.labels, flags.data_dir) or None
   subset = sets.open_subset(flags.keep, flags.omit)
   metrics = (
@@ -85,62 +86,63 @@ def run(flags, arguments: list[str]) -> int:
   )
   by_classes = flags.per_class is not None or flags.confusions > 0
   scored, answers = [], []
-  for run_ in runs:
-    summary = run_.summary(labels, subset, metrics, by_classes)
-    result = {**run_.result, 'metrics': summary.metrics(flags.interval)}
-    if labels is None and _differ(summary.metrics(), run_.metrics):
+  for run in runs:
+    summary = run.summary(labels, subset, metrics, by_classes)
+    if labels is None and _differ(summary.metrics(), run.metrics):
       print(
-        f'tfeval: {run_.path}: the stored predictions give other metrics than '
+        f'tfeval: {run.path}: the stored predictions give other metrics than '
         f'its {result_file.RESULT}; these are those of the predictions',
         file=sys.stderr,
       )
+    added: dict[str, Any] = {'metrics': summary.metrics(flags.interval)}
     if subset is not None:
-      result['subset'] = {
-        'keep': flags.keep,
-        'omit': flags.omit,
-        'images': summary.subset,
-        'of': len(summary.ids),
-      }
+      added['subset'] = result_file.SubsetSection(
+        keep=flags.keep,
+        omit=flags.omit,
+        images=summary.subset,
+        of=len(summary.ids),
+      )
     if by_classes:
-      answers.append((result['model']['name'], _answers(run_, summary)))
+      answers.append((run.result.model.name, _answers(run, summary)))
     if flags.confusions:
-      result['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
-    scored.append(dataclasses.replace(run_, result=result))
+      added['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
+    result = dataclasses.replace(run.result, **added)
+    scored.append(dataclasses.replace(run, result=result))
   if flags.per_class is not None:
     files.write_atomically(
       paths.path(flags.per_class), by_class.per_class_csv(answers), '--per_class'
     )
   output.print_runs(scored, flags.json, flags.show_examples)
-  return output.exit_code(scored, expectations)
+  return output.exit_code(scored, expected)
 
 
-def _answers(run_: run_lib.Run, summary: run_lib.Summary) -> dict[str, Answers]:
-  """Returns the answers by label set, of those with one label for each image."""
+def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
+  """Returns the predictions by label set, of those with one label for each image."""
   found = summary.answers()
   if not found:
     raise UserError(
       '--per_class and --confusions need one label for each image, '
-      f'{", ".join(summary.scores)} of {run_.path} do not give that'
+      f'{", ".join(summary.scores)} of {run.path} do not give that'
     )
   for name in summary.scores.keys() - found.keys():
     print(
-      f'tfeval: {run_.path}: {name} is not one label for each image: left out of '
+      f'tfeval: {run.path}: {name} is not one label for each image: left out of '
       'what is by class',
       file=sys.stderr,
     )
   return found
 
 
-def _differ(computed: list[dict[str, Any]], told: list[dict[str, Any]]) -> bool:
+def _differ(computed: list[MetricEntry], stored: list[MetricEntry]) -> bool:
   """Whether a metric that rows give is another than the result's.
 
   A result may have more: of labels that lie in a file, not in the rows.
   """
-  found = {(m['labels'], m['name']): m for m in told}
+  found = {(m.labels, m.name): m for m in stored}
   return any(
-    found.get((m['labels'], m['name'])) != m
+    found.get((m.labels, m.name)) != m
     for m in computed
-    if not m['labels'].endswith(sets.SUBSET_SUFFIX)
-    and m['name'] in registry.DEFAULT
-    and m['value'] is not None
+    if not m.labels.endswith(sets.SUBSET_SUFFIX)
+    and m.name in registry.DEFAULT
+    and m.value is not None
   )

@@ -6,12 +6,12 @@ Nothing here imports TensorFlow: mistakes in flags are told at once.
 import dataclasses
 import numbers
 import os
-import pathlib
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from tfeval.models import table
+from tfeval.runs import run_key
 from tfeval.utils import paths
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
@@ -201,15 +201,8 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
     if spec.target not in table.known_models() and (
       paths.is_url(spec.target) or os.path.exists(spec.target)
     ):
-      directory = spec_lib.parse(os.path.basename(spec.target.rstrip(os.sep)))
       path = paths.absolute(spec.target)
       spec = spec_lib.Spec(path, path, spec.options)
-      directory = directory.directory_name()
-    else:
-      directory = spec.directory_name()
-    if weight != 'imagenet':
-      # Several weights for one model have directories of their own.
-      directory += '@' + pathlib.PurePath(weight).name
     if weight not in ('imagenet', 'none'):
       if not paths.is_url(weight) and not os.path.exists(os.path.expanduser(weight)):
         raise UserError(
@@ -217,7 +210,8 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
           'imagenet, none or the path of a file'
         )
       weight = paths.absolute(weight)
-    found.append(Request(spec, weight, directory))
+    key = run_key.RunKey(spec.text, weight)
+    found.append(Request(spec, weight, key.directory_name))
   if len({r.directory for r in found}) != len(found):
     raise UserError(
       'two models would have the same name in results and run '

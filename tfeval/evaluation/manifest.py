@@ -27,6 +27,7 @@ from tfeval.runs.result_file import (
   PREDICTIONS,
   RESULT,
   SCHEMA_VERSION,
+  Manifest,
 )
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
@@ -47,7 +48,7 @@ def build_manifest(
   batch_size: int,
   hosts: int,
   tested: SelfTest | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
   """Returns what is run: all that a result may depend on.
 
   Args:
@@ -60,44 +61,46 @@ def build_manifest(
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
     described['values_sha256'] = fingerprint.model_sha256(model)
-  return {
-    'schema_version': SCHEMA_VERSION,
-    'model': described,
-    'dataset': {**dataset.describe(), 'on_error': settings.on_error},
-    'protocol': protocol.describe(),
-    'store': {
-      'logits': settings.store_logits,
-      'classes': predictions.STORED_CLASSES,
-      'rows_per_part': settings.rows_per_part,
-    },
-    'compute': {
-      'versions': {
-        'tfeval': tfeval.__version__,
-        'python': platform.python_version(),
-        **there['versions'],
-        'tensorflow_datasets': tfds.__version__,
-        'numpy': np.__version__,
+  return Manifest.from_json(
+    {
+      'schema_version': SCHEMA_VERSION,
+      'model': described,
+      'dataset': {**dataset.describe(), 'on_error': settings.on_error},
+      'protocol': protocol.describe(),
+      'store': {
+        'logits': settings.store_logits,
+        'classes': predictions.STORED_CLASSES,
+        'rows_per_part': settings.rows_per_part,
       },
-      'code_sha256': fingerprint.code_sha256(),
-      'devices': there['devices'],
-      'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
-      'replicas': strategies.local_replicas(strategy),
-      'hosts': hosts,
-      'batch_size': batch_size,
-      'dtype': model.dtype,
-      'jit': settings.jit or strategies.always_compiles(strategy),
-      'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
-      'resize_on': settings.resize_on,
-      **(
-        {}
-        if tested is None
-        else {
-          'canvas': settings.canvas or device_canvas.DEFAULT_CANVAS,
-          'self_test': dataclasses.asdict(tested),
-        }
-      ),
-    },
-  }
+      'compute': {
+        'versions': {
+          'tfeval': tfeval.__version__,
+          'python': platform.python_version(),
+          **there['versions'],
+          'tensorflow_datasets': tfds.__version__,
+          'numpy': np.__version__,
+        },
+        'code_sha256': fingerprint.code_sha256(),
+        'devices': there['devices'],
+        'strategy': type(strategy).__name__.removesuffix('V1').lstrip('_'),
+        'replicas': strategies.local_replicas(strategy),
+        'hosts': hosts,
+        'batch_size': batch_size,
+        'dtype': model.dtype,
+        'jit': settings.jit or strategies.always_compiles(strategy),
+        'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
+        'resize_on': settings.resize_on,
+        **(
+          {}
+          if tested is None
+          else {
+            'canvas': settings.canvas or device_canvas.DEFAULT_CANVAS,
+            'self_test': dataclasses.asdict(tested),
+          }
+        ),
+      },
+    }
+  )
 
 
 def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
@@ -135,7 +138,7 @@ def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
 def is_identifiable(manifest: dict[str, Any]) -> bool:
   """Returns whether a model could be known to be the same when it is loaded again."""
   model = manifest['model']
-  return (model['weights_sha256'] or model['values_sha256']) is not None
+  return (model['weights_sha256'] or model.get('values_sha256')) is not None
 
 
 def complete_run(

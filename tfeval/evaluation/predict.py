@@ -12,7 +12,7 @@ from tfeval.evaluation import resolve
 from tfeval.evaluation.config import LOGITS, Request, Settings
 from tfeval.preprocess import decode
 from tfeval.runs import top_classes
-from tfeval.runs.top_classes import Answered, Answerer
+from tfeval.runs.top_classes import ImagePredictions, PredictingModel
 from tfeval.utils.errors import UserError
 
 
@@ -22,8 +22,8 @@ def predict_images(
   paths: Sequence[pathlib.Path],
   top: int,
   advance: Callable[[int], None] = lambda count: None,
-) -> tuple[list[Answerer], list[Answered], dict[str, str]]:
-  """Returns what models predict for images.
+) -> tuple[list[PredictingModel], list[ImagePredictions], dict[str, str]]:
+  """Asks models what is on images.
 
   Args:
     requests: the models.
@@ -54,7 +54,7 @@ def predict_images(
   for path in paths:
     encoded = tf.constant(image_files.read(path))
     images.append(
-      Answered(
+      ImagePredictions(
         str(path),
         tuple(
           top_classes.rank(model.scores(path, encoded), top, model.output == LOGITS)
@@ -101,7 +101,9 @@ class _LoadedModel:
     # One by one: a prediction may not depend on the images beside it,
     # and in batches of another size the last digits differ.
     self._forward = forward.ForwardPass(model, strategies.make_strategy('default'), 1)
-    self.answerer = Answerer(_name(request), self._protocol.spec, model.input_size)
+    self.answerer = PredictingModel(
+      _name(request), self._protocol.spec, model.input_size
+    )
 
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:
     """Returns the float32 [1000] outputs for one encoded image."""

@@ -16,12 +16,11 @@ from tfeval.keras import ema as averages
 from tfeval.keras import history as history_lib
 from tfeval.keras.callback_order import REAL
 from tfeval.metrics import registry
+from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import run as run_lib
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 
-# Those of `scoring.METRICS` that are better the higher they are, beside topK.
-_HIGHER = ('class_balanced', 'auroc')
 # In a fit these are other than for one evaluation: a model that has hardly learned
 # shows what preflight takes for faults, and Keras shows progress of its own.
 _IN_FIT = {'preflight': 'off', 'progress': False}
@@ -147,14 +146,13 @@ class EvaluateCallback(keras.callbacks.Callback):
       if not isinstance(name, str):
         raise UserError(f'metrics has {name!r}, expected names')
       stem = name.removeprefix(REAL)
-      needs = registry.columns([stem], stem == name, stored_outputs=True)
+      needs = registry.required_columns([stem], stem == name, stored_outputs=True)
       if 'logits' in needs and not self._how.get('store_logits'):
         raise UserError(f'metric {name} needs all outputs: give store_logits=True')
     best = names[0] if self._best_by is None else self._best_by
     if best not in names:
       raise errors.unknown('best_by', str(best), names)
-    stem = best.removeprefix(REAL)
-    if not stem.startswith('top') and stem not in _HIGHER:
+    if not registry.get_metric(best.removeprefix(REAL)).higher_is_better:
       raise UserError(
         f'the best run is the highest, and {best} is no such metric: give best_by'
       )
@@ -275,25 +273,23 @@ class EvaluateCallback(keras.callbacks.Callback):
       'counts': {},
     }
     for name, found in zip(self._names, self._scored(run), strict=True):
-      if found['value'] is None:
+      if found.value is None:
         print(
           f'tfeval: warning: {self.prefix}{name} is not logged at step '
-          f'{self._steps.step}: {found["unavailable"]}',
+          f'{self._steps.step}: {found.unavailable}',
           file=sys.stderr,
         )
         continue
-      entry['metrics'][self.prefix + name] = found['value']
-      if found['kind'] == registry.COUNT:
-        entry['counts'][self.prefix + name] = [found['correct'], found['count']]
+      entry['metrics'][self.prefix + name] = found.value
+      if found.kind == registry.COUNT:
+        entry['counts'][self.prefix + name] = [found.correct, found.count]
     self._kept.add(entry, run)
     if self._writer is not None:
       self._writer.write(entry['metrics'], self._steps.step)
 
-  def _scored(self, run: run_lib.Run) -> list[dict[str, Any]]:
+  def _scored(self, run: run_lib.Run) -> list[MetricEntry]:
     stems = [name.removeprefix(REAL) for name in self._names]
-    found = {
-      (entry['labels'], entry['name']): entry for entry in run.score(metrics=stems)
-    }
+    found = {(entry.labels, entry.name): entry for entry in run.score(metrics=stems)}
     return [
       found['original' if stem == name else 'real', stem]
       for name, stem in zip(self._names, stems, strict=True)

@@ -190,7 +190,7 @@ def _check_path(
 def _is_ours(monitor: str, prefix: str) -> bool:
   """Returns whether a name is one that other metrics would give."""
   try:
-    registry.metric_of(monitor.removeprefix(prefix).removeprefix(REAL))
+    registry.get_metric(monitor.removeprefix(prefix).removeprefix(REAL))
   except UserError:
     return False
   return monitor.startswith(prefix)

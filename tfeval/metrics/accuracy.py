@@ -1,11 +1,11 @@
 """Top-k, ReaL and per-class accuracy as counts over stored rows."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from tfeval.metrics import checks, intervals
+from tfeval.metrics.entry import COUNT, Interval, MetricEntry
 
 LEVEL = 0.95
 INTERVALS = {'wilson': intervals.wilson, 'clopper_pearson': intervals.clopper_pearson}
@@ -35,30 +35,29 @@ class Count:
       self.skipped + other.skipped,
     )
 
-  def entry(self, name: str, labels: str, interval: str = 'wilson') -> dict[str, Any]:
-    """Returns the metric as `result.json` holds it.
+  def entry(self, name: str, labels: str, interval: str = 'wilson') -> MetricEntry:
+    """Returns the metric as `result.json` holds it; no value without examples.
 
     Args:
       name: the metric's name, such as `'top1'`.
       labels: the label set's name, such as `'real'`.
       interval: one of `INTERVALS`.
-
-    Returns:
-      A dict that JSON can hold; rate and interval are None without examples.
     """
     value = found = None
     if self.count:
       low, high = INTERVALS[interval](self.correct, self.count, LEVEL)
       value = self.correct / self.count
-      found = {'method': interval, 'level': LEVEL, 'low': low, 'high': high}
-    return {
-      'name': name,
-      'labels': labels,
-      'kind': 'count',
-      **dataclasses.asdict(self),
-      'value': value,
-      'interval': found,
-    }
+      found = Interval(method=interval, level=LEVEL, low=low, high=high)
+    return MetricEntry(
+      name=name,
+      labels=labels,
+      kind=COUNT,
+      correct=self.correct,
+      count=self.count,
+      skipped=self.skipped,
+      value=value,
+      interval=found,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 A collector is shared by the metrics that need the same of the rows. What rows do
 not hold makes it unavailable, with the reason; nothing is approximated.
-
-Nothing here imports TensorFlow.
 """
 
 import functools
@@ -11,11 +9,11 @@ import functools
 import numpy as np
 
 from tfeval.metrics import accuracy, calibration
-from tfeval.metrics.stored_rows import Rows, Unavailable
+from tfeval.metrics.stored_rows import MetricUnavailable, ScoredRows
 
 _NEEDS_PROBABILITIES = 'needs probabilities, which these rows do not have'
 # What top-5 by class needs.
-_ANSWERS = 5
+_KEPT = 5
 
 
 class Collector:
@@ -24,50 +22,45 @@ class Collector:
   Attributes:
     single: whether it needs one label for each image, not a set.
     columns: of the rows, beside those that every score reads.
+    columns_of_others: further ones, for labels that are not the original ones.
     reason: why it cannot be had; None as long as it can.
   """
 
   single = False
   columns: tuple[str, ...] = ()
+  columns_of_others: tuple[str, ...] = ()
 
   def __init__(self):
     self.reason: str | None = None
 
-  def add(self, rows: Rows) -> None:
+  def add(self, rows: ScoredRows) -> None:
     """Adds rows, unless earlier ones made it unavailable."""
     if self.reason is None:
       try:
         self._add(rows)
-      except Unavailable as error:
+      except MetricUnavailable as error:
         self.reason = str(error)
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     raise NotImplementedError
 
 
 class TopK(Collector):
   """Examples with a right class among their first k."""
 
-  k: int
-
-  def __init__(self):
+  def __init__(self, k: int):
     super().__init__()
+    self._k = k
     self.count = accuracy.Count(0, 0, 0)
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     ranked = rows.ranked
-    if ranked.shape[1] < self.k:
-      ranked = rows.ranked_outputs(self.k)
-    self.count += accuracy.top_k_hits(ranked, rows.labels, self.k)
+    if ranked.shape[1] < self._k:
+      ranked = rows.ranked_outputs(self._k)
+    self.count += accuracy.top_k_hits(ranked, rows.labels, self._k)
 
 
-@functools.cache
-def top(k: int) -> type[TopK]:
-  """Returns the collector of top-k, always the same."""
-  return type(f'Top{k}', (TopK,), {'k': k})
-
-
-class Answers(Collector):
+class TopPredictions(Collector):
   """The first classes beside the label."""
 
   single = True
@@ -76,9 +69,9 @@ class Answers(Collector):
     super().__init__()
     self._labels, self._ranked = [], []
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     self._labels.append(rows.labels.values.astype(np.int16))
-    self._ranked.append(rows.ranked[rows.labelled, :_ANSWERS].astype(np.int16))
+    self._ranked.append(rows.ranked[rows.labelled, :_KEPT].astype(np.int16))
 
   @property
   def labels(self) -> np.ndarray:
@@ -100,10 +93,10 @@ class Confidences(Collector):
     super().__init__()
     self._confidence, self._hit = [], []
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     first = rows.log_probs[rows.labelled, 0]
     if np.isnan(first).any():
-      raise Unavailable(_NEEDS_PROBABILITIES)
+      raise MetricUnavailable(_NEEDS_PROBABILITIES)
     self._confidence.append(calibration.confidence(first))
     self._hit.append(accuracy.hits(rows.ranked, rows.labels, 1)[rows.labelled])
 
@@ -123,16 +116,18 @@ class LabelProbabilities(Collector):
 
   single = True
   columns = ('log_probs', 'label_log_prob')
+  # Of another label only the outputs are sure to have the probability.
+  columns_of_others = ('logits',)
 
   def __init__(self):
     super().__init__()
     self.nll, self.unknown, self.impossible = calibration.Mean(0.0, 0), 0, 0
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     found = rows.label_log_probs()
     unknown = np.isnan(found)
     if np.isnan(rows.log_probs[rows.labelled][unknown]).any():
-      raise Unavailable(_NEEDS_PROBABILITIES)
+      raise MetricUnavailable(_NEEDS_PROBABILITIES)
     self.unknown += int(unknown.sum())
     self.impossible += int((found == -np.inf).sum())
     self.nll += calibration.nll(found[~unknown])
@@ -148,12 +143,12 @@ class Brier(Collector):
     super().__init__()
     self.score = calibration.Mean(0.0, 0)
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     try:
       for at, log_probs in rows.log_prob_blocks():
         self.score += calibration.brier(np.exp(log_probs), rows.labels.values[at])
     except ValueError as error:
-      raise Unavailable(f'stored {error}') from error
+      raise MetricUnavailable(f'stored {error}') from error
 
 
 class Outputs(Collector):
@@ -166,13 +161,13 @@ class Outputs(Collector):
     super().__init__()
     self._logits, self._labels = [], []
 
-  def _add(self, rows: Rows) -> None:
+  def _add(self, rows: ScoredRows) -> None:
     logits = np.array(rows.outputs)
     if rows.output == 'probabilities':
       for at, log_probs in rows.log_prob_blocks():
         logits[at] = log_probs
       if not np.isfinite(logits).all():
-        raise Unavailable('needs logits: a probability of 0 has none')
+        raise MetricUnavailable('needs logits: a probability of 0 has none')
     self._logits.append(logits)
     self._labels.append(rows.labels.values)
 

@@ -4,10 +4,8 @@ Between rows and the pure functions of `metrics/`. A metric that the rows cannot
 has an entry that says why, never an approximation:
 
     {"name": "brier", "labels": "original", "kind": "value", "count": 50000,
-     "skipped": 0, "value": null,
+     "skipped": 0, "value": null, "rule": "all",
      "unavailable": "needs all 1000 outputs, which --store_logits keeps"}
-
-Nothing here imports TensorFlow.
 """
 
 import dataclasses
@@ -18,42 +16,64 @@ from typing import Any
 import numpy as np
 
 from tfeval.metrics import accuracy, calibration, collectors, selective, temperature
+from tfeval.metrics.accuracy import LabelSets
 from tfeval.metrics.collectors import Collector
-from tfeval.metrics.stored_rows import NEEDS_OUTPUTS, Rows, Unavailable
-from tfeval.runs import predictions
+from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
+from tfeval.metrics.stored_rows import (
+  NEEDS_OUTPUTS,
+  STORED_CLASSES,
+  MetricUnavailable,
+  ScoredRows,
+)
 from tfeval.utils.errors import UserError
+from tfeval.utils.registry import Registry
 
-COUNT, VALUE = 'count', 'value'
 # Of Guo et al. (arXiv:1706.04599), for all calibration errors.
 BINS = 15
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-  """How a metric is computed.
+  """How a metric is computed, and what it says.
 
   Attributes:
     about: what it is, in a few words.
     collector: collects what it needs.
     compute: returns its value, or an `accuracy.Count`, of what was collected;
-      raises `Unavailable`.
+      raises `MetricUnavailable`.
+    arguments: of the collector.
     kind: `COUNT` or `VALUE`.
+    higher_is_better: whether of two models the one with the higher value is better.
+    is_share: whether its value is in 0..1.
+    classes: how many ranked classes of each image it needs.
+    hits: returns bool [n], which images are hit, of ranked classes, int [n, at least
+      `classes`], and their labels; None where images are not right or wrong each.
   """
 
   about: str
   collector: type[Collector]
   compute: Callable[[Any], Any]
+  arguments: tuple[Any, ...] = ()
   kind: str = VALUE
+  higher_is_better: bool = False
+  is_share: bool = True
+  classes: int = 1
+  hits: Callable[[np.ndarray, LabelSets], np.ndarray] | None = None
+
+  @property
+  def paired(self) -> bool:
+    """Whether runs can be compared by it, image by image."""
+    return self.hits is not None
 
 
 def _nll(found: collectors.LabelProbabilities) -> float:
   if found.unknown:
-    raise Unavailable(
+    raise MetricUnavailable(
       f'the label of {found.unknown:,} images is not among the stored '
       f'classes: {NEEDS_OUTPUTS}'
     )
   if found.impossible:
-    raise Unavailable(
+    raise MetricUnavailable(
       f'infinite: {found.impossible:,} images give their label a probability of 0'
     )
   return found.nll.value
@@ -61,14 +81,14 @@ def _nll(found: collectors.LabelProbabilities) -> float:
 
 def _equal_mass(found: collectors.Confidences) -> calibration.ReliabilityBins:
   if len(found.hit) < BINS:
-    raise Unavailable(f'needs {BINS} images with a label')
+    raise MetricUnavailable(f'needs {BINS} images with a label')
   return calibration.equal_mass_bins(found.confidence, found.hit, BINS)
 
 
 def _auroc(found: collectors.Confidences) -> float:
   hit = found.hit
   if hit.all() or not hit.any():
-    raise Unavailable('needs both right and wrong answers')
+    raise MetricUnavailable('needs both right and wrong answers')
   return selective.auroc(found.confidence, hit)
 
 
@@ -76,72 +96,93 @@ def _temperature(found: collectors.Outputs) -> float:
   try:
     return temperature.fit_temperature(*found.all)
   except ValueError as error:
-    raise Unavailable(str(error)) from error
+    raise MetricUnavailable(str(error)) from error
 
 
 def _top(k: int) -> Metric:
   return Metric(
     f'a right class among the best {k}',
-    collectors.top(k),
+    collectors.TopK,
     lambda hits: hits.count,
-    COUNT,
+    arguments=(k,),
+    kind=COUNT,
+    higher_is_better=True,
+    classes=k,
+    hits=lambda ranked, labels: accuracy.hits(ranked, labels, k),
   )
 
 
-METRICS = {
-  'top1': _top(1),
-  'top5': _top(5),
-  'class_balanced': Metric(
-    'the mean of the top-1 accuracies of the classes',
-    collectors.Answers,
-    lambda a: accuracy.per_class_hits(a.ranked, a.labels, 1).balanced,
-  ),
-  'nll': Metric(
-    'negative log likelihood of the label, in nats', collectors.LabelProbabilities, _nll
-  ),
-  'brier': Metric(
-    'squared distance of all probabilities to the label, 0 to 2',
-    collectors.Brier,
-    lambda brier: brier.score.value,
-  ),
-  'ece': Metric(
-    f'expected calibration error, {BINS} bins of equal width',
-    collectors.Confidences,
-    lambda c: calibration.equal_width_bins(c.confidence, c.hit, BINS).ece,
-  ),
-  'ece_mass': Metric(
-    f'the same, {BINS} bins of equally many images',
-    collectors.Confidences,
-    lambda c: _equal_mass(c).ece,
-  ),
-  'debiased_l2': Metric(
-    'root mean square calibration error of those bins, debiased',
-    collectors.Confidences,
-    lambda c: _equal_mass(c).debiased_l2,
-  ),
-  'auroc': Metric(
-    'how well confidence tells right from wrong answers', collectors.Confidences, _auroc
-  ),
-  'aurc': Metric(
-    'area under the risk-coverage curve',
-    collectors.Confidences,
-    lambda c: selective.risk_coverage(c.confidence, c.hit).aurc,
-  ),
-  'temperature': Metric(
-    'the one with the lowest nll on these images', collectors.Outputs, _temperature
-  ),
-}
+METRICS = Registry(
+  'metric',
+  {
+    'top1': _top(1),
+    'top5': _top(5),
+    'class_balanced': Metric(
+      'the mean of the top-1 accuracies of the classes',
+      collectors.TopPredictions,
+      lambda a: accuracy.per_class_hits(a.ranked, a.labels, 1).balanced,
+      higher_is_better=True,
+    ),
+    'nll': Metric(
+      'negative log likelihood of the label, in nats',
+      collectors.LabelProbabilities,
+      _nll,
+      is_share=False,
+    ),
+    'brier': Metric(
+      'squared distance of all probabilities to the label, 0 to 2',
+      collectors.Brier,
+      lambda brier: brier.score.value,
+      is_share=False,
+    ),
+    'ece': Metric(
+      f'expected calibration error, {BINS} bins of equal width',
+      collectors.Confidences,
+      lambda c: calibration.equal_width_bins(c.confidence, c.hit, BINS).ece,
+    ),
+    'ece_mass': Metric(
+      f'the same, {BINS} bins of equally many images',
+      collectors.Confidences,
+      lambda c: _equal_mass(c).ece,
+    ),
+    'debiased_l2': Metric(
+      'root mean square calibration error of those bins, debiased',
+      collectors.Confidences,
+      lambda c: _equal_mass(c).debiased_l2,
+    ),
+    'auroc': Metric(
+      'how well confidence tells right from wrong answers',
+      collectors.Confidences,
+      _auroc,
+      higher_is_better=True,
+    ),
+    'aurc': Metric(
+      'area under the risk-coverage curve',
+      collectors.Confidences,
+      lambda c: selective.risk_coverage(c.confidence, c.hit).aurc,
+    ),
+    'temperature': Metric(
+      'the one with the lowest nll on these images',
+      collectors.Outputs,
+      _temperature,
+      is_share=False,
+    ),
+  },
+  'tfeval.metrics',
+)
 DEFAULT = ('top1', 'top5')
 _TOP = re.compile(r'top([1-9]\d{0,2}|1000)')
+# The collector of what tables by class are made of.
+_PREDICTIONS = collectors.TopPredictions, ()
 
 
-def metric_of(name: str) -> Metric:
+def get_metric(name: str) -> Metric:
   """Returns a metric of `METRICS`, or `topK` for any K.
 
   Raises:
     UserError: it is not known.
 
-  >>> metric_of('top10').about
+  >>> get_metric('top10').about
   'a right class among the best 10'
   """
   if name in METRICS:
@@ -151,6 +192,11 @@ def metric_of(name: str) -> Metric:
   raise UserError(
     f'unknown metric {name!r}: known: {", ".join(METRICS)}, and topK for any K'
   )
+
+
+def paired_metrics() -> list[str]:
+  """Returns the names of the metrics by which runs can be compared."""
+  return [name for name, metric in METRICS.items() if metric.paired]
 
 
 def check_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -164,35 +210,33 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
   """
   names = tuple(dict.fromkeys(names))
   for name in names:
-    metric_of(name)
+    get_metric(name)
   return names
 
 
-def columns(
+def required_columns(
   names: Sequence[str], only_original: bool, stored_outputs: bool
 ) -> list[str]:
   """Returns the columns that metrics read beside those of every score.
 
   Args:
-    names: of the metrics, see `metric_of`.
+    names: of the metrics, see `get_metric`.
     only_original: whether the original labels are the only ones.
     stored_outputs: whether the rows have all outputs.
   """
-  found = dict.fromkeys(
-    column for name in names for column in metric_of(name).collector.columns
-  )
-  # Of another label only the outputs are sure to have the probability.
-  if ('nll' in names and not only_original) or any(
-    (top := _TOP.fullmatch(name)) and int(top[1]) > predictions.STORED_CLASSES
-    for name in names
-  ):
-    found['logits'] = None
+  found = {}
+  for metric in map(get_metric, names):
+    found |= dict.fromkeys(metric.collector.columns)
+    if not only_original:
+      found |= dict.fromkeys(metric.collector.columns_of_others)
+    if metric.classes > STORED_CLASSES:
+      found['logits'] = None
   if not stored_outputs:
     found.pop('logits', None)
   return list(found)
 
 
-class Scores:
+class LabelSetScores:
   """Metrics against one label set; rows are added part by part.
 
   Attributes:
@@ -206,15 +250,18 @@ class Scores:
 
     Args:
       names: of the metrics.
-      answers: whether to keep the answers for `Scores.answers`.
+      answers: whether to keep the predictions for `LabelSetScores.answers`.
     """
     self.names = names
     self.count = self.skipped = self.several = 0
-    makers = [metric_of(name).collector for name in names]
-    makers += [collectors.Answers] * answers
-    self._collectors = {make: make() for make in dict.fromkeys(makers)}
+    self._metrics = {name: get_metric(name) for name in names}
+    keys = [(one.collector, one.arguments) for one in self._metrics.values()]
+    if answers:
+      keys.append(_PREDICTIONS)
+    # Metrics that need the same share a collector.
+    self._collectors = {key: key[0](*key[1]) for key in dict.fromkeys(keys)}
 
-  def add(self, rows: Rows) -> None:
+  def add(self, rows: ScoredRows) -> None:
     """Adds rows."""
     sizes = np.asarray(rows.labels.sizes)
     labelled = int(np.count_nonzero(sizes))
@@ -226,13 +273,13 @@ class Scores:
         collector.add(rows)
 
   @property
-  def answers(self) -> collectors.Answers | None:
-    """The answers that were kept; None where images have several labels or none."""
-    return (
-      None if self.several or not self.count else (self._collectors[collectors.Answers])
-    )
+  def answers(self) -> collectors.TopPredictions | None:
+    """The predictions kept; None where images have several labels or none."""
+    if self.several or not self.count:
+      return None
+    return self._collectors[_PREDICTIONS]
 
-  def entries(self, labels: str, interval: str = 'wilson') -> list[dict[str, Any]]:
+  def entries(self, labels: str, interval: str = 'wilson') -> list[MetricEntry]:
     """Returns the metrics as results hold them.
 
     Args:
@@ -241,35 +288,38 @@ class Scores:
     """
     return [self._entry(name, labels, interval) for name in self.names]
 
-  def _entry(self, name: str, labels: str, interval: str) -> dict[str, Any]:
-    metric = metric_of(name)
+  def _entry(self, name: str, labels: str, interval: str) -> MetricEntry:
+    metric = self._metrics[name]
+    reason = None
     try:
       found = self._compute(metric)
-    except Unavailable as error:
+    except MetricUnavailable as error:
       found, reason = None, str(error)
     if isinstance(found, accuracy.Count):
       return found.entry(name, labels, interval)
-    entry = {'name': name, 'labels': labels, 'kind': metric.kind}
-    if metric.kind == COUNT:
-      entry['correct'] = None
-    entry |= {'count': self.count, 'skipped': self.skipped, 'value': found}
-    if metric.kind == COUNT:
-      entry['interval'] = None
-    return entry if found is not None else {**entry, 'unavailable': reason}
+    return MetricEntry(
+      name=name,
+      labels=labels,
+      kind=metric.kind,
+      count=self.count,
+      skipped=self.skipped,
+      value=found,
+      unavailable=reason,
+    )
 
   def _compute(self, metric: Metric) -> accuracy.Count | float:
     """Returns a metric's count or value.
 
     Raises:
-      Unavailable: the rows do not give it.
+      MetricUnavailable: the rows do not give it.
     """
-    collector = self._collectors[metric.collector]
+    collector = self._collectors[metric.collector, metric.arguments]
     if metric.kind == VALUE and not self.count:
-      raise Unavailable('no image has a label')
+      raise MetricUnavailable('no image has a label')
     if collector.single and self.several:
-      raise Unavailable(
+      raise MetricUnavailable(
         f'needs one label for each image, {self.several:,} have several'
       )
     if collector.reason is not None:
-      raise Unavailable(collector.reason)
+      raise MetricUnavailable(collector.reason)
     return metric.compute(collector)

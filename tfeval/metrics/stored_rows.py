@@ -1,7 +1,4 @@
-"""Stored rows beside the labels that they are scored against.
-
-Nothing here imports TensorFlow.
-"""
+"""Stored rows beside the labels that they are scored against."""
 
 import dataclasses
 import functools
@@ -12,24 +9,25 @@ import pyarrow as pa
 
 from tfeval.metrics import ranking
 from tfeval.metrics.accuracy import LabelSets
-from tfeval.runs import predictions
 from tfeval.utils import arrow
 
+# How many ranked classes rows keep.
+STORED_CLASSES = 20
 NEEDS_OUTPUTS = 'needs all 1000 outputs, which --store_logits keeps'
 # Rows at once: of all outputs 2 MB.
 _BLOCK = 256
 
 
-class Unavailable(Exception):
+class MetricUnavailable(Exception):
   """The rows do not give a metric; the message is why."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Rows:
+class ScoredRows:
   """Stored rows and the labels to score them against.
 
   Attributes:
-    table: n rows, see `predictions.schema`.
+    table: n rows, see `runs.predictions.schema`.
     labels: of the n rows.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
   """
@@ -46,18 +44,20 @@ class Rows:
   @functools.cached_property
   def ranked(self) -> np.ndarray:
     """int32 [n, k], classes, best first."""
-    return predictions.matrix(self.table['classes'])
+    return arrow.matrix(self.table['classes'])
 
   def ranked_outputs(self, k: int) -> np.ndarray:
     """Returns int32 [n, k], classes, best first, of more than are stored.
 
     Raises:
-      Unavailable: the outputs are not stored.
+      MetricUnavailable: the outputs are not stored.
     """
     stored = self.ranked.shape[1]
     if 'logits' not in self.table.column_names:
-      raise Unavailable(f'needs {k} ranked classes of each image, {stored} are stored')
-    outputs = predictions.matrix(self.table['logits'])
+      raise MetricUnavailable(
+        f'needs {k} ranked classes of each image, {stored} are stored'
+      )
+    outputs = arrow.matrix(self.table['logits'])
     return np.concatenate(
       [
         ranking.top_k(outputs[start : start + _BLOCK], k)
@@ -68,26 +68,26 @@ class Rows:
   @functools.cached_property
   def log_probs(self) -> np.ndarray:
     """float32 [n, k], of the ranked classes, NaN where they are not known."""
-    return predictions.matrix(self.table['log_probs'])
+    return arrow.matrix(self.table['log_probs'])
 
   @functools.cached_property
   def outputs(self) -> np.ndarray:
     """float32 [m, 1000], all outputs of the rows that have a label.
 
     Raises:
-      Unavailable: they are not stored.
+      MetricUnavailable: they are not stored.
     """
     if 'logits' not in self.table.column_names:
-      raise Unavailable(NEEDS_OUTPUTS)
+      raise MetricUnavailable(NEEDS_OUTPUTS)
     if self.output not in ('logits', 'probabilities'):
-      raise Unavailable(
+      raise MetricUnavailable(
         'the run does not say whether its outputs are logits or probabilities'
       )
-    found = predictions.matrix(self.table['logits'])
+    found = arrow.matrix(self.table['logits'])
     if not self.labelled.all():
       found = found[self.labelled]
     if not np.isfinite(found).all():
-      raise Unavailable('stored outputs are not finite')
+      raise MetricUnavailable('stored outputs are not finite')
     return found
 
   def log_prob_blocks(self) -> Iterator[tuple[slice, np.ndarray]]:

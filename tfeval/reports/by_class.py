@@ -1,17 +1,17 @@
-"""Answers by class: accuracies for a spreadsheet, and frequent confusions."""
+"""Predictions by class: accuracies for a spreadsheet, and frequent confusions."""
 
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from rich import table as rich_table
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import accuracy, confusion
-from tfeval.metrics.collectors import Answers
+from tfeval.metrics.collectors import TopPredictions
 from tfeval.reports.terminal import new_table
-from tfeval.runs import display
+from tfeval.runs.result_file import ConfusionEntry, Result
+from tfeval.runs.run_key import RunKey
 
 _COLUMNS = (
   'model',
@@ -27,11 +27,11 @@ _COLUMNS = (
 )
 
 
-def per_class_csv(found: Iterable[tuple[str, Mapping[str, Answers]]]) -> bytes:
+def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> bytes:
   """Returns the hits of each class as CSV, a line for each model, label set and class.
 
   Args:
-    found: of each model its name and its answers, by the label set's name.
+    found: of each model its name and its predictions, by the label set's name.
 
   Returns:
     UTF-8: `model`, `labels`, `class` (index), `wnid`, `name`, `count` (examples),
@@ -63,35 +63,30 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, Answers]]]) -> bytes:
   return content.getvalue().encode(errors='backslashreplace')
 
 
-def confusions(sets: Mapping[str, Answers], n: int) -> list[dict[str, Any]]:
+def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntry]:
   """Returns the most frequent confusions, most frequent first.
 
   Args:
-    sets: answers by the label set's name.
+    sets: predictions by the label set's name.
     n: how many of each set.
-
-  Returns:
-    Dicts with `labels`, `label` and `predicted` (class indices), `label_name` and
-    `predicted_name`, `count` (images of the one answered with the other) and `of`
-    (images of the one).
   """
   names = imagenet.classes().names
   return [
-    {
-      'labels': labels,
+    ConfusionEntry(
+      labels=labels,
       **pair._asdict(),
-      'label_name': names[pair.label],
-      'predicted_name': names[pair.predicted],
-    }
+      label_name=names[pair.label],
+      predicted_name=names[pair.predicted],
+    )
     for labels, answers in sets.items()
     for pair in confusion.confusion(answers.ranked[:, 0], answers.labels).pairs(n)
   ]
 
 
-def confusions_table(result: dict[str, Any]) -> rich_table.Table:
+def confusions_table(result: Result) -> rich_table.Table:
   """Returns a table of a result's `confusions`."""
   table = new_table()
-  table.title = f'{display.model_name(result)}, the most frequent confusions:'
+  table.title = f'{RunKey.of(result).model_name}, the most frequent confusions:'
   table.title_justify = 'left'
   table.title_style = ''
   table.add_column('labels', overflow='fold')
@@ -99,14 +94,12 @@ def confusions_table(result: dict[str, Any]) -> rich_table.Table:
   table.add_column('answered with')
   for title in ('images', 'of'):
     table.add_column(title, justify='right', no_wrap=True)
-  for pair in result['confusions']:
+  for pair in result.confusions:
     table.add_row(
-      pair['labels'],
-      *(
-        f'{pair[key + "_name"].replace("_", " ")} ({pair[key]})'
-        for key in ('label', 'predicted')
-      ),
-      f'{pair["count"]:,}',
-      f'{pair["of"]:,}',
+      pair.labels,
+      f'{pair.label_name.replace("_", " ")} ({pair.label})',
+      f'{pair.predicted_name.replace("_", " ")} ({pair.predicted})',
+      f'{pair.count:,}',
+      f'{pair.of:,}',
     )
   return table

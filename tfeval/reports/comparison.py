@@ -7,7 +7,7 @@ from typing import Any
 from rich import table as rich_table
 
 from tfeval.analysis.comparison import Comparison, Pair
-from tfeval.analysis.numeric_flips import Recomputed
+from tfeval.analysis.numeric_flips import NumericVariant
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.reports import terminal
 from tfeval.runs import display
@@ -76,7 +76,7 @@ def _entry(
   }
 
 
-def _flips_entry(comparison: Comparison, found: Recomputed) -> dict[str, Any]:
+def _flips_entry(comparison: Comparison, found: NumericVariant) -> dict[str, Any]:
   return {
     'reference': comparison.answers[found.reference].name,
     'other': comparison.answers[found.other].name,
@@ -136,10 +136,11 @@ def _models(comparison: Comparison, labels: str) -> rich_table.Table:
   for i, one in enumerate(comparison.answers):
     count = one.count(labels, comparison.metric)
     rate = 100 * count.correct / count.count
+    state = one.run.result.state
     rows.append(
       (
         str(i + 1),
-        ' '.join(filter(None, [one.name, display.state(one.run.result)])),
+        f'{one.name} ({state})' if state else one.name,
         f'{count.correct:,}',
         f'{count.count:,}',
         f'{rate:.2f}',

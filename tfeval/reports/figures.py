@@ -8,7 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfeval.runs.top_classes import Answer, Answered, Answerer, short
+from tfeval.runs.top_classes import (
+  ClassPrediction,
+  ImagePredictions,
+  PredictingModel,
+  short,
+)
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -25,7 +30,7 @@ _COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
 
 
 def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
-  """Holds that a figure can be drawn, before its content is computed.
+  """Checks that a figure can be drawn, before its content is computed.
 
   Args:
     path: of the figure's file.
@@ -49,7 +54,7 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
 
 
 def check_path(path: pathlib.Path) -> None:
-  """Holds that a figure can be written there.
+  """Checks that a figure can be written there.
 
   Raises:
     UserError: the file has another extension than those of `FORMATS`, or its folder
@@ -72,8 +77,8 @@ def check_path(path: pathlib.Path) -> None:
 
 def draw_answers(
   path: pathlib.Path,
-  models: Sequence[Answerer],
-  images: Sequence[Answered],
+  models: Sequence[PredictingModel],
+  images: Sequence[ImagePredictions],
   photos: Sequence[np.ndarray],
 ) -> None:
   """Draws a row for each image: the photo, and the answers of each model as bars.
@@ -152,7 +157,7 @@ def _size(images: int, models: int, top: int) -> tuple[float, float]:
   return (_PHOTO + models * _PANEL + 2 * _MARGIN, images * row + _TITLE + _BOTTOM)
 
 
-def _title(model: Answerer) -> str:
+def _title(model: PredictingModel) -> str:
   return (
     f'{_shortened(model.name, 44)}\n{_shortened(model.protocol, 36)}, {model.size} px'
   )
@@ -163,7 +168,7 @@ def _shortened(text: str, most: int) -> str:
   return text if len(text) <= most else '…' + text[1 - most :]
 
 
-def _draw_photo(axes, image: Answered, photo: np.ndarray) -> None:
+def _draw_photo(axes, image: ImagePredictions, photo: np.ndarray) -> None:
   axes.imshow(photo, interpolation='antialiased')
   axes.set_axis_off()
   axes.set_anchor('N')
@@ -177,7 +182,7 @@ def _draw_photo(axes, image: Answered, photo: np.ndarray) -> None:
   )
 
 
-def _draw_bars(axes, answers: Sequence[Answer], colour: str) -> None:
+def _draw_bars(axes, answers: Sequence[ClassPrediction], colour: str) -> None:
   places = range(len(answers))
   axes.barh(
     places, [answer.probability for answer in answers], height=0.82, color=colour

@@ -13,6 +13,7 @@ from tfeval.models import published
 from tfeval.reports import leaderboard_columns, terminal
 from tfeval.reports.leaderboard_columns import Column
 from tfeval.runs import display
+from tfeval.runs.result_file import PublishedSection
 
 # They stand in every table.
 _KEYS = ('rank', 'model')
@@ -85,10 +86,39 @@ def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
   )
 
 
-def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> None:
+def write_tables(
+  board: Leaderboard, chosen: dict[str, Column], file: TextIO, _: TextIO
+) -> None:
+  """Writes the leaderboard as tables with their remarks."""
+  for table in text_tables(board, chosen, terminal.width_of(file)):
+    terminal.print_table(table, file)
+    print(file=file)
+  terminal.print_remarks(remarks(board, chosen), file)
+
+
+def write_markdown(
+  board: Leaderboard, chosen: dict[str, Column], file: TextIO, _: TextIO
+) -> None:
+  """Writes the leaderboard as Markdown with its remarks."""
+  print(markdown(board, chosen), file=file)
+  print(file=file)
+  for line in remarks(board, chosen):
+    print(f'- {line}', file=file)
+
+
+def write_json(
+  board: Leaderboard, _: dict[str, Column], file: TextIO, __: TextIO
+) -> None:
+  """Writes `content`."""
+  terminal.print_json(content(board), file)
+
+
+def write_csv(
+  board: Leaderboard, chosen: dict[str, Column], file: TextIO, aside: TextIO
+) -> None:
   """Writes the leaderboard as CSV: rates in 0..1, nothing for what is not known.
 
-  Each row ends with its `state`.
+  Each row ends with its `state`. Remarks are written aside.
   """
   known = {**chosen, 'state': leaderboard_columns.columns(board)['state']}
   writer = csv.writer(file, lineterminator='\n')
@@ -96,6 +126,7 @@ def write_csv(board: Leaderboard, chosen: dict[str, Column], file: TextIO) -> No
   writer.writerows(
     [column.value(row) for column in known.values()] for row in board.rows
   )
+  terminal.print_remarks(remarks(board, chosen), aside)
 
 
 def content(board: Leaderboard) -> dict[str, Any]:
@@ -145,7 +176,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
   others = [
     row.name
     for row in board.rows
-    if row.run and _by_another_protocol(row.run.result.get('published') or {})
+    if row.run and _by_another_protocol(row.run.result.published)
   ]
   if others and {'published', 'difference'} & chosen.keys():
     found.append(f'published by another protocol than the run: {first(others)}')
@@ -179,12 +210,11 @@ def _counted(board: Leaderboard) -> list[str]:
   return found
 
 
-def _by_another_protocol(comparison: dict[str, Any]) -> bool:
+def _by_another_protocol(compared: PublishedSection | None) -> bool:
   """Whether a run does not follow the recipe of the published figure."""
-  return (
-    comparison.get('same_protocol') is False
-    or comparison.get('figures') == published.NATIVE
-  )
+  if compared is None:
+    return False
+  return not compared.same_protocol or compared.figures == published.NATIVE
 
 
 def _ties_across_ranks(board: Leaderboard) -> list[str]:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import numbers
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfeval.analysis.alignment import METRICS
 from tfeval.analysis.leaderboard import DATA, PROTOCOL, Leaderboard, Row
 from tfeval.datasets.labels.sets import ORIGINAL, SUBSET_SUFFIX
+from tfeval.metrics import registry
 from tfeval.models import published
 from tfeval.reports.comparison import points
 from tfeval.runs import display
@@ -43,7 +44,7 @@ def columns(board: Leaderboard) -> dict[str, Column]:
     'model': Column('model', lambda row: row.name, number=False),
   }
   for labels in board.labels:
-    for name in METRICS:
+    for name in registry.paired_metrics():
       found[f'{labels}/{name}'] = Column(
         display.metric_name(labels, name) + ' %', _rate(labels, name), _percent
       )
@@ -68,15 +69,15 @@ def columns(board: Leaderboard) -> dict[str, Column]:
     'high': Column('95 % high', _interval(board.sort, 'high'), _percent),
     'published': Column('pub- lished %', _published(metric), _percent),
     'difference': Column('differ- ence', _difference(metric), points),
-    'parameters': Column('param 10^6', _of('model', 'parameters'), _millions),
+    'parameters': Column('param 10^6', _of('model.parameters'), _millions),
     'multiply_adds': Column('MAdds 10^9', _multiply_adds, _billions),
     'images_per_second': Column(
-      'images /s', _of('timing', 'images_per_second'), lambda rate: f'{rate:,.1f}'
+      'images /s', _of('timing.images_per_second'), lambda rate: f'{rate:,.1f}'
     ),
-    'input_size': Column('side px', _of('model', 'input_size')),
-    'images': Column('images', _of('dataset', 'evaluated'), '{:,}'.format),
-    'weights': Column('weights', _of('model', 'weights', str), number=False),
-    'protocol': Column('protocol', _protocol, number=False),
+    'input_size': Column('side px', _of('model.input_size')),
+    'images': Column('images', _of('dataset.evaluated'), '{:,}'.format),
+    'weights': Column('weights', _of('model.weights', str), number=False),
+    'protocol': Column('protocol', _of('protocol.text', str), number=False),
     'state': Column('state', state, number=False),
   }
   return found
@@ -124,7 +125,7 @@ def state(row: Row) -> str:
   """Returns `complete`, `failed`, or what is not complete of a run."""
   if row.run is None:
     return FAILED
-  return display.state(row.run.result).strip('()') or COMPLETE
+  return row.run.result.state or COMPLETE
 
 
 def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:
@@ -164,20 +165,20 @@ def _difference(metric: str) -> Callable[[Row], float | None]:
   def value(row: Row) -> float | None:
     measured, figure = _rate(ORIGINAL, metric)(row), _published(metric)(row)
     # Of other images than ImageNet's validation images nothing was compared.
-    if measured is None or figure is None or not row.run.result.get('published'):
+    if measured is None or figure is None or not row.run.result.published:
       return None
     return measured - figure
 
   return value
 
 
-def _of(section: str, key: str, kind: type = numbers.Real) -> Callable[[Row], Any]:
-  """Returns what reads an entry of a result; None where that has no such one."""
+def _of(attributes: str, kind: type = numbers.Real) -> Callable[[Row], Any]:
+  """Returns what reads an attribute of a result; None where it is of another type."""
+  read = operator.attrgetter(attributes)
 
   def value(row: Row) -> Any:
-    found = row.run and row.run.result.get(section)
-    entry = found.get(key) if isinstance(found, dict) else None
-    return entry if isinstance(entry, kind) else None
+    found = read(row.run.result) if row.run else None
+    return found if isinstance(found, kind) else None
 
   return value
 
@@ -185,11 +186,6 @@ def _of(section: str, key: str, kind: type = numbers.Real) -> Callable[[Row], An
 def _multiply_adds(row: Row) -> int | None:
   facts = row.run and published.facts_of(row.run.result)
   return facts.multiply_adds if facts else None
-
-
-def _protocol(row: Row) -> str | None:
-  protocol = row.run and row.run.result['protocol']
-  return protocol and protocol.get('spec', protocol['name'])
 
 
 def _percent(rate: float) -> str:

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Sequence
 from rich import table as rich_table
 
 from tfeval.reports.terminal import new_table
-from tfeval.runs.top_classes import Answer, Answered, Answerer, short
+from tfeval.runs.top_classes import (
+  ClassPrediction,
+  ImagePredictions,
+  PredictingModel,
+  short,
+)
 
 # Of a class that this model does not have among its highest, and another has.
 _NOT_TOLD = '-'
@@ -23,7 +28,7 @@ _BREAKS = (
 
 
 def answers_tables(
-  models: Sequence[Answerer], image: Answered
+  models: Sequence[PredictingModel], image: ImagePredictions
 ) -> Iterator[rich_table.Table]:
   """Yields tables with a row for each class that a model has among its highest.
 
@@ -39,7 +44,7 @@ def answers_tables(
 
 
 def _table(
-  models: Sequence[Answerer], answers: Sequence[Sequence[Answer]]
+  models: Sequence[PredictingModel], answers: Sequence[Sequence[ClassPrediction]]
 ) -> rich_table.Table:
   cells: dict[int, list[str]] = {}
   named = {}
@@ -65,7 +70,7 @@ def _table(
   return table
 
 
-def _title(model: Answerer, room: int) -> str:
+def _title(model: PredictingModel, room: int) -> str:
   return '\n'.join(
     [*_broken(model.name, room), *_broken(model.protocol, room), f'{model.size} px']
   )

@@ -2,70 +2,63 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from rich import table as rich_table
 
 from tfeval.datasets.labels import imagenet
+from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports.terminal import GAP, new_table
-from tfeval.runs import display, predictions
+from tfeval.runs import display
+from tfeval.runs.result_file import counted
+from tfeval.runs.run import Failure, Run
+from tfeval.utils import arrow
 
 
 def results_tables(
-  results: Sequence[dict[str, Any]], width: int = 80
+  runs: Sequence[Run | Failure], width: int = 80
 ) -> list[rich_table.Table]:
-  """Returns the tables of results: of counted metrics, and of other values.
+  """Returns the tables of runs: of counted metrics, and of other values.
 
   Args:
-    results: of models; those that failed have an `error`.
+    runs: of models, also those that failed.
     width: how many columns a table may have. Where a model's name would have to be
       broken, names stand above their metrics, not beside them.
   """
+  metrics = [metric for run in runs if isinstance(run, Run) for metric in run.metrics]
+  there = {metric.kind for metric in metrics}
   tables = []
-  values = [
-    m
-    for result in results
-    for m in result.get('metrics', ())
-    if m.get('kind') == 'value'
-  ]
-  counted = sum(len(result.get('metrics', ())) for result in results) - len(values)
-  if counted or not values:
-    tables.append(
-      _table(
-        results,
-        'count',
-        _figures,
-        ('correct', 'of', 'skipped', '%', '95 % interval'),
-        width,
-      )
-    )
-  if values:
-    tables.append(_table(results, 'value', _value, ('of', 'skipped', 'value'), width))
+  if COUNT in there or VALUE not in there:
+    titles = ('correct', 'of', 'skipped', '%', '95 % interval')
+    tables.append(_table(runs, COUNT, _figures, titles, width))
+  if VALUE in there:
+    tables.append(_table(runs, VALUE, _value, ('of', 'skipped', 'value'), width))
   return tables
 
 
 def _table(
-  results: Sequence[dict[str, Any]],
+  runs: Sequence[Run | Failure],
   kind: str,
-  cells: Callable[[dict[str, Any]], list[str]],
+  cells: Callable[[MetricEntry], list[str]],
   titles: Sequence[str],
   width: int,
 ) -> rich_table.Table:
-  """Returns a table with a row for each metric of a kind of each result."""
+  """Returns a table with a row for each metric of a kind of each run."""
   models = []
-  for result in results:
-    if 'error' in result:
-      models.append(([display.model_name(result)], [['failed']]))
+  for run in runs:
+    if isinstance(run, Failure):
+      models.append(([run.key.model_name], [['failed']]))
       continue
     metrics = [
-      [display.metric_name(m['labels'], m['name']), *cells(m)]
-      for m in result['metrics']
-      if m.get('kind', 'count') == kind
+      [display.metric_name(m.labels, m.name), *cells(m)]
+      for m in run.metrics
+      if m.kind == kind
     ]
-    names = [display.model_name(result), *filter(None, [display.state(result)])]
+    names = [run.key.model_name]
+    if run.result.state:
+      names.append(f'({run.result.state})')
     models.append((names, metrics))
   beside = [list(itertools.zip_longest(*model)) for model in models]
   beside = [[[name or '', *(row or ())] for name, row in rows] for rows in beside]
@@ -102,43 +95,25 @@ def _sections(
   return table
 
 
-def remarks(results: Iterable[dict[str, Any]]) -> list[str]:
+def remarks(runs: Iterable[Run | Failure]) -> list[str]:
   """Returns what a reader must know beside the figures, a line each."""
   found = []
-  for result in results:
-    if 'error' in result:
-      found.append(f'{display.model_name(result)} FAILED: {result["error"]}')
+  for run in runs:
+    if isinstance(run, Failure):
+      found.append(f'{run.key.model_name} FAILED: {run.reason}')
       continue
-    dataset = result['dataset']
-    words = [
-      f'{display.model_name(result)} on {dataset["name"]} {dataset["split"]}'.rstrip()
-      + f', protocol {display.protocol_name(result)}'
-    ]
-    if dataset['partial']:
-      which = 'some' if dataset.get('limit', 0) is None else 'the first'
-      examples = _counted(dataset['expected'], 'example')
-      words.append(f'PARTIAL: {which} {examples} only')
-    words += dataset.get('notes', [])
-    if dataset.get('failed'):
-      names = [failure['id'] for failure in dataset['failed']]
-      words.append(
-        f'FAILED and not counted: {len(names)} of {dataset["expected"]} '
-        'images: ' + ', '.join(names[:10]) + ', ...' * (len(names) > 10)
-      )
-    words += [f'PREFLIGHT: {finding}' for finding in result.get('preflight', [])]
+    result = run.result
+    words = [run.key.title, *result.caveats]
+    words += [f'PREFLIGHT: {finding}' for finding in result.preflight or ()]
     words += display.chance_remarks(result)
-    if result.get('published'):
-      words.append(published.sentence(result['published']))
-    if result.get('subset'):
-      subset = result['subset']
-      words.append(f'subset: {subset["images"]} of {_counted(subset["of"], "image")}')
-    words += _unavailable(result['metrics'])
+    if result.published is not None:
+      words.append(published.sentence(result.published))
+    if result.subset is not None:
+      of = counted(result.subset.of, 'image')
+      words.append(f'subset: {result.subset.images} of {of}')
+    words += _unavailable(result.metrics)
     found.append('; '.join(words))
   return found
-
-
-def _counted(number: int, what: str) -> str:
-  return f'{number} {what}' + 's' * (number != 1)
 
 
 def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
@@ -159,8 +134,8 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
   for part in parts:
     part = part.slice(0, count)
     count -= len(part)
-    ranked = predictions.matrix(part['classes'])[:, 0]
-    probability = np.exp(predictions.matrix(part['log_probs'])[:, 0])
+    ranked = arrow.matrix(part['classes'])[:, 0]
+    probability = np.exp(arrow.matrix(part['log_probs'])[:, 0])
     for i, (name, label, real) in enumerate(
       zip(
         part['id'].to_pylist(),
@@ -188,31 +163,25 @@ def _hit(answer: int, right: list[int] | None) -> str:
   return '-' if not right else 'yes' if answer in right else 'no'
 
 
-def _figures(metric: dict[str, Any]) -> list[str]:
-  counts = [
-    '-' if metric[key] is None else f'{metric[key]:,}'
-    for key in ('correct', 'count', 'skipped')
-  ]
-  if metric['value'] is None:
+def _figures(metric: MetricEntry) -> list[str]:
+  correct = '-' if metric.correct is None else f'{metric.correct:,}'
+  counts = [correct, f'{metric.count:,}', f'{metric.skipped:,}']
+  if metric.value is None:
     return [*counts, '-', '-']
-  low, high = metric['interval']['low'], metric['interval']['high']
-  return [
-    *counts,
-    f'{100 * metric["value"]:.2f}',
-    f'{100 * low:.2f} - {100 * high:.2f}',
-  ]
+  low, high = metric.interval.low, metric.interval.high
+  return [*counts, f'{100 * metric.value:.2f}', f'{100 * low:.2f} - {100 * high:.2f}']
 
 
-def _value(metric: dict[str, Any]) -> list[str]:
-  return [f'{metric["count"]:,}', f'{metric["skipped"]:,}', display.figure(metric)]
+def _value(metric: MetricEntry) -> list[str]:
+  return [f'{metric.count:,}', f'{metric.skipped:,}', display.figure(metric)]
 
 
-def _unavailable(metrics: Iterable[dict[str, Any]]) -> list[str]:
+def _unavailable(metrics: Iterable[MetricEntry]) -> list[str]:
   """Returns why metrics are not there, those with the same reason together."""
   names: dict[str, list[str]] = {}
   for metric in metrics:
-    if 'unavailable' in metric:
-      names.setdefault(metric['unavailable'], []).append(
-        display.metric_name(metric['labels'], metric['name'])
+    if metric.unavailable is not None:
+      names.setdefault(metric.unavailable, []).append(
+        display.metric_name(metric.labels, metric.name)
       )
   return [f'no {", ".join(those)}: {reason}' for reason, those in names.items()]

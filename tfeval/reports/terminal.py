@@ -13,9 +13,9 @@ from rich import table as rich_table
 GAP = 2
 
 
-def print_json(content: Any) -> None:
+def print_json(content: Any, file: TextIO | None = None) -> None:
   """Prints JSON and nothing else; NaN is a defect, not a value."""
-  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False), file=file)
 
 
 def print_table(table: rich_table.Table, file: TextIO) -> None:

@@ -1,32 +1,28 @@
-"""Runs by their directories, or by the folders that hold them.
-
-Nothing here imports TensorFlow.
-"""
+"""Runs by their directories, or by the folders that hold them."""
 
 import os
 from collections.abc import Iterable
 
 from tfeval.runs.result_file import MANIFEST, RESULT
 from tfeval.runs.run import Failure, Run, load_run
-from tfeval.utils import files
-from tfeval.utils import paths as paths_lib
+from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
 
-def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
+def find_runs(given: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
   """Finds runs, complete or not.
 
   Args:
-    paths: of each the directory of a run, or a folder of such, as OUTPUT_DIR is.
+    given: of each the directory of a run, or a folder of such, as OUTPUT_DIR is.
 
   Returns:
-    The runs in the order of `paths`, those of a folder sorted; for one that is not
+    The runs in the order of `given`, those of a folder sorted; for one that is not
     complete or cannot be read what is wrong with it.
 
   Raises:
     UserError: a path is neither, or a run is named twice.
   """
-  directories = [found for path in paths for found in _run_directories(path)]
+  directories = [found for path in given for found in _run_directories(path)]
   real = [directory.resolve() for directory in directories]
   for at, directory in enumerate(directories):
     if real[at] in real[:at]:
@@ -34,8 +30,8 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
   return [_load_or_failure(directory) for directory in directories]
 
 
-def _run_directories(path: str | os.PathLike[str]) -> list[paths_lib.Path]:
-  directory = paths_lib.path(path)
+def _run_directories(path: str | os.PathLike[str]) -> list[paths.Path]:
+  directory = paths.path(path)
   if _holds_run(directory):
     return [directory]
   try:
@@ -53,18 +49,18 @@ def _run_directories(path: str | os.PathLike[str]) -> list[paths_lib.Path]:
   return found
 
 
-def _holds_run(directory: paths_lib.Path) -> bool:
+def _holds_run(directory: paths.Path) -> bool:
   return any((directory / name).is_file() for name in (MANIFEST, RESULT))
 
 
-def _load_or_failure(directory: paths_lib.Path) -> Run | Failure:
+def _load_or_failure(directory: paths.Path) -> Run | Failure:
   try:
     return load_run(directory)
   except UserError as error:
     return Failure(_model_name(directory), str(error))
 
 
-def _model_name(directory: paths_lib.Path) -> str:
+def _model_name(directory: paths.Path) -> str:
   """Returns the name in a manifest, or the directory's where there is none."""
   try:
     name = files.read_json(directory / MANIFEST)['model']['name']

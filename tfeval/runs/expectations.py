@@ -1,23 +1,21 @@
-"""Expected accuracies: `--expect=original/top1:0.704:0.002`, for use in CI.
-
-Nothing here imports TensorFlow.
-"""
+"""Expected accuracies: `--expect=original/top1:0.704:0.002`, for use in CI."""
 
 import dataclasses
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  from tfeval.runs.result_file import Result
 
 _EXPECTATION = re.compile(
   r'(?P<labels>[^/:]+)/(?P<name>[^/:]+)'
   r':(?P<value>[^:]+):(?P<tolerance>[^:]+)'
 )
-# Metrics that are no shares.
-_ABOVE_ONE = frozenset({'nll', 'brier', 'temperature'})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +39,8 @@ def parse(text: str) -> Expectation:
   """Parses one expectation.
 
   Args:
-    text: `LABELS/METRIC:VALUE:TOLERANCE`, values in 0..1, of `nll`, `brier` and
-      `temperature` above too.
+    text: `LABELS/METRIC:VALUE:TOLERANCE`, values in 0..1, of metrics that are no
+      shares above too.
 
   Raises:
     UserError: it does not read like that.
@@ -58,19 +56,27 @@ def parse(text: str) -> Expectation:
       f'--expect={text}: expected LABELS/METRIC:VALUE:TOLERANCE, such as '
       'original/top1:0.704:0.002'
     ) from None
+  highest = 1 if _is_share(match['name']) else math.inf
   for number in (value, tolerance):
-    above_one = match['name'] in _ABOVE_ONE
-    if not (math.isfinite(number) and 0 <= number and (number <= 1 or above_one)):
+    if not (math.isfinite(number) and 0 <= number <= highest):
       raise UserError(
         f'--expect={text}: {number:g} is not in 0..1: rates are shares, not percent'
       )
   return Expectation(match['labels'], match['name'], value, tolerance)
 
 
+def _is_share(name: str) -> bool:
+  """Returns whether a metric's value is in 0..1; of one that is not known: yes."""
+  # Arrow, which help does not need.
+  from tfeval.metrics.registry import METRICS
+
+  return name not in METRICS or METRICS[name].is_share
+
+
 def check_names(
   expectations: Iterable[Expectation], known: Iterable[tuple[str, str]]
 ) -> None:
-  """Holds that metrics will be there, before they are measured.
+  """Checks that metrics will be there, before they are measured.
 
   Args:
     expectations: what is expected.
@@ -87,13 +93,13 @@ def check_names(
 
 
 def missed(
-  expectations: Iterable[Expectation], results: Sequence[dict[str, Any]]
+  expectations: Iterable[Expectation], results: Sequence['Result']
 ) -> list[str]:
-  """Returns what does not hold, a line each.
+  """Returns what is not met, a line each.
 
   Args:
-    expectations: each has to hold for every result.
-    results: contents of `result.json`.
+    expectations: each has to be met by every result.
+    results: of the runs.
 
   Raises:
     UserError: a metric is not there.
@@ -106,18 +112,18 @@ def missed(
       if value is None or abs(value - expected.value) > expected.tolerance + 1e-12:
         seen = 'nothing' if value is None else f'{value:.6f}'
         found.append(
-          f'{result["model"]["name"]}: {expected.labels}/{expected.name} is {seen}, '
+          f'{result.model.name}: {expected.labels}/{expected.name} is {seen}, '
           f'expected {expected.value:g} within {expected.tolerance:g}'
         )
   return found
 
 
-def _value(expected: Expectation, result: dict[str, Any]) -> float | None:
-  there = {(m['labels'], m['name']): m['value'] for m in result['metrics']}
+def _value(expected: Expectation, result: 'Result') -> float | None:
+  there = {(m.labels, m.name): m.value for m in result.metrics}
   if (expected.labels, expected.name) not in there:
     known = ', '.join('/'.join(key) for key in there)
     raise UserError(
-      f'--expect: {result["model"]["name"]} has no metric '
+      f'--expect: {result.model.name} has no metric '
       f'{expected.labels}/{expected.name}: it has {known}'
     )
   return there[expected.labels, expected.name]

@@ -1,22 +1,19 @@
-"""The files of a run directory, and what every reader of `result.json` relies on.
+"""The files of a run directory, and the content of `manifest.json` and `result.json`.
 
-Nothing here imports TensorFlow.
+What is here, and `metrics/entry.py`, knows the keys of this JSON; everything else uses
+attributes. `verification/result.schema.json` says the same for other programs.
 """
 
+import dataclasses
 from typing import Any
 
+from tfeval.metrics.entry import MetricEntry
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+from tfeval.utils.json_object import JsonObject, nullable
 from tfeval.utils.paths import Path
 
 SCHEMA_VERSION = 1
-# What every reader of a result relies on.
-_SHOWN = {
-  'model': {'name'},
-  'dataset': {'name', 'split', 'partial', 'expected', 'evaluated'},
-  'protocol': {'name'},
-  'metrics': {'name', 'labels', 'correct', 'count', 'skipped', 'value', 'interval'},
-}
 MANIFEST, FLAGS, RESULT, PREDICTIONS = (
   'manifest.json',
   'flags.txt',
@@ -25,9 +22,302 @@ MANIFEST, FLAGS, RESULT, PREDICTIONS = (
 )
 # Of several hosts, inside the run directory, until they are joined.
 HOSTS, DONE = 'hosts', 'done.json'
+# What every reader of a result relies on.
+_RELIED_ON = {
+  'model': {'name'},
+  'dataset': {'name', 'split', 'partial', 'expected', 'evaluated'},
+  'protocol': {'name'},
+  'metrics': {'name', 'labels', 'correct', 'count', 'skipped', 'value', 'interval'},
+}
 
 
-def read(directory: Path) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ModelSection(JsonObject):
+  """The model, as `Model.describe` has it; its attributes are those of `Model`."""
+
+  name: str
+  weights: str | None
+  weights_sha256: str | None
+  parameters: int | None
+  input_size: int | None
+  preprocess: str | None
+  output: str | None
+  class_map: str | None = nullable()
+  output_name: str | None = nullable()
+  values_sha256: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class DatasetSection(JsonObject):
+  """What was to be evaluated, as `Dataset.describe` has it.
+
+  Attributes:
+    on_error: one of `datasets.base.ON_ERROR`; None of imported predictions.
+    resized_on_host: images that did not fit the canvas of a device.
+  """
+
+  name: str
+  config: str | None
+  version: str | None
+  split: str
+  limit: int | None
+  partial: bool
+  expected: int
+  real_labels: str | None
+  size_digest: str | None
+  notes: list[str]
+  on_error: str | None = None
+  resized_on_host: int | None = None
+
+  @property
+  def subset(self) -> str | None:
+    """What of the split it is, where images were left out on purpose."""
+    if not self.partial:
+      return None
+    which = 'some' if self.limit is None else 'the first'
+    return f'{which} {counted(self.expected, "example")}'
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class FailedImage(JsonObject):
+  """An image that was skipped, and why."""
+
+  id: str
+  reason: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class EvaluatedSection(DatasetSection):
+  """What was evaluated.
+
+  Attributes:
+    evaluated: how many images.
+    failed: those that were skipped.
+    label_digest, content_digest: see `Summary.digests`.
+  """
+
+  evaluated: int
+  failed: list[FailedImage]
+  label_digest: str
+  content_digest: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ProtocolSection(JsonObject):
+  """The protocol; its further parameters are in `further`.
+
+  Attributes:
+    name: of the protocol, `'unknown'` of imported predictions.
+    spec: as it is asked for, and
+    size: the side of its pixels, and
+    hash: of all parameters; None where nothing is known.
+  """
+
+  name: str
+  spec: str | None = None
+  size: int | None = None
+  hash: str | None = None
+
+  @property
+  def text(self) -> str:
+    """The protocol as it is asked for."""
+    return self.name if self.spec is None else self.spec
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class StoreSection(JsonObject):
+  """What the stored rows keep of each image.
+
+  Attributes:
+    logits: whether all outputs.
+    classes: how many ranked classes.
+    rows_per_part: as asked for; None of imported predictions.
+  """
+
+  logits: bool
+  classes: int
+  rows_per_part: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ComputeSection(JsonObject):
+  """What computed it, and how; of imported predictions only versions are known."""
+
+  versions: dict[str, str]
+  code_sha256: str | None = None
+  devices: list[str] | None = None
+  strategy: str | None = None
+  replicas: int | None = None
+  hosts: int | None = None
+  batch_size: int | None = None
+  dtype: str | None = None
+  jit: bool | None = None
+  tf32: bool | None = None
+  resize_on: str | None = None
+  canvas: int | None = None
+  self_test: dict[str, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ImportedFile(JsonObject):
+  """A file of predictions."""
+
+  file: str
+  sha256: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ImportedLabels(JsonObject):
+  """A label set that was imported; its digest is None of packaged labels."""
+
+  name: str
+  sha256: str | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ImportedSection(JsonObject):
+  """What was imported, and how.
+
+  Attributes:
+    order: which row was which image: a name, or the SHA-256 of a list; None: rows
+      had ids.
+    output: what scores were said to be.
+  """
+
+  files: list[ImportedFile]
+  order: str | None
+  output: str | None
+  labels: list[ImportedLabels]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Manifest(JsonObject):
+  """What is run: the content of `manifest.json`."""
+
+  schema_version: int
+  model: ModelSection
+  dataset: DatasetSection
+  protocol: ProtocolSection
+  store: StoreSection
+  compute: ComputeSection
+  imported: ImportedSection | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class PublishedMetric(JsonObject):
+  """A published figure beside the one that was measured."""
+
+  name: str
+  published: float
+  measured: float
+  difference: float
+  inside: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class PublishedSection(JsonObject):
+  """What `published.compare` found."""
+
+  figures: str | None = None
+  source: str
+  protocol: str | None
+  same_protocol: bool
+  metrics: list[PublishedMetric]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class TimingSection(JsonObject):
+  """When a run was finished, and how long it took."""
+
+  finished: str
+  seconds: float
+  images_per_second: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class SubsetSection(JsonObject):
+  """The images behind labels that end in `@subset`: `images` of `of`."""
+
+  keep: str | None
+  omit: str | None
+  images: int
+  of: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class ConfusionEntry(JsonObject):
+  """A class and another that it is taken for.
+
+  Attributes:
+    labels: the label set's name.
+    label, predicted: the classes.
+    count: images of the one that were predicted to be the other.
+    of: images of the one.
+    label_name, predicted_name: what the classes are called.
+  """
+
+  labels: str
+  label: int
+  predicted: int
+  count: int
+  of: int
+  label_name: str
+  predicted_name: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Result(Manifest):
+  """What was run and what came out: the content of `result.json`.
+
+  Attributes:
+    published: what was published of the model; None where nothing is compared.
+    preflight: what was found before the run, and did not stop it.
+    subset, confusions: only printed by `tfeval score`.
+  """
+
+  dataset: EvaluatedSection
+  metrics: list[MetricEntry]
+  published: PublishedSection | None = nullable()
+  preflight: list[str] | None = None
+  timing: TimingSection
+  subset: SubsetSection | None = None
+  confusions: list[ConfusionEntry] | None = None
+
+  @property
+  def caveats(self) -> list[str]:
+    """What a reader may not miss about the images that the figures are of."""
+    found, failed = [], [image.id for image in self.dataset.failed]
+    if self.dataset.partial:
+      found.append(f'PARTIAL: {self.dataset.subset} only')
+    found += self.dataset.notes
+    if failed:
+      found.append(
+        f'FAILED and not counted: {len(failed)} of {self.dataset.expected} '
+        'images: ' + ', '.join(failed[:10]) + ', ...' * (len(failed) > 10)
+      )
+    return found
+
+  @property
+  def state(self) -> str:
+    """Which images are missing, in one or two words; empty where nothing is missing."""
+    found = []
+    if self.dataset.partial:
+      found.append('partial')
+    if self.dataset.failed:
+      found.append(f'{len(self.dataset.failed):,} failed')
+    return ', '.join(found)
+
+
+def counted(number: int, what: str) -> str:
+  """Returns how many there are, in words.
+
+  >>> counted(1, 'image'), counted(2, 'image')
+  ('1 image', '2 images')
+  """
+  return f'{number} {what}' + 's' * (number != 1)
+
+
+def read_result(directory: Path) -> Result:
   """Reads the `result.json` of a complete run.
 
   Args:
@@ -37,36 +327,44 @@ def read(directory: Path) -> dict[str, Any]:
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
   if not (directory / RESULT).is_file():
-    if (directory / MANIFEST).is_file():
-      # Of an import the run directory is given, of an evaluation what holds it.
-      manifest = files.read_json(directory / MANIFEST)
-      imported = isinstance(manifest, dict) and 'imported' in manifest
-      raise UserError(
-        f'run {directory} is not complete: it has no {RESULT}: run '
-        f'tfeval {"import" if imported else "evaluate"} '
-        f'--flagfile={directory / FLAGS} '
-        f'--output_dir={directory if imported else directory.parent}'
-      )
-    raise UserError(f'{directory} is not a run directory: it has no {RESULT}')
-  result = files.read_json(directory / RESULT)
-  version = result.get('schema_version') if isinstance(result, dict) else None
+    raise _not_complete(directory)
+  content = files.read_json(directory / RESULT)
+  version = content.get('schema_version') if isinstance(content, dict) else None
   if version != SCHEMA_VERSION:
     raise UserError(
       f'{directory / RESULT} has schema version {version}, this tfeval '
       f'reads {SCHEMA_VERSION}: upgrade tfeval'
     )
+  _check_form(directory / RESULT, content)
+  return Result.from_json(content)
+
+
+def _not_complete(directory: Path) -> UserError:
+  if not (directory / MANIFEST).is_file():
+    return UserError(f'{directory} is not a run directory: it has no {RESULT}')
+  # Of an import the run directory is given, of an evaluation what holds it.
+  manifest = files.read_json(directory / MANIFEST)
+  imported = isinstance(manifest, dict) and 'imported' in manifest
+  return UserError(
+    f'run {directory} is not complete: it has no {RESULT}: run '
+    f'tfeval {"import" if imported else "evaluate"} '
+    f'--flagfile={directory / FLAGS} '
+    f'--output_dir={directory if imported else directory.parent}'
+  )
+
+
+def _check_form(path: Path, content: dict[str, Any]) -> None:
+  """Checks that what every reader relies on is there; see `from_json` for the rest."""
   sections = {'model': dict, 'dataset': dict, 'protocol': dict, 'metrics': list}
   lacking = [
-    key for key, kind in sections.items() if not isinstance(result.get(key), kind)
+    key for key, kind in sections.items() if not isinstance(content.get(key), kind)
   ]
   if lacking:
-    raise UserError(f'{directory / RESULT} lacks {", ".join(lacking)}: evaluate again')
-  for section, keys in _SHOWN.items():
-    entries = result[section] if section == 'metrics' else [result[section]]
+    raise UserError(f'{path} lacks {", ".join(lacking)}: evaluate again')
+  for section, keys in _RELIED_ON.items():
+    entries = content[section] if section == 'metrics' else [content[section]]
     for entry in entries:
       if not isinstance(entry, dict) or not entry.keys() >= keys:
         raise UserError(
-          f'{directory / RESULT}: {section} lacks one of '
-          f'{", ".join(sorted(keys))}: evaluate again'
+          f'{path}: {section} lacks one of {", ".join(sorted(keys))}: evaluate again'
         )
-  return result

@@ -1,17 +1,15 @@
 """A run: one model's evaluation on one dataset, as its directory holds it.
 
-    OUTPUT_DIR/MODEL/manifest.json        what is run
-    OUTPUT_DIR/MODEL/flags.txt            a flagfile that repeats it
-    OUTPUT_DIR/MODEL/predictions/         a row for each example
-    OUTPUT_DIR/MODEL/result.json          what came out; there when it is complete
-
-Nothing here imports TensorFlow.
+OUTPUT_DIR/MODEL/manifest.json        what is run
+OUTPUT_DIR/MODEL/flags.txt            a flagfile that repeats it
+OUTPUT_DIR/MODEL/predictions/         a row for each example
+OUTPUT_DIR/MODEL/result.json          what came out; there when it is complete
 """
 
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,9 +18,11 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.sets import LabelSource, Subset
 from tfeval.metrics import registry
+from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import display, predictions, result_file
-from tfeval.runs.result_file import PREDICTIONS, RESULT
-from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, Wanted, summarize
+from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
+from tfeval.runs.run_key import RunKey
+from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, SummaryRequest, summarize
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
@@ -42,6 +42,11 @@ class Failure:
   name: str
   reason: str
 
+  @property
+  def key(self) -> RunKey:
+    """What it is called."""
+    return RunKey(self.name)
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Run:
@@ -51,21 +56,23 @@ class Run:
   >>> run = tfeval.load_run('runs/mine')
   >>> run
   Run('runs/mine')
-  mine on imagenet2012 validation, protocol unknown (PARTIAL: 4 images)
+  mine on imagenet2012 validation, protocol unknown
+    PARTIAL: some 4 examples only
+    imported predictions
     top-1        75.00 %  (3 of 4)
     top-5       100.00 %  (4 of 4)
     ReaL top-1   66.67 %  (2 of 3)
     ReaL top-5  100.00 %  (3 of 3)
 
-  Its metrics are dicts, as `result.json` holds them; other metrics and other labels
-  are scored from the stored rows, without evaluating again:
+  What `result.json` holds is there as attributes, and by its keys; other metrics and
+  other labels are scored from the stored rows, without evaluating again:
 
-  >>> run.metrics[0]['correct'], run.metrics[0]['count']
-  (3, 4)
+  >>> run.metrics[0].correct, run.metrics[0]['count'], run.result.dataset.evaluated
+  (3, 4, 4)
   >>> nll, brier = run.score(labels='original', metrics=['nll', 'brier'])
-  >>> round(nll['value'], 4)
+  >>> round(nll.value, 4)
   0.6578
-  >>> brier['value'], brier['unavailable']
+  >>> brier.value, brier.unavailable
   (None, 'needs all 1000 outputs, which --store_logits keeps')
 
   The rows themselves:
@@ -77,11 +84,11 @@ class Run:
 
   Attributes:
     path: its directory.
-    result: the content of `result.json`.
+    result: the content of `result.json`; None before there is one.
   """
 
   path: paths.Path
-  result: dict[str, Any]
+  result: Result | None
 
   def __repr__(self) -> str:
     name = f'Run({str(self.path)!r})'
@@ -91,9 +98,14 @@ class Run:
     return display.as_html(str(self.path), self.result)
 
   @property
-  def metrics(self) -> list[dict[str, Any]]:
+  def key(self) -> RunKey:
+    """What it measured, and is called."""
+    return RunKey.of(self.result)
+
+  @property
+  def metrics(self) -> list[MetricEntry]:
     """The metrics, as `result.json` holds them."""
-    return self.result['metrics']
+    return self.result.metrics
 
   def parts(self, columns: list[str] | None = None) -> Iterable[pa.Table]:
     """Yields the stored rows; see `predictions.schema`."""
@@ -140,20 +152,18 @@ class Run:
     labels: str | Sequence[str] | Sequence[LabelSource] | None = None,
     subset: Subset | None = None,
     metrics: str | Sequence[str] | None = None,
-  ) -> list[dict[str, Any]]:
+  ) -> list[MetricEntry]:
     """Computes metrics from the stored rows.
 
     Args:
       labels: what to score against: `original`, `real`, paths of label files (see
         `label_files.read`); by default what the rows carry.
       subset: images to score once more by themselves.
-      metrics: see `scoring.metric_of`; by default top-1 and top-5.
+      metrics: see `registry.get_metric`; by default top-1 and top-5.
 
     Returns:
-      For each label set and metric a dict with `name`, `labels`, `kind`, `count` and
-      `skipped` images and `value`. Of kind `count` it has `correct` and `interval`
-      too. Where the rows do not give a metric its `value` is None, and `unavailable`
-      says why.
+      An entry for each label set and metric. Where the rows do not give a metric its
+      `value` is None, and `unavailable` says why.
 
     Raises:
       UserError: a metric is not known, or as `summary`.
@@ -176,8 +186,8 @@ class Run:
     Args:
       labels: what to score against; by default what the rows carry.
       subset: images to score once more by themselves.
-      metrics: see `scoring.metric_of`; by default top-1 and top-5.
-      answers: whether to keep the answers, for tables by class.
+      metrics: see `registry.get_metric`; by default top-1 and top-5.
+      answers: whether to keep the predictions, for tables by class.
 
     Raises:
       UserError: the rows are not those that the result was made of: some are
@@ -186,13 +196,14 @@ class Run:
     """
     names = registry.check_names(registry.DEFAULT if metrics is None else metrics)
     only_original = [one.name for one in labels or ()] == [sets.ORIGINAL]
-    columns = registry.columns(names, only_original, self._stores_outputs)
+    stored_outputs = self.result.store.logits is True
+    columns = registry.required_columns(names, only_original, stored_outputs)
     found = summarize(
       self.parts(SUMMARY_COLUMNS + columns),
       labels,
       subset,
-      Wanted(
-        None if metrics is None else names, self.result['model'].get('output'), answers
+      SummaryRequest(
+        None if metrics is None else names, self.result.model.output, answers
       ),
     )
     self._check(found)
@@ -205,22 +216,17 @@ class Run:
         )
     return found
 
-  @property
-  def _stores_outputs(self) -> bool:
-    store = self.result.get('store')
-    return isinstance(store, dict) and store.get('logits') is True
-
   def _check(self, summary: Summary) -> None:
-    """Holds that rows are those that the result was made of."""
-    ids, dataset = summary.ids, self.result['dataset']
-    if len(set(ids)) != len(ids) or len(ids) != dataset.get('evaluated'):
+    """Checks that rows are those that the result was made of."""
+    ids, dataset = summary.ids, self.result.dataset
+    if len(set(ids)) != len(ids) or len(ids) != dataset.evaluated:
       raise UserError(
         f'{self.path} stores {len(set(ids))} examples in {len(ids)} '
-        f'rows, its {RESULT} says {dataset.get("evaluated")}: evaluate '
+        f'rows, its {RESULT} says {dataset.evaluated}: evaluate '
         'again'
       )
     for name, value in summary.digests().items():
-      if value != dataset.get(name):
+      if value != getattr(dataset, name):
         raise UserError(
           f'{self.path}: the stored rows are not those of its {RESULT} '
           f'({name} differs): evaluate again'
@@ -237,16 +243,16 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
   directory = paths.path(path)
-  return Run(directory, result_file.read(directory))
+  return Run(directory, result_file.read_result(directory))
 
 
 def finish(
   directory: paths.Path,
-  manifest: dict[str, Any],
+  manifest: Mapping[str, Any],
   summary: Summary,
   failed: dict[str, str],
   timing: dict[str, Any],
-  published: dict[str, Any] | None = None,
+  published: Mapping[str, Any] | None = None,
   preflight: Sequence[str] = (),
 ) -> Run:
   """Writes `result.json`, which makes a run complete.
@@ -260,18 +266,21 @@ def finish(
     published: what `published.compare` found.
     preflight: what was found before the run, and did not stop it.
   """
-  result = {
-    **manifest,
-    'dataset': {
-      **manifest['dataset'],
-      'evaluated': len(summary.ids),
-      'failed': [{'id': name, 'reason': failed[name]} for name in sorted(failed)],
-      **summary.digests(),
-    },
-    'metrics': summary.metrics(),
-    'published': published,
-    'preflight': list(preflight),
-    'timing': timing,
+  dataset = {
+    **manifest['dataset'],
+    'evaluated': len(summary.ids),
+    'failed': [{'id': name, 'reason': failed[name]} for name in sorted(failed)],
+    **summary.digests(),
   }
+  result = Result.from_json(
+    {
+      **manifest,
+      'dataset': dataset,
+      'metrics': summary.metrics(),
+      'published': published,
+      'preflight': list(preflight),
+      'timing': timing,
+    }
+  )
   files.write_json(directory / RESULT, result)
   return Run(directory, result)

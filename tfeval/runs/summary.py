@@ -1,20 +1,17 @@
-"""What stored rows add up to: metrics by label set, and digests.
-
-Nothing here imports TensorFlow.
-"""
+"""What stored rows add up to: metrics by label set, and digests."""
 
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import sets as label_sets
+from tfeval.datasets.labels import sets
 from tfeval.metrics import accuracy, collectors, registry
-from tfeval.metrics.stored_rows import Rows
+from tfeval.metrics.entry import MetricEntry
+from tfeval.metrics.stored_rows import ScoredRows
 from tfeval.runs import predictions
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
@@ -25,14 +22,14 @@ TOP = (1, 5)
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class SummaryRequest:
   """What stored rows are added up for.
 
   Attributes:
-    metrics: see `scoring.metric_of`; by default those of `scoring.DEFAULT` that
+    metrics: see `registry.get_metric`; by default those of `registry.DEFAULT` that
       the rows give.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
-    answers: whether to keep the answers, for tables by class.
+    answers: whether to keep the predictions, for tables by class.
   """
 
   metrics: Sequence[str] | None = None
@@ -45,14 +42,14 @@ class Summary:
   """What stored rows add up to.
 
   Attributes:
-    wanted: what it was made for.
+    request: what it was made for.
     scores: by the label set's name.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
     subset: how many images belong to the subset; None without one.
   """
 
-  wanted: Wanted
-  scores: dict[str, registry.Scores]
+  request: SummaryRequest
+  scores: dict[str, registry.LabelSetScores]
   identities: list[pa.Table]
   subset: int | None = None
 
@@ -67,8 +64,8 @@ class Summary:
     """Returns the ids of the rows, in their order."""
     return self.column('id').to_pylist()
 
-  def check_labels(self, labels: Iterable[label_sets.LabelSource], where: Path) -> None:
-    """Holds that each label set has a label for at least one of the rows.
+  def check_labels(self, labels: Iterable[sets.LabelSource], where: Path) -> None:
+    """Checks that each label set has a label for at least one of the rows.
 
     Args:
       labels: what was counted against.
@@ -78,12 +75,12 @@ class Summary:
       UserError: one has none.
     """
     for one in labels:
-      label_sets.check_ids(one, self.column('id'), where)
+      sets.check_ids(one, self.column('id'), where)
       if one.name in self.scores and self.scores[one.name].count:
         continue
       raise no_labels(one, where, self.ids)
 
-  def metrics(self, interval: str = 'wilson') -> list[dict[str, Any]]:
+  def metrics(self, interval: str = 'wilson') -> list[MetricEntry]:
     """Returns the metrics as results hold them.
 
     Args:
@@ -94,11 +91,11 @@ class Summary:
       for name, scores in self.scores.items()
       for entry in scores.entries(name, interval)
     ]
-    if self.wanted.metrics is not None:
+    if self.request.metrics is not None:
       return found
-    return [entry for entry in found if 'unavailable' not in entry]
+    return [entry for entry in found if entry.unavailable is None]
 
-  def answers(self) -> dict[str, collectors.Answers]:
+  def answers(self) -> dict[str, collectors.TopPredictions]:
     """Returns the answers by the label set's name, where images have one label."""
     return {
       name: scores.answers
@@ -141,11 +138,9 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
   return sha256.hexdigest()
 
 
-def no_labels(
-  labels: label_sets.LabelSource, where: Path, ids: Sequence[str]
-) -> UserError:
+def no_labels(labels: sets.LabelSource, where: Path, ids: Sequence[str]) -> UserError:
   """Returns the error for a label set that has no label for any image of a run."""
-  if labels.name == label_sets.REAL and labels.file is None:
+  if labels.name == sets.REAL and labels.file is None:
     return UserError(f'{where} stores no ReaL labels: give the path of real.json')
   return UserError(
     f'--labels={labels.path or labels.name} has labels for none of the '
@@ -155,23 +150,23 @@ def no_labels(
 
 def summarize(
   parts: Iterable[pa.Table],
-  labels: Sequence[label_sets.LabelSource] | None = None,
-  subset: label_sets.Subset | None = None,
-  wanted: Wanted = Wanted(),
+  labels: Sequence[sets.LabelSource] | None = None,
+  subset: sets.Subset | None = None,
+  request: SummaryRequest = SummaryRequest(),
 ) -> Summary:
   """Adds up stored rows, part by part.
 
   Args:
-    parts: tables with `SUMMARY_COLUMNS` and those of `scoring.columns`.
+    parts: tables with `SUMMARY_COLUMNS` and those of `registry.required_columns`.
     labels: what to score against; by default what the rows carry.
     subset: images to score once more by themselves, under the label set's name
       and `@subset`; the others are in none of its counts.
-    wanted: what to add them up for.
+    request: what to add them up for.
   """
-  summary = Summary(wanted, {}, [], None if subset is None else 0)
+  summary = Summary(request, {}, [], None if subset is None else 0)
   for part in parts:
     summary.identities.append(part.select(['id', 'image_sha256', 'label']))
-    sets = (
+    label_sets = (
       label_columns(part)
       if labels is None
       else {one.name: one.of_rows(part) for one in labels}
@@ -180,24 +175,23 @@ def summarize(
     if subset is not None:
       inside = subset.mask(part['id'])
       summary.subset += int(inside.sum())
-    for name, label_set in sets.items():
-      _add(summary, name, Rows(part, label_set, wanted.output))
+    for name, label_set in label_sets.items():
+      _add(summary, name, ScoredRows(part, label_set, request.output))
       if inside is not None:
         rows = part.take(arrow.numbers(np.flatnonzero(inside)))
         _add(
           summary,
-          name + label_sets.SUBSET_SUFFIX,
-          Rows(rows, label_sets.select(label_set, inside), wanted.output),
+          name + sets.SUBSET_SUFFIX,
+          ScoredRows(rows, sets.select(label_set, inside), request.output),
         )
   return summary
 
 
-def _add(summary: Summary, name: str, rows: Rows) -> None:
+def _add(summary: Summary, name: str, rows: ScoredRows) -> None:
   if name not in summary.scores:
-    wanted = summary.wanted
-    summary.scores[name] = registry.Scores(
-      registry.DEFAULT if wanted.metrics is None else wanted.metrics, wanted.answers
-    )
+    request = summary.request
+    names = registry.DEFAULT if request.metrics is None else request.metrics
+    summary.scores[name] = registry.LabelSetScores(names, request.answers)
   summary.scores[name].add(rows)
 
 
@@ -207,7 +201,7 @@ def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
   `original` is always there; `real` where the dataset has ReaL labels, that is,
   where the column is not null (an empty list is an image without a label).
   """
-  found = {label_sets.ORIGINAL: label_sets.original_column(part)}
+  found = {sets.ORIGINAL: sets.original_column(part)}
   if len(part) and part['real_labels'].null_count < len(part):
-    found[label_sets.REAL] = label_sets.real_column(part)
+    found[sets.REAL] = sets.real_column(part)
   return found

@@ -11,7 +11,7 @@ from tfeval.metrics import ranking
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class ClassPrediction:
   """One of a model's highest classes for an image.
 
   Attributes:
@@ -40,7 +40,7 @@ class Answer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answerer:
+class PredictingModel:
   """A model, as tables and figures name it.
 
   Attributes:
@@ -55,7 +55,7 @@ class Answerer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answered:
+class ImagePredictions:
   """One image and what every model answered.
 
   Attributes:
@@ -64,10 +64,10 @@ class Answered:
   """
 
   path: str
-  answers: tuple[tuple[Answer, ...], ...]
+  answers: tuple[tuple[ClassPrediction, ...], ...]
 
 
-def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[Answer, ...]:
+def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, ...]:
   """Ranks a model's outputs for one image as the metrics do.
 
   Args:
@@ -79,7 +79,7 @@ def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[Answer, ...]:
   best = ranking.top_k(scores[None], top)[0]
   probabilities = np.exp(ranking.log_softmax(scores[None])[0]) if logits else scores
   return tuple(
-    Answer(
+    ClassPrediction(
       place,
       int(index),
       table.wnids[index],
@@ -100,7 +100,7 @@ def short(probability: float) -> str:
 
 
 def describe(
-  models: Iterable[Answerer], images: Iterable[Answered]
+  models: Iterable[PredictingModel], images: Iterable[ImagePredictions]
 ) -> list[dict[str, Any]]:
   """Returns what `--json` prints: an entry for each image."""
   models = list(models)

@@ -83,3 +83,16 @@ def numbers(values: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
     len(values),
     [valid, pa.py_buffer(np.ascontiguousarray(values))],
   )
+
+
+def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+  """Returns a column of fixed-size lists as a matrix [rows, size]; null is NaN."""
+  column = joined(column)
+  size, there = column.type.list_size, len(column) - column.null_count
+  # `flatten` leaves the lists out that are null.
+  found = to_numpy(column.flatten()).reshape(there, size)
+  if there == len(column):
+    return found
+  values = np.full((len(column), size), np.nan, np.float32)
+  values[to_numpy(column.is_valid())] = found
+  return values

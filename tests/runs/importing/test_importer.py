@@ -12,9 +12,10 @@ import scipy.special
 from sklearn.metrics import top_k_accuracy_score
 
 from tfeval.datasets.labels import imagenet, sets
-from tfeval.runs import predictions, run
+from tfeval.runs import run
 from tfeval.runs.importing import arrays, importer, orders, sources
 from tfeval.runs.importing.importer import Settings
+from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
 ROWS = 60
@@ -162,7 +163,7 @@ def test_all_outputs_against_scikit_learn(tmp_path):
   )
   assert counts(made) == counted_by_scikit_learn(all_scores())
   table = pa.concat_tables(made.parts())
-  np.testing.assert_array_equal(predictions.matrix(table['logits']), all_scores())
+  np.testing.assert_array_equal(arrow.matrix(table['logits']), all_scores())
   expected = scipy.special.log_softmax(all_scores().astype(np.float64), axis=1)
   np.testing.assert_allclose(
     table['label_log_prob'].to_numpy(), expected[np.arange(ROWS), TRUTH], rtol=1e-6
@@ -255,10 +256,10 @@ def test_every_format_gives_the_same_rows(tmp_path, kind):
   assert table['id'].to_pylist() == NAMES
   assert table['label'].to_pylist() == TRUTH.tolist()
   ranked = np.argsort(-all_scores(), axis=1)[:, :8]
-  np.testing.assert_array_equal(predictions.matrix(table['classes'])[:, :8], ranked)
+  np.testing.assert_array_equal(arrow.matrix(table['classes'])[:, :8], ranked)
   expected = scipy.special.log_softmax(all_scores().astype(np.float64), axis=1)
   np.testing.assert_allclose(
-    predictions.matrix(table['log_probs'])[:, :8],
+    arrow.matrix(table['log_probs'])[:, :8],
     np.take_along_axis(expected, ranked, axis=1),
     rtol=1e-5,
   )
@@ -310,9 +311,7 @@ def test_equal_probabilities_rank_by_class(tmp_path):
     order=ids_file(tmp_path),
   )
   table = pa.concat_tables(made.parts(['classes']))
-  assert predictions.matrix(table['classes']).tolist() == [
-    [t % 2 + 3, 7, 9] for t in TRUTH
-  ]
+  assert arrow.matrix(table['classes']).tolist() == [[t % 2 + 3, 7, 9] for t in TRUTH]
   assert '60 images have two best classes' in ' '.join(made.result['dataset']['notes'])
 
 
@@ -323,7 +322,7 @@ def test_classes_alone_stand_best_first(tmp_path):
   assert 'best first' in ' '.join(made.result['dataset']['notes'])
   table = pa.concat_tables(made.parts())
   assert table['log_probs'].null_count == table['label_log_prob'].null_count == ROWS
-  assert np.isnan(predictions.matrix(table['log_probs'])).all()
+  assert np.isnan(arrow.matrix(table['log_probs'])).all()
 
 
 @pytest.mark.parametrize('shape', [(ROWS,), (ROWS, 1)])
@@ -717,11 +716,11 @@ def test_columns_are_known_by_their_numbers(tmp_path, how, paired, first):
   made = imported(csv_file(tmp_path, {**arranged, 'id': NAMES}), tmp_path / 'run')
   table = pa.concat_tables(made.parts())
   ranked = np.argsort(-scores, axis=1)[:, :12]
-  np.testing.assert_array_equal(predictions.matrix(table['classes']), ranked)
+  np.testing.assert_array_equal(arrow.matrix(table['classes']), ranked)
   if paired:
     expected = scipy.special.log_softmax(scores.astype(np.float64), axis=1)
     np.testing.assert_allclose(
-      predictions.matrix(table['log_probs']),
+      arrow.matrix(table['log_probs']),
       np.take_along_axis(expected, ranked, 1),
       rtol=1e-5,
     )

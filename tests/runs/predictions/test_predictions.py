@@ -16,6 +16,7 @@ import pytest
 import scipy.special
 
 from tfeval.runs import predictions
+from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
 ROWS = 23
@@ -118,7 +119,7 @@ def test_round_trip(tmp_path, output, store_logits):
     else np.log(given['scores'].astype(np.float64))
   )
   np.testing.assert_allclose(
-    predictions.matrix(table['log_probs']),
+    arrow.matrix(table['log_probs']),
     np.take_along_axis(expected, np.array(ranked), axis=1),
     rtol=1e-6,
   )
@@ -130,7 +131,7 @@ def test_round_trip(tmp_path, output, store_logits):
     else:
       assert log_prob == pytest.approx(expected[i, label], rel=1e-6)
   if store_logits:
-    np.testing.assert_array_equal(predictions.matrix(table['logits']), given['scores'])
+    np.testing.assert_array_equal(arrow.matrix(table['logits']), given['scores'])
 
 
 def test_no_real_labels_are_not_empty_real_labels(tmp_path):
@@ -150,7 +151,7 @@ def test_a_probability_of_zero_is_minus_infinity(tmp_path):
   ranked = table['classes'].to_pylist()
   assert ranked[0][:4] == [7, 0, 1, 2]
   assert ranked[1][:4] == [5, 3, 0, 1]
-  log_probs = predictions.matrix(table['log_probs'])
+  log_probs = arrow.matrix(table['log_probs'])
   np.testing.assert_allclose(log_probs[:, 0], np.log([1, 0.75]), rtol=1e-6)
   assert log_probs[1, 1] == pytest.approx(np.log(0.25))
   assert np.all(log_probs[0, 1:] == -np.inf) and np.all(log_probs[1, 2:] == -np.inf)
@@ -184,7 +185,7 @@ def test_matrix_of_a_slice():
   values = np.arange(12, dtype=np.int32)
   column = pa.FixedSizeListArray.from_arrays(pa.array(values), 3)
   for array in (column[1:3], pa.chunked_array([column[1:2], column[2:3]])):
-    np.testing.assert_array_equal(predictions.matrix(array), values.reshape(4, 3)[1:3])
+    np.testing.assert_array_equal(arrow.matrix(array), values.reshape(4, 3)[1:3])
 
 
 def test_no_rows_are_no_part(tmp_path):

@@ -103,7 +103,7 @@ def test_the_schemas_are_schemas_and_know_what_is_required():
   for name in ('result', 'index'):
     jsonschema.Draft202012Validator.check_schema(schemas.read(name))
   required = set(schemas.read('result')['required'])
-  assert set(result_file._SHOWN) | {'schema_version'} <= required
+  assert set(result_file._RELIED_ON) | {'schema_version'} <= required
 
 
 def test_results_of_evaluations(whole):

@@ -15,7 +15,7 @@ from tfeval.analysis.relabel import set_order
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import dawid_skene, precision_recall
 from tfeval.metrics.precision_recall import Curve
-from tfeval.runs import predictions
+from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
 # score > 0.8 gives the published real.json.
@@ -240,10 +240,10 @@ def run_proposals(
   for part in parts:
     numbers = [imagenet.validation_number(i) or 0 for i in part['id'].to_pylist()]
     images.append(np.array(numbers, np.int64))
-    labels.append(predictions.matrix(part['classes']))
+    labels.append(arrow.matrix(part['classes']))
     if part['log_probs'].null_count:
       raise UserError(f'{name} has rows without probabilities: evaluate again')
-    scores.append(predictions.matrix(part['log_probs']))
+    scores.append(arrow.matrix(part['log_probs']))
   if not images or not np.concatenate(images).any():
     raise UserError(f'{name} is not of validation images, ILSVRC2012_val_NNNNNNNN.JPEG')
   image, label, score = (np.concatenate(x) for x in (images, labels, scores))

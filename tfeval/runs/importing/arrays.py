@@ -28,7 +28,9 @@ def from_npy(
   Raises:
     UserError: they hold something else.
   """
-  paths = [predictions] + [probabilities] * (probabilities is not None)
+  paths = [predictions]
+  if probabilities is not None:
+    paths.append(probabilities)
   shapes = [_matrix(path).shape for path in paths]
   floats = _matrix(predictions).dtype.kind == 'f'
   (rows, width), classes = shapes[0], len(imagenet.label_space())

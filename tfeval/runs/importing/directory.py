@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 import platform
 import sys
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,17 @@ from tfeval.datasets.labels.sets import REAL, LabelSource
 from tfeval.runs import predictions, result_file, run
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
+from tfeval.runs.result_file import (
+  ComputeSection,
+  DatasetSection,
+  ImportedFile,
+  ImportedLabels,
+  ImportedSection,
+  Manifest,
+  ModelSection,
+  ProtocolSection,
+  StoreSection,
+)
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -44,63 +54,61 @@ def by_validation_order(labels: tuple[LabelSource, ...]) -> bool:
   return any(one.file is None or one.file.ids is None for one in labels)
 
 
-def manifest(
-  source: Source, settings: Settings, table: readers.Table
-) -> dict[str, Any]:
+def manifest(source: Source, settings: Settings, table: readers.Table) -> Manifest:
   """Returns what is imported; nothing else is known of the model."""
-  inputs = [source.predictions] + [source.probabilities] * bool(source.probabilities)
+  inputs = [source.predictions]
+  if source.probabilities:
+    inputs.append(source.probabilities)
   real = next((one for one in settings.labels if one.name == REAL), None)
   validation = by_validation_order(settings.labels)
-  return {
-    'schema_version': result_file.SCHEMA_VERSION,
-    'model': {
-      'name': source.name,
-      'weights': None,
-      'weights_sha256': None,
-      'parameters': None,
-      'input_size': None,
-      'preprocess': None,
-      'output': settings.output,
-      'class_map': None,
-      'output_name': None,
-    },
-    'dataset': {
-      'name': 'imagenet2012' if validation else 'unknown',
-      'config': None,
-      'version': None,
-      'split': 'validation' if validation else '',
-      'limit': None,
-      'partial': settings.partial,
-      'expected': None,
-      'real_labels': real.file.sha256 if real else None,
-      'size_digest': None,
-      'notes': [],
-    },
-    'protocol': {'name': 'unknown'},
-    'store': {
-      'logits': settings.store_logits,
-      'classes': min(table.classes, predictions.STORED_CLASSES),
-    },
-    'compute': {
-      'versions': {
+  return Manifest(
+    schema_version=result_file.SCHEMA_VERSION,
+    model=ModelSection(
+      name=source.name,
+      weights=None,
+      weights_sha256=None,
+      parameters=None,
+      input_size=None,
+      preprocess=None,
+      output=settings.output,
+    ),
+    dataset=DatasetSection(
+      name='imagenet2012' if validation else 'unknown',
+      config=None,
+      version=None,
+      split='validation' if validation else '',
+      limit=None,
+      partial=settings.partial,
+      expected=0,  # Until the rows are there.
+      real_labels=real.file.sha256 if real else None,
+      size_digest=None,
+      notes=[],
+    ),
+    protocol=ProtocolSection(name='unknown'),
+    store=StoreSection(
+      logits=settings.store_logits,
+      classes=min(table.classes, predictions.STORED_CLASSES),
+    ),
+    compute=ComputeSection(
+      versions={
         'tfeval': tfeval.__version__,
         'python': platform.python_version(),
         'numpy': np.__version__,
         'pyarrow': pa.__version__,
       }
-    },
-    'imported': {
-      'files': [
-        {'file': path.name, 'sha256': files.sha256_of(path)} for path in inputs
+    ),
+    imported=ImportedSection(
+      files=[
+        ImportedFile(file=path.name, sha256=files.sha256_of(path)) for path in inputs
       ],
-      'order': None if table.has_ids else _order_identity(settings.order),
-      'output': settings.output,
-      'labels': [
-        {'name': one.name, 'sha256': one.file.sha256 if one.file else None}
+      order=None if table.has_ids else _order_identity(settings.order),
+      output=settings.output,
+      labels=[
+        ImportedLabels(name=one.name, sha256=one.file.sha256 if one.file else None)
         for one in settings.labels
       ],
-    },
-  }
+    ),
+  )
 
 
 def _order_identity(order: str | None) -> str | None:
@@ -139,12 +147,15 @@ def _flagfile(source: Source, settings: Settings) -> str:
     )
   if settings.output is not None:
     lines.append(line('output', settings.output))
-  lines += ['--partial'] * settings.partial + ['--store_logits'] * settings.store_logits
+  if settings.partial:
+    lines.append('--partial')
+  if settings.store_logits:
+    lines.append('--store_logits')
   return '\n'.join(lines) + '\n'
 
 
 def open_directory(
-  source: Source, settings: Settings, manifest: dict[str, Any]
+  source: Source, settings: Settings, manifest: Manifest
 ) -> run.Run | None:
   """Makes the run directory; returns the same import if that is complete there.
 
@@ -154,10 +165,10 @@ def open_directory(
   if (directory / result_file.RESULT).is_file() and not settings.overwrite:
     there = run.load_run(directory)
     same = all(
-      there.result.get(key) == manifest[key]
+      getattr(there.result, key) == getattr(manifest, key)
       for key in ('schema_version', 'imported', 'store', 'compute')
     )
-    if not same or there.result['model']['name'] != manifest['model']['name']:
+    if not same or there.result.model.name != manifest.model.name:
       raise UserError(
         f'{directory} holds another run: choose another --output_dir, or --overwrite it'
       )

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
 from tfeval.runs import predictions, result_file
-from tfeval.runs import run as run_lib
-from tfeval.runs import summary as summary_lib
 from tfeval.runs.importing import directory, orders, readers, rows
 from tfeval.runs.importing.directory import Settings, by_validation_order
 from tfeval.runs.importing.sources import Source
+from tfeval.runs.run import Failure, Run, finish
+from tfeval.runs.summary import SUMMARY_COLUMNS, TOP, summarize
 from tfeval.utils import arrow, files
 from tfeval.utils.errors import UserError
 
@@ -35,9 +35,7 @@ class _Written:
   output: str | None = None
 
 
-def import_all(
-  sources: list[Source], settings: Settings
-) -> list[run_lib.Run | run_lib.Failure]:
+def import_all(sources: list[Source], settings: Settings) -> list[Run | Failure]:
   """Imports predictions one after the other.
 
   Returns:
@@ -52,18 +50,18 @@ def import_all(
       raise UserError(
         '--labels=real: predictions carry no ReaL labels: give the path of real.json'
       )
-  done: list[run_lib.Run | run_lib.Failure] = []
+  done: list[Run | Failure] = []
   for source in sources:
     try:
       done.append(import_predictions(source, settings))
     except UserError as error:
       if len(sources) == 1:
         raise
-      done.append(run_lib.Failure(source.name, str(error)))
+      done.append(Failure(source.name, str(error)))
   return done
 
 
-def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
+def import_predictions(source: Source, settings: Settings) -> Run:
   """Imports the predictions of one model.
 
   Args:
@@ -89,16 +87,22 @@ def import_predictions(source: Source, settings: Settings) -> run_lib.Run:
   if not (named and by_validation_order(settings.labels)):  # Else they are the same.
     orders.check_ids(source.predictions, ids, expected, settings.partial)
   notes = _notes(source, settings, table.classes, written, ids)
-  run = run_lib.Run(source.directory, {})
+  run = Run(source.directory, None)
   labels = [_stored(one) for one in settings.labels]
-  summary = run_lib.summarize(run.parts(run_lib.SUMMARY_COLUMNS), labels)
+  summary = summarize(run.parts(SUMMARY_COLUMNS), labels)
   summary.check_labels(settings.labels, source.predictions)
-  manifest['dataset'].update(
-    partial=len(ids) < len(expected), expected=len(ids), notes=notes
+  manifest = dataclasses.replace(
+    manifest,
+    model=dataclasses.replace(manifest.model, output=written.output),
+    dataset=dataclasses.replace(
+      manifest.dataset,
+      partial=len(ids) < len(expected),
+      expected=len(ids),
+      notes=notes,
+    ),
   )
-  manifest['model']['output'] = written.output
   files.write_json(source.directory / result_file.MANIFEST, manifest)
-  return run_lib.finish(
+  return finish(
     source.directory,
     manifest,
     summary,
@@ -205,7 +209,7 @@ def _notes(
   notes = ['imported predictions']
   if not written.has_scores and classes > 1:
     notes.append('without probabilities: classes are taken to stand best first')
-  if classes < summary_lib.TOP[-1]:
+  if classes < TOP[-1]:
     known = 'class of each image is' if classes == 1 else 'classes of each image are'
     notes.append(f'only {classes} {known} known: no top-5')
   if written.ties:

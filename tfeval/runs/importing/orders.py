@@ -63,7 +63,7 @@ def row_ids(path: pathlib.Path, order: str | None, rows: int) -> pa.Array:
 def check_ids(
   path: pathlib.Path, ids: pa.Array, expected: pa.Array, partial: bool
 ) -> None:
-  """Holds that every expected image is there, once.
+  """Checks that every expected image is there, once.
 
   Args:
     path: of the predictions.

@@ -3,8 +3,6 @@
 `predictions/index.json` lists the parts with their rows and SHA-256. A part is
 written first and listed after, both by renaming, so that a part that is torn,
 stale or of an earlier run is never read.
-
-Nothing here imports TensorFlow.
 """
 
 from tfeval.runs.predictions.reader import listed_parts, read_part, read_parts
@@ -13,7 +11,6 @@ from tfeval.runs.predictions.rows import (
   STORED_CLASSES,
   assemble,
   make_rows,
-  matrix,
   rank_scores,
   schema,
 )
@@ -26,7 +23,6 @@ __all__ = (
   'assemble',
   'listed_parts',
   'make_rows',
-  'matrix',
   'rank_scores',
   'read_part',
   'read_parts',

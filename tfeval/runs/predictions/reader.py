@@ -108,7 +108,7 @@ def read_part(directory: Path, part: dict, columns: list[str] | None) -> pa.Tabl
 
 
 def _check_columns(path: Path, table: pa.Table) -> None:
-  """Holds that columns are what `schema` says: a run may come from a stranger."""
+  """Checks that columns are what `schema` says: a run may come from a stranger."""
   # Imported rows may keep fewer classes than those of our own models.
   kept = next(
     (

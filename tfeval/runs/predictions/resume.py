@@ -1,7 +1,4 @@
-"""What an interrupted run has left that the next one can go on after.
-
-Nothing here imports TensorFlow.
-"""
+"""What an interrupted run has left that the next one can go on after."""
 
 import itertools
 from collections.abc import Iterable
@@ -31,18 +28,15 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
   kept, position = [], shard.start
   for number, part in enumerate(parts):
     ranges = part.get('positions')
-    if (
-      part['file'] != f'part-{number:05d}.parquet'
-      or not _are_ranges(ranges)
-      or (
-        ranges[0][0] < position
-        or ranges[-1][1] > shard.stop
-        or sum(stop - start for start, stop in ranges) != part.get('rows')
-        or not _are_among(part.get('resized_on_host', []), ranges)
-        or gapless
-        and ranges != [[position, ranges[-1][1]]]
-      )
-    ):
+    if part['file'] != f'part-{number:05d}.parquet' or not _are_ranges(ranges):
+      break
+    if ranges[0][0] < position or ranges[-1][1] > shard.stop:
+      break
+    if sum(stop - start for start, stop in ranges) != part.get('rows'):
+      break
+    if not _are_among(part.get('resized_on_host', []), ranges):
+      break
+    if gapless and ranges != [[position, ranges[-1][1]]]:
       break
     try:
       predictions.read_part(directory, part, ['id'])

@@ -5,10 +5,10 @@ import pyarrow as pa
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
-from tfeval.utils.arrow import joined, numbers, to_numpy
+from tfeval.metrics.stored_rows import STORED_CLASSES
+from tfeval.utils.arrow import numbers
 
 SCHEMA_VERSION = 1
-STORED_CLASSES = 20
 
 
 def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
@@ -161,16 +161,3 @@ def assemble(
 def _fixed_size(values: np.ndarray, dtype: type) -> pa.Array:
   flat = np.ascontiguousarray(values, dtype).reshape(-1)
   return pa.FixedSizeListArray.from_arrays(numbers(flat), values.shape[1])
-
-
-def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-  """Returns a column of fixed-size lists as a matrix [rows, size]; null is NaN."""
-  column = joined(column)
-  size, there = column.type.list_size, len(column) - column.null_count
-  # `flatten` leaves the lists out that are null.
-  found = to_numpy(column.flatten()).reshape(there, size)
-  if there == len(column):
-    return found
-  values = np.full((len(column), size), np.nan, np.float32)
-  values[to_numpy(column.is_valid())] = found
-  return values

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfeval.runs.predictions import reader
-from tfeval.runs.predictions import rows as rows_lib
+from tfeval.runs.predictions.rows import SCHEMA_VERSION, STORED_CLASSES, schema
 from tfeval.utils import files
 from tfeval.utils.paths import Path
 
@@ -20,7 +20,7 @@ class Writer:
     directory: Path,
     store_logits: bool,
     rows_per_part: int = 2000,
-    classes: int = rows_lib.STORED_CLASSES,
+    classes: int = STORED_CLASSES,
     keep: Sequence[dict] = (),
   ):
     """Starts a store, discarding what is not kept of an unfinished run.
@@ -37,7 +37,7 @@ class Writer:
       UserError: the directory cannot be written.
     """
     self._directory = directory
-    self._schema = rows_lib.schema(store_logits, classes)
+    self._schema = schema(store_logits, classes)
     self._rows_per_part = rows_per_part
     self._parts = list(keep)
     self._pending: list[pa.Table] = []
@@ -139,7 +139,7 @@ class Writer:
   def _write_index(self, parts: list[dict]) -> None:
     files.write_json(
       self._directory / 'index.json',
-      {'schema_version': rows_lib.SCHEMA_VERSION, 'parts': parts},
+      {'schema_version': SCHEMA_VERSION, 'parts': parts},
     )
 
 

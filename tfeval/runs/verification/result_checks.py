@@ -1,13 +1,13 @@
-"""Whether the figures of a result agree with each other.
-
-Nothing here imports TensorFlow.
-"""
+"""Whether the figures of a result agree with each other."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from tfeval.datasets.labels import sets
-from tfeval.metrics import accuracy, registry
+from tfeval.metrics import accuracy
+from tfeval.metrics.entry import COUNT
+from tfeval.runs.result_file import Result
 
 # Beside integers, which are compared exactly: sums may be rounded otherwise elsewhere.
 _TOLERANCE = 1e-12
@@ -23,24 +23,24 @@ def hold(holds: bool, seen: str) -> None:
     raise Failed(seen)
 
 
-def intervals(result: dict[str, Any]) -> str:
-  """Holds that a metric's own figures agree, whatever its labels are."""
-  for metric in result['metrics']:
-    name = f'{metric["labels"]}/{metric["name"]}'
-    total = metric['count'] + metric['skipped']
+def intervals(result: Result) -> str:
+  """Checks that a metric's own figures agree, whatever its labels are."""
+  for metric in result.metrics:
+    name = f'{metric.labels}/{metric.name}'
+    total = metric.count + metric.skipped
     hold(
-      total == result['dataset']['evaluated'],
+      total == result.dataset.evaluated,
       f'{name}: {total:,} counted and skipped of '
-      f'{result["dataset"]["evaluated"]:,} evaluated',
+      f'{result.dataset.evaluated:,} evaluated',
     )
-    if metric['kind'] != registry.COUNT or metric['correct'] is None:
+    if metric.kind != COUNT or metric.correct is None:
       continue
     hold(
-      metric['correct'] <= metric['count'],
-      f'{name}: {metric["correct"]:,} correct of {metric["count"]:,}',
+      metric.correct <= metric.count,
+      f'{name}: {metric.correct:,} correct of {metric.count:,}',
     )
-    entry = accuracy.Count(metric['correct'], metric['count'], metric['skipped']).entry(
-      metric['name'], metric['labels']
+    entry = accuracy.Count(metric.correct, metric.count, metric.skipped).entry(
+      metric.name, metric.labels
     )
     for field in ('value', 'interval'):
       hold(
@@ -50,23 +50,23 @@ def intervals(result: dict[str, Any]) -> str:
   return 'values and intervals are those of the counts'
 
 
-def published(result: dict[str, Any]) -> str:
-  """Holds that a comparison with published figures is of the metrics."""
-  compared = result.get('published')
+def published(result: Result) -> str:
+  """Checks that a comparison with published figures is of the metrics."""
+  compared = result.published
   if compared is None:
     return 'nothing is compared'
-  told = {m['name']: m for m in result['metrics'] if m['labels'] == sets.ORIGINAL}
-  for figure in compared['metrics']:
-    metric, name = told.get(figure['name']), figure['name']
+  reported = {m.name: m for m in result.metrics if m.labels == sets.ORIGINAL}
+  for figure in compared.metrics:
+    metric, name = reported.get(figure.name), figure.name
     hold(
-      metric is not None and metric['interval'] is not None,
+      metric is not None and metric.interval is not None,
       f'{name} is compared, not measured',
     )
-    interval = metric['interval']
+    interval = metric.interval
     expected = {
-      'measured': metric['value'],
-      'difference': metric['value'] - figure['published'],
-      'inside': interval['low'] <= figure['published'] <= interval['high'],
+      'measured': metric.value,
+      'difference': metric.value - figure.published,
+      'inside': interval.low <= figure.published <= interval.high,
     }
     for field, value in expected.items():
       hold(
@@ -76,14 +76,12 @@ def published(result: dict[str, Any]) -> str:
   return 'the comparison is with the metrics'
 
 
-def same(told: Any, value: Any) -> bool:
+def same(reported: Any, value: Any) -> bool:
   """Whether JSON values are equal; floats up to rounding."""
-  if isinstance(value, dict):
-    return (
-      isinstance(told, dict)
-      and told.keys() == value.keys()
-      and all(same(told[key], value[key]) for key in value)
-    )
-  if isinstance(value, float) and isinstance(told, (int, float)):
-    return math.isclose(told, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-  return type(told) is type(value) and told == value
+  if isinstance(value, Mapping):
+    if not isinstance(reported, Mapping) or reported.keys() != value.keys():
+      return False
+    return all(same(reported[key], value[key]) for key in value)
+  if isinstance(value, float) and isinstance(reported, int | float):
+    return math.isclose(reported, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+  return type(reported) is type(value) and reported == value

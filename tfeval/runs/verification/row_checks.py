@@ -1,12 +1,9 @@
-"""Whether stored rows agree with themselves, column with column.
-
-Nothing here imports TensorFlow.
-"""
+"""Whether stored rows agree with themselves, column with column."""
 
 import numpy as np
 import pyarrow as pa
 
-from tfeval.runs import predictions
+from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 
 # Of a log-probability stored twice as float32.
@@ -24,9 +21,7 @@ def fault(part: pa.Table) -> str | None:
   Args:
     part: rows of `predictions.schema`, all of it but `logits`.
   """
-  classes, log_probs = (
-    predictions.matrix(part[name]) for name in ('classes', 'log_probs')
-  )
+  classes, log_probs = (arrow.matrix(part[name]) for name in ('classes', 'log_probs'))
   label = to_numpy(part['label'], null=-1)
   of_label = to_numpy(part['label_log_prob'], null=np.nan)
   ordered = np.sort(classes, axis=1)

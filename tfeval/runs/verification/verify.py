@@ -1,7 +1,4 @@
-"""Whether a run directory is whole and says what its rows say.
-
-Nothing here imports TensorFlow.
-"""
+"""Whether a run directory is whole and says what its rows say."""
 
 import dataclasses
 import functools
@@ -12,6 +9,7 @@ from typing import Any
 
 from tfeval.datasets.labels import sets
 from tfeval.runs import predictions, result_file
+from tfeval.runs.result_file import Result
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
 from tfeval.runs.verification import result_checks, row_checks, schemas
 from tfeval.runs.verification.result_checks import Failed, hold, same
@@ -43,8 +41,14 @@ class _Directory:
     self.path = path
 
   @functools.cached_property
-  def result(self) -> dict[str, Any]:
+  def content(self) -> dict[str, Any]:
+    """Of `result.json`, whatever it is."""
     return files.read_json(self.path / result_file.RESULT)
+
+  @functools.cached_property
+  def result(self) -> Result:
+    """The same, of what follows the schema."""
+    return Result.from_json(self.content)
 
   @functools.cached_property
   def rows(self) -> Summary:
@@ -70,7 +74,7 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
   directory = _Directory(paths.path(path))
   if not (directory.path / result_file.RESULT).is_file():
-    result_file.read(directory.path)  # Says what it is instead.
+    result_file.read_result(directory.path)  # Says what it is instead.
   done: list[Check] = []
   for name, check, needs in _CHECKS:
     missing = [one.name for one in done if one.name in needs and one.state != OK]
@@ -90,7 +94,7 @@ def _check_schema(name: str, content: Any) -> None:
 
 
 def _result(directory: _Directory) -> str:
-  _check_schema('result', directory.result)
+  _check_schema('result', directory.content)
   return f'{result_file.RESULT} follows the schema'
 
 
@@ -106,7 +110,7 @@ def _manifest(directory: _Directory) -> str:
     isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
     f'{result_file.MANIFEST} is not as tfeval writes it',
   )
-  result = directory.result
+  result = directory.content
   # The result adds to what was to be evaluated how much of it was.
   dataset = {key: result['dataset'].get(key) for key in manifest['dataset']}
   other = [
@@ -173,17 +177,17 @@ def _parts(directory: _Directory) -> str:
 
 
 def _rows(directory: _Directory) -> str:
-  """Holds that every column is there and agrees with the others."""
-  store = directory.result['store']
-  columns = predictions.schema(store['logits']).names
+  """Checks that every column is there and agrees with the others."""
+  store = directory.result.store
+  columns = predictions.schema(store.logits).names
   parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
   for number, part in enumerate(parts):
     if fault := row_checks.fault(part):
       raise Failed(f'part {number}: {fault}')
     kept = part['classes'].type.list_size
     hold(
-      kept == store.get('classes', kept),
-      f'{kept} classes are stored, {result_file.RESULT} says {store["classes"]}',
+      kept == store.classes,
+      f'{kept} classes are stored, {result_file.RESULT} says {store.classes}',
     )
   return f'{len(columns)} columns, which agree'
 
@@ -197,53 +201,58 @@ def _ids(directory: _Directory) -> str:
 
 
 def _counts(directory: _Directory) -> str:
-  dataset, ids = directory.result['dataset'], directory.rows.ids
-  failed = {failure['id'] for failure in dataset['failed']}
-  evaluated, expected = dataset['evaluated'], dataset['expected']
+  dataset, ids = directory.result.dataset, directory.rows.ids
+  failed = {failure.id for failure in dataset.failed}
+  evaluated, expected = dataset.evaluated, dataset.expected
   seen = f'{evaluated:,} evaluated and {len(failed):,} failed of {expected:,}'
   hold(
     len(ids) == evaluated, f'{len(ids):,} rows are stored, evaluated is {evaluated:,}'
   )
   both = failed & set(ids)
   hold(not both, f'{len(both):,} images failed and have a row: {sorted(both)[:1]}')
-  hold(evaluated + len(dataset['failed']) == expected, seen)
-  hold(len(failed) == len(dataset['failed']), 'an image is listed as failed twice')
+  hold(evaluated + len(dataset.failed) == expected, seen)
+  hold(len(failed) == len(dataset.failed), 'an image is listed as failed twice')
   hold(
-    dataset['limit'] is None or dataset['partial'],
-    f'limit is {dataset["limit"]}, partial is false',
+    dataset.limit is None or dataset.partial,
+    f'limit is {dataset.limit}, partial is false',
   )
   return seen
 
 
 def _digests(directory: _Directory) -> str:
   for name, value in directory.rows.digests().items():
-    told = directory.result['dataset'][name]
-    hold(value == told, f'{name} is {told[:12]}..., of the rows it is {value[:12]}...')
+    reported = getattr(directory.result.dataset, name)
+    hold(
+      value == reported,
+      f'{name} is {reported[:12]}..., of the rows it is {value[:12]}...',
+    )
   return 'labels and content of the rows are those of the result'
 
 
 def _metrics(directory: _Directory) -> str:
-  """Holds that rows give the metrics again, of the labels that rows carry."""
-  told = {(m['labels'], m['name']): m for m in directory.result['metrics']}
-  hold(len(told) == len(directory.result['metrics']), 'a metric is there twice')
+  """Checks that rows give the metrics again, of the labels that rows carry."""
+  reported = {(m.labels, m.name): m for m in directory.result.metrics}
+  hold(len(reported) == len(directory.result.metrics), 'a metric is there twice')
   carried = {
-    (m['labels'], m['name']): m
+    (m.labels, m.name): m
     for m in directory.rows.metrics()
-    if m['count'] or (m['labels'], m['name']) in told
+    if m.count or (m.labels, m.name) in reported
   }
-  stored = {key for key in told if key[0] in (sets.ORIGINAL, sets.REAL)}
+  stored = {key for key in reported if key[0] in (sets.ORIGINAL, sets.REAL)}
   for key in sorted(carried.keys() | stored):
     name = '/'.join(key)
-    hold(key in told, f'{name} is missing')
+    hold(key in reported, f'{name} is missing')
     hold(key in carried, f'{name} is there, the rows do not give it')
     for field, value in carried[key].items():
       hold(
-        same(told[key].get(field), value),
-        f'{name}: {field} is {told[key].get(field)}, the rows give {value}',
+        same(reported[key].get(field), value),
+        f'{name}: {field} is {reported[key].get(field)}, the rows give {value}',
       )
-  files_of = sorted({labels for labels, _ in told.keys() - carried.keys()})
-  rest = f'; not computed again, labels are not stored: {", ".join(files_of)}'
-  return f'{len(carried)} of {len(told)} computed again' + rest * bool(files_of)
+  files_of = sorted({labels for labels, _ in reported.keys() - carried.keys()})
+  seen = f'{len(carried)} of {len(reported)} computed again'
+  if not files_of:
+    return seen
+  return f'{seen}; not computed again, labels are not stored: {", ".join(files_of)}'
 
 
 _RESULT, _PARTS = 'result', 'parts'

@@ -1,0 +1,65 @@
+"""A metric as results hold it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+from tfeval.utils.json_object import JsonObject, nullable
+
+COUNT, VALUE = 'count', 'value'
+# The class rule: the first class of all that a model can say.
+ALL = 'all'
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Interval(JsonObject):
+  """Where the rate of all images probably is.
+
+  Attributes:
+    method: one of `accuracy.INTERVALS`.
+    level: its coverage, in (0, 1).
+    low, high: its ends, in [0, 1].
+  """
+
+  method: str
+  level: float
+  low: float
+  high: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class MetricEntry(JsonObject):
+  """A metric of a result.
+
+  Attributes:
+    name: the metric's, such as `'top1'`.
+    labels: the label set's, such as `'real'`; `'real@subset'` of a subset.
+    kind: `COUNT` or `VALUE`.
+    correct: images that were hit; None of a value, or if it is not known.
+    count: images with a label.
+    skipped: images without one.
+    value: the rate, or whatever is measured; None where the rows do not give it.
+    interval: of the rate; None of a value, or without images.
+    unavailable: why there is no value.
+    rule: the class rule.
+  """
+
+  name: str
+  labels: str
+  kind: str
+  correct: int | None = nullable()
+  count: int
+  skipped: int
+  value: float | None
+  interval: Interval | None = nullable()
+  unavailable: str | None = None
+  rule: str = ALL
+
+  @classmethod
+  def from_json(cls, content: Mapping[str, Any]) -> Self:
+    # Files of version 0.1 lack these where they are the only ones there were.
+    return super().from_json({'kind': COUNT, 'rule': ALL, **content})
+
+  def json_keys(self) -> list[str]:
+    hidden = () if self.kind == COUNT else ('correct', 'interval')
+    return [key for key in super().json_keys() if key not in hidden]
