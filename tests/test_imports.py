@@ -1,5 +1,6 @@
 """Packages import downwards only, and scoring never waits for TensorFlow."""
 
+import ast
 import pathlib
 import subprocess
 import sys
@@ -33,6 +34,14 @@ LIGHT_FILES = (
   'models.keras.checkpoints',
   'preprocess.protocol',
   'datasets.image_files',
+)
+# The library logs; these print for the command line, or when the process ends.
+MAY_PRINT = (
+  'tfeval.__main__',
+  'tfeval.cli',
+  'tfeval.evaluation',
+  'tfeval.reports.terminal',
+  'tfeval.utils.termination',
 )
 LIGHT = sorted(
   {f'tfeval.{name}' for name in LIGHT_FILES}
@@ -83,3 +92,17 @@ def test_scoring_and_tables_load_no_tensorflow():
   ).stdout.split()
   assert {'tfeval', 'numpy', 'pyarrow'} <= set(loaded)
   assert not HEAVY & set(loaded)
+
+
+def test_only_the_command_line_prints():
+  def prints(path):
+    return any(
+      isinstance(node, ast.Name) and node.id == 'print'
+      for node in ast.walk(ast.parse(path.read_text('utf-8')))
+    )
+
+  printing = {m for m, path in PICTURE.modules.items() if prints(path)}
+  assert printing & {'tfeval.cli', 'tfeval.reports.terminal'}
+  assert not [
+    m for m in printing if not any(f'{m}.'.startswith(f'{one}.') for one in MAY_PRINT)
+  ]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import tfeval
-from tfeval.cli import command_flags
+from tfeval.cli import command_flags, console
 from tfeval.utils import errors, termination
 
 COMMANDS = (
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
-  with termination.handled() as terminated:
+  with termination.handled() as terminated, console.messages_shown():
     return _exit_code(argv, terminated)
 
 

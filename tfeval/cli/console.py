@@ -1,4 +1,4 @@
-"""What the user does not see while a command works: start-up noise."""
+"""What the user sees of a working command: our messages, no start-up noise."""
 
 import contextlib
 import logging
@@ -41,6 +41,28 @@ def prepare_environment() -> None:
     (logging.getLogger('tensorflow'), 'eagerly has significant'),
   ):
     logger.addFilter(lambda record, noise=noise: noise not in record.getMessage())
+
+
+class _Messages(logging.Handler):
+  """Shows what the library logs, a line each, on what is stderr at that time."""
+
+  def emit(self, record: logging.LogRecord) -> None:
+    kind = 'warning: ' if record.levelno >= logging.WARNING else ''
+    print(f'tfeval: {kind}{record.getMessage()}', file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def messages_shown() -> Iterator[None]:
+  """Where what the library logs is shown, and goes nowhere else."""
+  logger = logging.getLogger('tfeval')
+  before = logger.handlers, logger.level, logger.propagate
+  logger.handlers, logger.propagate = [_Messages()], False
+  logger.setLevel(logging.INFO)
+  try:
+    yield
+  finally:
+    logger.handlers, level, logger.propagate = before
+    logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ what lies there. Which worker made a batch, and when, changes nothing in it: who
 batches come back, in any order, and some again where a worker has ended.
 """
 
+import logging
 import socket
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from tfeval.evaluation import config
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import DataError, UserError
 
+_LOGGER = logging.getLogger('tfeval')
 # Nothing in TensorFlow limits how long it waits for a service, for a worker that ended
 # neither.
 ANSWER_SECONDS = 30
@@ -127,10 +128,9 @@ def batches(
         'command again to go on'
       )
     if due:
-      print(
-        f'tfeval: warning: {len(due)} batches did not come from the tf.data '
-        f'service at {address} ({why}): has a worker ended? Asking again',
-        file=sys.stderr,
+      _LOGGER.warning(
+        f'{len(due)} batches did not come from the tf.data '
+        f'service at {address} ({why}): has a worker ended? Asking again'
       )
 
 

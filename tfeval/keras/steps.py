@@ -1,10 +1,12 @@
 """Which step of the optimizer a fit has come to, asked as seldom as can be."""
 
+import logging
 import math
-import sys
 from typing import Any
 
 import keras
+
+_LOGGER = logging.getLogger('tfeval')
 
 
 class Steps:
@@ -67,10 +69,9 @@ class Steps:
       and not self._counts_batches
       and self._batches - self._first_batch >= accumulated
     ):
-      print(
-        'tfeval: warning: the optimizer that the model was compiled with has taken '
-        'no step in an epoch: batches are counted as steps',
-        file=sys.stderr,
+      _LOGGER.warning(
+        'the optimizer that the model was compiled with has taken no step in an '
+        'epoch: batches are counted as steps'
       )
       self._counts_batches = True
       self._read()

@@ -5,10 +5,10 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +16,7 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
+_LOGGER = logging.getLogger('tfeval')
 # Inside a directory that is being written.
 LOCK = '.lock'
 
@@ -159,7 +160,7 @@ def one_at_a_time(path: Path, work: str) -> Iterator[None]:
       try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
-        print(f'tfeval: another process is {work}: waiting for it', file=sys.stderr)
+        _LOGGER.info(f'another process is {work}: waiting for it')
         fcntl.flock(file, fcntl.LOCK_EX)
     yield
 

@@ -39,7 +39,7 @@ def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
   """
   console = rich_console.Console(stderr=True)
   if not console.is_terminal:
-    yield _Lines(label, total)
+    yield _Lines(console, label, total)
     return
   columns = [
     rich_progress.TextColumn('{task.description}', markup=False),
@@ -63,7 +63,8 @@ class _Rate(rich_progress.ProgressColumn):
 class _Lines:
   """Progress where there is no terminal: a plain line now and then."""
 
-  def __init__(self, label: str, total: int):
+  def __init__(self, console: rich_console.Console, label: str, total: int):
+    self._console = console
     self._label, self._total, self._done = label, total, 0
     self._start = self._last = time.monotonic()
 
@@ -75,9 +76,8 @@ class _Lines:
     self._last = now
     rate = self._done / max(now - self._start, 1e-9)
     left = (self._total - self._done) / rate
-    print(
+    self._console.out(
       f'{self._label}: {self._done}/{self._total} images, {rate:.0f} images/s, '
       f'{left:.0f} s left',
-      file=sys.stderr,
-      flush=True,
+      highlight=False,
     )

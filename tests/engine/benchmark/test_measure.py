@@ -113,7 +113,7 @@ def test_end_to_end_on_the_device(noise):
   assert report.unmeasured == {}
 
 
-def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, capfd):
+def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, caplog):
   root, _ = entries.prepare(str(tmp_path / 'cache'))
   # Where an entry would be made there is a file, which holds for root as well.
   key = entries.key_of(
@@ -128,7 +128,7 @@ def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, capfd):
   assert report.input == PREPROCESSING
   assert report.cache_bytes_per_image is None
   assert sum(told) == benchmark.RUNS * report.images
-  assert 'are not cached' in capfd.readouterr().err
+  assert 'are not cached' in caplog.text
 
 
 def test_what_comes_from_the_cache_is_what_is_made(noise, tmp_path):

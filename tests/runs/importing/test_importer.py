@@ -365,11 +365,12 @@ def test_labels_by_file_name_need_no_validation_images(tmp_path):
 # Run directories
 
 
-def test_the_same_import_is_shown_as_it_is(tmp_path, capsys):
+def test_the_same_import_is_shown_as_it_is(tmp_path, caplog):
+  caplog.set_level('INFO', 'tfeval')
   path, order = save(tmp_path, all_scores()), ids_file(tmp_path)
   made = imported(path, tmp_path / 'run', order=order)
   assert imported(path, tmp_path / 'run', order=order) == made
-  assert 'is complete' in capsys.readouterr().err
+  assert 'is complete' in caplog.text
   for change in ({'order': ids_file(tmp_path, NAMES[::-1])}, {'store_logits': True}):
     with pytest.raises(UserError, match='holds another run'):
       imported(path, tmp_path / 'run', **{'order': order, **change})

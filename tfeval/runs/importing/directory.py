@@ -1,9 +1,9 @@
 """The run directory of an import: what it says of itself, and when it may be made."""
 
 import dataclasses
+import logging
 import pathlib
 import platform
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+
+_LOGGER = logging.getLogger('tfeval')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,10 +163,7 @@ def open_directory(
       raise UserError(
         f'{directory} holds another run: choose another --output_dir, or --overwrite it'
       )
-    print(
-      f'tfeval: {directory} is complete: shown as it is (--overwrite imports again)',
-      file=sys.stderr,
-    )
+    _LOGGER.info(f'{directory} is complete: shown as it is (--overwrite imports again)')
     return there
   if (
     directory.is_dir()
