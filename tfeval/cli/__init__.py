@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
-  with termination.handled() as terminated, console.messages_shown():
+  with console.messages_on_stderr(), termination.handled() as terminated:
     return _exit_code(argv, terminated)
 
 

@@ -52,7 +52,7 @@ class _Messages(logging.Handler):
 
 
 @contextlib.contextmanager
-def messages_shown() -> Iterator[None]:
+def messages_on_stderr() -> Iterator[None]:
   """Where what the library logs is shown, and goes nowhere else."""
   logger = logging.getLogger('tfeval')
   before = logger.handlers, logger.level, logger.propagate

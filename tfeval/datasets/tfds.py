@@ -18,7 +18,7 @@ from tfeval.datasets.tfds_records import Records
 from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
 REAL_JSON = 'real.json'
 # TFDS builders that read the validation tar, which nobody may download for you.
@@ -149,7 +149,7 @@ def _prepare(builder, manual_dir: str | None) -> None:
     with files.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
       if builder.is_prepared():
         return
-      _LOGGER.info(work)
+      _LOG.info(work)
       # What TFDS prints beside its bars says "Unknown size" of all that matters.
       with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(download_config=config)

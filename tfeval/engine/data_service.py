@@ -20,7 +20,7 @@ from tfeval.evaluation import config
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import DataError, UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 # Nothing in TensorFlow limits how long it waits for a service, for a worker that ended
 # neither.
 ANSWER_SECONDS = 30
@@ -128,7 +128,7 @@ def batches(
         'command again to go on'
       )
     if due:
-      _LOGGER.warning(
+      _LOG.warning(
         f'{len(due)} batches did not come from the tf.data '
         f'service at {address} ({why}): has a worker ended? Asking again'
       )

@@ -20,7 +20,7 @@ from tfeval.runs import run as run_lib
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 # Those of `scoring.METRICS` that are better the higher they are, beside topK.
 _HIGHER = ('class_balanced', 'auroc')
 # In a fit these are other than for one evaluation: a model that has hardly learned
@@ -277,7 +277,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     }
     for name, found in zip(self._names, self._scored(run), strict=True):
       if found['value'] is None:
-        _LOGGER.warning(
+        _LOG.warning(
           f'{self.prefix}{name} is not logged at step {self._steps.step}: '
           f'{found["unavailable"]}'
         )

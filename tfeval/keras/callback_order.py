@@ -10,7 +10,7 @@ import keras
 from tfeval.metrics import registry
 from tfeval.utils.errors import UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 REAL = 'real_'
 # As close to a name as a slip of the pen.
 _CLOSE = 0.8
@@ -126,12 +126,12 @@ def _warn_of_missing(
 ) -> None:
   kind, them = type(other).__name__, ', '.join(logged)
   if before:
-    _LOGGER.warning(
+    _LOG.warning(
       f'{kind} stands before {name}, so it does not see {them}: '
       f'put {name} first in callbacks'
     )
   elif every_epochs != 1 and isinstance(other, keras.callbacks.CSVLogger):
-    _LOGGER.warning(
+    _LOG.warning(
       f'{kind} writes what the first epoch logs, so {them} will '
       f'not be in its file: leave every_epochs of {name} out'
     )
@@ -170,7 +170,7 @@ def _check_monitored(
     monitor, logged, n=1, cutoff=_CLOSE
   ):
     # Other callbacks may log it.
-    _LOGGER.warning(f'unless something else logs it, {never}')
+    _LOG.warning(f'unless something else logs it, {never}')
 
 
 def _check_path(

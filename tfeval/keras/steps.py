@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 
 
 class Steps:
@@ -69,7 +69,7 @@ class Steps:
       and not self._counts_batches
       and self._batches - self._first_batch >= accumulated
     ):
-      _LOGGER.warning(
+      _LOG.warning(
         'the optimizer that the model was compiled with has taken no step in an '
         'epoch: batches are counted as steps'
       )

@@ -16,7 +16,7 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 # Inside a directory that is being written.
 LOCK = '.lock'
 
@@ -160,7 +160,7 @@ def one_at_a_time(path: Path, work: str) -> Iterator[None]:
       try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
-        _LOGGER.info(f'another process is {work}: waiting for it')
+        _LOG.info(f'another process is {work}: waiting for it')
         fcntl.flock(file, fcntl.LOCK_EX)
     yield
 

@@ -23,7 +23,7 @@ from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 _SHA256_BYTES = 32
 
 
@@ -170,7 +170,7 @@ class _Store:
 
   def reject(self, chunk: Chunk, why: str) -> None:
     """Removes a chunk that is wrong, to be made again."""
-    _LOGGER.info(f'{chunk.path} is not used, {why}: its images are made again')
+    _LOG.info(f'{chunk.path} is not used, {why}: its images are made again')
     self._chunks.pop(chunk.start, None)
     with contextlib.suppress(OSError):
       chunk.path.unlink()

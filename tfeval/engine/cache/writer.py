@@ -14,7 +14,7 @@ from tfeval.engine.cache.chunks import Chunk
 from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 
 
 class Cache:
@@ -39,7 +39,7 @@ class Cache:
   def give_up(self, why: str) -> None:
     """Writes nothing any more, and says so once."""
     if self.writable:
-      _LOGGER.warning(
+      _LOG.warning(
         f'images are not cached in {self.root} from here on, the evaluation goes '
         f'on: {why}'
       )

@@ -17,7 +17,7 @@ from tfeval.runs.importing.sources import Source
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
-_LOGGER = logging.getLogger('tfeval')
+_LOG = logging.getLogger('tfeval')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +163,7 @@ def open_directory(
       raise UserError(
         f'{directory} holds another run: choose another --output_dir, or --overwrite it'
       )
-    _LOGGER.info(f'{directory} is complete: shown as it is (--overwrite imports again)')
+    _LOG.info(f'{directory} is complete: shown as it is (--overwrite imports again)')
     return there
   if (
     directory.is_dir()
