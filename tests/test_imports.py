@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,11 @@ MAY_PRINT = (
   'tfeval.evaluation',
   'tfeval.reports.terminal',
   'tfeval.utils.termination',
+)
+# Texts of result.json and of flagfiles, which the command line reads.
+NO_MESSAGES = re.compile(
+  '.*, which --store_logits keeps|--(partial|store_logits)|'
+  '(--|.* --)(flagfile|output_dir|model|weights|dataset)='
 )
 LIGHT = sorted(
   {f'tfeval.{name}' for name in LIGHT_FILES}
@@ -106,3 +112,24 @@ def test_only_the_command_line_prints():
   assert not [
     m for m in printing if not any(f'{m}.'.startswith(f'{one}.') for one in MAY_PRINT)
   ]
+
+
+def test_only_the_command_line_writes_flags():
+  def flags_in(path):
+    tree = ast.parse(path.read_text('utf-8'))
+    documentation = {
+      node.value
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    return {
+      node.value
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Constant) and isinstance(node.value, str)
+      if node not in documentation and re.search(r'(^|[^\w-])--[a-z]', node.value)
+      if not NO_MESSAGES.fullmatch(node.value)
+    }
+
+  writing = {m for m, path in PICTURE.modules.items() if flags_in(path)}
+  assert 'tfeval.cli.relabel' in writing
+  assert not {m for m in writing if not f'{m}.'.startswith('tfeval.cli.')}

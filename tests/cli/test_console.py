@@ -6,6 +6,7 @@ import sys
 
 from tfeval import cli
 from tfeval.cli import protocols
+from tfeval.utils.errors import UserError
 
 LOGGER = logging.getLogger('tfeval')
 
@@ -24,6 +25,20 @@ def test_commands_show_what_is_logged(monkeypatch, tfeval):
   assert (LOGGER.handlers, LOGGER.level, LOGGER.propagate) == before
   assert cli.main(['nothing']) == 2
   assert (LOGGER.handlers, LOGGER.level, LOGGER.propagate) == before
+
+
+def test_parameters_are_shown_as_flags(monkeypatch, tfeval):
+  def run(flags, arguments):
+    LOGGER.info('`overwrite` imports again')
+    raise UserError('give `model=a:b` or `weights`, no `input_shape`')
+
+  monkeypatch.setattr(protocols, 'run', run)
+  assert tfeval('protocols') == (
+    2,
+    '',
+    'tfeval: --overwrite imports again\n'
+    'tfeval: give --model=a:b or --weights, no `input_shape`\n',
+  )
 
 
 def test_library_warns_and_is_silent_else():

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from absl import logging as absl_logging
 
+from tfeval.cli import command_flags
 from tfeval.utils import paths
 
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
@@ -48,7 +49,8 @@ class _Messages(logging.Handler):
 
   def emit(self, record: logging.LogRecord) -> None:
     kind = 'warning: ' if record.levelno >= logging.WARNING else ''
-    print(f'tfeval: {kind}{record.getMessage()}', file=sys.stderr, flush=True)
+    text = command_flags.with_dashes(record.getMessage())
+    print(f'tfeval: {kind}{text}', file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import sys
 
 from tfeval.cli import console, label_flags
+from tfeval.cli.command_flags import with_dashes
 from tfeval.cli.compare import check_level
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -78,19 +79,22 @@ def run(flags, arguments: list[str]) -> int:
     flags.allow,
   )
   chosen = leaderboard_columns.choose(board, flags.columns)
+  remarks = map(with_dashes, report.remarks(board, chosen))
   if flags.json or flags.format == 'json':
-    terminal.print_json(report.content(board))
+    content = report.content(board)
+    content['remarks'] = [*map(with_dashes, content['remarks'])]
+    terminal.print_json(content)
   elif flags.format == 'csv':
     report.write_csv(board, chosen, sys.stdout)
-    terminal.print_remarks(report.remarks(board, chosen), sys.stderr)
+    terminal.print_remarks(remarks, sys.stderr)
   elif flags.format == 'markdown':
     print(report.markdown(board, chosen))
     print()
-    for line in report.remarks(board, chosen):
+    for line in remarks:
       print(f'- {line}')
   else:
     for table in report.text_tables(board, chosen, terminal.width_of(sys.stdout)):
       terminal.print_table(table, sys.stdout)
       print()
-    terminal.print_remarks(report.remarks(board, chosen), sys.stdout)
+    terminal.print_remarks(remarks, sys.stdout)
   return 0

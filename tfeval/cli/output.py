@@ -3,6 +3,7 @@
 import sys
 import textwrap
 
+from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import by_class, terminal
 from tfeval.reports import results as tables
 from tfeval.runs import display
@@ -16,7 +17,7 @@ def print_runs(
 ) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
   results = [
-    {'model': {'name': run.name}, 'error': run.reason}
+    {'model': {'name': run.name}, 'error': with_dashes(run.reason)}
     if isinstance(run, run_lib.Failure)
     else run.result
     for run in runs
@@ -41,14 +42,14 @@ def print_runs(
       terminal.print_table(by_class.confusions_table(result), sys.stdout)
       print()
   for line in tables.remarks(results):
-    print(textwrap.fill(line, 80, subsequent_indent='  '))
+    print(textwrap.fill(with_dashes(line), 80, subsequent_indent='  '))
 
 
 def print_failures(runs: list[run_lib.Run | run_lib.Failure]) -> None:
   """Prints on stderr what is wrong with models that could not be evaluated."""
   for run in runs:
     if isinstance(run, run_lib.Failure):
-      print(f'tfeval: {run.name}: {run.reason}', file=sys.stderr)
+      print(f'tfeval: {run.name}: {with_dashes(run.reason)}', file=sys.stderr)
 
 
 def exit_code(

@@ -111,7 +111,7 @@ def _check_place(flag: str, directory: str | None) -> None:
     epath.Path(directory or '')
   except KeyError as error:
     raise UserError(
-      f'--{flag}={directory}: TFDS reads gs://, s3://, az:// and local directories'
+      f'`{flag}={directory}`: TFDS reads gs://, s3://, az:// and local directories'
     ) from error
 
 
@@ -172,11 +172,11 @@ def _prepare(builder, manual_dir: str | None) -> None:
 def _find_tar(builder, manual: paths.Path | None) -> paths.Path:
   tar = manual / VALIDATION_TAR if manual else None
   if tar is None or not tar.is_file():
-    looked = f'{tar} does not exist' if tar else 'no --manual_dir was given'
+    looked = f'{tar} does not exist' if tar else 'no `manual_dir` was given'
     raise UserError(
       f'{builder.name} is not prepared in {builder.data_dir} and {looked}: get '
       f'{VALIDATION_TAR} from https://image-net.org/download-images (registration) '
-      f'and give its directory as --manual_dir, or a prepared one as --data_dir'
+      f'and give its directory as `manual_dir`, or a prepared one as `data_dir`'
     )
   return tar
 
@@ -271,7 +271,7 @@ class _ByFileName(Mapping):
     if number is None:
       raise UserError(
         f'{self._path} labels validation images, and {name} is none: '
-        'leave --real_labels out'
+        'leave `real_labels` out'
       )
     return self._labels[number - 1]
 

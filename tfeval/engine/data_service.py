@@ -45,20 +45,20 @@ def check(address: str) -> None:
   """
   start = (
     'start a dispatcher there with configs/tf_data_service.py, or give another '
-    '--tf_data_service'
+    '`tf_data_service`'
   )
   try:
     socket.create_connection(config.service_address(address), ANSWER_SECONDS).close()
   except OSError as error:
     raise UserError(
-      f'nothing answers at --tf_data_service={address} '
+      f'nothing answers at `tf_data_service={address}` '
       f'({error.strerror or error}): {start}'
     ) from error
   try:
     probe = _begun(tf.data.Dataset.range(1), address, 1)
   except (TimeoutError, tf.errors.OpError) as error:
     raise UserError(
-      f'what listens at --tf_data_service={address} is no tf.data '
+      f'what listens at `tf_data_service={address}` is no tf.data '
       f'service ({_reason(error)}): {start}'
     ) from error
   try:

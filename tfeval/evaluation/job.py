@@ -237,7 +237,7 @@ class Job:
       if not (self.directory / hosts.directory(0)).is_dir():
         print(
           f'tfeval: warning: nothing of host 0 is in {self.directory} yet: it has '
-          'to share this --output_dir',
+          'to share this `output_dir`',
           file=sys.stderr,
         )
 
@@ -291,7 +291,7 @@ class Job:
       raise UserError(
         f'{self.directory} was joined of another experiment: {key} is '
         f'{theirs!r} there and {ours!r} here: choose another '
-        '--output_dir'
+        '`output_dir`'
       )
     return run
 

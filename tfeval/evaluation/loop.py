@@ -61,7 +61,7 @@ def how_to_go_on(settings: Settings) -> str:
   """Returns which command goes on after an interruption."""
   return (
     'the same command '
-    + 'without --overwrite ' * settings.overwrite
+    + 'without `overwrite` ' * settings.overwrite
     + 'goes on from there'
   )
 

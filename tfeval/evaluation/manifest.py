@@ -157,7 +157,7 @@ def complete_run(
   """
   if overwrite:
     return None
-  advice = 'choose another --output_dir, or --overwrite it'
+  advice = 'choose another `output_dir`, or `overwrite` it'
   if manifest['model']['weights_sha256'] is None and (directory / RESULT).is_file():
     raise UserError(
       f'{directory} holds a complete run of a model without a weights '
@@ -172,7 +172,7 @@ def complete_run(
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
   print(
-    f'tfeval: {directory} is complete: shown as it is (--overwrite evaluates again)',
+    f'tfeval: {directory} is complete: shown as it is (`overwrite` evaluates again)',
     file=sys.stderr,
   )
   return run
@@ -197,7 +197,7 @@ def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> 
       for one in directory.iterdir()
     ):
       raise UserError(
-        f'{directory} is not empty and holds no run: choose another --output_dir'
+        f'{directory} is not empty and holds no run: choose another `output_dir`'
       )
     return False
   complete = (directory / last).is_file()

@@ -78,7 +78,7 @@ def check_images(dataset: Dataset, store: Path, parts: list[dict]) -> None:
         f'{store.parent} was begun with other data: image {position} was '
         f'{row["id"]} with label {row["label"]}, now it is {now["id"]} '
         f'with label {now["label"]}, or its content has changed: choose '
-        'another --output_dir, or delete it'
+        'another `output_dir`, or delete it'
       )
 
 

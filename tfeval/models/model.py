@@ -149,9 +149,9 @@ def wrong_outputs(name: str, shape: Any) -> UserError:
   """Returns the error for a model that is no classifier of the 1000 classes."""
   return UserError(
     f'{name} returns {tuple(shape)}, expected ({shape[0]}, {imagenet.NUM_CLASSES}): '
-    'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map='
-    'background_first, background_last or a file tells where these stand among '
-    'others'
+    'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; '
+    '`class_map=background_first`, background_last or a file tells where these stand '
+    'among others'
   )
 
 
@@ -210,7 +210,7 @@ def input_side(model: Any, name: str, given: int | None = None) -> int:
   fixed = shape[1:3] if isinstance(shape, tuple) and len(shape) == 4 else (None, None)
   if None in fixed:
     if given is None:
-      raise UserError(f'the input size of {name} cannot be known: give --input_size')
+      raise UserError(f'the input size of {name} cannot be known: give `input_size`')
     return int(given)
   if fixed[0] != fixed[1]:
     raise UserError(
@@ -219,6 +219,6 @@ def input_side(model: Any, name: str, given: int | None = None) -> int:
   if given not in (None, fixed[0]):
     raise UserError(
       f'{name} takes images of {fixed[0]} pixels, a size of {given} was '
-      'given (--input_size, --protocol or the factory): leave it out'
+      'given (`input_size`, `protocol` or the factory): leave it out'
     )
   return fixed[0]

@@ -141,7 +141,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
     )
   found += _counted(board)
   if any(SUBSET_SUFFIX in name for name in chosen):
-    found.append('subset: only images of --keep and without those of --omit')
+    found.append('subset: only images of `keep` and without those of `omit`')
   others = [
     row.name
     for row in board.rows

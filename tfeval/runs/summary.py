@@ -146,7 +146,7 @@ def no_labels(labels: label_sets.Labels, where: Path, ids: Sequence[str]) -> Use
   if labels.name == label_sets.REAL and labels.file is None:
     return UserError(f'{where} stores no ReaL labels: give the path of real.json')
   return UserError(
-    f'--labels={labels.path or labels.name} has labels for none of the '
+    f'`labels={labels.path or labels.name}` has labels for none of the '
     f'images of {where}; the first of these is {[*ids, "none"][0]}'
   )
 

@@ -21,7 +21,7 @@ _LOG = logging.getLogger('tfeval')
 LOCK = '.lock'
 
 
-def write_atomically(path: Path, content: bytes, flag: str = '--output_dir') -> None:
+def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> None:
   """Writes a file by renaming a complete one into place.
 
   Args:
@@ -53,7 +53,7 @@ def write_atomically(path: Path, content: bytes, flag: str = '--output_dir') -> 
       temporary.unlink(missing_ok=True)
 
 
-def cannot_write(path: Path, error: OSError, flag: str = '--output_dir') -> UserError:
+def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> UserError:
   """Returns what to tell a user whose disk is full or whose folder is locked."""
   return UserError(
     f'cannot write {path}: {error.strerror or error}: make room or '
@@ -81,7 +81,7 @@ def locked(directory: Path) -> Iterator[None]:
   except BlockingIOError as error:
     raise UserError(
       f'{directory} is being written by another tfeval: wait for it, '
-      'or choose another --output_dir'
+      'or choose another `output_dir`'
     ) from error
   except OSError as error:
     raise cannot_write(directory, error) from error

@@ -206,10 +206,10 @@ def test_bottleneck(measured, bottleneck):
   assert advice.bottleneck(measured) == bottleneck
 
 
-CACHE = '--cache_dir: 2.0 ms instead of 5.0 once it is filled, for 150,577 bytes'
-ON_DEVICE = '--resize_on=device: 4.0 ms instead of 5.0'
-TOGETHER = 'Several --model'
-SERVICE = '--tf_data_service'
+CACHE = '`cache_dir`: 2.0 ms instead of 5.0 once it is filled, for 150,577 bytes'
+ON_DEVICE = '`resize_on=device`: 4.0 ms instead of 5.0'
+TOGETHER = 'Several `model'
+SERVICE = '`tf_data_service'
 CORES = 'More than 4 CPU cores'
 ALL = {
   CACHE,
@@ -217,11 +217,11 @@ ALL = {
   TOGETHER,
   SERVICE,
   CORES,
-  '--data_dir',
+  '`data_dir',
   'A GPU',
   'no flag',
-  '--strategy=mirrored would use all 2 GPUs',
-  '--batch_size than 64',
+  '`strategy=mirrored` would use all 2 GPUs',
+  '`batch_size` than 64',
 }
 CPU = ('CPU',)
 

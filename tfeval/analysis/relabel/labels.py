@@ -78,18 +78,18 @@ def golden_confusion(
   """
   where = positions(raters_golden.pairs, golden.pairs)
   if (where < 0).any():
-    raise UserError('--golden and --raters_golden are of different questions')
+    raise UserError('`golden` and `raters_golden` are of different questions')
   right = np.zeros(len(raters_golden.pairs.image), bool)
   right[where] = truth(golden)
   asked = np.isin(raters_golden.pairs.keys, golden.pairs.keys)
   known = np.stack([asked & ~right, asked & right], axis=1).astype(np.float64)
   if not known.sum(axis=0).all():
-    raise UserError('--golden: the experts gave all questions the same answer')
+    raise UserError('`golden`: the experts gave all questions the same answer')
   counts = dawid_skene.counts(raters_golden.votes, known)
   matrices = dawid_skene.normalized(counts, add=1)
   answered = counts.sum(axis=(1, 2)) > 0
   if not answered.any():
-    raise UserError('--raters_golden: nobody answered a golden question')
+    raise UserError('`raters_golden`: nobody answered a golden question')
   known_raters = dict(
     zip(raters_golden.ids[answered].tolist(), matrices[answered], strict=True)
   )
@@ -168,7 +168,7 @@ def proposal_curve(proposed: Pairs, scores: np.ndarray, golden: Rated) -> Curve:
 
 def _curve(right: np.ndarray, scores: np.ndarray, positives: int) -> Curve:
   if not positives:
-    raise UserError('no label that the experts of --golden gave is of these images')
+    raise UserError('no label that the experts of `golden` gave is of these images')
   return precision_recall.curve(right, scores, positives)
 
 

@@ -53,10 +53,10 @@ def advice(figures: Figures, slowest: str) -> str:
     return _for_the_model(figures)
   if slowest == READING:
     # A cache holds pixels; images are read beside it, to know them.
-    return f'A --data_dir on a faster disk would help. {_together(figures)}'
+    return f'A `data_dir` on a faster disk would help. {_together(figures)}'
   # Only whole images come from a service.
   others = (
-    ', or those of other hosts (--tf_data_service)'
+    ', or those of other hosts (`tf_data_service`)'
     if figures.input == PREPROCESSING
     else ''
   )
@@ -83,8 +83,8 @@ def _for_the_model(figures: Figures) -> str:
     )
   device, count = figures.devices[0], len(figures.devices)
   if count > figures.replicas:
-    return f'--strategy=mirrored would use all {count} {device}s.'
-  return f'A larger --batch_size than {figures.batch_size} may use the {device} better.'
+    return f'`strategy=mirrored` would use all {count} {device}s.'
+  return f'A larger `batch_size` than {figures.batch_size} may use the {device} better.'
 
 
 def _cheaper_input(figures: Figures) -> list[str]:
@@ -93,19 +93,19 @@ def _cheaper_input(figures: Figures) -> list[str]:
   now = cost[figures.input]
   if cost.get(CACHED, now) < now:
     found.append(
-      f'--cache_dir: {cost[CACHED]:.1f} ms instead of {now:.1f} once it is filled, '
+      f'`cache_dir`: {cost[CACHED]:.1f} ms instead of {now:.1f} once it is filled, '
       f'for {figures.cache_bytes_per_image:,} bytes an image.'
     )
   # A CPU that is the device too would do what it saves, and more.
   if not figures.on_cpu and cost.get(CANVAS, now) < now:
-    found.append(f'--resize_on=device: {cost[CANVAS]:.1f} ms instead of {now:.1f}.')
+    found.append(f'`resize_on=device`: {cost[CANVAS]:.1f} ms instead of {now:.1f}.')
   return found
 
 
 def _together(figures: Figures) -> str:
   now = figures.cost()[figures.input]
   return (
-    f'Several --model of one protocol and input size share the {now:.1f} ms of '
+    f'Several `model` of one protocol and input size share the {now:.1f} ms of '
     f'CPU time that an image costs before the model: of k models each pays '
     f'{now:.1f} / k.'
   )

@@ -135,7 +135,7 @@ def _channels(trial: '_Trial', given: Answers) -> tuple[Answers, Finding] | None
     'red and blue exchanged',
     'RGB',
     f'{trial.model.name} wants BGR: give '
-    '--preprocess=caffe if it subtracts the mean of the channels, or exchange them '
+    '`preprocess=caffe` if it subtracts the mean of the channels, or exchange them '
     'before its first layer',
   )
 
@@ -179,15 +179,15 @@ def _finding(model: Model, name: str, why: str) -> Finding:
   if name == normalisation.DIVIDED:
     mend = (
       'divide by 255 in the model (keras.layers.Rescaling) and give '
-      '--preprocess=identity'
+      '`preprocess=identity`'
     )
   elif application(model):
     mend = (
       f'these weights are not for {model.name} as Keras feeds it: load the '
-      f'model from a file or a function, with --preprocess={name}'
+      f'model from a file or a function, with `preprocess={name}`'
     )
   else:
-    mend = f'give --preprocess={name}'
+    mend = f'give `preprocess={name}`'
   fits = (
     'pixels from 0 to 255, which it rescales itself'
     if name == 'identity'

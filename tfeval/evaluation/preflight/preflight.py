@@ -49,7 +49,7 @@ def preflight(
     raise UserError(
       f'preflight of {model.name} over {len(pixels)} images: '
       + '; '.join(map(str, findings))
-      + ' (--preflight=warn goes on all the same)'
+      + ' (`preflight=warn` goes on all the same)'
     )
   for finding in findings:
     print(f'tfeval: warning: {model.name}: {finding}', file=sys.stderr)

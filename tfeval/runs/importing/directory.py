@@ -113,7 +113,7 @@ def _order_identity(order: str | None) -> str | None:
     return files.sha256_of(pathlib.Path(order).expanduser())
   except OSError as error:
     raise UserError(
-      f'--order={order}: {error.strerror}: expected '
+      f'`order={order}`: {error.strerror}: expected '
       f'{", ".join(orders.NAMED)} or the path of a list of ids'
     ) from error
 
@@ -161,9 +161,9 @@ def open_directory(
     )
     if not same or there.result['model']['name'] != manifest['model']['name']:
       raise UserError(
-        f'{directory} holds another run: choose another --output_dir, or --overwrite it'
+        f'{directory} holds another run: choose another `output_dir`, or `overwrite` it'
       )
-    _LOG.info(f'{directory} is complete: shown as it is (--overwrite imports again)')
+    _LOG.info(f'{directory} is complete: shown as it is (`overwrite` imports again)')
     return there
   if (
     directory.is_dir()
@@ -171,7 +171,7 @@ def open_directory(
     and not (directory / result_file.MANIFEST).is_file()
   ):
     raise UserError(
-      f'{directory} is not empty and holds no run: choose another --output_dir'
+      f'{directory} is not empty and holds no run: choose another `output_dir`'
     )
   try:
     directory.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def import_all(
   for one in settings.labels:
     if one.name == REAL and one.file is None:
       raise UserError(
-        '--labels=real: predictions carry no ReaL labels: give the path of real.json'
+        '`labels=real`: predictions carry no ReaL labels: give the path of real.json'
       )
   done: list[run_lib.Run | run_lib.Failure] = []
   for source in sources:
@@ -151,7 +151,7 @@ def _write(source: Source, settings: Settings, table: readers.Table) -> _Written
     ranked = rows.rank(block, labels, written.output, refuse, refuse_scores)
     if keep and ranked.scores is None:
       raise UserError(
-        f'--store_logits: {source.predictions} has no scores of all '
+        f'`store_logits`: {source.predictions} has no scores of all '
         'classes: leave it out'
       )
     writer.write(
