@@ -173,5 +173,5 @@ def test_files_keep_their_dtype(tmp_path):
 
 @pytest.mark.parametrize('hint', ['class_map', 'output_name'])
 def test_applications_have_one_head_in_our_order(hint):
-  with pytest.raises(UserError, match=f'--{hint} is known for MobileNet: leave it out'):
+  with pytest.raises(UserError, match=f'`{hint}` is known for MobileNet: leave it out'):
     load('MobileNet', 'none', **{hint: 'background_first'})

@@ -52,7 +52,7 @@ def check(
   logged: list[str],
   every_epochs: int | None,
 ) -> None:
-  """Holds that what others monitor will be there when they look.
+  """Checks that what others monitor will be there when they look.
 
   Keras calls callbacks in the order of the list, all with the same logs: what one
   adds at the end of an epoch is seen by those behind it.
@@ -73,7 +73,7 @@ def check(
       before = False
       continue
     if _evaluates(other):
-      _hold_apart(callback, other)
+      _check_apart(callback, other)
     if isinstance(other, keras.callbacks.CSVLogger | keras.callbacks.TensorBoard):
       _warn_of_missing(other, name, logged, before, every_epochs)
     monitor = getattr(other, 'monitor', None)
@@ -105,7 +105,7 @@ def _evaluates(callback: Any) -> bool:
   return hasattr(callback, 'prefix') and hasattr(type(callback), 'logged')
 
 
-def _hold_apart(one: Any, other: Any) -> None:
+def _check_apart(one: Any, other: Any) -> None:
   if one.prefix == other.prefix:
     raise UserError(
       f'two callbacks log {one.prefix}top1 and so on: give one of them another prefix'
@@ -176,7 +176,7 @@ def _check_monitored(
 def _check_path(
   other: Any, name: str, logged: list[str], before: bool, every_epochs: int | None
 ) -> None:
-  """Holds that what a file name is made of is there at the end of every epoch."""
+  """Checks that what a file name is made of is there at the end of every epoch."""
   path = str(getattr(other, 'filepath', ''))
   wanted = next((one for one in logged if f'{{{one}' in path), None)
   if wanted is not None and (before or every_epochs != 1):
