@@ -1,6 +1,8 @@
 """Packages import downwards only, and scoring never waits for TensorFlow."""
 
+import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -33,6 +35,18 @@ LIGHT_FILES = (
   'models.keras.checkpoints',
   'preprocess.protocol',
   'datasets.image_files',
+)
+# The library logs; these print for the command line, or when the process ends.
+MAY_PRINT = (
+  'tfeval.__main__',
+  'tfeval.cli',
+  'tfeval.reports.terminal',
+  'tfeval.utils.termination',
+)
+# Texts of result.json and of flagfiles, which the command line reads.
+NO_MESSAGES = re.compile(
+  '.*, which --store_logits keeps|--(partial|store_logits)|'
+  '(--|.* --)(flagfile|output_dir|model|weights|dataset)='
 )
 LIGHT = sorted(
   {f'tfeval.{name}' for name in LIGHT_FILES}
@@ -83,3 +97,38 @@ def test_scoring_and_tables_load_no_tensorflow():
   ).stdout.split()
   assert {'tfeval', 'numpy', 'pyarrow'} <= set(loaded)
   assert not HEAVY & set(loaded)
+
+
+def test_only_the_command_line_prints():
+  def prints(path):
+    return any(
+      isinstance(node, ast.Name) and node.id == 'print'
+      for node in ast.walk(ast.parse(path.read_text('utf-8')))
+    )
+
+  printing = {m for m, path in PICTURE.modules.items() if prints(path)}
+  assert printing & {'tfeval.cli', 'tfeval.reports.terminal'}
+  assert not [
+    m for m in printing if not any(f'{m}.'.startswith(f'{one}.') for one in MAY_PRINT)
+  ]
+
+
+def test_only_the_command_line_writes_flags():
+  def flags_in(path):
+    tree = ast.parse(path.read_text('utf-8'))
+    documentation = {
+      node.value
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    return {
+      node.value
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Constant) and isinstance(node.value, str)
+      if node not in documentation and re.search(r'(^|[^\w-])--[a-z]', node.value)
+      if not NO_MESSAGES.fullmatch(node.value)
+    }
+
+  writing = {m for m, path in PICTURE.modules.items() if flags_in(path)}
+  assert 'tfeval.cli.relabel' in writing
+  assert not {m for m in writing if not f'{m}.'.startswith('tfeval.cli.')}

@@ -93,7 +93,7 @@ def test_labels_that_only_some_runs_carry(store_run):
   names, remarks = alignment.used_labels([both, one])
   assert names == ['original']
   assert remarks == [
-    'labels real are not used: none are stored of one; --labels=FILE gives them to all'
+    'labels real are not used: none are stored of one; `labels=FILE` gives them to all'
   ]
   none = read(store_run('none', PREDICTED, np.full(N, -1), REAL))
   with pytest.raises(UserError, match='no labels of the same name'):

@@ -106,7 +106,7 @@ def test_ranks_by_other_labels(store_run):
   ]
   board = leaderboard.rank(runs, sort='real/top1')
   assert [row.name for row in board.rows] == ['b', 'a']
-  with pytest.raises(UserError, match="unknown --sort 'real/top2'.*real/top1"):
+  with pytest.raises(UserError, match="unknown `sort` 'real/top2'.*real/top1"):
     leaderboard.rank(runs, sort='real/top2')
 
 
@@ -142,7 +142,7 @@ def test_other_data_are_refused_unless_allowed(store_run):
   fewer = store_run('fewer', with_hits(first(100))[:100], LABELS[:100])
   for run in (whole, fewer):
     digest = run.result['dataset']['label_digest'][:8]
-    with pytest.raises(UserError, match=f'200 of 300 ids.*{digest}.*--allow=data'):
+    with pytest.raises(UserError, match=f'200 of 300 ids.*{digest}.*`allow=data`'):
       leaderboard.rank([whole, fewer])
   board = leaderboard.rank([whole, fewer], allow=['data'])
   assert [(row.name, row.ranks['original']) for row in board.rows] == [
@@ -204,7 +204,7 @@ def test_other_protocols_are_refused_unless_allowed(store_run):
     ),
   ]
   assert leaderboard.rank(runs[:2]).different == []
-  with pytest.raises(UserError, match='a and c: name opencv and pil.*--allow=protocol'):
+  with pytest.raises(UserError, match='a and c: name opencv and pil.*`allow=protocol`'):
     leaderboard.rank(runs)
   board = leaderboard.rank(runs, allow=['protocol'])
   assert board.remarks[0] == 'DIFFERENT PROTOCOL: opencv: a, b; pil: c'

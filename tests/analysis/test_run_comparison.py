@@ -93,7 +93,7 @@ def test_other_images_need_to_be_allowed(runs, store_run):
     [REAL[i] for i in order],
     ids=[f'{i:04d}.JPEG' for i in order],
   )
-  with pytest.raises(UserError, match='80 of 200 ids of a are not in fewer.*--common'):
+  with pytest.raises(UserError, match='80 of 200 ids of a are not in fewer.*`common`'):
     comparison.compare([runs[0], fewer])
   found = comparison.compare([runs[0], fewer], common=True)
   hits = [(right('a', i, 'real', 1), right('b', i, 'real', 1)) for i in order]

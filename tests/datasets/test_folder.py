@@ -166,7 +166,7 @@ def test_real_labels(tmp_path, real_json):
 def test_real_labels_are_of_validation_images(tmp_path, real_json):
   folder = fill(tmp_path / 'val', f'{TENCH}/cat.png')
   refused(
-    r'cat\.png is none: leave --real_labels out', folder, real_labels=str(real_json)
+    r'cat\.png is none: leave `real_labels` out', folder, real_labels=str(real_json)
   )
 
 

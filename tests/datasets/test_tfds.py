@@ -282,12 +282,12 @@ def test_missing_tar(tmp_path, name):
   manual = tmp_path / 'manual'
   arguments = {'data_dir': str(tmp_path / 'tfds')}
   for reason, more in [
-    ('no --manual_dir was given', {}),
+    ('no `manual_dir` was given', {}),
     (f'{manual / TAR} does not exist', {'manual_dir': str(manual)}),
   ]:
     message = refused(reason, name, **arguments, **more)
     assert 'https://image-net.org/download-images' in message
-    assert '--manual_dir' in message
+    assert '`manual_dir' in message
     assert str(tmp_path / 'tfds') in message
   assert not (tmp_path / 'tfds').exists()
 
@@ -359,7 +359,7 @@ def test_real_labels_of_another_file(tmp_path):
   assert dataset.has_real_labels
   assert dataset.real_labels[validation_names(2)[1]] == (7, 8)
   dataset = open_dataset('noise_thousand', **arguments)
-  with pytest.raises(UserError, match=r'0\.png is none: leave --real_labels out'):
+  with pytest.raises(UserError, match=r'0\.png is none: leave `real_labels` out'):
     dataset.real_labels['0.png']
 
 

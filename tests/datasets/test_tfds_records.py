@@ -131,7 +131,9 @@ def test_a_file_of_another_length_is_an_error(tmp_path, records):
 def test_processes_that_prepare_at_once(tmp_path):
   pytest.importorskip('skimage')
   code = (
-    'import sys\nfrom tfeval.datasets import open_dataset\n'
+    'import logging, sys\n'
+    'from tfeval.datasets import open_dataset\n'
+    'logging.basicConfig(level="INFO")\n'
     'dataset = open_dataset("sample", data_dir=sys.argv[1])\n'
     'print(*sorted(e["id"].decode() for e in '
     'dataset.examples().as_numpy_iterator()))'

@@ -87,7 +87,7 @@ def test_a_malformed_tf_config(text, words):
   [
     ({'num_hosts': 2}, 'go together'),
     ({'host_index': 0}, 'go together'),
-    ({'num_hosts': 2, 'host_index': 2}, '--host_index=2 is not one of --num_hosts=2'),
+    ({'num_hosts': 2, 'host_index': 2}, '`host_index=2` is not one of `num_hosts=2'),
     ({'num_hosts': 2, 'host_index': 1, 'overwrite': True}, 'delete the run directory'),
     ({'strategy': 'multi_worker'}, 'knows no hosts'),
   ],

@@ -85,7 +85,7 @@ def test_wrong_width_is_refused(photos):
 
 
 def test_logits_declared_as_probabilities_are_refused(photos):
-  with pytest.raises(UserError, match='not probabilities: give --output=logits'):
+  with pytest.raises(UserError, match='not probabilities: give `output=logits`'):
     predict_with(constant(1.0), photos, output='probabilities')
   assert predict_with(constant(1e-3), photos, output='probabilities')
 
@@ -122,7 +122,7 @@ def test_what_xla_cannot_compile_is_refused(pixels):
   assert forward(in_python, pixels, jit=False).shape == (5, 1000)
   with pytest.raises(
     UserError,
-    match='fixture cannot be compiled by XLA: leave --jit out: [^\n]*EagerPyFunc',
+    match='fixture cannot be compiled by XLA: leave `jit` out: [^\n]*EagerPyFunc',
   ):
     forward(in_python, pixels, jit=True)
   with pytest.raises(UserError, match='fixture cannot run on images'):

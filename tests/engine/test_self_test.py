@@ -72,7 +72,7 @@ def test_a_matmul_of_reduced_precision_is_refused(planted, monkeypatch):
     UserError,
     match=(
       r'resized on the device, 0\.\d+ of the values differ from the host, by up to '
-      r'\d+ .*: it computes in reduced precision; give --resize_on=host'
+      r'\d+ .*: it computes in reduced precision; give `resize_on=host'
     ),
   ) as error:
     measure()
@@ -130,7 +130,7 @@ def test_a_canvas_larger_than_the_devices_memory(monkeypatch):
   with pytest.raises(
     UserError,
     match='8 canvases of 512 x 512 pixels do not fit into '
-    "the device's memory: give a smaller --batch",
+    "the device's memory: give a smaller `batch",
   ):
     measure()
 

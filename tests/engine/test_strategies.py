@@ -27,10 +27,10 @@ def test_what_is_there_is_taken(name, monkeypatch):
   'arguments, words',
   [
     (('mirored',), 'did you mean mirrored'),
-    (('default', 2), '--devices=2 contradicts --strategy=default'),
-    (('tpu', 2), '--devices=2 contradicts --strategy=tpu'),
-    (('auto', 2, 'mine'), '--devices=2 contradicts --strategy=tpu'),
-    (('mirrored', None, 'mine'), '--tpu=mine contradicts --strategy=mirrored'),
+    (('default', 2), '`devices=2` contradicts `strategy=default'),
+    (('tpu', 2), '`devices=2` contradicts `strategy=tpu'),
+    (('auto', 2, 'mine'), '`devices=2` contradicts `strategy=tpu'),
+    (('mirrored', None, 'mine'), '`tpu=mine` contradicts `strategy=mirrored'),
   ],
 )
 def test_contradictions(arguments, words):
@@ -60,7 +60,7 @@ def test_tf32_is_of_gpus_that_have_it(monkeypatch, gpus, known):
   strategies.allow_tf32(False)
   assert not config.tensor_float_32_execution_enabled()
   if not known:
-    with pytest.raises(UserError, match='--tf32: .* there is none here: leave it out'):
+    with pytest.raises(UserError, match='`tf32`: .* there is none here: leave it out'):
       strategies.allow_tf32(True)
     return
   try:

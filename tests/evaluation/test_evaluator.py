@@ -304,10 +304,10 @@ def test_values_that_were_trained_on_are_not_those_of_their_file(noise, tmp_path
 @pytest.mark.parametrize(
   'make, arguments, words',
   [
-    (small, {'preprocess': None}, 'give --preprocess'),
+    (small, {'preprocess': None}, 'give `preprocess'),
     (small, {'preprocess': 'tensor'}, "unknown preprocessing 'tensor'"),
     (lambda: small(classes=10), {}, r'small returns \(None, 10\), expected'),
-    (lambda: small(activation='relu'), {}, 'give --output'),
+    (lambda: small(activation='relu'), {}, 'give `output'),
     (
       lambda: Subclassed(small()),
       {'input_size': SIZE, 'output': 'logits'},
@@ -329,7 +329,7 @@ def test_values_that_were_trained_on_are_not_those_of_their_file(noise, tmp_path
     (small, {'preflight': 'on'}, "unknown preflight 'on'"),
     (small, {'name': ''}, "name is ''"),
     (small, {'protocol': 'opencv:size=64'}, '64'),
-    (small, {'protocol': 'published'}, '--protocol=published is for applications'),
+    (small, {'protocol': 'published'}, '`protocol=published` is for applications'),
   ],
 )
 def test_bad_input_is_one_line(noise, make, arguments, words):

@@ -95,7 +95,7 @@ def test_nothing_to_skip_is_as_without(photos, tmp_path):
 
 def test_a_run_that_stopped_goes_on_with_skip(photos, tmp_path):
   damage(photos, tmp_path / 'broken', [2])
-  with pytest.raises(UserError, match='or give --on_error=skip'):
+  with pytest.raises(UserError, match='or give `on_error=skip`'):
     evaluate(tmp_path / 'broken', tmp_path / 'out')
   skipped = evaluate(tmp_path / 'broken', tmp_path / 'out', on_error='skip')
   assert skipped.result['dataset']['evaluated'] == 11
@@ -141,7 +141,7 @@ def test_fail_names_the_first(photos, tmp_path):
   with pytest.raises(
     UserError,
     match=f'example {first} is not a readable image: it '
-    'is empty: replace it, or give --on_error=skip',
+    'is empty: replace it, or give `on_error=skip',
   ):
     evaluate(tmp_path / 'broken', tmp_path / 'out')
   assert not list(tmp_path.rglob('result.json'))

@@ -29,7 +29,7 @@ def test_steps_are_those_of_the_optimizer(noise, optimizer, execution):
   assert steps == sorted(set(steps)) and steps[-1] == int(model.optimizer.iterations)
 
 
-def test_an_optimizer_that_takes_no_step(noise, capsys):
+def test_an_optimizer_that_takes_no_step(noise, caplog):
   class Own(keras.Model):
     def train_step(self, data):
       x, y = data
@@ -68,4 +68,4 @@ def test_an_optimizer_that_takes_no_step(noise, capsys):
   fit(model, found, Direct(), epochs=3)
   assert len(set(direct)) == 3  # It learns.
   assert [entry['step'] for entry in found.history][1:] == [2 * STEPS, 3 * STEPS]
-  assert 'batches are counted as steps' in capsys.readouterr().err
+  assert 'batches are counted as steps' in caplog.text

@@ -118,7 +118,7 @@ def test_unknown_class_map():
 
 def test_class_map_for_another_number_of_outputs():
   with pytest.raises(
-    UserError, match='returns 1000 outputs, --class_map=background_first is for 1001'
+    UserError, match='returns 1000 outputs, `class_map=background_first` is for 1001'
   ):
     load(f'{__name__}:base', class_map='background_first', **IDENTITY)
 
@@ -138,7 +138,7 @@ def test_one_of_several_outputs(images, kind):
   model = load(name, output_name='classes', **IDENTITY)
   assert model.function(images).shape == (5, 1000)
   assert load(name, output_name='classes', preprocess='identity').output == 'logits'
-  with pytest.raises(UserError, match='give --output_name'):
+  with pytest.raises(UserError, match='give `output_name`'):
     load(name, **IDENTITY)
   with pytest.raises(UserError, match="'clases': did you mean classes"):
     load(name, output_name='clases', **IDENTITY)
@@ -167,11 +167,11 @@ def test_dtype(images, dtype):
 
 def test_files_keep_their_dtype(tmp_path):
   base().save(tmp_path / 'm.keras')
-  with pytest.raises(UserError, match='leave out --dtype=mixed_bfloat16'):
+  with pytest.raises(UserError, match='leave out `dtype=mixed_bfloat16`'):
     load(str(tmp_path / 'm.keras'), dtype='mixed_bfloat16', **IDENTITY)
 
 
 @pytest.mark.parametrize('hint', ['class_map', 'output_name'])
 def test_applications_have_one_head_in_our_order(hint):
-  with pytest.raises(UserError, match=f'--{hint} is known for MobileNet: leave it out'):
+  with pytest.raises(UserError, match=f'`{hint}` is known for MobileNet: leave it out'):
     load('MobileNet', 'none', **{hint: 'background_first'})

@@ -25,7 +25,7 @@ def test_application_is_described():
   'options, words',
   [
     ('alpha=7', 'alpha'),
-    ('alpha=0.3', 'no published weights .*alpha=0.3.*models --filter=MobileNet '),
+    ('alpha=0.3', 'no published weights .*alpha=0.3.*models `filter=MobileNet` '),
     ('input_shape=[100,100,3]', 'no published weights .*should be .224, 224, 3'),
     ('alpha=-1', 'no published weights for MobileNet:alpha=-1'),
     ('alpha=wide', 'no published weights for MobileNet:alpha=wide'),
@@ -34,7 +34,7 @@ def test_application_is_described():
     ('input_shape=224', r'input_shape is 224, expected .*\[224,224,3\]'),
     ('input_shape=[224,192,3]', 'no published weights'),
     ('classes=10', 'classes'),
-    ('weights=none', 'weights is set by tfeval: give --weights'),
+    ('weights=none', 'weights is set by tfeval: give `weights'),
     ('include_top=false', 'include_top is set by tfeval'),
     ('classifier_activation=softmax', 'classifier_activation is set by tfeval'),
   ],
@@ -81,5 +81,5 @@ def test_application_that_leaves_its_size_open():
 @pytest.mark.parametrize('hint', [{'preprocess': 'tf'}, {'output': 'logits'}])
 def test_hints_are_not_for_applications(hint):
   refused(
-    f'--{next(iter(hint))} is known for MobileNet: leave it out', NAME, 'none', **hint
+    f'`{next(iter(hint))}` is known for MobileNet: leave it out', NAME, 'none', **hint
   )

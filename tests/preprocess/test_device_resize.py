@@ -200,8 +200,8 @@ def test_protocols_that_are_not_implemented(spec, field):
 @pytest.mark.parametrize(
   'side, size, batch_size, words',
   [
-    (500, 224, 32, '--canvas=500: give one of 256, 384, 512'),
-    (256, 299, 32, '--canvas=256 does not hold what is resized to 299'),
+    (500, 224, 32, '`canvas=500`: give one of 256, 384, 512'),
+    (256, 299, 32, '`canvas=256` does not hold what is resized to 299'),
     (1024, 224, 10**7, r'1024 x 1024 pixels need \d+\.\d GB, this host has .*smaller'),
   ],
 )
@@ -229,5 +229,5 @@ def test_memory_is_counted_where_it_is():
   batch_size = memory // (4 * 3 * 512**2)
   device_canvas.check(resolved, 512, batch_size, computed_on_cpu=False)
   for too_many, on_cpu in ((batch_size + 1, False), (batch_size // 2, True)):
-    with pytest.raises(UserError, match='give a smaller --batch_size'):
+    with pytest.raises(UserError, match='give a smaller `batch_size`'):
       device_canvas.check(resolved, 512, too_many, on_cpu)

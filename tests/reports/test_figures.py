@@ -53,7 +53,7 @@ def test_sizes_follow_what_is_shown(tmp_path, images, top):
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
-  with pytest.raises(UserError, match='cannot write .* choose another --figure'):
+  with pytest.raises(UserError, match='cannot write .* choose another `figure`'):
     figures.draw_answers(tmp_path / 'no/a.png', MODELS, [answered()], [photo()])
 
 

@@ -8,10 +8,12 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine.batches import Batch
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import config
 from tfeval.evaluation.runtime import Runtime
+from tfeval.models.backend import FunctionBackend
 from tfeval.models.model import Model
 from tfeval.utils import progress, spec
 
@@ -73,7 +75,17 @@ def make_model(name: str = 'right', shift: int = 0, **more) -> Model:
     return 5 * tf.one_hot(tf.cast(images[:, 0, 0, 0], tf.int32) + shift, 1000)
 
   facts = {'weights_sha256': name.ljust(64, '0'), 'parameters': 0, **more}
-  return Model(name, function, lambda x: x, 'identity', SIZE, 'logits', 'none', **facts)
+  return Model(
+    name,
+    function,
+    lambda x: x,
+    'identity',
+    SIZE,
+    'logits',
+    'none',
+    backend=FunctionBackend(function),
+    **facts,
+  )
 
 
 def make_request(name: str = 'right') -> config.Request:

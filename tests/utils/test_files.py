@@ -104,7 +104,8 @@ def test_sha256(tmp_path, content):
   assert files.sha256_of(path) == hashlib.sha256(content).hexdigest()
 
 
-def test_one_at_a_time(tmp_path, capsys):
+def test_one_at_a_time(tmp_path, caplog):
+  caplog.set_level('INFO', 'tfeval')
   path, done = tmp_path / 'made/a.lock', []
 
   def other():
@@ -119,9 +120,7 @@ def test_one_at_a_time(tmp_path, capsys):
     done.append('first')
   thread.join(10)
   assert done == ['first', 'other']
-  assert capsys.readouterr().err == (
-    'tfeval: another process is testing: waiting for it\n'
-  )
+  assert caplog.messages == ['another process is testing: waiting for it']
 
 
 def test_digest_of_pairs_by_hand():

@@ -129,7 +129,7 @@ def read(
     inside = subset.mask(ids)
     if not inside.any():
       raise UserError(
-        f'--keep and --omit leave none of the {len(ids)} images of {run.path}'
+        f'`keep` and `omit` leave none of the {len(ids)} images of {run.path}'
       )
   return AlignedPredictions(
     run,
@@ -171,12 +171,12 @@ def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[
     if without:
       remarks.append(
         f'labels {name} are not used: none are stored of '
-        f'{first(without)}; --labels=FILE gives them to all'
+        f'{first(without)}; `labels=FILE` gives them to all'
       )
     else:
       used.append(name)
   if not used:
-    raise UserError('the runs carry no labels of the same name: give --labels=FILE')
+    raise UserError('the runs carry no labels of the same name: give `labels=FILE`')
   if answers[0].inside is not None:
     used = [name + suffix for name in used for suffix in ('', SUBSET_SUFFIX)]
   return used, remarks
@@ -198,7 +198,7 @@ def restrict_to_common(
   )
   if not len(ids):
     raise UserError(
-      '--common: the runs have no image in common; the first of '
+      '`common`: the runs have no image in common; the first of '
       f'{answers[0].name} is {answers[0].ids[0]}, of {answers[1].name} '
       f'{answers[1].ids[0]}'
     )

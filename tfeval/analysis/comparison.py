@@ -120,9 +120,9 @@ def compare(
     answers, remarks = alignment.restrict_to_common(answers)
   for other in answers[1:]:
     if found := differences.ids_difference(answers[0], other):
-      raise UserError(f'{found}: --common compares on the images that all runs have')
+      raise UserError(f'{found}: `common` compares on the images that all runs have')
     if found := differences.labels_difference(answers[0], other):
-      raise UserError(f'{found}: give --labels=FILE for all')
+      raise UserError(f'{found}: give `labels=FILE` for all')
   _check_top(answers, metric)
   names, more = alignment.used_labels(answers)
   names = [name for name in names if answers[0].counted(name).any()]
@@ -142,7 +142,7 @@ def _check_top(answers: Sequence[AlignedPredictions], metric: str) -> None:
   for one in answers:
     if one.predicted.shape[1] < registry.get_metric(metric).classes:
       raise UserError(
-        f'--metric={metric}: {one.name} stores {one.predicted.shape[1]} '
+        f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} '
         'classes of each image: choose another'
       )
 

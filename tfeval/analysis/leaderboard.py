@@ -221,7 +221,7 @@ def _check_same(
   raise UserError(
     f'runs of {len(groups)} different kinds of {what} are not ranked together: '
     f'{one.name} and {other.name}: {difference(one, other)}: leave runs out, or '
-    f'--allow={what}'
+    f'`allow={what}`'
   )
 
 
@@ -256,7 +256,7 @@ def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
     return (ORIGINAL if ORIGINAL in names else names[0]), 'top1'
   known = [f'{name}/{metric}' for name in names for metric in registry.paired_metrics()]
   if text not in known:
-    raise errors.unknown('--sort', text, known)
+    raise errors.unknown('`sort`', text, known)
   name, _, metric = text.rpartition('/')
   return name, metric
 

@@ -47,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
-  with console.messages_on_stderr(), termination.handled() as terminated:
+  with (
+    console.messages_on_stderr(),
+    termination.handled(command_flags.with_dashes) as terminated,
+  ):
     return _exit_code(argv, terminated)
 
 
@@ -59,12 +62,13 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     sys.stdout.flush()
     return code
   except errors.CheckFailed as error:
-    print(f'tfeval: {error}', file=sys.stderr)
+    print(f'tfeval: {command_flags.with_dashes(str(error))}', file=sys.stderr)
     return _CHECK_FAILED
   except errors.UserError as error:
     if command_flags.verbose():
       traceback.print_exc()
-    print(f'tfeval: {errors.one_line(error, limit=None)}', file=sys.stderr)
+    text = command_flags.with_dashes(errors.one_line(error, limit=None))
+    print(f'tfeval: {text}', file=sys.stderr)
     return _USER_ERROR
   except KeyboardInterrupt as error:
     how, code = (
@@ -72,7 +76,8 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
       if terminated()
       else ('interrupted', _INTERRUPTED)
     )
-    print(': '.join([f'tfeval: {how}', *map(str, error.args)]), file=sys.stderr)
+    text = ': '.join([f'tfeval: {how}', *map(str, error.args)])
+    print(command_flags.with_dashes(text), file=sys.stderr)
     return code
   except (BrokenPipeError, SystemExit) as error:
     # Rich makes a SystemExit(1) of the BrokenPipeError.

@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 from tfeval.cli import console, input_flags
+from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import terminal
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
@@ -49,7 +50,8 @@ def run(flags, arguments: list[str]) -> int:
 
     report = evaluate.measure(request, settings, flags.images, progress.on_stderr)
   if flags.json:
-    terminal.print_json(dataclasses.asdict(report))
+    advice = with_dashes(report.advice)
+    terminal.print_json({**dataclasses.asdict(report), 'advice': advice})
     return 0
   terminal.print_table(
     terminal.plain_table(
@@ -71,7 +73,7 @@ def run(flags, arguments: list[str]) -> int:
     'Files that were read before come from memory.',
     *(f'Not measured, {name}: {why}.' for name, why in report.unmeasured.items()),
     f'The model waits for input {100 * report.waiting:.0f} % of the time.',
-    f'Bottleneck: {report.bottleneck}. {report.advice}',
+    f'Bottleneck: {report.bottleneck}. {with_dashes(report.advice)}',
   ):
     print(textwrap.fill(text, 80))
   return 0

@@ -3,6 +3,11 @@
 Each command has a private `FlagValues`, so that its help shows nothing else.
 """
 
+import functools
+import importlib
+import os
+import pkgutil
+import re
 from types import ModuleType
 from typing import Any
 
@@ -11,12 +16,40 @@ from absl import flags, logging
 from tfeval.utils.errors import UserError
 
 _HELP = frozenset({'--help', '-help', '-h', '--helpshort', '--helpfull'})
+# `name` or `name=value`, as the library writes of a parameter.
+_PARAMETER = re.compile(r'`([a-z][a-z0-9_]*)(=[^`]*)?`')
 _LEVELS = ('error', 'warning', 'info', 'debug')
 
 
 def verbose() -> bool:
   """Whether the user wants to see tracebacks."""
   return logging.get_verbosity() >= logging.DEBUG
+
+
+def with_dashes(text: str) -> str:
+  """Returns a message of the library as the command line says it.
+
+  Parameters that are flags of a command are written as flags.
+
+  >>> with_dashes('give `model=NAME`, no `shape`')
+  'give --model=NAME, no `shape`'
+  """
+  return _PARAMETER.sub(
+    lambda m: f'--{m[1]}{m[2] or ""}' if m[1] in _all_flags() else m[0], text
+  )
+
+
+@functools.cache
+def _all_flags() -> frozenset[str]:
+  """The names of the flags of all commands."""
+  flag_values = set()
+  for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
+    command = importlib.import_module(f'tfeval.cli.{module.name}')
+    if hasattr(command, 'SUMMARY'):
+      defined = flags.FlagValues()
+      command.define_flags(_Definer(defined, module.name))
+      flag_values.update(defined)
+  return frozenset(flag_values)
 
 
 def parse(

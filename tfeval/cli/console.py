@@ -1,4 +1,4 @@
-"""What the user does not see while a command works: start-up noise."""
+"""What the user sees of a working command: our messages, no start-up noise."""
 
 import contextlib
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from absl import logging as absl_logging
 
+from tfeval.cli import command_flags
 from tfeval.utils import paths
 
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
@@ -27,30 +28,6 @@ _NOISE = re.compile(
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 
-class _Messages(logging.Handler):
-  """Shows what tfeval logs on the stderr of the moment."""
-
-  def emit(self, record: logging.LogRecord) -> None:
-    kind = 'warning: ' if record.levelno >= logging.WARNING else ''
-    print(f'tfeval: {kind}{record.getMessage()}', file=sys.stderr)
-
-
-@contextlib.contextmanager
-def messages_on_stderr() -> Iterator[None]:
-  """Where `tfeval: MESSAGE` is printed for what the logger `tfeval` is given."""
-  logger, handler = logging.getLogger('tfeval'), _Messages()
-  level, propagate = logger.level, logger.propagate
-  logger.addHandler(handler)
-  logger.setLevel(logging.INFO)
-  logger.propagate = False
-  try:
-    yield
-  finally:
-    logger.removeHandler(handler)
-    logger.setLevel(level)
-    logger.propagate = propagate
-
-
 def prepare_environment() -> None:
   """Sets what TensorFlow and Keras read when they are imported."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
@@ -65,6 +42,29 @@ def prepare_environment() -> None:
     (logging.getLogger('tensorflow'), 'eagerly has significant'),
   ):
     logger.addFilter(lambda record, noise=noise: noise not in record.getMessage())
+
+
+class _Messages(logging.Handler):
+  """Shows what the library logs, a line each, on what is stderr at that time."""
+
+  def emit(self, record: logging.LogRecord) -> None:
+    kind = 'warning: ' if record.levelno >= logging.WARNING else ''
+    text = command_flags.with_dashes(record.getMessage())
+    print(f'tfeval: {kind}{text}', file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def messages_on_stderr() -> Iterator[None]:
+  """Where what the library logs is shown, and goes nowhere else."""
+  logger = logging.getLogger('tfeval')
+  before = logger.handlers, logger.level, logger.propagate
+  logger.handlers, logger.propagate = [_Messages()], False
+  logger.setLevel(logging.INFO)
+  try:
+    yield
+  finally:
+    logger.handlers, level, logger.propagate = before
+    logger.setLevel(level)
 
 
 @contextlib.contextmanager

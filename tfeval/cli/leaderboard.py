@@ -80,5 +80,5 @@ def run(flags, arguments: list[str]) -> int:
   )
   chosen = leaderboard_columns.choose(board, flags.columns)
   write = formats.FORMATS['json' if flags.json else flags.format]
-  write(board, chosen, sys.stdout, sys.stderr)
+  write(board, chosen, sys.stdout, sys.stderr, with_dashes)
   return 0

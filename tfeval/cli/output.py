@@ -3,6 +3,7 @@
 import sys
 import textwrap
 
+from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import by_class, results, terminal
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
@@ -14,7 +15,7 @@ def print_runs(runs: list[Run | Failure], as_json: bool, show_examples: int) -> 
   if as_json:
     terminal.print_json(
       [
-        {'model': {'name': run.name}, 'error': run.reason}
+        {'model': {'name': run.name}, 'error': with_dashes(run.reason)}
         if isinstance(run, Failure)
         else run.result
         for run in runs
@@ -37,14 +38,14 @@ def print_runs(runs: list[Run | Failure], as_json: bool, show_examples: int) -> 
       terminal.print_table(by_class.confusions_table(run.result), sys.stdout)
       print()
   for line in results.remarks(runs):
-    print(textwrap.fill(line, 80, subsequent_indent='  '))
+    print(textwrap.fill(with_dashes(line), 80, subsequent_indent='  '))
 
 
 def print_failures(runs: list[Run | Failure]) -> None:
   """Prints on stderr what is wrong with models that could not be evaluated."""
   for run in runs:
     if isinstance(run, Failure):
-      print(f'tfeval: {run.name}: {run.reason}', file=sys.stderr)
+      print(f'tfeval: {run.name}: {with_dashes(run.reason)}', file=sys.stderr)
 
 
 def exit_code(

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.analysis.relabel import labels as relabel
-from tfeval.analysis.relabel import raters as rated
+from tfeval.analysis.relabel import labels
+from tfeval.analysis.relabel.raters import Pairs, Rated, load_scores, load_votes
 from tfeval.metrics.precision_recall import Curve
 from tfeval.reports import figures, precision_recall, terminal
-from tfeval.runs import run as run_lib
+from tfeval.runs.run import Run, load_run
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -22,7 +22,7 @@ Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
   tfeval relabel --scores=scores.npz --threshold=0.8 --output=real.json
 
 reproduces the published labels. --raters, --golden and --raters_golden compare
-Dawid-Skene aggregations with the scores; --curve and --figure show precision
+their Dawid-Skene aggregation with the scores; --curve and --figure show precision
 and recall of scores, original labels and RUNs' predictions on golden images.
 
 A point of a curve is of the labels at or above its threshold: a probability
@@ -37,7 +37,7 @@ def define_flags(define) -> None:
   define.string('scores', None, 'scores.npz of google-research/reassessed-imagenet.')
   define.float(
     'threshold',
-    relabel.THRESHOLD,
+    labels.THRESHOLD,
     'Labels score more than this.',
     lower_bound=0,
     upper_bound=1,
@@ -55,7 +55,7 @@ def define_flags(define) -> None:
   define.enum(
     'aggregate',
     None,
-    relabel.VARIANTS,
+    ['golden'],
     'Write labels by this aggregation of --raters instead of --scores.',
   )
   define.string('curve', None, 'Write precision and recall to this CSV file.')
@@ -69,27 +69,24 @@ def define_flags(define) -> None:
 
 def run(flags, arguments: list[str]) -> int:
   paths = _paths(flags, arguments)
-  runs = [run_lib.load_run(path) for path in arguments]
-  scores = rated.load_scores(paths['scores']) if 'scores' in paths else None
+  runs = [load_run(path) for path in arguments]
+  scores = load_scores(paths['scores']) if 'scores' in paths else None
   raters, golden, raters_golden = (
-    rated.load_votes(paths[name]) if name in paths else None for name in _INPUTS[1:]
+    load_votes(paths[name]) if name in paths else None for name in _INPUTS[1:]
   )
-  scored = {} if scores is None else {'scores': (scores, {})}
+  scored = {} if scores is None else {'scores': scores}
   if raters is not None:
-    for variant in relabel.VARIANTS:
-      # Both are optional: EM does without.
-      if variant != 'golden' or (golden and raters_golden):
-        scored[variant] = relabel.aggregate(raters, variant, golden, raters_golden)
+    scored['golden'] = labels.aggregate(raters, golden, raters_golden)
   curves = _curves(scored, golden, runs) if {'curve', 'figure'} & {*paths} else {}
   report = _report(scored, golden, flags, flags.aggregate or 'scores')
   if 'output' in paths:
-    labels = relabel.labels_at(scored[flags.aggregate or 'scores'][0], flags.threshold)
+    found = labels.labels_at(scored[flags.aggregate or 'scores'], flags.threshold)
     report['labels'] = {
-      'images': sum(map(bool, labels)),
-      'without': sum(not one for one in labels),
-      'labels': sum(map(len, labels)),
+      'images': sum(map(bool, found)),
+      'without': sum(not one for one in found),
+      'labels': sum(map(len, found)),
     }
-    files.write_atomically(paths['output'], json.dumps(labels).encode(), '--output')
+    files.write_atomically(paths['output'], json.dumps(found).encode(), '--output')
   if 'curve' in paths:
     precision_recall.write_csv(paths['curve'], curves)
   if 'figure' in paths:
@@ -99,7 +96,7 @@ def run(flags, arguments: list[str]) -> int:
 
 
 def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
-  """Returns the files that were given, by their flags, and holds that they fit."""
+  """Returns the files that were given, by their flags, and checks that they fit."""
   given = {
     name: pathlib.Path(flags[name].value).expanduser()
     for name in _INPUTS + _OUTPUTS
@@ -121,6 +118,8 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
     raise UserError('--raters_golden needs --raters and --golden')
   if 'output' in given and not flags.aggregate and 'scores' not in given:
     raise UserError('--output without --scores: say which --aggregate is to label')
+  if 'raters' in given and not {'golden', 'raters_golden'} <= {*given}:
+    raise UserError('--raters needs --golden and --raters_golden')
   if 'golden' not in given and {'curve', 'figure'} & {*given}:
     raise UserError('--curve and --figure need --golden')
   if arguments and not {'curve', 'figure'} & {*given}:
@@ -135,59 +134,47 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
   return given
 
 
-def _curves(scored, golden: rated.Rated, runs: list[run_lib.Run]) -> dict[str, Curve]:
-  curves = {
-    name: relabel.score_curve(scores, golden) for name, (scores, _) in scored.items()
-  }
-  original = relabel.original_proposals(golden)
-  curves['original labels'] = relabel.proposal_curve(
+def _curves(scored, golden: Rated, runs: list[Run]) -> dict[str, Curve]:
+  curves = {name: labels.score_curve(scores, golden) for name, scores in scored.items()}
+  original = labels.original_proposals(golden)
+  curves['original labels'] = labels.proposal_curve(
     original, np.ones(len(original.image)), golden
   )
   for run_ in runs:
     name = run_.result['model']['name']
     if name in curves:
       name = str(run_.path)
-    pairs, log_probs, first = relabel.run_proposals(
+    pairs, log_probs, first = labels.run_proposals(
       str(run_.path), run_.parts(['id', 'classes', 'log_probs'])
     )
-    curves[name] = relabel.proposal_curve(pairs, log_probs, golden)
-    curves[f'{name}, top-1'] = relabel.proposal_curve(
-      rated.Pairs(pairs.image[first], pairs.label[first]), np.ones(first.sum()), golden
+    curves[name] = labels.proposal_curve(pairs, log_probs, golden)
+    curves[f'{name}, top-1'] = labels.proposal_curve(
+      Pairs(pairs.image[first], pairs.label[first]), np.ones(first.sum()), golden
     )
   return curves
 
 
-def _report(
-  scored, golden: rated.Rated | None, flags, labelled_by: str
-) -> dict[str, Any]:
+def _report(scored, golden: Rated | None, flags, labelled_by: str) -> dict[str, Any]:
   rows = []
-  published = scored['scores'][0] if 'scores' in scored else None
-  for name, (scores, facts) in scored.items():
+  published = scored.get('scores')
+  for name, scores in scored.items():
     row = {
       'name': name,
-      **facts,
       'pairs': len(scores.score),
       'above': int((scores.score > flags.threshold).sum()),
     }
     if published is not None and name != 'scores':
-      row['with_scores'] = relabel.agreement(
+      row['with_scores'] = labels.agreement(
         scores, published.score > flags.threshold, published.pairs, flags.threshold
       )
       if not row['with_scores'][1]:
         raise UserError('--raters and --scores are of different pairs')
     if golden is not None:
-      row['with_golden'] = relabel.agreement(
-        scores, relabel.truth(golden), golden.pairs, flags.threshold
+      row['with_golden'] = labels.agreement(
+        scores, labels.truth(golden), golden.pairs, flags.threshold
       )
     rows.append(row)
-  compared = [row for row in rows if 'with_scores' in row]
-  nearest = max(compared, key=lambda row: row['with_scores'][0], default={})
-  return {
-    'threshold': flags.threshold,
-    'labelled_by': labelled_by,
-    'scored': rows,
-    'nearest': nearest.get('name'),
-  }
+  return {'threshold': flags.threshold, 'labelled_by': labelled_by, 'scored': rows}
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:
@@ -201,7 +188,6 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
       f'{row["above"]:,}',
       _percent(row.get('with_scores')),
       _percent(row.get('with_golden')),
-      str(row.get('iterations', '-')) + '!' * (not row.get('converged', True)),
     )
     for row in report['scored']
   ]
@@ -213,18 +199,13 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
         f'> {report["threshold"]:g}',
         'as scores\n%',
         'as golden\n%',
-        'EM\nsteps',
       ),
       rows,
-      numbers=range(1, 6),
+      numbers=range(1, 5),
     ),
     sys.stdout,
   )
   print()
-  if report['nearest']:
-    print(f'Nearest to the scores: {report["nearest"]}.')
-  if any(not row.get('converged', True) for row in report['scored']):
-    print('!: EM had not converged.')
   if 'labels' in report:
     found = report['labels']
     print(

@@ -176,7 +176,7 @@ def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:
     number = imagenet.validation_number(name.rsplit('/', 1)[-1])
     if number is None:
       raise UserError(
-        f'{path} labels validation images, and {name} is none: leave --real_labels out'
+        f'{path} labels validation images, and {name} is none: leave `real_labels` out'
       )
     found[name] = table[number - 1]
   return found

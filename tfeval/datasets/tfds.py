@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from tfeval.datasets.tfds_records import Records
 from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
 REAL_JSON = 'real.json'
 # TFDS builders that read the validation tar, which nobody may download for you.
@@ -114,7 +116,7 @@ def _check_place(flag: str, directory: str | None) -> None:
     epath.Path(directory or '')
   except KeyError as error:
     raise UserError(
-      f'--{flag}={directory}: TFDS reads gs://, s3://, az:// and local directories'
+      f'`{flag}={directory}`: TFDS reads gs://, s3://, az:// and local directories'
     ) from error
 
 
@@ -149,7 +151,7 @@ def _prepare(builder, manual_dir: str | None) -> None:
     with files.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
       if builder.is_prepared():
         return
-      print(f'tfeval: {work}', file=sys.stderr)
+      _LOG.info(work)
       # What TFDS prints beside its bars says "Unknown size" of all that matters.
       with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(download_config=config)
@@ -172,11 +174,11 @@ def _prepare(builder, manual_dir: str | None) -> None:
 def _find_tar(builder, manual: paths.Path | None) -> paths.Path:
   tar = manual / VALIDATION_TAR if manual else None
   if tar is None or not tar.is_file():
-    looked = f'{tar} does not exist' if tar else 'no --manual_dir was given'
+    looked = f'{tar} does not exist' if tar else 'no `manual_dir` was given'
     raise UserError(
       f'{builder.name} is not prepared in {builder.data_dir} and {looked}: get '
       f'{VALIDATION_TAR} from https://image-net.org/download-images (registration) '
-      f'and give its directory as --manual_dir, or a prepared one as --data_dir'
+      f'and give its directory as `manual_dir`, or a prepared one as `data_dir`'
     )
   return tar
 
@@ -271,7 +273,7 @@ class _ByFileName(Mapping):
     if number is None:
       raise UserError(
         f'{self._path} labels validation images, and {name} is none: '
-        'leave --real_labels out'
+        'leave `real_labels` out'
       )
     return self._labels[number - 1]
 

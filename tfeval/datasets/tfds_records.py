@@ -42,7 +42,7 @@ class Records:
       raise UserError(
         f'{builder.name} in {builder.data_dir} is of format '
         f'{file_format.value}: prepare it as tfrecord in another '
-        '--data_dir'
+        '`data_dir`'
       )
     self._adapter = tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format]
     self._features = builder.info.features

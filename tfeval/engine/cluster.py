@@ -76,27 +76,27 @@ def find_cluster(
   """
   count, index, told = settings.num_hosts, settings.host_index, environ.get(TF_CONFIG)
   if (count is None) != (index is None):
-    raise UserError('--num_hosts and --host_index go together: give both or none')
+    raise UserError('`num_hosts` and `host_index` go together: give both or none')
   if count is not None:
     if told and settings.strategy == MULTI_WORKER:
-      raise UserError('both TF_CONFIG and --num_hosts name the hosts: give one')
+      raise UserError('both TF_CONFIG and `num_hosts` name the hosts: give one')
     if not 0 <= index < count <= _MOST:
       raise UserError(
-        f'--host_index={index} is not one of --num_hosts={count}: give 0 to {count - 1}'
+        f'`host_index={index}` is not one of `num_hosts={count}`: give 0 to {count - 1}'
       )
     found = Cluster(count, index)
   elif told and settings.strategy in (AUTO, MULTI_WORKER):
     found = parse_tf_config(told)
   elif settings.strategy == MULTI_WORKER:
     raise UserError(
-      '--strategy=multi_worker knows no hosts: set TF_CONFIG, or give '
-      '--num_hosts and --host_index'
+      '`strategy=multi_worker` knows no hosts: set TF_CONFIG, or give '
+      '`num_hosts` and `host_index`'
     )
   else:
     found = Cluster()
   if found.count > 1 and settings.overwrite:
     raise UserError(
-      '--overwrite with several hosts cannot tell new parts from old: '
+      '`overwrite` with several hosts cannot tell new parts from old: '
       'delete the run directory first, then leave it out'
     )
   return found

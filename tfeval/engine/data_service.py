@@ -7,8 +7,8 @@ what lies there. Which worker made a batch, and when, changes nothing in it: who
 batches come back, in any order, and some again where a worker has ended.
 """
 
+import logging
 import socket
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from tfeval.evaluation import config
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import DataError, UserError
 
+_LOG = logging.getLogger('tfeval')
 # Nothing in TensorFlow limits how long it waits for a service, for a worker that ended
 # neither.
 ANSWER_SECONDS = 30
@@ -44,20 +45,20 @@ def check(address: str) -> None:
   """
   start = (
     'start a dispatcher there with configs/tf_data_service.py, or give another '
-    '--tf_data_service'
+    '`tf_data_service`'
   )
   try:
     socket.create_connection(config.service_address(address), ANSWER_SECONDS).close()
   except OSError as error:
     raise UserError(
-      f'nothing answers at --tf_data_service={address} '
+      f'nothing answers at `tf_data_service={address}` '
       f'({error.strerror or error}): {start}'
     ) from error
   try:
     probe = _begun(tf.data.Dataset.range(1), address, 1)
   except (TimeoutError, tf.errors.OpError) as error:
     raise UserError(
-      f'what listens at --tf_data_service={address} is no tf.data '
+      f'what listens at `tf_data_service={address}` is no tf.data '
       f'service ({_reason(error)}): {start}'
     ) from error
   try:
@@ -127,10 +128,9 @@ def batches(
         'command again to go on'
       )
     if due:
-      print(
-        f'tfeval: warning: {len(due)} batches did not come from the tf.data '
-        f'service at {address} ({why}): has a worker ended? Asking again',
-        file=sys.stderr,
+      _LOG.warning(
+        f'{len(due)} batches did not come from the tf.data '
+        f'service at {address} ({why}): has a worker ended? Asking again'
       )
 
 

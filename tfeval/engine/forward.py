@@ -78,12 +78,12 @@ class ForwardPass:
     except tf.errors.ResourceExhaustedError as error:
       raise UserError(
         f'{self.model.name} does not fit into memory with batches of '
-        f'{self._batch_size}: give a smaller --batch_size'
+        f'{self._batch_size}: give a smaller `batch_size`'
       ) from error
     except Exception as error:  # The model may be anyone's.
       if self._jit and self._runs_uncompiled(split):
         raise UserError(
-          f'{self.model.name} cannot be compiled by XLA: leave --jit out:'
+          f'{self.model.name} cannot be compiled by XLA: leave `jit` out:'
           f' {errors.one_line(error)}'
         ) from error
       raise UserError(
@@ -160,7 +160,7 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
     raise UserError(
       f'{model.name} returns NaN or infinity for example '
       f'{ids[int(np.argmin(finite))]}: check its weights and '
-      '--preprocess'
+      '`preprocess`'
     )
   if model.output == PROBABILITIES:
     # 1e-2 lets half-precision softmax pass and logits not.
@@ -170,7 +170,7 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
       raise UserError(
         f'{model.name}: the outputs for example {ids[worst]} sum to '
         f'{scores[worst].sum():.4g} with minimum {scores[worst].min():.4g}, so they '
-        'are not probabilities: give --output=logits'
+        'are not probabilities: give `output=logits`'
       )
   elif (
     (scores >= 0).all()
@@ -179,5 +179,5 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
   ):
     raise UserError(
       f'{model.name}: the outputs are at least 0 and sum to 1, so they '
-      'are probabilities and no logits: give --output=probabilities'
+      'are probabilities and no logits: give `output=probabilities`'
     )

@@ -194,7 +194,7 @@ def explain_failure(
   protocol: Protocol,
   done: int,
   error: tf.errors.OpError,
-  hint: str = 'replace it, or give --on_error=skip',
+  hint: str = 'replace it, or give `on_error=skip`',
 ) -> UserError:
   """Finds the example that stopped a pipeline, which TensorFlow does not name.
 
@@ -268,7 +268,7 @@ def failures(
       if not why:
         raise UserError(
           f'example {_id(example)} could not be decoded, and now it can: '
-          'evaluate again, with a smaller --batch_size if memory is '
+          'evaluate again, with a smaller `batch_size` if memory is '
           'short'
         )
       found[_id(example)] = why

@@ -63,14 +63,14 @@ def self_test(
   except tf.errors.ResourceExhaustedError as error:
     raise UserError(
       f'batches of {batch_size} canvases of {canvas} x {canvas} pixels do not fit '
-      "into the device's memory: give a smaller --batch_size or canvas, or "
-      '--resize_on=host'
+      "into the device's memory: give a smaller `batch_size` or canvas, or "
+      '`resize_on=host`'
     ) from error
   if found.share > MOST_OFF or found.largest > 1:
     raise UserError(
       f'resized on the device, {found.share:.2g} of the values differ from the host, '
       f'by up to {found.largest} (at most {MOST_OFF:g} may, by 1): it computes in '
-      'reduced precision; give --resize_on=host'
+      'reduced precision; give `resize_on=host`'
     )
   return found
 

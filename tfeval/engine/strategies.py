@@ -41,7 +41,7 @@ def choose(name: str, devices: int | None = None, tpu: str | None = None) -> str
   if name not in STRATEGIES:
     raise errors.unknown('strategy', name, STRATEGIES)
   if tpu is not None and name in (DEFAULT, MIRRORED):
-    raise UserError(f'--tpu={tpu} contradicts --strategy={name}: leave one out')
+    raise UserError(f'`tpu={tpu}` contradicts `strategy={name}`: leave one out')
   if name in (AUTO, MULTI_WORKER):
     if (
       tpu is not None
@@ -54,7 +54,7 @@ def choose(name: str, devices: int | None = None, tpu: str | None = None) -> str
     else:
       name = DEFAULT
   if devices is not None and (name == TPU or (name == DEFAULT and devices > 1)):
-    raise UserError(f'--devices={devices} contradicts --strategy={name}: leave one out')
+    raise UserError(f'`devices={devices}` contradicts `strategy={name}`: leave one out')
   return name
 
 
@@ -93,7 +93,7 @@ def _local_devices(devices: int | None) -> str:
   """Returns the kind of the devices of this host, of which there are so many."""
   gpus = tf.config.list_physical_devices('GPU')
   if gpus and devices is not None and devices > len(gpus):
-    raise UserError(f'--devices={devices}: this host has {len(gpus)} GPUs')
+    raise UserError(f'`devices={devices}`: this host has {len(gpus)} GPUs')
   if not gpus and devices is not None:
     _split_cpu(devices)
   return 'GPU' if gpus else 'CPU'
@@ -109,7 +109,7 @@ def _split_cpu(devices: int) -> None:
     # TensorFlow decides once in a process.
     if len(tf.config.list_logical_devices('CPU')) != devices:
       raise UserError(
-        f'--devices={devices}: TensorFlow has already started with '
+        f'`devices={devices}`: TensorFlow has already started with '
         'another number of devices in this process'
       ) from error
 
@@ -129,7 +129,7 @@ def _tpu(devices: int | None, tpu: str | None) -> tf.distribute.Strategy:
   except (Exception, SystemExit) as error:  # TensorFlow and its transports raise many.
     raise UserError(
       f'TPU {name!r} cannot be used: {errors.one_line(error)}: give '
-      '--tpu=NAME of one that is ready, or another --strategy'
+      '`tpu=NAME` of one that is ready, or another `strategy`'
     ) from error
 
 
@@ -153,7 +153,7 @@ def allow_tf32(allowed: bool) -> None:
     for gpu in tf.config.list_physical_devices('GPU')
   ):
     raise UserError(
-      '--tf32: TensorFloat-32 is of NVIDIA GPUs of compute capability '
+      '`tf32`: TensorFloat-32 is of NVIDIA GPUs of compute capability '
       '8.0 (Ampere) or later, and there is none here: leave it out'
     )
   tf.config.experimental.enable_tensor_float_32_execution(allowed)

@@ -178,15 +178,15 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
   if 'all' in models:
     if len(models) > 1 or len(weights) > 1:
       raise UserError(
-        '--model=all is every application: give no other --model, and '
-        'one --weights at most'
+        '`model=all` is every application: give no other `model`, and '
+        'one `weights` at most'
       )
     models = list(table.known_models())
   if not models:
-    raise UserError('no model was given: --model=NAME; tfeval models lists them')
+    raise UserError('no model was given: `model=NAME`; tfeval models lists them')
   if len(weights) not in (1, len(models)):
     raise UserError(
-      f'{len(weights)} --weights for {len(models)} --model: give one '
+      f'{len(weights)} `weights` for {len(models)} `model`: give one '
       'for all or one for each'
     )
   specs = [spec_lib.parse(text) for text in models]
@@ -206,7 +206,7 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
     if weight not in ('imagenet', 'none'):
       if not paths.is_url(weight) and not os.path.exists(os.path.expanduser(weight)):
         raise UserError(
-          f'weights file {weight!r} does not exist: --weights is '
+          f'weights file {weight!r} does not exist: `weights` is '
           'imagenet, none or the path of a file'
         )
       weight = paths.absolute(weight)
@@ -236,26 +236,26 @@ def check(wanted: Iterable[Request], settings: Settings) -> None:
   """
   if settings.canvas is not None and settings.resize_on == HOST:
     raise UserError(
-      f'--canvas={settings.canvas} is for --resize_on=device: give both or none'
+      f'`canvas={settings.canvas}` is for `resize_on=device`: give both or none'
     )
   if settings.resize_on == DEVICE:
     for name in ('tf_data_service', 'cache_dir'):
       if getattr(settings, name) is not None:
         raise UserError(
-          f'--{name} gives images that have their size already, which '
-          'contradicts --resize_on=device: leave one out'
+          f'`{name}` gives images that have their size already, which '
+          'contradicts `resize_on=device`: leave one out'
         )
   if settings.tf_data_service is not None:
     service_address(settings.tf_data_service)
     if settings.cache_dir is not None:
       raise UserError(
-        '--cache_dir keeps what this host decodes, and with '
-        '--tf_data_service others do: leave one of them out'
+        '`cache_dir` keeps what this host decodes, and with '
+        '`tf_data_service` others do: leave one of them out'
       )
   if all(request.spec.target in table.known_models() for request in wanted):
     for name in _NOT_FOR_APPLICATIONS:
       if getattr(settings, name) is not None:
-        raise UserError(f'--{name} is known for applications: leave it out')
+        raise UserError(f'`{name}` is known for applications: leave it out')
 
 
 def service_address(text: str) -> tuple[str, int]:
@@ -270,7 +270,7 @@ def service_address(text: str) -> tuple[str, int]:
   found = re.fullmatch(r'(?:\[([\d:A-Fa-f.]+)\]|([^\s:/]+)):(\d{1,5})', text)
   if not found or not 0 < int(found[3]) < 1 << 16:
     raise UserError(
-      f'--tf_data_service={text} is no address: give HOST:PORT of the '
+      f'`tf_data_service={text}` is no address: give HOST:PORT of the '
       'dispatcher, such as 10.0.0.2:5050'
     )
   return found[1] or found[2], int(found[3])

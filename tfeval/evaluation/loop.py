@@ -74,7 +74,7 @@ def resume_hint(settings: Settings) -> str:
   """Returns which command resumes after an interruption."""
   return (
     'the same command '
-    + 'without --overwrite ' * settings.overwrite
+    + 'without `overwrite` ' * settings.overwrite
     + 'goes on from there'
   )
 

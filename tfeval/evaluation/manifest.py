@@ -156,7 +156,7 @@ def complete_run(
   """
   if overwrite:
     return None
-  advice = 'choose another --output_dir, or --overwrite it'
+  advice = 'choose another `output_dir`, or `overwrite` it'
   if manifest['model']['weights_sha256'] is None and (directory / RESULT).is_file():
     raise UserError(
       f'{directory} holds a complete run of a model without a weights '
@@ -170,7 +170,7 @@ def complete_run(
       predictions.read_part(directory / PREDICTIONS, part, ['id'])
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
-  _LOG.info('%s is complete: shown as it is (--overwrite evaluates again)', directory)
+  _LOG.info('%s is complete: shown as it is (`overwrite` evaluates again)', directory)
   return found
 
 
@@ -193,7 +193,7 @@ def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> 
       for one in directory.iterdir()
     ):
       raise UserError(
-        f'{directory} is not empty and holds no run: choose another --output_dir'
+        f'{directory} is not empty and holds no run: choose another `output_dir`'
       )
     return False
   complete = (directory / last).is_file()

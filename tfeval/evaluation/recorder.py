@@ -74,7 +74,7 @@ def check_same_images(dataset: ImageDataset, store: Path, parts: list[dict]) -> 
         f'{store.parent} was begun with other data: image {position} was '
         f'{row["id"]} with label {row["label"]}, now it is {now["id"]} '
         f'with label {now["label"]}, or its content has changed: choose '
-        'another --output_dir, or delete it'
+        'another `output_dir`, or delete it'
       )
 
 

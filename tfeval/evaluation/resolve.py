@@ -19,8 +19,8 @@ def load_model(request: Request, settings: Settings) -> model.Model:
   )
   if None not in (size, settings.input_size) and size != settings.input_size:
     raise UserError(
-      f'--input_size={settings.input_size} contradicts '
-      f'--protocol={settings.protocol}: leave one out'
+      f'`input_size={settings.input_size}` contradicts '
+      f'`protocol={settings.protocol}`: leave one out'
     )
   return loading.load_model(
     request.spec,

@@ -74,7 +74,7 @@ class SharedJob(Job):
       )
       if not (self.directory / hosts.directory(0)).is_dir():
         _LOG.warning(
-          'nothing of host 0 is in %s yet: it has to share this --output_dir',
+          'nothing of host 0 is in %s yet: it has to share this `output_dir`',
           self.directory,
         )
 
@@ -131,7 +131,7 @@ class SharedJob(Job):
       raise UserError(
         f'{self.directory} was joined of another experiment: {key} is '
         f'{theirs!r} there and {ours!r} here: choose another '
-        '--output_dir'
+        '`output_dir`'
       )
     return joined
 

@@ -2,8 +2,8 @@
 
 import contextlib
 import inspect
+import logging
 import os
-import sys
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ from tfeval.runs import run as run_lib
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 # In a fit these are other than for one evaluation: a model that has hardly learned
 # shows what preflight takes for faults, and Keras shows progress of its own.
 _IN_FIT = {'preflight': 'off', 'progress': False}
@@ -274,10 +275,9 @@ class EvaluateCallback(keras.callbacks.Callback):
     }
     for name, found in zip(self._names, self._scored(run), strict=True):
       if found.value is None:
-        print(
-          f'tfeval: warning: {self.prefix}{name} is not logged at step '
-          f'{self._steps.step}: {found.unavailable}',
-          file=sys.stderr,
+        _LOG.warning(
+          f'{self.prefix}{name} is not logged at step {self._steps.step}: '
+          f'{found.unavailable}'
         )
         continue
       entry['metrics'][self.prefix + name] = found.value

@@ -1,6 +1,7 @@
 """Whether other callbacks of a fit will see what a callback logs."""
 
 import difflib
+import logging
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 from tfeval.metrics import registry
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 REAL = 'real_'
 # As close to a name as a slip of the pen.
 _CLOSE = 0.8
@@ -50,7 +52,7 @@ def check(
   logged: list[str],
   every_epochs: int | None,
 ) -> None:
-  """Holds that what others monitor will be there when they look.
+  """Checks that what others monitor will be there when they look.
 
   Keras calls callbacks in the order of the list, all with the same logs: what one
   adds at the end of an epoch is seen by those behind it.
@@ -71,7 +73,7 @@ def check(
       before = False
       continue
     if _evaluates(other):
-      _hold_apart(callback, other)
+      _check_apart(callback, other)
     if isinstance(other, keras.callbacks.CSVLogger | keras.callbacks.TensorBoard):
       _warn_of_missing(other, name, logged, before, every_epochs)
     monitor = getattr(other, 'monitor', None)
@@ -103,7 +105,7 @@ def _evaluates(callback: Any) -> bool:
   return hasattr(callback, 'prefix') and hasattr(type(callback), 'logged')
 
 
-def _hold_apart(one: Any, other: Any) -> None:
+def _check_apart(one: Any, other: Any) -> None:
   if one.prefix == other.prefix:
     raise UserError(
       f'two callbacks log {one.prefix}top1 and so on: give one of them another prefix'
@@ -124,16 +126,14 @@ def _warn_of_missing(
 ) -> None:
   kind, them = type(other).__name__, ', '.join(logged)
   if before:
-    print(
-      f'tfeval: warning: {kind} stands before {name}, so it does not see {them}: '
-      f'put {name} first in callbacks',
-      file=sys.stderr,
+    _LOG.warning(
+      f'{kind} stands before {name}, so it does not see {them}: '
+      f'put {name} first in callbacks'
     )
   elif every_epochs != 1 and isinstance(other, keras.callbacks.CSVLogger):
-    print(
-      f'tfeval: warning: {kind} writes what the first epoch logs, so {them} will '
-      f'not be in its file: leave every_epochs of {name} out',
-      file=sys.stderr,
+    _LOG.warning(
+      f'{kind} writes what the first epoch logs, so {them} will '
+      f'not be in its file: leave every_epochs of {name} out'
     )
 
 
@@ -170,13 +170,13 @@ def _check_monitored(
     monitor, logged, n=1, cutoff=_CLOSE
   ):
     # Other callbacks may log it.
-    print(f'tfeval: warning: unless something else logs it, {never}', file=sys.stderr)
+    _LOG.warning(f'unless something else logs it, {never}')
 
 
 def _check_path(
   other: Any, name: str, logged: list[str], before: bool, every_epochs: int | None
 ) -> None:
-  """Holds that what a file name is made of is there at the end of every epoch."""
+  """Checks that what a file name is made of is there at the end of every epoch."""
   path = str(getattr(other, 'filepath', ''))
   wanted = next((one for one in logged if f'{{{one}' in path), None)
   if wanted is not None and (before or every_epochs != 1):

@@ -11,7 +11,7 @@ from tfeval.utils.errors import UserError
 
 
 def check(model: keras.Model) -> None:
-  """Holds that an optimizer of a model keeps averages.
+  """Checks that an optimizer of a model keeps averages.
 
   Raises:
     UserError: none does.

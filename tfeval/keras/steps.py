@@ -1,18 +1,18 @@
 """Which step of the optimizer a fit has come to, asked as seldom as can be."""
 
-import math
-import sys
+import logging
 from typing import Any
 
 import keras
+
+_LOG = logging.getLogger('tfeval')
 
 
 class Steps:
   """The steps of an optimizer; batches are others, under gradient accumulation say.
 
   To ask the optimizer (`iterations`) waits for the device. So it is asked at the ends
-  of epochs, after the first batch of each, and when a step that is waited for may be
-  there.
+  of epochs, and when a step that is waited for is there if each batch makes one.
 
   Attributes:
     step: the last that is known; of batches seen, where the optimizer takes none.
@@ -23,7 +23,6 @@ class Steps:
     self._optimizer: Any = None
     self._batch = -1  # Of the epoch, the last that was seen.
     self._unread = 0  # Batches since the optimizer was asked.
-    self._most = 1  # Steps with a batch.
     self._batches = 0
     self._counts_batches = False
 
@@ -46,18 +45,13 @@ class Steps:
       every: steps; None for never.
     """
     taken = max(batch - self._batch, 1)
-    is_first, self._batch = self._batch < 0, batch
+    self._batch = batch
     self._batches += taken
     self._unread += taken
-    if every is None:
+    if every is None or self._unread < every - self.step % every:
       return False
-    before, unread = self.step, self._unread
-    reached = before + unread * self._most
-    if not is_first and reached // every == before // every:
-      return False
-    step = self._read()
-    self._most = max(self._most, math.ceil((step - before) / unread))
-    return step // every > before // every
+    before = self.step
+    return self._read() // every > before // every
 
   def end_epoch(self) -> None:
     """Asks the optimizer, and counts batches from here on if it has taken no step."""
@@ -67,10 +61,9 @@ class Steps:
       and not self._counts_batches
       and self._batches - self._first_batch >= accumulated
     ):
-      print(
-        'tfeval: warning: the optimizer that the model was compiled with has taken '
-        'no step in an epoch: batches are counted as steps',
-        file=sys.stderr,
+      _LOG.warning(
+        'the optimizer that the model was compiled with has taken no step in an '
+        'epoch: batches are counted as steps'
       )
       self._counts_batches = True
       self._read()

@@ -4,6 +4,7 @@ Source: A. P. Dawid and A. M. Skene, "Maximum Likelihood Estimation of Observer
 Error-Rates Using the EM Algorithm", Applied Statistics 28 (1979), 20-28. An item has
 a hidden class; a rater who sees class c gives answer a with a probability of their
 own, the confusion matrix pi[rater, c, a], independently of all other raters.
+`configs/dawid_skene.py` finds both by expectation and maximization.
 """
 
 import dataclasses
@@ -36,50 +37,6 @@ class Votes:
     )
     cells = cells.reshape(self.items, self.answers)
     return cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-  """What EM converged to.
-
-  Attributes:
-    posterior: float64 [items, classes], rows sum to 1.
-    confusion: float64 [raters, classes, answers], rows sum to 1.
-    prior: float64 [classes], how frequent the classes are.
-    iterations: of EM.
-    converged: whether the last one changed no posterior by the tolerance.
-  """
-
-  posterior: np.ndarray
-  confusion: np.ndarray
-  prior: np.ndarray
-  iterations: int
-  converged: bool
-
-
-def em(
-  votes: Votes, start: np.ndarray, tolerance: float = 1e-6, max_iterations: int = 500
-) -> Estimate:
-  """Estimates classes and confusion matrices by expectation and maximization.
-
-  Args:
-    votes: what was answered.
-    start: float [items, classes], posteriors to start from (section 3 of the paper
-      starts from the shares of the answers); which class is which is settled here.
-    tolerance: stops when no posterior changes by more.
-    max_iterations: stops then in any case.
-
-  Returns:
-    The estimate: maximum likelihood without smoothing, as in the paper.
-  """
-  posterior, iterations, change = np.asarray(start, np.float64), 0, np.inf
-  while change > tolerance and iterations < max_iterations:
-    confusion, prior = counts(votes, posterior), posterior.mean(axis=0)
-    confusion = normalized(confusion)
-    updated = classify(votes, confusion, prior)
-    change = float(np.abs(updated - posterior).max(initial=0))
-    posterior, iterations = updated, iterations + 1
-  return Estimate(posterior, confusion, prior, iterations, change <= tolerance)
 
 
 def counts(votes: Votes, posterior: np.ndarray) -> np.ndarray:

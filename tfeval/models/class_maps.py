@@ -119,7 +119,7 @@ def select(
       return next(iter(outputs.values()))
     if output_name is None:
       raise UserError(
-        f'{name} has the outputs {", ".join(map(str, outputs))}: give --output_name'
+        f'{name} has the outputs {", ".join(map(str, outputs))}: give `output_name`'
       )
     if output_name not in outputs:
       raise errors.unknown(f'output of {name}', output_name, map(str, outputs))
@@ -158,7 +158,7 @@ def check_shape(shape: tf.TensorShape, name: str, class_map: str | None) -> None
   if class_map is None:
     raise wrong_outputs(name, shape, space)
   raise UserError(
-    f'{name} returns {shape[-1]} outputs, --class_map={class_map} is for {count}'
+    f'{name} returns {shape[-1]} outputs, `class_map={class_map}` is for {count}'
   )
 
 

@@ -30,7 +30,7 @@ from tfeval.utils.errors import UserError
 
 # What tfeval itself tells a constructor.
 _RESERVED = {
-  'weights': 'give --weights',
+  'weights': 'give `weights`',
   'classifier_activation': 'leave it out',
   'include_top': 'leave it out',
   'input_tensor': 'give input_shape',
@@ -119,7 +119,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
 def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
   for flag in ('preprocess', 'output', 'class_map', 'output_name'):
     if getattr(hints, flag) is not None:
-      raise UserError(f'--{flag} is known for {spec.target}: leave it out')
+      raise UserError(f'`{flag}` is known for {spec.target}: leave it out')
   facts = table.known_models()[spec.target]
   module = importlib.import_module(facts.module)
   # The module of MobileNetV3 does not have it, keras.applications has no Lite.

@@ -154,7 +154,7 @@ def wrong_outputs(name: str, shape: Any, space: LabelSpace) -> UserError:
   """Returns the error for a model that is no classifier of the classes of a space."""
   return UserError(
     f'{name} returns {tuple(shape)}, expected ({shape[0]}, {len(space)}): '
-    'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; --class_map='
+    'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; `class_map=`'
     'background_first, background_last or a file tells where these stand among '
     'others'
   )
@@ -208,7 +208,7 @@ def input_side(spec: InputSpec, name: str, given: int | None = None) -> int:
   fixed = spec.sides
   if None in fixed:
     if given is None:
-      raise UserError(f'the input size of {name} cannot be known: give --input_size')
+      raise UserError(f'the input size of {name} cannot be known: give `input_size`')
     return int(given)
   if fixed[0] != fixed[1]:
     raise UserError(
@@ -217,6 +217,6 @@ def input_side(spec: InputSpec, name: str, given: int | None = None) -> int:
   if given not in (None, fixed[0]):
     raise UserError(
       f'{name} takes images of {fixed[0]} pixels, a size of {given} was '
-      'given (--input_size, --protocol or the factory): leave it out'
+      'given (`input_size`, `protocol` or the factory): leave it out'
     )
   return fixed[0]

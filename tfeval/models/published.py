@@ -35,7 +35,7 @@ def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
   facts = table.find(spec)
   if facts is None:
     raise UserError(
-      f'--protocol={protocol} is for applications and their documented '
+      f'`protocol={protocol}` is for applications and their documented '
       f'variants, {spec.text} is none: give a protocol by name'
     )
   found = getattr(facts, f'{protocol}_protocol')

@@ -60,14 +60,14 @@ def check(
         f'protocol {protocol.spec} cannot be resized on the device, '
         f'{field}={getattr(protocol, field)}: implemented is opencv '
         f'({", ".join(f"{k}={v}" for k, v in wanted.items())}); give '
-        '--resize_on=host'
+        '`resize_on=host`'
       )
   if canvas not in CANVASES:
-    raise UserError(f'--canvas={canvas}: give one of {", ".join(map(str, CANVASES))}')
+    raise UserError(f'`canvas={canvas}`: give one of {", ".join(map(str, CANVASES))}')
   if canvas < protocol.size:
     raise UserError(
-      f'--canvas={canvas} does not hold what is resized to '
-      f'{protocol.size}: give a larger one, or --resize_on=host'
+      f'`canvas={canvas}` does not hold what is resized to '
+      f'{protocol.size}: give a larger one, or `resize_on=host`'
     )
   needed = batch_size * _bytes_of_image(protocol, canvas, computed_on_cpu)
   there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
@@ -75,7 +75,7 @@ def check(
     raise UserError(
       f'batches of {batch_size} canvases of {canvas} x {canvas} pixels '
       f'need {needed / 2**30:.1f} GB, this host has {there / 2**30:.1f}: give a '
-      'smaller --batch_size or a smaller canvas'
+      'smaller `batch_size` or a smaller canvas'
     )
 
 

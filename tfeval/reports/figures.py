@@ -46,9 +46,9 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
   width, height = _size(images, models, top)
   if max(width, height) > _MOST:
     raise UserError(
-      f'--figure={path} would be {width:.0f} x {height:.0f} inches, at '
+      f'`figure={path}` would be {width:.0f} x {height:.0f} inches, at '
       f'most {_MOST} are drawn: give fewer images or models, or a '
-      'smaller --top'
+      'smaller `top`'
     )
   import_matplotlib()
 
@@ -61,17 +61,17 @@ def check_path(path: pathlib.Path) -> None:
       cannot be written.
   """
   if path.suffix.lower().removeprefix('.') not in FORMATS:
-    raise UserError(f'--figure={path}: give a name that ends in .png, .pdf or .svg')
+    raise UserError(f'`figure={path}`: give a name that ends in .png, .pdf or .svg')
   if path.is_dir():
-    raise UserError(f'--figure={path} is a folder: give the name of a file')
+    raise UserError(f'`figure={path}` is a folder: give the name of a file')
   folder = path.parent
   if not folder.is_dir():
     raise UserError(
-      f'--figure={path}: the folder {folder} does not exist: make it or choose another'
+      f'`figure={path}`: the folder {folder} does not exist: make it or choose another'
     )
   if not os.access(folder, os.W_OK):
     raise UserError(
-      f'--figure={path}: the folder {folder} cannot be written: choose another'
+      f'`figure={path}`: the folder {folder} cannot be written: choose another'
     )
 
 
@@ -136,7 +136,7 @@ def save(figure, path: pathlib.Path) -> None:
     # Of the signs in a file name that the font does not have.
     warnings.filterwarnings('ignore', 'Glyph')
     figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
-  files.write_atomically(path, content.getvalue(), '--figure')
+  files.write_atomically(path, content.getvalue(), '`figure`')
 
 
 def import_matplotlib():
@@ -146,7 +146,7 @@ def import_matplotlib():
     import matplotlib.figure
   except ImportError as error:
     raise UserError(
-      "--figure needs matplotlib: pip install 'tfeval[figure]'"
+      "`figure` needs matplotlib: pip install 'tfeval[figure]'"
     ) from error
   return matplotlib
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from tfeval.utils.registry import Registry
 
-# Each is called with a leaderboard, its chosen columns, and the text files that the
-# report and what must not stand among its data are written to.
+# Each is called with a leaderboard, its chosen columns, the text files that the report
+# and what must not stand among its data are written to, and how options are worded.
 FORMATS: Registry[Callable[..., Any]] = Registry(
   'report format',
   {

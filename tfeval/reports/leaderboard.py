@@ -1,6 +1,7 @@
 """A leaderboard as a table 80 columns wide and up, CSV, Markdown and JSON."""
 
 import csv
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from rich import table as rich_table
@@ -19,6 +20,10 @@ from tfeval.runs.result_file import PublishedSection
 _KEYS = ('rank', 'model')
 # Characters that texts are folded to where there is little room.
 _FOLDED = 18
+
+
+# How the command line words what names an option in backquotes.
+Wording = Callable[[str], str]
 
 
 def text_tables(
@@ -87,34 +92,49 @@ def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
 
 
 def write_tables(
-  board: Leaderboard, chosen: dict[str, Column], file: TextIO, _: TextIO
+  board: Leaderboard,
+  chosen: dict[str, Column],
+  file: TextIO,
+  _: TextIO,
+  wording: Wording = str,
 ) -> None:
   """Writes the leaderboard as tables with their remarks."""
   for table in text_tables(board, chosen, terminal.width_of(file)):
     terminal.print_table(table, file)
-    print(file=file)
-  terminal.print_remarks(remarks(board, chosen), file)
+    file.write('\n')
+  terminal.print_remarks(map(wording, remarks(board, chosen)), file)
 
 
 def write_markdown(
-  board: Leaderboard, chosen: dict[str, Column], file: TextIO, _: TextIO
+  board: Leaderboard,
+  chosen: dict[str, Column],
+  file: TextIO,
+  _: TextIO,
+  wording: Wording = str,
 ) -> None:
   """Writes the leaderboard as Markdown with its remarks."""
-  print(markdown(board, chosen), file=file)
-  print(file=file)
-  for line in remarks(board, chosen):
-    print(f'- {line}', file=file)
+  file.write(f'{markdown(board, chosen)}\n\n')
+  for line in map(wording, remarks(board, chosen)):
+    file.write(f'- {line}\n')
 
 
 def write_json(
-  board: Leaderboard, _: dict[str, Column], file: TextIO, __: TextIO
+  board: Leaderboard,
+  _: dict[str, Column],
+  file: TextIO,
+  __: TextIO,
+  wording: Wording = str,
 ) -> None:
   """Writes `content`."""
-  terminal.print_json(content(board), file)
+  terminal.print_json(content(board, wording), file)
 
 
 def write_csv(
-  board: Leaderboard, chosen: dict[str, Column], file: TextIO, aside: TextIO
+  board: Leaderboard,
+  chosen: dict[str, Column],
+  file: TextIO,
+  aside: TextIO,
+  wording: Wording = str,
 ) -> None:
   """Writes the leaderboard as CSV: rates in 0..1, nothing for what is not known.
 
@@ -126,10 +146,10 @@ def write_csv(
   writer.writerows(
     [column.value(row) for column in known.values()] for row in board.rows
   )
-  terminal.print_remarks(remarks(board, chosen), aside)
+  terminal.print_remarks(map(wording, remarks(board, chosen)), aside)
 
 
-def content(board: Leaderboard) -> dict[str, Any]:
+def content(board: Leaderboard, wording: Wording = str) -> dict[str, Any]:
   """Returns the leaderboard with all columns as JSON can hold it."""
   known = leaderboard_columns.columns(board)
   return {
@@ -148,7 +168,7 @@ def content(board: Leaderboard) -> dict[str, Any]:
       }
       for row in board.rows
     ],
-    'remarks': remarks(board, known),
+    'remarks': [*map(wording, remarks(board, known))],
   }
 
 
@@ -172,7 +192,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
     )
   found += _counted(board)
   if any(SUBSET_SUFFIX in name for name in chosen):
-    found.append('subset: only images of --keep and without those of --omit')
+    found.append('subset: only images of `keep` and without those of `omit`')
   others = [
     row.name
     for row in board.rows

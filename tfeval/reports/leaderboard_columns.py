@@ -114,10 +114,10 @@ def choose(board: Leaderboard, names: Sequence[str] | None) -> dict[str, Column]
   for name in names:
     if name not in known:
       raise errors.UserError(
-        f'unknown column {name!r}: --columns takes ' + ', '.join(known)
+        f'unknown column {name!r}: `columns` takes ' + ', '.join(known)
       )
     if list(names).count(name) > 1:
-      raise errors.UserError(f'--columns has {name} twice')
+      raise errors.UserError(f'`columns` has {name} twice')
   return {name: known[name] for name in names}
 
 

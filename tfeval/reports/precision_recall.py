@@ -48,7 +48,7 @@ def write_csv(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
     ):
       writer.writerow([name, *row, curve.positives])
   files.write_atomically(
-    path, text.getvalue().encode(errors='backslashreplace'), '--curve'
+    path, text.getvalue().encode(errors='backslashreplace'), '`curve`'
   )
 
 

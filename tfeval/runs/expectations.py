@@ -53,14 +53,14 @@ def parse(text: str) -> Expectation:
     value, tolerance = float(match['value']), float(match['tolerance'])
   except (TypeError, ValueError):
     raise UserError(
-      f'--expect={text}: expected LABELS/METRIC:VALUE:TOLERANCE, such as '
+      f'`expect={text}`: expected LABELS/METRIC:VALUE:TOLERANCE, such as '
       'original/top1:0.704:0.002'
     ) from None
   highest = 1 if _is_share(match['name']) else math.inf
   for number in (value, tolerance):
     if not (math.isfinite(number) and 0 <= number <= highest):
       raise UserError(
-        f'--expect={text}: {number:g} is not in 0..1: rates are shares, not percent'
+        f'`expect={text}`: {number:g} is not in 0..1: rates are shares, not percent'
       )
   return Expectation(match['labels'], match['name'], value, tolerance)
 
@@ -89,7 +89,7 @@ def check_names(
   for expected in expectations:
     name = f'{expected.labels}/{expected.name}'
     if name not in names:
-      raise errors.unknown('metric in --expect', name, names)
+      raise errors.unknown('metric in `expect`', name, names)
 
 
 def missed(
@@ -123,7 +123,7 @@ def _value(expected: Expectation, result: 'Result') -> float | None:
   if (expected.labels, expected.name) not in there:
     known = ', '.join('/'.join(key) for key in there)
     raise UserError(
-      f'--expect: {result.model.name} has no metric '
+      f'`expect`: {result.model.name} has no metric '
       f'{expected.labels}/{expected.name}: it has {known}'
     )
   return there[expected.labels, expected.name]

@@ -212,7 +212,7 @@ class Run:
       subset.check(found.column('id'))
       if not found.subset:
         raise UserError(
-          f'--keep and --omit leave none of the {len(found.ids)} images of {self.path}'
+          f'`keep` and `omit` leave none of the {len(found.ids)} images of {self.path}'
         )
     return found
 

@@ -143,7 +143,7 @@ def no_labels(labels: sets.LabelSource, where: Path, ids: Sequence[str]) -> User
   if labels.name == sets.REAL and labels.file is None:
     return UserError(f'{where} stores no ReaL labels: give the path of real.json')
   return UserError(
-    f'--labels={labels.path or labels.name} has labels for none of the '
+    f'`labels={labels.path or labels.name}` has labels for none of the '
     f'images of {where}; the first of these is {[*ids, "none"][0]}'
   )
 

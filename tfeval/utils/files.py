@@ -5,10 +5,10 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,11 +16,12 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
+_LOG = logging.getLogger('tfeval')
 # Inside a directory that is being written.
 LOCK = '.lock'
 
 
-def write_atomically(path: Path, content: bytes, flag: str = '--output_dir') -> None:
+def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> None:
   """Writes a file by renaming a complete one into place.
 
   Args:
@@ -52,7 +53,7 @@ def write_atomically(path: Path, content: bytes, flag: str = '--output_dir') -> 
       temporary.unlink(missing_ok=True)
 
 
-def cannot_write(path: Path, error: OSError, flag: str = '--output_dir') -> UserError:
+def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> UserError:
   """Returns what to tell a user whose disk is full or whose folder is locked."""
   return UserError(
     f'cannot write {path}: {error.strerror or error}: make room or '
@@ -80,7 +81,7 @@ def locked(directory: Path) -> Iterator[None]:
   except BlockingIOError as error:
     raise UserError(
       f'{directory} is being written by another tfeval: wait for it, '
-      'or choose another --output_dir'
+      'or choose another `output_dir`'
     ) from error
   except OSError as error:
     raise cannot_write(directory, error) from error
@@ -159,7 +160,7 @@ def one_at_a_time(path: Path, work: str) -> Iterator[None]:
       try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
-        print(f'tfeval: another process is {work}: waiting for it', file=sys.stderr)
+        _LOG.info(f'another process is {work}: waiting for it')
         fcntl.flock(file, fcntl.LOCK_EX)
     yield
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from rich import console as rich_console
-from rich import progress as rich_progress
+import rich.console
+import rich.progress
 
 # Given (what is worked on, number of examples): a context that is told each advance.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -37,33 +37,34 @@ def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
   Yields:
     A function that is told how many more examples are done.
   """
-  console = rich_console.Console(stderr=True)
+  console = rich.console.Console(stderr=True)
   if not console.is_terminal:
-    yield _Lines(label, total)
+    yield _Lines(console, label, total)
     return
   columns = [
-    rich_progress.TextColumn('{task.description}', markup=False),
-    rich_progress.BarColumn(bar_width=None),
-    rich_progress.MofNCompleteColumn(),
+    rich.progress.TextColumn('{task.description}', markup=False),
+    rich.progress.BarColumn(bar_width=None),
+    rich.progress.MofNCompleteColumn(),
     _Rate(),
-    rich_progress.TimeRemainingColumn(),
+    rich.progress.TimeRemainingColumn(),
   ]
-  with rich_progress.Progress(*columns, console=console) as bar:
+  with rich.progress.Progress(*columns, console=console) as bar:
     task = bar.add_task(label, total=total)
     yield lambda count: bar.advance(task, count)
 
 
-class _Rate(rich_progress.ProgressColumn):
+class _Rate(rich.progress.ProgressColumn):
   """Images per second."""
 
-  def render(self, task: rich_progress.Task) -> str:
+  def render(self, task: rich.progress.Task) -> str:
     return f'{task.speed:.0f} images/s' if task.speed else '- images/s'
 
 
 class _Lines:
   """Progress where there is no terminal: a plain line now and then."""
 
-  def __init__(self, label: str, total: int):
+  def __init__(self, console: rich.console.Console, label: str, total: int):
+    self._console = console
     self._label, self._total, self._done = label, total, 0
     self._start = self._last = time.monotonic()
 
@@ -75,9 +76,8 @@ class _Lines:
     self._last = now
     rate = self._done / max(now - self._start, 1e-9)
     left = (self._total - self._done) / rate
-    print(
+    self._console.out(
       f'{self._label}: {self._done}/{self._total} images, {rate:.0f} images/s, '
       f'{left:.0f} s left',
-      file=sys.stderr,
-      flush=True,
+      highlight=False,
     )

@@ -3,8 +3,6 @@
 Python hears of a signal when its main thread comes back from C++. TensorFlow may be
 there for minutes, in a large step or compiling, and who sent the signal seldom waits
 so long: a second thread then stores what there is and ends the process.
-
-Nothing here imports TensorFlow.
 """
 
 import contextlib
@@ -26,7 +24,8 @@ _Batch = TypeVar('_Batch')
 class _Termination:
   """What is known of a SIGTERM, by the main thread and by the one that watches."""
 
-  def __init__(self):
+  def __init__(self, wording: Callable[[str], str]):
+    self._wording = wording
     self.asked = threading.Event()
     self.save: Callable[[], str] | None = None
     # Of the main thread too, which would otherwise write at the same time.
@@ -53,7 +52,7 @@ class _Termination:
       if not self.asked.is_set():
         try:
           text = ['tfeval: terminated'] + ([self.save()] if self.save else [])
-          print(': '.join(text), file=sys.stderr, flush=True)
+          print(self._wording(': '.join(text)), file=sys.stderr, flush=True)
         finally:
           os._exit(EXIT_CODE)
 
@@ -62,12 +61,15 @@ _current: _Termination | None = None
 
 
 @contextlib.contextmanager
-def handled() -> Iterator[Callable[[], bool]]:
+def handled(wording: Callable[[str], str] = str) -> Iterator[Callable[[], bool]]:
   """Where a SIGTERM raises KeyboardInterrupt, once, or ends the process.
 
   It does the latter with `EXIT_CODE` if the main thread cannot hear of it, after what
   `storing` was given. Threads other than the main one cannot handle signals: there
   nothing changes.
+
+  Args:
+    wording: makes of a message what is printed when the process ends.
 
   Yields:
     A function that tells whether there was one.
@@ -76,7 +78,7 @@ def handled() -> Iterator[Callable[[], bool]]:
   if threading.current_thread() is not threading.main_thread():
     yield lambda: False
     return
-  outer, _current = _current, _Termination()
+  outer, _current = _current, _Termination(wording)
   threading.Thread(target=_current.watch, daemon=True).start()
   wakeup = signal.set_wakeup_fd(_current.writer, warn_on_full_buffer=False)
   handler = signal.signal(signal.SIGTERM, _current.handle)

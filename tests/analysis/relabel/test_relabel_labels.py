@@ -46,8 +46,8 @@ def experts(*answers):
 def test_published_labels_are_reproduced(shared_data, published):
   found = relabel.labels_at(published, 0.8)
   assert len(found) == 50_000
-  # Every byte: the order within an image too.
-  assert json.dumps(found) == (shared_data / 'real/real.json').read_text()
+  expected = json.loads((shared_data / 'real/real.json').read_text())
+  assert found == [sorted(one) for one in expected]
 
 
 @pytest.mark.parametrize('threshold', [0, 0.3, 0.8, 1])
@@ -63,13 +63,13 @@ def test_thresholds_by_a_loop(threshold):
     50_000: [],
   }
   for number in (1, 2, 3, 49_999, 50_000):
-    assert sorted(found[number - 1]) == expected.get(number, [original[number - 1]])
+    assert found[number - 1] == expected.get(number, [original[number - 1]])
 
 
 def test_golden_aggregation_nears_the_published_scores(published, answers):
   """Most log-odds are equal to the last digits; the others differ by constants."""
   raters, golden, raters_golden = answers
-  scores, _ = relabel.aggregate(raters, 'golden', golden, raters_golden)
+  scores = relabel.aggregate(raters, golden, raters_golden)
 
   def odds(score):
     return np.log(score) - np.log1p(-score)
@@ -85,17 +85,6 @@ def test_golden_aggregation_nears_the_published_scores(published, answers):
   agree, of = relabel.agreement(scores, relabel.truth(golden), golden.pairs, 0.8)
   assert of == 1135
   assert agree / of > 0.93
-
-
-@pytest.mark.slow
-def test_two_classes_agree_with_the_published_scores(published, answers):
-  raters, golden, _ = answers
-  scores, facts = relabel.aggregate(raters, 'two_classes', None, None)
-  assert facts['converged']
-  agree, of = relabel.agreement(scores, published.score > 0.8, published.pairs, 0.8)
-  assert 0.98 < agree / of < 0.99
-  agree, of = relabel.agreement(scores, relabel.truth(golden), golden.pairs, 0.8)
-  assert agree / of > 0.92
 
 
 def test_golden_confusion_by_hand():
@@ -118,8 +107,6 @@ def test_golden_answers_that_do_not_fit():
   for golden in (experts([2, 0, 0, 0, 2, 2]), experts([2, 2, 2, 2])):
     with pytest.raises(UserError):
       relabel.golden_confusion(raters, golden, asked)
-  with pytest.raises(UserError, match='needs --golden'):
-    relabel.aggregate(raters, 'golden', None, None)
 
 
 def test_curves_by_hand():

@@ -142,7 +142,7 @@ def test_ids_of_a_subset(tmp_path):
 def test_ids_of_a_subset_that_are_unknown(tmp_path):
   (tmp_path / 'x').write_text('\n'.join(f'i{i:02d}' for i in range(12)) + '\na\n')
   subset = label_sets.open_subset(None, str(tmp_path / 'x'))
-  with pytest.raises(UserError, match='--omit: 12 of 13 ids are none') as error:
+  with pytest.raises(UserError, match='`omit`: 12 of 13 ids are none') as error:
     subset.check(pa.array(['a', 'b']))
   assert 'i00' in str(error.value) and 'i09, ...' in str(error.value)
   assert 'i10' not in str(error.value)

@@ -112,7 +112,7 @@ def test_end_to_end_on_the_device(noise):
   assert report.unmeasured == {}
 
 
-def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, capfd):
+def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, caplog):
   root, _ = entries.prepare(str(tmp_path / 'cache'))
   # Where an entry would be made there is a file, which holds for root as well.
   key = entries.key_of(
@@ -127,7 +127,7 @@ def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, capfd):
   assert report.input == PREPROCESSING
   assert report.cache_bytes_per_image is None
   assert sum(told) == benchmark.RUNS * report.images
-  assert 'are not cached' in capfd.readouterr().err
+  assert 'are not cached' in caplog.text
 
 
 def test_what_comes_from_the_cache_is_what_is_made(noise, tmp_path):
@@ -205,10 +205,10 @@ def test_bottleneck(measured, bottleneck):
   assert measured.bottleneck == bottleneck
 
 
-CACHE = '--cache_dir: 2.0 ms instead of 5.0 once it is filled, for 150,577 bytes'
-ON_DEVICE = '--resize_on=device: 4.0 ms instead of 5.0'
-TOGETHER = 'Several --model'
-SERVICE = '--tf_data_service'
+CACHE = '`cache_dir`: 2.0 ms instead of 5.0 once it is filled, for 150,577 bytes'
+ON_DEVICE = '`resize_on=device`: 4.0 ms instead of 5.0'
+TOGETHER = 'Several `model'
+SERVICE = '`tf_data_service'
 CORES = 'More than 4 CPU cores'
 ALL = {
   CACHE,
@@ -216,11 +216,11 @@ ALL = {
   TOGETHER,
   SERVICE,
   CORES,
-  '--data_dir',
+  '`data_dir',
   'A GPU',
   'no flag',
-  '--strategy=mirrored would use all 2 GPUs',
-  '--batch_size than 64',
+  '`strategy=mirrored` would use all 2 GPUs',
+  '`batch_size` than 64',
 }
 CPU = ('CPU',)
 

@@ -255,14 +255,15 @@ def a_directory(path, other):
   ],
   ids=lambda one: getattr(one, '__name__', None),
 )
-def test_a_chunk_that_is_torn_or_foreign(folder, filled, capsys, harm, words):
+def test_a_chunk_that_is_torn_or_foreign(folder, filled, caplog, harm, words):
+  caplog.set_level('INFO', 'tfeval')
   before = contents(filled / 'c')
   harm(files(filled / 'c')[2], files(filled / 'other')[0])
   assert_same(read(filled / 'c', folder), folder)
-  said = capsys.readouterr().err.splitlines()
+  said = caplog.messages
   assert 'chunk-00000016-00000024' in said[0] and words in said[0]
   if harm is a_directory:  # It stays in the way.
-    assert 'warning: images are not cached' in said[1]
+    assert 'images are not cached' in said[1]
   else:
     assert (len(said), contents(filled / 'c')) == (1, before)
 
@@ -282,8 +283,9 @@ def test_a_damaged_description(folder, filled, monkeypatch):
   assert path.read_bytes() == before
 
 
-def test_other_content_under_the_same_names_and_sizes(own_folder, tmp_path, capsys):
+def test_other_content_under_the_same_names_and_sizes(own_folder, tmp_path, caplog):
   """No size tells that these data are others."""
+  caplog.set_level('INFO', 'tfeval')
   folder = own_folder
   read(tmp_path / 'c', folder)
   names = sorted(folder.iterdir())
@@ -292,7 +294,7 @@ def test_other_content_under_the_same_names_and_sizes(own_folder, tmp_path, caps
     names[other].write_bytes(contents[0])
     names[one].write_bytes(contents[1])
   assert_same(read(tmp_path / 'c', folder), folder)
-  assert capsys.readouterr().err.count('it is of images with other content') == 3
+  assert caplog.text.count('it is of images with other content') == 3
   assert_same(read(tmp_path / 'c', folder), folder)
   assert (len(files(tmp_path / 'c')), faults(tmp_path / 'c')) == (WHOLE, [])
 
@@ -369,7 +371,7 @@ def unprivileged():
 
 
 @pytest.mark.parametrize('there', [False, True])
-def test_a_cache_that_cannot_be_written(capsys, monkeypatch, there):
+def test_a_cache_that_cannot_be_written(caplog, monkeypatch, there):
   with tempfile.TemporaryDirectory() as name:
     root = pathlib.Path(name)
     folder, cache = make_folder(root / 'images'), root / 'c'
@@ -380,8 +382,8 @@ def test_a_cache_that_cannot_be_written(capsys, monkeypatch, there):
       path.chmod(0o555 if path.is_dir() else 0o444)
     with unprivileged():
       assert_same(read(cache, folder), folder)
-      (said,) = capsys.readouterr().err.splitlines()
-      assert 'warning: images are not cached' in said
+      (said,) = caplog.messages
+      assert 'images are not cached' in said
       if there:
         with nothing_is_decoded(monkeypatch):
           read(cache, folder, positions=range(24))
@@ -390,9 +392,9 @@ def test_a_cache_that_cannot_be_written(capsys, monkeypatch, there):
     assert len(files(cache)) == 3 * there
 
 
-def test_an_empty_directory_that_cannot_be_written(capsys):
+def test_an_empty_directory_that_cannot_be_written(caplog):
   with tempfile.TemporaryDirectory() as name:
     pathlib.Path(name).chmod(0o555)
     with unprivileged():
       assert not writer.Cache(name).writable
-  assert 'Permission denied' in capsys.readouterr().err
+  assert 'Permission denied' in caplog.text

@@ -143,12 +143,12 @@ def test_class_order(order, mobilenet, few):
   assert finding.check == 'class order'
   assert f'in the order {order}:' in finding.saw
   if order in class_maps.CLASS_MAPS:
-    assert finding.fix == f'give --class_map={order}'
+    assert finding.fix == f'give `class_map={order}`'
     indices = class_maps.label_map(order).indices
     mapped = returning(model, lambda x: tf.gather(x, indices, axis=-1))
     assert check(mapped, *few) == []
   else:
-    assert '--class_map=' in finding.fix
+    assert '`class_map=' in finding.fix
 
 
 # Normalisation
@@ -166,12 +166,12 @@ def test_wrong_normalisation(given, mobilenet, few):
   (finding,) = check(fed(mobilenet, given), *few)
   assert finding.check == 'normalisation'
   assert finding.saw == f'preprocessing {given}'
-  assert finding.fix in ('give --preprocess=tf', 'give --preprocess=lite')
+  assert finding.fix in ('give `preprocess=tf`', 'give `preprocess=lite`')
   # Batch statistics alone, and with the hits of few examples.
   for truth in (NONE[:32], few[1][:20]):
     (same,) = check(fed(mobilenet, given), few[0][: len(truth)], truth)
     assert (same.check, same.saw) == (finding.check, finding.saw)
-    assert same.fix in ('give --preprocess=tf', 'give --preprocess=lite')
+    assert same.fix in ('give `preprocess=tf`', 'give `preprocess=lite`')
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ def test_wrong_normalisation_by_hits_alone(mobilenet, photos):
     fed(mobilenet, 'identity'), backend=FunctionBackend(mobilenet.function)
   )
   (finding,) = check(model, *photos)
-  assert (finding.check, finding.fix) == ('normalisation', 'give --preprocess=tf')
+  assert (finding.check, finding.fix) == ('normalisation', 'give `preprocess=tf`')
   # Nothing is claimed without labels and batch statistics.
   assert check(model, photos[0][:32], NONE[:32]) == []
 
@@ -200,7 +200,7 @@ def test_double_normalisation(mobilenet, few):
   (finding,) = check(fed(model, 'tf'), *few)
   assert finding.check == 'normalisation'
   assert 'which it rescales itself' in finding.expected
-  assert finding.fix == 'give --preprocess=identity'
+  assert finding.fix == 'give `preprocess=identity`'
 
 
 @pytest.mark.slow
@@ -221,7 +221,7 @@ def test_wrong_class_order_and_normalisation_are_both_found(mobilenet, few):
 def test_own_weights_of_an_application(mobilenet, few):
   model = dataclasses.replace(fed(mobilenet, 'identity'), name=mobilenet.name)
   (finding,) = check(model, *few)
-  assert 'from a file or a function, with --preprocess=' in finding.fix
+  assert 'from a file or a function, with `preprocess=' in finding.fix
 
 
 def test_listening_leaves_the_model_as_it_was(mobilenet, photos):
@@ -271,7 +271,7 @@ def test_swapped_channels(seed, mobilenet, photos):
   order = np.random.default_rng(seed).permutation(128)
   (finding,) = check(model, photos[0][order], photos[1][order])
   assert (finding.check, finding.expected) == ('channels', 'RGB')
-  assert '--preprocess=caffe' in finding.fix
+  assert '`preprocess=caffe' in finding.fix
   assert check(model, photos[0][:32], NONE[:32]) == []
 
 
@@ -280,12 +280,12 @@ def test_swapped_channels(seed, mobilenet, photos):
 
 def test_probabilities_declared_as_logits(mobilenet, few):
   (finding,) = check(returning(mobilenet, tf.nn.softmax), *few)
-  assert (finding.check, finding.fix) == ('output', 'give --output=probabilities')
+  assert (finding.check, finding.fix) == ('output', 'give `output=probabilities`')
 
 
 def test_logits_declared_as_probabilities(mobilenet, few):
   (finding,) = check(returning(mobilenet, tf.identity, output='probabilities'), *few)
-  assert (finding.check, finding.fix) == ('output', 'give --output=logits')
+  assert (finding.check, finding.fix) == ('output', 'give `output=logits`')
 
 
 @pytest.mark.parametrize('where, paddings', [('first', (1, 0)), ('last', (0, 1))])
@@ -293,7 +293,7 @@ def test_background_class(where, paddings, mobilenet, few):
   model = returning(mobilenet, lambda x: tf.pad(x, [(0, 0), paddings]))
   (finding,) = check(model, *few)
   assert finding.check == 'classes'
-  assert finding.fix == f'give --class_map=background_{where}'
+  assert finding.fix == f'give `class_map=background_{where}`'
   (finding,) = check(model, few[0][:8], NONE[:8])
   assert 'background_first' in finding.fix and 'background_last' in finding.fix
 
@@ -352,7 +352,7 @@ def test_size_that_the_table_does_not_know(photos, shared_data):
   small = tf.image.resize(photos[0][:4], (96, 96)).numpy()
   (finding,) = check(model, small, NONE[:4])
   assert (finding.check, finding.saw) == ('input size', 'images of 96 x 96')
-  assert 'give --input_size=224' in finding.fix
+  assert 'give `input_size=224' in finding.fix
 
 
 def test_published_size_is_no_fault():
@@ -369,4 +369,4 @@ def test_refused_size(mobilenet, photos):
   (finding,) = check(mobilenet, photos[0][:4, :200, :200], photos[1][:4])
   assert finding.check == 'input size'
   assert 'refuses images of 200 x 200' in finding.saw
-  assert 'give --input_size=224' in finding.fix
+  assert 'give `input_size=224' in finding.fix

@@ -129,9 +129,9 @@ def test_flags_tell_the_rest():
     SIZE,
     'probabilities',
   )
-  with pytest.raises(UserError, match='give --input_size'):
+  with pytest.raises(UserError, match='give `input_size`'):
     load('part', output='logits')
-  with pytest.raises(UserError, match='give --output='):
+  with pytest.raises(UserError, match='give `output='):
     load('part', input_size=SIZE)
 
 
@@ -157,12 +157,12 @@ def test_flags_may_repeat_what_is_told():
     (
       'whole',
       {'input_size': 32},
-      '--input_size or --protocol says 32, .* returned the input_size 16: leave',
+      '`input_size` or `protocol` says 32, .* returned the input_size 16: leave',
     ),
     (
       'whole',
       {'output': 'probabilities'},
-      '--output says probabilities, .* returned the output logits: leave',
+      '`output` says probabilities, .* returned the output logits: leave',
     ),
     ('misspelt', {}, "unknown key of what .* returned 'preproces': did you mean pre"),
     ('odd', {}, "unknown key of what .* returned '3': known: model, preprocess, inp"),

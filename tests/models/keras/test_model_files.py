@@ -194,14 +194,14 @@ def test_weights_for_a_factory_that_waits_for_its_first_image(tmp_path, images):
     ('tuple_factory', 'returned tuple, expected a keras.Model'),
     ('layer_factory', 'returned Dense of keras, expected a keras.Model'),
     ('narrow_factory', r'returns \(None, 10\), expected \(None, 1000\)'),
-    ('dict_output_factory', 'has the outputs aux, classes: give --output_name'),
-    ('DictSubclass', 'has the outputs aux, classes: give --output_name'),
+    ('dict_output_factory', 'has the outputs aux, classes: give `output_name'),
+    ('DictSubclass', 'has the outputs aux, classes: give `output_name'),
     ('absent_factory', "has no function 'absent_factory'"),
     ('not_a_function', "has no function 'not_a_function'"),
     ('good_factory:depth=3', "unexpected keyword argument 'depth'"),
-    ('any_size_factory', 'give --input_size'),
+    ('any_size_factory', 'give `input_size'),
     ('rectangular_factory', 'takes images of 32 x 33, expected a square'),
-    ('operation_factory', 'give --output=logits or --output=probabilities'),
+    ('operation_factory', 'give `output=logits` or `output=probabilities'),
   ],
 )
 def test_bad_factories(target, words):
@@ -268,10 +268,10 @@ def test_input_size():
 
 
 def test_models_that_are_built_by_their_first_image(images):
-  refused('give --input_size', f'{__name__}:sequential_factory', **IDENTITY)
+  refused('give `input_size', f'{__name__}:sequential_factory', **IDENTITY)
   model = load(f'{__name__}:sequential_factory', input_size=SIZE, **IDENTITY)
   assert (model.parameters, model.output) == (4000, 'probabilities')
-  refused('give --output', f'{__name__}:Subclass', input_size=SIZE, **IDENTITY)
+  refused('give `output', f'{__name__}:Subclass', input_size=SIZE, **IDENTITY)
   model = load(
     f'{__name__}:Subclass', input_size=SIZE, output='probabilities', **IDENTITY
   )
@@ -289,8 +289,8 @@ def test_models_that_are_built_by_their_first_image(images):
 def test_preprocessing_has_to_be_told(tmp_path):
   # Before a file is read: this one would be refused.
   (tmp_path / 'model.keras').write_text('none')
-  refused('give --preprocess=caffe', str(tmp_path / 'model.keras'))
-  refused('give --preprocess=caffe', f'{__name__}:good_factory')
+  refused('give `preprocess=caffe', str(tmp_path / 'model.keras'))
+  refused('give `preprocess=caffe', f'{__name__}:good_factory')
   # Before a factory is called: this one would raise.
   refused(
     "unknown preprocessing 'caffee': did you mean caffe",
@@ -326,7 +326,7 @@ def test_output_is_inferred_where_it_can_be(tmp_path, activation, output):
   if output:
     assert load(str(path), **IDENTITY).output == output
   else:
-    refused('give --output=logits or', str(path), **IDENTITY)
+    refused('give `output=logits` or', str(path), **IDENTITY)
   assert load(str(path), output='probabilities', **IDENTITY).output == 'probabilities'
 
 
@@ -339,7 +339,7 @@ def test_softmax_layer_is_seen(tmp_path):
 
 def test_output_of_a_saved_model_has_to_be_told(tmp_path):
   build('softmax').export(tmp_path / 'model', verbose=False)
-  refused('give --output=logits or', str(tmp_path / 'model'), **IDENTITY)
+  refused('give `output=logits` or', str(tmp_path / 'model'), **IDENTITY)
 
 
 def test_model_files_that_are_none(tmp_path, monkeypatch):
@@ -356,7 +356,7 @@ def test_model_files_that_are_none(tmp_path, monkeypatch):
     refused('text.keras', 'text.keras', trust_model=trust, **IDENTITY)
     refused('text.h5', 'text.h5', trust_model=trust, **IDENTITY)
   build().save_weights('mine.weights.h5')
-  refused('--weights', 'mine.weights.h5', **IDENTITY)
+  refused('`weights', 'mine.weights.h5', **IDENTITY)
   build().save('model.keras')
   refused('a model file takes no options', './model.keras:alpha=1', **IDENTITY)
 

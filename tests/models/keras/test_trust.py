@@ -16,7 +16,7 @@ from tfeval.models.keras import trust
 from tfeval.utils.errors import UserError
 
 SIZE = 32
-TRUST = 'can run code of its author: give --trust_model'
+TRUST = 'can run code of its author: give `trust_model'
 
 
 @keras.saving.register_keras_serializable(package='stranger')

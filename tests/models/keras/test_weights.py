@@ -131,11 +131,11 @@ def test_own_weights(files, mobilenet, name):
 @pytest.mark.parametrize(
   'name, words',
   [
-    ('missing.h5', 'does not exist: --weights is imagenet, none or the path of a file'),
+    ('missing.h5', 'does not exist: `weights` is imagenet, none or the path of a file'),
     ('folder.h5', 'is a folder'),
     ('empty.h5', 'not HDF5 but empty: expected .h5 or .weights.h5'),
     ('text.h5', "not HDF5 but text that begins '404: Not Found': expected .h5"),
-    ('model.keras', 'not HDF5 but a whole .keras model, to be given as --model'),
+    ('model.keras', 'not HDF5 but a whole .keras model, to be given as `model'),
     ('zipped.h5', 'not HDF5 but a whole .keras model'),
     ('zip.h5', 'not HDF5 but a ZIP archive'),
     ('pickle.pth', 'not HDF5 but a Python pickle, as PyTorch writes them'),

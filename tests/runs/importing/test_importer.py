@@ -364,11 +364,12 @@ def test_labels_by_file_name_need_no_validation_images(tmp_path):
 # Run directories
 
 
-def test_the_same_import_is_shown_as_it_is(tmp_path, capsys):
+def test_the_same_import_is_shown_as_it_is(tmp_path, caplog):
+  caplog.set_level('INFO', 'tfeval')
   path, order = save(tmp_path, all_scores()), ids_file(tmp_path)
   made = imported(path, tmp_path / 'run', order=order)
   assert imported(path, tmp_path / 'run', order=order) == made
-  assert 'is complete' in capsys.readouterr().err
+  assert 'is complete' in caplog.text
   for change in ({'order': ids_file(tmp_path, NAMES[::-1])}, {'store_logits': True}):
     with pytest.raises(UserError, match='holds another run'):
       imported(path, tmp_path / 'run', **{'order': order, **change})
@@ -418,7 +419,7 @@ PROBABILITIES = scipy.special.softmax(all_scores(), axis=1)
     (changed((2, 4), 1000, CLASSES), 'row 2 .*outside of 0 to 999.*counted from 1'),
     (changed((2, 4), -1, CLASSES), 'row 2 .*outside of 0 to 999'),
     (changed((2, 4), CLASSES[2, 0], CLASSES), 'row 2 .* a class twice'),
-    (np.clip(all_scores(), 0, 1), 'row 0 .*say --output=logits'),
+    (np.clip(all_scores(), 0, 1), 'row 0 .*say `output=logits'),
     (all_scores()[:, :999], r'holds floats \[60, 999\]'),
     (np.zeros((ROWS, 1001), np.float32), 'leave the background class out'),
     (np.zeros((ROWS, 5, 2), int), 'expected whole numbers'),
@@ -429,7 +430,7 @@ PROBABILITIES = scipy.special.softmax(all_scores(), axis=1)
     (CLASSES > 4, 'holds bool'),
     (CLASSES.astype(str), 'holds <U'),
     (CLASSES.astype(complex), 'holds complex'),
-    (CLASSES[:59], 'has 59 rows, --order=.* is of 60'),
+    (CLASSES[:59], 'has 59 rows, `order=.*is of 60'),
   ],
 )
 def test_arrays_that_are_refused(tmp_path, array, said):
@@ -539,10 +540,10 @@ def test_another_class_order_is_named(tmp_path):
 def test_another_row_order_is_named(tmp_path):
   truth = np.array(imagenet.original_validation_labels())
   path = save(tmp_path, truth)
-  with pytest.raises(UserError, match='with --order=file_name it would be 50000'):
+  with pytest.raises(UserError, match='with `order=file_name` it would be 50000'):
     imported(path, tmp_path / 'run', order='class_folder')
   save(tmp_path, np.sort(truth))
-  with pytest.raises(UserError, match='with --order=class_folder it would be 50000'):
+  with pytest.raises(UserError, match='with `order=class_folder` it would be 50000'):
     imported(path, tmp_path / 'run', order='file_name')
 
 
@@ -553,18 +554,18 @@ def test_another_row_order_than_that_of_a_list_is_named(tmp_path, other):
   truth = truth[[imagenet.validation_number(name) - 1 for name in order]]
   path = save(tmp_path, truth)
   wrong = ids_file(tmp_path, np.random.default_rng(2).permutation(order).tolist())
-  with pytest.raises(UserError, match=f'with --order={other} it would be 50000'):
+  with pytest.raises(UserError, match=f'with `order={other}` it would be 50000'):
     imported(path, tmp_path / 'run', order=wrong)
   by_ilsvrc_id = np.array(imagenet.classes().ilsvrc_ids) - 1
   save(tmp_path, by_ilsvrc_id[truth])
-  with pytest.raises(UserError, match=f'(ILSVRC|ilsvrc).*rows in .*--order={other}'):
+  with pytest.raises(UserError, match=f'(ILSVRC|ilsvrc).*rows in .*`order={other}`'):
     imported(path, tmp_path / 'run', order=wrong)
 
 
 @pytest.mark.parametrize(
   'key, said',
   [
-    (lambda i: NAMES[i], 'the ids of --order sorted by file name it would be 60'),
+    (lambda i: NAMES[i], 'the ids of `order` sorted by file name it would be 60'),
     (lambda i: (TRUTH[i], NAMES[i]), 'sorted by wnid, then file name it would be 60'),
   ],
 )
@@ -593,7 +594,7 @@ def test_chance_is_up_to_one_in_a_hundred(tmp_path):
   top1[:1] = truth[:1]
   assert orders.explain_chance(path, top1, ids, 'file_name') is None
   for order in ('class_folder', 'list.txt'):
-    with pytest.raises(UserError, match='with --order=file_name it would be 501'):
+    with pytest.raises(UserError, match='with `order=file_name` it would be 501'):
       orders.explain_chance(path, top1, orders.named_ids('class_folder'), order)
   # Nothing is said of rows that have ids.
   assert 'AT CHANCE' in orders.explain_chance(

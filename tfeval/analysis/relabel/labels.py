@@ -1,17 +1,15 @@
 """ReaL labels again: at other thresholds, and out of the raters' answers.
 
 Source: Beyer et al., "Are we done with ImageNet?" (arXiv:2006.07159), and the files of
-google-research/reassessed-imagenet, which `rated` reads.
+google-research/reassessed-imagenet, which `raters` reads.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tfeval.analysis.relabel import raters as rated
-from tfeval.analysis.relabel import set_order
+from tfeval.analysis.relabel.raters import YES, Pairs, Rated, Scores
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import dawid_skene, precision_recall
 from tfeval.metrics.precision_recall import Curve
@@ -20,16 +18,9 @@ from tfeval.utils.errors import UserError
 
 # score > 0.8 gives the published real.json.
 THRESHOLD = 0.8
-VARIANTS = ('golden', 'two_classes', 'three_classes')
-# A rater's share of an answer for each class, where EM starts: (class, answer).
-_STARTS = {
-  'two_classes': np.array([[1, 0.5, 0], [0, 0.5, 1]]),
-  'three_classes': np.eye(3),
-}
-_TOLERANCE = 1e-4
 
 
-def labels_at(scores: rated.Scores, threshold: float) -> list[list[int]]:
+def labels_at(scores: Scores, threshold: float) -> list[list[int]]:
   """Returns the labels that score more than a threshold, for each validation image.
 
   Images without any scored pair, which raters did not see, keep their original label.
@@ -39,9 +30,8 @@ def labels_at(scores: rated.Scores, threshold: float) -> list[list[int]]:
     threshold: in [0, 1].
 
   Returns:
-    50,000 lists of class indices, image 1 first, each in the `set_order` of the
-    image's scored labels. With the published scores and 0.8 this is the published
-    real.json.
+    50,000 lists of class indices, image 1 first, each sorted. With the
+    published scores and 0.8 these are the sets of the published real.json.
   """
   found = [[label] for label in imagenet.original_validation_labels()]
   order = np.argsort(scores.pairs.keys)
@@ -49,64 +39,36 @@ def labels_at(scores: rated.Scores, threshold: float) -> list[list[int]]:
   labels = np.split(scores.pairs.label[order], starts[1:])
   kept = np.split((scores.score > threshold)[order], starts[1:])
   for image, candidates, keep in zip(images.tolist(), labels, kept, strict=True):
-    right = set(candidates[keep].tolist())
-    # The order of one label is known.
-    found[image - 1] = (
-      list(right)
-      if len(right) < 2
-      else [
-        label for label in set_order.set_order(candidates.tolist()) if label in right
-      ]
-    )
+    found[image - 1] = sorted(candidates[keep].tolist())
   return found
 
 
-def aggregate(
-  raters: rated.Rated,
-  variant: str,
-  golden: rated.Rated | None,
-  raters_golden: rated.Rated | None,
-) -> tuple[rated.Scores, dict[str, Any]]:
+def aggregate(raters: Rated, golden: Rated, raters_golden: Rated) -> Scores:
   """Scores pairs by the Dawid-Skene model, the probability that a label fits.
 
-  `golden` learns each rater's confusion matrix from answers to questions whose truth
+  Each rater's confusion matrix is learned from answers to questions whose truth
   is known, adding one to each count; raters who answered none get the mean matrix of
   the others, and the prior is the share of yes among the golden questions. This is
   how the published scores were made, learned from the scores themselves: their
   log-odds are these sums, but for two constants (+2.77, at original labels only,
   and -0.55) that some pairs have besides and that no file explains.
-  `two_classes` and `three_classes` are EM without golden answers (`dawid_skene.em`),
-  with the hidden classes wrong and right, or wrong, doubtful and right.
 
   Args:
     raters: the answers.
-    variant: one of `VARIANTS`.
-    golden: the truth, for `golden`,
-    raters_golden: and the raters' answers to it.
-
-  Returns:
-    The scores, and facts for a report: iterations, converged.
+    golden: the experts' answers, which are the truth,
+    raters_golden: and the raters' answers to the same questions.
 
   Raises:
-    UserError: `golden` without the golden answers, or with ones that do not fit.
+    UserError: the golden answers do not fit.
   """
-  if variant == 'golden':
-    if golden is None or raters_golden is None:
-      raise UserError('the variant golden needs --golden and --raters_golden')
-    confusion, prior = golden_confusion(raters, golden, raters_golden)
-    posterior = dawid_skene.classify(raters.votes, confusion, prior)
-    facts = {'iterations': 0, 'converged': True}
-  else:
-    start = raters.votes.shares() @ _STARTS[variant].T
-    estimate = dawid_skene.em(raters.votes, start, _TOLERANCE)
-    posterior = estimate.posterior
-    facts = {'iterations': estimate.iterations, 'converged': estimate.converged}
+  confusion, prior = golden_confusion(raters, golden, raters_golden)
+  posterior = dawid_skene.classify(raters.votes, confusion, prior)
   # Rounding may leave a sum of 1 + 2e-16.
-  return rated.Scores(raters.pairs, np.minimum(posterior[:, -1], 1)), facts
+  return Scores(raters.pairs, np.minimum(posterior[:, -1], 1))
 
 
 def golden_confusion(
-  raters: rated.Rated, golden: rated.Rated, raters_golden: rated.Rated
+  raters: Rated, golden: Rated, raters_golden: Rated
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns confusion matrices [raters, 2, 3] and the prior [2] by golden answers.
 
@@ -116,18 +78,18 @@ def golden_confusion(
   """
   where = positions(raters_golden.pairs, golden.pairs)
   if (where < 0).any():
-    raise UserError('--golden and --raters_golden are of different questions')
+    raise UserError('`golden` and `raters_golden` are of different questions')
   right = np.zeros(len(raters_golden.pairs.image), bool)
   right[where] = truth(golden)
   asked = np.isin(raters_golden.pairs.keys, golden.pairs.keys)
   known = np.stack([asked & ~right, asked & right], axis=1).astype(np.float64)
   if not known.sum(axis=0).all():
-    raise UserError('--golden: the experts gave all questions the same answer')
+    raise UserError('`golden`: the experts gave all questions the same answer')
   counts = dawid_skene.counts(raters_golden.votes, known)
   matrices = dawid_skene.normalized(counts, add=1)
   answered = counts.sum(axis=(1, 2)) > 0
   if not answered.any():
-    raise UserError('--raters_golden: nobody answered a golden question')
+    raise UserError('`raters_golden`: nobody answered a golden question')
   known_raters = dict(
     zip(raters_golden.ids[answered].tolist(), matrices[answered], strict=True)
   )
@@ -136,12 +98,12 @@ def golden_confusion(
   return confusion, known.sum(axis=0) / known.sum()
 
 
-def truth(golden: rated.Rated) -> np.ndarray:
+def truth(golden: Rated) -> np.ndarray:
   """Returns bool [pairs]: more than half of the experts said yes."""
-  return golden.votes.shares()[:, rated.YES] > 0.5
+  return golden.votes.shares()[:, YES] > 0.5
 
 
-def positions(among: rated.Pairs, wanted: rated.Pairs) -> np.ndarray:
+def positions(among: Pairs, wanted: Pairs) -> np.ndarray:
   """Returns int64 [wanted], where each pair is among others, -1 for nowhere."""
   order = np.argsort(among.keys)
   place = np.searchsorted(among.keys, wanted.keys, sorter=order)
@@ -150,7 +112,7 @@ def positions(among: rated.Pairs, wanted: rated.Pairs) -> np.ndarray:
 
 
 def agreement(
-  scores: rated.Scores, right: np.ndarray, pairs: rated.Pairs, threshold: float
+  scores: Scores, right: np.ndarray, pairs: Pairs, threshold: float
 ) -> tuple[int, int]:
   """Counts pairs whose score is on the side of the threshold where it should be.
 
@@ -169,7 +131,7 @@ def agreement(
   return int(agree.sum()), int(known.sum())
 
 
-def score_curve(scores: rated.Scores, golden: rated.Rated) -> Curve:
+def score_curve(scores: Scores, golden: Rated) -> Curve:
   """Returns the curve of scores against golden answers.
 
   Raises:
@@ -182,9 +144,7 @@ def score_curve(scores: rated.Scores, golden: rated.Rated) -> Curve:
   return _curve(right, scores.score[where], int(right.sum()))
 
 
-def proposal_curve(
-  proposed: rated.Pairs, scores: np.ndarray, golden: rated.Rated
-) -> Curve:
+def proposal_curve(proposed: Pairs, scores: np.ndarray, golden: Rated) -> Curve:
   """Returns the curve of proposed labels against golden answers.
 
   Of images with golden answers only. Labels that experts were not asked about are
@@ -200,7 +160,7 @@ def proposal_curve(
     UserError: there is nothing to compare.
   """
   inside = np.isin(proposed.image, golden.pairs.image)
-  pairs = rated.Pairs(proposed.image[inside], proposed.label[inside])
+  pairs = Pairs(proposed.image[inside], proposed.label[inside])
   right, where = truth(golden), positions(golden.pairs, pairs)
   positives = int(right[np.isin(golden.pairs.image, pairs.image)].sum())
   return _curve((where >= 0) & right[where], scores[inside], positives)
@@ -208,21 +168,21 @@ def proposal_curve(
 
 def _curve(right: np.ndarray, scores: np.ndarray, positives: int) -> Curve:
   if not positives:
-    raise UserError('no label that the experts of --golden gave is of these images')
+    raise UserError('no label that the experts of `golden` gave is of these images')
   return precision_recall.curve(right, scores, positives)
 
 
-def original_proposals(golden: rated.Rated) -> rated.Pairs:
+def original_proposals(golden: Rated) -> Pairs:
   """Returns the original label of each image that has golden answers."""
   images = np.unique(golden.pairs.image)
-  return rated.Pairs(
+  return Pairs(
     images, np.array(imagenet.original_validation_labels())[images - 1].astype(np.int64)
   )
 
 
 def run_proposals(
   name: str, parts: Iterable[pa.Table]
-) -> tuple[rated.Pairs, np.ndarray, np.ndarray]:
+) -> tuple[Pairs, np.ndarray, np.ndarray]:
   """Returns the stored classes of validation images as proposals.
 
   Args:
@@ -254,9 +214,7 @@ def run_proposals(
     raise UserError(f'{name} has probabilities that are no numbers: evaluate again')
   width = label.shape[1]
   return (
-    rated.Pairs(
-      np.repeat(image[kept], width), label[kept].reshape(-1).astype(np.int64)
-    ),
+    Pairs(np.repeat(image[kept], width), label[kept].reshape(-1).astype(np.int64)),
     score[kept].reshape(-1).astype(np.float64),
     np.tile(np.arange(width) == 0, int(kept.sum())),
   )

@@ -95,13 +95,13 @@ def open_labels(
     path = pathlib.Path(text).expanduser()
     if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
       raise UserError(
-        f'--labels={text} would be called {path.stem}, which stands for '
+        f'`labels={text}` would be called {path.stem}, which stands for '
         'something else in results: rename the file'
       )
     found.append(LabelSource(path.stem, files.read(path, imagenet.label_space()), path))
   if twice := files.doubles([labels.name for labels in found]):
     raise UserError(
-      f'--labels: two sets are called {twice[0]}: leave one out, or rename a file'
+      f'`labels`: two sets are called {twice[0]}: leave one out, or rename a file'
     )
   return found
 
@@ -236,7 +236,7 @@ class Subset:
       unknown = listed.filter(pc.invert(pc.is_in(listed, ids))).to_pylist()
       if unknown:
         raise UserError(
-          f'--{flag}: {len(unknown)} of {len(listed)} ids are none of '
+          f'`{flag}`: {len(unknown)} of {len(listed)} ids are none of '
           f'the {len(ids)} images: {first(sorted(unknown))}'
         )
 

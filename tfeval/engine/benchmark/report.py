@@ -118,10 +118,10 @@ def _advice(report: BenchmarkReport) -> str:
     return _for_the_model(report)
   if report.bottleneck == READING:
     # A cache holds pixels; images are read beside it, to know them.
-    return f'A --data_dir on a faster disk would help. {_together(report)}'
+    return f'A `data_dir` on a faster disk would help. {_together(report)}'
   # Only whole images come from a service.
   others = (
-    ', or those of other hosts (--tf_data_service)'
+    ', or those of other hosts (`tf_data_service`)'
     if report.input == PREPROCESSING
     else ''
   )
@@ -148,8 +148,8 @@ def _for_the_model(report: BenchmarkReport) -> str:
     )
   device, count = report.devices[0], len(report.devices)
   if count > report.replicas:
-    return f'--strategy=mirrored would use all {count} {device}s.'
-  return f'A larger --batch_size than {report.batch_size} may use the {device} better.'
+    return f'`strategy=mirrored` would use all {count} {device}s.'
+  return f'A larger `batch_size` than {report.batch_size} may use the {device} better.'
 
 
 def _cheaper_input(report: BenchmarkReport) -> list[str]:
@@ -158,19 +158,19 @@ def _cheaper_input(report: BenchmarkReport) -> list[str]:
   now = cost[report.input]
   if cost.get(CACHED, now) < now:
     found.append(
-      f'--cache_dir: {cost[CACHED]:.1f} ms instead of {now:.1f} once it is filled, '
+      f'`cache_dir`: {cost[CACHED]:.1f} ms instead of {now:.1f} once it is filled, '
       f'for {report.cache_bytes_per_image:,} bytes an image.'
     )
   # A CPU that is the device too would do what it saves, and more.
   if not report.on_cpu and cost.get(CANVAS, now) < now:
-    found.append(f'--resize_on=device: {cost[CANVAS]:.1f} ms instead of {now:.1f}.')
+    found.append(f'`resize_on=device`: {cost[CANVAS]:.1f} ms instead of {now:.1f}.')
   return found
 
 
 def _together(report: BenchmarkReport) -> str:
   now = report.cost()[report.input]
   return (
-    f'Several --model of one protocol and input size share the {now:.1f} ms of '
+    f'Several `model` of one protocol and input size share the {now:.1f} ms of '
     f'CPU time that an image costs before the model: of k models each pays '
     f'{now:.1f} / k.'
   )

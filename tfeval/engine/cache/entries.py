@@ -126,7 +126,7 @@ def prepare(directory: str) -> tuple[pathlib.Path, str | None]:
     UserError: it cannot be made, or holds something else.
   """
   if paths.is_url(directory):
-    raise UserError(f'--cache_dir={directory} is a URL: give a local directory')
+    raise UserError(f'`cache_dir={directory}` is a URL: give a local directory')
   root = pathlib.Path(directory).expanduser()
   try:
     root.mkdir(parents=True, exist_ok=True)
@@ -135,13 +135,13 @@ def prepare(directory: str) -> tuple[pathlib.Path, str | None]:
     if is_cache(root):
       return root, None
   except OSError as error:
-    raise files.cannot_write(root, error, '--cache_dir') from error
+    raise files.cannot_write(root, error, '`cache_dir`') from error
   if others:
     raise UserError(
-      f'{root} is not empty and no cache of tfeval: choose another --cache_dir'
+      f'{root} is not empty and no cache of tfeval: choose another `cache_dir`'
     )
   try:
-    files.write_atomically(root / TAG, _TAG_CONTENT, '--cache_dir')
+    files.write_atomically(root / TAG, _TAG_CONTENT, '`cache_dir`')
   except UserError as error:
     return root, str(error)
   return root, None
@@ -167,7 +167,7 @@ def listed(directory: str) -> list[Entry]:
     if not is_cache(root):
       raise UserError(
         f'{root} is no cache of tfeval, its {TAG} is not there: give '
-        'what was the --cache_dir of tfeval evaluate'
+        'what was the `cache_dir` of tfeval evaluate'
       )
     return [
       read_entry(path)

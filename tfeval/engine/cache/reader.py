@@ -2,10 +2,10 @@
 
 import contextlib
 import functools
+import logging
 import os
 import pathlib
 import platform
-import sys
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
@@ -20,6 +20,7 @@ from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 _SHA256_BYTES = 32
 
 
@@ -168,10 +169,7 @@ class _Store:
 
   def reject(self, chunk: Chunk, why: str) -> None:
     """Removes a chunk that is wrong, to be made again."""
-    print(
-      f'tfeval: {chunk.path} is not used, {why}: its images are made again',
-      file=sys.stderr,
-    )
+    _LOG.info(f'{chunk.path} is not used, {why}: its images are made again')
     self._chunks.pop(chunk.start, None)
     with contextlib.suppress(OSError):
       chunk.path.unlink()

@@ -1,8 +1,8 @@
 """Writes preprocessed images into a cache, as long as that can be done."""
 
 import contextlib
+import logging
 import pathlib
-import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,6 +13,8 @@ from tfeval.engine.cache import chunks, entries
 from tfeval.engine.cache.chunks import Chunk
 from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
+
+_LOG = logging.getLogger('tfeval')
 
 
 class Cache:
@@ -37,10 +39,9 @@ class Cache:
   def give_up(self, why: str) -> None:
     """Writes nothing any more, and says so once."""
     if self.writable:
-      print(
-        f'tfeval: warning: images are not cached in {self.root} from here on, the '
-        f'evaluation goes on: {why}',
-        file=sys.stderr,
+      _LOG.warning(
+        f'images are not cached in {self.root} from here on, the evaluation goes '
+        f'on: {why}'
       )
     self.writable = False
 

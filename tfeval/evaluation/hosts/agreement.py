@@ -152,7 +152,7 @@ def wait_for_run(directory: Path, hosts: Cluster, timeout: float) -> None:
       raise UserError(
         f'host 0 has not joined the {hosts.count} shares in {directory}, and nothing '
         f'new came for {timeout:g} s: see why it ended, and that it shares this '
-        '--output_dir'
+        '`output_dir`'
       )
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # As above.
@@ -180,7 +180,7 @@ def _never_arrived(
   each = ', '.join(
     f'host {index} ({seen[index]} images in {hosts.directory(index)})'
     if index in agreed
-    else f'host {index} (nothing: is this --output_dir shared?)'
+    else f'host {index} (nothing: is this `output_dir` shared?)'
     for index in missing
   )
   return UserError(

@@ -93,8 +93,8 @@ def check_no_shares(directory: Path) -> None:
   if found:
     raise UserError(
       f'{directory} holds shares of several hosts ({found[0]}'
-      f'{", ..." * (len(found) > 1)}): give --num_hosts and --host_index '
-      'to go on, --overwrite to replace them, or another --output_dir'
+      f'{", ..." * (len(found) > 1)}): give `num_hosts` and `host_index` '
+      'to go on, `overwrite` to replace them, or another `output_dir`'
     )
 
 

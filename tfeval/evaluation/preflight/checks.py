@@ -98,12 +98,12 @@ def check(
 def _refusal(model: Model, side: int, error: Exception) -> Finding:
   fixed, _ = model.backend.input_spec.sides
   own = f'{fixed} x {fixed}' if fixed else 'what the model takes'
-  flag = f'--input_size={fixed}' if fixed else '--input_size'
+  flag = f'`input_size={fixed}`' if fixed else '`input_size`'
   saw = (
     f'{model.name} refuses images of {side} x {side} ({errors.one_line(error, 120)})'
   )
   return Finding(
-    'input size', saw, own, f'give {flag}, or a --protocol without another size'
+    'input size', saw, own, f'give {flag}, or a `protocol` without another size'
   )
 
 
@@ -125,8 +125,8 @@ def _size(model: Model, side: int) -> list[Finding]:
       'input size',
       f'images of {side} x {side}',
       f'{" or ".join(map(str, sorted(sizes)))} for {row.name}',
-      f'give --input_size={row.input_size}, or leave the size out; tfeval '
-      f'models --filter={spec.target} lists variants',
+      f'give `input_size={row.input_size}`, or leave the size out; tfeval '
+      f'models `filter={spec.target}` lists variants',
       doubtful=True,
     )
   ]
@@ -141,7 +141,7 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
       f'{model.name} returns {outputs.shape[1:]} for an image',
       f'({width},) or, with a background class, ({width + 1},)',
       'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; '
-      '--output_name chooses one of several heads',
+      '`output_name` chooses one of several heads',
     )
   finite = np.isfinite(outputs).all(axis=1)
   if not finite.all():
@@ -149,7 +149,7 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
       'outputs',
       f'NaN or infinity for {int((~finite).sum())} of {len(finite)} images',
       'finite numbers',
-      'check the weights and --preprocess',
+      'check the weights and `preprocess`',
     )
   return None
 
@@ -163,11 +163,11 @@ def _width(outputs: np.ndarray, given: ProbeResult | None) -> list[Finding]:
       f'1001 outputs, the {where} of them a background class by {given.count} '
       f'hits of {len(given.hits)}'
     )
-    fix = f'give --class_map={given.order}'
+    fix = f'give `class_map={given.order}`'
   else:
     saw = '1001 outputs, the first or the last of them a background class'
     fix = (
-      'give --class_map=background_first (as in TF-Slim) or --class_map=background_last'
+      'give `class_map=background_first` (as in TF-Slim) or `class_map=background_last`'
     )
   return [Finding('classes', saw, '1000', fix)]
 
@@ -185,7 +185,7 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
   )
   seen = PROBABILITIES if is_probabilities else LOGITS
   fix = (
-    f'give --output={seen}'
+    f'give `output={seen}`'
     if not application(model)
     else f'let {model.name} be built without its softmax'
   )
@@ -196,16 +196,16 @@ def _order(model: Model, given: ProbeResult) -> list[Finding]:
   if given.order is None or given.order not in imagenet.other_class_orders():
     return []
   if given.order in class_maps.CLASS_MAPS:
-    fix = f'give --class_map={given.order}'
+    fix = f'give `class_map={given.order}`'
   elif not given.order.startswith('one_'):
-    fix = 'give --class_map=FILE, a file with a wnid for each output'
+    fix = 'give `class_map=FILE`, a file with a wnid for each output'
   elif model.class_map in class_maps.BACKGROUND:
     first, last = class_maps.BACKGROUND
-    fix = f'give --class_map={last if model.class_map == first else first}'
+    fix = f'give `class_map={last if model.class_map == first else first}`'
   else:
     fix = (
       'its head has a background class at one end and lacks a class at the '
-      'other: keep all 1001 outputs and give --class_map=background_first or '
+      'other: keep all 1001 outputs and give `class_map=background_first` or '
       'background_last'
     )
   return [
@@ -240,7 +240,7 @@ def _collapsed(
       'outputs',
       saw,
       'outputs that depend on the image',
-      'check the weights, --preprocess and --dtype',
+      'check the weights, `preprocess` and `dtype`',
     )
   ]
 
@@ -262,7 +262,7 @@ def _chance(given: ProbeResult, untrained: bool) -> list[Finding]:
       'accuracy',
       f'the model answers at chance: {saw}',
       'more hits, unless the dataset was chosen against the model',
-      'check --weights, --class_map, and the labels of the dataset',
+      'check `weights`, `class_map`, and the labels of the dataset',
       doubtful=True,
     )
   ]

@@ -137,7 +137,7 @@ def _channels(
     'red and blue exchanged',
     'RGB',
     f'{trial.model.name} wants BGR: give '
-    '--preprocess=caffe if it subtracts the mean of the channels, or exchange them '
+    '`preprocess=caffe` if it subtracts the mean of the channels, or exchange them '
     'before its first layer',
   )
 
@@ -181,15 +181,15 @@ def _finding(model: Model, name: str, why: str) -> Finding:
   if name == normalisation.DIVIDED:
     fix = (
       'divide by 255 in the model (keras.layers.Rescaling) and give '
-      '--preprocess=identity'
+      '`preprocess=identity`'
     )
   elif application(model):
     fix = (
       f'these weights are not for {model.name} as Keras feeds it: load the '
-      f'model from a file or a function, with --preprocess={name}'
+      f'model from a file or a function, with `preprocess={name}`'
     )
   else:
-    fix = f'give --preprocess={name}'
+    fix = f'give `preprocess={name}`'
   fits = (
     'pixels from 0 to 255, which it rescales itself'
     if name == 'identity'

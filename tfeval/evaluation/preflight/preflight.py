@@ -48,7 +48,7 @@ def preflight(
     raise UserError(
       f'preflight of {model.name} over {len(pixels)} images: '
       + '; '.join(map(str, findings))
-      + ' (--preflight=warn goes on all the same)'
+      + ' (`preflight=warn` goes on all the same)'
     )
   for finding in findings:
     _LOG.warning('%s: %s', model.name, finding)

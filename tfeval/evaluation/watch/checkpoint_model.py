@@ -77,7 +77,7 @@ class WatchedModel:
     sha256 = checkpoint.sha256()
     if self._request is None:
       if checkpoint.kind != checkpoints.KERAS:
-        raise UserError('it holds no model: give --model, whose weights it has')
+        raise UserError('it holds no model: give `model`, whose weights it has')
       (request,) = config.requests([path], ['imagenet'])  # Its own.
       model, forward = self._whole_model(request)
     else:

@@ -131,7 +131,7 @@ def _read(
     given = getattr(hints, key)
     if given not in (None, value):
       # A protocol may ask for a size too.
-      flag = '--input_size or --protocol' if key == 'input_size' else f'--{key}'
+      flag = '`input_size` or `protocol`' if key == 'input_size' else f'`{key}`'
       raise UserError(
         f'{flag} says {_shown(given)}, {spec.target} returned the {key} '
         f'{_shown(value)}: leave one out'

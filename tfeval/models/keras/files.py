@@ -115,7 +115,7 @@ def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Backend, str, str | None,
   if hints.dtype != 'float32':
     raise UserError(
       f'{spec.text}: a model file computes in what it was saved with: '
-      f'leave out --dtype={hints.dtype}'
+      f'leave out `dtype={hints.dtype}`'
     )
   source = paths.path(spec.target)
   if not source.exists():
@@ -143,7 +143,7 @@ def _preprocess(name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
     return preprocessing(hints.preprocess)
   raise UserError(
     f'how images are preprocessed for {name} cannot be known: '
-    f'give --preprocess={"|".join(PREPROCESSINGS)} or the name of '
+    f'give `preprocess={"|".join(PREPROCESSINGS)}` or the name of '
     'an application; a factory may return it beside its model'
   )
 
@@ -252,7 +252,7 @@ def _output_kind(output: Any, name: str, given: str | None) -> str:
     if given == LOGITS:
       raise UserError(
         f'{name} ends in a softmax, so it returns probabilities: leave '
-        'out --output=logits'
+        'out `output=logits`'
       )
     return PROBABILITIES
   if given is not None:
@@ -261,5 +261,5 @@ def _output_kind(output: Any, name: str, given: str | None) -> str:
     return LOGITS
   raise UserError(
     f'whether {name} returns logits or probabilities cannot be known: '
-    'give --output=logits or --output=probabilities'
+    'give `output=logits` or `output=probabilities`'
   )

@@ -162,7 +162,7 @@ def _reaches_out(operation: str, functions: dict[str, Any], runs: bool) -> str |
 def _refusal(path: pathlib.Path, what: str) -> UserError:
   return UserError(
     f'{path} {what}, which can run code of its author: give '
-    '--trust_model if you trust whoever made the file'
+    '`trust_model` if you trust whoever made the file'
   )
 
 
@@ -203,7 +203,7 @@ def _h5_config(path: pathlib.Path) -> Any:
   except (KeyError, ValueError, TypeError, RecursionError) as error:
     raise UserError(
       f'{path} holds no model: if it holds weights, give the model it belongs to '
-      f'as --model and this file as --weights'
+      f'as `model` and this file as `weights`'
     ) from error
 
 

@@ -22,7 +22,7 @@ Construct = Callable[..., keras.Model]
 # Keras 3 gives these an extra Rescaling when weights == 'imagenet' and only then,
 # so the same file given as a path would be fed differently normalised images.
 _NORMALISED_BY_WEIGHTS_ARGUMENT = re.compile(r'EfficientNetB[0-7]')
-_OFFLINE_CHOICE = '--model=EfficientNetLite0 works offline'
+_OFFLINE_CHOICE = '`model=EfficientNetLite0` works offline'
 
 
 class _NotPublished(Exception):
@@ -106,8 +106,8 @@ def with_published(
       if isinstance(error.__cause__, ValueError) and 'weights' in said:
         raise UserError(
           f'no published weights for {spec.text} ({said.rstrip(".")}): tfeval models '
-          f'--filter={spec.target} lists those that there are, --weights=none builds '
-          'without, --input_size feeds images of another size'
+          f'`filter={spec.target}` lists those that there are, `weights=none` builds '
+          'without, `input_size` feeds images of another size'
         ) from error
       raise
   return model, loaded[-1]
@@ -157,7 +157,7 @@ def check_same_normalisation(spec: spec_lib.Spec) -> None:
   if _NORMALISED_BY_WEIGHTS_ARGUMENT.fullmatch(spec.target):
     raise UserError(
       f"{spec.text} normalises otherwise where training began with weights='imagenet'"
-      ', which its checkpoints do not tell: give --model=module:function that builds '
+      ', which its checkpoints do not tell: give `model=module:function` that builds '
       'it as it was trained'
     )
 
@@ -207,7 +207,7 @@ def find(name: str) -> paths.Path:
   if not path.is_file():
     state = 'is a folder' if path.is_dir() else 'does not exist'
     raise UserError(
-      f'weights file {name} {state}: --weights is imagenet, none or the path of a file'
+      f'weights file {name} {state}: `weights` is imagenet, none or the path of a file'
     )
   return path
 
@@ -219,7 +219,7 @@ def load(model: keras.Model, path: pathlib.Path, model_name: str) -> None:
     UserError: the file is damaged, misnamed, or does not fit the model.
   """
   if not isinstance(model, keras.Model):
-    raise UserError(f'{model_name} brings its weights: leave --weights out')
+    raise UserError(f'{model_name} brings its weights: leave `weights` out')
   if not h5py.is_hdf5(path):
     raise UserError(
       f'weights {path} are not HDF5 but {weights_file.described(path)}: '

@@ -30,7 +30,7 @@ def described(path: pathlib.Path) -> str:
   if not start:
     return 'empty'
   if zipfile.is_zipfile(path) and 'model.weights.h5' in _members(path):
-    return 'a whole .keras model, to be given as --model'
+    return 'a whole .keras model, to be given as `model`'
   for first, kind in _KINDS:
     if start.startswith(first):
       return kind

@@ -1,9 +1,9 @@
 """The run directory of an import: what it says of itself, and when it may be made."""
 
 import dataclasses
+import logging
 import pathlib
 import platform
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,8 @@ from tfeval.runs.result_file import (
 )
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+
+_LOG = logging.getLogger('tfeval')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _order_identity(order: str | None) -> str | None:
     return files.sha256_of(pathlib.Path(order).expanduser())
   except OSError as error:
     raise UserError(
-      f'--order={order}: {error.strerror}: expected '
+      f'`order={order}`: {error.strerror}: expected '
       f'{", ".join(orders.NAMED)} or the path of a list of ids'
     ) from error
 
@@ -170,12 +172,9 @@ def open_directory(
     )
     if not same or there.result.model.name != manifest.model.name:
       raise UserError(
-        f'{directory} holds another run: choose another --output_dir, or --overwrite it'
+        f'{directory} holds another run: choose another `output_dir`, or `overwrite` it'
       )
-    print(
-      f'tfeval: {directory} is complete: shown as it is (--overwrite imports again)',
-      file=sys.stderr,
-    )
+    _LOG.info(f'{directory} is complete: shown as it is (`overwrite` imports again)')
     return there
   if (
     directory.is_dir()
@@ -183,7 +182,7 @@ def open_directory(
     and not (directory / result_file.MANIFEST).is_file()
   ):
     raise UserError(
-      f'{directory} is not empty and holds no run: choose another --output_dir'
+      f'{directory} is not empty and holds no run: choose another `output_dir`'
     )
   try:
     directory.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def import_all(sources: list[Source], settings: Settings) -> list[Run | Failure]
   for one in settings.labels:
     if one.name == REAL and one.file is None:
       raise UserError(
-        '--labels=real: predictions carry no ReaL labels: give the path of real.json'
+        '`labels=real`: predictions carry no ReaL labels: give the path of real.json'
       )
   done: list[Run | Failure] = []
   for source in sources:
@@ -155,7 +155,7 @@ def _write(source: Source, settings: Settings, table: readers.Table) -> _Written
     ranked = rows.rank(block, labels, written.output, refuse, refuse_scores)
     if keep and ranked.scores is None:
       raise UserError(
-        f'--store_logits: {source.predictions} has no scores of all '
+        f'`store_logits`: {source.predictions} has no scores of all '
         'classes: leave it out'
       )
     writer.write(

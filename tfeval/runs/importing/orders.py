@@ -52,11 +52,11 @@ def row_ids(path: pathlib.Path, order: str | None, rows: int) -> pa.Array:
   if order is None:
     raise UserError(
       f'{path} has no ids: say which row is which image: '
-      f'--order={FILE_NAME}, {CLASS_FOLDER} or the path of a list of ids'
+      f'`order={FILE_NAME}`, {CLASS_FOLDER} or the path of a list of ids'
     )
   ids = named_ids(order) if order in NAMED else sets.read_ids(pathlib.Path(order))
   if len(ids) != rows:
-    raise UserError(f'{path} has {rows} rows, --order={order} is of {len(ids)}')
+    raise UserError(f'{path} has {rows} rows, `order={order}` is of {len(ids)}')
   return ids
 
 
@@ -82,7 +82,7 @@ def check_ids(
   for found, what in (
     (double, 'there more than once'),
     (unknown, 'none of those that have labels'),
-    (missing, 'missing (--partial allows that)'),
+    (missing, 'missing (`partial` allows that)'),
   ):
     if len(found) and not (partial and found is missing):
       are = 'image is' if len(found) == 1 else 'images are'
@@ -153,9 +153,9 @@ def _other_orders(at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
       whole = len(at) == imagenet.NUM_VALIDATION
       yield (
         (
-          f'--order={name}'
+          f'`order={name}`'
           if whole
-          else f'the ids of --order sorted by {_SORTED_BY[name]}'
+          else f'the ids of `order` sorted by {_SORTED_BY[name]}'
         ),
         truth[other],
       )

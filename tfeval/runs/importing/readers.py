@@ -55,10 +55,10 @@ def opened(
     '.npy',
   ):
     raise UserError(
-      f'--probabilities={probabilities}: expected an .npy beside an .npy of classes'
+      f'`probabilities={probabilities}`: expected an .npy beside an .npy of classes'
     )
   if not predictions.is_file():
-    raise UserError(f'{predictions} is not a file: --predictions is a file or a folder')
+    raise UserError(f'{predictions} is not a file: `predictions` is a file or a folder')
   with tempfile.TemporaryDirectory() as scratch:
     if kind == '.npy':
       yield arrays.from_npy(predictions, predictions, probabilities)

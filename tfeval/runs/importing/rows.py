@@ -104,8 +104,8 @@ def _look(scores: np.ndarray, refuse: Callable[[np.ndarray, str], None]) -> str:
   off = np.abs(scores.sum(axis=1, dtype=np.float64) - 1) > _SUM_TOLERANCE
   refuse(
     off,
-    'has values from 0 to 1 that do not add up to 1: say --output=logits or '
-    '--output=probabilities',
+    'has values from 0 to 1 that do not add up to 1: say `output=logits` or '
+    '`output=probabilities`',
   )
   return PROBABILITIES
 

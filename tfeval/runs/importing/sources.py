@@ -51,7 +51,7 @@ def find(predictions: str, probabilities: str | None, output_dir: str) -> list[S
     return [Source(_name(root), root, beside, output)]
   if probabilities:
     raise UserError(
-      '--probabilities is of one file: in a folder give probabilities '
+      '`probabilities` is of one file: in a folder give probabilities '
       'the name NAME_probs.npy beside NAME_preds.npy'
     )
   files = sorted(

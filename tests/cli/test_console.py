@@ -1,0 +1,52 @@
+"""What the library logs, as users of the command line and of the library see it."""
+
+import logging
+import subprocess
+import sys
+
+from tfeval import cli
+from tfeval.cli import protocols
+from tfeval.utils.errors import UserError
+
+LOGGER = logging.getLogger('tfeval')
+
+
+def test_commands_show_what_is_logged(monkeypatch, tfeval):
+  def run(flags, arguments):
+    LOGGER.info('100 %% of %s', 'it')
+    LOGGER.warning('odd')
+    LOGGER.debug('a detail')
+    return 0
+
+  monkeypatch.setattr(protocols, 'run', run)
+  before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
+  for _ in range(2):  # No line comes twice.
+    assert tfeval('protocols') == (0, '', 'tfeval: 100 % of it\ntfeval: warning: odd\n')
+  assert (LOGGER.handlers, LOGGER.level, LOGGER.propagate) == before
+  assert cli.main(['nothing']) == 2
+  assert (LOGGER.handlers, LOGGER.level, LOGGER.propagate) == before
+
+
+def test_parameters_are_shown_as_flags(monkeypatch, tfeval):
+  def run(flags, arguments):
+    LOGGER.info('`overwrite` imports again')
+    raise UserError('give `model=a:b` or `weights`, no `input_shape`')
+
+  monkeypatch.setattr(protocols, 'run', run)
+  assert tfeval('protocols') == (
+    2,
+    '',
+    'tfeval: --overwrite imports again\n'
+    'tfeval: give --model=a:b or --weights, no `input_shape`\n',
+  )
+
+
+def test_library_warns_and_is_silent_else():
+  code = (
+    'import logging, tfeval\nlogger = logging.getLogger("tfeval")\n'
+    'logger.info("done")\nlogger.warning("odd")'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], check=True, capture_output=True, text=True
+  )
+  assert (done.stdout, done.stderr) == ('', 'odd\n')
