@@ -95,7 +95,7 @@ def test_a_broken_image_is_named(noise, tmp_path):
 
 
 def test_end_to_end_from_the_cache_that_is_given(noise, tmp_path):
-  report = measure(noise, 32, protocol='pil', cache_dir=str(tmp_path))
+  report = measure(noise, 32, protocol='slim', cache_dir=str(tmp_path))
   assert report.input == CACHED
   (entry,) = entries.listed(str(tmp_path))
   # The ten images of the folder, all of them and whole.
@@ -118,12 +118,12 @@ def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, capfd):
   # Where an entry would be made there is a file, which holds for root as well.
   key = entries.key_of(
     cached.describe(
-      datasets.open_dataset(f'folder:{noise}'), protocol_lib.resolve('pil', SIZE)
+      datasets.open_dataset(f'folder:{noise}'), protocol_lib.resolve('slim', SIZE)
     )
   )
   (root / key).write_bytes(b'')
   told = []
-  report = measure(noise, 8, told.append, protocol='pil', cache_dir=str(root))
+  report = measure(noise, 8, told.append, protocol='slim', cache_dir=str(root))
   assert report.unmeasured[CACHED] == f'{root} cannot be written'
   assert report.input == PREPROCESSING
   assert report.cache_bytes_per_image is None
@@ -134,7 +134,7 @@ def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, capfd):
 def test_what_comes_from_the_cache_is_what_is_made(noise, tmp_path):
   """Over and over, in order: batches of four out of ten images."""
   dataset = datasets.open_dataset(f'folder:{noise}')
-  protocol = protocol_lib.resolve('pil', SIZE)
+  protocol = protocol_lib.resolve('slim', SIZE)
   told = []
   batches, _ = cached.filled(
     writer.Cache(str(tmp_path)), dataset, protocol, 4, told.append
@@ -258,7 +258,7 @@ def test_command(noise, capsys):
     f'--dataset=folder:{noise}',
     '--images=16',
     '--batch_size=8',
-    '--protocol=pil',
+    '--protocol=slim',
   ]
   assert cli.main([*arguments, '--json']) == 0
   report = json.loads(capsys.readouterr().out)
@@ -275,8 +275,8 @@ def test_command(noise, capsys):
   ):
     assert words in shown
   assert (
-    'Not measured, for the device: protocol pil cannot be resized on the device, '
-    'library=pillow.'
+    'Not measured, for the device: protocol slim cannot be resized on the device, '
+    'library=tensorflow.'
   ) in ' '.join(shown.split())
   assert cli.main([*arguments, '--model=VGG16']) == 2
   assert '2 --model were given: benchmark takes one' in capsys.readouterr().err
