@@ -57,7 +57,7 @@ def test_element_spec_and_padding(noise, real):
 
 
 def test_it_is_what_the_evaluator_reads(noise, real):
-  found = read(build(noise, real_labels=real))
+  found = read(build(noise, real_labels=real, protocol='opencv'))
   batches = list(
     reading.read(
       datasets.open_dataset(f'folder:{noise}', real_labels=str(real)),
@@ -83,7 +83,7 @@ def test_it_is_what_the_evaluator_reads(noise, real):
 
 
 def test_it_is_deterministic_and_takes_the_protocol(noise):
-  dataset = build(noise, protocol='opencv_float')
+  dataset = build(noise, protocol='slim')
   assert dataset.element_spec['pixels'].dtype == tf.float32
   first, again = read(dataset), read(dataset)
   for key, value in first.items():

@@ -258,7 +258,7 @@ def test_command(noise, capsys):
     f'--dataset=folder:{noise}',
     '--images=16',
     '--batch_size=8',
-    '--protocol=slim',
+    '--protocol=pil',
   ]
   assert cli.main([*arguments, '--json']) == 0
   report = json.loads(capsys.readouterr().out)
@@ -275,8 +275,8 @@ def test_command(noise, capsys):
   ):
     assert words in shown
   assert (
-    'Not measured, for the device: protocol slim cannot be resized on the device, '
-    'library=tensorflow.'
+    'Not measured, for the device: protocol pil cannot be resized on the device, '
+    'library=pillow.'
   ) in ' '.join(shown.split())
   assert cli.main([*arguments, '--model=VGG16']) == 2
   assert '2 --model were given: benchmark takes one' in capsys.readouterr().err
