@@ -14,7 +14,7 @@ import time
 
 import pytest
 import yaml
-from interruptions import DIES_WRITING, content, make_inputs
+from evaluations import DIES_WRITING, content, make_inputs
 
 from tfeval import cli
 from tfeval.cli import command_flags, evaluate

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def run(command):
   return found.stdout
 
 
-def fit(images, output, epochs):
+def fit(images, output, epochs, run=run):
   """Runs the example of `fit`; returns the correct answers after each epoch."""
   run(
     [
@@ -81,8 +82,12 @@ def fit(images, output, epochs):
     return [round(IMAGES * float(row['val_top1'])) for row in csv.DictReader(file)]
 
 
-def test_fit_on_synthetic_images(synthetic, tmp_path):
-  hits = fit(synthetic, tmp_path, epochs=3)
+def test_fit_on_synthetic_images(synthetic, tmp_path, monkeypatch):
+  def run_here(command):
+    monkeypatch.setattr(sys, 'argv', [str(part) for part in command[1:]])
+    runpy.run_path(sys.argv[0], run_name='__main__')
+
+  hits = fit(synthetic, tmp_path, epochs=3, run=run_here)
   assert hits[-1] > hits[0]
 
 

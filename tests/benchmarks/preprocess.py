@@ -12,15 +12,18 @@ import itertools
 import pathlib
 import resource
 import statistics
+import sys
 import time
 
 import cv2
-import images
 import numpy as np
-import references
 import tensorflow as tf
 
 from tfeval.preprocess import apply, protocol
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'support'))
+import images  # noqa: E402
+import references  # noqa: E402
 
 _BATCH = 32
 

@@ -3,12 +3,11 @@
 import io
 import json
 import pathlib
-import subprocess
-import sys
 import tarfile
 from typing import ClassVar
 
 import keras
+import limits
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -375,21 +374,18 @@ def test_data_dir_that_is_none(tmp_path):
   refused('cannot prepare noise_thousand', 'noise_thousand', data_dir='/proc/nowhere')
 
 
-def test_disk_full_while_preparing(tmp_path):
-  code = f"""
-import resource, sys
-from tfeval.evaluation import evaluate as evaluation
-from tfeval.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-sys.exit(main(['evaluate', '--model=EfficientNetLite0', '--dataset=sample',
-               '--data_dir={tmp_path / 'tfds'}', '--output_dir={tmp_path / 'out'}']))
-"""
-  done = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=False
-  )
-  assert (done.returncode, done.stdout) == (2, '')
-  assert 'Traceback' not in done.stderr
-  assert done.stderr.splitlines()[-1].startswith('tfeval: cannot prepare sample in')
+def test_disk_full_while_preparing(tfeval, tmp_path):
+  with limits.largest_file(100_000):
+    code, out, err = tfeval(
+      'evaluate',
+      '--model=EfficientNetLite0',
+      '--dataset=sample',
+      f'--data_dir={tmp_path / "tfds"}',
+      f'--output_dir={tmp_path / "out"}',
+    )
+  assert (code, out) == (2, '')
+  assert 'Traceback' not in err
+  assert err.splitlines()[-1].startswith('tfeval: cannot prepare sample in')
   assert not (tmp_path / 'tfds/sample/1.0.0').exists()
   assert not any((tmp_path / 'out').rglob('*'))
 

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 
+import in_memory
 import numpy as np
 import pytest
 import tensorflow as tf
 import two_workers
+from in_memory import SIZE, build
 
 import tfeval
 from tfeval import datasets
@@ -17,8 +19,6 @@ from tfeval.engine import batches as reading
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
-SIZE = 32
-
 
 @pytest.fixture(scope='module')
 def real(tmp_path_factory):
@@ -26,12 +26,6 @@ def real(tmp_path_factory):
   path = tmp_path_factory.mktemp('real') / 'real.json'
   path.write_text(json.dumps([list(range((i + 1) % 4)) for i in range(50_000)]))
   return path
-
-
-def build(noise, **arguments):
-  return tfeval.build_dataset(
-    f'folder:{noise}', **{'batch_size': 4, 'input_size': SIZE, **arguments}
-  )
 
 
 def read(dataset):
@@ -63,7 +57,7 @@ def test_element_spec_and_padding(noise, real):
 
 
 def test_it_is_what_the_evaluator_reads(noise, real):
-  found = read(build(noise, real_labels=real))
+  found = read(build(noise, real_labels=real, protocol='opencv'))
   batches = list(
     reading.read_batches(
       datasets.open_dataset(f'folder:{noise}', real_labels=str(real)),
@@ -89,7 +83,7 @@ def test_it_is_what_the_evaluator_reads(noise, real):
 
 
 def test_it_is_deterministic_and_takes_the_protocol(noise):
-  dataset = build(noise, protocol='opencv_float')
+  dataset = build(noise, protocol='slim')
   assert dataset.element_spec['pixels'].dtype == tf.float32
   first, again = read(dataset), read(dataset)
   for key, value in first.items():
@@ -149,7 +143,7 @@ cpu, = tf.config.list_physical_devices('CPU')
 tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
 sys.path.insert(0, sys.argv[2])
-from test_build_dataset import build
+from in_memory import build
 strategy = tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(3)])
 for dataset in (build(sys.argv[1], batch_size=6, strategy=strategy),
                 strategy.experimental_distribute_dataset(
@@ -167,7 +161,7 @@ for dataset in (build(sys.argv[1], batch_size=6, strategy=strategy),
 @pytest.mark.slow
 def test_three_replicas(noise):
   done = subprocess.run(
-    [sys.executable, '-c', REPLICAS, noise, os.path.dirname(__file__)],
+    [sys.executable, '-c', REPLICAS, noise, os.path.dirname(in_memory.__file__)],
     capture_output=True,
     text=True,
     timeout=200,
@@ -181,7 +175,7 @@ import sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 sys.path.insert(0, sys.argv[2])
-from test_build_dataset import build
+from in_memory import build
 
 @tf.function
 def total(iterator):
@@ -203,7 +197,7 @@ print(seen)
 
 @pytest.mark.slow
 def test_two_workers_take_as_many_steps(noise):
-  first, second = two_workers.run(WORKER, noise, os.path.dirname(__file__))
+  first, second = two_workers.run(WORKER, noise, os.path.dirname(in_memory.__file__))
   assert first == '[([0, 1, 2, 3], 8), ([-1, -1, -1, -1], 2)]\n'
   assert second == '[([4, 5, 6, 7], 8), ([8, 9, -1, -1], 2)]\n'
 

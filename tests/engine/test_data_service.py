@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from interruptions import content, make_inputs, wait_for_parts
+from evaluations import content, make_inputs, wait_for_parts
 
 from tfeval import cli
 from tfeval.datasets import open_dataset

@@ -1,11 +1,11 @@
 """Whole evaluations with --cache_dir: the same bytes as without it."""
 
 import json
-import resource
 import signal
 
+import limits
 import pytest
-from interruptions import content, ended, make_inputs, start
+from evaluations import content, ended, make_inputs, start
 
 from tfeval import cli
 from tfeval.engine import pipeline
@@ -101,17 +101,9 @@ def test_hosts(run, tmp_path, monkeypatch):
 
 def test_a_full_disk(inputs, whole, tmp_path, capsys):
   """No file may have more than 100,000 bytes; the only chunk has 154,000."""
-  before = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-  try:
-    assert (
-      cli.main(
-        [*inputs, f'--output_dir={tmp_path / "a"}', f'--cache_dir={tmp_path / "c"}']
-      )
-      == 0
-    )
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+  flags = [f'--output_dir={tmp_path / "a"}', f'--cache_dir={tmp_path / "c"}']
+  with limits.largest_file(100_000):
+    assert cli.main([*inputs, *flags]) == 0
   said = capsys.readouterr().err
   assert said.count('warning: images are not cached') == 1
   assert 'File too large' in said

@@ -14,6 +14,7 @@ import tarfile
 import keras
 import numpy as np
 import pytest
+import small_models
 
 from tfeval import cli
 from tfeval.cli import output
@@ -59,6 +60,14 @@ def baseline(mobilenet, standin_dir, tfds_dir, tmp_path_factory):
     output_dir=str(tmp_path_factory.mktemp('runs')),
     store_logits=True,
   )
+
+
+# A model that takes no time, and a protocol that is quick to be traced.
+OF_ZEROS = {
+  'model': f'{__name__}:zeros_model',
+  'preprocess': 'identity',
+  'protocol': 'slim:rounding=nearest',
+}
 
 
 def counts(result):
@@ -123,7 +132,9 @@ def test_original_labels_are_those_of_the_development_kit(baseline, shared_data)
     assert row['label'] == order.index(ids[truth[int(name[15:23]) - 1]])
 
 
-@pytest.mark.parametrize('batch_size', [1, 7, 60, 64])
+@pytest.mark.parametrize(
+  'batch_size', [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 60, 64))]
+)
 def test_batch_size_changes_nothing(
   mobilenet, standin_dir, tfds_dir, baseline, tmp_path, batch_size
 ):
@@ -248,12 +259,12 @@ strategies = [tf.distribute.get_strategy(),
 found = []
 for strategy in strategies:
   with strategy.scope():
-    model = loading.load_model('MobileNet:alpha=0.25')
+    model = loading.load_model(sys.argv[2], preprocess='tf')
   size = predict.global_batch_size(5, strategy)
   assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
   forward = predict.ForwardPass(model, strategy, size)
   batches = list(reading.read_batches(datasets.open_dataset('folder:' + sys.argv[1]),
-                              protocol.resolve('opencv', 224), size))
+                              protocol.resolve('squash', 32), size))
   found.append((sum((b.ids for b in batches), []),
                 np.concatenate([predict.predict_batch(forward, b) for b in batches])))
 assert found[0][0] == found[1][0] and len(found[0][0]) == 12
@@ -263,10 +274,12 @@ print('same', strategies[1].num_replicas_in_sync)
 """
 
 
-def test_two_replicas_change_nothing(mobilenet, photos):
-  del mobilenet
+def test_two_replicas_change_nothing(photos, tmp_path):
+  small_models.build().save(tmp_path / 'small.keras')
   done = subprocess.run(
-    [sys.executable, '-c', TWO_REPLICAS, str(photos)], capture_output=True, text=True
+    [sys.executable, '-c', TWO_REPLICAS, photos, tmp_path / 'small.keras'],
+    capture_output=True,
+    text=True,
   )
   assert done.stdout == 'same 2\n', done.stderr[-2000:]
 
@@ -288,9 +301,9 @@ def test_changed_data_and_labels_are_another_experiment(
     evaluate(mobilenet, **arguments)
 
 
-def test_limit_of_the_whole_is_not_partial(mobilenet, photos, tmp_path):
+def test_limit_of_the_whole_is_not_partial(photos, tmp_path):
   result = evaluate(
-    mobilenet, dataset=f'folder:{photos}', limit=12, output_dir=str(tmp_path)
+    **OF_ZEROS, dataset=f'folder:{photos}', limit=12, output_dir=str(tmp_path)
   )
   assert result.result['dataset']['partial'] is False
   assert result.result['dataset']['limit'] is None
@@ -326,18 +339,14 @@ def test_foreign_directory_is_left_alone(mobilenet, tmp_path):
   assert [p.name for p in precious.parent.iterdir()] == ['thesis.txt']
 
 
-def test_corrupt_image_is_named(mobilenet, standin_dir, tmp_path):
+def test_corrupt_image_is_named(photos, tmp_path):
   folder = tmp_path / 'flat'
-  folder.mkdir()
-  with tarfile.open(standin_dir / 'ILSVRC2012_img_val.tar') as tar:
-    for member in tar:
-      content = tar.extractfile(member).read()
-      if member.name.endswith('17.JPEG'):
-        content = content[: len(content) // 2]
-      (folder / member.name).write_bytes(content)
-  with pytest.raises(UserError, match=r'ILSVRC2012_val_00000017\.JPEG is not a read'):
-    evaluate(mobilenet, dataset=f'folder:{folder}', output_dir=str(tmp_path / 'runs'))
-  directory = tmp_path / 'runs/MobileNet_alpha=0.25'
+  shutil.copytree(photos, folder)
+  image = folder / 'ILSVRC2012_val_00000007.JPEG'
+  image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+  with pytest.raises(UserError, match=r'ILSVRC2012_val_00000007\.JPEG is not a read'):
+    evaluate(**OF_ZEROS, dataset=f'folder:{folder}', output_dir=str(tmp_path / 'runs'))
+  (directory,) = (tmp_path / 'runs').iterdir()
   assert not (directory / 'result.json').exists()
   with pytest.raises(UserError, match='is not complete'):
     run.load_run(directory)
@@ -503,14 +512,17 @@ def test_another_size_equals_keras_and_cv2(mobilenet, photos, tmp_path):
   model = keras.applications.MobileNet(
     alpha=0.25, classifier_activation=None, input_tensor=keras.Input((160, 160, 3))
   )
-  for name, row in rows(result).items():
+  stored, images = rows(result), []
+  for name in stored:
     image = cv2.imread(str(photos / name))
     h, w = image.shape[:2]
     h, w = h * 182 // min(h, w), w * 182 // min(h, w)
     image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
-    image = image[h // 2 - 80 :, w // 2 - 80 :][:160, :160, ::-1]
-    scores = model.predict(image[None].astype(np.float32) / 127.5 - 1, verbose=0)[0]
-    np.testing.assert_allclose(row['logits'], scores, atol=2e-4)
+    images.append(image[h // 2 - 80 :, w // 2 - 80 :][:160, :160, ::-1])
+  scores = model.predict(np.stack(images).astype(np.float32) / 127.5 - 1, verbose=0)
+  np.testing.assert_allclose(
+    [row['logits'] for row in stored.values()], scores, atol=2e-4
+  )
 
 
 def test_all_is_every_application():

@@ -7,30 +7,18 @@ import random
 import subprocess
 import sys
 
+import in_memory
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import two_workers
+from in_memory import SIZE, classes, counts, evaluate, small
 
 import tfeval
 from tfeval import cli
 from tfeval.engine import pipeline
 from tfeval.utils.errors import UserError
-
-SIZE = 32
-
-
-def small(seed=0, classes=1000, activation=None):
-  """A functional model with batch normalisation and dropout, trained by no one."""
-  keras.utils.set_random_seed(seed)
-  inputs = keras.Input((SIZE, SIZE, 3))
-  x = keras.layers.Conv2D(4, 3, strides=2)(inputs)
-  x = keras.layers.BatchNormalization()(x)
-  x = keras.layers.GlobalAveragePooling2D()(x)
-  x = keras.layers.Dropout(0.5)(x)
-  outputs = keras.layers.Dense(classes, activation=activation)(x)
-  return keras.Model(inputs, outputs, name='small')
 
 
 class Subclassed(keras.Model):
@@ -42,23 +30,6 @@ class Subclassed(keras.Model):
 
   def call(self, x, training=False):
     return self.inner(x, training=training)
-
-
-def evaluate(model, folder, **arguments):
-  return tfeval.evaluate(
-    model,
-    f'folder:{folder}',
-    **{'preprocess': 'tf', 'preflight': 'off', 'batch_size': 4, **arguments},
-  )
-
-
-def counts(run):
-  return [(m['labels'], m['name'], m['correct'], m['count']) for m in run.metrics]
-
-
-def classes(run):
-  rows = run.to_arrow(['id', 'classes']).sort_by('id')
-  return rows['classes'].to_pylist()
 
 
 @pytest.fixture(scope='module')
@@ -369,7 +340,7 @@ cpu, = tf.config.list_physical_devices('CPU')
 tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, sys.argv[2])
-from test_evaluator import classes, evaluate, small
+from in_memory import classes, evaluate, small
 found = [classes(evaluate(small(), sys.argv[1]))]
 strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
 with strategy.scope():
@@ -389,7 +360,7 @@ print('same')
 @pytest.mark.slow
 def test_mirrored_inside_and_outside_its_scope(noise):
   done = subprocess.run(
-    [sys.executable, '-c', MIRRORED, noise, os.path.dirname(__file__)],
+    [sys.executable, '-c', MIRRORED, noise, os.path.dirname(in_memory.__file__)],
     capture_output=True,
     text=True,
     timeout=200,
@@ -402,7 +373,7 @@ import sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 sys.path.insert(0, sys.argv[2])
-from test_evaluator import classes, counts, evaluate, small
+from in_memory import classes, counts, evaluate, small
 with strategy.scope():
   model = small()
 try:
@@ -416,7 +387,9 @@ print(run.path, run.result['compute']['hosts'], counts(run), classes(run))
 
 @pytest.mark.slow
 def test_two_workers_return_one_run(noise, answers, tmp_path):
-  first, second = two_workers.run(WORKER, noise, os.path.dirname(__file__), tmp_path)
+  first, second = two_workers.run(
+    WORKER, noise, os.path.dirname(in_memory.__file__), tmp_path
+  )
   assert first == second
   refused, last = first.splitlines()
   assert refused == (

@@ -8,13 +8,14 @@ import shutil
 import signal
 
 import pytest
-from interruptions import (
+from evaluations import (
   content,
   ended,
   kill_until_it_ends,
   make_inputs,
   start,
   wait_for_parts,
+  without_compute,
 )
 
 from tfeval import cli
@@ -98,19 +99,6 @@ def test_skipped_images_move_no_other(broken_inputs, whole_of_broken, tmp_path, 
   )
   assert run(broken_inputs, tmp_path, '--on_error=skip') == 0
   assert content(tmp_path) == whole_of_broken
-
-
-def without_compute(found):
-  """Leaves out how many hosts there were."""
-  found = dict(found)
-  manifest = json.loads(found['manifest.json'])
-  found['result.json'] = dict(found['result.json'])
-  for one in (manifest, found['result.json']):
-    one['compute'] = {
-      key: value for key, value in one['compute'].items() if key != 'hosts'
-    }
-  found['manifest.json'] = manifest
-  return found
 
 
 @pytest.mark.parametrize('count', [2, pytest.param(3, marks=pytest.mark.slow)])

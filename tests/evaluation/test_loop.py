@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interruptions import content, make_inputs
+from evaluations import content, make_inputs
 
 from tfeval import cli, datasets
 from tfeval.evaluation import config, model_loading

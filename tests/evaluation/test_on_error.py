@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 import pytest
+import small_models
 
 from tfeval import cli
 from tfeval.datasets import open_dataset
@@ -17,14 +18,22 @@ from tfeval.utils.errors import UserError
 MODEL = 'MobileNet:alpha=0.25'
 
 
-def evaluate(folder, output_dir, **arguments):
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+  """Where no count is looked at, a model that takes no time."""
+  path = tmp_path_factory.mktemp('model') / 'small.keras'
+  small_models.build().save(path)
+  return {'model': str(path), 'preprocess': 'tf'}
+
+
+def evaluate(folder, output_dir, model=MODEL, **arguments):
   arguments = {
     'dataset': f'folder:{folder}',
     'protocol': 'slim:rounding=nearest',  # It is quick to be traced.
     **arguments,
   }
   (result,) = evaluation.evaluate(
-    config.requests([MODEL], ['imagenet']),
+    config.requests([model], ['imagenet']),
     config.Settings(output_dir=str(output_dir), preflight='off', **arguments),
     lambda name, total: contextlib.nullcontext(lambda count: None),
   )
@@ -93,22 +102,23 @@ def test_nothing_to_skip_is_as_without(photos, tmp_path):
   assert skipped.metrics == whole.metrics
 
 
-def test_a_run_that_stopped_goes_on_with_skip(photos, tmp_path):
+def test_a_run_that_stopped_goes_on_with_skip(photos, small, tmp_path):
   damage(photos, tmp_path / 'broken', [2])
   with pytest.raises(UserError, match='or give `on_error=skip`'):
-    evaluate(tmp_path / 'broken', tmp_path / 'out')
-  skipped = evaluate(tmp_path / 'broken', tmp_path / 'out', on_error='skip')
+    evaluate(tmp_path / 'broken', tmp_path / 'out', **small)
+  skipped = evaluate(tmp_path / 'broken', tmp_path / 'out', **small, on_error='skip')
   assert skipped.result['dataset']['evaluated'] == 11
 
 
 @pytest.mark.parametrize('how', ['missing', 'empty', 'cut', 'not records'])
-def test_data_that_cannot_be_read_stop_both(standin_dir, tmp_path, how):
+def test_data_that_cannot_be_read_stop_both(standin_dir, small, tmp_path, how):
   """Skipping what can never be read would never end."""
   arguments = {
     'dataset': 'imagenet2012',
     'manual_dir': str(standin_dir),
     'data_dir': str(tmp_path / 'tfds'),
     'limit': None,
+    **small,
   }
   open_dataset(
     'imagenet2012', manual_dir=str(standin_dir), data_dir=str(tmp_path / 'tfds')
@@ -128,14 +138,14 @@ def test_data_that_cannot_be_read_stop_both(standin_dir, tmp_path, how):
   assert not list(tmp_path.rglob('result.json'))
 
 
-def test_a_run_that_skips_is_another_experiment(photos, tmp_path):
+def test_a_run_that_skips_is_another_experiment(photos, small, tmp_path):
   damage(photos, tmp_path / 'broken', [2])
-  evaluate(tmp_path / 'broken', tmp_path / 'out', on_error='skip')
+  evaluate(tmp_path / 'broken', tmp_path / 'out', **small, on_error='skip')
   with pytest.raises(UserError, match="dataset.on_error is 'skip' there"):
-    evaluate(tmp_path / 'broken', tmp_path / 'out')
+    evaluate(tmp_path / 'broken', tmp_path / 'out', **small)
 
 
-def test_fail_names_the_first(photos, tmp_path):
+def test_fail_names_the_first(photos, small, tmp_path):
   broken = damage(photos, tmp_path / 'broken', [7, 9])
   first = min(broken)
   with pytest.raises(
@@ -143,18 +153,18 @@ def test_fail_names_the_first(photos, tmp_path):
     match=f'example {first} is not a readable image: it '
     'is empty: replace it, or give `on_error=skip',
   ):
-    evaluate(tmp_path / 'broken', tmp_path / 'out')
+    evaluate(tmp_path / 'broken', tmp_path / 'out', **small)
   assert not list(tmp_path.rglob('result.json'))
 
 
-def test_nothing_left_is_no_result(photos, tmp_path):
+def test_nothing_left_is_no_result(photos, small, tmp_path):
   damage(photos, tmp_path / 'broken', range(12))
   with pytest.raises(
     UserError,
     match='none of the 12 images can be evaluated; the '
     r'first, ILSVRC2012_val_00000001.JPEG: it is empty',
   ):
-    evaluate(tmp_path / 'broken', tmp_path / 'out', on_error='skip')
+    evaluate(tmp_path / 'broken', tmp_path / 'out', **small, on_error='skip')
   assert not list(tmp_path.rglob('result.json'))
 
 
@@ -163,6 +173,8 @@ def test_the_number_stands_beside_the_accuracy(photos, tmp_path, capsys):
   arguments = [
     f'--dataset=folder:{tmp_path}/broken',
     f'--model={MODEL}',
+    '--protocol=slim:rounding=nearest',
+    '--preflight=off',
     f'--output_dir={tmp_path}/out',
     '--on_error=skip',
   ]

@@ -12,8 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interruptions import content, make_inputs
-from test_interruptions import without_compute
+from evaluations import content, make_inputs, without_compute
 
 from tfeval import datasets
 from tfeval.datasets.labels import imagenet

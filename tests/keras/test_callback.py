@@ -8,55 +8,18 @@ import os
 import subprocess
 import sys
 
+import fits
 import keras
 import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
+from fits import SIZE, STEPS, Weights, callback, fit, small
 from tensorflow.python.eager import context
 
 import tfeval
 from tfeval import cli
-from tfeval.keras import EvaluateCallback
 from tfeval.utils.errors import UserError
-
-SIZE = 32
-STEPS = 2  # In an epoch.
-
-
-def small(**optimizer):
-  keras.utils.set_random_seed(0)
-  inputs = keras.Input((SIZE, SIZE, 3), name='images')
-  x = keras.layers.Conv2D(4, 3, strides=2)(inputs)
-  x = keras.layers.BatchNormalization()(x)
-  x = keras.layers.GlobalAveragePooling2D()(x)
-  model = keras.Model(inputs, keras.layers.Dense(1000)(x), name='small')
-  model.compile(
-    keras.optimizers.SGD(0.5, **optimizer),
-    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-  )
-  return model
-
-
-def fit(model, *callbacks, epochs=1, **arguments):
-  random = np.random.default_rng(0)
-  images = random.random((4 * STEPS, SIZE, SIZE, 3), np.float32)
-  return model.fit(
-    images,
-    random.integers(0, 1000, 4 * STEPS),
-    batch_size=4,
-    epochs=epochs,
-    verbose=0,
-    callbacks=list(callbacks),
-    **arguments,
-  ).history
-
-
-def callback(noise, **arguments):
-  return EvaluateCallback(
-    f'folder:{noise}',
-    **{'preprocess': 'tf', 'batch_size': 4, 'protocol': 'squash', **arguments},
-  )
 
 
 @pytest.fixture(scope='module')
@@ -75,18 +38,6 @@ def values(metrics):
     ]
     for entry in metrics
   }
-
-
-class Weights(keras.callbacks.Callback):
-  """Keeps a copy of the weights at the end of each epoch, and the logs there."""
-
-  def __init__(self):
-    super().__init__()
-    self.weights, self.logs = [], []
-
-  def on_epoch_end(self, epoch, logs=None):
-    self.weights.append(self.model.get_weights())
-    self.logs.append(dict(logs))
 
 
 @pytest.mark.slow
@@ -573,7 +524,7 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, sys.argv[2])
 import tfeval
-from test_callback import callback, fit, small
+from fits import callback, fit, small
 with tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']).scope():
   model = small(use_ema=True)
 found = callback(sys.argv[1], every_steps=1, every_epochs=1, ema=True)
@@ -593,7 +544,7 @@ print(len(found.history), found.best.result['compute']['replicas'],
 @pytest.mark.slow
 def test_fit_on_two_replicas(noise):
   done = subprocess.run(
-    [sys.executable, '-c', TWO, noise, os.path.dirname(__file__)],
+    [sys.executable, '-c', TWO, noise, os.path.dirname(fits.__file__)],
     capture_output=True,
     text=True,
     timeout=250,

@@ -5,7 +5,7 @@ import glob
 import keras
 import numpy as np
 import pytest
-from test_callback import SIZE, Weights, callback, fit, small
+from fits import SIZE, Weights, callback, fit, small
 
 import tfeval
 from tfeval.utils.errors import UserError

@@ -3,7 +3,7 @@
 import keras
 import pytest
 import tensorflow as tf
-from test_callback import STEPS, callback, fit, small
+from fits import STEPS, callback, fit, small
 
 import tfeval
 

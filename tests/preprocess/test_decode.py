@@ -166,6 +166,10 @@ def test_refused(data):
     compiled_decode()(data)
   with pytest.raises(tf.errors.InvalidArgumentError):
     compiled()(data)
+
+
+@pytest.mark.parametrize('data', [b'', BASE[: len(BASE) // 2]], ids=['empty', 'half'])
+def test_refused_in_a_pipeline(data):
   with pytest.raises(tf.errors.InvalidArgumentError):
     list(tf.data.Dataset.from_tensors(data).map(compiled()))
 

@@ -18,7 +18,6 @@ _WAYS = {
   'xla': device_resize.compiled(),
   'plain': tf.function(device_resize.resize, autograph=False),
 }
-both_ways = pytest.mark.parametrize('way', _WAYS)
 
 
 @functools.cache
@@ -59,7 +58,7 @@ def read(folder, step):
   return [data for data in found if tf.io.extract_jpeg_shape(data)[2] != 4]
 
 
-@both_ways
+@pytest.mark.parametrize('way', ['xla', pytest.param('plain', marks=pytest.mark.slow)])
 def test_photos(shared_data, way):
   data = read(shared_data / 'images', 12)
   got, on_host = on_device(data, way)
@@ -132,7 +131,8 @@ def test_edge_cases(way, side):
   assert_equal(on_device(data, way, side=side)[0], data)
 
 
-@pytest.mark.parametrize('way', ['plain', pytest.param('xla', marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('way', _WAYS)
 def test_right_end_of_the_resized_image(way):
   """OpenCV computes the last values of a row in integers, the rest in float."""
   data = [encode(scene(700, width), 'PNG') for width in range(300, 317, 4)]

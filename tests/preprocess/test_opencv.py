@@ -33,10 +33,10 @@ def pipeline(data, resize_side, crop_size, parallel=2):
 @pytest.mark.parametrize(
   'resize_side, crop_size, step',
   [
-    (256, 224, 2),
+    (256, 224, 6),
     *(
       pytest.param(*one, marks=pytest.mark.slow)
-      for one in ((341, 299, 6), (378, 331, 12))
+      for one in ((256, 224, 2), (341, 299, 6), (378, 331, 12))
     ),
   ],
 )
@@ -52,6 +52,7 @@ def test_photos_equal_in_a_parallel_pipeline(resize_side, crop_size, step):
 
 
 @needs_photos
+@pytest.mark.slow
 def test_opencv_with_ipp_is_another_reference():
   """The fields of the protocol say fixed point, since this differs from it."""
   if not hasattr(cv2, 'ipp') or not cv2.ipp.getIppVersion():
@@ -77,6 +78,7 @@ def test_without_xla():
 
 
 @needs_photos
+@pytest.mark.slow
 def test_in_tf_data_service():
   data = [path.read_bytes() for path in _PHOTOS[:20]]
   service = tf.data.experimental.service
@@ -133,7 +135,7 @@ def test_decode_of_photos():
     (255, 256),
     (256, 256),
     (257, 391),
-    (2400, 1800),
+    pytest.param(2400, 1800, marks=pytest.mark.slow),
     (1801, 2399),
     (60, 900),
     (900, 60),
@@ -160,7 +162,10 @@ def test_right_end_of_the_resized_image(width):
   assert_equal(data, [(224, 224), (225, 224), (226, 224), (7, 3), (1, 1)])
 
 
-@pytest.mark.parametrize('resize_side, crop_size', [(10, 9), (256, 1), (600, 500)])
+@pytest.mark.parametrize(
+  'resize_side, crop_size',
+  [(10, 9), pytest.param(256, 1, marks=pytest.mark.slow), (600, 500)],
+)
 def test_other_sizes(resize_side, crop_size):
   assert_equal(encode(scene(375, 500)), [(resize_side, crop_size)])
 

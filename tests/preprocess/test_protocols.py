@@ -142,7 +142,7 @@ def slow(*values):
   ],
 )
 def test_equal_to_its_library(shared_data, text, size, reference):
-  encoded = photos(shared_data, 40)
+  encoded = photos(shared_data, 20)
   theirs = [reference(data, size) for data in encoded]
   compiled = protocol.resolve(text, size).library in ('opencv', 'pillow')
   # Not compiled, a quarter of them: it takes several times as long.
@@ -177,11 +177,11 @@ def test_float_protocols_up_to_the_order_of_sums(shared_data, text, size, jit_co
   assert compare(pixels(text, size, encoded, jit_compile), theirs)[2] < 1e-3
 
 
-@pytest.mark.parametrize('size, jit_compile', [(224, True), slow(299, True)])
+@pytest.mark.parametrize('size, jit_compile', [slow(224, True), slow(299, True)])
 def test_opencv_ipp(shared_data, size, jit_compile):
   if not cv2.ipp.getIppVersion():
     pytest.skip('this build of OpenCV has no IPP')
-  for encoded in real_photos(shared_data, 70), made_photos():
+  for encoded in real_photos(shared_data, 35), made_photos():
     theirs = [references.opencv_ipp(data, size) for data in encoded]
     values, differ, largest = compare(
       pixels('opencv_ipp', size, encoded, jit_compile), theirs
@@ -247,7 +247,7 @@ def test_pillow_resizes_cmyk_as_it_is_decoded(shared_data):
 
 
 @pytest.mark.parametrize(
-  'name', ['opencv', slow('opencv_float'), slow('opencv_ipp'), 'pil']
+  'name', [slow('opencv'), slow('opencv_float'), slow('opencv_ipp'), 'pil']
 )
 def test_truncated_is_refused(shared_data, name):
   """A window above the missing rows could be decoded without noticing."""
@@ -257,9 +257,10 @@ def test_truncated_is_refused(shared_data, name):
       applied(name, 224)(short)
 
 
+@pytest.mark.slow
 def test_opencv_without_exif_or_window(shared_data):
   """The general way and the one that decodes a window only, against each other."""
-  encoded = photos(shared_data, 20)
+  encoded = photos(shared_data, 10)
   assert compare(
     pixels('opencv:exif=false', 224, encoded), pixels('opencv', 224, encoded)
   )[1:] == (0, 0)

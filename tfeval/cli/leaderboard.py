@@ -3,6 +3,7 @@
 import sys
 
 from tfeval.cli import console, label_flags
+from tfeval.cli.command_flags import with_dashes
 from tfeval.cli.compare import check_level
 from tfeval.reports import formats
 from tfeval.utils import errors

@@ -94,7 +94,7 @@ def test_a_broken_image_is_named(noise, tmp_path):
 
 
 def test_end_to_end_from_the_cache_that_is_given(noise, tmp_path):
-  report = measure(noise, 32, protocol='pil', cache_dir=str(tmp_path))
+  report = measure(noise, 32, protocol='slim', cache_dir=str(tmp_path))
   assert report.input == CACHED
   (entry,) = entries.listed(str(tmp_path))
   # The ten images of the folder, all of them and whole.
@@ -117,12 +117,12 @@ def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, caplog):
   # Where an entry would be made there is a file, which holds for root as well.
   key = entries.key_of(
     cached.describe(
-      datasets.open_dataset(f'folder:{noise}'), protocol_lib.resolve('pil', SIZE)
+      datasets.open_dataset(f'folder:{noise}'), protocol_lib.resolve('slim', SIZE)
     )
   )
   (root / key).write_bytes(b'')
   told = []
-  report = measure(noise, 8, told.append, protocol='pil', cache_dir=str(root))
+  report = measure(noise, 8, told.append, protocol='slim', cache_dir=str(root))
   assert report.unmeasured[CACHED] == f'{root} cannot be written'
   assert report.input == PREPROCESSING
   assert report.cache_bytes_per_image is None
@@ -133,7 +133,7 @@ def test_a_cache_that_cannot_be_written_is_left_out(noise, tmp_path, caplog):
 def test_what_comes_from_the_cache_is_what_is_made(noise, tmp_path):
   """Over and over, in order: batches of four out of ten images."""
   dataset = datasets.open_dataset(f'folder:{noise}')
-  protocol = protocol_lib.resolve('pil', SIZE)
+  protocol = protocol_lib.resolve('slim', SIZE)
   told = []
   batches, _ = cached.filled(
     writer.Cache(str(tmp_path)), dataset, protocol, 4, told.append

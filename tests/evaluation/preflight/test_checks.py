@@ -87,8 +87,9 @@ def returning(model, change, **fields):
 # Healthy models
 
 
-def test_healthy_models_have_no_findings(mobilenet, photos):
-  assert check(mobilenet, *photos) == []
+@pytest.mark.parametrize('count', [48, pytest.param(128, marks=pytest.mark.slow)])
+def test_healthy_models_have_no_findings(mobilenet, photos, count):
+  assert check(mobilenet, photos[0][:count], photos[1][:count]) == []
   assert check(mobilenet, photos[0][:40], NONE[:40]) == []
   assert check(fed(mobilenet, 'tf'), photos[0][:12], photos[1][:12]) == []
 

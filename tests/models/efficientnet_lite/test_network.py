@@ -1,5 +1,6 @@
 """EfficientNet-Lite: the published architecture with the published weights."""
 
+import functools
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -39,9 +40,14 @@ def pretrained():
   return network.EfficientNetLite0()
 
 
-@pytest.fixture(scope='module', name='blank')
-def untrained():
-  return network.EfficientNetLite0(weights=None)
+@functools.cache
+def untrained(name):
+  return getattr(network, name)(weights=None)
+
+
+@pytest.fixture(name='blank')
+def blank_lite0():
+  return untrained(LITE0)
 
 
 @pytest.fixture(name='installed')
@@ -67,7 +73,7 @@ def test_parameter_count(name, trainable, channels):
   # and 4.652, 5.417 and 6.092 M in an independent one
   # (github.com/d-li14/efficientnet-lite.pytorch). Batch norm adds a mean and a
   # variance for each channel, which nobody counts as parameters.
-  model = getattr(network, name)(weights=None)
+  model = untrained(name)
   assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == trainable
   assert model.count_params() == trainable + 2 * channels
 
@@ -102,7 +108,7 @@ def test_shapes_and_names(blank):
 )
 def test_stages(name, repeats, filters, sides):
   """Hand-made: ceil(depth * r), multiples of 8 near width * f, halves rounded up."""
-  model = getattr(network, name)(weights=None)
+  model = untrained(name)
   assert model.name == name.lower()
   assert model.input_shape == (None, SIZES[name], SIZES[name], 3)
   shapes = [

@@ -136,11 +136,11 @@ def test_plain_keras_files(tmp_path):
   [
     'MobileNet',
     'MobileNetV3Small',
-    'EfficientNetB0',
-    'ConvNeXtTiny',
     *[
       pytest.param(name, marks=pytest.mark.slow)
       for name in (
+        'EfficientNetB0',
+        'ConvNeXtTiny',
         'DenseNet121',
         'EfficientNetV2B0',
         'InceptionResNetV2',
