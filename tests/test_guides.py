@@ -5,7 +5,7 @@ import re
 
 import documents
 import pytest
-from documents import GUIDES, README
+from documents import BUILD_NOTES, GUIDES, README
 
 from tfeval import cli
 from tfeval.cli import command_flags
@@ -45,7 +45,7 @@ def test_every_command_is_in_the_table_of_the_readme():
   assert sorted(rows) == sorted(cli.COMMANDS)
 
 
-@pytest.mark.parametrize('path', DOCUMENTS, ids=by_name)
+@pytest.mark.parametrize('path', [*DOCUMENTS, BUILD_NOTES], ids=by_name)
 def test_links_lead_somewhere(path):
   for target, anchor in documents.links(path):
     assert target.exists()

@@ -1,4 +1,4 @@
-"""README.md and the guides: their blocks of code, their commands, their links."""
+"""README.md, BUILD_NOTES.md and the guides: blocks of code, commands, links."""
 
 import functools
 import pathlib
@@ -7,7 +7,7 @@ import shlex
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUIDES = sorted((ROOT / 'tfeval/guides').glob('*.md'))
-README = ROOT / 'README.md'
+README, BUILD_NOTES = ROOT / 'README.md', ROOT / 'BUILD_NOTES.md'
 # Fenced, with a language; or indented, without one.
 _BLOCK = re.compile(
   r'^```(\w*)\n(.*?)^```$|((?:^(?: {4}[^\n]*)?\n)+)', re.DOTALL | re.M
