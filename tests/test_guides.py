@@ -1,5 +1,6 @@
 """README.md and the guides are right about flags and files; `tfeval guide`."""
 
+import ast
 import io
 import re
 
@@ -104,3 +105,22 @@ def test_a_guide_in_a_terminal(path, monkeypatch):
 def test_topics_that_are_none(tfeval, arguments, said):
   code, out, err = tfeval('guide', *arguments)
   assert code == 2 and not out and said in err
+
+
+def without_docstrings(code):
+  tree = ast.parse(code)
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
+      del node.body[0]
+  return ast.unparse(tree)
+
+
+def test_the_plug_in_of_the_guide_is_that_of_the_tests():
+  (guide,) = (path for path in GUIDES if path.stem == 'plug_ins')
+  package = documents.ROOT / 'tests/data/plugin_package'
+  modules = (package / 'example_plugin').glob('[!_]*.py')
+  assert sorted(map(without_docstrings, documents.python(guide))) == sorted(
+    without_docstrings(path.read_text('utf-8')) for path in modules
+  )
+  (shown,) = (code for language, code in documents.blocks(guide) if language == 'toml')
+  assert shown == (package / 'pyproject.toml').read_text('utf-8')
