@@ -124,3 +124,18 @@ def test_the_plug_in_of_the_guide_is_that_of_the_tests():
   )
   (shown,) = (code for language, code in documents.blocks(guide) if language == 'toml')
   assert shown == (package / 'pyproject.toml').read_text('utf-8')
+
+
+def test_files_that_build_notes_name_exist():
+  named = set(
+    re.findall(r'`([\w./]+\.(?:py|toml|tsv))`', BUILD_NOTES.read_text('utf-8'))
+  )
+  there = [
+    path.as_posix()
+    for folder in ('tfeval', 'tests', 'configs')
+    for path in (documents.ROOT / folder).rglob('*.*')
+  ]
+  missing = {
+    name for name in named if not any(path.endswith(f'/{name}') for path in there)
+  }
+  assert missing == {'datasets/imagenette.py'}  # An example of a new one.
