@@ -1,38 +1,34 @@
-"""What README.md shows of training code runs, and counts what the command counts."""
+"""What README.md and the guides show of Python runs, and counts what commands count."""
 
 import json
 import pathlib
-import re
-import shlex
-import textwrap
+import shutil
 
+import documents
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from documents import README
 
-README = pathlib.Path(__file__).resolve().parents[1] / 'README.md'
+GUIDES = {path.stem: path for path in documents.GUIDES}
 # MobileNet(alpha=0.25) on the stand-in photos, counted without tfeval by
 # tests/benchmarks/independent_count.py: top-1, top-5, ReaL top-1, ReaL top-5.
 COUNTS = [[33, 60], [50, 60], [30, 55], [44, 55]]
 
 
-def blocks(title):
-  """Returns the indented blocks of a section, in order."""
-  section = re.search(
-    rf'^## {title}\n(.*?)^## ', README.read_text(), re.DOTALL | re.MULTILINE
-  ).group(1)
-  found = re.findall(r'(?:^(?: {4}.*)?\n)+', section, re.MULTILINE)
-  return [textwrap.dedent(one).strip() for one in found if one.strip()]
+def run_snippets(path, names):
+  for code in documents.python(path):
+    exec(compile(code, path.name, 'exec'), names)  # Ours: they are our guides.
 
 
-@pytest.fixture
-def names(shared_data, standin_dir, tmp_path, monkeypatch):
-  """What the snippets take for granted."""
-  monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope='module')
+def trained(shared_data, standin_dir, tmp_path_factory):
+  """What the snippets of training code take for granted, and what they define."""
   import tfeval
 
-  tfeval.build_dataset(manual_dir=standin_dir, data_dir=tmp_path / 'tfds')
+  directory = tmp_path_factory.mktemp('training')
+  tfeval.build_dataset(manual_dir=standin_dir, data_dir=directory / 'tfds')
   model = keras.applications.MobileNet(alpha=0.25, classifier_activation=None)
   # So small a rate that counts stay what they are.
   model.compile(
@@ -41,36 +37,41 @@ def names(shared_data, standin_dir, tmp_path, monkeypatch):
   )
   for layer in model.layers:
     layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-  return {
+  names = {
     'model': model,
-    'MY_TFDS_DIR': tmp_path / 'tfds',
+    'MY_TFDS_DIR': directory / 'tfds',
     'preprocess_input': keras.applications.mobilenet.preprocess_input,
     'training': tf.data.Dataset.from_tensors(
       (np.zeros((2, 224, 224, 3), np.float32), np.zeros(2))
     ),
+    'directory': directory,
   }
+  with pytest.MonkeyPatch.context() as patch:
+    patch.chdir(directory)
+    run_snippets(GUIDES['training_code'], names)
+  return names
 
 
-def test_snippets_of_training_code(names, tfeval, tmp_path):
-  model = names['model']
-  for code in blocks('In your training code'):
-    if not code.startswith('tfeval '):
-      exec(compile(code, 'README.md', 'exec'), names)  # Ours: it is our README.
-  assert [[m['correct'], m['count']] for m in names['run'].metrics] == COUNTS
-  evaluate = names['evaluate']
+def test_snippets_of_training_code(trained):
+  assert [[m['correct'], m['count']] for m in trained['run'].metrics] == COUNTS
+  evaluate = trained['evaluate']
   assert list(evaluate.history[-1]['counts'].values()) == COUNTS
   assert evaluate.best.metrics[0]['correct'] == COUNTS[0][0]
-  assert (tmp_path / 'best.keras').is_file()
-  assert any((tmp_path / 'tensorboard').iterdir())
-  assert [names['top1'].correct, names['top1'].count] == COUNTS[0]
-  assert [names['real'].correct, names['real'].count] == COUNTS[2]
-  assert {metric.name for metric in model._compile_metrics._user_weighted_metrics} == {
-    'real_top1',
-    'real_top5',
-  }
+  assert (trained['directory'] / 'best.keras').is_file()
+  assert any((trained['directory'] / 'tensorboard').iterdir())
+  assert [trained['top1'].correct, trained['top1'].count] == COUNTS[0]
+  assert [trained['real'].correct, trained['real'].count] == COUNTS[2]
+  weighted = trained['model']._compile_metrics._user_weighted_metrics
+  assert {metric.name for metric in weighted} == {'real_top1', 'real_top5'}
 
 
-def test_command_of_training_code(names, tfeval, tmp_path, monkeypatch):
+def test_readme_shows_the_first_of_them():
+  (snippet,) = documents.python(README)
+  shown = documents.python(GUIDES['training_code'])[0]
+  assert set(snippet.splitlines()) <= set(shown.splitlines())
+
+
+def test_command_of_training_code(trained, tfeval, tmp_path, monkeypatch):
   (tmp_path / 'my_models.py').write_text(
     'import keras\n'
     'def build():\n'
@@ -79,13 +80,35 @@ def test_command_of_training_code(names, tfeval, tmp_path, monkeypatch):
     '          "preprocess": "tf", "output": "logits"}\n'
   )
   monkeypatch.syspath_prepend(str(tmp_path))
-  (tmp_path / 'training').mkdir()
-  names['model'].save_weights(tmp_path / 'training/90.weights.h5')
-  (command,) = [
-    shlex.split(code.replace('MY_TFDS_DIR', str(names['MY_TFDS_DIR'])))
-    for code in blocks('In your training code')
-    if code.startswith('tfeval ')
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('training').mkdir()
+  trained['model'].save_weights('training/90.weights.h5')
+  (command,) = documents.commands(GUIDES['training_code'])
+  command = [
+    word.replace('MY_TFDS_DIR', str(trained['MY_TFDS_DIR'])) for word in command
   ]
-  code, out, err = tfeval(*command[1:], '--json', f'--output_dir={tmp_path}/runs')
+  code, out, err = tfeval(*command, '--json', '--output_dir=runs')
   assert code == 0, err
   assert list(json.loads(out)['counts'].values()) == COUNTS
+
+
+def test_snippets_of_runs(trained, shared_data, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (best,) = trained['directory'].glob('evaluations/step-*/*')
+  pathlib.Path('RUN').symlink_to(best)
+  shutil.copy(shared_data / 'real/real.json', 'real.json')
+  names = {}
+  run_snippets(GUIDES['runs_and_metrics'], names)
+  assert [[m['correct'], m['count']] for m in names['run'].metrics] == COUNTS
+
+
+def test_snippets_of_models(shared_data, tmp_path, monkeypatch):
+  pixels = np.zeros((2, 224, 224, 3), np.float32)
+  names = {'pixels': pixels}
+  run_snippets(GUIDES['models'], names)
+  assert names['scores'].shape == (2, 1000)
+  # The function of the last snippet, named as --model=my_module:build.
+  (tmp_path / 'my_module.py').write_text(documents.python(GUIDES['models'])[-1])
+  monkeypatch.syspath_prepend(str(tmp_path))
+  loaded = names['tfeval'].load_model('my_module:build')
+  np.testing.assert_allclose(loaded(pixels), names['scores'], rtol=1e-5, atol=1e-5)

@@ -32,6 +32,7 @@ COMMANDS = (
   'protocols',
   'benchmark',
   'cache',
+  'guide',
 )
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 

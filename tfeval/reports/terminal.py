@@ -30,6 +30,20 @@ def print_table(table: rich_table.Table, file: TextIO) -> None:
   console.print(table)
 
 
+def print_markdown(text: str, file: TextIO) -> None:
+  """Prints a text in Markdown: set for a terminal, as it stands elsewhere."""
+  if not file.isatty():
+    file.write(text)
+    return
+  # Only here: it costs as much time as the rest of rich.
+  from rich import markdown
+
+  console = _console(file)
+  console.width = min(console.width, 80)
+  # A link within the guides leads nowhere in a terminal; its text and target do.
+  console.print(markdown.Markdown(text, hyperlinks=False))
+
+
 def width_of(file: TextIO) -> int:
   """Returns how many columns a table may have."""
   return _console(file).width
