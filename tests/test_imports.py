@@ -78,6 +78,10 @@ def test_every_directory_is_a_package():
     assert (path.parent / '__init__.py').is_file()
 
 
+def test_imports_point_downwards():
+  assert not PICTURE.upward()
+
+
 def test_no_circle_of_files():
   assert not PICTURE.circles()
 

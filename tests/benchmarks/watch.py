@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation import config
+from tfeval.evaluation.config import EvaluationConfig, requests
 from tfeval.evaluation.watch import watcher as watching
 from tfeval.utils import progress
 
@@ -37,11 +37,11 @@ def measure(folder: pathlib.Path, kind: str, checkpoints: int) -> None:
   model.save(folder / 'model.keras')
   request = None
   if kind != '.keras':
-    (request,) = config.requests([str(folder / 'model.keras')], ['imagenet'])
+    (request,) = requests([str(folder / 'model.keras')], ['imagenet'])
   watcher = watching.Watcher(
     training,
     request,
-    config.Settings(
+    EvaluationConfig.of(
       dataset=f'folder:{folder}/images',
       preprocess='tf',
       output='logits',

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfeval.engine import cluster as hosts
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation import config
+from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.utils.errors import UserError
 
 
@@ -31,8 +30,8 @@ def tf_config(index=1, kind='worker', **cluster):
 
 
 def found(environ=None, **arguments):
-  return hosts.find_cluster(
-    config.Settings(**arguments), {} if environ is None else {'TF_CONFIG': environ}
+  return find_cluster(
+    EvaluationConfig.of(**arguments), {} if environ is None else {'TF_CONFIG': environ}
   )
 
 

@@ -20,7 +20,7 @@ from evaluations import content, make_inputs, wait_for_parts
 from tfeval import cli
 from tfeval.datasets import open_dataset
 from tfeval.engine import data_service, deadline, pipeline
-from tfeval.evaluation import config
+from tfeval.engine.options import service_address
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
@@ -148,14 +148,14 @@ def test_malformed_addresses(tfeval, text):
 
 
 def test_addresses():
-  assert config.service_address('decoder-0.local:5050') == ('decoder-0.local', 5050)
-  assert config.service_address('[fe80::1]:1') == ('fe80::1', 1)
+  assert service_address('decoder-0.local:5050') == ('decoder-0.local', 5050)
+  assert service_address('[fe80::1]:1') == ('fe80::1', 1)
 
 
 def test_nothing_answers():
   with socket.create_server(('localhost', 0)) as taken:
     port = taken.getsockname()[1]
-  with pytest.raises(UserError, match=f'nothing answers at .*localhost:{port} '):
+  with pytest.raises(UserError, match=f'nothing answers at .*localhost:{port}` '):
     data_service.check(f'localhost:{port}')
 
 

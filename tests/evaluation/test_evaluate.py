@@ -18,8 +18,8 @@ import small_models
 
 from tfeval import cli
 from tfeval.cli import output
-from tfeval.evaluation import config
 from tfeval.evaluation import evaluate as evaluation
+from tfeval.evaluation.config import EvaluationConfig, flagfile, requests
 from tfeval.models import table
 from tfeval.runs import run
 from tfeval.utils import spec
@@ -32,9 +32,9 @@ def quiet(name, total):
 
 
 def evaluate(model, weights='imagenet', **arguments):
-  wanted = config.requests([model], [weights])
+  wanted = requests([model], [weights])
   (result,) = evaluation.evaluate(
-    wanted, config.Settings(**{'preflight': 'off', **arguments}), quiet
+    wanted, EvaluationConfig.of(**{'preflight': 'off', **arguments}), quiet
   )
   return result
 
@@ -230,11 +230,11 @@ def test_flagfile_names_the_same_directory(tmp_path, monkeypatch):
     ('VGG16', 'a.h5', 'VGG16@a.h5'),
     ('VGG16', 'none', 'VGG16@none'),
   ]:
-    (first,) = config.requests([model], [weights])
+    (first,) = requests([model], [weights])
     assert first.directory == directory
-    lines = config.flagfile(first, config.Settings()).splitlines()
+    lines = flagfile(first, EvaluationConfig()).splitlines()
     monkeypatch.chdir('/')
-    (again,) = config.requests(
+    (again,) = requests(
       [lines[0].removeprefix('--model=')], [lines[1].removeprefix('--weights=')]
     )
     monkeypatch.chdir(tmp_path)
@@ -422,14 +422,14 @@ def test_ties_are_no_hits(standin_dir, tfds_dir, tmp_path):
 def test_requests(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'a.h5').touch()
-  both = config.requests(['ResNet50', 'ResNet50'], ['a.h5', 'none'])
+  both = requests(['ResNet50', 'ResNet50'], ['a.h5', 'none'])
   assert [r.directory for r in both] == ['ResNet50@a.h5', 'ResNet50@none']
   with pytest.raises(UserError, match='given twice'):
-    config.requests(['ResNet50', 'ResNet50'], ['imagenet'])
+    requests(['ResNet50', 'ResNet50'], ['imagenet'])
   with pytest.raises(UserError, match='2 `weights` for 3 `model`'):
-    config.requests(['VGG16', 'VGG19', 'Xception'], ['none', 'imagenet'])
+    requests(['VGG16', 'VGG19', 'Xception'], ['none', 'imagenet'])
   with pytest.raises(UserError, match='did you mean ResNet50'):
-    config.requests(['ResNet5'], ['imagenet'])
+    requests(['ResNet5'], ['imagenet'])
   assert spec.parse('a/b:c').directory_name() == 'a_b_c'
 
 
@@ -453,9 +453,11 @@ def test_one_failing_model_does_not_stop_the_others(
   # The flags for the one are known for the other: both fail.
   assert cli.main([*arguments, '--json']) == 2
   assert len(json.loads(capsys.readouterr().out)) == 2
-  wanted = config.requests([failing, mobilenet], ['imagenet'])
+  wanted = requests([failing, mobilenet], ['imagenet'])
   failed, complete = evaluation.evaluate(
-    wanted, config.Settings(dataset=f'folder:{photos}', output_dir=str(tmp_path)), quiet
+    wanted,
+    EvaluationConfig.of(dataset=f'folder:{photos}', output_dir=str(tmp_path)),
+    quiet,
   )
   assert isinstance(failed, run.Failure)
   assert complete.result['dataset']['evaluated'] == 12
@@ -471,8 +473,8 @@ def test_broken_data_stop_all_models(mobilenet, photos, tmp_path):
   sorted((tmp_path / 'data').iterdir())[0].write_bytes(b'')
   with pytest.raises(UserError, match='is not a readable image'):
     evaluation.evaluate(
-      config.requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet']),
-      config.Settings(
+      requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet']),
+      EvaluationConfig.of(
         dataset=f'folder:{tmp_path}/data', output_dir=str(tmp_path / 'out')
       ),
       quiet,
@@ -526,10 +528,10 @@ def test_another_size_equals_keras_and_cv2(mobilenet, photos, tmp_path):
 
 
 def test_all_is_every_application():
-  wanted = config.requests(['all'], ['none'])
+  wanted = requests(['all'], ['none'])
   assert {r.spec.text for r in wanted} == set(table.known_models())
   with pytest.raises(UserError, match='`model=all` is every application'):
-    config.requests(['all', 'VGG16'], ['none'])
+    requests(['all', 'VGG16'], ['none'])
 
 
 def test_result_is_json_without_nan(baseline):

@@ -14,7 +14,8 @@ import tensorflow as tf
 from evaluations import content, make_inputs
 
 from tfeval import cli, datasets
-from tfeval.evaluation import config, model_loading
+from tfeval.evaluation import model_loading
+from tfeval.evaluation.config import EvaluationConfig, requests
 from tfeval.models import loading
 
 IMAGES = 20
@@ -247,7 +248,7 @@ def test_models_go_on_from_where_each_of_them_was(inputs, alone, tmp_path, reads
 
 
 def test_models_of_one_size_stand_together():
-  requests = config.requests(
+  requested = requests(
     [
       'ResNet50',
       'InceptionV3',
@@ -258,7 +259,7 @@ def test_models_of_one_size_stand_together():
     ],
     ['none'],
   )
-  ordered = model_loading.order_by_pixels(requests, config.Settings())
+  ordered = model_loading.order_by_pixels(requested, EvaluationConfig())
   assert [one.spec.target for one in ordered] == [
     'ResNet50',
     'VGG16',

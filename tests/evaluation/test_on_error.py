@@ -10,8 +10,8 @@ import small_models
 
 from tfeval import cli
 from tfeval.datasets import open_dataset
-from tfeval.evaluation import config
 from tfeval.evaluation import evaluate as evaluation
+from tfeval.evaluation.config import EvaluationConfig, requests
 from tfeval.runs import run
 from tfeval.utils.errors import UserError
 
@@ -33,8 +33,8 @@ def evaluate(folder, output_dir, model=MODEL, **arguments):
     **arguments,
   }
   (result,) = evaluation.evaluate(
-    config.requests([model], ['imagenet']),
-    config.Settings(output_dir=str(output_dir), preflight='off', **arguments),
+    requests([model], ['imagenet']),
+    EvaluationConfig.of(output_dir=str(output_dir), preflight='off', **arguments),
     lambda name, total: contextlib.nullcontext(lambda count: None),
   )
   return result

@@ -16,7 +16,7 @@ from evaluations import content, make_inputs, without_compute
 
 from tfeval import datasets
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation import config
+from tfeval.evaluation.config import EvaluationConfig, flagfile, requests
 from tfeval.models import class_maps, loading
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
@@ -206,11 +206,11 @@ def test_a_model_that_is_not_there(remote, tfeval):
 
 
 def test_the_flagfile_repeats_urls(remote):
-  (request,) = config.requests([f'{remote}/m.keras'], [f'{remote}/w.h5'])
+  (request,) = requests([f'{remote}/m.keras'], [f'{remote}/w.h5'])
   assert request.directory == 'm.keras@w.h5'
-  lines = config.flagfile(
+  lines = flagfile(
     request,
-    config.Settings(data_dir='gs://bucket/tfds', real_labels=f'{remote}/real.json'),
+    EvaluationConfig.of(data_dir='gs://bucket/tfds', real_labels=f'{remote}/real.json'),
   ).splitlines()
   assert {
     f'--model={remote}/m.keras',
@@ -222,7 +222,7 @@ def test_the_flagfile_repeats_urls(remote):
 
 @pytest.mark.parametrize('flag', ['data_dir', 'manual_dir'])
 def test_where_tfds_cannot_read(flag):
-  with pytest.raises(UserError, match=f'^--{flag}=ram://x: TFDS reads gs://') as caught:
+  with pytest.raises(UserError, match=f'^`{flag}=ram://x`: TFDS reads gs://') as caught:
     datasets.open_dataset('imagenet2012', **{flag: 'ram://x'})
   assert '\n' not in str(caught.value)
 

@@ -40,7 +40,7 @@ def test_the_size_that_is_asked_for(asked, settings, size):
 
 
 def test_two_sizes_contradict_each_other(asked):
-  with pytest.raises(UserError, match='96 contradicts .*opencv:size=97'):
+  with pytest.raises(UserError, match='96` contradicts .*opencv:size=97'):
     load(protocol='opencv:size=97', input_size=96)
   assert not asked
 

@@ -333,7 +333,7 @@ def test_what_a_fit_cannot_be_evaluated_with(noise, tmp_path):
     fit(small(), callback(noise, ema=True))
   with pytest.raises(UserError, match='metric real_top1: folder:.* has no ReaL labels'):
     fit(small(), callback(noise, metrics=['top1', 'real_top1']))
-  with pytest.raises(UserError, match='give `preprocess`'):
+  with pytest.raises(UserError, match='give `preprocess='):
     fit(small(), callback(noise, preprocess=None))
   (tmp_path / 'history.json').write_text(
     '{"version": 1, "of": {}, "evaluations": [{'

@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.labels import imagenet
 from tfeval.engine.batches import Batch
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation import config
+from tfeval.evaluation.config import EvaluationConfig, Request
 from tfeval.evaluation.runtime import Runtime
-from tfeval.models.backend import FunctionBackend
+from tfeval.models.keras.backend import FunctionBackend
 from tfeval.models.model import Model
 from tfeval.utils import progress, spec
 
@@ -43,7 +44,9 @@ class FakeRuntime(Runtime):
   """
 
   def __init__(self, hosts: Cluster = _ALONE, broken: frozenset[int] = frozenset()):
-    dataset = ImageDataset('fake', None, None, '', IMAGES, examples)
+    dataset = ImageDataset(
+      'fake', None, None, '', imagenet.label_space(), IMAGES, examples
+    )
     super().__init__(
       dataset, tf.distribute.get_strategy(), 'default', hosts, progress.hidden
     )
@@ -88,11 +91,11 @@ def make_model(name: str = 'right', shift: int = 0, **more) -> Model:
   )
 
 
-def make_request(name: str = 'right') -> config.Request:
-  return config.Request(spec.Spec(name, name), 'none', name)
+def make_request(name: str = 'right') -> Request:
+  return Request(spec.Spec(name, name), 'none', name)
 
 
-def make_settings(output_dir, **more) -> config.Settings:
+def make_settings(output_dir, **more) -> EvaluationConfig:
   fixed = {'dataset': 'fake', 'protocol': 'squash', 'preflight': 'off'}
   small = {'batch_size': 2, 'rows_per_part': 4}
-  return config.Settings(**fixed | small | more, output_dir=str(output_dir))
+  return EvaluationConfig.of(**fixed | small | more, output_dir=str(output_dir))

@@ -18,7 +18,16 @@ Usage: tfeval benchmark --model=NAME [--flags]
 
 
 def define_flags(define) -> None:
-  input_flags.define(define)
+  input_flags.define_models(define)
+  input_flags.define(
+    define,
+    ('model', 'protocol', 'dataset', 'devices', 'inputs'),
+    without=('on_error', 'tf_data_service'),
+    texts={
+      'cache_dir': 'Measure, and fill, this cache of preprocessed '
+      'images, end to end too (default: a temporary one, alone).'
+    },
+  )
   define.integer(
     'images',
     512,
@@ -28,12 +37,6 @@ def define_flags(define) -> None:
     lower_bound=1,
     upper_bound=1 << 24,
   )
-  define.string(
-    'cache_dir',
-    None,
-    'Measure, and fill, this cache of preprocessed '
-    'images, end to end too (default: a temporary one, alone).',
-  )
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -42,13 +45,13 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       f'unexpected argument {arguments[0]!r}: models are given as --model=NAME'
     )
-  (request, *more), settings = input_flags.read(flags)
+  (request, *more), config = input_flags.read(flags)
   if more:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
   with console.quiet_tensorflow():
     from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
 
-    report = evaluate.measure(request, settings, flags.images, progress.on_stderr)
+    report = evaluate.measure(request, config, flags.images, progress.on_stderr)
   if flags.json:
     advice = with_dashes(report.advice)
     terminal.print_json({**dataclasses.asdict(report), 'advice': advice})

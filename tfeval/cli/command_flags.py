@@ -8,6 +8,7 @@ import importlib
 import os
 import pkgutil
 import re
+from collections.abc import Container
 from types import ModuleType
 from typing import Any
 
@@ -34,9 +35,17 @@ def with_dashes(text: str) -> str:
   >>> with_dashes('give `model=NAME`, no `shape`')
   'give --model=NAME, no `shape`'
   """
-  return _PARAMETER.sub(
-    lambda m: f'--{m[1]}{m[2] or ""}' if m[1] in _all_flags() else m[0], text
-  )
+  # Looked up late: it imports every command.
+  return _PARAMETER.sub(lambda m: _as_flag(m, _all_flags()), text)
+
+
+def help_text(text: str, names: Container[str]) -> str:
+  """Returns the help of an option, others of these names in it written as flags."""
+  return _PARAMETER.sub(lambda m: _as_flag(m, names), text)
+
+
+def _as_flag(found: re.Match[str], names: Container[str]) -> str:
+  return f'--{found[1]}{found[2] or ""}' if found[1] in names else found[0]
 
 
 @functools.cache

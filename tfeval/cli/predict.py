@@ -23,6 +23,7 @@ IMAGE is a JPEG or PNG, or a folder of them.
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
+  input_flags.define(define, ('model', 'protocol'))
   define.integer(
     'top',
     5,
@@ -46,7 +47,7 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no image was given: tfeval predict IMAGE... --model=NAME')
-  wanted, settings = input_flags.read(flags)
+  wanted, config = input_flags.read(flags)
   paths = image_files.find(arguments)
   figure = None
   if flags.figure is not None:
@@ -57,7 +58,7 @@ def run(flags, arguments: list[str]) -> int:
 
     with _progress(len(paths)) as advance:
       models, images, failed = predict.predict_images(
-        wanted, settings, paths, flags.top, advance
+        wanted, config, paths, flags.top, advance
       )
     # While TensorFlow may speak: it decodes.
     photos = (

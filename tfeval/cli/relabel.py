@@ -22,8 +22,9 @@ Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
   tfeval relabel --scores=scores.npz --threshold=0.8 --output=real.json
 
 reproduces the published labels. --raters, --golden and --raters_golden compare
-their Dawid-Skene aggregation with the scores; --curve and --figure show precision
-and recall of scores, original labels and RUNs' predictions on golden images.
+their Dawid-Skene aggregation with the scores; --curve and --figure show
+precision and recall of scores, original labels and RUNs' predictions on golden
+images.
 
 A point of a curve is of the labels at or above its threshold: a probability
 for scores, a log-probability for RUNs, 1 for original labels and top-1 answers.

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from tfeval.cli import console, input_flags
-from tfeval.evaluation import config
+from tfeval.evaluation.config import OFF, check, requests
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -21,20 +21,19 @@ The step of each is the last whole number in its name.
 
 
 def define_flags(define) -> None:
-  input_flags.define(define, weights=False)
-  define.enum(
-    'on_error',
-    'fail',
-    list(config.ON_ERROR),
-    'fail: stop at an image that cannot be decoded; skip: go on without it '
-    'and list it in the result.',
-  )
-  define.bool('store_logits', False, 'Store all 1000 outputs of each example.')
-  define.string(
-    'cache_dir',
-    None,
-    'Keep preprocessed images in here, so that only the '
-    'first checkpoint decodes: tfeval cache.',
+  input_flags.define_models(define, weights=False)
+  input_flags.define(
+    define,
+    ('model', 'protocol', 'dataset', 'devices', 'inputs', 'store'),
+    without=('tf_data_service', 'rows_per_part'),
+    texts={
+      'cache_dir': 'Keep preprocessed images in here, so that only the '
+      'first checkpoint decodes: tfeval cache.',
+      'output_dir': 'Run directories are made in here, and '
+      'watched.json, by which a restart knows what is done.',
+      'overwrite': 'Evaluate anew what is not in watched.json yet, whatever its run '
+      'directory holds.',
+    },
   )
   define.enum(
     'order',
@@ -58,17 +57,6 @@ def define_flags(define) -> None:
     lower_bound=0,
   )
   define.string(
-    'output_dir',
-    'tfeval_runs',
-    'Run directories are made in here, and '
-    'watched.json, by which a restart knows what is done.',
-  )
-  define.bool(
-    'overwrite',
-    False,
-    'Evaluate anew what is not in watched.json yet, whatever its run directory holds.',
-  )
-  define.string(
     'log_dir',
     None,
     'TensorBoard scalars go here (default: tensorboard in --output_dir).',
@@ -84,19 +72,19 @@ def run(flags, arguments: list[str]) -> int:
   if len(flags.model) > 1 or 'all' in flags.model:
     raise UserError('checkpoints are of one model: give one --model')
   # In training a model shows what preflight takes for faults.
-  settings = dataclasses.replace(input_flags.read_settings(flags), preflight=config.OFF)
+  config = input_flags.read_config(flags).replace(preflight=OFF)
   request = None
   if flags.model:
-    (request,) = config.requests(flags.model, ['imagenet'])
+    (request,) = requests(flags.model, ['imagenet'])
     request = dataclasses.replace(request, weights='none')  # They are none of its own.
-    config.check([request], settings)
+    check([request], config)
   with console.quiet_tensorflow():
     from tfeval.evaluation.watch import (
       watcher as watching,  # TensorFlow, which takes seconds.
     )
 
     watcher = watching.Watcher(
-      arguments[0], request, settings, flags.log_dir, progress.on_stderr
+      arguments[0], request, config, flags.log_dir, progress.on_stderr
     )
     schedule = watching.Schedule(
       flags.order == 'newest', flags.poll_seconds, flags.timeout, flags.final_step

@@ -5,14 +5,14 @@ import json
 import tensorflow as tf
 
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation import config
+from tfeval.engine.options import DEFAULT, MIRRORED, MULTI_WORKER, TPU
 from tfeval.utils.errors import UserError
 
 _STRATEGIES = (
-  (tf.distribute.MultiWorkerMirroredStrategy, config.MULTI_WORKER),
-  (tf.distribute.MirroredStrategy, config.MIRRORED),
-  (tf.distribute.TPUStrategy, config.TPU),
-  (tf.distribute.OneDeviceStrategy, config.DEFAULT),
+  (tf.distribute.MultiWorkerMirroredStrategy, MULTI_WORKER),
+  (tf.distribute.MirroredStrategy, MIRRORED),
+  (tf.distribute.TPUStrategy, TPU),
+  (tf.distribute.OneDeviceStrategy, DEFAULT),
 )
 
 
@@ -41,7 +41,7 @@ def name_of(strategy: tf.distribute.Strategy) -> str:
     if isinstance(strategy, kind):
       return name
   if tf.distribute.get_strategy() is strategy and not tf.distribute.has_strategy():
-    return config.DEFAULT
+    return DEFAULT
   raise UserError(
     f'{type(strategy).__name__} cannot evaluate: use MirroredStrategy, '
     'MultiWorkerMirroredStrategy, or none'

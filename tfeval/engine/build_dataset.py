@@ -11,9 +11,9 @@ from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import pipeline
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation import config
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.preprocess.protocol import Protocol
+from tfeval.utils.arguments import path_text, positive
 from tfeval.utils.errors import UserError
 
 # Of most applications, where the protocol names no size.
@@ -76,8 +76,8 @@ def build_dataset(
     if strategy is not None:
       raise UserError('strategy and input_context were both given: leave one out')
     replicas = input_context.num_replicas_in_sync
-  batch_size = config.positive('batch_size', batch_size)
-  limit = limit if limit is None else config.positive('limit', limit)
+  batch_size = positive('batch_size', batch_size)
+  limit = limit if limit is None else positive('limit', limit)
   if batch_size % replicas:
     raise UserError(
       f'batch_size is {batch_size}, expected a multiple of {replicas} replicas'
@@ -85,7 +85,7 @@ def build_dataset(
   size = (
     protocol_lib.requested_size(protocol) or _SIZE
     if input_size is None
-    else config.positive('input_size', input_size)
+    else positive('input_size', input_size)
   )
   resolved = protocol_lib.resolve(protocol, size)
   if not isinstance(name, str):
@@ -95,7 +95,7 @@ def build_dataset(
     name,
     split=split,
     limit=limit,
-    **{key: config.path_text(key, value) for key, value in where.items()},
+    **{key: path_text(key, value) for key, value in where.items()},
   )
 
   def build(context: tf.distribute.InputContext) -> tf.data.Dataset:

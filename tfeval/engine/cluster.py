@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tfeval.evaluation.config import AUTO, MULTI_WORKER, Settings
+from tfeval.engine.options import AUTO, MULTI_WORKER, HostsConfig
 from tfeval.utils.errors import UserError
 
 TF_CONFIG = 'TF_CONFIG'
@@ -62,44 +62,37 @@ class Cluster:
 
 
 def find_cluster(
-  settings: Settings, environ: Mapping[str, str] = os.environ
+  hosts: HostsConfig, strategy: str, environ: Mapping[str, str] = os.environ
 ) -> Cluster:
-  """Returns the hosts that flags or TF_CONFIG tell of.
+  """Returns the hosts that options or TF_CONFIG name.
 
   Args:
-    settings: `num_hosts` and `host_index` come first; TF_CONFIG is read where the
-      strategy is `auto` or `multi_worker`.
+    hosts: come first.
+    strategy: of `STRATEGIES`; TF_CONFIG is read where it is `auto` or `multi_worker`.
     environ: where TF_CONFIG may be.
 
   Raises:
     UserError: they contradict each other, are malformed or missing.
   """
-  count, index, told = settings.num_hosts, settings.host_index, environ.get(TF_CONFIG)
+  count, index, given = hosts.num_hosts, hosts.host_index, environ.get(TF_CONFIG)
   if (count is None) != (index is None):
     raise UserError('`num_hosts` and `host_index` go together: give both or none')
   if count is not None:
-    if told and settings.strategy == MULTI_WORKER:
+    if given and strategy == MULTI_WORKER:
       raise UserError('both TF_CONFIG and `num_hosts` name the hosts: give one')
     if not 0 <= index < count <= _MOST:
       raise UserError(
         f'`host_index={index}` is not one of `num_hosts={count}`: give 0 to {count - 1}'
       )
-    found = Cluster(count, index)
-  elif told and settings.strategy in (AUTO, MULTI_WORKER):
-    found = parse_tf_config(told)
-  elif settings.strategy == MULTI_WORKER:
+    return Cluster(count, index)
+  if given and strategy in (AUTO, MULTI_WORKER):
+    return parse_tf_config(given)
+  if strategy == MULTI_WORKER:
     raise UserError(
       '`strategy=multi_worker` knows no hosts: set TF_CONFIG, or give '
       '`num_hosts` and `host_index`'
     )
-  else:
-    found = Cluster()
-  if found.count > 1 and settings.overwrite:
-    raise UserError(
-      '`overwrite` with several hosts cannot tell new parts from old: '
-      'delete the run directory first, then leave it out'
-    )
-  return found
+  return Cluster()
 
 
 def parse_tf_config(text: str) -> Cluster:

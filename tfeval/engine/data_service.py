@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import deadline, pipeline
-from tfeval.evaluation import config
+from tfeval.engine.options import service_address
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import DataError, UserError
 
@@ -48,7 +48,7 @@ def check(address: str) -> None:
     '`tf_data_service`'
   )
   try:
-    socket.create_connection(config.service_address(address), ANSWER_SECONDS).close()
+    socket.create_connection(service_address(address), ANSWER_SECONDS).close()
   except OSError as error:
     raise UserError(
       f'nothing answers at `tf_data_service={address}` '

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfeval.engine import strategies
 from tfeval.engine.batches import Batch
-from tfeval.evaluation.config import PROBABILITIES
 from tfeval.models.model import Model, wrong_outputs
+from tfeval.models.options import PROBABILITIES
 from tfeval.preprocess import device_resize
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError

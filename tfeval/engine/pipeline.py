@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
-from tfeval.evaluation.config import FOLDER
+from tfeval.datasets.options import FOLDER
 from tfeval.preprocess import apply as apply_lib
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol

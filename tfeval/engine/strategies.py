@@ -7,14 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfeval.engine import deadline
-from tfeval.evaluation.config import (
-  AUTO,
-  DEFAULT,
-  MIRRORED,
-  MULTI_WORKER,
-  STRATEGIES,
-  TPU,
-)
+from tfeval.engine.options import AUTO, DEFAULT, MIRRORED, MULTI_WORKER, STRATEGIES, TPU
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from tfeval.engine import cluster, forward
+from tfeval.engine import forward
 from tfeval.engine.benchmark import measure as benchmark
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation.config import EvaluationConfig, Request, find_cluster
 from tfeval.runs.expectations import Expectation, check_names
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, files, paths
@@ -15,7 +15,7 @@ from tfeval.utils.progress import Progress
 
 def evaluate(
   requests: list[Request],
-  settings: Settings,
+  config: EvaluationConfig,
   progress: Progress,
   expectations: Sequence[Expectation] = (),
 ) -> list[Run | Failure]:
@@ -23,7 +23,7 @@ def evaluate(
 
   Args:
     requests: the models.
-    settings: how.
+    config: how.
     progress: is told how far it is.
     expectations: of metrics that the dataset has to give.
 
@@ -38,26 +38,26 @@ def evaluate(
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   try:
-    return _evaluate(requests, settings, progress, expectations)
+    return _evaluate(requests, config, progress, expectations)
   except errors.Interrupted:
     raise
   except KeyboardInterrupt as error:
     raise errors.Interrupted(
-      f'what was evaluated is kept in {settings.output_dir}: '
-      f'{loop.resume_hint(settings)}'
+      f'what was evaluated is kept in {config.store.output_dir}: '
+      f'{loop.resume_hint(config)}'
     ) from error
 
 
 def _evaluate(
   requests: list[Request],
-  settings: Settings,
+  config: EvaluationConfig,
   progress: Progress,
   expectations: Sequence[Expectation],
 ) -> list[Run | Failure]:
-  hosts = cluster.find_cluster(settings)
+  hosts = find_cluster(config)
   # Not an hour later: it may not be possible.
-  files.make_directory(paths.path(settings.output_dir))
-  opened = runtime.open_runtime(settings, hosts, progress)
+  files.make_directory(paths.path(config.store.output_dir))
+  opened = runtime.open_runtime(config, hosts, progress)
   check_names(
     expectations,
     [
@@ -66,33 +66,41 @@ def _evaluate(
       for k in (1, 5)
     ],
   )
-  return loop.run_jobs(requests, settings, opened)
+  return loop.run_jobs(requests, config, opened)
 
 
 def measure(
-  request: Request, settings: Settings, images: int, progress: Progress
+  request: Request, config: EvaluationConfig, images: int, progress: Progress
 ) -> benchmark.BenchmarkReport:
   """Measures where the time of evaluating a model goes on this machine.
 
   Args:
     request: the model.
-    settings: how it would be evaluated.
+    config: how it would be evaluated.
     images: how many images to measure each stage over.
     progress: is told how far it is.
 
   Raises:
     UserError: something the user can fix.
   """
-  opened = runtime.open_runtime(settings, Cluster(), progress)
-  opened.log_devices(settings)
+  opened = runtime.open_runtime(config, Cluster(), progress)
+  opened.log_devices(config)
   dataset, strategy = opened.dataset, opened.strategy
   with strategy.scope():
-    model = resolve.load_model(request, settings)
-  protocol = resolve.resolve_protocol(request, settings, model)
-  batch_size = forward.global_batch_size(settings.batch_size, strategy)
+    model = resolve.load_model(request, config)
+  protocol = resolve.resolve_protocol(request, config, model)
+  batch_size = forward.global_batch_size(config.devices.batch_size, strategy)
   opened.test_resizing(protocol, batch_size)
   images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
   with progress(request.spec.text, benchmark.RUNS * images) as advance:
     return benchmark.measure(
-      dataset, protocol, model, strategy, batch_size, images, advance, settings
+      dataset,
+      protocol,
+      model,
+      strategy,
+      batch_size,
+      images,
+      advance,
+      config.devices,
+      config.inputs.cache_dir,
     )

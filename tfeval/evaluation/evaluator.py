@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,21 +14,22 @@ import tensorflow as tf
 
 from tfeval.engine import active_strategy, forward
 from tfeval.engine.cache import writer
-from tfeval.evaluation import config, loop, resolve, runtime, shared_job
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation import loop, resolve, runtime, shared_job
+from tfeval.evaluation.config import EvaluationConfig, Request
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras import wrap
-from tfeval.models.model import Hints, Model
+from tfeval.models.model import Model
+from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
-from tfeval.utils import errors
+from tfeval.utils import errors, options
 from tfeval.utils import progress as progress_lib
 from tfeval.utils import spec as spec_lib
+from tfeval.utils.arguments import path_text
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
 
 # Of a model's description, what tells which evaluations make one curve.
 _IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
-_OF_MODEL = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
 
 
 def evaluate(
@@ -36,27 +37,9 @@ def evaluate(
   dataset: str = 'imagenet2012_real',
   *,
   name: str | None = None,
-  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
-  input_size: int | None = None,
-  output: str | None = None,
-  class_map: str | None = None,
-  output_name: str | None = None,
-  split: str = 'validation',
-  data_dir: str | os.PathLike[str] | None = None,
-  manual_dir: str | os.PathLike[str] | None = None,
-  real_labels: str | os.PathLike[str] | None = None,
-  protocol: str = 'opencv',
-  batch_size: int = 64,
-  limit: int | None = None,
-  on_error: str = config.FAIL,
-  preflight: str = config.ERROR,
-  jit: bool = False,
-  cache_dir: str | os.PathLike[str] | None = None,
-  store_logits: bool = False,
-  output_dir: str | os.PathLike[str] | None = None,
-  overwrite: bool = False,
-  host_timeout: int = 3600,
   progress: bool | None = None,
+  output_dir: str | os.PathLike[str] | None = None,
+  **options: Any,
 ) -> Run:
   """Evaluates a model that is in memory, as `tfeval evaluate` does one that is not.
 
@@ -65,7 +48,7 @@ def evaluate(
 
   Keywords that are flags of `tfeval evaluate` mean the same. Nothing of the model is
   changed, nor what it was compiled with, the seeds, the dtype policy or TensorFlow's
-  settings, TensorFloat-32 included: what holds is recorded.
+  config, TensorFloat-32 included: what holds is recorded.
 
   Under a MirroredStrategy each replica takes its part of every batch. Under a
   MultiWorkerMirroredStrategy every worker has to call this with the same arguments,
@@ -97,31 +80,9 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
-  return Evaluator(
-    model,
-    dataset,
-    name=name,
-    progress=progress,
-    preprocess=preprocess,
-    input_size=input_size,
-    output=output,
-    class_map=class_map,
-    output_name=output_name,
-    split=split,
-    data_dir=data_dir,
-    manual_dir=manual_dir,
-    real_labels=real_labels,
-    protocol=protocol,
-    batch_size=batch_size,
-    limit=limit,
-    on_error=on_error,
-    preflight=preflight,
-    jit=jit,
-    cache_dir=cache_dir,
-    store_logits=store_logits,
-    overwrite=overwrite,
-    host_timeout=host_timeout,
-  ).evaluate(output_dir)
+  return Evaluator(model, dataset, name=name, progress=progress, **options).evaluate(
+    output_dir
+  )
 
 
 class Evaluator:
@@ -146,61 +107,53 @@ class Evaluator:
     *,
     name: str | None = None,
     progress: bool | None = None,
-    **how: Any,
+    **options: Any,
   ):
     """Opens the dataset.
 
     Args:
       model, dataset, name, progress: see `evaluate`.
-      **how: its other keywords, but for `output_dir`.
+      **options: its other keywords, but for `output_dir`.
 
     Raises:
       UserError: something that the user can mend.
     """
     active_strategy.check_outside()
     self._given, self._name = model, name
-    self._hints = Hints(**{key: how.pop(key, None) for key in _OF_MODEL})
-    self._asked = _checked(
-      Settings(
-        dataset=dataset,
-        class_map=self._hints.class_map,
-        output_name=self._hints.output_name,
-        **how,
-      )
-    )
-    wrapped = wrap.wrap(model, name, self._hints)
+    self._requested = _checked({'dataset': dataset, **options})
+    wrapped = wrap.wrap(model, name, self._requested.model)
     self._place = self._open(wrapped.backend.model, progress)
     self._take(wrapped)
 
   def _open(self, model: keras.Model | None, progress: bool | None) -> Runtime:
-    asked = self._asked
+    requested = self._requested
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
     )
     hosts = active_strategy.cluster_of(strategy)
-    if hosts.count > 1 and asked.overwrite:
+    if hosts.count > 1 and requested.store.overwrite:
       raise UserError(
         'overwrite with several hosts cannot tell new parts from old: '
         'give another output_dir'
       )
+    cache_dir = requested.inputs.cache_dir
     return Runtime(
-      runtime.open_dataset(asked),
+      runtime.open_dataset(requested.dataset),
       strategy,
       active_strategy.name_of(strategy),
       hosts,
       progress_lib.wanted(progress),
-      asked.cache_dir and writer.Cache(asked.cache_dir),
+      cache_dir and writer.Cache(cache_dir),
     )
 
   def _take(self, model: Model) -> None:
-    """Makes what depends on the model: its settings and its compiled step."""
+    """Makes what depends on the model: its config and its compiled step."""
     spec = _spec(self._given, model)
     self.model, self._request = (
       model,
       Request(spec, model.weights, spec.directory_name()),
     )
-    self._settings = dataclasses.replace(
-      self._asked,
+    self._config = self._requested.replace(
       preprocess=model.preprocess_name,
       output=model.output,
       input_size=model.input_size,
@@ -210,8 +163,8 @@ class Evaluator:
     self._forward = forward.ForwardPass(
       model,
       strategy,
-      forward.global_batch_size(self._asked.batch_size, strategy),
-      self._asked.jit,
+      forward.global_batch_size(self._requested.devices.batch_size, strategy),
+      self._requested.devices.jit,
     )
     self._traced = model.backend.trace_key()
 
@@ -223,7 +176,7 @@ class Evaluator:
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
     described = self.model.describe()
-    protocol = resolve.resolve_protocol(self._request, self._settings, self.model)
+    protocol = resolve.resolve_protocol(self._request, self._config, self.model)
     return {
       'model': {key: described[key] for key in _IDENTITY},
       'protocol': protocol.spec,
@@ -244,7 +197,7 @@ class Evaluator:
     """
     active_strategy.check_outside()
     if output_dir is not None:
-      return self._evaluate(config.path_text('output_dir', output_dir))
+      return self._evaluate(path_text('output_dir', output_dir))
     if self._place.hosts.count > 1:
       raise UserError(
         f'{self._place.hosts.count} hosts evaluate a share each: give '
@@ -263,12 +216,12 @@ class Evaluator:
   def _evaluate(self, output_dir: str) -> Run:
     if self.model.backend.trace_key() != self._traced:
       # The compiled step has the layers of before.
-      self._take(wrap.wrap(self._given, self._name, self._hints))
-    settings = dataclasses.replace(self._settings, output_dir=output_dir)
-    protocol = resolve.resolve_protocol(self._request, settings, self.model)
+      self._take(wrap.wrap(self._given, self._name, self._requested.model))
+    config = self._config.replace(output_dir=output_dir)
+    protocol = resolve.resolve_protocol(self._request, config, self.model)
     return loop.run_one(
       shared_job.make_job(
-        self._request, self.model, protocol, settings, self._place, self._forward
+        self._request, self.model, protocol, config, self._place, self._forward
       )
     )
 
@@ -279,28 +232,21 @@ def _spec(model: Any, wrapped: Model) -> Spec:
   return Spec(wrapped.name, wrapped.name)
 
 
-def _checked(settings: Settings) -> Settings:
-  """Holds what flags of the command line hold by themselves; returns plain values."""
-  if not isinstance(settings.dataset, str):
+def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
+  """Returns the config of keywords; of values as flags have them.
+
+  Raises:
+    UserError: a keyword that is none, or a value that no flag could have.
+  """
+  known = options.python_names(EvaluationConfig)
+  for name in values:
+    if name not in known:
+      raise errors.unknown('keyword', name, known)
+  config = EvaluationConfig.of(**values)
+  if not isinstance(config.dataset.name, str):
     raise UserError(
-      f'dataset is {str(settings.dataset)[:80]}, expected a TFDS name or folder:DIR'
+      f'dataset is {str(config.dataset.name)[:80]}, expected a TFDS name or folder:DIR'
     )
-  for key in ('split', 'protocol', 'class_map', 'output_name'):
-    if not isinstance(getattr(settings, key), str | None):
-      raise UserError(f'{key} is {getattr(settings, key)!r}, expected a text')
-  for key, known in (('on_error', config.ON_ERROR), ('preflight', config.PREFLIGHT)):
-    if getattr(settings, key) not in known:
-      raise errors.unknown(key, str(getattr(settings, key)), known)
-  numbers = {
-    key: config.positive(key, getattr(settings, key))
-    for key in ('batch_size', 'limit', 'host_timeout')
-    if getattr(settings, key) is not None
-  }
-  return dataclasses.replace(
-    settings,
-    **numbers,
-    **{
-      key: config.path_text(key, getattr(settings, key))
-      for key in ('data_dir', 'manual_dir', 'real_labels', 'cache_dir')
-    },
-  )
+  # What is known of models is checked with the model.
+  of_model = {field.name for field in options.fields(ModelOptions)}
+  return options.checked(config, {*known} - of_model | {'class_map', 'output_name'})

@@ -1,7 +1,6 @@
 """One model's evaluation on one host, from the loaded model to the complete run."""
 
 import contextlib
-import dataclasses
 import datetime
 import logging
 import time
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tfeval.datasets import base
+from tfeval.datasets.options import SKIP
 from tfeval.engine import forward, pipeline
 from tfeval.engine.batches import Batch
-from tfeval.evaluation import config, manifest, recorder
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation import manifest, recorder
+from tfeval.evaluation.config import EvaluationConfig, Request, flagfile
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
@@ -34,7 +34,7 @@ class Job:
   Attributes:
     request: the model.
     protocol: makes pixels.
-    settings: how it is evaluated.
+    config: how it is evaluated.
     runtime: where.
     batch_size: images in a step over all replicas of this host.
     shard: positions of the images that this host evaluates.
@@ -50,7 +50,7 @@ class Job:
     request: Request,
     model: Model,
     protocol: Protocol,
-    settings: Settings,
+    config: EvaluationConfig,
     runtime: Runtime,
     step: forward.ForwardPass | None = None,
   ):
@@ -60,24 +60,24 @@ class Job:
       request: which it is.
       model: loaded under the runtime's strategy.
       protocol: at the size of the model's input.
-      settings, runtime: how it is evaluated and where.
+      config, runtime: how it is evaluated and where.
       step: its forward pass, where there is one from before.
 
     Raises:
-      UserError: the model cannot be evaluated as the settings say.
+      UserError: the model cannot be evaluated as the config say.
     """
     self.request, self.protocol = request, protocol
-    self.settings, self.runtime = settings, runtime
+    self.config, self.runtime = config, runtime
     self._model, self._step = model, step
     dataset, strategy = runtime.dataset, runtime.strategy
-    self.batch_size = forward.global_batch_size(settings.batch_size, strategy)
+    self.batch_size = forward.global_batch_size(config.devices.batch_size, strategy)
     self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
-    self.directory = paths.path(settings.output_dir) / request.directory
+    self.directory = paths.path(config.store.output_dir) / request.directory
     self.manifest = manifest.build_manifest(
       model,
       dataset,
       protocol,
-      settings,
+      config,
       strategy,
       self.batch_size,
       runtime.hosts.count,
@@ -92,7 +92,7 @@ class Job:
   @property
   def skip_errors(self) -> bool:
     """Whether images that cannot be decoded are left out."""
-    return self.settings.on_error == config.SKIP
+    return self.config.dataset.on_error == SKIP
 
   def find_run(self) -> run.Run | None:
     """Returns the run if it is complete already.
@@ -101,7 +101,7 @@ class Job:
       UserError: the directory holds something else, or what it holds is damaged.
     """
     self.run = manifest.complete_run(
-      self.directory, self.manifest, self.settings.overwrite
+      self.directory, self.manifest, self.config.store.overwrite
     )
     return self.run
 
@@ -119,7 +119,7 @@ class Job:
     runtime = self.runtime
     if sample is not None:
       self._findings = preflight.preflight(
-        self._model, sample, self.settings.preflight, runtime.progress, self.batch_size
+        self._model, sample, self.config.preflight, runtime.progress, self.batch_size
       )
     self._started = time.monotonic()
     if self._step is None:
@@ -127,7 +127,7 @@ class Job:
         self._model,
         runtime.strategy,
         self.batch_size,
-        self.settings.jit,
+        self.config.devices.jit,
         runtime.canvas is not None,
       )
     self._locks.enter_context(files.locked(self._written_directory))
@@ -140,7 +140,7 @@ class Job:
     return self.directory
 
   def _open_store(self) -> None:
-    if not self.settings.overwrite:
+    if not self.config.store.overwrite:
       shares.check_no_shares(self.directory)
     shares.remove_shares(self.directory)
     self._open_recorder(self.directory, self.manifest)
@@ -149,7 +149,7 @@ class Job:
     """Resumes what a directory holds of a manifest, or begins it."""
     store = directory / PREDICTIONS
     parts = recorder.resumable_parts(
-      store, described, self.shard, self.settings.overwrite
+      store, described, self.shard, self.config.store.overwrite
     )
     recorder.check_same_images(self.runtime.dataset, store, parts)
     self._begin_run(directory, described, resumed=bool(parts))
@@ -158,8 +158,8 @@ class Job:
   def _begin_run(
     self, directory: paths.Path, described: dict[str, Any], resumed: bool
   ) -> None:
-    settings = dataclasses.replace(self.settings, strategy=self.runtime.strategy_name)
-    flags = config.flagfile(self.request, settings)
+    config = self.config.replace(strategy=self.runtime.strategy_name)
+    flags = flagfile(self.request, config)
     manifest.begin_run(directory, described, flags, resumed)
 
   def predict(self, batch: Batch) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 
 from tfeval.engine import batches, data_service
 from tfeval.engine.batches import Batch
-from tfeval.evaluation import config, model_loading
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation import model_loading
+from tfeval.evaluation.config import OFF, EvaluationConfig, Request
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
@@ -22,13 +22,13 @@ _Predictions = tuple[Batch, list[tuple[Job, np.ndarray]]]
 
 
 def run_jobs(
-  requests: list[Request], settings: Settings, runtime: Runtime
+  requests: list[Request], config: EvaluationConfig, runtime: Runtime
 ) -> list[Run | Failure]:
   """Evaluates models; those that share a protocol and a size share its images.
 
   Args:
     requests: the models.
-    settings: how.
+    config: how.
     runtime: where.
 
   Returns:
@@ -42,11 +42,11 @@ def run_jobs(
   """
   failures = _Failures(several=len(requests) > 1)
   jobs, logged = [], False
-  for group in model_loading.job_groups(requests, settings, runtime, failures.of):
+  for group in model_loading.job_groups(requests, config, runtime, failures.of):
     jobs += group
     if group[0].run is None:
       if not logged:
-        runtime.log_devices(settings)
+        runtime.log_devices(config)
         logged = True
       _run_group(group, failures)
   if runtime.hosts.index == 0:
@@ -70,11 +70,11 @@ def run_one(job: Job) -> Run:
   return job.result()
 
 
-def resume_hint(settings: Settings) -> str:
+def resume_hint(config: EvaluationConfig) -> str:
   """Returns which command resumes after an interruption."""
   return (
     'the same command '
-    + 'without `overwrite` ' * settings.overwrite
+    + 'without `overwrite` ' * config.store.overwrite
     + 'goes on from there'
   )
 
@@ -109,7 +109,7 @@ def _run_group(jobs: list[Job], failures: _Failures) -> None:
   """Evaluates models on the same images, all that each of them still lacks.
 
   Args:
-    jobs: of one protocol, runtime and settings; closed when this returns.
+    jobs: of one protocol, runtime and config; closed when this returns.
     failures: is given what is wrong with one of them.
   """
   first = jobs[0]
@@ -117,7 +117,7 @@ def _run_group(jobs: list[Job], failures: _Failures) -> None:
     for job in jobs:
       stack.callback(job.close)
     sample = None
-    if first.settings.preflight != config.OFF:
+    if first.config.preflight != OFF:
       sample = preflight.read_sample(
         first.runtime.dataset, first.protocol, skip_errors=first.skip_errors
       )
@@ -144,7 +144,7 @@ def _run_batches(jobs: list[Job], failures: _Failures) -> None:
 
   def flush() -> str:
     kept = ', '.join(job.flush() for job in failures.without(jobs))
-    return f'{kept}: {resume_hint(first.settings)}'
+    return f'{kept}: {resume_hint(first.config)}'
 
   at = positions.start
   try:
@@ -174,7 +174,7 @@ def _predictions(
   """Yields batches in order, with the scores of the models that lack them."""
   first = jobs[0]
   what = first.protocol, first.batch_size, first.skip_errors, positions
-  address = first.settings.tf_data_service
+  address = first.config.inputs.tf_data_service
   if not positions:
     return
   if address is None:

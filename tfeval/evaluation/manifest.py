@@ -11,10 +11,11 @@ import tensorflow_datasets as tfds
 
 import tfeval
 from tfeval.datasets import base
+from tfeval.datasets.options import FAIL
 from tfeval.engine import strategies
 from tfeval.engine.self_test import SelfTest
 from tfeval.evaluation import fingerprint
-from tfeval.evaluation.config import FAIL, Settings
+from tfeval.evaluation.config import EvaluationConfig
 from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol, comparable
@@ -43,7 +44,7 @@ def build_manifest(
   model: Model,
   dataset: base.ImageDataset,
   protocol: Protocol,
-  settings: Settings,
+  config: EvaluationConfig,
   strategy: tf.distribute.Strategy,
   batch_size: int,
   hosts: int,
@@ -52,7 +53,7 @@ def build_manifest(
   """Returns what is run: all that a result may depend on.
 
   Args:
-    model, dataset, protocol, settings, strategy: what is run, and where.
+    model, dataset, protocol, config, strategy: what is run, and where.
     batch_size: images in a step over all replicas of a host.
     hosts: how many there are.
     tested: how exact devices are that resize; None where the host does.
@@ -65,12 +66,12 @@ def build_manifest(
     {
       'schema_version': SCHEMA_VERSION,
       'model': described,
-      'dataset': {**dataset.describe(), 'on_error': settings.on_error},
+      'dataset': {**dataset.describe(), 'on_error': config.dataset.on_error},
       'protocol': protocol.describe(),
       'store': {
-        'logits': settings.store_logits,
+        'logits': config.store.logits,
         'classes': predictions.STORED_CLASSES,
-        'rows_per_part': settings.rows_per_part,
+        'rows_per_part': config.store.rows_per_part,
       },
       'compute': {
         'versions': {
@@ -87,14 +88,14 @@ def build_manifest(
         'hosts': hosts,
         'batch_size': batch_size,
         'dtype': model.dtype,
-        'jit': settings.jit or strategies.always_compiles(strategy),
+        'jit': config.devices.jit or strategies.always_compiles(strategy),
         'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
-        'resize_on': settings.resize_on,
+        'resize_on': config.devices.resize_on,
         **(
           {}
           if tested is None
           else {
-            'canvas': settings.canvas or device_canvas.DEFAULT_CANVAS,
+            'canvas': config.devices.canvas or device_canvas.DEFAULT_CANVAS,
             'self_test': dataclasses.asdict(tested),
           }
         ),

@@ -7,7 +7,7 @@ from concurrent import futures
 from contextlib import AbstractContextManager
 
 from tfeval.evaluation import resolve, shared_job
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation.config import EvaluationConfig, Request
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import published, table
@@ -18,7 +18,7 @@ from tfeval.utils.errors import UserError
 
 def job_groups(
   requests: list[Request],
-  settings: Settings,
+  config: EvaluationConfig,
   runtime: Runtime,
   attempt: Callable[[Request], AbstractContextManager[None]],
 ) -> Iterator[list[Job]]:
@@ -26,7 +26,7 @@ def job_groups(
 
   Args:
     requests: the models.
-    settings: how they are evaluated; at most `max_loaded_models` of them are in
+    config: how they are evaluated; at most `max_loaded_models` of them are in
       memory, one of which loads while a group runs, unless all that are left fit.
     runtime: where.
     attempt: makes the context in which a model is loaded; one that passes over an
@@ -36,9 +36,9 @@ def job_groups(
     Jobs that have not been started, or alone and closed one whose run is complete; a
     group is done with when the next one is asked for.
   """
-  queue = collections.deque(order_by_pixels(requests, settings))
+  queue = collections.deque(order_by_pixels(requests, config))
   ahead = collections.deque[tuple[Request, futures.Future[Job]]]()
-  most = settings.max_loaded_models
+  most = config.max_loaded_models
 
   loaded: list[Job] = []
   while True:
@@ -46,7 +46,7 @@ def job_groups(
       most if len(loaded) + len(ahead) + len(queue) <= most else max(1, most - 1)
     ):
       request, future = (
-        ahead.popleft() if ahead else _start_loading(queue.popleft(), settings, runtime)
+        ahead.popleft() if ahead else _start_loading(queue.popleft(), config, runtime)
       )
       with attempt(request):
         job = future.result()
@@ -61,26 +61,26 @@ def job_groups(
       return
     group = [job for job in loaded if job.protocol == loaded[0].protocol]
     if queue and len(loaded) < most:
-      ahead.append(_start_loading(queue.popleft(), settings, runtime))
+      ahead.append(_start_loading(queue.popleft(), config, runtime))
     yield group
     loaded = [job for job in loaded if job not in group]
 
 
-def order_by_pixels(requests: list[Request], settings: Settings) -> list[Request]:
+def order_by_pixels(requests: list[Request], config: EvaluationConfig) -> list[Request]:
   """Returns models so that those stand together that will share pixels.
 
   As far as can be known before they are loaded; else in the order that they came in.
   """
   groups: dict[object, list[Request]] = {}
   for request in requests:
-    groups.setdefault(_likely_pixels(request, settings), []).append(request)
+    groups.setdefault(_likely_pixels(request, config), []).append(request)
   return [request for group in groups.values() for request in group]
 
 
-def _likely_pixels(request: Request, settings: Settings) -> object:
+def _likely_pixels(request: Request, config: EvaluationConfig) -> object:
   try:
-    text = published.protocol_text(settings.protocol, request.spec)
-    size = settings.input_size or requested_size(text)
+    text = published.protocol_text(config.protocol, request.spec)
+    size = config.model.input_size or requested_size(text)
   except UserError:
     return request  # It is reported when the model is loaded.
   facts = table.known_models().get(request.spec.target)
@@ -91,15 +91,15 @@ def _likely_pixels(request: Request, settings: Settings) -> object:
 
 
 def _start_loading(
-  request: Request, settings: Settings, runtime: Runtime
+  request: Request, config: EvaluationConfig, runtime: Runtime
 ) -> tuple[Request, futures.Future[Job]]:
   """Loads a model in a thread of its own: Keras counts names of layers by thread."""
 
   def load() -> Job:
     with runtime.strategy.scope():
-      model = resolve.load_model(request, settings)
-    protocol = resolve.resolve_protocol(request, settings, model)
-    return shared_job.make_job(request, model, protocol, settings, runtime)
+      model = resolve.load_model(request, config)
+    protocol = resolve.resolve_protocol(request, config, model)
+    return shared_job.make_job(request, model, protocol, config, runtime)
 
   future = futures.Future[Job]()
 

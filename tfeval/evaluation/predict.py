@@ -9,7 +9,8 @@ import tensorflow as tf
 from tfeval.datasets import image_files
 from tfeval.engine import forward, pipeline, strategies
 from tfeval.evaluation import resolve
-from tfeval.evaluation.config import LOGITS, Request, Settings
+from tfeval.evaluation.config import EvaluationConfig, Request
+from tfeval.models.options import LOGITS
 from tfeval.preprocess import decode
 from tfeval.runs import top_classes
 from tfeval.runs.top_classes import ImagePredictions, PredictingModel
@@ -18,7 +19,7 @@ from tfeval.utils.errors import UserError
 
 def predict_images(
   requests: list[Request],
-  settings: Settings,
+  config: EvaluationConfig,
   paths: Sequence[pathlib.Path],
   top: int,
   advance: Callable[[int], None] = lambda count: None,
@@ -27,7 +28,7 @@ def predict_images(
 
   Args:
     requests: the models.
-    settings: how images become pixels, and what cannot be known of the models.
+    config: how images become pixels, and what cannot be known of the models.
     paths: image files.
     top: how many of a model's classes are wanted, at most 1000.
     advance: is told how many more images are done.
@@ -45,7 +46,7 @@ def predict_images(
   models, failed = [], {}
   for request in requests:
     try:
-      models.append(_LoadedModel(request, settings))
+      models.append(_LoadedModel(request, config))
     except UserError as error:
       if len(failed) + 1 == len(requests):
         raise
@@ -94,10 +95,10 @@ def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:
 class _LoadedModel:
   """A loaded model with its protocol."""
 
-  def __init__(self, request: Request, settings: Settings):
-    model = resolve.load_model(request, settings)
+  def __init__(self, request: Request, config: EvaluationConfig):
+    model = resolve.load_model(request, config)
     self.output = model.output
-    self._protocol = resolve.resolve_protocol(request, settings, model)
+    self._protocol = resolve.resolve_protocol(request, config, model)
     # One by one: a prediction may not depend on the images beside it,
     # and in batches of another size the last digits differ.
     self._forward = forward.ForwardPass(model, strategies.make_strategy('default'), 1)

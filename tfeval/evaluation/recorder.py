@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.options import SKIP
 from tfeval.engine.batches import Batch
-from tfeval.evaluation.config import SKIP
 from tfeval.evaluation.manifest import is_identifiable
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume

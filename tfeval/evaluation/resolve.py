@@ -1,48 +1,45 @@
-"""Models and protocols as requests and settings ask for them."""
+"""Models and protocols as requests and config ask for them."""
 
-from tfeval.evaluation import config
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation.config import EvaluationConfig, Request, for_model
 from tfeval.models import loading, model, published
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
 
-def load_model(request: Request, settings: Settings) -> model.Model:
-  """Loads a model for the size of images that the settings ask for, if they do.
+def load_model(request: Request, config: EvaluationConfig) -> model.Model:
+  """Loads a model for the size of images that the config ask for, if they do.
 
   Raises:
-    UserError: it cannot be loaded, or two settings name different sizes.
+    UserError: it cannot be loaded, or two config name different sizes.
   """
-  settings = config.for_model(request, settings)
-  size = protocol.requested_size(
-    published.protocol_text(settings.protocol, request.spec)
-  )
-  if None not in (size, settings.input_size) and size != settings.input_size:
+  config = for_model(request, config)
+  size = protocol.requested_size(published.protocol_text(config.protocol, request.spec))
+  if None not in (size, config.model.input_size) and size != config.model.input_size:
     raise UserError(
-      f'`input_size={settings.input_size}` contradicts '
-      f'`protocol={settings.protocol}`: leave one out'
+      f'`input_size={config.model.input_size}` contradicts '
+      f'`protocol={config.protocol}`: leave one out'
     )
   return loading.load_model(
     request.spec,
     request.weights,
-    preprocess=settings.preprocess,
-    input_size=settings.input_size or size,
-    output=settings.output,
-    class_map=settings.class_map,
-    output_name=settings.output_name,
-    dtype=settings.dtype,
-    trust_model=settings.trust_model,
+    preprocess=config.model.preprocess,
+    input_size=config.model.input_size or size,
+    output=config.model.output,
+    class_map=config.model.class_map,
+    output_name=config.model.output_name,
+    dtype=config.model.dtype,
+    trust_model=config.model.trust_model,
   )
 
 
 def resolve_protocol(
-  request: Request, settings: Settings, loaded: model.Model
+  request: Request, config: EvaluationConfig, loaded: model.Model
 ) -> protocol.Protocol:
-  """Returns the protocol that the settings ask for, at the size of a model's input.
+  """Returns the protocol that the config ask for, at the size of a model's input.
 
   Raises:
     UserError: there is none of that name, or it contradicts the size.
   """
   return protocol.resolve(
-    published.protocol_text(settings.protocol, request.spec), loaded.input_size
+    published.protocol_text(config.protocol, request.spec), loaded.input_size
   )

@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
+from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import batches, data_service, pipeline, self_test, strategies
 from tfeval.engine.cache import reader, writer
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation.config import AUTO, DEVICE, MULTI_WORKER, Settings
+from tfeval.engine.options import AUTO, DEVICE, MULTI_WORKER
+from tfeval.evaluation.config import EvaluationConfig
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.progress import Progress
@@ -86,9 +88,9 @@ class Runtime:
       self.dataset, *key, self.canvas, self.pipelines[key]
     )
 
-  def log_devices(self, settings: Settings) -> None:
-    """Says what was picked, if the settings left it open."""
-    if settings.strategy in (AUTO, MULTI_WORKER):
+  def log_devices(self, config: EvaluationConfig) -> None:
+    """Says what was picked, if the config left it open."""
+    if config.devices.strategy in (AUTO, MULTI_WORKER):
       where = (
         f', host {self.hosts.index} of {self.hosts.count}'
         if self.hosts.count > 1
@@ -98,37 +100,40 @@ class Runtime:
       _LOG.info('strategy %s, %s%s', self.strategy_name, devices, where)
 
 
-def open_dataset(settings: Settings) -> base.ImageDataset:
-  """Opens the dataset that settings name.
+def open_dataset(config: DatasetConfig) -> base.ImageDataset:
+  """Opens the dataset that a config names.
 
   Raises:
     UserError: the data are not there.
   """
   return datasets.open_dataset(
-    settings.dataset,
-    split=settings.split,
-    data_dir=settings.data_dir,
-    manual_dir=settings.manual_dir,
-    real_labels=settings.real_labels,
-    limit=settings.limit,
+    config.name,
+    split=config.split,
+    data_dir=config.data_dir,
+    manual_dir=config.manual_dir,
+    real_labels=config.real_labels,
+    limit=config.limit,
   )
 
 
-def open_runtime(settings: Settings, hosts: Cluster, progress: Progress) -> Runtime:
+def open_runtime(
+  config: EvaluationConfig, hosts: Cluster, progress: Progress
+) -> Runtime:
   """Makes devices ready and opens the dataset.
 
   Raises:
     UserError: devices or data are not there, or there can be no cache.
   """
-  cache = None if settings.cache_dir is None else writer.Cache(settings.cache_dir)
-  strategies.allow_tf32(settings.tf32)
+  devices, inputs = config.devices, config.inputs
+  cache = None if inputs.cache_dir is None else writer.Cache(inputs.cache_dir)
+  strategies.allow_tf32(devices.tf32)
   # Before the dataset: TensorFlow's first operation settles the devices.
-  name = strategies.choose(settings.strategy, settings.devices, settings.tpu)
-  strategy = strategies.make_strategy(name, settings.devices, settings.tpu)
-  if settings.tf_data_service is not None:
-    data_service.check(settings.tf_data_service)
-  dataset = open_dataset(settings)
+  name = strategies.choose(devices.strategy, devices.devices, devices.tpu)
+  strategy = strategies.make_strategy(name, devices.devices, devices.tpu)
+  if inputs.tf_data_service is not None:
+    data_service.check(inputs.tf_data_service)
+  dataset = open_dataset(config.dataset)
   canvas = None
-  if settings.resize_on == DEVICE:
-    canvas = settings.canvas or device_canvas.DEFAULT_CANVAS
+  if devices.resize_on == DEVICE:
+    canvas = devices.canvas or device_canvas.DEFAULT_CANVAS
   return Runtime(dataset, strategy, name, hosts, progress, cache, canvas)

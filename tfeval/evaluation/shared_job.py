@@ -100,7 +100,7 @@ class SharedJob(Job):
           directory,
           self._described,
           hosts,
-          self.settings.host_timeout,
+          self.config.hosts.host_timeout,
           manifest.difference,
           advance,
         )
@@ -123,7 +123,7 @@ class SharedJob(Job):
 
   def _wait_for_run(self) -> run.Run:
     """Waits until host 0 has joined the shares."""
-    agreement.wait_for_run(self.directory, self._hosts, self.settings.host_timeout)
+    agreement.wait_for_run(self.directory, self._hosts, self.config.hosts.host_timeout)
     joined = run.load_run(self.directory)
     other = manifest.difference(joined.result, self.manifest)
     if other:
@@ -136,11 +136,11 @@ class SharedJob(Job):
     return joined
 
 
-def make_job(request, model, protocol, settings, runtime, step=None) -> Job:
+def make_job(request, model, protocol, config, runtime, step=None) -> Job:
   """Returns the job of this host, be it one of several; arguments are those of `Job`.
 
   Raises:
-    UserError: the model cannot be evaluated as the settings say.
+    UserError: the model cannot be evaluated as the config say.
   """
   made = SharedJob if runtime.hosts.count > 1 else Job
-  return made(request, model, protocol, settings, runtime, step)
+  return made(request, model, protocol, config, runtime, step)

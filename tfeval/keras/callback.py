@@ -1,7 +1,6 @@
 """A Keras callback that evaluates while `model.fit` trains."""
 
 import contextlib
-import inspect
 import logging
 import os
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.evaluation import config, evaluator
+from tfeval.evaluation import evaluator
+from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.tracking import event_files
 from tfeval.keras import callback_order, steps
 from tfeval.keras import ema as averages
@@ -19,7 +19,9 @@ from tfeval.metrics import registry
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import run as run_lib
 from tfeval.utils import errors, paths
+from tfeval.utils.arguments import path_text, positive
 from tfeval.utils.errors import UserError
+from tfeval.utils.options import python_names
 
 _LOG = logging.getLogger('tfeval')
 # In a fit these are other than for one evaluation: a model that has hardly learned
@@ -100,11 +102,8 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    known = {*inspect.signature(evaluator.evaluate).parameters} - {
-      'model',
-      'output_dir',
-      'overwrite',
-    }
+    known = {'name', 'progress', *python_names(EvaluationConfig)}
+    known -= {'output_dir', 'overwrite'}
     for key in how:
       if key not in known:
         raise errors.unknown('keyword of EvaluateCallback', key, known)
@@ -113,7 +112,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     if every_epochs is every_steps is None:
       every_epochs = 1
     self._every_epochs, self._every_steps = (
-      value if value is None else config.positive(key, value)
+      value if value is None else positive(key, value)
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
     self._dataset, self._how = dataset, _IN_FIT | how
@@ -123,9 +122,9 @@ class EvaluateCallback(keras.callbacks.Callback):
     self.prefix = prefix
     if metrics is not None:
       self._check_metrics(tuple(metrics))
-    directory = config.path_text('output_dir', output_dir)
+    directory = path_text('output_dir', output_dir)
     self.output_dir = directory and paths.path(directory).resolve()
-    self._log_dir = config.path_text('log_dir', log_dir)
+    self._log_dir = path_text('log_dir', log_dir)
     self._evaluator: evaluator.Evaluator | None = None
     self._writer: event_files.ScalarWriter | None = None
     self._steps = steps.Steps()

@@ -12,18 +12,18 @@ import keras
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation.config import DTYPES, LOGITS
 from tfeval.models import class_maps, table
 from tfeval.models.keras import files as foreign
 from tfeval.models.keras import weights as weights_lib
 from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.model import (
-  Hints,
   Model,
+  check_options,
   input_side,
   preprocessing,
   wrong_outputs,
 )
+from tfeval.models.options import DTYPES, LOGITS, ModelOptions
 from tfeval.utils import errors, files, paths
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
@@ -68,7 +68,7 @@ def load_model(
     class_map: order of the outputs, see `models.class_maps.label_map`; None for the
       sorted wnids.
     output_name: which of several outputs is the classifier's.
-    dtype: a Keras dtype policy, of `settings.DTYPES`.
+    dtype: a Keras dtype policy, of `config.DTYPES`.
     trust_model: whether files that can run code of their author may be loaded.
 
   Returns:
@@ -87,11 +87,11 @@ def load_model(
   spec = (
     target if isinstance(target, spec_lib.Spec) else spec_lib.parse(os.fspath(target))
   )
-  hints = Hints(
-    preprocess, input_size, output, trust_model, class_map, output_name, dtype
+  hints = ModelOptions(
+    preprocess, input_size, output, class_map, output_name, dtype, trust_model
   )
   table.check_name(spec)
-  hints.check()
+  check_options(hints)
   if class_map is not None:
     class_maps.label_map(class_map)
   if dtype not in DTYPES:
@@ -116,7 +116,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
     keras.config.set_dtype_policy(before)
 
 
-def _application(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
+def _application(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) -> Model:
   for flag in ('preprocess', 'output', 'class_map', 'output_name'):
     if getattr(hints, flag) is not None:
       raise UserError(f'`{flag}` is known for {spec.target}: leave it out')

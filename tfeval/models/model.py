@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.evaluation.config import OUTPUTS, PREPROCESSINGS
 from tfeval.models import table
 from tfeval.models.backend import Backend, InputSpec
+from tfeval.models.options import OUTPUTS, PREPROCESSINGS, ModelOptions
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -108,46 +108,21 @@ class Model:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Hints:
-  """What cannot be known of a model that is not a Keras application.
+def check_options(given: ModelOptions) -> None:
+  """Checks that options can be right, before anything slow is done.
 
-  Attributes:
-    preprocess: a name that `preprocessing` knows, or a function as `Model` has it, or
-      None.
-    input_size: side of the input in pixels, None for the model's own.
-    output: `'logits'` or `'probabilities'`, or None.
-    trust_model: whether files that can run code of their author may be loaded.
-    class_map: in which order the outputs stand, see `class_maps.label_map`; None for
-      1000 in the order of the sorted wnids.
-    output_name: which of several outputs is the classifier's, or None.
-    dtype: a Keras dtype policy: `'float32'`, `'mixed_bfloat16'` or
-      `'mixed_float16'`.
+  Raises:
+    UserError: names the first that cannot.
   """
-
-  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None
-  input_size: int | None = None
-  output: str | None = None
-  trust_model: bool = False
-  class_map: str | None = None
-  output_name: str | None = None
-  dtype: str = 'float32'
-
-  def check(self) -> None:
-    """Holds that the values can be right, before anything slow is done.
-
-    Raises:
-      UserError: names the first that cannot.
-    """
-    if self.preprocess is not None and not callable(self.preprocess):
-      preprocessing(self.preprocess)
-    size = self.input_size
-    if size is not None and (
-      not isinstance(size, numbers.Integral) or size < 1 or isinstance(size, bool)
-    ):
-      raise UserError(f'input_size is {size!r}, expected a number of pixels')
-    if self.output is not None and self.output not in OUTPUTS:
-      raise errors.unknown('output', str(self.output), OUTPUTS)
+  if given.preprocess is not None and not callable(given.preprocess):
+    preprocessing(given.preprocess)
+  size = given.input_size
+  if size is not None and (
+    not isinstance(size, numbers.Integral) or size < 1 or isinstance(size, bool)
+  ):
+    raise UserError(f'input_size is {size!r}, expected a number of pixels')
+  if given.output is not None and given.output not in OUTPUTS:
+    raise errors.unknown('output', str(given.output), OUTPUTS)
 
 
 def wrong_outputs(name: str, shape: Any, space: LabelSpace) -> UserError:

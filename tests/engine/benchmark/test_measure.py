@@ -25,7 +25,8 @@ from tfeval.engine.benchmark.report import (
 )
 from tfeval.engine.cache import entries, writer
 from tfeval.engine.cache import reader as cached
-from tfeval.evaluation import config, evaluate
+from tfeval.evaluation import evaluate
+from tfeval.evaluation.config import EvaluationConfig, requests
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.utils.errors import UserError
 
@@ -40,10 +41,10 @@ def tiny_model():
 
 
 def measure(folder, images, advance=lambda count: None, **arguments):
-  (request,) = config.requests([f'{__name__}:tiny_model'], ['imagenet'])
+  (request,) = requests([f'{__name__}:tiny_model'], ['imagenet'])
   return evaluate.measure(
     request,
-    config.Settings(
+    EvaluationConfig.of(
       dataset=f'folder:{folder}',
       preprocess='identity',
       output='logits',
@@ -228,7 +229,7 @@ CPU = ('CPU',)
 @pytest.mark.parametrize(
   'measured, words',
   [
-    (figures(3, 4, 5), {'--data_dir', TOGETHER}),
+    (figures(3, 4, 5), {'`data_dir', TOGETHER}),
     (figures(), {CORES, SERVICE, TOGETHER, CACHE, ON_DEVICE}),
     (figures(cached=6, canvas=6), {CORES, SERVICE, TOGETHER}),
     (figures(cached=3, used=CACHED), {CORES, TOGETHER}),
@@ -238,9 +239,9 @@ CPU = ('CPU',)
     (figures(forward=90, devices=CPU), {'A GPU', 'no flag'}),
     (
       figures(waiting=0, devices=('GPU', 'GPU')),
-      {'--strategy=mirrored would use all 2 GPUs'},
+      {'`strategy=mirrored` would use all 2 GPUs'},
     ),
-    (figures(waiting=0, devices=('GPU', 'GPU'), replicas=2), {'--batch_size than 64'}),
+    (figures(waiting=0, devices=('GPU', 'GPU'), replicas=2), {'`batch_size` than 64'}),
   ],
 )
 def test_advice(measured, words):

@@ -147,12 +147,12 @@ def test_flags_may_repeat_what_is_told():
     (
       'whole',
       {'preprocess': 'torch'},
-      '^--preprocess says torch, .*:factory returned the preprocess tf: leave one out$',
+      '^`preprocess` says torch, .*:factory returned the preprocess tf: leave one out$',
     ),
     (
       'by_function',
       {'preprocess': 'tf'},
-      f'--preprocess says tf, .* returned the preprocess {__name__}:halved: leave',
+      f'`preprocess` says tf, .* returned the preprocess {__name__}:halved: leave',
     ),
     (
       'whole',

@@ -24,7 +24,7 @@ from tfeval.engine.benchmark.report import (
 )
 from tfeval.engine.cache import chunks, reader, writer
 from tfeval.engine.forward import ForwardPass
-from tfeval.evaluation.config import DEVICE, Settings
+from tfeval.engine.options import DEVICE, DeviceConfig
 from tfeval.models.model import Model
 from tfeval.preprocess import decode, device_canvas
 from tfeval.preprocess.protocol import Protocol
@@ -46,7 +46,8 @@ def measure(
   batch_size: int,
   images: int,
   advance: Callable[[int], None],
-  settings: Settings,
+  config: DeviceConfig,
+  cache_dir: str | None,
 ) -> BenchmarkReport:
   """Measures each stage over the images of a dataset, repeated as needed.
 
@@ -58,8 +59,8 @@ def measure(
     batch_size: a multiple of the strategy's replicas.
     images: how many to measure over, whole batches.
     advance: is told of each batch, `RUNS * images` in all.
-    settings: of the evaluation; where they name no cache, there is one while this
-      runs.
+    config: how devices are used.
+    cache_dir: a cache of preprocessed images; None for one while this runs.
 
   Returns:
     The report. Each stage first runs as many images again, unmeasured: tracing
@@ -69,14 +70,10 @@ def measure(
     UserError: an image is broken, or the model cannot take the images.
   """
   used = (
-    CANVAS
-    if settings.resize_on == DEVICE
-    else CACHED
-    if settings.cache_dir
-    else PREPROCESSING
+    CANVAS if config.resize_on == DEVICE else CACHED if cache_dir else PREPROCESSING
   )
   meter = _Meter(images // batch_size, batch_size, advance)
-  forward = ForwardPass(model, strategy, batch_size, settings.jit, used == CANVAS)
+  forward = ForwardPass(model, strategy, batch_size, config.jit, used == CANVAS)
   devices = tuple(
     d.device_type for d in tf.config.list_logical_devices() if d.device_type != 'CPU'
   ) or ('CPU',)
@@ -88,7 +85,7 @@ def measure(
         meter.stage(name, iter(inputs[name]))[0] for name in (READING, DECODING)
       ]
       cache_bytes, unmeasured = _add_other_inputs(
-        inputs, dataset, protocol, meter, settings, temporary, devices
+        inputs, dataset, protocol, meter, config.canvas, cache_dir or temporary, devices
       )
 
       def pixels(name):
@@ -160,8 +157,8 @@ def _add_other_inputs(
   dataset: ImageDataset,
   protocol: Protocol,
   meter: '_Meter',
-  settings: Settings,
-  temporary: str,
+  side: int | None,
+  cache_dir: str,
   devices: tuple[str, ...],
 ) -> tuple[int | None, dict[str, str]]:
   """Adds the inputs of `--cache_dir` and `--resize_on=device` that there can be.
@@ -171,14 +168,14 @@ def _add_other_inputs(
     added, by its name.
   """
   cache_bytes, unmeasured = None, {}
-  cache = writer.Cache(settings.cache_dir or temporary)
+  cache = writer.Cache(cache_dir)
   filled = _fill(cache, dataset, protocol, meter)
   if filled:
     inputs[CACHED], cache_bytes = filled
   else:
     unmeasured[CACHED] = f'{cache.root} cannot be written'
   try:
-    canvas = settings.canvas or device_canvas.DEFAULT_CANVAS
+    canvas = side or device_canvas.DEFAULT_CANVAS
     device_canvas.check(protocol, canvas, meter.batch_size, devices == ('CPU',))
     inputs[CANVAS] = pipeline.make_pipeline(
       _endless(dataset), protocol, meter.batch_size, canvas=canvas

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation.config import SKIP
 from tfeval.runs import predictions
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, RESULT
 from tfeval.utils import files

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation.config import SKIP
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation.config import PROBABILITIES
+from tfeval.models.options import PROBABILITIES
 
 
 @dataclasses.dataclass(frozen=True)

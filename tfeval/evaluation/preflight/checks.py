@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation.config import LOGITS, PROBABILITIES
 from tfeval.evaluation.preflight import feeding, normalisation
 from tfeval.evaluation.preflight.answers import ProbeResult, match_classes
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.models import class_maps, table
 from tfeval.models.backend import STATISTICS
 from tfeval.models.model import Model
+from tfeval.models.options import LOGITS, PROBABILITIES
 from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
 

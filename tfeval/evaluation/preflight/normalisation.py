@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfeval.evaluation.config import PREPROCESSINGS
 from tfeval.models.model import Model, preprocessing
+from tfeval.models.options import PREPROCESSINGS
 
 # Has no name that a flag knows, but models of other libraries want it.
 DIVIDED = 'x/255'

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import batches
-from tfeval.evaluation import config
+from tfeval.evaluation.config import ERROR
 from tfeval.evaluation.preflight import checks
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import Protocol
@@ -29,7 +29,7 @@ def preflight(
   Args:
     model: the model.
     sample: what `read_sample` reads of the dataset that it will be evaluated on.
-    mode: of `settings.PREFLIGHT`: whether to raise what is found, or log it.
+    mode: of `config.PREFLIGHT`: whether to raise what is found, or log it.
     progress: is told how far it is.
     batch_size: images at once, at most.
 
@@ -44,7 +44,7 @@ def preflight(
     findings = checks.check(
       _counted(model, len(pixels), advance), pixels, labels, min(batch_size, _BATCH)
     )
-  if mode == config.ERROR and not all(f.doubtful for f in findings):
+  if mode == ERROR and not all(f.doubtful for f in findings):
     raise UserError(
       f'preflight of {model.name} over {len(pixels)} images: '
       + '; '.join(map(str, findings))

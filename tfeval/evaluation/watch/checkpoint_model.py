@@ -5,8 +5,8 @@ import re
 from collections.abc import Hashable
 
 from tfeval.engine.forward import ForwardPass, global_batch_size
-from tfeval.evaluation import config, resolve
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation import resolve
+from tfeval.evaluation.config import EvaluationConfig, Request, requests
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.backend import VALUES
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
@@ -18,18 +18,20 @@ from tfeval.utils.errors import UserError
 class WatchedModel:
   """A model that takes the values of checkpoints; its step is compiled once."""
 
-  def __init__(self, request: Request | None, settings: Settings, runtime: Runtime):
+  def __init__(
+    self, request: Request | None, config: EvaluationConfig, runtime: Runtime
+  ):
     """Builds the model.
 
     Args:
       request: the model that checkpoints are of; None if each is one itself, `.keras`.
-      settings: how it is evaluated.
+      config: how it is evaluated.
       runtime: where.
 
     Raises:
       UserError: it cannot be built, or checkpoints do not say all of it.
     """
-    self._request, self._settings, self._runtime = request, settings, runtime
+    self._request, self._config, self._runtime = request, config, runtime
     self._model: Model | None = None
     self._forward: ForwardPass | None = None
     self._traced: Hashable = None
@@ -39,7 +41,7 @@ class WatchedModel:
 
   def _load_model(self, request: Request) -> Model:
     with self._runtime.strategy.scope():
-      model = resolve.load_model(request, self._settings)
+      model = resolve.load_model(request, self._config)
     if VALUES not in model.backend.capabilities:
       raise UserError(
         f'{request.spec.text} is no Keras model: checkpoints cannot be loaded into it'
@@ -50,14 +52,14 @@ class WatchedModel:
     """Returns the compiled step, anew where the one before would answer otherwise."""
     traced = model.backend.trace_key()
     if self._forward is None or traced != self._traced:
-      strategy, settings = self._runtime.strategy, self._settings
+      strategy, config = self._runtime.strategy, self._config
       self._traced, self._forward = (
         traced,
         ForwardPass(
           model,
           strategy,
-          global_batch_size(settings.batch_size, strategy),
-          settings.jit,
+          global_batch_size(config.devices.batch_size, strategy),
+          config.devices.jit,
           self._runtime.canvas is not None,
         ),
       )
@@ -78,7 +80,7 @@ class WatchedModel:
     if self._request is None:
       if checkpoint.kind != checkpoints.KERAS:
         raise UserError('it holds no model: give `model`, whose weights it has')
-      (request,) = config.requests([path], ['imagenet'])  # Its own.
+      (request,) = requests([path], ['imagenet'])  # Its own.
       model, forward = self._whole_model(request)
     else:
       directory = (

@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tfeval.engine import cluster
 from tfeval.evaluation import loop, resolve, runtime
-from tfeval.evaluation.config import Request, Settings
+from tfeval.evaluation.config import EvaluationConfig, Request, find_cluster, identity
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.tracking import event_files
 from tfeval.evaluation.watch.checkpoint_model import WatchedModel
@@ -25,17 +24,6 @@ from tfeval.utils.progress import Progress
 _LOG = logging.getLogger('tfeval')
 # How often a checkpoint that does not change is tried: it may come over a slow network.
 TRIES = 3
-# What tells which evaluations make one curve.
-_IDENTITY = (
-  'protocol',
-  'preprocess',
-  'input_size',
-  'output',
-  'class_map',
-  'output_name',
-  'dtype',
-  'on_error',
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +55,7 @@ class Watcher:
     self,
     folder: str | os.PathLike[str],
     request: Request | None,
-    settings: Settings,
+    config: EvaluationConfig,
     log_dir: str | None,
     progress: Progress,
   ):
@@ -76,7 +64,7 @@ class Watcher:
     Args:
       folder: of checkpoints; it may be made later.
       request: the model that they are of; None if each is one itself, `.keras`.
-      settings: how; run directories and `watched.json` are made in its `output_dir`.
+      config: how; run directories and `watched.json` are made in its `output_dir`.
       log_dir: scalars are written here, None for `tensorboard` in `output_dir`.
       progress: is told how far an evaluation is.
 
@@ -85,7 +73,7 @@ class Watcher:
     """
     if paths.is_url(folder):
       raise UserError(f'{folder} is a URL, which cannot be watched: mount it')
-    hosts = cluster.find_cluster(settings)
+    hosts = find_cluster(config)
     if hosts.count > 1:
       raise UserError(
         f'tfeval watch runs on one host, {hosts.count} are told of: give '
@@ -93,14 +81,14 @@ class Watcher:
       )
     self.failed: dict[str, str] = {}
     self._folder = pathlib.Path(folder).expanduser().absolute()
-    self._request, self._settings = request, settings
-    self._runtime = runtime.open_runtime(settings, hosts, progress)
-    self._model = WatchedModel(request, settings, self._runtime)
-    output_dir = paths.path(settings.output_dir)
+    self._request, self._config = request, config
+    self._runtime = runtime.open_runtime(config, hosts, progress)
+    self._model = WatchedModel(request, config, self._runtime)
+    output_dir = paths.path(config.store.output_dir)
     self._watched = Watched(output_dir, self._identity())
     self._tries: dict[Checkpoint, int] = {}
     self._faults: dict[Checkpoint, str] = {}
-    self._runtime.log_devices(settings)
+    self._runtime.log_devices(config)
     self._writer = event_files.ScalarWriter(
       str(output_dir / 'tensorboard') if log_dir is None else log_dir
     )
@@ -110,7 +98,7 @@ class Watcher:
       'folder': str(self._folder),
       'model': None if self._request is None else self._request.spec.text,
       'dataset': self._runtime.dataset.identity(),
-      **{key: getattr(self._settings, key) for key in _IDENTITY},
+      **identity(self._config),
     }
 
   def watch(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
@@ -193,8 +181,8 @@ class Watcher:
     request, model, forward = self._model.with_values_of(checkpoint)
     entry = self._watched.begin(checkpoint, request.directory)
     request = dataclasses.replace(request, directory=entry['run'])
-    protocol = resolve.resolve_protocol(request, self._settings, model)
-    job = Job(request, model, protocol, self._settings, self._runtime, forward)
+    protocol = resolve.resolve_protocol(request, self._config, model)
+    job = Job(request, model, protocol, self._config, self._runtime, forward)
     return loop.run_one(job), entry
 
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:

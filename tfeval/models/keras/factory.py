@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 import keras
 
 from tfeval.models import table
-from tfeval.models.model import Hints, function_name
+from tfeval.models.model import check_options, function_name
+from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
@@ -40,7 +41,7 @@ _ON_PYPI = {
 }
 
 
-def call(spec: spec_lib.Spec, hints: Hints) -> tuple[keras.Model, Hints]:
+def call(spec: spec_lib.Spec, hints: ModelOptions) -> tuple[keras.Model, ModelOptions]:
   """Calls a factory.
 
   Args:
@@ -111,8 +112,8 @@ def _explain(spec: spec_lib.Spec, error: BaseException, what: str) -> NoReturn:
 
 
 def _read(
-  spec: spec_lib.Spec, returned: Mapping[str, Any], hints: Hints
-) -> tuple[keras.Model, Hints]:
+  spec: spec_lib.Spec, returned: Mapping[str, Any], hints: ModelOptions
+) -> tuple[keras.Model, ModelOptions]:
   for key in returned:
     if key not in _KEYS:
       raise errors.unknown(f'key of what {spec.target} returned', str(key), _KEYS)
@@ -124,7 +125,7 @@ def _read(
   model = _checked_model(spec, returned['model'], 'returned as its model')
   told = {key: returned[key] for key in _TOLD if returned.get(key) is not None}
   try:
-    Hints(**told).check()
+    check_options(ModelOptions(**told))
   except UserError as error:
     raise UserError(f'what {spec.target} returned: {error}') from error
   for key, value in told.items():

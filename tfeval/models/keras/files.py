@@ -8,24 +8,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.evaluation.config import LOGITS, PREPROCESSINGS, PROBABILITIES
 from tfeval.models import class_maps, table
 from tfeval.models.backend import Backend
 from tfeval.models.keras import factory, trust, weights
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import (
-  Hints,
   Model,
   function_name,
   input_side,
   preprocessing,
 )
+from tfeval.models.options import LOGITS, PREPROCESSINGS, PROBABILITIES, ModelOptions
 from tfeval.utils import errors, files, paths
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
 
 
-def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
+def load(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) -> Model:
   """Loads a model file or calls a factory.
 
   Args:
@@ -55,7 +54,7 @@ def load(spec: spec_lib.Spec, weights_name: str, hints: Hints) -> Model:
 
 
 def described(
-  backend: Backend, name: str, hints: Hints, source: str, sha256: str | None
+  backend: Backend, name: str, hints: ModelOptions, source: str, sha256: str | None
 ) -> Model:
   """Returns a model that is there with all that evaluating it needs.
 
@@ -100,7 +99,9 @@ def described(
   )
 
 
-def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Backend, str, str | None, Hints]:
+def _bring(
+  spec: spec_lib.Spec, hints: ModelOptions
+) -> tuple[Backend, str, str | None, ModelOptions]:
   """Returns the model, where it came from, its hash, and what is known of it.
 
   A path has a hash; of a factory the second is `'model'`, the third None.
@@ -125,7 +126,7 @@ def _bring(spec: spec_lib.Spec, hints: Hints) -> tuple[Backend, str, str | None,
 
 
 def _function(
-  backend: Backend, name: str, hints: Hints
+  backend: Backend, name: str, hints: ModelOptions
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns what the classifier's output is computed by."""
   return class_maps.select(
@@ -136,7 +137,7 @@ def _function(
   )
 
 
-def _preprocess(name: str, hints: Hints) -> Callable[[tf.Tensor], tf.Tensor]:
+def _preprocess(name: str, hints: ModelOptions) -> Callable[[tf.Tensor], tf.Tensor]:
   if callable(hints.preprocess):
     return hints.preprocess
   if hints.preprocess is not None:
@@ -227,7 +228,7 @@ def _saved_model(path: pathlib.Path) -> Backend:
 
 
 def _first_image(
-  function: Callable[[tf.Tensor], tf.Tensor], name: str, size: int, hints: Hints
+  function: Callable[[tf.Tensor], tf.Tensor], name: str, size: int, hints: ModelOptions
 ) -> None:
   """Runs a model that tells nothing of its outputs, and so makes its weights."""
   try:

@@ -8,7 +8,8 @@ import keras
 from tfeval.models.backend import VALUES
 from tfeval.models.keras import files
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
-from tfeval.models.model import Hints, Model, function_name
+from tfeval.models.model import Model, check_options, function_name
+from tfeval.models.options import ModelOptions
 from tfeval.utils.errors import UserError
 
 # Where the weights of such a model came from; it is known by their values.
@@ -16,7 +17,7 @@ MEMORY = 'memory'
 _TOLD = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
 
 
-def wrap(model: Any, name: str | None, hints: Hints) -> Model:
+def wrap(model: Any, name: str | None, hints: ModelOptions) -> Model:
   """Returns a model in memory as the engine is given it.
 
   Args:
@@ -30,7 +31,7 @@ def wrap(model: Any, name: str | None, hints: Hints) -> Model:
     UserError: it is none of these, is not built, does not return 1000 outputs, or the
       hints lack something.
   """
-  hints.check()
+  check_options(hints)
   if name is not None and not (isinstance(name, str) and name):
     raise UserError(f'name is {name!r}, expected what the model is called in results')
   if isinstance(model, Model):
@@ -52,7 +53,7 @@ def wrap(model: Any, name: str | None, hints: Hints) -> Model:
   return files.described(FunctionBackend(model), name, hints, MEMORY, None)
 
 
-def _taken(model: Model, name: str | None, hints: Hints) -> Model:
+def _taken(model: Model, name: str | None, hints: ModelOptions) -> Model:
   given = [key for key in _TOLD if getattr(hints, key) is not None]
   if given:
     raise UserError(

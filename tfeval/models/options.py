@@ -1,0 +1,78 @@
+"""What cannot be known of a model that is not a Keras application."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from tfeval.utils.options import option
+
+# Keras' dtype policies.
+DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
+# What `models.model.preprocessing` knows by name, beside the applications' own.
+PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
+OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+  """How a model is loaded, and what it wants to be fed, where it does not tell.
+
+  Attributes:
+    preprocess: a name that `models.model.preprocessing` knows, or a function of
+      float32 [n, size, size, 3] in [0, 255], or None.
+    input_size: side of the input in pixels, None for the model's own.
+    output: `'logits'` or `'probabilities'`, or None.
+    class_map: in which order the outputs stand, see `class_maps.class_indices`; None
+      for that of the sorted wnids.
+    output_name: which of several outputs is the classifier's, or None.
+    dtype: a Keras dtype policy of `DTYPES`.
+    trust_model: whether files that can run code of their author may be loaded.
+  """
+
+  GROUP = 'Models'
+
+  preprocess: str | Callable[[Any], Any] | None = option(
+    None,
+    'For models that are not applications: caffe, tf, torch, lite, identity, or an '
+    "application's name.",
+    identifies=True,
+    of_applications=False,
+  )
+  input_size: int | None = option(
+    None,
+    'Side of the input in pixels, where the model does not tell, or another than an '
+    "application's own.",
+    least=1,
+    identifies=True,
+  )
+  output: str | None = option(
+    None,
+    'What the model returns, where it does not tell.',
+    choices=OUTPUTS,
+    identifies=True,
+    of_applications=False,
+  )
+  class_map: str | None = option(
+    None,
+    'Order of the outputs, where it is not that of the sorted wnids: background_first, '
+    'background_last, ilsvrc_id, name, or the path of a file with a wnid for each '
+    'output.',
+    identifies=True,
+    of_applications=False,
+  )
+  output_name: str | None = option(
+    None,
+    'Which of several outputs is the classifier.',
+    identifies=True,
+    of_applications=False,
+  )
+  dtype: str = option(
+    DTYPES[0],
+    'What layers compute in, of applications and factories.',
+    choices=DTYPES,
+    identifies=True,
+    in_python=False,
+  )
+  trust_model: bool = option(
+    False, 'Load model files that can run code of their author.', in_python=False
+  )

@@ -1,0 +1,43 @@
+"""Checks of values that are given in Python."""
+
+import numbers
+import os
+from typing import Any
+
+from tfeval.utils.errors import UserError
+
+
+def positive(name: str, value: Any) -> int:
+  """Returns a number that is given in Python, of NumPy's types too, as an int.
+
+  Raises:
+    UserError: it is no whole number, or less than 1.
+  """
+  if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+    raise UserError(f'{name} is {value!r}, expected a positive integer')
+  return int(value)
+
+
+def truth(name: str, value: Any) -> bool:
+  """Returns True or False as it is given in Python, of NumPy's type too.
+
+  Raises:
+    UserError: it is neither.
+  """
+  # NumPy 2 calls its own `bool`, NumPy 1 `bool_`.
+  if type(value).__name__ not in ('bool', 'bool_'):
+    raise UserError(f'{name} is {value!r}, expected True or False')
+  return bool(value)
+
+
+def path_text(name: str, value: Any) -> str | None:
+  """Returns a path that is given in Python as text, None for None.
+
+  Raises:
+    UserError: it is no path.
+  """
+  if value is None:
+    return None
+  if isinstance(value, str | os.PathLike):
+    return os.fspath(value)
+  raise UserError(f'{name} is {value!r}, expected a path')
