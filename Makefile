@@ -13,11 +13,13 @@ demo: .venv/demo
 test: .venv/test
 	$(BIN)/ruff check tfeval tests configs
 	$(BIN)/ruff format --check tfeval tests configs conftest.py
+	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 test-all: .venv/test-all
 	$(BIN)/ruff check tfeval tests configs
 	$(BIN)/ruff format --check tfeval tests configs conftest.py
+	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # What was installed stands in an empty file, so that it is not installed again.

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import pathlib
 import platform
 import shutil
 from collections.abc import Iterable, Iterator
@@ -44,7 +45,7 @@ def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> 
         file.flush()
         # Without it a power cut can leave the new name on an empty file.
         os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary.replace(path)  # type: ignore[arg-type]  # Both are of one kind.
   except OSError as error:
     raise cannot_write(path, error, flag) from error
   finally:
@@ -110,7 +111,7 @@ def make_directory(directory: Path) -> None:
     raise cannot_write(directory, error) from error
 
 
-def _lock(path: Path) -> int:
+def _lock(path: pathlib.Path) -> int:
   """Returns the descriptor of a lock file that no other process has locked.
 
   A file that is written, since NFS locks nothing else.

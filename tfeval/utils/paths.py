@@ -39,7 +39,9 @@ def path(text: str | os.PathLike[str] | RemotePath) -> Path:
   """
   if isinstance(text, RemotePath):
     return text
-  return RemotePath.parse(text) if is_url(text) else pathlib.Path(text).expanduser()
+  if is_url(text):
+    return RemotePath.parse(str(text))
+  return pathlib.Path(text).expanduser()
 
 
 def absolute(text: str) -> str:

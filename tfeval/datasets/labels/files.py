@@ -3,6 +3,7 @@
 Nothing here imports TensorFlow.
 """
 
+import collections
 import dataclasses
 import itertools
 import json
@@ -255,8 +256,7 @@ def doubles(names: list[str]) -> list[str]:
   >>> doubles(['b', 'a', 'b'])
   ['b']
   """
-  seen: set[str] = set()
-  return sorted({name for name in names if name in seen or seen.add(name)})
+  return sorted(name for name, count in collections.Counter(names).items() if count > 1)
 
 
 def first(names: list[str]) -> str:

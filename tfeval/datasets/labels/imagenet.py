@@ -178,7 +178,9 @@ def other_class_orders() -> dict[str, np.ndarray]:
   }
 
 
-def other_class_order(predicted: np.ndarray, labels: Sequence[int]) -> str | None:
+def other_class_order(
+  predicted: np.ndarray, labels: np.ndarray | Sequence[int]
+) -> str | None:
   """Names the class order that a model was trained in when it is not ours.
 
   A model whose outputs stand in another order scores at chance; under its own
