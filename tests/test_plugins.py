@@ -1,6 +1,7 @@
 """A package outside of the tree adds a dataset, a model, a protocol and a metric."""
 
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -83,3 +84,13 @@ def test_unknown_names_tell_of_them(installed):
     refused = tfeval(installed, 'evaluate', *arguments)
     assert refused.returncode == 2
     assert words in refused.stderr and 'Traceback' not in refused.stderr
+
+
+def test_metric_is_computed(installed, run):
+  scored = tfeval(installed, 'score', str(run), '--metrics=top1,confidence', '--json')
+  assert scored.returncode == 0, scored.stderr
+  (result,) = json.loads(scored.stdout)
+  entries = {m['name']: m for m in result['metrics']}
+  # The softmax of 20 and 999 zeros.
+  assert entries['confidence']['value'] == pytest.approx(1 / (1 + 999 * math.exp(-20)))
+  assert entries['confidence']['count'] == entries['top1']['count'] == 12
