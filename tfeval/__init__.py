@@ -14,9 +14,13 @@ from typing import Any
 
 __version__ = '0.1.0'
 __all__ = [
+  'CheckFailed',
+  'DataError',
   'Evaluator',
+  'Interrupted',
   'Model',
   'Run',
+  'UserError',
   'build_dataset',
   'errors',
   'evaluate',
@@ -33,16 +37,21 @@ _MODULES = {
   'Evaluator': 'tfeval.evaluation.evaluator',
   'Run': 'tfeval.runs.run',
   'load_run': 'tfeval.runs.run',
+  'UserError': 'tfeval.utils.errors',
+  'DataError': 'tfeval.utils.errors',
+  'Interrupted': 'tfeval.utils.errors',
+  'CheckFailed': 'tfeval.utils.errors',
 }
+_PACKAGES = {'errors': 'tfeval.utils.errors', 'keras': 'tfeval.keras'}
 
 
 def __getattr__(name: str) -> Any:
-  if name in ('errors', 'keras'):
-    return importlib.import_module(f'tfeval.{name}')
+  if name in _PACKAGES:
+    return importlib.import_module(_PACKAGES[name])
   if name not in _MODULES:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
   return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-  return sorted({*globals(), *_MODULES, 'keras'})
+  return sorted({*globals(), *_MODULES, *_PACKAGES})

@@ -19,6 +19,8 @@ from tfeval.utils.errors import UserError
 _HELP = frozenset({'--help', '-help', '-h', '--helpshort', '--helpfull'})
 # `name` or `name=value`, as the library writes of a parameter.
 _PARAMETER = re.compile(r'`([a-z][a-z0-9_]*)(=[^`]*)?`')
+# Help is grouped by the module that a flag is said to belong to.
+_OWN = 'Flags'
 _LEVELS = ('error', 'warning', 'info', 'debug')
 
 
@@ -80,19 +82,17 @@ def parse(
   """
   logging.set_verbosity(logging.WARNING)
   flag_values = flags.FlagValues()
-  # Help is grouped by the module that a flag belongs to: ours reads well.
-  def_module = f'tfeval {name}'
-  command.define_flags(_Definer(flag_values, def_module))
+  command.define_flags(_Definer(flag_values, _OWN))
   flags.DEFINE_enum(
     'verbosity',
     'warning',
     _LEVELS,
     'What to report on stderr; debug shows tracebacks.',
     flag_values=flag_values,
-    module_name=def_module,
+    module_name=_OWN,
   )
   if any(argument in _HELP for argument in arguments):
-    return None, _help(command, name, flag_values)
+    return None, _help(command, flag_values)
   try:
     rest = _parse(flag_values, arguments)
   except flags.Error as error:
@@ -114,27 +114,37 @@ class _Definer:
     define = getattr(flags, f'DEFINE_{kind}')
 
     def bound(*positional, **keywords):
-      return define(*positional, **keywords, **self._arguments)
+      return define(*positional, **(self._arguments | keywords))
 
     return bound
 
 
 def _parse(flag_values: flags.FlagValues, arguments: list[str]) -> list[str]:
-  """Parses; flags given here replace those of flagfiles, repeatable ones too.
+  """Parses defaults < flagfiles < what is given beside them, and merges them once.
 
   absl alone would append the values of a repeatable flag to those of the file.
   """
   # As in `tfeval score RUN --json`: flags may follow other arguments.
   flag_values.set_gnu_getopt(True)
   own, flagfiles = _split_off_flagfiles(arguments)
-  flag_values(['tfeval', *own])
-  given_here = [name for name in flag_values if flag_values[name].present]
-  for name in flag_values:
-    flag_values[name].unparse()
-  _, *rest = flag_values(['tfeval', *flag_values.read_flags_from_files(flagfiles)])
-  for name in given_here:
-    flag_values[name].unparse()
-  return rest + flag_values(['tfeval', *own])[1:]
+  replaced = {_name_of(argument) for argument in own} & {
+    name for name in flag_values if isinstance(flag_values[name], flags.MultiFlag)
+  }
+  of_files = iter(flag_values.read_flags_from_files(flagfiles))
+  kept = []
+  for argument in of_files:
+    if _name_of(argument) not in replaced:
+      kept.append(argument)
+    elif '=' not in argument:
+      next(of_files, None)  # Its value.
+  return flag_values(['tfeval', *kept, *own])[1:]
+
+
+def _name_of(argument: str) -> str | None:
+  """Returns the name of the flag that an argument gives, None for another one."""
+  if not argument.startswith('-'):
+    return None
+  return argument.lstrip('-').partition('=')[0]
 
 
 def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -149,9 +159,15 @@ def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
   return own, flagfiles
 
 
-def _help(command: ModuleType, name: str, flag_values: flags.FlagValues) -> str:
-  listed = flag_values.module_help(f'tfeval {name}').split('\n', 2)[-1]
+def _help(command: ModuleType, flag_values: flags.FlagValues) -> str:
+  """Returns the help of a command, by groups; its own flags are the last one."""
+  groups = sorted(flag_values.flags_by_module_dict(), key=lambda group: group == _OWN)
+  listed = [
+    f'{group}:\n{flag_values.module_help(group).split(chr(10), 2)[-1]}'
+    for group in groups
+    if not group.startswith('absl.')
+  ]
   return (
-    f'{command.SUMMARY.strip()}\n\nFlags:\n{listed}\n'
-    '  --flagfile: Read flags from a file; flags given beside it replace them.'
+    '\n\n'.join([command.SUMMARY.strip(), *listed])
+    + '\n  --flagfile: Read flags from a file; flags given beside it replace them.'
   )

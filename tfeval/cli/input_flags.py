@@ -34,13 +34,22 @@ def define(
       continue
     text = texts.get(field.name) or command_flags.help_text(known.help, names)
     if known.choices is not None:
-      definer.enum(field.name, field.default, list(known.choices), text)
+      definer.enum(
+        field.name, field.default, list(known.choices), text, module_name=known.group
+      )
     elif field.kind in (int, float):
       getattr(definer, _DEFINERS[field.kind])(
-        field.name, field.default, text, lower_bound=known.least, upper_bound=known.most
+        field.name,
+        field.default,
+        text,
+        lower_bound=known.least,
+        upper_bound=known.most,
+        module_name=known.group,
       )
     else:
-      getattr(definer, _DEFINERS[field.kind])(field.name, field.default, text)
+      getattr(definer, _DEFINERS[field.kind])(
+        field.name, field.default, text, module_name=known.group
+      )
 
 
 def define_models(definer, weights: bool = True) -> None:
@@ -51,6 +60,7 @@ def define_models(definer, weights: bool = True) -> None:
     'TARGET[:key=value,...]: an application (tfeval models), the '
     'path or URL of a .keras, .h5 or SavedModel, or module:function; all: every '
     'application',
+    module_name=EvaluationConfig.GROUP,
   )
   if weights:
     definer.multi_string(
@@ -58,6 +68,7 @@ def define_models(definer, weights: bool = True) -> None:
       ['imagenet'],
       'imagenet, none, or the path or URL of a weights '
       'file; one for all models or one for each',
+      module_name=EvaluationConfig.GROUP,
     )
 
 

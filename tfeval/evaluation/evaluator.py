@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import os
 import shutil
 import tempfile
@@ -39,7 +40,7 @@ def evaluate(
   name: str | None = None,
   progress: bool | None = None,
   output_dir: str | os.PathLike[str] | None = None,
-  **options: Any,
+  **given: Any,
 ) -> Run:
   """Evaluates a model that is in memory, as `tfeval evaluate` does one that is not.
 
@@ -71,6 +72,7 @@ def evaluate(
     output_dir: the run directory is made in here, named by the model. By default it
       is a temporary one, which is gone when the returned run is.
     progress: whether to show progress on stderr; by default if that is a terminal.
+    **given: these keywords.
 
   Returns:
     The complete run. One of a model with the same values that was interrupted in
@@ -80,9 +82,24 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
-  return Evaluator(model, dataset, name=name, progress=progress, **options).evaluate(
-    output_dir
-  )
+  evaluator = Evaluator(model, dataset, name=name, progress=progress, **given)
+  return evaluator.evaluate(output_dir)
+
+
+def _signature() -> inspect.Signature:
+  """Returns the signature of `evaluate` with the keywords that the config declares."""
+  written = inspect.signature(evaluate)
+  *parameters, _ = written.parameters.values()
+  there = {parameter.name for parameter in parameters}
+  declared = [
+    inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+    for field in options.fields(EvaluationConfig)
+    if field.option.in_python and field.name not in there
+  ]
+  return written.replace(parameters=[*parameters, *declared])
+
+
+evaluate.__signature__ = _signature()  # For help() and editors.
 
 
 class Evaluator:
@@ -107,20 +124,20 @@ class Evaluator:
     *,
     name: str | None = None,
     progress: bool | None = None,
-    **options: Any,
+    **given: Any,
   ):
     """Opens the dataset.
 
     Args:
       model, dataset, name, progress: see `evaluate`.
-      **options: its other keywords, but for `output_dir`.
+      **given: its other keywords, but for `output_dir`.
 
     Raises:
       UserError: something that the user can mend.
     """
     active_strategy.check_outside()
     self._given, self._name = model, name
-    self._requested = _checked({'dataset': dataset, **options})
+    self._requested = _checked({'dataset': dataset, **given})
     wrapped = wrap.wrap(model, name, self._requested.model)
     self._place = self._open(wrapped.backend.model, progress)
     self._take(wrapped)
