@@ -1,7 +1,4 @@
-"""Several hosts: which there are, and which images each evaluates.
-
-Nothing here imports TensorFlow: mistakes in flags and TF_CONFIG are told at once.
-"""
+"""Several hosts: which there are, and which images each evaluates."""
 
 import dataclasses
 import json

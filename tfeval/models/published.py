@@ -1,7 +1,4 @@
-"""What was published of a model, and whether an evaluation meets it.
-
-Nothing here imports TensorFlow.
-"""
+"""What was published of a model, and whether an evaluation meets it."""
 
 import math
 from collections.abc import Iterable

@@ -1,7 +1,4 @@
-"""Files of labels: JSON, npy and CSV, by validation order or by file name.
-
-Nothing here imports TensorFlow.
-"""
+"""Files of labels: JSON, npy and CSV, by validation order or by file name."""
 
 import collections
 import dataclasses

@@ -1,7 +1,4 @@
-"""Label sets by name or path, matched to rows by their ids; and subsets of images.
-
-Nothing here imports TensorFlow.
-"""
+"""Label sets by name or path, matched to rows by their ids; and subsets of images."""
 
 import dataclasses
 import functools

@@ -8,6 +8,4 @@ whole or it does not match its name, whoever else writes there.
 A chunk is a TFRecord file. Its first record names entry and range, the others are each
 the SHA-256 of an encoded image and the pixels that became of it. So an image is known
 by its content; ids and labels are not in a cache at all, they come from the dataset.
-
-Nothing here imports TensorFlow.
 """

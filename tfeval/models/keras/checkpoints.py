@@ -1,7 +1,4 @@
-"""Checkpoints of a training, found in the folder that it writes them into.
-
-Nothing here imports TensorFlow.
-"""
+"""Checkpoints of a training, found in the folder that it writes them into."""
 
 import dataclasses
 import pathlib
