@@ -30,7 +30,7 @@ def run_tfeval(folder: pathlib.Path, out: str) -> int:
 
   (run,) = evaluate.evaluate(
     config.requests([MODEL], ['imagenet']),
-    config.Settings(
+    config.EvaluationConfig.of(
       dataset=f'folder:{folder}',
       batch_size=BATCH,
       output_dir=out,

@@ -206,7 +206,7 @@ def watcher(build, noise, tmp_path):
     return watching.Watcher(
       tmp_path,
       request,
-      config.Settings(
+      config.EvaluationConfig.of(
         dataset=f'folder:{noise}',
         preprocess='tf',
         protocol='squash',
