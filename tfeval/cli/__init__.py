@@ -1,6 +1,6 @@
 """The command line: `tfeval COMMAND --flags`.
 
-One file per command, each with `SUMMARY`, `define_flags(flag_values)` and
+One file per command, each with `USAGE`, `define_flags(flag_values)` and
 `run(flag_values, arguments) -> exit code`. Only here are flags read; everything
 below takes typed arguments.
 """
@@ -18,22 +18,23 @@ import tfeval
 from tfeval.cli import command_flags, console
 from tfeval.utils import errors, termination
 
-COMMANDS = (
-  'evaluate',
-  'watch',
-  'predict',
-  'import',
-  'score',
-  'compare',
-  'leaderboard',
-  'verify',
-  'relabel',
-  'models',
-  'protocols',
-  'benchmark',
-  'cache',
-  'guide',
-)
+# What each is for, in a line; a file of this name has its flags and what it does.
+COMMANDS = {
+  'evaluate': 'Evaluate models on ImageNet and keep every prediction.',
+  'watch': 'Evaluate each checkpoint of a training once, as it appears.',
+  'predict': 'Show what models see on images of yours, side by side.',
+  'import': 'Make runs out of predictions that other tools saved.',
+  'score': 'Compute the metrics of runs again from their stored predictions.',
+  'compare': 'Compare runs on the same images, pair by pair.',
+  'leaderboard': 'Rank runs, those that cannot be told apart on one rank.',
+  'verify': 'Check that runs are whole and say what their stored predictions say.',
+  'relabel': "Make ReaL labels again, at another threshold or from raters' answers.",
+  'models': 'List the models that are known by name, or explain one.',
+  'protocols': 'List the preprocessing protocols, or explain one.',
+  'benchmark': 'Measure on this machine where the time of an evaluation goes.',
+  'cache': 'Show, check or clear the images that --cache_dir keeps.',
+  'guide': 'List the guides, or read one in the terminal.',
+}
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -120,7 +121,7 @@ def _main(argv: list[str]) -> int:
   command = command_module(name)
   flag_values, rest = command_flags.parse(command, name, arguments)
   if flag_values is None:
-    print(rest)
+    print(f'{COMMANDS[name]}\n\n{rest}')
     return _DONE
   return command.run(flag_values, rest)
 
@@ -132,7 +133,5 @@ def command_module(name: str) -> ModuleType:
 
 def _usage() -> str:
   lines = [tfeval.__doc__.splitlines()[0], '', 'Usage: tfeval COMMAND [--flags]', '']
-  for name in COMMANDS:
-    summary = command_module(name).SUMMARY
-    lines.append(f'  {name:<13}{summary.splitlines()[0]}')
+  lines += [f'  {name:<13}{summary}' for name, summary in COMMANDS.items()]
   return '\n'.join([*lines, '', 'tfeval COMMAND --help shows the flags of a command.'])

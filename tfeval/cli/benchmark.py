@@ -10,9 +10,7 @@ from tfeval.reports import terminal
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Measure on this machine where the time of an evaluation goes.
-
-Usage: tfeval benchmark --model=NAME [--flags]
+USAGE = """Usage: tfeval benchmark --model=NAME [--flags]
 
   tfeval benchmark --model=ResNet50 --dataset=folder:VAL_DIR --batch_size=128"""
 

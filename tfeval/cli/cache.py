@@ -9,9 +9,7 @@ from tfeval.reports import terminal
 from tfeval.utils import errors, progress
 from tfeval.utils.errors import CheckFailed, UserError
 
-SUMMARY = """Show, check or clear the images that --cache_dir keeps.
-
-Usage: tfeval cache list|verify|prune CACHE_DIR [--flags]
+USAGE = """Usage: tfeval cache list|verify|prune CACHE_DIR [--flags]
 
   tfeval cache list DIR      what is in it
   tfeval cache verify DIR    exit code 1 if files are torn or foreign

@@ -56,7 +56,7 @@ def _all_flags() -> frozenset[str]:
   flag_values = set()
   for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
     command = importlib.import_module(f'tfeval.cli.{module.name}')
-    if hasattr(command, 'SUMMARY'):
+    if hasattr(command, 'USAGE'):
       defined = flags.FlagValues()
       command.define_flags(_Definer(defined, module.name))
       flag_values.update(defined)
@@ -69,7 +69,7 @@ def parse(
   """Parses a command's flags.
 
   Args:
-    command: has `SUMMARY` and `define_flags`.
+    command: has `USAGE` and `define_flags`.
     name: the command's name.
     arguments: what follows the name.
 
@@ -168,6 +168,6 @@ def _help(command: ModuleType, flag_values: flags.FlagValues) -> str:
     if not group.startswith('absl.')
   ]
   return (
-    '\n\n'.join([command.SUMMARY.strip(), *listed])
+    '\n\n'.join([command.USAGE, *listed])
     + '\n  --flagfile: Read flags from a file; flags given beside it replace them.'
   )

@@ -5,9 +5,7 @@ import sys
 from tfeval.cli import console, label_flags
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Compare runs on the same images, pair by pair.
-
-Usage: tfeval compare RUN RUN [...] [--flags]
+USAGE = """Usage: tfeval compare RUN RUN [...] [--flags]
 
   tfeval compare OUTPUT_DIR/ResNet50 OUTPUT_DIR/VGG16 --labels=real.json
 

@@ -8,9 +8,7 @@ from tfeval.runs import expectations as expectation
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Evaluate models on ImageNet and keep every prediction.
-
-Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
+USAGE = """Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
 
   tfeval evaluate --model=ResNet50 --manual_dir=DIR_WITH_THE_VALIDATION_TAR
   tfeval evaluate --model=MobileNet:alpha=0.25 --dataset=folder:VAL_DIR"""

@@ -8,9 +8,7 @@ from tfeval.reports import terminal
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
-SUMMARY = """List the guides, or read one in the terminal.
-
-Usage: tfeval guide [TOPIC]
+USAGE = """Usage: tfeval guide [TOPIC]
 
   tfeval guide models"""
 

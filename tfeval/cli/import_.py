@@ -4,11 +4,9 @@ from tfeval.cli import console, label_flags, output
 from tfeval.runs import expectations
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Make runs out of predictions that other tools saved.
+USAGE = """Usage: tfeval import --predictions=X [--flags]
 
-Usage: tfeval import --predictions=X [--flags]
-
-  tfeval import --predictions=top5preds.npy --probabilities=top5probs.npy \\
+  tfeval import --predictions=top5preds.npy --probabilities=top5probs.npy \
       --order=class_folder --labels=original --labels=real.json --output_dir=RUN
 
 X is an .npy, .npz, .csv or .parquet file with the best classes of each image or

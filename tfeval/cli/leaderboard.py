@@ -9,9 +9,7 @@ from tfeval.reports import formats
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Rank runs, those that cannot be told apart on one rank.
-
-Usage: tfeval leaderboard RUN [...] [--flags]
+USAGE = """Usage: tfeval leaderboard RUN [...] [--flags]
 
   tfeval leaderboard OUTPUT_DIR --labels=original --labels=real.json
 

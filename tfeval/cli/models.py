@@ -14,9 +14,7 @@ from tfeval.utils import errors
 from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
 
-SUMMARY = """List the models that are known by name, or explain one.
-
-Usage: tfeval models [NAME[:key=value,...]] [--flags]
+USAGE = """Usage: tfeval models [NAME[:key=value,...]] [--flags]
 
   tfeval models MobileNet:alpha=0.25"""
 

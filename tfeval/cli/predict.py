@@ -12,9 +12,7 @@ from tfeval.runs import top_classes
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Show what models see on images of yours, side by side.
-
-Usage: tfeval predict IMAGE... --model=NAME [--model=NAME ...] [--flags]
+USAGE = """Usage: tfeval predict IMAGE... --model=NAME [--model=NAME ...] [--flags]
 
 IMAGE is a JPEG or PNG, or a folder of them.
 

@@ -6,9 +6,7 @@ from tfeval.preprocess import protocol as protocol_lib
 from tfeval.reports import terminal
 from tfeval.utils.errors import UserError
 
-SUMMARY = """List the preprocessing protocols, or explain one.
-
-Usage: tfeval protocols [NAME[:field=value,...]] [--flags]
+USAGE = """Usage: tfeval protocols [NAME[:field=value,...]] [--flags]
 
   tfeval protocols pil:crop_fraction=0.95"""
 

@@ -15,9 +15,7 @@ from tfeval.runs.run import Run, load_run
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Make ReaL labels again, at another threshold or from raters' answers.
-
-Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
+USAGE = """Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
 
   tfeval relabel --scores=scores.npz --threshold=0.8 --output=real.json
 

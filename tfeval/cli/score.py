@@ -16,10 +16,8 @@ from tfeval.runs.summary import Summary
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
-SUMMARY = (
-  """Compute the metrics of runs again from their stored predictions.
-
-Usage: tfeval score RUN... [--flags]
+USAGE = (
+  """Usage: tfeval score RUN... [--flags]
 
   tfeval score RUN --labels=original --labels=corrected.csv --omit=doubles.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10

@@ -8,9 +8,7 @@ from tfeval.reports import terminal
 from tfeval.runs.verification import verify
 from tfeval.utils.errors import CheckFailed, UserError
 
-SUMMARY = """Check that runs are whole and say what their stored predictions say.
-
-Usage: tfeval verify RUN... [--json]
+USAGE = """Usage: tfeval verify RUN... [--json]
 
 RUN is a run directory, OUTPUT_DIR/MODEL. Its files are checked against their
 schemas, digests and each other, and its metrics are computed again. The exit

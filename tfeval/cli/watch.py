@@ -8,9 +8,7 @@ from tfeval.evaluation.config import OFF, check, requests
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
-SUMMARY = """Evaluate each checkpoint of a training once, as it appears.
-
-Usage: tfeval watch CHECKPOINTS [--model=NAME] [--flags]
+USAGE = """Usage: tfeval watch CHECKPOINTS [--model=NAME] [--flags]
 
 CHECKPOINTS is the folder that they are written into: .keras, .weights.h5, those
 of tf.train.Checkpoint and of Orbax. All but .keras need their --model.

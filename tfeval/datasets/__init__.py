@@ -8,12 +8,15 @@ nobody has opens as a TFDS dataset.
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from tfeval.datasets.base import ImageDataset
 from tfeval.utils.registry import Registry
 
+if TYPE_CHECKING:
+  from tfeval.datasets.base import ImageDataset
+
 # Imported late: TensorFlow and TFDS take seconds.
-OPENERS: Registry[Callable[..., ImageDataset]] = Registry(
+OPENERS: 'Registry[Callable[..., ImageDataset]]' = Registry(
   'dataset',
   {
     'folder': 'tfeval.datasets.folder:open_folder',
@@ -31,7 +34,7 @@ def open_dataset(
   manual_dir: str | None = None,
   real_labels: str | None = None,
   limit: int | None = None,
-) -> ImageDataset:
+) -> 'ImageDataset':
   """Opens a dataset by name; see `tfds.open_tfds` and `folder.open_folder`.
 
   Args:
