@@ -6,7 +6,7 @@ from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval import --predictions=X [--flags]
 
-  tfeval import --predictions=top5preds.npy --probabilities=top5probs.npy \
+  tfeval import --predictions=top5preds.npy --probabilities=top5probs.npy \\
       --order=class_folder --labels=original --labels=real.json --output_dir=RUN
 
 X is an .npy, .npz, .csv or .parquet file with the best classes of each image or

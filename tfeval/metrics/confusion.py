@@ -20,7 +20,7 @@ class Pair(NamedTuple):
 
   label: int
   predicted: int
-  count: int
+  count: int  # type: ignore[assignment]  # Of tuple, a method.
   of: int
 
 
