@@ -40,7 +40,7 @@ def documented_run(request, tmp_path, monkeypatch):
   (source,) = sources.find('mine.npy', 'probabilities.npy', 'runs/mine')
   importer.import_predictions(
     source,
-    importer.Settings(
+    importer.ImportConfig(
       tuple(sets.open_labels(['original', 'real.json'])), 'ids', partial=True
     ),
   )

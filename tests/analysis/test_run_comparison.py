@@ -139,7 +139,7 @@ def test_published_predictions(shared_data, tmp_path):
     found = sources.find(f'{path}preds.npy', f'{path}probs.npy', str(tmp_path / name))
     runs += importer.import_all(
       found,
-      importer.Settings(
+      importer.ImportConfig(
         labels=tuple(sets.open_labels(['original'])), order='class_folder'
       ),
     )

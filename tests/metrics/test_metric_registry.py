@@ -395,7 +395,7 @@ def test_published_predictions(shared_data, tmp_path):
   )
   run_ = importer.import_predictions(
     source,
-    importer.Settings(tuple(label_sets.open_labels(['original'])), 'class_folder'),
+    importer.ImportConfig(tuple(label_sets.open_labels(['original'])), 'class_folder'),
   )
   best = p.argmax(axis=1)
   hit = classes[np.arange(50_000), best] == truth

@@ -12,7 +12,7 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels import imagenet
 from tfeval.engine.batches import Batch
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation.config import EvaluationConfig, Request
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras.backend import FunctionBackend
 from tfeval.models.model import Model
@@ -91,8 +91,8 @@ def make_model(name: str = 'right', shift: int = 0, **more) -> Model:
   )
 
 
-def make_request(name: str = 'right') -> Request:
-  return Request(spec.Spec(name, name), 'none', name)
+def make_request(name: str = 'right') -> ModelRequest:
+  return ModelRequest(spec.Spec(name, name), 'none', name)
 
 
 def make_settings(output_dir, **more) -> EvaluationConfig:

@@ -74,7 +74,7 @@ def run(flags, arguments: list[str]) -> int:
 
   console.import_tensorflow_for([flags.output_dir])
   found = sources.find(flags.predictions, flags.probabilities, flags.output_dir)
-  settings = importer.Settings(
+  settings = importer.ImportConfig(
     labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
     order=flags.order,
     output=flags.output,

@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping
 
 from tfeval.cli import command_flags
 from tfeval.evaluation import config
-from tfeval.evaluation.config import EvaluationConfig, Request
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.models import published
 from tfeval.preprocess import protocol
 from tfeval.utils import options
@@ -72,7 +72,7 @@ def define_models(definer, weights: bool = True) -> None:
     )
 
 
-def read(flags) -> tuple[list[Request], EvaluationConfig]:
+def read(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
   """Returns the models and the config that a command's flags give.
 
   Raises:

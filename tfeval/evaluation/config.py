@@ -75,7 +75,7 @@ class EvaluationConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class ModelRequest:
   """One model to evaluate.
 
   Attributes:
@@ -89,7 +89,7 @@ class Request:
   directory: str
 
 
-def requests(models: list[str], weights: list[str]) -> list[Request]:
+def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
   """Pairs models with weights and names their run directories.
 
   Args:
@@ -136,7 +136,7 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
         )
       weight = paths.absolute(weight)
     key = run_key.RunKey(one.text, weight)
-    found.append(Request(one, weight, key.directory_name))
+    found.append(ModelRequest(one, weight, key.directory_name))
   if len({r.directory for r in found}) != len(found):
     raise UserError(
       'two models would have the same name in results and run '
@@ -145,7 +145,7 @@ def requests(models: list[str], weights: list[str]) -> list[Request]:
   return found
 
 
-def for_model(request: Request, config: EvaluationConfig) -> EvaluationConfig:
+def for_model(request: ModelRequest, config: EvaluationConfig) -> EvaluationConfig:
   """Returns the config that holds for one of several models."""
   if request.spec.target not in table.known_models():
     return config
@@ -160,7 +160,7 @@ def _not_of_applications() -> list[str]:
   ]
 
 
-def check(requested: Iterable[Request], config: EvaluationConfig) -> None:
+def check(requested: Iterable[ModelRequest], config: EvaluationConfig) -> None:
   """Checks that every option is for one of the models at least.
 
   Raises:
@@ -201,7 +201,7 @@ def identity(config: EvaluationConfig) -> dict[str, Any]:
   }
 
 
-def flagfile(request: Request, config: EvaluationConfig) -> str:
+def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   """Returns a flagfile that repeats the evaluation of one model."""
   config = for_model(request, config)
   name, class_map = config.dataset.name, config.model.class_map

@@ -6,7 +6,7 @@ from tfeval.engine import forward
 from tfeval.engine.benchmark import measure as benchmark
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
-from tfeval.evaluation.config import EvaluationConfig, Request, find_cluster
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest, find_cluster
 from tfeval.runs.expectations import Expectation, check_names
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, files, paths
@@ -14,7 +14,7 @@ from tfeval.utils.progress import Progress
 
 
 def evaluate(
-  requests: list[Request],
+  requests: list[ModelRequest],
   config: EvaluationConfig,
   progress: Progress,
   expectations: Sequence[Expectation] = (),
@@ -49,7 +49,7 @@ def evaluate(
 
 
 def _evaluate(
-  requests: list[Request],
+  requests: list[ModelRequest],
   config: EvaluationConfig,
   progress: Progress,
   expectations: Sequence[Expectation],
@@ -70,7 +70,7 @@ def _evaluate(
 
 
 def measure(
-  request: Request, config: EvaluationConfig, images: int, progress: Progress
+  request: ModelRequest, config: EvaluationConfig, images: int, progress: Progress
 ) -> benchmark.BenchmarkReport:
   """Measures where the time of evaluating a model goes on this machine.
 

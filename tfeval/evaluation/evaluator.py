@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfeval.engine import active_strategy, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, resolve, runtime, shared_job
-from tfeval.evaluation.config import EvaluationConfig, Request
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
@@ -168,7 +168,7 @@ class Evaluator:
     spec = _spec(self._given, model)
     self.model, self._request = (
       model,
-      Request(spec, model.weights, spec.directory_name()),
+      ModelRequest(spec, model.weights, spec.directory_name()),
     )
     self._config = self._requested.replace(
       preprocess=model.preprocess_name,

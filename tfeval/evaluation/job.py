@@ -13,7 +13,7 @@ from tfeval.datasets.options import SKIP
 from tfeval.engine import forward, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.evaluation import manifest, recorder
-from tfeval.evaluation.config import EvaluationConfig, Request, flagfile
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
@@ -47,7 +47,7 @@ class Job:
 
   def __init__(
     self,
-    request: Request,
+    request: ModelRequest,
     model: Model,
     protocol: Protocol,
     config: EvaluationConfig,

@@ -9,7 +9,7 @@ import numpy as np
 from tfeval.engine import batches, data_service
 from tfeval.engine.batches import Batch
 from tfeval.evaluation import model_loading
-from tfeval.evaluation.config import OFF, EvaluationConfig, Request
+from tfeval.evaluation.config import OFF, EvaluationConfig, ModelRequest
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
@@ -22,7 +22,7 @@ _Predictions = tuple[Batch, list[tuple[Job, np.ndarray]]]
 
 
 def run_jobs(
-  requests: list[Request], config: EvaluationConfig, runtime: Runtime
+  requests: list[ModelRequest], config: EvaluationConfig, runtime: Runtime
 ) -> list[Run | Failure]:
   """Evaluates models; those that share a protocol and a size share its images.
 
@@ -84,10 +84,10 @@ class _Failures:
 
   def __init__(self, several: bool):
     self._several = several
-    self.found: dict[Request, Failure] = {}
+    self.found: dict[ModelRequest, Failure] = {}
 
   @contextlib.contextmanager
-  def of(self, request: Request) -> Iterator[None]:
+  def of(self, request: ModelRequest) -> Iterator[None]:
     """Where a model may turn out not to be one that can be evaluated.
 
     Raises:

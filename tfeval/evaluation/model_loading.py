@@ -7,7 +7,7 @@ from concurrent import futures
 from contextlib import AbstractContextManager
 
 from tfeval.evaluation import resolve, shared_job
-from tfeval.evaluation.config import EvaluationConfig, Request
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import published, table
@@ -17,10 +17,10 @@ from tfeval.utils.errors import UserError
 
 
 def job_groups(
-  requests: list[Request],
+  requests: list[ModelRequest],
   config: EvaluationConfig,
   runtime: Runtime,
-  attempt: Callable[[Request], AbstractContextManager[None]],
+  attempt: Callable[[ModelRequest], AbstractContextManager[None]],
 ) -> Iterator[list[Job]]:
   """Yields models that share a protocol and a size, each once.
 
@@ -37,7 +37,7 @@ def job_groups(
     group is done with when the next one is asked for.
   """
   queue = collections.deque(order_by_pixels(requests, config))
-  ahead = collections.deque[tuple[Request, futures.Future[Job]]]()
+  ahead = collections.deque[tuple[ModelRequest, futures.Future[Job]]]()
   most = config.max_loaded_models
 
   loaded: list[Job] = []
@@ -66,18 +66,20 @@ def job_groups(
     loaded = [job for job in loaded if job not in group]
 
 
-def order_by_pixels(requests: list[Request], config: EvaluationConfig) -> list[Request]:
+def order_by_pixels(
+  requests: list[ModelRequest], config: EvaluationConfig
+) -> list[ModelRequest]:
   """Returns models so that those stand together that will share pixels.
 
   As far as can be known before they are loaded; else in the order that they came in.
   """
-  groups: dict[object, list[Request]] = {}
+  groups: dict[object, list[ModelRequest]] = {}
   for request in requests:
     groups.setdefault(_likely_pixels(request, config), []).append(request)
   return [request for group in groups.values() for request in group]
 
 
-def _likely_pixels(request: Request, config: EvaluationConfig) -> object:
+def _likely_pixels(request: ModelRequest, config: EvaluationConfig) -> object:
   try:
     text = published.protocol_text(config.protocol, request.spec)
     size = config.model.input_size or requested_size(text)
@@ -91,8 +93,8 @@ def _likely_pixels(request: Request, config: EvaluationConfig) -> object:
 
 
 def _start_loading(
-  request: Request, config: EvaluationConfig, runtime: Runtime
-) -> tuple[Request, futures.Future[Job]]:
+  request: ModelRequest, config: EvaluationConfig, runtime: Runtime
+) -> tuple[ModelRequest, futures.Future[Job]]:
   """Loads a model in a thread of its own: Keras counts names of layers by thread."""
 
   def load() -> Job:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfeval.datasets import image_files
 from tfeval.engine import forward, pipeline, strategies
 from tfeval.evaluation import resolve
-from tfeval.evaluation.config import EvaluationConfig, Request
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.models.options import LOGITS
 from tfeval.preprocess import decode
 from tfeval.runs import top_classes
@@ -18,7 +18,7 @@ from tfeval.utils.errors import UserError
 
 
 def predict_images(
-  requests: list[Request],
+  requests: list[ModelRequest],
   config: EvaluationConfig,
   paths: Sequence[pathlib.Path],
   top: int,
@@ -95,7 +95,7 @@ def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:
 class _LoadedModel:
   """A loaded model with its protocol."""
 
-  def __init__(self, request: Request, config: EvaluationConfig):
+  def __init__(self, request: ModelRequest, config: EvaluationConfig):
     model = resolve.load_model(request, config)
     self.output = model.output
     self._protocol = resolve.resolve_protocol(request, config, model)
@@ -118,7 +118,7 @@ class _LoadedModel:
     return scores[0]
 
 
-def _name(request: Request) -> str:
+def _name(request: ModelRequest) -> str:
   if request.weights == 'imagenet':
     return request.spec.text
   return f'{request.spec.text}@{pathlib.PurePath(request.weights).name}'

@@ -1,12 +1,12 @@
 """Models and protocols as requests and config ask for them."""
 
-from tfeval.evaluation.config import EvaluationConfig, Request, for_model
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest, for_model
 from tfeval.models import loading, model, published
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
 
 
-def load_model(request: Request, config: EvaluationConfig) -> model.Model:
+def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
   """Loads a model for the size of images that the config ask for, if they do.
 
   Raises:
@@ -33,7 +33,7 @@ def load_model(request: Request, config: EvaluationConfig) -> model.Model:
 
 
 def resolve_protocol(
-  request: Request, config: EvaluationConfig, loaded: model.Model
+  request: ModelRequest, config: EvaluationConfig, loaded: model.Model
 ) -> protocol.Protocol:
   """Returns the protocol that the config ask for, at the size of a model's input.
 

@@ -14,7 +14,7 @@ from sklearn.metrics import top_k_accuracy_score
 from tfeval.datasets.labels import imagenet, sets
 from tfeval.runs import run
 from tfeval.runs.importing import arrays, importer, orders, sources
-from tfeval.runs.importing.importer import Settings
+from tfeval.runs.importing.importer import ImportConfig
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
@@ -29,7 +29,7 @@ TRUTH = np.array(
     for n in NAMES
   ]
 )
-ORIGINAL = Settings(labels=(sets.LabelSource('original'),), partial=True)
+ORIGINAL = ImportConfig(labels=(sets.LabelSource('original'),), partial=True)
 
 # Correct of 50,000 original and of 46,837 ReaL labels, counted independently.
 PUBLISHED = {
@@ -103,7 +103,9 @@ def counted_by_scikit_learn(scores: np.ndarray) -> dict:
 def test_the_seven_published_models(shared_data, tmp_path):
   found = sources.find(str(shared_data / 'predictions'), None, str(tmp_path))
   real = str(shared_data / 'real' / 'real.json')
-  settings = Settings(tuple(sets.open_labels(['original', real])), order='class_folder')
+  settings = ImportConfig(
+    tuple(sets.open_labels(['original', real])), order='class_folder'
+  )
   runs = importer.import_all(found, settings)
   assert {r.result['model']['name']: counts(r) for r in runs} == {
     name: {

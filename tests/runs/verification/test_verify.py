@@ -55,7 +55,7 @@ def whole(tmp_path_factory) -> pathlib.Path:
   texts = ['original', str(folder / 'real.json'), str(folder / 'mine.json')]
   importer.import_predictions(
     source,
-    importer.Settings(
+    importer.ImportConfig(
       tuple(sets.open_labels(texts)),
       str(folder / 'ids'),
       partial=True,

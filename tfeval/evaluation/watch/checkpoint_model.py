@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from tfeval.engine.forward import ForwardPass, global_batch_size
 from tfeval.evaluation import resolve
-from tfeval.evaluation.config import EvaluationConfig, Request, requests
+from tfeval.evaluation.config import EvaluationConfig, ModelRequest, requests
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.backend import VALUES
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
@@ -19,7 +19,7 @@ class WatchedModel:
   """A model that takes the values of checkpoints; its step is compiled once."""
 
   def __init__(
-    self, request: Request | None, config: EvaluationConfig, runtime: Runtime
+    self, request: ModelRequest | None, config: EvaluationConfig, runtime: Runtime
   ):
     """Builds the model.
 
@@ -39,7 +39,7 @@ class WatchedModel:
       weights.check_same_normalisation(request.spec)
       self._model = self._load_model(request)
 
-  def _load_model(self, request: Request) -> Model:
+  def _load_model(self, request: ModelRequest) -> Model:
     with self._runtime.strategy.scope():
       model = resolve.load_model(request, self._config)
     if VALUES not in model.backend.capabilities:
@@ -68,7 +68,7 @@ class WatchedModel:
 
   def with_values_of(
     self, checkpoint: Checkpoint
-  ) -> tuple[Request, Model, ForwardPass]:
+  ) -> tuple[ModelRequest, Model, ForwardPass]:
     """Returns the model with the values of a checkpoint that did not change.
 
     Raises:
@@ -98,7 +98,7 @@ class WatchedModel:
       raise UserError('it changed while it was read')
     return request, model, forward
 
-  def _whole_model(self, request: Request) -> tuple[Model, ForwardPass]:
+  def _whole_model(self, request: ModelRequest) -> tuple[Model, ForwardPass]:
     """Returns a checkpoint that is a model by itself.
 
     One of the same layers as the one before gives that one its values, whose step is

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfeval.evaluation import loop, resolve, runtime
-from tfeval.evaluation.config import EvaluationConfig, Request, find_cluster, identity
+from tfeval.evaluation.config import (
+  EvaluationConfig,
+  ModelRequest,
+  find_cluster,
+  identity,
+)
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.tracking import event_files
 from tfeval.evaluation.watch.checkpoint_model import WatchedModel
@@ -54,7 +59,7 @@ class Watcher:
   def __init__(
     self,
     folder: str | os.PathLike[str],
-    request: Request | None,
+    request: ModelRequest | None,
     config: EvaluationConfig,
     log_dir: str | None,
     progress: Progress,

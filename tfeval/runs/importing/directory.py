@@ -31,7 +31,7 @@ _LOG = logging.getLogger('tfeval')
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ImportConfig:
   """How predictions are imported.
 
   Attributes:
@@ -56,7 +56,7 @@ def by_validation_order(labels: tuple[LabelSource, ...]) -> bool:
   return any(one.file is None or one.file.ids is None for one in labels)
 
 
-def manifest(source: Source, settings: Settings, table: readers.Table) -> Manifest:
+def manifest(source: Source, settings: ImportConfig, table: readers.Table) -> Manifest:
   """Returns what is imported; nothing else is known of the model."""
   inputs = [source.predictions]
   if source.probabilities:
@@ -126,7 +126,7 @@ def _order_identity(order: str | None) -> str | None:
     ) from error
 
 
-def _flagfile(source: Source, settings: Settings) -> str:
+def _flagfile(source: Source, settings: ImportConfig) -> str:
   """Returns a flagfile that repeats the import of one model."""
 
   def line(flag: str, value: str | pathlib.Path) -> str:
@@ -157,7 +157,7 @@ def _flagfile(source: Source, settings: Settings) -> str:
 
 
 def open_directory(
-  source: Source, settings: Settings, manifest: Manifest
+  source: Source, settings: ImportConfig, manifest: Manifest
 ) -> run.Run | None:
   """Makes the run directory; returns the same import if that is complete there.
 

@@ -12,7 +12,7 @@ from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
 from tfeval.runs import predictions, result_file
 from tfeval.runs.importing import directory, orders, readers, rows
-from tfeval.runs.importing.directory import Settings, by_validation_order
+from tfeval.runs.importing.directory import ImportConfig, by_validation_order
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.run import Failure, Run, finish
 from tfeval.runs.summary import SUMMARY_COLUMNS, TOP, summarize
@@ -35,7 +35,7 @@ class _Written:
   output: str | None = None
 
 
-def import_all(sources: list[Source], settings: Settings) -> list[Run | Failure]:
+def import_all(sources: list[Source], settings: ImportConfig) -> list[Run | Failure]:
   """Imports predictions one after the other.
 
   Returns:
@@ -61,7 +61,7 @@ def import_all(sources: list[Source], settings: Settings) -> list[Run | Failure]
   return done
 
 
-def import_predictions(source: Source, settings: Settings) -> Run:
+def import_predictions(source: Source, settings: ImportConfig) -> Run:
   """Imports the predictions of one model.
 
   Args:
@@ -126,7 +126,7 @@ def _stored(labels: LabelSource) -> LabelSource:
   return LabelSource(REAL) if labels.name == REAL else labels
 
 
-def _write(source: Source, settings: Settings, table: readers.Table) -> _Written:
+def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Written:
   """Writes the rows, block by block."""
   all_ids = (
     None
@@ -203,7 +203,7 @@ def _real(by_name: dict[str, LabelSource], ids: pa.Array) -> pa.Array:
 
 
 def _notes(
-  source: Source, settings: Settings, classes: int, written: _Written, ids: pa.Array
+  source: Source, settings: ImportConfig, classes: int, written: _Written, ids: pa.Array
 ) -> list[str]:
   """Returns what a reader of the result must know of the predictions."""
   notes = ['imported predictions']
