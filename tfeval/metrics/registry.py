@@ -66,7 +66,7 @@ class Metric:
     return self.hits is not None
 
 
-def _nll(found: collectors.LabelProbabilities) -> float:
+def _nll(found: collectors.LabelProbabilities) -> float | None:
   if found.unknown:
     raise MetricUnavailable(
       f'the label of {found.unknown:,} images is not among the stored '
@@ -224,7 +224,7 @@ def required_columns(
     only_original: whether the original labels are the only ones.
     stored_outputs: whether the rows have all outputs.
   """
-  found = {}
+  found: dict[str, None] = {}
   for metric in map(get_metric, names):
     found |= dict.fromkeys(metric.collector.columns)
     if not only_original:
@@ -277,7 +277,9 @@ class LabelSetScores:
     """The predictions kept; None where images have several labels or none."""
     if self.several or not self.count:
       return None
-    return self._collectors[_PREDICTIONS]
+    found = self._collectors[_PREDICTIONS]
+    assert isinstance(found, collectors.TopPredictions)
+    return found
 
   def entries(self, labels: str, interval: str = 'wilson') -> list[MetricEntry]:
     """Returns the metrics as results hold them.

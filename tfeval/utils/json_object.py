@@ -94,7 +94,7 @@ def _read(kind: Any, value: Any) -> Any:
     origin = typing.get_origin(kind)
     if origin in (list, dict):
       return origin()
-    return kind.from_json({}) if kind is cls else None
+    return cls.from_json({}) if cls and kind is cls else None
   if cls is not None and isinstance(value, list):
     return [cls.from_json(one) for one in value]
   if cls is not None and isinstance(value, Mapping):
