@@ -115,7 +115,7 @@ def compare(
     alignment.read(run, name, labels, subset)
     for run, name in zip(runs, alignment.distinct_names(runs), strict=True)
   ]
-  remarks = []
+  remarks: list[str] = []
   if common:
     answers, remarks = alignment.restrict_to_common(answers)
   for other in answers[1:]:

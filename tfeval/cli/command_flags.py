@@ -53,7 +53,7 @@ def _as_flag(found: re.Match[str], names: Container[str]) -> str:
 @functools.cache
 def _all_flags() -> frozenset[str]:
   """The names of the flags of all commands."""
-  flag_values = set()
+  flag_values: set[str] = set()
   for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
     command = importlib.import_module(f'tfeval.cli.{module.name}')
     if hasattr(command, 'USAGE'):

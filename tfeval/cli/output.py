@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from collections.abc import Sequence
 
 from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import by_class, results, terminal
@@ -10,7 +11,9 @@ from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import CheckFailed, UserError
 
 
-def print_runs(runs: list[Run | Failure], as_json: bool, show_examples: int) -> None:
+def print_runs(
+  runs: Sequence[Run | Failure], as_json: bool, show_examples: int
+) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
   if as_json:
     terminal.print_json(
@@ -41,7 +44,7 @@ def print_runs(runs: list[Run | Failure], as_json: bool, show_examples: int) -> 
     print(textwrap.fill(with_dashes(line), 80, subsequent_indent='  '))
 
 
-def print_failures(runs: list[Run | Failure]) -> None:
+def print_failures(runs: Sequence[Run | Failure]) -> None:
   """Prints on stderr what is wrong with models that could not be evaluated."""
   for run in runs:
     if isinstance(run, Failure):
@@ -49,7 +52,7 @@ def print_failures(runs: list[Run | Failure]) -> None:
 
 
 def exit_code(
-  runs: list[Run | Failure],
+  runs: Sequence[Run | Failure],
   expected: list[expectations.Expectation],
   models: int | None = None,
 ) -> int:

@@ -209,7 +209,9 @@ class Job:
     dataset, failed = self.runtime.dataset, {}
     if self.skip_errors:
       failed = pipeline.failures(dataset, self.protocol, set(positions))
-    summary = run.summarize(run.Run(self.directory, {}).parts(run.SUMMARY_COLUMNS))
+    summary = run.summarize(
+      predictions.read_parts(self.directory / PREDICTIONS, run.SUMMARY_COLUMNS)
+    )
     base.check_coverage(dataset, summary.ids, list(failed))
     if not summary.ids:
       name, why = next(iter(failed.items()))

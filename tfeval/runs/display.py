@@ -50,7 +50,9 @@ def chance_remarks(result: Result) -> list[str]:
     f'AT CHANCE by the labels {metric.labels}: {metric.correct:,} of '
     f'{metric.count:,}: these, or its answers, probably stand in another order'
     for metric in result.metrics
-    if metric.name == 'top1' and is_at_chance(metric.correct, metric.count)
+    if metric.name == 'top1'
+    and metric.correct is not None
+    and is_at_chance(metric.correct, metric.count)
   ]
 
 

@@ -50,6 +50,8 @@ def parse(text: str) -> Expectation:
   """
   match = _EXPECTATION.fullmatch(text)
   try:
+    if match is None:
+      raise ValueError
     value, tolerance = float(match['value']), float(match['tolerance'])
   except (TypeError, ValueError):
     raise UserError(

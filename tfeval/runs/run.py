@@ -84,15 +84,14 @@ class Run:
 
   Attributes:
     path: its directory.
-    result: the content of `result.json`; None before there is one.
+    result: the content of `result.json`.
   """
 
   path: paths.Path
-  result: Result | None
+  result: Result
 
   def __repr__(self) -> str:
-    name = f'Run({str(self.path)!r})'
-    return f'{name}\n{display.text(self.result)}' if self.result else name
+    return f'Run({str(self.path)!r})\n{display.text(self.result)}'
 
   def _repr_html_(self) -> str:
     return display.as_html(str(self.path), self.result)
@@ -233,7 +232,7 @@ class Run:
         )
 
 
-def load_run(path: str | os.PathLike[str]) -> Run:
+def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
   """Loads a complete run.
 
   Args:

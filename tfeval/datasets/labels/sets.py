@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import files, imagenet
 from tfeval.datasets.labels.files import LabelTable, first
 from tfeval.metrics.accuracy import LabelSets
-from tfeval.utils import arrow
+from tfeval.utils import arrow, paths
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
@@ -110,7 +110,7 @@ def packaged() -> LabelTable:
   return LabelTable(None, values, np.ones(len(values), np.int64), '')
 
 
-def check_ids(labels: LabelSource, ids: pa.Array, where: pathlib.Path) -> None:
+def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
   """Holds that a file of labels names no image that nobody knows.
 
   Args:

@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -118,7 +119,7 @@ def from_npz(path: pathlib.Path, scratch: pathlib.Path) -> Table:
     EOFError,
     NotImplementedError,
     RuntimeError,
-    zipfile.zlib.error,
+    zlib.error,
   ) as error:
     raise UserError(
       f'{path} is not a whole .npz archive: {errors.one_line(error, 120)}'

@@ -50,8 +50,8 @@ def choose(
   names = [name for name in header if name != 'id']
   if twice := files.doubles(list(header)):
     raise UserError(f'{path} has two columns called {twice[0]!r}')
-  for known in (map(str, range(len(imagenet.label_space()))), imagenet.classes().wnids):
-    known = list(known)
+  indices = map(str, range(len(imagenet.label_space())))
+  for known in (list(indices), list(imagenet.classes().wnids)):
     if set(known) == set(names):
       return [], known
   classes = [name for name in names if name.startswith('class')]

@@ -87,9 +87,11 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
   if not (named and by_validation_order(settings.labels)):  # Else they are the same.
     orders.check_ids(source.predictions, ids, expected, settings.partial)
   notes = _notes(source, settings, table.classes, written, ids)
-  run = Run(source.directory, None)
   labels = [_stored(one) for one in settings.labels]
-  summary = summarize(run.parts(SUMMARY_COLUMNS), labels)
+  summary = summarize(
+    predictions.read_parts(source.directory / result_file.PREDICTIONS, SUMMARY_COLUMNS),
+    labels,
+  )
   summary.check_labels(settings.labels, source.predictions)
   manifest = dataclasses.replace(
     manifest,

@@ -27,7 +27,7 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
     return []
   kept, position = [], shard.start
   for number, part in enumerate(parts):
-    ranges = part.get('positions')
+    ranges: Any = part.get('positions')
     if part['file'] != f'part-{number:05d}.parquet' or not _are_ranges(ranges):
       break
     if ranges[0][0] < position or ranges[-1][1] > shard.stop:

@@ -159,5 +159,5 @@ def assemble(
 
 
 def _fixed_size(values: np.ndarray, dtype: type) -> pa.Array:
-  flat = np.ascontiguousarray(values, dtype).reshape(-1)
+  flat: np.ndarray = np.ascontiguousarray(values, dtype).reshape(-1)
   return pa.FixedSizeListArray.from_arrays(numbers(flat), values.shape[1])
