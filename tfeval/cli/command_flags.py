@@ -69,7 +69,7 @@ def parse(
   """Parses a command's flags.
 
   Args:
-    command: has `USAGE` and `define_flags`.
+    command: has `USAGE` and `define_flags`, perhaps `further_usage`.
     name: the command's name.
     arguments: what follows the name.
 
@@ -161,6 +161,7 @@ def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def _help(command: ModuleType, flag_values: flags.FlagValues) -> str:
   """Returns the help of a command, by groups; its own flags are the last one."""
+  further = [command.further_usage()] if hasattr(command, 'further_usage') else []
   groups = sorted(flag_values.flags_by_module_dict(), key=lambda group: group == _OWN)
   listed = [
     f'{group}:\n{flag_values.module_help(group).split(chr(10), 2)[-1]}'
@@ -168,6 +169,6 @@ def _help(command: ModuleType, flag_values: flags.FlagValues) -> str:
     if not group.startswith('absl.')
   ]
   return (
-    '\n\n'.join([command.USAGE, *listed])
+    '\n\n'.join([command.USAGE, *further, *listed])
     + '\n  --flagfile: Read flags from a file; flags given beside it replace them.'
   )

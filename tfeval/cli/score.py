@@ -16,23 +16,20 @@ from tfeval.runs.summary import Summary
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
-USAGE = (
-  """Usage: tfeval score RUN... [--flags]
+USAGE = """Usage: tfeval score RUN... [--flags]
 
   tfeval score RUN --labels=original --labels=corrected.csv --omit=doubles.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
 
 RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
-written in it; TensorFlow is not needed.
+written in it; TensorFlow is not needed."""
 
-Metrics:
-"""
-  + '\n'.join(
-    f'  {name:<15}{metric.about}' for name, metric in registry.METRICS.items()
-  )
-  + """
-  topK           a right class among the best K, for any K"""
-)
+
+def further_usage() -> str:
+  """Returns the list of metrics, for which those of other packages are loaded."""
+  known = [f'  {name:<15}{metric.about}' for name, metric in registry.METRICS.items()]
+  top = '  topK           a right class among the best K, for any K'
+  return '\n'.join(['Metrics:', *known, top])
 
 
 def define_flags(define) -> None:

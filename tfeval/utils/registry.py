@@ -2,11 +2,13 @@
 
 import functools
 import importlib
-import importlib.metadata
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tfeval.utils import errors
+
+if TYPE_CHECKING:
+  from importlib.metadata import EntryPoint
 
 T = TypeVar('T')
 
@@ -62,7 +64,7 @@ class Registry(Generic[T]):
       return found
     raise errors.unknown(self.kind, name, self, hint)
 
-  def _load(self, point: importlib.metadata.EntryPoint) -> Any:
+  def _load(self, point: 'EntryPoint') -> Any:
     try:
       return point.load()
     except Exception as error:  # The code of another package may raise anything.
@@ -73,10 +75,13 @@ class Registry(Generic[T]):
       ) from error
 
   @functools.cached_property
-  def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
+  def _entry_points(self) -> dict[str, 'EntryPoint']:
     if self._group is None:
       return {}
-    points = importlib.metadata.entry_points(group=self._group)
+    # Not before it is needed: to import it takes a tenth of the start of a command.
+    from importlib.metadata import entry_points
+
+    points = entry_points(group=self._group)
     return {point.name: point for point in sorted(points, key=lambda p: p.name)}
 
   def __getitem__(self, name: str) -> T:
