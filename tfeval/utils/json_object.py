@@ -30,7 +30,7 @@ class JsonObject(dict[str, Any]):
     further: keys that this version does not know, with their values.
   """
 
-  further: dict[str, Any] = dataclasses.field(default_factory=dict)
+  further: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
   def __post_init__(self) -> None:
     self.update({key: getattr(self, key) for key in self.json_keys()}, **self.further)
