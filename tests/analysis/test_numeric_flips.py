@@ -52,7 +52,7 @@ def store(store_run):
     computed = result_file.ComputeSection.from_json(
       {'versions': {'keras': '3.15.1'}, **how, **compute}
     )
-    result = dataclasses.replace(run.result, compute=computed)
+    result = run.result.replaced(compute=computed)
     return dataclasses.replace(run, result=result)
 
   return store

@@ -1,6 +1,5 @@
 """The typed result, its JSON Schema, and runs that an earlier version has written."""
 
-import dataclasses
 import json
 import pathlib
 import typing
@@ -78,9 +77,7 @@ def test_the_schema_and_the_classes_say_the_same(where, cls, schema):
   kinds = json_object.kinds(cls)
   assert set(kinds) == set(properties)
   required = {
-    field.name
-    for field in dataclasses.fields(cls)
-    if field.default is dataclasses.MISSING and field.name != 'further'
+    key for key, default in cls.defaults.items() if default is json_object.REQUIRED
   }
   assert required == set(schema['required'])
   for key, kind in kinds.items():

@@ -101,7 +101,7 @@ def run(flags, arguments: list[str]) -> int:
       answers.append((run.result.model.name, _answers(run, summary)))
     if flags.confusions:
       added['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
-    result = dataclasses.replace(run.result, **added)
+    result = run.result.replaced(**added)
     scored.append(dataclasses.replace(run, result=result))
   if flags.per_class is not None:
     files.write_atomically(

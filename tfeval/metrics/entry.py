@@ -1,6 +1,5 @@
 """A metric as results hold it."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -11,7 +10,6 @@ COUNT, VALUE = 'count', 'value'
 ALL = 'all'
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Interval(JsonObject):
   """Where the rate of all images probably is.
 
@@ -27,7 +25,6 @@ class Interval(JsonObject):
   high: float
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class MetricEntry(JsonObject):
   """A metric of a result.
 

@@ -4,7 +4,6 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
-import dataclasses
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
@@ -31,7 +30,6 @@ _RELIED_ON = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ModelSection(JsonObject):
   """The model, as `Model.describe` has it; its attributes are those of `Model`."""
 
@@ -47,7 +45,6 @@ class ModelSection(JsonObject):
   values_sha256: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class DatasetSection(JsonObject):
   """What was to be evaluated, as `Dataset.describe` has it.
 
@@ -78,7 +75,6 @@ class DatasetSection(JsonObject):
     return f'{which} {counted(self.expected, "example")}'
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class FailedImage(JsonObject):
   """An image that was skipped, and why."""
 
@@ -86,7 +82,6 @@ class FailedImage(JsonObject):
   reason: str
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class EvaluatedSection(DatasetSection):
   """What was evaluated.
 
@@ -102,7 +97,6 @@ class EvaluatedSection(DatasetSection):
   content_digest: str
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ProtocolSection(JsonObject):
   """The protocol; its further parameters are in `further`.
 
@@ -124,7 +118,6 @@ class ProtocolSection(JsonObject):
     return self.name if self.spec is None else self.spec
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class StoreSection(JsonObject):
   """What the stored rows keep of each image.
 
@@ -139,7 +132,6 @@ class StoreSection(JsonObject):
   rows_per_part: int | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ComputeSection(JsonObject):
   """What computed it, and how; of imported predictions only versions are known."""
 
@@ -158,7 +150,6 @@ class ComputeSection(JsonObject):
   self_test: dict[str, int] | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ImportedFile(JsonObject):
   """A file of predictions."""
 
@@ -166,7 +157,6 @@ class ImportedFile(JsonObject):
   sha256: str
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ImportedLabels(JsonObject):
   """A label set that was imported; its digest is None of packaged labels."""
 
@@ -174,7 +164,6 @@ class ImportedLabels(JsonObject):
   sha256: str | None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ImportedSection(JsonObject):
   """What was imported, and how.
 
@@ -190,7 +179,6 @@ class ImportedSection(JsonObject):
   labels: list[ImportedLabels]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Manifest(JsonObject):
   """What is run: the content of `manifest.json`."""
 
@@ -203,7 +191,6 @@ class Manifest(JsonObject):
   imported: ImportedSection | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class PublishedMetric(JsonObject):
   """A published figure beside the one that was measured."""
 
@@ -214,7 +201,6 @@ class PublishedMetric(JsonObject):
   inside: bool
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class PublishedSection(JsonObject):
   """What `published.compare` found."""
 
@@ -225,7 +211,6 @@ class PublishedSection(JsonObject):
   metrics: list[PublishedMetric]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class TimingSection(JsonObject):
   """When a run was finished, and how long it took."""
 
@@ -234,7 +219,6 @@ class TimingSection(JsonObject):
   images_per_second: float | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class SubsetSection(JsonObject):
   """The images behind labels that end in `@subset`: `images` of `of`."""
 
@@ -244,7 +228,6 @@ class SubsetSection(JsonObject):
   of: int
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class ConfusionEntry(JsonObject):
   """A class and another that it is taken for.
 
@@ -265,7 +248,6 @@ class ConfusionEntry(JsonObject):
   predicted_name: str
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Result(Manifest):
   """What was run and what came out: the content of `result.json`.
 

@@ -4,20 +4,30 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+REQUIRED = object()
+_NULLABLE = object()
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+def nullable() -> Any:
+  """Returns the default of a field that is null in JSON while it is None."""
+  return _NULLABLE
+
+
+@typing.dataclass_transform(kw_only_default=True, frozen_default=True)
 class JsonObject(dict[str, Any]):
   """A JSON object whose known keys are the fields of a frozen dataclass.
+
+  To a type checker its subclasses are dataclasses; no code is generated for them, which
+  with all objects of a result would take some of the start of each command.
 
   A field without a default is always written. One with the default None is left out
   of JSON while it is None, unless it is `nullable`. What a file lacks reads as
   nothing: None, or empty. It is a dict of its JSON keys too, so that it can be
   written, compared and looked into as such; the fields are what counts.
 
-  >>> @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-  ... class Image(JsonObject):
+  >>> class Image(JsonObject):
   ...   name: str
   ...   side: int | None = None
   >>> image = Image.from_json({'name': 'a', 'new': 1})
@@ -28,12 +38,31 @@ class JsonObject(dict[str, Any]):
 
   Attributes:
     further: keys that this version does not know, with their values.
+    defaults: of the fields, `REQUIRED` where there is none.
   """
 
-  further: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+  further: dict[str, Any] = {}
+  defaults: ClassVar[dict[str, Any]] = {}
 
-  def __post_init__(self) -> None:
-    self.update({key: getattr(self, key) for key in self.json_keys()}, **self.further)
+  def __init_subclass__(cls) -> None:
+    own = {key: cls.__dict__.get(key, REQUIRED) for key in cls.__annotations__}
+    cls.defaults = {**cls.defaults, **own}
+
+  def __init__(self, *, further: Mapping[str, Any] | None = None, **values: Any):
+    """Raises a TypeError if a field is unknown, or lacks and has no default."""
+    fields = {**self.defaults, **values}
+    lacking = [key for key, value in fields.items() if value is REQUIRED]
+    if lacking or len(fields) > len(self.defaults):
+      unknown = values.keys() - self.defaults.keys()
+      raise TypeError(f'{type(self).__name__}: {lacking} lack, {unknown} are unknown')
+    vars(self).update(
+      {key: None if value is _NULLABLE else value for key, value in fields.items()},
+      further=dict(further or {}),
+    )
+    self.update({key: vars(self)[key] for key in self.json_keys()}, **self.further)
+
+  def __setattr__(self, name: str, value: Any) -> None:
+    raise dataclasses.FrozenInstanceError(f'cannot assign to field {name!r}')
 
   @classmethod
   def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -42,43 +71,28 @@ class JsonObject(dict[str, Any]):
     further = {key: content[key] for key in content if key not in known}
     return cls(**known, further=further)
 
+  def replaced(self, **values: Any) -> Self:
+    """Returns a copy with other values of some fields."""
+    return type(self)(**{**vars(self), **values})
+
   def to_json(self) -> dict[str, Any]:
     """Returns plain dicts and lists."""
     return {key: _written(value) for key, value in self.items()}
 
   def json_keys(self) -> list[str]:
     """Returns the fields that are written."""
-    always = _written_if_none(type(self))
     return [
       key
-      for key in kinds(type(self))
-      if key in always or getattr(self, key) is not None
+      for key, default in self.defaults.items()
+      if default in (REQUIRED, _NULLABLE) or getattr(self, key) is not None
     ]
-
-
-def nullable() -> Any:
-  """Returns the default of a field that is null in JSON while it is None."""
-  return dataclasses.field(default=None, metadata={'nullable': True})
 
 
 @functools.cache
 def kinds(cls: type[JsonObject]) -> dict[str, Any]:
   """Returns the types of the fields that stand for JSON keys."""
   found = typing.get_type_hints(cls)
-  return {
-    field.name: found[field.name]
-    for field in dataclasses.fields(cls)
-    if field.name != 'further'
-  }
-
-
-@functools.cache
-def _written_if_none(cls: type[JsonObject]) -> frozenset[str]:
-  return frozenset(
-    field.name
-    for field in dataclasses.fields(cls)
-    if field.default is dataclasses.MISSING or 'nullable' in field.metadata
-  )
+  return {key: found[key] for key in cls.defaults}
 
 
 def object_class(kind: Any) -> type[JsonObject] | None:

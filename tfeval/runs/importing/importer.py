@@ -93,11 +93,9 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
     labels,
   )
   summary.check_labels(settings.labels, source.predictions)
-  manifest = dataclasses.replace(
-    manifest,
-    model=dataclasses.replace(manifest.model, output=written.output),
-    dataset=dataclasses.replace(
-      manifest.dataset,
+  manifest = manifest.replaced(
+    model=manifest.model.replaced(output=written.output),
+    dataset=manifest.dataset.replaced(
       partial=len(ids) < len(expected),
       expected=len(ids),
       notes=notes,
