@@ -24,6 +24,7 @@ class Config:
   GROUP = 'Whole'
   part: Part = Part()
   size: int = option(3, 'A number.', least=1, identifies=True)
+  index: int = option(0, 'A number from 0.', least=0)
   note: str = 'no option'
 
 
@@ -34,8 +35,9 @@ def test_fields_stand_in_their_order_with_names_and_groups():
     ('path', ('part', 'path'), str, 'Part'),
     ('private', ('part', 'private'), bool, 'Part'),
     ('size', ('size',), int, 'Whole'),
+    ('index', ('index',), int, 'Whole'),
   ]
-  assert options.python_names(Config) == ['thing', 'path', 'size']
+  assert options.python_names(Config) == ['thing', 'path', 'size', 'index']
 
 
 def test_values_by_name_go_to_their_part():
@@ -46,6 +48,7 @@ def test_values_by_name_go_to_their_part():
     'path': None,
     'private': False,
     'size': 5,
+    'index': 0,
   }
   with pytest.raises(UserError, match="unknown option 'sise': did you mean size"):
     options.replace(built, sise=1)
@@ -61,6 +64,7 @@ def test_values_of_python_become_plain_ones():
   [
     ({'size': 0}, 'size is 0, expected a positive integer'),
     ({'size': True}, 'size is True, expected a positive integer'),
+    ({'index': -1}, 'index is -1, expected an integer of 0 at least'),
     ({'thing': 3}, 'thing is 3, expected a text'),
     ({'thing': 'c'}, "unknown thing 'c': known: a, b"),
     ({'path': 3}, 'path is 3, expected a path'),
@@ -75,4 +79,4 @@ def test_what_no_flag_could_have(values, words):
 def test_flagfile_lines_leave_out_what_is_not_repeated():
   given = options.build(Config, {'path': 'x', 'private': True})
   lines = options.flagfile_lines(given, lambda path: f'/abs/{path}')
-  assert lines == ['--thing=a', '--path=/abs/x', '--size=3']
+  assert lines == ['--thing=a', '--path=/abs/x', '--size=3', '--index=0']

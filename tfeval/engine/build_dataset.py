@@ -13,7 +13,7 @@ from tfeval.engine import pipeline
 from tfeval.engine.cluster import Cluster
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.preprocess.protocol import Protocol
-from tfeval.utils.arguments import path_text, positive
+from tfeval.utils.arguments import path_text, whole_number
 from tfeval.utils.errors import UserError
 
 # Of most applications, where the protocol names no size.
@@ -76,8 +76,8 @@ def build_dataset(
     if strategy is not None:
       raise UserError('strategy and input_context were both given: leave one out')
     replicas = input_context.num_replicas_in_sync
-  batch_size = positive('batch_size', batch_size)
-  limit = limit if limit is None else positive('limit', limit)
+  batch_size = whole_number('batch_size', batch_size)
+  limit = limit if limit is None else whole_number('limit', limit)
   if batch_size % replicas:
     raise UserError(
       f'batch_size is {batch_size}, expected a multiple of {replicas} replicas'
@@ -85,7 +85,7 @@ def build_dataset(
   size = (
     protocol_lib.requested_size(protocol) or _SIZE
     if input_size is None
-    else positive('input_size', input_size)
+    else whole_number('input_size', input_size)
   )
   resolved = protocol_lib.resolve(protocol, size)
   if not isinstance(name, str):

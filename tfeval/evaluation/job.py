@@ -64,7 +64,7 @@ class Job:
       step: its forward pass, where there is one from before.
 
     Raises:
-      UserError: the model cannot be evaluated as the config say.
+      UserError: the model cannot be evaluated as the config says.
     """
     self.request, self.protocol = request, protocol
     self.config, self.runtime = config, runtime

@@ -1,4 +1,4 @@
-"""Models and protocols as requests and config ask for them."""
+"""Models and protocols as a request and a config ask for them."""
 
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, for_model
 from tfeval.models import loading, model, published
@@ -7,10 +7,10 @@ from tfeval.utils.errors import UserError
 
 
 def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
-  """Loads a model for the size of images that the config ask for, if they do.
+  """Loads a model for the size of images that the config asks for, if it does.
 
   Raises:
-    UserError: it cannot be loaded, or two config name different sizes.
+    UserError: it cannot be loaded, or two options name different sizes.
   """
   config = for_model(request, config)
   size = protocol.requested_size(published.protocol_text(config.protocol, request.spec))
@@ -35,7 +35,7 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
 def resolve_protocol(
   request: ModelRequest, config: EvaluationConfig, loaded: model.Model
 ) -> protocol.Protocol:
-  """Returns the protocol that the config ask for, at the size of a model's input.
+  """Returns the protocol that the config asks for, at the size of a model's input.
 
   Raises:
     UserError: there is none of that name, or it contradicts the size.

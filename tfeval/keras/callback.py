@@ -19,7 +19,7 @@ from tfeval.metrics import registry
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import run as run_lib
 from tfeval.utils import errors, paths
-from tfeval.utils.arguments import path_text, positive
+from tfeval.utils.arguments import path_text, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.options import python_names
 
@@ -112,7 +112,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     if every_epochs is every_steps is None:
       every_epochs = 1
     self._every_epochs, self._every_steps = (
-      value if value is None else positive(key, value)
+      value if value is None else whole_number(key, value)
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
     self._dataset, self._how = dataset, _IN_FIT | how

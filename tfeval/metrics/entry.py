@@ -6,7 +6,8 @@ from typing import Any, Self
 from tfeval.utils.json_object import JsonObject, nullable
 
 COUNT, VALUE = 'count', 'value'
-# The class rule: the first class of all that a model can say.
+# Class rules name which outputs compete for an image. `all`: everything that the model
+# can say; its highest output is wrong where that means no class of the dataset.
 ALL = 'all'
 
 

@@ -7,14 +7,16 @@ from typing import Any
 from tfeval.utils.errors import UserError
 
 
-def positive(name: str, value: Any) -> int:
+def whole_number(name: str, value: Any, least: float = 1) -> int:
   """Returns a number that is given in Python, of NumPy's types too, as an int.
 
   Raises:
-    UserError: it is no whole number, or less than 1.
+    UserError: it is no whole number, or too small.
   """
-  if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-    raise UserError(f'{name} is {value!r}, expected a positive integer')
+  is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+  if not is_whole or value < least:
+    kind = 'a positive integer' if least == 1 else f'an integer of {least} at least'
+    raise UserError(f'{name} is {value!r}, expected {kind}')
   return int(value)
 
 

@@ -6,9 +6,8 @@ Names of options are those of their flags and unique in a config.
 """
 
 import dataclasses
-import os
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tfeval.utils import arguments, errors
@@ -174,7 +173,9 @@ def _plain(field: Field, value: Any) -> Any:
   if known.is_path:
     return arguments.path_text(name, value)
   if field.kind is int:
-    return arguments.positive(name, value)
+    return arguments.whole_number(
+      name, value, 1 if known.least is None else known.least
+    )
   if field.kind is bool:
     return arguments.truth(name, value)
   if not isinstance(value, str):
@@ -185,7 +186,7 @@ def _plain(field: Field, value: Any) -> Any:
   return value
 
 
-def flagfile_lines(config: Any, absolute: Any) -> list[str]:
+def flagfile_lines(config: Any, absolute: Callable[[str], str]) -> list[str]:
   """Returns the flags that repeat a config.
 
   Args:
@@ -199,7 +200,7 @@ def flagfile_lines(config: Any, absolute: Any) -> list[str]:
       continue
     if field.kind is bool:
       lines.append(f'--{"" if value else "no"}{field.name}')
-    elif field.option.is_path or isinstance(value, os.PathLike):
+    elif field.option.is_path:
       lines.append(f'--{field.name}={absolute(value)}')
     else:
       lines.append(f'--{field.name}={value}')

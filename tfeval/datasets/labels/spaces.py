@@ -1,14 +1,10 @@
-"""Label spaces, what maps a model's outputs to one, and rules of competition."""
+"""Label spaces, and what maps a model's outputs to one."""
 
 import dataclasses
 import functools
 import hashlib
 
 import numpy as np
-
-# Rules name which outputs compete for an image. `all`: everything that the model can
-# say; the highest output is wrong where it means no class of the dataset.
-RULES = (ALL,) = ('all',)
 
 
 @dataclasses.dataclass(frozen=True)
