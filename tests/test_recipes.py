@@ -27,12 +27,13 @@ IMAGES, SECONDS = 50, 300
 # once: when it is started again, the mark is there.
 TFEVAL = f"""#!{sys.executable}
 import os, pathlib, sys
+python = sys.executable
 arguments, mark = sys.argv[1:], pathlib.Path(__file__).with_name('has_died')
 dies_writing = os.environ.get('DIES_WRITING')
 if dies_writing and '--host_index=1' in arguments and not mark.exists():
   mark.touch()
-  os.execv(sys.executable, ['python', '-c', {DIES_WRITING!r}, dies_writing, *arguments])
-os.execv(sys.executable, ['python', '-m', 'tfeval', *arguments])
+  os.execv(python, [python, '-c', {DIES_WRITING!r}, dies_writing, *arguments])
+os.execv(python, [python, '-m', 'tfeval', *arguments])
 """
 
 # Two tasks; signals are passed on; the highest exit code, or 128 + signal.

@@ -566,6 +566,7 @@ def test_a_broken_image_is_one_line(tmp_path):
     capture_output=True,
     text=True,
     cwd=pathlib.Path(__file__).parent,
+    env={**os.environ, 'PYTHONPATH': os.path.dirname(limits.__file__)},
     check=False,
   )
   assert_mistake(

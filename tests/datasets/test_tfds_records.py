@@ -156,14 +156,15 @@ def test_processes_that_prepare_at_once(tmp_path):
     assert (
       said
       == [
-        f'tfeval: another process is preparing sample in {where}/1.0.0: '
+        f'INFO:tfeval:another process is preparing sample in {where}/1.0.0: '
         'waiting for it\n'
       ]
       * 2
     )
   ended = [process.communicate(timeout=120) for process in processes]
   assert ended[0][0] == ended[1][0] != ''
-  prepared = [f'tfeval: preparing sample in {where}/1.0.0' in err for _, err in ended]
+  message = f'INFO:tfeval:preparing sample in {where}/1.0.0'
+  prepared = [message in err for _, err in ended]
   assert sorted(prepared) == [False, True]
   assert {path.name for path in pathlib.Path(where).iterdir()} == {
     '1.0.0',

@@ -4,7 +4,7 @@ import json
 
 import tensorflow as tf
 
-from tfeval.engine.cluster import Cluster
+from tfeval.engine.cluster import Cluster, parse_tf_config
 from tfeval.engine.options import DEFAULT, MIRRORED, MULTI_WORKER, TPU
 from tfeval.utils.errors import UserError
 
@@ -53,14 +53,14 @@ def cluster_of(strategy: tf.distribute.Strategy) -> Cluster:
   if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     return Cluster()
   resolver = strategy.cluster_resolver
-  cluster = resolver.cluster_spec().as_dict()
-  if not cluster:
+  addresses = resolver.cluster_spec().as_dict()
+  if not addresses:
     return Cluster()
   # As it stands in TF_CONFIG, from where most strategies have it.
-  return cluster.parse_tf_config(
+  return parse_tf_config(
     json.dumps(
       {
-        'cluster': cluster,
+        'cluster': addresses,
         'task': {'type': resolver.task_type, 'index': resolver.task_id},
       }
     )

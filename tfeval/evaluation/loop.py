@@ -124,11 +124,23 @@ def _run_group(jobs: list[Job], failures: _Failures) -> None:
     for job in jobs:
       with failures.of(job.request):
         job.start(sample)
-    _run_batches([job for job in failures.without(jobs) if job.recorder], failures)
-    for job in failures.without(jobs):
-      if job.run is None:
-        with failures.of(job.request):
-          job.finalize()
+    running = [job for job in failures.without(jobs) if job.recorder]
+    try:
+      _run_batches(running, failures)
+      for job in failures.without(jobs):
+        if job.run is None:
+          with failures.of(job.request):
+            job.finalize()
+    except KeyboardInterrupt as error:
+      if not running:
+        raise
+      raise errors.Interrupted(_flush(running, failures)) from error
+
+
+def _flush(jobs: list[Job], failures: _Failures) -> str:
+  """Writes what jobs were given; says what is kept, and how to resume."""
+  kept = ', '.join(job.flush() for job in failures.without(jobs))
+  return f'{kept}: {resume_hint(jobs[0].config)}'
 
 
 def _run_batches(jobs: list[Job], failures: _Failures) -> None:
@@ -142,30 +154,23 @@ def _run_batches(jobs: list[Job], failures: _Failures) -> None:
   positions = range(min(one.start for one in remaining), remaining[0].stop)
   name = first.request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
 
-  def flush() -> str:
-    kept = ', '.join(job.flush() for job in failures.without(jobs))
-    return f'{kept}: {resume_hint(first.config)}'
-
   at = positions.start
-  try:
-    with first.runtime.progress(name, len(positions)) as advance:
-      for batch, predicted in termination.storing(
-        _predictions(jobs, positions, failures), flush
-      ):
-        if not failures.without(jobs):
-          return
-        for job, scores in predicted:
-          # Batches of a service may be predicted before one that fails.
-          if job.request not in failures.found:
-            with failures.of(job.request):
-              job.recorder.append(batch, scores)
-        # Images that were skipped on the way are done as well.
-        advance(batch.positions[-1] + 1 - at)
-        at = batch.positions[-1] + 1
-      if at < positions.stop:
-        advance(positions.stop - at)
-  except KeyboardInterrupt as error:
-    raise errors.Interrupted(flush()) from error
+  with first.runtime.progress(name, len(positions)) as advance:
+    for batch, predicted in termination.storing(
+      _predictions(jobs, positions, failures), lambda: _flush(jobs, failures)
+    ):
+      if not failures.without(jobs):
+        return
+      for job, scores in predicted:
+        # Batches of a service may be predicted before one that fails.
+        if job.request not in failures.found:
+          with failures.of(job.request):
+            job.recorder.append(batch, scores)
+      # Images that were skipped on the way are done as well.
+      advance(batch.positions[-1] + 1 - at)
+      at = batch.positions[-1] + 1
+    if at < positions.stop:
+      advance(positions.stop - at)
 
 
 def _predictions(
