@@ -157,7 +157,7 @@ def test_leaderboard_of_different_data(runs, tfeval):
     ('compare failed', 'failed/gone is not complete'),
     ('compare runs others', '10 of 100 ids of alike are not in fewer: 0090.JPEG, 0091'),
     ('compare runs --labels=real', 'stores no ReaL labels'),
-    ('compare runs --metric=top2', 'top1|top5'),
+    ('compare runs --metric=top2', '--metric=top2: expected top1 or top5'),
     ('compare runs --level=0', '--level=0.0: expected'),
     ('compare runs --level=nan', '--level=nan: expected'),
     ('compare runs --seed=-1', 'seed'),

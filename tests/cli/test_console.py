@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 from tfeval import cli
-from tfeval.cli import protocols
+from tfeval.cli import command_flags, protocols
+from tfeval.metrics.registry import METRICS
 from tfeval.utils.errors import UserError
+from tfeval.utils.registry import Registry
 
 LOGGER = logging.getLogger('tfeval')
 
@@ -50,3 +52,13 @@ def test_library_warns_and_is_silent_else():
     [sys.executable, '-c', code], check=True, capture_output=True, text=True
   )
   assert (done.stdout, done.stderr) == ('', 'odd\n')
+
+
+def test_no_package_is_loaded_to_show_a_message(monkeypatch):
+  def fail(*_):
+    raise AssertionError('loaded')
+
+  monkeypatch.setattr(Registry, '_load', fail)
+  monkeypatch.setattr(METRICS, '_entry_points', {'torn': None})
+  command_flags._all_flags.cache_clear()
+  assert command_flags.with_dashes('`metric=torn`') == '--metric=torn'

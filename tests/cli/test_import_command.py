@@ -394,7 +394,7 @@ def test_import_mistakes_are_told_in_one_line(files, tfeval, monkeypatch, flags,
 @pytest.mark.parametrize(
   'flags, said',
   [
-    (('--metrics=top1,ecc',), "unknown metric 'ecc': known: top1, top5, class_bal"),
+    (('--metrics=top1,ecc',), "unknown metric 'ecc': did you mean ece?"),
     (('--metrics=',), "unknown metric ''"),
     (('--confusions=-1',), '-1'),
     (('--labels=real',), 'stores no ReaL labels: give the path of real.json'),

@@ -102,3 +102,15 @@ def test_what_is_no_keras_model_is_known_by_nothing():
     backend=FunctionBackend(None),
   )
   assert fingerprint.model_sha256(model) is None
+
+
+def test_code_and_facts_are_known_and_guides_are_not(tmp_path, monkeypatch):
+  for name in ('code.py', 'facts.tsv', 'guide.md'):
+    (tmp_path / name).write_text('a')
+  monkeypatch.setattr(fingerprint.tfeval, '__file__', str(tmp_path / 'code.py'))
+  digest = fingerprint.code_sha256.__wrapped__
+  first = digest()
+  (tmp_path / 'guide.md').write_text('b')
+  assert digest() == first
+  (tmp_path / 'facts.tsv').write_text('b')
+  assert digest() != first

@@ -1,5 +1,6 @@
 """A job, step by step, with a forward pass of NumPy."""
 
+import fake_runtime
 import numpy as np
 import pytest
 from fake_runtime import (
@@ -10,6 +11,7 @@ from fake_runtime import (
   make_settings,
 )
 
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.evaluation import job, resolve
 from tfeval.utils.errors import DataError, UserError
 
@@ -28,12 +30,12 @@ class Step:
 
 @pytest.fixture
 def make_job(tmp_path):
-  def make(value=5.0, **settings):
+  def make(value=5.0, runtime=None, **settings):
     model, request = make_model(), make_request()
     settings = make_settings(tmp_path, **settings)
     protocol = resolve.resolve_protocol(request, settings, model)
     step = Step(model, value)
-    return job.Job(request, model, protocol, settings, FakeRuntime(), step)
+    return job.Job(request, model, protocol, settings, runtime or FakeRuntime(), step)
 
   return make
 
@@ -107,3 +109,14 @@ def test_a_started_job_finds_what_another_has_completed(make_job):
   one.close()
   late.start(None)
   assert late.recorder is None and late.result().result == one.run.result
+
+
+def test_labels_that_are_other_classes_than_the_models(make_job, monkeypatch):
+  other = LabelSpace('flags', ('g', 'b', 'r'), ('green', 'blue', 'red'))
+  monkeypatch.setattr(fake_runtime.imagenet, 'label_space', lambda: other)
+  runtime = FakeRuntime()
+  monkeypatch.undo()
+  with pytest.raises(
+    UserError, match='fake has labels of flags, right predicts ilsvrc'
+  ):
+    make_job(runtime=runtime)

@@ -1,7 +1,5 @@
 """Manifests: what a run depends on, and whose a directory is."""
 
-import copy
-
 import pytest
 from fake_runtime import FakeRuntime, make_model, make_settings
 
@@ -30,9 +28,7 @@ def built():
 
 
 def changed(built, section, key, value):
-  other = copy.deepcopy(built)
-  other[section][key] = value
-  return other
+  return built.replaced(**{section: built[section].replaced(**{key: value})})
 
 
 def test_what_a_result_depends_on_differs(built):

@@ -359,10 +359,14 @@ def test_scores_twice_are_the_same(tmp_path):
 def test_an_unknown_metric_names_the_known(tmp_path):
   with pytest.raises(UserError) as error:
     make_run(tmp_path, examples()).score(metrics=['top1', 'ecc'])
-  known = ', '.join(registry.METRICS)
   assert str(error.value) == (
-    f"unknown metric 'ecc': known: {known}, and topK for any K"
+    "unknown metric 'ecc': did you mean ece? (topK for any K is one too)"
   )
+
+
+def test_a_package_replaces_no_name_of_ours(monkeypatch):
+  monkeypatch.setattr(registry.METRICS, '_entry_points', {'top2': None, 'top1': None})
+  assert registry.get_metric('top2').classes == 2
 
 
 def test_log_probabilities_above_zero_are_refused(tmp_path):

@@ -23,7 +23,7 @@ class Part:
 class Config:
   GROUP = 'Whole'
   part: Part = Part()
-  size: int = option(3, 'A number.', least=1, identifies=True)
+  size: int = option(3, 'A number.', least=1, most=9, identifies=True)
   index: int = option(0, 'A number from 0.', least=0)
   note: str = 'no option'
 
@@ -64,6 +64,7 @@ def test_values_of_python_become_plain_ones():
   [
     ({'size': 0}, 'size is 0, expected a positive integer'),
     ({'size': True}, 'size is True, expected a positive integer'),
+    ({'size': 10}, 'size is 10, expected 9 at most'),
     ({'index': -1}, 'index is -1, expected an integer of 0 at least'),
     ({'thing': 3}, 'thing is 3, expected a text'),
     ({'thing': 'c'}, "unknown thing 'c': known: a, b"),

@@ -16,14 +16,20 @@ model and weights, computed in another way (--dtype, --jit, devices): how many
 answers flipped. Images are matched by their ids."""
 
 
-def define_flags(define) -> None:
-  from tfeval.metrics import registry
+def _own_metrics() -> list[str]:
+  """Returns what runs can be compared by; no other package is loaded to say so."""
+  from tfeval.metrics.registry import METRICS
 
+  return [name for name, metric in METRICS.entries.items() if metric.paired]
+
+
+def define_flags(define) -> None:
   label_flags.define_labels(
     define, [], 'by default all that the rows of all runs carry'
   )
   label_flags.define_subset(define)
-  define.enum('metric', 'top1', registry.paired_metrics(), 'What a hit is.')
+  own = ' or '.join(_own_metrics())
+  define.string('metric', 'top1', f'What a hit is: {own}.')
   define.bool(
     'common', False, 'Compare on the images that all runs have, where some have others.'
   )
@@ -45,10 +51,24 @@ def check_level(level: float) -> None:
     )
 
 
+def check_metric(name: str) -> None:
+  """Checks that runs can be compared by a metric.
+
+  Raises:
+    UserError: there is none of this name, or an image is no hit or miss of it.
+  """
+  from tfeval.metrics import registry
+
+  own = ' or '.join(_own_metrics())
+  if name not in registry.METRICS or not registry.METRICS[name].paired:
+    raise UserError(f'--metric={name}: expected {own}, or hits of a plug-in')
+
+
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no runs were given: tfeval compare RUN RUN ...')
   check_level(flags.level)
+  check_metric(flags.metric)
   # Arrow, which help does not need.
   from tfeval.analysis.comparison import compare
   from tfeval.datasets.labels import sets

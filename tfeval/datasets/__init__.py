@@ -21,6 +21,8 @@ OPENERS: 'Registry[Callable[..., ImageDataset]]' = Registry(
   {
     'folder': 'tfeval.datasets.folder:open_folder',
     'sample': 'tfeval.datasets.sample:open_sample',
+    'imagenet2012': 'tfeval.datasets.tfds:open_tfds',
+    'imagenet2012_real': 'tfeval.datasets.tfds:open_tfds',
   },
   'tfeval.datasets',
 )

@@ -70,6 +70,7 @@ class Job:
     self.config, self.runtime = config, runtime
     self._model, self._step = model, step
     dataset, strategy = runtime.dataset, runtime.strategy
+    _check_classes(model, dataset)
     self.batch_size = forward.global_batch_size(config.devices.batch_size, strategy)
     self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
     self.directory = paths.path(config.store.output_dir) / request.directory
@@ -263,3 +264,12 @@ class Job:
       self.flush()
     self._locks.close()
     self._model = self._step = None
+
+
+def _check_classes(model: Model, dataset: base.ImageDataset) -> None:
+  """Raises a UserError if a label of the dataset is another class of the model."""
+  if dataset.label_space.digest != model.label_space.digest:
+    raise UserError(
+      f'{dataset.name} has labels of {dataset.label_space.name}, {model.name} predicts '
+      f'{model.label_space.name}: other classes, or in another order'
+    )

@@ -25,7 +25,6 @@ from tfeval.metrics.stored_rows import (
   MetricUnavailable,
   ScoredRows,
 )
-from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
 
 # Of Guo et al. (arXiv:1706.04599), for all calibration errors.
@@ -185,13 +184,9 @@ def get_metric(name: str) -> Metric:
   >>> get_metric('top10').about
   'a right class among the best 10'
   """
-  if name in METRICS:
-    return METRICS[name]
-  if found := _TOP.fullmatch(name):
+  if name not in METRICS.entries and (found := _TOP.fullmatch(name)):
     return _top(int(found[1]))
-  raise UserError(
-    f'unknown metric {name!r}: known: {", ".join(METRICS)}, and topK for any K'
-  )
+  return METRICS.get(name, '(topK for any K is one too)')
 
 
 def paired_metrics() -> list[str]:

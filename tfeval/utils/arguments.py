@@ -1,5 +1,6 @@
 """Checks of values that are given in Python."""
 
+import math
 import numbers
 import os
 from typing import Any
@@ -7,16 +8,20 @@ from typing import Any
 from tfeval.utils.errors import UserError
 
 
-def whole_number(name: str, value: Any, least: float = 1) -> int:
+def whole_number(
+  name: str, value: Any, least: float = 1, most: float = math.inf
+) -> int:
   """Returns a number that is given in Python, of NumPy's types too, as an int.
 
   Raises:
-    UserError: it is no whole number, or too small.
+    UserError: it is no whole number, too small or too large.
   """
   is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
   if not is_whole or value < least:
     kind = 'a positive integer' if least == 1 else f'an integer of {least} at least'
     raise UserError(f'{name} is {value!r}, expected {kind}')
+  if value > most:
+    raise UserError(f'{name} is {value!r}, expected {most} at most')
   return int(value)
 
 

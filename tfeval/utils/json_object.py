@@ -59,10 +59,20 @@ class JsonObject(dict[str, Any]):
       {key: None if value is _NULLABLE else value for key, value in fields.items()},
       further=dict(further or {}),
     )
-    self.update({key: vars(self)[key] for key in self.json_keys()}, **self.further)
+    written = {key: vars(self)[key] for key in self.json_keys()}
+    super().__init__(written, **self.further)
 
   def __setattr__(self, name: str, value: Any) -> None:
     raise dataclasses.FrozenInstanceError(f'cannot assign to field {name!r}')
+
+  def _frozen(self, *_: Any, **__: Any) -> typing.NoReturn:
+    raise dataclasses.FrozenInstanceError('a copy is changed: `replaced`')
+
+  __setitem__ = __delitem__ = __ior__ = _frozen
+  update = setdefault = pop = popitem = clear = _frozen
+
+  def __reduce__(self):
+    return type(self).from_json, (dict(self),)
 
   @classmethod
   def from_json(cls, content: Mapping[str, Any]) -> Self:

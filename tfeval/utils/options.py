@@ -6,6 +6,7 @@ Names of options are those of their flags and unique in a config.
 """
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -173,9 +174,8 @@ def _plain(field: Field, value: Any) -> Any:
   if known.is_path:
     return arguments.path_text(name, value)
   if field.kind is int:
-    return arguments.whole_number(
-      name, value, 1 if known.least is None else known.least
-    )
+    least = 1 if known.least is None else known.least
+    return arguments.whole_number(name, value, least, known.most or math.inf)
   if field.kind is bool:
     return arguments.truth(name, value)
   if not isinstance(value, str):
