@@ -173,7 +173,7 @@ def test_entries_say_what_they_are(tmp_path):
       counted[labels],
       ROWS - counted[labels],
     )
-    assert entry['kind'] == ('count' if name.startswith('top') else 'value')
+    assert entry['kind'] == registry.get_metric(name).kind
     if labels == 'real' and name in SINGLE:
       assert entry['value'] is None
       assert entry['unavailable'] == (

@@ -22,7 +22,9 @@ from tfeval.preprocess import apply, protocol
 pytestmark = pytest.mark.filterwarnings('ignore::UserWarning:PIL')
 _SIZE = 224
 _ALL = tuple(protocol.named_protocols())
-_OF_PILLOW = ('pil', 'squash')
+_OF_PILLOW = tuple(
+  name for name in _ALL if protocol.resolve(name, _SIZE).library == 'pillow'
+)
 # What the order of sums, or one rounding fewer, may change.
 _TOLERANCES = {'opencv_float': 1e-3, 'slim': 1e-3, 'opencv_ipp': 1}
 # Of 1 level after decoding. The kernels' weights overshoot, Pillow's rounds twice.

@@ -4,7 +4,6 @@ import dataclasses
 
 from tfeval.utils.options import option
 
-FOLDER = 'folder:'
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
 
 

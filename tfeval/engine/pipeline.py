@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
-from tfeval.datasets.options import FOLDER
 from tfeval.preprocess import apply as apply_lib
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
@@ -228,9 +227,7 @@ def unreadable_after(
 ) -> UserError:
   """Returns the error for data that cannot be read, whatever is in them."""
   what_to_do = (
-    'check its files'
-    if dataset.name.startswith(FOLDER)
-    else 'prepare the dataset again'
+    'check its files' if dataset.version is None else 'prepare the dataset again'
   )
   return DataError(
     f'{dataset.name} cannot be read after {done} examples: '

@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tfeval.datasets.options import FOLDER, DatasetConfig
+from tfeval.datasets import OPENERS
+from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
 from tfeval.engine import options as engine_options
 from tfeval.engine.options import DeviceConfig, HostsConfig, InputConfig
@@ -205,8 +206,10 @@ def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   """Returns a flagfile that repeats the evaluation of one model."""
   config = for_model(request, config)
   name, class_map = config.dataset.name, config.model.class_map
-  if name.startswith(FOLDER):
-    name = FOLDER + paths.absolute(name.removeprefix(FOLDER))
+  kind, colon, directory = name.partition(':')
+  # Of one that is opened by its folder.
+  if colon and kind in OPENERS and os.path.exists(os.path.expanduser(directory)):
+    name = f'{kind}:{paths.absolute(directory)}'
   if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
     class_map = paths.absolute(class_map)
   lines = [

@@ -1,10 +1,12 @@
 """Whether a right class is among the k highest, computed in TensorFlow.
 
-The definition is that of `tfeval.metrics.ranking`: equal outputs rank by class
-index, the lowest first.
+The definition is that of `tfeval.metrics.ranking`: equal outputs rank by its
+`tie_key`.
 """
 
 import tensorflow as tf
+
+from tfeval.metrics import ranking
 
 _BITS = {1: tf.int8, 2: tf.int16, 4: tf.int32, 8: tf.int64}
 
@@ -47,12 +49,12 @@ def hits(right: tf.Tensor, scores: tf.Tensor, k: int) -> tf.Tensor:
     bool [n]; False for a row without a right class, and for one with a NaN.
   """
   order = ordered_as_integers(scores)
-  column = tf.range(scores.shape[1], dtype=tf.int32)
+  key = ranking.tie_key(tf.range(scores.shape[1], dtype=tf.int32))
   best = tf.reduce_max(tf.where(right, order, order.dtype.min), axis=1, keepdims=True)
   first = tf.reduce_min(
-    tf.where(right & (order == best), column, scores.shape[1]), axis=1, keepdims=True
+    tf.where(right & (order == best), key, key.dtype.max), axis=1, keepdims=True
   )
-  above = (order > best) | ((order == best) & (column < first))
+  above = (order > best) | ((order == best) & (key < first))
   rank = tf.reduce_sum(tf.cast(above, tf.int32), axis=1)
   hit = tf.reduce_any(right, axis=1) & (rank < k)
   if scores.dtype.is_floating:

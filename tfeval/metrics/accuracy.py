@@ -105,8 +105,13 @@ def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
   >>> top_k_hits(ranked, LabelSets(np.array([3, 4, 2]), np.array([2, 1, 0])), 2)
   Count(correct=2, count=2, skipped=1)
   """
+  return counted(hits(ranked, labels, k), labels)
+
+
+def counted(hit: np.ndarray, labels: LabelSets) -> Count:
+  """Counts examples that are hit: bool [n], False without a label."""
   count = int(np.count_nonzero(labels.sizes))
-  correct = int(np.count_nonzero(hits(ranked, labels, k)))
+  correct = int(np.count_nonzero(hit))
   return Count(correct=correct, count=count, skipped=len(labels.sizes) - count)
 
 

@@ -5,6 +5,7 @@ not hold makes it unavailable, with the reason; nothing is approximated.
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -45,19 +46,25 @@ class Collector:
     raise NotImplementedError
 
 
-class TopK(Collector):
-  """Examples with a right class among their first k."""
+class Hits(Collector):
+  """Examples that are hit."""
 
-  def __init__(self, k: int):
+  def __init__(self, classes: int, hits: Callable[..., np.ndarray]):
+    """Starts with none.
+
+    Args:
+      classes: how many ranked classes of each image `hits` needs.
+      hits: see `registry.Metric`.
+    """
     super().__init__()
-    self._k = k
+    self._classes, self._hits = classes, hits
     self.count = accuracy.Count(0, 0, 0)
 
   def _add(self, rows: ScoredRows) -> None:
     ranked = rows.ranked
-    if ranked.shape[1] < self._k:
-      ranked = rows.ranked_outputs(self._k)
-    self.count += accuracy.top_k_hits(ranked, rows.labels, self._k)
+    if ranked.shape[1] < self._classes:
+      ranked = rows.ranked_outputs(self._classes)
+    self.count += accuracy.counted(self._hits(ranked, rows.labels), rows.labels)
 
 
 class TopPredictions(Collector):

@@ -98,16 +98,27 @@ def _temperature(found: collectors.Outputs) -> float:
     raise MetricUnavailable(str(error)) from error
 
 
-def _top(k: int) -> Metric:
+def counted(
+  about: str, classes: int, hits: Callable[[np.ndarray, LabelSets], np.ndarray]
+) -> Metric:
+  """Returns a metric that counts the images that are hit; see `Metric.hits`."""
   return Metric(
-    f'a right class among the best {k}',
-    collectors.TopK,
-    lambda hits: hits.count,
-    arguments=(k,),
+    about,
+    collectors.Hits,
+    lambda found: found.count,
+    arguments=(classes, hits),
     kind=COUNT,
     higher_is_better=True,
-    classes=k,
-    hits=lambda ranked, labels: accuracy.hits(ranked, labels, k),
+    classes=classes,
+    hits=hits,
+  )
+
+
+def _top(k: int) -> Metric:
+  return counted(
+    f'a right class among the best {k}',
+    k,
+    lambda ranked, labels: accuracy.hits(ranked, labels, k),
   )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels import imagenet
+from tfeval.metrics import ranking
 from tfeval.runs import predictions
 from tfeval.runs.importing.readers import Block
 from tfeval.utils.errors import UserError
@@ -74,7 +75,7 @@ def rank(
   if scores is None:
     return Ranked(classes[:, :kept], None, None, None, None)
   _check_probabilities(scores, refuse_scores, whole=False)
-  order = np.lexsort((classes, -scores))[:, :kept]
+  order = ranking.order(scores, classes)[:, :kept]
   classes, scores = (np.take_along_axis(a, order, axis=1) for a in (classes, scores))
   with np.errstate(divide='ignore'):
     log_probs = np.log(scores.astype(np.float64))
