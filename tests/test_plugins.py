@@ -2,95 +2,101 @@
 
 import json
 import math
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
-import tomllib
 
 import pytest
 
+from tfeval import datasets
+from tfeval.metrics import registry
+from tfeval.models import table
+from tfeval.preprocess import protocol
+
 SOURCE = pathlib.Path(__file__).parent / 'data/plugin_package'
+REGISTRIES = (
+  datasets.OPENERS,
+  table.LOADERS,
+  registry.METRICS,
+  protocol.named_protocols(),
+)
 
 
 @pytest.fixture(scope='module')
-def installed(tmp_path_factory) -> pathlib.Path:
-  """A folder with the package as pip installs it: files, metadata, entry points."""
-  target = tmp_path_factory.mktemp('site')
-  project = tomllib.loads((SOURCE / 'pyproject.toml').read_text('utf-8'))['project']
-  shutil.copytree(SOURCE / 'example_plugin', target / 'example_plugin')
-  info = target / f'tfeval_example_plugin-{project["version"]}.dist-info'
-  info.mkdir()
-  (info / 'METADATA').write_text(
-    f'Metadata-Version: 2.1\nName: {project["name"]}\nVersion: {project["version"]}\n'
+def site(tmp_path_factory) -> pathlib.Path:
+  """A folder that pip has installed the package in, without network."""
+  folder = tmp_path_factory.mktemp('site')
+  shutil.copytree(SOURCE, folder / 'source')
+  subprocess.run(
+    [
+      *(sys.executable, '-m', 'pip', '--quiet', '--disable-pip-version-check'),
+      *('install', '--no-deps', '--no-index', '--no-build-isolation'),
+      *('--target', folder / 'installed', folder / 'source'),
+    ],
+    check=True,
   )
-  lines = []
-  for group, points in project['entry-points'].items():
-    lines += [f'[{group}]', *(f'{name} = {value}' for name, value in points.items())]
-  (info / 'entry_points.txt').write_text('\n'.join(lines) + '\n')
-  return target
+  return folder / 'installed'
 
 
-def tfeval(installed: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess:
-  # Behind whatever path the tests themselves need.
-  path = os.pathsep.join([str(installed), *filter(None, sys.path)])
-  return subprocess.run(
-    [sys.executable, '-m', 'tfeval', *arguments],
-    env={**os.environ, 'PYTHONPATH': path},
-    capture_output=True,
-    text=True,
-  )
+@pytest.fixture(autouse=True)
+def installed(site, monkeypatch):
+  """The package beside tfeval, for one test."""
+  monkeypatch.syspath_prepend(site)
+  for one in REGISTRIES:
+    monkeypatch.setattr(one, 'entries', dict(one.entries))
+    vars(one).pop('_entry_points', None)
+  yield
+  for one in REGISTRIES:
+    vars(one).pop('_entry_points', None)
 
 
-@pytest.fixture(scope='module')
-def run(installed, tmp_path_factory) -> pathlib.Path:
+@pytest.fixture
+def run(tfeval, tmp_path) -> pathlib.Path:
   """The directory of a run of the dataset, the model and the protocol."""
-  directory = tmp_path_factory.mktemp('runs')
-  done = tfeval(
-    installed,
+  code, _, err = tfeval(
     'evaluate',
     '--dataset=flags',
     '--model=channels:sharpness=20',
     '--protocol=thumbnail',
-    f'--output_dir={directory}',
+    f'--output_dir={tmp_path}',
   )
-  assert done.returncode == 0, done.stderr
-  (found,) = directory.iterdir()
+  assert code == 0, err
+  (found,) = tmp_path.iterdir()
   return found
 
 
-def test_dataset_model_and_protocol_are_used(run):
+def test_dataset_model_protocol_and_metric_are_used(run, tfeval):
   result = json.loads((run / 'result.json').read_text())
   top1 = next(m for m in result['metrics'] if m['name'] == 'top1')
   assert (top1['correct'], top1['count']) == (12, 12)
   assert result['dataset']['name'] == 'flags'
   assert result['model']['name'] == 'channels:sharpness=20'
   assert result['protocol']['spec'] == 'thumbnail'
-
-
-def test_protocol_is_listed(installed):
-  listed = tfeval(installed, 'protocols')
-  assert 'thumbnail' in listed.stdout and 'opencv' in listed.stdout
-
-
-def test_unknown_names_tell_of_them(installed):
-  for flag, words in (
-    ('--model=chanels', "unknown model 'chanels': did you mean channels?"),
-    ('--protocol=thumbnails', "unknown protocol 'thumbnails': did you mean thumbnail?"),
-    ('--dataset=flag', "unknown dataset 'flag': did you mean flags?"),
-  ):
-    arguments = ['--model=channels', '--dataset=flags', '--protocol=thumbnail', flag]
-    refused = tfeval(installed, 'evaluate', *arguments)
-    assert refused.returncode == 2
-    assert words in refused.stderr and 'Traceback' not in refused.stderr
-
-
-def test_metric_is_computed(installed, run):
-  scored = tfeval(installed, 'score', str(run), '--metrics=top1,confidence', '--json')
-  assert scored.returncode == 0, scored.stderr
-  (result,) = json.loads(scored.stdout)
+  code, out, err = tfeval('score', run, '--metrics=top1,confidence', '--json')
+  assert code == 0, err
+  (result,) = json.loads(out)
   entries = {m['name']: m for m in result['metrics']}
   # The softmax of 20 and 999 zeros.
   assert entries['confidence']['value'] == pytest.approx(1 / (1 + 999 * math.exp(-20)))
   assert entries['confidence']['count'] == entries['top1']['count'] == 12
+
+
+def test_protocol_is_listed(tfeval):
+  _, listed, _ = tfeval('protocols')
+  assert 'thumbnail' in listed and 'opencv' in listed
+
+
+@pytest.mark.parametrize(
+  'flag, words',
+  [
+    ('--model=chanels', "unknown model 'chanels': did you mean channels?"),
+    ('--protocol=thumbnails', "unknown protocol 'thumbnails': did you mean thumbnail?"),
+    ('--dataset=flag', "unknown dataset 'flag': did you mean flags?"),
+  ],
+)
+def test_unknown_names_tell_of_them(tfeval, tmp_path, flag, words):
+  arguments = ['--model=channels', '--dataset=flags', '--protocol=thumbnail', flag]
+  code, _, err = tfeval('evaluate', *arguments, f'--output_dir={tmp_path}')
+  assert code == 2
+  assert words in err and 'Traceback' not in err

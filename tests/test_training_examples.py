@@ -82,6 +82,7 @@ def fit(images, output, epochs, run=run):
     return [round(IMAGES * float(row['val_top1'])) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_fit_on_synthetic_images(synthetic, tmp_path, monkeypatch):
   def run_here(command):
     monkeypatch.setattr(sys, 'argv', [str(part) for part in command[1:]])
