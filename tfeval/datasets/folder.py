@@ -12,26 +12,18 @@ import tensorflow as tf
 from tfeval.datasets import base
 from tfeval.datasets.image_files import SUFFIXES
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
 
-def open_folder(
-  name: str,
-  split: str = '',
-  data_dir: str | None = None,
-  manual_dir: str | None = None,
-  real_labels: str | None = None,
-  limit: int | None = None,
-) -> base.ImageDataset:
+def open_folder(config: DatasetConfig) -> base.ImageDataset:
   """Opens a folder of images.
 
   Args:
-    name: `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid
-      with images in them.
-    split, data_dir, manual_dir: of TFDS datasets; not used.
-    real_labels: path of `real.json`, or None.
-    limit: take only the first so many, in the order of their ids.
+    config: its `name` is `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders
+      named by wnid with images in them. `limit` takes the first in the order of their
+      ids; `split`, `data_dir` and `manual_dir` are of TFDS datasets.
 
   Returns:
     The dataset. Ids are file names; where a file name occurs in two class
@@ -41,7 +33,7 @@ def open_folder(
     UserError: the folder is missing or empty, a class folder is unknown, a
       label cannot be known or two sources of it disagree.
   """
-  directory = name.partition(':')[2]
+  directory, limit = config.name.partition(':')[2], config.limit
   root = pathlib.Path(directory).expanduser()
   if not directory or not root.is_dir():
     raise UserError(
@@ -62,9 +54,10 @@ def open_folder(
   ids, labels = [ids[i] for i in order], [labels[i] for i in order]
   paths = [os.fspath(paths[i]) for i in order]
   label_sets = {}
-  if real_labels is not None:
-    digest = base.file_digest(real_labels)
-    label_sets[base.REAL] = base.LabelSet(digest, _real_labels(ids, real_labels))
+  if config.real_labels is not None:
+    label_sets[base.REAL] = base.LabelSet(
+      base.file_digest(config.real_labels), _real_labels(ids, config.real_labels)
+    )
   return base.ImageDataset(
     name=f'folder:{root.resolve()}',
     config=None,

@@ -27,6 +27,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.options import DatasetConfig
 from tfeval.utils.errors import UserError
 
 _INSTALL = "pip install 'tfeval[demo]'"
@@ -161,8 +162,8 @@ class Sample(tfds.core.GeneratorBasedBuilder):
       )
 
 
-def open_sample(name: str, *how) -> ImageDataset:
+def open_sample(config: DatasetConfig) -> ImageDataset:
   """Opens it as any TFDS dataset, whose names have `Sample` once this is imported."""
   from tfeval.datasets.tfds import open_tfds  # The rest of this needs no TensorFlow.
 
-  return open_tfds(name, *how)
+  return open_tfds(config)

@@ -15,6 +15,7 @@ from tensorflow_datasets.core.download import downloader
 from tfeval.datasets import OPENERS, base
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.tfds_records import Records
 from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
@@ -28,23 +29,12 @@ _LABEL_KEYS = ('label', 'original_label')
 _REAL_KEY = 'real_label'
 
 
-def open_tfds(
-  name: str,
-  split: str,
-  data_dir: str | None = None,
-  manual_dir: str | None = None,
-  real_labels: str | None = None,
-  limit: int | None = None,
-) -> base.ImageDataset:
+def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   """Opens a TFDS dataset, preparing it when that is possible and needed.
 
   Args:
-    name: TFDS name, `name/config:version` included.
-    split: any TFDS split or slice, such as `'validation[:10%]'`.
-    data_dir: where prepared datasets lie; TFDS' own default if None.
-    manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
-    real_labels: path of another `real.json` for validation images, or None.
-    limit: take only the first so many of the split.
+    config: its `name` is one of TFDS, `name/config:version` included; `split` any split
+      or slice, such as `'validation[:10%]'`.
 
   Returns:
     The dataset.
@@ -53,16 +43,17 @@ def open_tfds(
     UserError: the name, split or label space is not usable, or the data is not
       there; says where to get it and where to put it.
   """
-  _check_place('data_dir', data_dir)
-  _check_place('manual_dir', manual_dir)
-  builder = _builder(name, data_dir)
+  name, split, limit = config.name, config.split, config.limit
+  _check_place('data_dir', config.data_dir)
+  _check_place('manual_dir', config.manual_dir)
+  builder = _builder(name, config.data_dir)
   # Before anything is downloaded for nothing.
   space = imagenet.label_space()
   image_key, label_key = _features(builder, space)
   if not builder.is_prepared():
-    _prepare(builder, manual_dir)
+    _prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
-    builder = _builder(name, data_dir)
+    builder = _builder(name, config.data_dir)
   splits = builder.info.splits
   try:
     count = splits[split].num_examples
@@ -73,7 +64,7 @@ def open_tfds(
   if limit is not None and limit >= count:
     limit = None  # It is the whole.
   size = limit or count
-  own_real = _REAL_KEY in builder.info.features and real_labels is None
+  own_real = _REAL_KEY in builder.info.features and config.real_labels is None
   records = Records(
     builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
   )
@@ -89,13 +80,13 @@ def open_tfds(
   label_sets = {}
   if own_real:
     label_sets[base.REAL] = base.LabelSet('dataset')
-  elif real_labels is not None:
-    labels = _ByFileName(real_labels)
-    label_sets[base.REAL] = base.LabelSet(base.file_digest(real_labels), labels)
-  config = builder.builder_config
+  elif config.real_labels is not None:
+    label_sets[base.REAL] = base.LabelSet(
+      base.file_digest(config.real_labels), _ByFileName(config.real_labels)
+    )
   return base.ImageDataset(
     name=builder.name,
-    config=config.name if config else None,
+    config=getattr(builder.builder_config, 'name', None),
     version=str(builder.version),
     split=split,
     label_space=space,

@@ -11,7 +11,7 @@ from tfeval.engine import cluster
 from tfeval.engine import options as engine_options
 from tfeval.engine.options import DeviceConfig, HostsConfig, InputConfig
 from tfeval.models import table
-from tfeval.models.options import ModelOptions
+from tfeval.models.options import ModelOptions, not_of_applications
 from tfeval.runs import run_key
 from tfeval.runs.options import StoreConfig
 from tfeval.utils import options, paths, spec
@@ -150,15 +150,7 @@ def for_model(request: ModelRequest, config: EvaluationConfig) -> EvaluationConf
   """Returns the config that holds for one of several models."""
   if request.spec.target not in table.known_models():
     return config
-  return config.replace(**dict.fromkeys(_not_of_applications()))
-
-
-def _not_of_applications() -> list[str]:
-  return [
-    field.name
-    for field in options.fields(EvaluationConfig)
-    if not field.option.of_applications
-  ]
+  return config.replace(**dict.fromkeys(not_of_applications()))
 
 
 def check(requested: Iterable[ModelRequest], config: EvaluationConfig) -> None:
@@ -171,7 +163,7 @@ def check(requested: Iterable[ModelRequest], config: EvaluationConfig) -> None:
   engine_options.check(config.devices, config.inputs)
   if all(request.spec.target in table.known_models() for request in requested):
     given = options.flat(config)
-    for name in _not_of_applications():
+    for name in not_of_applications():
       if given[name] is not None:
         raise UserError(f'`{name}` is known for applications: leave it out')
 

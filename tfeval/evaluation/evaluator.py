@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import inspect
 import os
 import shutil
 import tempfile
@@ -13,9 +12,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfeval import datasets
 from tfeval.engine import active_strategy, forward
 from tfeval.engine.cache import writer
-from tfeval.evaluation import loop, resolve, runtime, shared_job
+from tfeval.evaluation import loop, resolve, shared_job
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras import wrap
@@ -86,22 +86,6 @@ def evaluate(
   return evaluator.evaluate(output_dir)
 
 
-def _signature() -> inspect.Signature:
-  """Returns the signature of `evaluate` with the keywords that the config declares."""
-  written = inspect.signature(evaluate)
-  *parameters, _ = written.parameters.values()
-  there = {parameter.name for parameter in parameters}
-  declared = [
-    inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
-    for field in options.fields(EvaluationConfig)
-    if field.option.in_python and field.name not in there
-  ]
-  return written.replace(parameters=[*parameters, *declared])
-
-
-evaluate.__signature__ = _signature()  # For help() and editors.
-
-
 class Evaluator:
   """A model in memory, evaluated as often as it changes.
 
@@ -155,7 +139,7 @@ class Evaluator:
       )
     cache_dir = requested.inputs.cache_dir
     return Runtime(
-      runtime.open_dataset(requested.dataset),
+      datasets.open_dataset(**vars(requested.dataset)),
       strategy,
       active_strategy.name_of(strategy),
       hosts,
@@ -241,6 +225,15 @@ class Evaluator:
         self._request, self.model, protocol, config, self._place, self._forward
       )
     )
+
+
+# For help() and editors.
+for _function in (evaluate, Evaluator.__init__):
+  _function.__signature__ = options.signature(
+    _function,
+    EvaluationConfig,
+    {*options.python_names(EvaluationConfig)} - {'output_dir'},
+  )
 
 
 def _spec(model: Any, wrapped: Model) -> Spec:

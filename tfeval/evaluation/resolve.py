@@ -1,5 +1,7 @@
 """Models and protocols as a request and a config ask for them."""
 
+import dataclasses
+
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, for_model
 from tfeval.models import loading, model, published
 from tfeval.preprocess import protocol
@@ -19,17 +21,8 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
       f'`input_size={config.model.input_size}` contradicts '
       f'`protocol={config.protocol}`: leave one out'
     )
-  return loading.load_model(
-    request.spec,
-    request.weights,
-    preprocess=config.model.preprocess,
-    input_size=config.model.input_size or size,
-    output=config.model.output,
-    class_map=config.model.class_map,
-    output_name=config.model.output_name,
-    dtype=config.model.dtype,
-    trust_model=config.model.trust_model,
-  )
+  known = dataclasses.replace(config.model, input_size=config.model.input_size or size)
+  return loading.load(request.spec, request.weights, known)
 
 
 def resolve_protocol(

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
-from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import batches, data_service, pipeline, self_test, strategies
 from tfeval.engine.cache import reader, writer
 from tfeval.engine.cluster import Cluster
@@ -100,22 +99,6 @@ class Runtime:
       _LOG.info('strategy %s, %s%s', self.strategy_name, devices, where)
 
 
-def open_dataset(config: DatasetConfig) -> base.ImageDataset:
-  """Opens the dataset that a config names.
-
-  Raises:
-    UserError: the data are not there.
-  """
-  return datasets.open_dataset(
-    config.name,
-    split=config.split,
-    data_dir=config.data_dir,
-    manual_dir=config.manual_dir,
-    real_labels=config.real_labels,
-    limit=config.limit,
-  )
-
-
 def open_runtime(
   config: EvaluationConfig, hosts: Cluster, progress: Progress
 ) -> Runtime:
@@ -132,7 +115,7 @@ def open_runtime(
   strategy = strategies.make_strategy(name, devices.devices, devices.tpu)
   if inputs.tf_data_service is not None:
     data_service.check(inputs.tf_data_service)
-  dataset = open_dataset(config.dataset)
+  dataset = datasets.open_dataset(**vars(config.dataset))
   canvas = None
   if devices.resize_on == DEVICE:
     canvas = devices.canvas or device_canvas.DEFAULT_CANVAS

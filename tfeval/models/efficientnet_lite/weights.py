@@ -17,7 +17,7 @@ from tfeval.models.efficientnet_lite import torch_pickle
 from tfeval.utils.errors import UserError
 
 
-def find(name: str) -> pathlib.Path:
+def find_weights(name: str) -> pathlib.Path:
   """Returns the file that `weights='imagenet'` reads, without checking its hash.
 
   Args:
@@ -53,7 +53,7 @@ def load_published(model: keras.Model, name: str) -> None:
     UserError: the package is not installed, or its file is not the published one.
   """
   sha256 = table.known_models()[name].weights_hash.removeprefix('sha256:')
-  _load_torch(model, find(name), sha256)
+  _load_torch(model, find_weights(name), sha256)
 
 
 def load(model: keras.Model, path: pathlib.Path) -> None:

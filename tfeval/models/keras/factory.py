@@ -26,8 +26,8 @@ from tfeval.models import table
 from tfeval.models.model import check_options, function_name
 from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec
 
 _TOLD = ('preprocess', 'input_size', 'output')
 _KEYS = ('model', *_TOLD)
@@ -41,27 +41,27 @@ _ON_PYPI = {
 }
 
 
-def call(spec: spec_lib.Spec, hints: ModelOptions) -> tuple[keras.Model, ModelOptions]:
+def call(spec: Spec, known: ModelOptions) -> tuple[keras.Model, ModelOptions]:
   """Calls a factory.
 
   Args:
     spec: `module:function` or a name of `table.LOADERS`, with keyword arguments.
-    hints: what is known of the model without it.
+    known: what is known of the model without it.
 
   Returns:
-    The model, and the hints with what the factory told.
+    The model, and what is known with what the factory told.
 
   Raises:
     UserError: it cannot be imported, lacks a package, raises, returns something
-      else, or tells what contradicts the hints.
+      else, or tells what contradicts what is known.
   """
   returned = _call(spec)
   if isinstance(returned, Mapping):
-    return _read(spec, returned, hints)
-  return _checked_model(spec, returned, 'returned'), hints
+    return _read(spec, returned, known)
+  return _checked_model(spec, returned, 'returned'), known
 
 
-def _call(spec: spec_lib.Spec) -> Any:
+def _call(spec: Spec) -> Any:
   if ':' in spec.target:
     factory = _imported(spec)
   else:
@@ -74,7 +74,7 @@ def _call(spec: spec_lib.Spec) -> Any:
     _explain(spec, error, f'{spec.target} raised {type(error).__name__}')
 
 
-def _imported(spec: spec_lib.Spec) -> Callable[..., Any]:
+def _imported(spec: Spec) -> Callable[..., Any]:
   module_name, _, name = spec.target.partition(':')
   # As `python -m` does, and an installed command does not.
   if os.getcwd() not in sys.path:
@@ -95,7 +95,7 @@ def _imported(spec: spec_lib.Spec) -> Callable[..., Any]:
   return factory
 
 
-def _explain(spec: spec_lib.Spec, error: BaseException, what: str) -> NoReturn:
+def _explain(spec: Spec, error: BaseException, what: str) -> NoReturn:
   package = (getattr(error, 'name', None) or '').partition('.')[0]
   if (
     isinstance(error, ModuleNotFoundError)
@@ -112,7 +112,7 @@ def _explain(spec: spec_lib.Spec, error: BaseException, what: str) -> NoReturn:
 
 
 def _read(
-  spec: spec_lib.Spec, returned: Mapping[str, Any], hints: ModelOptions
+  spec: Spec, returned: Mapping[str, Any], known: ModelOptions
 ) -> tuple[keras.Model, ModelOptions]:
   for key in returned:
     if key not in _KEYS:
@@ -129,7 +129,7 @@ def _read(
   except UserError as error:
     raise UserError(f'what {spec.target} returned: {error}') from error
   for key, value in told.items():
-    given = getattr(hints, key)
+    given = getattr(known, key)
     if given not in (None, value):
       # A protocol may ask for a size too.
       flag = '`input_size` or `protocol`' if key == 'input_size' else f'`{key}`'
@@ -137,14 +137,14 @@ def _read(
         f'{flag} says {_shown(given)}, {spec.target} returned the {key} '
         f'{_shown(value)}: leave one out'
       )
-  return model, dataclasses.replace(hints, **told)
+  return model, dataclasses.replace(known, **told)
 
 
 def _shown(value: Any) -> str:
   return function_name(value) if callable(value) else str(value)
 
 
-def _checked_model(spec: spec_lib.Spec, value: Any, how: str) -> keras.Model:
+def _checked_model(spec: Spec, value: Any, how: str) -> keras.Model:
   if isinstance(value, keras.Model):
     return value
   # Keras 2 has models too, and its classes the same names.

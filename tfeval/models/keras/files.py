@@ -20,65 +20,65 @@ from tfeval.models.model import (
 )
 from tfeval.models.options import LOGITS, PREPROCESSINGS, PROBABILITIES, ModelOptions
 from tfeval.utils import errors, files, paths
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec
 
 
-def load(spec: spec_lib.Spec, weights_name: str, hints: ModelOptions) -> Model:
+def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
   """Loads a model file or calls a factory.
 
   Args:
     spec: a path, or `module:function` with keyword arguments.
     weights_name: path of a weights file; `'imagenet'` and `'none'` leave the model
       the weights it brings.
-    hints: what cannot be known of it.
+    known: what cannot be known of it.
 
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
-  backend, source, sha256, hints = _bring(spec, hints)
-  _preprocess(spec.text, hints)  # Before anything runs.
+  backend, source, sha256, known = _bring(spec, known)
+  _preprocess(spec.text, known)  # Before anything runs.
   if backend.model is not None and not backend.outputs():
     _first_image(
-      _function(backend, spec.text, hints),
+      _function(backend, spec.text, known),
       spec.text,
-      input_side(backend.input_spec, spec.text, hints.input_size),
-      hints,
+      input_side(backend.input_spec, spec.text, known.input_size),
+      known,
     )
   if weights_name not in ('imagenet', 'none'):
-    with paths.local_copy(weights.find(weights_name)) as path:
+    with paths.local_copy(weights.find_weights(weights_name)) as path:
       weights.load(backend.model, path, spec.text)
       sha256 = files.sha256_of(path)
     source = weights_name
-  return described(backend, spec.text, hints, source, sha256)
+  return described(backend, spec.text, known, source, sha256)
 
 
 def described(
-  backend: Backend, name: str, hints: ModelOptions, source: str, sha256: str | None
+  backend: Backend, name: str, known: ModelOptions, source: str, sha256: str | None
 ) -> Model:
   """Returns a model that is there with all that evaluating it needs.
 
   Args:
     backend: of a model that has its weights.
     name: the model's.
-    hints: what cannot be known of it.
+    known: what cannot be known of it.
     source, sha256: where its weights came from, and the hash of that file, if any.
 
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
-  preprocess = _preprocess(name, hints)
-  input_size = input_side(backend.input_spec, name, hints.input_size)
-  function = _function(backend, name, hints)
-  chosen = class_maps.chosen(backend, name, hints.output_name)
+  preprocess = _preprocess(name, known)
+  input_size = input_side(backend.input_spec, name, known.input_size)
+  function = _function(backend, name, known)
+  chosen = class_maps.chosen(backend, name, known.output_name)
   if chosen is not None:
-    class_maps.check_shape(chosen.shape, name, hints.class_map)
-  output = _output_kind(chosen, name, hints.output)
-  if hints.class_map is not None:
+    class_maps.check_shape(chosen.shape, name, known.class_map)
+  output = _output_kind(chosen, name, known.output)
+  if known.class_map is not None:
     function = class_maps.mapped(
-      function, name, hints.class_map, output == PROBABILITIES
+      function, name, known.class_map, output == PROBABILITIES
     )
-  preprocess_name = hints.preprocess
+  preprocess_name = known.preprocess
   if callable(preprocess_name):
     preprocess_name = function_name(preprocess_name)
     _check_preprocess(preprocess, preprocess_name, name, input_size)
@@ -89,8 +89,8 @@ def described(
     preprocess_name=preprocess_name,
     input_size=input_size,
     output=output,
-    class_map=class_maps.identity(hints.class_map),
-    output_name=hints.output_name,
+    class_map=class_maps.identity(known.class_map),
+    output_name=known.output_name,
     weights=source,
     weights_sha256=sha256,
     parameters=backend.parameters,
@@ -100,7 +100,7 @@ def described(
 
 
 def _bring(
-  spec: spec_lib.Spec, hints: ModelOptions
+  spec: Spec, known: ModelOptions
 ) -> tuple[Backend, str, str | None, ModelOptions]:
   """Returns the model, where it came from, its hash, and what is known of it.
 
@@ -108,40 +108,40 @@ def _bring(
   """
   is_path = paths.is_url(spec.target) or os.path.exists(spec.target)
   if not is_path and (':' in spec.target or spec.target in table.LOADERS):
-    model, hints = factory.call(spec, hints)
-    return KerasBackend(model), 'model', None, hints
-  _preprocess(spec.text, hints)  # Before a large file is read.
+    model, known = factory.call(spec, known)
+    return KerasBackend(model), 'model', None, known
+  _preprocess(spec.text, known)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
-  if hints.dtype != 'float32':
+  if known.dtype != 'float32':
     raise UserError(
       f'{spec.text}: a model file computes in what it was saved with: '
-      f'leave out `dtype={hints.dtype}`'
+      f'leave out `dtype={known.dtype}`'
     )
   source = paths.path(spec.target)
   if not source.exists():
     raise UserError(f'model file {source} does not exist')
   with paths.local_copy(source) as path:
-    return (_from_file(path, hints.trust_model), spec.target, _sha256(path), hints)
+    return (_from_file(path, known.trust_model), spec.target, _sha256(path), known)
 
 
 def _function(
-  backend: Backend, name: str, hints: ModelOptions
+  backend: Backend, name: str, known: ModelOptions
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns what the classifier's output is computed by."""
   return class_maps.select(
     backend,
     name,
-    hints.output_name,
+    known.output_name,
     tuple(backend.outputs()),
   )
 
 
-def _preprocess(name: str, hints: ModelOptions) -> Callable[[tf.Tensor], tf.Tensor]:
-  if callable(hints.preprocess):
-    return hints.preprocess
-  if hints.preprocess is not None:
-    return preprocessing(hints.preprocess)
+def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tensor]:
+  if callable(known.preprocess):
+    return known.preprocess
+  if known.preprocess is not None:
+    return preprocessing(known.preprocess)
   raise UserError(
     f'how images are preprocessed for {name} cannot be known: '
     f'give `preprocess={"|".join(PREPROCESSINGS)}` or the name of '
@@ -228,7 +228,7 @@ def _saved_model(path: pathlib.Path) -> Backend:
 
 
 def _first_image(
-  function: Callable[[tf.Tensor], tf.Tensor], name: str, size: int, hints: ModelOptions
+  function: Callable[[tf.Tensor], tf.Tensor], name: str, size: int, known: ModelOptions
 ) -> None:
   """Runs a model that tells nothing of its outputs, and so makes its weights."""
   try:
@@ -240,7 +240,7 @@ def _first_image(
     raise UserError(
       f'{name} cannot run on images of {size} x {size}: {errors.one_line(error)}'
     ) from error
-  class_maps.check_shape(shape, name, hints.class_map)
+  class_maps.check_shape(shape, name, known.class_map)
 
 
 def _output_kind(output: Any, name: str, given: str | None) -> str:

@@ -64,7 +64,7 @@ def with_published(
     UserError: the file is not there and cannot be downloaded, or is damaged.
   """
   if spec.target.startswith('EfficientNetLite'):
-    return construct(weights='imagenet'), weights.find(spec.target)
+    return construct(weights='imagenet'), weights.find_weights(spec.target)
   loaded: list[pathlib.Path] = []
   verified = False
 
@@ -197,7 +197,7 @@ def none_missing() -> Iterator[None]:
     )
 
 
-def find(name: str) -> paths.Path:
+def find_weights(name: str) -> paths.Path:
   """Returns the path of a weights file.
 
   Raises:

@@ -9,15 +9,14 @@ from tfeval.models.backend import VALUES
 from tfeval.models.keras import files
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import Model, check_options, function_name
-from tfeval.models.options import ModelOptions
+from tfeval.models.options import ModelOptions, not_of_applications
 from tfeval.utils.errors import UserError
 
 # Where the weights of such a model came from; it is known by their values.
 MEMORY = 'memory'
-_TOLD = ('preprocess', 'input_size', 'output', 'class_map', 'output_name')
 
 
-def wrap(model: Any, name: str | None, hints: ModelOptions) -> Model:
+def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
   """Returns a model in memory as the engine is given it.
 
   Args:
@@ -25,17 +24,17 @@ def wrap(model: Any, name: str | None, hints: ModelOptions) -> Model:
       function of images, float32 [n, size, size, 3] as `preprocess` makes them, that
       returns [n, 1000].
     name: by default the model's own.
-    hints: what cannot be known of it; of a `Model` all is known.
+    known: what cannot be known of it; of a `Model` all is known.
 
   Raises:
     UserError: it is none of these, is not built, does not return 1000 outputs, or the
-      hints lack something.
+      options lack something.
   """
-  check_options(hints)
+  check_options(known)
   if name is not None and not (isinstance(name, str) and name):
     raise UserError(f'name is {name!r}, expected what the model is called in results')
   if isinstance(model, Model):
-    return _taken(model, name, hints)
+    return _taken(model, name, known)
   if isinstance(model, keras.Model):
     name = model.name if name is None else name
     if not model.built:
@@ -43,18 +42,19 @@ def wrap(model: Any, name: str | None, hints: ModelOptions) -> Model:
         f'{name} is not built, it has no weights yet: call it on a batch '
         'of images first, or give its first layer an Input'
       )
-    return files.described(KerasBackend(model), name, hints, MEMORY, None)
+    return files.described(KerasBackend(model), name, known, MEMORY, None)
   if not callable(model) or isinstance(model, type):
     raise UserError(
       f'model is {str(model)[:80]!r}, expected a keras.Model, a function '
       'of images or what tfeval.load_model returns'
     )
   name = function_name(model) if name is None else name
-  return files.described(FunctionBackend(model), name, hints, MEMORY, None)
+  return files.described(FunctionBackend(model), name, known, MEMORY, None)
 
 
-def _taken(model: Model, name: str | None, hints: ModelOptions) -> Model:
-  given = [key for key in _TOLD if getattr(hints, key) is not None]
+def _taken(model: Model, name: str | None, known: ModelOptions) -> Model:
+  names = [*not_of_applications(), 'input_size']
+  given = [name for name in names if getattr(known, name) is not None]
   if given:
     raise UserError(
       f'{given[0]} is known of {model.name}, which tfeval.load_model made: leave it out'

@@ -9,13 +9,16 @@ from tfeval.utils import files
 COUNT = 12
 
 
-def open_flags(name, split, data_dir, manual_dir, real_labels, limit):
-  """Returns the dataset; of the arguments, those of `tfeval.open_dataset`, it has one.
+def open_flags(config):
+  """Returns the dataset, of which `config.limit` may ask for the first so many.
 
-  Labels are indices of a label space. Examples have to come in the same order every
+  Args:
+    config: the `DatasetConfig` of what was asked for; a plug-in uses what it needs.
+
+  Labels are indices of the label space, which has to be that of the models. Examples have to come in the same order every
   time, and from any position on.
   """
-  count = min(limit or COUNT, COUNT)
+  count = min(config.limit or COUNT, COUNT)
   ids = [f'flag-{number:02d}.png' for number in range(count)]
   labels = [number % 3 for number in range(count)]
 
@@ -34,10 +37,10 @@ def open_flags(name, split, data_dir, manual_dir, real_labels, limit):
     )
 
   return ImageDataset(
-    name=name,
+    name=config.name,
     config=None,
     version='1.0',
-    split=split,
+    split=config.split,
     label_space=imagenet.label_space(),
     num_examples=count,
     expected_ids=ids,
