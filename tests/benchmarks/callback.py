@@ -59,8 +59,8 @@ class Paired(EvaluateCallback):
     (
       evaluator,
       (key, made),
-    ) = self._evaluator, *self._evaluator._place.pipelines.items()
-    for batch in batches.read_batches(evaluator._place.dataset, *key, pipeline=made):
+    ) = self._evaluator, *self._evaluator._runtime.pipelines.items()
+    for batch in batches.read_batches(evaluator._runtime.dataset, *key, pipeline=made):
       evaluator._forward(batch.pixels)
 
 

@@ -131,9 +131,9 @@ def test_no_more_models_than_allowed_are_loaded(
   inputs, alone, tmp_path, reads, monkeypatch, most, readings
 ):
   loaded, largest = weakref.WeakSet(), 0
-  original = loading.load_model
+  original = loading.load
 
-  def load_model(*args, **kwargs):
+  def load(*args, **kwargs):
     nonlocal largest
     gc.collect()
     largest = max(largest, len(loaded) + 1)
@@ -141,7 +141,7 @@ def test_no_more_models_than_allowed_are_loaded(
     loaded.add(model.backend.model)
     return model
 
-  monkeypatch.setattr(loading, 'load_model', load_model)
+  monkeypatch.setattr(loading, 'load', load)
   output = tmp_path / 'runs'
   assert (
     evaluate(inputs, output, 'a', 'b', 'c', more=[f'--max_loaded_models={most}']) == 0

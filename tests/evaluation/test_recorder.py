@@ -8,18 +8,21 @@ from fake_runtime import FakeRuntime, make_batch
 
 from tfeval.evaluation import recorder
 from tfeval.runs import predictions
+from tfeval.runs.result_file import Manifest
 from tfeval.utils.errors import UserError
 
 SHARD = range(10)
 
 
 def make_manifest(on_error='fail', sha256='x'):
-  return {
-    'model': {'output': 'logits', 'weights_sha256': sha256, 'values_sha256': None},
-    'dataset': {'on_error': on_error},
-    'store': {'logits': False, 'rows_per_part': 4},
-    'compute': {'batch_size': 2},
-  }
+  return Manifest.from_json(
+    {
+      'model': {'output': 'logits', 'weights_sha256': sha256},
+      'dataset': {'on_error': on_error},
+      'store': {'logits': False, 'rows_per_part': 4},
+      'compute': {'batch_size': 2},
+    }
+  )
 
 
 def scores(n):

@@ -107,7 +107,7 @@ def test_a_dozen_calls_trace_and_make_pipelines_once(noise):
   assert len(found.history) == 12
   evaluator = found._evaluator
   assert evaluator._forward._step.experimental_get_tracing_count() == 1
-  assert len(evaluator._place.pipelines) == 1
+  assert len(evaluator._runtime.pipelines) == 1
   fit(found.model, found)  # Nor in another fit.
   assert found._evaluator is evaluator
   assert evaluator._forward._step.experimental_get_tracing_count() == 1

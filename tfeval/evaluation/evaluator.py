@@ -123,8 +123,8 @@ class Evaluator:
     self._given, self._name = model, name
     self._requested = _checked({'dataset': dataset, **given})
     wrapped = wrap.wrap(model, name, self._requested.model)
-    self._place = self._open(wrapped.backend.model, progress)
-    self._take(wrapped)
+    self._runtime = self._open(wrapped.backend.model, progress)
+    self._adopt(wrapped)
 
   def _open(self, model: keras.Model | None, progress: bool | None) -> Runtime:
     requested = self._requested
@@ -147,7 +147,7 @@ class Evaluator:
       cache_dir and writer.Cache(cache_dir),
     )
 
-  def _take(self, model: Model) -> None:
+  def _adopt(self, model: Model) -> None:
     """Makes what depends on the model: its config and its compiled step."""
     spec = _spec(self._given, model)
     self.model, self._request = (
@@ -160,7 +160,7 @@ class Evaluator:
       input_size=model.input_size,
       output_name=model.output_name,
     )
-    strategy = self._place.strategy
+    strategy = self._runtime.strategy
     self._forward = forward.ForwardPass(
       model,
       strategy,
@@ -172,7 +172,7 @@ class Evaluator:
   @property
   def has_real_labels(self) -> bool:
     """Whether the dataset has ReaL labels."""
-    return self._place.dataset.has_real_labels
+    return self._runtime.dataset.has_real_labels
 
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
@@ -182,7 +182,7 @@ class Evaluator:
       'model': {key: described[key] for key in _IDENTITY},
       'protocol': protocol.spec,
       'size': protocol.size,
-      'dataset': self._place.dataset.identity(),
+      'dataset': self._runtime.dataset.identity(),
     }
 
   def evaluate(self, output_dir: str | os.PathLike[str] | None = None) -> Run:
@@ -199,9 +199,9 @@ class Evaluator:
     active_strategy.check_outside()
     if output_dir is not None:
       return self._evaluate(path_text('output_dir', output_dir))
-    if self._place.hosts.count > 1:
+    if self._runtime.hosts.count > 1:
       raise UserError(
-        f'{self._place.hosts.count} hosts evaluate a share each: give '
+        f'{self._runtime.hosts.count} hosts evaluate a share each: give '
         'output_dir, a directory that all of them see'
       )
     with contextlib.ExitStack() as stack:
@@ -217,12 +217,12 @@ class Evaluator:
   def _evaluate(self, output_dir: str) -> Run:
     if self.model.backend.trace_key() != self._traced:
       # The compiled step has the layers of before.
-      self._take(wrap.wrap(self._given, self._name, self._requested.model))
+      self._adopt(wrap.wrap(self._given, self._name, self._requested.model))
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
     return loop.run_one(
       shared_job.make_job(
-        self._request, self.model, protocol, config, self._place, self._forward
+        self._request, self.model, protocol, config, self._runtime, self._forward
       )
     )
 

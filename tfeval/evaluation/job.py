@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import logging
 import time
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from tfeval.models import published
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import Protocol
 from tfeval.runs import predictions, run
-from tfeval.runs.result_file import PREDICTIONS
+from tfeval.runs.result_file import PREDICTIONS, Manifest
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
 
@@ -146,7 +145,7 @@ class Job:
     shares.remove_shares(self.directory)
     self._open_recorder(self.directory, self.manifest)
 
-  def _open_recorder(self, directory: paths.Path, described: dict[str, Any]) -> None:
+  def _open_recorder(self, directory: paths.Path, described: Manifest) -> None:
     """Resumes what a directory holds of a manifest, or begins it."""
     store = directory / PREDICTIONS
     parts = recorder.resumable_parts(
@@ -157,7 +156,7 @@ class Job:
     self.recorder = recorder.Recorder(store, parts, described, self.shard)
 
   def _begin_run(
-    self, directory: paths.Path, described: dict[str, Any], resumed: bool
+    self, directory: paths.Path, described: Manifest, resumed: bool
   ) -> None:
     config = self.config.replace(strategy=self.runtime.strategy_name)
     flags = flagfile(self.request, config)
@@ -242,7 +241,7 @@ class Job:
       self._findings,
     )
 
-  def _counted(self) -> dict[str, Any]:
+  def _counted(self) -> Manifest:
     """Returns the manifest with what was counted while images were resized."""
     canvas = self.runtime.canvas
     if canvas is None:
@@ -255,8 +254,8 @@ class Job:
         count,
         canvas,
       )
-    dataset = {**self.manifest['dataset'], 'resized_on_host': count}
-    return {**self.manifest, 'dataset': dataset}
+    dataset = self.manifest.dataset.replaced(resized_on_host=count)
+    return self.manifest.replaced(dataset=dataset)
 
   def close(self) -> None:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""

@@ -136,14 +136,14 @@ def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def is_identifiable(manifest: dict[str, Any]) -> bool:
+def is_identifiable(manifest: Manifest) -> bool:
   """Returns whether a model could be known to be the same when it is loaded again."""
-  model = manifest['model']
-  return (model['weights_sha256'] or model.get('values_sha256')) is not None
+  model = manifest.model
+  return (model.weights_sha256 or model.values_sha256) is not None
 
 
 def complete_run(
-  directory: Path, manifest: dict[str, Any], overwrite: bool
+  directory: Path, manifest: Manifest, overwrite: bool
 ) -> run.Run | None:
   """Returns the complete run that is in a directory already, if it is the same one.
 
@@ -158,7 +158,7 @@ def complete_run(
   if overwrite:
     return None
   advice = 'choose another `output_dir`, or `overwrite` it'
-  if manifest['model']['weights_sha256'] is None and (directory / RESULT).is_file():
+  if manifest.model.weights_sha256 is None and (directory / RESULT).is_file():
     raise UserError(
       f'{directory} holds a complete run of a model without a weights '
       f'file, which may have been another one: {advice}'
@@ -175,7 +175,7 @@ def complete_run(
   return found
 
 
-def is_done(directory: Path, manifest: dict[str, Any]) -> bool:
+def is_done(directory: Path, manifest: Manifest) -> bool:
   """Returns whether a host's directory says that it holds its share of the same run.
 
   Raises:
@@ -186,7 +186,7 @@ def is_done(directory: Path, manifest: dict[str, Any]) -> bool:
   )
 
 
-def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> bool:
+def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
   """Returns whether the last file is there, of an experiment that is the same."""
   if not (directory / MANIFEST).is_file():
     if directory.is_dir() and any(
@@ -221,9 +221,7 @@ def _same(directory: Path, manifest: dict[str, Any], last: str, advice: str) -> 
   return complete and not other
 
 
-def begin_run(
-  directory: Path, manifest: dict[str, Any], flags: str, resumed: bool
-) -> None:
+def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) -> None:
   """Writes what is run into a directory; nothing there looks complete any more.
 
   Args:

@@ -13,6 +13,7 @@ from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.models.options import LOGITS
 from tfeval.preprocess import decode
 from tfeval.runs import top_classes
+from tfeval.runs.run_key import RunKey
 from tfeval.runs.top_classes import ImagePredictions, PredictingModel
 from tfeval.utils.errors import UserError
 
@@ -103,7 +104,9 @@ class _LoadedModel:
     # and in batches of another size the last digits differ.
     self._forward = forward.ForwardPass(model, strategies.make_strategy('default'), 1)
     self.answerer = PredictingModel(
-      _name(request), self._protocol.spec, model.input_size
+      RunKey(request.spec.text, request.weights).text,
+      self._protocol.spec,
+      model.input_size,
     )
 
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:
@@ -116,9 +119,3 @@ class _LoadedModel:
     scores = self._forward(pixels[None])
     forward.check_scores(scores, [str(path)], self._forward.model)
     return scores[0]
-
-
-def _name(request: ModelRequest) -> str:
-  if request.weights == 'imagenet':
-    return request.spec.text
-  return f'{request.spec.text}@{pathlib.PurePath(request.weights).name}'

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from tfeval.engine.batches import Batch
 from tfeval.evaluation.manifest import is_identifiable
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
+from tfeval.runs.result_file import Manifest
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -19,7 +19,7 @@ _LOG = logging.getLogger('tfeval')
 
 
 def resumable_parts(
-  store: Path, manifest: dict[str, Any], shard: range, overwrite: bool
+  store: Path, manifest: Manifest, shard: range, overwrite: bool
 ) -> list[dict]:
   """Returns the parts of a store to resume after; logs how many rows these are.
 
@@ -33,7 +33,7 @@ def resumable_parts(
     return []
   parts = []
   if is_identifiable(manifest):
-    parts = resume.whole_parts(store, shard, manifest['dataset']['on_error'] != SKIP)
+    parts = resume.whole_parts(store, shard, manifest.dataset.on_error != SKIP)
   rows = sum(part['rows'] for part in parts)
   if rows:
     _LOG.info('%s goes on after %d of %d images', store.parent, rows, len(shard))
@@ -87,9 +87,7 @@ class Recorder:
     remaining: the positions that are to come, in whole batches.
   """
 
-  def __init__(
-    self, store: Path, keep: list[dict], manifest: dict[str, Any], shard: range
-  ):
+  def __init__(self, store: Path, keep: list[dict], manifest: Manifest, shard: range):
     """Opens the store.
 
     Args:
@@ -101,9 +99,9 @@ class Recorder:
     Raises:
       UserError: it cannot be written.
     """
-    batch_size = manifest['compute']['batch_size']
-    self._output = manifest['model']['output']
-    self._logits = manifest['store']['logits']
+    batch_size = manifest.compute.batch_size
+    self._output = manifest.model.output
+    self._logits = manifest.store.logits
     self.positions = resume.positions_of(keep)
     self.resumed = len(self.positions)
     start = shard.start

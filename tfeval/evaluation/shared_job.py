@@ -40,9 +40,7 @@ class SharedJob(Job):
     super().start(sample)
 
   def _check_agreement(self) -> None:
-    agreement.check_agreement(
-      self.directory, self._described, self._hosts, manifest.difference
-    )
+    agreement.check_agreement(self.directory, self._described, self._hosts)
 
   @property
   def _written_directory(self) -> paths.Path:
@@ -101,7 +99,6 @@ class SharedJob(Job):
           self._described,
           hosts,
           self.config.hosts.host_timeout,
-          manifest.difference,
           advance,
         )
     except KeyboardInterrupt as error:

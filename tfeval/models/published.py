@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tfeval.datasets.labels import imagenet
+from tfeval.metrics.entry import MetricEntry
 from tfeval.models import table
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.utils import spec as spec_lib
@@ -50,7 +51,7 @@ def compare(
   weights: str,
   protocol: protocol_lib.Protocol,
   ids: Iterable[str],
-  metrics: Iterable[dict[str, Any]],
+  metrics: Iterable[MetricEntry],
 ) -> dict[str, Any] | None:
   """Compares measured accuracies with the published ones.
 
@@ -59,7 +60,7 @@ def compare(
     weights: where its weights came from.
     protocol: the one that was used.
     ids: of the examples that were evaluated.
-    metrics: entries of `result.json`.
+    metrics: what was measured.
 
   Returns:
     None unless the published weights were evaluated on validation images of
@@ -82,17 +83,16 @@ def compare(
   figures = {name: getattr(facts, f'{kind}_{name}') for name in ('top1', 'top5')}
   found = []
   for metric in metrics:
-    percent = figures.get(metric['name'])
-    if metric['labels'] != 'original' or percent is None or metric['value'] is None:
+    percent = figures.get(metric.name)
+    if metric.labels != 'original' or percent is None or metric.value is None:
       continue
-    interval = metric['interval']
     found.append(
       {
-        'name': metric['name'],
+        'name': metric.name,
         'published': percent / 100,
-        'measured': metric['value'],
-        'difference': metric['value'] - percent / 100,
-        'inside': interval['low'] <= percent / 100 <= interval['high'],
+        'measured': metric.value,
+        'difference': metric.value - percent / 100,
+        'inside': metric.interval.low <= percent / 100 <= metric.interval.high,
       }
     )
   if not found:

@@ -61,12 +61,20 @@ class RunKey:
     return self.model
 
   @property
+  def text(self) -> str:
+    """The model, and after `@` which weights, where these are not its own."""
+    return self.model + self._at_weights
+
+  @property
   def directory_name(self) -> str:
     """The name of its directory; other weights of a model have one of their own."""
-    name = spec.parse(self.model_name).directory_name()
+    return spec.parse(self.model_name).directory_name() + self._at_weights
+
+  @property
+  def _at_weights(self) -> str:
     if self.weights in (None, 'imagenet'):
-      return name
-    return f'{name}@{pathlib.PurePath(self.weights).name}'
+      return ''
+    return f'@{pathlib.PurePath(self.weights).name}'
 
   @property
   def title(self) -> str:

@@ -8,26 +8,18 @@ from interrupted_store import BATCH, BROKEN, IMAGES, SIZE, content, store
 
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.hosts import agreement, shares
+from tfeval.runs.result_file import Manifest
 from tfeval.utils.errors import UserError
 
 
 def manifest(**model):
-  return {
-    'model': {'name': 'm', **model},
-    'dataset': {'on_error': 'skip'},
-    'store': {'logits': False, 'rows_per_part': SIZE},
-    'compute': {'batch_size': BATCH},
-  }
-
-
-def difference(there, here):
-  return next(
-    (
-      (f'model.{key}', there['model'].get(key), value)
-      for key, value in here['model'].items()
-      if there['model'].get(key) != value
-    ),
-    None,
+  return Manifest.from_json(
+    {
+      'model': {'name': 'm', **model},
+      'dataset': {'on_error': 'skip'},
+      'store': {'logits': False, 'rows_per_part': SIZE},
+      'compute': {'batch_size': BATCH},
+    }
   )
 
 
@@ -51,7 +43,6 @@ def wait(directory: pathlib.Path, hosts: Cluster, timeout=0.2) -> int:
     agreement.describe_host(manifest(), hosts),
     hosts,
     timeout,
-    difference,
     seen.append,
   )
   return sum(seen)
@@ -151,7 +142,6 @@ def test_a_share_that_is_not_whole(tmp_path, file, text):
   for index in range(2):
     share = write_share(tmp_path, Cluster(2, index))
   (share / file).write_text(text)
-  strict = manifest()
-  strict['dataset']['on_error'] = 'fail'
+  strict = manifest().replaced(dataset=manifest().dataset.replaced(on_error='fail'))
   said = refusal(shares.merge_shares, tmp_path, strict, Cluster(2), IMAGES)
   assert 'host-00001-of-00002 is not whole' in said and 'start this host again' in said

@@ -2,37 +2,39 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
+from tfeval.evaluation.manifest import difference
 from tfeval.runs import predictions
-from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, RESULT
+from tfeval.runs.result_file import (
+  DONE,
+  HOSTS,
+  MANIFEST,
+  PREDICTIONS,
+  RESULT,
+  Manifest,
+)
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
 _SECONDS_BETWEEN_LOOKS = 0.5
-# Given two manifests: None, or (key, value there, value here) where they differ.
-Difference = Callable[[dict[str, Any], dict[str, Any]], tuple | None]
 
 
-def describe_host(manifest: dict[str, Any], hosts: Cluster) -> dict[str, Any]:
+def describe_host(manifest: Manifest, hosts: Cluster) -> Manifest:
   """Returns the manifest of a host: that of the run, and which hosts it knows."""
   cluster = list(hosts.addresses) if hosts.addresses else None
-  return {**manifest, 'host': {'index': hosts.index, 'cluster': cluster}}
+  return manifest.replaced(further={'host': {'index': hosts.index, 'cluster': cluster}})
 
 
-def check_agreement(
-  directory: Path, manifest: dict[str, Any], hosts: Cluster, difference: Difference
-) -> set[int]:
+def check_agreement(directory: Path, manifest: Manifest, hosts: Cluster) -> set[int]:
   """Checks that the hosts that have begun run the same as this one.
 
   Args:
     directory: of the run.
     manifest: of this host, see `describe_host`.
     hosts: which there are.
-    difference: compares manifests.
 
   Returns:
     The indices of the other hosts that have begun.
@@ -54,22 +56,18 @@ def check_agreement(
         'wrong one deleted'
       )
     if int(index) != hosts.index:
-      _check_same(share, int(index), manifest, difference)
+      _check_same(share, int(index), manifest)
       begun.add(int(index))
   return begun
 
 
-def _check_same(
-  share: Path, index: int, manifest: dict[str, Any], difference: Difference
-) -> None:
+def _check_same(share: Path, index: int, manifest: Manifest) -> None:
   there = files.read_json(share / MANIFEST)
   here = manifest
   if (there.get('dataset') or {}).get('on_error') != SKIP and (share / DONE).is_file():
     # Where nothing had to be skipped it makes no difference.
-    here = {
-      **manifest,
-      'dataset': {**manifest['dataset'], 'on_error': there['dataset']['on_error']},
-    }
+    dataset = manifest.dataset.replaced(on_error=there['dataset']['on_error'])
+    here = manifest.replaced(dataset=dataset)
   key, theirs, ours = difference(there, here) or (None, None, None)
   if key is None:
     key, theirs, ours = (
@@ -78,7 +76,7 @@ def _check_same(
     )
   if theirs != ours:
     raise UserError(
-      f'host {index} disagrees with host {manifest["host"]["index"]}: '
+      f'host {index} disagrees with host {manifest.further["host"]["index"]}: '
       f'{key} is {str(theirs)[:200]} there and {str(ours)[:200]} here: '
       'start the wrong one of them again with the flags, code and data '
       f'of the others, its directory in {share.parent} deleted'
@@ -87,10 +85,9 @@ def _check_same(
 
 def wait(
   directory: Path,
-  manifest: dict[str, Any],
+  manifest: Manifest,
   hosts: Cluster,
   timeout: float,
-  difference: Difference,
   advance: Callable[[int], None],
 ) -> None:
   """Waits until the shares of all hosts are there.
@@ -100,7 +97,6 @@ def wait(
     manifest: of this host, see `describe_host`.
     hosts: which there are.
     timeout: seconds to wait while nothing new comes.
-    difference: compares manifests.
     advance: is told how many more rows other hosts have stored.
 
   Raises:
@@ -116,7 +112,7 @@ def wait(
       for index in seen
       if not (directory / hosts.directory(index) / DONE).is_file()
     ]
-    begun = check_agreement(directory, manifest, hosts, difference)
+    begun = check_agreement(directory, manifest, hosts)
     rows = {index: _rows(directory / hosts.directory(index)) for index in seen}
     if begun != before or rows != seen:
       deadline = time.monotonic() + timeout

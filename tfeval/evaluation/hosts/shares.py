@@ -5,15 +5,13 @@ of the run, and puts `done.json` there last. No host needs another one to do its
 share; host 0 makes one store of all.
 """
 
-from typing import Any
-
 import pyarrow as pa
 
 from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
-from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS
+from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, Manifest
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
@@ -99,7 +97,7 @@ def check_no_shares(directory: Path) -> None:
 
 
 def merge_shares(
-  directory: Path, manifest: dict[str, Any], hosts: Cluster, images: int
+  directory: Path, manifest: Manifest, hosts: Cluster, images: int
 ) -> list[int]:
   """Makes one store of the shares of all hosts, as a single host would have.
 
@@ -116,13 +114,11 @@ def merge_shares(
     UserError: a share is not whole.
   """
   size = resume.part_size(manifest)
-  gapless = manifest['dataset']['on_error'] != SKIP
-  writer = predictions.Writer(
-    directory / PREDICTIONS, manifest['store']['logits'], size
-  )
+  gapless = manifest.dataset.on_error != SKIP
+  writer = predictions.Writer(directory / PREDICTIONS, manifest.store.logits, size)
   done: list[int] = []
   for index in range(hosts.count):
-    shard = hosts.shard(images, manifest['compute']['batch_size'], index)
+    shard = hosts.shard(images, manifest.compute.batch_size, index)
     share = directory / hosts.directory(index)
     for part in read_share(share, shard, gapless):
       positions = resume.positions_of([part])

@@ -194,9 +194,9 @@ class Watcher:
     entry['metrics'], entry['counts'] = {}, {}
     for metric in run.metrics:
       # As EvaluateCallback names them.
-      prefix = 'val_real_' if metric['labels'] == 'real' else 'val_'
-      entry['metrics'][prefix + metric['name']] = metric['value']
-      entry['counts'][prefix + metric['name']] = [metric['correct'], metric['count']]
+      name = ('val_real_' if metric.labels == 'real' else 'val_') + metric.name
+      entry['metrics'][name] = metric.value
+      entry['counts'][name] = [metric.correct, metric.count]
     self._writer.write(
       {name: value for name, value in entry['metrics'].items() if value is not None},
       entry['step'],

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tfeval.runs import predictions
+from tfeval.runs.result_file import Manifest
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -78,11 +79,11 @@ def positions_of(parts: Iterable[dict]) -> list[int]:
   ]
 
 
-def part_size(manifest: dict[str, Any]) -> int:
+def part_size(manifest: Manifest) -> int:
   """Returns how many positions a part covers: whole batches.
 
   Args:
     manifest: what is run. A batch is computed at once, wherever a run goes on.
   """
-  batch_size = manifest['compute']['batch_size']
-  return -(-manifest['store']['rows_per_part'] // batch_size) * batch_size
+  batch_size = manifest.compute.batch_size
+  return -(-manifest.store.rows_per_part // batch_size) * batch_size

@@ -15,8 +15,8 @@ def open_flags(config):
   Args:
     config: the `DatasetConfig` of what was asked for; a plug-in uses what it needs.
 
-  Labels are indices of the label space, which has to be that of the models. Examples have to come in the same order every
-  time, and from any position on.
+  Labels are indices of the label space, which has to be that of the models. Examples
+  have to come in the same order every time, and from any position on.
   """
   count = min(config.limit or COUNT, COUNT)
   ids = [f'flag-{number:02d}.png' for number in range(count)]
