@@ -156,7 +156,7 @@ def main():
   resolved = protocol.resolve('opencv', args.size)
   sides = [int(side) for side in args.canvases.split(',')]
   for side in sides:
-    device_canvas.check(resolved, side, _BATCH, computed_on_cpu=True)
+    device_canvas.check_protocol(resolved, side, _BATCH, computed_on_cpu=True)
   print(f'{len(photos)} photos, size {args.size}, batches of {_BATCH}')
   print_host(photos, resolved, sides, args.rounds)
   print_device(photos, resolved, sides)

@@ -193,7 +193,9 @@ def test_without_exif():
 )
 def test_protocols_that_are_not_implemented(spec, field):
   with pytest.raises(UserError, match=f'{field}: implemented is opencv .*=host') as e:
-    device_canvas.check(protocol.resolve(spec, 224), 512, 32, computed_on_cpu=False)
+    device_canvas.check_protocol(
+      protocol.resolve(spec, 224), 512, 32, computed_on_cpu=False
+    )
   assert '\n' not in str(e.value)
 
 
@@ -207,7 +209,9 @@ def test_protocols_that_are_not_implemented(spec, field):
 )
 def test_canvases_that_cannot_be(side, size, batch_size, words):
   with pytest.raises(UserError, match=words) as error:
-    device_canvas.check(protocol.resolve('opencv', size), side, batch_size, True)
+    device_canvas.check_protocol(
+      protocol.resolve('opencv', size), side, batch_size, True
+    )
   assert '\n' not in str(error.value)
 
 
@@ -218,7 +222,9 @@ def test_a_broken_photo_fails_as_on_the_host():
 
 def test_every_canvas_that_is_offered_is_let_through():
   for side in device_canvas.CANVASES:
-    device_canvas.check(protocol.resolve('opencv', 224), side, 1, computed_on_cpu=True)
+    device_canvas.check_protocol(
+      protocol.resolve('opencv', 224), side, 1, computed_on_cpu=True
+    )
   assert device_canvas.DEFAULT_CANVAS in device_canvas.CANVASES
 
 
@@ -227,7 +233,7 @@ def test_memory_is_counted_where_it_is():
   resolved = protocol.resolve('opencv', 224)
   memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   batch_size = memory // (4 * 3 * 512**2)
-  device_canvas.check(resolved, 512, batch_size, computed_on_cpu=False)
+  device_canvas.check_protocol(resolved, 512, batch_size, computed_on_cpu=False)
   for too_many, on_cpu in ((batch_size + 1, False), (batch_size // 2, True)):
     with pytest.raises(UserError, match='give a smaller `batch_size`'):
-      device_canvas.check(resolved, 512, too_many, on_cpu)
+      device_canvas.check_protocol(resolved, 512, too_many, on_cpu)

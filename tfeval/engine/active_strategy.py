@@ -17,7 +17,7 @@ _STRATEGIES = (
 
 
 def check_outside() -> None:
-  """Holds that no step is being run or traced.
+  """Checks that no step is being run or traced.
 
   Raises:
     UserError: one is.

@@ -29,7 +29,7 @@ class Batch:
     image_sha256: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
-    pixels: [n, size, size, 3] of the protocol's dtype, or what `device.resize` makes
+    pixels: [n, size, size, 3] of the protocol's dtype, or what `device_resize.resize` takes
       these of; None once they are not needed any more.
     resized_on_host: positions of the images that were too large for the device's
       canvas.
@@ -59,7 +59,7 @@ def read_batches(
     dataset: examples.
     protocol: makes pixels of them.
     batch_size: how many positions a batch covers.
-    skip_errors: whether images that cannot be decoded are left out; their
+    skip_errors: whether images that cannot be decoded are skipped; their
       positions are then missing.
     positions: which to read, from a multiple of the batch size; all by default.
     canvas: as for `make_pipeline`.

@@ -68,7 +68,7 @@ def build_dataset(
     and several hosts need `strategy` or `input_context`.
 
   Raises:
-    UserError: something that the user can mend. An image that cannot be decoded is an
+    UserError: something that the user can fix. An image that cannot be decoded is an
       error of TensorFlow when it is read.
   """
   replicas = 1 if strategy is None else strategy.num_replicas_in_sync

@@ -35,7 +35,7 @@ _T = TypeVar('_T')
 
 
 def check(address: str) -> None:
-  """Holds that a service answers, and that it has a worker.
+  """Checks that a service answers, and that it has a worker.
 
   Args:
     address: HOST:PORT of its dispatcher.

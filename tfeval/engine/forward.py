@@ -19,10 +19,10 @@ Pixels = tf.Tensor | dict[str, tf.Tensor]
 Handle = tuple[int, Any]
 
 
-def global_batch_size(wanted: int, strategy: tf.distribute.Strategy) -> int:
+def global_batch_size(requested: int, strategy: tf.distribute.Strategy) -> int:
   """Returns the batch size of a host, rounded up so that its replicas get the same."""
   replicas = strategies.local_replicas(strategy)
-  return -(-wanted // replicas) * replicas
+  return -(-requested // replicas) * replicas
 
 
 class ForwardPass:
@@ -43,7 +43,7 @@ class ForwardPass:
       strategy: where it runs.
       batch_size: over all replicas.
       jit: whether XLA compiles it.
-      resizes: whether images come as `device.resize` takes them.
+      resizes: whether images come as `device_resize.resize` takes them.
     """
     self.model = model
     self._resize = device_resize.compiled() if resizes else None
@@ -145,7 +145,7 @@ def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:
 
 
 def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
-  """Holds that scores can be those of a classifier.
+  """Checks that scores can be those of a classifier.
 
   Args:
     scores: float32 [n, classes].

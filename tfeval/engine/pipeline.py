@@ -63,7 +63,7 @@ def make_pipeline(
     dataset: where examples come from.
     protocol: makes pixels of them.
     batch_size: examples in a batch; the last one may be smaller.
-    skip_errors: whether images that cannot be decoded are left out.
+    skip_errors: whether images that cannot be decoded are skipped.
     positions: which examples, without a step; all by default.
     canvas: side of what the device is given to resize, in pixels; None where the
       host does it.
@@ -71,7 +71,7 @@ def make_pipeline(
   Returns:
     The examples' own entries, batched, `position`: int64 [n], from 0, and
     `pixels`: [n, size, size, 3] of the protocol's dtype; with a canvas, in place of
-    these what `canvas.batch` makes.
+    these what `device_canvas.batch` makes.
   """
   if positions is None:
     positions = range(dataset.num_examples)
@@ -159,7 +159,7 @@ def _without_broken(
 def by_position(batches: Iterator, batch_size: int) -> Iterator:
   """Yields batches that each start at a multiple of the batch size.
 
-  An image that was left out is then missing in its own batch and moves none of the
+  An image that was skipped is then missing in its own batch and moves none of the
   others: which images are computed together does not depend on where reading began.
 
   Args:

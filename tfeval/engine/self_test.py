@@ -46,7 +46,7 @@ def self_test(
 
   Args:
     strategy: its devices are tested, with the shapes that they will be given.
-    protocol: one that `canvas.check` lets through.
+    protocol: one that `device_canvas.check_protocol` lets through.
     canvas: side of the canvas, in pixels.
     batch_size: images in a batch, a multiple of the strategy's replicas.
 

@@ -23,7 +23,7 @@ def choose(name: str, devices: int | None = None, tpu: str | None = None) -> str
   """Returns the strategy that a host runs: `default`, `mirrored` or `tpu`.
 
   Args:
-    name: one of `settings.STRATEGIES`; `auto` and `multi_worker` take what is there:
+    name: one of `options.STRATEGIES`; `auto` and `multi_worker` take what is there:
       a TPU, several GPUs, or as many devices as were asked for.
     devices: how many devices to use, None for all GPUs or one CPU.
     tpu: name or address of a TPU.
@@ -133,12 +133,12 @@ MAKERS: Registry[Callable[..., tf.distribute.Strategy]] = Registry(
 
 
 def allow_tf32(allowed: bool) -> None:
-  """Lets GPUs multiply float32 in TensorFloat-32, or holds that they do not.
+  """Lets GPUs multiply float32 in TensorFloat-32, or sees to it that they do not.
 
   TensorFlow's own default is to let them, which changes answers unasked.
 
   Raises:
-    UserError: it is wanted, and no GPU here knows it.
+    UserError: it is asked for, and no GPU here knows it.
   """
   if allowed and not any(
     tf.config.experimental.get_device_details(gpu).get('compute_capability', (0, 0))

@@ -76,7 +76,7 @@ def evaluate(
 
   Returns:
     The complete run. One of a model with the same values that was interrupted in
-    `output_dir` goes on; of another one it is never taken to be.
+    `output_dir` is resumed; of another one it is never taken to be.
 
   Raises:
     UserError: one line that says what is wrong and what to do.
@@ -117,7 +117,7 @@ class Evaluator:
       **given: its other keywords, but for `output_dir`.
 
     Raises:
-      UserError: something that the user can mend.
+      UserError: something that the user can fix.
     """
     active_strategy.check_outside()
     self._given, self._name = model, name
@@ -143,7 +143,7 @@ class Evaluator:
       strategy,
       active_strategy.name_of(strategy),
       hosts,
-      progress_lib.wanted(progress),
+      progress_lib.requested(progress),
       cache_dir and writer.Cache(cache_dir),
     )
 

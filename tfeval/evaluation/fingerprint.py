@@ -9,7 +9,7 @@ import tfeval
 from tfeval.models.model import Model
 from tfeval.utils import files
 
-# Not the guides: whoever corrects one goes on with the runs of before.
+# Not the guides: whoever corrects one resumes the runs of before.
 _CODE_AND_FACTS = ('.py', '.toml', '.tsv', '.json')
 
 

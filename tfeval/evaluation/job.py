@@ -91,7 +91,7 @@ class Job:
 
   @property
   def skip_errors(self) -> bool:
-    """Whether images that cannot be decoded are left out."""
+    """Whether images that cannot be decoded are skipped."""
     return self.config.dataset.on_error == SKIP
 
   def find_run(self) -> run.Run | None:

@@ -31,7 +31,7 @@ def predict_images(
     requests: the models.
     config: how images become pixels, and what cannot be known of the models.
     paths: image files.
-    top: how many of a model's classes are wanted, at most 1000.
+    top: how many of a model's classes to show, at most 1000.
     advance: is told how many more images are done.
 
   Returns:

@@ -63,7 +63,7 @@ class Runtime:
       on_cpu = all(
         device.device_type == 'CPU' for device in tf.config.list_logical_devices()
       )
-      device_canvas.check(protocol, self.canvas, batch_size, on_cpu)
+      device_canvas.check_protocol(protocol, self.canvas, batch_size, on_cpu)
       found = self_test.self_test(self.strategy, protocol, self.canvas, batch_size)
       _LOG.info(
         'resized on the device, %d of %s values of the self-test differ from the host',

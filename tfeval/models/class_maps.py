@@ -139,7 +139,7 @@ def chosen(backend: Backend, name: str, output_name: str | None) -> Any:
 
 
 def check_shape(shape: tf.TensorShape, name: str, class_map: str | None) -> None:
-  """Holds that an output is one value for each class.
+  """Checks that an output is one value for each class.
 
   Args:
     shape: of the output, as far as it is known.

@@ -42,7 +42,7 @@ class Model:
     preprocess_name: what `preprocess` is called.
     input_size: side of the input in pixels.
     output: `'logits'` or `'probabilities'`.
-    weights: `'imagenet'`, `'none'`, a path, or `'memory'`, see `models.in_memory`.
+    weights: `'imagenet'`, `'none'`, a path, or `'memory'`, see `models.keras.wrap`.
     weights_sha256: of the file that was loaded; None where there was no file.
     parameters: how many weights it has; None where that cannot be known.
     dtype: what it computes in; several joined by `+`.

@@ -164,7 +164,7 @@ LOADERS: Registry[Callable[..., Any]] = Registry('model', {}, 'tfeval.models')
 
 
 def check_name(spec: spec_lib.Spec) -> None:
-  """Holds that a model of this name could exist, without loading anything.
+  """Checks that a model of this name could exist, without loading anything.
 
   Raises:
     UserError: it is no known name, no existing path and no `module:function`.

@@ -32,10 +32,10 @@ _ANY += ('crop_fraction', 'crop_padding')
 _BATCHES = 4
 
 
-def check(
+def check_protocol(
   protocol: Protocol, canvas: int, batch_size: int, computed_on_cpu: bool
 ) -> None:
-  """Holds that the device can resize as a protocol says, and that memory is enough.
+  """Checks that the device can resize as a protocol says, and that memory is enough.
 
   Args:
     protocol: any.
@@ -160,7 +160,7 @@ def batch(
 
 
 def device_inputs(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-  """Returns what the device is given of a batch, for `device.resize`."""
+  """Returns what the device is given of a batch, for `device_resize.resize`."""
   return {key: batch[key] for key in _INPUTS if key in batch}
 
 

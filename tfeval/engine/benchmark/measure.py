@@ -176,7 +176,9 @@ def _add_other_inputs(
     unmeasured[CACHED] = f'{cache.root} cannot be written'
   try:
     canvas = side or device_canvas.DEFAULT_CANVAS
-    device_canvas.check(protocol, canvas, meter.batch_size, devices == ('CPU',))
+    device_canvas.check_protocol(
+      protocol, canvas, meter.batch_size, devices == ('CPU',)
+    )
     inputs[CANVAS] = pipeline.make_pipeline(
       _endless(dataset), protocol, meter.batch_size, canvas=canvas
     )
@@ -190,7 +192,7 @@ def _add_other_inputs(
 def _fill(
   cache: writer.Cache, dataset: ImageDataset, protocol: Protocol, meter: '_Meter'
 ) -> tuple[tf.data.Dataset, int] | None:
-  """Returns what `cached.filled` does, of the first images."""
+  """Returns what `cache.reader.filled` does, of the first images."""
   room = max(1, _MOST_CACHED_BYTES // chunks.image_bytes(protocol.size, protocol.dtype))
   images = min(dataset.num_examples, meter.images, room)
   found = reader.filled(

@@ -117,7 +117,7 @@ def read_entry(directory: pathlib.Path) -> Entry:
 
 
 def prepare(directory: str) -> tuple[pathlib.Path, str | None]:
-  """Makes a cache, or holds that a directory is one.
+  """Makes a cache, or checks that a directory is one.
 
   Returns:
     The cache, and why nothing can be written there: it costs speed, and no result.

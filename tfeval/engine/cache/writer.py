@@ -18,7 +18,7 @@ _LOG = logging.getLogger('tfeval')
 
 
 class Cache:
-  """A cache directory, of which a run may lose the use and go on.
+  """A cache directory, of which a run may lose the use and continue.
 
   Attributes:
     root: the directory.
@@ -71,7 +71,7 @@ class Cache:
 class Writer:
   """Writes chunks that are missing, each all at once under its name.
 
-  An image that was left out leaves its chunk unwritten.
+  An image that was skipped leaves its chunk unwritten.
   """
 
   def __init__(

@@ -14,7 +14,7 @@ class ProbeResult:
   """What a model predicts for n labelled examples, in the class order that fits best.
 
   Attributes:
-    order: a key of `labels.other_class_orders`, None for ours; for 1001 outputs
+    order: a key of `imagenet.other_class_orders`, None for ours; for 1001 outputs
       `background_first` or `background_last`.
     hits: bool [n].
     scores: float [n], the logarithm of the label's probability, -inf where no

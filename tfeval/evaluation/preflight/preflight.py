@@ -82,7 +82,7 @@ def read_sample(
     dataset: where examples come from.
     protocol: makes pixels of them.
     count: how many, at least 1; there may be fewer.
-    skip_errors: whether images that cannot be decoded are left out.
+    skip_errors: whether images that cannot be decoded are skipped.
 
   Returns:
     The images, spread over the dataset where it is in an order of classes.

@@ -1,4 +1,4 @@
-"""Evaluations of one training, in a JSON file that a later process goes on after."""
+"""Evaluations of one training, in a JSON file that a later process continues."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a watcher has evaluated, in a file that the next one goes on after."""
+"""What a watcher has evaluated, in a file after which the next one resumes."""
 
 import itertools
 import re

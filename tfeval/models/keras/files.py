@@ -152,7 +152,7 @@ def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tens
 def _check_preprocess(
   preprocess: Callable[[tf.Tensor], tf.Tensor], name: str, model_name: str, size: int
 ) -> None:
-  """Holds that a function of the user's can be part of a TensorFlow graph."""
+  """Checks that a function of the user's can be part of a TensorFlow graph."""
   images = tf.TensorSpec((None, size, size, 3), tf.float32)
   try:
     traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
