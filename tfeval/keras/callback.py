@@ -175,9 +175,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
       self._kept = None
     self._names = self._metrics()
-    callback_order.check(
-      self, callback_order.callbacks_around(self), self.logged, self._every_epochs
-    )
+    callback_order.check(self, self._every_epochs)
     if self._kept is None or self.output_dir is not None:
       self._kept = history_lib.History(
         self.output_dir,
