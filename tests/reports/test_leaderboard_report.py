@@ -101,7 +101,8 @@ def test_csv(runs):
   board = leaderboard.rank(runs)
   out = io.StringIO()
   names = ['model', 'original/top1', 'multiply_adds', 'images_per_second', 'difference']
-  report.write_csv(board, leaderboard_columns.choose(board, names), out, io.StringIO())
+  chosen = leaderboard_columns.choose(board, names)
+  report.write_csv(board, chosen, file=out, aside=io.StringIO())
   rows = list(csv.DictReader(io.StringIO(out.getvalue())))
   facts = table.known_models()['ResNet50']
   assert rows[0] == {

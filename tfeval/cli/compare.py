@@ -1,8 +1,7 @@
 """`tfeval compare RUN...`."""
 
-import sys
-
-from tfeval.cli import console, label_flags
+from tfeval.cli import console, label_flags, output
+from tfeval.reports import formats
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval compare RUN RUN [...] [--flags]
@@ -19,10 +18,7 @@ answers flipped. Images are matched by their ids."""
 def define_flags(define) -> None:
   from tfeval.metrics import registry
 
-  label_flags.define_labels(
-    define, [], 'by default all that the rows of all runs carry'
-  )
-  label_flags.define_subset(define)
+  label_flags.define(define, 'by default all that the rows of all runs carry')
   define.enum('metric', 'top1', registry.paired_metrics(), 'What a hit is.')
   define.bool(
     'common', False, 'Compare on the images that all runs have, where some have others.'
@@ -51,29 +47,16 @@ def run(flags, arguments: list[str]) -> int:
   check_level(flags.level)
   # Arrow, which help does not need.
   from tfeval.analysis.comparison import compare
-  from tfeval.datasets.labels import sets
-  from tfeval.reports import comparison, terminal
   from tfeval.runs import discovery
   from tfeval.runs.run import Failure
 
   console.import_tensorflow_for(arguments)
-  runs = discovery.find_runs(arguments)
-  for one in runs:
-    if isinstance(one, Failure):
-      raise UserError(one.reason)
-  found = compare(
-    runs,
-    label_flags.open_labels(flags.labels, flags.data_dir) or None,
-    sets.open_subset(flags.keep, flags.omit),
-    flags.metric,
-    flags.common,
-  )
-  if flags.json:
-    terminal.print_json(comparison.content(found, flags.level, flags.seed))
-    return 0
-  for title, table in comparison.sections(found, flags.level, flags.seed):
-    print(title)
-    terminal.print_table(table, sys.stdout)
-    print()
-  terminal.print_remarks(comparison.legend(found, flags.level), sys.stdout)
+  runs = []
+  for run in discovery.find_runs(arguments):
+    if isinstance(run, Failure):
+      raise UserError(run.reason)
+    runs.append(run)
+  comparison = compare(runs, *label_flags.read(flags), flags.metric, flags.common)
+  name = 'json' if flags.json else 'table'
+  output.print_report(formats.COMPARISON, name, comparison, flags.level, flags.seed)
   return 0
