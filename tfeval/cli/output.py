@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import formats
+from tfeval.reports.formats import Output
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import CheckFailed, UserError
@@ -33,7 +34,7 @@ def define_show_examples(definer) -> None:
 
 def print_report(kind: Registry[Callable[..., None]], name: str, *report) -> None:
   """Prints a report in one of the formats of its kind, see `reports.formats`."""
-  kind[name](*report, file=sys.stdout, aside=sys.stderr, wording=with_dashes)
+  kind[name](*report, Output(sys.stdout, sys.stderr, with_dashes))
 
 
 def print_runs(

@@ -1,7 +1,7 @@
 """Comparisons of runs as tables 80 columns wide, and as JSON."""
 
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 from rich import table as rich_table
 
@@ -10,6 +10,7 @@ from tfeval.analysis.numeric_flips import NumericVariant
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.metrics.accuracy import Count
 from tfeval.reports import terminal
+from tfeval.reports.formats import Output
 from tfeval.runs import display
 from tfeval.runs.result_file import counted
 
@@ -18,7 +19,7 @@ _BLOCK = 12
 
 
 def write_table(
-  comparison: Comparison, level: float, seed: int, *, file: TextIO, **_: object
+  comparison: Comparison, level: float, seed: int, output: Output
 ) -> None:
   """Writes the tables of a comparison and what their columns are.
 
@@ -26,18 +27,16 @@ def write_table(
     comparison: of runs.
     level: of significance; intervals cover 1 - level.
     seed: of the resampling.
-    file: where to.
+    output: where to.
   """
   for title, table in _sections(comparison, level, seed):
-    file.write(f'{title}\n')
-    terminal.print_table(table, file)
-    file.write('\n')
-  terminal.print_remarks(_legend(comparison, level), file)
+    output.file.write(f'{title}\n')
+    terminal.print_table(table, output.file)
+    output.file.write('\n')
+  terminal.print_remarks(_legend(comparison, level), output.file)
 
 
-def write_json(
-  comparison: Comparison, level: float, seed: int, *, file: TextIO, **_: object
-) -> None:
+def write_json(comparison: Comparison, level: float, seed: int, output: Output) -> None:
   """Writes a JSON object; the arguments are those of `write_table`."""
   content = {
     'runs': [
@@ -61,7 +60,7 @@ def write_json(
     'flips': [_flips_entry(comparison, one) for one in comparison.flips],
     'remarks': comparison.remarks,
   }
-  terminal.print_json(content, file)
+  terminal.print_json(content, output.file)
 
 
 def _counts(comparison: Comparison, labels: str) -> list[Count]:

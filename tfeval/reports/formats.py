@@ -1,13 +1,26 @@
 """The formats of each kind of report: a line here, and a function `write_FORMAT`.
 
-Each is called with what is reported and, by keyword, with the text files for the report
-(`file`) and for what must not stand among its data (`aside`), and how the names of
-options in backquotes are worded (`wording`).
+Each is called with what is reported and an `Output`.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple, TextIO
 
 from tfeval.utils.registry import Registry
+
+
+class Output(NamedTuple):
+  """Where a report goes.
+
+  Attributes:
+    file: of the report.
+    aside: of what must not stand among its data.
+    wording: how what names an option in backquotes is worded.
+  """
+
+  file: TextIO
+  aside: TextIO
+  wording: Callable[[str], str] = str
 
 
 def _of(

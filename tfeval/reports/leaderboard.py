@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from rich import table as rich_table
 from rich.cells import cell_len
@@ -12,6 +12,7 @@ from tfeval.datasets.labels.files import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.models import published
 from tfeval.reports import leaderboard_columns, terminal
+from tfeval.reports.formats import Output
 from tfeval.reports.leaderboard_columns import Column
 from tfeval.runs import display
 from tfeval.runs.result_file import PublishedSection, counted
@@ -20,10 +21,6 @@ from tfeval.runs.result_file import PublishedSection, counted
 _KEYS = ('rank', 'model')
 # Characters that texts are folded to where there is little room.
 _FOLDED = 18
-
-
-# How the command line words what names an option in backquotes.
-Wording = Callable[[str], str]
 
 
 class _Shown(NamedTuple):
@@ -95,68 +92,44 @@ def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
   )
 
 
-def write_table(
-  board: Leaderboard,
-  chosen: dict[str, Column],
-  *,
-  file: TextIO,
-  wording: Wording = str,
-  **_: object,
-) -> None:
+def write_table(board: Leaderboard, chosen: dict[str, Column], output: Output) -> None:
   """Writes the leaderboard as tables with their remarks."""
-  for table in text_tables(board, chosen, terminal.width_of(file)):
-    terminal.print_table(table, file)
-    file.write('\n')
-  terminal.print_remarks(map(wording, remarks(board, chosen)), file)
+  for table in text_tables(board, chosen, terminal.width_of(output.file)):
+    terminal.print_table(table, output.file)
+    output.file.write('\n')
+  terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.file)
 
 
 def write_markdown(
-  board: Leaderboard,
-  chosen: dict[str, Column],
-  *,
-  file: TextIO,
-  wording: Wording = str,
-  **_: object,
+  board: Leaderboard, chosen: dict[str, Column], output: Output
 ) -> None:
   """Writes the leaderboard as Markdown with its remarks."""
-  file.write(f'{markdown(board, chosen)}\n\n')
-  file.writelines(f'- {wording(line)}\n' for line in remarks(board, chosen))
+  output.file.write(f'{markdown(board, chosen)}\n\n')
+  output.file.writelines(
+    f'- {output.wording(line)}\n' for line in remarks(board, chosen)
+  )
 
 
-def write_csv(
-  board: Leaderboard,
-  chosen: dict[str, Column],
-  *,
-  file: TextIO,
-  aside: TextIO,
-  wording: Wording = str,
-) -> None:
+def write_csv(board: Leaderboard, chosen: dict[str, Column], output: Output) -> None:
   """Writes the leaderboard as CSV: rates in 0..1, nothing for what is not known.
 
   Each row ends with its `state`. Remarks are written aside.
   """
   known = {**chosen, 'state': leaderboard_columns.columns(board)['state']}
-  writer = csv.writer(file, lineterminator='\n')
+  writer = csv.writer(output.file, lineterminator='\n')
   writer.writerow(known)
   writer.writerows(
     [column.value(row) for column in known.values()] for row in board.rows
   )
-  terminal.print_remarks(map(wording, remarks(board, chosen)), aside)
+  terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.aside)
 
 
-def write_json(
-  board: Leaderboard,
-  chosen: dict[str, Column] | None = None,
-  *,
-  file: TextIO,
-  wording: Wording = str,
-  **_: object,
-) -> None:
+def write_json(board: Leaderboard, _: dict[str, Column], output: Output) -> None:
   """Writes a JSON object with all columns, whichever are chosen."""
-  terminal.print_json(content(board, wording), file)
+  terminal.print_json(content(board, output.wording), output.file)
 
 
-def content(board: Leaderboard, wording: Wording = str) -> dict[str, Any]:
+def content(board: Leaderboard, wording: Callable[[str], str] = str) -> dict[str, Any]:
   """Returns the leaderboard with all columns as JSON can hold it."""
   known = leaderboard_columns.columns(board)
   return {

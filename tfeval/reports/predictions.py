@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TextIO
 
 from rich import table as rich_table
 
 from tfeval.reports import terminal
+from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import top_classes
 from tfeval.runs.top_classes import (
@@ -31,28 +31,20 @@ _BREAKS = (
 
 
 def write_table(
-  models: Sequence[PredictingModel],
-  images: Sequence[ImagePredictions],
-  *,
-  file: TextIO,
-  **_: object,
+  models: Sequence[PredictingModel], images: Sequence[ImagePredictions], output: Output
 ) -> None:
   """Writes the path and the tables of each image."""
   for number, image in enumerate(images):
-    file.write('\n' * (number > 0) + f'{image.path}\n')
+    output.file.write('\n' * (number > 0) + f'{image.path}\n')
     for table in answers_tables(models, image):
-      terminal.print_table(table, file)
+      terminal.print_table(table, output.file)
 
 
 def write_json(
-  models: Sequence[PredictingModel],
-  images: Sequence[ImagePredictions],
-  *,
-  file: TextIO,
-  **_: object,
+  models: Sequence[PredictingModel], images: Sequence[ImagePredictions], output: Output
 ) -> None:
   """Writes a list with an object for each image."""
-  terminal.print_json(top_classes.describe(models, images), file)
+  terminal.print_json(top_classes.describe(models, images), output.file)
 
 
 def answers_tables(

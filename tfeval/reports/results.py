@@ -3,7 +3,6 @@
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports import by_class, terminal
+from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import display
 from tfeval.runs.result_file import counted
@@ -21,47 +21,37 @@ from tfeval.utils import arrow
 
 
 def write_table(
-  runs: Sequence[Run | Failure],
-  show_examples: int = 0,
-  *,
-  file: TextIO,
-  wording: Callable[[str], str] = str,
-  **_: object,
+  runs: Sequence[Run | Failure], show_examples: int, output: Output
 ) -> None:
   """Writes the tables of runs and their remarks, behind their first examples."""
   complete = [run for run in runs if isinstance(run, Run)]
   for run in complete if show_examples else ():
-    file.write(f'{run.key.model_name}, the first answers:\n')
+    output.file.write(f'{run.key.model_name}, the first answers:\n')
     parts = run.parts(['id', 'label', 'real_labels', 'classes', 'log_probs'])
-    terminal.print_table(examples_table(parts, show_examples), file)
-    file.write('\n')
-  tables = results_tables(runs, terminal.width_of(file))
+    terminal.print_table(examples_table(parts, show_examples), output.file)
+    output.file.write('\n')
+  tables = results_tables(runs, terminal.width_of(output.file))
   tables += [
     by_class.confusions_table(r.result) for r in complete if r.result.confusions
   ]
   for table in tables:
-    terminal.print_table(table, file)
-    file.write('\n')
+    terminal.print_table(table, output.file)
+    output.file.write('\n')
   for line in remarks(runs):
-    file.write(textwrap.fill(wording(line), 80, subsequent_indent='  ') + '\n')
+    text = textwrap.fill(output.wording(line), 80, subsequent_indent='  ')
+    output.file.write(f'{text}\n')
 
 
-def write_json(
-  runs: Sequence[Run | Failure],
-  *_: object,
-  file: TextIO,
-  wording: Callable[[str], str] = str,
-  **__: object,
-) -> None:
+def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
   """Writes a list of results; of a model that failed its name and why."""
   terminal.print_json(
     [
-      {'model': {'name': run.name}, 'error': wording(run.reason)}
+      {'model': {'name': run.name}, 'error': output.wording(run.reason)}
       if isinstance(run, Failure)
       else run.result
       for run in runs
     ],
-    file,
+    output.file,
   )
 
 

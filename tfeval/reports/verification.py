@@ -2,26 +2,22 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TextIO
 
 from tfeval.reports import terminal
+from tfeval.reports.formats import Output
 from tfeval.runs.verification.verify import OK, Check
 
 
-def write_table(
-  runs: Sequence[tuple[str, Sequence[Check]]], *, file: TextIO, **_: object
-) -> None:
+def write_table(runs: Sequence[tuple[str, Sequence[Check]]], output: Output) -> None:
   """Writes each run's path, and a paragraph for each of its checks."""
   for path, checks in runs:
-    file.write(f'{path}\n')
+    output.file.write(f'{path}\n')
     for check in checks:
       text = f'{check.state:<11} {check.name:<10} {check.seen}'
-      terminal.print_paragraph(text, file, '  ', ' ' * 25)
+      terminal.print_paragraph(text, output.file, '  ', ' ' * 25)
 
 
-def write_json(
-  runs: Sequence[tuple[str, Sequence[Check]]], *, file: TextIO, **_: object
-) -> None:
+def write_json(runs: Sequence[tuple[str, Sequence[Check]]], output: Output) -> None:
   """Writes a list with an object for each run."""
   terminal.print_json(
     [
@@ -32,5 +28,5 @@ def write_json(
       }
       for path, checks in runs
     ],
-    file,
+    output.file,
   )
