@@ -120,31 +120,15 @@ class _Definer:
 
 
 def _parse(flag_values: flags.FlagValues, arguments: list[str]) -> list[str]:
-  """Parses defaults < flagfiles < what is given beside them, and merges them once.
-
-  absl alone would append the values of a repeatable flag to those of the file.
-  """
+  """Parses defaults < flagfiles < what is beside them; returns what is no flag."""
   # As in `tfeval score RUN --json`: flags may follow other arguments.
   flag_values.set_gnu_getopt(True)
   own, flagfiles = _split_off_flagfiles(arguments)
-  replaced = {_name_of(argument) for argument in own} & {
-    name for name in flag_values if isinstance(flag_values[name], flags.MultiFlag)
-  }
-  of_files = iter(flag_values.read_flags_from_files(flagfiles))
-  kept = []
-  for argument in of_files:
-    if _name_of(argument) not in replaced:
-      kept.append(argument)
-    elif '=' not in argument:
-      next(of_files, None)  # Its value.
-  return flag_values(['tfeval', *kept, *own])[1:]
-
-
-def _name_of(argument: str) -> str | None:
-  """Returns the name of the flag that an argument gives, None for another one."""
-  if not argument.startswith('-'):
-    return None
-  return argument.lstrip('-').partition('=')[0]
+  of_files = flag_values(['tfeval', *flagfiles])[1:]
+  for flag in map(flag_values.__getitem__, flag_values):
+    if isinstance(flag, flags.MultiFlag):
+      flag.present = 0  # Else values given beside a file would be added to its own.
+  return of_files + flag_values(['tfeval', *own])[1:]
 
 
 def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
