@@ -51,9 +51,8 @@ def define_models(definer, weights: bool = True) -> None:
   definer.multi_string(
     'model',
     [],
-    'TARGET[:key=value,...]: an application (tfeval models), the '
-    'path or URL of a .keras, .h5 or SavedModel, or module:function; all: every '
-    'application',
+    'TARGET[:key=value,...]: an application (tfeval models), the path or URL of a '
+    '.keras, .h5 or SavedModel, or module:function; all: every application',
     module_name=EvaluationConfig.GROUP,
   )
   if weights:

@@ -233,9 +233,8 @@ def _legend(comparison: Comparison, level: float) -> list[str]:
   found = [
     "* significant: McNemar's exact test, two-sided, after Holm's correction for "
     f'{counted(number, "pair")}{" on each label set" if several else ""}, p at most '
-    f'{level:g}. Interval: '
-    'paired bootstrap, not corrected. Images needed: for one test at '
-    f'p {level:g} to find a difference of this size in 4 of 5 times.'
+    f'{level:g}. Interval: paired bootstrap, not corrected. Images needed: for one '
+    f'test at p {level:g} to find a difference of this size in 4 of 5 times.'
   ]
   subset = next((name for name in comparison.pairs if SUBSET_SUFFIX in name), None)
   if subset is not None:
