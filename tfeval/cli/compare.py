@@ -57,6 +57,6 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError(run.reason)
     runs.append(run)
   comparison = compare(runs, *label_flags.read(flags), flags.metric, flags.common)
-  name = 'json' if flags.json else 'table'
-  output.print_report(formats.COMPARISON, name, comparison, flags.level, flags.seed)
+  report = comparison, flags.level, flags.seed
+  output.print_report(formats.COMPARISON, flags.json, *report)
   return 0

@@ -34,7 +34,7 @@ def define(
     known = field.option
     if field.path[0] not in parts or field.name in without:
       continue
-    text = texts.get(field.name) or command_flags.help_text(known.help, names)
+    text = texts.get(field.name) or command_flags.with_dashes(known.help, names)
     of_kind: dict[str, Any] = {}
     if known.choices is not None:
       of_kind = {'enum_values': list(known.choices)}

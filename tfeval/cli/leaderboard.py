@@ -70,6 +70,6 @@ def run(flags, arguments: list[str]) -> int:
     flags.allow,
   )
   chosen = leaderboard_columns.choose(board, flags.columns)
-  name = 'json' if flags.json else flags.format
-  output.print_report(formats.LEADERBOARD, name, board, chosen)
+  report = board, chosen
+  output.print_report(formats.LEADERBOARD, flags.json, *report, format=flags.format)
   return 0

@@ -32,16 +32,20 @@ def define_show_examples(definer) -> None:
   )
 
 
-def print_report(kind: Registry[Callable[..., None]], name: str, *report) -> None:
-  """Prints a report in one of the formats of its kind, see `reports.formats`."""
-  kind[name](*report, Output(sys.stdout, sys.stderr, with_dashes))
+def print_report(
+  kind: Registry[Callable[..., None]], as_json: bool, *report, format: str = 'table'
+) -> None:
+  """Prints a report as JSON or in another format of its kind, see `reports.formats`."""
+  kind['json' if as_json else format](
+    *report, Output(sys.stdout, sys.stderr, with_dashes)
+  )
 
 
 def print_runs(
   runs: Sequence[Run | Failure], as_json: bool, show_examples: int
 ) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
-  print_report(formats.RESULTS, 'json' if as_json else 'table', runs, show_examples)
+  print_report(formats.RESULTS, as_json, runs, show_examples)
 
 
 def print_failures(runs: Sequence[Run | Failure]) -> None:

@@ -60,8 +60,7 @@ def run(flags, arguments: list[str]) -> int:
     # While TensorFlow may speak: it decodes.
     drawn = paths if figure else []
     photos = [predict.thumbnail(path, figures.PHOTO_PIXELS) for path in drawn]
-  name = 'json' if flags.json else 'table'
-  output.print_report(formats.PREDICTIONS, name, models, images)
+  output.print_report(formats.PREDICTIONS, flags.json, models, images)
   if figure:
     figures.draw_answers(figure, models, images, photos)
   if failed:

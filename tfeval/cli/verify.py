@@ -21,7 +21,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('no run was given: tfeval verify OUTPUT_DIR/MODEL ...')
   console.import_tensorflow_for(arguments)
   runs = [(path, verify.verify(path)) for path in arguments]
-  output.print_report(formats.VERIFICATION, 'json' if flags.json else 'table', runs)
+  output.print_report(formats.VERIFICATION, flags.json, runs)
   failed = [
     path for path, checks in runs if any(check.state != verify.OK for check in checks)
   ]

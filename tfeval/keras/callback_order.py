@@ -56,78 +56,83 @@ class _Other(NamedTuple):
   monitor: str  # What it monitors of ours, '' for nothing.
   file_name: str  # What of ours its file names have, '' for nothing.
 
+  def is_a(self, *kinds: type) -> bool:
+    return isinstance(self.callback, kinds)
+
   def has_our(self, attribute: str) -> bool:
-    """Whether it has the same value of an attribute, other than None."""
-    value = getattr(self.callback, attribute, None)
-    return value is not None and value == getattr(self.ours, attribute)
+    """Whether it logs as ours does, and has the same value, other than None."""
+    value = getattr(self.ours, attribute)
+    is_one = value is not None and _evaluates(self.callback)
+    return is_one and getattr(self.callback, attribute) == value
+
+  def misses_epochs(self) -> bool:
+    return self.is_before or self.every_epochs != 1
 
   def monitors_ours(self) -> bool:
     return self.monitor in self.ours.logged
 
   def monitors_unknown(self) -> bool:
     """Whether nothing logs what it monitors, as far as can be known."""
-    return bool(self.monitor) and not (
-      self.monitors_ours() or _may_log(self.ours.model, self.monitor)
-    )
+    is_known = not self.monitor or self.monitors_ours()
+    return not is_known and not _may_log(self.ours.model, self.monitor)
 
 
 _NEVER = (
   '{kind} monitors {monitor}, which is never logged: {name} logs {logged} with these '
   'metrics and this dataset'
 )
-_Rules = tuple[tuple[Callable[[_Other], bool], str], ...]
-# What may not stand before or beside a callback of ours, and why.
-_REFUSED: _Rules = (
+# What may not stand before or beside a callback of ours, whether it is refused or
+# warned of, and why.
+_RULES: tuple[tuple[Callable[[_Other], bool], bool, str], ...] = (
   (
-    lambda other: _evaluates(other.callback) and other.has_our('prefix'),
-    'two callbacks log {prefix}top1 and so on: give one of them another prefix',
+    lambda other: other.has_our('prefix'),
+    True,
+    'two callbacks log {ours.prefix}top1 and so on: give one of them another prefix',
   ),
   (
-    lambda other: _evaluates(other.callback) and other.has_our('output_dir'),
-    'two callbacks keep their best run in {output_dir}: give each an output_dir of '
-    'its own',
+    lambda other: other.has_our('output_dir'),
+    True,
+    'two callbacks keep their best run in {ours.output_dir}: give each an output_dir '
+    'of its own',
   ),
   (
-    lambda other: other.monitors_ours() and other.is_before,
-    '{kind} monitors {monitor} and stands before {name}, so it never sees it: put '
-    '{name} first in callbacks',
-  ),
-  (
-    lambda other: other.monitors_ours() and other.every_epochs is None,
-    '{kind} monitors {monitor} at the ends of epochs: give every_epochs to {name} '
-    'beside every_steps',
-  ),
-  (lambda other: other.monitors_unknown() and _is_metric(other), _NEVER),
-  (
-    lambda other: (
-      bool(other.file_name) and (other.is_before or other.every_epochs != 1)
-    ),
-    '{kind} needs {file_name} for its file names after every epoch: put {name} before '
-    'it, without every_epochs and every_steps',
-  ),
-)
-# What is of no use there, and why.
-_WARNED: _Rules = (
-  (
-    lambda other: (
-      other.is_before and isinstance(other.callback, CSVLogger | TensorBoard)
-    ),
+    lambda other: other.is_before and other.is_a(CSVLogger, TensorBoard),
+    False,
     '{kind} stands before {name}, so it does not see {logged}: put {name} first in '
     'callbacks',
   ),
   (
     lambda other: (
-      not other.is_before
-      and isinstance(other.callback, CSVLogger)
-      and other.every_epochs != 1
+      not other.is_before and other.misses_epochs() and other.is_a(CSVLogger)
     ),
+    False,
     '{kind} writes what the first epoch logs, so {logged} will not be in its file: '
     'leave every_epochs of {name} out',
   ),
   (
+    lambda other: other.monitors_ours() and other.is_before,
+    True,
+    '{kind} monitors {monitor} and stands before {name}, so it never sees it: put '
+    '{name} first in callbacks',
+  ),
+  (
+    lambda other: other.monitors_ours() and other.every_epochs is None,
+    True,
+    '{kind} monitors {monitor} at the ends of epochs: give every_epochs to {name} '
+    'beside every_steps',
+  ),
+  (lambda other: other.monitors_unknown() and _is_metric(other), True, _NEVER),
+  (
     # Another callback may log it.
     lambda other: other.monitors_unknown() and _is_near(other),
+    False,
     f'unless something else logs it, {_NEVER}',
+  ),
+  (
+    lambda other: other.file_name != '' and other.misses_epochs(),
+    True,
+    '{kind} needs {file_name} for its file names after every epoch: put {name} before '
+    'it, without every_epochs and every_steps',
   ),
 )
 
@@ -154,21 +159,14 @@ def check(ours: Any, every_epochs: int | None) -> None:
     file_name = next((name for name in ours.logged if f'{{{name}' in path), '')
     monitor = _monitored(one, ours, callbacks)
     other = _Other(ours, one, is_before, every_epochs, monitor, file_name)
-    words = {
-      'kind': type(one).__name__,
-      'name': type(ours).__name__,
-      'logged': ', '.join(ours.logged),
-      'prefix': ours.prefix,
-      'output_dir': ours.output_dir,
-      'monitor': monitor,
-      'file_name': file_name,
-    }
-    for applies, why in _REFUSED:
-      if applies(other):
-        raise UserError(why.format(**words))
-    for applies, why in _WARNED:
-      if applies(other):
-        _LOG.warning(why.format(**words))
+    for applies, is_refused, why in _RULES:
+      if not applies(other):
+        continue
+      names = {'kind': type(one).__name__, 'name': type(ours).__name__}
+      text = why.format(**other._asdict(), **names, logged=', '.join(ours.logged))
+      if is_refused:
+        raise UserError(text)
+      _LOG.warning(text)
 
 
 def _monitored(other: Any, ours: Any, callbacks: list[Any]) -> str:
