@@ -79,6 +79,24 @@ def test_what_others_log_may_be_monitored(noise):
   assert {'val_top1', 'val_real_top1', 'val_loss'} <= history.keys()
 
 
+def top3(labels, outputs):
+  return 0.0
+
+
+class Unsaved(keras.losses.SparseCategoricalCrossentropy):
+  def get_config(self):
+    raise TypeError('something that is not to be saved')
+
+
+@pytest.mark.parametrize('loss', [keras.losses.SparseCategoricalCrossentropy, Unsaved])
+def test_functions_may_be_monitored_whatever_else_is_compiled(noise, loss, caplog):
+  model = small()
+  model.compile('sgd', loss(from_logits=True), metrics=[lambda *_: 0.0, top3])
+  history = fit(model, callback(noise), monitoring('val_top3'))
+  assert {'top3', 'val_top1'} <= history.keys()
+  assert 'never logged' not in caplog.text
+
+
 def test_steps_alone_are_no_epochs(noise, caplog, tmp_path):
   with pytest.raises(UserError, match='monitors val_top1 at the ends of epochs'):
     fit(small(), callback(noise, every_steps=1), monitoring('val_top1'))

@@ -12,6 +12,7 @@ from tfeval.analysis import leaderboard
 from tfeval.models import table
 from tfeval.reports import leaderboard as report
 from tfeval.reports import leaderboard_columns, terminal
+from tfeval.reports.formats import Output
 from tfeval.runs.run import Failure
 from tfeval.utils.errors import UserError
 
@@ -101,7 +102,8 @@ def test_csv(runs):
   board = leaderboard.rank(runs)
   out = io.StringIO()
   names = ['model', 'original/top1', 'multiply_adds', 'images_per_second', 'difference']
-  report.write_csv(board, leaderboard_columns.choose(board, names), out, io.StringIO())
+  chosen = leaderboard_columns.choose(board, names)
+  report.write_csv(board, chosen, Output(out, io.StringIO()))
   rows = list(csv.DictReader(io.StringIO(out.getvalue())))
   facts = table.known_models()['ResNet50']
   assert rows[0] == {

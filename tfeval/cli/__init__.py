@@ -65,23 +65,17 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     sys.stdout.flush()
     return code
   except errors.CheckFailed as error:
-    print(f'tfeval: {command_flags.with_dashes(str(error))}', file=sys.stderr)
+    _say(str(error))
     return _CHECK_FAILED
   except errors.UserError as error:
     if command_flags.verbose():
       traceback.print_exc()
-    text = command_flags.with_dashes(errors.one_line(error, limit=None))
-    print(f'tfeval: {text}', file=sys.stderr)
+    _say(errors.one_line(error, limit=None))
     return _USER_ERROR
   except KeyboardInterrupt as error:
-    how, code = (
-      ('terminated', termination.EXIT_CODE)
-      if terminated()
-      else ('interrupted', _INTERRUPTED)
-    )
-    text = ': '.join([f'tfeval: {how}', *map(str, error.args)])
-    print(command_flags.with_dashes(text), file=sys.stderr)
-    return code
+    how = 'terminated' if terminated() else 'interrupted'
+    _say(': '.join([how, *map(str, error.args)]))
+    return termination.EXIT_CODE if terminated() else _INTERRUPTED
   except (BrokenPipeError, SystemExit) as error:
     # Rich makes a SystemExit(1) of the BrokenPipeError.
     if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):
@@ -94,12 +88,15 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     if error.errno != errno.ENOSPC:
       raise
     _discard_stdout()
-    print(
-      'tfeval: cannot print the result: no space left where it goes; what was '
-      'evaluated is kept in --output_dir',
-      file=sys.stderr,
+    _say(
+      'cannot print the result: no space left where it goes; what was evaluated is '
+      'kept in `output_dir`'
     )
     return _USER_ERROR
+
+
+def _say(text: str) -> None:
+  print(f'tfeval: {command_flags.with_dashes(text)}', file=sys.stderr)
 
 
 def _discard_stdout() -> None:

@@ -1,7 +1,6 @@
 """`tfeval benchmark`."""
 
 import dataclasses
-import sys
 import textwrap
 
 from tfeval.cli import console, input_flags
@@ -29,9 +28,8 @@ def define_flags(define) -> None:
   define.integer(
     'images',
     512,
-    'How many images to measure each stage over; those '
-    'of the dataset again and again, if it has fewer, and 4 batches at '
-    'least.',
+    'How many images to measure each stage over; those of the dataset again and again, '
+    'if it has fewer, and 4 batches at least.',
     lower_bound=1,
     upper_bound=1 << 24,
   )
@@ -39,10 +37,7 @@ def define_flags(define) -> None:
 
 
 def run(flags, arguments: list[str]) -> int:
-  if arguments:
-    raise UserError(
-      f'unexpected argument {arguments[0]!r}: models are given as --model=NAME'
-    )
+  input_flags.check_no_arguments(arguments)
   (request, *more), config = input_flags.read(flags)
   if more:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
@@ -54,17 +49,11 @@ def run(flags, arguments: list[str]) -> int:
     advice = with_dashes(report.advice)
     terminal.print_json({**dataclasses.asdict(report), 'advice': advice})
     return 0
-  terminal.print_table(
-    terminal.plain_table(
-      ('stage', 'images/s', 'CPU ms per image'),
-      [
-        (s.name, f'{s.images_per_second:,.0f}', f'{s.cpu_ms_per_image:.2f}')
-        for s in report.stages
-      ],
-      numbers=(1, 2),
-    ),
-    sys.stdout,
-  )
+  rows = [
+    (stage.name, f'{stage.images_per_second:,.0f}', f'{stage.cpu_ms_per_image:.2f}')
+    for stage in report.stages
+  ]
+  terminal.print_rows(('stage', 'images/s', 'CPU ms per image'), rows, numbers=(1, 2))
   for text in (
     '',
     f'{report.model}, protocol {report.protocol}, over {report.images} images on '

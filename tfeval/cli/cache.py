@@ -1,6 +1,5 @@
 """`tfeval cache list|verify|prune CACHE_DIR`."""
 
-import sys
 import time
 
 from tfeval.engine.cache import entries, pruning
@@ -18,12 +17,8 @@ _PRUNING = ('older_than', 'all', 'dry_run')
 
 
 def define_flags(define) -> None:
-  define.float(
-    'older_than',
-    None,
-    'prune: also what no run has used for so many days.',
-    lower_bound=0,
-  )
+  text = 'prune: also what no run has used for so many days.'
+  define.float('older_than', None, text, lower_bound=0)
   define.bool('all', False, 'prune: everything.')
   define.bool('dry_run', False, 'prune: say what would be removed, remove nothing.')
   define.bool('json', False, 'Print a list of JSON objects on stdout, nothing else.')
@@ -54,40 +49,32 @@ def _list(directory: str, flags) -> None:
   if not found:
     print(f'{directory} holds no images')
     return
-  terminal.print_table(
-    terminal.plain_table(
-      ('entry', 'dataset', 'protocol', 'size', 'images', 'of', 'MB', 'last used'),
-      [
-        (
-          one['key'][:8],
-          _of(one),
-          one['protocol'] or 'damaged',
-          str(one['size'] or ''),
-          f'{one["cached"]:,}',
-          f'{one["images"]:,}' if one['images'] else '?',
-          _megabytes(one['bytes']),
-          one['last_used'] or '',
-        )
-        for one in found
-      ],
-      numbers=(3, 4, 5, 6),
-    ),
-    sys.stdout,
-  )
+  titles = ('entry', 'dataset', 'protocol', 'size', 'images', 'of', 'MB', 'last used')
+  rows = [
+    (
+      one['key'][:8],
+      f'{one["dataset"]} {one["split"] or ""}'.strip() if one['dataset'] else '?',
+      one['protocol'] or 'damaged',
+      str(one['size'] or ''),
+      f'{one["cached"]:,}',
+      f'{one["images"]:,}' if one['images'] else '?',
+      _megabytes(one['bytes']),
+      one['last_used'] or '',
+    )
+    for one in found
+  ]
+  terminal.print_rows(titles, rows, numbers=(3, 4, 5, 6))
   whole = sum(one['complete'] for one in found)
-  print(
-    f'{whole} of {len(found)} complete, '
-    f'{_megabytes(sum(one["bytes"] for one in found))} MB'
-  )
+  size = _megabytes(sum(one['bytes'] for one in found))
+  print(f'{whole} of {len(found)} complete, {size} MB')
 
 
 def _described(entry: Entry) -> dict:
   of = entry.description or {}
   protocol, dataset = of.get('protocol', {}), of.get('dataset', {})
   try:
-    used = time.strftime(
-      '%Y-%m-%d', time.localtime((entry.directory / entries.ENTRY).stat().st_mtime)
-    )
+    stat = (entry.directory / entries.ENTRY).stat()
+    used = time.strftime('%Y-%m-%d', time.localtime(stat.st_mtime))
   except OSError:
     used = None
   return {
@@ -104,10 +91,6 @@ def _described(entry: Entry) -> dict:
     'last_used': used,
     'made_by': of.get('made_by'),
   }
-
-
-def _of(one: dict) -> str:
-  return f'{one["dataset"]} {one["split"] or ""}'.strip() if one['dataset'] else '?'
 
 
 def _verify(directory: str, flags) -> None:
@@ -143,10 +126,8 @@ def _prune(directory: str, flags) -> None:
     return
   for one in removed:
     print(f'{one.path}: {one.why}')
-  print(
-    f'{len(removed)} files {"would be " * flags.dry_run}removed, '
-    f'{_megabytes(sum(one.bytes for one in removed))} MB'
-  )
+  size = _megabytes(sum(one.bytes for one in removed))
+  print(f'{len(removed)} files {"would be " * flags.dry_run}removed, {size} MB')
 
 
 def _megabytes(count: int) -> str:

@@ -5,6 +5,7 @@ Each command has a private `FlagValues`, so that its help shows nothing else.
 
 import functools
 import importlib
+import itertools
 import os
 import pkgutil
 import re
@@ -29,25 +30,21 @@ def verbose() -> bool:
   return logging.get_verbosity() >= logging.DEBUG
 
 
-def with_dashes(text: str) -> str:
+def with_dashes(text: str, names: Container[str] | None = None) -> str:
   """Returns a message of the library as the command line says it.
 
-  Parameters that are flags of a command are written as flags.
+  Parameters that are flags, of any command or of these names, are written as flags.
 
   >>> with_dashes('give `model=NAME`, no `shape`')
   'give --model=NAME, no `shape`'
   """
-  # Looked up late: it imports every command.
-  return _PARAMETER.sub(lambda m: _as_flag(m, _all_flags()), text)
 
+  def as_flag(found: re.Match[str]) -> str:
+    # Looked up late: it imports every command.
+    is_flag = found[1] in (_all_flags() if names is None else names)
+    return f'--{found[1]}{found[2] or ""}' if is_flag else found[0]
 
-def help_text(text: str, names: Container[str]) -> str:
-  """Returns the help of an option, others of these names in it written as flags."""
-  return _PARAMETER.sub(lambda m: _as_flag(m, names), text)
-
-
-def _as_flag(found: re.Match[str], names: Container[str]) -> str:
-  return f'--{found[1]}{found[2] or ""}' if found[1] in names else found[0]
+  return _PARAMETER.sub(as_flag, text)
 
 
 @functools.cache
@@ -82,15 +79,10 @@ def parse(
   """
   logging.set_verbosity(logging.WARNING)
   flag_values = flags.FlagValues()
-  command.define_flags(_Definer(flag_values, _OWN))
-  flags.DEFINE_enum(
-    'verbosity',
-    'warning',
-    _LEVELS,
-    'What to report on stderr; debug shows tracebacks.',
-    flag_values=flag_values,
-    module_name=_OWN,
-  )
+  definer = _Definer(flag_values, _OWN)
+  command.define_flags(definer)
+  text = 'What to report on stderr; debug shows tracebacks.'
+  definer.enum('verbosity', 'warning', _LEVELS, text)
   if any(argument in _HELP for argument in arguments):
     return None, _help(command, flag_values)
   try:
@@ -111,49 +103,28 @@ class _Definer:
     self._arguments = {'flag_values': flag_values, 'module_name': module}
 
   def __getattr__(self, kind: str):
-    define = getattr(flags, f'DEFINE_{kind}')
-
-    def bound(*positional, **keywords):
-      return define(*positional, **(self._arguments | keywords))
-
-    return bound
+    return functools.partial(getattr(flags, f'DEFINE_{kind}'), **self._arguments)
 
 
 def _parse(flag_values: flags.FlagValues, arguments: list[str]) -> list[str]:
-  """Parses defaults < flagfiles < what is given beside them, and merges them once.
-
-  absl alone would append the values of a repeatable flag to those of the file.
-  """
+  """Parses defaults < flagfiles < what is beside them; returns what is no flag."""
   # As in `tfeval score RUN --json`: flags may follow other arguments.
   flag_values.set_gnu_getopt(True)
   own, flagfiles = _split_off_flagfiles(arguments)
-  replaced = {_name_of(argument) for argument in own} & {
-    name for name in flag_values if isinstance(flag_values[name], flags.MultiFlag)
-  }
-  of_files = iter(flag_values.read_flags_from_files(flagfiles))
-  kept = []
-  for argument in of_files:
-    if _name_of(argument) not in replaced:
-      kept.append(argument)
-    elif '=' not in argument:
-      next(of_files, None)  # Its value.
-  return flag_values(['tfeval', *kept, *own])[1:]
-
-
-def _name_of(argument: str) -> str | None:
-  """Returns the name of the flag that an argument gives, None for another one."""
-  if not argument.startswith('-'):
-    return None
-  return argument.lstrip('-').partition('=')[0]
+  of_files = flag_values(['tfeval', *flagfiles])[1:]
+  for flag in map(flag_values.__getitem__, flag_values):
+    if isinstance(flag, flags.MultiFlag):
+      flag.present = 0  # Else values given beside a file would be added to its own.
+  return of_files + flag_values(['tfeval', *own])[1:]
 
 
 def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
   own, flagfiles, remaining = [], [], iter(arguments)
   for argument in remaining:
-    if argument in ('--flagfile', '-flagfile'):
-      flagfiles += [argument, *[value for value in [next(remaining, None)] if value]]
-    elif argument.startswith(('--flagfile=', '-flagfile=')):
+    if argument.startswith(('--flagfile=', '-flagfile=')):
       flagfiles.append(argument)
+    elif argument in ('--flagfile', '-flagfile'):
+      flagfiles += [argument, *itertools.islice(remaining, 1)]
     else:
       own.append(argument)
   return own, flagfiles

@@ -1,8 +1,7 @@
 """`tfeval compare RUN...`."""
 
-import sys
-
-from tfeval.cli import console, label_flags
+from tfeval.cli import console, label_flags, output
+from tfeval.reports import formats
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval compare RUN RUN [...] [--flags]
@@ -20,14 +19,11 @@ def _own_metrics() -> list[str]:
   """Returns what runs can be compared by; no other package is loaded to say so."""
   from tfeval.metrics.registry import METRICS
 
-  return [name for name, metric in METRICS.entries.items() if metric.paired]
+  return [name for name in METRICS.entries if METRICS[name].paired]
 
 
 def define_flags(define) -> None:
-  label_flags.define_labels(
-    define, [], 'by default all that the rows of all runs carry'
-  )
-  label_flags.define_subset(define)
+  label_flags.define(define, 'by default all that the rows of all runs carry')
   own = ' or '.join(_own_metrics())
   define.string('metric', 'top1', f'What a hit is: {own}.')
   define.bool(
@@ -71,29 +67,16 @@ def run(flags, arguments: list[str]) -> int:
   check_metric(flags.metric)
   # Arrow, which help does not need.
   from tfeval.analysis.comparison import compare
-  from tfeval.datasets.labels import sets
-  from tfeval.reports import comparison, terminal
   from tfeval.runs import discovery
   from tfeval.runs.run import Failure
 
   console.import_tensorflow_for(arguments)
-  runs = discovery.find_runs(arguments)
-  for one in runs:
-    if isinstance(one, Failure):
-      raise UserError(one.reason)
-  found = compare(
-    runs,
-    label_flags.open_labels(flags.labels, flags.data_dir) or None,
-    sets.open_subset(flags.keep, flags.omit),
-    flags.metric,
-    flags.common,
-  )
-  if flags.json:
-    terminal.print_json(comparison.content(found, flags.level, flags.seed))
-    return 0
-  for title, table in comparison.sections(found, flags.level, flags.seed):
-    print(title)
-    terminal.print_table(table, sys.stdout)
-    print()
-  terminal.print_remarks(comparison.legend(found, flags.level), sys.stdout)
+  runs = []
+  for run in discovery.find_runs(arguments):
+    if isinstance(run, Failure):
+      raise UserError(run.reason)
+    runs.append(run)
+  comparison = compare(runs, *label_flags.read(flags), flags.metric, flags.common)
+  report = comparison, flags.level, flags.seed
+  output.print_report(formats.COMPARISON, flags.json, *report)
   return 0

@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from absl import logging as absl_logging
 
@@ -35,13 +35,15 @@ def prepare_environment() -> None:
   # Ten of them, each after twice the wait: three minutes to say "no network".
   os.environ.setdefault('GCS_RETRY_CONFIG_MAX_RETRIES', '4')
   # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
-  for logger, noise in (
-    (absl_logging.get_absl_logger(), 'has no dataset_info.json'),
-    (logging.getLogger('tensorflow'), 'tf.function retracing'),
-    # What --jit on several devices needs.
-    (logging.getLogger('tensorflow'), 'eagerly has significant'),
-  ):
-    logger.addFilter(lambda record, noise=noise: noise not in record.getMessage())
+  absl_logging.get_absl_logger().addFilter(_without('has no dataset_info.json'))
+  tensorflow = logging.getLogger('tensorflow')
+  tensorflow.addFilter(_without('tf.function retracing'))
+  # What --jit on several devices needs.
+  tensorflow.addFilter(_without('eagerly has significant'))
+
+
+def _without(noise: str) -> Callable[[logging.LogRecord], bool]:
+  return lambda record: noise not in record.getMessage()
 
 
 class _Messages(logging.Handler):

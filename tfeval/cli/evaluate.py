@@ -4,7 +4,7 @@ import dataclasses
 
 from tfeval.cli import console, input_flags, output
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
-from tfeval.runs import expectations as expectation
+from tfeval.runs import expectations
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -14,34 +14,19 @@ USAGE = """Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
   tfeval evaluate --model=MobileNet:alpha=0.25 --dataset=folder:VAL_DIR"""
 
 
-PARTS = [field.name for field in dataclasses.fields(EvaluationConfig)]
-
-
 def define_flags(define) -> None:
   input_flags.define_models(define)
-  input_flags.define(define, PARTS)
+  parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
+  input_flags.define(define, parts)
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
-  define.multi_string(
-    'expect',
-    [],
-    'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
-    'exit with 1 if it does not hold.',
-  )
-  define.integer(
-    'show_examples',
-    0,
-    'Print the answers to the first so many examples.',
-    lower_bound=0,
-  )
+  output.define_expect(define)
+  output.define_show_examples(define)
 
 
 def run(flags, arguments: list[str]) -> int:
-  if arguments:
-    raise UserError(
-      f'unexpected argument {arguments[0]!r}: models are given as --model=NAME'
-    )
-  expectations = [expectation.parse(text) for text in flags.expect]
-  wanted, config = input_flags.read(flags)
+  input_flags.check_no_arguments(arguments)
+  expected = [expectations.parse(text) for text in flags.expect]
+  requests, config = input_flags.read(flags)
   if not config.store.output_dir:
     raise UserError(
       '--output_dir is empty: name a directory (a variable that is not set?)'
@@ -50,10 +35,10 @@ def run(flags, arguments: list[str]) -> int:
   with console.quiet_tensorflow():
     from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
 
-    runs = evaluate.evaluate(wanted, config, progress.on_stderr, expectations)
+    runs = evaluate.evaluate(requests, config, progress.on_stderr, expected)
   if here.index == 0 or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples)
   else:
     # Only the host that joins has results.
     output.print_failures(runs)
-  return output.exit_code(runs, expectations, len(wanted))
+  return output.exit_code(runs, expected, len(requests))

@@ -24,18 +24,12 @@ def run(flags, arguments: list[str]) -> int:
   directory = pathlib.Path(tfeval.__file__).parent / 'guides'
   guides = {path.stem: path.read_text('utf-8') for path in directory.glob('*.md')}
   if not arguments:
-    rows = [(topic, _summary(text)) for topic, text in sorted(guides.items())]
-    terminal.print_table(
-      terminal.plain_table(('topic', 'what it is about'), rows), sys.stdout
-    )
+    # The paragraph below the title is a line.
+    rows = [(topic, text.split('\n')[2]) for topic, text in sorted(guides.items())]
+    terminal.print_rows(('topic', 'what it is about'), rows)
     print('\ntfeval guide TOPIC shows one.')
     return 0
   if arguments[0] not in guides:
     raise errors.unknown('topic', arguments[0], sorted(guides), '(tfeval guide)')
   terminal.print_markdown(guides[arguments[0]], sys.stdout)
   return 0
-
-
-def _summary(text: str) -> str:
-  """Returns the paragraph below the title: one line."""
-  return text.split('\n')[2]

@@ -50,12 +50,7 @@ def define_flags(define) -> None:
   )
   define.bool('overwrite', False, 'Replace what a run directory holds.')
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
-  define.multi_string(
-    'expect',
-    [],
-    'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
-    'exit with 1 if it does not hold.',
-  )
+  output.define_expect(define)
 
 
 def run(flags, arguments: list[str]) -> int:

@@ -1,6 +1,7 @@
 """The flags of commands that run models, as the parts of the config declare them."""
 
 from collections.abc import Container, Mapping
+from typing import Any
 
 from tfeval.cli import command_flags
 from tfeval.evaluation import config
@@ -8,6 +9,7 @@ from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.models import published
 from tfeval.preprocess import protocol
 from tfeval.utils import options
+from tfeval.utils.errors import UserError
 
 _DEFINERS = {str: 'string', int: 'integer', float: 'float', bool: 'bool'}
 
@@ -32,24 +34,16 @@ def define(
     known = field.option
     if field.path[0] not in parts or field.name in without:
       continue
-    text = texts.get(field.name) or command_flags.help_text(known.help, names)
+    text = texts.get(field.name) or command_flags.with_dashes(known.help, names)
+    of_kind: dict[str, Any] = {}
     if known.choices is not None:
-      definer.enum(
-        field.name, field.default, list(known.choices), text, module_name=known.group
-      )
+      of_kind = {'enum_values': list(known.choices)}
     elif field.kind in (int, float):
-      getattr(definer, _DEFINERS[field.kind])(
-        field.name,
-        field.default,
-        text,
-        lower_bound=known.least,
-        upper_bound=known.most,
-        module_name=known.group,
-      )
-    else:
-      getattr(definer, _DEFINERS[field.kind])(
-        field.name, field.default, text, module_name=known.group
-      )
+      of_kind = {'lower_bound': known.least, 'upper_bound': known.most}
+    kind = 'enum' if known.choices is not None else _DEFINERS[field.kind]
+    getattr(definer, kind)(
+      field.name, default=field.default, help=text, module_name=known.group, **of_kind
+    )
 
 
 def define_models(definer, weights: bool = True) -> None:
@@ -57,9 +51,8 @@ def define_models(definer, weights: bool = True) -> None:
   definer.multi_string(
     'model',
     [],
-    'TARGET[:key=value,...]: an application (tfeval models), the '
-    'path or URL of a .keras, .h5 or SavedModel, or module:function; all: every '
-    'application',
+    'TARGET[:key=value,...]: an application (tfeval models), the path or URL of a '
+    '.keras, .h5 or SavedModel, or module:function; all: every application',
     module_name=EvaluationConfig.GROUP,
   )
   if weights:
@@ -69,6 +62,14 @@ def define_models(definer, weights: bool = True) -> None:
       'imagenet, none, or the path or URL of a weights '
       'file; one for all models or one for each',
       module_name=EvaluationConfig.GROUP,
+    )
+
+
+def check_no_arguments(arguments: list[str]) -> None:
+  """Checks that nothing is given beside flags."""
+  if arguments:
+    raise UserError(
+      f'unexpected argument {arguments[0]!r}: models are given as --model=NAME'
     )
 
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tfeval.cli import console
+
 if TYPE_CHECKING:
   from tfeval.datasets.labels import sets
 
@@ -28,29 +30,36 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
   )
 
 
+def define(definer, by_default: str) -> None:
+  """Defines the flags that `read` reads: `--labels`, `--keep` and `--omit`."""
+  define_labels(definer, [], by_default)
+  definer.string(
+    'keep',
+    None,
+    'A list of ids, one on each line: metrics of these images alone, beside those of '
+    'all.',
+  )
+  definer.string(
+    'omit', None, 'A list of ids: metrics without these images, beside those of all.'
+  )
+
+
+def read(flags) -> 'tuple[list[sets.LabelSource] | None, sets.Subset | None]':
+  """Opens the label sets, None where none are given, and the subset."""
+  from tfeval.datasets.labels import sets  # Arrow, which help does not need.
+
+  labels = open_labels(flags.labels, flags.data_dir) or None
+  return labels, sets.open_subset(flags.keep, flags.omit)
+
+
 def open_labels(texts: list[str], data_dir: str | None) -> 'list[sets.LabelSource]':
   """Opens the label sets of `--labels`; see `sets.open_labels`."""
   from tfeval.datasets.labels import sets  # Arrow, which help does not need.
 
   prepared = {}
   if MULTILABEL in texts:
-    from tfeval.cli import console
-
     with console.quiet_tensorflow():
       from tfeval.datasets.labels import multilabel  # TensorFlow, which takes seconds.
 
       prepared[MULTILABEL] = multilabel.load(data_dir)
   return sets.open_labels(texts, prepared)
-
-
-def define_subset(definer) -> None:
-  """Defines `--keep` and `--omit`."""
-  definer.string(
-    'keep',
-    None,
-    'A list of ids, one on each line: metrics of these '
-    'images alone, beside those of all.',
-  )
-  definer.string(
-    'omit', None, 'A list of ids: metrics without these images, beside those of all.'
-  )

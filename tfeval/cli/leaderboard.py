@@ -1,9 +1,6 @@
 """`tfeval leaderboard RUN...`."""
 
-import sys
-
-from tfeval.cli import console, label_flags
-from tfeval.cli.command_flags import with_dashes
+from tfeval.cli import console, label_flags, output
 from tfeval.cli.compare import check_level
 from tfeval.reports import formats
 from tfeval.utils import errors
@@ -20,10 +17,7 @@ different ranks may not be told apart either; the remarks name those pairs."""
 
 
 def define_flags(define) -> None:
-  label_flags.define_labels(
-    define, [], 'by default all that the rows of all runs carry'
-  )
-  label_flags.define_subset(define)
+  label_flags.define(define, 'by default all that the rows of all runs carry')
   define.string(
     'sort',
     None,
@@ -45,7 +39,7 @@ def define_flags(define) -> None:
   define.enum(
     'format',
     'table',
-    list(formats.FORMATS),
+    list(formats.LEADERBOARD),
     'How to print it; the remarks of csv go to stderr.',
   )
   define.bool('json', False, 'The same as --format=json, with all columns.')
@@ -61,7 +55,6 @@ def run(flags, arguments: list[str]) -> int:
     )
   # Arrow, which help does not need.
   from tfeval.analysis import leaderboard
-  from tfeval.datasets.labels import sets
   from tfeval.reports import leaderboard_columns
   from tfeval.runs import discovery
 
@@ -71,13 +64,12 @@ def run(flags, arguments: list[str]) -> int:
   console.import_tensorflow_for(arguments)
   board = leaderboard.rank(
     discovery.find_runs(arguments),
-    label_flags.open_labels(flags.labels, flags.data_dir) or None,
-    sets.open_subset(flags.keep, flags.omit),
+    *label_flags.read(flags),
     flags.sort,
     flags.level,
     flags.allow,
   )
   chosen = leaderboard_columns.choose(board, flags.columns)
-  write = formats.FORMATS['json' if flags.json else flags.format]
-  write(board, chosen, sys.stdout, sys.stderr, with_dashes)
+  report = board, chosen
+  output.print_report(formats.LEADERBOARD, flags.json, *report, format=flags.format)
   return 0

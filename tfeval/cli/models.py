@@ -3,7 +3,6 @@
 import dataclasses
 import fnmatch
 import math
-import sys
 from collections.abc import Iterator
 
 from tfeval.models import table
@@ -11,8 +10,8 @@ from tfeval.models.table import ModelFacts
 from tfeval.preprocess import protocol
 from tfeval.reports import terminal
 from tfeval.utils import errors
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
+from tfeval.utils.spec import parse
 
 USAGE = """Usage: tfeval models [NAME[:key=value,...]] [--flags]
 
@@ -52,23 +51,20 @@ def run(flags, arguments: list[str]) -> int:
     terminal.print_json([dataclasses.asdict(row) for row in rows])
     return 0
   # As narrow as it gets: the longest name still fits into 80 columns.
-  terminal.print_table(
-    terminal.plain_table(
-      ('model', 'side\npx', 'param\n10^6', 'MAdds\n10^9', 'top-1\n%', 'top-5\n%'),
-      [
-        (
-          row.name,
-          str(row.input_size),
-          _short(row.parameters / 1e6),
-          _short(row.multiply_adds / 1e9),
-          _percent(row.published_top1),
-          _percent(row.published_top5),
-        )
-        for row in rows
-      ],
-      numbers=range(1, 6),
-    ),
-    sys.stdout,
+  terminal.print_rows(
+    ('model', 'side\npx', 'param\n10^6', 'MAdds\n10^9', 'top-1\n%', 'top-5\n%'),
+    [
+      (
+        row.name,
+        str(row.input_size),
+        _short(row.parameters / 1e6),
+        _short(row.multiply_adds / 1e9),
+        _percent(row.published_top1),
+        _percent(row.published_top5),
+      )
+      for row in rows
+    ],
+    numbers=range(1, 6),
   )
   print(
     '\nMAdds: multiply-adds of one image. top-1 and top-5: as published, on '
@@ -81,12 +77,12 @@ def run(flags, arguments: list[str]) -> int:
 def _matching(text: str | None) -> list[ModelFacts]:
   if text is None:
     return list(table.rows())
-  wanted = text.lower()
+  pattern = text.lower()
   # As a text first: the brackets of an input_shape are no pattern.
   found = [
     row
     for row in table.rows()
-    if wanted in row.name.lower() or fnmatch.fnmatchcase(row.name.lower(), wanted)
+    if pattern in row.name.lower() or fnmatch.fnmatchcase(row.name.lower(), pattern)
   ]
   if not found:
     raise UserError(
@@ -96,7 +92,7 @@ def _matching(text: str | None) -> list[ModelFacts]:
 
 
 def _find(name: str) -> ModelFacts:
-  spec = spec_lib.parse(name)
+  spec = parse(name)
   facts = table.find(spec)
   if facts is not None:
     return facts
@@ -123,9 +119,7 @@ def _explain(facts: ModelFacts, as_json: bool) -> None:
     terminal.print_json(dataclasses.asdict(facts))
     return
   print(f'{facts.name}\n')
-  terminal.print_table(
-    terminal.plain_table(('field', 'value'), _fields(facts)), sys.stdout
-  )
+  terminal.print_rows(('field', 'value'), _fields(facts))
 
 
 def _fields(facts: ModelFacts) -> Iterator[tuple[str, str]]:
@@ -152,7 +146,7 @@ def _exact(percent: float | None) -> str:
 def _protocol(text: str | None) -> str:
   if text is None:
     return '-'
-  spec = spec_lib.parse(text)
+  spec = parse(text)
   summary = protocol.about(spec.target)['summary']
   if {key for key, _ in spec.options} <= {'size'}:
     return f'{text}: {summary}'

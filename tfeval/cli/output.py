@@ -1,47 +1,51 @@
-"""How commands print runs, for people and for programs."""
+"""How commands print what came out, for people and for programs."""
 
 import sys
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
-from tfeval.reports import by_class, results, terminal
+from tfeval.reports import formats
+from tfeval.reports.formats import Output
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import CheckFailed, UserError
+from tfeval.utils.registry import Registry
+
+
+def define_expect(definer) -> None:
+  """Defines `--expect`."""
+  definer.multi_string(
+    'expect',
+    [],
+    'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
+    'exit with 1 if it does not hold.',
+  )
+
+
+def define_show_examples(definer) -> None:
+  """Defines `--show_examples`."""
+  definer.integer(
+    'show_examples',
+    0,
+    'Print the answers to the first so many examples.',
+    lower_bound=0,
+  )
+
+
+def print_report(
+  kind: Registry[Callable[..., None]], as_json: bool, *report, format: str = 'table'
+) -> None:
+  """Prints a report as JSON or in another format of its kind, see `reports.formats`."""
+  kind['json' if as_json else format](
+    *report, Output(sys.stdout, sys.stderr, with_dashes)
+  )
 
 
 def print_runs(
   runs: Sequence[Run | Failure], as_json: bool, show_examples: int
 ) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
-  if as_json:
-    terminal.print_json(
-      [
-        {'model': {'name': run.name}, 'error': with_dashes(run.reason)}
-        if isinstance(run, Failure)
-        else run.result
-        for run in runs
-      ]
-    )
-    return
-  complete = [run for run in runs if isinstance(run, Run)]
-  for run in complete if show_examples else ():
-    print(f'{run.key.model_name}, the first answers:')
-    columns = ['id', 'label', 'real_labels', 'classes', 'log_probs']
-    terminal.print_table(
-      results.examples_table(run.parts(columns), show_examples), sys.stdout
-    )
-    print()
-  for table in results.results_tables(runs, terminal.width_of(sys.stdout)):
-    terminal.print_table(table, sys.stdout)
-    print()
-  for run in complete:
-    if run.result.confusions:
-      terminal.print_table(by_class.confusions_table(run.result), sys.stdout)
-      print()
-  for line in results.remarks(runs):
-    print(textwrap.fill(with_dashes(line), 80, subsequent_indent='  '))
+  print_report(formats.RESULTS, as_json, runs, show_examples)
 
 
 def print_failures(runs: Sequence[Run | Failure]) -> None:
@@ -72,14 +76,8 @@ def exit_code(
     expected, [run.result for run in runs if isinstance(run, Run)]
   )
   if failed:
-    raise UserError(
-      '; '.join(
-        [
-          f'{len(failed)} of {models or len(runs)} models failed: ' + ', '.join(failed),
-          *missed,
-        ]
-      )
-    )
+    failures = f'{len(failed)} of {models or len(runs)} models failed: '
+    raise UserError('; '.join([failures + ', '.join(failed), *missed]))
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

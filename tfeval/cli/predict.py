@@ -1,14 +1,11 @@
 """`tfeval predict`."""
 
-import contextlib
 import pathlib
-import sys
 
-from tfeval.cli import console, input_flags
+from tfeval.cli import console, input_flags, output
 from tfeval.datasets import image_files
 from tfeval.datasets.labels import imagenet
-from tfeval.reports import figures, predictions, terminal
-from tfeval.runs import top_classes
+from tfeval.reports import figures, formats
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -45,56 +42,29 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no image was given: tfeval predict IMAGE... --model=NAME')
-  wanted, config = input_flags.read(flags)
+  requests, config = input_flags.read(flags)
   paths = image_files.find(arguments)
   figure = None
   if flags.figure is not None:
     figure = pathlib.Path(flags.figure).expanduser()
-    figures.check(figure, len(paths), len(wanted), flags.top)
+    figures.check(figure, len(paths), len(requests), flags.top)
   with console.quiet_tensorflow():
     from tfeval.evaluation import predict  # TensorFlow: seconds.
 
-    with _progress(len(paths)) as advance:
+    # A few are done before one could read it.
+    show = progress.on_stderr if len(paths) >= 20 else progress.hidden
+    with show('predict', len(paths)) as advance:
       models, images, failed = predict.predict_images(
-        wanted, config, paths, flags.top, advance
+        requests, config, paths, flags.top, advance
       )
     # While TensorFlow may speak: it decodes.
-    photos = (
-      [predict.thumbnail(path, figures.PHOTO_PIXELS) for path in paths]
-      if figure
-      else []
-    )
-  if flags.json:
-    terminal.print_json(top_classes.describe(models, images))
-  else:
-    _print_tables(models, images)
+    drawn = paths if figure else []
+    photos = [predict.thumbnail(path, figures.PHOTO_PIXELS) for path in drawn]
+  output.print_report(formats.PREDICTIONS, flags.json, models, images)
   if figure:
     figures.draw_answers(figure, models, images, photos)
   if failed:
-    raise UserError(
-      '; '.join(
-        [
-          f'{len(failed)} of {len(wanted)} models failed',
-          *(f'{name}: {why}' for name, why in failed.items()),
-        ]
-      )
-    )
+    failures = [f'{name}: {why}' for name, why in failed.items()]
+    failures.insert(0, f'{len(failed)} of {len(requests)} models failed')
+    raise UserError('; '.join(failures))
   return 0
-
-
-def _progress(images: int):
-  # A few are done before one could read it.
-  return (
-    progress.on_stderr('predict', images)
-    if images >= 20
-    else contextlib.nullcontext(lambda count: None)
-  )
-
-
-def _print_tables(models, images) -> None:
-  for number, image in enumerate(images):
-    if number:
-      print()
-    print(image.path)
-    for table in predictions.answers_tables(models, image):
-      terminal.print_table(table, sys.stdout)

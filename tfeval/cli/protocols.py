@@ -1,8 +1,7 @@
 """`tfeval protocols`."""
 
-import sys
-
-from tfeval.preprocess import protocol as protocol_lib
+from tfeval.preprocess import protocol
+from tfeval.preprocess.protocol import Protocol
 from tfeval.reports import terminal
 from tfeval.utils.errors import UserError
 
@@ -20,48 +19,33 @@ def run(flags, arguments: list[str]) -> int:
   if len(arguments) > 1:
     raise UserError(f'one protocol at a time, got {" ".join(arguments)}')
   if arguments:
-    _explain(protocol_lib.resolve(arguments[0], flags.size), flags.json)
+    _explain(protocol.resolve(arguments[0], flags.size), flags.json)
     return 0
-  names = protocol_lib.named_protocols()
+  names = protocol.named_protocols()
   if flags.json:
-    terminal.print_json(
-      [_entry(protocol_lib.resolve(name, flags.size)) for name in names]
-    )
+    resolved = [protocol.resolve(name, flags.size) for name in names]
+    terminal.print_json([_entry(one) for one in resolved])
     return 0
-  terminal.print_table(
-    terminal.plain_table(
-      ('protocol', 'what it does'),
-      [(name, protocol_lib.about(name)['summary']) for name in names],
-    ),
-    sys.stdout,
-  )
+  rows = [(name, protocol.about(name)['summary']) for name in names]
+  terminal.print_rows(('protocol', 'what it does'), rows)
   print('\ntfeval protocols NAME explains one and names its source.')
   return 0
 
 
-def _entry(protocol: protocol_lib.Protocol) -> dict:
-  return {**protocol.describe(), **protocol_lib.about(protocol.name)}
+def _entry(resolved: Protocol) -> dict:
+  return {**resolved.describe(), **protocol.about(resolved.name)}
 
 
-def _explain(protocol: protocol_lib.Protocol, as_json: bool) -> None:
+def _explain(resolved: Protocol, as_json: bool) -> None:
   if as_json:
-    terminal.print_json(_entry(protocol))
+    terminal.print_json(_entry(resolved))
     return
-  about = protocol_lib.about(protocol.name)
-  print(f'{protocol.name}: {about["summary"]}')
-  if protocol.spec != protocol.name:
-    print(f'Here as {protocol.spec}; the words are of {protocol.name} as it is.')
+  about = protocol.about(resolved.name)
+  print(f'{resolved.name}: {about["summary"]}')
+  if resolved.spec != resolved.name:
+    print(f'Here as {resolved.spec}; the words are of {resolved.name} as it is.')
   print()
-  terminal.print_table(
-    terminal.plain_table(
-      ('field', 'value'),
-      [
-        *((key, about[key]) for key in ('explanation', 'source')),
-        *(
-          (key, str(value).lower() if isinstance(value, bool) else str(value))
-          for key, value in protocol.describe().items()
-        ),
-      ],
-    ),
-    sys.stdout,
-  )
+  rows = [(key, about[key]) for key in ('explanation', 'source')]
+  for key, value in resolved.describe().items():
+    rows.append((key, str(value).lower() if isinstance(value, bool) else str(value)))
+  terminal.print_rows(('field', 'value'), rows)

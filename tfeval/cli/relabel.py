@@ -1,14 +1,14 @@
 """`tfeval relabel`."""
 
 import json
+import math
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
 
 from tfeval.analysis.relabel import labels
-from tfeval.analysis.relabel.raters import Pairs, Rated, load_scores, load_votes
+from tfeval.analysis.relabel.raters import Pairs, Rated, Scores, load_scores, load_votes
 from tfeval.metrics.precision_recall import Curve
 from tfeval.reports import figures, precision_recall, terminal
 from tfeval.runs.run import Run, load_run
@@ -69,17 +69,17 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   paths = _paths(flags, arguments)
   runs = [load_run(path) for path in arguments]
-  scores = load_scores(paths['scores']) if 'scores' in paths else None
-  raters, golden, raters_golden = (
-    load_votes(paths[name]) if name in paths else None for name in _INPUTS[1:]
+  scored = {'scores': load_scores(paths['scores'])} if 'scores' in paths else {}
+  votes = {name: load_votes(paths[name]) for name in _INPUTS[1:] if name in paths}
+  if 'raters' in votes:
+    scored['golden'] = labels.aggregate(*(votes[name] for name in _INPUTS[1:]))
+  curves = (
+    _curves(scored, votes['golden'], runs) if {'curve', 'figure'} & {*paths} else {}
   )
-  scored = {} if scores is None else {'scores': scores}
-  if raters is not None:
-    scored['golden'] = labels.aggregate(raters, golden, raters_golden)
-  curves = _curves(scored, golden, runs) if {'curve', 'figure'} & {*paths} else {}
-  report = _report(scored, golden, flags, flags.aggregate or 'scores')
+  labelled_by = flags.aggregate or 'scores'
+  report = _report(scored, votes.get('golden'), flags.threshold, labelled_by)
   if 'output' in paths:
-    found = labels.labels_at(scored[flags.aggregate or 'scores'], flags.threshold)
+    found = labels.labels_at(scored[labelled_by], flags.threshold)
     report['labels'] = {
       'images': sum(map(bool, found)),
       'without': sum(not one for one in found),
@@ -101,27 +101,28 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
     for name in _INPUTS + _OUTPUTS
     if flags[name].value is not None
   }
-  # absl's bounds let it pass.
-  if flags.threshold != flags.threshold:
+  names, drawn = given.keys(), {'curve', 'figure'} & given.keys()
+  aggregated = {'golden', 'raters_golden'} <= names
+  if math.isnan(flags.threshold):  # absl's bounds let it pass.
     raise UserError('--threshold=nan: give a number from 0 to 1')
-  if not {'scores', 'raters'} & {*given}:
+  if not {'scores', 'raters'} & names:
     raise UserError(
       'neither --scores nor --raters was given: tfeval relabel '
       '--scores=scores.npz --output=real.json'
     )
-  if flags.aggregate and 'raters' not in given:
+  if flags.aggregate and 'raters' not in names:
     raise UserError('--aggregate needs --raters')
-  if flags.aggregate == 'golden' and not {'golden', 'raters_golden'} <= {*given}:
+  if flags.aggregate and not aggregated:
     raise UserError('--aggregate=golden needs --golden and --raters_golden')
-  if 'raters_golden' in given and not {'raters', 'golden'} <= {*given}:
+  if 'raters_golden' in names and not {'raters', 'golden'} <= names:
     raise UserError('--raters_golden needs --raters and --golden')
-  if 'output' in given and not flags.aggregate and 'scores' not in given:
+  if 'output' in names and not flags.aggregate and 'scores' not in names:
     raise UserError('--output without --scores: say which --aggregate is to label')
-  if 'raters' in given and not {'golden', 'raters_golden'} <= {*given}:
+  if 'raters' in names and not aggregated:
     raise UserError('--raters needs --golden and --raters_golden')
-  if 'golden' not in given and {'curve', 'figure'} & {*given}:
+  if drawn and 'golden' not in names:
     raise UserError('--curve and --figure need --golden')
-  if arguments and not {'curve', 'figure'} & {*given}:
+  if arguments and not drawn:
     raise UserError(f'{arguments[0]}: runs are for --curve and --figure: give one')
   if 'figure' in given:
     figures.check_path(given['figure'])
@@ -133,18 +134,20 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
   return given
 
 
-def _curves(scored, golden: Rated, runs: list[Run]) -> dict[str, Curve]:
+def _curves(
+  scored: dict[str, Scores], golden: Rated, runs: list[Run]
+) -> dict[str, Curve]:
   curves = {name: labels.score_curve(scores, golden) for name, scores in scored.items()}
   original = labels.original_proposals(golden)
   curves['original labels'] = labels.proposal_curve(
     original, np.ones(len(original.image)), golden
   )
-  for run_ in runs:
-    name = run_.result['model']['name']
+  for run in runs:
+    name = run.result.model.name
     if name in curves:
-      name = str(run_.path)
+      name = str(run.path)
     pairs, log_probs, first = labels.run_proposals(
-      str(run_.path), run_.parts(['id', 'classes', 'log_probs'])
+      str(run.path), run.parts(['id', 'classes', 'log_probs'])
     )
     curves[name] = labels.proposal_curve(pairs, log_probs, golden)
     curves[f'{name}, top-1'] = labels.proposal_curve(
@@ -153,27 +156,29 @@ def _curves(scored, golden: Rated, runs: list[Run]) -> dict[str, Curve]:
   return curves
 
 
-def _report(scored, golden: Rated | None, flags, labelled_by: str) -> dict[str, Any]:
-  rows = []
+def _report(
+  scored: dict[str, Scores], golden: Rated | None, threshold: float, labelled_by: str
+) -> dict[str, Any]:
+  rows: list[dict[str, Any]] = []
   published = scored.get('scores')
   for name, scores in scored.items():
-    row = {
+    row: dict[str, Any] = {
       'name': name,
       'pairs': len(scores.score),
-      'above': int((scores.score > flags.threshold).sum()),
+      'above': int((scores.score > threshold).sum()),
     }
     if published is not None and name != 'scores':
       row['with_scores'] = labels.agreement(
-        scores, published.score > flags.threshold, published.pairs, flags.threshold
+        scores, published.score > threshold, published.pairs, threshold
       )
       if not row['with_scores'][1]:
         raise UserError('--raters and --scores are of different pairs')
     if golden is not None:
       row['with_golden'] = labels.agreement(
-        scores, labels.truth(golden), golden.pairs, flags.threshold
+        scores, labels.truth(golden), golden.pairs, threshold
       )
     rows.append(row)
-  return {'threshold': flags.threshold, 'labelled_by': labelled_by, 'scored': rows}
+  return {'threshold': threshold, 'labelled_by': labelled_by, 'scored': rows}
 
 
 def _print(report: dict[str, Any], as_json: bool) -> None:
@@ -190,20 +195,9 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     )
     for row in report['scored']
   ]
-  terminal.print_table(
-    terminal.plain_table(
-      (
-        'scores',
-        'pairs',
-        f'> {report["threshold"]:g}',
-        'as scores\n%',
-        'as golden\n%',
-      ),
-      rows,
-      numbers=range(1, 5),
-    ),
-    sys.stdout,
-  )
+  above = f'> {report["threshold"]:g}'
+  titles = ('scores', 'pairs', above, 'as scores\n%', 'as golden\n%')
+  terminal.print_rows(titles, rows, numbers=range(1, 5))
   print()
   if 'labels' in report:
     found = report['labels']

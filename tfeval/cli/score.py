@@ -33,8 +33,7 @@ def further_usage() -> str:
 
 
 def define_flags(define) -> None:
-  label_flags.define_labels(define, [], 'by default all that the rows carry')
-  label_flags.define_subset(define)
+  label_flags.define(define, 'by default all that the rows carry')
   define.multi_string(
     'metrics',
     [],
@@ -51,18 +50,8 @@ def define_flags(define) -> None:
     'confusions', 0, 'Print so many of the most frequent confusions.', lower_bound=0
   )
   define.bool('json', False, 'Print a list of JSON results, nothing else.')
-  define.multi_string(
-    'expect',
-    [],
-    'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
-    'exit with 1 if it does not hold.',
-  )
-  define.integer(
-    'show_examples',
-    0,
-    'Print the answers to the first so many examples.',
-    lower_bound=0,
-  )
+  output.define_expect(define)
+  output.define_show_examples(define)
 
 
 def run(flags, arguments: list[str]) -> int:
@@ -71,14 +60,9 @@ def run(flags, arguments: list[str]) -> int:
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = [load_run(path) for path in arguments]
-  labels = label_flags.open_labels(flags.labels, flags.data_dir) or None
-  subset = sets.open_subset(flags.keep, flags.omit)
-  metrics = (
-    registry.check_names(
-      name.strip() for text in flags.metrics for name in text.split(',')
-    )
-    or None
-  )
+  labels, subset = label_flags.read(flags)
+  names = [name.strip() for text in flags.metrics for name in text.split(',')]
+  metrics = registry.check_names(names) or None
   by_classes = flags.per_class is not None or flags.confusions > 0
   scored, answers = [], []
   for run in runs:
@@ -90,12 +74,9 @@ def run(flags, arguments: list[str]) -> int:
         file=sys.stderr,
       )
     added: dict[str, Any] = {'metrics': summary.metrics(flags.interval)}
-    if subset is not None:
+    if summary.subset is not None:
       added['subset'] = result_file.SubsetSection(
-        keep=flags.keep,
-        omit=flags.omit,
-        images=summary.subset,
-        of=len(summary.ids),
+        keep=flags.keep, omit=flags.omit, images=summary.subset, of=len(summary.ids)
       )
     if by_classes:
       answers.append((run.result.model.name, _answers(run, summary)))

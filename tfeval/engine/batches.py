@@ -29,8 +29,8 @@ class Batch:
     image_sha256: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
-    pixels: [n, size, size, 3] of the protocol's dtype, or what `device_resize.resize` takes
-      these of; None once they are not needed any more.
+    pixels: [n, size, size, 3] of the protocol's dtype, or what `device_resize.resize`
+      makes these of; None once they are not needed any more.
     resized_on_host: positions of the images that were too large for the device's
       canvas.
   """

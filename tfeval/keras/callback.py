@@ -12,12 +12,11 @@ from tfeval.evaluation import evaluator
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.tracking import event_files
 from tfeval.keras import callback_order, steps
-from tfeval.keras import ema as averages
-from tfeval.keras import history as history_lib
 from tfeval.keras.callback_order import REAL
+from tfeval.keras.ema import check_averages, in_place_of_weights
+from tfeval.keras.history import History
 from tfeval.metrics import registry
-from tfeval.metrics.entry import MetricEntry
-from tfeval.runs import run as run_lib
+from tfeval.runs.run import Run
 from tfeval.utils import errors, paths
 from tfeval.utils.arguments import path_text, whole_number
 from tfeval.utils.errors import UserError
@@ -129,14 +128,14 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._writer: event_files.ScalarWriter | None = None
     self._steps = steps.Steps()
     self._evaluated = False
-    self._kept: history_lib.History | None = None
+    self._kept: History | None = None
 
   @property
   def history(self) -> list[dict[str, Any]]:
     return [] if self._kept is None else self._kept.entries
 
   @property
-  def best(self) -> run_lib.Run | None:
+  def best(self) -> Run | None:
     return None if self._kept is None else self._kept.best
 
   def _check_metrics(self, names: tuple[str, ...]) -> None:
@@ -170,20 +169,17 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._check_in_fit()
     self._close()  # That of a fit that did not come to its end.
     if self._ema:
-      averages.check(model)
+      check_averages(model)
     if self._evaluator is None or self._evaluator.model.backend.model is not model:
       self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
       self._kept = None
     self._names = self._metrics()
-    callback_order.check(
-      self, callback_order.callbacks_around(self), self.logged, self._every_epochs
-    )
+    callback_order.check(self, self._every_epochs)
     if self._kept is None or self.output_dir is not None:
-      self._kept = history_lib.History(
-        self.output_dir,
-        {**self._evaluator.identity(), 'ema': self._ema, 'metrics': list(self._names)},
-        self.prefix + (self._names[0] if self._best_by is None else self._best_by),
-      )
+      identity = self._evaluator.identity()
+      identity |= {'ema': self._ema, 'metrics': list(self._names)}
+      best_by = self.prefix + (self._best_by or self._names[0])
+      self._kept = History(self.output_dir, identity, best_by)
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
 
@@ -240,11 +236,8 @@ class EvaluateCallback(keras.callbacks.Callback):
     has_real = self._evaluator.has_real_labels
     asked = self._asked
     if asked is None:
-      asked = [
-        prefix + name
-        for prefix in ('', REAL)[: 1 + has_real]
-        for name in registry.DEFAULT
-      ]
+      prefixes = ['', REAL] if has_real else ['']
+      asked = [prefix + name for prefix in prefixes for name in registry.DEFAULT]
       self._check_metrics(tuple(asked))
     real = [name for name in asked if name.startswith(REAL)]
     if real and not has_real:
@@ -256,40 +249,29 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def _evaluate(self) -> None:
     """Evaluates, and keeps what came out."""
-    output_dir = self._kept.step_directory(self._steps.step)
-    with (
-      averages.in_place_of_weights(self.model)
-      if self._ema
-      else contextlib.nullcontext()
-    ):
+    step = self._steps.step
+    output_dir = self._kept.step_directory(step)
+    averages = (
+      in_place_of_weights(self.model) if self._ema else contextlib.nullcontext()
+    )
+    with averages:
       run = self._evaluator.evaluate(output_dir and str(output_dir))
-    self._record(run)
-
-  def _record(self, run: run_lib.Run) -> None:
     entry: dict[str, Any] = {
-      'step': self._steps.step,
+      'step': step,
       'epoch': self._epoch,
       'metrics': {},
       'counts': {},
     }
-    for name, found in zip(self._names, self._scored(run), strict=True):
+    stems = [name.removeprefix(REAL) for name in self._names]
+    scored = {(one.labels, one.name): one for one in run.score(metrics=stems)}
+    for name, stem, logged in zip(self._names, stems, self.logged, strict=True):
+      found = scored['original' if stem == name else 'real', stem]
       if found.value is None:
-        _LOG.warning(
-          f'{self.prefix}{name} is not logged at step {self._steps.step}: '
-          f'{found.unavailable}'
-        )
+        _LOG.warning(f'{logged} is not logged at step {step}: {found.unavailable}')
         continue
-      entry['metrics'][self.prefix + name] = found.value
+      entry['metrics'][logged] = found.value
       if found.kind == registry.COUNT:
-        entry['counts'][self.prefix + name] = [found.correct, found.count]
+        entry['counts'][logged] = [found.correct, found.count]
     self._kept.add(entry, run)
     if self._writer is not None:
-      self._writer.write(entry['metrics'], self._steps.step)
-
-  def _scored(self, run: run_lib.Run) -> list[MetricEntry]:
-    stems = [name.removeprefix(REAL) for name in self._names]
-    found = {(entry.labels, entry.name): entry for entry in run.score(metrics=stems)}
-    return [
-      found['original' if stem == name else 'real', stem]
-      for name, stem in zip(self._names, stems, strict=True)
-    ]
+      self._writer.write(entry['metrics'], step)

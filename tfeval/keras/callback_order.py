@@ -1,19 +1,19 @@
 """Whether other callbacks of a fit will see what a callback logs."""
 
-import difflib
 import logging
 import sys
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
+from keras.callbacks import CSVLogger, TensorBoard
 
 from tfeval.metrics import registry
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
 REAL = 'real_'
-# As close to a name as a slip of the pen.
-_CLOSE = 0.8
 
 
 def callbacks_around(callback: keras.callbacks.Callback) -> list[Any]:
@@ -46,58 +46,137 @@ def _callers():
     frame = frame.f_back
 
 
-def check(
-  callback: keras.callbacks.Callback,
-  callbacks: list[Any],
-  logged: list[str],
-  every_epochs: int | None,
-) -> None:
+class _Other(NamedTuple):
+  """Another callback of a fit, and what it may want of ours."""
+
+  ours: Any
+  callback: Any
+  is_before: bool
+  every_epochs: int | None  # How often ours logs; None for never.
+  monitor: str  # What it monitors of ours, '' for nothing.
+  file_name: str  # What of ours its file names have, '' for nothing.
+
+  def is_a(self, *kinds: type) -> bool:
+    return isinstance(self.callback, kinds)
+
+  def has_our(self, attribute: str) -> bool:
+    """Whether it logs as ours does, and has the same value, other than None."""
+    value = getattr(self.ours, attribute)
+    is_one = value is not None and _evaluates(self.callback)
+    return is_one and getattr(self.callback, attribute) == value
+
+  def misses_epochs(self) -> bool:
+    return self.is_before or self.every_epochs != 1
+
+  def monitors_ours(self) -> bool:
+    return self.monitor in self.ours.logged
+
+  def monitors_unknown(self) -> bool:
+    """Whether nothing logs what it monitors, as far as can be known."""
+    is_known = not self.monitor or self.monitors_ours()
+    return not is_known and not _may_log(self.ours.model, self.monitor)
+
+
+_NEVER = (
+  '{kind} monitors {monitor}, which is never logged: {name} logs {logged} with these '
+  'metrics and this dataset'
+)
+# What may not stand before or beside a callback of ours, whether it is refused or
+# warned of, and why.
+_RULES: tuple[tuple[Callable[[_Other], bool], bool, str], ...] = (
+  (
+    lambda other: other.has_our('prefix'),
+    True,
+    'two callbacks log {ours.prefix}top1 and so on: give one of them another prefix',
+  ),
+  (
+    lambda other: other.has_our('output_dir'),
+    True,
+    'two callbacks keep their best run in {ours.output_dir}: give each an output_dir '
+    'of its own',
+  ),
+  (
+    lambda other: other.is_before and other.is_a(CSVLogger, TensorBoard),
+    False,
+    '{kind} stands before {name}, so it does not see {logged}: put {name} first in '
+    'callbacks',
+  ),
+  (
+    lambda other: (
+      not other.is_before and other.misses_epochs() and other.is_a(CSVLogger)
+    ),
+    False,
+    '{kind} writes what the first epoch logs, so {logged} will not be in its file: '
+    'leave every_epochs of {name} out',
+  ),
+  (
+    lambda other: other.monitors_ours() and other.is_before,
+    True,
+    '{kind} monitors {monitor} and stands before {name}, so it never sees it: put '
+    '{name} first in callbacks',
+  ),
+  (
+    lambda other: other.monitors_ours() and other.every_epochs is None,
+    True,
+    '{kind} monitors {monitor} at the ends of epochs: give every_epochs to {name} '
+    'beside every_steps',
+  ),
+  (lambda other: other.monitors_unknown() and _is_metric(other), True, _NEVER),
+  (
+    # Another callback may log it.
+    lambda other: other.monitors_unknown() and _is_near(other),
+    False,
+    f'unless something else logs it, {_NEVER}',
+  ),
+  (
+    lambda other: other.file_name != '' and other.misses_epochs(),
+    True,
+    '{kind} needs {file_name} for its file names after every epoch: put {name} before '
+    'it, without every_epochs and every_steps',
+  ),
+)
+
+
+def check(ours: Any, every_epochs: int | None) -> None:
   """Checks that what others monitor will be there when they look.
 
   Keras calls callbacks in the order of the list, all with the same logs: what one
   adds at the end of an epoch is seen by those behind it.
 
   Args:
-    callback: the one that logs.
-    callbacks: all of them, in order.
-    logged: what it adds to logs.
+    ours: the callback that logs, while it is called.
     every_epochs: at the end of every so many epochs it does so; None for never.
 
   Raises:
     UserError: one monitors what it never sees, or logs the same.
   """
-  name = type(callback).__name__
-  before = True
-  for other in callbacks:
-    if other is callback:
-      before = False
+  callbacks, is_before = callbacks_around(ours), True
+  for one in callbacks:
+    if one is ours:
+      is_before = False
       continue
-    if _evaluates(other):
-      _check_apart(callback, other)
-    if isinstance(other, keras.callbacks.CSVLogger | keras.callbacks.TensorBoard):
-      _warn_of_missing(other, name, logged, before, every_epochs)
-    monitor = getattr(other, 'monitor', None)
-    if (
-      isinstance(monitor, str)
-      and _owner(monitor, callback, callbacks) == callback.prefix
-    ):
-      _check_monitored(
-        callback, type(other).__name__, monitor, logged, before, every_epochs
-      )
-    _check_path(other, name, logged, before, every_epochs)
+    path = str(getattr(one, 'filepath', ''))
+    file_name = next((name for name in ours.logged if f'{{{name}' in path), '')
+    monitor = _monitored(one, ours, callbacks)
+    other = _Other(ours, one, is_before, every_epochs, monitor, file_name)
+    for applies, is_refused, why in _RULES:
+      if not applies(other):
+        continue
+      names = {'kind': type(one).__name__, 'name': type(ours).__name__}
+      text = why.format(**other._asdict(), **names, logged=', '.join(ours.logged))
+      if is_refused:
+        raise UserError(text)
+      _LOG.warning(text)
 
 
-def _owner(monitor: str, callback: Any, callbacks: list[Any]) -> str:
-  """Returns the prefix of the one, of several like a callback, whose name it may be."""
-  return max(
-    (
-      one.prefix
-      for one in callbacks
-      if _evaluates(one) and monitor.startswith(one.prefix)
-    ),
-    key=len,
-    default=callback.prefix,
-  )
+def _monitored(other: Any, ours: Any, callbacks: list[Any]) -> str:
+  """Returns what a callback monitors, '' where it is of another one like ours."""
+  monitor = getattr(other, 'monitor', None)
+  if not isinstance(monitor, str):
+    return ''
+  prefixes = [one.prefix for one in callbacks if _evaluates(one)]
+  owners = [prefix for prefix in prefixes if monitor.startswith(prefix)]
+  return monitor if max(owners, key=len, default=ours.prefix) == ours.prefix else ''
 
 
 def _evaluates(callback: Any) -> bool:
@@ -105,122 +184,41 @@ def _evaluates(callback: Any) -> bool:
   return hasattr(callback, 'prefix') and hasattr(type(callback), 'logged')
 
 
-def _check_apart(one: Any, other: Any) -> None:
-  if one.prefix == other.prefix:
-    raise UserError(
-      f'two callbacks log {one.prefix}top1 and so on: give one of them another prefix'
-    )
-  if one.output_dir is not None and one.output_dir == other.output_dir:
-    raise UserError(
-      f'two callbacks keep their best run in {one.output_dir}: give each '
-      'an output_dir of its own'
-    )
-
-
-def _warn_of_missing(
-  other: keras.callbacks.Callback,
-  name: str,
-  logged: list[str],
-  before: bool,
-  every_epochs: int | None,
-) -> None:
-  kind, them = type(other).__name__, ', '.join(logged)
-  if before:
-    _LOG.warning(
-      f'{kind} stands before {name}, so it does not see {them}: '
-      f'put {name} first in callbacks'
-    )
-  elif every_epochs != 1 and isinstance(other, keras.callbacks.CSVLogger):
-    _LOG.warning(
-      f'{kind} writes what the first epoch logs, so {them} will '
-      f'not be in its file: leave every_epochs of {name} out'
-    )
-
-
-def _check_monitored(
-  callback: keras.callbacks.Callback,
-  kind: str,
-  monitor: str,
-  logged: list[str],
-  before: bool,
-  every_epochs: int | None,
-) -> None:
-  name = type(callback).__name__
-  if monitor in logged:
-    if before:
-      raise UserError(
-        f'{kind} monitors {monitor} and stands before {name}, so it '
-        f'never sees it: put {name} first in callbacks'
-      )
-    if every_epochs is None:
-      raise UserError(
-        f'{kind} monitors {monitor} at the ends of epochs: give '
-        f'every_epochs to {name} beside every_steps'
-      )
-    return
-  if _is_of_model(callback.model, monitor):
-    return
-  never = (
-    f'{kind} monitors {monitor}, which is never logged: {name} logs '
-    f'{", ".join(logged)} with these metrics and this dataset'
-  )
-  if _is_ours(monitor, callback.prefix) and not _logs_freely(callback.model):
-    raise UserError(never)
-  if callback.prefix + monitor in logged or difflib.get_close_matches(
-    monitor, logged, n=1, cutoff=_CLOSE
-  ):
-    # Other callbacks may log it.
-    _LOG.warning(f'unless something else logs it, {never}')
-
-
-def _check_path(
-  other: Any, name: str, logged: list[str], before: bool, every_epochs: int | None
-) -> None:
-  """Checks that what a file name is made of is there at the end of every epoch."""
-  path = str(getattr(other, 'filepath', ''))
-  wanted = next((one for one in logged if f'{{{one}' in path), None)
-  if wanted is not None and (before or every_epochs != 1):
-    raise UserError(
-      f'{type(other).__name__} needs {wanted} for its file names after '
-      f'every epoch: put {name} before it, without every_epochs and '
-      'every_steps'
-    )
-
-
-def _is_ours(monitor: str, prefix: str) -> bool:
-  """Returns whether a name is one that other metrics would give."""
+def _is_metric(other: _Other) -> bool:
+  """Returns whether what is monitored is a name that other metrics would give."""
   try:
-    registry.get_metric(monitor.removeprefix(prefix).removeprefix(REAL))
+    registry.get_metric(
+      other.monitor.removeprefix(other.ours.prefix).removeprefix(REAL)
+    )
   except UserError:
     return False
-  return monitor.startswith(prefix)
+  return other.monitor.startswith(other.ours.prefix)
 
 
-def _logs_freely(model: keras.Model) -> bool:
-  """Returns whether a model has steps of its own, which may log anything."""
-  return any(
+def _is_near(other: _Other) -> bool:
+  """Returns whether what is monitored has our prefix, or lacks only that."""
+  prefix = other.ours.prefix
+  return other.monitor.startswith(prefix) or prefix + other.monitor in other.ours.logged
+
+
+def _may_log(model: keras.Model, monitor: str) -> bool:
+  """Returns whether a model logs a name, or may log anything."""
+  if any(
     not getattr(type(model), step).__module__.startswith('keras.')
     for step in ('train_step', 'test_step')
+  ):
+    return True
+  try:
+    with warnings.catch_warnings(action='ignore'):  # Of lambdas: nothing is loaded.
+      compiled = model.get_compile_config()
+  except Exception:  # There is something in it that cannot be saved.
+    return True
+  # Keras makes metrics of what it was given at the first step.
+  given = keras.tree.flatten(
+    [compiled.get('metrics'), compiled.get('weighted_metrics')]
   )
-
-
-def _is_of_model(model: keras.Model, monitor: str) -> bool:
-  """Returns whether a metric that the model was compiled with has a name."""
-  # What `compile` was given: Keras makes metrics of it at the first step.
-  compiled = getattr(model, '_compile_metrics', None)
-  metrics = [
-    model.metrics,
-    *(
-      getattr(compiled, key, None)
-      for key in ('_user_metrics', '_user_weighted_metrics')
-    ),
-  ]
-  names = [
-    one if isinstance(one, str) else getattr(one, 'name', None)
-    for one in keras.tree.flatten(metrics)
-  ]
+  names = [one.name for one in model.metrics]
+  names += [text for text in given if isinstance(text, str)]
   outputs = getattr(model, 'output_names', None) or []
-  return monitor.removeprefix('val_') in [
-    *names,
-    *(f'{output}_{name}' for output in outputs for name in names),
-  ]
+  names += [f'{output}_{name}' for output in outputs for name in names]
+  return monitor in names or monitor.removeprefix('val_') in names

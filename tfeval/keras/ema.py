@@ -10,7 +10,7 @@ import numpy as np
 from tfeval.utils.errors import UserError
 
 
-def check(model: keras.Model) -> None:
+def check_averages(model: keras.Model) -> None:
   """Checks that an optimizer of a model keeps averages.
 
   Raises:

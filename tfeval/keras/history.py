@@ -86,19 +86,17 @@ class History:
     """
     entry['run'] = None
     self.entries.append(entry)
-    is_best = self._highest is None or self._value(entry) > self._value(self._highest)
-    obsolete = run.path.parent
+    before, obsolete = self._highest, run.path.parent
+    is_best = before is None or self._value(entry) > self._value(before)
     if is_best:
-      obsolete = None
-      if self._directory is not None:
-        entry['run'] = f'{run.path.parent.name}/{run.path.name}'
-        if self._highest is not None:
-          obsolete = (self._directory / self._highest['run']).parent
-      if self._highest is not None:
-        self._highest['run'] = None
       self._highest, self.best = entry, run
     if self._directory is None:
       return
+    if is_best:
+      obsolete = before and (self._directory / before['run']).parent
+      entry['run'] = f'{run.path.parent.name}/{run.path.name}'
+      if before is not None:
+        before['run'] = None
     history_file.write(self._directory / FILE, self._identity, self.entries)
     if obsolete is not None:
       files.remove_tree(obsolete)

@@ -1,7 +1,5 @@
 """Predictions by class: accuracies for a spreadsheet, and frequent confusions."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 
 from rich import table as rich_table
@@ -9,7 +7,7 @@ from rich import table as rich_table
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import accuracy, confusion
 from tfeval.metrics.collectors import TopPredictions
-from tfeval.reports.terminal import new_table
+from tfeval.reports.terminal import csv_bytes, plain_table
 from tfeval.runs.result_file import ConfusionEntry, Result
 from tfeval.runs.run_key import RunKey
 
@@ -38,29 +36,24 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> 
     `top1` and `top5` (hits) and their shares of the examples, empty where there are
     no examples or fewer than 5 classes were stored.
   """
-  content = io.StringIO()
-  writer = csv.writer(content, lineterminator='\n')
-  writer.writerow(_COLUMNS)
+  lines: list[list[object]] = [[*_COLUMNS]]
   table = imagenet.classes()
   for model, sets in found:
-    for labels, answers in sets.items():
-      hits = [
-        accuracy.per_class_hits(answers.ranked, answers.labels, k)
-        if k <= answers.ranked.shape[1]
-        else None
-        for k in (1, 5)
-      ]
+    for labels, predictions in sets.items():
+      ranked, right = predictions.ranked, predictions.labels
+      top1 = accuracy.per_class_hits(ranked, right, 1)
+      top5 = accuracy.per_class_hits(ranked, right, 5) if ranked.shape[1] >= 5 else None
       for i, (wnid, name) in enumerate(zip(table.wnids, table.names, strict=True)):
-        count = int(hits[0].count[i])
-        cells = []
-        for one in hits:
-          correct = '' if one is None else int(one.correct[i])
-          cells += [
-            correct,
-            '' if one is None or not count else f'{correct / count:.6f}',
-          ]
-        writer.writerow([model, labels, i, wnid, name, count, *cells])
-  return content.getvalue().encode(errors='backslashreplace')
+        count = int(top1.count[i])
+        line: list[object] = [model, labels, i, wnid, name, count]
+        for hits in (top1, top5):
+          if hits is None:
+            line += ['', '']
+            continue
+          correct = int(hits.correct[i])
+          line += [correct, f'{correct / count:.6f}' if count else '']
+        lines.append(line)
+  return csv_bytes(lines)
 
 
 def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntry]:
@@ -85,21 +78,18 @@ def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntr
 
 def confusions_table(result: Result) -> rich_table.Table:
   """Returns a table of a result's `confusions`."""
-  table = new_table()
-  table.title = f'{RunKey.of(result).model_name}, the most frequent confusions:'
-  table.title_justify = 'left'
-  table.title_style = ''
-  table.add_column('labels', overflow='fold')
-  table.add_column('class')
-  table.add_column('answered with')
-  for title in ('images', 'of'):
-    table.add_column(title, justify='right', no_wrap=True)
-  for pair in result.confusions:
-    table.add_row(
+  rows = [
+    (
       pair.labels,
       f'{pair.label_name.replace("_", " ")} ({pair.label})',
       f'{pair.predicted_name.replace("_", " ")} ({pair.predicted})',
       f'{pair.count:,}',
       f'{pair.of:,}',
     )
+    for pair in result.confusions or ()
+  ]
+  titles = ('labels', 'class', 'answered with', 'images', 'of')
+  table = plain_table(titles, rows, numbers=(3, 4))
+  table.title = f'{RunKey.of(result).model_name}, the most frequent confusions:'
+  table.title_justify, table.title_style = 'left', ''
   return table

@@ -1,6 +1,5 @@
 """Comparisons of runs as tables 80 columns wide, and as JSON."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,22 +8,37 @@ from rich import table as rich_table
 from tfeval.analysis.comparison import Comparison, Pair
 from tfeval.analysis.numeric_flips import NumericVariant
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
+from tfeval.metrics.accuracy import Count
 from tfeval.reports import terminal
+from tfeval.reports.formats import Output
 from tfeval.runs import display
+from tfeval.runs.result_file import counted
 
 # Columns of the agreement matrix that fit beside each other.
 _BLOCK = 12
 
 
-def content(comparison: Comparison, level: float, seed: int) -> dict[str, Any]:
-  """Returns a comparison as JSON can hold it.
+def write_table(
+  comparison: Comparison, level: float, seed: int, output: Output
+) -> None:
+  """Writes the tables of a comparison and what their columns are.
 
   Args:
     comparison: of runs.
     level: of significance; intervals cover 1 - level.
     seed: of the resampling.
+    output: where to.
   """
-  return {
+  for title, table in _sections(comparison, level, seed):
+    output.file.write(f'{title}\n')
+    terminal.print_table(table, output.file)
+    output.file.write('\n')
+  terminal.print_remarks(_legend(comparison, level), output.file)
+
+
+def write_json(comparison: Comparison, level: float, seed: int, output: Output) -> None:
+  """Writes a JSON object; the arguments are those of `write_table`."""
+  content = {
     'runs': [
       {'name': one.name, 'path': str(one.run.path)} for one in comparison.answers
     ],
@@ -35,8 +49,8 @@ def content(comparison: Comparison, level: float, seed: int) -> dict[str, Any]:
       {
         'labels': labels,
         'metrics': [
-          one.count(labels, comparison.metric).entry(comparison.metric, labels)
-          for one in comparison.answers
+          count.entry(comparison.metric, labels)
+          for count in _counts(comparison, labels)
         ],
         'pairs': [_entry(comparison, pair, level, seed) for pair in pairs],
       }
@@ -46,21 +60,27 @@ def content(comparison: Comparison, level: float, seed: int) -> dict[str, Any]:
     'flips': [_flips_entry(comparison, one) for one in comparison.flips],
     'remarks': comparison.remarks,
   }
+  terminal.print_json(content, output.file)
+
+
+def _counts(comparison: Comparison, labels: str) -> list[Count]:
+  """Returns the counts of all runs: none is compared that lacks the classes."""
+  counts = [one.count(labels, comparison.metric) for one in comparison.answers]
+  return [count for count in counts if count is not None]
 
 
 def _entry(
   comparison: Comparison, pair: Pair, level: float, seed: int
 ) -> dict[str, Any]:
   low, high = pair.interval(1 - level, seed)
-  hits = dataclasses.asdict(pair.hits)
   return {
     'first': comparison.answers[pair.first].name,
     'second': comparison.answers[pair.second].name,
-    'both': hits['both'],
-    'only_first': hits['first'],
-    'only_second': hits['second'],
-    'neither': hits['neither'],
-    'skipped': hits['skipped'],
+    'both': pair.hits.both,
+    'only_first': pair.hits.first,
+    'only_second': pair.hits.second,
+    'neither': pair.hits.neither,
+    'skipped': pair.hits.skipped,
     'difference': pair.hits.difference,
     'interval': {
       'method': 'paired bootstrap',
@@ -94,16 +114,9 @@ def _flips_entry(comparison: Comparison, found: NumericVariant) -> dict[str, Any
   }
 
 
-def sections(
+def _sections(
   comparison: Comparison, level: float, seed: int
 ) -> Iterator[tuple[str, rich_table.Table]]:
-  """Yields the titles and tables of a comparison.
-
-  Args:
-    comparison: of runs.
-    level: of significance; intervals cover 1 - level.
-    seed: of the resampling.
-  """
   for labels, pairs in comparison.pairs.items():
     title = display.metric_name(labels, comparison.metric)
     yield f'{title}:', _models(comparison, labels)
@@ -114,44 +127,42 @@ def sections(
       _flips(comparison),
     )
   images = len(comparison.answers[0].ids)
-  names = [str(i + 1) for i in range(len(comparison.answers))]
-  blocks = [
-    range(len(names))[start : start + _BLOCK] for start in range(0, len(names), _BLOCK)
-  ]
-  for block in blocks:
-    rows = [
-      [names[i], *(f'{100 * comparison.agreement[i, j] / images:.1f}' for j in block)]
-      for i in range(len(names))
-    ]
+  for start in range(0, len(comparison.answers), _BLOCK):
+    shares = 100 * comparison.agreement[:, start : start + _BLOCK] / images
+    rows = [[str(i), *(f'{s:.1f}' for s in row)] for i, row in enumerate(shares, 1)]
+    numbers = range(1 + shares.shape[1])
+    titles = ['', *(str(start + i) for i in numbers[1:])]
     yield (
       f'the same answer, right or wrong, in % of {images:,} images:',
-      terminal.plain_table(
-        ['', *(names[j] for j in block)], rows, numbers=range(len(block) + 1)
-      ),
+      terminal.plain_table(titles, rows, numbers),
     )
 
 
 def _models(comparison: Comparison, labels: str) -> rich_table.Table:
   rows = []
-  for i, one in enumerate(comparison.answers):
-    count = one.count(labels, comparison.metric)
-    rate = 100 * count.correct / count.count
+  counts = _counts(comparison, labels)
+  for i, (one, count) in enumerate(zip(comparison.answers, counts, strict=True), 1):
     state = one.run.result.state
-    rows.append(
-      (
-        str(i + 1),
-        f'{one.name} ({state})' if state else one.name,
-        f'{count.correct:,}',
-        f'{count.count:,}',
-        f'{rate:.2f}',
-      )
-    )
+    name = f'{one.name} ({state})' if state else one.name
+    rate = f'{100 * count.correct / count.count:.2f}'
+    rows.append((str(i), name, f'{count.correct:,}', f'{count.count:,}', rate))
   return terminal.plain_table(
     ('', 'model', 'correct', 'of', '%'), rows, numbers=(0, 2, 3, 4)
   )
 
 
 def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
+  titles = (
+    'pair',
+    'only\nfirst',
+    'only\nsecond',
+    'points',
+    f'{100 - 100 * level:g} % interval',
+    'p',
+    'p (Holm)',
+    '',
+    'images\nneeded',
+  )
   rows = []
   for pair in pairs:
     low, high = pair.interval(1 - level, seed)
@@ -169,21 +180,7 @@ def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
         '-' if needed is None else f'{needed:,}',
       )
     )
-  return terminal.plain_table(
-    (
-      'pair',
-      'only\nfirst',
-      'only\nsecond',
-      'points',
-      f'{100 - 100 * level:g} % interval',
-      'p',
-      'p (Holm)',
-      '',
-      'images\nneeded',
-    ),
-    rows,
-    numbers=range(9),
-  )
+  return terminal.plain_table(titles, rows, numbers=range(len(titles)))
 
 
 def _flips(comparison: Comparison) -> rich_table.Table:
@@ -207,18 +204,20 @@ def _flips(comparison: Comparison) -> rich_table.Table:
   )
 
 
-def points(rate: float) -> str:
+def points(rate: float | None) -> str:
   """Returns a difference of rates in percentage points, with its sign.
 
-  >>> points(.0123), points(-.00001)
-  ('+1.23', '0.00')
+  >>> points(.0123), points(-.00001), points(None)
+  ('+1.23', '0.00', '-')
   """
+  if rate is None:
+    return '-'
   text = f'{100 * rate:+.2f}'
   return '0.00' if float(text) == 0 else text
 
 
 def p_value(p: float) -> str:
-  """Returns a p-value as short as it may be told.
+  """Returns a p-value as short as it may be.
 
   >>> p_value(.0421), p_value(3e-7), p_value(0.0), p_value(1.0)
   ('0.042', '3e-07', '<1e-99', '1.000')
@@ -228,19 +227,18 @@ def p_value(p: float) -> str:
   return f'{p:.3f}' if p >= 0.001 else f'{p:.0e}'
 
 
-def legend(comparison: Comparison, level: float) -> list[str]:
-  """Returns what the columns of the tables are."""
+def _legend(comparison: Comparison, level: float) -> list[str]:
   number = len(next(iter(comparison.pairs.values())))
   several = len(comparison.pairs) > 1
   found = [
     "* significant: McNemar's exact test, two-sided, after Holm's correction for "
-    f'{number} {"pair" if number == 1 else "pairs"}'
-    f'{" on each label set" if several else ""}, p at most {level:g}. Interval: '
-    'paired bootstrap, not corrected. Images needed: for one test at '
-    f'p {level:g} to find a difference of this size in 4 of 5 times.'
+    f'{counted(number, "pair")}{" on each label set" if several else ""}, p at most '
+    f'{level:g}. Interval: paired bootstrap, not corrected. Images needed: for one '
+    f'test at p {level:g} to find a difference of this size in 4 of 5 times.'
   ]
-  if any(SUBSET_SUFFIX in labels for labels in comparison.pairs):
-    inside = int(comparison.answers[0].inside.sum())
+  subset = next((name for name in comparison.pairs if SUBSET_SUFFIX in name), None)
+  if subset is not None:
+    inside = int(comparison.answers[0].within(subset).sum())
     found.append(f'subset: {inside:,} of {len(comparison.answers[0].ids):,} images')
   if comparison.flips:
     found.append(

@@ -1,10 +1,12 @@
 """Figures for a file. matplotlib, an extra, is imported when one is drawn."""
 
+import contextlib
 import io
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from tfeval.runs.top_classes import (
 )
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  from matplotlib import figure
 
 FORMATS = ('png', 'pdf', 'svg')
 # The longer side of a photo in a figure: as many as are printed.
@@ -46,9 +51,8 @@ def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
   width, height = _size(images, models, top)
   if max(width, height) > _MOST:
     raise UserError(
-      f'`figure={path}` would be {width:.0f} x {height:.0f} inches, at '
-      f'most {_MOST} are drawn: give fewer images or models, or a '
-      'smaller `top`'
+      f'`figure={path}` would be {width:.0f} x {height:.0f} inches, at most {_MOST} '
+      'are drawn: give fewer images or models, or a smaller `top`'
     )
   import_matplotlib()
 
@@ -64,15 +68,11 @@ def check_path(path: pathlib.Path) -> None:
     raise UserError(f'`figure={path}`: give a name that ends in .png, .pdf or .svg')
   if path.is_dir():
     raise UserError(f'`figure={path}` is a folder: give the name of a file')
-  folder = path.parent
-  if not folder.is_dir():
-    raise UserError(
-      f'`figure={path}`: the folder {folder} does not exist: make it or choose another'
-    )
-  if not os.access(folder, os.W_OK):
-    raise UserError(
-      f'`figure={path}`: the folder {folder} cannot be written: choose another'
-    )
+  where = f'`figure={path}`: the folder {path.parent}'
+  if not path.parent.is_dir():
+    raise UserError(f'{where} does not exist: make it or choose another')
+  if not os.access(path.parent, os.W_OK):
+    raise UserError(f'{where} cannot be written: choose another')
 
 
 def draw_answers(
@@ -92,16 +92,8 @@ def draw_answers(
   Raises:
     UserError: the file cannot be written, or matplotlib is not installed.
   """
-  matplotlib = import_matplotlib()
-  from matplotlib.figure import Figure
-
-  # Not pyplot: it keeps figures, and asks for a screen. Figure draws with Agg.
   width, height = _size(len(images), len(models), len(images[0].answers[0]))
-  # File names may hold a $, which would be mathematics.
-  with matplotlib.rc_context(
-    {'text.parse_math': False, 'font.size': 9, 'font.family': 'DejaVu Sans'}
-  ):
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout='none')
+  with drawing(path, width, height, layout='none') as figure:
     grid = figure.add_gridspec(
       len(images),
       1 + len(models),
@@ -122,20 +114,33 @@ def draw_answers(
         _draw_bars(axes, answers, _COLOURS[column % len(_COLOURS)])
         if row == 0:
           axes.set_title(_title(model), loc='left', fontsize=9, linespacing=1.3)
-    save(figure, path)
 
 
-def save(figure, path: pathlib.Path) -> None:
-  """Writes a matplotlib figure; the file's extension is the format.
+@contextlib.contextmanager
+def drawing(
+  path: pathlib.Path, width: float, height: float, layout: Any
+) -> Iterator['figure.Figure']:
+  """Where a figure is drawn, which is written when the context ends.
+
+  Args:
+    path: of the file; its extension is the format.
+    width, height: in inches.
+    layout: matplotlib's name of how axes are arranged.
 
   Raises:
-    UserError: the file cannot be written.
+    UserError: the file cannot be written, or matplotlib is not installed.
   """
+  matplotlib = import_matplotlib()
+  # Names of files and runs may hold a $, which would be mathematics.
+  rc = {'text.parse_math': False, 'font.size': 9, 'font.family': 'DejaVu Sans'}
   content = io.BytesIO()
-  with warnings.catch_warnings():
+  with matplotlib.rc_context(rc), warnings.catch_warnings():
     # Of the signs in a file name that the font does not have.
     warnings.filterwarnings('ignore', 'Glyph')
-    figure.savefig(content, format=path.suffix.lower().removeprefix('.'))
+    # Not pyplot: it keeps figures, and asks for a screen. Figure draws with Agg.
+    drawn = matplotlib.figure.Figure((width, height), dpi=_DPI, layout=layout)
+    yield drawn
+    drawn.savefig(content, format=path.suffix.lower().removeprefix('.'))
   files.write_atomically(path, content.getvalue(), '`figure`')
 
 
@@ -183,10 +188,8 @@ def _draw_photo(axes, image: ImagePredictions, photo: np.ndarray) -> None:
 
 
 def _draw_bars(axes, answers: Sequence[ClassPrediction], colour: str) -> None:
-  places = range(len(answers))
-  axes.barh(
-    places, [answer.probability for answer in answers], height=0.82, color=colour
-  )
+  probabilities = [answer.probability for answer in answers]
+  axes.barh(range(len(answers)), probabilities, height=0.82, color=colour)
   for place, answer in enumerate(answers):
     weight = 'bold' if place == 0 else 'normal'
     # Over the bar, which is light: names of any length have room.
@@ -209,8 +212,6 @@ def _draw_bars(axes, answers: Sequence[ClassPrediction], colour: str) -> None:
   axes.set_xlim(0, 1.19)
   # The highest on top, and bars as thick wherever there are few.
   axes.set_ylim(max(len(answers), 5) - 0.4, -0.6)
-  axes.set_xticks([])
-  axes.set_yticks([])
-  for side in ('top', 'right', 'bottom'):
-    axes.spines[side].set_visible(False)
+  axes.set(xticks=[], yticks=[])
+  axes.spines[['top', 'right', 'bottom']].set_visible(False)
   axes.spines['left'].set_color('#888888')

@@ -1,19 +1,39 @@
-"""The formats of reports: a function each, and a line here."""
+"""The formats of each kind of report: a line here, and a function `write_FORMAT`.
+
+Each is called with what is reported and an `Output`.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple, TextIO
 
 from tfeval.utils.registry import Registry
 
-# Each is called with a leaderboard, its chosen columns, the text files that the report
-# and what must not stand among its data are written to, and how options are worded.
-FORMATS: Registry[Callable[..., Any]] = Registry(
-  'report format',
-  {
-    'table': 'tfeval.reports.leaderboard:write_tables',
-    'csv': 'tfeval.reports.leaderboard:write_csv',
-    'json': 'tfeval.reports.leaderboard:write_json',
-    'markdown': 'tfeval.reports.leaderboard:write_markdown',
-  },
-  'tfeval.reports',
+
+class Output(NamedTuple):
+  """Where a report goes.
+
+  Attributes:
+    file: of the report.
+    aside: of what must not stand among its data.
+    wording: how what names an option in backquotes is worded.
+  """
+
+  file: TextIO
+  aside: TextIO
+  wording: Callable[[str], str] = str
+
+
+def _of(
+  module: str, *formats: str, group: str | None = None
+) -> Registry[Callable[..., None]]:
+  entries = {name: f'tfeval.reports.{module}:write_{name}' for name in formats}
+  return Registry('report format', entries, group)
+
+
+RESULTS = _of('results', 'table', 'json')
+COMPARISON = _of('comparison', 'table', 'json')
+LEADERBOARD = _of(
+  'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
+VERIFICATION = _of('verification', 'table', 'json')
+PREDICTIONS = _of('predictions', 'table', 'json')

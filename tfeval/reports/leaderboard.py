@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, NamedTuple
 
 from rich import table as rich_table
 from rich.cells import cell_len
@@ -12,9 +12,10 @@ from tfeval.datasets.labels.files import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.models import published
 from tfeval.reports import leaderboard_columns, terminal
+from tfeval.reports.formats import Output
 from tfeval.reports.leaderboard_columns import Column
 from tfeval.runs import display
-from tfeval.runs.result_file import PublishedSection
+from tfeval.runs.result_file import PublishedSection, counted
 
 # They stand in every table.
 _KEYS = ('rank', 'model')
@@ -22,8 +23,13 @@ _KEYS = ('rank', 'model')
 _FOLDED = 18
 
 
-# How the command line words what names an option in backquotes.
-Wording = Callable[[str], str]
+class _Shown(NamedTuple):
+  """A column as people read it."""
+
+  column: Column
+  title: str
+  texts: list[str]
+  width: int  # What it takes at least.
 
 
 def text_tables(
@@ -38,44 +44,39 @@ def text_tables(
       tables, each with rank and model: no figure is ever cut.
   """
   lines = [_texts(board, row, chosen, '\n') for row in board.rows]
-  columns = []
+  keys: list[_Shown] = []
+  others: list[_Shown] = []
   for i, (name, column) in enumerate(chosen.items()):
     title = column.title.replace(' ', '\n') if column.number else column.title
-    cells = [title, *(texts[i] for texts in lines)]
-    columns.append((name, column, title, cells[1:], _width(cells, column)))
-  keys = [column for column in columns if column[0] in _KEYS]
-  blocks, free = [list(keys)], width - sum(c[-1] + terminal.GAP for c in keys)
-  left = free
-  for column in columns:
-    if column in keys:
-      continue
-    if column[-1] > left and len(blocks[-1]) > len(keys):
-      blocks.append(list(keys))
-      left = free
-    blocks[-1].append(column)
-    left -= column[-1] + terminal.GAP
+    texts = [line[i] for line in lines]
+    parts = [part for text in (title, *texts) for part in text.split('\n')]
+    least = max(map(cell_len, parts))
+    shown = _Shown(
+      column, title, texts, least if column.number else min(least, _FOLDED)
+    )
+    (keys if name in _KEYS else others).append(shown)
+  blocks = [[*keys]]
+  for shown in others:
+    used = sum(one.width + terminal.GAP for one in blocks[-1])
+    if used + shown.width > width and len(blocks[-1]) > len(keys):
+      blocks.append([*keys])
+    blocks[-1].append(shown)
   return [_text_table(block) for block in blocks]
 
 
-def _width(cells: list[str], column: Column) -> int:
-  """Returns how many characters a column takes at least."""
-  longest = max(cell_len(line) for cell in cells for line in cell.split('\n'))
-  return longest if column.number else min(longest, _FOLDED)
-
-
-def _text_table(block: list[tuple]) -> rich_table.Table:
-  found = terminal.new_table()
-  for _, column, title, _, width in block:
-    found.add_column(
-      title,
-      justify='right' if column.number else 'left',
-      no_wrap=column.number,
+def _text_table(block: list[_Shown]) -> rich_table.Table:
+  table = terminal.new_table()
+  for shown in block:
+    table.add_column(
+      shown.title,
+      justify='right' if shown.column.number else 'left',
+      no_wrap=shown.column.number,
       overflow='fold',
-      min_width=width,
+      min_width=shown.width,
     )
-  for texts in zip(*(cells for _, _, _, cells, _ in block), strict=True):
-    found.add_row(*texts)
-  return found
+  for texts in zip(*(shown.texts for shown in block), strict=True):
+    table.add_row(*texts)
+  return table
 
 
 def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
@@ -91,65 +92,44 @@ def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
   )
 
 
-def write_tables(
-  board: Leaderboard,
-  chosen: dict[str, Column],
-  file: TextIO,
-  _: TextIO,
-  wording: Wording = str,
-) -> None:
+def write_table(board: Leaderboard, chosen: dict[str, Column], output: Output) -> None:
   """Writes the leaderboard as tables with their remarks."""
-  for table in text_tables(board, chosen, terminal.width_of(file)):
-    terminal.print_table(table, file)
-    file.write('\n')
-  terminal.print_remarks(map(wording, remarks(board, chosen)), file)
+  for table in text_tables(board, chosen, terminal.width_of(output.file)):
+    terminal.print_table(table, output.file)
+    output.file.write('\n')
+  terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.file)
 
 
 def write_markdown(
-  board: Leaderboard,
-  chosen: dict[str, Column],
-  file: TextIO,
-  _: TextIO,
-  wording: Wording = str,
+  board: Leaderboard, chosen: dict[str, Column], output: Output
 ) -> None:
   """Writes the leaderboard as Markdown with its remarks."""
-  file.write(f'{markdown(board, chosen)}\n\n')
-  for line in map(wording, remarks(board, chosen)):
-    file.write(f'- {line}\n')
+  output.file.write(f'{markdown(board, chosen)}\n\n')
+  output.file.writelines(
+    f'- {output.wording(line)}\n' for line in remarks(board, chosen)
+  )
 
 
-def write_json(
-  board: Leaderboard,
-  _: dict[str, Column],
-  file: TextIO,
-  __: TextIO,
-  wording: Wording = str,
-) -> None:
-  """Writes `content`."""
-  terminal.print_json(content(board, wording), file)
-
-
-def write_csv(
-  board: Leaderboard,
-  chosen: dict[str, Column],
-  file: TextIO,
-  aside: TextIO,
-  wording: Wording = str,
-) -> None:
+def write_csv(board: Leaderboard, chosen: dict[str, Column], output: Output) -> None:
   """Writes the leaderboard as CSV: rates in 0..1, nothing for what is not known.
 
   Each row ends with its `state`. Remarks are written aside.
   """
   known = {**chosen, 'state': leaderboard_columns.columns(board)['state']}
-  writer = csv.writer(file, lineterminator='\n')
+  writer = csv.writer(output.file, lineterminator='\n')
   writer.writerow(known)
   writer.writerows(
     [column.value(row) for column in known.values()] for row in board.rows
   )
-  terminal.print_remarks(map(wording, remarks(board, chosen)), aside)
+  terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.aside)
 
 
-def content(board: Leaderboard, wording: Wording = str) -> dict[str, Any]:
+def write_json(board: Leaderboard, _: dict[str, Column], output: Output) -> None:
+  """Writes a JSON object with all columns, whichever are chosen."""
+  terminal.print_json(content(board, output.wording), output.file)
+
+
+def content(board: Leaderboard, wording: Callable[[str], str] = str) -> dict[str, Any]:
   """Returns the leaderboard with all columns as JSON can hold it."""
   known = leaderboard_columns.columns(board)
   return {
@@ -180,8 +160,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
     found.append(
       f'rank: by {title}; models share one (=) that do not differ significantly '
       f"from the best of them (McNemar's exact test, Holm's correction for "
-      f'{board.tests} {"pair" if board.tests == 1 else "pairs"}, p at most '
-      f'{board.level:g})'
+      f'{counted(board.tests, "pair")}, p at most {board.level:g})'
     )
     found += _ties_across_ranks(board)
   elif len(board.rows) > 1:
@@ -239,12 +218,13 @@ def _by_another_protocol(compared: PublishedSection | None) -> bool:
 
 def _ties_across_ranks(board: Leaderboard) -> list[str]:
   """Names models on different ranks that do not differ significantly either."""
-  place = {row.name: row.ranks.get(board.sort[0]) for row in board.rows}
+  labels = board.sort[0]
+  places = {row.name: row.ranks[labels] for row in board.rows if labels in row.ranks}
   found = [
-    f'{row.name} ({place[row.name]}) and {other} ({place[other]})'
+    f'{row.name} ({places[row.name]}) and {other} ({places[other]})'
     for row in board.rows
     for other in row.ties
-    if place[row.name] < place[other]
+    if places[row.name] < places[other]
   ]
   if not found:
     return []
@@ -260,13 +240,12 @@ def _texts(
   board: Leaderboard, row: Row, chosen: dict[str, Column], newline: str
 ) -> list[str]:
   texts = []
+  state = leaderboard_columns.state(row)
   for name, column in chosen.items():
     value = column.value(row)
     text = '-' if value is None else column.text(value)
-    if (
-      name == 'model' and leaderboard_columns.state(row) != leaderboard_columns.COMPLETE
-    ):
-      text += f'{newline}({leaderboard_columns.state(row)})'
+    if name == 'model' and state != leaderboard_columns.COMPLETE:
+      text += f'{newline}({state})'
     if name.rpartition('/')[2] == 'rank' and value is not None and board.tests:
       labels = name.rpartition('/')[0] or board.sort[0]
       shared = [other for other in board.rows if other.ranks.get(labels) == value]

@@ -40,30 +40,25 @@ def columns(board: Leaderboard) -> dict[str, Column]:
   """Returns the columns that a leaderboard has, by what `--columns` calls them."""
   sorted_labels, metric = board.sort
   found = {
-    'rank': Column('rank', lambda row: row.ranks.get(sorted_labels)),
+    'rank': Column('rank', _rank(sorted_labels)),
     'model': Column('model', lambda row: row.name, number=False),
   }
   for labels in board.labels:
     for name in registry.paired_metrics():
-      found[f'{labels}/{name}'] = Column(
-        display.metric_name(labels, name) + ' %', _rate(labels, name), _percent
-      )
+      title = display.metric_name(labels, name) + ' %'
+      found[f'{labels}/{name}'] = Column(title, _rate(labels, name), _percent)
   for labels in board.labels:
     for what in ('count', 'skipped'):
-      found[f'{labels}/{what}'] = Column(
-        display.metric_name(labels, what), _images(labels, metric, what), '{:,}'.format
-      )
+      title, value = display.metric_name(labels, what), _images(labels, metric, what)
+      found[f'{labels}/{what}'] = Column(title, value, '{:,}'.format)
   for labels in board.labels:
     if labels != sorted_labels:
       kind = display.metric_name(labels, '').strip()
       if labels.removesuffix(SUBSET_SUFFIX) == ORIGINAL:
         kind = f'original {kind}'.strip()
-      found[f'{labels}/rank'] = Column(
-        f'{kind} rank', lambda row, labels=labels: row.ranks.get(labels)
-      )
-      found[f'{labels}/change'] = Column(
-        f'{kind} change', _change(labels, sorted_labels), _signed
-      )
+      found[f'{labels}/rank'] = Column(f'{kind} rank', _rank(labels))
+      change = _change(labels, sorted_labels)
+      found[f'{labels}/change'] = Column(f'{kind} change', change, _signed)
   found |= {
     'low': Column('95 % low', _interval(board.sort, 'low'), _percent),
     'high': Column('95 % high', _interval(board.sort, 'high'), _percent),
@@ -72,7 +67,7 @@ def columns(board: Leaderboard) -> dict[str, Column]:
     'parameters': Column('param 10^6', _of('model.parameters'), _millions),
     'multiply_adds': Column('MAdds 10^9', _multiply_adds, _billions),
     'images_per_second': Column(
-      'images /s', _of('timing.images_per_second'), lambda rate: f'{rate:,.1f}'
+      'images /s', _of('timing.images_per_second'), '{:,.1f}'.format
     ),
     'input_size': Column('side px', _of('model.input_size')),
     'images': Column('images', _of('dataset.evaluated'), '{:,}'.format),
@@ -128,6 +123,10 @@ def state(row: Row) -> str:
   return row.run.result.state or COMPLETE
 
 
+def _rank(labels: str) -> Callable[[Row], int | None]:
+  return lambda row: row.ranks.get(labels)
+
+
 def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:
   def value(row: Row) -> float | None:
     count = row.counts.get((labels, metric))
@@ -158,14 +157,16 @@ def _change(labels: str, sorted_labels: str) -> Callable[[Row], int | None]:
 
 
 def _published(metric: str) -> Callable[[Row], float | None]:
-  return lambda row: row.run and published.figure(row.run.result, metric)
+  return lambda row: published.figure(row.run.result, metric) if row.run else None
 
 
 def _difference(metric: str) -> Callable[[Row], float | None]:
   def value(row: Row) -> float | None:
     measured, figure = _rate(ORIGINAL, metric)(row), _published(metric)(row)
     # Of other images than ImageNet's validation images nothing was compared.
-    if measured is None or figure is None or not row.run.result.published:
+    if row.run is None or not row.run.result.published:
+      return None
+    if measured is None or figure is None:
       return None
     return measured - figure
 

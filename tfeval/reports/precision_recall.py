@@ -8,24 +8,16 @@ point for its first ones. The published scores, and those of the variant `golden
 made with the same experts' answers: their curves flatter them a little.
 """
 
-import csv
-import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfeval.metrics.precision_recall import Curve
 from tfeval.reports import figures
+from tfeval.reports.terminal import csv_bytes
 from tfeval.utils import files
 
-COLUMNS = (
-  'series',
-  'threshold',
-  'precision',
-  'recall',
-  'correct',
-  'proposed',
-  'positives',
-)
+_OF_POINTS = ('threshold', 'precision', 'recall', 'correct', 'proposed')
+COLUMNS = ('series', *_OF_POINTS, 'positives')
 
 
 def write_csv(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
@@ -34,22 +26,11 @@ def write_csv(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
   Raises:
     UserError: the file cannot be written.
   """
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(COLUMNS)
+  rows: list[Sequence[object]] = [COLUMNS]
   for name, curve in curves.items():
-    for row in zip(
-      curve.threshold.tolist(),
-      curve.precision.tolist(),
-      curve.recall.tolist(),
-      curve.correct.tolist(),
-      curve.proposed.tolist(),
-      strict=True,
-    ):
-      writer.writerow([name, *row, curve.positives])
-  files.write_atomically(
-    path, text.getvalue().encode(errors='backslashreplace'), '`curve`'
-  )
+    values = (getattr(curve, column).tolist() for column in _OF_POINTS)
+    rows += [(name, *row, curve.positives) for row in zip(*values, strict=True)]
+  files.write_atomically(path, csv_bytes(rows), '`curve`')
 
 
 def draw(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
@@ -58,14 +39,7 @@ def draw(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
   Raises:
     UserError: the file cannot be written, or matplotlib is not installed.
   """
-  matplotlib = figures.import_matplotlib()
-  from matplotlib.figure import Figure
-
-  # Names of runs may hold a $, which would be mathematics.
-  with matplotlib.rc_context(
-    {'text.parse_math': False, 'font.size': 9, 'font.family': 'DejaVu Sans'}
-  ):
-    figure = Figure(figsize=(6.4, 5), dpi=150, layout='constrained')
+  with figures.drawing(path, 6.4, 5, layout='constrained') as figure:
     axes = figure.add_subplot()
     for name, curve in curves.items():
       single = len(curve.threshold) == 1
@@ -84,4 +58,3 @@ def draw(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
     )
     axes.grid(color='#dddddd', linewidth=0.6)
     axes.legend(frameon=False, loc='lower left')
-    figures.save(figure, path)

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from rich import table as rich_table
 
-from tfeval.reports.terminal import new_table
+from tfeval.reports import terminal
+from tfeval.reports.formats import Output
+from tfeval.reports.terminal import GAP, new_table
+from tfeval.runs import top_classes
 from tfeval.runs.top_classes import (
   ClassPrediction,
   ImagePredictions,
@@ -17,7 +20,7 @@ from tfeval.runs.top_classes import (
 _NOT_TOLD = '-'
 # More columns leave no room for names in a terminal of 80.
 _MOST_MODELS = 4
-_WIDTH, _GAP, _NAME = 80, 2, 15
+_WIDTH, _NAME = 80, 15
 # Where a specification is broken: behind its own signs; only then behind others and
 # before inner capitals; only then anywhere.
 _BREAKS = (
@@ -25,6 +28,23 @@ _BREAKS = (
   re.compile(r'.+?(?:[=_/@-]+|(?<=[a-z0-9])(?=[A-Z][a-z])|$)'),
   re.compile(r'.'),
 )
+
+
+def write_table(
+  models: Sequence[PredictingModel], images: Sequence[ImagePredictions], output: Output
+) -> None:
+  """Writes the path and the tables of each image."""
+  for number, image in enumerate(images):
+    output.file.write('\n' * (number > 0) + f'{image.path}\n')
+    for table in answers_tables(models, image):
+      terminal.print_table(table, output.file)
+
+
+def write_json(
+  models: Sequence[PredictingModel], images: Sequence[ImagePredictions], output: Output
+) -> None:
+  """Writes a list with an object for each image."""
+  terminal.print_json(top_classes.describe(models, images), output.file)
 
 
 def answers_tables(
@@ -62,7 +82,7 @@ def _table(
   # titles where they are here; numbers never.
   longest = max(len(word) for _, name in named.values() for word in name.split())
   table.add_column('name', overflow='fold', min_width=min(longest, _NAME))
-  room = (_WIDTH - len('n01440764') - _GAP - _NAME) // len(models) - _GAP
+  room = (_WIDTH - len('n01440764') - GAP - _NAME) // len(models) - GAP
   for model in models:
     table.add_column(_title(model, room), justify='right', no_wrap=True)
   for index, row in cells.items():

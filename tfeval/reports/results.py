@@ -1,6 +1,7 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
 import itertools
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -10,11 +11,48 @@ from rich import table as rich_table
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
 from tfeval.models import published
+from tfeval.reports import by_class, terminal
+from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import display
 from tfeval.runs.result_file import counted
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import arrow
+
+
+def write_table(
+  runs: Sequence[Run | Failure], show_examples: int, output: Output
+) -> None:
+  """Writes the tables of runs and their remarks, behind their first examples."""
+  complete = [run for run in runs if isinstance(run, Run)]
+  for run in complete if show_examples else ():
+    output.file.write(f'{run.key.model_name}, the first answers:\n')
+    parts = run.parts(['id', 'label', 'real_labels', 'classes', 'log_probs'])
+    terminal.print_table(examples_table(parts, show_examples), output.file)
+    output.file.write('\n')
+  tables = results_tables(runs, terminal.width_of(output.file))
+  tables += [
+    by_class.confusions_table(r.result) for r in complete if r.result.confusions
+  ]
+  for table in tables:
+    terminal.print_table(table, output.file)
+    output.file.write('\n')
+  for line in remarks(runs):
+    text = textwrap.fill(output.wording(line), 80, subsequent_indent='  ')
+    output.file.write(f'{text}\n')
+
+
+def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
+  """Writes a list of results; of a model that failed its name and why."""
+  terminal.print_json(
+    [
+      {'model': {'name': run.name}, 'error': output.wording(run.reason)}
+      if isinstance(run, Failure)
+      else run.result
+      for run in runs
+    ],
+    output.file,
+  )
 
 
 def results_tables(
@@ -46,22 +84,21 @@ def _table(
   width: int,
 ) -> rich_table.Table:
   """Returns a table with a row for each metric of a kind of each run."""
-  models = []
+  models: list[tuple[list[str], list[list[str]]]] = []
   for run in runs:
-    if isinstance(run, Failure):
-      models.append(([run.key.model_name], [['failed']]))
-      continue
-    metrics = [
-      [display.metric_name(m.labels, m.name), *cells(m)]
-      for m in run.metrics
-      if m.kind == kind
-    ]
     names = [run.key.model_name]
+    if isinstance(run, Failure):
+      models.append((names, [['failed']]))
+      continue
     if run.result.state:
       names.append(f'({run.result.state})')
+    found = [metric for metric in run.metrics if metric.kind == kind]
+    metrics = [[display.metric_name(m.labels, m.name), *cells(m)] for m in found]
     models.append((names, metrics))
-  beside = [list(itertools.zip_longest(*model)) for model in models]
-  beside = [[[name or '', *(row or ())] for name, row in rows] for rows in beside]
+  beside = [
+    [[name, *row] for name, row in itertools.zip_longest(*model, fillvalue='')]
+    for model in models
+  ]
   if _width([['model', 'metric', *titles], *itertools.chain(*beside)]) <= width:
     return _sections(['model', 'metric'], titles, beside)
   above = [
@@ -126,7 +163,7 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
   table = new_table()
   table.add_column('example', overflow='fold', min_width=12, max_width=28)
   for title in ('answer', 'p', 'original label', 'hit', 'ReaL labels', 'hit'):
-    # An answer may be broken between words; a number or a yes may not be cut.
+    # A prediction may be broken between words; a number or a yes may not be cut.
     narrow = title in ('p', 'hit')
     table.add_column(title, no_wrap=narrow, min_width=4 if narrow else 9)
   # Spaces, so that names can be broken between words.
@@ -134,39 +171,36 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
   for part in parts:
     part = part.slice(0, count)
     count -= len(part)
-    ranked = arrow.matrix(part['classes'])[:, 0]
-    probability = np.exp(arrow.matrix(part['log_probs'])[:, 0])
-    for i, (name, label, real) in enumerate(
-      zip(
-        part['id'].to_pylist(),
-        part['label'].to_pylist(),
-        part['real_labels'].to_pylist(),
-        strict=True,
-      )
+    predicted = arrow.matrix(part['classes'])[:, 0].tolist()
+    probabilities = np.exp(arrow.matrix(part['log_probs'])[:, 0]).tolist()
+    known = (part[name].to_pylist() for name in ('id', 'label', 'real_labels'))
+    for index, p, name, label, real in zip(
+      predicted, probabilities, *known, strict=True
     ):
-      answer = int(ranked[i])
+      labels = [] if label is None else [label]
       table.add_row(
         name,
-        names[answer],
-        '-' if np.isnan(probability[i]) else f'{probability[i]:.2f}',
-        '-' if label is None else names[label],
-        _hit(answer, [] if label is None else [label]),
-        '-' if not real else ', '.join(names[r] for r in real),
-        _hit(answer, real),
+        names[index],
+        '-' if np.isnan(p) else f'{p:.2f}',
+        *(
+          text
+          for right in (labels, real or [])
+          for text in (', '.join(names[r] for r in right) or '-', _hit(index, right))
+        ),
       )
     if not count:
       break
   return table
 
 
-def _hit(answer: int, right: list[int] | None) -> str:
-  return '-' if not right else 'yes' if answer in right else 'no'
+def _hit(index: int, right: list[int]) -> str:
+  return '-' if not right else 'yes' if index in right else 'no'
 
 
 def _figures(metric: MetricEntry) -> list[str]:
   correct = '-' if metric.correct is None else f'{metric.correct:,}'
   counts = [correct, f'{metric.count:,}', f'{metric.skipped:,}']
-  if metric.value is None:
+  if metric.value is None or metric.interval is None:
     return [*counts, '-', '-']
   low, high = metric.interval.low, metric.interval.high
   return [*counts, f'{100 * metric.value:.2f}', f'{100 * low:.2f} - {100 * high:.2f}']

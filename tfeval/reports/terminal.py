@@ -1,5 +1,7 @@
-"""Tables of texts, and JSON: what needs nothing but rich, and so costs no time."""
+"""Tables of texts, CSV and JSON: what needs nothing but rich, and so costs no time."""
 
+import csv
+import io
 import json
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +20,7 @@ def print_json(content: Any, file: TextIO | None = None) -> None:
   print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False), file=file)
 
 
-def print_table(table: rich_table.Table, file: TextIO) -> None:
+def print_table(table: rich_table.Table, file: TextIO | None = None) -> None:
   """Prints a table; as wide as the terminal, 80 columns where there is none.
 
   It is wider than that where figures would else be cut.
@@ -30,13 +32,22 @@ def print_table(table: rich_table.Table, file: TextIO) -> None:
   console.print(table)
 
 
+def print_rows(
+  titles: Sequence[str],
+  rows: Iterable[Sequence[str]],
+  numbers: Collection[int] = (),
+  file: TextIO | None = None,
+) -> None:
+  """Prints `plain_table`."""
+  print_table(plain_table(titles, rows, numbers), file)
+
+
 def print_markdown(text: str, file: TextIO) -> None:
   """Prints a text in Markdown: set for a terminal, as it stands elsewhere."""
   if not file.isatty():
     file.write(text)
     return
-  # Only here: it costs as much time as the rest of rich.
-  from rich import markdown
+  from rich import markdown  # It costs as much time as the rest of rich.
 
   console = _console(file)
   console.width = min(console.width, 80)
@@ -49,8 +60,15 @@ def width_of(file: TextIO) -> int:
   return _console(file).width
 
 
-def _console(file: TextIO) -> rich_console.Console:
+def _console(file: TextIO | None) -> rich_console.Console:
   return rich_console.Console(file=file, highlight=False, markup=False)
+
+
+def csv_bytes(rows: Iterable[Iterable[Any]]) -> bytes:
+  """Returns CSV in UTF-8, a line for each row."""
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows(rows)
+  return text.getvalue().encode(errors='backslashreplace')
 
 
 def new_table() -> rich_table.Table:
@@ -89,10 +107,20 @@ def plain_table(
 def print_remarks(lines: Iterable[str], file: TextIO) -> None:
   """Prints what a reader must know beside figures, a paragraph each."""
   for line in lines:
-    # No word is broken: paths and ids can be copied.
-    print(
-      textwrap.fill(
-        line, 80, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False
-      ),
-      file=file,
-    )
+    print_paragraph(line, file)
+
+
+def print_paragraph(
+  text: str, file: TextIO, first: str = '', others: str = '  '
+) -> None:
+  """Prints a text in lines of 80 columns, behind these starts of lines."""
+  # No word is broken: paths and ids can be copied.
+  lines = textwrap.wrap(
+    text,
+    80,
+    initial_indent=first,
+    subsequent_indent=others,
+    break_long_words=False,
+    break_on_hyphens=False,
+  )
+  print('\n'.join(lines), file=file)
