@@ -161,7 +161,7 @@ def match(file: LabelTable, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
 
 
 def validation_numbers(ids: pa.Array) -> np.ndarray:
-  """Does what `labels.validation_number` does, for n ids at once.
+  """Does what `imagenet.validation_number` does, for n ids at once.
 
   Args:
     ids: string [n].
@@ -172,32 +172,13 @@ def validation_numbers(ids: pa.Array) -> np.ndarray:
   >>> validation_numbers(pa.array(['ILSVRC2012_val_00000007.JPEG', 'cat.jpg']))
   array([7, 0])
   """
+  # In lower case: matching that ignores case takes twice as long.
+  ids = pc.ascii_lower(ids)
+  fits = pc.match_substring_regex(ids, r'^ilsvrc2012_val_\d{8}\.jpeg$')
+  digits = pc.utf8_slice_codeunits(ids.filter(fits), -13, -5).cast(pa.int64())
   numbers = np.zeros(len(ids), np.int64)
-  model = imagenet.validation_name(0).encode()
-  if not len(ids):
-    return numbers
-  fits = np.flatnonzero(to_numpy(pc.binary_length(ids)) == len(model))
-  if not len(fits):
-    return numbers
-  ids = ids.take(arrow.numbers(fits))
-  offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset :]
-  characters = (
-    np.frombuffer(ids.buffers()[2], np.uint8)[offsets[0] : offsets[len(ids)]]
-    .reshape(len(ids), len(model))
-    .T
-  )
-  start, stop = model.index(b'0000'), model.index(b'.')
-  right, found = np.ones(len(ids), bool), np.zeros(len(ids), np.int64)
-  # Character by character, over all ids at once.
-  for i, (lower, upper) in enumerate(zip(model.lower(), model.upper(), strict=True)):
-    if start <= i < stop:
-      digit = characters[i] - np.uint8(ord('0'))  # What is below '0' wraps around.
-      right &= digit <= 9
-      found = 10 * found + digit
-    else:
-      right &= (characters[i] == lower) | (characters[i] == upper)
-  numbers[fits] = np.where(right & (found <= imagenet.NUM_VALIDATION), found, 0)
-  return numbers
+  numbers[to_numpy(fits)] = to_numpy(digits)
+  return np.where(numbers <= imagenet.NUM_VALIDATION, numbers, 0)
 
 
 @dataclasses.dataclass(frozen=True)
