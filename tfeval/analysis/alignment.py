@@ -53,7 +53,7 @@ class AlignedPredictions:
 
   def within(self, name: str) -> np.ndarray:
     """Returns bool [n]: of `LABELS@subset` the subset's images, of others all."""
-    if name.endswith(SUBSET_SUFFIX):
+    if self.inside is not None and name.endswith(SUBSET_SUFFIX):
       return self.inside
     return np.ones(len(self.ids), bool)
 
@@ -66,8 +66,9 @@ class AlignedPredictions:
     """Returns bool [n]: which images are hit by a paired metric."""
     key = name.removesuffix(SUBSET_SUFFIX), metric
     if key not in self._hits:
-      find = registry.get_metric(metric).hits
-      self._hits[key] = find(self.predicted, self.labels[key[0]])
+      hits = registry.get_metric(metric).hits
+      assert hits is not None  # It is paired.
+      self._hits[key] = hits(self.predicted, self.labels[key[0]])
     return self._hits[key]
 
   def count(self, name: str, metric: str) -> accuracy.Count | None:
@@ -123,14 +124,8 @@ def read(
     check_ids(one, ids, run.path)
     if not len(sets[one.name].values):
       raise summary.no_labels(one, run.path, ids[:1].to_pylist())
-  inside = None
   if subset is not None:
-    subset.check(ids)
-    inside = subset.mask(ids)
-    if not inside.any():
-      raise UserError(
-        f'`keep` and `omit` leave none of the {len(ids)} images of {run.path}'
-      )
+    subset.check(ids, run.path)
   return AlignedPredictions(
     run,
     name,
@@ -138,7 +133,7 @@ def read(
     table['image_sha256'].combine_chunks(),
     arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
     sets,
-    inside,
+    None if subset is None else subset.mask(ids),
   )
 
 

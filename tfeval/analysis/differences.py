@@ -12,6 +12,7 @@ from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
 from tfeval.runs.result_file import ProtocolSection
 from tfeval.runs.run import Run
+from tfeval.utils import arrow
 
 
 def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
@@ -20,7 +21,7 @@ def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | 
     return None
   found = []
   for a, b in ((one, other), (other, one)):
-    only = a.ids.filter(pc.invert(pc.is_in(a.ids, b.ids)))
+    only = arrow.without(a.ids, b.ids)
     if len(only):
       found.append(
         f'{len(only)} of {len(a.ids)} ids of {a.name} are not in {b.name}: '

@@ -13,6 +13,7 @@ every such model, whatever its rank.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,35 +107,34 @@ def rank(
   rows = [_row(one, names) for one in answers]
   for name in names:
     key = name, chosen[1]
-    order = [
-      i for i, row in enumerate(rows) if key in row.counts and row.counts[key].count
-    ]
-    order.sort(key=lambda i, key=key: (-_rate(rows[i], key), rows[i].name))
+    order = _ordered(rows, key)
     apart = None if data else _told_apart([answers[i] for i in order], *key, level)
     places = ranks([_rate(rows[i], key) for i in order], apart)
     for at, (i, place) in enumerate(zip(order, places, strict=True)):
       rows[i].ranks[name] = place
       if name == chosen[0] and apart is not None:
         rows[i].ties.extend(rows[j].name for j in np.array(order)[~apart[at]] if i != j)
-  rows.sort(key=lambda row: _place(row, chosen))
-  ranked = sum(chosen[0] in row.ranks for row in rows)
+  order = _ordered(rows, chosen)
+  others = [row for row in rows if chosen[0] not in row.ranks]
   if not data:
     remarks += differences.content_remarks(answers)
   return Leaderboard(
-    rows + failures,
+    [rows[i] for i in order] + sorted(others, key=lambda row: row.name) + failures,
     names,
     chosen,
     level,
-    None if data else ranked * (ranked - 1) // 2,
+    None if data else math.comb(len(order), 2),
     [what for what, remark in ((DATA, data), (PROTOCOL, protocol)) if remark],
     data + protocol + remarks + differences.unknown_protocols(answers),
   )
 
 
-def _place(row: Row, key: tuple[str, str]) -> tuple[bool, float, str]:
-  """Returns what rows are sorted by: their figure, ties by name; those without last."""
-  ranked = key[0] in row.ranks
-  return not ranked, -_rate(row, key) if ranked else 0, row.name
+def _ordered(rows: Sequence[Row], key: tuple[str, str]) -> list[int]:
+  """Returns the places of the rows that have a figure, best first, ties by name."""
+  found = [
+    i for i, row in enumerate(rows) if key in row.counts and row.counts[key].count
+  ]
+  return sorted(found, key=lambda i: (-_rate(rows[i], key), rows[i].name))
 
 
 def ranks(rates: Sequence[float], apart: np.ndarray | None) -> list[int]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
+from tfeval.runs import predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,15 +75,15 @@ def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, .
     top: how many classes, at most 1000.
     logits: whether the scores are logits; else they are probabilities.
   """
-  table = imagenet.classes()
+  space = predictions.label_space()
   best = ranking.top_k(scores[None], top)[0]
   probabilities = np.exp(ranking.log_softmax(scores[None])[0]) if logits else scores
   return tuple(
     ClassPrediction(
       place,
       int(index),
-      table.wnids[index],
-      table.names[index],
+      space.class_ids[index],
+      space.class_names[index],
       float(probabilities[index]),
     )
     for place, index in enumerate(best, 1)

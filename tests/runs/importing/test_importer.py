@@ -518,6 +518,8 @@ def test_missing_ids_are_listed(tmp_path):
   there = {imagenet.validation_number(name) for name in NAMES}
   first = [n for n in range(1, 99) if n not in there][:10]
   assert ', '.join(map(imagenet.validation_name, first)) + ', ...' in str(error.value)
+  manifest = json.loads((tmp_path / 'run' / 'manifest.json').read_text())
+  assert manifest['dataset']['expected'] is None
 
 
 def test_orders_that_are_none(tmp_path):

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,11 @@ class LabelSource:
   name: str
   file: LabelTable | None = None
   path: pathlib.Path | None = None
+
+  @property
+  def ids(self) -> pa.Array | None:
+    """The images that a file names; None: the validation images, or those of rows."""
+    return None if self.file is None else self.file.ids
 
   def of_rows(self, part: pa.Table) -> LabelSets:
     """Returns the labels of stored rows, in their order.
@@ -69,38 +74,38 @@ def real_column(part: pa.Table) -> LabelSets:
 
 
 def open_labels(
-  texts: Sequence[str], prepared: Mapping[str, LabelTable] | None = None
+  given: Iterable[str | LabelSource], prepared: Mapping[str, LabelTable] | None = None
 ) -> list[LabelSource]:
   """Opens label sets.
 
   Args:
-    texts: of each `original`, `real` (those that the rows carry), or a path; see
-      `label_files.read`; or one of `prepared`.
+    given: of each `original`, `real` (those that the rows carry), or a path, see
+      `files.read`; or one of `prepared`; or an opened one.
     prepared: label sets that are no files, by name.
 
   Raises:
     UserError: a file is not as it should be, or two sets have one name.
   """
-  found = []
-  for text in texts:
-    if text in (ORIGINAL, REAL):
-      found.append(LabelSource(text))
-      continue
-    if prepared and text in prepared:
-      found.append(LabelSource(text, prepared[text]))
-      continue
-    path = pathlib.Path(text).expanduser()
-    if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
-      raise UserError(
-        f'`labels={text}` would be called {path.stem}, which stands for '
-        'something else in results: rename the file'
-      )
-    found.append(LabelSource(path.stem, files.read(path, imagenet.label_space()), path))
+  found = [
+    one if isinstance(one, LabelSource) else _open(one, prepared or {}) for one in given
+  ]
   if twice := files.doubles([labels.name for labels in found]):
     raise UserError(
       f'`labels`: two sets are called {twice[0]}: leave one out, or rename a file'
     )
   return found
+
+
+def _open(text: str, prepared: Mapping[str, LabelTable]) -> LabelSource:
+  if text in (ORIGINAL, REAL) or text in prepared:
+    return LabelSource(text, prepared.get(text))
+  path = pathlib.Path(text).expanduser()
+  if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
+    raise UserError(
+      f'`labels={text}` would be called {path.stem}, which stands for '
+      'something else in results: rename the file'
+    )
+  return LabelSource(path.stem, files.read(path, imagenet.label_space()), path)
 
 
 @functools.cache
@@ -111,7 +116,7 @@ def packaged() -> LabelTable:
 
 
 def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
-  """Holds that a file of labels names no image that nobody knows.
+  """Checks that a file of labels names no image that nobody knows.
 
   Args:
     labels: a label set.
@@ -122,14 +127,11 @@ def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
     UserError: an id is neither one of the run's nor a validation image's; names the
       first ten.
   """
-  if labels.file is None or labels.file.ids is None:
+  named = labels.ids
+  if named is None:
     return
-  named = labels.file.ids
-  unknown = named.filter(pc.invert(pc.is_in(named, ids)))
-  unknown = [
-    name for name in unknown.to_pylist() if not imagenet.validation_number(name)
-  ]
-  if unknown:
+  others = arrow.without(named, ids).to_pylist()
+  if unknown := [name for name in others if not imagenet.validation_number(name)]:
     raise UserError(
       f'{labels.path}: {len(unknown)} of its {len(named)} ids are '
       f'neither of {where} nor of validation images: {first(unknown)}: '
@@ -202,21 +204,24 @@ class Subset:
       inside &= ~to_numpy(pc.is_in(ids, self.omit))
     return inside
 
-  def check(self, ids: pa.Array) -> None:
-    """Holds that it names nothing but these images.
+  def check(self, ids: pa.Array, where: paths.Path) -> None:
+    """Checks that it names nothing but these images, and some of them.
 
     Raises:
-      UserError: it names others; lists the first ten.
+      UserError: it names others, and lists the first ten; or leaves none.
     """
     for flag, listed in (('keep', self.keep), ('omit', self.omit)):
       if listed is None:
         continue
-      unknown = listed.filter(pc.invert(pc.is_in(listed, ids))).to_pylist()
-      if unknown:
+      if unknown := arrow.without(listed, ids).to_pylist():
         raise UserError(
           f'`{flag}`: {len(unknown)} of {len(listed)} ids are none of '
           f'the {len(ids)} images: {first(sorted(unknown))}'
         )
+    if not self.mask(ids).any():
+      raise UserError(
+        f'`keep` and `omit` leave none of the {len(ids)} images of {where}'
+      )
 
 
 def open_subset(keep: str | None, omit: str | None) -> Subset | None:

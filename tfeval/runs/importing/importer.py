@@ -118,7 +118,7 @@ def _expected_ids(labels: tuple[LabelSource, ...]) -> pa.Array:
   """Returns the images that the labels are of."""
   if by_validation_order(labels):
     return orders.named_ids(orders.FILE_NAME)
-  return pc.unique(pa.concat_arrays([one.file.ids for one in labels]))
+  return pc.unique(pa.concat_arrays([one.ids for one in labels]))
 
 
 def _stored(labels: LabelSource) -> LabelSource:
@@ -143,8 +143,8 @@ def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Wri
   by_name = {labels.name: labels for labels in settings.labels}
   written, start = _Written([], [], output=settings.output), 0
   for block in table.blocks():
-    n = len(block.classes if block.classes is not None else block.scores)
-    ids = block.ids if all_ids is None else all_ids[start : start + n]
+    n = len(block)
+    ids: pa.Array = block.ids if all_ids is None else all_ids[start : start + n]
     refuse, refuse_scores = (
       rows.refuser(path, ids, start)
       for path in (source.predictions, source.probabilities or source.predictions)
@@ -174,7 +174,7 @@ def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Wri
     written.top1.append(ranked.classes[:, 0])
     written.output = ranked.output
     written.has_scores = ranked.log_probs is not None
-    if written.has_scores and ranked.log_probs.shape[1] > 1:
+    if ranked.log_probs is not None and ranked.log_probs.shape[1] > 1:
       written.ties += int(np.sum(ranked.log_probs[:, 0] == ranked.log_probs[:, 1]))
     start += n
   if not start:
@@ -195,7 +195,7 @@ def _original(by_name: dict[str, LabelSource], ids: pa.Array) -> np.ndarray:
 def _real(by_name: dict[str, LabelSource], ids: pa.Array) -> pa.Array:
   if REAL not in by_name:
     return pa.nulls(len(ids), pa.list_(pa.int32()))
-  labels = sets.match(by_name[REAL].file, ids)
+  labels = by_name[REAL].of_rows(pa.Table.from_arrays([ids], ['id']))
   offsets = np.concatenate([[0], np.cumsum(labels.sizes)]).astype(np.int32)
   return pa.ListArray.from_arrays(
     arrow.numbers(offsets), arrow.numbers(labels.values.astype(np.int32))

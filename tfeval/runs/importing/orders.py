@@ -38,7 +38,7 @@ def _by_class() -> np.ndarray:
   return np.argsort(sets.packaged().values, kind='stable')
 
 
-def row_ids(path: pathlib.Path, order: str | None, rows: int) -> pa.Array:
+def row_ids(path: pathlib.Path, order: str | None, rows: int | None) -> pa.Array:
   """Returns the id of each row of a file that has none.
 
   Args:
@@ -77,8 +77,7 @@ def check_ids(
   counts = pc.value_counts(ids)
   repeated = np.flatnonzero(arrow.to_numpy(counts.field('counts')) > 1)
   double = counts.field('values').take(arrow.numbers(repeated))
-  unknown = ids.filter(pc.invert(pc.is_in(ids, expected)))
-  missing = expected.filter(pc.invert(pc.is_in(expected, ids)))
+  unknown, missing = arrow.without(ids, expected), arrow.without(expected, ids)
   for found, what in (
     (double, 'there more than once'),
     (unknown, 'none of those that have labels'),

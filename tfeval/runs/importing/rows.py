@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
 from tfeval.runs import predictions
-from tfeval.runs.importing.readers import Block
+from tfeval.runs.importing.blocks import Block
 from tfeval.utils.errors import UserError
 
 LOGITS, PROBABILITIES = OUTPUTS = ('logits', 'probabilities')
@@ -68,6 +67,7 @@ def rank(
     scores = scores.astype(np.float64 if scores.dtype == np.float64 else np.float32)
     refuse_scores(~np.isfinite(scores), 'has NaN or infinite scores')
   if block.classes is None:
+    assert scores is not None  # A block has one or the other.
     return _rank_all(scores, labels, output, refuse_scores)
   _check_classes(block.classes, refuse)
   classes = block.classes.astype(np.int32)
@@ -140,7 +140,7 @@ def _check_classes(
       np.ones(len(classes), bool),
       f'has classes of type {classes.dtype}, expected whole numbers',
     )
-  highest = len(imagenet.label_space()) - 1
+  highest = len(predictions.label_space()) - 1
   low, high = classes.min(initial=0), classes.max(initial=0)
   hint = ': are they counted from 1?' if high == highest + 1 else ''
   refuse(

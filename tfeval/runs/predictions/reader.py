@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfeval.datasets.labels import imagenet
 from tfeval.runs.predictions import rows
 from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
@@ -118,7 +117,7 @@ def _check_columns(path: Path, table: pa.Table) -> None:
     ),
     rows.STORED_CLASSES,
   )
-  classes = len(imagenet.label_space())
+  classes = len(rows.label_space())
   wanted = rows.schema(True, max(1, min(kept, classes)))
   for name in set(table.column_names) & set(wanted.names):
     column, field = table[name], wanted.field(name)
