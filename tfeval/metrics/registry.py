@@ -258,7 +258,6 @@ class LabelSetScores:
       names: of the metrics.
       answers: whether to keep the predictions for `LabelSetScores.answers`.
     """
-    self.names = names
     self.count = self.skipped = self.several = 0
     self._metrics = {name: get_metric(name) for name in names}
     keys = [(one.collector, one.arguments) for one in self._metrics.values()]
@@ -294,33 +293,30 @@ class LabelSetScores:
       labels: the label set's name.
       interval: see `accuracy.INTERVALS`.
     """
-    return [self._entry(name, labels, interval) for name in self.names]
-
-  def _entry(self, name: str, labels: str, interval: str) -> MetricEntry:
-    metric = self._metrics[name]
-    reason = None
-    try:
-      found = self._compute(metric)
-    except MetricUnavailable as error:
-      found, reason = None, str(error)
-    if isinstance(found, accuracy.Count):
-      return found.entry(name, labels, interval)
-    return MetricEntry(
-      name=name,
-      labels=labels,
-      kind=metric.kind,
-      count=self.count,
-      skipped=self.skipped,
-      value=found,
-      unavailable=reason,
-    )
+    entries = []
+    for name, metric in self._metrics.items():
+      value = reason = None
+      try:
+        value = self._compute(metric)
+      except MetricUnavailable as error:
+        reason = str(error)
+      if isinstance(value, accuracy.Count):
+        entries.append(value.entry(name, labels, interval))
+        continue
+      entries.append(
+        MetricEntry(
+          name=name,
+          labels=labels,
+          kind=metric.kind,
+          count=self.count,
+          skipped=self.skipped,
+          value=value,
+          unavailable=reason,
+        )
+      )
+    return entries
 
   def _compute(self, metric: Metric) -> accuracy.Count | float:
-    """Returns a metric's count or value.
-
-    Raises:
-      MetricUnavailable: the rows do not give it.
-    """
     collector = self._collectors[metric.collector, metric.arguments]
     if metric.kind == VALUE and not self.count:
       raise MetricUnavailable('no image has a label')

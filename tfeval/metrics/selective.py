@@ -56,11 +56,6 @@ class RiskCoverage:
   errors: np.ndarray
 
   @property
-  def coverage(self) -> np.ndarray:
-    """float64 [m], the share of examples that is accepted, in (0, 1]."""
-    return self.accepted / self.accepted[-1]
-
-  @property
   def risk(self) -> np.ndarray:
     """float64 [m], the share of accepted examples that is wrong, in [0, 1]."""
     return self.errors / self.accepted

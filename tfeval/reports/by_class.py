@@ -41,7 +41,7 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> 
   content = io.StringIO()
   writer = csv.writer(content, lineterminator='\n')
   writer.writerow(_COLUMNS)
-  table = imagenet.classes()
+  space = imagenet.label_space()
   for model, sets in found:
     for labels, answers in sets.items():
       hits = [
@@ -50,7 +50,8 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> 
         else None
         for k in (1, 5)
       ]
-      for i, (wnid, name) in enumerate(zip(table.wnids, table.names, strict=True)):
+      classes = zip(space.class_ids, space.class_names, strict=True)
+      for i, (wnid, name) in enumerate(classes):
         count = int(hits[0].count[i])
         cells = []
         for one in hits:
@@ -70,7 +71,7 @@ def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntr
     sets: predictions by the label set's name.
     n: how many of each set.
   """
-  names = imagenet.classes().names
+  names = imagenet.label_space().class_names
   return [
     ConfusionEntry(
       labels=labels,

@@ -8,7 +8,7 @@ Names of options are those of their flags and unique in a config.
 import dataclasses
 import math
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from tfeval.utils import arguments, errors
@@ -107,15 +107,6 @@ def _kind(hint: Any) -> type:
   return next(kind for kind in (bool, int, float, str) if kind in kinds)
 
 
-def build(config: type, values: Mapping[str, Any]) -> Any:
-  """Returns a config with values by the names of options; the rest are defaults.
-
-  Raises:
-    UserError: a name that is none of its options.
-  """
-  return replace(config(), **values)
-
-
 def replace(config: Any, **values: Any) -> Any:
   """Returns a config with some values, by the names of options, exchanged.
 
@@ -146,7 +137,7 @@ def python_names(config: type) -> list[str]:
   return [field.name for field in fields(config) if field.option.in_python]
 
 
-def checked(config: Any, names: Iterable[str] | None = None) -> Any:
+def checked(config: Any, names: Container[str] | None = None) -> Any:
   """Returns a config of values that were given in Python as plain ones.
 
   NumPy's integers become ints, paths become texts.
@@ -158,13 +149,10 @@ def checked(config: Any, names: Iterable[str] | None = None) -> Any:
   Raises:
     UserError: a value that no flag could have.
   """
-  names = None if names is None else set(names)
-  plain = {
-    field.name: _plain(field, field.of(config))
-    for field in fields(type(config))
-    if names is None or field.name in names
-  }
-  return replace(config, **plain)
+  chosen = [
+    field for field in fields(type(config)) if names is None or field.name in names
+  ]
+  return replace(config, **{one.name: _plain(one, one.of(config)) for one in chosen})
 
 
 def _plain(field: Field, value: Any) -> Any:
