@@ -123,7 +123,12 @@ def compare(
       raise UserError(f'{found}: `common` compares on the images that all runs have')
     if found := differences.labels_difference(answers[0], other):
       raise UserError(f'{found}: give `labels=FILE` for all')
-  _check_top(answers, metric)
+  for one in answers:
+    if one.predicted.shape[1] < registry.get_metric(metric).classes:
+      raise UserError(
+        f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} '
+        'classes of each image: choose another'
+      )
   names, more = alignment.used_labels(answers)
   names = [name for name in names if answers[0].counted(name).any()]
   if not names:
@@ -136,15 +141,6 @@ def compare(
     numeric_flips.find(answers, names),
     remarks + more + _remarks(answers),
   )
-
-
-def _check_top(answers: Sequence[AlignedPredictions], metric: str) -> None:
-  for one in answers:
-    if one.predicted.shape[1] < registry.get_metric(metric).classes:
-      raise UserError(
-        f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} '
-        'classes of each image: choose another'
-      )
 
 
 def _remarks(answers: Sequence[AlignedPredictions]) -> list[str]:

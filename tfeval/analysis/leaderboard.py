@@ -182,24 +182,12 @@ def _read(
 def _check_same(
   answers: Sequence[AlignedPredictions], what: str, allow: Sequence[str]
 ) -> list[str]:
-  """Returns a remark if runs differ.
-
-  Args:
-    answers: of the runs.
-    what: one of `ALLOWED`.
-    allow: what may differ.
-
-  Raises:
-    UserError: they differ and may not.
-  """
-  difference, describe, computed = {
-    DATA: (
-      _data_difference,
-      _data,
-      '; significance is not computed, ranks are of the bare figures',
-    ),
-    PROTOCOL: (_protocol_difference, _protocol, ''),
-  }[what]
+  """Returns a remark if runs differ in what is one of `ALLOWED`, and may."""
+  if what == DATA:
+    difference, describe = _data_difference, _data
+    computed = '; significance is not computed, ranks are of the bare figures'
+  else:
+    difference, describe, computed = _protocol_difference, _protocol, ''
   groups: list[list[AlignedPredictions]] = []
   for one in differences.known_first(answers):
     same = next((group for group in groups if not difference(group[0], one)), None)
@@ -210,13 +198,9 @@ def _check_same(
   if len(groups) == 1:
     return []
   if what in allow:
-    return [
-      f'DIFFERENT {what.upper()}{computed}: '
-      + '; '.join(
-        f'{describe(group[0])}: {", ".join(one.name for one in group)}'
-        for group in groups
-      )
-    ]
+    members = (', '.join(one.name for one in group) for group in groups)
+    found = [f'{describe(g[0])}: {m}' for g, m in zip(groups, members, strict=True)]
+    return [f'DIFFERENT {what.upper()}{computed}: {"; ".join(found)}']
   one, other = (group[0] for group in groups[:2])
   raise UserError(
     f'runs of {len(groups)} different kinds of {what} are not ranked together: '

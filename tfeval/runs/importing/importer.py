@@ -82,23 +82,23 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
       return complete
     written = _write(source, settings, table)
   ids = pa.concat_arrays(written.ids)
-  expected = _expected_ids(settings.labels)
+  if by_validation_order(settings.labels):
+    expected = orders.named_ids(orders.FILE_NAME)
+  else:
+    expected = pc.unique(pa.concat_arrays([one.ids for one in settings.labels]))
   named = not table.has_ids and settings.order in orders.NAMED
   if not (named and by_validation_order(settings.labels)):  # Else they are the same.
     orders.check_ids(source.predictions, ids, expected, settings.partial)
   notes = _notes(source, settings, table.classes, written, ids)
-  labels = [_stored(one) for one in settings.labels]
-  summary = summarize(
-    predictions.read_parts(source.directory / result_file.PREDICTIONS, SUMMARY_COLUMNS),
-    labels,
-  )
+  # Rows carry ReaL labels from here on.
+  labels = [LabelSource(REAL) if one.name == REAL else one for one in settings.labels]
+  store = source.directory / result_file.PREDICTIONS
+  summary = summarize(predictions.read_parts(store, SUMMARY_COLUMNS), labels)
   summary.check_labels(settings.labels, source.predictions)
   manifest = manifest.replaced(
     model=manifest.model.replaced(output=written.output),
     dataset=manifest.dataset.replaced(
-      partial=len(ids) < len(expected),
-      expected=len(ids),
-      notes=notes,
+      partial=len(ids) < len(expected), expected=len(ids), notes=notes
     ),
   )
   files.write_json(source.directory / result_file.MANIFEST, manifest)
@@ -114,25 +114,10 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
   )
 
 
-def _expected_ids(labels: tuple[LabelSource, ...]) -> pa.Array:
-  """Returns the images that the labels are of."""
-  if by_validation_order(labels):
-    return orders.named_ids(orders.FILE_NAME)
-  return pc.unique(pa.concat_arrays([one.ids for one in labels]))
-
-
-def _stored(labels: LabelSource) -> LabelSource:
-  """Returns what a label set is once it is a column of the rows."""
-  return LabelSource(REAL) if labels.name == REAL else labels
-
-
 def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Written:
-  """Writes the rows, block by block."""
-  all_ids = (
-    None
-    if table.has_ids
-    else orders.row_ids(source.predictions, settings.order, table.rows)
-  )
+  all_ids = None
+  if not table.has_ids:
+    all_ids = orders.row_ids(source.predictions, settings.order, table.rows)
   keep = settings.store_logits
   writer = predictions.Writer(
     source.directory / result_file.PREDICTIONS,

@@ -136,25 +136,11 @@ def explain_chance(
 
 
 def _other_orders(at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-  """Yields the orders of the same images that tools read them in.
-
-  Args:
-    at: int [n], the places of the validation images, from 0, in the order that
-      was given.
-
-  Yields:
-    What an order is called, and the labels [n] of the images in it.
-  """
+  """Yields other orders of the validation images `at`, with the labels in them."""
   truth = sets.packaged().values
   for name in NAMED:
     other = np.sort(at) if name == FILE_NAME else at[np.lexsort((at, truth[at]))]
     if not np.array_equal(other, at):
       whole = len(at) == imagenet.NUM_VALIDATION
-      yield (
-        (
-          f'`order={name}`'
-          if whole
-          else f'the ids of `order` sorted by {_SORTED_BY[name]}'
-        ),
-        truth[other],
-      )
+      part = f'the ids of `order` sorted by {_SORTED_BY[name]}'
+      yield f'`order={name}`' if whole else part, truth[other]

@@ -107,11 +107,7 @@ def _csv(path: pathlib.Path) -> Table:
       try:
         with pa_csv.open_csv(path, reading, convert_options=options) as file:
           for batch in file:
-            yield Block(
-              batch['id'] if 'id' in header else None,
-              flat.stack(path, batch, classes, whole=True),
-              flat.stack(path, batch, scores, whole=False),
-            )
+            yield _flat_block(path, batch, classes, scores)
       except pa.ArrowInvalid as error:
         flat.refuse_cell(path, header, classes, str(error))
         raise
@@ -173,13 +169,19 @@ def _flat_parquet(path: pathlib.Path, file: pq.ParquetFile) -> Table:
   def blocks() -> Iterator[Block]:
     with _readable(path):
       for batch in file.iter_batches(max(1, BLOCK // width)):
-        yield Block(
-          _ids(batch),
-          flat.stack(path, batch, classes, whole=True),
-          flat.stack(path, batch, scores, whole=False),
-        )
+        yield _flat_block(path, batch, classes, scores)
 
   return Table(file.metadata.num_rows, 'id' in header, width, blocks)
+
+
+def _flat_block(
+  path: pathlib.Path, batch: pa.RecordBatch, classes: list[str], scores: list[str]
+) -> Block:
+  return Block(
+    _ids(batch),
+    flat.stack(path, batch, classes, whole=True),
+    flat.stack(path, batch, scores, whole=False),
+  )
 
 
 def _ids(batch: pa.RecordBatch) -> pa.Array | None:
