@@ -151,7 +151,7 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
   return names
 
 
-def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[str]]:
+def used_labels(aligned: Sequence[AlignedPredictions]) -> tuple[list[str], list[str]]:
   """Returns the names of the label sets that all runs have, and remarks on others.
 
   Of a subset there is each label set once more, as `NAME@subset`.
@@ -159,10 +159,10 @@ def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[
   Raises:
     UserError: there is no such label set.
   """
-  seen = dict.fromkeys(name for one in answers for name in one.labels)
+  seen = dict.fromkeys(name for one in aligned for name in one.labels)
   used, remarks = [], []
   for name in seen:
-    without = [one.name for one in answers if name not in one.labels]
+    without = [one.name for one in aligned if name not in one.labels]
     if without:
       remarks.append(
         f'labels {name} are not used: none are stored of '
@@ -172,40 +172,40 @@ def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[
       used.append(name)
   if not used:
     raise UserError('the runs carry no labels of the same name: give `labels=FILE`')
-  if answers[0].inside is not None:
+  if aligned[0].inside is not None:
     used = [name + suffix for name in used for suffix in ('', SUBSET_SUFFIX)]
   return used, remarks
 
 
 def restrict_to_common(
-  answers: list[AlignedPredictions],
+  aligned: list[AlignedPredictions],
 ) -> tuple[list[AlignedPredictions], list[str]]:
-  """Restricts answers to the images that all runs have.
+  """Restricts predictions to the images that all runs have.
 
   Returns:
-    The answers, and a remark that says what was left out, if anything was.
+    The aligned, and a remark that says what was left out, if anything was.
 
   Raises:
     UserError: there is no such image.
   """
   ids = functools.reduce(
-    lambda kept, one: kept.filter(pc.is_in(kept, one.ids)), answers, answers[0].ids
+    lambda kept, one: kept.filter(pc.is_in(kept, one.ids)), aligned, aligned[0].ids
   )
   if not len(ids):
     raise UserError(
       '`common`: the runs have no image in common; the first of '
-      f'{answers[0].name} is {answers[0].ids[0]}, of {answers[1].name} '
-      f'{answers[1].ids[0]}'
+      f'{aligned[0].name} is {aligned[0].ids[0]}, of {aligned[1].name} '
+      f'{aligned[1].ids[0]}'
     )
   left_out = [
     f'{len(one.ids) - len(ids):,} of {one.name}'
-    for one in answers
+    for one in aligned
     if len(one.ids) > len(ids)
   ]
   if not left_out:
-    return answers, []
+    return aligned, []
   return (
-    [one.restricted(ids) for one in answers],
+    [one.restricted(ids) for one in aligned],
     [
       f'COMMON: only the {len(ids):,} images that all runs have; left out: '
       + ', '.join(left_out)

@@ -7,7 +7,7 @@ pairs of ranked models); then it opens the next. All of a group have the rank
 1 + (number of models in better groups).
 
 Not being told apart is not transitive: A and B may not be, B and C may not be, and A
-and C yet be. That is why all are held against the best of a group. The last of one
+and C yet be. That is why all are compared with the best of a group. The last of one
 group and the first of the next are then sometimes not told apart; `Row.ties` names
 every such model, whatever its rank.
 """
@@ -99,16 +99,16 @@ def rank(
     UserError: no run is complete; the data or protocols differ and may not; there is
       nothing called `sort`.
   """
-  answers, failures = _read(runs, labels, subset)
-  protocol = _check_same(answers, PROTOCOL, allow)
-  data = _check_same(answers, DATA, allow)
-  names, remarks = alignment.used_labels(answers)
+  aligned, failures = _read(runs, labels, subset)
+  protocol = _check_same(aligned, PROTOCOL, allow)
+  data = _check_same(aligned, DATA, allow)
+  names, remarks = alignment.used_labels(aligned)
   chosen = _sort(sort, names)
-  rows = [_row(one, names) for one in answers]
+  rows = [_row(one, names) for one in aligned]
   for name in names:
     key = name, chosen[1]
     order = _ordered(rows, key)
-    apart = None if data else _told_apart([answers[i] for i in order], *key, level)
+    apart = None if data else _told_apart([aligned[i] for i in order], *key, level)
     places = ranks([_rate(rows[i], key) for i in order], apart)
     for at, (i, place) in enumerate(zip(order, places, strict=True)):
       rows[i].ranks[name] = place
@@ -117,7 +117,7 @@ def rank(
   order = _ordered(rows, chosen)
   others = [row for row in rows if chosen[0] not in row.ranks]
   if not data:
-    remarks += differences.content_remarks(answers)
+    remarks += differences.content_remarks(aligned)
   return Leaderboard(
     [rows[i] for i in order] + sorted(others, key=lambda row: row.name) + failures,
     names,
@@ -125,7 +125,7 @@ def rank(
     level,
     None if data else math.comb(len(order), 2),
     [what for what, remark in ((DATA, data), (PROTOCOL, protocol)) if remark],
-    data + protocol + remarks + differences.unknown_protocols(answers),
+    data + protocol + remarks + differences.unknown_protocols(aligned),
   )
 
 
@@ -166,21 +166,21 @@ def _read(
   failures = [
     Row(run.name, failure=run.reason) for run in runs if isinstance(run, Failure)
   ]
-  answers = []
+  aligned = []
   for run, name in zip(complete, alignment.distinct_names(complete), strict=True):
     try:
-      answers.append(alignment.read(run, name, labels, subset))
+      aligned.append(alignment.read(run, name, labels, subset))
     except UserError as error:
       failures.append(Row(name, failure=errors.one_line(error, None)))
-  if not answers:
+  if not aligned:
     raise UserError(
       f'none of {len(failures)} runs can be ranked; the first: {failures[0].failure}'
     )
-  return answers, failures
+  return aligned, failures
 
 
 def _check_same(
-  answers: Sequence[AlignedPredictions], what: str, allow: Sequence[str]
+  aligned: Sequence[AlignedPredictions], what: str, allow: Sequence[str]
 ) -> list[str]:
   """Returns a remark if runs differ in what is one of `ALLOWED`, and may."""
   if what == DATA:
@@ -189,7 +189,7 @@ def _check_same(
   else:
     difference, describe, computed = _protocol_difference, _protocol, ''
   groups: list[list[AlignedPredictions]] = []
-  for one in differences.known_first(answers):
+  for one in differences.known_first(aligned):
     same = next((group for group in groups if not difference(group[0], one)), None)
     if same is None:
       groups.append([one])
@@ -217,10 +217,10 @@ def _data_difference(one: AlignedPredictions, other: AlignedPredictions) -> str 
   return found and f'{found} ({_data(one)}; {_data(other)})'
 
 
-def _data(answers: AlignedPredictions) -> str:
-  dataset = answers.run.result.dataset
+def _data(aligned: AlignedPredictions) -> str:
+  dataset = aligned.run.result.dataset
   return (
-    f'{len(answers.ids):,} images, label digest {dataset.label_digest[:8]}, '
+    f'{len(aligned.ids):,} images, label digest {dataset.label_digest[:8]}, '
     f'content digest {dataset.content_digest[:8]}'
   )
 
@@ -231,8 +231,8 @@ def _protocol_difference(
   return differences.protocol_difference(one.run, other.run)
 
 
-def _protocol(answers: AlignedPredictions) -> str:
-  return answers.run.result.protocol.text
+def _protocol(aligned: AlignedPredictions) -> str:
+  return aligned.run.result.protocol.text
 
 
 def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
@@ -245,15 +245,15 @@ def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
   return name, metric
 
 
-def _row(answers: AlignedPredictions, names: list[str]) -> Row:
+def _row(aligned: AlignedPredictions, names: list[str]) -> Row:
   counts = {
-    (name, metric): answers.count(name, metric)
+    (name, metric): aligned.count(name, metric)
     for name in names
     for metric in registry.paired_metrics()
   }
   return Row(
-    answers.name,
-    answers.run,
+    aligned.name,
+    aligned.run,
     counts={key: count for key, count in counts.items() if count is not None},
   )
 
@@ -263,11 +263,11 @@ def _rate(row: Row, key: tuple[str, str]) -> float:
 
 
 def _told_apart(
-  answers: Sequence[AlignedPredictions], name: str, metric: str, level: float
+  aligned: Sequence[AlignedPredictions], name: str, metric: str, level: float
 ) -> np.ndarray:
   """Returns bool [n, n]: whether two models differ significantly."""
-  apart = np.zeros((len(answers),) * 2, bool)
-  for pair in comparison.pairs(answers, name, metric) if len(answers) > 1 else ():
+  apart = np.zeros((len(aligned),) * 2, bool)
+  for pair in comparison.pairs(aligned, name, metric) if len(aligned) > 1 else ():
     apart[pair.first, pair.second] = apart[pair.second, pair.first] = (
       pair.p_holm <= level
     )

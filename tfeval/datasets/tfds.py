@@ -119,10 +119,10 @@ def _builder(name: str, data_dir: str | None):
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
     known = tfds.list_builders(with_community_datasets=False)
-    # The closest of a thousand names is seldom the wanted one: ImageNet first.
-    wanted = sorted({k for k in known if k.startswith('imagenet')})
-    wanted += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
-    raise errors.unknown('dataset', name, wanted) from error
+    # The closest of a thousand names is seldom the one that is meant: ImageNet first.
+    likely = sorted({k for k in known if k.startswith('imagenet')})
+    likely += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
+    raise errors.unknown('dataset', name, likely) from error
   except Exception as error:  # TFDS and what it imports raise many types.
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
 
@@ -189,9 +189,9 @@ def _check_tar(path: paths.Path) -> None:
   expected = [imagenet.validation_name(i + 1) for i in range(len(names))]
   wrong = next(((n, e) for n, e in zip(names, expected, strict=True) if n != e), None)
   if wrong or not names:
-    seen, wanted = wrong or ('nothing', imagenet.validation_name(1))
+    seen, due = wrong or ('nothing', imagenet.validation_name(1))
     raise UserError(
-      f'{path} holds {seen} where {wanted} is due: labels go by '
+      f'{path} holds {seen} where {due} is due: labels go by '
       f'position, so use {VALIDATION_TAR} as it was downloaded'
     )
 

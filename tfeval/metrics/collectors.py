@@ -88,7 +88,7 @@ class TopPredictions(Collector):
 
 
 class Confidences(Collector):
-  """How confident the answers are, and whether they are right."""
+  """How confident predictions are, and whether they are right."""
 
   columns = ('log_probs',)
 

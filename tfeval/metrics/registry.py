@@ -251,17 +251,17 @@ class LabelSetScores:
     several: examples with more than one.
   """
 
-  def __init__(self, names: Sequence[str], answers: bool = False):
+  def __init__(self, names: Sequence[str], keep_predictions: bool = False):
     """Starts with no rows.
 
     Args:
       names: of the metrics.
-      answers: whether to keep the predictions for `LabelSetScores.answers`.
+      keep_predictions: whether to keep them for `predictions`.
     """
     self.count = self.skipped = self.several = 0
     self._metrics = {name: get_metric(name) for name in names}
     keys = [(one.collector, one.arguments) for one in self._metrics.values()]
-    if answers:
+    if keep_predictions:
       keys.append(_PREDICTIONS)
     # Metrics that need the same share a collector.
     self._collectors = {key: key[0](*key[1]) for key in dict.fromkeys(keys)}
@@ -278,7 +278,7 @@ class LabelSetScores:
         collector.add(rows)
 
   @property
-  def answers(self) -> collectors.TopPredictions | None:
+  def predictions(self) -> collectors.TopPredictions | None:
     """The predictions kept; None where images have several labels or none."""
     if self.several or not self.count:
       return None

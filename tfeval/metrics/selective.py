@@ -1,4 +1,4 @@
-"""Whether confidence tells right answers from wrong ones."""
+"""Whether confidence tells right predictions from wrong ones."""
 
 import dataclasses
 

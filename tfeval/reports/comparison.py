@@ -26,9 +26,9 @@ def content(comparison: Comparison, level: float, seed: int) -> dict[str, Any]:
   """
   return {
     'runs': [
-      {'name': one.name, 'path': str(one.run.path)} for one in comparison.answers
+      {'name': one.name, 'path': str(one.run.path)} for one in comparison.aligned
     ],
-    'images': len(comparison.answers[0].ids),
+    'images': len(comparison.aligned[0].ids),
     'metric': comparison.metric,
     'level': level,
     'comparisons': [
@@ -36,7 +36,7 @@ def content(comparison: Comparison, level: float, seed: int) -> dict[str, Any]:
         'labels': labels,
         'metrics': [
           one.count(labels, comparison.metric).entry(comparison.metric, labels)
-          for one in comparison.answers
+          for one in comparison.aligned
         ],
         'pairs': [_entry(comparison, pair, level, seed) for pair in pairs],
       }
@@ -54,8 +54,8 @@ def _entry(
   low, high = pair.interval(1 - level, seed)
   hits = dataclasses.asdict(pair.hits)
   return {
-    'first': comparison.answers[pair.first].name,
-    'second': comparison.answers[pair.second].name,
+    'first': comparison.aligned[pair.first].name,
+    'second': comparison.aligned[pair.second].name,
     'both': hits['both'],
     'only_first': hits['first'],
     'only_second': hits['second'],
@@ -78,8 +78,8 @@ def _entry(
 
 def _flips_entry(comparison: Comparison, found: NumericVariant) -> dict[str, Any]:
   return {
-    'reference': comparison.answers[found.reference].name,
-    'other': comparison.answers[found.other].name,
+    'reference': comparison.aligned[found.reference].name,
+    'other': comparison.aligned[found.other].name,
     'compute': {key: [one, two] for key, one, two in found.differences},
     'labels': [
       {
@@ -113,8 +113,8 @@ def sections(
       'flipped top-1 answers of the same model, reference -> other run:',
       _flips(comparison),
     )
-  images = len(comparison.answers[0].ids)
-  names = [str(i + 1) for i in range(len(comparison.answers))]
+  images = len(comparison.aligned[0].ids)
+  names = [str(i + 1) for i in range(len(comparison.aligned))]
   blocks = [
     range(len(names))[start : start + _BLOCK] for start in range(0, len(names), _BLOCK)
   ]
@@ -133,7 +133,7 @@ def sections(
 
 def _models(comparison: Comparison, labels: str) -> rich_table.Table:
   rows = []
-  for i, one in enumerate(comparison.answers):
+  for i, one in enumerate(comparison.aligned):
     count = one.count(labels, comparison.metric)
     rate = 100 * count.correct / count.count
     state = one.run.result.state
@@ -240,8 +240,8 @@ def legend(comparison: Comparison, level: float) -> list[str]:
     f'p {level:g} to find a difference of this size in 4 of 5 times.'
   ]
   if any(SUBSET_SUFFIX in labels for labels in comparison.pairs):
-    inside = int(comparison.answers[0].inside.sum())
-    found.append(f'subset: {inside:,} of {len(comparison.answers[0].ids):,} images')
+    inside = int(comparison.aligned[0].inside.sum())
+    found.append(f'subset: {inside:,} of {len(comparison.aligned[0].ids):,} images')
   if comparison.flips:
     found.append(
       'flipped: another class comes first, right or wrong, of all images; '

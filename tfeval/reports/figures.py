@@ -96,7 +96,7 @@ def draw_answers(
   from matplotlib.figure import Figure
 
   # Not pyplot: it keeps figures, and asks for a screen. Figure draws with Agg.
-  width, height = _size(len(images), len(models), len(images[0].answers[0]))
+  width, height = _size(len(images), len(models), len(images[0].predictions[0]))
   # File names may hold a $, which would be mathematics.
   with matplotlib.rc_context(
     {'text.parse_math': False, 'font.size': 9, 'font.family': 'DejaVu Sans'}
@@ -116,7 +116,7 @@ def draw_answers(
     for row, (image, photo) in enumerate(zip(images, photos, strict=True)):
       _draw_photo(figure.add_subplot(grid[row, 0]), image, photo)
       for column, (model, answers) in enumerate(
-        zip(models, image.answers, strict=True)
+        zip(models, image.predictions, strict=True)
       ):
         axes = figure.add_subplot(grid[row, 1 + column])
         _draw_bars(axes, answers, _COLOURS[column % len(_COLOURS)])

@@ -177,7 +177,7 @@ class Run:
     labels: Sequence[LabelSource] | None = None,
     subset: Subset | None = None,
     metrics: Sequence[str] | None = None,
-    answers: bool = False,
+    keep_predictions: bool = False,
   ) -> Summary:
     """Adds up the stored rows.
 
@@ -185,7 +185,7 @@ class Run:
       labels: what to score against; by default what the rows carry.
       subset: images to score once more by themselves.
       metrics: see `registry.get_metric`; by default top-1 and top-5.
-      answers: whether to keep the predictions, for tables by class.
+      keep_predictions: whether to keep them, for tables by class.
 
     Raises:
       UserError: the rows are not those that the result was made of: some are
@@ -201,7 +201,7 @@ class Run:
       labels,
       subset,
       SummaryRequest(
-        None if metrics is None else names, self.result.model.output, answers
+        None if metrics is None else names, self.result.model.output, keep_predictions
       ),
     )
     self._check(found)

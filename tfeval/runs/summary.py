@@ -29,12 +29,12 @@ class SummaryRequest:
     metrics: see `registry.get_metric`; by default those of `registry.DEFAULT` that
       the rows give.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
-    answers: whether to keep the predictions, for tables by class.
+    keep_predictions: whether to keep them, for tables by class.
   """
 
   metrics: Sequence[str] | None = None
   output: str | None = None
-  answers: bool = False
+  keep_predictions: bool = False
 
 
 @dataclasses.dataclass
@@ -95,12 +95,12 @@ class Summary:
       return found
     return [entry for entry in found if entry.unavailable is None]
 
-  def answers(self) -> dict[str, collectors.TopPredictions]:
-    """Returns the answers by the label set's name, where images have one label."""
+  def predictions(self) -> dict[str, collectors.TopPredictions]:
+    """Returns the predictions by the label set's name, where images have one label."""
     return {
-      name: scores.answers
+      name: scores.predictions
       for name, scores in self.scores.items()
-      if scores.answers is not None
+      if scores.predictions is not None
     }
 
   def digests(self) -> dict[str, str]:
@@ -188,7 +188,7 @@ def _add(
   request = summary.request
   if name not in summary.scores:
     names = registry.DEFAULT if request.metrics is None else request.metrics
-    summary.scores[name] = registry.LabelSetScores(names, request.answers)
+    summary.scores[name] = registry.LabelSetScores(names, request.keep_predictions)
   summary.scores[name].add(ScoredRows(rows, labels, request.output))
 
 

@@ -1,4 +1,4 @@
-"""What models answered about single images, ranked and named."""
+"""What models predicted for single images, ranked and named."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -56,15 +56,15 @@ class PredictingModel:
 
 @dataclasses.dataclass(frozen=True)
 class ImagePredictions:
-  """One image and what every model answered.
+  """One image and what every model predicted.
 
   Attributes:
     path: of the image's file, as it was given.
-    answers: for each model, its highest classes.
+    predictions: for each model, its highest classes.
   """
 
   path: str
-  answers: tuple[tuple[ClassPrediction, ...], ...]
+  predictions: tuple[tuple[ClassPrediction, ...], ...]
 
 
 def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, ...]:
@@ -112,9 +112,9 @@ def describe(
           'model': model.name,
           'protocol': model.protocol,
           'size': model.size,
-          'predictions': [answer.describe() for answer in answers],
+          'predictions': [one.describe() for one in ranked],
         }
-        for model, answers in zip(models, image.answers, strict=True)
+        for model, ranked in zip(models, image.predictions, strict=True)
       ],
     }
     for image in images

@@ -29,7 +29,7 @@ class Option:
     repeated: whether a flagfile that repeats a run has it: what is evaluated and how,
       not where and by whom.
     identifies: whether it tells which evaluations make one curve.
-    of_applications: False for what is known of an application, and has to be told of
+    of_applications: False for what is known of an application, and has to be given for
       other models.
     in_python: whether it is a keyword of `tfeval.evaluate`; False for what belongs to
       the process or to models that are loaded.

@@ -197,10 +197,12 @@ def _array(
       for seen, want in zip(shape, expected, strict=True)
     )
     if not fits or fortran and len(shape) > 1 or dtype.kind not in kinds:
-      wanted = ', '.join(f'1 to {most:,}' if n is None else str(n) for n in expected)
+      shape_text = ', '.join(
+        f'1 to {most:,}' if n is None else str(n) for n in expected
+      )
       raise UserError(
         f'{path}: {name} is {dtype} {list(shape)}'
-        f'{" in Fortran order" if fortran else ""}, expected [{wanted}] '
+        f'{" in Fortran order" if fortran else ""}, expected [{shape_text}] '
         f'of kind {" or ".join(kinds)} in C order'
       )
     yield file, shape, dtype

@@ -16,7 +16,7 @@ from tfeval.utils.errors import UserError
 FILE_NAME, CLASS_FOLDER = NAMED = ('file_name', 'class_folder')
 # Ten times chance: what a trained model exceeds and a wrong order does not.
 _CHANCE = 0.01
-# Fewer right answers in another order may be luck: of few images 1 % is less than one.
+# Fewer right ones in another order may be luck: of few images 1 % is less than one.
 _FEWEST = 10
 _SORTED_BY = {FILE_NAME: 'file name', CLASS_FOLDER: 'wnid, then file name'}
 
@@ -93,7 +93,7 @@ def check_ids(
 def explain_chance(
   path: pathlib.Path, top1: np.ndarray, ids: pa.Array, order: str | None
 ) -> str | None:
-  """Says what is wrong with answers that are right as seldom as by chance.
+  """Says what is wrong with predictions that are right as seldom as by chance.
 
   Args:
     path: of the predictions.
@@ -102,7 +102,7 @@ def explain_chance(
     order: `--order`.
 
   Returns:
-    A remark on answers at chance, None for others.
+    A remark on predictions at chance, None for others.
 
   Raises:
     UserError: the rows or the classes stand in another order, and which.

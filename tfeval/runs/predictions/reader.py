@@ -118,9 +118,9 @@ def _check_columns(path: Path, table: pa.Table) -> None:
     rows.STORED_CLASSES,
   )
   classes = len(rows.label_space())
-  wanted = rows.schema(True, max(1, min(kept, classes)))
-  for name in set(table.column_names) & set(wanted.names):
-    column, field = table[name], wanted.field(name)
+  expected = rows.schema(True, max(1, min(kept, classes)))
+  for name in set(table.column_names) & set(expected.names):
+    column, field = table[name], expected.field(name)
     if column.type != field.type or (column.null_count and not field.nullable):
       raise UserError(
         f'{path}: column {name} is {column.type} with '
