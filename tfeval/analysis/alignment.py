@@ -193,9 +193,8 @@ def restrict_to_common(
   )
   if not len(ids):
     raise UserError(
-      '`common`: the runs have no image in common; the first of '
-      f'{aligned[0].name} is {aligned[0].ids[0]}, of {aligned[1].name} '
-      f'{aligned[1].ids[0]}'
+      f'`common`: the runs have no image in common; the first of {aligned[0].name} is '
+      f'{aligned[0].ids[0]}, of {aligned[1].name} {aligned[1].ids[0]}'
     )
   left_out = [
     f'{len(one.ids) - len(ids):,} of {one.name}'

@@ -330,9 +330,8 @@ def _not_complete(directory: Path) -> UserError:
   manifest = files.read_json(directory / MANIFEST)
   imported = isinstance(manifest, dict) and 'imported' in manifest
   return UserError(
-    f'run {directory} is not complete: it has no {RESULT}: run '
-    f'tfeval {"import" if imported else "evaluate"} '
-    f'--flagfile={directory / FLAGS} '
+    f'run {directory} is not complete: it has no {RESULT}: run tfeval '
+    f'{"import" if imported else "evaluate"} --flagfile={directory / FLAGS} '
     f'--output_dir={directory if imported else directory.parent}'
   )
 

@@ -215,9 +215,8 @@ class Run:
     ids, dataset = summary.ids, self.result.dataset
     if len(set(ids)) != len(ids) or len(ids) != dataset.evaluated:
       raise UserError(
-        f'{self.path} stores {len(set(ids))} examples in {len(ids)} '
-        f'rows, its {RESULT} says {dataset.evaluated}: evaluate '
-        'again'
+        f'{self.path} stores {len(set(ids))} examples in {len(ids)} rows, its {RESULT} '
+        f'says {dataset.evaluated}: evaluate again'
       )
     for name, value in summary.digests().items():
       if value != getattr(dataset, name):

@@ -132,9 +132,8 @@ def _read_npy(path: pathlib.Path, space: LabelSpace) -> _Labels:
   labels = load_npy(path)
   if labels.ndim != 1 or labels.dtype.kind not in 'iu':
     raise UserError(
-      f'{path} holds {labels.dtype} {list(labels.shape)}, expected whole '
-      f'numbers [{imagenet.NUM_VALIDATION}], a class for each '
-      'validation image'
+      f'{path} holds {labels.dtype} {list(labels.shape)}, expected whole numbers '
+      f'[{imagenet.NUM_VALIDATION}], a class for each validation image'
     )
   if len(labels) and labels.max() >= len(space):
     raise UserError(
@@ -203,9 +202,8 @@ def _read_csv(path: pathlib.Path, space: LabelSpace) -> _Labels:
   if (wrong := np.flatnonzero(labelled & (found < 0))).size:
     where = f'line {wrong[0] + 2}' if ids is None else ids[wrong[0]].as_py()
     raise UserError(
-      f'{path}: the label of {where} is '
-      f'{texts[wrong[0]].as_py()!r}, expected a class from 0 to '
-      f'{len(space) - 1} or a wnid'
+      f'{path}: the label of {where} is {texts[wrong[0]].as_py()!r}, expected a class '
+      f'from 0 to {len(space) - 1} or a wnid'
     )
   values = (found[labelled] % len(space)).astype(np.int32)
   if ids is None:

@@ -29,9 +29,8 @@ def load(data_dir: str | None) -> LabelTable:
     builder = tfds.builder(NAME, data_dir=data_dir)
     if not builder.is_prepared():
       raise UserError(
-        f'{NAME} is not prepared in {builder.data_dir}: run tfds build '
-        f'{NAME} `manual_dir=DIR`, DIR with ILSVRC2012_img_val.tar, or '
-        'give another `data_dir`'
+        f'{NAME} is not prepared in {builder.data_dir}: run tfds build {NAME} '
+        '`manual_dir=DIR`, DIR with ILSVRC2012_img_val.tar, or give another `data_dir`'
       )
     features = dict.fromkeys(
       ('file_name', 'correct_multi_labels', 'unclear_multi_labels', 'is_problematic'),

@@ -133,9 +133,8 @@ def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
   others = arrow.without(named, ids).to_pylist()
   if unknown := [name for name in others if not imagenet.validation_number(name)]:
     raise UserError(
-      f'{labels.path}: {len(unknown)} of its {len(named)} ids are '
-      f'neither of {where} nor of validation images: {first(unknown)}: '
-      'mend or remove these'
+      f'{labels.path}: {len(unknown)} of its {len(named)} ids are neither of {where} '
+      f'nor of validation images: {first(unknown)}: mend or remove these'
     )
 
 

@@ -123,9 +123,8 @@ def _check_columns(path: Path, table: pa.Table) -> None:
     column, field = table[name], expected.field(name)
     if column.type != field.type or (column.null_count and not field.nullable):
       raise UserError(
-        f'{path}: column {name} is {column.type} with '
-        f'{column.null_count} nulls, expected {field.type}: '
-        'evaluate again'
+        f'{path}: column {name} is {column.type} with {column.null_count} nulls, '
+        f'expected {field.type}: evaluate again'
       )
     if name == 'id':
       try:
