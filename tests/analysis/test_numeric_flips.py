@@ -88,7 +88,7 @@ def test_the_reference_is_the_most_precise(store):
     store('again', FULL),
     store('half', FULL, dtype='bfloat16'),
   ]
-  found = numeric_flips.find(comparison.compare(runs).answers, ['original'])
+  found = numeric_flips.find(comparison.compare(runs).aligned, ['original'])
   assert [(one.reference, one.other) for one in found] == [
     (2, 0),
     (2, 1),
@@ -97,7 +97,7 @@ def test_the_reference_is_the_most_precise(store):
   ]
   assert found[2].differences == []
   found = numeric_flips.find(
-    comparison.compare([runs[4], runs[1]]).answers, ['original']
+    comparison.compare([runs[4], runs[1]]).aligned, ['original']
   )
   assert [(one.reference, one.other) for one in found] == [(1, 0)]
 

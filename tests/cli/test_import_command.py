@@ -281,8 +281,8 @@ def test_score_by_class(imported, files, tfeval):
     mine = np.flatnonzero(TRUTH == c)
     assert (line['model'], line['labels']) == ('mine', 'original')
     assert (line['wnid'], line['name']) == (
-      imagenet.classes().wnids[c],
-      imagenet.classes().names[c],
+      imagenet.label_space().class_ids[c],
+      imagenet.label_space().class_names[c],
     )
     assert [int(line[key]) for key in ('count', 'top1', 'top5')] == [
       len(mine),
@@ -297,10 +297,10 @@ def test_score_by_class(imported, files, tfeval):
     key = pair['label'], pair['predicted']
     assert pair['count'] == pairs.count(key) > 0
     assert pair['of'] == (pair['label'] == TRUTH).sum()
-    assert pair['label_name'] == imagenet.classes().names[key[0]]
-    assert pair['predicted_name'] == imagenet.classes().names[key[1]]
+    assert pair['label_name'] == imagenet.label_space().class_names[key[0]]
+    assert pair['predicted_name'] == imagenet.label_space().class_names[key[1]]
   _, out, _ = tfeval('score', files / 'run', '--confusions=1')
-  name = imagenet.classes().names[found[0]['label']].replace('_', ' ')
+  name = imagenet.label_space().class_names[found[0]['label']].replace('_', ' ')
   assert f'{name} ({found[0]["label"]})' in out
 
 

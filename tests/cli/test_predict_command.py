@@ -222,7 +222,7 @@ def test_ranks_of_equal_outputs_go_by_class(predict, cat):
   assert code == 0
   assert [index for index, _ in answers(out)[str(cat)][name]] == [7, 400, 999, 0, 1]
   code, out, _ = predict(cat, f'--model={name}', *TINY[1:], '--top=4')
-  wnids = imagenet.classes().wnids
+  wnids = imagenet.label_space().class_ids
   assert re.findall(r'^n\d{8}', out, re.MULTILINE) == [
     wnids[i] for i in (7, 400, 999, 0)
   ]

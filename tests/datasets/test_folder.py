@@ -26,7 +26,7 @@ def image(number):
 
 def wnid_of(number):
   index = imagenet.original_validation_labels()[number - 1]
-  return imagenet.classes().wnids[index]
+  return imagenet.label_space().class_ids[index]
 
 
 def read(dataset):

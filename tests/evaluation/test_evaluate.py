@@ -358,7 +358,7 @@ class IlsvrcOrder(keras.layers.Layer):
   def call(self, logits):
     from tfeval.datasets.labels import imagenet as labels
 
-    order = np.argsort(labels.classes().ilsvrc_ids)
+    order = np.argsort(labels.ilsvrc_ids())
     return keras.ops.take(logits, order, axis=-1)
 
 

@@ -170,7 +170,7 @@ def test_a_saved_model_at_a_url(saved):
 
 
 def test_class_maps_and_labels_at_a_url(saved, shared_data):
-  wnids = imagenet.classes().wnids
+  wnids = imagenet.label_space().class_ids
   _, there = saved('map.txt', lambda path: path.write_text('\n'.join(wnids[::-1])))
   found = class_maps.label_map(there)
   order, outputs = found.indices, found.outputs

@@ -59,11 +59,9 @@ def test_ties_against_a_loop_and_tfeval_metrics(k, seed):
   assert float(top.result()) == top.correct / top.count
   real.reset_state()
   real.update_state(sets[1:], scores[1:])
-  stored = accuracy.top_k_hits(
-    ranking.top_k(scores[1:], k),
-    accuracy.LabelSets(np.nonzero(sets[1:])[1], sets[1:].sum(1)),
-    k,
-  )
+  label_sets = accuracy.LabelSets(np.nonzero(sets[1:])[1], sets[1:].sum(1))
+  hit = accuracy.hits(ranking.top_k(scores[1:], k), label_sets, k)
+  stored = accuracy.counted(hit, label_sets)
   assert counts(real) == (stored.correct, stored.count)
 
 
@@ -100,7 +98,7 @@ def test_published_predictions(shared_data):
   assert found.dtype == np.float16
   original = imagenet.original_validation_labels()
   real = imagenet.load_real_labels(shared_data / 'real' / 'real.json')
-  wnids = imagenet.classes().wnids
+  wnids = imagenet.label_space().class_ids
   order = sorted(
     range(50_000), key=lambda i: (wnids[original[i]], imagenet.validation_name(i + 1))
   )

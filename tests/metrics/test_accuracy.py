@@ -23,6 +23,10 @@ def label_sets(sets) -> LabelSets:
   )
 
 
+def top_k_hits(ranked: np.ndarray, sets: LabelSets, k: int) -> Count:
+  return accuracy.counted(accuracy.hits(ranked, sets, k), sets)
+
+
 def random_case(seed: int, n: int = 60, classes: int = 12, kept: int = 6):
   """Ranked classes [n, kept] and n label sets, some of them empty."""
   rng = np.random.default_rng(seed)
@@ -45,7 +49,7 @@ def test_single_labels_against_scikit_learn(k):
   rng = np.random.default_rng(k)
   scores = rng.permutation(300 * 50).reshape(300, 50).astype(np.float32)
   truth = rng.integers(0, 50, 300)
-  ours = accuracy.top_k_hits(ranking.top_k(scores, k), LabelSets.from_single(truth), k)
+  ours = top_k_hits(ranking.top_k(scores, k), LabelSets.from_single(truth), k)
   expected = top_k_accuracy_score(truth, scores, k=k, labels=range(50), normalize=False)
   assert ours == Count(int(expected), 300, 0)
 
@@ -54,9 +58,7 @@ def test_single_labels_against_scikit_learn(k):
 def test_label_sets_against_a_loop(k):
   for seed in range(50):
     ranked, sets = random_case(seed)
-    assert accuracy.top_k_hits(ranked, label_sets(sets), k) == counted_by_loop(
-      ranked, sets, k
-    )
+    assert top_k_hits(ranked, label_sets(sets), k) == counted_by_loop(ranked, sets, k)
 
 
 # Correct of 50,000 original and of 46,837 ReaL labels. The predictions were published
@@ -77,7 +79,7 @@ def by_class_folder(shared_data):
   """Original and ReaL labels of the validation images by (wnid, file name)."""
   original = imagenet.original_validation_labels()
   real = imagenet.load_real_labels(shared_data / 'real' / 'real.json')
-  wnids = imagenet.classes().wnids
+  wnids = imagenet.label_space().class_ids
   order = sorted(
     range(50_000), key=lambda i: (wnids[original[i]], imagenet.validation_name(i + 1))
   )
@@ -100,36 +102,36 @@ def test_published_predictions(shared_data, by_class_folder, model):
   ranked = np.take_along_axis(classes, ranking.top_k(scores, 5), axis=1)
   original, real = by_class_folder
   top1, top5, real_top1, real_top5 = PUBLISHED[model]
-  assert accuracy.top_k_hits(ranked, original, 1) == Count(top1, 50_000, 0)
-  assert accuracy.top_k_hits(ranked, original, 5) == Count(top5, 50_000, 0)
-  assert accuracy.top_k_hits(ranked, real, 1) == Count(real_top1, 46_837, 3163)
-  assert accuracy.top_k_hits(ranked, real, 5) == Count(real_top5, 46_837, 3163)
+  assert top_k_hits(ranked, original, 1) == Count(top1, 50_000, 0)
+  assert top_k_hits(ranked, original, 5) == Count(top5, 50_000, 0)
+  assert top_k_hits(ranked, real, 1) == Count(real_top1, 46_837, 3163)
+  assert top_k_hits(ranked, real, 5) == Count(real_top5, 46_837, 3163)
 
 
 def test_the_order_of_examples_does_not_matter():
   ranked, sets = random_case(0)
-  expected = accuracy.top_k_hits(ranked, label_sets(sets), 2)
+  expected = top_k_hits(ranked, label_sets(sets), 2)
   for seed in range(20):
     order = np.random.default_rng(seed).permutation(len(sets))
     shuffled = label_sets([sets[i] for i in order])
-    assert accuracy.top_k_hits(ranked[order], shuffled, 2) == expected
+    assert top_k_hits(ranked[order], shuffled, 2) == expected
 
 
 def test_counts_of_parts_add_up():
   ranked, sets = random_case(1)
-  expected = accuracy.top_k_hits(ranked, label_sets(sets), 2)
+  expected = top_k_hits(ranked, label_sets(sets), 2)
   for size in (1, 7, 59, 60):
     total = Count(0, 0, 0)
     for start in range(0, len(sets), size):
       part = slice(start, start + size)
-      total += accuracy.top_k_hits(ranked[part], label_sets(sets[part]), 2)
+      total += top_k_hits(ranked[part], label_sets(sets[part]), 2)
     assert total == expected
 
 
 def test_an_example_with_several_hits_counts_once():
-  assert accuracy.top_k_hits(
-    np.array([[1, 2, 3]]), label_sets([[3, 2, 1, 2]]), 3
-  ) == Count(1, 1, 0)
+  assert top_k_hits(np.array([[1, 2, 3]]), label_sets([[3, 2, 1, 2]]), 3) == Count(
+    1, 1, 0
+  )
 
 
 def test_negative_labels_are_none():
@@ -137,26 +139,26 @@ def test_negative_labels_are_none():
   assert sets.values.tolist() == [2, 0]
   assert sets.sizes.tolist() == [1, 0, 1]
   ranked = np.array([[2, 1], [0, 1], [1, 0]])
-  assert accuracy.top_k_hits(ranked, sets, 1) == Count(1, 2, 1)
-  assert accuracy.top_k_hits(ranked, sets, 2) == Count(2, 2, 1)
+  assert top_k_hits(ranked, sets, 1) == Count(1, 2, 1)
+  assert top_k_hits(ranked, sets, 2) == Count(2, 2, 1)
 
 
 def test_nothing_labelled_and_nothing_at_all():
   ranked = np.array([[1, 2], [3, 4]])
-  assert accuracy.top_k_hits(ranked, label_sets([[], []]), 1) == Count(0, 0, 2)
-  assert accuracy.top_k_hits(ranked[:0], label_sets([]), 1) == Count(0, 0, 0)
+  assert top_k_hits(ranked, label_sets([[], []]), 1) == Count(0, 0, 2)
+  assert top_k_hits(ranked[:0], label_sets([]), 1) == Count(0, 0, 0)
 
 
 @pytest.mark.parametrize('k', [-1, 0, 3])
 def test_k_out_of_range(k):
   with pytest.raises(ValueError, match=f'top-{k} of 2 stored classes'):
-    accuracy.top_k_hits(np.array([[1, 2]]), label_sets([[1]]), k)
+    top_k_hits(np.array([[1, 2]]), label_sets([[1]]), k)
 
 
 @pytest.mark.parametrize('ranked', [[1, 2], [[1, 2], [3, 4]], [[[1]]]])
 def test_shapes_that_disagree(ranked):
   with pytest.raises(ValueError, match='ranked has shape'):
-    accuracy.top_k_hits(np.array(ranked), label_sets([[1]]), 1)
+    top_k_hits(np.array(ranked), label_sets([[1]]), 1)
 
 
 def test_entry():
@@ -199,7 +201,7 @@ def test_entry_without_examples():
 def test_entry_is_json_and_keeps_the_count(k):
   ranked, sets = random_case(2)
   expected = counted_by_loop(ranked, sets, k)
-  entry = accuracy.top_k_hits(ranked, label_sets(sets), k).entry(f'top{k}', 'real')
+  entry = top_k_hits(ranked, label_sets(sets), k).entry(f'top{k}', 'real')
   assert json.loads(json.dumps(entry)) == entry
   assert (entry['name'], entry['labels']) == (f'top{k}', 'real')
   assert Count(entry['correct'], entry['count'], entry['skipped']) == expected
@@ -215,7 +217,7 @@ def test_hits_are_those_that_are_counted(k):
     any(label in right for label in row[:k].tolist())
     for row, right in zip(ranked, sets, strict=True)
   ]
-  assert hit.sum() == accuracy.top_k_hits(ranked, label_sets(sets), k).correct
+  assert hit.sum() == top_k_hits(ranked, label_sets(sets), k).correct
 
 
 def single_case(seed: int, n: int = 200, classes: int = 12):
@@ -252,7 +254,7 @@ def test_per_class_against_a_loop(k):
     ]
     assert counts.count[label] == len(rows)
     assert counts.correct[label] == sum(label in row[:k] for row in rows)
-  total = accuracy.top_k_hits(ranked, LabelSets.from_single(labels), k)
+  total = top_k_hits(ranked, LabelSets.from_single(labels), k)
   assert (counts.correct.sum(), counts.count.sum()) == (total.correct, total.count)
 
 

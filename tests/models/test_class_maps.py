@@ -51,13 +51,13 @@ class Columns(keras.layers.Layer):
 
 def headed(order: str, softmax: bool = False):
   """The base with its outputs in an order that the development kit's files give."""
-  table = imagenet.classes()
+  ids, names = imagenet.ilsvrc_ids(), imagenet.label_space().class_names
   by = {
     'background_first': [-1, *range(1000)],
     'background_last': [*range(1000), -1],
     # Sorted by what stands in the table, not by what heads.py makes of it.
-    'ilsvrc_id': sorted(range(1000), key=lambda c: table.ilsvrc_ids[c]),
-    'name': sorted(range(1000), key=lambda c: (table.names[c], c)),
+    'ilsvrc_id': sorted(range(1000), key=ids.__getitem__),
+    'name': sorted(range(1000), key=lambda c: (names[c], c)),
     'reversed': [-1, -1, *range(999, -1, -1)],
   }[order]
   model = base()
@@ -75,7 +75,9 @@ def test_class_maps(images, order):
 
 def test_class_map_from_a_file(images, tmp_path):
   path = tmp_path / 'classes.txt'
-  path.write_text('\n'.join(['background', '-', *reversed(imagenet.classes().wnids)]))
+  path.write_text(
+    '\n'.join(['background', '-', *reversed(imagenet.label_space().class_ids)])
+  )
   model = load(f'{__name__}:headed:order=reversed', class_map=str(path), **IDENTITY)
   np.testing.assert_array_equal(model.function(images).numpy(), base()(images).numpy())
   assert model.describe()['class_map'].startswith('sha256:')
@@ -98,7 +100,7 @@ def test_probabilities_without_the_background_sum_to_one(images):
     ('n01440764\n', 'lacks 999 of the 1000 wnids, such as n01443537'),
     ('', 'lacks 1000 of the 1000 wnids'),
     (
-      '\n'.join([*imagenet.classes().wnids, 'n01440764']),
+      '\n'.join([*imagenet.label_space().class_ids, 'n01440764']),
       'has twice 1 of the 1000 wnids, such as n01440764',
     ),
     (b'\xff\xfe', 'cannot read class map'),

@@ -41,12 +41,14 @@ def test_nothing_is_cut_and_all_of_it_fits(monkeypatch, count):
     for name in LONG[:count]
   ]
   # bicycle-built-for-two, American Staffordshire terrier, hen-of-the-woods, ...
-  classes = [i for i, name in enumerate(imagenet.classes().names) if len(name) > 19]
+  classes = [
+    i for i, name in enumerate(imagenet.label_space().class_names) if len(name) > 19
+  ]
   text = printed(models, (ranked(*classes[:12]),) * count, monkeypatch)
   assert max(map(len, text.splitlines())) <= 80
   assert '…' not in text
   for index in classes[:12]:
-    assert imagenet.classes().wnids[index] in text
+    assert imagenet.label_space().class_ids[index] in text
   for answer in ranked(*classes[:12]):
     assert (
       text.count(f'{answer.rank}. {top_classes.short(answer.probability):>6}') >= count
@@ -59,7 +61,7 @@ def test_nothing_is_cut_and_all_of_it_fits(monkeypatch, count):
 def test_rows_are_classes_in_the_order_of_their_best_rank(monkeypatch):
   models = [top_classes.PredictingModel(name, 'opencv', 224) for name in ('A', 'B')]
   text = printed(models, (ranked(5, 6, 7), ranked(7, 5, 900)), monkeypatch)
-  wnids = imagenet.classes().wnids
+  wnids = imagenet.label_space().class_ids
   rows = [line.split() for line in text.splitlines() if line.startswith('n0')]
   assert [row[0] for row in rows] == [wnids[i] for i in (5, 7, 6, 900)]
   assert rows[0][-4:] == ['1.', '0.900', '2.', '0.455']

@@ -41,7 +41,7 @@ def test_fields_stand_in_their_order_with_names_and_groups():
 
 
 def test_values_by_name_go_to_their_part():
-  built = options.build(Config, {'thing': 'b', 'size': 5})
+  built = options.replace(Config(), **{'thing': 'b', 'size': 5})
   assert built == Config(Part('b'), 5)
   assert options.flat(built) == {
     'thing': 'b',
@@ -55,7 +55,7 @@ def test_values_by_name_go_to_their_part():
 
 
 def test_values_of_python_become_plain_ones():
-  given = options.build(Config, {'size': np.int64(4), 'path': pathlib.Path('x')})
+  given = options.replace(Config(), **{'size': np.int64(4), 'path': pathlib.Path('x')})
   assert options.checked(given) == Config(Part(path='x'), 4)
 
 
@@ -74,10 +74,10 @@ def test_values_of_python_become_plain_ones():
 )
 def test_what_no_flag_could_have(values, words):
   with pytest.raises(UserError, match=words):
-    options.checked(options.build(Config, values))
+    options.checked(options.replace(Config(), **values))
 
 
 def test_flagfile_lines_leave_out_what_is_not_repeated():
-  given = options.build(Config, {'path': 'x', 'private': True})
+  given = options.replace(Config(), **{'path': 'x', 'private': True})
   lines = options.flagfile_lines(given, lambda path: f'/abs/{path}')
   assert lines == ['--thing=a', '--path=/abs/x', '--size=3', '--index=0']

@@ -53,7 +53,7 @@ class AlignedPredictions:
 
   def within(self, name: str) -> np.ndarray:
     """Returns bool [n]: of `LABELS@subset` the subset's images, of others all."""
-    if name.endswith(SUBSET_SUFFIX):
+    if self.inside is not None and name.endswith(SUBSET_SUFFIX):
       return self.inside
     return np.ones(len(self.ids), bool)
 
@@ -66,8 +66,9 @@ class AlignedPredictions:
     """Returns bool [n]: which images are hit by a paired metric."""
     key = name.removesuffix(SUBSET_SUFFIX), metric
     if key not in self._hits:
-      find = registry.get_metric(metric).hits
-      self._hits[key] = find(self.predicted, self.labels[key[0]])
+      hits = registry.get_metric(metric).hits
+      assert hits is not None  # It is paired.
+      self._hits[key] = hits(self.predicted, self.labels[key[0]])
     return self._hits[key]
 
   def count(self, name: str, metric: str) -> accuracy.Count | None:
@@ -123,14 +124,8 @@ def read(
     check_ids(one, ids, run.path)
     if not len(sets[one.name].values):
       raise summary.no_labels(one, run.path, ids[:1].to_pylist())
-  inside = None
   if subset is not None:
-    subset.check(ids)
-    inside = subset.mask(ids)
-    if not inside.any():
-      raise UserError(
-        f'`keep` and `omit` leave none of the {len(ids)} images of {run.path}'
-      )
+    subset.check(ids, run.path)
   return AlignedPredictions(
     run,
     name,
@@ -138,7 +133,7 @@ def read(
     table['image_sha256'].combine_chunks(),
     arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
     sets,
-    inside,
+    None if subset is None else subset.mask(ids),
   )
 
 
@@ -156,7 +151,7 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
   return names
 
 
-def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[str]]:
+def used_labels(aligned: Sequence[AlignedPredictions]) -> tuple[list[str], list[str]]:
   """Returns the names of the label sets that all runs have, and remarks on others.
 
   Of a subset there is each label set once more, as `NAME@subset`.
@@ -164,10 +159,10 @@ def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[
   Raises:
     UserError: there is no such label set.
   """
-  seen = dict.fromkeys(name for one in answers for name in one.labels)
+  seen = dict.fromkeys(name for one in aligned for name in one.labels)
   used, remarks = [], []
   for name in seen:
-    without = [one.name for one in answers if name not in one.labels]
+    without = [one.name for one in aligned if name not in one.labels]
     if without:
       remarks.append(
         f'labels {name} are not used: none are stored of '
@@ -177,40 +172,39 @@ def used_labels(answers: Sequence[AlignedPredictions]) -> tuple[list[str], list[
       used.append(name)
   if not used:
     raise UserError('the runs carry no labels of the same name: give `labels=FILE`')
-  if answers[0].inside is not None:
+  if aligned[0].inside is not None:
     used = [name + suffix for name in used for suffix in ('', SUBSET_SUFFIX)]
   return used, remarks
 
 
 def restrict_to_common(
-  answers: list[AlignedPredictions],
+  aligned: list[AlignedPredictions],
 ) -> tuple[list[AlignedPredictions], list[str]]:
-  """Restricts answers to the images that all runs have.
+  """Restricts predictions to the images that all runs have.
 
   Returns:
-    The answers, and a remark that says what was left out, if anything was.
+    The aligned, and a remark that says what was left out, if anything was.
 
   Raises:
     UserError: there is no such image.
   """
   ids = functools.reduce(
-    lambda kept, one: kept.filter(pc.is_in(kept, one.ids)), answers, answers[0].ids
+    lambda kept, one: kept.filter(pc.is_in(kept, one.ids)), aligned, aligned[0].ids
   )
   if not len(ids):
     raise UserError(
-      '`common`: the runs have no image in common; the first of '
-      f'{answers[0].name} is {answers[0].ids[0]}, of {answers[1].name} '
-      f'{answers[1].ids[0]}'
+      f'`common`: the runs have no image in common; the first of {aligned[0].name} is '
+      f'{aligned[0].ids[0]}, of {aligned[1].name} {aligned[1].ids[0]}'
     )
   left_out = [
     f'{len(one.ids) - len(ids):,} of {one.name}'
-    for one in answers
+    for one in aligned
     if len(one.ids) > len(ids)
   ]
   if not left_out:
-    return answers, []
+    return aligned, []
   return (
-    [one.restricted(ids) for one in answers],
+    [one.restricted(ids) for one in aligned],
     [
       f'COMMON: only the {len(ids):,} images that all runs have; left out: '
       + ', '.join(left_out)

@@ -47,18 +47,18 @@ class Pair:
     return paired.images_needed(self.hits.first / n, self.hits.second / n, alpha=alpha)
 
 
-def pairs(answers: Sequence[AlignedPredictions], name: str, metric: str) -> list[Pair]:
+def pairs(aligned: Sequence[AlignedPredictions], name: str, metric: str) -> list[Pair]:
   """Compares every two runs.
 
   Args:
-    answers: of the same images in the same order.
+    aligned: of the same images in the same order.
     name: the label set's.
     metric: one of `registry.paired_metrics`.
   """
-  within = answers[0].within(name)
-  counted = answers[0].counted(name)[within]
-  hit = [one.hits(name, metric)[within] for one in answers]
-  numbers = list(itertools.combinations(range(len(answers)), 2))
+  within = aligned[0].within(name)
+  counted = aligned[0].counted(name)[within]
+  hit = [one.hits(name, metric)[within] for one in aligned]
+  numbers = list(itertools.combinations(range(len(aligned)), 2))
   hits = [paired.paired_hits(hit[i], hit[j], counted) for i, j in numbers]
   p = [paired.mcnemar(one.first, one.second) for one in hits]
   return [
@@ -74,7 +74,7 @@ class Comparison:
   """Several runs on the same images.
 
   Attributes:
-    answers: of each run.
+    aligned: of each run.
     metric: one of `registry.paired_metrics`.
     pairs: every two runs, by label set.
     agreement: int64 [runs, runs], images with the same first class, right or wrong.
@@ -82,7 +82,7 @@ class Comparison:
     remarks: what a reader must know beside the figures.
   """
 
-  answers: list[AlignedPredictions]
+  aligned: list[AlignedPredictions]
   metric: str
   pairs: dict[str, list[Pair]]
   agreement: np.ndarray
@@ -111,52 +111,48 @@ def compare(
   """
   if len(runs) < 2:
     raise UserError(f'{len(runs)} run was given: compare takes two or more')
-  answers = [
+  aligned = [
     alignment.read(run, name, labels, subset)
     for run, name in zip(runs, alignment.distinct_names(runs), strict=True)
   ]
   remarks: list[str] = []
   if common:
-    answers, remarks = alignment.restrict_to_common(answers)
-  for other in answers[1:]:
-    if found := differences.ids_difference(answers[0], other):
+    aligned, remarks = alignment.restrict_to_common(aligned)
+  for other in aligned[1:]:
+    if found := differences.ids_difference(aligned[0], other):
       raise UserError(f'{found}: `common` compares on the images that all runs have')
-    if found := differences.labels_difference(answers[0], other):
+    if found := differences.labels_difference(aligned[0], other):
       raise UserError(f'{found}: give `labels=FILE` for all')
-  _check_top(answers, metric)
-  names, more = alignment.used_labels(answers)
-  names = [name for name in names if answers[0].counted(name).any()]
-  if not names:
-    raise UserError(f'none of the {len(answers[0].ids)} common images has a label')
-  return Comparison(
-    answers,
-    metric,
-    {name: pairs(answers, name, metric) for name in names},
-    paired.agreement(np.stack([one.predicted[:, 0] for one in answers])),
-    numeric_flips.find(answers, names),
-    remarks + more + _remarks(answers),
-  )
-
-
-def _check_top(answers: Sequence[AlignedPredictions], metric: str) -> None:
-  for one in answers:
+  for one in aligned:
     if one.predicted.shape[1] < registry.get_metric(metric).classes:
       raise UserError(
         f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} '
         'classes of each image: choose another'
       )
+  names, more = alignment.used_labels(aligned)
+  names = [name for name in names if aligned[0].counted(name).any()]
+  if not names:
+    raise UserError(f'none of the {len(aligned[0].ids)} common images has a label')
+  return Comparison(
+    aligned,
+    metric,
+    {name: pairs(aligned, name, metric) for name in names},
+    paired.agreement(np.stack([one.predicted[:, 0] for one in aligned])),
+    numeric_flips.find(aligned, names),
+    remarks + more + _remarks(aligned),
+  )
 
 
-def _remarks(answers: Sequence[AlignedPredictions]) -> list[str]:
-  found = differences.content_remarks(answers)
-  first, *others = differences.known_first(answers)
+def _remarks(aligned: Sequence[AlignedPredictions]) -> list[str]:
+  found = differences.content_remarks(aligned)
+  first, *others = differences.known_first(aligned)
   for other in others:
     if content := differences.content_difference(first, other):
       found.append(f'DIFFERENT IMAGES: {content}')
-  for other in answers[1:]:
-    if protocol := differences.protocol_difference(answers[0].run, other.run):
+  for other in aligned[1:]:
+    if protocol := differences.protocol_difference(aligned[0].run, other.run):
       found.append(
-        f'{answers[0].name} and {other.name} were evaluated with different '
+        f'{aligned[0].name} and {other.name} were evaluated with different '
         f'protocols: {protocol}'
       )
   return found

@@ -12,6 +12,7 @@ from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
 from tfeval.runs.result_file import ProtocolSection
 from tfeval.runs.run import Run
+from tfeval.utils import arrow
 
 
 def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
@@ -20,7 +21,7 @@ def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | 
     return None
   found = []
   for a, b in ((one, other), (other, one)):
-    only = a.ids.filter(pc.invert(pc.is_in(a.ids, b.ids)))
+    only = arrow.without(a.ids, b.ids)
     if len(only):
       found.append(
         f'{len(only)} of {len(a.ids)} ids of {a.name} are not in {b.name}: '
@@ -37,7 +38,7 @@ def labels_difference(one: AlignedPredictions, other: AlignedPredictions) -> str
       for key in ('sizes', 'values')
     ):
       continue
-    a, b = (_as_sets(answers.labels[name]) for answers in (one, other))
+    a, b = (_as_sets(aligned.labels[name]) for aligned in (one, other))
     wrong = [i for i, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1]]
     if wrong:
       ids = one.ids.take(wrong[:11]).to_pylist()
@@ -76,21 +77,21 @@ def content_difference(
   )
 
 
-def known_first(answers: Iterable[AlignedPredictions]) -> list[AlignedPredictions]:
-  """Returns answers in an order in which the first tells of all that differ.
+def known_first(aligned: Iterable[AlignedPredictions]) -> list[AlignedPredictions]:
+  """Returns predictions in an order in which the first tells of all that differ.
 
-  What has no image hashes differs from nothing, so what others are held against must
+  What has no image hashes differs from nothing, so what others are compared with must
   have them if any has.
   """
-  return sorted(answers, key=lambda one: one.hashes.null_count)
+  return sorted(aligned, key=lambda one: one.hashes.null_count)
 
 
-def content_remarks(answers: Sequence[AlignedPredictions]) -> list[str]:
+def content_remarks(aligned: Sequence[AlignedPredictions]) -> list[str]:
   """Says of which runs the content of the images could not be compared."""
-  unknown = [one.name for one in answers if one.hashes.null_count]
+  unknown = [one.name for one in aligned if one.hashes.null_count]
   if not unknown:
     return []
-  of = 'any run' if len(unknown) == len(answers) else first(unknown)
+  of = 'any run' if len(unknown) == len(aligned) else first(unknown)
   return [
     'image contents were not compared, only ids and labels: no image hashes '
     f'are stored of {of}'
@@ -116,12 +117,12 @@ def _protocol(described: ProtocolSection) -> dict[str, Any]:
   return {key: fields[key] for key in fields.keys() - {'spec', 'size', 'resize_side'}}
 
 
-def unknown_protocols(answers: Sequence[AlignedPredictions]) -> list[str]:
+def unknown_protocols(aligned: Sequence[AlignedPredictions]) -> list[str]:
   """Says that runs may have been evaluated with different protocols."""
-  unknown = sum(one.run.result.protocol.name == 'unknown' for one in answers)
-  if not unknown or len(answers) == 1:
+  unknown = sum(one.run.result.protocol.name == 'unknown' for one in aligned)
+  if not unknown or len(aligned) == 1:
     return []
   return [
-    f'the protocol of {unknown} of {len(answers)} runs is not known: imported '
+    f'the protocol of {unknown} of {len(aligned)} runs is not known: imported '
     'runs may have been evaluated with different ones'
   ]

@@ -7,12 +7,13 @@ pairs of ranked models); then it opens the next. All of a group have the rank
 1 + (number of models in better groups).
 
 Not being told apart is not transitive: A and B may not be, B and C may not be, and A
-and C yet be. That is why all are held against the best of a group. The last of one
+and C yet be. That is why all are compared with the best of a group. The last of one
 group and the first of the next are then sometimes not told apart; `Row.ties` names
 every such model, whatever its rank.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,43 +99,42 @@ def rank(
     UserError: no run is complete; the data or protocols differ and may not; there is
       nothing called `sort`.
   """
-  answers, failures = _read(runs, labels, subset)
-  protocol = _check_same(answers, PROTOCOL, allow)
-  data = _check_same(answers, DATA, allow)
-  names, remarks = alignment.used_labels(answers)
+  aligned, failures = _read(runs, labels, subset)
+  protocol = _check_same(aligned, PROTOCOL, allow)
+  data = _check_same(aligned, DATA, allow)
+  names, remarks = alignment.used_labels(aligned)
   chosen = _sort(sort, names)
-  rows = [_row(one, names) for one in answers]
+  rows = [_row(one, names) for one in aligned]
   for name in names:
     key = name, chosen[1]
-    order = [
-      i for i, row in enumerate(rows) if key in row.counts and row.counts[key].count
-    ]
-    order.sort(key=lambda i, key=key: (-_rate(rows[i], key), rows[i].name))
-    apart = None if data else _told_apart([answers[i] for i in order], *key, level)
+    order = _ordered(rows, key)
+    apart = None if data else _told_apart([aligned[i] for i in order], *key, level)
     places = ranks([_rate(rows[i], key) for i in order], apart)
     for at, (i, place) in enumerate(zip(order, places, strict=True)):
       rows[i].ranks[name] = place
       if name == chosen[0] and apart is not None:
         rows[i].ties.extend(rows[j].name for j in np.array(order)[~apart[at]] if i != j)
-  rows.sort(key=lambda row: _place(row, chosen))
-  ranked = sum(chosen[0] in row.ranks for row in rows)
+  order = _ordered(rows, chosen)
+  others = [row for row in rows if chosen[0] not in row.ranks]
   if not data:
-    remarks += differences.content_remarks(answers)
+    remarks += differences.content_remarks(aligned)
   return Leaderboard(
-    rows + failures,
+    [rows[i] for i in order] + sorted(others, key=lambda row: row.name) + failures,
     names,
     chosen,
     level,
-    None if data else ranked * (ranked - 1) // 2,
+    None if data else math.comb(len(order), 2),
     [what for what, remark in ((DATA, data), (PROTOCOL, protocol)) if remark],
-    data + protocol + remarks + differences.unknown_protocols(answers),
+    data + protocol + remarks + differences.unknown_protocols(aligned),
   )
 
 
-def _place(row: Row, key: tuple[str, str]) -> tuple[bool, float, str]:
-  """Returns what rows are sorted by: their figure, ties by name; those without last."""
-  ranked = key[0] in row.ranks
-  return not ranked, -_rate(row, key) if ranked else 0, row.name
+def _ordered(rows: Sequence[Row], key: tuple[str, str]) -> list[int]:
+  """Returns the places of the rows that have a figure, best first, ties by name."""
+  found = [
+    i for i, row in enumerate(rows) if key in row.counts and row.counts[key].count
+  ]
+  return sorted(found, key=lambda i: (-_rate(rows[i], key), rows[i].name))
 
 
 def ranks(rates: Sequence[float], apart: np.ndarray | None) -> list[int]:
@@ -166,42 +166,30 @@ def _read(
   failures = [
     Row(run.name, failure=run.reason) for run in runs if isinstance(run, Failure)
   ]
-  answers = []
+  aligned = []
   for run, name in zip(complete, alignment.distinct_names(complete), strict=True):
     try:
-      answers.append(alignment.read(run, name, labels, subset))
+      aligned.append(alignment.read(run, name, labels, subset))
     except UserError as error:
       failures.append(Row(name, failure=errors.one_line(error, None)))
-  if not answers:
+  if not aligned:
     raise UserError(
       f'none of {len(failures)} runs can be ranked; the first: {failures[0].failure}'
     )
-  return answers, failures
+  return aligned, failures
 
 
 def _check_same(
-  answers: Sequence[AlignedPredictions], what: str, allow: Sequence[str]
+  aligned: Sequence[AlignedPredictions], what: str, allow: Sequence[str]
 ) -> list[str]:
-  """Returns a remark if runs differ.
-
-  Args:
-    answers: of the runs.
-    what: one of `ALLOWED`.
-    allow: what may differ.
-
-  Raises:
-    UserError: they differ and may not.
-  """
-  difference, describe, computed = {
-    DATA: (
-      _data_difference,
-      _data,
-      '; significance is not computed, ranks are of the bare figures',
-    ),
-    PROTOCOL: (_protocol_difference, _protocol, ''),
-  }[what]
+  """Returns a remark if runs differ in what is one of `ALLOWED`, and may."""
+  if what == DATA:
+    difference, describe = _data_difference, _data
+    computed = '; significance is not computed, ranks are of the bare figures'
+  else:
+    difference, describe, computed = _protocol_difference, _protocol, ''
   groups: list[list[AlignedPredictions]] = []
-  for one in differences.known_first(answers):
+  for one in differences.known_first(aligned):
     same = next((group for group in groups if not difference(group[0], one)), None)
     if same is None:
       groups.append([one])
@@ -210,13 +198,9 @@ def _check_same(
   if len(groups) == 1:
     return []
   if what in allow:
-    return [
-      f'DIFFERENT {what.upper()}{computed}: '
-      + '; '.join(
-        f'{describe(group[0])}: {", ".join(one.name for one in group)}'
-        for group in groups
-      )
-    ]
+    members = (', '.join(one.name for one in group) for group in groups)
+    found = [f'{describe(g[0])}: {m}' for g, m in zip(groups, members, strict=True)]
+    return [f'DIFFERENT {what.upper()}{computed}: {"; ".join(found)}']
   one, other = (group[0] for group in groups[:2])
   raise UserError(
     f'runs of {len(groups)} different kinds of {what} are not ranked together: '
@@ -233,10 +217,10 @@ def _data_difference(one: AlignedPredictions, other: AlignedPredictions) -> str 
   return found and f'{found} ({_data(one)}; {_data(other)})'
 
 
-def _data(answers: AlignedPredictions) -> str:
-  dataset = answers.run.result.dataset
+def _data(aligned: AlignedPredictions) -> str:
+  dataset = aligned.run.result.dataset
   return (
-    f'{len(answers.ids):,} images, label digest {dataset.label_digest[:8]}, '
+    f'{len(aligned.ids):,} images, label digest {dataset.label_digest[:8]}, '
     f'content digest {dataset.content_digest[:8]}'
   )
 
@@ -247,8 +231,8 @@ def _protocol_difference(
   return differences.protocol_difference(one.run, other.run)
 
 
-def _protocol(answers: AlignedPredictions) -> str:
-  return answers.run.result.protocol.text
+def _protocol(aligned: AlignedPredictions) -> str:
+  return aligned.run.result.protocol.text
 
 
 def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
@@ -261,15 +245,15 @@ def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
   return name, metric
 
 
-def _row(answers: AlignedPredictions, names: list[str]) -> Row:
+def _row(aligned: AlignedPredictions, names: list[str]) -> Row:
   counts = {
-    (name, metric): answers.count(name, metric)
+    (name, metric): aligned.count(name, metric)
     for name in names
     for metric in registry.paired_metrics()
   }
   return Row(
-    answers.name,
-    answers.run,
+    aligned.name,
+    aligned.run,
     counts={key: count for key, count in counts.items() if count is not None},
   )
 
@@ -279,11 +263,11 @@ def _rate(row: Row, key: tuple[str, str]) -> float:
 
 
 def _told_apart(
-  answers: Sequence[AlignedPredictions], name: str, metric: str, level: float
+  aligned: Sequence[AlignedPredictions], name: str, metric: str, level: float
 ) -> np.ndarray:
   """Returns bool [n, n]: whether two models differ significantly."""
-  apart = np.zeros((len(answers),) * 2, bool)
-  for pair in comparison.pairs(answers, name, metric) if len(answers) > 1 else ():
+  apart = np.zeros((len(aligned),) * 2, bool)
+  for pair in comparison.pairs(aligned, name, metric) if len(aligned) > 1 else ():
     apart[pair.first, pair.second] = apart[pair.second, pair.first] = (
       pair.p_holm <= level
     )

@@ -38,7 +38,7 @@ class NumericVariant:
   """A run of the same model on the same pixels, computed in another way.
 
   Attributes:
-    reference: position of the run that it is held against.
+    reference: position of the run that it is compared with.
     other: position of the run itself.
     differences: what the two say of how they were computed, where it differs:
       (key, the reference's, the other's).
@@ -52,7 +52,7 @@ class NumericVariant:
 
 
 def find(
-  answers: Sequence[AlignedPredictions], names: Sequence[str]
+  aligned: Sequence[AlignedPredictions], names: Sequence[str]
 ) -> list[NumericVariant]:
   """Counts flipped predictions of runs of the same model, weights, data and protocol.
 
@@ -60,18 +60,18 @@ def find(
   with, then the first one. Runs whose weights have no known digest are never the same.
 
   Args:
-    answers: of the same images in the same order.
+    aligned: of the same images in the same order.
     names: of the label sets.
   """
   same: dict[str, list[int]] = {}
-  for position, one in enumerate(answers):
+  for position, one in enumerate(aligned):
     if (identity := _identity(one)) is not None:
       same.setdefault(repr(identity), []).append(position)
   found = []
   for positions in same.values():
-    reference = min(positions, key=lambda i: _imprecision(answers[i]))
+    reference = min(positions, key=lambda i: _imprecision(aligned[i]))
     found += [
-      _recomputed(answers, reference, other, names)
+      _recomputed(aligned, reference, other, names)
       for other in positions
       if other != reference
     ]
@@ -95,12 +95,12 @@ def _imprecision(one: AlignedPredictions) -> tuple[bool, ...]:
 
 
 def _recomputed(
-  answers: Sequence[AlignedPredictions],
+  aligned: Sequence[AlignedPredictions],
   reference: int,
   other: int,
   names: Sequence[str],
 ) -> NumericVariant:
-  one, two = answers[reference], answers[other]
+  one, two = aligned[reference], aligned[other]
   flipped = one.predicted[:, 0] != two.predicted[:, 0]
   flips = []
   for name in names:

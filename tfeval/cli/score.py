@@ -94,7 +94,7 @@ def run(flags, arguments: list[str]) -> int:
 
 def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
   """Returns the predictions by label set, of those with one label for each image."""
-  found = summary.answers()
+  found = summary.predictions()
   if not found:
     raise UserError(
       '--per_class and --confusions need one label for each image, '

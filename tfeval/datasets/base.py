@@ -1,9 +1,11 @@
 """What every source of examples offers to the engine."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.files import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
@@ -97,36 +99,49 @@ class ImageDataset:
   def identity(self) -> dict[str, Any]:
     """Returns what tells the dataset from others, of what `describe` does."""
     described = self.describe()
-    return {
-      key: described[key]
-      for key in (
-        'name',
-        'config',
-        'version',
-        'split',
-        'limit',
-        'real_labels',
-        'size_digest',
-      )
-    }
+    derived = ('partial', 'expected', 'notes')
+    return {key: value for key, value in described.items() if key not in derived}
 
 
-def file_digest(path: str) -> str:
-  """Returns the SHA-256 of a file of ReaL labels.
+class RealLabels(Mapping[str, Sequence[int]]):
+  """ReaL labels by the file names of validation images, with a folder or without.
 
-  Raises:
-    UserError: the file cannot be read.
+  Attributes:
+    digest: SHA-256 of the file.
   """
-  try:
-    return files.sha256_of(paths.path(path))
-  except OSError as error:
-    raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
+
+  def __init__(self, path: str):
+    """Reads a file; see `imagenet.load_real_labels`."""
+    self._path, self._labels = path, imagenet.load_real_labels(path)
+    self.digest = files.sha256_of(paths.path(path))
+
+  def __getitem__(self, name: str) -> Sequence[int]:
+    number = imagenet.validation_number(name.rsplit('/', 1)[-1])
+    if number is None:
+      raise UserError(
+        f'{self._path} labels validation images, and {name} is none: '
+        'leave `real_labels` out'
+      )
+    return self._labels[number - 1]
+
+  def __iter__(self) -> Iterator[str]:
+    return (imagenet.validation_name(i + 1) for i in range(len(self)))
+
+  def __len__(self) -> int:
+    return len(self._labels)
+
+
+def partial_notes(count: int) -> tuple[str, ...]:
+  """Says how many of the validation images a dataset has, where it lacks some."""
+  if count >= imagenet.NUM_VALIDATION:
+    return ()
+  return (f'{count} of the {imagenet.NUM_VALIDATION} validation images',)
 
 
 def check_coverage(
   dataset: ImageDataset, evaluated: Sequence[str], failed: Sequence[str]
 ) -> None:
-  """Holds that every expected example was seen exactly once.
+  """Checks that every expected example was seen exactly once.
 
   Args:
     dataset: says what is expected.
@@ -139,27 +154,21 @@ def check_coverage(
   seen = [*evaluated, *failed]
   unique = set(seen)
   if len(unique) != len(seen):
-    once: set[str] = set()
-    double = sorted({name for name in seen if name in once or once.add(name)})
     raise DataError(
       f'{len(seen) - len(unique)} examples came twice: '
-      f'{_first(double)}: prepare the dataset again'
+      f'{first(doubles(seen))}: prepare the dataset again'
     )
   if dataset.expected_ids is not None:
     missing = sorted(set(dataset.expected_ids) - unique)
     foreign = sorted(unique - set(dataset.expected_ids))
     if missing or foreign:
       raise DataError(
-        f'{len(missing)} expected examples are missing ({_first(missing)}) and '
-        f'{len(foreign)} are not expected ({_first(foreign)}): prepare the '
-        'dataset again'
+        f'{len(missing)} expected examples are missing '
+        f'({first(missing) or "none"}) and {len(foreign)} are not expected '
+        f'({first(foreign) or "none"}): prepare the dataset again'
       )
   if len(seen) != dataset.num_examples:
     raise DataError(
       f'{len(seen)} examples were seen, {dataset.name} says it has '
       f'{dataset.num_examples}: prepare the dataset again'
     )
-
-
-def _first(names: Sequence[str]) -> str:
-  return ', '.join(names[:10]) + (', ...' if len(names) > 10 else '') or 'none'

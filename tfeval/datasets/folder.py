@@ -55,9 +55,8 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
   paths = [os.fspath(paths[i]) for i in order]
   label_sets = {}
   if config.real_labels is not None:
-    label_sets[base.REAL] = base.LabelSet(
-      base.file_digest(config.real_labels), _real_labels(ids, config.real_labels)
-    )
+    by_name = base.RealLabels(config.real_labels)
+    label_sets[base.REAL] = base.LabelSet(by_name.digest, {i: by_name[i] for i in ids})
   return base.ImageDataset(
     name=f'folder:{root.resolve()}',
     config=None,
@@ -131,7 +130,7 @@ def _label(root: pathlib.Path, path: pathlib.Path) -> int:
   if known is not None and known != label:
     raise UserError(
       f'{path} lies in {path.parent.name}, but its label is '
-      f'{imagenet.classes().wnids[known]}: sort the class folders again'
+      f'{imagenet.label_space().class_ids[known]}: sort the class folders again'
     )
   return label
 
@@ -150,29 +149,12 @@ def _ids(paths: list[pathlib.Path]) -> list[str]:
 
 
 def _notes(ids: list[str], others: list[str], limit: int | None) -> tuple[str, ...]:
-  notes = []
-  if (
-    limit is None
-    and imagenet.validation_number(ids[0])
-    and (len(ids) < imagenet.NUM_VALIDATION)
-  ):
-    notes.append(f'{len(ids)} of the {imagenet.NUM_VALIDATION} validation images')
+  notes: tuple[str, ...] = ()
+  if limit is None and imagenet.validation_number(ids[0]):
+    notes = base.partial_notes(len(ids))
   if others:
-    notes.append(f'left out as no images: {len(others)} entries, such as {others[0]}')
-  return tuple(notes)
-
-
-def _real_labels(ids: list[str], path: str) -> dict[str, tuple[int, ...]]:
-  table = imagenet.load_real_labels(path)
-  found = {}
-  for name in ids:
-    number = imagenet.validation_number(name.rsplit('/', 1)[-1])
-    if number is None:
-      raise UserError(
-        f'{path} labels validation images, and {name} is none: leave `real_labels` out'
-      )
-    found[name] = table[number - 1]
-  return found
+    notes += (f'left out as no images: {len(others)} entries, such as {others[0]}',)
+  return notes
 
 
 def _examples(ids: list[str], paths: list[str], labels: list[int], which: slice):

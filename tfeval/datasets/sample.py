@@ -102,7 +102,7 @@ def package_dir(package: str) -> pathlib.Path:
   Raises:
     UserError: if the package is not installed.
   """
-  # Importing would load SciPy too; only the files are wanted.
+  # Importing would load SciPy too; only the files are needed.
   spec = importlib.util.find_spec(package)
   if spec is None or not spec.submodule_search_locations:
     raise UserError(

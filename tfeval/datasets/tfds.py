@@ -5,7 +5,6 @@ import io
 import logging
 import sys
 import tarfile
-from collections.abc import Mapping, Sequence
 
 import requests
 import tensorflow_datasets as tfds
@@ -68,22 +67,14 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   records = Records(
     builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
   )
-  full = (
-    builder.name in _FROM_TAR
-    and split == 'validation'
-    and count == imagenet.NUM_VALIDATION
-    and limit is None
-  )
-  expected_ids = (
-    [imagenet.validation_name(i + 1) for i in range(count)] if full else None
-  )
+  validation = builder.name in _FROM_TAR and split == 'validation'
+  full = validation and count == imagenet.NUM_VALIDATION and limit is None
   label_sets = {}
   if own_real:
     label_sets[base.REAL] = base.LabelSet('dataset')
   elif config.real_labels is not None:
-    label_sets[base.REAL] = base.LabelSet(
-      base.file_digest(config.real_labels), _ByFileName(config.real_labels)
-    )
+    by_name = base.RealLabels(config.real_labels)
+    label_sets[base.REAL] = base.LabelSet(by_name.digest, by_name)
   return base.ImageDataset(
     name=builder.name,
     config=getattr(builder.builder_config, 'name', None),
@@ -91,9 +82,11 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     split=split,
     label_space=space,
     num_examples=size,
-    expected_ids=expected_ids,
+    expected_ids=[imagenet.validation_name(i + 1) for i in range(count)]
+    if full
+    else None,
     limit=limit,
-    notes=_notes(builder, split, count),
+    notes=base.partial_notes(count) if validation else (),
     label_sets=label_sets,
     size_digest=_size_digest(builder),
     examples=lambda start=0, stop=None: records.examples(
@@ -116,10 +109,10 @@ def _builder(name: str, data_dir: str | None):
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
     known = tfds.list_builders(with_community_datasets=False)
-    # The closest of a thousand names is seldom the wanted one: ImageNet first.
-    wanted = sorted({k for k in known if k.startswith('imagenet')})
-    wanted += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
-    raise errors.unknown('dataset', name, wanted) from error
+    # The closest of a thousand names is seldom the one that is meant: ImageNet first.
+    likely = sorted({k for k in known if k.startswith('imagenet')})
+    likely += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
+    raise errors.unknown('dataset', name, likely) from error
   except Exception as error:  # TFDS and what it imports raise many types.
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
 
@@ -175,7 +168,7 @@ def _find_tar(builder, manual: paths.Path | None) -> paths.Path:
 
 
 def _check_tar(path: paths.Path) -> None:
-  """Holds that labels, which TFDS zips to sorted member names, will be right."""
+  """Checks that labels, which TFDS zips to sorted member names, will be right."""
   try:
     with path.open('rb') as file, tarfile.open(fileobj=file) as tar:
       names = sorted(tar.getnames())
@@ -186,9 +179,9 @@ def _check_tar(path: paths.Path) -> None:
   expected = [imagenet.validation_name(i + 1) for i in range(len(names))]
   wrong = next(((n, e) for n, e in zip(names, expected, strict=True) if n != e), None)
   if wrong or not names:
-    seen, wanted = wrong or ('nothing', imagenet.validation_name(1))
+    seen, due = wrong or ('nothing', imagenet.validation_name(1))
     raise UserError(
-      f'{path} holds {seen} where {wanted} is due: labels go by '
+      f'{path} holds {seen} where {due} is due: labels go by '
       f'position, so use {VALIDATION_TAR} as it was downloaded'
     )
 
@@ -202,18 +195,13 @@ def _features(builder, space: LabelSpace) -> tuple[str, str]:
       f'{builder.name} has {len(images)} images in an example, '
       f'expected one: features {", ".join(features)}'
     )
-  found = [
-    (k, features[k])
-    for k in _LABEL_KEYS
-    if k in features and isinstance(features[k], tfds.features.ClassLabel)
-  ]
-  if not found:
-    raise UserError(
-      f'{builder.name} has no single class label: features {", ".join(features)}'
-    )
-  key, feature = found[0]
-  _check_classes(builder.name, feature, space)
-  return images[0], key
+  for key in _LABEL_KEYS:
+    if key in features and isinstance(features[key], tfds.features.ClassLabel):
+      _check_classes(builder.name, features[key], space)
+      return images[0], key
+  raise UserError(
+    f'{builder.name} has no single class label: features {", ".join(features)}'
+  )
 
 
 def _check_classes(name: str, feature, space: LabelSpace) -> None:
@@ -240,36 +228,3 @@ def _size_digest(builder) -> str:
     for path in builder.data_path.iterdir()
     if path.is_file()
   )
-
-
-def _notes(builder, split: str, count: int) -> tuple[str, ...]:
-  if (
-    builder.name in _FROM_TAR
-    and split == 'validation'
-    and count < imagenet.NUM_VALIDATION
-  ):
-    return (f'{count} of the {imagenet.NUM_VALIDATION} validation images',)
-  return ()
-
-
-class _ByFileName(Mapping):
-  """ReaL labels of validation images by file name."""
-
-  def __init__(self, path: str):
-    self._path = path
-    self._labels = imagenet.load_real_labels(path)
-
-  def __getitem__(self, name: str) -> Sequence[int]:
-    number = imagenet.validation_number(name)
-    if number is None:
-      raise UserError(
-        f'{self._path} labels validation images, and {name} is none: '
-        'leave `real_labels` out'
-      )
-    return self._labels[number - 1]
-
-  def __iter__(self):
-    return (imagenet.validation_name(i + 1) for i in range(len(self)))
-
-  def __len__(self) -> int:
-    return len(self._labels)

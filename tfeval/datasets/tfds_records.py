@@ -40,9 +40,8 @@ class Records:
     file_format = builder.info.file_format
     if file_format not in tfds.core.FileFormat.with_tf_data():
       raise UserError(
-        f'{builder.name} in {builder.data_dir} is of format '
-        f'{file_format.value}: prepare it as tfrecord in another '
-        '`data_dir`'
+        f'{builder.name} in {builder.data_dir} is of format {file_format.value}: '
+        'prepare it as tfrecord in another `data_dir`'
       )
     self._adapter = tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format]
     self._features = builder.info.features

@@ -68,7 +68,7 @@ class EvaluationConfig:
     >>> EvaluationConfig.of(batch_size=8, dataset='sample').dataset.name
     'sample'
     """
-    return options.build(cls, values)
+    return options.replace(cls(), **values)
 
   def replace(self, **values: Any) -> 'EvaluationConfig':
     """Returns a config with some values, by the names of options, exchanged."""

@@ -83,33 +83,13 @@ class LabelSets:
     return cls(labels[labels >= 0], (labels >= 0).astype(np.int64))
 
 
-def top_k_hits(ranked: np.ndarray, labels: LabelSets, k: int) -> Count:
-  """Counts the examples that have a right class among their first k.
+def counted(hit: np.ndarray, labels: LabelSets) -> Count:
+  """Counts examples that are hit: bool [n], False without a label.
 
-  With one label each this is top-k accuracy. With ReaL labels and k = 1 it is
-  the accuracy of Beyer et al. (arXiv:2006.07159): the prediction is in the set;
-  images with an empty set leave the denominator.
-
-  Args:
-    ranked: int [n, at least k], class indices, best first.
-    labels: the right classes of the n examples.
-    k: how many predictions may hit, at least 1.
-
-  Returns:
-    The count.
-
-  Raises:
-    ValueError: shapes disagree, or fewer than k classes were kept.
-
-  >>> ranked = np.array([[7, 3], [2, 9], [5, 1]])
-  >>> top_k_hits(ranked, LabelSets(np.array([3, 4, 2]), np.array([2, 1, 0])), 2)
+  >>> labels = LabelSets(np.array([3, 4, 2]), np.array([2, 1, 0]))
+  >>> counted(hits(np.array([[7, 3], [2, 9], [5, 1]]), labels, 2), labels)
   Count(correct=2, count=2, skipped=1)
   """
-  return counted(hits(ranked, labels, k), labels)
-
-
-def counted(hit: np.ndarray, labels: LabelSets) -> Count:
-  """Counts examples that are hit: bool [n], False without a label."""
   count = int(np.count_nonzero(labels.sizes))
   correct = int(np.count_nonzero(hit))
   return Count(correct=correct, count=count, skipped=len(labels.sizes) - count)
@@ -117,6 +97,10 @@ def counted(hit: np.ndarray, labels: LabelSets) -> Count:
 
 def hits(ranked: np.ndarray, labels: LabelSets, k: int) -> np.ndarray:
   """Tells which examples have a right class among their first k.
+
+  With one label each this is top-k accuracy. With ReaL labels and k = 1 it is
+  the accuracy of Beyer et al. (arXiv:2006.07159): the prediction is in the set;
+  images with an empty set leave the denominator.
 
   Args:
     ranked: int [n, at least k], class indices, best first.

@@ -30,9 +30,7 @@ class Collector:
   single = False
   columns: tuple[str, ...] = ()
   columns_of_others: tuple[str, ...] = ()
-
-  def __init__(self):
-    self.reason: str | None = None
+  reason: str | None = None
 
   def add(self, rows: ScoredRows) -> None:
     """Adds rows, unless earlier ones made it unavailable."""
@@ -56,7 +54,6 @@ class Hits(Collector):
       classes: how many ranked classes of each image `hits` needs.
       hits: see `registry.Metric`.
     """
-    super().__init__()
     self._classes, self._hits = classes, hits
     self.count = accuracy.Count(0, 0, 0)
 
@@ -73,7 +70,6 @@ class TopPredictions(Collector):
   single = True
 
   def __init__(self):
-    super().__init__()
     self._labels, self._ranked = [], []
 
   def _add(self, rows: ScoredRows) -> None:
@@ -92,12 +88,11 @@ class TopPredictions(Collector):
 
 
 class Confidences(Collector):
-  """How confident the answers are, and whether they are right."""
+  """How confident predictions are, and whether they are right."""
 
   columns = ('log_probs',)
 
   def __init__(self):
-    super().__init__()
     self._confidence, self._hit = [], []
 
   def _add(self, rows: ScoredRows) -> None:
@@ -127,7 +122,6 @@ class LabelProbabilities(Collector):
   columns_of_others = ('logits',)
 
   def __init__(self):
-    super().__init__()
     self.nll, self.unknown, self.impossible = calibration.Mean(0.0, 0), 0, 0
 
   def _add(self, rows: ScoredRows) -> None:
@@ -147,7 +141,6 @@ class Brier(Collector):
   columns = ('logits',)
 
   def __init__(self):
-    super().__init__()
     self.score = calibration.Mean(0.0, 0)
 
   def _add(self, rows: ScoredRows) -> None:
@@ -165,7 +158,6 @@ class Outputs(Collector):
   columns = ('logits',)
 
   def __init__(self):
-    super().__init__()
     self._logits, self._labels = [], []
 
   def _add(self, rows: ScoredRows) -> None:

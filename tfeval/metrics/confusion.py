@@ -14,7 +14,7 @@ class Pair(NamedTuple):
   Attributes:
     label: the right class.
     predicted: the other one.
-    count: examples of `label` that were answered with `predicted`.
+    count: examples of `label` that were predicted to be `predicted`.
     of: examples of `label`.
   """
 
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Confusion:
-  """Examples by class and answer; those of disjoint sets of examples add up.
+  """Examples by class and prediction; those of disjoint sets of examples add up.
 
   Attributes:
     matrix: int64 [classes, classes], row: label, column: prediction.

@@ -74,7 +74,7 @@ def paired_hits(
 
 
 def agreement(predicted: np.ndarray) -> np.ndarray:
-  """Counts the examples on which models give the same answer, right or wrong.
+  """Counts the examples on which models predict the same class, right or wrong.
 
   Args:
     predicted: int [models, n], the first class of each example.

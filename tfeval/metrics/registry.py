@@ -251,18 +251,17 @@ class LabelSetScores:
     several: examples with more than one.
   """
 
-  def __init__(self, names: Sequence[str], answers: bool = False):
+  def __init__(self, names: Sequence[str], keep_predictions: bool = False):
     """Starts with no rows.
 
     Args:
       names: of the metrics.
-      answers: whether to keep the predictions for `LabelSetScores.answers`.
+      keep_predictions: whether to keep them for `predictions`.
     """
-    self.names = names
     self.count = self.skipped = self.several = 0
     self._metrics = {name: get_metric(name) for name in names}
     keys = [(one.collector, one.arguments) for one in self._metrics.values()]
-    if answers:
+    if keep_predictions:
       keys.append(_PREDICTIONS)
     # Metrics that need the same share a collector.
     self._collectors = {key: key[0](*key[1]) for key in dict.fromkeys(keys)}
@@ -279,7 +278,7 @@ class LabelSetScores:
         collector.add(rows)
 
   @property
-  def answers(self) -> collectors.TopPredictions | None:
+  def predictions(self) -> collectors.TopPredictions | None:
     """The predictions kept; None where images have several labels or none."""
     if self.several or not self.count:
       return None
@@ -294,33 +293,30 @@ class LabelSetScores:
       labels: the label set's name.
       interval: see `accuracy.INTERVALS`.
     """
-    return [self._entry(name, labels, interval) for name in self.names]
-
-  def _entry(self, name: str, labels: str, interval: str) -> MetricEntry:
-    metric = self._metrics[name]
-    reason = None
-    try:
-      found = self._compute(metric)
-    except MetricUnavailable as error:
-      found, reason = None, str(error)
-    if isinstance(found, accuracy.Count):
-      return found.entry(name, labels, interval)
-    return MetricEntry(
-      name=name,
-      labels=labels,
-      kind=metric.kind,
-      count=self.count,
-      skipped=self.skipped,
-      value=found,
-      unavailable=reason,
-    )
+    entries = []
+    for name, metric in self._metrics.items():
+      value = reason = None
+      try:
+        value = self._compute(metric)
+      except MetricUnavailable as error:
+        reason = str(error)
+      if isinstance(value, accuracy.Count):
+        entries.append(value.entry(name, labels, interval))
+        continue
+      entries.append(
+        MetricEntry(
+          name=name,
+          labels=labels,
+          kind=metric.kind,
+          count=self.count,
+          skipped=self.skipped,
+          value=value,
+          unavailable=reason,
+        )
+      )
+    return entries
 
   def _compute(self, metric: Metric) -> accuracy.Count | float:
-    """Returns a metric's count or value.
-
-    Raises:
-      MetricUnavailable: the rows do not give it.
-    """
     collector = self._collectors[metric.collector, metric.arguments]
     if metric.kind == VALUE and not self.count:
       raise MetricUnavailable('no image has a label')

@@ -1,4 +1,4 @@
-"""Whether confidence tells right answers from wrong ones."""
+"""Whether confidence tells right predictions from wrong ones."""
 
 import dataclasses
 
@@ -54,11 +54,6 @@ class RiskCoverage:
   threshold: np.ndarray
   accepted: np.ndarray
   errors: np.ndarray
-
-  @property
-  def coverage(self) -> np.ndarray:
-    """float64 [m], the share of examples that is accepted, in (0, 1]."""
-    return self.accepted / self.accepted[-1]
 
   @property
   def risk(self) -> np.ndarray:

@@ -68,7 +68,7 @@ def load_model(
   TensorShape([2, 1000])
   """
   spec = target if isinstance(target, Spec) else parse(os.fspath(target))
-  return load(spec, os.fspath(weights), options.build(ModelOptions, given))
+  return load(spec, os.fspath(weights), options.replace(ModelOptions(), **given))
 
 
 load_model.__signature__ = options.signature(load_model, ModelOptions)

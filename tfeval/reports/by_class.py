@@ -37,13 +37,14 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> 
     no examples or fewer than 5 classes were stored.
   """
   lines: list[list[object]] = [[*_COLUMNS]]
-  table = imagenet.classes()
+  space = imagenet.label_space()
   for model, sets in found:
     for labels, predictions in sets.items():
       ranked, right = predictions.ranked, predictions.labels
       top1 = accuracy.per_class_hits(ranked, right, 1)
       top5 = accuracy.per_class_hits(ranked, right, 5) if ranked.shape[1] >= 5 else None
-      for i, (wnid, name) in enumerate(zip(table.wnids, table.names, strict=True)):
+      classes = zip(space.class_ids, space.class_names, strict=True)
+      for i, (wnid, name) in enumerate(classes):
         count = int(top1.count[i])
         line: list[object] = [model, labels, i, wnid, name, count]
         for hits in (top1, top5):
@@ -63,7 +64,7 @@ def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntr
     sets: predictions by the label set's name.
     n: how many of each set.
   """
-  names = imagenet.classes().names
+  names = imagenet.label_space().class_names
   return [
     ConfusionEntry(
       labels=labels,

@@ -40,9 +40,9 @@ def write_json(comparison: Comparison, level: float, seed: int, output: Output) 
   """Writes a JSON object; the arguments are those of `write_table`."""
   content = {
     'runs': [
-      {'name': one.name, 'path': str(one.run.path)} for one in comparison.answers
+      {'name': one.name, 'path': str(one.run.path)} for one in comparison.aligned
     ],
-    'images': len(comparison.answers[0].ids),
+    'images': len(comparison.aligned[0].ids),
     'metric': comparison.metric,
     'level': level,
     'comparisons': [
@@ -65,7 +65,7 @@ def write_json(comparison: Comparison, level: float, seed: int, output: Output) 
 
 def _counts(comparison: Comparison, labels: str) -> list[Count]:
   """Returns the counts of all runs: none is compared that lacks the classes."""
-  counts = [one.count(labels, comparison.metric) for one in comparison.answers]
+  counts = [one.count(labels, comparison.metric) for one in comparison.aligned]
   return [count for count in counts if count is not None]
 
 
@@ -74,8 +74,8 @@ def _entry(
 ) -> dict[str, Any]:
   low, high = pair.interval(1 - level, seed)
   return {
-    'first': comparison.answers[pair.first].name,
-    'second': comparison.answers[pair.second].name,
+    'first': comparison.aligned[pair.first].name,
+    'second': comparison.aligned[pair.second].name,
     'both': pair.hits.both,
     'only_first': pair.hits.first,
     'only_second': pair.hits.second,
@@ -98,8 +98,8 @@ def _entry(
 
 def _flips_entry(comparison: Comparison, found: NumericVariant) -> dict[str, Any]:
   return {
-    'reference': comparison.answers[found.reference].name,
-    'other': comparison.answers[found.other].name,
+    'reference': comparison.aligned[found.reference].name,
+    'other': comparison.aligned[found.other].name,
     'compute': {key: [one, two] for key, one, two in found.differences},
     'labels': [
       {
@@ -126,8 +126,8 @@ def _sections(
       'flipped top-1 answers of the same model, reference -> other run:',
       _flips(comparison),
     )
-  images = len(comparison.answers[0].ids)
-  for start in range(0, len(comparison.answers), _BLOCK):
+  images = len(comparison.aligned[0].ids)
+  for start in range(0, len(comparison.aligned), _BLOCK):
     shares = 100 * comparison.agreement[:, start : start + _BLOCK] / images
     rows = [[str(i), *(f'{s:.1f}' for s in row)] for i, row in enumerate(shares, 1)]
     numbers = range(1 + shares.shape[1])
@@ -141,7 +141,7 @@ def _sections(
 def _models(comparison: Comparison, labels: str) -> rich_table.Table:
   rows = []
   counts = _counts(comparison, labels)
-  for i, (one, count) in enumerate(zip(comparison.answers, counts, strict=True), 1):
+  for i, (one, count) in enumerate(zip(comparison.aligned, counts, strict=True), 1):
     state = one.run.result.state
     name = f'{one.name} ({state})' if state else one.name
     rate = f'{100 * count.correct / count.count:.2f}'
@@ -238,8 +238,8 @@ def _legend(comparison: Comparison, level: float) -> list[str]:
   ]
   subset = next((name for name in comparison.pairs if SUBSET_SUFFIX in name), None)
   if subset is not None:
-    inside = int(comparison.answers[0].within(subset).sum())
-    found.append(f'subset: {inside:,} of {len(comparison.answers[0].ids):,} images')
+    inside = int(comparison.aligned[0].within(subset).sum())
+    found.append(f'subset: {inside:,} of {len(comparison.aligned[0].ids):,} images')
   if comparison.flips:
     found.append(
       'flipped: another class comes first, right or wrong, of all images; '

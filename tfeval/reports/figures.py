@@ -92,7 +92,7 @@ def draw_answers(
   Raises:
     UserError: the file cannot be written, or matplotlib is not installed.
   """
-  width, height = _size(len(images), len(models), len(images[0].answers[0]))
+  width, height = _size(len(images), len(models), len(images[0].predictions[0]))
   with drawing(path, width, height, layout='none') as figure:
     grid = figure.add_gridspec(
       len(images),
@@ -108,7 +108,7 @@ def draw_answers(
     for row, (image, photo) in enumerate(zip(images, photos, strict=True)):
       _draw_photo(figure.add_subplot(grid[row, 0]), image, photo)
       for column, (model, answers) in enumerate(
-        zip(models, image.answers, strict=True)
+        zip(models, image.predictions, strict=True)
       ):
         axes = figure.add_subplot(grid[row, 1 + column])
         _draw_bars(axes, answers, _COLOURS[column % len(_COLOURS)])

@@ -60,7 +60,7 @@ def answers_tables(
   """
   for first in range(0, len(models), _MOST_MODELS):
     part = slice(first, first + _MOST_MODELS)
-    yield _table(models[part], image.answers[part])
+    yield _table(models[part], image.predictions[part])
 
 
 def _table(

@@ -167,7 +167,7 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
     narrow = title in ('p', 'hit')
     table.add_column(title, no_wrap=narrow, min_width=4 if narrow else 9)
   # Spaces, so that names can be broken between words.
-  names = [name.replace('_', ' ') for name in imagenet.classes().names]
+  names = [name.replace('_', ' ') for name in imagenet.label_space().class_names]
   for part in parts:
     part = part.slice(0, count)
     count -= len(part)

@@ -49,7 +49,8 @@ class DatasetSection(JsonObject):
   """What was to be evaluated, as `Dataset.describe` has it.
 
   Attributes:
-    on_error: one of `datasets.base.ON_ERROR`; None of imported predictions.
+    expected: how many images; None until imported predictions were read.
+    on_error: one of `datasets.options.ON_ERROR`; None of imported predictions.
     resized_on_host: images that did not fit the canvas of a device.
   """
 
@@ -59,7 +60,7 @@ class DatasetSection(JsonObject):
   split: str
   limit: int | None
   partial: bool
-  expected: int
+  expected: int | None
   real_labels: str | None
   size_digest: str | None
   notes: list[str]
@@ -69,7 +70,7 @@ class DatasetSection(JsonObject):
   @property
   def subset(self) -> str | None:
     """What of the split it is, where images were left out on purpose."""
-    if not self.partial:
+    if not self.partial or self.expected is None:
       return None
     which = 'some' if self.limit is None else 'the first'
     return f'{which} {counted(self.expected, "example")}'
@@ -91,6 +92,7 @@ class EvaluatedSection(DatasetSection):
     label_digest, content_digest: see `Summary.digests`.
   """
 
+  expected: int
   evaluated: int
   failed: list[FailedImage]
   label_digest: str
@@ -328,9 +330,8 @@ def _not_complete(directory: Path) -> UserError:
   manifest = files.read_json(directory / MANIFEST)
   imported = isinstance(manifest, dict) and 'imported' in manifest
   return UserError(
-    f'run {directory} is not complete: it has no {RESULT}: run '
-    f'tfeval {"import" if imported else "evaluate"} '
-    f'--flagfile={directory / FLAGS} '
+    f'run {directory} is not complete: it has no {RESULT}: run tfeval '
+    f'{"import" if imported else "evaluate"} --flagfile={directory / FLAGS} '
     f'--output_dir={directory if imported else directory.parent}'
   )
 

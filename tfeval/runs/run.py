@@ -148,7 +148,7 @@ class Run:
 
   def score(
     self,
-    labels: str | Sequence[str] | Sequence[LabelSource] | None = None,
+    labels: str | Sequence[str | LabelSource] | None = None,
     subset: Subset | None = None,
     metrics: str | Sequence[str] | None = None,
   ) -> list[MetricEntry]:
@@ -156,7 +156,7 @@ class Run:
 
     Args:
       labels: what to score against: `original`, `real`, paths of label files (see
-        `label_files.read`); by default what the rows carry.
+        `labels.files.read`); by default what the rows carry.
       subset: images to score once more by themselves.
       metrics: see `registry.get_metric`; by default top-1 and top-5.
 
@@ -167,9 +167,8 @@ class Run:
     Raises:
       UserError: a metric is not known, or as `summary`.
     """
-    labels = [labels] if isinstance(labels, str) else labels
-    if labels and all(isinstance(one, str) for one in labels):
-      labels = sets.open_labels(labels)
+    if labels is not None:
+      labels = sets.open_labels([labels] if isinstance(labels, str) else labels)
     metrics = [metrics] if isinstance(metrics, str) else metrics
     return self.summary(labels, subset, metrics).metrics()
 
@@ -178,7 +177,7 @@ class Run:
     labels: Sequence[LabelSource] | None = None,
     subset: Subset | None = None,
     metrics: Sequence[str] | None = None,
-    answers: bool = False,
+    keep_predictions: bool = False,
   ) -> Summary:
     """Adds up the stored rows.
 
@@ -186,7 +185,7 @@ class Run:
       labels: what to score against; by default what the rows carry.
       subset: images to score once more by themselves.
       metrics: see `registry.get_metric`; by default top-1 and top-5.
-      answers: whether to keep the predictions, for tables by class.
+      keep_predictions: whether to keep them, for tables by class.
 
     Raises:
       UserError: the rows are not those that the result was made of: some are
@@ -202,17 +201,13 @@ class Run:
       labels,
       subset,
       SummaryRequest(
-        None if metrics is None else names, self.result.model.output, answers
+        None if metrics is None else names, self.result.model.output, keep_predictions
       ),
     )
     self._check(found)
     found.check_labels(labels or (), self.path)
     if subset is not None:
-      subset.check(found.column('id'))
-      if not found.subset:
-        raise UserError(
-          f'`keep` and `omit` leave none of the {len(found.ids)} images of {self.path}'
-        )
+      subset.check(found.column('id'), self.path)
     return found
 
   def _check(self, summary: Summary) -> None:
@@ -220,9 +215,8 @@ class Run:
     ids, dataset = summary.ids, self.result.dataset
     if len(set(ids)) != len(ids) or len(ids) != dataset.evaluated:
       raise UserError(
-        f'{self.path} stores {len(set(ids))} examples in {len(ids)} '
-        f'rows, its {RESULT} says {dataset.evaluated}: evaluate '
-        'again'
+        f'{self.path} stores {len(set(ids))} examples in {len(ids)} rows, its {RESULT} '
+        f'says {dataset.evaluated}: evaluate again'
       )
     for name, value in summary.digests().items():
       if value != getattr(dataset, name):

@@ -29,12 +29,12 @@ class SummaryRequest:
     metrics: see `registry.get_metric`; by default those of `registry.DEFAULT` that
       the rows give.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
-    answers: whether to keep the predictions, for tables by class.
+    keep_predictions: whether to keep them, for tables by class.
   """
 
   metrics: Sequence[str] | None = None
   output: str | None = None
-  answers: bool = False
+  keep_predictions: bool = False
 
 
 @dataclasses.dataclass
@@ -45,13 +45,13 @@ class Summary:
     request: what it was made for.
     scores: by the label set's name.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
-    subset: how many images belong to the subset; None without one.
+    subset: how many images belong to the subset.
   """
 
   request: SummaryRequest
   scores: dict[str, registry.LabelSetScores]
   identities: list[pa.Table]
-  subset: int | None = None
+  subset: int = 0
 
   def column(self, name: str) -> pa.Array:
     """Returns a column of the identities."""
@@ -95,12 +95,12 @@ class Summary:
       return found
     return [entry for entry in found if entry.unavailable is None]
 
-  def answers(self) -> dict[str, collectors.TopPredictions]:
-    """Returns the answers by the label set's name, where images have one label."""
+  def predictions(self) -> dict[str, collectors.TopPredictions]:
+    """Returns the predictions by the label set's name, where images have one label."""
     return {
-      name: scores.answers
+      name: scores.predictions
       for name, scores in self.scores.items()
-      if scores.answers is not None
+      if scores.predictions is not None
     }
 
   def digests(self) -> dict[str, str]:
@@ -163,7 +163,7 @@ def summarize(
       and `@subset`; the others are in none of its counts.
     request: what to add them up for.
   """
-  summary = Summary(request, {}, [], None if subset is None else 0)
+  summary = Summary(request, {}, [])
   for part in parts:
     summary.identities.append(part.select(['id', 'image_sha256', 'label']))
     label_sets = (
@@ -171,28 +171,25 @@ def summarize(
       if labels is None
       else {one.name: one.of_rows(part) for one in labels}
     )
-    inside = None
     if subset is not None:
       inside = subset.mask(part['id'])
       summary.subset += int(inside.sum())
+      rows = part.take(arrow.numbers(np.flatnonzero(inside)))
     for name, label_set in label_sets.items():
-      _add(summary, name, ScoredRows(part, label_set, request.output))
-      if inside is not None:
-        rows = part.take(arrow.numbers(np.flatnonzero(inside)))
-        _add(
-          summary,
-          name + sets.SUBSET_SUFFIX,
-          ScoredRows(rows, sets.select(label_set, inside), request.output),
-        )
+      _add(summary, name, part, label_set)
+      if subset is not None:
+        _add(summary, name + sets.SUBSET_SUFFIX, rows, sets.select(label_set, inside))
   return summary
 
 
-def _add(summary: Summary, name: str, rows: ScoredRows) -> None:
+def _add(
+  summary: Summary, name: str, rows: pa.Table, labels: accuracy.LabelSets
+) -> None:
+  request = summary.request
   if name not in summary.scores:
-    request = summary.request
     names = registry.DEFAULT if request.metrics is None else request.metrics
-    summary.scores[name] = registry.LabelSetScores(names, request.answers)
-  summary.scores[name].add(rows)
+    summary.scores[name] = registry.LabelSetScores(names, request.keep_predictions)
+  summary.scores[name].add(ScoredRows(rows, labels, request.output))
 
 
 def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:

@@ -1,4 +1,4 @@
-"""What models answered about single images, ranked and named."""
+"""What models predicted for single images, ranked and named."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
+from tfeval.runs import predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,15 +56,15 @@ class PredictingModel:
 
 @dataclasses.dataclass(frozen=True)
 class ImagePredictions:
-  """One image and what every model answered.
+  """One image and what every model predicted.
 
   Attributes:
     path: of the image's file, as it was given.
-    answers: for each model, its highest classes.
+    predictions: for each model, its highest classes.
   """
 
   path: str
-  answers: tuple[tuple[ClassPrediction, ...], ...]
+  predictions: tuple[tuple[ClassPrediction, ...], ...]
 
 
 def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, ...]:
@@ -75,15 +75,15 @@ def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, .
     top: how many classes, at most 1000.
     logits: whether the scores are logits; else they are probabilities.
   """
-  table = imagenet.classes()
+  space = predictions.label_space()
   best = ranking.top_k(scores[None], top)[0]
   probabilities = np.exp(ranking.log_softmax(scores[None])[0]) if logits else scores
   return tuple(
     ClassPrediction(
       place,
       int(index),
-      table.wnids[index],
-      table.names[index],
+      space.class_ids[index],
+      space.class_names[index],
       float(probabilities[index]),
     )
     for place, index in enumerate(best, 1)
@@ -112,9 +112,9 @@ def describe(
           'model': model.name,
           'protocol': model.protocol,
           'size': model.size,
-          'predictions': [answer.describe() for answer in answers],
+          'predictions': [one.describe() for one in ranked],
         }
-        for model, answers in zip(models, image.answers, strict=True)
+        for model, ranked in zip(models, image.predictions, strict=True)
       ],
     }
     for image in images

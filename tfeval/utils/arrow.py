@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def to_numpy(
@@ -83,6 +84,11 @@ def numbers(values: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
     len(values),
     [valid, pa.py_buffer(np.ascontiguousarray(values))],
   )
+
+
+def without(values: pa.Array, others: pa.Array) -> pa.Array:
+  """Returns the values that are not among others, in their order."""
+  return values.filter(pc.invert(pc.is_in(values, others)))
 
 
 def matrix(column: pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -23,7 +23,7 @@ class DataError(UserError):
 
 
 class Interrupted(KeyboardInterrupt):
-  """Ctrl-C or SIGTERM, with what was kept and how to go on."""
+  """Ctrl-C or SIGTERM, with what was kept and how to resume."""
 
 
 class CheckFailed(Exception):

@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 import math
 import typing
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from tfeval.utils import arguments, errors
@@ -30,7 +30,7 @@ class Option:
     repeated: whether a flagfile that repeats a run has it: what is evaluated and how,
       not where and by whom.
     identifies: whether it tells which evaluations make one curve.
-    of_applications: False for what is known of an application, and has to be told of
+    of_applications: False for what is known of an application, and has to be given for
       other models.
     in_python: whether it is a keyword of `tfeval.evaluate`; False for what belongs to
       the process or to models that are loaded.
@@ -108,15 +108,6 @@ def fields(config: type) -> Iterator[Field]:
       yield Field((field.name,), field.default, hints[field.name], known)
 
 
-def build(config: type, values: Mapping[str, Any]) -> Any:
-  """Returns a config with values by the names of options; the rest are defaults.
-
-  Raises:
-    UserError: a name that is none of its options.
-  """
-  return replace(config(), **values)
-
-
 def replace(config: Any, **values: Any) -> Any:
   """Returns a config with some values, by the names of options, exchanged.
 
@@ -173,7 +164,7 @@ def signature(
   return written.replace(parameters=[*parameters, *declared])
 
 
-def checked(config: Any, names: Iterable[str] | None = None) -> Any:
+def checked(config: Any, names: Container[str] | None = None) -> Any:
   """Returns a config of values that were given in Python as plain ones.
 
   NumPy's integers become ints, paths become texts.
@@ -185,13 +176,10 @@ def checked(config: Any, names: Iterable[str] | None = None) -> Any:
   Raises:
     UserError: a value that no flag could have.
   """
-  names = None if names is None else set(names)
-  plain = {
-    field.name: _plain(field, field.of(config))
-    for field in fields(type(config))
-    if names is None or field.name in names
-  }
-  return replace(config, **plain)
+  chosen = [
+    field for field in fields(type(config)) if names is None or field.name in names
+  ]
+  return replace(config, **{one.name: _plain(one, one.of(config)) for one in chosen})
 
 
 def _plain(field: Field, value: Any) -> Any:

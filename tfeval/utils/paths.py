@@ -57,7 +57,7 @@ def absolute(text: str) -> str:
 def local_copy(path: Path) -> Iterator[pathlib.Path]:
   """Gives the local name that libraries need: the path itself, or that of a copy.
 
-  The copy is gone afterwards. What goes wrong with it is told of the original.
+  The copy is gone afterwards. What goes wrong with it is reported of the original.
 
   Raises:
     UserError: the path cannot be copied.

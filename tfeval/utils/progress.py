@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 import rich.console
 import rich.progress
 
-# Given (what is worked on, number of examples): a context that is told each advance.
+# Given (what is worked on, number of examples): a context, called with each advance.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SECONDS_BETWEEN_LINES = 10
 
@@ -35,7 +35,7 @@ def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
     total: how many examples there are.
 
   Yields:
-    A function that is told how many more examples are done.
+    A function to call with how many more examples are done.
   """
   console = rich.console.Console(stderr=True)
   if not console.is_terminal:

@@ -217,16 +217,12 @@ def _raising_os_errors(path: RemotePath) -> Iterator:
       str(path),
     ) from error
   except tf.errors.UnimplementedError as error:
-    known = ', '.join(
-      sorted(
-        f'{scheme}://' for scheme in tf.io.gfile.get_registered_schemes() if scheme
-      )
-    )
+    schemes = filter(None, tf.io.gfile.get_registered_schemes())
+    known = ', '.join(sorted(f'{scheme}://' for scheme in schemes))
     raise OSError(
       errno.EPROTONOSUPPORT,
-      f'TensorFlow has no file system for '
-      f'{path.root.partition("/")[0]}//, only for {known} '
-      '(the package tensorflow-io adds some)',
+      f'TensorFlow has no file system for {path.root.partition("/")[0]}//, only for '
+      f'{known} (the package tensorflow-io adds some)',
       str(path),
     ) from error
   except tf.errors.OpError as error:

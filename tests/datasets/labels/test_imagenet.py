@@ -36,28 +36,28 @@ def tfds_folder() -> pathlib.Path:
 
 
 def test_classes_stand_in_the_order_of_tfds():
-  assert imagenet.classes().wnids == tuple(
+  assert imagenet.label_space().class_ids == tuple(
     (tfds_folder() / 'labels.txt').read_text().split()
   )
 
 
 def test_classes_stand_in_the_order_keras_predicts_in(shared_data):
   lines = (shared_data / 'devkit' / 'synset_words.txt').read_text().splitlines()
-  assert imagenet.classes().wnids == tuple(line.split()[0] for line in lines)
+  assert imagenet.label_space().class_ids == tuple(line.split()[0] for line in lines)
 
 
 def test_names(shared_data):
   with open(shared_data / 'class_names.tsv', encoding='utf-8') as file:
     rows = list(csv.DictReader(file, delimiter='\t'))
-  table = imagenet.classes()
+  space = imagenet.label_space()
   assert [(int(r['index']), r['wnid'], r['name']) for r in rows] == list(
-    zip(range(1000), table.wnids, table.names, strict=True)
+    zip(range(1000), space.class_ids, space.class_names, strict=True)
   )
 
 
 def test_ilsvrc_ids(shared_data, ilsvrc_wnids):
-  table = imagenet.classes()
-  assert dict(zip(table.ilsvrc_ids, table.wnids, strict=True)) == ilsvrc_wnids
+  wnids = imagenet.label_space().class_ids
+  assert dict(zip(imagenet.ilsvrc_ids(), wnids, strict=True)) == ilsvrc_wnids
   lines = (shared_data / 'devkit' / 'ilsvrc_ids.tsv').read_text().splitlines()[1:]
   assert {int(number): wnid for number, wnid in map(str.split, lines)} == ilsvrc_wnids
 
@@ -222,7 +222,7 @@ def predicted_outputs(truth, right, output_of_class, rng):
   return output_of_class[answers]
 
 
-ILSVRC_OUTPUTS = np.array(imagenet.classes().ilsvrc_ids) - 1
+ILSVRC_OUTPUTS = np.array(imagenet.ilsvrc_ids()) - 1
 
 
 @pytest.mark.parametrize('n, right', [(200, 60), (10, 8)])

@@ -88,7 +88,7 @@ def test_repeated_classes_of_an_image_are_one(tmp_path):
 def test_every_wnid_of_a_csv(tmp_path):
   lines = [
     'id,label',
-    *(f'i{i},{wnid}' for i, wnid in enumerate(imagenet.classes().wnids)),
+    *(f'i{i},{wnid}' for i, wnid in enumerate(imagenet.label_space().class_ids)),
   ]
   found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
   assert found.values.tolist() == list(range(1000))

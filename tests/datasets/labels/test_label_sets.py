@@ -135,7 +135,7 @@ def test_ids_of_a_subset(tmp_path):
     assert keep.mask(ids).tolist() == [False, True, False, True]
     assert omit.mask(ids).tolist() == [True, False, True, False]
     assert not label_sets.open_subset(path, path).mask(ids).any()
-    keep.check(ids)
+    keep.check(ids, 'RUN')
   assert label_sets.open_subset(None, None) is None
 
 
@@ -143,7 +143,7 @@ def test_ids_of_a_subset_that_are_unknown(tmp_path):
   (tmp_path / 'x').write_text('\n'.join(f'i{i:02d}' for i in range(12)) + '\na\n')
   subset = label_sets.open_subset(None, str(tmp_path / 'x'))
   with pytest.raises(UserError, match='`omit`: 12 of 13 ids are none') as error:
-    subset.check(pa.array(['a', 'b']))
+    subset.check(pa.array(['a', 'b']), 'RUN')
   assert 'i00' in str(error.value) and 'i09, ...' in str(error.value)
   assert 'i10' not in str(error.value)
 

@@ -12,7 +12,7 @@ from tfeval.datasets.labels import sets as label_sets
 from tfeval.utils.errors import UserError
 
 NAMES = [imagenet.validation_name(n) for n in range(1, 61)]
-WNIDS = imagenet.classes().wnids
+WNIDS = imagenet.label_space().class_ids
 ANNOTATIONS = {
   NAMES[0]: {'correct': [WNIDS[3], WNIDS[5]], 'wrong': [WNIDS[7]]},
   NAMES[1]: {'correct': [WNIDS[1]], 'unclear': [WNIDS[999]]},

@@ -32,7 +32,7 @@ def test_sample_is_the_start(noise, tmp_path):
 
 def test_class_folders_are_sampled_evenly(noise, tmp_path):
   image = next(noise.iterdir())
-  wnids = imagenet.classes().wnids[::50]
+  wnids = imagenet.label_space().class_ids[::50]
   for wnid in wnids:
     (tmp_path / wnid).mkdir()
     for i in range(4):

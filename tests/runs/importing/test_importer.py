@@ -129,7 +129,7 @@ def test_the_seven_published_models(shared_data, tmp_path):
 
 def test_class_folder_order_is_that_of_a_walk():
   truth = imagenet.original_validation_labels()
-  wnids = imagenet.classes().wnids
+  wnids = imagenet.label_space().class_ids
   names = [imagenet.validation_name(n) for n in range(1, 50_001)]
   walked = sorted(range(50_000), key=lambda i: (wnids[truth[i]], names[i]))
   assert orders.named_ids('class_folder').to_pylist() == [names[i] for i in walked]
@@ -182,7 +182,7 @@ def written(directory: pathlib.Path, kind: str, scores: np.ndarray, k: int) -> d
     'classes': classes.tolist(),
     'probabilities': probabilities.tolist(),
   }
-  wnids = np.array(imagenet.classes().wnids)
+  wnids = np.array(imagenet.label_space().class_ids)
   path = directory / f'model.{kind.split()[0]}'
   if kind == 'npy pair':
     return {
@@ -518,6 +518,8 @@ def test_missing_ids_are_listed(tmp_path):
   there = {imagenet.validation_number(name) for name in NAMES}
   first = [n for n in range(1, 99) if n not in there][:10]
   assert ', '.join(map(imagenet.validation_name, first)) + ', ...' in str(error.value)
+  manifest = json.loads((tmp_path / 'run' / 'manifest.json').read_text())
+  assert manifest['dataset']['expected'] is None
 
 
 def test_orders_that_are_none(tmp_path):
@@ -532,7 +534,7 @@ def test_orders_that_are_none(tmp_path):
 
 
 def test_another_class_order_is_named(tmp_path):
-  by_ilsvrc_id = np.array(imagenet.classes().ilsvrc_ids) - 1
+  by_ilsvrc_id = np.array(imagenet.ilsvrc_ids()) - 1
   with pytest.raises(UserError, match='in another order .(ILSVRC|ilsvrc).id'):
     imported(
       save(tmp_path, by_ilsvrc_id[TRUTH]), tmp_path / 'run', order=ids_file(tmp_path)
@@ -558,7 +560,7 @@ def test_another_row_order_than_that_of_a_list_is_named(tmp_path, other):
   wrong = ids_file(tmp_path, np.random.default_rng(2).permutation(order).tolist())
   with pytest.raises(UserError, match=f'with `order={other}` it would be 50000'):
     imported(path, tmp_path / 'run', order=wrong)
-  by_ilsvrc_id = np.array(imagenet.classes().ilsvrc_ids) - 1
+  by_ilsvrc_id = np.array(imagenet.ilsvrc_ids()) - 1
   save(tmp_path, by_ilsvrc_id[truth])
   with pytest.raises(UserError, match=f'(ILSVRC|ilsvrc).*rows in .*`order={other}`'):
     imported(path, tmp_path / 'run', order=wrong)

@@ -103,12 +103,12 @@ def truth(golden: Rated) -> np.ndarray:
   return golden.votes.shares()[:, YES] > 0.5
 
 
-def positions(among: Pairs, wanted: Pairs) -> np.ndarray:
-  """Returns int64 [wanted], where each pair is among others, -1 for nowhere."""
+def positions(among: Pairs, pairs: Pairs) -> np.ndarray:
+  """Returns int64 [pairs], where each is among others, -1 for nowhere."""
   order = np.argsort(among.keys)
-  place = np.searchsorted(among.keys, wanted.keys, sorter=order)
+  place = np.searchsorted(among.keys, pairs.keys, sorter=order)
   found = order[np.minimum(place, len(order) - 1)]
-  return np.where(among.keys[found] == wanted.keys, found, -1)
+  return np.where(among.keys[found] == pairs.keys, found, -1)
 
 
 def agreement(

@@ -14,6 +14,7 @@ import pathlib
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -70,11 +71,11 @@ def load_scores(path: pathlib.Path) -> Scores:
   """
   with _opened(path) as archive:
     pairs = _pairs(path, archive)
-    with _array(path, archive, 'tensor', 'f', (len(pairs.image),)) as (file, header):
-      score = _read(path, file, header.dtype, len(pairs.image)).astype(np.float64)
-  if not ((score >= 0) & (score <= 1)).all():
-    bad = score[~((score >= 0) & (score <= 1))][0]
-    raise UserError(f'{path}: a score is {bad}, expected 0 to 1')
+    with _array(path, archive, 'tensor', 'f', (len(pairs.image),)) as (file, _, dtype):
+      score = _read(path, file, dtype, len(pairs.image)).astype(np.float64)
+  # Negated, so that NaN does not pass.
+  if (wrong := score[~((score >= 0) & (score <= 1))]).size:
+    raise UserError(f'{path}: a score is {wrong[0]}, expected 0 to 1')
   return Scores(pairs, score)
 
 
@@ -87,12 +88,12 @@ def load_votes(path: pathlib.Path) -> Rated:
   with _opened(path) as archive:
     pairs = _pairs(path, archive)
     n = len(pairs.image)
-    with _array(path, archive, 'ids', 'iu', (None,)) as (file, header):
-      ids = _read(path, file, header.dtype, header.shape[0]).astype(np.int64)
+    with _array(path, archive, 'ids', 'iu', (None,)) as (file, (raters,), dtype):
+      ids = _read(path, file, dtype, raters).astype(np.int64)
     if len(np.unique(ids)) != len(ids):
       raise UserError(f'{path}: a rater is there twice')
-    with _array(path, archive, 'tensor', 'fiub', (len(ids), n, 3)) as (file, header):
-      votes = _votes(path, file, header.dtype, len(ids), n)
+    with _array(path, archive, 'tensor', 'fiub', (raters, n, 3)) as (file, _, dtype):
+      votes = _votes(path, file, dtype, raters, n)
   return Rated(pairs, votes, ids)
 
 
@@ -111,33 +112,27 @@ def _votes(path: pathlib.Path, file, dtype: np.dtype, raters: int, n: int) -> Vo
     found.append((np.full(len(item), rater), item, answer))
   if not total:
     raise UserError(f'{path} holds no answer')
-  return Votes(
-    *(np.concatenate(column) for column in zip(*found, strict=True)),
-    raters=raters,
-    items=n,
-  )
+  rater_of, item, answer = map(np.concatenate, zip(*found, strict=True))
+  return Votes(rater_of, item, answer, raters, n)
 
 
 def _pairs(path: pathlib.Path, archive: zipfile.ZipFile) -> Pairs:
-  with _array(path, archive, 'info', 'U', (None, 2)) as (file, header):
-    if header.dtype.itemsize > 4 * _MOST_CHARACTERS:
+  with _array(path, archive, 'info', 'U', (None, 2)) as (file, shape, dtype):
+    if dtype.itemsize > 4 * _MOST_CHARACTERS:
       raise UserError(
-        f'{path}: info holds texts of {header.dtype.itemsize // 4} '
+        f'{path}: info holds texts of {dtype.itemsize // 4} '
         f'characters, at most {_MOST_CHARACTERS} are expected'
       )
     try:
-      info = _read(path, file, header.dtype, 2 * header.shape[0]).reshape(-1, 2)
+      info = _read(path, file, dtype, 2 * shape[0]).reshape(shape)
       names, labels = info[:, 0].tolist(), info[:, 1].tolist()
     except UnicodeDecodeError as error:
       raise UserError(f'{path}: info is not text') from error
   images = [imagenet.validation_number(name) for name in names]
   for name, number, label in zip(names, images, labels, strict=True):
     # int() would read signs, spaces and underscores too.
-    if (
-      number is None
-      or not (label.isascii() and label.isdigit())
-      or (int(label) >= len(imagenet.label_space()))
-    ):
+    whole = label.isascii() and label.isdigit()
+    if number is None or not whole or int(label) >= len(imagenet.label_space()):
       raise UserError(
         f'{path}: info holds {str((name, label))[:80]}, expected '
         f"('{imagenet.validation_name(1)}', '0' to '999')"
@@ -167,12 +162,6 @@ def _opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
     ) from error
 
 
-@dataclasses.dataclass(frozen=True)
-class _Header:
-  shape: tuple[int, ...]
-  dtype: np.dtype
-
-
 @contextlib.contextmanager
 def _array(
   path: pathlib.Path,
@@ -180,8 +169,11 @@ def _array(
   name: str,
   kinds: str,
   expected: tuple[int | None, ...],
-) -> Iterator[tuple]:
-  """Opens an array behind its header, which is checked; None is a length to learn."""
+) -> Iterator[tuple[Any, tuple[int, ...], np.dtype]]:
+  """Opens an array behind its header, which is checked; None is a length to learn.
+
+  Yields the file, the shape and the dtype.
+  """
   if f'{name}.npy' not in archive.namelist():
     raise UserError(
       f'{path} holds no array {name}: it holds '
@@ -205,13 +197,15 @@ def _array(
       for seen, want in zip(shape, expected, strict=True)
     )
     if not fits or fortran and len(shape) > 1 or dtype.kind not in kinds:
-      wanted = ', '.join(f'1 to {most:,}' if n is None else str(n) for n in expected)
+      shape_text = ', '.join(
+        f'1 to {most:,}' if n is None else str(n) for n in expected
+      )
       raise UserError(
         f'{path}: {name} is {dtype} {list(shape)}'
-        f'{" in Fortran order" if fortran else ""}, expected [{wanted}] '
+        f'{" in Fortran order" if fortran else ""}, expected [{shape_text}] '
         f'of kind {" or ".join(kinds)} in C order'
       )
-    yield file, _Header(shape, dtype)
+    yield file, shape, dtype
 
 
 def _read(path: pathlib.Path, file, dtype: np.dtype, count: int) -> np.ndarray:

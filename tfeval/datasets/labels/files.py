@@ -19,6 +19,8 @@ from tfeval.utils.arrow import strings, to_numpy
 from tfeval.utils.errors import UserError
 
 KINDS = ('.json', '.npy', '.csv')
+# The first three of a `LabelTable`.
+_Labels = tuple[pa.Array | None, np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +79,7 @@ def read(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   return LabelTable(ids, values, sizes, sha256)
 
 
-def _read_json(
-  path: pathlib.Path, space: LabelSpace
-) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
+def _read_json(path: pathlib.Path, space: LabelSpace) -> _Labels:
   content = read_json_without_repeats(path)
   ids, entries = None, content
   if isinstance(content, dict):
@@ -94,8 +94,7 @@ def _read_json(
     )
   if set(map(type, entries)) - {list}:
     entries = [
-      [entry] if type(entry) is int else [] if entry is None else entry
-      for entry in entries
+      [one] if type(one) is int else [] if one is None else one for one in entries
     ]
   right = not set(map(type, entries)) - {list}
   flat = list(itertools.chain.from_iterable(entries)) if right else []
@@ -129,15 +128,12 @@ def _is_label_set(entry: Any, space: LabelSpace) -> bool:
   )
 
 
-def _read_npy(
-  path: pathlib.Path, space: LabelSpace
-) -> tuple[None, np.ndarray, np.ndarray]:
+def _read_npy(path: pathlib.Path, space: LabelSpace) -> _Labels:
   labels = load_npy(path)
   if labels.ndim != 1 or labels.dtype.kind not in 'iu':
     raise UserError(
-      f'{path} holds {labels.dtype} {list(labels.shape)}, expected whole '
-      f'numbers [{imagenet.NUM_VALIDATION}], a class for each '
-      'validation image'
+      f'{path} holds {labels.dtype} {list(labels.shape)}, expected whole numbers '
+      f'[{imagenet.NUM_VALIDATION}], a class for each validation image'
     )
   if len(labels) and labels.max() >= len(space):
     raise UserError(
@@ -178,9 +174,7 @@ def load_npy(path: pathlib.Path) -> np.ndarray:
   return found
 
 
-def _read_csv(
-  path: pathlib.Path, space: LabelSpace
-) -> tuple[pa.Array | None, np.ndarray, np.ndarray]:
+def _read_csv(path: pathlib.Path, space: LabelSpace) -> _Labels:
   from pyarrow import csv  # Rarely needed.
 
   options = csv.ConvertOptions(
@@ -208,19 +202,17 @@ def _read_csv(
   if (wrong := np.flatnonzero(labelled & (found < 0))).size:
     where = f'line {wrong[0] + 2}' if ids is None else ids[wrong[0]].as_py()
     raise UserError(
-      f'{path}: the label of {where} is '
-      f'{texts[wrong[0]].as_py()!r}, expected a class from 0 to '
-      f'{len(space) - 1} or a wnid'
+      f'{path}: the label of {where} is {texts[wrong[0]].as_py()!r}, expected a class '
+      f'from 0 to {len(space) - 1} or a wnid'
     )
+  values = (found[labelled] % len(space)).astype(np.int32)
   if ids is None:
-    values = (found[labelled] % len(space)).astype(np.int32)
     return None, values, labelled.astype(np.int64)
   unique = pc.unique(ids)
   image = to_numpy(pc.index_in(ids, unique))[labelled]
-  values = found[labelled] % len(space)
-  order = np.argsort(image, kind='stable')
   sizes = np.bincount(image, minlength=len(unique)).astype(np.int64)
-  return unique, *_without_repeats(values[order].astype(np.int32), sizes, space)
+  values = values[np.argsort(image, kind='stable')]
+  return unique, *_without_repeats(values, sizes, space)
 
 
 def read_json_without_repeats(path: pathlib.Path) -> Any:

@@ -5,7 +5,6 @@ the order in which keras.applications and TFDS number them.
 """
 
 import csv
-import dataclasses
 import functools
 import importlib.resources
 import importlib.util
@@ -25,31 +24,11 @@ _VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
 _ONE_TOO_HIGH, _ONE_TOO_LOW = 'one_too_high', 'one_too_low'
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassTable:
-  """The classes in index order.
-
-  Attributes:
-    wnids: WordNet ids, such as `'n01440764'`.
-    names: readable names, such as `'tench'`.
-    ilsvrc_ids: the ids 1 to 1000 that the ILSVRC2012 development kit uses.
-  """
-
-  wnids: tuple[str, ...]
-  names: tuple[str, ...]
-  ilsvrc_ids: tuple[int, ...]
-
-
 @functools.cache
-def classes() -> ClassTable:
+def _classes() -> list[dict[str, str]]:
   """Returns the class table (source: the ILSVRC2012 development kit)."""
   path = importlib.resources.files('tfeval.datasets.labels') / 'classes.tsv'
-  rows = list(csv.DictReader(path.read_text('utf-8').splitlines(), delimiter='\t'))
-  return ClassTable(
-    wnids=tuple(r['wnid'] for r in rows),
-    names=tuple(r['name'] for r in rows),
-    ilsvrc_ids=tuple(int(r['ilsvrc_id']) for r in rows),
-  )
+  return list(csv.DictReader(path.read_text('utf-8').splitlines(), delimiter='\t'))
 
 
 @functools.cache
@@ -59,7 +38,13 @@ def label_space() -> LabelSpace:
   >>> len(label_space()), label_space().class_ids[0], label_space().class_names[0]
   (1000, 'n01440764', 'tench')
   """
-  return LabelSpace('ilsvrc2012', classes().wnids, classes().names)
+  ids, names = (tuple(row[key] for row in _classes()) for key in ('wnid', 'name'))
+  return LabelSpace('ilsvrc2012', ids, names)
+
+
+def ilsvrc_ids() -> tuple[int, ...]:
+  """Returns the ids 1 to 1000 of the ILSVRC2012 development kit, in our order."""
+  return tuple(int(row['ilsvrc_id']) for row in _classes())
 
 
 def validation_name(number: int) -> str:
@@ -164,15 +149,14 @@ def other_class_orders() -> dict[str, np.ndarray]:
     readable name; `name_lower_case`: without regard to case. `one_too_high`,
     `one_too_low`: a head of 1001 outputs that was cut at its wrong end.
   """
-  table, index = classes(), np.arange(len(label_space()))
+  names, index = label_space().class_names, np.arange(len(label_space()))
   # Folders named by what a class is called come in either order, depending on who
   # sorts them; two names occur twice, and their classes stand by wnid.
-  lowered = [name.lower() for name in table.names]
   return {
     # Output i is the class with ILSVRC id i + 1.
-    'ilsvrc_id': np.argsort(table.ilsvrc_ids),
-    'name': np.argsort(table.names, kind='stable'),
-    'name_lower_case': np.argsort(lowered, kind='stable'),
+    'ilsvrc_id': np.argsort(ilsvrc_ids()),
+    'name': np.argsort(names, kind='stable'),
+    'name_lower_case': np.argsort([name.lower() for name in names], kind='stable'),
     _ONE_TOO_HIGH: index - 1,
     _ONE_TOO_LOW: np.where(index < index[-1], index + 1, -1),
   }
@@ -208,8 +192,7 @@ def other_class_order(
     name: int(np.sum(order[predicted] == labels))
     for name, order in other_class_orders().items()
   }
-  name = max(found, key=found.__getitem__)
-  hits = found[name]
+  name, hits = max(found.items(), key=lambda one: one[1])
   if name in (_ONE_TOO_HIGH, _ONE_TOO_LOW) and 5 * hits < n:
     return None
   if hits > 4 * expected_hits and _chance_of(hits, n) < 1e-6:

@@ -16,7 +16,7 @@ def load(data_dir: str | None) -> LabelTable:
   """Reads the labels of a prepared imagenet2012_multilabel.
 
   Source: Shankar et al., "Evaluating Machine Accuracy on ImageNet", ICML 2020,
-  20,000 validation images. As its authors recommend, an answer counts that is marked
+  20,000 validation images. As its authors recommend, a prediction counts that is marked
   correct or unclear, and problematic images do not count: they have no label here.
 
   Args:
@@ -29,18 +29,17 @@ def load(data_dir: str | None) -> LabelTable:
     builder = tfds.builder(NAME, data_dir=data_dir)
     if not builder.is_prepared():
       raise UserError(
-        f'{NAME} is not prepared in {builder.data_dir}: run tfds build '
-        f'{NAME} `manual_dir=DIR`, DIR with ILSVRC2012_img_val.tar, or '
-        'give another `data_dir`'
+        f'{NAME} is not prepared in {builder.data_dir}: run tfds build {NAME} '
+        '`manual_dir=DIR`, DIR with ILSVRC2012_img_val.tar, or give another `data_dir`'
       )
-    wanted = dict.fromkeys(
+    features = dict.fromkeys(
       ('file_name', 'correct_multi_labels', 'unclear_multi_labels', 'is_problematic'),
       True,
     )
     examples = list(
       tfds.as_numpy(
         builder.as_dataset(
-          split='validation', decoders=tfds.decode.PartialDecoding(wanted)
+          split='validation', decoders=tfds.decode.PartialDecoding(features)
         )
       )
     )

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import files
 from tfeval.runs.importing.blocks import BLOCK, Block, Table
+from tfeval.runs.predictions import label_space
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -34,7 +35,7 @@ def from_npy(
     paths.append(probabilities)
   shapes = [_matrix(path).shape for path in paths]
   floats = _matrix(predictions).dtype.kind == 'f'
-  (rows, width), classes = shapes[0], len(imagenet.label_space())
+  (rows, width), classes = shapes[0], len(label_space())
   if floats and probabilities is not None:
     raise UserError(
       f'{shown} holds floats {list(shapes[0])}: expected whole numbers, '
@@ -79,7 +80,7 @@ def _matrix(path: pathlib.Path) -> np.ndarray:
   if found.dtype.kind not in 'iuf' or found.ndim not in (1, 2):
     raise UserError(
       f'{path} holds {found.dtype} {list(found.shape)}, expected whole '
-      f'numbers [n, k] or floats [n, {len(imagenet.label_space())}]'
+      f'numbers [n, k] or floats [n, {len(label_space())}]'
     )
   return found.reshape(len(found), -1) if found.ndim == 1 else found
 

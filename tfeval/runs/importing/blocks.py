@@ -24,6 +24,9 @@ class Block:
   classes: np.ndarray | None
   scores: np.ndarray | None
 
+  def __len__(self) -> int:
+    return next(len(one) for one in (self.classes, self.scores) if one is not None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:

@@ -13,17 +13,7 @@ from tfeval.datasets.labels.sets import REAL, LabelSource
 from tfeval.runs import predictions, result_file, run
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
-from tfeval.runs.result_file import (
-  ComputeSection,
-  DatasetSection,
-  ImportedFile,
-  ImportedLabels,
-  ImportedSection,
-  Manifest,
-  ModelSection,
-  ProtocolSection,
-  StoreSection,
-)
+from tfeval.runs.result_file import Manifest
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -53,63 +43,46 @@ class ImportConfig:
 
 def by_validation_order(labels: tuple[LabelSource, ...]) -> bool:
   """Whether a label set is of the validation images, all 50,000."""
-  return any(one.file is None or one.file.ids is None for one in labels)
+  return any(one.ids is None for one in labels)
 
 
 def manifest(source: Source, settings: ImportConfig, table: readers.Table) -> Manifest:
   """Returns what is imported; nothing else is known of the model."""
-  inputs = [source.predictions]
-  if source.probabilities:
-    inputs.append(source.probabilities)
-  real = next((one for one in settings.labels if one.name == REAL), None)
+  inputs = filter(None, (source.predictions, source.probabilities))
+  labels = {one.name: one.file and one.file.sha256 for one in settings.labels}
   validation = by_validation_order(settings.labels)
-  return Manifest(
-    schema_version=result_file.SCHEMA_VERSION,
-    model=ModelSection(
-      name=source.name,
-      weights=None,
-      weights_sha256=None,
-      parameters=None,
-      input_size=None,
-      preprocess=None,
-      output=settings.output,
-    ),
-    dataset=DatasetSection(
-      name='imagenet2012' if validation else 'unknown',
-      config=None,
-      version=None,
-      split='validation' if validation else '',
-      limit=None,
-      partial=settings.partial,
-      expected=0,  # Until the rows are there.
-      real_labels=real.file.sha256 if real else None,
-      size_digest=None,
-      notes=[],
-    ),
-    protocol=ProtocolSection(name='unknown'),
-    store=StoreSection(
-      logits=settings.store_logits,
-      classes=min(table.classes, predictions.STORED_CLASSES),
-    ),
-    compute=ComputeSection(
-      versions={
-        'tfeval': tfeval.__version__,
-        'python': platform.python_version(),
-        'numpy': np.__version__,
-        'pyarrow': pa.__version__,
-      }
-    ),
-    imported=ImportedSection(
-      files=[
-        ImportedFile(file=path.name, sha256=files.sha256_of(path)) for path in inputs
-      ],
-      order=None if table.has_ids else _order_identity(settings.order),
-      output=settings.output,
-      labels=[
-        ImportedLabels(name=one.name, sha256=one.file.sha256 if one.file else None)
-        for one in settings.labels
-      ],
-    ),
+  return Manifest.from_json(
+    {
+      'schema_version': result_file.SCHEMA_VERSION,
+      'model': {'name': source.name, 'output': settings.output},
+      'dataset': {
+        'name': 'imagenet2012' if validation else 'unknown',
+        'split': 'validation' if validation else '',
+        'partial': settings.partial,
+        'real_labels': labels.get(REAL),
+      },
+      'protocol': {'name': 'unknown'},
+      'store': {
+        'logits': settings.store_logits,
+        'classes': min(table.classes, predictions.STORED_CLASSES),
+      },
+      'compute': {
+        'versions': {
+          'tfeval': tfeval.__version__,
+          'python': platform.python_version(),
+          'numpy': np.__version__,
+          'pyarrow': pa.__version__,
+        }
+      },
+      'imported': {
+        'files': [
+          {'file': path.name, 'sha256': files.sha256_of(path)} for path in inputs
+        ],
+        'order': None if table.has_ids else _order_identity(settings.order),
+        'output': settings.output,
+        'labels': [{'name': name, 'sha256': sha256} for name, sha256 in labels.items()],
+      },
+    }
   )
 
 
@@ -128,31 +101,23 @@ def _order_identity(order: str | None) -> str | None:
 
 def _flagfile(source: Source, settings: ImportConfig) -> str:
   """Returns a flagfile that repeats the import of one model."""
-
-  def line(flag: str, value: str | pathlib.Path) -> str:
-    return f'--{flag}={value}'
-
-  lines = [line('predictions', source.predictions.absolute())]
-  if source.probabilities:
-    lines.append(line('probabilities', source.probabilities.absolute()))
-  for one in settings.labels:
-    lines.append(line('labels', one.path.absolute() if one.path else one.name))
-  if settings.order is not None:
-    named = settings.order in orders.NAMED
-    lines.append(
-      line(
-        'order',
-        settings.order
-        if named
-        else pathlib.Path(settings.order).expanduser().absolute(),
-      )
-    )
-  if settings.output is not None:
-    lines.append(line('output', settings.output))
-  if settings.partial:
-    lines.append('--partial')
-  if settings.store_logits:
-    lines.append('--store_logits')
+  order: str | pathlib.Path | None = settings.order
+  if order is not None and order not in orders.NAMED:
+    order = pathlib.Path(order).expanduser().absolute()
+  values = [
+    ('predictions', source.predictions.absolute()),
+    ('probabilities', source.probabilities and source.probabilities.absolute()),
+    *(
+      ('labels', one.path.absolute() if one.path else one.name)
+      for one in settings.labels
+    ),
+    ('order', order),
+    ('output', settings.output),
+  ]
+  lines = [f'--{name}={value}' for name, value in values if value is not None]
+  lines += [
+    f'--{name}' for name in ('partial', 'store_logits') if getattr(settings, name)
+  ]
   return '\n'.join(lines) + '\n'
 
 

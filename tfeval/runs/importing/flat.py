@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import files
+from tfeval.runs.predictions import label_space
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
 _NUMBERED = re.compile(r'((?:class|prob)\D*)(\d+)')
+_SPACE = label_space()
 _EXPECTED = (
-  'expected id and class_1 to class_k, perhaps probability_1 to '
-  f'probability_k, or a column for each of the {len(imagenet.label_space())} '
-  'classes, named by index (from 0) or wnid'
+  'expected id and class_1 to class_k, perhaps probability_1 to probability_k, or a '
+  f'column for each of the {len(_SPACE)} classes, named by index (from 0) or wnid'
 )
 _WHOLE_NUMBERS = (
-  'expected whole numbers, the classes; '
-  f'{len(imagenet.label_space())} outputs are columns named '
-  f'0 to {len(imagenet.label_space()) - 1} or by wnid'
+  f'expected whole numbers, the classes; {len(_SPACE)} outputs are columns named 0 to '
+  f'{len(_SPACE) - 1} or by wnid'
 )
 
 
@@ -50,10 +50,9 @@ def choose(
   names = [name for name in header if name != 'id']
   if twice := files.doubles(list(header)):
     raise UserError(f'{path} has two columns called {twice[0]!r}')
-  indices = map(str, range(len(imagenet.label_space())))
-  for known in (list(indices), list(imagenet.classes().wnids)):
-    if set(known) == set(names):
-      return [], known
+  for known in (map(str, range(len(_SPACE))), _SPACE.class_ids):
+    if set(all_classes := list(known)) == set(names):
+      return [], all_classes
   classes = [name for name in names if name.startswith('class')]
   scores = [name for name in names if name.startswith('prob')]
   if not classes or len(classes) + len(scores) != len(names):

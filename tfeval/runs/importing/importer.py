@@ -82,23 +82,23 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
       return complete
     written = _write(source, settings, table)
   ids = pa.concat_arrays(written.ids)
-  expected = _expected_ids(settings.labels)
+  if by_validation_order(settings.labels):
+    expected = orders.named_ids(orders.FILE_NAME)
+  else:
+    expected = pc.unique(pa.concat_arrays([one.ids for one in settings.labels]))
   named = not table.has_ids and settings.order in orders.NAMED
   if not (named and by_validation_order(settings.labels)):  # Else they are the same.
     orders.check_ids(source.predictions, ids, expected, settings.partial)
   notes = _notes(source, settings, table.classes, written, ids)
-  labels = [_stored(one) for one in settings.labels]
-  summary = summarize(
-    predictions.read_parts(source.directory / result_file.PREDICTIONS, SUMMARY_COLUMNS),
-    labels,
-  )
+  # Rows carry ReaL labels from here on.
+  labels = [LabelSource(REAL) if one.name == REAL else one for one in settings.labels]
+  store = source.directory / result_file.PREDICTIONS
+  summary = summarize(predictions.read_parts(store, SUMMARY_COLUMNS), labels)
   summary.check_labels(settings.labels, source.predictions)
   manifest = manifest.replaced(
     model=manifest.model.replaced(output=written.output),
     dataset=manifest.dataset.replaced(
-      partial=len(ids) < len(expected),
-      expected=len(ids),
-      notes=notes,
+      partial=len(ids) < len(expected), expected=len(ids), notes=notes
     ),
   )
   files.write_json(source.directory / result_file.MANIFEST, manifest)
@@ -114,25 +114,10 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
   )
 
 
-def _expected_ids(labels: tuple[LabelSource, ...]) -> pa.Array:
-  """Returns the images that the labels are of."""
-  if by_validation_order(labels):
-    return orders.named_ids(orders.FILE_NAME)
-  return pc.unique(pa.concat_arrays([one.file.ids for one in labels]))
-
-
-def _stored(labels: LabelSource) -> LabelSource:
-  """Returns what a label set is once it is a column of the rows."""
-  return LabelSource(REAL) if labels.name == REAL else labels
-
-
 def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Written:
-  """Writes the rows, block by block."""
-  all_ids = (
-    None
-    if table.has_ids
-    else orders.row_ids(source.predictions, settings.order, table.rows)
-  )
+  all_ids = None
+  if not table.has_ids:
+    all_ids = orders.row_ids(source.predictions, settings.order, table.rows)
   keep = settings.store_logits
   writer = predictions.Writer(
     source.directory / result_file.PREDICTIONS,
@@ -143,8 +128,8 @@ def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Wri
   by_name = {labels.name: labels for labels in settings.labels}
   written, start = _Written([], [], output=settings.output), 0
   for block in table.blocks():
-    n = len(block.classes if block.classes is not None else block.scores)
-    ids = block.ids if all_ids is None else all_ids[start : start + n]
+    n = len(block)
+    ids: pa.Array = block.ids if all_ids is None else all_ids[start : start + n]
     refuse, refuse_scores = (
       rows.refuser(path, ids, start)
       for path in (source.predictions, source.probabilities or source.predictions)
@@ -174,7 +159,7 @@ def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Wri
     written.top1.append(ranked.classes[:, 0])
     written.output = ranked.output
     written.has_scores = ranked.log_probs is not None
-    if written.has_scores and ranked.log_probs.shape[1] > 1:
+    if ranked.log_probs is not None and ranked.log_probs.shape[1] > 1:
       written.ties += int(np.sum(ranked.log_probs[:, 0] == ranked.log_probs[:, 1]))
     start += n
   if not start:
@@ -195,7 +180,7 @@ def _original(by_name: dict[str, LabelSource], ids: pa.Array) -> np.ndarray:
 def _real(by_name: dict[str, LabelSource], ids: pa.Array) -> pa.Array:
   if REAL not in by_name:
     return pa.nulls(len(ids), pa.list_(pa.int32()))
-  labels = sets.match(by_name[REAL].file, ids)
+  labels = by_name[REAL].of_rows(pa.Table.from_arrays([ids], ['id']))
   offsets = np.concatenate([[0], np.cumsum(labels.sizes)]).astype(np.int32)
   return pa.ListArray.from_arrays(
     arrow.numbers(offsets), arrow.numbers(labels.values.astype(np.int32))

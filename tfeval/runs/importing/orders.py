@@ -16,7 +16,7 @@ from tfeval.utils.errors import UserError
 FILE_NAME, CLASS_FOLDER = NAMED = ('file_name', 'class_folder')
 # Ten times chance: what a trained model exceeds and a wrong order does not.
 _CHANCE = 0.01
-# Fewer right answers in another order may be luck: of few images 1 % is less than one.
+# Fewer right ones in another order may be luck: of few images 1 % is less than one.
 _FEWEST = 10
 _SORTED_BY = {FILE_NAME: 'file name', CLASS_FOLDER: 'wnid, then file name'}
 
@@ -38,7 +38,7 @@ def _by_class() -> np.ndarray:
   return np.argsort(sets.packaged().values, kind='stable')
 
 
-def row_ids(path: pathlib.Path, order: str | None, rows: int) -> pa.Array:
+def row_ids(path: pathlib.Path, order: str | None, rows: int | None) -> pa.Array:
   """Returns the id of each row of a file that has none.
 
   Args:
@@ -77,8 +77,7 @@ def check_ids(
   counts = pc.value_counts(ids)
   repeated = np.flatnonzero(arrow.to_numpy(counts.field('counts')) > 1)
   double = counts.field('values').take(arrow.numbers(repeated))
-  unknown = ids.filter(pc.invert(pc.is_in(ids, expected)))
-  missing = expected.filter(pc.invert(pc.is_in(expected, ids)))
+  unknown, missing = arrow.without(ids, expected), arrow.without(expected, ids)
   for found, what in (
     (double, 'there more than once'),
     (unknown, 'none of those that have labels'),
@@ -94,7 +93,7 @@ def check_ids(
 def explain_chance(
   path: pathlib.Path, top1: np.ndarray, ids: pa.Array, order: str | None
 ) -> str | None:
-  """Says what is wrong with answers that are right as seldom as by chance.
+  """Says what is wrong with predictions that are right as seldom as by chance.
 
   Args:
     path: of the predictions.
@@ -103,7 +102,7 @@ def explain_chance(
     order: `--order`.
 
   Returns:
-    A remark on answers at chance, None for others.
+    A remark on predictions at chance, None for others.
 
   Raises:
     UserError: the rows or the classes stand in another order, and which.
@@ -137,25 +136,11 @@ def explain_chance(
 
 
 def _other_orders(at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-  """Yields the orders of the same images that tools read them in.
-
-  Args:
-    at: int [n], the places of the validation images, from 0, in the order that
-      was given.
-
-  Yields:
-    What an order is called, and the labels [n] of the images in it.
-  """
+  """Yields other orders of the validation images `at`, with the labels in them."""
   truth = sets.packaged().values
   for name in NAMED:
     other = np.sort(at) if name == FILE_NAME else at[np.lexsort((at, truth[at]))]
     if not np.array_equal(other, at):
       whole = len(at) == imagenet.NUM_VALIDATION
-      yield (
-        (
-          f'`order={name}`'
-          if whole
-          else f'the ids of `order` sorted by {_SORTED_BY[name]}'
-        ),
-        truth[other],
-      )
+      part = f'the ids of `order` sorted by {_SORTED_BY[name]}'
+      yield f'`order={name}`' if whole else part, truth[other]

@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import files
 from tfeval.runs.importing import arrays, flat
 from tfeval.runs.importing.blocks import BLOCK, Block, Table
+from tfeval.runs.predictions import label_space
 from tfeval.utils import errors
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
 _LISTS = (
   'classes with or without probabilities or log_probs, or logits or '
-  f'probabilities of all {len(imagenet.label_space())} classes'
+  f'probabilities of all {len(label_space())} classes'
 )
 
 
@@ -106,11 +107,7 @@ def _csv(path: pathlib.Path) -> Table:
       try:
         with pa_csv.open_csv(path, reading, convert_options=options) as file:
           for batch in file:
-            yield Block(
-              batch['id'] if 'id' in header else None,
-              flat.stack(path, batch, classes, whole=True),
-              flat.stack(path, batch, scores, whole=False),
-            )
+            yield _flat_block(path, batch, classes, scores)
       except pa.ArrowInvalid as error:
         flat.refuse_cell(path, header, classes, str(error))
         raise
@@ -133,22 +130,24 @@ def _parquet(path: pathlib.Path) -> Table:
     raise UserError(
       f'{path} has the columns {files.first(sorted(there))}, expected id and {_LISTS}'
     )
-  wanted = [name for name in ('id', classes, scores) if name in there]
+  lists = [name for name in (classes, scores) if name is not None]
+  columns = ['id'] * ('id' in there) + lists
   with _readable(path):
-    first = next(file.iter_batches(1, columns=wanted), None)
+    first = next(file.iter_batches(1, columns=columns), None)
   if first is None:
     raise UserError(f'{path} has no rows')
-  width = _lists(path, first, classes or scores).shape[1]
-  expected = len(imagenet.label_space())
-  if classes is None and width != expected:
+  width = _lists(path, first, lists[0]).shape[1]
+  if classes is None and width != (expected := len(label_space())):
     raise UserError(
       f'{path}: {scores} has {width} values in a row, expected {expected}'
     )
 
   def blocks() -> Iterator[Block]:
     with _readable(path):
-      for batch in file.iter_batches(max(1, BLOCK // width), columns=wanted):
-        found = {name: _lists(path, batch, name) for name in wanted if name != 'id'}
+      for batch in file.iter_batches(max(1, BLOCK // width), columns=columns):
+        found: dict[str | None, np.ndarray] = {
+          name: _lists(path, batch, name) for name in lists
+        }
         if scores == 'log_probs':
           found[scores] = np.exp(found[scores].astype(np.float64))
         for name, values in found.items():
@@ -170,13 +169,19 @@ def _flat_parquet(path: pathlib.Path, file: pq.ParquetFile) -> Table:
   def blocks() -> Iterator[Block]:
     with _readable(path):
       for batch in file.iter_batches(max(1, BLOCK // width)):
-        yield Block(
-          _ids(batch),
-          flat.stack(path, batch, classes, whole=True),
-          flat.stack(path, batch, scores, whole=False),
-        )
+        yield _flat_block(path, batch, classes, scores)
 
   return Table(file.metadata.num_rows, 'id' in header, width, blocks)
+
+
+def _flat_block(
+  path: pathlib.Path, batch: pa.RecordBatch, classes: list[str], scores: list[str]
+) -> Block:
+  return Block(
+    _ids(batch),
+    flat.stack(path, batch, classes, whole=True),
+    flat.stack(path, batch, scores, whole=False),
+  )
 
 
 def _ids(batch: pa.RecordBatch) -> pa.Array | None:

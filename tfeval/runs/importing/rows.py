@@ -7,15 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
 from tfeval.runs import predictions
-from tfeval.runs.importing.readers import Block
+from tfeval.runs.importing.blocks import Block
 from tfeval.utils.errors import UserError
 
 LOGITS, PROBABILITIES = OUTPUTS = ('logits', 'probabilities')
 # The sum of 1000 probabilities in float16, each of them rounded.
 _SUM_TOLERANCE = 0.01
+# Given bool [n] or [n, k] and what is wrong there, raises a UserError if anything is.
+Refuse = Callable[[np.ndarray, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +42,8 @@ def rank(
   block: Block,
   labels: np.ndarray,
   output: str | None,
-  refuse: Callable[[np.ndarray, str], None],
-  refuse_scores: Callable[[np.ndarray, str], None],
+  refuse: Refuse,
+  refuse_scores: Refuse,
 ) -> Ranked:
   """Checks and ranks rows.
 
@@ -50,9 +51,8 @@ def rank(
     block: the rows, as they came.
     labels: int [n], original labels, negative for none.
     output: what scores of all classes are, one of `OUTPUTS`; None: look.
-    refuse: given bool [n] or [n, k] and what is wrong there, raises a UserError if
-      anything is.
-    refuse_scores: likewise, of scores, which may be of another file.
+    refuse: for classes.
+    refuse_scores: for scores, which may be of another file.
 
   Raises:
     UserError: a value is not what it should be.
@@ -68,7 +68,12 @@ def rank(
     scores = scores.astype(np.float64 if scores.dtype == np.float64 else np.float32)
     refuse_scores(~np.isfinite(scores), 'has NaN or infinite scores')
   if block.classes is None:
-    return _rank_all(scores, labels, output, refuse_scores)
+    assert scores is not None  # A block has one or the other.
+    output = output or _look(scores, refuse_scores)
+    if output == PROBABILITIES:
+      _check_probabilities(scores, refuse_scores, whole=True)
+    ranked = predictions.rank_scores(scores, labels, output)
+    return Ranked(*ranked, scores.astype(np.float32), output)
   _check_classes(block.classes, refuse)
   classes = block.classes.astype(np.int32)
   kept = predictions.STORED_CLASSES
@@ -85,20 +90,7 @@ def rank(
   return Ranked(classes, log_probs, of_label, None, None)
 
 
-def _rank_all(
-  scores: np.ndarray,
-  labels: np.ndarray,
-  output: str | None,
-  refuse: Callable[[np.ndarray, str], None],
-) -> Ranked:
-  output = output or _look(scores, refuse)
-  if output == PROBABILITIES:
-    _check_probabilities(scores, refuse, whole=True)
-  ranked, log_probs, of_label = predictions.rank_scores(scores, labels, output)
-  return Ranked(ranked, log_probs, of_label, scores.astype(np.float32), output)
-
-
-def _look(scores: np.ndarray, refuse: Callable[[np.ndarray, str], None]) -> str:
+def _look(scores: np.ndarray, refuse: Refuse) -> str:
   """Returns what scores are: logits leave 0..1 somewhere, probabilities add up to 1."""
   if scores.min() < 0 or scores.max() > 1:
     return LOGITS
@@ -111,9 +103,7 @@ def _look(scores: np.ndarray, refuse: Callable[[np.ndarray, str], None]) -> str:
   return PROBABILITIES
 
 
-def _check_probabilities(
-  scores: np.ndarray, refuse: Callable[[np.ndarray, str], None], whole: bool
-) -> None:
+def _check_probabilities(scores: np.ndarray, refuse: Refuse, whole: bool) -> None:
   refuse(
     (scores < 0) | (scores > 1 + 1e-6),
     'has scores outside of 0 to 1, expected probabilities',
@@ -132,15 +122,13 @@ def _check_probabilities(
     )
 
 
-def _check_classes(
-  classes: np.ndarray, refuse: Callable[[np.ndarray, str], None]
-) -> None:
+def _check_classes(classes: np.ndarray, refuse: Refuse) -> None:
   if classes.dtype.kind not in 'iu':
     refuse(
       np.ones(len(classes), bool),
       f'has classes of type {classes.dtype}, expected whole numbers',
     )
-  highest = len(imagenet.label_space()) - 1
+  highest = len(predictions.label_space()) - 1
   low, high = classes.min(initial=0), classes.max(initial=0)
   hint = ': are they counted from 1?' if high == highest + 1 else ''
   refuse(
@@ -151,9 +139,7 @@ def _check_classes(
   refuse(ordered[:, 1:] == ordered[:, :-1], 'has a class twice')
 
 
-def refuser(
-  path: pathlib.Path, ids: pa.Array, start: int
-) -> Callable[[np.ndarray, str], None]:
+def refuser(path: pathlib.Path, ids: pa.Array, start: int) -> Refuse:
   """Returns what raises a UserError that names the first row that is wrong.
 
   Args:

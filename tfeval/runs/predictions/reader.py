@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfeval.datasets.labels import imagenet
 from tfeval.runs.predictions import rows
 from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
@@ -118,15 +117,14 @@ def _check_columns(path: Path, table: pa.Table) -> None:
     ),
     rows.STORED_CLASSES,
   )
-  classes = len(imagenet.label_space())
-  wanted = rows.schema(True, max(1, min(kept, classes)))
-  for name in set(table.column_names) & set(wanted.names):
-    column, field = table[name], wanted.field(name)
+  classes = len(rows.label_space())
+  expected = rows.schema(True, max(1, min(kept, classes)))
+  for name in set(table.column_names) & set(expected.names):
+    column, field = table[name], expected.field(name)
     if column.type != field.type or (column.null_count and not field.nullable):
       raise UserError(
-        f'{path}: column {name} is {column.type} with '
-        f'{column.null_count} nulls, expected {field.type}: '
-        'evaluate again'
+        f'{path}: column {name} is {column.type} with {column.null_count} nulls, '
+        f'expected {field.type}: evaluate again'
       )
     if name == 'id':
       try:

@@ -1,4 +1,4 @@
-"""What an interrupted run has left that the next one can go on after."""
+"""What an interrupted run has left, after which the next one resumes."""
 
 import itertools
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from tfeval.utils.paths import Path
 
 
 def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
-  """Returns the parts at the start of a store that a run can go on after.
+  """Returns the parts at the start of a store after which a run can resume.
 
   Args:
     directory: the store, which may be missing or damaged.
@@ -19,8 +19,8 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
     gapless: whether a position that is missing ends them.
 
   Returns:
-    Entries of the index: each of these parts is whole and has positions, which go
-    on from those of the part before it.
+    Entries of the index: each of these parts is whole and has positions, which
+    follow those of the part before it.
   """
   try:
     parts = predictions.listed_parts(directory)
@@ -83,7 +83,8 @@ def part_size(manifest: Manifest) -> int:
   """Returns how many positions a part covers: whole batches.
 
   Args:
-    manifest: what is run. A batch is computed at once, wherever a run goes on.
+    manifest: what is run. A batch is computed at once, wherever a run resumes.
   """
-  batch_size = manifest.compute.batch_size
-  return -(-manifest.store.rows_per_part // batch_size) * batch_size
+  batch_size, rows = manifest.compute.batch_size, manifest.store.rows_per_part
+  assert batch_size and rows  # Only imports have none, and these do not resume.
+  return -(-rows // batch_size) * batch_size

@@ -4,11 +4,17 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import ranking
 from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.utils.arrow import numbers
 
 SCHEMA_VERSION = 1
+
+
+def label_space() -> LabelSpace:
+  """Returns the classes that rows are of: no run says which, as there are no others."""
+  return imagenet.label_space()
 
 
 def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
@@ -37,9 +43,7 @@ def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
     pa.field('label_log_prob', pa.float32()),
   ]
   if store_logits:
-    fields.append(
-      pa.field('logits', pa.list_(pa.float32(), len(imagenet.label_space())))
-    )
+    fields.append(pa.field('logits', pa.list_(pa.float32(), len(label_space()))))
   return pa.schema(fields)
 
 

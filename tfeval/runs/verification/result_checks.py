@@ -58,10 +58,8 @@ def published(result: Result) -> str:
   reported = {m.name: m for m in result.metrics if m.labels == sets.ORIGINAL}
   for figure in compared.metrics:
     metric, name = reported.get(figure.name), figure.name
-    hold(
-      metric is not None and metric.interval is not None,
-      f'{name} is compared, not measured',
-    )
+    if metric is None or metric.value is None or metric.interval is None:
+      raise Failed(f'{name} is compared, not measured')
     interval = metric.interval
     expected = {
       'measured': metric.value,

@@ -138,7 +138,7 @@ def _flags(directory: _Directory) -> str:
     bool(lines) and not wrong,
     f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
   )
-  flag, told = _repeated(files.read_json(directory.path / result_file.MANIFEST))
+  flag, expected = _repeated(files.read_json(directory.path / result_file.MANIFEST))
   given = [
     line.partition('=')[2] for line in lines if line.partition('=')[0] == f'--{flag}'
   ]
@@ -146,11 +146,11 @@ def _flags(directory: _Directory) -> str:
     os.path.basename(value) if flag == 'predictions' else value for value in given
   ]
   hold(
-    seen == [told],
+    seen == [expected],
     f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
-    f', {result_file.MANIFEST} is of {told}'[:300],
+    f', {result_file.MANIFEST} is of {expected}'[:300],
   )
-  return f'{result_file.FLAGS} has {len(lines)} flags, --{flag} is {told}'
+  return f'{result_file.FLAGS} has {len(lines)} flags, --{flag} is {expected}'
 
 
 def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
