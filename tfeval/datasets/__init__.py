@@ -41,14 +41,11 @@ def open_dataset(
 
   Args:
     name: `folder:DIR`, `sample`, that of a plug-in, or a TFDS name.
-    split: any TFDS split or slice; not used for folders.
+    split: any TFDS split or slice, such as `'validation[:10%]'`; not used for folders.
     data_dir: where prepared TFDS datasets lie; TFDS' default if None.
     manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
-    real_labels: path of `real.json`, or None.
+    real_labels: path of `real.json` for validation images, or None.
     limit: take only the first so many examples.
-
-  Returns:
-    The dataset, ready to be read.
 
   Raises:
     UserError: it cannot be opened; says why and what to do.

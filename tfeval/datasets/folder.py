@@ -30,8 +30,7 @@ def open_folder(
     name: `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders named by wnid
       with images in them.
     split, data_dir, manual_dir: of TFDS datasets; not used.
-    real_labels: path of `real.json`, or None.
-    limit: take only the first so many, in the order of their ids.
+    real_labels, limit: see `datasets.open_dataset`; the first in the order of ids.
 
   Returns:
     The dataset. Ids are file names; where a file name occurs in two class

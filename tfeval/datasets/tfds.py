@@ -37,16 +37,7 @@ def open_tfds(
 ) -> base.ImageDataset:
   """Opens a TFDS dataset, preparing it when that is possible and needed.
 
-  Args:
-    name: TFDS name, `name/config:version` included.
-    split: any TFDS split or slice, such as `'validation[:10%]'`.
-    data_dir: where prepared datasets lie; TFDS' own default if None.
-    manual_dir: holds `ILSVRC2012_img_val.tar` and perhaps `real.json`.
-    real_labels: path of another `real.json` for validation images, or None.
-    limit: take only the first so many of the split.
-
-  Returns:
-    The dataset.
+  Args are those of `datasets.open_dataset`; names may be `name/config:version`.
 
   Raises:
     UserError: the name, split or label space is not usable, or the data is not

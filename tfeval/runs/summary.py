@@ -198,7 +198,8 @@ def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
   `original` is always there; `real` where the dataset has ReaL labels, that is,
   where the column is not null (an empty list is an image without a label).
   """
-  found = {sets.ORIGINAL: sets.original_column(part)}
+  original = arrow.to_numpy(part['label'], null=-1)
+  found = {sets.ORIGINAL: accuracy.LabelSets.from_single(original)}
   if len(part) and part['real_labels'].null_count < len(part):
-    found[sets.REAL] = sets.real_column(part)
+    found[sets.REAL] = sets.LabelSource(sets.REAL).of_rows(part)
   return found
