@@ -45,13 +45,13 @@ class Summary:
     request: what it was made for.
     scores: by the label set's name.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
-    subset: how many images belong to the subset.
+    subset: how many images belong to the subset; None without one.
   """
 
   request: SummaryRequest
   scores: dict[str, registry.LabelSetScores]
   identities: list[pa.Table]
-  subset: int = 0
+  subset: int | None = None
 
   def column(self, name: str) -> pa.Array:
     """Returns a column of the identities."""
@@ -173,7 +173,7 @@ def summarize(
     )
     if subset is not None:
       inside = subset.mask(part['id'])
-      summary.subset += int(inside.sum())
+      summary.subset = (summary.subset or 0) + int(inside.sum())
       rows = part.take(arrow.numbers(np.flatnonzero(inside)))
     for name, label_set in label_sets.items():
       _add(summary, name, part, label_set)
