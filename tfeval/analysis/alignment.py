@@ -203,10 +203,5 @@ def restrict_to_common(
   ]
   if not left_out:
     return aligned, []
-  return (
-    [one.restricted(ids) for one in aligned],
-    [
-      f'COMMON: only the {len(ids):,} images that all runs have; left out: '
-      + ', '.join(left_out)
-    ],
-  )
+  only = f'COMMON: only the {len(ids):,} images that all runs have; left out: '
+  return [one.restricted(ids) for one in aligned], [only + ', '.join(left_out)]

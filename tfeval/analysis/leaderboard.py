@@ -13,6 +13,7 @@ every such model, whatever its rank.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -247,15 +248,11 @@ def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
 
 def _row(aligned: AlignedPredictions, names: list[str]) -> Row:
   counts = {
-    (name, metric): aligned.count(name, metric)
-    for name in names
-    for metric in registry.paired_metrics()
+    key: count
+    for key in itertools.product(names, registry.paired_metrics())
+    if (count := aligned.count(*key)) is not None
   }
-  return Row(
-    aligned.name,
-    aligned.run,
-    counts={key: count for key, count in counts.items() if count is not None},
-  )
+  return Row(aligned.name, aligned.run, counts=counts)
 
 
 def _rate(row: Row, key: tuple[str, str]) -> float:

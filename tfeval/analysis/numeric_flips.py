@@ -110,14 +110,8 @@ def _recomputed(
       two.hits(name, 'top1')[within],
       one.counted(name)[within],
     )
-    flips.append(
-      Flips(
-        name,
-        int(np.count_nonzero(within)),
-        int(np.count_nonzero(flipped & within)),
-        hits,
-      )
-    )
+    images, changed = (int(np.count_nonzero(x)) for x in (within, flipped & within))
+    flips.append(Flips(name, images, changed, hits))
   computed = _differences(one.run.result.compute, two.run.result.compute)
   return NumericVariant(reference, other, computed, flips)
 

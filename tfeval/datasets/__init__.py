@@ -36,9 +36,6 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
     name: `folder:DIR`, `sample`, that of a plug-in, or a TFDS name.
     **options: the other attributes of `DatasetConfig`.
 
-  Returns:
-    The dataset, ready to be read.
-
   Raises:
     UserError: it cannot be opened; says why and what to do.
   """

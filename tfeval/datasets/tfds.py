@@ -35,9 +35,6 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     config: its `name` is one of TFDS, `name/config:version` included; `split` any split
       or slice, such as `'validation[:10%]'`.
 
-  Returns:
-    The dataset.
-
   Raises:
     UserError: the name, split or label space is not usable, or the data is not
       there; says where to get it and where to put it.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 from statistics import NormalDist
 
 import numpy as np
@@ -29,12 +30,7 @@ class PairedHits:
 
   def __add__(self, other: 'PairedHits') -> 'PairedHits':
     return PairedHits(
-      *(
-        a + b
-        for a, b in zip(
-          dataclasses.astuple(self), dataclasses.astuple(other), strict=True
-        )
-      )
+      *map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other))
     )
 
   @property

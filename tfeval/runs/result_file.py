@@ -338,15 +338,12 @@ def _not_complete(directory: Path) -> UserError:
 
 def _check_form(path: Path, content: dict[str, Any]) -> None:
   """Checks that what every reader relies on is there; see `from_json` for the rest."""
-  sections = {'model': dict, 'dataset': dict, 'protocol': dict, 'metrics': list}
-  lacking = [
-    key for key, kind in sections.items() if not isinstance(content.get(key), kind)
-  ]
+  kinds = {**dict.fromkeys(_RELIED_ON, dict), 'metrics': list}
+  lacking = [key for key in kinds if not isinstance(content.get(key), kinds[key])]
   if lacking:
     raise UserError(f'{path} lacks {", ".join(lacking)}: evaluate again')
   for section, keys in _RELIED_ON.items():
-    entries = content[section] if section == 'metrics' else [content[section]]
-    for entry in entries:
+    for entry in content[section] if section == 'metrics' else [content[section]]:
       if not isinstance(entry, dict) or not entry.keys() >= keys:
         raise UserError(
           f'{path}: {section} lacks one of {", ".join(sorted(keys))}: evaluate again'

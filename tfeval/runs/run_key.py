@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 
-from tfeval.runs.result_file import ComputeSection, Manifest
+from tfeval.runs.result_file import Manifest
 from tfeval.utils import paths, spec
 
 
@@ -41,7 +41,8 @@ class RunKey:
   @classmethod
   def of(cls, manifest: Manifest) -> 'RunKey':
     """Returns what a manifest or a result names."""
-    dataset, protocol = manifest.dataset, manifest.protocol
+    dataset, protocol, compute = manifest.dataset, manifest.protocol, manifest.compute
+    ways = [name for name in ('jit', 'tf32') if getattr(compute, name)]
     size = '' if protocol.size is None else f' at {protocol.size} pixels'
     return cls(
       manifest.model.name,
@@ -50,7 +51,7 @@ class RunKey:
       dataset.split,
       dataset.subset,
       protocol.text + size,
-      _computed(manifest.compute),
+      None if compute.dtype is None else ' '.join([compute.dtype, *ways]),
     )
 
   @property
@@ -81,11 +82,3 @@ class RunKey:
     """What was evaluated on what, and how."""
     on = f'{self.dataset} {self.split}'.rstrip()
     return f'{self.model_name} on {on}, protocol {self.protocol}'
-
-
-def _computed(compute: ComputeSection) -> str | None:
-  if compute.dtype is None:
-    return None
-  return ' '.join(
-    [compute.dtype, *(name for name in ('jit', 'tf32') if getattr(compute, name))]
-  )

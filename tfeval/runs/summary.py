@@ -45,13 +45,13 @@ class Summary:
     request: what it was made for.
     scores: by the label set's name.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
-    subset: how many images belong to the subset.
+    subset: how many images belong to the subset; None without one.
   """
 
   request: SummaryRequest
   scores: dict[str, registry.LabelSetScores]
   identities: list[pa.Table]
-  subset: int = 0
+  subset: int | None = None
 
   def column(self, name: str) -> pa.Array:
     """Returns a column of the identities."""
@@ -173,7 +173,7 @@ def summarize(
     )
     if subset is not None:
       inside = subset.mask(part['id'])
-      summary.subset += int(inside.sum())
+      summary.subset = (summary.subset or 0) + int(inside.sum())
       rows = part.take(arrow.numbers(np.flatnonzero(inside)))
     for name, label_set in label_sets.items():
       _add(summary, name, part, label_set)
@@ -198,7 +198,8 @@ def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
   `original` is always there; `real` where the dataset has ReaL labels, that is,
   where the column is not null (an empty list is an image without a label).
   """
-  found = {sets.ORIGINAL: sets.original_column(part)}
+  original = arrow.to_numpy(part['label'], null=-1)
+  found = {sets.ORIGINAL: accuracy.LabelSets.from_single(original)}
   if len(part) and part['real_labels'].null_count < len(part):
-    found[sets.REAL] = sets.real_column(part)
+    found[sets.REAL] = sets.LabelSource(sets.REAL).of_rows(part)
   return found

@@ -12,13 +12,12 @@ import contextlib
 import dataclasses
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import files, imagenet
 from tfeval.metrics.dawid_skene import Votes
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -150,13 +149,7 @@ def _opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
       yield archive
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-  except (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-  ) as error:
+  except files.BROKEN_ARCHIVE as error:
     raise UserError(
       f'{path} is not a readable .npz file: {errors.one_line(error)}'
     ) from error

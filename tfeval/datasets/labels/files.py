@@ -6,6 +6,8 @@ import itertools
 import json
 import pathlib
 import tokenize
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,14 @@ from tfeval.utils.arrow import strings, to_numpy
 from tfeval.utils.errors import UserError
 
 KINDS = ('.json', '.npy', '.csv')
+# What Python raises at a zip archive that is cut, changed or no such.
+BROKEN_ARCHIVE = (
+  zipfile.BadZipFile,
+  zlib.error,
+  EOFError,
+  NotImplementedError,
+  RuntimeError,
+)
 # The first three of a `LabelTable`.
 _Labels = tuple[pa.Array | None, np.ndarray, np.ndarray]
 

@@ -49,7 +49,9 @@ class LabelSource:
     if self.file is not None:
       return match(self.file, part['id'])
     if self.name == REAL:
-      return real_column(part)
+      real = part['real_labels'].combine_chunks()
+      sizes = to_numpy(pc.list_value_length(real), null=0)
+      return LabelSets(to_numpy(real.flatten()), sizes)
     stored = to_numpy(part['label'], null=-1)
     unlabelled = stored < 0
     if unlabelled.any():
@@ -58,19 +60,6 @@ class LabelSource:
       found = np.where(numbers > 0, packaged().values[numbers - 1], -1)
       stored = np.where(unlabelled, found, stored)
     return LabelSets.from_single(stored)
-
-
-def original_column(part: pa.Table) -> LabelSets:
-  """Returns the original labels that stored rows carry."""
-  return LabelSets.from_single(to_numpy(part['label'], null=-1))
-
-
-def real_column(part: pa.Table) -> LabelSets:
-  """Returns the ReaL labels that stored rows carry; null is no label."""
-  real = part['real_labels'].combine_chunks()
-  return LabelSets(
-    to_numpy(real.flatten()), to_numpy(pc.list_value_length(real), null=0)
-  )
 
 
 def open_labels(
@@ -148,8 +137,7 @@ def match(file: LabelTable, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
   Returns:
     A set for each of the n images; empty where the file has none.
   """
-  if isinstance(ids, pa.ChunkedArray):
-    ids = ids.combine_chunks()
+  ids = arrow.joined(ids)
   if file.ids is None:
     at = validation_numbers(ids) - 1
   else:

@@ -3,7 +3,6 @@
 import pathlib
 import shutil
 import zipfile
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -114,14 +113,7 @@ def from_npz(path: pathlib.Path, scratch: pathlib.Path) -> Table:
         unpacked.append(scratch / f'{i}.npy')
         with archive.open(member) as source, open(unpacked[-1], 'wb') as target:
           shutil.copyfileobj(source, target)
-  except (
-    zipfile.BadZipFile,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    zlib.error,
-  ) as error:
+  except (OSError, *files.BROKEN_ARCHIVE) as error:
     raise UserError(
       f'{path} is not a whole .npz archive: {errors.one_line(error, 120)}'
     ) from error

@@ -59,23 +59,16 @@ def choose(
     raise UserError(
       f'{path} has the columns {files.first(list(header))[:200]}, {_EXPECTED}{instead}'
     )
-  if (
-    len(classes) == 1
-    and len(scores) < 2
-    and not any(name[-1].isdigit() for name in names)
-  ):
+  alone = len(classes) == 1 and len(scores) < 2
+  if alone and not any(name[-1].isdigit() for name in names):
     return classes, scores
   class_at, score_at = _numbered(path, classes), _numbered(path, scores)
-  if alone := class_at.keys() ^ score_at.keys() if scores else ():
-    number = min(alone)
-    one, kind = (
-      (class_at[number], 'probability')
-      if number in class_at
-      else (score_at[number], 'class')
-    )
+  if scores and (unpaired := class_at.keys() ^ score_at.keys()):
+    number = min(unpaired)
+    kind = 'probability' if number in class_at else 'class'
     raise UserError(
-      f'{path}: column {one} has no {kind} of the number {number} beside '
-      f'it: expected {_EXPECTED.removeprefix("expected ")}'
+      f'{path}: column {(class_at | score_at)[number]} has no {kind} of the number '
+      f'{number} beside it: expected {_EXPECTED.removeprefix("expected ")}'
     )
   numbers = sorted(class_at)
   # A class that is left out would move all behind it up.

@@ -88,20 +88,19 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   return done
 
 
-def _check_schema(name: str, content: Any) -> None:
-  if fault := schemas.fault(name, content):
+def _follows(schema: str, content: Any, file: str) -> str:
+  if fault := schemas.fault(schema, content):
     raise Failed(fault)
+  return f'{file} follows the schema'
 
 
 def _result(directory: _Directory) -> str:
-  _check_schema('result', directory.content)
-  return f'{result_file.RESULT} follows the schema'
+  return _follows('result', directory.content, result_file.RESULT)
 
 
 def _index(directory: _Directory) -> str:
-  index = files.read_json(directory.path / result_file.PREDICTIONS / 'index.json')
-  _check_schema('index', index)
-  return f'{result_file.PREDICTIONS}/index.json follows the schema'
+  file = f'{result_file.PREDICTIONS}/index.json'
+  return _follows('index', files.read_json(directory.path / file), file)
 
 
 def _manifest(directory: _Directory) -> str:
@@ -139,12 +138,9 @@ def _flags(directory: _Directory) -> str:
     f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
   )
   flag, expected = _repeated(files.read_json(directory.path / result_file.MANIFEST))
-  given = [
-    line.partition('=')[2] for line in lines if line.partition('=')[0] == f'--{flag}'
-  ]
-  seen = [
-    os.path.basename(value) if flag == 'predictions' else value for value in given
-  ]
+  start = f'--{flag}='
+  given = [line.removeprefix(start) for line in lines if line.startswith(start)]
+  seen = [os.path.basename(one) if flag == 'predictions' else one for one in given]
   hold(
     seen == [expected],
     f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
