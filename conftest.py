@@ -37,7 +37,7 @@ def documented_run(request, tmp_path, monkeypatch):
   (tmp_path / 'real.json').write_text(
     json.dumps({names[0]: [], names[1]: [970, 5], names[2]: [230], names[3]: [809]})
   )
-  (source,) = sources.find('mine.npy', 'probabilities.npy', 'runs/mine')
+  (source,) = sources.find_sources('mine.npy', 'probabilities.npy', 'runs/mine')
   importer.import_predictions(
     source,
     importer.ImportConfig(

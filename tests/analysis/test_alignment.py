@@ -20,7 +20,9 @@ IDS = [f'{i:04d}.JPEG' for i in range(N)]
 def read(
   stored: run.Run, labels=None, subset=None, name=None
 ) -> alignment.AlignedPredictions:
-  return alignment.read(stored, name or stored.result['model']['name'], labels, subset)
+  return alignment.align_run(
+    stored, name or stored.result['model']['name'], labels, subset
+  )
 
 
 @pytest.mark.parametrize('seed', range(4))

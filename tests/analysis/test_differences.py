@@ -13,7 +13,7 @@ IDS = [f'{i:04d}.JPEG' for i in range(N)]
 
 
 def read(stored: run.Run) -> alignment.AlignedPredictions:
-  return alignment.read(stored, stored.result['model']['name'], None, None)
+  return alignment.align_run(stored, stored.result['model']['name'], None, None)
 
 
 def test_ids_the_first_ten_are_listed(store_run):

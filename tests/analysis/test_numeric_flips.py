@@ -88,7 +88,7 @@ def test_the_reference_is_the_most_precise(store):
     store('again', FULL),
     store('half', FULL, dtype='bfloat16'),
   ]
-  found = numeric_flips.find(comparison.compare(runs).aligned, ['original'])
+  found = numeric_flips.find_variants(comparison.compare(runs).aligned, ['original'])
   assert [(one.reference, one.other) for one in found] == [
     (2, 0),
     (2, 1),
@@ -96,7 +96,7 @@ def test_the_reference_is_the_most_precise(store):
     (2, 4),
   ]
   assert found[2].differences == []
-  found = numeric_flips.find(
+  found = numeric_flips.find_variants(
     comparison.compare([runs[4], runs[1]]).aligned, ['original']
   )
   assert [(one.reference, one.other) for one in found] == [(1, 0)]

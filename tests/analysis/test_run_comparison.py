@@ -136,7 +136,9 @@ def test_published_predictions(shared_data, tmp_path):
   hits, runs = [], []
   for name in ('resnet50', 'mobilenetV2'):
     path = shared_data / 'predictions/keras_imagenet' / f'{name}_keras_imagenet_top5'
-    found = sources.find(f'{path}preds.npy', f'{path}probs.npy', str(tmp_path / name))
+    found = sources.find_sources(
+      f'{path}preds.npy', f'{path}probs.npy', str(tmp_path / name)
+    )
     runs += importer.import_all(
       found,
       importer.ImportConfig(

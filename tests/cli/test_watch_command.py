@@ -228,7 +228,7 @@ def test_deleted_while_it_is_read(watcher, build, tmp_path, caplog, monkeypatch,
 
   save(build(0), tmp_path, 10)
   found = watcher('of_watch:build')
-  (checkpoint,) = checkpoints.find(tmp_path)
+  (checkpoint,) = checkpoints.find_checkpoints(tmp_path)
   load = checkpoint_values.load
 
   def delete_and_load(*arguments):

@@ -23,7 +23,7 @@ def test_order(tmp_path, monkeypatch):
   (tmp_path / 'folder').mkdir()
   for name in ('z.jpg', 'folder/2.jpg', 'folder/10.JPEG', 'no_suffix'):
     (tmp_path / name).write_bytes(JPEG)
-  found = image_files.find(['z.jpg', 'folder', 'no_suffix', '~/z.jpg'])
+  found = image_files.find_images(['z.jpg', 'folder', 'no_suffix', '~/z.jpg'])
   assert [str(path) for path in found] == [
     'z.jpg',
     'folder/10.JPEG',
@@ -39,7 +39,7 @@ def test_names_that_cannot_be_printed(tmp_path):
     file.write(JPEG)
   for named in (path, tmp_path):
     with pytest.raises(UserError, match='not UTF-8: rename it') as caught:
-      image_files.find([named])
+      image_files.find_images([named])
     str(caught.value).encode()
 
 
@@ -52,4 +52,4 @@ def test_unreadable_files(tmp_path, monkeypatch):
 
   monkeypatch.setattr('builtins.open', refuse)
   with pytest.raises(UserError, match='cannot read .*a.jpg: Permission denied'):
-    image_files.find([str(path)])
+    image_files.find_images([str(path)])

@@ -156,14 +156,14 @@ def test_nothing_answers():
   with socket.create_server(('localhost', 0)) as taken:
     port = taken.getsockname()[1]
   with pytest.raises(UserError, match=f'nothing answers at .*localhost:{port}` '):
-    data_service.check(f'localhost:{port}')
+    data_service.check_service(f'localhost:{port}')
 
 
 def test_no_worker(monkeypatch):
   monkeypatch.setattr(data_service, 'ANSWER_SECONDS', 1)
   dispatcher = SERVICE.DispatchServer()
   with pytest.raises(UserError, match=r'no worker .* \(no answer within 1 s\): start'):
-    data_service.check(dispatcher.target.partition('://')[2])
+    data_service.check_service(dispatcher.target.partition('://')[2])
 
 
 def test_batches_that_never_come(noise, monkeypatch):

@@ -394,7 +394,7 @@ def test_published_predictions(shared_data, tmp_path):
   classes, p = np.load(f'{stem}preds.npy'), np.load(f'{stem}probs.npy')
   # Rows stand by class, in it by file name.
   truth = np.sort(np.array(labels.original_validation_labels()))
-  (source,) = sources.find(
+  (source,) = sources.find_sources(
     f'{stem}preds.npy', f'{stem}probs.npy', str(tmp_path / 'run')
   )
   run_ = importer.import_predictions(

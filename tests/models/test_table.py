@@ -45,7 +45,7 @@ MULTIPLY_ADDS = {
 
 
 def find(text):
-  row = table.find(spec_lib.parse(text))
+  row = table.find_facts(spec_lib.parse(text))
   return row and row.name
 
 
@@ -87,7 +87,7 @@ def test_row_is_sound(row):
   spec = spec_lib.parse(row.name)
   plain = table.known_models()[spec.target]
   assert (row.module, row.preprocess) == (plain.module, plain.preprocess)
-  assert table.find(spec) is row
+  assert table.find_facts(spec) is row
   for text in (row.published_protocol, row.native_protocol):
     if text is not None:
       resolved = protocol.resolve(text, row.input_size)

@@ -21,7 +21,7 @@ NAMES = {
   bool: 'boolean',
   dict: 'object',
 }
-SCHEMA = schemas.read('result')
+SCHEMA = schemas.read_schema('result')
 
 
 def resolved(schema: dict) -> list[dict]:

@@ -95,7 +95,7 @@ class AlignedPredictions:
     )
 
 
-def read(
+def align_run(
   run: Run, name: str, labels: Sequence[LabelSource] | None, subset: Subset | None
 ) -> AlignedPredictions:
   """Reads what a run predicted.

@@ -112,7 +112,7 @@ def compare(
   if len(runs) < 2:
     raise UserError(f'{len(runs)} run was given: compare takes two or more')
   aligned = [
-    alignment.read(run, name, labels, subset)
+    alignment.align_run(run, name, labels, subset)
     for run, name in zip(runs, alignment.distinct_names(runs), strict=True)
   ]
   remarks: list[str] = []
@@ -138,7 +138,7 @@ def compare(
     metric,
     {name: pairs(aligned, name, metric) for name in names},
     paired.agreement(np.stack([one.predicted[:, 0] for one in aligned])),
-    numeric_flips.find(aligned, names),
+    numeric_flips.find_variants(aligned, names),
     remarks + more + _remarks(aligned),
   )
 

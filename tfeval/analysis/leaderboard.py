@@ -170,7 +170,7 @@ def _read(
   aligned = []
   for run, name in zip(complete, alignment.distinct_names(complete), strict=True):
     try:
-      aligned.append(alignment.read(run, name, labels, subset))
+      aligned.append(alignment.align_run(run, name, labels, subset))
     except UserError as error:
       failures.append(Row(name, failure=errors.one_line(error, None)))
   if not aligned:

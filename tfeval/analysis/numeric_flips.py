@@ -51,7 +51,7 @@ class NumericVariant:
   flips: list[Flips]
 
 
-def find(
+def find_variants(
   aligned: Sequence[AlignedPredictions], names: Sequence[str]
 ) -> list[NumericVariant]:
   """Counts flipped predictions of runs of the same model, weights, data and protocol.

@@ -38,7 +38,7 @@ def define_flags(define) -> None:
 
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
-  (request, *more), config = input_flags.read(flags)
+  (request, *more), config = input_flags.read_requests(flags)
   if more:
     raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
   with console.quiet_tensorflow():

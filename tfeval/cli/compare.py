@@ -76,7 +76,9 @@ def run(flags, arguments: list[str]) -> int:
     if isinstance(run, Failure):
       raise UserError(run.reason)
     runs.append(run)
-  comparison = compare(runs, *label_flags.read(flags), flags.metric, flags.common)
+  comparison = compare(
+    runs, *label_flags.read_labels(flags), flags.metric, flags.common
+  )
   report = comparison, flags.level, flags.seed
   output.print_report(formats.COMPARISON, flags.json, *report)
   return 0

@@ -26,7 +26,7 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
   expected = [expectations.parse(text) for text in flags.expect]
-  requests, config = input_flags.read(flags)
+  requests, config = input_flags.read_requests(flags)
   if not config.store.output_dir:
     raise UserError(
       '--output_dir is empty: name a directory (a variable that is not set?)'

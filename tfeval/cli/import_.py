@@ -68,7 +68,7 @@ def run(flags, arguments: list[str]) -> int:
   from tfeval.runs.importing import importer, sources
 
   console.import_tensorflow_for([flags.output_dir])
-  found = sources.find(flags.predictions, flags.probabilities, flags.output_dir)
+  found = sources.find_sources(flags.predictions, flags.probabilities, flags.output_dir)
   settings = importer.ImportConfig(
     labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
     order=flags.order,

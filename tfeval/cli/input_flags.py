@@ -73,7 +73,7 @@ def check_no_arguments(arguments: list[str]) -> None:
     )
 
 
-def read(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
+def read_requests(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
   """Returns the models and the config that a command's flags give.
 
   Raises:
@@ -82,7 +82,7 @@ def read(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
   """
   given = read_config(flags)
   requests = config.requests(flags.model, flags.weights)
-  config.check(requests, given)
+  config.check_config(requests, given)
   for request in requests if 'all' not in flags.model else ():
     protocol.resolve(published.protocol_text(given.protocol, request.spec), size=224)
   return requests, given

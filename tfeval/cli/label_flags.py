@@ -44,7 +44,7 @@ def define(definer, by_default: str) -> None:
   )
 
 
-def read(flags) -> 'tuple[list[sets.LabelSource] | None, sets.Subset | None]':
+def read_labels(flags) -> 'tuple[list[sets.LabelSource] | None, sets.Subset | None]':
   """Opens the label sets, None where none are given, and the subset."""
   from tfeval.datasets.labels import sets  # Arrow, which help does not need.
 

@@ -64,7 +64,7 @@ def run(flags, arguments: list[str]) -> int:
   console.import_tensorflow_for(arguments)
   board = leaderboard.rank(
     discovery.find_runs(arguments),
-    *label_flags.read(flags),
+    *label_flags.read_labels(flags),
     flags.sort,
     flags.level,
     flags.allow,

@@ -93,7 +93,7 @@ def _matching(text: str | None) -> list[ModelFacts]:
 
 def _find(name: str) -> ModelFacts:
   spec = parse(name)
-  facts = table.find(spec)
+  facts = table.find_facts(spec)
   if facts is not None:
     return facts
   if spec.target in table.known_models():

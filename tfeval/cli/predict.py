@@ -42,12 +42,12 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no image was given: tfeval predict IMAGE... --model=NAME')
-  requests, config = input_flags.read(flags)
-  paths = image_files.find(arguments)
+  requests, config = input_flags.read_requests(flags)
+  paths = image_files.find_images(arguments)
   figure = None
   if flags.figure is not None:
     figure = pathlib.Path(flags.figure).expanduser()
-    figures.check(figure, len(paths), len(requests), flags.top)
+    figures.check_figure(figure, len(paths), len(requests), flags.top)
   with console.quiet_tensorflow():
     from tfeval.evaluation import predict  # TensorFlow: seconds.
 

@@ -60,7 +60,7 @@ def run(flags, arguments: list[str]) -> int:
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = [load_run(path) for path in arguments]
-  labels, subset = label_flags.read(flags)
+  labels, subset = label_flags.read_labels(flags)
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None
   by_classes = flags.per_class is not None or flags.confusions > 0

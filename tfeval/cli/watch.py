@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from tfeval.cli import console, input_flags
-from tfeval.evaluation.config import OFF, check, requests
+from tfeval.evaluation.config import OFF, check_config, requests
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -75,7 +75,7 @@ def run(flags, arguments: list[str]) -> int:
   if flags.model:
     (request,) = requests(flags.model, ['imagenet'])
     request = dataclasses.replace(request, weights='none')  # They are none of its own.
-    check([request], config)
+    check_config([request], config)
   with console.quiet_tensorflow():
     from tfeval.evaluation.watch import (
       watcher as watching,  # TensorFlow, which takes seconds.

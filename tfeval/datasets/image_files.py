@@ -27,7 +27,7 @@ def not_an_image(start: bytes) -> str:
   return f'neither JPEG nor PNG, it starts with {start[:8]!r}'
 
 
-def find(named: Iterable[str]) -> list[pathlib.Path]:
+def find_images(named: Iterable[str]) -> list[pathlib.Path]:
   """Returns image files, in the order in which they are named.
 
   Args:
@@ -79,12 +79,12 @@ def _check(path: pathlib.Path) -> None:
     ) from error
   if not path.is_file():
     raise UserError(f'{_shown(path)} is no file (a broken link?): replace or remove it')
-  start = read(path, 8)
+  start = read_image(path, 8)
   if kind_of(start) is None:
     raise unreadable(path, not_an_image(start))
 
 
-def read(path: pathlib.Path, size: int = -1) -> bytes:
+def read_image(path: pathlib.Path, size: int = -1) -> bytes:
   """Returns a file's content, or its first bytes.
 
   Raises:

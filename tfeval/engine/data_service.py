@@ -34,7 +34,7 @@ _MOST_BATCHES = 16
 _T = TypeVar('_T')
 
 
-def check(address: str) -> None:
+def check_service(address: str) -> None:
   """Checks that a service answers, and that it has a worker.
 
   Args:

@@ -115,7 +115,7 @@ class HostsConfig:
   )
 
 
-def check(devices: DeviceConfig, inputs: InputConfig) -> None:
+def check_devices(devices: DeviceConfig, inputs: InputConfig) -> None:
   """Checks that options do not contradict each other.
 
   Raises:

@@ -153,14 +153,14 @@ def for_model(request: ModelRequest, config: EvaluationConfig) -> EvaluationConf
   return config.replace(**dict.fromkeys(not_of_applications()))
 
 
-def check(requested: Iterable[ModelRequest], config: EvaluationConfig) -> None:
+def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) -> None:
   """Checks that every option is for one of the models at least.
 
   Raises:
     UserError: all models are applications, and something is given that is known of
       these; or two options contradict each other.
   """
-  engine_options.check(config.devices, config.inputs)
+  engine_options.check_devices(config.devices, config.inputs)
   if all(request.spec.target in table.known_models() for request in requested):
     given = options.flat(config)
     for name in not_of_applications():

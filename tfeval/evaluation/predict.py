@@ -54,7 +54,7 @@ def predict_images(
       failed[request.spec.text] = str(error)
   images = []
   for path in paths:
-    encoded = tf.constant(image_files.read(path))
+    encoded = tf.constant(image_files.read_image(path))
     images.append(
       ImagePredictions(
         str(path),
@@ -82,7 +82,7 @@ def thumbnail(path: pathlib.Path, longest: int) -> np.ndarray:
     UserError: it cannot be decoded.
   """
   try:
-    image = decode.decode(tf.constant(image_files.read(path)))
+    image = decode.decode(tf.constant(image_files.read_image(path)))
   except tf.errors.OpError as error:
     raise image_files.unreadable(path, pipeline.reason(error)) from error
   height, width = image.shape[:2]

@@ -79,7 +79,7 @@ class Runtime:
     """Yields the dataset's batches, as `read_batches` does, or from the cache."""
     key = protocol, batch_size, skip_errors, positions
     if self.cache:
-      yield from reader.read(self.cache, self.dataset, *key)
+      yield from reader.read_cached(self.cache, self.dataset, *key)
       return
     if key not in self.pipelines:
       self.pipelines[key] = pipeline.make_pipeline(self.dataset, *key, self.canvas)
@@ -114,7 +114,7 @@ def open_runtime(
   name = strategies.choose(devices.strategy, devices.devices, devices.tpu)
   strategy = strategies.make_strategy(name, devices.devices, devices.tpu)
   if inputs.tf_data_service is not None:
-    data_service.check(inputs.tf_data_service)
+    data_service.check_service(inputs.tf_data_service)
   dataset = datasets.open_dataset(**vars(config.dataset))
   canvas = None
   if devices.resize_on == DEVICE:

@@ -174,7 +174,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
       self._kept = None
     self._names = self._metrics()
-    callback_order.check(self, self._every_epochs)
+    callback_order.check_order(self, self._every_epochs)
     if self._kept is None or self.output_dir is not None:
       identity = self._evaluator.identity()
       identity |= {'ema': self._ema, 'metrics': list(self._names)}

@@ -137,7 +137,7 @@ _RULES: tuple[tuple[Callable[[_Other], bool], bool, str], ...] = (
 )
 
 
-def check(ours: Any, every_epochs: int | None) -> None:
+def check_order(ours: Any, every_epochs: int | None) -> None:
   """Checks that what others monitor will be there when they look.
 
   Keras calls callbacks in the order of the list, all with the same logs: what one

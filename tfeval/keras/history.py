@@ -43,7 +43,7 @@ class History:
     self.entries = (
       []
       if directory is None
-      else history_file.read(directory / FILE, self._identity, _is_entry)
+      else history_file.read_history(directory / FILE, self._identity, _is_entry)
     )
     self.best: Run | None = None
     self._highest = max(
@@ -97,7 +97,7 @@ class History:
       entry['run'] = f'{run.path.parent.name}/{run.path.name}'
       if before is not None:
         before['run'] = None
-    history_file.write(self._directory / FILE, self._identity, self.entries)
+    history_file.write_history(self._directory / FILE, self._identity, self.entries)
     if obsolete is not None:
       files.remove_tree(obsolete)
 

@@ -30,7 +30,7 @@ def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
   """
   if protocol not in RECIPES:
     return protocol
-  facts = table.find(spec)
+  facts = table.find_facts(spec)
   if facts is None:
     raise UserError(
       f'`protocol={protocol}` is for applications and their documented '
@@ -71,7 +71,7 @@ def compare(
     `difference` (measured minus published, in 0..1) and `inside`, whether the
     published figure lies inside the measured interval.
   """
-  facts = table.find(spec)
+  facts = table.find_facts(spec)
   if (
     facts is None
     or weights != 'imagenet'
@@ -163,7 +163,7 @@ def facts_of(result: dict[str, Any]) -> table.ModelFacts | None:
   """
   model = result['model']
   try:
-    facts = table.find(spec_lib.parse(model['name']))
+    facts = table.find_facts(spec_lib.parse(model['name']))
   except UserError:
     return None
   same = facts is not None and (facts.input_size, facts.parameters) == (

@@ -105,16 +105,16 @@ def known_models() -> dict[str, ModelFacts]:
   return {row.name: row for row in rows() if not _spec(row).options}
 
 
-def find(spec: spec_lib.Spec) -> ModelFacts | None:
+def find_facts(spec: spec_lib.Spec) -> ModelFacts | None:
   """Returns the row of a specification, None if there is none.
 
   Options may stand in any order, and may say what the constructor does anyway.
 
-  >>> find(spec_lib.parse('MobileNet:input_shape=[224,224,3],alpha=0.25')).name
+  >>> find_facts(spec_lib.parse('MobileNet:input_shape=[224,224,3],alpha=0.25')).name
   'MobileNet:alpha=0.25'
-  >>> find(spec_lib.parse('MobileNet:alpha=1')).name
+  >>> find_facts(spec_lib.parse('MobileNet:alpha=1')).name
   'MobileNet'
-  >>> find(spec_lib.parse('MobileNet:alpha=0.3')) is None
+  >>> find_facts(spec_lib.parse('MobileNet:alpha=0.3')) is None
   True
   """
   if spec.target not in known_models():

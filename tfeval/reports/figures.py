@@ -34,7 +34,7 @@ _BOTTOM = 0.3
 _COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
 
 
-def check(path: pathlib.Path, images: int, models: int, top: int) -> None:
+def check_figure(path: pathlib.Path, images: int, models: int, top: int) -> None:
   """Checks that a figure can be drawn, before its content is computed.
 
   Args:

@@ -29,7 +29,7 @@ def write(path, content):
 
 def test_real_json_as_published(shared_data):
   path = shared_data / 'real' / 'real.json'
-  found = files.read(path, SPACE)
+  found = files.read_labels(path, SPACE)
   expected = json.loads(path.read_text())
   assert found.ids is None
   assert found.sizes.tolist() == list(map(len, expected))
@@ -39,13 +39,13 @@ def test_real_json_as_published(shared_data):
 
 def test_a_list_of_classes_lists_and_nulls(tmp_path):
   content = [3, [1, 2], None, []] + [0] * (COUNT - 4)
-  found = files.read(write(tmp_path / 'x.json', content), SPACE)
+  found = files.read_labels(write(tmp_path / 'x.json', content), SPACE)
   assert found.sizes[:5].tolist() == [1, 2, 0, 0, 1]
   assert found.values[:4].tolist() == [3, 1, 2, 0]
 
 
 def test_an_object_by_file_name(tmp_path):
-  found = files.read(
+  found = files.read_labels(
     write(tmp_path / 'x.json', {'b': [999, 0], 'a': 7, 'c': []}), SPACE
   )
   assert found.ids.to_pylist() == ['b', 'a', 'c']
@@ -55,7 +55,7 @@ def test_an_object_by_file_name(tmp_path):
 def test_npy(tmp_path):
   content = np.arange(COUNT) % 1000
   content[[0, 9]] = -1, -5
-  found = files.read(write(tmp_path / 'x.npy', content), SPACE)
+  found = files.read_labels(write(tmp_path / 'x.npy', content), SPACE)
   assert found.ids is None
   assert found.sizes.tolist() == (content >= 0).astype(int).tolist()
   assert found.values.tolist() == content[content >= 0].tolist()
@@ -63,14 +63,14 @@ def test_npy(tmp_path):
 
 def test_csv_makes_sets(tmp_path):
   lines = ['id,label,remark', 'b,7,x', 'a,n01440764,y', 'b,999,', 'c,,']
-  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
+  found = files.read_labels(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
   assert found.ids.to_pylist() == ['b', 'a', 'c']
   assert sets_of(found) == [[7, 999], [0], []]
 
 
 def test_csv_in_validation_order(tmp_path):
   lines = ['label', *map(str, range(999)), '""', *['7'] * 49_000]
-  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines) + '\n'), SPACE)
+  found = files.read_labels(write(tmp_path / 'x.csv', '\n'.join(lines) + '\n'), SPACE)
   assert found.ids is None
   assert found.values.tolist() == [*range(999), *[7] * 49_000]
   assert found.sizes.tolist() == [1] * 999 + [0] + [1] * 49_000
@@ -81,7 +81,7 @@ def test_repeated_classes_of_an_image_are_one(tmp_path):
     ('x.json', '{"a": [5, 3, 5], "b": 3}'),
     ('x.csv', 'id,label\na,5\nb,3\na,3\na,5\n'),
   ):
-    found = files.read(write(tmp_path / name, text), SPACE)
+    found = files.read_labels(write(tmp_path / name, text), SPACE)
     assert found.values.tolist() == [5, 3, 3] and found.sizes.tolist() == [2, 1]
 
 
@@ -90,7 +90,7 @@ def test_every_wnid_of_a_csv(tmp_path):
     'id,label',
     *(f'i{i},{wnid}' for i, wnid in enumerate(imagenet.label_space().class_ids)),
   ]
-  found = files.read(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
+  found = files.read_labels(write(tmp_path / 'x.csv', '\n'.join(lines)), SPACE)
   assert found.values.tolist() == list(range(1000))
 
 
@@ -139,7 +139,7 @@ def test_every_wnid_of_a_csv(tmp_path):
 def test_files_that_are_refused(tmp_path, name, content, said):
   path = write(tmp_path / name, content)
   with pytest.raises(UserError, match=said) as error:
-    files.read(path, SPACE)
+    files.read_labels(path, SPACE)
   assert str(path) in str(error.value)
   assert len(str(error.value).splitlines()) == 1 and len(str(error.value)) < 400
 
@@ -147,4 +147,4 @@ def test_files_that_are_refused(tmp_path, name, content, said):
 @pytest.mark.parametrize('name', ['x.json', 'x.npy', 'x.csv'])
 def test_files_that_are_missing(tmp_path, name):
   with pytest.raises(UserError, match='cannot read labels'):
-    files.read(tmp_path / name, SPACE)
+    files.read_labels(tmp_path / name, SPACE)

@@ -50,7 +50,7 @@ def test_match_by_validation_order(shared_data):
   by_number = json.loads(path.read_text())
   numbers = np.random.default_rng(0).integers(1, 50_001, 1000).tolist()
   ids = [imagenet.validation_name(n) for n in numbers] + ['cat.jpg']
-  found = label_sets.match(files.read(path, SPACE), pa.array(ids))
+  found = label_sets.match(files.read_labels(path, SPACE), pa.array(ids))
   assert lists(found) == [by_number[n - 1] for n in numbers] + [[]]
 
 

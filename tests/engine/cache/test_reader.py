@@ -89,7 +89,7 @@ def read(
 ):
   dataset = opened(folder, limit)
   return list(
-    reader.read(
+    reader.read_cached(
       writer.Cache(str(cache_dir)),
       dataset,
       protocol,
@@ -204,7 +204,7 @@ def test_some_are_cached(folder, filled, size):
 
 def test_a_run_that_stops_and_one_that_goes_on(folder, tmp_path):
   cache = writer.Cache(str(tmp_path / 'c'))
-  batches = reader.read(cache, opened(folder), UINT8, 4, False, range(IMAGES))
+  batches = reader.read_cached(cache, opened(folder), UINT8, 4, False, range(IMAGES))
   for _ in range(5):
     next(batches)
   batches.close()
@@ -325,10 +325,10 @@ def test_a_file_that_is_gone(own_folder, tmp_path):
   folder = own_folder
   dataset = opened(folder)
   cache = writer.Cache(str(tmp_path / 'c'))
-  list(reader.read(cache, dataset, UINT8, 4, False, range(IMAGES)))
+  list(reader.read_cached(cache, dataset, UINT8, 4, False, range(IMAGES)))
   sorted(folder.iterdir())[21].unlink()
   with pytest.raises(ValueError, match='cannot be read after 20|after 21 examples'):
-    list(reader.read(cache, dataset, UINT8, 4, False, range(IMAGES)))
+    list(reader.read_cached(cache, dataset, UINT8, 4, False, range(IMAGES)))
 
 
 def test_a_limit_that_grows(shared_data, tmp_path, monkeypatch):
@@ -341,7 +341,7 @@ def test_a_limit_that_grows(shared_data, tmp_path, monkeypatch):
     limited = datasets.open_dataset('sample', limit=limit)
     return b''.join(
       batch.pixels.numpy().tobytes()
-      for batch in reader.read(
+      for batch in reader.read_cached(
         cache, limited, UINT8, 4, False, range(limited.num_examples)
       )
     )

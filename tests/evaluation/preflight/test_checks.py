@@ -19,7 +19,7 @@ NONE = np.full(128, -1)
 
 
 def check(model, pixels, truth):
-  found = checks.check(model, pixels, truth)
+  found = checks.check_model(model, pixels, truth)
   for finding in found:
     assert len(str(finding).splitlines()) == 1
   return found

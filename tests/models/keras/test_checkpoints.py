@@ -9,7 +9,9 @@ from tfeval.utils.errors import UserError
 
 
 def names(folder):
-  return [(one.name, one.kind, one.step) for one in checkpoints.find(folder)]
+  return [
+    (one.name, one.kind, one.step) for one in checkpoints.find_checkpoints(folder)
+  ]
 
 
 def test_all_kinds_by_their_steps(tmp_path):
@@ -42,7 +44,7 @@ def test_all_kinds_by_their_steps(tmp_path):
 def test_written_over_or_gone(tmp_path):
   path = tmp_path / 'best.keras'
   path.write_bytes(b'one')
-  (first,) = checkpoints.find(tmp_path)
+  (first,) = checkpoints.find_checkpoints(tmp_path)
   assert checkpoints.now(first) == first
   assert first.sha256() == hashlib.sha256(b'one').hexdigest()
   path.write_bytes(b'another')
@@ -56,7 +58,7 @@ def test_written_over_or_gone(tmp_path):
 def test_tensorflow_is_known_by_all_of_its_files(tmp_path):
   for name in ('ckpt-2.index', 'ckpt-2.data-00000-of-00001', 'ckpt-21.index'):
     (tmp_path / name).write_text(name)
-  one, _ = checkpoints.find(tmp_path)
+  one, _ = checkpoints.find_checkpoints(tmp_path)
   assert [path.name for path in one.files()] == [
     'ckpt-2.data-00000-of-00001',
     'ckpt-2.index',
@@ -67,7 +69,7 @@ def test_tensorflow_is_known_by_all_of_its_files(tmp_path):
 
 
 def test_folders_that_are_none(tmp_path):
-  assert checkpoints.find(tmp_path / 'later') == []
+  assert checkpoints.find_checkpoints(tmp_path / 'later') == []
   (tmp_path / 'file').touch()
   with pytest.raises(UserError, match='cannot read .*file: Not a directory'):
-    checkpoints.find(tmp_path / 'file')
+    checkpoints.find_checkpoints(tmp_path / 'file')

@@ -75,7 +75,7 @@ def save(directory: pathlib.Path, array, name: str = 'model.npy') -> str:
 def imported(
   path: str, into: pathlib.Path, probabilities: str | None = None, **settings
 ) -> run.Run:
-  (source,) = sources.find(path, probabilities, str(into))
+  (source,) = sources.find_sources(path, probabilities, str(into))
   return importer.import_predictions(source, dataclasses.replace(ORIGINAL, **settings))
 
 
@@ -101,7 +101,7 @@ def counted_by_scikit_learn(scores: np.ndarray) -> dict:
 
 
 def test_the_seven_published_models(shared_data, tmp_path):
-  found = sources.find(str(shared_data / 'predictions'), None, str(tmp_path))
+  found = sources.find_sources(str(shared_data / 'predictions'), None, str(tmp_path))
   real = str(shared_data / 'real' / 'real.json')
   settings = ImportConfig(
     tuple(sets.open_labels(['original', real])), order='class_folder'

@@ -23,7 +23,7 @@ def found(root: pathlib.Path) -> dict:
       s.probabilities and s.probabilities.relative_to(root).as_posix(),
       s.directory.name,
     )
-    for s in sources.find(str(root), None, 'out')
+    for s in sources.find_sources(str(root), None, 'out')
   }
 
 
@@ -62,7 +62,7 @@ def test_folders_tell_the_same_name_apart(tmp_path):
 
 def test_a_single_file_has_the_run_directory(tmp_path):
   path = folder(tmp_path, 'a_top5preds.npy') + '/a_top5preds.npy'
-  (source,) = sources.find(path, 'p.npy', 'out')
+  (source,) = sources.find_sources(path, 'p.npy', 'out')
   assert source == sources.Source(
     'a', pathlib.Path(path), pathlib.Path('p.npy'), pathlib.Path('out')
   )
@@ -80,9 +80,9 @@ def test_a_single_file_has_the_run_directory(tmp_path):
 )
 def test_folders_that_are_refused(tmp_path, names, said):
   with pytest.raises(UserError, match=said):
-    sources.find(folder(tmp_path, *names), None, 'out')
+    sources.find_sources(folder(tmp_path, *names), None, 'out')
 
 
 def test_probabilities_of_a_folder(tmp_path):
   with pytest.raises(UserError, match='NAME_probs.npy beside NAME_preds.npy'):
-    sources.find(folder(tmp_path, 'a.npy'), 'p.npy', 'out')
+    sources.find_sources(folder(tmp_path, 'a.npy'), 'p.npy', 'out')

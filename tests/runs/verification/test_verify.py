@@ -51,7 +51,7 @@ def whole(tmp_path_factory) -> pathlib.Path:
     (folder / f'{name}.json').write_text(
       json.dumps({one: [int(TRUTH[i]), 7] for i, one in enumerate(NAMES[:15])})
     )
-  (source,) = sources.find(str(folder / 'mine.npy'), None, str(folder / 'run'))
+  (source,) = sources.find_sources(str(folder / 'mine.npy'), None, str(folder / 'run'))
   texts = ['original', str(folder / 'real.json'), str(folder / 'mine.json')]
   importer.import_predictions(
     source,
@@ -101,14 +101,14 @@ def test_a_whole_run(whole):
 
 def test_the_schemas_are_schemas_and_know_what_is_required():
   for name in ('result', 'index'):
-    jsonschema.Draft202012Validator.check_schema(schemas.read(name))
-  required = set(schemas.read('result')['required'])
+    jsonschema.Draft202012Validator.check_schema(schemas.read_schema(name))
+  required = set(schemas.read_schema('result')['required'])
   assert set(result_file._RELIED_ON) | {'schema_version'} <= required
 
 
 def test_results_of_evaluations(whole):
   """With what imports do not have: limits, failed images, published figures."""
-  validator = jsonschema.Draft202012Validator(schemas.read('result'))
+  validator = jsonschema.Draft202012Validator(schemas.read_schema('result'))
   result = json.loads((whole / 'result.json').read_text())
   del result['imported']
   result['model'].update(
@@ -151,7 +151,7 @@ def test_what_score_prints_follows_the_schema(whole):
   metrics = loaded.score(metrics=registry.METRICS)
   assert {m['kind'] for m in metrics} == {'count', 'value'}
   assert any('unavailable' in m for m in metrics)
-  jsonschema.Draft202012Validator(schemas.read('result')).validate(
+  jsonschema.Draft202012Validator(schemas.read_schema('result')).validate(
     {**loaded.result, 'metrics': metrics}
   )
 

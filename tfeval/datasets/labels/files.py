@@ -50,7 +50,7 @@ class LabelTable:
   sha256: str
 
 
-def read(path: pathlib.Path, space: LabelSpace) -> LabelTable:
+def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   """Reads a file of labels.
 
   Args:

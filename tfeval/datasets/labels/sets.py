@@ -69,7 +69,7 @@ def open_labels(
 
   Args:
     given: of each `original`, `real` (those that the rows carry), or a path, see
-      `files.read`; or one of `prepared`; or an opened one.
+      `files.read_labels`; or one of `prepared`; or an opened one.
     prepared: label sets that are no files, by name.
 
   Raises:
@@ -94,7 +94,7 @@ def _open(text: str, prepared: Mapping[str, LabelTable]) -> LabelSource:
       f'`labels={text}` would be called {path.stem}, which stands for '
       'something else in results: rename the file'
     )
-  return LabelSource(path.stem, files.read(path, imagenet.label_space()), path)
+  return LabelSource(path.stem, files.read_labels(path, imagenet.label_space()), path)
 
 
 @functools.cache

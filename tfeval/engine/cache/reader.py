@@ -24,7 +24,7 @@ _LOG = logging.getLogger('tfeval')
 _SHA256_BYTES = 32
 
 
-def read(
+def read_cached(
   cache: writer.Cache,
   dataset: ImageDataset,
   protocol: Protocol,
@@ -85,7 +85,7 @@ def filled(
     UserError: as `read`.
   """
   positions = range(dataset.num_examples)
-  for batch in read(cache, dataset, protocol, batch_size, False, positions):
+  for batch in read_cached(cache, dataset, protocol, batch_size, False, positions):
     advance(len(batch.ids))
   store = _Store(cache, dataset, protocol)
   if store.stretch(positions, batch_size) != (positions.stop, True):

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
 from tfeval.evaluation.preflight import feeding, normalisation
-from tfeval.evaluation.preflight.answers import ProbeResult, match_classes
 from tfeval.evaluation.preflight.finding import Finding, application
+from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
 from tfeval.models import class_maps, table
 from tfeval.models.backend import STATISTICS
 from tfeval.models.model import Model
@@ -36,7 +36,7 @@ _FEWEST_HITS = 10
 _LOW_ACCURACY, _TOO_FEW = 0.05, 0.01
 
 
-def check(
+def check_model(
   model: Model, pixels: np.ndarray, labels: np.ndarray, batch_size: int = 32
 ) -> list[Finding]:
   """Looks for faults in how a model is fed and read.
@@ -110,7 +110,7 @@ def _refusal(model: Model, side: int, error: Exception) -> Finding:
 def _size(model: Model, side: int) -> list[Finding]:
   """Compares the size with those that the table knows for the model."""
   spec = application(model)
-  row = table.find(spec) if spec else None
+  row = table.find_facts(spec) if spec else None
   if row is None:
     return []
   sizes = {row.input_size} | {

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.evaluation.preflight import normalisation
-from tfeval.evaluation.preflight.answers import ProbeResult, match_classes, sign_test
 from tfeval.evaluation.preflight.finding import Finding, application
+from tfeval.evaluation.preflight.probe import ProbeResult, match_classes, sign_test
 from tfeval.models.model import Model
 
 # A first look at something that costs forward passes: dropped where it is no better.

@@ -41,7 +41,7 @@ def preflight(
   """
   pixels, labels = sample
   with progress(f'{model.name}: preflight', len(pixels)) as advance:
-    findings = checks.check(
+    findings = checks.check_model(
       _counted(model, len(pixels), advance), pixels, labels, min(batch_size, _BATCH)
     )
   if mode == ERROR and not all(f.doubtful for f in findings):

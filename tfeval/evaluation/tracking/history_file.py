@@ -10,7 +10,7 @@ from tfeval.utils.paths import Path
 _VERSION = 1
 
 
-def read(
+def read_history(
   path: Path, identity: dict[str, Any], is_entry: Callable[[Any], bool]
 ) -> list[dict[str, Any]]:
   """Returns the evaluations that a file holds, none where there is no file.
@@ -45,7 +45,9 @@ def read(
   return entries
 
 
-def write(path: Path, identity: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+def write_history(
+  path: Path, identity: dict[str, Any], entries: list[dict[str, Any]]
+) -> None:
   """Writes the file, whole or not at all.
 
   Raises:

@@ -31,7 +31,7 @@ class Watched:
       UserError: the file is of something else, or damaged.
     """
     self._path, self._identity = directory / FILE, identity
-    self.entries = history_file.read(self._path, identity, _is_entry)
+    self.entries = history_file.read_history(self._path, identity, _is_entry)
 
   def entry(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Returns the entry of a checkpoint as it is now."""
@@ -71,7 +71,7 @@ class Watched:
     return entry
 
   def write(self) -> None:
-    history_file.write(self._path, self._identity, self.entries)
+    history_file.write_history(self._path, self._identity, self.entries)
 
 
 def _is_entry(entry: Any) -> bool:

@@ -117,7 +117,7 @@ class Watcher:
     seen: set[Checkpoint] = set()
     news = time.monotonic()
     while True:
-      found = checkpoints.find(self._folder)
+      found = checkpoints.find_checkpoints(self._folder)
       waiting = [one for one in found if not self._is_done(one)]
       if set(found) - seen:
         seen.update(found)

@@ -70,7 +70,7 @@ class Checkpoint:
     )
 
 
-def find(folder: pathlib.Path) -> list[Checkpoint]:
+def find_checkpoints(folder: pathlib.Path) -> list[Checkpoint]:
   """Returns the checkpoints in a folder by their step; those without one come last.
 
   Args:

@@ -30,7 +30,9 @@ class Source:
   directory: paths.Path
 
 
-def find(predictions: str, probabilities: str | None, output_dir: str) -> list[Source]:
+def find_sources(
+  predictions: str, probabilities: str | None, output_dir: str
+) -> list[Source]:
   """Finds the predictions that a path stands for.
 
   Args:

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 
-def read(name: str) -> dict[str, Any]:
+def read_schema(name: str) -> dict[str, Any]:
   """Returns a JSON Schema (draft 2020-12).
 
   Args:
@@ -28,7 +28,7 @@ def fault(name: str, content: Any) -> str | None:
   # An extra: no other command needs it.
   import jsonschema
 
-  schema = read(name)
+  schema = read_schema(name)
   known = schema['properties']['schema_version']['const']
   version = content.get('schema_version') if isinstance(content, dict) else None
   if type(version) is int and version > known:
