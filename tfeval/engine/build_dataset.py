@@ -11,8 +11,7 @@ from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import pipeline
 from tfeval.engine.cluster import Cluster
-from tfeval.preprocess import protocol as protocol_lib
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import Protocol, requested_size, resolve
 from tfeval.utils.arguments import path_text, whole_number
 from tfeval.utils.errors import UserError
 
@@ -83,11 +82,11 @@ def build_dataset(
       f'batch_size is {batch_size}, expected a multiple of {replicas} replicas'
     )
   size = (
-    protocol_lib.requested_size(protocol) or _SIZE
+    requested_size(protocol) or _SIZE
     if input_size is None
     else whole_number('input_size', input_size)
   )
-  resolved = protocol_lib.resolve(protocol, size)
+  resolved = resolve(protocol, size)
   if not isinstance(name, str):
     raise UserError(f'name is {name!r}, expected a TFDS name or folder:DIR')
   where = {'data_dir': data_dir, 'manual_dir': manual_dir, 'real_labels': real_labels}

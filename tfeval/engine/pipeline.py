@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
-from tfeval.preprocess import apply as apply_lib
-from tfeval.preprocess import device_canvas
+from tfeval.preprocess import apply, device_canvas
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -29,12 +28,14 @@ def _traced(protocol: Protocol, jit_compile: bool):
   # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
   # that tracing takes.
   function = tf.function(
-    lambda image: apply_lib.apply(protocol, image, jit_compile), autograph=False
+    lambda image: apply.apply(protocol, image, jit_compile), autograph=False
   )
   return function.get_concrete_function(tf.TensorSpec([], tf.string))
 
 
-def apply(protocol: Protocol, image: tf.Tensor, jit_compile: bool) -> tf.Tensor:
+def preprocess_image(
+  protocol: Protocol, image: tf.Tensor, jit_compile: bool
+) -> tf.Tensor:
   """Applies a protocol to one encoded image.
 
   Args:
@@ -126,7 +127,7 @@ def decoded(
   @tf.autograph.experimental.do_not_convert
   def add_pixels(position, example):
     found = (
-      {'pixels': apply(protocol, example['image'], jit_compile)}
+      {'pixels': preprocess_image(protocol, example['image'], jit_compile)}
       if canvas is None
       else device_canvas.decode(protocol, example['image'], canvas, jit_compile)
     )
@@ -290,7 +291,7 @@ def _id(example) -> str:
 def fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
   """Returns what is wrong with an encoded image, None if nothing is."""
   try:
-    apply(protocol, encoded, jit_compile=False)
+    preprocess_image(protocol, encoded, jit_compile=False)
     return None
   except tf.errors.OpError as broken:
     error = broken

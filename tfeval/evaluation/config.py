@@ -8,8 +8,7 @@ from typing import Any
 from tfeval.datasets import OPENERS
 from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
-from tfeval.engine import options as engine_options
-from tfeval.engine.options import DeviceConfig, HostsConfig, InputConfig
+from tfeval.engine.options import DeviceConfig, HostsConfig, InputConfig, check_devices
 from tfeval.models import table
 from tfeval.models.options import ModelOptions, not_of_applications
 from tfeval.runs import run_key
@@ -160,7 +159,7 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
     UserError: all models are applications, and something is given that is known of
       these; or two options contradict each other.
   """
-  engine_options.check_devices(config.devices, config.inputs)
+  check_devices(config.devices, config.inputs)
   if all(request.spec.target in table.known_models() for request in requested):
     given = options.flat(config)
     for name in not_of_applications():

@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 
 from tfeval.engine import forward
-from tfeval.engine.benchmark import measure as benchmark
+from tfeval.engine.benchmark.measure import (
+  FEWEST_BATCHES,
+  RUNS,
+  BenchmarkReport,
+  measure_stages,
+)
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, find_cluster
@@ -71,7 +76,7 @@ def _evaluate(
 
 def measure(
   request: ModelRequest, config: EvaluationConfig, images: int, progress: Progress
-) -> benchmark.BenchmarkReport:
+) -> BenchmarkReport:
   """Measures where the time of evaluating a model goes on this machine.
 
   Args:
@@ -91,9 +96,9 @@ def measure(
   protocol = resolve.resolve_protocol(request, config, model)
   batch_size = forward.global_batch_size(config.devices.batch_size, strategy)
   opened.test_resizing(protocol, batch_size)
-  images = batch_size * max(-(-images // batch_size), benchmark.FEWEST_BATCHES)
-  with progress(request.spec.text, benchmark.RUNS * images) as advance:
-    return benchmark.measure(
+  images = batch_size * max(-(-images // batch_size), FEWEST_BATCHES)
+  with progress(request.spec.text, RUNS * images) as advance:
+    return measure_stages(
       dataset,
       protocol,
       model,

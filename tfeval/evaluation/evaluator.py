@@ -23,11 +23,10 @@ from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
 from tfeval.utils import errors, options
-from tfeval.utils import progress as progress_lib
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.arguments import path_text
 from tfeval.utils.errors import UserError
-from tfeval.utils.spec import Spec
+from tfeval.utils.progress import choose_progress
+from tfeval.utils.spec import Spec, parse
 
 # Of a model's description, what tells which evaluations make one curve.
 _IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
@@ -143,7 +142,7 @@ class Evaluator:
       strategy,
       active_strategy.name_of(strategy),
       hosts,
-      progress_lib.requested(progress),
+      choose_progress(progress),
       cache_dir and writer.Cache(cache_dir),
     )
 
@@ -238,7 +237,7 @@ for _function in (evaluate, Evaluator.__init__):
 
 def _spec(model: Any, wrapped: Model) -> Spec:
   if isinstance(model, Model):  # What it was loaded by says which recipes it has.
-    return dataclasses.replace(spec_lib.parse(model.name), text=wrapped.name)
+    return dataclasses.replace(parse(model.name), text=wrapped.name)
   return Spec(wrapped.name, wrapped.name)
 
 

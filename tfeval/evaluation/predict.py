@@ -112,7 +112,7 @@ class _LoadedModel:
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:
     """Returns the float32 [1000] outputs for one encoded image."""
     try:
-      pixels = pipeline.apply(self._protocol, encoded, jit_compile=False)
+      pixels = pipeline.preprocess_image(self._protocol, encoded, jit_compile=False)
     except tf.errors.OpError as error:
       fault = pipeline.fault(self._protocol, encoded) or pipeline.reason(error)
       raise image_files.unreadable(path, fault) from error

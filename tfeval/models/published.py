@@ -7,14 +7,14 @@ from typing import Any
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import MetricEntry
 from tfeval.models import table
-from tfeval.preprocess import protocol as protocol_lib
-from tfeval.utils import spec as spec_lib
+from tfeval.preprocess.protocol import Protocol, resolve
 from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec, parse
 
 PUBLISHED, NATIVE = RECIPES = ('published', 'native')
 
 
-def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
+def protocol_text(protocol: str, spec: Spec) -> str:
   """Returns a protocol's specification, looked up for `published` and `native`.
 
   Args:
@@ -25,7 +25,7 @@ def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
   Raises:
     UserError: no such recipe is known of the model.
 
-  >>> protocol_text('published', spec_lib.parse('ResNet50V2'))
+  >>> protocol_text('published', parse('ResNet50V2'))
   'opencv:size=299'
   """
   if protocol not in RECIPES:
@@ -47,9 +47,9 @@ def protocol_text(protocol: str, spec: spec_lib.Spec) -> str:
 
 
 def compare(
-  spec: spec_lib.Spec,
+  spec: Spec,
   weights: str,
-  protocol: protocol_lib.Protocol,
+  protocol: Protocol,
   ids: Iterable[str],
   metrics: Iterable[MetricEntry],
 ) -> dict[str, Any] | None:
@@ -106,14 +106,12 @@ def compare(
   }
 
 
-def _follows(
-  facts: table.ModelFacts, recipe: str, protocol: protocol_lib.Protocol
-) -> bool:
+def _follows(facts: table.ModelFacts, recipe: str, protocol: Protocol) -> bool:
   """Returns whether a protocol is a recipe of which figures are known."""
   text = getattr(facts, f'{recipe}_protocol')
   if text is None or getattr(facts, f'{recipe}_top1') is None:
     return False
-  return protocol_lib.resolve(text, facts.input_size) == protocol
+  return resolve(text, facts.input_size) == protocol
 
 
 def sentence(comparison: dict[str, Any]) -> str:
@@ -163,7 +161,7 @@ def facts_of(result: dict[str, Any]) -> table.ModelFacts | None:
   """
   model = result['model']
   try:
-    facts = table.find_facts(spec_lib.parse(model['name']))
+    facts = table.find_facts(parse(model['name']))
   except UserError:
     return None
   same = facts is not None and (facts.input_size, facts.parameters) == (

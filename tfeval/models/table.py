@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from tfeval.utils import errors, paths
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
+from tfeval.utils.spec import Spec, parse
 
 # What constructors take for an option that is not given. Only options that some row
 # of the same constructor names are compared by it.
@@ -105,16 +105,16 @@ def known_models() -> dict[str, ModelFacts]:
   return {row.name: row for row in rows() if not _spec(row).options}
 
 
-def find_facts(spec: spec_lib.Spec) -> ModelFacts | None:
+def find_facts(spec: Spec) -> ModelFacts | None:
   """Returns the row of a specification, None if there is none.
 
   Options may stand in any order, and may say what the constructor does anyway.
 
-  >>> find_facts(spec_lib.parse('MobileNet:input_shape=[224,224,3],alpha=0.25')).name
+  >>> find_facts(parse('MobileNet:input_shape=[224,224,3],alpha=0.25')).name
   'MobileNet:alpha=0.25'
-  >>> find_facts(spec_lib.parse('MobileNet:alpha=1')).name
+  >>> find_facts(parse('MobileNet:alpha=1')).name
   'MobileNet'
-  >>> find_facts(spec_lib.parse('MobileNet:alpha=0.3')) is None
+  >>> find_facts(parse('MobileNet:alpha=0.3')) is None
   True
   """
   if spec.target not in known_models():
@@ -128,8 +128,8 @@ def _rows_by_key() -> dict[Hashable, ModelFacts]:
 
 
 @functools.cache
-def _spec(row: ModelFacts) -> spec_lib.Spec:
-  return spec_lib.parse(row.name)
+def _spec(row: ModelFacts) -> Spec:
+  return parse(row.name)
 
 
 @functools.cache
@@ -148,7 +148,7 @@ def _defaults(target: str) -> dict[str, Hashable]:
   }
 
 
-def _key(spec: spec_lib.Spec) -> Hashable:
+def _key(spec: Spec) -> Hashable:
   """Returns what is equal for specifications of the same model."""
   defaults = _defaults(spec.target)
   return spec.target, frozenset(
@@ -163,7 +163,7 @@ def _key(spec: spec_lib.Spec) -> Hashable:
 LOADERS: Registry[Callable[..., Any]] = Registry('model', {}, 'tfeval.models')
 
 
-def check_name(spec: spec_lib.Spec) -> None:
+def check_name(spec: Spec) -> None:
   """Checks that a model of this name could exist, without loading anything.
 
   Raises:

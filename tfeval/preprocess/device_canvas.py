@@ -114,7 +114,7 @@ def decode(
     tf.errors.InvalidArgumentError: the image cannot be decoded.
   """
   crop = crop_of(protocol)
-  shape, low, pixels = window.decode(
+  shape, low, pixels = window.decode_window(
     image_bytes, crop.crop_window, protocol.exif, protocol.decode != 'accurate'
   )
   resize = (

@@ -64,7 +64,7 @@ def decode_resize_crop(
       f'crop_size must be in 1..resize_side={resize_side}, got {crop_size}'
     )
   crop = Crop(resize_side, crop_size, rounding)
-  shape, low, pixels = window.decode(image_bytes, crop.ladder_window)
+  shape, low, pixels = window.decode_window(image_bytes, crop.ladder_window)
   if not jit_compile or crop.reaches_tail:
     resized = crop.resize_plain(pixels, shape, low)
   else:

@@ -50,7 +50,7 @@ def decode_resize_crop(
     reach = tf.math.ceil(_support(kernel, _scale(shape, resized)))
     return window.ladder_window(shape, resized, first, size, tf.cast(reach, tf.int64))
 
-  shape, low, pixels = window.decode(image_bytes, window_of, exif, fast)
+  shape, low, pixels = window.decode_window(image_bytes, window_of, exif, fast)
   resized, first = place(shape)
   indices = first[:, None] + tf.range(size, dtype=tf.int64)
   if kernel == 'nearest':

@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfeval.utils import errors
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
+from tfeval.utils.spec import parse
 
 # What resizes and crops: (protocol, encoded image, whether XLA compiles it) -> pixels.
 LIBRARIES: Registry[Callable[..., Any]] = Registry(
@@ -193,7 +193,7 @@ def requested_size(text: str) -> int | None:
   >>> requested_size('opencv:size=299')
   299
   """
-  return dict(spec_lib.parse(text).options).get('size')
+  return dict(parse(text).options).get('size')
 
 
 def resolve(text: str, size: int) -> Protocol:
@@ -212,7 +212,7 @@ def resolve(text: str, size: int) -> Protocol:
   >>> resolve('opencv:crop_fraction=1.0', 224).resize_side
   224
   """
-  spec = spec_lib.parse(text)
+  spec = parse(text)
   name, colon, rest = spec.target.partition(':')
   if colon and name in named_protocols():
     raise UserError(f'{text!r}: {rest!r} is not key=value')

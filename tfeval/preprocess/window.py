@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfeval.preprocess import decode as decoding
-from tfeval.preprocess import exif as exif_lib
+from tfeval.preprocess.decode import decode, decode_jpeg_window, is_jpeg
+from tfeval.preprocess.exif import jpeg_orientation, may_have_exif
 
 # Columns decoded on each side beyond the taps. Chroma upsampling (factor 2 is
 # interpolated, others are copied) makes 1 column at each end of a window differ
@@ -60,7 +60,7 @@ def ladder_window(
   return low, high - low
 
 
-def decode(
+def decode_window(
   image_bytes: tf.Tensor,
   bounds_of: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
   exif: bool = True,
@@ -90,11 +90,11 @@ def decode(
     return (
       shape,
       low,
-      decoding.decode_jpeg_window(image_bytes, tf.concat([low, size], 0)),
+      decode_jpeg_window(image_bytes, tf.concat([low, size], 0)),
     )
 
   def of_whole():
-    image = not_inlined(lambda data: decoding.decode(data, fast, exif))(image_bytes)
+    image = not_inlined(lambda data: decode(data, fast, exif))(image_bytes)
     shape = tf.shape(image, tf.int64)[:2]
     low, size = bounds_of(shape)
     return (
@@ -168,12 +168,12 @@ def _is_window_decodable(image_bytes, exif):
     if not exif:
       return three
     return three & tf.cond(
-      exif_lib.may_have_exif(image_bytes),
-      lambda: not_inlined(exif_lib.jpeg_orientation)(image_bytes) == 1,
+      may_have_exif(image_bytes),
+      lambda: not_inlined(jpeg_orientation)(image_bytes) == 1,
       lambda: tf.constant(True),
     )
 
-  return tf.cond(decoding.is_jpeg(image_bytes), plain, lambda: tf.constant(False))
+  return tf.cond(is_jpeg(image_bytes), plain, lambda: tf.constant(False))
 
 
 def _rung(size):

@@ -14,7 +14,7 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SECONDS_BETWEEN_LINES = 10
 
 
-def requested(shown: bool | None) -> Progress:
+def choose_progress(shown: bool | None) -> Progress:
   """Returns how to show progress: on stderr or not; None where that is a terminal."""
   return on_stderr if (sys.stderr.isatty() if shown is None else shown) else hidden
 

@@ -38,7 +38,7 @@ RUNS = 15
 _MOST_CACHED_BYTES = 512 << 20
 
 
-def measure(
+def measure_stages(
   dataset: ImageDataset,
   protocol: Protocol,
   model: Model,

@@ -15,8 +15,8 @@ from keras.src.utils import file_utils
 from tfeval.models.efficientnet_lite import weights
 from tfeval.models.keras import weights_file
 from tfeval.utils import errors, paths
-from tfeval.utils import spec as spec_lib
 from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec
 
 Construct = Callable[..., keras.Model]
 # Keras 3 gives these an extra Rescaling when weights == 'imagenet' and only then,
@@ -49,7 +49,7 @@ def _keras_downloads(replacement: Callable[..., str]) -> Iterator[None]:
 
 
 def with_published(
-  spec: spec_lib.Spec, construct: Construct
+  spec: Spec, construct: Construct
 ) -> tuple[keras.Model, pathlib.Path]:
   """Builds an application with the weights that its authors publish.
 
@@ -118,9 +118,7 @@ def _weights_cache() -> pathlib.Path:
   return pathlib.Path(file_utils.config.keras_home()) / 'models'
 
 
-def with_own(
-  spec: spec_lib.Spec, construct: Construct, path: pathlib.Path
-) -> keras.Model:
+def with_own(spec: Spec, construct: Construct, path: pathlib.Path) -> keras.Model:
   """Builds an application with the weights of a file.
 
   Args:
@@ -148,7 +146,7 @@ def with_own(
   return model
 
 
-def check_same_normalisation(spec: spec_lib.Spec) -> None:
+def check_same_normalisation(spec: Spec) -> None:
   """Refuses applications whose values do not tell how images are normalised.
 
   Raises:
