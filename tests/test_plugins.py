@@ -1,4 +1,4 @@
-"""A package outside of the tree adds a dataset, a model, a protocol and a metric."""
+"""A package outside of the tree adds a dataset, a model, and whatever else it can."""
 
 import json
 import math
@@ -13,6 +13,7 @@ from tfeval import datasets
 from tfeval.metrics import registry
 from tfeval.models import table
 from tfeval.preprocess import protocol
+from tfeval.reports import formats
 
 SOURCE = pathlib.Path(__file__).parent / 'data/plugin_package'
 REGISTRIES = (
@@ -20,6 +21,7 @@ REGISTRIES = (
   table.LOADERS,
   registry.METRICS,
   protocol.named_protocols(),
+  formats.LEADERBOARD,
 )
 
 
@@ -80,6 +82,20 @@ def test_dataset_model_protocol_and_metric_are_used(run, tfeval):
   # The softmax of 20 and 999 zeros.
   assert entries['confidence']['value'] == pytest.approx(1 / (1 + 999 * math.exp(-20)))
   assert entries['confidence']['count'] == entries['top1']['count'] == 12
+
+
+def test_report_format_is_used(run, tfeval):
+  assert tfeval('leaderboard', run, '--format=names')[:2] == (
+    0,
+    'channels:sharpness=20\n',
+  )
+
+
+def test_model_is_listed(tfeval):
+  assert 'Of other packages: channels.' in tfeval('models')[1]
+  code, _, err = tfeval('models', 'channels')
+  assert code == 2
+  assert 'channels is of another package, no facts are known of it' in err
 
 
 def test_protocol_is_listed(tfeval):

@@ -71,6 +71,8 @@ def run(flags, arguments: list[str]) -> int:
     "ImageNet's\nvalidation images, each by its own protocol. tfeval models NAME "
     'explains one.'
   )
+  if others := list(table.LOADERS):
+    print(f'Of other packages: {", ".join(others)}.')
   return 0
 
 
@@ -101,6 +103,8 @@ def _find(name: str) -> ModelFacts:
       f'{name}: no facts are known of this variant; tfeval models '
       f'--filter={spec.target} lists those that have some'
     )
+  if spec.target in table.LOADERS:
+    raise UserError(f'{name} is of another package, no facts are known of it')
   raise errors.unknown('model', spec.target, table.known_models(), '(tfeval models)')
 
 

@@ -35,7 +35,6 @@ LIBRARIES: Registry[Callable[..., Any]] = Registry(
   },
 )
 _CHOICES = {
-  'library': tuple(LIBRARIES),
   'kernel': ('cubic', 'bilinear', 'nearest'),
   'decode': ('accurate', 'fast', 'fast_crop'),
   'rounding': ('fixed_point', 'nearest', 'none'),
@@ -260,6 +259,8 @@ def resolve(text: str, size: int) -> Protocol:
 def _check_values(protocol: Protocol) -> None:
   for field in dataclasses.fields(Protocol):
     value = getattr(protocol, field.name)
+    if field.name == 'library' and str(value) not in LIBRARIES:
+      raise errors.unknown('preprocessing library', str(value), LIBRARIES)
     if field.name in _CHOICES and value not in _CHOICES[field.name]:
       raise _wrong(protocol, field.name, 'expected ' + ', '.join(_CHOICES[field.name]))
     if field.type is bool and not isinstance(value, bool):
