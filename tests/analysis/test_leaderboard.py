@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from tfeval.analysis import comparison, leaderboard
 from tfeval.datasets.labels import sets
+from tfeval.metrics import registry
 from tfeval.reports import leaderboard_columns
 from tfeval.runs.run import Failure
 from tfeval.utils.errors import UserError
@@ -241,3 +242,13 @@ def test_change_of_rank_is_places_lost(store_run):
     assert change(row) == row.ranks['real'] - row.ranks['original']
   moved = dataclasses.replace(board.rows[0], ranks={'original': 1, 'real': 3})
   assert change(moved) == 2
+
+
+def test_the_lowest_is_first_where_lower_is_better(store_run, monkeypatch):
+  lower = dataclasses.replace(registry.METRICS['top1'], higher_is_better=False)
+  monkeypatch.setitem(registry.METRICS.entries, 'top1', lower)
+  hits = {'low': first(100), 'high': first(200)}
+  board = leaderboard.rank(
+    [store_run(name, with_hits(hit), LABELS) for name, hit in hits.items()]
+  )
+  assert [row.name for row in board.rows] == ['low', 'high']

@@ -135,7 +135,8 @@ def _ordered(rows: Sequence[Row], key: tuple[str, str]) -> list[int]:
   found = [
     i for i, row in enumerate(rows) if key in row.counts and row.counts[key].count
   ]
-  return sorted(found, key=lambda i: (-_rate(rows[i], key), rows[i].name))
+  sign = -1 if registry.get_metric(key[1]).higher_is_better else 1
+  return sorted(found, key=lambda i: (sign * _rate(rows[i], key), rows[i].name))
 
 
 def ranks(rates: Sequence[float], apart: np.ndarray | None) -> list[int]:

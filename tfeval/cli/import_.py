@@ -69,7 +69,7 @@ def run(flags, arguments: list[str]) -> int:
 
   console.import_tensorflow_for([flags.output_dir])
   found = sources.find_sources(flags.predictions, flags.probabilities, flags.output_dir)
-  settings = importer.ImportConfig(
+  config = importer.ImportConfig(
     labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
     order=flags.order,
     output=flags.output,
@@ -77,6 +77,6 @@ def run(flags, arguments: list[str]) -> int:
     store_logits=flags.store_logits,
     overwrite=flags.overwrite,
   )
-  runs = importer.import_all(found, settings)
+  runs = importer.import_all(found, config)
   output.print_runs(runs, flags.json, show_examples=0)
   return output.exit_code(runs, expected)

@@ -46,24 +46,24 @@ def by_validation_order(labels: tuple[LabelSource, ...]) -> bool:
   return any(one.ids is None for one in labels)
 
 
-def manifest(source: Source, settings: ImportConfig, table: readers.Table) -> Manifest:
+def manifest(source: Source, config: ImportConfig, table: readers.Table) -> Manifest:
   """Returns what is imported; nothing else is known of the model."""
   inputs = filter(None, (source.predictions, source.probabilities))
-  labels = {one.name: one.file and one.file.sha256 for one in settings.labels}
-  validation = by_validation_order(settings.labels)
+  labels = {one.name: one.file and one.file.sha256 for one in config.labels}
+  validation = by_validation_order(config.labels)
   return Manifest.from_json(
     {
       'schema_version': result_file.SCHEMA_VERSION,
-      'model': {'name': source.name, 'output': settings.output},
+      'model': {'name': source.name, 'output': config.output},
       'dataset': {
         'name': 'imagenet2012' if validation else 'unknown',
         'split': 'validation' if validation else '',
-        'partial': settings.partial,
+        'partial': config.partial,
         'real_labels': labels.get(REAL),
       },
       'protocol': {'name': 'unknown'},
       'store': {
-        'logits': settings.store_logits,
+        'logits': config.store_logits,
         'classes': min(table.classes, predictions.STORED_CLASSES),
       },
       'compute': {
@@ -78,8 +78,8 @@ def manifest(source: Source, settings: ImportConfig, table: readers.Table) -> Ma
         'files': [
           {'file': path.name, 'sha256': files.sha256_of(path)} for path in inputs
         ],
-        'order': None if table.has_ids else _order_identity(settings.order),
-        'output': settings.output,
+        'order': None if table.has_ids else _order_identity(config.order),
+        'output': config.output,
         'labels': [{'name': name, 'sha256': sha256} for name, sha256 in labels.items()],
       },
     }
@@ -99,37 +99,36 @@ def _order_identity(order: str | None) -> str | None:
     ) from error
 
 
-def _flagfile(source: Source, settings: ImportConfig) -> str:
+def _flagfile(source: Source, config: ImportConfig) -> str:
   """Returns a flagfile that repeats the import of one model."""
-  order: str | pathlib.Path | None = settings.order
+  order: str | pathlib.Path | None = config.order
   if order is not None and order not in orders.NAMED:
     order = pathlib.Path(order).expanduser().absolute()
   values = [
     ('predictions', source.predictions.absolute()),
     ('probabilities', source.probabilities and source.probabilities.absolute()),
     *(
-      ('labels', one.path.absolute() if one.path else one.name)
-      for one in settings.labels
+      ('labels', one.path.absolute() if one.path else one.name) for one in config.labels
     ),
     ('order', order),
-    ('output', settings.output),
+    ('output', config.output),
   ]
   lines = [f'--{name}={value}' for name, value in values if value is not None]
   lines += [
-    f'--{name}' for name in ('partial', 'store_logits') if getattr(settings, name)
+    f'--{name}' for name in ('partial', 'store_logits') if getattr(config, name)
   ]
   return '\n'.join(lines) + '\n'
 
 
 def open_directory(
-  source: Source, settings: ImportConfig, manifest: Manifest
+  source: Source, config: ImportConfig, manifest: Manifest
 ) -> run.Run | None:
   """Makes the run directory; returns the same import if that is complete there.
 
   What decides is the content of the files, their order and the labels.
   """
   directory = source.directory
-  if (directory / result_file.RESULT).is_file() and not settings.overwrite:
+  if (directory / result_file.RESULT).is_file() and not config.overwrite:
     there = run.load_run(directory)
     same = all(
       getattr(there.result, key) == getattr(manifest, key)
@@ -157,6 +156,6 @@ def open_directory(
     raise files.cannot_write(directory, error) from error
   files.write_json(directory / result_file.MANIFEST, manifest)
   files.write_atomically(
-    directory / result_file.FLAGS, _flagfile(source, settings).encode()
+    directory / result_file.FLAGS, _flagfile(source, config).encode()
   )
   return None

@@ -35,7 +35,7 @@ class _Written:
   output: str | None = None
 
 
-def import_all(sources: list[Source], settings: ImportConfig) -> list[Run | Failure]:
+def import_all(sources: list[Source], config: ImportConfig) -> list[Run | Failure]:
   """Imports predictions one after the other.
 
   Returns:
@@ -45,7 +45,7 @@ def import_all(sources: list[Source], settings: ImportConfig) -> list[Run | Fail
   Raises:
     UserError: something is wrong with the labels, or with the only predictions.
   """
-  for one in settings.labels:
+  for one in config.labels:
     if one.name == REAL and one.file is None:
       raise UserError(
         '`labels=real`: predictions carry no ReaL labels: give the path of real.json'
@@ -53,7 +53,7 @@ def import_all(sources: list[Source], settings: ImportConfig) -> list[Run | Fail
   done: list[Run | Failure] = []
   for source in sources:
     try:
-      done.append(import_predictions(source, settings))
+      done.append(import_predictions(source, config))
     except UserError as error:
       if len(sources) == 1:
         raise
@@ -61,12 +61,12 @@ def import_all(sources: list[Source], settings: ImportConfig) -> list[Run | Fail
   return done
 
 
-def import_predictions(source: Source, settings: ImportConfig) -> Run:
+def import_predictions(source: Source, config: ImportConfig) -> Run:
   """Imports the predictions of one model.
 
   Args:
     source: what, and where to.
-    settings: how.
+    config: how.
 
   Returns:
     A complete run.
@@ -77,24 +77,24 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
   """
   started = time.monotonic()
   with readers.opened(source.predictions, source.probabilities) as table:
-    manifest = directory.manifest(source, settings, table)
-    if complete := directory.open_directory(source, settings, manifest):
+    manifest = directory.manifest(source, config, table)
+    if complete := directory.open_directory(source, config, manifest):
       return complete
-    written = _write(source, settings, table)
+    written = _write(source, config, table)
   ids = pa.concat_arrays(written.ids)
-  if by_validation_order(settings.labels):
+  if by_validation_order(config.labels):
     expected = orders.named_ids(orders.FILE_NAME)
   else:
-    expected = pc.unique(pa.concat_arrays([one.ids for one in settings.labels]))
-  named = not table.has_ids and settings.order in orders.NAMED
-  if not (named and by_validation_order(settings.labels)):  # Else they are the same.
-    orders.check_ids(source.predictions, ids, expected, settings.partial)
-  notes = _notes(source, settings, table.classes, written, ids)
+    expected = pc.unique(pa.concat_arrays([one.ids for one in config.labels]))
+  named = not table.has_ids and config.order in orders.NAMED
+  if not (named and by_validation_order(config.labels)):  # Else they are the same.
+    orders.check_ids(source.predictions, ids, expected, config.partial)
+  notes = _notes(source, config, table.classes, written, ids)
   # Rows carry ReaL labels from here on.
-  labels = [LabelSource(REAL) if one.name == REAL else one for one in settings.labels]
+  labels = [LabelSource(REAL) if one.name == REAL else one for one in config.labels]
   store = source.directory / result_file.PREDICTIONS
   summary = summarize(predictions.read_parts(store, SUMMARY_COLUMNS), labels)
-  summary.check_labels(settings.labels, source.predictions)
+  summary.check_labels(config.labels, source.predictions)
   manifest = manifest.replaced(
     model=manifest.model.replaced(output=written.output),
     dataset=manifest.dataset.replaced(
@@ -114,19 +114,19 @@ def import_predictions(source: Source, settings: ImportConfig) -> Run:
   )
 
 
-def _write(source: Source, settings: ImportConfig, table: readers.Table) -> _Written:
+def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Written:
   all_ids = None
   if not table.has_ids:
-    all_ids = orders.row_ids(source.predictions, settings.order, table.rows)
-  keep = settings.store_logits
+    all_ids = orders.row_ids(source.predictions, config.order, table.rows)
+  keep = config.store_logits
   writer = predictions.Writer(
     source.directory / result_file.PREDICTIONS,
     keep,
     _ROWS_PER_PART_WITH_LOGITS if keep else _ROWS_PER_PART,
     min(table.classes, predictions.STORED_CLASSES),
   )
-  by_name = {labels.name: labels for labels in settings.labels}
-  written, start = _Written([], [], output=settings.output), 0
+  by_name = {labels.name: labels for labels in config.labels}
+  written, start = _Written([], [], output=config.output), 0
   for block in table.blocks():
     n = len(block)
     ids: pa.Array = block.ids if all_ids is None else all_ids[start : start + n]
@@ -188,7 +188,7 @@ def _real(by_name: dict[str, LabelSource], ids: pa.Array) -> pa.Array:
 
 
 def _notes(
-  source: Source, settings: ImportConfig, classes: int, written: _Written, ids: pa.Array
+  source: Source, config: ImportConfig, classes: int, written: _Written, ids: pa.Array
 ) -> list[str]:
   """Returns what a reader of the result must know of the predictions."""
   notes = ['imported predictions']
@@ -203,8 +203,8 @@ def _notes(
       f'{written.ties} {have} two best classes of equal score: the lower '
       'class index counts'
     )
-  if by_validation_order(settings.labels):
+  if by_validation_order(config.labels):
     top1 = np.concatenate(written.top1)
-    chance = orders.explain_chance(source.predictions, top1, ids, settings.order)
+    chance = orders.explain_chance(source.predictions, top1, ids, config.order)
     notes += [chance] if chance else []
   return notes
