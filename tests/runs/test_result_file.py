@@ -8,9 +8,11 @@ import pytest
 
 import tfeval
 from tfeval import cli
+from tfeval.runs import result_file
 from tfeval.runs.result_file import Result
 from tfeval.runs.verification import schemas
 from tfeval.utils import json_object
+from tfeval.utils.errors import UserError
 
 OLD = pathlib.Path(__file__).resolve().parents[1] / 'data' / 'runs_0.1'
 RUNS = sorted(path.name for path in OLD.iterdir())
@@ -143,3 +145,22 @@ def test_compare_reads_them(capsys):
 def test_stored_outputs_are_scored():
   (brier,) = tfeval.load_run(OLD / 'logits').score('original', metrics='brier')
   assert brier.unavailable is None and 0 < brier.value < 2
+
+
+@pytest.mark.parametrize(
+  'section, key, value, said',
+  [
+    (None, 'compute', -1, "compute: expected an object, found '-1'"),
+    ('compute', 'dtype', [], "compute.dtype: expected a text, found '[]'"),
+    ('protocol', 'spec', 1, "protocol.spec: expected a text, found '1'"),
+    ('dataset', 'notes', 'x', "dataset.notes: expected a list, found 'x'"),
+    ('dataset', 'failed', [1], r"dataset.failed\[0\]: expected an object, found '1'"),
+    ('model', 'name', None, 'model lacks one of name'),
+  ],
+)
+def test_values_of_other_types_are_one_line(tmp_path, section, key, value, said):
+  content = json.loads((OLD / 'photos/result.json').read_text())
+  (content if section is None else content[section])[key] = value
+  (tmp_path / 'result.json').write_text(json.dumps(content))
+  with pytest.raises(UserError, match=said):
+    result_file.read_result(tmp_path)

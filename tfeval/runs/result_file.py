@@ -9,7 +9,7 @@ from typing import Any
 from tfeval.metrics.entry import MetricEntry
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
-from tfeval.utils.json_object import JsonObject, nullable
+from tfeval.utils.json_object import JsonObject, WrongType, nullable
 from tfeval.utils.paths import Path
 
 SCHEMA_VERSION = 1
@@ -320,7 +320,12 @@ def read_result(directory: Path) -> Result:
       f'reads {SCHEMA_VERSION}: upgrade tfeval'
     )
   _check_form(directory / RESULT, content)
-  return Result.from_json(content)
+  try:
+    return Result.from_json(content)
+  except WrongType as error:
+    raise UserError(
+      f'{directory / RESULT} is damaged: {str(error)[1:]}: evaluate again'
+    ) from error
 
 
 def _not_complete(directory: Path) -> UserError:
@@ -344,7 +349,8 @@ def _check_form(path: Path, content: dict[str, Any]) -> None:
     raise UserError(f'{path} lacks {", ".join(lacking)}: evaluate again')
   for section, keys in _RELIED_ON.items():
     for entry in content[section] if section == 'metrics' else [content[section]]:
-      if not isinstance(entry, dict) or not entry.keys() >= keys:
+      whole = isinstance(entry, dict) and entry.keys() >= keys
+      if not whole or entry['name'] is None:
         raise UserError(
           f'{path}: {section} lacks one of {", ".join(sorted(keys))}: evaluate again'
         )

@@ -7,7 +7,26 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 REQUIRED = object()
+# What `json.load` makes of values of each type; else an object.
+_OF_JSON: dict[Any, Any] = {
+  str: str,
+  int: int,
+  float: (int, float),
+  bool: bool,
+  list: list,
+}
+_WORDS = {
+  str: 'a text',
+  int: 'a whole number',
+  float: 'a number',
+  bool: 'true or false',
+  list: 'a list',
+}
 _NULLABLE = object()
+
+
+class WrongType(ValueError):
+  """JSON has a value of another type; says where, what was expected, and what it is."""
 
 
 def nullable() -> Any:
@@ -76,8 +95,15 @@ class JsonObject(dict[str, Any]):
 
   @classmethod
   def from_json(cls, content: Mapping[str, Any]) -> Self:
-    """Makes an object of what `json.load` returns, or of another such object."""
-    known = {key: _read(kind, content.get(key)) for key, kind in kinds(cls).items()}
+    """Makes an object of what `json.load` returns, or of another such object.
+
+    Raises:
+      WrongType: a value is not of its field's type; says which.
+    """
+    known = {
+      key: _read_at(f'.{key}', kind, content[key]) if key in content else _nothing(kind)
+      for key, kind in kinds(cls).items()
+    }
     further = {key: content[key] for key in content if key not in known}
     return cls(**known, further=further)
 
@@ -113,17 +139,52 @@ def object_class(kind: Any) -> type[JsonObject] | None:
 
 
 def _read(kind: Any, value: Any) -> Any:
-  cls = object_class(kind)
+  """Returns what JSON says of a value of a type.
+
+  Raises:
+    WrongType: it is of another one.
+  """
+  several = typing.get_args(kind)
+  if type(None) in several:
+    if value is None:
+      return None
+    (kind,) = (one for one in several if one is not type(None))
+  if kind is Any:
+    return value
   if value is None:
-    origin = typing.get_origin(kind)
-    if origin in (list, dict):
-      return origin()
-    return cls.from_json({}) if cls is not None and kind is cls else None
-  if cls is not None and isinstance(value, list):
-    return [cls.from_json(one) for one in value]
-  if cls is not None and isinstance(value, Mapping):
-    return cls.from_json(value)
-  return value
+    return _nothing(kind)
+  container = typing.get_origin(kind) or kind
+  if not isinstance(value, _OF_JSON.get(container, Mapping)) or (
+    isinstance(value, bool) and container is not bool
+  ):
+    raise WrongType(f': expected {_words(container)}, found {str(value)[:40]!r}')
+  if isinstance(value, list):
+    (of_each,) = typing.get_args(kind)
+    return [_read_at(f'[{i}]', of_each, one) for i, one in enumerate(value)]
+  if container is dict:
+    _, of_each = typing.get_args(kind)
+    return {key: _read_at(f'.{key}', of_each, one) for key, one in value.items()}
+  return kind.from_json(value) if isinstance(value, Mapping) else value
+
+
+def _read_at(place: str, kind: Any, value: Any) -> Any:
+  try:
+    return _read(kind, value)
+  except WrongType as error:
+    raise WrongType(f'{place}{error}') from error
+
+
+def _words(kind: Any) -> str:
+  return _WORDS.get(kind, 'an object')
+
+
+def _nothing(kind: Any) -> Any:
+  """Returns what a value reads as that a file lacks."""
+  container = typing.get_origin(kind) or kind
+  if container in (list, dict):
+    return container()
+  cls = object_class(kind)
+  return cls.from_json({}) if cls is kind and cls is not None else None
 
 
 def _written(value: Any) -> Any:
