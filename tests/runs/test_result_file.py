@@ -151,7 +151,7 @@ def test_stored_outputs_are_scored():
   'section, key, value, said',
   [
     (None, 'compute', -1, "compute: expected an object, found '-1'"),
-    ('compute', 'dtype', [], "compute.dtype: expected a text, found '[]'"),
+    ('compute', 'dtype', [], r"compute.dtype: expected a text, found '\[\]'"),
     ('protocol', 'spec', 1, "protocol.spec: expected a text, found '1'"),
     ('dataset', 'notes', 'x', "dataset.notes: expected a list, found 'x'"),
     ('dataset', 'failed', [1], r"dataset.failed\[0\]: expected an object, found '1'"),

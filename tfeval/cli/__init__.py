@@ -8,6 +8,7 @@ below takes typed arguments.
 import errno
 import gc
 import importlib
+import io
 import keyword
 import os
 import sys
@@ -50,6 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
+  if sys.stdout is None:
+    # Before work that nobody could read.
+    print('tfeval: stdout is closed: leave it open, or >/dev/null', file=sys.stderr)
+    return _USER_ERROR
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # As stderr: a name that the terminal's encoding lacks is shown by its number.
+    sys.stdout.reconfigure(errors='backslashreplace')
   with (
     console.messages_on_stderr(),
     termination.handled(command_flags.with_dashes) as terminated,

@@ -26,7 +26,7 @@ def run(flags, arguments: list[str]) -> int:
     resolved = [protocol.resolve(name, flags.size) for name in names]
     terminal.print_json([_entry(one) for one in resolved])
     return 0
-  rows = [(name, protocol.about(name)['summary']) for name in names]
+  rows = [(name, fields.get('summary', '')) for name, fields in names.items()]
   terminal.print_rows(('protocol', 'what it does'), rows)
   print('\ntfeval protocols NAME explains one and names its source.')
   return 0

@@ -179,6 +179,7 @@ METRICS = Registry(
     ),
   },
   'tfeval.metrics',
+  lambda found: isinstance(found, Metric),
 )
 DEFAULT = ('top1', 'top5')
 _TOP = re.compile(r'top([1-9]\d{0,2}|1000)')

@@ -177,7 +177,10 @@ def named_protocols() -> Registry[dict[str, Any]]:
   """Returns the protocols by name, as they stand in `protocols.toml`."""
   path = importlib.resources.files('tfeval.preprocess') / 'protocols.toml'
   return Registry(
-    'protocol', tomllib.loads(path.read_text('utf-8')), 'tfeval.protocols'
+    'protocol',
+    tomllib.loads(path.read_text('utf-8')),
+    'tfeval.protocols',
+    lambda found: isinstance(found, dict),
   )
 
 

@@ -1,8 +1,10 @@
 """Tables of texts, CSV and JSON: what needs nothing but rich, and so costs no time."""
 
+import codecs
 import csv
 import io
 import json
+import sys
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
@@ -17,7 +19,9 @@ GAP = 2
 
 def print_json(content: Any, file: TextIO | None = None) -> None:
   """Prints JSON and nothing else; NaN is a defect, not a value."""
-  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False), file=file)
+  encoding = getattr(file or sys.stdout, 'encoding', None) or 'utf-8'
+  escaped = codecs.lookup(encoding).name != 'utf-8'
+  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=escaped), file=file)
 
 
 def print_table(table: rich_table.Table, file: TextIO | None = None) -> None:

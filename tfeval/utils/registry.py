@@ -2,7 +2,8 @@
 
 import functools
 import importlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tfeval.utils import errors
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
   from importlib.metadata import EntryPoint
 
 T = TypeVar('T')
+_LOG = logging.getLogger('tfeval')
 
 
 class Registry(Generic[T]):
@@ -30,7 +32,11 @@ class Registry(Generic[T]):
   """
 
   def __init__(
-    self, kind: str, entries: Mapping[str, T | str], group: str | None = None
+    self,
+    kind: str,
+    entries: Mapping[str, T | str],
+    group: str | None = None,
+    of: Callable[[Any], bool] = callable,
   ):
     """Nothing is imported yet.
 
@@ -40,10 +46,11 @@ class Registry(Generic[T]):
         `'module:object'`.
       group: of entry points, such as `'tfeval.metrics'`; None if no other package
         adds to it.
+      of: whether what another package adds is of this kind.
     """
     self.kind = kind
     self.entries = dict(entries)
-    self._group = group
+    self._group, self._of = group, of
 
   def get(self, name: str, hint: str = '') -> T:
     """Returns what has a name.
@@ -65,14 +72,20 @@ class Registry(Generic[T]):
     raise errors.unknown(self.kind, name, self, hint)
 
   def _load(self, point: 'EntryPoint') -> Any:
+    package = point.dist.name if point.dist else point.module
+    name = f'{self.kind} {point.name} of the package {package}'
     try:
-      return point.load()
+      found = point.load()
     except Exception as error:  # The code of another package may raise anything.
-      package = point.dist.name if point.dist else point.module
       raise errors.UserError(
-        f'{self.kind} {point.name} of the package {package} cannot be loaded '
-        f'({point.value}): {type(error).__name__}: {errors.one_line(error)}'
+        f'{name} cannot be loaded ({point.value}): {type(error).__name__}: '
+        f'{errors.one_line(error)}'
       ) from error
+    if not self._of(found):
+      raise errors.UserError(
+        f'{name} is none: {point.value} is a {type(found).__name__}'
+      )
+    return found
 
   @functools.cached_property
   def _entry_points(self) -> dict[str, 'EntryPoint']:
@@ -95,5 +108,9 @@ class Registry(Generic[T]):
     yield from dict.fromkeys([*self.entries, *self._entry_points])
 
   def items(self):
-    """Yields every name with its object."""
-    return ((name, self[name]) for name in self)
+    """Yields every name with its object; what cannot be loaded is only warned of."""
+    for name in list(self):
+      try:
+        yield name, self[name]
+      except errors.UserError as error:
+        _LOG.warning('%s', error)
