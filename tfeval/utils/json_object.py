@@ -144,27 +144,31 @@ def _read(kind: Any, value: Any) -> Any:
   Raises:
     WrongType: it is of another one.
   """
-  several = typing.get_args(kind)
-  if type(None) in several:
-    if value is None:
-      return None
-    (kind,) = (one for one in several if one is not type(None))
+  kind, container, of_each, optional = _parts(kind)
   if kind is Any:
     return value
   if value is None:
-    return _nothing(kind)
-  container = typing.get_origin(kind) or kind
+    return None if optional else _nothing(kind)
   if not isinstance(value, _OF_JSON.get(container, Mapping)) or (
     isinstance(value, bool) and container is not bool
   ):
     raise WrongType(f': expected {_words(container)}, found {str(value)[:40]!r}')
   if isinstance(value, list):
-    (of_each,) = typing.get_args(kind)
     return [_read_at(f'[{i}]', of_each, one) for i, one in enumerate(value)]
   if container is dict:
-    _, of_each = typing.get_args(kind)
     return {key: _read_at(f'.{key}', of_each, one) for key, one in value.items()}
   return kind.from_json(value) if isinstance(value, Mapping) else value
+
+
+@functools.cache
+def _parts(kind: Any) -> tuple[Any, Any, Any, bool]:
+  """Returns a type without None, its container, its elements' type, if it had None."""
+  several = typing.get_args(kind)
+  optional = type(None) in several
+  if optional:
+    (kind,) = (one for one in several if one is not type(None))
+  inside = typing.get_args(kind)
+  return kind, typing.get_origin(kind) or kind, inside[-1] if inside else None, optional
 
 
 def _read_at(place: str, kind: Any, value: Any) -> Any:
