@@ -202,3 +202,8 @@ def test_broken_links_and_odd_names_are_named(tmp_path):
   (folder / image(3)).unlink()
   (folder / os.fsdecode(b'bad\xff.JPEG')).touch()
   refused('name that is not UTF-8', folder)
+
+
+def test_a_folder_has_no_splits(noise):
+  with pytest.raises(UserError, match='`split=test`: a folder has no splits'):
+    open_dataset(f'folder:{noise}', split='test')

@@ -23,7 +23,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
   Args:
     config: its `name` is `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders
       named by wnid with images in them. `limit` takes the first in the order of their
-      ids; `split`, `data_dir` and `manual_dir` are of TFDS datasets.
+      ids; `data_dir` and `manual_dir` are of TFDS datasets.
 
   Returns:
     The dataset. Ids are file names; where a file name occurs in two class
@@ -34,6 +34,8 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
       label cannot be known or two sources of it disagree.
   """
   directory, limit = config.name.partition(':')[2], config.limit
+  if config.split != DatasetConfig.split:
+    raise UserError(f'`split={config.split}`: a folder has no splits: leave it out')
   root = pathlib.Path(directory).expanduser()
   if not directory or not root.is_dir():
     raise UserError(

@@ -4,6 +4,7 @@ A collector is shared by the metrics that need the same of the rows. What rows d
 not hold makes it unavailable, with the reason; nothing is approximated.
 """
 
+import abc
 import functools
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ _NEEDS_PROBABILITIES = 'needs probabilities, which these rows do not have'
 _KEPT = 5
 
 
-class Collector:
+class Collector(abc.ABC):
   """What some metrics need; rows are added part by part.
 
   Attributes:
@@ -40,8 +41,9 @@ class Collector:
       except MetricUnavailable as error:
         self.reason = str(error)
 
+  @abc.abstractmethod
   def _add(self, rows: ScoredRows) -> None:
-    raise NotImplementedError
+    """Keeps what is needed of rows; MetricUnavailable where they do not have it."""
 
 
 class Hits(Collector):
