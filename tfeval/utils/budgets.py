@@ -1,0 +1,18 @@
+"""How much of what strangers hand us is ever held, in bytes unless said otherwise.
+
+What a file declares is compared with these before anything of it is decoded. The guide
+`security` says them to users.
+"""
+
+MIB = 1 << 20
+
+# Text files that are read whole: flagfiles, manifests, results, indexes.
+TEXT_FILE = 64 * MIB
+# JSON costs ten times its size and more as Python's objects.
+JSON_FILE = 64 * MIB
+# A row group, record batch or array, as it is once decoded.
+DECODED = 256 * MIB
+# What all ids of a table may take; 50,000 of ImageNet take 2 MB.
+IDS = 256 * MIB
+# One id; file systems allow 4,096 bytes a path.
+ID = 4096
