@@ -16,3 +16,5 @@ DECODED = 256 * MIB
 IDS = 256 * MIB
 # One id; file systems allow 4,096 bytes a path.
 ID = 4096
+# The graph of a SavedModel, with its constants and without its variables.
+GRAPH_FILE = 256 * MIB

@@ -1,7 +1,10 @@
 """Model files of strangers: what would run their code is refused, all else loads."""
 
 import json
+import os
+import pathlib
 import shutil
+import time
 import zipfile
 import zlib
 
@@ -9,10 +12,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.framework import attr_value_pb2
+from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from tfeval.models import loading
-from tfeval.models.keras import trust
+from tfeval.models.keras import graph_trust, trust
 from tfeval.utils.errors import UserError
 
 SIZE = 32
@@ -391,6 +395,150 @@ def test_operations_of_nobody_knows_whom(saved):
   proto, write = saved
   proto.meta_graphs[0].graph_def.node.add(name='x', op='CustomLaunchMissiles')
   refuse(load, write(), 'uses the unknown operation CustomLaunchMissiles')
+
+
+def test_operations_of_later_versions_are_unknown(saved, monkeypatch):
+  """Even where TensorFlow itself knows them."""
+  proto, write = saved
+  classes = dict(graph_trust.operation_classes())
+  del classes['MatMul']
+  monkeypatch.setattr(graph_trust, 'operation_classes', lambda: classes)
+  refuse(load, write(), 'uses the unknown operation MatMul')
+
+
+@pytest.mark.slow
+def test_every_operation_of_the_registry_is_classed():
+  from tensorflow.python.framework import op_def_registry
+
+  registry = {
+    name
+    for name in tf.raw_ops.__dict__
+    if not name.startswith('__') and op_def_registry.get(name)
+  }
+  assert len(registry) > 1300
+  assert sorted(registry - graph_trust.operation_classes().keys()) == []
+
+
+HOSTILE = pathlib.Path(__file__).parents[4] / 'shared/cases/hostile'
+
+
+@pytest.mark.skipif(not HOSTILE.is_dir(), reason='needs the cases of hostile files')
+@pytest.mark.parametrize(
+  'name, what',
+  [
+    ('savedmodel_writes', 'uses the operation SaveV2'),
+    ('savedmodel_exits', 'uses the operation Abort'),
+    ('savedmodel_reads', 'uses the operation DecodeProtoV2'),
+  ],
+)
+def test_hostile_saved_models(name, what):
+  refuse(trust.check_saved_model, HOSTILE / name, what)
+
+
+def function_of(proto, words):
+  (found,) = [
+    function
+    for function in proto.meta_graphs[0].graph_def.library.function
+    if words in function.signature.name
+  ]
+  return found
+
+
+@pytest.mark.parametrize(
+  'name', ['api_implements', 'api_preferred_device', '_tpu_replicate', '_anything']
+)
+def test_functions_that_are_swapped_or_compiled(saved, name):
+  proto, write = saved
+  function_of(proto, 'traced_save').attr[name].s = b'x'
+  refuse(load, write(), f'has a function with the attribute {name}')
+
+
+@pytest.mark.parametrize(
+  'change, what',
+  [
+    (lambda node: setattr(node, 'device', '/job:worker/task:3'), 'on /job:worker'),
+    (lambda node: setattr(node.attr['_XlaCompile'], 'b', True), '_XlaCompile'),
+    (lambda node: setattr(node.attr['executor_type'], 's', b'X'), 'the executor'),
+    (
+      lambda node: setattr(
+        node.attr['config_proto'],
+        's',
+        config_pb2.ConfigProto(
+          rpc_options={'compression_algorithm': 'x'}
+        ).SerializeToString(),
+      ),
+      'configures how',
+    ),
+    (lambda node: setattr(node.attr['config_proto'], 's', b'\xff'), 'configures how'),
+    (
+      lambda node: (
+        node.attr['f']
+        .func.attr['_tpu_replicate']
+        .CopyFrom(attr_value_pb2.AttrValue(s=b'x'))
+      ),
+      '_tpu_replicate',
+    ),
+  ],
+)
+def test_calls_that_run_elsewhere_or_otherwise(saved, change, what):
+  proto, write = saved
+  nodes = [
+    node
+    for node in proto.meta_graphs[0].graph_def.node
+    if node.op == 'StatefulPartitionedCall'
+  ]
+  change(nodes[0])
+  refuse(load, write(), what)
+
+
+def test_the_saver_may_name_no_function_that_something_else_calls(saved):
+  proto, write = saved
+  graph = proto.meta_graphs[0].graph_def
+  trust.check_saved_model(write())
+  name = function_of(proto, 'traced_save').signature.name
+  node = graph.node.add(name='x', op='StatefulPartitionedCall')
+  node.attr['f'].func.name = name
+  refuse(load, write(), 'uses the operation (SaveV2|MergeV2Checkpoints)')
+
+
+def test_checkpoints_are_written_by_the_saver_alone(saved):
+  proto, write = saved
+  proto.meta_graphs[0].saver_def.save_tensor_name = 'another:0'
+  refuse(load, write(), 'uses the operation (SaveV2|MergeV2Checkpoints)')
+  proto.meta_graphs[0].ClearField('saver_def')
+  refuse(load, write(), 'uses the operation ')
+
+
+def test_a_constant_of_one_value_and_a_large_shape(saved):
+  proto, write = saved
+  node = proto.meta_graphs[0].graph_def.node.add(name='x', op='Const')
+  node.attr['dtype'].type = 1
+  tensor = node.attr['value'].tensor
+  tensor.dtype = 1
+  tensor.float_val.append(0)
+  for _ in range(2):
+    tensor.tensor_shape.dim.add(size=1 << 16)
+  with pytest.raises(UserError, match='constants unpack to 17,'):
+    load(write())
+
+
+def test_pipes_in_the_folder_are_not_waited_for(saved):
+  _, write = saved
+  os.mkfifo(write() / 'variables/variables.data-00001-of-00002')
+  with pytest.raises(UserError, match='is a named pipe'):
+    load(write())
+
+
+def test_a_graph_of_many_nodes_is_checked_quickly(saved):
+  proto, write = saved
+  function = function_of(proto, 'signature_wrapper')
+  while len(function.node_def) < 50_000:
+    function.node_def.extend(list(function.node_def))
+  path = write()
+  started = time.process_time()
+  trust.check_saved_model(path)
+  # A machine under load may take twice the time that is promised.
+  assert time.process_time() - started < 2
 
 
 def test_a_function_named_like_an_operation_does_not_hide_it(saved):

@@ -3,12 +3,11 @@
 A model file comes from a stranger. Layers of Keras itself only compute; a
 Lambda layer or a custom object is code of the file's author, and TensorFlow
 graphs can read and write files or call Python. Loading those needs
-`--trust_model`.
+`trust_model`.
 """
 
 import json
 import pathlib
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import h5py
 
+from tfeval.models.keras import graph_trust
 from tfeval.utils.errors import UserError
 
 # Keras classes that run code of the file, or load another file that does.
@@ -48,37 +48,6 @@ _MODULES = (
   'keras.quantizers',
 )
 _MAX_CONFIG_BYTES = 64 << 20
-# Stateful graph operations that touch nothing but the model's own variables.
-_HARMLESS_STATEFUL = frozenset(
-  {
-    'VarHandleOp',
-    'ReadVariableOp',
-    'AssignVariableOp',
-    'VarIsInitializedOp',
-    'DestroyResourceOp',
-    'DisableCopyOnRead',
-    'StatefulPartitionedCall',
-    'PartitionedCall',
-    'Placeholder',
-    'Assert',
-    'If',
-    'While',
-    'StatelessIf',
-    'StatelessWhile',
-    'RandomUniform',
-    'RandomStandardNormal',
-    'HashTableV2',
-    'LookupTableFindV2',
-  }
-)
-# Every SavedModel saves and restores itself with these. They read and write files,
-# so nothing that loading or predicting runs may use them.
-_CHECKPOINT = frozenset({'SaveV2', 'RestoreV2', 'MergeV2Checkpoints'})
-# Not marked stateful, but they reach outside all the same.
-_REACHES_OUT = re.compile(
-  'ReadFile|MatchingFiles|PyFuncStateless|Debug.*|.*Dataset.*|'
-  'InitializeTableFromTextFile|GenerateVocabRemapping'
-)
 
 
 def check_keras_file(path: pathlib.Path) -> None:
@@ -95,68 +64,12 @@ def check_keras_file(path: pathlib.Path) -> None:
 
 
 def check_saved_model(path: pathlib.Path) -> None:
-  """Refuses a SavedModel whose graphs do more than compute.
+  """Refuses a SavedModel whose graphs do more than compute; see `graph_trust`.
 
   Raises:
-    UserError: names the first such operation, or says the file is unreadable.
+    UserError: names the first such thing, or says the file is unreadable.
   """
-  from google.protobuf.message import DecodeError
-  from tensorflow.core.protobuf import saved_model_pb2
-
-  proto = saved_model_pb2.SavedModel()
-  try:
-    proto.ParseFromString((path / 'saved_model.pb').read_bytes())
-  except (OSError, DecodeError) as error:
-    raise UserError(f'{path} is not a readable SavedModel: export it again') from error
-  # The condition on which TensorFlow runs its functions and not its whole graph.
-  if len(proto.meta_graphs) != 1 or not proto.meta_graphs[0].HasField(
-    'object_graph_def'
-  ):
-    raise _refusal(path, 'is in the format of TensorFlow 1')
-  (meta_graph,) = proto.meta_graphs
-  functions = {
-    f.signature.name: f.node_def for f in meta_graph.graph_def.library.function
-  }
-  run = _functions_that_run(meta_graph.object_graph_def, functions)
-  for name, nodes in [(None, meta_graph.graph_def.node), *functions.items()]:
-    for node in nodes:
-      what = _reaches_out(node.op, functions, name in run)
-      if what:
-        raise _refusal(path, f'uses the {what} {node.op}')
-
-
-def _functions_that_run(object_graph, functions: dict[str, Any]) -> set[str]:
-  """Returns the functions that loading and predicting run, and what these call."""
-  pending = list(object_graph.concrete_functions)
-  for saved in object_graph.nodes:
-    pending += saved.function.concrete_functions
-    pending.append(saved.bare_concrete_function.concrete_function_name)
-  found: set[str] = set()
-  while pending:
-    name = pending.pop()
-    if name in functions and name not in found:
-      found.add(name)
-      for node in functions[name]:
-        pending.append(node.op)
-        for value in node.attr.values():
-          pending += [value.func.name, *(f.name for f in value.list.func)]
-  return found
-
-
-def _reaches_out(operation: str, functions: dict[str, Any], runs: bool) -> str | None:
-  """Says what kind of operation it is, if it does more than compute."""
-  from tensorflow.python.framework import op_def_registry
-
-  if operation in _HARMLESS_STATEFUL:
-    return None
-  if operation in _CHECKPOINT:
-    return 'operation' if runs else None
-  definition = op_def_registry.get(operation)
-  if definition is None:
-    return None if operation in functions else 'unknown operation'
-  if definition.is_stateful or _REACHES_OUT.fullmatch(operation):
-    return 'operation'
-  return None
+  graph_trust.check_saved_model(path, _refusal)
 
 
 def _refusal(path: pathlib.Path, what: str) -> UserError:
