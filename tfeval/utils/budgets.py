@@ -18,3 +18,10 @@ IDS = 256 * MIB
 ID = 4096
 # The graph of a SavedModel, with its constants and without its variables.
 GRAPH_FILE = 256 * MIB
+# So many times the bytes of a file are what its arrays may unpack to, and `DECODED`
+# more. Weights of real models hardly compress: 1.1 for float32.
+UNPACKED_RATIO = 8
+# Arrays and groups of HDF5; NASNetLarge has 6,000.
+OBJECTS = 200_000
+# The description of a model's layers; that of NASNetLarge has 1 MiB.
+MODEL_CONFIG = 16 * MIB

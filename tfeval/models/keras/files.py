@@ -1,5 +1,6 @@
 """Models that are no application: files, SavedModels and what factories return."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from tfeval.models import class_maps, table
 from tfeval.models.backend import Backend
-from tfeval.models.keras import factory, trust, weights
+from tfeval.models.keras import factory, size_budget, trust, weights
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import (
   Model,
@@ -19,7 +20,7 @@ from tfeval.models.model import (
   preprocessing,
 )
 from tfeval.models.options import LOGITS, PREPROCESSINGS, PROBABILITIES, ModelOptions
-from tfeval.utils import errors, files, paths
+from tfeval.utils import budgets, errors, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
 
@@ -188,11 +189,15 @@ def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
     if not trusted:
       trust.check_saved_model(path)
     return _saved_model(path)
+  bounded: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
   if not trusted:
-    trust.check_keras_file(path)
+    stored = trust.check_keras_file(path)
+    bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
   try:
-    with weights.none_missing():
+    with bounded, weights.none_missing():
       model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
+  except UserError:
+    raise
   except Exception as error:  # What a strange file makes Keras raise is open.
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
   return KerasBackend(model)

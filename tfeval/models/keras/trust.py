@@ -15,7 +15,8 @@ from typing import Any
 
 import h5py
 
-from tfeval.models.keras import graph_trust
+from tfeval.models.keras import graph_trust, size_budget
+from tfeval.utils import budgets, untrusted
 from tfeval.utils.errors import UserError
 
 # Keras classes that run code of the file, or load another file that does.
@@ -47,11 +48,13 @@ _MODULES = (
   'keras.dtype_policies',
   'keras.quantizers',
 )
-_MAX_CONFIG_BYTES = 64 << 20
 
 
-def check_keras_file(path: pathlib.Path) -> None:
-  """Refuses a `.keras` or whole-model `.h5` file that would run code.
+def check_keras_file(path: pathlib.Path) -> int:
+  """Refuses a `.keras` or whole-model `.h5` file that would run code, or is a bomb.
+
+  Returns:
+    How many bytes its arrays have.
 
   Raises:
     UserError: names the first such object, or says why the file is unreadable.
@@ -61,6 +64,7 @@ def check_keras_file(path: pathlib.Path) -> None:
   config = _h5_config(path) if is_h5 else _zip_config(path)
   for name in _suspicious(config):
     raise _refusal(path, f'contains {name}')
+  return size_budget.check_hdf5(path) if is_h5 else size_budget.check_archive(path)
 
 
 def check_saved_model(path: pathlib.Path) -> None:
@@ -80,12 +84,13 @@ def _refusal(path: pathlib.Path, what: str) -> UserError:
 
 
 def _zip_config(path: pathlib.Path) -> Any:
+  untrusted.check_file(path)
   try:
     with zipfile.ZipFile(path) as archive:
       info = archive.getinfo('config.json')
       # No more than it declares is ever read.
       size = info.file_size
-      if size <= _MAX_CONFIG_BYTES:
+      if size <= budgets.MODEL_CONFIG:
         return json.loads(archive.read(info))
   # RuntimeError: encrypted, or of an unknown compression, or nested too deep.
   except (
@@ -102,11 +107,12 @@ def _zip_config(path: pathlib.Path) -> Any:
       'model.save("x.keras") writes'
     ) from error
   raise UserError(
-    f'{path}: its config.json has {size} bytes, expected at most {_MAX_CONFIG_BYTES}'
+    f'{path}: its config.json has {size} bytes, expected at most {budgets.MODEL_CONFIG}'
   )
 
 
 def _h5_config(path: pathlib.Path) -> Any:
+  untrusted.check_file(path)
   try:
     with h5py.File(path, 'r') as file:
       text = file.attrs['model_config']

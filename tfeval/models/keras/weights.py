@@ -13,7 +13,7 @@ import keras
 from keras.src.utils import file_utils
 
 from tfeval.models.efficientnet_lite import weights
-from tfeval.models.keras import weights_file
+from tfeval.models.keras import size_budget, weights_file
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
@@ -223,6 +223,7 @@ def load(model: keras.Model, path: pathlib.Path, model_name: str) -> None:
       f'weights {path} are not HDF5 but {weights_file.described(path)}: '
       'expected .h5 or .weights.h5 as Keras saves them'
     )
+  size_budget.check_hdf5(path)
   try:
     # Keras tells its HDF5 layouts apart by the name alone.
     legacy = weights_file.is_legacy(path)
@@ -232,13 +233,13 @@ def load(model: keras.Model, path: pathlib.Path, model_name: str) -> None:
     if readable:
       with none_missing():
         model.load_weights(path)
-  except OSError as error:
+  except (OSError, RuntimeError) as error:
     raise UserError(
       f'weights {path} are truncated or damaged: copy them again'
     ) from error
   except UserError:
     raise
-  except (ValueError, KeyError) as error:
+  except Exception as error:  # What strange values make Keras raise is open.
     raise UserError(
       f'weights {path}, {weights_file.described(path)}, do not fit {model_name} with '
       f'1000 classes, {model.count_params():,} values (other classes, width or '
