@@ -1,12 +1,17 @@
 """The `tfeval` command, and `python -m tfeval`."""
 
-import os
 import sys
 import threading
+
+from tfeval.utils import supervision
 
 
 def main() -> None:
   """Runs the command of `sys.argv` and ends the process with its exit code."""
+  supervision.run(_run)
+
+
+def _run() -> int:
   try:
     from tfeval import cli
     from tfeval.utils import termination
@@ -15,13 +20,13 @@ def main() -> None:
   except KeyboardInterrupt:
     # Before the command could take it.
     print('tfeval: interrupted', file=sys.stderr)
-    sys.exit(130)
+    return 130
   if any(thread.name == termination.LOADING_THREAD for thread in threading.enumerate()):
     # In C++, where Python cannot end it; nothing waits for its model any more.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
-  sys.exit(code)
+    supervision.end(code)
+  return code
 
 
 if __name__ == '__main__':

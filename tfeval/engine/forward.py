@@ -57,7 +57,8 @@ class ForwardPass:
 
   def __call__(self, pixels: Pixels) -> np.ndarray:
     """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size."""
-    return self.result(self.submit(pixels))
+    with self.model.in_time():
+      return self.result(self.submit(pixels))
 
   def submit(self, pixels: Pixels) -> Handle:
     """Starts a step over the pixels of a `Batch`; what it returns is for `result`.

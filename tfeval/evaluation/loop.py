@@ -14,7 +14,7 @@ from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.runs.run import Failure, Run
-from tfeval.utils import errors, termination
+from tfeval.utils import errors, supervision, termination
 from tfeval.utils.errors import DataError, UserError
 
 # A batch without its pixels, and what models say of it: float32 [n, 1000].
@@ -154,6 +154,11 @@ def _run_batches(jobs: list[Job], failures: _Failures) -> None:
   positions = range(min(one.start for one in remaining), remaining[0].stop)
   name = first.request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
 
+  kept = ', '.join(str(job.directory) for job in jobs)
+  supervision.note(
+    f'what was evaluated of {name} until then is kept in {kept}: '
+    + resume_hint(first.config)
+  )
   at = positions.start
   with first.runtime.progress(name, len(positions)) as advance:
     for batch, predicted in termination.storing(

@@ -1,5 +1,6 @@
 """What the engine is given: a model and what it wants to be fed."""
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -18,6 +19,7 @@ from tfeval.models.backend import Backend, InputSpec
 from tfeval.models.options import OUTPUTS, PREPROCESSINGS, ModelOptions
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
+from tfeval.utils.time_limit import TimeLimit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Model:
     output_name: the output that `function` returns, None for the only one.
     backend: what `function` calls.
     label_space: the classes that `function` returns a value for, in their order.
+    time_limit: of a batch of a file that is not trusted; None: none.
   """
 
   name: str
@@ -66,6 +69,7 @@ class Model:
   output_name: str | None = None
   backend: Backend = dataclasses.field(kw_only=True)
   label_space: LabelSpace = dataclasses.field(default_factory=imagenet.label_space)
+  time_limit: TimeLimit | None = None
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.
@@ -92,6 +96,10 @@ class Model:
     if not scores.shape.is_compatible_with((None, len(self.label_space))):
       raise wrong_outputs(self.name, scores.shape, self.label_space)
     return scores
+
+  def in_time(self) -> contextlib.AbstractContextManager[None]:
+    """Where a batch is computed, which may take no longer than `time_limit`."""
+    return self.time_limit.batch() if self.time_limit else contextlib.nullcontext()
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""

@@ -27,6 +27,8 @@ class ModelOptions:
     output_name: which of several outputs is the classifier's, or None.
     dtype: a Keras dtype policy of `DTYPES`.
     trust_model: whether files that can run code of their author may be loaded.
+    batch_timeout: seconds that a file that is not trusted may take for a batch, None
+      for `time_limit.TimeLimit`'s.
   """
 
   GROUP = 'Models'
@@ -75,6 +77,14 @@ class ModelOptions:
   )
   trust_model: bool = option(
     False, 'Load model files that can run code of their author.', in_python=False
+  )
+  batch_timeout: float | None = option(
+    None,
+    'Seconds that a model file may take for a batch, unless it is trusted; by default '
+    '600, or 20 times its slowest batch so far.',
+    least=1,
+    repeated=False,
+    in_python=False,
   )
 
 

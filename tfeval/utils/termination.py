@@ -6,14 +6,21 @@ so long: a second thread then stores what there is and ends the process.
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
-EXIT_CODE = 128 + signal.SIGTERM
+from tfeval.utils import supervision
+from tfeval.utils.printable import printable
+
+EXIT_CODE, USER_ERROR = 128 + signal.SIGTERM, 2
+# Two SIGINT within these are one Ctrl-C.
+SECONDS_OF_ONE = 0.3
 # SLURM and Kubernetes kill after 30.
 SECONDS_TO_HEAR = 5
 # What threads are called that load models: no process is kept for them.
@@ -30,9 +37,17 @@ class _Termination:
     self.save: Callable[[], str] | None = None
     # Of the main thread too, which would otherwise write at the same time.
     self._lock = threading.RLock()
+    self._interrupted = -math.inf
     self._reader, self.writer = os.pipe()
     # Python writes the numbers of signals there at once, from C.
     os.set_blocking(self.writer, False)
+
+  def interrupt(self, *_) -> None:
+    # To a terminal's processes and to their parent, which passes it on: one Ctrl-C.
+    now = time.monotonic()
+    if now - self._interrupted > SECONDS_OF_ONE:
+      self._interrupted = now
+      raise KeyboardInterrupt
 
   def handle(self, *_) -> None:
     with self._lock:
@@ -50,14 +65,34 @@ class _Termination:
   def _end(self) -> None:
     with self._lock:
       if not self.asked.is_set():
-        try:
-          text = ['tfeval: terminated'] + ([self.save()] if self.save else [])
-          print(self._wording(': '.join(text)), file=sys.stderr, flush=True)
-        finally:
-          os._exit(EXIT_CODE)
+        self._tell_and_end('terminated', EXIT_CODE)
+
+  def end_now(self, text: str) -> None:
+    with self._lock:
+      self._tell_and_end(text, USER_ERROR)
+
+  def _tell_and_end(self, text: str, code: int) -> NoReturn:
+    try:
+      words = [f'tfeval: {text}'] + ([self.save()] if self.save else [])
+      line = printable(self._wording(': '.join(words)))
+      print(line, file=sys.stderr, flush=True)
+    finally:
+      supervision.end(code)
 
 
 _current: _Termination | None = None
+
+
+def end_now(text: str) -> None:
+  """Ends the command, from another thread, after storing what there is.
+
+  Where no command handles signals nothing happens.
+
+  Args:
+    text: what to say.
+  """
+  if _current is not None:
+    _current.end_now(text)
 
 
 @contextlib.contextmanager
@@ -82,10 +117,14 @@ def handled(wording: Callable[[str], str] = str) -> Iterator[Callable[[], bool]]
   threading.Thread(target=_current.watch, daemon=True).start()
   wakeup = signal.set_wakeup_fd(_current.writer, warn_on_full_buffer=False)
   handler = signal.signal(signal.SIGTERM, _current.handle)
+  interrupt = signal.getsignal(signal.SIGINT)
+  if interrupt is signal.default_int_handler:  # Background shells ignore it.
+    signal.signal(signal.SIGINT, _current.interrupt)
   try:
     yield _current.asked.is_set
   finally:
     signal.signal(signal.SIGTERM, handler or signal.SIG_DFL)
+    signal.signal(signal.SIGINT, interrupt or signal.SIG_DFL)
     signal.set_wakeup_fd(wakeup)
     os.close(_current.writer)  # The thread comes to its end.
     _current = outer

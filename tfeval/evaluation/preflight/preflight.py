@@ -61,7 +61,8 @@ def _counted(model: Model, total: int, advance: Callable[[int], None]) -> Model:
 
   def function(images):
     nonlocal left
-    outputs = model.function(images)
+    with model.in_time():
+      outputs = model.function(images)
     if left:
       advance(min(len(images), left))
     left -= min(len(images), left)

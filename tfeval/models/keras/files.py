@@ -1,6 +1,7 @@
 """Models that are no application: files, SavedModels and what factories return."""
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from tfeval.models.options import LOGITS, PREPROCESSINGS, PROBABILITIES, ModelOp
 from tfeval.utils import budgets, errors, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
+from tfeval.utils.time_limit import TimeLimit
 
 
 def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
@@ -37,21 +39,26 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
-  backend, source, sha256, known = _bring(spec, known)
-  _preprocess(spec.text, known)  # Before anything runs.
-  if backend.model is not None and not backend.outputs():
-    _first_image(
-      _function(backend, spec.text, known),
-      spec.text,
-      input_side(backend.input_spec, spec.text, known.input_size),
-      known,
-    )
+  limit = None
+  if _is_file(spec) and not known.trust_model:
+    limit = TimeLimit(spec.text, known.batch_timeout)
+  with limit.batch() if limit else contextlib.nullcontext():
+    backend, source, sha256, known = _bring(spec, known)
+    _preprocess(spec.text, known)  # Before anything runs.
+    if backend.model is not None and not backend.outputs():
+      _first_image(
+        _function(backend, spec.text, known),
+        spec.text,
+        input_side(backend.input_spec, spec.text, known.input_size),
+        known,
+      )
   if weights_name not in ('imagenet', 'none'):
     with paths.local_copy(weights.find_weights(weights_name)) as path:
       weights.load(backend.model, path, spec.text)
       sha256 = files.sha256_of(path)
     source = weights_name
-  return described(backend, spec.text, known, source, sha256)
+  model = described(backend, spec.text, known, source, sha256)
+  return dataclasses.replace(model, time_limit=limit)
 
 
 def described(
@@ -100,6 +107,12 @@ def described(
   )
 
 
+def _is_file(spec: Spec) -> bool:
+  """Whether a model is a file or a folder, be it there or not, and no factory."""
+  is_path = paths.is_url(spec.target) or os.path.exists(spec.target)
+  return is_path or not (':' in spec.target or spec.target in table.LOADERS)
+
+
 def _bring(
   spec: Spec, known: ModelOptions
 ) -> tuple[Backend, str, str | None, ModelOptions]:
@@ -107,8 +120,7 @@ def _bring(
 
   A path has a hash; of a factory the second is `'model'`, the third None.
   """
-  is_path = paths.is_url(spec.target) or os.path.exists(spec.target)
-  if not is_path and (':' in spec.target or spec.target in table.LOADERS):
+  if not _is_file(spec):
     model, known = factory.call(spec, known)
     return KerasBackend(model), 'model', None, known
   _preprocess(spec.text, known)  # Before a large file is read.
