@@ -5,10 +5,8 @@ One file per command, each with `USAGE`, `define_flags(flag_values)` and
 below takes typed arguments.
 """
 
-import errno
 import gc
 import importlib
-import io
 import keyword
 import os
 import sys
@@ -17,8 +15,9 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import tfeval
-from tfeval.cli import command_flags, console
+from tfeval.cli import command_flags, console, streams
 from tfeval.utils import errors, termination
+from tfeval.utils.printable import printable
 
 # What each is for, in a line; a file of this name has its flags and what it does.
 COMMANDS = {
@@ -51,14 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
-  if sys.stdout is None:
-    # Before work that nobody could read.
-    print('tfeval: stdout is closed: leave it open, or >/dev/null', file=sys.stderr)
-    return _USER_ERROR
-  if isinstance(sys.stdout, io.TextIOWrapper):
-    # As stderr: a name that the terminal's encoding lacks is shown by its number.
-    sys.stdout.reconfigure(errors='backslashreplace')
   with (
+    streams.guarded(),
     console.messages_on_stderr(),
     termination.handled(command_flags.with_dashes) as terminated,
   ):
@@ -67,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
   """Runs one command and tells of what ends it."""
+  if sys.stdout is None:
+    # Before work that nobody could read.
+    _say('stdout is closed: leave it open, or >/dev/null')
+    return _USER_ERROR
   try:
     code = _main(argv)
     # Here, where an error is still ours to tell; at exit it would be Python's.
@@ -76,8 +73,7 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     _say(str(error))
     return _CHECK_FAILED
   except errors.UserError as error:
-    if command_flags.verbose():
-      traceback.print_exc()
+    _print_traceback()
     _say(errors.one_line(error, limit=None))
     return _USER_ERROR
   except KeyboardInterrupt as error:
@@ -92,19 +88,27 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
     # would complain once more when it flushes stdout at exit.
     _discard_stdout()
     return _DONE
-  except OSError as error:
-    if error.errno != errno.ENOSPC:
-      raise
+  except streams.CannotPrint as error:
     _discard_stdout()
     _say(
-      'cannot print the result: no space left where it goes; what was evaluated is '
+      f'cannot print the result: {error}, where stdout goes; what was evaluated is '
       'kept in `output_dir`'
     )
     return _USER_ERROR
+  except (MemoryError, ImportError) as error:
+    # Parts of libraries are loaded when they are needed, and libraries late.
+    _print_traceback()
+    _say(f'not enough memory, or not wholly installed: {errors.one_line(error)}')
+    return _USER_ERROR
+
+
+def _print_traceback() -> None:
+  if command_flags.verbose():
+    traceback.print_exc()
 
 
 def _say(text: str) -> None:
-  print(f'tfeval: {command_flags.with_dashes(text)}', file=sys.stderr)
+  print(f'tfeval: {printable(command_flags.with_dashes(text))}', file=sys.stderr)
 
 
 def _discard_stdout() -> None:

@@ -5,14 +5,17 @@ import logging
 import os
 import pathlib
 import re
+import resource
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from absl import logging as absl_logging
 
-from tfeval.cli import command_flags
+from tfeval.cli import command_flags, streams
 from tfeval.utils import paths
+from tfeval.utils.errors import UserError
+from tfeval.utils.printable import printable
 
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
 # user as ours. Where there is a GPU, that it cannot be used is no noise.
@@ -25,6 +28,9 @@ _NOISE = re.compile(
   rb'|^(libpng (warning|error)|(Empty|Corrupt|Invalid|Premature end of|Unsupported) '
   rb'JPEG|Maximum supported image|Input file read error|Improper call to JPEG)'
 )
+# With 3 GB its graphs come out wrong, with 4 a small model is evaluated.
+_ADDRESS_SPACE = 4 * 10**9
+_LONGEST_LINE = 1 << 16
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 
@@ -51,7 +57,7 @@ class _Messages(logging.Handler):
 
   def emit(self, record: logging.LogRecord) -> None:
     kind = 'warning: ' if record.levelno >= logging.WARNING else ''
-    text = command_flags.with_dashes(record.getMessage())
+    text = printable(command_flags.with_dashes(record.getMessage()))
     print(f'tfeval: {kind}{text}', file=sys.stderr, flush=True)
 
 
@@ -74,10 +80,23 @@ def quiet_tensorflow() -> Iterator[None]:
   """Where TensorFlow is imported and run: it prints no noise, and all on stderr.
 
   Keras and TFDS print progress of their own: stdout is for the result.
+
+  Raises:
+    UserError: it cannot run here.
   """
+  _check_address_space()
   with without_noise(), contextlib.redirect_stdout(sys.stderr):
     prepare_environment()
     yield
+
+
+def _check_address_space() -> None:
+  limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+  if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE:
+    raise UserError(
+      f'the address space is limited to {limit:,} bytes (ulimit -v), TensorFlow needs '
+      f'{_ADDRESS_SPACE:,} and more'
+    )
 
 
 def import_tensorflow_for(texts: Iterable[str]) -> None:
@@ -102,7 +121,7 @@ def without_noise() -> Iterator[None]:
   os.close(writer)
   python_stderr = sys.stderr
   if python_stderr is sys.__stderr__:
-    sys.stderr = os.fdopen(os.dup(screen), 'w', buffering=1, errors='backslashreplace')
+    sys.stderr = streams.remarks(os.dup(screen))
   pump = threading.Thread(target=_pass_on, args=(reader, screen), daemon=True)
   pump.start()
   try:
@@ -120,7 +139,10 @@ def without_noise() -> Iterator[None]:
 def _pass_on(reader: int, screen: int) -> None:
   has_gpu = any(pathlib.Path('/dev').glob('nvidia[0-9]*'))
   with os.fdopen(reader, 'rb') as lines:
-    for line in lines:
+    while line := lines.readline(_LONGEST_LINE):
       noise = _NOISE.search(line) or (not has_gpu and _NO_GPU_NOISE.search(line))
       if not noise:
-        os.write(screen, line)
+        text = printable(line.decode(errors='backslashreplace'), keep='\n\t')
+        # Whoever writes there is not to wait, be the screen closed or full.
+        with contextlib.suppress(OSError):
+          os.write(screen, text.encode(errors='backslashreplace'))

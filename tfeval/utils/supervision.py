@@ -43,6 +43,7 @@ def run(work: Callable[[], int]) -> NoReturn:
     work: the command; returns its exit code.
   """
   global _said
+  _open_missing()
   _said = mmap.mmap(-1, _SAID_BYTES)
   alive = os.pipe()
   before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON | {signal.SIGCHLD})
@@ -54,6 +55,19 @@ def run(work: Callable[[], int]) -> NoReturn:
   _die_with(alive[0])
   signal.pthread_sigmask(signal.SIG_SETMASK, before)
   end(_code_of(work), at_once=False)
+
+
+def _open_missing() -> None:
+  """Opens what is closed of stdin, stdout and stderr.
+
+  Else a file would be opened under their number, and what C++ says written into it.
+  """
+  for descriptor in range(3):
+    try:
+      os.fstat(descriptor)
+    except OSError:
+      # The lowest that is free.
+      os.open(os.devnull, os.O_RDWR)
 
 
 def note(text: str) -> None:
