@@ -4,13 +4,14 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
-from tfeval.preprocess import apply, device_canvas
+from tfeval.preprocess import apply, device_canvas, limits
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -25,11 +26,21 @@ _CHUNK = 32
 @functools.cache
 def _traced(protocol: Protocol, jit_compile: bool):
   """Returns the protocol as a function that is traced once in a process."""
+  return _concrete(lambda image: apply.apply(protocol, image, jit_compile))
+
+
+@functools.cache
+def _traced_canvas(protocol: Protocol, canvas: int, jit_compile: bool):
+  return _concrete(
+    lambda image: device_canvas.decode(protocol, image, canvas, jit_compile)
+  )
+
+
+def _concrete(make: Callable[[tf.Tensor], Any]):
+  """Traces what is made of an encoded image, within what one image may cost."""
   # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
   # that tracing takes.
-  function = tf.function(
-    lambda image: apply.apply(protocol, image, jit_compile), autograph=False
-  )
+  function = tf.function(lambda image: limits.with_limits(image, make), autograph=False)
   return function.get_concrete_function(tf.TensorSpec([], tf.string))
 
 
@@ -129,7 +140,7 @@ def decoded(
     found = (
       {'pixels': preprocess_image(protocol, example['image'], jit_compile)}
       if canvas is None
-      else device_canvas.decode(protocol, example['image'], canvas, jit_compile)
+      else _traced_canvas(protocol, canvas, jit_compile)(example['image'])
     )
     return {**example, 'position': position, **found}
 

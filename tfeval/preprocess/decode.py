@@ -12,9 +12,10 @@ _JPEG = b'\xff\xd8\xff'
 _PNG = b'\x89PNG\r\n\x1a\n'
 # libjpeg's own default; TensorFlow's is another.
 _ACCURATE = 'INTEGER_ACCURATE'
-# A header of a few bytes can claim any size: 0.8 GB of pixels is the most that one
-# image takes. OpenCV stops at four times as many, Pillow warns at a third.
-_MOST_PIXELS = 2**28
+# A header of a few bytes can claim any size: 0.4 GB of pixels is the most that one
+# image takes, and as much for what is made of it. OpenCV stops at eight times as many,
+# Pillow at 1.3 times.
+_MOST_PIXELS = 2**27
 # An APP14 segment without colour transform, put before all other segments: a
 # later one overrides it. TensorFlow takes CMYK for inverted, as OpenCV always
 # does, only if there is one.
@@ -40,7 +41,7 @@ def decode(
 
   Raises:
     tf.errors.InvalidArgumentError: other formats (GIF, WebP, BMP, ...), an
-      animated PNG, more than 2**28 pixels, broken or truncated data. OpenCV
+      animated PNG, more than 2**27 pixels, broken or truncated data. OpenCV
       fills what a truncated JPEG lacks with grey; an evaluation should rather
       stop.
   """
@@ -55,6 +56,20 @@ def decode(
 def is_jpeg(image_bytes: tf.Tensor) -> tf.Tensor:
   """Whether the bytes start as a JPEG does, scalar bool."""
   return tf.strings.substr(image_bytes, 0, 3) == _JPEG
+
+
+def is_png(image_bytes: tf.Tensor) -> tf.Tensor:
+  """Whether the bytes start as a PNG does, scalar bool."""
+  return tf.strings.substr(image_bytes, 0, 8) == _PNG
+
+
+def png_shape(png: tf.Tensor) -> tf.Tensor:
+  """Returns the height and width that a PNG claims, in some order, int64 [2]."""
+  # They are the third eight bytes.
+  header = tf.io.decode_raw(
+    tf.strings.substr(png, 0, 24), tf.int64, little_endian=False, fixed_length=24
+  )
+  return tf.stack([tf.bitwise.right_shift(header[2], 32), header[2] & 0xFFFFFFFF])
 
 
 def orient(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -96,7 +111,7 @@ def refuse_deep_grey(image_bytes: tf.Tensor) -> None:
   """
   # Bit depth and colour type (0: grey) in the header chunk. Grey with alpha is
   # scaled.
-  deep_grey = (tf.strings.substr(image_bytes, 0, 8) == _PNG) & (
+  deep_grey = is_png(image_bytes) & (
     tf.strings.regex_full_match(
       tf.strings.substr(image_bytes, 0, 26), r'\C{24}\x10\x00'
     )
@@ -188,8 +203,8 @@ def _decode_png(png, exif_orientation):
   start = tf.strings.unicode_transcode(
     tf.strings.substr(png, 0, 12), 'UTF-8', 'UTF-8', replacement_char=ord('?')
   )
-  is_png = tf.debugging.Assert(
-    tf.strings.substr(png, 0, 8) == _PNG,
+  known = tf.debugging.Assert(
+    is_png(png),
     ['not a JPEG or PNG file; it starts with', start],
   )
   # The chunk name may also stand in the pixels of a photo, but not so early.
@@ -197,14 +212,10 @@ def _decode_png(png, exif_orientation):
     tf.strings.substr(png, 0, 1024), r'\C*\x00\x00\x00\x08acTL\C*'
   )
   is_still = tf.debugging.Assert(~is_animated, ['it is animated'])
-  # Width and height are the third eight bytes.
-  header = tf.io.decode_raw(
-    tf.strings.substr(png, 0, 24), tf.int64, little_endian=False, fixed_length=24
-  )
-  shape = tf.stack([tf.bitwise.right_shift(header[2], 32), header[2] & 0xFFFFFFFF])
+  shape = png_shape(png)
   # The operation decodes other formats as well, and may be done before what it
   # does not wait for.
-  with tf.control_dependencies([is_png, is_still]), pixels_bounded(shape):
+  with tf.control_dependencies([known, is_still]), pixels_bounded(shape):
     image = tf.io.decode_png(png, channels=3, dtype=tf.uint8)
   if not exif_orientation:
     return image
