@@ -30,9 +30,9 @@ def write_table(
     output: where to.
   """
   for title, table in _sections(comparison, level, seed):
-    output.file.write(f'{title}\n')
+    terminal.print_line(title, output.file)
     terminal.print_table(table, output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   terminal.print_remarks(_legend(comparison, level), output.file)
 
 
@@ -154,14 +154,14 @@ def _models(comparison: Comparison, labels: str) -> rich_table.Table:
 def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
   titles = (
     'pair',
-    'only\nfirst',
-    'only\nsecond',
+    ('only', 'first'),
+    ('only', 'second'),
     'points',
     f'{100 - 100 * level:g} % interval',
     'p',
     'p (Holm)',
     '',
-    'images\nneeded',
+    ('images', 'needed'),
   )
   rows = []
   for pair in pairs:
@@ -198,7 +198,15 @@ def _flips(comparison: Comparison) -> rich_table.Table:
     for one in found.flips
   ]
   return terminal.plain_table(
-    ('runs', 'by labels', 'flipped', 'of', '%', 'right to\nwrong', 'wrong to\nright'),
+    (
+      'runs',
+      'by labels',
+      'flipped',
+      'of',
+      '%',
+      ('right to', 'wrong'),
+      ('wrong to', 'right'),
+    ),
     rows,
     numbers=(0, 2, 3, 4, 5, 6),
   )

@@ -35,7 +35,7 @@ def write_table(
 ) -> None:
   """Writes the path and the tables of each image."""
   for number, image in enumerate(images):
-    output.file.write('\n' * (number > 0) + f'{image.path}\n')
+    terminal.print_lines([''] * (number > 0) + [image.path], output.file)
     for table in answers_tables(models, image):
       terminal.print_table(table, output.file)
 
@@ -90,10 +90,10 @@ def _table(
   return table
 
 
-def _title(model: PredictingModel, room: int) -> str:
-  return '\n'.join(
-    [*_broken(model.name, room), *_broken(model.protocol, room), f'{model.size} px']
-  )
+def _title(model: PredictingModel, room: int) -> terminal.Cell:
+  names = (terminal.shown(text) for text in (model.name, model.protocol))
+  lines = (line for name in names for line in _broken(name, room))
+  return (*lines, f'{model.size} px')
 
 
 def _broken(text: str, room: int) -> list[str]:

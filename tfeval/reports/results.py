@@ -1,7 +1,6 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
 import itertools
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -26,20 +25,19 @@ def write_table(
   """Writes the tables of runs and their remarks, behind their first examples."""
   complete = [run for run in runs if isinstance(run, Run)]
   for run in complete if show_examples else ():
-    output.file.write(f'{run.key.model_name}, the first answers:\n')
+    terminal.print_line(f'{run.key.model_name}, the first answers:', output.file)
     parts = run.parts(['id', 'label', 'real_labels', 'classes', 'log_probs'])
     terminal.print_table(examples_table(parts, show_examples), output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   tables = results_tables(runs, terminal.width_of(output.file))
   tables += [
     by_class.confusions_table(r.result) for r in complete if r.result.confusions
   ]
   for table in tables:
     terminal.print_table(table, output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   for line in remarks(runs):
-    text = textwrap.fill(output.wording(line), 80, subsequent_indent='  ')
-    output.file.write(f'{text}\n')
+    terminal.print_paragraph(output.wording(line), output.file, broken=True)
 
 
 def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
@@ -111,7 +109,7 @@ def _table(
 def _width(rows: Sequence[Sequence[str]]) -> int:
   """Returns how wide a table is in which no cell is broken."""
   columns = itertools.zip_longest(*rows, fillvalue='')
-  widths = [max(map(len, column)) for column in columns]
+  widths = [max(map(terminal.width_of_cell, column)) for column in columns]
   return sum(widths) + GAP * (len(widths) - 1)
 
 
