@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,7 @@ class AlignedPredictions:
     predicted: int32 [n, at most 5], classes, best first.
     labels: the right classes, by label set.
     inside: bool [n], which images belong to the subset; None without one.
+    contradiction: what `Run.contradiction` says of the rows.
   """
 
   run: Run
@@ -46,6 +47,7 @@ class AlignedPredictions:
   predicted: np.ndarray
   labels: dict[str, accuracy.LabelSets]
   inside: np.ndarray | None = None
+  contradiction: str | None = None
 
   @functools.cached_property
   def _hits(self) -> dict[tuple[str, str], np.ndarray]:
@@ -110,7 +112,7 @@ def align_run(
     UserError: the rows are not those that the result was made of; a label set has
       no label for any of them; the subset names other images or leaves none.
   """
-  table = run.sorted_rows()
+  table, contradiction = run.sorted_rows()
   ids = table['id'].combine_chunks()
   if labels is None:
     sets = {
@@ -134,7 +136,13 @@ def align_run(
     arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
     sets,
     None if subset is None else subset.mask(ids),
+    contradiction,
   )
+
+
+def contradictions(aligned: Iterable[AlignedPredictions]) -> list[str]:
+  """Returns what `Run.contradiction` says of runs."""
+  return [one.contradiction for one in aligned if one.contradiction]
 
 
 def distinct_names(runs: Sequence[Run]) -> list[str]:

@@ -139,16 +139,16 @@ def _escaped(found: re.Match[str]) -> str:
   return f'{found[0]}\\' if found[0].isdigit() else f'\\{found[0]}'
 
 
-class _Table(rich_table.Table):
+class Table(rich_table.Table):
   """A table whose cells and titles are texts, and shown as they are."""
 
   @property
-  def title(self) -> str | None:
+  def title(self) -> Any:
     """What stands above it."""
     return self._title
 
   @title.setter
-  def title(self, text: Cell | None) -> None:
+  def title(self, text: Any) -> None:
     self._title = None if text is None else shown(text)
 
   def add_column(self, header: Any = '', *arguments: Any, **options: Any) -> None:
@@ -169,9 +169,9 @@ def width_of_cell(cell: Cell) -> int:
   return max(map(cell_len, shown(cell).split('\n')))
 
 
-def new_table() -> rich_table.Table:
+def new_table() -> Table:
   """Returns an empty table that looks as all of them do; it takes a `Cell` each."""
-  return _Table(
+  return Table(
     box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
   )
 

@@ -7,6 +7,7 @@ attributes. `verification/result.schema.json` says the same for other programs.
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
+from tfeval.runs.verification import ranges
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, WrongType, nullable
@@ -312,7 +313,7 @@ def read_result(directory: Path) -> Result:
   """
   if not (directory / RESULT).is_file():
     raise _not_complete(directory)
-  content = files.read_json(directory / RESULT)
+  content = read_content(directory)
   version = content.get('schema_version') if isinstance(content, dict) else None
   if version != SCHEMA_VERSION:
     raise UserError(
@@ -321,11 +322,31 @@ def read_result(directory: Path) -> Result:
     )
   _check_form(directory / RESULT, content)
   try:
-    return Result.from_json(content)
+    # Of what was scored: who hands on a run may say anything there.
+    result = Result.from_json(content).replaced(subset=None, confusions=None)
+    fault = ranges.fault(result)
   except WrongType as error:
-    raise UserError(
-      f'{directory / RESULT} is damaged: {str(error)[1:]}: evaluate again'
-    ) from error
+    raise _damaged(directory, str(error)) from error
+  if fault:
+    raise _damaged(directory, fault)
+  return result
+
+
+def read_content(directory: Path) -> Any:
+  """Reads what is in a `result.json`, whatever it is.
+
+  Raises:
+    UserError: it is missing, or no JSON that can be handed on; see
+      `ranges.plain_fault`.
+  """
+  content = files.read_json(directory / RESULT)
+  if fault := ranges.plain_fault(content):
+    raise _damaged(directory, f'.{fault}')
+  return content
+
+
+def _damaged(directory: Path, what: str) -> UserError:
+  return UserError(f'{directory / RESULT} is damaged: {what[1:]}: evaluate again')
 
 
 def _not_complete(directory: Path) -> UserError:

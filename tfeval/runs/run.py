@@ -23,6 +23,7 @@ from tfeval.runs import display, predictions, result_file
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
 from tfeval.runs.run_key import RunKey
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, SummaryRequest, summarize
+from tfeval.runs.verification import result_checks
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
@@ -125,16 +126,41 @@ class Run:
       raise UserError(f'{self.path} stores no rows: evaluate again')
     return pa.concat_tables(parts)
 
-  def sorted_rows(self) -> pa.Table:
-    """Returns `SUMMARY_COLUMNS` in the order of the ids, checked as `summary` does.
+  def sorted_rows(self) -> tuple[pa.Table, str | None]:
+    """Reads rows in the order of their ids, checked as `summary` does.
+
+    Returns:
+      `SUMMARY_COLUMNS` of all rows, and what `contradiction` says of them.
 
     Raises:
       UserError: there are none, or they are not those that the result was made of.
     """
     table = self.to_arrow(SUMMARY_COLUMNS).combine_chunks()
     table = table.take(pc.sort_indices(table['id']))
-    self._check(summarize([table], labels=()))
-    return table
+    found = summarize([table])
+    self._check(found)
+    return table, self.contradiction(found.metrics())
+
+  def contradiction(self, computed: Iterable[MetricEntry]) -> str | None:
+    """Says in which metrics the result is not what its rows give; None: in none.
+
+    Args:
+      computed: from the rows, by the labels that they carry. A result may have more:
+        of labels that lie in a file.
+    """
+    stored = {(m.labels, m.name): m for m in self.metrics}
+    differ = [
+      f'{one.labels}/{one.name} is {_seen(there)} there, the rows give {_seen(one)}'
+      for one in computed
+      if one.value is not None
+      and not _agree(there := stored.get((one.labels, one.name)), one)
+    ]
+    if not differ:
+      return None
+    return (
+      f'{self.path}: the stored predictions give other metrics than its {RESULT}: '
+      f'{"; ".join(differ)}; these are those of the predictions'
+    )
 
   def to_pandas(self, columns: list[str] | None = None) -> 'pandas.DataFrame':
     """Returns all stored rows as a frame; see `to_arrow`.
@@ -224,6 +250,18 @@ class Run:
           f'{self.path}: the stored rows are not those of its {RESULT} '
           f'({name} differs): evaluate again'
         )
+
+
+def _agree(there: MetricEntry | None, computed: MetricEntry) -> bool:
+  return there is not None and all(
+    result_checks.same(there.get(key), value) for key, value in computed.items()
+  )
+
+
+def _seen(metric: MetricEntry | None) -> str:
+  if metric is None:
+    return 'not'
+  return f'{display.figure(metric)} ({display.basis(metric)})'
 
 
 def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:

@@ -43,7 +43,7 @@ class _Directory:
   @functools.cached_property
   def content(self) -> dict[str, Any]:
     """Of `result.json`, whatever it is."""
-    return files.read_json(self.path / result_file.RESULT)
+    return result_file.read_content(self.path)
 
   @functools.cached_property
   def result(self) -> Result:
