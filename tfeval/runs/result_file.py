@@ -4,11 +4,12 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
+import shlex
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs.verification import ranges
-from tfeval.utils import files
+from tfeval.utils import budgets, files, flagfile, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, WrongType, nullable
 from tfeval.utils.paths import Path
@@ -355,11 +356,29 @@ def _not_complete(directory: Path) -> UserError:
   # Of an import the run directory is given, of an evaluation what holds it.
   manifest = files.read_json(directory / MANIFEST)
   imported = isinstance(manifest, dict) and 'imported' in manifest
-  return UserError(
-    f'run {directory} is not complete: it has no {RESULT}: run tfeval '
-    f'{"import" if imported else "evaluate"} --flagfile={directory / FLAGS} '
-    f'--output_dir={directory if imported else directory.parent}'
+  flags, where = directory / FLAGS, directory if imported else directory.parent
+  command = (
+    f'tfeval {"import" if imported else "evaluate"} '
+    f'--flagfile={shlex.quote(str(flags))} --output_dir={shlex.quote(str(where))}'
   )
+  missing = f'run {directory} is not complete: it has no {RESULT}'
+  try:
+    asks = flagfile.suspicious(
+      flagfile.flags(untrusted.read_bytes(flags, budgets.FLAGFILES))
+    )
+  except FileNotFoundError:
+    asks = []
+  except (UserError, OSError) as error:
+    # Of an OSError the words alone: its text names the file again.
+    why = getattr(error, 'strerror', None) or error
+    return UserError(f'{missing}: evaluate again, its {FLAGS} does not say how: {why}')
+  if asks:
+    return UserError(
+      f'{missing}: its {FLAGS} asks for {asks[0][:200]}, which can run code or reach a '
+      f'service: look at it, and if you trust whoever wrote it, run {command} '
+      'with `trust_model`'
+    )
+  return UserError(f'{missing}: run {command}')
 
 
 def _check_form(path: Path, content: dict[str, Any]) -> None:

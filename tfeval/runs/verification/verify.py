@@ -13,7 +13,7 @@ from tfeval.runs.result_file import Result
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
 from tfeval.runs.verification import result_checks, row_checks, schemas
 from tfeval.runs.verification.result_checks import Failed, hold, same
-from tfeval.utils import files, paths
+from tfeval.utils import budgets, files, flagfile, paths, untrusted
 from tfeval.utils.errors import UserError
 
 OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
@@ -127,19 +127,17 @@ def _manifest(directory: _Directory) -> str:
 def _flags(directory: _Directory) -> str:
   path = directory.path / result_file.FLAGS
   try:
-    lines = path.read_text('utf-8').splitlines()
+    content = untrusted.read_bytes(path, budgets.FLAGFILES, within=directory.path)
+    lines = list(flagfile.flags(content))
   except OSError as error:
     raise Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
-  except UnicodeDecodeError as error:
-    raise Failed(f'{result_file.FLAGS} is not text') from error
-  wrong = [line for line in lines if not line.startswith('--')]
+  wrong = [line.text for line in lines if line.name is None]
   hold(
     bool(lines) and not wrong,
     f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
   )
   flag, expected = _repeated(files.read_json(directory.path / result_file.MANIFEST))
-  start = f'--{flag}='
-  given = [line.removeprefix(start) for line in lines if line.startswith(start)]
+  given = [line.value for line in lines if line.name == flag]
   seen = [os.path.basename(one) if flag == 'predictions' else one for one in given]
   hold(
     seen == [expected],
