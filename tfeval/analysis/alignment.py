@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from tfeval.datasets.labels.sets import (
   select,
 )
 from tfeval.metrics import accuracy, registry
+from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import summary
 from tfeval.runs.run import Run
 from tfeval.utils import arrow, paths
@@ -112,32 +113,43 @@ def align_run(
     UserError: the rows are not those that the result was made of; a label set has
       no label for any of them; the subset names other images or leaves none.
   """
-  table, contradiction = run.sorted_rows()
+  table = run.sorted_rows()
   ids = table['id'].combine_chunks()
-  if labels is None:
-    sets = {
-      key: value
-      for key, value in summary.label_columns(table).items()
-      if len(value.values)
-    }
-  else:
+  carried = {
+    key: value
+    for key, value in summary.label_columns(table).items()
+    if len(value.values)
+  }
+  found = AlignedPredictions(
+    run,
+    name,
+    ids,
+    table['image_sha256'].combine_chunks(),
+    arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
+    carried,
+  )
+  contradiction = run.contradiction(_metrics(found))
+  if labels is not None:
     sets = {one.name: one.of_rows(table) for one in labels}
+    found = dataclasses.replace(found, labels=sets)
   for one in labels or ():
     check_ids(one, ids, run.path)
     if not len(sets[one.name].values):
       raise summary.no_labels(one, run.path, ids[:1].to_pylist())
   if subset is not None:
     subset.check(ids, run.path)
-  return AlignedPredictions(
-    run,
-    name,
-    ids,
-    table['image_sha256'].combine_chunks(),
-    arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
-    sets,
-    None if subset is None else subset.mask(ids),
-    contradiction,
-  )
+    found = dataclasses.replace(found, inside=subset.mask(ids))
+  if contradiction is None:
+    return found
+  return dataclasses.replace(found, contradiction=contradiction)
+
+
+def _metrics(aligned: AlignedPredictions) -> Iterator[MetricEntry]:
+  """Yields the metrics that every result has."""
+  for labels in aligned.labels:
+    for name in registry.DEFAULT:
+      if (count := aligned.count(labels, name)) is not None:
+        yield count.entry(name, labels)
 
 
 def contradictions(aligned: Iterable[AlignedPredictions]) -> list[str]:
