@@ -5,6 +5,7 @@ needs no jsonschema: of the schema it knows what bounds values, nothing else.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,8 +17,10 @@ from tfeval.runs.verification import schemas
 _DEEPEST = 64
 # What NumPy and Arrow count with.
 _LARGEST = 2**63 - 1
-# Where every number is needed; elsewhere one may be missing, as in older files.
+# Where every number is needed, or every text; elsewhere one may be missing, as in files
+# of earlier versions.
 _RECKONED = ('.metrics', '.dataset', '.published')
+_NAMED = ('.metrics', '.dataset')
 # Rates are quotients of integers; another division may round otherwise.
 _TOLERANCE = 1e-9
 
@@ -29,15 +32,14 @@ def fault(content: Mapping[str, Any]) -> str | None:
     content: a `result_file.Result`: its types are as they have to be.
   """
   schema = _schema()
-  found = [
-    *_faults('', content, schema, schema['$defs']),
-    *(
-      f'.metrics[{number}]: {text}'
-      for number, metric in enumerate(content['metrics'])
-      for text in _contradictions(metric)
-    ),
-  ]
-  return next(iter(found), None)
+  contradictions = (
+    f'.metrics[{number}]: {text}'
+    for number, metric in enumerate(content['metrics'])
+    for text in _contradictions(metric)
+  )
+  # The second are of values that can be.
+  found = itertools.chain(_faults('', content, schema, schema['$defs']), contradictions)
+  return next(found, None)
 
 
 def plain_fault(content: Any) -> str | None:
@@ -77,8 +79,11 @@ def _faults(
     allowed = ', '.join(str(one) for one in schema['enum'] if one is not None)
     yield f'{where}: expected one of {allowed}, found {str(value)[:40]!r}'
   if value is None:
-    if where.startswith(_RECKONED) and schema.get('type') in ('integer', 'number'):
+    kind = schema.get('type')
+    if where.startswith(_RECKONED) and kind in ('integer', 'number'):
       yield f'{where}: expected a number, there is none'
+    if where.startswith(_NAMED) and kind == 'string':
+      yield f'{where}: expected a text, there is none'
     return
   for other in schema.get('anyOf', ()):
     yield from _faults(where, value, other, known)
@@ -106,10 +111,13 @@ def _holds(value: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
 def _contradictions(metric: Mapping[str, Any]) -> Iterator[str]:
   """Yields what of a counted metric does not follow from its counts."""
   correct, count = metric.get('correct'), metric['count']
-  if metric.get('kind', COUNT) != COUNT or correct is None:
+  if metric.get('kind', COUNT) != COUNT:
     return
   value, interval = metric['value'], metric.get('interval')
-  if correct > count:
+  if correct is None:
+    if value is not None:
+      yield f'value is {value}, how many are correct is not known'
+  elif correct > count:
     yield f'{correct} correct of {count}'
   elif (value is None) != (count == 0):
     yield f'value is {value}, {correct} of {count} are correct'
