@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from rich import table as rich_table
-
 from tfeval.analysis.leaderboard import Leaderboard, Row
 from tfeval.datasets.labels.files import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
@@ -32,7 +30,7 @@ class _Shown(NamedTuple):
 
 def text_tables(
   board: Leaderboard, chosen: dict[str, Column], width: int
-) -> list[rich_table.Table]:
+) -> list[terminal.Table]:
   """Returns the leaderboard for a terminal.
 
   Args:
@@ -61,7 +59,7 @@ def text_tables(
   return [_text_table(block) for block in blocks]
 
 
-def _text_table(block: list[_Shown]) -> rich_table.Table:
+def _text_table(block: list[_Shown]) -> terminal.Table:
   table = terminal.new_table()
   for shown in block:
     table.add_column(

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from rich import table as rich_table
-
 from tfeval.reports import terminal
 from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
@@ -49,7 +47,7 @@ def write_json(
 
 def answers_tables(
   models: Sequence[PredictingModel], image: ImagePredictions
-) -> Iterator[rich_table.Table]:
+) -> Iterator[terminal.Table]:
   """Yields tables with a row for each class that a model has among its highest.
 
   The classes that some model ranks first come first, then those ranked second.
@@ -65,7 +63,7 @@ def answers_tables(
 
 def _table(
   models: Sequence[PredictingModel], answers: Sequence[Sequence[ClassPrediction]]
-) -> rich_table.Table:
+) -> terminal.Table:
   cells: dict[int, list[str]] = {}
   named = {}
   for _, column, answer in sorted(

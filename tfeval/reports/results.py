@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
-from rich import table as rich_table
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
@@ -55,7 +54,7 @@ def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
 
 def results_tables(
   runs: Sequence[Run | Failure], width: int = 80
-) -> list[rich_table.Table]:
+) -> list[terminal.Table]:
   """Returns the tables of runs: of counted metrics, and of other values.
 
   Args:
@@ -80,7 +79,7 @@ def _table(
   cells: Callable[[MetricEntry], list[str]],
   titles: Sequence[str],
   width: int,
-) -> rich_table.Table:
+) -> terminal.Table:
   """Returns a table with a row for each metric of a kind of each run."""
   models: list[tuple[list[str], list[list[str]]]] = []
   for run in runs:
@@ -117,7 +116,7 @@ def _sections(
   texts: Sequence[str],
   numbers: Sequence[str],
   sections: Iterable[Sequence[Sequence[str]]],
-) -> rich_table.Table:
+) -> terminal.Table:
   """Returns a table whose first columns are texts, with a gap after each section."""
   table = new_table()
   for i, title in enumerate(texts):
@@ -151,7 +150,7 @@ def remarks(runs: Iterable[Run | Failure]) -> list[str]:
   return found
 
 
-def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
+def examples_table(parts: Iterable[pa.Table], count: int) -> terminal.Table:
   """Returns a table of the first examples: what was said and what is right.
 
   Args:

@@ -30,6 +30,43 @@ Cell = str | tuple[str, ...]
 _BLOCK = re.compile(r'[#+-]|\d+(?=[.)])')
 
 
+class Table(rich_table.Table):
+  """A table whose cells and titles are texts, and shown as they are."""
+
+  @property
+  def title(self) -> Any:
+    """What stands above it."""
+    return self._title
+
+  @title.setter
+  def title(self, text: Any) -> None:
+    self._title = None if text is None else shown(text)
+
+  def add_column(self, header: Any = '', *arguments: Any, **options: Any) -> None:
+    super().add_column(shown(header), *arguments, **options)
+
+  def add_row(self, *cells: Any, **options: Any) -> None:
+    super().add_row(*map(shown, cells), **options)
+
+
+def shown(cell: Cell) -> str:
+  """Returns a cell as it is printed."""
+  lines = (cell,) if isinstance(cell, str) else cell
+  return '\n'.join(map(printable.printable, lines))
+
+
+def width_of_cell(cell: Cell) -> int:
+  """Returns how many columns a cell takes whose lines are not broken."""
+  return max(map(cell_len, shown(cell).split('\n')))
+
+
+def new_table() -> Table:
+  """Returns an empty table that looks as all of them do; it takes a `Cell` each."""
+  return Table(
+    box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+  )
+
+
 def print_json(content: Any, file: TextIO | None = None) -> None:
   """Prints JSON and nothing else; NaN is a defect, not a value."""
   print(_json(content, file, indent=2), file=file)
@@ -62,7 +99,7 @@ def print_lines(texts: Iterable[str], file: TextIO | None = None) -> None:
     print_line(text, file)
 
 
-def print_table(table: rich_table.Table, file: TextIO | None = None) -> None:
+def print_table(table: Table, file: TextIO | None = None) -> None:
   """Prints a table; as wide as the terminal, 80 columns where there is none.
 
   It is wider than that where figures would else be cut.
@@ -139,46 +176,9 @@ def _escaped(found: re.Match[str]) -> str:
   return f'{found[0]}\\' if found[0].isdigit() else f'\\{found[0]}'
 
 
-class Table(rich_table.Table):
-  """A table whose cells and titles are texts, and shown as they are."""
-
-  @property
-  def title(self) -> Any:
-    """What stands above it."""
-    return self._title
-
-  @title.setter
-  def title(self, text: Any) -> None:
-    self._title = None if text is None else shown(text)
-
-  def add_column(self, header: Any = '', *arguments: Any, **options: Any) -> None:
-    super().add_column(shown(header), *arguments, **options)
-
-  def add_row(self, *cells: Any, **options: Any) -> None:
-    super().add_row(*map(shown, cells), **options)
-
-
-def shown(cell: Cell) -> str:
-  """Returns a cell as it is printed."""
-  lines = (cell,) if isinstance(cell, str) else cell
-  return '\n'.join(map(printable.printable, lines))
-
-
-def width_of_cell(cell: Cell) -> int:
-  """Returns how many columns a cell takes whose lines are not broken."""
-  return max(map(cell_len, shown(cell).split('\n')))
-
-
-def new_table() -> Table:
-  """Returns an empty table that looks as all of them do; it takes a `Cell` each."""
-  return Table(
-    box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
-  )
-
-
 def plain_table(
   titles: Sequence[Cell], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
-) -> rich_table.Table:
+) -> Table:
   """Returns a table of texts.
 
   Args:
