@@ -8,6 +8,8 @@ from absl import flags as absl_flags
 
 from tfeval import cli
 from tfeval.cli import command_flags, flag_trust
+from tfeval.evaluation.config import EvaluationConfig, requests
+from tfeval.evaluation.config import flagfile as flagfile_of
 from tfeval.models import table
 from tfeval.utils import flagfile
 from tfeval.utils.errors import UserError
@@ -205,3 +207,32 @@ def test_every_flag_that_takes_any_text_is_classed():
     'tf_data_service',
   }
   assert flag_trust.ONLY_DATA | flag_trust._STARTS.keys() <= found
+
+
+# What runs write of themselves
+
+
+@pytest.mark.parametrize('name', [*nasty.NAMES, nasty.ALL])
+def test_the_flagfile_of_a_run_repeats_any_path(tmp_path, monkeypatch, name):
+  folder = tmp_path / name.strip().replace('/', '')
+  folder.mkdir()
+  for file in ('mine.keras', 'map.txt'):
+    (folder / file).touch()
+  monkeypatch.chdir(folder)
+  given = EvaluationConfig.of(
+    dataset='folder:.',
+    data_dir=f'{folder}/{name}'.replace('//', '/'),
+    class_map='map.txt',
+    split=name,
+    output_name=name,
+  )
+  (request,) = requests(['mine.keras'], ['imagenet'])
+  file = write(tmp_path / 'flags', flagfile_of(request, given).rstrip('\n'))
+  monkeypatch.chdir('/')
+  flags, rest = parse(f'--flagfile={file}')
+  assert (flags.model, rest) == ([f'{folder}/mine.keras'], [])
+  assert (flags.dataset, flags.class_map) == (f'folder:{folder}', f'{folder}/map.txt')
+  assert (flags.split, flags.output_name) == (name, name)
+  assert flags.data_dir == os.path.normpath(given.dataset.data_dir)
+  # No flag of the name itself.
+  assert flags['overwrite'].present == 0
