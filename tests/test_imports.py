@@ -133,8 +133,12 @@ def test_only_one_module_sends_texts_of_reports():
     for m, path in PICTURE.modules.items()
     if PICTURE.package_of(m) in ('cli', 'reports') and sends(path)
   }
-  # The console passes on what TensorFlow says.
-  assert sending == {'tfeval.cli.console', 'tfeval.reports.terminal'}
+  # The console passes on what TensorFlow says; streams are what is written to.
+  assert sending == {
+    'tfeval.cli.console',
+    'tfeval.cli.streams',
+    'tfeval.reports.terminal',
+  }
   drawing = {
     m
     for m in PICTURE.modules

@@ -356,7 +356,7 @@ def test_verify(imported, files, tfeval):
   assert (code, err) == (0, '')
   (verified,) = json.loads(out)
   assert verified['ok'] and verified['run'] == str(files / 'run')
-  assert len(verified['checks']) == 12
+  assert len(verified['checks']) == 14
   assert all(set(c) == {'name', 'state', 'seen'} for c in verified['checks'])
 
 

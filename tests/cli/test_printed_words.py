@@ -64,8 +64,7 @@ def printed(tfeval, *arguments, code=0) -> str:
   """Returns what a command prints, which no terminal obeys."""
   found, out, err = tfeval(*arguments)
   assert found == code, err
-  assert not nasty.unsafe(out)
-  # Errors and warnings are lines of the command; these begin as all do.
+  assert not nasty.unsafe(out) and not nasty.unsafe(err)
   return out
 
 
@@ -142,6 +141,7 @@ def test_names_that_nothing_has_are_told_in_a_line(tfeval, command):
   code, out, err = tfeval(*command)
   assert (code, out) == (2, '')
   assert err.startswith('tfeval: ') and err.count('\n') == 1
+  assert not nasty.unsafe(err)
 
 
 def test_what_is_shown_in_python(runs):
