@@ -142,6 +142,7 @@ def test_files_that_name_each_other_cost_no_more_than_one(tmp_path):
     '-model=my.module:build',
     '--preprocess=os:system',
     '--tpu=10.0.0.1',
+    '--tpu=grpc://evil:8470',
     '--tf_data_service=evil:5050',
     '--dataset=kaggle:something',
     '--model=of_a_package',
@@ -185,6 +186,7 @@ def test_what_only_names_data_needs_none(tmp_path):
     '--dataset=imagenet_v2/topimages:3.0.0',
     '--dataset=sample',
     '--strategy=default',
+    '--tpu=local',
   )
   flags, _ = parse(f'--flagfile={file}')
   assert len(flags.model) == 4
@@ -202,10 +204,7 @@ def test_every_flag_that_takes_any_text_is_classed():
       free = type(flag.parser) in (absl_flags.ArgumentParser, absl_flags.ListParser)
       if free and not isinstance(flag, absl_flags.EnumFlag):
         found.add(name)
-  assert found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys() == {
-    'tpu',
-    'tf_data_service',
-  }
+  assert found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys() == {'tf_data_service'}
   assert flag_trust.ONLY_DATA | flag_trust._STARTS.keys() <= found
 
 

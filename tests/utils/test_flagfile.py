@@ -75,6 +75,7 @@ def test_what_is_none_is_named_by_its_line(content, said):
     ('-model=os:system', True),
     ('--preprocess=a:b', True),
     ('--tpu=1.2.3.4', True),
+    ('--tpu=local', False),
     ('--tf_data_service=h:1', True),
     ('--trust_model', True),
     ('--flagfile=other', True),

@@ -141,4 +141,5 @@ _STARTS: Mapping[str, Callable[[str], bool]] = {
   'protocol': _protocol,
   'metrics': _metrics,
   'metric': _metrics,
+  'tpu': flagfile.is_address,
 }

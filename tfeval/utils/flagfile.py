@@ -6,6 +6,7 @@ behind `--name:json=`, which no flag is called; other lines mean what they alway
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from tfeval.utils.errors import UserError
 _ENCODED = ':json'
 # Flags of which a value starts what is not tfeval's, or reaches other machines: what is
 # seen without knowing models and packages.
-_OF_PROGRAMS = ('tpu', 'tf_data_service', 'flagfile', 'trust_model')
+_OF_PROGRAMS = ('tf_data_service', 'flagfile', 'trust_model')
 
 
 class Flag(NamedTuple):
@@ -100,6 +101,7 @@ def suspicious(found: Iterable[Flag]) -> list[str]:
     for one in found
     if one.name in _OF_PROGRAMS
     or (one.name in ('model', 'preprocess') and names_function(one.value))
+    or (one.name == 'tpu' and is_address(one.value))
   ]
 
 
@@ -112,3 +114,12 @@ def names_function(value: str) -> bool:
   target, colon, rest = value.partition(':')
   function = rest.partition(':')[0]
   return bool(colon) and '=' not in function and '/' not in target + function
+
+
+def is_address(value: str) -> bool:
+  """Returns whether a value is more than a name that the user's own cloud gives.
+
+  >>> is_address('grpc://10.0.0.1:8470'), is_address('local'), is_address('my-tpu')
+  (True, False, False)
+  """
+  return not re.fullmatch(r'[A-Za-z0-9-]*', value)

@@ -81,6 +81,8 @@ def read(run) -> dict:
     ),
     (lambda r: r['dataset'].update(evaluated=2**63), 'more than 64 bits'),
     (lambda r: r.update(new=[{'a': float('inf')}]), 'a number that is not finite'),
+    (lambda r: r['model'].update(name='m' * 70_000), 'a text of 70,000 characters'),
+    (lambda r: r.update({'k' * 70_000: 1}), 'a key of more than 65,536 characters'),
     (lambda r: r['timing'].update(seconds=-1.0), 'timing.seconds: expected a number'),
     (lambda r: r['published']['metrics'][0].update(published=70.0), 'from 0 to 1'),
     (lambda r: r['published']['metrics'][0].update(difference=None), 'there is none'),

@@ -17,6 +17,8 @@ from tfeval.runs.verification import schemas
 _DEEPEST = 64
 # What NumPy and Arrow count with.
 _LARGEST = 2**63 - 1
+# Of a path there are 4,096 at most; a table of longer texts takes seconds.
+_LONGEST = 1 << 16
 # Where every number is needed, or every text; elsewhere one may be missing, as in files
 # of earlier versions.
 _RECKONED = ('.metrics', '.dataset', '.published')
@@ -45,8 +47,8 @@ def fault(content: Mapping[str, Any]) -> str | None:
 def plain_fault(content: Any) -> str | None:
   """Returns what of JSON no program can be handed on; None: nothing.
 
-  That is what is nested too deep, and numbers that are no finite ones or take more
-  than 64 bits.
+  That is what is nested too deep, numbers that are no finite ones or take more than 64
+  bits, and texts that fill screens.
   """
   pending = [(content, 0)]
   while pending:
@@ -57,7 +59,13 @@ def plain_fault(content: Any) -> str | None:
       return 'it has a number that is not finite'
     if isinstance(value, int) and abs(value) > _LARGEST:
       return 'it has a whole number of more than 64 bits'
+    if isinstance(value, str) and len(value) > _LONGEST:
+      return (
+        f'it has a text of {len(value):,} characters, expected at most {_LONGEST:,}'
+      )
     if isinstance(value, Mapping):
+      if any(len(key) > _LONGEST for key in value):
+        return f'it has a key of more than {_LONGEST:,} characters'
       pending += [(one, depth + 1) for one in value.values()]
     elif isinstance(value, list):
       pending += [(one, depth + 1) for one in value]
