@@ -60,25 +60,28 @@ def check(flag_values: flags.FlagValues, origins: Mapping[str, Sequence[Line]]) 
   Raises:
     UserError: a value names code, a program or a service, or might.
   """
-  advice = 'give it on the command line if you trust it'
-  if _TRUST in flag_values and flag_values[_TRUST].value:
-    if _TRUST not in origins:
+  advice, given = 'give it on the command line if you trust it', False
+  if _TRUST in flag_values:
+    advice = (
+      f'look at the file, and give --{_TRUST} on the command line if you trust it'
+    )
+    given = bool(flag_values[_TRUST].value)
+    if given and _TRUST not in origins:
       return
     flag_values[_TRUST].value = False
-    _LOG.warning(
-      f'{origins[_TRUST][-1].place}: `{_TRUST}` of a flagfile does not count: give it '
-      'on the command line if you trust whoever made the model'
-    )
-  if _TRUST in flag_values:
-    advice = f'look at it, and give --{_TRUST} on the command line if you trust it'
   for name, lines in origins.items():
     for value in _texts(flag_values[name]):
       if starts(name, value):
         line = next((one for one in lines if one.flag.value == value), lines[-1])
         raise UserError(
-          f'{line.place}: --{name}={value} can run code or reach a service of whoever '
+          f'{line.place}: --{name}={value[:200]} can run code or reach a service of whoever '
           f'wrote the file: {advice}'
         )
+  if given:
+    _LOG.warning(
+      f'{origins[_TRUST][-1].place}: `{_TRUST}` of a flagfile does not count: give it '
+      'on the command line if you trust whoever made the model'
+    )
 
 
 def _texts(flag: flags.Flag) -> list[str]:
