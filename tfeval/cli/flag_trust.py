@@ -74,8 +74,8 @@ def check(flag_values: flags.FlagValues, origins: Mapping[str, Sequence[Line]]) 
       if starts(name, value):
         line = next((one for one in lines if one.flag.value == value), lines[-1])
         raise UserError(
-          f'{line.place}: --{name}={value[:200]} can run code or reach a service of whoever '
-          f'wrote the file: {advice}'
+          f'{line.place}: --{name}={value[:200]} can run code or reach a service of '
+          f'whoever wrote the file: {advice}'
         )
   if given:
     _LOG.warning(
