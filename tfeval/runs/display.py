@@ -9,6 +9,8 @@ from tfeval.utils.printable import printable
 
 # A model of 1000 classes is right by chance in a thousandth.
 _CHANCE, _FEWEST = 0.01, 500
+# What MathJax of versions 2 and 3 passes over: names may hold a $.
+_NO_MATHEMATICS = 'tex2jax_ignore mathjax_ignore'
 _LABELS = {'original': '', 'real': 'ReaL '}
 
 
@@ -90,7 +92,8 @@ def as_html(path: str, result: Result) -> str:
   )
   title = '<br>'.join(map(_escaped, [RunKey.of(result).title, *result.caveats]))
   return (
-    f'<div><b>{title}</b><br><code>{_escaped(path)}</code><table>{rows}</table></div>'
+    f'<div class="{_NO_MATHEMATICS}"><b>{title}</b><br>'
+    f'<code>{_escaped(path)}</code><table>{rows}</table></div>'
   )
 
 
