@@ -37,12 +37,15 @@ LIGHT_FILES = (
   'datasets.image_files',
 )
 # The library logs; these print for the command line, or when the process ends.
-MAY_PRINT = (
+MAY_PRINT = {
   'tfeval.__main__',
   'tfeval.cli',
+  'tfeval.cli.console',
   'tfeval.reports.terminal',
   'tfeval.utils.termination',
-)
+}
+# What sends a text to a file or terminal, beside `print`.
+SENDING = {'write', 'writelines', 'writerow', 'writerows', 'write_text', 'out'}
 # Texts of result.json and of flagfiles, which the command line reads.
 NO_MESSAGES = re.compile(
   '.*, which --store_logits keeps|--(partial|store_logits)|'
@@ -112,9 +115,37 @@ def test_only_the_command_line_prints():
 
   printing = {m for m, path in PICTURE.modules.items() if prints(path)}
   assert printing & {'tfeval.cli', 'tfeval.reports.terminal'}
-  assert not [
-    m for m in printing if not any(f'{m}.'.startswith(f'{one}.') for one in MAY_PRINT)
-  ]
+  assert printing <= MAY_PRINT
+
+
+def test_only_one_module_sends_texts_of_reports():
+  """There every word of a stranger is made printable; a new report cannot forget it."""
+
+  def sends(path):
+    return {
+      node.func.attr
+      for node in ast.walk(ast.parse(path.read_text('utf-8')))
+      if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    } & SENDING
+
+  sending = {
+    m
+    for m, path in PICTURE.modules.items()
+    if PICTURE.package_of(m) in ('cli', 'reports') and sends(path)
+  }
+  # The console passes on what TensorFlow says; streams are what is written to.
+  assert sending == {
+    'tfeval.cli.console',
+    'tfeval.cli.streams',
+    'tfeval.reports.terminal',
+  }
+  drawing = {
+    m
+    for m in PICTURE.modules
+    if {'csv', 'rich'} & PICTURE.imports(m, inside_functions=True)
+    and PICTURE.package_of(m) in ('cli', 'reports')
+  }
+  assert not drawing - {'tfeval.reports.terminal'}
 
 
 def test_only_the_command_line_writes_flags():

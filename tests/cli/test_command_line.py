@@ -369,13 +369,16 @@ def test_evaluate_prints_a_table(tfeval, photos, tmp_path):
 
 
 def test_flagfile_of_a_run_repeats_it(tfeval, finished, tmp_path):
-  code, out, _ = tfeval(
+  command = (
     'evaluate',
     f'--flagfile={finished / "flags.txt"}',
     '--json',
     f'--output_dir={tmp_path}',
     '--batch_size=3',
   )
+  # It names a function, which somebody else may have written into it.
+  assert_mistake(tfeval(*command), 'flags.txt, line 1: --model=', '--trust_model')
+  code, out, _ = tfeval(*command, '--trust_model')
   assert code == 0
   (result,) = json.loads(out)
   first = json.loads((finished / 'result.json').read_text())
@@ -434,13 +437,28 @@ def copy(source, target, *without):
 def test_score_says_where_the_result_differs(tfeval, finished, tmp_path):
   run = copy(finished, tmp_path / 'run')
   result = json.loads((run / 'result.json').read_text())
-  truth = result['metrics'][0]['correct']
-  result['metrics'][0]['correct'] = 9
+  metric = result['metrics'][0]
+  truth, count = metric['correct'], metric['count']
+  metric['correct'] = 9
+  (run / 'result.json').write_text(json.dumps(result))
+  assert_mistake(tfeval('score', run), f'metrics[0]: value is {truth / count}')
+  metric['value'] = 9 / count
+  metric['interval'].update(low=0.0, high=1.0)
   (run / 'result.json').write_text(json.dumps(result))
   code, out, err = tfeval('score', run, '--json')
   assert code == 0
-  assert 'other metrics' in err
+  assert err == (
+    f'tfeval: {run}: the stored predictions give other metrics than its result.json: '
+    f'original/top1 is {900 / count:.2f} % (9 of {count}) there, the rows give '
+    f'{100 * truth / count:.2f} % ({truth} of {count}); these are those of the '
+    'predictions\n'
+  )
   assert json.loads(out)[0]['metrics'][0]['correct'] == truth
+  code, out, _ = tfeval('leaderboard', run, '--json')
+  said = [one for one in json.loads(out)['remarks'] if 'original/top1 is' in one]
+  assert (code, len(said)) == (0, 1)
+  _, out, _ = tfeval('compare', run, finished)
+  assert f'{run}: the stored predictions' in ' '.join(out.split())
 
 
 def test_score_refuses_what_is_not_whole(tfeval, finished, tmp_path):

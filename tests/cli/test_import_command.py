@@ -3,9 +3,11 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 
+import nasty
 import numpy as np
 import pytest
 import scipy.stats
@@ -111,6 +113,38 @@ def test_the_flagfile_repeats_the_import(imported, files, tfeval):
   assert code == 0
   again = json.loads(out)[0]
   assert {**again, 'timing': 0} == {**imported, 'timing': 0}
+
+
+def test_the_flagfile_repeats_an_import_of_any_name(files, tfeval):
+  folder = files / "a\n--overwrite\n '#\x1b[31m\u2028 "
+  folder.mkdir()
+  name = f'-{nasty.ALL}.npy'.replace('/', '')
+  for file in (files / 'mine.npy', files / 'ids', files / 'real.json'):
+    shutil.copy(file, folder / (name if file.suffix == '.npy' else file.name))
+  code, out, err = tfeval(
+    'import',
+    f'--predictions={folder / name}',
+    f'--order={folder}/ids',
+    f'--labels={folder}/real.json',
+    '--partial',
+    '--json',
+    f'--output_dir={files}/first',
+  )
+  assert code == 0, err
+  lines = (files / 'first/flags.txt').read_text().splitlines()
+  assert [line.partition('=')[0].partition(':')[0] for line in lines] == [
+    *('--predictions', '--labels', '--order', '--partial')
+  ]
+  code, again, err = tfeval(
+    'import',
+    f'--flagfile={files}/first/flags.txt',
+    '--json',
+    f'--output_dir={files}/again',
+  )
+  assert code == 0, err
+  first, second = json.loads(out)[0], json.loads(again)[0]
+  assert {**first, 'timing': 0} == {**second, 'timing': 0}
+  assert tfeval('verify', files / 'again')[0] == 0
 
 
 def test_score_agrees_with_import(imported, files, tfeval):
@@ -317,12 +351,12 @@ def test_verify(imported, files, tfeval):
   assert (code, err) == (0, '')
   first, *checks = out.splitlines()
   assert first == str(files / 'run')
-  assert len(checks) == 12 and {line.split()[0] for line in checks} == {'ok'}
+  assert len(checks) == 14 and {line.split()[0] for line in checks} == {'ok'}
   code, out, err = tfeval('verify', files / 'run', '--json')
   assert (code, err) == (0, '')
   (verified,) = json.loads(out)
   assert verified['ok'] and verified['run'] == str(files / 'run')
-  assert len(verified['checks']) == 12
+  assert len(verified['checks']) == 14
   assert all(set(c) == {'name', 'state', 'seen'} for c in verified['checks'])
 
 

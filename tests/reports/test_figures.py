@@ -5,12 +5,15 @@ import subprocess
 import sys
 
 import cv2
+import nasty
 import numpy as np
 import pytest
 
-from tfeval.reports import figures
+from tfeval.metrics.precision_recall import Curve
+from tfeval.reports import figures, precision_recall
 from tfeval.runs import top_classes
 from tfeval.utils.errors import UserError
+from tfeval.utils.printable import printable
 
 MODELS = [
   top_classes.PredictingModel('a$b$:x=1', 'opencv', 32),
@@ -70,3 +73,24 @@ def test_matplotlib_is_imported_for_figures_only():
     'assert "matplotlib" not in sys.modules'
   )
   subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_names_are_drawn_as_they_are(tmp_path, monkeypatch):
+  """Also where matplotlib would hide them, or could not encode them."""
+  shown = []
+  monkeypatch.setattr(
+    'matplotlib.text.Text.set_text',
+    lambda self, text: shown.append(str(text or '')) or setattr(self, '_text', text),
+  )
+  names = [*nasty.NAMES, nasty.ALL, nasty.SURROGATE, '_hidden']
+  points = np.array([[0.5], [1], [2]])
+  curves = {name: Curve(*points, 4) for name in names}
+  precision_recall.draw(tmp_path / 'curve.svg', curves)
+  labels = {text.lstrip(' ') for text in shown}
+  assert {printable(name).lstrip(' ') for name in names} <= labels
+  model = top_classes.PredictingModel(nasty.ALL, nasty.SURROGATE, 32)
+  figures.draw_answers(
+    tmp_path / 'answers.pdf', [model] * 2, [answered(nasty.ALL)], [photo()]
+  )
+  assert f'{printable(nasty.ALL)[-30:]}' in ''.join(shown)
+  assert not nasty.unsafe(''.join(shown))

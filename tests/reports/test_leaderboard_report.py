@@ -124,13 +124,15 @@ def test_csv(runs):
 
 def test_markdown(runs):
   board = leaderboard.rank(runs)
-  lines = report.markdown(
-    board, leaderboard_columns.choose(board, ['rank', 'model', 'published'])
-  ).splitlines()
+  out = io.StringIO()
+  chosen = leaderboard_columns.choose(board, ['rank', 'model', 'published'])
+  report.write_markdown(board, chosen, Output(out, out))
+  lines = out.getvalue().splitlines()
   assert lines[0] == '| rank | model | published % |'
   assert lines[1] == '| ---: | --- | ---: |'
-  assert lines[4].startswith('| 3 | a\\|very_long_name')
+  assert lines[4].startswith('| 3 | a\\|very\\_long\\_name')
   assert lines[5] == '| - | gone (failed) | - |'
+  assert '- gone FAILED: it is not complete' in lines
 
 
 def test_json(runs):

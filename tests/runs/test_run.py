@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import tfeval
 from tfeval.runs import predictions, result_file, run, summary
+from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
 ROWS = 40
@@ -286,6 +288,56 @@ def test_an_incomplete_run(tmp_path):
     run.load_run(tmp_path)
   assert f'--flagfile={tmp_path / "flags.txt"}' in str(error.value)
   assert f'--output_dir={tmp_path.parent}' in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('line', 'asks'),
+  [
+    ('--model=ResNet50', None),
+    ('--model=os:system:command=reboot', '--model=os:system:command=reboot'),
+    ('--model:json="os:system\\n"', '--model=os:system\n'),
+    ('--trust_model', '--trust_model'),
+    ('--flagfile=/tmp/other', '--flagfile=/tmp/other'),
+  ],
+)
+def test_flags_that_run_code_are_not_recommended_as_they_stand(tmp_path, line, asks):
+  directory = tmp_path / 'a; b\n'
+  make_run(directory, examples())
+  (directory / 'result.json').unlink()
+  (directory / 'flags.txt').write_text(f'--limit=3\n{line}\n')
+  with pytest.raises(UserError, match='is not complete') as error:
+    run.load_run(directory)
+  message = str(error.value)
+  # As a shell takes it: a name cannot end the command and begin another.
+  assert f"run tfeval evaluate '--flagfile={directory}/flags.txt'" in message or (
+    f"--flagfile='{directory}/flags.txt'" in message
+  )
+  assert ('look at it' in message) == (asks is not None)
+  if asks:
+    assert f'its flags.txt asks for {asks}, which can run code' in message
+    assert message.endswith('with `trust_model`')
+
+
+def test_flags_that_cannot_be_read_are_not_recommended(tmp_path):
+  make_run(tmp_path, examples())
+  (tmp_path / 'result.json').unlink()
+  os.mkfifo(tmp_path / 'flags.txt')
+  with pytest.raises(UserError, match='a named pipe, expected a file') as error:
+    run.load_run(tmp_path)
+  assert '--flagfile' not in str(error.value)
+
+
+def test_ids_with_tabs_and_line_feeds_are_told_apart(tmp_path):
+  """`a<TAB>1<LF>b` of class 2 is not a of class 1 and b of class 2."""
+  given = examples()
+  names = ['a\t1\nb', 'c\\d', 'e\tf'] + given['ids'][3:]
+  made = make_run(tmp_path, {**given, 'ids': names}).result.dataset
+  labels = [None if label < 0 else int(label) for label in given['labels']]
+  expected = files.digest_of_pairs(zip(names, labels, strict=True))
+  assert made.label_digest == expected
+  hashes = [value.hex() for value in given['hashes']]
+  assert made.content_digest == files.digest_of_pairs(zip(names, hashes, strict=True))
+  assert run.load_run(tmp_path).score() == run.load_run(tmp_path).metrics
 
 
 def test_what_is_not_a_run(tmp_path):

@@ -129,3 +129,18 @@ def test_digest_of_pairs_by_hand():
   assert files.digest_of_pairs(pairs) == expected
   assert files.digest_of_pairs(reversed(pairs)) == expected
   assert files.digest_of_pairs([('a', 3), ('b', 0), ('c', 'x')]) != expected
+
+
+def test_digests_of_ids_with_tabs_and_line_feeds_by_hand():
+  expected = hashlib.sha256(b'\ta\\tb\\nc\\\\\t3\nd\\\t4\n').hexdigest()
+  assert files.digest_of_pairs([('d\\', 4), ('a\tb\nc\\', 3)]) == expected
+  ambiguous = [
+    [('a\t1\nb', 2)],
+    [('a', 1), ('b', 2)],
+    [('a', '1\nb\t2')],
+    [('a\\t1\\nb', 2)],
+    [('', 'a\\t1\\nb\t2')],
+    [('\ta', 1), ('b', 2)],
+    [('a\\', 1), ('b', 2)],
+  ]
+  assert len({files.digest_of_pairs(pairs) for pairs in ambiguous}) == len(ambiguous)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from tfeval.datasets.labels.sets import (
   select,
 )
 from tfeval.metrics import accuracy, registry
+from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import summary
 from tfeval.runs.run import Run
 from tfeval.utils import arrow, paths
@@ -37,6 +38,7 @@ class AlignedPredictions:
     predicted: int32 [n, at most 5], classes, best first.
     labels: the right classes, by label set.
     inside: bool [n], which images belong to the subset; None without one.
+    contradiction: what `Run.contradiction` says of the rows.
   """
 
   run: Run
@@ -46,6 +48,7 @@ class AlignedPredictions:
   predicted: np.ndarray
   labels: dict[str, accuracy.LabelSets]
   inside: np.ndarray | None = None
+  contradiction: str | None = None
 
   @functools.cached_property
   def _hits(self) -> dict[tuple[str, str], np.ndarray]:
@@ -112,29 +115,46 @@ def align_run(
   """
   table = run.sorted_rows()
   ids = table['id'].combine_chunks()
-  if labels is None:
-    sets = {
-      key: value
-      for key, value in summary.label_columns(table).items()
-      if len(value.values)
-    }
-  else:
+  carried = {
+    key: value
+    for key, value in summary.label_columns(table).items()
+    if len(value.values)
+  }
+  found = AlignedPredictions(
+    run,
+    name,
+    ids,
+    table['image_sha256'].combine_chunks(),
+    arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
+    carried,
+  )
+  contradiction = run.contradiction(_metrics(found))
+  if labels is not None:
     sets = {one.name: one.of_rows(table) for one in labels}
+    found = dataclasses.replace(found, labels=sets)
   for one in labels or ():
     check_ids(one, ids, run.path)
     if not len(sets[one.name].values):
       raise summary.no_labels(one, run.path, ids[:1].to_pylist())
   if subset is not None:
     subset.check(ids, run.path)
-  return AlignedPredictions(
-    run,
-    name,
-    ids,
-    table['image_sha256'].combine_chunks(),
-    arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
-    sets,
-    None if subset is None else subset.mask(ids),
-  )
+    found = dataclasses.replace(found, inside=subset.mask(ids))
+  if contradiction is None:
+    return found
+  return dataclasses.replace(found, contradiction=contradiction)
+
+
+def _metrics(aligned: AlignedPredictions) -> Iterator[MetricEntry]:
+  """Yields the metrics that every result has."""
+  for labels in aligned.labels:
+    for name in registry.DEFAULT:
+      if (count := aligned.count(labels, name)) is not None:
+        yield count.entry(name, labels)
+
+
+def contradictions(aligned: Iterable[AlignedPredictions]) -> list[str]:
+  """Returns what `Run.contradiction` says of runs."""
+  return [one.contradiction for one in aligned if one.contradiction]
 
 
 def distinct_names(runs: Sequence[Run]) -> list[str]:

@@ -139,7 +139,7 @@ def compare(
     {name: pairs(aligned, name, metric) for name in names},
     paired.agreement(np.stack([one.predicted[:, 0] for one in aligned])),
     numeric_flips.find_variants(aligned, names),
-    remarks + more + _remarks(aligned),
+    remarks + more + _remarks(aligned) + alignment.contradictions(aligned),
   )
 
 

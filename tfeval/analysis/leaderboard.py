@@ -126,7 +126,11 @@ def rank(
     level,
     None if data else math.comb(len(order), 2),
     [what for what, remark in ((DATA, data), (PROTOCOL, protocol)) if remark],
-    data + protocol + remarks + differences.unknown_protocols(aligned),
+    data
+    + protocol
+    + remarks
+    + differences.unknown_protocols(aligned)
+    + alignment.contradictions(aligned),
   )
 
 

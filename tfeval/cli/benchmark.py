@@ -1,7 +1,6 @@
 """`tfeval benchmark`."""
 
 import dataclasses
-import textwrap
 
 from tfeval.cli import console, input_flags
 from tfeval.cli.command_flags import with_dashes
@@ -54,8 +53,8 @@ def run(flags, arguments: list[str]) -> int:
     for stage in report.stages
   ]
   terminal.print_rows(('stage', 'images/s', 'CPU ms per image'), rows, numbers=(1, 2))
+  terminal.print_line()
   for text in (
-    '',
     f'{report.model}, protocol {report.protocol}, over {report.images} images on '
     f'{report.cores} CPU cores. Decoding includes reading; so do preprocessing, '
     'which decodes as far as the crop needs it, and what comes from a filled cache '
@@ -65,5 +64,5 @@ def run(flags, arguments: list[str]) -> int:
     f'The model waits for input {100 * report.waiting:.0f} % of the time.',
     f'Bottleneck: {report.bottleneck}. {with_dashes(report.advice)}',
   ):
-    print(textwrap.fill(text, 80))
+    terminal.print_paragraph(text, others='', broken=True)
   return 0

@@ -47,7 +47,7 @@ def _list(directory: str, flags) -> None:
     terminal.print_json(found)
     return
   if not found:
-    print(f'{directory} holds no images')
+    terminal.print_line(f'{directory} holds no images')
     return
   titles = ('entry', 'dataset', 'protocol', 'size', 'images', 'of', 'MB', 'last used')
   rows = [
@@ -66,7 +66,7 @@ def _list(directory: str, flags) -> None:
   terminal.print_rows(titles, rows, numbers=(3, 4, 5, 6))
   whole = sum(one['complete'] for one in found)
   size = _megabytes(sum(one['bytes'] for one in found))
-  print(f'{whole} of {len(found)} complete, {size} MB')
+  terminal.print_line(f'{whole} of {len(found)} complete, {size} MB')
 
 
 def _described(entry: Entry) -> dict:
@@ -108,8 +108,8 @@ def _verify(directory: str, flags) -> None:
     terminal.print_json(faults)
   else:
     for one in faults:
-      print(f'{one["file"]}: {one["fault"]}')
-    print(f'{total - len(faults)} of {total} files are whole')
+      terminal.print_line(f'{one["file"]}: {one["fault"]}')
+    terminal.print_line(f'{total - len(faults)} of {total} files are whole')
   if faults:
     raise CheckFailed(
       f'{len(faults)} of {total} files of {directory} cannot be used: '
@@ -125,9 +125,11 @@ def _prune(directory: str, flags) -> None:
     )
     return
   for one in removed:
-    print(f'{one.path}: {one.why}')
+    terminal.print_line(f'{one.path}: {one.why}')
   size = _megabytes(sum(one.bytes for one in removed))
-  print(f'{len(removed)} files {"would be " * flags.dry_run}removed, {size} MB')
+  terminal.print_line(
+    f'{len(removed)} files {"would be " * flags.dry_run}removed, {size} MB'
+  )
 
 
 def _megabytes(count: int) -> str:

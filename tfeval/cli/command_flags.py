@@ -5,7 +5,6 @@ Each command has a private `FlagValues`, so that its help shows nothing else.
 
 import functools
 import importlib
-import itertools
 import os
 import pkgutil
 import re
@@ -13,9 +12,10 @@ from collections.abc import Container
 from types import ModuleType
 from typing import Any
 
-from absl import flags, logging
+from absl import flags
+from absl import logging as absl_logging
 
-from tfeval.utils.errors import UserError
+from tfeval.cli import flagfiles
 
 _HELP = frozenset({'--help', '-help', '-h', '--helpshort', '--helpfull'})
 # `name` or `name=value`, as the library writes of a parameter.
@@ -27,7 +27,7 @@ _LEVELS = ('error', 'warning', 'info', 'debug')
 
 def verbose() -> bool:
   """Whether the user wants to see tracebacks."""
-  return logging.get_verbosity() >= logging.DEBUG
+  return absl_logging.get_verbosity() >= absl_logging.DEBUG
 
 
 def with_dashes(text: str, names: Container[str] | None = None) -> str:
@@ -77,7 +77,7 @@ def parse(
   Raises:
     UserError: an unknown flag, a bad value, an unreadable flagfile.
   """
-  logging.set_verbosity(logging.WARNING)
+  absl_logging.set_verbosity(absl_logging.WARNING)
   flag_values = flags.FlagValues()
   definer = _Definer(flag_values, _OWN)
   command.define_flags(definer)
@@ -85,14 +85,8 @@ def parse(
   definer.enum('verbosity', 'warning', _LEVELS, text)
   if any(argument in _HELP for argument in arguments):
     return None, _help(command, flag_values)
-  try:
-    rest = _parse(flag_values, arguments)
-  except flags.Error as error:
-    text = str(error).removeprefix('ERROR:: ').replace(' ?', '?')
-    raise UserError(f'{text[:1].lower()}{text[1:]} (tfeval {name} --help)') from error
-  except UnicodeDecodeError as error:
-    raise UserError(f'a flagfile is not text: {error}') from error
-  logging.set_verbosity(getattr(logging, flag_values.verbosity.upper()))
+  rest = flagfiles.parse(flag_values, arguments, f'(tfeval {name} --help)')
+  absl_logging.set_verbosity(getattr(absl_logging, flag_values.verbosity.upper()))
   return flag_values, rest
 
 
@@ -104,30 +98,6 @@ class _Definer:
 
   def __getattr__(self, kind: str):
     return functools.partial(getattr(flags, f'DEFINE_{kind}'), **self._arguments)
-
-
-def _parse(flag_values: flags.FlagValues, arguments: list[str]) -> list[str]:
-  """Parses defaults < flagfiles < what is beside them; returns what is no flag."""
-  # As in `tfeval score RUN --json`: flags may follow other arguments.
-  flag_values.set_gnu_getopt(True)
-  own, flagfiles = _split_off_flagfiles(arguments)
-  of_files = flag_values(['tfeval', *flagfiles])[1:]
-  for flag in map(flag_values.__getitem__, flag_values):
-    if isinstance(flag, flags.MultiFlag):
-      flag.present = 0  # Else values given beside a file would be added to its own.
-  return of_files + flag_values(['tfeval', *own])[1:]
-
-
-def _split_off_flagfiles(arguments: list[str]) -> tuple[list[str], list[str]]:
-  own, flagfiles, remaining = [], [], iter(arguments)
-  for argument in remaining:
-    if argument.startswith(('--flagfile=', '-flagfile=')):
-      flagfiles.append(argument)
-    elif argument in ('--flagfile', '-flagfile'):
-      flagfiles += [argument, *itertools.islice(remaining, 1)]
-    else:
-      own.append(argument)
-  return own, flagfiles
 
 
 def _help(command: ModuleType, flag_values: flags.FlagValues) -> str:

@@ -27,7 +27,7 @@ def run(flags, arguments: list[str]) -> int:
     # The paragraph below the title is a line.
     rows = [(topic, text.split('\n')[2]) for topic, text in sorted(guides.items())]
     terminal.print_rows(('topic', 'what it is about'), rows)
-    print('\ntfeval guide TOPIC shows one.')
+    terminal.print_lines(('', 'tfeval guide TOPIC shows one.'))
     return 0
   if arguments[0] not in guides:
     raise errors.unknown('topic', arguments[0], sorted(guides), '(tfeval guide)')

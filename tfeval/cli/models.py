@@ -52,7 +52,14 @@ def run(flags, arguments: list[str]) -> int:
     return 0
   # As narrow as it gets: the longest name still fits into 80 columns.
   terminal.print_rows(
-    ('model', 'side\npx', 'param\n10^6', 'MAdds\n10^9', 'top-1\n%', 'top-5\n%'),
+    (
+      'model',
+      ('side', 'px'),
+      ('param', '10^6'),
+      ('MAdds', '10^9'),
+      ('top-1', '%'),
+      ('top-5', '%'),
+    ),
     [
       (
         row.name,
@@ -66,13 +73,15 @@ def run(flags, arguments: list[str]) -> int:
     ],
     numbers=range(1, 6),
   )
-  print(
-    '\nMAdds: multiply-adds of one image. top-1 and top-5: as published, on '
-    "ImageNet's\nvalidation images, each by its own protocol. tfeval models NAME "
-    'explains one.'
+  terminal.print_lines(
+    (
+      '',
+      "MAdds: multiply-adds of one image. top-1 and top-5: as published, on ImageNet's",
+      'validation images, each by its own protocol. tfeval models NAME explains one.',
+    )
   )
   if others := list(table.LOADERS):
-    print(f'Of other packages: {", ".join(others)}.')
+    terminal.print_line(f'Of other packages: {", ".join(others)}.')
   return 0
 
 
@@ -122,7 +131,7 @@ def _explain(facts: ModelFacts, as_json: bool) -> None:
   if as_json:
     terminal.print_json(dataclasses.asdict(facts))
     return
-  print(f'{facts.name}\n')
+  terminal.print_lines((facts.name, ''))
   terminal.print_rows(('field', 'value'), _fields(facts))
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
-from tfeval.reports import formats
+from tfeval.reports import formats, terminal
 from tfeval.reports.formats import Output
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
@@ -52,7 +52,7 @@ def print_failures(runs: Sequence[Run | Failure]) -> None:
   """Prints on stderr what is wrong with models that could not be evaluated."""
   for run in runs:
     if isinstance(run, Failure):
-      print(f'tfeval: {run.name}: {with_dashes(run.reason)}', file=sys.stderr)
+      terminal.print_line(f'tfeval: {run.name}: {with_dashes(run.reason)}', sys.stderr)
 
 
 def exit_code(

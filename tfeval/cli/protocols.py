@@ -28,7 +28,7 @@ def run(flags, arguments: list[str]) -> int:
     return 0
   rows = [(name, fields.get('summary', '')) for name, fields in names.items()]
   terminal.print_rows(('protocol', 'what it does'), rows)
-  print('\ntfeval protocols NAME explains one and names its source.')
+  terminal.print_lines(('', 'tfeval protocols NAME explains one and names its source.'))
   return 0
 
 
@@ -41,10 +41,12 @@ def _explain(resolved: Protocol, as_json: bool) -> None:
     terminal.print_json(_entry(resolved))
     return
   about = protocol.about(resolved.name)
-  print(f'{resolved.name}: {about["summary"]}')
+  terminal.print_line(f'{resolved.name}: {about["summary"]}')
   if resolved.spec != resolved.name:
-    print(f'Here as {resolved.spec}; the words are of {resolved.name} as it is.')
-  print()
+    terminal.print_line(
+      f'Here as {resolved.spec}; the words are of {resolved.name} as it is.'
+    )
+  terminal.print_line()
   rows = [(key, about[key]) for key in ('explanation', 'source')]
   for key, value in resolved.describe().items():
     rows.append((key, str(value).lower() if isinstance(value, bool) else str(value)))

@@ -196,12 +196,12 @@ def _print(report: dict[str, Any], as_json: bool) -> None:
     for row in report['scored']
   ]
   above = f'> {report["threshold"]:g}'
-  titles = ('scores', 'pairs', above, 'as scores\n%', 'as golden\n%')
+  titles = ('scores', 'pairs', above, ('as scores', '%'), ('as golden', '%'))
   terminal.print_rows(titles, rows, numbers=range(1, 5))
-  print()
+  terminal.print_line()
   if 'labels' in report:
     found = report['labels']
-    print(
+    terminal.print_line(
       f'{found["labels"]:,} labels of {found["images"]:,} images by '
       f'{report["labelled_by"]}; {found["without"]:,} images have none.'
     )

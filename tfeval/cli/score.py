@@ -9,7 +9,7 @@ from tfeval.datasets.labels import sets
 from tfeval.metrics import accuracy, registry
 from tfeval.metrics.collectors import TopPredictions
 from tfeval.metrics.entry import MetricEntry
-from tfeval.reports import by_class
+from tfeval.reports import by_class, terminal
 from tfeval.runs import expectations, result_file
 from tfeval.runs.run import Run, load_run
 from tfeval.runs.summary import Summary
@@ -67,12 +67,8 @@ def run(flags, arguments: list[str]) -> int:
   scored, answers = [], []
   for run in runs:
     summary = run.summary(labels, subset, metrics, by_classes)
-    if labels is None and _differ(summary.metrics(), run.metrics):
-      print(
-        f'tfeval: {run.path}: the stored predictions give other metrics than '
-        f'its {result_file.RESULT}; these are those of the predictions',
-        file=sys.stderr,
-      )
+    if labels is None and (found := run.contradiction(_carried(summary))):
+      terminal.print_line(f'tfeval: {found}', sys.stderr)
     added: dict[str, Any] = {'metrics': summary.metrics(flags.interval)}
     if summary.subset is not None:
       added['subset'] = result_file.SubsetSection(
@@ -101,24 +97,19 @@ def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
       f'{", ".join(summary.scores)} of {run.path} do not give that'
     )
   for name in summary.scores.keys() - found.keys():
-    print(
+    terminal.print_line(
       f'tfeval: {run.path}: {name} is not one label for each image: left out of '
       'what is by class',
-      file=sys.stderr,
+      sys.stderr,
     )
   return found
 
 
-def _differ(computed: list[MetricEntry], stored: list[MetricEntry]) -> bool:
-  """Whether a metric that rows give is another than the result's.
-
-  A result may have more: of labels that lie in a file, not in the rows.
-  """
-  found = {(m.labels, m.name): m for m in stored}
-  return any(
-    found.get((m.labels, m.name)) != m
-    for m in computed
-    if not m.labels.endswith(sets.SUBSET_SUFFIX)
-    and m.name in registry.DEFAULT
-    and m.value is not None
-  )
+def _carried(summary: Summary) -> list[MetricEntry]:
+  """Returns the metrics that every result has, of all images."""
+  return [
+    metric
+    for metric in summary.metrics()
+    if not metric.labels.endswith(sets.SUBSET_SUFFIX)
+    and metric.name in registry.DEFAULT
+  ]

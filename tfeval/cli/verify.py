@@ -1,6 +1,7 @@
 """`tfeval verify RUN...`."""
 
 from tfeval.cli import console, output
+from tfeval.models import published
 from tfeval.reports import formats
 from tfeval.runs.verification import verify
 from tfeval.utils.errors import CheckFailed, UserError
@@ -20,7 +21,7 @@ def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval verify OUTPUT_DIR/MODEL ...')
   console.import_tensorflow_for(arguments)
-  runs = [(path, verify.verify(path)) for path in arguments]
+  runs = [(path, verify.verify(path, published.recompute)) for path in arguments]
   output.print_report(formats.VERIFICATION, flags.json, runs)
   failed = [
     path for path, checks in runs if any(check.state != verify.OK for check in checks)

@@ -1,10 +1,10 @@
 """`tfeval watch`."""
 
 import dataclasses
-import json
 
 from tfeval.cli import console, input_flags
 from tfeval.evaluation.config import OFF, check_config, requests
+from tfeval.reports import terminal
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -105,20 +105,19 @@ def _print_all(entries, as_json: bool) -> None:
       entry = next(entries, None)
     if entry is None:
       return
-    print(_line(entry, as_json), flush=True)
+    if as_json:
+      terminal.print_json_line(entry)
+    else:
+      terminal.print_lines(_lines(entry))
 
 
-def _line(entry: dict, as_json: bool) -> str:
-  if as_json:
-    return json.dumps(entry, allow_nan=False, ensure_ascii=False)
+def _lines(entry: dict) -> list[str]:
   figures = [
     f'{name} {correct}/{count}' + (f' {100 * correct / count:.2f} %' if count else '')
     for name, (correct, count) in entry['counts'].items()
   ]
   # Two a line, those of a label set: all do not fit into 80 columns.
-  return '\n  '.join(
-    [
-      f'{entry["checkpoint"]}  step {entry["step"]}',
-      *('  '.join(figures[i : i + 2]) for i in range(0, len(figures), 2)),
-    ]
-  )
+  return [
+    f'{entry["checkpoint"]}  step {entry["step"]}',
+    *('  ' + '  '.join(figures[i : i + 2]) for i in range(0, len(figures), 2)),
+  ]

@@ -15,6 +15,7 @@ from tfeval.runs import run_key
 from tfeval.runs.options import StoreConfig
 from tfeval.utils import options, paths, spec
 from tfeval.utils.errors import UserError
+from tfeval.utils.flagfile import line
 from tfeval.utils.options import option
 
 PREFLIGHT = ERROR, WARN, OFF = ('error', 'warn', 'off')
@@ -204,8 +205,8 @@ def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
     class_map = paths.absolute(class_map)
   lines = [
-    f'--model={request.spec.text}',
-    f'--weights={request.weights}',
+    line('model', request.spec.text),
+    line('weights', request.weights),
     *options.flagfile_lines(
       config.replace(dataset=name, class_map=class_map), paths.absolute
     ),

@@ -215,7 +215,7 @@ def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
   if other and (complete or any((directory / PREDICTIONS).glob('part-*.parquet'))):
     key, theirs, ours = other
     raise UserError(
-      f'{directory} holds another experiment: {key} is {theirs!r} there '
+      f'{directory} holds another experiment: {key} is {repr(theirs)[:200]} there '
       f'and {ours!r} here: {advice}'
     )
   return complete and not other

@@ -118,7 +118,11 @@ def _is_entry(entry: Any) -> bool:
     isinstance(entry, dict)
     and type(entry.get('step')) is int
     and isinstance(entry.get('metrics'), dict)
-    and all(isinstance(value, int | float) for value in entry['metrics'].values())
+    # Finite, as floats too.
+    and all(
+      isinstance(value, int | float) and -1e300 < value < 1e300
+      for value in entry['metrics'].values()
+    )
     and (
       entry.get('run') is None
       or isinstance(entry['run'], str)

@@ -76,7 +76,10 @@ class ModelOptions:
     in_python=False,
   )
   trust_model: bool = option(
-    False, 'Load model files that can run code of their author.', in_python=False
+    False,
+    'Load model files that can run code of their author, and run what a flagfile names '
+    'that can. Written in a flagfile it does not count.',
+    in_python=False,
   )
   batch_timeout: float | None = option(
     None,

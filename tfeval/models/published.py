@@ -106,6 +106,24 @@ def compare(
   }
 
 
+def recompute(result: Any, ids: Iterable[str]) -> dict[str, Any] | None:
+  """Compares a result again, as `compare` does.
+
+  Args:
+    result: a `result_file.Result`.
+    ids: of its examples.
+
+  Returns:
+    What `compare` does; None too where the protocol is not known here.
+  """
+  model, described = result.model, result.protocol
+  try:
+    spec, protocol = parse(model.name), resolve(described.text, described.size or 0)
+  except UserError:
+    return None
+  return compare(spec, model.weights, protocol, ids, result.metrics)
+
+
 def _follows(facts: table.ModelFacts, recipe: str, protocol: Protocol) -> bool:
   """Returns whether a protocol is a recipe of which figures are known."""
   text = getattr(facts, f'{recipe}_protocol')

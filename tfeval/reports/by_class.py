@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from rich import table as rich_table
-
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import accuracy, confusion
 from tfeval.metrics.collectors import TopPredictions
+from tfeval.reports import terminal
 from tfeval.reports.terminal import csv_bytes, plain_table
 from tfeval.runs.result_file import ConfusionEntry, Result
 from tfeval.runs.run_key import RunKey
@@ -77,7 +76,7 @@ def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntr
   ]
 
 
-def confusions_table(result: Result) -> rich_table.Table:
+def confusions_table(result: Result) -> terminal.Table:
   """Returns a table of a result's `confusions`."""
   rows = [
     (

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich import table as rich_table
-
 from tfeval.analysis.comparison import Comparison, Pair
 from tfeval.analysis.numeric_flips import NumericVariant
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
@@ -30,9 +28,9 @@ def write_table(
     output: where to.
   """
   for title, table in _sections(comparison, level, seed):
-    output.file.write(f'{title}\n')
+    terminal.print_line(title, output.file)
     terminal.print_table(table, output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   terminal.print_remarks(_legend(comparison, level), output.file)
 
 
@@ -116,7 +114,7 @@ def _flips_entry(comparison: Comparison, found: NumericVariant) -> dict[str, Any
 
 def _sections(
   comparison: Comparison, level: float, seed: int
-) -> Iterator[tuple[str, rich_table.Table]]:
+) -> Iterator[tuple[str, terminal.Table]]:
   for labels, pairs in comparison.pairs.items():
     title = display.metric_name(labels, comparison.metric)
     yield f'{title}:', _models(comparison, labels)
@@ -138,7 +136,7 @@ def _sections(
     )
 
 
-def _models(comparison: Comparison, labels: str) -> rich_table.Table:
+def _models(comparison: Comparison, labels: str) -> terminal.Table:
   rows = []
   counts = _counts(comparison, labels)
   for i, (one, count) in enumerate(zip(comparison.aligned, counts, strict=True), 1):
@@ -151,17 +149,17 @@ def _models(comparison: Comparison, labels: str) -> rich_table.Table:
   )
 
 
-def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
+def _pairs(pairs: list[Pair], level: float, seed: int) -> terminal.Table:
   titles = (
     'pair',
-    'only\nfirst',
-    'only\nsecond',
+    ('only', 'first'),
+    ('only', 'second'),
     'points',
     f'{100 - 100 * level:g} % interval',
     'p',
     'p (Holm)',
     '',
-    'images\nneeded',
+    ('images', 'needed'),
   )
   rows = []
   for pair in pairs:
@@ -183,7 +181,7 @@ def _pairs(pairs: list[Pair], level: float, seed: int) -> rich_table.Table:
   return terminal.plain_table(titles, rows, numbers=range(len(titles)))
 
 
-def _flips(comparison: Comparison) -> rich_table.Table:
+def _flips(comparison: Comparison) -> terminal.Table:
   rows = [
     (
       f'{found.reference + 1} -> {found.other + 1}',
@@ -198,7 +196,15 @@ def _flips(comparison: Comparison) -> rich_table.Table:
     for one in found.flips
   ]
   return terminal.plain_table(
-    ('runs', 'by labels', 'flipped', 'of', '%', 'right to\nwrong', 'wrong to\nright'),
+    (
+      'runs',
+      'by labels',
+      'flipped',
+      'of',
+      '%',
+      ('right to', 'wrong'),
+      ('wrong to', 'right'),
+    ),
     rows,
     numbers=(0, 2, 3, 4, 5, 6),
   )

@@ -18,6 +18,7 @@ from tfeval.runs.top_classes import (
 )
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+from tfeval.utils.printable import printable
 
 if TYPE_CHECKING:
   from matplotlib import figure
@@ -168,8 +169,14 @@ def _title(model: PredictingModel) -> str:
   )
 
 
+def legend_label(text: str) -> str:
+  """Returns a text as matplotlib shows it in a legend, where it hides `_names`."""
+  return f' {printable(text)}' if text.startswith('_') else printable(text)
+
+
 def _shortened(text: str, most: int) -> str:
   """Returns a text whose start gives way: the end tells paths apart."""
+  text = printable(text)
   return text if len(text) <= most else '…' + text[1 - most :]
 
 

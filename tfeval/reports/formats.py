@@ -1,6 +1,7 @@
 """The formats of each kind of report: a line here, and a function `write_FORMAT`.
 
-Each is called with what is reported and an `Output`.
+Each is called with what is reported and an `Output`, and prints by `terminal`: names
+may hold what a terminal obeys.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,7 @@
 """A leaderboard as a table 80 columns wide and up, CSV, Markdown and JSON."""
 
-import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-
-from rich import table as rich_table
-from rich.cells import cell_len
 
 from tfeval.analysis.leaderboard import Leaderboard, Row
 from tfeval.datasets.labels.files import first
@@ -27,14 +23,14 @@ class _Shown(NamedTuple):
   """A column as people read it."""
 
   column: Column
-  title: str
-  texts: list[str]
+  title: terminal.Cell
+  texts: list[terminal.Cell]
   width: int  # What it takes at least.
 
 
 def text_tables(
   board: Leaderboard, chosen: dict[str, Column], width: int
-) -> list[rich_table.Table]:
+) -> list[terminal.Table]:
   """Returns the leaderboard for a terminal.
 
   Args:
@@ -43,14 +39,13 @@ def text_tables(
     width: of the terminal. What does not fit beside each other goes into further
       tables, each with rank and model: no figure is ever cut.
   """
-  lines = [_texts(board, row, chosen, '\n') for row in board.rows]
+  lines = [_cells(board, row, chosen) for row in board.rows]
   keys: list[_Shown] = []
   others: list[_Shown] = []
   for i, (name, column) in enumerate(chosen.items()):
-    title = column.title.replace(' ', '\n') if column.number else column.title
+    title = tuple(column.title.split(' ')) if column.number else column.title
     texts = [line[i] for line in lines]
-    parts = [part for text in (title, *texts) for part in text.split('\n')]
-    least = max(map(cell_len, parts))
+    least = max(map(terminal.width_of_cell, (title, *texts)))
     shown = _Shown(
       column, title, texts, least if column.number else min(least, _FOLDED)
     )
@@ -64,7 +59,7 @@ def text_tables(
   return [_text_table(block) for block in blocks]
 
 
-def _text_table(block: list[_Shown]) -> rich_table.Table:
+def _text_table(block: list[_Shown]) -> terminal.Table:
   table = terminal.new_table()
   for shown in block:
     table.add_column(
@@ -79,24 +74,20 @@ def _text_table(block: list[_Shown]) -> rich_table.Table:
   return table
 
 
-def markdown(board: Leaderboard, chosen: dict[str, Column]) -> str:
-  """Returns the leaderboard as a table of GitHub's Markdown."""
-  lines = [
-    [column.title.replace('- ', '') for column in chosen.values()],
-    ['---:' if column.number else '---' for column in chosen.values()],
-    *(_texts(board, row, chosen, ' ') for row in board.rows),
-  ]
-  return '\n'.join(
-    '| ' + ' | '.join(text.replace('|', '\\|') for text in line) + ' |'
-    for line in lines
-  )
+def _markdown(board: Leaderboard, chosen: dict[str, Column]) -> Iterator[list[str]]:
+  """Yields the rows of a table of Markdown."""
+  yield [column.title.replace('- ', '') for column in chosen.values()]
+  yield ['---:' if column.number else '---' for column in chosen.values()]
+  for row in board.rows:
+    cells = _cells(board, row, chosen)
+    yield [cell if isinstance(cell, str) else ' '.join(cell) for cell in cells]
 
 
 def write_table(board: Leaderboard, chosen: dict[str, Column], output: Output) -> None:
   """Writes the leaderboard as tables with their remarks."""
   for table in text_tables(board, chosen, terminal.width_of(output.file)):
     terminal.print_table(table, output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.file)
 
 
@@ -104,10 +95,9 @@ def write_markdown(
   board: Leaderboard, chosen: dict[str, Column], output: Output
 ) -> None:
   """Writes the leaderboard as Markdown with its remarks."""
-  output.file.write(f'{markdown(board, chosen)}\n\n')
-  output.file.writelines(
-    f'- {output.wording(line)}\n' for line in remarks(board, chosen)
-  )
+  terminal.print_markdown_table(_markdown(board, chosen), output.file)
+  terminal.print_line(file=output.file)
+  terminal.print_markdown_list(map(output.wording, remarks(board, chosen)), output.file)
 
 
 def write_csv(board: Leaderboard, chosen: dict[str, Column], output: Output) -> None:
@@ -116,11 +106,8 @@ def write_csv(board: Leaderboard, chosen: dict[str, Column], output: Output) -> 
   Each row ends with its `state`. Remarks are written aside.
   """
   known = {**chosen, 'state': leaderboard_columns.columns(board)['state']}
-  writer = csv.writer(output.file, lineterminator='\n')
-  writer.writerow(known)
-  writer.writerows(
-    [column.value(row) for column in known.values()] for row in board.rows
-  )
+  rows = ([column.value(row) for column in known.values()] for row in board.rows)
+  terminal.print_csv([known, *rows], output.file)
   terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.aside)
 
 
@@ -236,19 +223,18 @@ def _ties_across_ranks(board: Leaderboard) -> list[str]:
   ]
 
 
-def _texts(
-  board: Leaderboard, row: Row, chosen: dict[str, Column], newline: str
-) -> list[str]:
-  texts = []
+def _cells(
+  board: Leaderboard, row: Row, chosen: dict[str, Column]
+) -> list[terminal.Cell]:
+  cells: list[terminal.Cell] = []
   state = leaderboard_columns.state(row)
   for name, column in chosen.items():
     value = column.value(row)
     text = '-' if value is None else column.text(value)
-    if name == 'model' and state != leaderboard_columns.COMPLETE:
-      text += f'{newline}({state})'
     if name.rpartition('/')[2] == 'rank' and value is not None and board.tests:
       labels = name.rpartition('/')[0] or board.sort[0]
       shared = [other for other in board.rows if other.ranks.get(labels) == value]
       text = '=' * (len(shared) > 1) + text
-    texts.append(text)
-  return texts
+    named = name == 'model' and state != leaderboard_columns.COMPLETE
+    cells.append((text, f'({state})') if named else text)
+  return cells

@@ -46,7 +46,7 @@ def draw(path: pathlib.Path, curves: Mapping[str, Curve]) -> None:
       axes.plot(
         100 * curve.recall,
         100 * curve.precision,
-        label=name,
+        label=figures.legend_label(name),
         **({'marker': 'o', 'linestyle': ''} if single else {'linewidth': 1.2}),
       )
     axes.set(

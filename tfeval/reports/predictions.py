@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from rich import table as rich_table
-
 from tfeval.reports import terminal
 from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
@@ -35,7 +33,7 @@ def write_table(
 ) -> None:
   """Writes the path and the tables of each image."""
   for number, image in enumerate(images):
-    output.file.write('\n' * (number > 0) + f'{image.path}\n')
+    terminal.print_lines([''] * (number > 0) + [image.path], output.file)
     for table in answers_tables(models, image):
       terminal.print_table(table, output.file)
 
@@ -49,7 +47,7 @@ def write_json(
 
 def answers_tables(
   models: Sequence[PredictingModel], image: ImagePredictions
-) -> Iterator[rich_table.Table]:
+) -> Iterator[terminal.Table]:
   """Yields tables with a row for each class that a model has among its highest.
 
   The classes that some model ranks first come first, then those ranked second.
@@ -65,7 +63,7 @@ def answers_tables(
 
 def _table(
   models: Sequence[PredictingModel], answers: Sequence[Sequence[ClassPrediction]]
-) -> rich_table.Table:
+) -> terminal.Table:
   cells: dict[int, list[str]] = {}
   named = {}
   for _, column, answer in sorted(
@@ -90,10 +88,10 @@ def _table(
   return table
 
 
-def _title(model: PredictingModel, room: int) -> str:
-  return '\n'.join(
-    [*_broken(model.name, room), *_broken(model.protocol, room), f'{model.size} px']
-  )
+def _title(model: PredictingModel, room: int) -> terminal.Cell:
+  names = (terminal.shown(text) for text in (model.name, model.protocol))
+  lines = (line for name in names for line in _broken(name, room))
+  return (*lines, f'{model.size} px')
 
 
 def _broken(text: str, room: int) -> list[str]:

@@ -1,12 +1,10 @@
 """Results as tables for a terminal, 80 columns wide and up."""
 
 import itertools
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
-from rich import table as rich_table
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
@@ -26,20 +24,19 @@ def write_table(
   """Writes the tables of runs and their remarks, behind their first examples."""
   complete = [run for run in runs if isinstance(run, Run)]
   for run in complete if show_examples else ():
-    output.file.write(f'{run.key.model_name}, the first answers:\n')
+    terminal.print_line(f'{run.key.model_name}, the first answers:', output.file)
     parts = run.parts(['id', 'label', 'real_labels', 'classes', 'log_probs'])
     terminal.print_table(examples_table(parts, show_examples), output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   tables = results_tables(runs, terminal.width_of(output.file))
   tables += [
     by_class.confusions_table(r.result) for r in complete if r.result.confusions
   ]
   for table in tables:
     terminal.print_table(table, output.file)
-    output.file.write('\n')
+    terminal.print_line(file=output.file)
   for line in remarks(runs):
-    text = textwrap.fill(output.wording(line), 80, subsequent_indent='  ')
-    output.file.write(f'{text}\n')
+    terminal.print_paragraph(output.wording(line), output.file, broken=True)
 
 
 def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
@@ -57,7 +54,7 @@ def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
 
 def results_tables(
   runs: Sequence[Run | Failure], width: int = 80
-) -> list[rich_table.Table]:
+) -> list[terminal.Table]:
   """Returns the tables of runs: of counted metrics, and of other values.
 
   Args:
@@ -82,7 +79,7 @@ def _table(
   cells: Callable[[MetricEntry], list[str]],
   titles: Sequence[str],
   width: int,
-) -> rich_table.Table:
+) -> terminal.Table:
   """Returns a table with a row for each metric of a kind of each run."""
   models: list[tuple[list[str], list[list[str]]]] = []
   for run in runs:
@@ -111,7 +108,7 @@ def _table(
 def _width(rows: Sequence[Sequence[str]]) -> int:
   """Returns how wide a table is in which no cell is broken."""
   columns = itertools.zip_longest(*rows, fillvalue='')
-  widths = [max(map(len, column)) for column in columns]
+  widths = [max(map(terminal.width_of_cell, column)) for column in columns]
   return sum(widths) + GAP * (len(widths) - 1)
 
 
@@ -119,7 +116,7 @@ def _sections(
   texts: Sequence[str],
   numbers: Sequence[str],
   sections: Iterable[Sequence[Sequence[str]]],
-) -> rich_table.Table:
+) -> terminal.Table:
   """Returns a table whose first columns are texts, with a gap after each section."""
   table = new_table()
   for i, title in enumerate(texts):
@@ -153,7 +150,7 @@ def remarks(runs: Iterable[Run | Failure]) -> list[str]:
   return found
 
 
-def examples_table(parts: Iterable[pa.Table], count: int) -> rich_table.Table:
+def examples_table(parts: Iterable[pa.Table], count: int) -> terminal.Table:
   """Returns a table of the first examples: what was said and what is right.
 
   Args:

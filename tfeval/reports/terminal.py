@@ -1,9 +1,15 @@
-"""Tables of texts, CSV and JSON: what needs nothing but rich, and so costs no time."""
+"""Where everything is printed: lines, tables, CSV, Markdown and JSON.
+
+Nothing else in `cli` and `reports` writes to a terminal or a file of text, so that no
+word of a stranger goes there but through `utils.printable`. It needs nothing but rich,
+and so costs no time.
+"""
 
 import codecs
 import csv
 import io
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
@@ -12,19 +18,88 @@ from typing import Any, TextIO
 from rich import box
 from rich import console as rich_console
 from rich import table as rich_table
+from rich.cells import cell_len
+
+from tfeval.utils import printable
 
 # Characters between the columns of `new_table`.
 GAP = 2
+# A text, or the lines of one: a line feed inside of a text is none.
+Cell = str | tuple[str, ...]
+# What begins a list, a heading or the like where a line of Markdown begins.
+_BLOCK = re.compile(r'[#+-]|\d+(?=[.)])')
+
+
+class Table(rich_table.Table):
+  """A table whose cells and titles are texts, and shown as they are."""
+
+  @property
+  def title(self) -> Any:
+    """What stands above it."""
+    return self._title
+
+  @title.setter
+  def title(self, text: Any) -> None:
+    self._title = None if text is None else shown(text)
+
+  def add_column(self, header: Any = '', *arguments: Any, **options: Any) -> None:
+    super().add_column(shown(header), *arguments, **options)
+
+  def add_row(self, *cells: Any, **options: Any) -> None:
+    super().add_row(*map(shown, cells), **options)
+
+
+def shown(cell: Cell) -> str:
+  """Returns a cell as it is printed."""
+  lines = (cell,) if isinstance(cell, str) else cell
+  return '\n'.join(map(printable.printable, lines))
+
+
+def width_of_cell(cell: Cell) -> int:
+  """Returns how many columns a cell takes whose lines are not broken."""
+  return max(map(cell_len, shown(cell).split('\n')))
+
+
+def new_table() -> Table:
+  """Returns an empty table that looks as all of them do; it takes a `Cell` each."""
+  return Table(
+    box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+  )
 
 
 def print_json(content: Any, file: TextIO | None = None) -> None:
   """Prints JSON and nothing else; NaN is a defect, not a value."""
+  print(_json(content, file, indent=2), file=file)
+
+
+def print_json_line(content: Any, file: TextIO | None = None) -> None:
+  """Prints JSON in a line, at once; NaN is a defect, not a value."""
+  print(_json(content, file), file=file, flush=True)
+
+
+def _json(content: Any, file: TextIO | None, indent: int | None = None) -> str:
   encoding = getattr(file or sys.stdout, 'encoding', None) or 'utf-8'
-  escaped = codecs.lookup(encoding).name != 'utf-8'
-  print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=escaped), file=file)
+  text = json.dumps(
+    content,
+    indent=indent,
+    allow_nan=False,
+    ensure_ascii=codecs.lookup(encoding).name != 'utf-8',
+  )
+  return printable.printable_json(text)
 
 
-def print_table(table: rich_table.Table, file: TextIO | None = None) -> None:
+def print_line(text: str = '', file: TextIO | None = None) -> None:
+  """Prints a text as one line, whatever is in it, at once."""
+  print(printable.printable(text), file=file, flush=True)
+
+
+def print_lines(texts: Iterable[str], file: TextIO | None = None) -> None:
+  """Prints texts, a line each."""
+  for text in texts:
+    print_line(text, file)
+
+
+def print_table(table: Table, file: TextIO | None = None) -> None:
   """Prints a table; as wide as the terminal, 80 columns where there is none.
 
   It is wider than that where figures would else be cut.
@@ -37,7 +112,7 @@ def print_table(table: rich_table.Table, file: TextIO | None = None) -> None:
 
 
 def print_rows(
-  titles: Sequence[str],
+  titles: Sequence[Cell],
   rows: Iterable[Sequence[str]],
   numbers: Collection[int] = (),
   file: TextIO | None = None,
@@ -48,6 +123,7 @@ def print_rows(
 
 def print_markdown(text: str, file: TextIO) -> None:
   """Prints a text in Markdown: set for a terminal, as it stands elsewhere."""
+  text = printable.printable(text, keep='\n')
   if not file.isatty():
     file.write(text)
     return
@@ -65,26 +141,44 @@ def width_of(file: TextIO) -> int:
 
 
 def _console(file: TextIO | None) -> rich_console.Console:
-  return rich_console.Console(file=file, highlight=False, markup=False)
+  return rich_console.Console(file=file, highlight=False, markup=False, emoji=False)
 
 
 def csv_bytes(rows: Iterable[Iterable[Any]]) -> bytes:
   """Returns CSV in UTF-8, a line for each row."""
   text = io.StringIO()
-  csv.writer(text, lineterminator='\n').writerows(rows)
+  print_csv(rows, text)
   return text.getvalue().encode(errors='backslashreplace')
 
 
-def new_table() -> rich_table.Table:
-  """Returns an empty table that looks as all of them do."""
-  return rich_table.Table(
-    box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
-  )
+def print_csv(rows: Iterable[Iterable[Any]], file: TextIO | None = None) -> None:
+  """Prints CSV, a line for each row, that no spreadsheet takes for formulas."""
+  writer = csv.writer(file or sys.stdout, lineterminator='\n')
+  writer.writerows(map(printable.csv_cell, row) for row in rows)
+
+
+def print_markdown_table(rows: Iterable[Iterable[str]], file: TextIO) -> None:
+  """Prints rows of a table of GitHub's Markdown; the second is what aligns it."""
+  for number, row in enumerate(rows):
+    cells = row if number == 1 else map(printable.markdown_cell, row)
+    print(f'| {" | ".join(cells)} |', file=file)
+
+
+def print_markdown_list(lines: Iterable[str], file: TextIO) -> None:
+  """Prints texts as a list of Markdown that shows them as they are."""
+  for line in map(printable.markdown_cell, lines):
+    print(
+      f'- {_BLOCK.sub(_escaped, line, 1) if _BLOCK.match(line) else line}', file=file
+    )
+
+
+def _escaped(found: re.Match[str]) -> str:
+  return f'{found[0]}\\' if found[0].isdigit() else f'\\{found[0]}'
 
 
 def plain_table(
-  titles: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
-) -> rich_table.Table:
+  titles: Sequence[Cell], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
+) -> Table:
   """Returns a table of texts.
 
   Args:
@@ -95,7 +189,7 @@ def plain_table(
   table, rows = new_table(), list(rows)
   for i, title in enumerate(titles):
     number = i in numbers
-    width = max(map(len, [*title.split('\n'), *(row[i] for row in rows)]))
+    width = max(map(width_of_cell, [title, *(row[i] for row in rows)]))
     table.add_column(
       title,
       justify='right' if number else 'left',
@@ -115,16 +209,26 @@ def print_remarks(lines: Iterable[str], file: TextIO) -> None:
 
 
 def print_paragraph(
-  text: str, file: TextIO, first: str = '', others: str = '  '
+  text: str,
+  file: TextIO | None = None,
+  first: str = '',
+  others: str = '  ',
+  broken: bool = False,
 ) -> None:
-  """Prints a text in lines of 80 columns, behind these starts of lines."""
-  # No word is broken: paths and ids can be copied.
+  """Prints a text in lines of 80 columns, behind these starts of lines.
+
+  Args:
+    text: the text.
+    file: where to.
+    first, others: what the first line and the others begin with.
+    broken: whether words may be broken; else paths and ids can be copied.
+  """
   lines = textwrap.wrap(
-    text,
+    printable.printable(text),
     80,
     initial_indent=first,
     subsequent_indent=others,
-    break_long_words=False,
-    break_on_hyphens=False,
+    break_long_words=broken,
+    break_on_hyphens=broken,
   )
   print('\n'.join(lines), file=file)

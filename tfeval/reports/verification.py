@@ -11,7 +11,7 @@ from tfeval.runs.verification.verify import OK, Check
 def write_table(runs: Sequence[tuple[str, Sequence[Check]]], output: Output) -> None:
   """Writes each run's path, and a paragraph for each of its checks."""
   for path, checks in runs:
-    output.file.write(f'{path}\n')
+    terminal.print_line(path, output.file)
     for check in checks:
       text = f'{check.state:<11} {check.name:<10} {check.seen}'
       terminal.print_paragraph(text, output.file, '  ', ' ' * 25)

@@ -5,9 +5,12 @@ import html
 from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.runs.result_file import Result
 from tfeval.runs.run_key import RunKey
+from tfeval.utils.printable import printable
 
 # A model of 1000 classes is right by chance in a thousandth.
 _CHANCE, _FEWEST = 0.01, 500
+# What MathJax of versions 2 and 3 passes over: names may hold a $.
+_NO_MATHEMATICS = 'tex2jax_ignore mathjax_ignore'
 _LABELS = {'original': '', 'real': 'ReaL '}
 
 
@@ -70,8 +73,8 @@ def text(result: Result) -> str:
   rows = _rows(result)
   name, value = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
   return '\n'.join(
-    [RunKey.of(result).title]
-    + [f'  {caveat}' for caveat in result.caveats]
+    [printable(RunKey.of(result).title)]
+    + [f'  {printable(caveat)}' for caveat in result.caveats]
     + [f'  {row[0]:<{name}}  {row[1]:>{value}}  ({row[2]})' for row in rows]
   )
 
@@ -81,18 +84,25 @@ def as_html(path: str, result: Result) -> str:
   rows = ''.join(
     '<tr>'
     + ''.join(
-      f'<td style="text-align:{side}">{html.escape(cell)}</td>'
+      f'<td style="text-align:{side}">{_escaped(cell)}</td>'
       for side, cell in zip(('left', 'right', 'left'), row, strict=True)
     )
     + '</tr>'
     for row in _rows(result)
   )
-  title = '<br>'.join(map(html.escape, [RunKey.of(result).title, *result.caveats]))
+  title = '<br>'.join(map(_escaped, [RunKey.of(result).title, *result.caveats]))
   return (
-    f'<div><b>{title}</b><br>'
-    f'<code>{html.escape(path)}</code><table>{rows}</table></div>'
+    f'<div class="{_NO_MATHEMATICS}"><b>{title}</b><br>'
+    f'<code>{_escaped(path)}</code><table>{rows}</table></div>'
   )
 
 
+def _escaped(text: str) -> str:
+  return html.escape(printable(text))
+
+
 def _rows(result: Result) -> list[tuple[str, str, str]]:
-  return [(metric_name(m.labels, m.name), figure(m), basis(m)) for m in result.metrics]
+  return [
+    (printable(metric_name(m.labels, m.name)), figure(m), printable(basis(m)))
+    for m in result.metrics
+  ]

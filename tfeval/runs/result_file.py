@@ -4,10 +4,12 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
+import shlex
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
-from tfeval.utils import files
+from tfeval.runs.verification import ranges
+from tfeval.utils import budgets, files, flagfile, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, WrongType, nullable
 from tfeval.utils.paths import Path
@@ -312,7 +314,7 @@ def read_result(directory: Path) -> Result:
   """
   if not (directory / RESULT).is_file():
     raise _not_complete(directory)
-  content = files.read_json(directory / RESULT)
+  content = read_content(directory)
   version = content.get('schema_version') if isinstance(content, dict) else None
   if version != SCHEMA_VERSION:
     raise UserError(
@@ -321,11 +323,31 @@ def read_result(directory: Path) -> Result:
     )
   _check_form(directory / RESULT, content)
   try:
-    return Result.from_json(content)
+    # Of what was scored: who hands on a run may say anything there.
+    result = Result.from_json(content).replaced(subset=None, confusions=None)
+    fault = ranges.fault(result)
   except WrongType as error:
-    raise UserError(
-      f'{directory / RESULT} is damaged: {str(error)[1:]}: evaluate again'
-    ) from error
+    raise _damaged(directory, str(error)) from error
+  if fault:
+    raise _damaged(directory, fault)
+  return result
+
+
+def read_content(directory: Path) -> Any:
+  """Reads what is in a `result.json`, whatever it is.
+
+  Raises:
+    UserError: it is missing, or no JSON that can be handed on; see
+      `ranges.plain_fault`.
+  """
+  content = files.read_json(directory / RESULT)
+  if fault := ranges.plain_fault(content):
+    raise _damaged(directory, f'.{fault}')
+  return content
+
+
+def _damaged(directory: Path, what: str) -> UserError:
+  return UserError(f'{directory / RESULT} is damaged: {what[1:]}: evaluate again')
 
 
 def _not_complete(directory: Path) -> UserError:
@@ -334,11 +356,29 @@ def _not_complete(directory: Path) -> UserError:
   # Of an import the run directory is given, of an evaluation what holds it.
   manifest = files.read_json(directory / MANIFEST)
   imported = isinstance(manifest, dict) and 'imported' in manifest
-  return UserError(
-    f'run {directory} is not complete: it has no {RESULT}: run tfeval '
-    f'{"import" if imported else "evaluate"} --flagfile={directory / FLAGS} '
-    f'--output_dir={directory if imported else directory.parent}'
+  flags, where = directory / FLAGS, directory if imported else directory.parent
+  command = (
+    f'tfeval {"import" if imported else "evaluate"} '
+    f'--flagfile={shlex.quote(str(flags))} --output_dir={shlex.quote(str(where))}'
   )
+  missing = f'run {directory} is not complete: it has no {RESULT}'
+  try:
+    asks = flagfile.suspicious(
+      flagfile.flags(untrusted.read_bytes(flags, budgets.FLAGFILES))
+    )
+  except FileNotFoundError:
+    asks = []
+  except (UserError, OSError) as error:
+    # Of an OSError the words alone: its text names the file again.
+    why = getattr(error, 'strerror', None) or error
+    return UserError(f'{missing}: evaluate again, its {FLAGS} does not say how: {why}')
+  if asks:
+    return UserError(
+      f'{missing}: its {FLAGS} asks for {asks[0][:200]}, which can run code or reach a '
+      f'service: look at it, and if you trust whoever wrote it, run {command} '
+      'with `trust_model`'
+    )
+  return UserError(f'{missing}: run {command}')
 
 
 def _check_form(path: Path, content: dict[str, Any]) -> None:

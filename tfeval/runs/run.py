@@ -23,6 +23,7 @@ from tfeval.runs import display, predictions, result_file
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
 from tfeval.runs.run_key import RunKey
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, SummaryRequest, summarize
+from tfeval.runs.verification import result_checks
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
@@ -136,6 +137,27 @@ class Run:
     self._check(summarize([table], labels=()))
     return table
 
+  def contradiction(self, computed: Iterable[MetricEntry]) -> str | None:
+    """Says in which metrics the result is not what its rows give; None: in none.
+
+    Args:
+      computed: from the rows, by the labels that they carry. A result may have more:
+        of labels that lie in a file.
+    """
+    stored = {(m.labels, m.name): m for m in self.metrics}
+    differ = [
+      f'{one.labels}/{one.name} is {_seen(there)} there, the rows give {_seen(one)}'
+      for one in computed
+      if one.value is not None
+      and not _agree(there := stored.get((one.labels, one.name)), one)
+    ]
+    if not differ:
+      return None
+    return (
+      f'{self.path}: the stored predictions give other metrics than its {RESULT}: '
+      f'{"; ".join(differ)}; these are those of the predictions'
+    )
+
   def to_pandas(self, columns: list[str] | None = None) -> 'pandas.DataFrame':
     """Returns all stored rows as a frame; see `to_arrow`.
 
@@ -224,6 +246,18 @@ class Run:
           f'{self.path}: the stored rows are not those of its {RESULT} '
           f'({name} differs): evaluate again'
         )
+
+
+def _agree(there: MetricEntry | None, computed: MetricEntry) -> bool:
+  return there is not None and all(
+    result_checks.same(there.get(key), value) for key, value in computed.items()
+  )
+
+
+def _seen(metric: MetricEntry | None) -> str:
+  if metric is None:
+    return 'not'
+  return f'{display.figure(metric)} ({display.basis(metric)})'
 
 
 def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:

@@ -13,7 +13,7 @@ from tfeval.metrics import accuracy, collectors, registry
 from tfeval.metrics.entry import MetricEntry
 from tfeval.metrics.stored_rows import ScoredRows
 from tfeval.runs import predictions
-from tfeval.utils import arrow
+from tfeval.utils import arrow, files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -134,7 +134,13 @@ def _digest(ids: pa.Array, values: pa.Array) -> str:
   if len(lines):
     offsets = np.frombuffer(lines.buffers()[1], np.int32)[lines.offset :]
     first, last = offsets[0], offsets[len(lines)]
-    sha256.update(lines.buffers()[2].slice(first, last - first))
+    content = lines.buffers()[2].slice(first, last - first)
+    signs = np.frombuffer(content, np.uint8)
+    if any(np.count_nonzero(signs == ord(one)) != len(lines) for one in '\t\n'):
+      # Of an id that has one.
+      pairs = zip(ids.to_pylist(), values.to_pylist(), strict=True)
+      return files.digest_of_pairs(pairs)
+    sha256.update(content)
   return sha256.hexdigest()
 
 

@@ -8,6 +8,8 @@ MIB = 1 << 20
 
 # Text files that are read whole: flagfiles, manifests, results, indexes.
 TEXT_FILE = 64 * MIB
+# A flagfile, with those that it names.
+FLAGFILES = 1 * MIB
 # JSON costs ten times its size and more as Python's objects.
 JSON_FILE = 64 * MIB
 # A row group, record batch or array, as it is once decoded.

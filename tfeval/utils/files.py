@@ -20,6 +20,7 @@ from tfeval.utils.remote_path import RemotePath
 _LOG = logging.getLogger('tfeval')
 # Inside a directory that is being written.
 LOCK = '.lock'
+_ESCAPES = str.maketrans({'\\': r'\\', '\t': r'\t', '\n': r'\n'})
 
 
 def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> None:
@@ -192,7 +193,11 @@ def read_json(path: Path) -> Any:
 
 
 def digest_of_pairs(pairs: Iterable[tuple[str, object]]) -> str:
-  """Returns the SHA-256 over `id<TAB>value<LF>` lines in the order of the ids.
+  r"""Returns the SHA-256 over `id<TAB>value<LF>` lines in the order of the ids.
+
+  A text with a tab or line feed would read as other pairs. Such a pair is the line
+  `<TAB>id<TAB>value<LF>`, which no other is, and tabs, line feeds and backslashes of
+  its texts are `\t`, `\n` and `\\`.
 
   Args:
     pairs: an id and its value (a class index, a hash, None for nothing).
@@ -200,12 +205,15 @@ def digest_of_pairs(pairs: Iterable[tuple[str, object]]) -> str:
   >>> pairs = [('b', 1), ('a', None)]
   >>> digest_of_pairs(pairs) == digest_of_pairs(pairs[::-1])
   True
+  >>> digest_of_pairs([('a\t1\nb', 2)]) == digest_of_pairs([('a', 1), ('b', 2)])
+  False
   """
   sha256 = hashlib.sha256()
   for name, value in sorted(pairs, key=lambda pair: pair[0]):
-    sha256.update(
-      f'{name}\t{"" if value is None else value}\n'.encode(errors='surrogateescape')
-    )
+    texts = [name, '' if value is None else str(value)]
+    if any(sign in text for text in texts for sign in '\t\n'):
+      texts = ['', *(text.translate(_ESCAPES) for text in texts)]
+    sha256.update(('\t'.join(texts) + '\n').encode(errors='surrogateescape'))
   return sha256.hexdigest()
 
 

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Container, Iterator
 from typing import Any
 
-from tfeval.utils import arguments, errors
+from tfeval.utils import arguments, errors, flagfile
 from tfeval.utils.errors import UserError
 
 
@@ -216,7 +216,7 @@ def flagfile_lines(config: Any, absolute: Callable[[str], str]) -> list[str]:
     if field.kind is bool:
       lines.append(f'--{"" if value else "no"}{field.name}')
     elif field.option.is_path:
-      lines.append(f'--{field.name}={absolute(value)}')
+      lines.append(flagfile.line(field.name, absolute(value)))
     else:
-      lines.append(f'--{field.name}={value}')
+      lines.append(flagfile.line(field.name, value))
   return lines

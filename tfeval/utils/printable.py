@@ -19,8 +19,9 @@ _SHORT = {'\n': r'\n', '\r': r'\r', '\t': r'\t'}
 # (OWASP, "CSV Injection").
 _FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n')
 _NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
-# What begins or ends markup within a line (CommonMark 0.31, section 2.4), and a cell.
-_MARKUP = re.compile(r'([\\`*_\[\]<>|~!&])')
+# What begins or ends markup within a line (CommonMark 0.31, section 2.4), a cell, and
+# mathematics of GitHub.
+_MARKUP = re.compile(r'([\\`*_\[\]<>|~!&$])')
 
 
 def printable(text: str, keep: str = '') -> str:

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 import rich.console
 import rich.progress
 
+from tfeval.utils.printable import printable
+
 # Given (what is worked on, number of examples): a context, called with each advance.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SECONDS_BETWEEN_LINES = 10
@@ -37,6 +39,7 @@ def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
   Yields:
     A function to call with how many more examples are done.
   """
+  label = printable(label)
   console = rich.console.Console(stderr=True)
   if not console.is_terminal:
     yield _Lines(console, label, total)

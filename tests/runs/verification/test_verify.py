@@ -14,10 +14,13 @@ import pytest
 
 from tfeval.datasets.labels import imagenet, sets
 from tfeval.metrics import registry
+from tfeval.models import published, table
+from tfeval.preprocess import protocol
 from tfeval.runs import predictions, result_file
 from tfeval.runs.importing import importer, sources
 from tfeval.runs.run import load_run
 from tfeval.runs.verification import schemas, verify
+from tfeval.utils import flagfile
 from tfeval.utils.errors import UserError
 
 ROWS = 20
@@ -28,10 +31,12 @@ CHECKS = [
   'manifest',
   'flags',
   'index',
+  'keys',
   'parts',
   'rows',
   'ids',
   'counts',
+  'positions',
   'digests',
   'metrics',
   'intervals',
@@ -498,3 +503,159 @@ def test_without_jsonschema(whole, monkeypatch):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   with pytest.raises(UserError, match=r"pip install 'tfeval\[verify\]'"):
     verify.verify(whole)
+
+
+# Where rows stand in the dataset
+
+
+def positioned(copy, **changes) -> None:
+  """Gives the one part of a run positions, as an evaluation does."""
+
+  def change(index):
+    index['parts'][0].update({'positions': [[0, 12], [12, ROWS]], **changes})
+
+  edit(copy / 'predictions' / 'index.json', change)
+
+
+def test_positions_that_are_right(copy):
+  positioned(copy, resized_on_host=[3, 19])
+  found = {check.name: check for check in verify.verify(copy)}
+  assert found['positions'].seen == '20 of 20, none twice'
+  assert {check.state for check in found.values()} == {'ok'}
+
+
+@pytest.mark.parametrize(
+  ('changes', 'said'),
+  [
+    ({'positions': [[0, 19]]}, '19 positions of 20 rows'),
+    ({'positions': [[0, 10], [9, 19]]}, 'position 9 is there twice'),
+    ({'positions': [[10, 20], [0, 10]]}, 'position 0 is there twice, or not in its'),
+    ({'positions': [[0, 25], [25, 20]]}, 'positions 25 to 20 are none'),
+    ({'positions': [[1, 21]]}, 'position 20 is there, the dataset has 20'),
+    ({'resized_on_host': [20]}, 'position 20 was resized on the host and is not there'),
+  ],
+)
+def test_positions_that_cannot_be(copy, changes, said):
+  positioned(copy, **changes)
+  assert said in only_failed(copy, 'positions')
+
+
+def test_images_that_were_resized_elsewhere_are_counted(copy):
+  positioned(copy, resized_on_host=[3])
+  for file in ('result.json', 'manifest.json'):
+    edit(copy / file, lambda r: r['dataset'].update(resized_on_host=2))
+  assert only_failed(copy, 'positions') == '1 images were resized on the host, not 2'
+
+
+def test_parts_do_not_share_positions(copy):
+  table = load_run(copy).to_arrow()
+  store = copy / 'predictions'
+  writer = predictions.Writer(store, True, 10)
+  for start in (0, 10):
+    (batch,) = table.slice(start, 10).combine_chunks().to_batches()
+    writer.write(batch, list(range(start, start + 10)))
+  writer.flush()
+  assert set(states(copy).values()) == {'ok'}
+  edit(store / 'index.json', lambda i: i['parts'][1].update(positions=[[5, 15]]))
+  assert 'position 5 is there twice' in only_failed(copy, 'positions')
+  edit(store / 'index.json', lambda i: i['parts'][1].pop('positions'))
+  assert only_failed(copy, 'positions') == '1 of 2 parts have positions'
+
+
+# Keys and flags
+
+
+@pytest.mark.parametrize(
+  'name', ['result.json', 'manifest.json', 'predictions/index.json']
+)
+def test_a_key_that_is_there_twice(copy, name):
+  text = (copy / name).read_text()
+  assert text.startswith('{')
+  (copy / name).write_text('{"schema_version": 1, ' + text[1:])
+  assert only_failed(copy, 'keys') == (
+    f"{name} has the key ['schema_version'] twice in an object"
+  )
+
+
+def test_flags_that_can_run_code_are_pointed_out(copy):
+  flags = (copy / 'flags.txt').read_text()
+  (copy / 'flags.txt').write_text(f'{flags}--model=os:system:command=x\n')
+  (seen,) = (check.seen for check in verify.verify(copy) if check.name == 'flags')
+  assert seen.endswith('; --model=os:system:command=x can run code or reach a service')
+
+
+def test_a_name_with_a_line_feed_is_one_flag(copy):
+  name = 'a\n--overwrite\n b.npy '
+  for file in ('result.json', 'manifest.json'):
+    edit(copy / file, lambda r: r['imported']['files'][0].update(file=name))
+  line = flagfile.line('predictions', f'/x/{name}')
+  (copy / 'flags.txt').write_text(f'{line}\n')
+  assert states(copy)['flags'] == verify.OK
+
+
+# Published figures, looked up again
+
+
+@pytest.fixture
+def compared(copy) -> pathlib.Path:
+  """A run that says to be of ResNet50 with its published weights."""
+  facts = table.known_models()['ResNet50']
+  for file in ('result.json', 'manifest.json'):
+    edit(
+      copy / file,
+      lambda r: (
+        r.pop('imported'),
+        r['model'].update(
+          name='ResNet50',
+          weights='imagenet',
+          input_size=facts.input_size,
+          parameters=facts.parameters,
+        ),
+        r.update(protocol=protocol.resolve('opencv', 224).describe()),
+      ),
+    )
+  (copy / 'flags.txt').write_text('--model=ResNet50\n')
+  result = load_run(copy).result
+  again = published.recompute(result, NAMES)
+  assert again['metrics'][0]['published'] == facts.published_top1 / 100
+  edit(copy / 'result.json', lambda r: r.update(published=again))
+  return copy
+
+
+def verified(directory) -> verify.Check:
+  found = verify.verify(directory, published.recompute)
+  assert [c.name for c in found if c.state != verify.OK] in ([], ['published'])
+  return next(check for check in found if check.name == 'published')
+
+
+def test_figures_that_are_those_of_the_model(compared):
+  check = verified(compared)
+  assert (
+    check.seen == 'figures looked up, and the comparison with the metrics made, again'
+  )
+
+
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    (
+      lambda p: p['metrics'][0].update(published=0.5, difference=0.0, inside=True),
+      'top1: published is 0.5, of this model it is 0.7',
+    ),
+    (lambda p: p.update(same_protocol=not p['same_protocol']), 'same_protocol is'),
+    (lambda p: p.update(figures='native'), 'figures is native, of this model'),
+    (lambda p: p.update(protocol='pil'), 'protocol is pil, of this model it is'),
+  ],
+)
+def test_figures_of_another_model(compared, change, said):
+  edit(compared / 'result.json', lambda r: change(r['published']))
+  assert said in verified(compared).seen
+  assert states(compared)['published'] == verify.OK  # Nobody looked them up.
+
+
+def test_figures_of_a_model_of_which_none_are_known(compared):
+  for file in ('result.json', 'manifest.json'):
+    edit(compared / file, lambda r: r['model'].update(weights='none'))
+  assert verified(compared).seen == (
+    'figures are compared, none are known of such a run'
+  )

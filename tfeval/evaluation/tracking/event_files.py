@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
+from tfeval.utils.printable import printable
 
 # What `tf.summary.scalar` gives a value, which TensorBoard implements:
 # tensorboard/plugins/scalar/metadata.py, whose message of version 0 is empty.
@@ -40,7 +41,8 @@ class ScalarWriter:
     """Writes values by their names, float32, and sees that they are on disk."""
     with self._writer.as_default():
       for name, value in values.items():
-        tf.summary.write(name, tf.constant(value, tf.float32), step, _SCALAR)
+        tag, scalar = printable(name), tf.constant(value, tf.float32)
+        tf.summary.write(tag, scalar, step, _SCALAR)
     self._writer.flush()
 
   def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tfeval.evaluation.tracking import history_file
@@ -84,5 +85,27 @@ def _is_entry(entry: Any) -> bool:
     and isinstance(entry.get('run'), str)
     and re.fullmatch(r'[A-Za-z0-9._=@-]*[A-Za-z0-9_=@-][A-Za-z0-9._=@-]*', entry['run'])
     is not None
-    and all(isinstance(entry.get(key), dict | None) for key in ('metrics', 'counts'))
+    and _are(entry.get('metrics'), _is_figure)
+    and _are(entry.get('counts'), _is_count)
+  )
+
+
+def _are(values: Any, is_one: Callable[[Any], bool]) -> bool:
+  """Whether values by their names are all of a kind, or there are none."""
+  return values is None or (
+    isinstance(values, dict) and all(map(is_one, values.values()))
+  )
+
+
+def _is_figure(value: Any) -> bool:
+  """Whether a value is a number that is finite, as a float too, or none is known."""
+  return value is None or (type(value) in (int, float) and -1e300 < value < 1e300)
+
+
+def _is_count(value: Any) -> bool:
+  """Whether a value is `[correct, count]`."""
+  return (
+    isinstance(value, list)
+    and [type(one) for one in value] == [int, int]
+    and 0 <= value[0] <= value[1] < 1 << 63
   )

@@ -14,7 +14,7 @@ from tfeval.runs import predictions, result_file, run
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.result_file import Manifest
-from tfeval.utils import files
+from tfeval.utils import files, flagfile
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -113,7 +113,7 @@ def _flagfile(source: Source, config: ImportConfig) -> str:
     ('order', order),
     ('output', config.output),
   ]
-  lines = [f'--{name}={value}' for name, value in values if value is not None]
+  lines = [flagfile.line(name, value) for name, value in values if value is not None]
   lines += [
     f'--{name}' for name in ('partial', 'store_logits') if getattr(config, name)
   ]

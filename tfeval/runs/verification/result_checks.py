@@ -50,8 +50,14 @@ def intervals(result: Result) -> str:
   return 'values and intervals are those of the counts'
 
 
-def published(result: Result) -> str:
-  """Checks that a comparison with published figures is of the metrics."""
+def published(result: Result, again: Mapping[str, Any] | None = None) -> str:
+  """Checks that a comparison with published figures is of the metrics.
+
+  Args:
+    result: of a run.
+    again: the same comparison, made again; empty where it should not be there; None:
+      it was not made.
+  """
   compared = result.published
   if compared is None:
     return 'nothing is compared'
@@ -71,7 +77,24 @@ def published(result: Result) -> str:
         same(figure[field], value),
         f'{name}: {field} is {figure[field]}, the metrics give {value}',
       )
-  return 'the comparison is with the metrics'
+  if again is None:
+    return 'the comparison is with the metrics'
+  hold(bool(again), 'figures are compared, none are known of such a run')
+  for key in ('figures', 'protocol', 'same_protocol'):
+    # Of earlier versions, which knew one kind of figures.
+    if compared[key] is not None or key != 'figures':
+      hold(
+        compared[key] == again[key],
+        f'{key} is {compared[key]}, of this model it is {again[key]}',
+      )
+  figures = {figure['name']: figure['published'] for figure in again['metrics']}
+  for figure in compared.metrics:
+    known = figures.get(figure.name)
+    hold(
+      same(figure.published, known),
+      f'{figure.name}: published is {figure.published}, of this model it is {known}',
+    )
+  return 'figures looked up, and the comparison with the metrics made, again'
 
 
 def same(reported: Any, value: Any) -> bool:

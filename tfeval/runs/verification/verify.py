@@ -4,18 +4,26 @@ import dataclasses
 import functools
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tfeval.datasets.labels import sets
 from tfeval.runs import predictions, result_file
 from tfeval.runs.result_file import Result
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
-from tfeval.runs.verification import result_checks, row_checks, schemas
+from tfeval.runs.verification import (
+  file_checks,
+  positions,
+  result_checks,
+  row_checks,
+  schemas,
+)
 from tfeval.runs.verification.result_checks import Failed, hold, same
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
+# Given a result and the ids of its rows.
+Recompute = Callable[[Result, Iterable[str]], Mapping[str, Any] | None]
 OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
 
 
@@ -37,18 +45,29 @@ class Check:
 class _Directory:
   """The content of a run directory, read when a check needs it."""
 
-  def __init__(self, path: paths.Path):
-    self.path = path
+  def __init__(self, path: paths.Path, recompute: Recompute | None):
+    self.path, self._recompute = path, recompute
 
   @functools.cached_property
   def content(self) -> dict[str, Any]:
     """Of `result.json`, whatever it is."""
-    return files.read_json(self.path / result_file.RESULT)
+    return result_file.read_content(self.path)
 
   @functools.cached_property
   def result(self) -> Result:
     """The same, of what follows the schema."""
     return Result.from_json(self.content)
+
+  @functools.cached_property
+  def parts(self) -> list[dict[str, Any]]:
+    """Those that an index lists that follows the schema."""
+    return files.read_json(self.path / file_checks.INDEX)['parts']
+
+  def compared_again(self) -> Mapping[str, Any] | None:
+    """The comparison with published figures, made again; None: nobody can here."""
+    if self._recompute is None:
+      return None
+    return self._recompute(self.result, self.rows.ids) or {}
 
   @functools.cached_property
   def rows(self) -> Summary:
@@ -57,11 +76,15 @@ class _Directory:
     )
 
 
-def verify(path: str | os.PathLike[str]) -> list[Check]:
+def verify(
+  path: str | os.PathLike[str], recompute: Recompute | None = None
+) -> list[Check]:
   """Checks a complete run.
 
   Args:
     path: its directory.
+    recompute: compares with published figures again, see `published.recompute`; None:
+      they are believed.
 
   Returns:
     Every check, in order.
@@ -72,7 +95,7 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   """
   if importlib.util.find_spec('jsonschema') is None:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
-  directory = _Directory(paths.path(path))
+  directory = _Directory(paths.path(path), recompute)
   if not (directory.path / result_file.RESULT).is_file():
     result_file.read_result(directory.path)  # Says what it is instead.
   done: list[Check] = []
@@ -99,8 +122,9 @@ def _result(directory: _Directory) -> str:
 
 
 def _index(directory: _Directory) -> str:
-  file = f'{result_file.PREDICTIONS}/index.json'
-  return _follows('index', files.read_json(directory.path / file), file)
+  return _follows(
+    'index', files.read_json(directory.path / file_checks.INDEX), file_checks.INDEX
+  )
 
 
 def _manifest(directory: _Directory) -> str:
@@ -124,45 +148,9 @@ def _manifest(directory: _Directory) -> str:
   return f'{result_file.RESULT} is of what {result_file.MANIFEST} says was run'
 
 
-def _flags(directory: _Directory) -> str:
-  path = directory.path / result_file.FLAGS
-  try:
-    lines = path.read_text('utf-8').splitlines()
-  except OSError as error:
-    raise Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
-  except UnicodeDecodeError as error:
-    raise Failed(f'{result_file.FLAGS} is not text') from error
-  wrong = [line for line in lines if not line.startswith('--')]
-  hold(
-    bool(lines) and not wrong,
-    f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
-  )
-  flag, expected = _repeated(files.read_json(directory.path / result_file.MANIFEST))
-  start = f'--{flag}='
-  given = [line.removeprefix(start) for line in lines if line.startswith(start)]
-  seen = [os.path.basename(one) if flag == 'predictions' else one for one in given]
-  hold(
-    seen == [expected],
-    f'{result_file.FLAGS} has --{flag} {", ".join(given) or "not"}'
-    f', {result_file.MANIFEST} is of {expected}'[:300],
-  )
-  return f'{result_file.FLAGS} has {len(lines)} flags, --{flag} is {expected}'
-
-
-def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
-  """Returns the flag that says what a run is of, and what it should be."""
-  try:
-    # Of predictions the name alone: they may have been imported elsewhere.
-    if 'imported' in manifest:
-      return 'predictions', manifest['imported']['files'][0]['file']
-    return 'model', manifest['model']['name']
-  except (KeyError, TypeError, IndexError) as error:
-    raise Failed(f'{result_file.MANIFEST} does not say what was run') from error
-
-
 def _parts(directory: _Directory) -> str:
   store = directory.path / result_file.PREDICTIONS
-  listed = {part['file'] for part in files.read_json(store / 'index.json')['parts']}
+  listed = {part['file'] for part in directory.parts}
   others = sorted({path.name for path in store.glob('part-*.parquet')} - listed)
   hold(
     not others,
@@ -215,6 +203,10 @@ def _counts(directory: _Directory) -> str:
   return seen
 
 
+def _positions(directory: _Directory) -> str:
+  return positions.check(directory.parts, directory.result.dataset)
+
+
 def _digests(directory: _Directory) -> str:
   for name, value in directory.rows.digests().items():
     reported = getattr(directory.result.dataset, name)
@@ -251,19 +243,25 @@ def _metrics(directory: _Directory) -> str:
   return f'{seen}; not computed again, labels are not stored: {", ".join(files_of)}'
 
 
+def _published(directory: _Directory) -> str:
+  return result_checks.published(directory.result, directory.compared_again())
+
+
 _RESULT, _PARTS = 'result', 'parts'
 # Name, check, and the checks that it relies on.
 _CHECKS: tuple[tuple[str, Callable[[_Directory], str], tuple[str, ...]], ...] = (
   (_RESULT, _result, ()),
   ('manifest', _manifest, (_RESULT,)),
-  ('flags', _flags, ()),
+  ('flags', lambda run: file_checks.flags(run.path), ()),
   ('index', _index, ()),
+  ('keys', lambda run: file_checks.keys(run.path), ()),
   (_PARTS, _parts, ('index',)),
   ('rows', _rows, (_RESULT, _PARTS)),
   ('ids', _ids, (_PARTS,)),
   ('counts', _counts, (_RESULT, _PARTS)),
+  ('positions', _positions, (_RESULT, _PARTS)),
   ('digests', _digests, (_RESULT, _PARTS)),
   ('metrics', _metrics, (_RESULT, _PARTS)),
   ('intervals', lambda run: result_checks.intervals(run.result), (_RESULT,)),
-  ('published', lambda run: result_checks.published(run.result), (_RESULT,)),
+  ('published', _published, (_RESULT, _PARTS)),
 )

@@ -1,0 +1,238 @@
+"""Flagfiles are data: read within bounds, named by file and line, starting nothing."""
+
+import os
+
+import nasty
+import pytest
+from absl import flags as absl_flags
+
+from tfeval import cli
+from tfeval.cli import command_flags, flag_trust
+from tfeval.evaluation.config import EvaluationConfig, requests
+from tfeval.evaluation.config import flagfile as flagfile_of
+from tfeval.models import table
+from tfeval.utils import flagfile
+from tfeval.utils.errors import UserError
+
+
+def parse(*arguments, command='evaluate'):
+  return command_flags.parse(cli.command_module(command), command, list(arguments))
+
+
+def write(path, *lines):
+  path.write_text('\n'.join(lines) + '\n')
+  return str(path)
+
+
+def refused(*arguments, command='evaluate') -> str:
+  with pytest.raises(UserError) as error:
+    parse(*arguments, command=command)
+  assert '\n' not in str(error.value)
+  return str(error.value)
+
+
+# What they say
+
+
+def test_lines_are_parsed_as_absl_does(tmp_path):
+  file = write(
+    tmp_path / 'a',
+    '--undefok=later,other',
+    '--later=3',
+    '--model',
+    'A',
+    '-model=B',
+    '--nojit',
+    '--trust_model',
+    '--batch_size=3',
+    '--batch_size=4',
+    '--dataset=sample',
+    '--',
+    'rest',
+    '--json',
+  )
+  flags, rest = parse(f'--flagfile={file}', '--trust_model')
+  assert (flags.model, flags.jit, flags.batch_size) == (['A', 'B'], False, 4)
+  assert (flags.json, rest) == (False, ['rest', '--json'])
+  assert flags['batch_size'].present and not flags['limit'].present
+
+
+def test_values_reach_commands_as_they_were_written(tmp_path):
+  names = [*nasty.NAMES, nasty.ALL, nasty.SURROGATE]
+  file = write(tmp_path / 'a', *(flagfile.line('labels', name) for name in names))
+  flags, rest = parse(f'--flagfile={file}', command='score')
+  assert (flags.labels, rest) == (names, [])
+
+
+def test_a_file_that_names_another(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  write(tmp_path / 'inner', '--limit=5')
+  write(tmp_path / 'second', '--split=x')
+  outer = write(tmp_path / 'outer', '--flagfile', 'inner', '--flagfile=second')
+  flags, _ = parse(f'--flagfile={outer}')
+  assert (flags.limit, flags.split) == (5, 'x')
+
+
+# What is wrong is named
+
+
+@pytest.mark.parametrize(
+  ('line', 'said'),
+  [
+    ('--modle=A', 'line 2: unknown command line flag'),
+    ('--limit=0', 'line 2: flag --limit=0'),
+    ('--nojson=3', 'line 2: --nojson=3 does not take an argument'),
+    ('--split', 'line 2: missing value for flag --split'),
+    ('--flagfile', 'line 2: --flagfile: expected the path of a file'),
+    ('--flagfile=missing', 'line 2: cannot read missing: No such file'),
+    ('--model:json=x', "line 2 has 'x', expected a JSON text"),
+  ],
+)
+def test_a_mistake_is_named_by_file_and_line(tmp_path, line, said):
+  file = write(tmp_path / 'a.flags', '--batch_size=3', line)
+  message = refused(f'--flagfile={file}')
+  assert said in message
+  assert 'a.flags' in message
+
+
+def test_the_circle_is_named(tmp_path):
+  one = write(tmp_path / 'one', f'--flagfile={tmp_path / "two"}')
+  two = write(tmp_path / 'two', '--limit=3', f'--flagfile={tmp_path / "one"}')
+  assert refused(f'--flagfile={one}') == (
+    f'{two}, line 2: {one} is being read already: leave it out'
+  )
+
+
+@pytest.mark.parametrize(
+  ('make', 'what'),
+  [
+    (os.mkfifo, 'a named pipe'),
+    (os.mkdir, 'a directory'),
+    (lambda path: os.symlink('/dev/zero', path), 'a device'),
+    (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 1 << 30), 'bytes'),
+  ],
+)
+def test_what_cannot_be_read_is_not_opened(tmp_path, make, what):
+  make(tmp_path / 'a')
+  assert what in refused(f'--flagfile={tmp_path / "a"}')
+  outer = write(tmp_path / 'outer', f'--flagfile={tmp_path / "a"}')
+  assert f'{outer}, line 1: ' in refused(f'--flagfile={outer}')
+
+
+def test_files_that_name_each_other_cost_no_more_than_one(tmp_path):
+  files = [tmp_path / str(i) for i in range(12)]
+  write(files[-1], '#' * 999)
+  for one, inner in zip(files[:-1], files[1:], strict=True):
+    write(one, *[f'--flagfile={inner}'] * 10)
+  assert 'bytes or more, expected at most' in refused(f'--flagfile={files[0]}')
+  chain = [tmp_path / f'chain{i}' for i in range(40)]
+  for one, inner in zip(chain[:-1], chain[1:], strict=True):
+    write(one, f'--flagfile={inner}')
+  assert '16 deep' in refused(f'--flagfile={chain[0]}')
+
+
+# What they may not say
+
+
+@pytest.mark.parametrize(
+  'line',
+  [
+    '--model=os:system:command=x',
+    '--model:json="os:system"',
+    '-model=my.module:build',
+    '--preprocess=os:system',
+    '--tpu=10.0.0.1',
+    '--tpu=grpc://evil:8470',
+    '--tf_data_service=evil:5050',
+    '--dataset=kaggle:something',
+    '--model=of_a_package',
+  ],
+)
+def test_what_starts_something_needs_trust_on_the_command_line(
+  tmp_path, monkeypatch, line, caplog
+):
+  monkeypatch.setitem(vars(table.LOADERS), '_entry_points', {'of_a_package': None})
+  file = write(tmp_path / 'a', '--limit=3', line, '--trust_model')
+  name, _, value = line.lstrip('-').replace(':json', '').partition('=')
+  message = refused(f'--flagfile={file}')
+  assert message.startswith(f'{file}, line 2: --{name}=')
+  assert '--trust_model on the command line' in message
+  assert refused(f'--flagfile={file}', '--notrust_model') == message
+  nested = write(tmp_path / 'nested', f'--flagfile={file}')
+  assert message in refused(f'--flagfile={nested}')
+  flags, _ = parse(f'--flagfile={file}', '--trust_model')
+  assert flags.trust_model and flags[name].value in (value, [value], ['os:system'])
+  # What is given beside the file is the user's own.
+  own = '--model=ResNet50' if name == 'model' else f'--{name}=mine:own'
+  assert not caplog.text
+  flags, _ = parse(f'--flagfile={file}', own)
+  assert not flags.trust_model
+  assert f'{file}, line 3: `trust_model` of a flagfile does not count' in caplog.text
+  flags, _ = parse('--model=os:system', '--limit=3')
+  assert flags.model == ['os:system']
+
+
+def test_what_only_names_data_needs_none(tmp_path):
+  (tmp_path / 'os:system').mkdir()
+  file = write(
+    tmp_path / 'a',
+    '--model=ResNet50',
+    '--model=MobileNet:alpha=0.25',
+    f'--model={tmp_path}/os:system',
+    '--model=gs://bucket/mine.keras',
+    '--preprocess=tf',
+    '--protocol=opencv:size=299',
+    f'--dataset=folder:{tmp_path}',
+    '--class_map=name',
+    '--dataset=imagenet_v2/topimages:3.0.0',
+    '--dataset=sample',
+    '--strategy=default',
+    '--tpu=local',
+  )
+  flags, _ = parse(f'--flagfile={file}')
+  assert len(flags.model) == 4
+  assert not flags.trust_model
+
+
+def test_every_flag_that_takes_any_text_is_classed():
+  """A new one needs trust until somebody has said that it starts nothing."""
+  found = set()
+  for command in cli.COMMANDS:
+    defined = absl_flags.FlagValues()
+    cli.command_module(command).define_flags(command_flags._Definer(defined, 'a'))
+    for name in defined:
+      flag = defined[name]
+      free = type(flag.parser) in (absl_flags.ArgumentParser, absl_flags.ListParser)
+      if free and not isinstance(flag, absl_flags.EnumFlag):
+        found.add(name)
+  assert found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys() == {'tf_data_service'}
+  assert flag_trust.ONLY_DATA | flag_trust._STARTS.keys() <= found
+
+
+# What runs write of themselves
+
+
+@pytest.mark.parametrize('name', [*nasty.NAMES, nasty.ALL])
+def test_the_flagfile_of_a_run_repeats_any_path(tmp_path, monkeypatch, name):
+  folder = tmp_path / name.strip().replace('/', '')
+  folder.mkdir()
+  for file in ('mine.keras', 'map.txt'):
+    (folder / file).touch()
+  monkeypatch.chdir(folder)
+  given = EvaluationConfig.of(
+    dataset='folder:.',
+    data_dir=f'{folder}/{name}'.replace('//', '/'),
+    class_map='map.txt',
+    split=name,
+    output_name=name,
+  )
+  (request,) = requests(['mine.keras'], ['imagenet'])
+  file = write(tmp_path / 'flags', flagfile_of(request, given).rstrip('\n'))
+  monkeypatch.chdir('/')
+  flags, rest = parse(f'--flagfile={file}')
+  assert (flags.model, rest) == ([f'{folder}/mine.keras'], [])
+  assert (flags.dataset, flags.class_map) == (f'folder:{folder}', f'{folder}/map.txt')
+  assert (flags.split, flags.output_name) == (name, name)
+  assert flags.data_dir == os.path.normpath(given.dataset.data_dir)
+  # No flag of the name itself.
+  assert flags['overwrite'].present == 0

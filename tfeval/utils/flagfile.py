@@ -1,0 +1,125 @@
+r"""Flagfiles: a flag in each line, whatever its value holds.
+
+`--name=value` is what absl reads and people write. A value that would not survive that,
+with line feeds, control characters or spaces at its ends, is written as a JSON text
+behind `--name:json=`, which no flag is called; other lines mean what they always did.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tfeval.utils import printable
+from tfeval.utils.errors import UserError
+
+_ENCODED = ':json'
+# Flags of which a value starts what is not tfeval's, or reaches other machines: what is
+# seen without knowing models and packages.
+_OF_PROGRAMS = ('tf_data_service', 'flagfile', 'trust_model')
+
+
+class Flag(NamedTuple):
+  """A line of a flagfile.
+
+  Attributes:
+    number: of the line, from 1.
+    name: of the flag; None of what is no flag.
+    text: the line as absl takes it: `--name=value`, the value decoded.
+  """
+
+  number: int
+  name: str | None
+  text: str
+
+  @property
+  def value(self) -> str:
+    """What stands behind `=`."""
+    return self.text.partition('=')[2]
+
+
+def line(name: str, value: object) -> str:
+  r"""Returns a flag as a line of a flagfile, without its end.
+
+  >>> print(line('model', 'a b#"c"'))
+  --model=a b#"c"
+  >>> print(line('model', 'a\n--b'))
+  --model:json="a\n--b"
+  """
+  text = str(value)
+  if text == text.strip() and text == printable.printable(text):
+    return f'--{name}={text}'
+  return f'--{name}{_ENCODED}={json.dumps(text)}'
+
+
+def flags(content: bytes) -> Iterator[Flag]:
+  """Yields the flags of a flagfile, without comments and empty lines.
+
+  Args:
+    content: of the file.
+
+  Raises:
+    UserError: it is no UTF-8, or a value behind `:json=` is no JSON text; says in
+      which line.
+  """
+  try:
+    text = content.decode()
+  except UnicodeDecodeError as error:
+    number = content.count(b'\n', 0, error.start) + 1
+    raise UserError(f'line {number} is not text: {error}') from error
+  lines = text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
+  for number, one in enumerate(map(str.strip, lines), 1):
+    if not one or one.startswith(('#', '//')):
+      continue
+    if not one.startswith('-'):
+      yield Flag(number, None, one)
+      continue
+    name, equals, value = one.partition('=')
+    if name.endswith(_ENCODED):
+      name = name.removesuffix(_ENCODED)
+      one = f'{name}={_decoded(number, value)}'
+    yield Flag(number, name.lstrip('-'), one)
+
+
+def _decoded(number: int, value: str) -> str:
+  try:
+    text = json.loads(value)
+  except (ValueError, RecursionError):
+    text = None
+  if not isinstance(text, str):
+    raise UserError(f'line {number} has {value[:40]!r}, expected a JSON text')
+  return text
+
+
+def suspicious(found: Iterable[Flag]) -> list[str]:
+  """Returns the flags that name code, or reach other machines, as far as is seen.
+
+  Nobody should be told to run these before they were looked at.
+  """
+  return [
+    one.text
+    for one in found
+    if one.name in _OF_PROGRAMS
+    or (one.name in ('model', 'preprocess') and names_function(one.value))
+    or (one.name == 'tpu' and is_address(one.value))
+  ]
+
+
+def names_function(value: str) -> bool:
+  """Returns whether a value may be `module:function`, with arguments or without.
+
+  >>> names_function('os:system:command=x'), names_function('MobileNet:alpha=0.25')
+  (True, False)
+  """
+  target, colon, rest = value.partition(':')
+  function = rest.partition(':')[0]
+  return bool(colon) and '=' not in function and '/' not in target + function
+
+
+def is_address(value: str) -> bool:
+  """Returns whether a value is more than a name that the user's own cloud gives.
+
+  >>> is_address('grpc://10.0.0.1:8470'), is_address('local'), is_address('my-tpu')
+  (True, False, False)
+  """
+  return not re.fullmatch(r'[A-Za-z0-9-]*', value)
