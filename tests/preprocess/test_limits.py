@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -63,6 +64,24 @@ def test_images_as_cameras_write_them_pass(options):
   if options:
     more = tf.constant(with_scans(data, 30))
     assert pipeline.fault(protocol.resolve('opencv', 224), more) is None
+
+
+def test_an_image_of_many_segments_or_chunks_is_refused():
+  """Each is looked at for a few dozen microseconds."""
+  opencv = protocol.resolve('opencv', 224)
+  photo = flat(300, 300, 'JPEG')
+  segments = photo[:2] + b'\xff\xe5\x00\x02' * 20_001 + photo[2:]
+  png = flat(300, 300, 'PNG')
+  chunk = b'\x00\x00\x00\x00tEXtt' + zlib.crc32(b'tEXt').to_bytes(4, 'big')
+  chunk = chunk.replace(b'tEXtt', b'tEXt')
+  # Only where an eXIf is named chunks are walked at all.
+  chunks = png[:33] + chunk * 20_001 + png[33:-12] + b'\x00\x00\x00\x04noNEeXIf'
+  chunks += zlib.crc32(b'noNEeXIf').to_bytes(4, 'big') + png[-12:]
+  for data, kind in [(segments, 'JPEG'), (chunks, 'PNG')]:
+    found = pipeline.fault(opencv, tf.constant(data))
+    assert found == (
+      f'a {kind}, but it has 20000 segments or chunks, and none tells how to turn it'
+    )
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG'])

@@ -10,6 +10,9 @@ import tensorflow as tf
 # Where the cheap test looks for a block before the segments are walked. A
 # photo without a block has its whole header (about 600 bytes) well inside.
 _HEAD_BYTES = 4096
+# Segments and chunks are walked one by one, some 30 us each; photos have a few dozen,
+# PNG of 100 MB in chunks of 8 KB 12,000.
+_MOST_PIECES = 20_000
 
 _ORIENTATION = 0x112
 # Fields that OpenCV reads besides the orientation. An entry of these that
@@ -47,10 +50,10 @@ def jpeg_orientation(jpeg: tf.Tensor) -> tf.Tensor:
   """
   size = tf.strings.length(jpeg)
 
-  def unread(position, found):
-    return (position + 4 <= size) & (found < 0)
+  def unread(position, found, pieces):
+    return (position + 4 <= size) & (found < 0) & (pieces < _MOST_PIECES)
 
-  def read(position, found):
+  def read(position, found, pieces):
     head = _bytes(tf.strings.substr(jpeg, position, 4))
     marker, length = head[1], head[2] * 256 + head[3]
     fill = marker == 0xFF
@@ -65,20 +68,19 @@ def jpeg_orientation(jpeg: tf.Tensor) -> tf.Tensor:
       lambda: tiff_orientation(tf.strings.substr(jpeg, position + 10, length - 8)),
       lambda: found,
     )
-    return after, found
+    return after, found, pieces + 1
 
-  _, found = tf.while_loop(unread, read, (tf.constant(2), tf.constant(-1)))
-  return _valid(found)
+  return _walked(unread, read, start=2)
 
 
 def png_orientation(png: tf.Tensor) -> tf.Tensor:
   """Returns the orientation of a PNG's eXIf chunk, scalar int32 in 1..8."""
   size = tf.strings.length(png)
 
-  def unread(position, found):
-    return (position + 12 <= size) & (found < 0)
+  def unread(position, found, pieces):
+    return (position + 12 <= size) & (found < 0) & (pieces < _MOST_PIECES)
 
-  def read(position, found):
+  def read(position, found, pieces):
     length = _number(tf.ensure_shape(_bytes(tf.strings.substr(png, position, 4)), [4]))
     fits = (length >= 0) & (length <= size - position - 12)
     is_exif = fits & (tf.strings.substr(png, position + 4, 4) == b'eXIf')
@@ -87,10 +89,20 @@ def png_orientation(png: tf.Tensor) -> tf.Tensor:
       lambda: tiff_orientation(tf.strings.substr(png, position + 8, length)),
       lambda: found,
     )
-    return tf.where(fits, position + 12 + length, size), found
+    return tf.where(fits, position + 12 + length, size), found, pieces + 1
 
-  _, found = tf.while_loop(unread, read, (tf.constant(8), tf.constant(-1)))
-  return _valid(found)
+  return _walked(unread, read, start=8)
+
+
+def _walked(unread, read, start):
+  """-> the orientation found in the pieces of a file, which are not too many."""
+  _, found, pieces = tf.while_loop(
+    unread, read, (tf.constant(start), tf.constant(-1), tf.constant(0))
+  )
+  reason = f'it has {_MOST_PIECES} segments or chunks, and none tells how to turn it'
+  bounded = tf.debugging.Assert((pieces < _MOST_PIECES) | (found >= 0), [reason])
+  with tf.control_dependencies([bounded]):
+    return _valid(found)
 
 
 def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
