@@ -351,7 +351,7 @@ def test_a_complete_run_is_shown_as_it_is(tfeval, photos, tmp_path):
   assert code == 0
   code, again, err = tfeval(*command)
   assert (code, again) == (0, out)
-  assert re.fullmatch(r'tfeval: \S+ is complete: shown as it is \(.*\)\n', err)
+  assert re.fullmatch(r'tfeval: \S+ is complete: shown as it is, .*\(.*\)\n', err)
 
 
 def test_evaluate_prints_a_table(tfeval, photos, tmp_path):

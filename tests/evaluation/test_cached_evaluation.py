@@ -1,10 +1,12 @@
 """Whole evaluations with --cache_dir: the same bytes as without it."""
 
 import json
+import os
 import signal
 
 import limits
 import pytest
+import tensorflow as tf
 from evaluations import content, ended, make_inputs, start
 
 from tfeval import cli
@@ -149,3 +151,47 @@ def test_urls_and_services_are_refused(inputs, tmp_path, capsys):
     assert cli.main([*inputs, f'--output_dir={tmp_path / "a"}', *flags]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert words in said
+
+
+def test_a_cache_of_other_pixels_with_right_checksums_is_refused(run, tmp_path, capsys):
+  """Each chunk is named by its content: who changes it can name it anew."""
+  assert run('first') == 0
+  for entry in entries.listed(str(tmp_path / 'c')):
+    for chunk in entry.chunks:
+      records = list(tf.data.TFRecordDataset(str(chunk.path)).as_numpy_iterator())
+      with tf.io.TFRecordWriter(str(tmp_path / 'changed')) as writer:
+        writer.write(records[0])
+        for record in records[1:]:
+          writer.write(record[:40] + bytes([record[40] ^ 1]) + record[41:])
+      sha256 = files.sha256_of(tmp_path / 'changed')
+      chunk.path.unlink()
+      (tmp_path / 'changed').rename(
+        chunk.path.with_name(chunks.name(chunk.start, chunk.stop, sha256))
+      )
+  assert faults(tmp_path / 'c') == []
+  capsys.readouterr()
+  assert run('second') == 2
+  said = capsys.readouterr().err
+  assert 'than are made of it: somebody has changed the cache' in said
+  assert not list((tmp_path / 'second').glob('*/result.json'))
+
+
+@pytest.mark.parametrize('which', ['cache', 'entry'])
+def test_a_cache_that_others_can_write_to_is_refused(run, tmp_path, capsys, which):
+  assert run('first') == 0
+  (entry,) = entries.listed(str(tmp_path / 'c'))
+  (tmp_path / 'c' if which == 'cache' else entry.directory).chmod(0o777)
+  assert run('second') == 2
+  assert 'can be written by others' in capsys.readouterr().err
+
+
+def test_a_cache_is_made_for_one_user_alone(run, tmp_path):
+  before = os.umask(0)
+  try:
+    assert run('first') == 0
+  finally:
+    os.umask(before)
+  (entry,) = entries.listed(str(tmp_path / 'c'))
+  for directory in (tmp_path / 'c', entry.directory):
+    assert directory.stat().st_mode & 0o777 == 0o755
+  assert run('second') == 0

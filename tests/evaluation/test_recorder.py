@@ -1,7 +1,9 @@
 """Predictions into a store, after those that are there."""
 
+import contextlib
 import logging
 
+import fake_runtime
 import numpy as np
 import pytest
 from fake_runtime import FakeRuntime, make_batch
@@ -81,3 +83,22 @@ def test_other_images_at_the_same_positions_are_refused(begun, monkeypatch):
   monkeypatch.setattr('fake_runtime.content', lambda position: b'another')
   with pytest.raises(UserError, match='was begun with other data: image 0 was 0.JPEG'):
     recorder.check_same_images(dataset, begun, parts)
+
+
+def test_an_image_that_changed_since_it_was_evaluated_is_found(begun, monkeypatch):
+  """Wherever it lies: all are looked at, not only the first of a part."""
+  parts = predictions.listed_parts(begun)
+  dataset = FakeRuntime().dataset
+  original = fake_runtime.content
+  monkeypatch.setattr(
+    'fake_runtime.content', lambda at: b'another' if at == 3 else original(at)
+  )
+  with pytest.raises(UserError, match='image 3 was 3.JPEG with label .*has changed'):
+    recorder.check_same_images(dataset, begun, parts)
+  with contextlib.suppress(UserError):
+    recorder.check_same_images(dataset, begun, parts, most=2)
+  monkeypatch.setattr(
+    'fake_runtime.content', lambda at: original(at) if at == 3 else b'another'
+  )
+  with pytest.raises(UserError, match='image 0 was 0.JPEG'):
+    recorder.check_same_images(dataset, begun, parts, most=1)

@@ -171,7 +171,11 @@ def complete_run(
       predictions.read_part(directory / PREDICTIONS, part, ['id'])
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
-  _LOG.info('%s is complete: shown as it is (`overwrite` evaluates again)', directory)
+  _LOG.info(
+    '%s is complete: shown as it is, its images are not looked at (`overwrite` '
+    'evaluates again)',
+    directory,
+  )
   return found
 
 

@@ -2,6 +2,9 @@
 
 import hashlib
 import logging
+import random
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +45,10 @@ def resumable_parts(
   return parts
 
 
-def check_same_images(dataset: ImageDataset, store: Path, parts: list[dict]) -> None:
-  """Checks that the first image of each part is still the one at its position.
+def check_same_images(
+  dataset: ImageDataset, store: Path, parts: list[dict], most: int | None = None
+) -> None:
+  """Checks that images are still those that were evaluated: ids, labels and content.
 
   The manifest knows datasets by the sizes of their files.
 
@@ -51,31 +56,56 @@ def check_same_images(dataset: ImageDataset, store: Path, parts: list[dict]) -> 
     dataset: what is evaluated now.
     store: directory of the parts.
     parts: entries of its index, which were found whole.
+    most: how many images of each part are looked at; None: all. The first one is
+      always among them.
 
   Raises:
-    UserError: it is another one.
+    UserError: one is another one.
   """
   for part in parts:
-    (row,) = (
-      predictions.read_part(store, part, ['id', 'image_sha256', 'label'])
-      .slice(0, 1)
-      .to_pylist()
+    rows = predictions.read_part(store, part, ['id', 'image_sha256', 'label'])
+    for numbers, positions in _looked_at(part['positions'], most):
+      examples = dataset.examples(positions.start, positions.stop)
+      for number, position, example in zip(numbers, positions, examples, strict=False):
+        (row,) = rows.slice(number, 1).to_pylist()
+        _check_same(store, row, position, example)
+
+
+def _looked_at(
+  ranges: list[list[int]], most: int | None
+) -> Iterator[tuple[range, range]]:
+  """Yields numbers of rows and their positions, of all or of so many in all."""
+  before, chosen = 0, None
+  total = sum(stop - start for start, stop in ranges)
+  if most is not None and total > most:
+    chosen = {0, *random.SystemRandom().sample(range(total), most)}
+  for start, stop in ranges:
+    numbers = range(before, before + stop - start)
+    if chosen is None:
+      yield numbers, range(start, stop)
+    else:
+      for number in sorted(chosen.intersection(numbers)):
+        position = start + number - before
+        yield range(number, number + 1), range(position, position + 1)
+    before = numbers.stop
+
+
+def _check_same(
+  store: Path, row: dict[str, Any], position: int, example: dict[str, Any]
+) -> None:
+  label = int(example['label'])
+  now = {
+    'id': example['id'].numpy().decode(),
+    'image_sha256': hashlib.sha256(example['image'].numpy()).digest(),
+    'label': None if label < 0 else label,
+  }
+  if row != now:
+    raise UserError(
+      f'{store.parent} was begun with other data: image {position} was '
+      f'{row["id"]} with label {row["label"]}, now it is {now["id"]} '
+      f'with label {now["label"]}, or its content has changed: choose '
+      'another `output_dir`, or delete it'
     )
-    position = part['positions'][0][0]
-    example = next(iter(dataset.examples(position, position + 1)))
-    label = int(example['label'])
-    now = {
-      'id': example['id'].numpy().decode(),
-      'image_sha256': hashlib.sha256(example['image'].numpy()).digest(),
-      'label': None if label < 0 else label,
-    }
-    if row != now:
-      raise UserError(
-        f'{store.parent} was begun with other data: image {position} was '
-        f'{row["id"]} with label {row["label"]}, now it is {now["id"]} '
-        f'with label {now["label"]}, or its content has changed: choose '
-        'another `output_dir`, or delete it'
-      )
 
 
 class Recorder:

@@ -8,6 +8,9 @@ import struct
 
 import numpy as np
 
+from tfeval.utils import untrusted
+from tfeval.utils.errors import UserError
+
 # Changes with what chunks hold: an entry of another format has another key.
 FORMAT = 1
 # Enough that a disk reads in one go, little beside the memory of a model.
@@ -97,10 +100,8 @@ def fault(chunk: Chunk, key: str, size: int, dtype: str) -> str | None:
     + len(first)
     + (chunk.stop - chunk.start) * (framing + _SHA256_BYTES + image_bytes(size, dtype))
   )
-  if not chunk.path.is_file():
-    return 'it is no file'
   try:
-    with chunk.path.open('rb') as file:
+    with untrusted.open_file(chunk.path, within=chunk.path.parent) as file:
       found = file.seek(0, 2)
       if found != expected:
         return f'it has {found} bytes, expected {expected}'
@@ -111,6 +112,8 @@ def fault(chunk: Chunk, key: str, size: int, dtype: str) -> str | None:
       file.seek(0)
       if hashlib.file_digest(file, 'sha256').hexdigest() != chunk.sha256:
         return 'it was changed after it was written'
+  except UserError:
+    return 'it is no file'
   except OSError as error:
     return f'it cannot be read ({error.strerror or error})'
   return None

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import re
 from typing import Any
@@ -14,6 +15,8 @@ from tfeval.utils.errors import UserError
 
 ENTRY = 'entry.json'
 # What is being written; the rest of the name is random.
+# Of directories, whatever the umask allows to a group.
+MODE = 0o755
 UNFINISHED = '.chunk-*.tmp'
 TAG = 'CACHEDIR.TAG'
 # The first line is the same for every program: https://bford.info/cachedir/
@@ -129,7 +132,8 @@ def prepare(directory: str) -> tuple[pathlib.Path, str | None]:
     raise UserError(f'`cache_dir={directory}` is a URL: give a local directory')
   root = pathlib.Path(directory).expanduser()
   try:
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(MODE, parents=True, exist_ok=True)
+    check_own(root)
     # Before the tag is looked for: another process may be making the same cache.
     others = any(TAG not in path.name for path in root.iterdir())
     if is_cache(root):
@@ -145,6 +149,21 @@ def prepare(directory: str) -> tuple[pathlib.Path, str | None]:
   except UserError as error:
     return root, str(error)
   return root, None
+
+
+def check_own(directory: pathlib.Path) -> None:
+  """Checks that nobody else can write into a directory.
+
+  Raises:
+    OSError: it cannot be looked at.
+    UserError: somebody can.
+  """
+  status = directory.stat()
+  if status.st_mode & 0o022 or status.st_uid not in (os.geteuid(), 0):
+    raise UserError(
+      f'{directory} can be written by others, who could change cached images: '
+      f'chmod go-w, or choose another `cache_dir`'
+    )
 
 
 def is_cache(root: pathlib.Path) -> bool:

@@ -51,8 +51,13 @@ class Cache:
     Args:
       directory: of the entry.
       description: what it is of.
+
+    Raises:
+      UserError: others can write there.
     """
     path = directory / entries.ENTRY
+    if directory.is_dir():
+      entries.check_own(directory)
     there = entries.read_description(directory)
     if there and there['images'] >= description['images']:
       # When it was used last.
@@ -60,7 +65,7 @@ class Cache:
         path.touch()
     elif self.writable:
       try:
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(entries.MODE, exist_ok=True)
         files.write_json(path, description)
       except OSError as error:
         self.give_up(f'{directory}: {error.strerror}')
