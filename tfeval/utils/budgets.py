@@ -41,8 +41,6 @@ JSON_CONTAINERS = 2_000_000
 JSON_DEPTH = 100
 # A class for each output of a model; 21,843 of ImageNet-21k take 220 kB.
 CLASS_MAP = 4 * MIB
-# What hardly any real data exceed that are as large once unpacked as packed.
-_RATIO = 16
 
 
 def decoded(size: int) -> int:
@@ -51,4 +49,4 @@ def decoded(size: int) -> int:
   Args:
     size: of the file. Who hands us a large one has the memory that it needs.
   """
-  return max(DECODED, _RATIO * size)
+  return DECODED + UNPACKED_RATIO * size

@@ -16,8 +16,13 @@ DELTA_BYTE_ARRAY = 7
 # Thrift's types of fields.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY = range(1, 9)
 _STRUCT = 12
-# Where the headers of each kind stand, and in them the number of values and encoding.
-_OF_KIND = {DATA: (5, 1, 2), INDEX: (6, 0, 0), DICTIONARY: (7, 1, 2), DATA_V2: (8, 1, 4)}
+# The field of each kind, and in it those of the number of values and their encoding.
+_OF_KIND = {
+  DATA: (5, 1, 2),
+  INDEX: (6, 0, 0),
+  DICTIONARY: (7, 1, 2),
+  DATA_V2: (8, 1, 4),
+}
 # Few have statistics longer than this; these may hold two long texts.
 _SHORT, _LONG = 512, 1 << 20
 
