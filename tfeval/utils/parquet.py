@@ -151,6 +151,8 @@ class File:
   def _pages(self, group: int, leaf: int) -> list[Page]:
     """Returns the pages of a column in a row group."""
     chunk = self._metadata.row_group(group).column(leaf)
+    if chunk.num_values < 1:
+      return []  # Arrow looks at none, wherever these may be.
     start = chunk.data_page_offset
     if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
       start = chunk.dictionary_page_offset
@@ -236,7 +238,9 @@ def _summed(groups: list[list[Page]]) -> Column:
 
 
 @contextlib.contextmanager
-def content(path: Path, within: Path | None = None) -> Iterator[BinaryIO]:
+def content(
+  path: Path, within: Path | None = None
+) -> Iterator[io.BufferedReader | io.BytesIO]:
   """Opens what `File` reads.
 
   Args:
