@@ -30,8 +30,8 @@ def read(path: Path, within: Path | None = None, pairs: _Pairs | None = None) ->
   # the two bytes that it is.
   containers = content.count(b'[') + content.count(b'{')
   for what, seen, limit in (
-    ('values', content.count(b',') + containers, budgets.JSON_VALUES),
     ('lists and objects', containers, budgets.JSON_CONTAINERS),
+    ('values', content.count(b',') + containers, budgets.JSON_VALUES),
   ):
     if seen > limit:
       raise UserError(f'{path} has {seen:,} {what}, expected at most {limit:,}')
