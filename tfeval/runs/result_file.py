@@ -312,7 +312,7 @@ def read_result(directory: Path) -> Result:
   """
   if not (directory / RESULT).is_file():
     raise _not_complete(directory)
-  content = files.read_json(directory / RESULT)
+  content = files.read_json(directory / RESULT, directory)
   version = content.get('schema_version') if isinstance(content, dict) else None
   if version != SCHEMA_VERSION:
     raise UserError(
@@ -332,7 +332,7 @@ def _not_complete(directory: Path) -> UserError:
   if not (directory / MANIFEST).is_file():
     return UserError(f'{directory} is not a run directory: it has no {RESULT}')
   # Of an import the run directory is given, of an evaluation what holds it.
-  manifest = files.read_json(directory / MANIFEST)
+  manifest = files.read_json(directory / MANIFEST, directory)
   imported = isinstance(manifest, dict) and 'imported' in manifest
   return UserError(
     f'run {directory} is not complete: it has no {RESULT}: run tfeval '

@@ -43,6 +43,32 @@ class Column:
   rows_at_once: int
 
 
+class _Looked(OSError):
+  """Somebody wants to read pages."""
+
+
+class _WithoutPages(io.RawIOBase):
+  """Stands for a file of which nothing but its footer may be read."""
+
+  def __init__(self, size: int):
+    self._size = size
+    self._at = 0
+
+  def readable(self) -> bool:
+    return True
+
+  def seekable(self) -> bool:
+    return True
+
+  def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}
+    self._at = start[whence] + offset
+    return self._at
+
+  def read(self, size: int = -1) -> bytes:
+    raise _Looked('the footer is whole')
+
+
 class File:
   """A file of Parquet whose footer was read.
 
@@ -95,6 +121,7 @@ class File:
     leaves = {name: self._leaf(name) for name in columns}
     if len(leaves) * len(self.rows) > budgets.PAGES:
       raise self._too_much('columns', len(leaves) * len(self.rows), budgets.PAGES)
+    self._check_chunks(list(columns))
     found = {
       name: [self._pages(group, leaf) for group in range(len(self.rows))]
       for name, leaf in leaves.items()
@@ -147,6 +174,23 @@ class File:
 
   def _is_text(self, leaf: int) -> bool:
     return self._metadata.schema.column(leaf).physical_type == _TEXT
+
+  def _check_chunks(self, columns: list[str]) -> None:
+    """Checks that the footer is whole where it speaks of columns.
+
+    Arrow does, before it reads their pages. `FileMetaData` does not: at an exception of
+    its own it ends the process.
+    """
+    file = pq.ParquetFile(
+      _WithoutPages(self._size),
+      metadata=self._metadata,
+      pre_buffer=False,
+      buffer_size=4096,
+      arrow_extensions_enabled=False,
+    )
+    for group in range(len(self.rows)):
+      with contextlib.suppress(_Looked):
+        next(file.iter_batches(1, row_groups=[group], columns=columns), None)
 
   def _pages(self, group: int, leaf: int) -> list[Page]:
     """Returns the pages of a column in a row group."""

@@ -13,7 +13,7 @@ from tfeval.runs.result_file import Result
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
 from tfeval.runs.verification import result_checks, row_checks, schemas
 from tfeval.runs.verification.result_checks import Failed, hold, same
-from tfeval.utils import files, paths
+from tfeval.utils import budgets, files, paths, untrusted
 from tfeval.utils.errors import UserError
 
 OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
@@ -43,7 +43,7 @@ class _Directory:
   @functools.cached_property
   def content(self) -> dict[str, Any]:
     """Of `result.json`, whatever it is."""
-    return files.read_json(self.path / result_file.RESULT)
+    return files.read_json(self.path / result_file.RESULT, self.path)
 
   @functools.cached_property
   def result(self) -> Result:
@@ -100,11 +100,11 @@ def _result(directory: _Directory) -> str:
 
 def _index(directory: _Directory) -> str:
   file = f'{result_file.PREDICTIONS}/index.json'
-  return _follows('index', files.read_json(directory.path / file), file)
+  return _follows('index', files.read_json(directory.path / file, directory.path), file)
 
 
 def _manifest(directory: _Directory) -> str:
-  manifest = files.read_json(directory.path / result_file.MANIFEST)
+  manifest = files.read_json(directory.path / result_file.MANIFEST, directory.path)
   hold(
     isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
     f'{result_file.MANIFEST} is not as tfeval writes it',
@@ -127,7 +127,8 @@ def _manifest(directory: _Directory) -> str:
 def _flags(directory: _Directory) -> str:
   path = directory.path / result_file.FLAGS
   try:
-    lines = path.read_text('utf-8').splitlines()
+    content = untrusted.read_bytes(path, budgets.TEXT_FILE, directory.path)
+    lines = content.decode().splitlines()
   except OSError as error:
     raise Failed(f'cannot read {result_file.FLAGS}: {error.strerror}') from error
   except UnicodeDecodeError as error:
@@ -137,7 +138,9 @@ def _flags(directory: _Directory) -> str:
     bool(lines) and not wrong,
     f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
   )
-  flag, expected = _repeated(files.read_json(directory.path / result_file.MANIFEST))
+  flag, expected = _repeated(
+    files.read_json(directory.path / result_file.MANIFEST, directory.path)
+  )
   start = f'--{flag}='
   given = [line.removeprefix(start) for line in lines if line.startswith(start)]
   seen = [os.path.basename(one) if flag == 'predictions' else one for one in given]
@@ -162,7 +165,7 @@ def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
 
 def _parts(directory: _Directory) -> str:
   store = directory.path / result_file.PREDICTIONS
-  listed = {part['file'] for part in files.read_json(store / 'index.json')['parts']}
+  listed = {part['file'] for part in predictions.listed_parts(store)}
   others = sorted({path.name for path in store.glob('part-*.parquet')} - listed)
   hold(
     not others,
