@@ -320,7 +320,10 @@ def _outcome(form: Format, path: pathlib.Path, good: Any) -> str:
 
 
 def _of_error(error: BaseException) -> str:
-  text, cause = str(error), error.__cause__
+  from tfeval.utils.printable import printable
+
+  # As commands show it.
+  text, cause = printable(str(error)), error.__cause__
   while cause is not None:
     if isinstance(cause, MemoryError):
       return f'memory ran out: {text[:200]}'

@@ -9,15 +9,12 @@ anything.
 import contextlib
 import dataclasses
 import io
-import itertools
-import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tfeval.utils import budgets, parquet_pages, untrusted
+from tfeval.utils import budgets, parquet_footer, parquet_pages, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.parquet_pages import DELTA_BYTE_ARRAY, DICTIONARY, Malformed, Page
 from tfeval.utils.paths import Path
@@ -43,32 +40,6 @@ class Column:
   rows_at_once: int
 
 
-class _Looked(OSError):
-  """Somebody wants to read pages."""
-
-
-class _WithoutPages(io.RawIOBase):
-  """Stands for a file of which nothing but its footer may be read."""
-
-  def __init__(self, size: int):
-    self._size = size
-    self._at = 0
-
-  def readable(self) -> bool:
-    return True
-
-  def seekable(self) -> bool:
-    return True
-
-  def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-    start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}
-    self._at = start[whence] + offset
-    return self._at
-
-  def read(self, size: int = -1) -> bytes:
-    raise _Looked('the footer is whole')
-
-
 class File:
   """A file of Parquet whose footer was read.
 
@@ -91,11 +62,11 @@ class File:
     """
     self.path = path
     self._file = file
-    self._size = _checked_size(path, file)
-    self._parquet = self._open(None, [])
+    self._size = parquet_footer.checked_size(path, file)
+    self._parquet = parquet_footer.opened(file)
     self._metadata = self._parquet.metadata
     self.schema: pa.Schema = self._parquet.schema_arrow
-    self._leaves = _leaves(self._metadata.schema)
+    self._leaves = parquet_footer.leaves(self._metadata.schema)
     groups = range(self._metadata.num_row_groups)
     self.rows = tuple(self._metadata.row_group(g).num_rows for g in groups)
     rows = self._metadata.num_rows
@@ -121,7 +92,7 @@ class File:
     leaves = {name: self._leaf(name) for name in columns}
     if len(leaves) * len(self.rows) > budgets.PAGES:
       raise self._too_much('columns', len(leaves) * len(self.rows), budgets.PAGES)
-    self._check_chunks(list(columns))
+    parquet_footer.check_chunks(self._metadata, self._size, list(columns))
     found = {
       name: [self._pages(group, leaf) for group in range(len(self.rows))]
       for name, leaf in leaves.items()
@@ -139,7 +110,9 @@ class File:
     ]
     if with_dictionary:
       # Else each row would hold its text before anybody sees how long that is.
-      self._parquet = self._open(self._metadata, with_dictionary)
+      self._parquet = parquet_footer.opened(
+        self._file, self._metadata, tuple(with_dictionary)
+      )
     return {name: _summed(groups) for name, groups in found.items()}
 
   def batches(self, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -149,18 +122,6 @@ class File:
   def read(self, columns: list[str]) -> pa.Table:
     """Returns columns that were checked; texts perhaps as dictionaries."""
     return self._parquet.read(columns)
-
-  def _open(
-    self, metadata: pq.FileMetaData | None, dictionaries: list[str]
-  ) -> pq.ParquetFile:
-    # Not read_table, which imports pandas where that is installed.
-    return pq.ParquetFile(
-      self._file,
-      metadata=metadata,
-      read_dictionary=dictionaries,
-      pre_buffer=False,
-      arrow_extensions_enabled=False,
-    )
 
   def _leaf(self, name: str) -> int:
     """Returns the place of a column's values among those of all columns."""
@@ -174,23 +135,6 @@ class File:
 
   def _is_text(self, leaf: int) -> bool:
     return self._metadata.schema.column(leaf).physical_type == _TEXT
-
-  def _check_chunks(self, columns: list[str]) -> None:
-    """Checks that the footer is whole where it speaks of columns.
-
-    Arrow does, before it reads their pages. `FileMetaData` does not: at an exception of
-    its own it ends the process.
-    """
-    file = pq.ParquetFile(
-      _WithoutPages(self._size),
-      metadata=self._metadata,
-      pre_buffer=False,
-      buffer_size=4096,
-      arrow_extensions_enabled=False,
-    )
-    for group in range(len(self.rows)):
-      with contextlib.suppress(_Looked):
-        next(file.iter_batches(1, row_groups=[group], columns=columns), None)
 
   def _pages(self, group: int, leaf: int) -> list[Page]:
     """Returns the pages of a column in a row group."""
@@ -241,30 +185,6 @@ class File:
     return UserError(
       f'{self.path} declares {seen:,} {what}, expected at most {limit:,}'
     )
-
-
-def _leaves(schema: pq.ParquetSchema) -> dict[str, list[int]]:
-  """Returns the places of columns of values, by their names and what is around them."""
-  found: dict[str, list[int]] = {}
-  for place in range(len(schema)):
-    path = schema.column(place).path
-    for name in itertools.accumulate(path.split('.'), '{}.{}'.format):
-      found.setdefault(name, []).append(place)
-  return found
-
-
-def _checked_size(path: Path, file: BinaryIO) -> int:
-  """Returns the size of a file whose footer is no longer than it may be."""
-  size = file.seek(0, os.SEEK_END)
-  file.seek(max(0, size - 8))
-  footer = int.from_bytes(file.read(4), 'little')
-  if footer > budgets.PARQUET_FOOTER:
-    raise UserError(
-      f'{path} has a footer of {footer:,} bytes, expected at most '
-      f'{budgets.PARQUET_FOOTER:,}'
-    )
-  file.seek(0)
-  return size
 
 
 def _summed(groups: list[list[Page]]) -> Column:
