@@ -93,7 +93,7 @@ def test_read_refuses_what_is_not_json(tmp_path, content):
 def test_read_what_is_not_there(tmp_path):
   with pytest.raises(UserError, match='No such file'):
     files.read_json(tmp_path / 'a.json')
-  with pytest.raises(UserError, match='Is a directory'):
+  with pytest.raises(UserError, match='is a directory'):
     files.read_json(tmp_path)
 
 

@@ -203,7 +203,7 @@ def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
     return False
   complete = (directory / last).is_file()
   try:
-    there = files.read_json(directory / MANIFEST)
+    there = files.read_json(directory / MANIFEST, directory)
     other = difference(there, manifest)
     if (
       other

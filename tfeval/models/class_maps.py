@@ -4,6 +4,7 @@ Several heads, 1001 outputs and other class orders are the usual reasons why the
 are not the same.
 """
 
+import collections
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelMap, LabelSpace
 from tfeval.models.backend import Backend
 from tfeval.models.model import wrong_outputs
-from tfeval.utils import errors, files, paths
+from tfeval.utils import budgets, errors, files, paths, untrusted
 from tfeval.utils.errors import UserError
 
 BACKGROUND = ('background_first', 'background_last')
@@ -66,7 +67,8 @@ def identity(class_map: str | None) -> str | None:
 
 def _from_file(path: paths.Path, space: LabelSpace) -> LabelMap:
   try:
-    lines = [line.strip() for line in path.read_text('utf-8').splitlines()]
+    content = untrusted.read_bytes(path, budgets.CLASS_MAP)
+    lines = [line.strip() for line in content.decode().splitlines()]
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(
       f'cannot read class map {path}: {errors.one_line(error)}'
@@ -74,7 +76,8 @@ def _from_file(path: paths.Path, space: LabelSpace) -> LabelMap:
   wnids = space.class_ids
   place = {line: i for i, line in enumerate(lines)}
   missing = [wnid for wnid in wnids if wnid not in place]
-  double = [wnid for wnid in wnids if lines.count(wnid) > 1] if not missing else []
+  times = collections.Counter(lines)
+  double = [wnid for wnid in wnids if times[wnid] > 1]
   if missing or double:
     what, names = ('lacks', missing) if missing else ('has twice', double)
     raise UserError(

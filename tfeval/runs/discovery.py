@@ -63,7 +63,7 @@ def _load_or_failure(directory: paths.Path) -> Run | Failure:
 def _model_name(directory: paths.Path) -> str:
   """Returns the name in a manifest, or the directory's where there is none."""
   try:
-    name = files.read_json(directory / MANIFEST)['model']['name']
+    name = files.read_json(directory / MANIFEST, directory)['model']['name']
   except (UserError, LookupError, TypeError):
     return directory.resolve().name
   return name if isinstance(name, str) else directory.resolve().name

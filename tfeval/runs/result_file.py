@@ -340,7 +340,7 @@ def read_content(directory: Path) -> Any:
     UserError: it is missing, or no JSON that can be handed on; see
       `ranges.plain_fault`.
   """
-  content = files.read_json(directory / RESULT)
+  content = files.read_json(directory / RESULT, directory)
   if fault := ranges.plain_fault(content):
     raise _damaged(directory, f'.{fault}')
   return content
@@ -354,7 +354,7 @@ def _not_complete(directory: Path) -> UserError:
   if not (directory / MANIFEST).is_file():
     return UserError(f'{directory} is not a run directory: it has no {RESULT}')
   # Of an import the run directory is given, of an evaluation what holds it.
-  manifest = files.read_json(directory / MANIFEST)
+  manifest = files.read_json(directory / MANIFEST, directory)
   imported = isinstance(manifest, dict) and 'imported' in manifest
   flags, where = directory / FLAGS, directory if imported else directory.parent
   command = (
@@ -364,7 +364,7 @@ def _not_complete(directory: Path) -> UserError:
   missing = f'run {directory} is not complete: it has no {RESULT}'
   try:
     asks = flagfile.suspicious(
-      flagfile.flags(untrusted.read_bytes(flags, budgets.FLAGFILES))
+      flagfile.flags(untrusted.read_bytes(flags, budgets.FLAGFILES, directory))
     )
   except FileNotFoundError:
     asks = []

@@ -11,6 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfeval.utils import budgets
+from tfeval.utils.errors import UserError
+
+_TEXTS = (
+  pa.types.is_string,
+  pa.types.is_large_string,
+  pa.types.is_binary,
+  pa.types.is_large_binary,
+)
+
 
 def to_numpy(
   column: pa.Array | pa.ChunkedArray, null: float | None = None
@@ -84,6 +94,35 @@ def numbers(values: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
     len(values),
     [valid, pa.py_buffer(np.ascontiguousarray(values))],
   )
+
+
+def check_texts(where: object, column: pa.Array | pa.ChunkedArray) -> None:
+  """Checks that texts are short enough to be ids, before each row holds its own.
+
+  Args:
+    where: what has them, for messages.
+    column: texts or bytes, or a dictionary of such; other types are passed over.
+
+  Raises:
+    UserError: one of them or all are too long.
+  """
+  total = 0
+  for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+    coded = pa.types.is_dictionary(chunk.type)
+    texts = chunk.dictionary if coded else chunk
+    if not any(is_text(texts.type) for is_text in _TEXTS):
+      return
+    lengths = pc.binary_length(texts)
+    longest = pc.max(lengths).as_py() or 0
+    if longest > budgets.ID:
+      raise UserError(
+        f'{where} has an id of {longest:,} bytes, expected at most {budgets.ID:,}'
+      )
+    total += pc.sum(lengths.take(chunk.indices) if coded else lengths).as_py() or 0
+    if total > budgets.IDS:
+      raise UserError(
+        f'{where} has ids of {total:,} bytes, expected at most {budgets.IDS:,}'
+      )
 
 
 def without(values: pa.Array, others: pa.Array) -> pa.Array:

@@ -27,3 +27,28 @@ UNPACKED_RATIO = 8
 OBJECTS = 200_000
 # The description of a model's layers; that of NASNetLarge has 1 MiB.
 MODEL_CONFIG = 16 * MIB
+# Rows of a table; ImageNet's training images are 1.3 million.
+ROWS = 2_000_000
+# A header of CSV; 1000 columns named by wnid take 10 kB.
+CSV_HEADER = 1 * MIB
+# A page of Parquet as it is once unpacked; writers make pages of 1 MiB.
+PAGE = 64 * MIB
+# What Parquet says of itself at its end; 1000 columns take 300 kB a row group.
+PARQUET_FOOTER = 8 * MIB
+# Parquet's pages; each is looked at before any is read.
+PAGES = 100_000
+# Values in JSON, its lists and objects among them, and how deep these are nested.
+JSON_VALUES = 4_000_000
+JSON_CONTAINERS = 2_000_000
+JSON_DEPTH = 100
+# A class for each output of a model; 21,843 of ImageNet-21k take 220 kB.
+CLASS_MAP = 4 * MIB
+
+
+def decoded(size: int) -> int:
+  """Returns how many bytes a file may become in memory, a row group or array at once.
+
+  Args:
+    size: of the file. Who hands us a large one has the memory that it needs.
+  """
+  return DECODED + UNPACKED_RATIO * size

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tfeval.utils import json_text, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
@@ -174,22 +175,16 @@ def write_json(path: Path, content: Any) -> None:
   write_atomically(path, (text + '\n').encode(errors='backslashreplace'))
 
 
-def _refuse(constant: str) -> None:
-  raise ValueError(f'it has {constant}')
-
-
-def read_json(path: Path) -> Any:
-  """Reads JSON, without NaN and infinity, which are none.
+def read_json(path: Path, within: Path | None = None) -> Any:
+  """Reads JSON; see `json_text.read`.
 
   Raises:
     UserError: the file is missing, unreadable or not JSON.
   """
   try:
-    return json.loads(path.read_text('utf-8'), parse_constant=_refuse)
+    return json_text.read(path, within)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror}') from error
-  except (ValueError, RecursionError) as error:
-    raise UserError(f'{path} is not JSON: {error}') from error
 
 
 def digest_of_pairs(pairs: Iterable[tuple[str, object]]) -> str:
@@ -222,8 +217,9 @@ def sha256_of(path: Path) -> str:
 
   Raises:
     OSError: the file cannot be read.
+    UserError: it is no regular file.
   """
-  with path.open('rb') as file:
+  with untrusted.open_file(path) as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()
 
 

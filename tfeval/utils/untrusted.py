@@ -1,8 +1,8 @@
 """Opens files of strangers: regular ones, of a bounded size, and no other."""
 
+import io
 import os
 import stat
-from typing import BinaryIO
 
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
@@ -19,7 +19,7 @@ _KINDS = {
 
 def open_file(
   path: Path, limit: int | None = None, within: Path | None = None
-) -> BinaryIO:
+) -> io.BufferedReader:
   """Opens a file to be read, if it is a regular one.
 
   Args:

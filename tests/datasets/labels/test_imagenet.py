@@ -160,7 +160,7 @@ def test_real_labels_at_the_ends_of_the_range(tmp_path):
     [[1]],
     [None],
     [3, 4, 10**30],
-    [float('nan')],
+    [0.5],
   ],
 )
 def test_real_labels_refuse_an_entry(tmp_path, entry):
@@ -179,6 +179,7 @@ def test_real_labels_refuse_an_entry(tmp_path, entry):
     (b'\xff\xfe', 'is not JSON'),
     (b'[' * 200_000, 'is not JSON'),
     (b'[[' + b'9' * 5000 + b']]', 'is not JSON'),
+    (b'[[NaN]]', 'is not JSON: it has NaN'),
     (b'7', 'no list'),
     (b'null', 'no list'),
     (b'"real"', 'no list'),
@@ -200,9 +201,10 @@ def test_real_labels_refuse_a_file(tmp_path, content, said):
 
 
 def test_real_labels_that_cannot_be_read(tmp_path):
-  for path in (tmp_path / 'missing.json', tmp_path):
-    with pytest.raises(UserError, match='cannot read ReaL labels'):
-      imagenet.load_real_labels(path)
+  with pytest.raises(UserError, match='cannot read ReaL labels'):
+    imagenet.load_real_labels(tmp_path / 'missing.json')
+  with pytest.raises(UserError, match='is a directory'):
+    imagenet.load_real_labels(tmp_path)
 
 
 # Class order

@@ -13,18 +13,21 @@ import dataclasses
 import pathlib
 import zipfile
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import imagenet
 from tfeval.metrics.dawid_skene import Votes
-from tfeval.utils import errors
+from tfeval.utils import numpy_files
 from tfeval.utils.errors import UserError
+from tfeval.utils.numpy_files import Array
 
 NO, MAYBE, YES = range(3)
 # Five times what the published files hold; what is larger is no such file.
 _MOST_PAIRS, _MOST_RATERS, _MOST_VOTES, _MOST_CHARACTERS = 10**6, 1000, 10**7, 64
+
+# Of texts, which are read in blocks.
+_ROWS = 65_536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +71,11 @@ def load_scores(path: pathlib.Path) -> Scores:
   Raises:
     UserError: the file is missing, damaged or something else.
   """
-  with _opened(path) as archive:
+  with numpy_files.opened(path) as archive:
     pairs = _pairs(path, archive)
-    with _array(path, archive, 'tensor', 'f', (len(pairs.image),)) as (file, _, dtype):
-      score = _read(path, file, dtype, len(pairs.image)).astype(np.float64)
+    n = len(pairs.image)
+    with _array(path, archive, 'tensor', 'f', (n,)) as tensor:
+      score = tensor.read(n).astype(np.float64)
   # Negated, so that NaN does not pass.
   if (wrong := score[~((score >= 0) & (score <= 1))]).size:
     raise UserError(f'{path}: a score is {wrong[0]}, expected 0 to 1')
@@ -84,22 +88,23 @@ def load_votes(path: pathlib.Path) -> Rated:
   Raises:
     UserError: the file is missing, damaged or something else.
   """
-  with _opened(path) as archive:
+  with numpy_files.opened(path) as archive:
     pairs = _pairs(path, archive)
     n = len(pairs.image)
-    with _array(path, archive, 'ids', 'iu', (None,)) as (file, (raters,), dtype):
-      ids = _read(path, file, dtype, raters).astype(np.int64)
+    with _array(path, archive, 'ids', 'iu', (None,)) as array:
+      raters = array.shape[0]
+      ids = array.read(raters).astype(np.int64)
     if len(np.unique(ids)) != len(ids):
       raise UserError(f'{path}: a rater is there twice')
-    with _array(path, archive, 'tensor', 'fiub', (raters, n, 3)) as (file, _, dtype):
-      votes = _votes(path, file, dtype, raters, n)
+    with _array(path, archive, 'tensor', 'fiub', (raters, n, 3)) as tensor:
+      votes = _votes(path, tensor, raters, n)
   return Rated(pairs, votes, ids)
 
 
-def _votes(path: pathlib.Path, file, dtype: np.dtype, raters: int, n: int) -> Votes:
+def _votes(path: pathlib.Path, tensor: Array, raters: int, n: int) -> Votes:
   found, total = [], 0
   for rater in range(raters):
-    answers = _read(path, file, dtype, 3 * n)
+    answers = tensor.read(3 * n)
     if not ((answers == 0) | (answers == 1)).all():
       raise UserError(f'{path}: an answer is neither 0 nor 1')
     item, answer = np.divmod(np.flatnonzero(answers), 3)
@@ -116,17 +121,22 @@ def _votes(path: pathlib.Path, file, dtype: np.dtype, raters: int, n: int) -> Vo
 
 
 def _pairs(path: pathlib.Path, archive: zipfile.ZipFile) -> Pairs:
-  with _array(path, archive, 'info', 'U', (None, 2)) as (file, shape, dtype):
-    if dtype.itemsize > 4 * _MOST_CHARACTERS:
+  names: list[str] = []
+  labels: list[str] = []
+  with _array(path, archive, 'info', 'U', (None, 2)) as info:
+    if info.dtype.itemsize > 4 * _MOST_CHARACTERS:
       raise UserError(
-        f'{path}: info holds texts of {dtype.itemsize // 4} '
+        f'{path}: info holds texts of {info.dtype.itemsize // 4} '
         f'characters, at most {_MOST_CHARACTERS} are expected'
       )
-    try:
-      info = _read(path, file, dtype, 2 * shape[0]).reshape(shape)
-      names, labels = info[:, 0].tolist(), info[:, 1].tolist()
-    except UnicodeDecodeError as error:
-      raise UserError(f'{path}: info is not text') from error
+    for start in range(0, info.shape[0], _ROWS):
+      rows = min(_ROWS, info.shape[0] - start)
+      try:
+        block = info.read(2 * rows).reshape(rows, 2)
+        names += block[:, 0].tolist()
+        labels += block[:, 1].tolist()
+      except UnicodeDecodeError as error:
+        raise UserError(f'{path}: info is not text') from error
   images = [imagenet.validation_number(name) for name in names]
   for name, number, label in zip(names, images, labels, strict=True):
     # int() would read signs, spaces and underscores too.
@@ -143,66 +153,28 @@ def _pairs(path: pathlib.Path, archive: zipfile.ZipFile) -> Pairs:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
-  try:
-    with zipfile.ZipFile(path) as archive:
-      yield archive
-  except OSError as error:
-    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-  except files.BROKEN_ARCHIVE as error:
-    raise UserError(
-      f'{path} is not a readable .npz file: {errors.one_line(error)}'
-    ) from error
-
-
-@contextlib.contextmanager
 def _array(
   path: pathlib.Path,
   archive: zipfile.ZipFile,
   name: str,
   kinds: str,
   expected: tuple[int | None, ...],
-) -> Iterator[tuple[Any, tuple[int, ...], np.dtype]]:
-  """Opens an array behind its header, which is checked; None is a length to learn.
-
-  Yields the file, the shape and the dtype.
-  """
-  if f'{name}.npy' not in archive.namelist():
-    raise UserError(
-      f'{path} holds no array {name}: it holds '
-      f'{", ".join(archive.namelist())[:80] or "nothing"}'
-    )
-  with archive.open(f'{name}.npy') as file:
-    try:
-      version = np.lib.format.read_magic(file)
-      read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-      }[version]
-      shape, fortran, dtype = read(file)
-    except (ValueError, KeyError) as error:
-      raise UserError(
-        f'{path}: {name} is not a NumPy array: {errors.one_line(error, 80)}'
-      ) from error
+) -> Iterator[Array]:
+  """Opens an array behind its header, which is checked; None is a length to learn."""
+  with numpy_files.array(path, archive, name) as found:
     most = _MOST_RATERS if name == 'ids' else _MOST_PAIRS
-    fits = len(shape) == len(expected) and all(
+    fits = len(found.shape) == len(expected) and all(
       1 <= seen <= most if want is None else seen == want
-      for seen, want in zip(shape, expected, strict=True)
+      for seen, want in zip(found.shape, expected, strict=True)
     )
-    if not fits or fortran and len(shape) > 1 or dtype.kind not in kinds:
+    fortran = found.fortran and len(found.shape) > 1
+    if not fits or fortran or found.dtype.kind not in kinds:
       shape_text = ', '.join(
         f'1 to {most:,}' if n is None else str(n) for n in expected
       )
       raise UserError(
-        f'{path}: {name} is {dtype} {list(shape)}'
+        f'{path}: {name} is {found.dtype} {list(found.shape)}'
         f'{" in Fortran order" if fortran else ""}, expected [{shape_text}] '
         f'of kind {" or ".join(kinds)} in C order'
       )
-    yield file, shape, dtype
-
-
-def _read(path: pathlib.Path, file, dtype: np.dtype, count: int) -> np.ndarray:
-  content = file.read(count * dtype.itemsize)
-  if len(content) != count * dtype.itemsize:
-    raise UserError(f'{path} ends too early: get it again')
-  return np.frombuffer(content, dtype)
+    yield found

@@ -1,13 +1,11 @@
 """Files of labels: JSON, npy and CSV, by validation order or by file name."""
 
 import collections
+import csv
 import dataclasses
+import io
 import itertools
-import json
 import pathlib
-import tokenize
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
@@ -16,19 +14,19 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.utils import errors, files
-from tfeval.utils.arrow import strings, to_numpy
+from tfeval.utils import (
+  arrow,
+  budgets,
+  errors,
+  files,
+  json_text,
+  numpy_files,
+  untrusted,
+)
+from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
 KINDS = ('.json', '.npy', '.csv')
-# What Python raises at a zip archive that is cut, changed or no such.
-BROKEN_ARCHIVE = (
-  zipfile.BadZipFile,
-  zlib.error,
-  EOFError,
-  NotImplementedError,
-  RuntimeError,
-)
 # The first three of a `LabelTable`.
 _Labels = tuple[pa.Array | None, np.ndarray, np.ndarray]
 
@@ -79,24 +77,26 @@ def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
     raise UserError(f'cannot read labels {path}: {error.strerror}') from error
   reader = {'.json': _read_json, '.npy': _read_npy, '.csv': _read_csv}[kind]
   ids, values, sizes = reader(path, space)
-  if ids is None and len(sizes) != imagenet.NUM_VALIDATION:
-    raise UserError(
-      f'{path} has {len(sizes)} entries, expected {imagenet.NUM_VALIDATION}, one '
-      'for each validation image: give labels of others by file name'
-    )
+  if ids is None:
+    _check_count(path, len(sizes))
   if not len(values):
     raise UserError(f'{path} labels no image: all {len(sizes)} entries are empty')
   return LabelTable(ids, values, sizes, sha256)
+
+
+def _check_count(path: pathlib.Path, count: int) -> None:
+  if count != imagenet.NUM_VALIDATION:
+    raise UserError(
+      f'{path} has {count} entries, expected {imagenet.NUM_VALIDATION}, one '
+      'for each validation image: give labels of others by file name'
+    )
 
 
 def _read_json(path: pathlib.Path, space: LabelSpace) -> _Labels:
   content = read_json_without_repeats(path)
   ids, entries = None, content
   if isinstance(content, dict):
-    try:
-      ids, entries = strings(list(content)), list(content.values())
-    except UnicodeEncodeError as error:
-      raise UserError(f'{path} has ids that are not UTF-8') from error
+    ids, entries = to_ids(path, list(content)), list(content.values())
   elif not isinstance(content, list):
     raise UserError(
       f'{path}: no list and no object: expected an entry for each '
@@ -139,13 +139,14 @@ def _is_label_set(entry: Any, space: LabelSpace) -> bool:
 
 
 def _read_npy(path: pathlib.Path, space: LabelSpace) -> _Labels:
-  labels = load_npy(path)
+  labels = numpy_files.load_npy(path)
   if labels.ndim != 1 or labels.dtype.kind not in 'iu':
     raise UserError(
       f'{path} holds {labels.dtype} {list(labels.shape)}, expected whole numbers '
       f'[{imagenet.NUM_VALIDATION}], a class for each validation image'
     )
-  if len(labels) and labels.max() >= len(space):
+  _check_count(path, len(labels))
+  if labels.max() >= len(space):
     raise UserError(
       f'{path} has the class {labels.max()}, expected 0 to '
       f'{len(space) - 1}, negative for none'
@@ -154,55 +155,36 @@ def _read_npy(path: pathlib.Path, space: LabelSpace) -> _Labels:
   return None, labels[labels >= 0], (labels >= 0).astype(np.int64)
 
 
-def load_npy(path: pathlib.Path) -> np.ndarray:
-  """Opens an npy file without reading it and without running what it holds.
-
-  Raises:
-    UserError: it cannot be read, is cut off, or holds Python objects.
-  """
-  try:
-    found = np.load(path, mmap_mode='r', allow_pickle=False)
-  except OSError as error:
-    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-  except (
-    ValueError,
-    EOFError,
-    SyntaxError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    tokenize.TokenError,
-  ) as error:  # A header is parsed.
-    raise UserError(
-      f'{path} is not a whole .npy file of numbers (Python objects are '
-      f'never loaded): {errors.one_line(error, 120)}'
-    ) from error
-  if not isinstance(found, np.ndarray):
-    found.close()
-    raise UserError(f'{path} is an .npz archive: name it so')
-  return found
-
-
 def _read_csv(path: pathlib.Path, space: LabelSpace) -> _Labels:
-  from pyarrow import csv  # Rarely needed.
+  from pyarrow import csv as pa_csv  # Rarely needed.
 
-  options = csv.ConvertOptions(
-    column_types={'id': pa.string(), 'label': pa.string()}, strings_can_be_null=False
+  names = read_csv_header(path)
+  if not names:
+    raise UserError(f'{path} is not a CSV file: it is empty')
+  # Ids under another name would be taken for none.
+  if not {'id', 'label'} <= set(names) and names != ['label']:
+    raise UserError(
+      f'{path} has the columns {first(names)[:200]}, expected id and '
+      'label, or label alone with a line for each validation image'
+    )
+  types = {name: pa.string() for name in ('id', 'label') if name in names}
+  options = pa_csv.ConvertOptions(
+    column_types=types, include_columns=list(types), strings_can_be_null=False
   )
+  reading = pa_csv.ReadOptions(block_size=1 << 23, column_names=names, skip_rows=1)
+  batches, rows = [], 0
   try:
-    table = csv.read_csv(path, convert_options=options)
+    with pa_csv.open_csv(path, reading, convert_options=options) as file:
+      for batch in file:
+        batches.append(batch)
+        check_rows(path, rows := rows + len(batch))
+        for name in types:
+          arrow.check_texts(path, batch[name])
+      table = pa.Table.from_batches(batches, file.schema)
   except (pa.ArrowException, OSError) as error:
     raise UserError(
       f'{path} is not a CSV file: {errors.one_line(error, 120)}'
     ) from error
-  names = table.column_names
-  # Ids under another name would be taken for none.
-  if not {'id', 'label'} <= set(names) and names != ['label']:
-    raise UserError(
-      f'{path} has the columns {", ".join(names)}, expected id and '
-      'label, or label alone with a line for each validation image'
-    )
   texts = table['label'].combine_chunks()
   ids = table['id'].combine_chunks() if 'id' in names else None
   labelled = to_numpy(pc.not_equal(texts, ''))
@@ -240,13 +222,50 @@ def read_json_without_repeats(path: pathlib.Path) -> Any:
     return found
 
   try:
-    return json.loads(path.read_bytes(), object_pairs_hook=unique)
-  except UserError:
-    raise
+    return json_text.read(path, pairs=unique)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror}') from error
-  except (ValueError, RecursionError) as error:
-    raise UserError(f'{path} is not JSON: {errors.one_line(error, 120)}') from error
+
+
+def read_csv_header(path: pathlib.Path) -> list[str]:
+  """Returns the names of a CSV file's columns, none of an empty file.
+
+  Raises:
+    UserError: the file is missing, not UTF-8, or its first line is too long.
+  """
+  try:
+    with untrusted.open_file(path) as file:
+      start = io.BytesIO(file.read(budgets.CSV_HEADER))
+    text = io.TextIOWrapper(start, encoding='utf-8-sig', newline='')
+    header = next(csv.reader(text), [])
+    if start.tell() == budgets.CSV_HEADER and not text.read(1):
+      raise UserError(
+        f'{path} has a header of {budgets.CSV_HEADER:,} bytes and more, expected less'
+      )
+  except (OSError, UnicodeDecodeError, csv.Error) as error:
+    raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
+  return header
+
+
+def check_rows(path: pathlib.Path, rows: int) -> None:
+  """Raises a UserError if a table has more rows than any may have."""
+  if rows > budgets.ROWS:
+    raise UserError(f'{path} has more than {budgets.ROWS:,} rows')
+
+
+def to_ids(path: pathlib.Path, names: list[str]) -> pa.Array:
+  """Returns names as ids.
+
+  Raises:
+    UserError: they are too many, too long, or not UTF-8.
+  """
+  check_rows(path, len(names))
+  try:
+    ids = arrow.strings(names)
+  except UnicodeEncodeError as error:
+    raise UserError(f'{path} has ids that are not UTF-8') from error
+  arrow.check_texts(path, ids)
+  return ids
 
 
 def doubles(names: list[str]) -> list[str]:

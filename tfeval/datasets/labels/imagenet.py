@@ -8,7 +8,6 @@ import csv
 import functools
 import importlib.resources
 import importlib.util
-import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.utils import paths
+from tfeval.utils import json_text, paths
 from tfeval.utils.errors import UserError
 
 NUM_VALIDATION = 50_000
@@ -114,12 +113,12 @@ def load_real_labels(path: str | paths.Path) -> tuple[tuple[int, ...], ...]:
   """
   path = paths.path(path)
   try:
-    content = json.loads(path.read_text('utf-8'))
+    content = json_text.read(path)
   except OSError as error:
     raise UserError(f'cannot read ReaL labels {path}: {error.strerror}') from error
-  except (ValueError, RecursionError) as error:
+  except UserError as error:
     raise UserError(
-      f'{path} is not JSON: expected real.json of google-research/reassessed-imagenet'
+      f'{error}: expected real.json of google-research/reassessed-imagenet'
     ) from error
   if not isinstance(content, list) or len(content) != NUM_VALIDATION:
     seen = f'{len(content)} entries' if isinstance(content, (list, dict)) else 'no list'

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import files, imagenet
 from tfeval.datasets.labels.files import LabelTable, first
 from tfeval.metrics.accuracy import LabelSets
-from tfeval.utils import arrow, paths
+from tfeval.utils import arrow, budgets, paths, untrusted
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
@@ -238,19 +238,22 @@ def read_ids(path: pathlib.Path) -> pa.Array:
     if not isinstance(found, list) or set(map(type, found)) - {str}:
       raise UserError(f'{path} is not a list of ids')
   else:
-    try:
-      found = path.read_text('utf-8').split('\n')
-    except OSError as error:
-      raise UserError(f'cannot read ids {path}: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-      raise UserError(f'{path} is not text: expected one id on each line') from error
-    found = [line.removesuffix('\r') for line in found if line.strip()]
+    found = _read_lines(path)
   if not found:
     raise UserError(f'{path} lists no ids')
+  return files.to_ids(path, found)
+
+
+def _read_lines(path: pathlib.Path) -> list[str]:
   try:
-    return arrow.strings(found)
-  except UnicodeEncodeError as error:
-    raise UserError(f'{path} has ids that are not UTF-8') from error
+    content = untrusted.read_bytes(path, budgets.TEXT_FILE)
+    files.check_rows(path, content.count(b'\n'))
+    lines = content.decode().split('\n')
+  except OSError as error:
+    raise UserError(f'cannot read ids {path}: {error.strerror}') from error
+  except UnicodeDecodeError as error:
+    raise UserError(f'{path} is not text: expected one id on each line') from error
+  return [line.removesuffix('\r') for line in lines if line.strip()]
 
 
 def select(labels: LabelSets, inside: np.ndarray) -> LabelSets:

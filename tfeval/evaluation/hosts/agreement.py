@@ -62,7 +62,7 @@ def check_agreement(directory: Path, manifest: Manifest, hosts: Cluster) -> set[
 
 
 def _check_same(share: Path, index: int, manifest: Manifest) -> None:
-  there = files.read_json(share / MANIFEST)
+  there = files.read_json(share / MANIFEST, share)
   here = manifest
   if (there.get('dataset') or {}).get('on_error') != SKIP and (share / DONE).is_file():
     # Where nothing had to be skipped it makes no difference.

@@ -26,7 +26,7 @@ def read_share(share: Path, shard: range, gapless: bool) -> list[dict]:
   store = share / PREDICTIONS
   parts = resume.whole_parts(store, shard, gapless)
   rows = len(resume.positions_of(parts))
-  listed, done = predictions.listed_parts(store), files.read_json(share / DONE)
+  listed, done = predictions.listed_parts(store), files.read_json(share / DONE, share)
   if (
     not isinstance(done, dict)
     or len(parts) != len(listed)
@@ -68,7 +68,7 @@ def finish_share(share: Path, shard: range, rows: int, seconds: float) -> None:
 def timing(directory: Path, hosts: Cluster) -> tuple[float, float]:
   """Returns the seconds of the slowest host, and the images/s of all at once."""
   done = [
-    files.read_json(directory / hosts.directory(index) / DONE)
+    files.read_json(directory / hosts.directory(index) / DONE, directory)
     for index in range(hosts.count)
   ]
   return (

@@ -25,7 +25,7 @@ def read_history(
   """
   if not path.exists():
     return []
-  found = files.read_json(path)
+  found = files.read_json(path, path.parent)
   entries = found.get('evaluations') if isinstance(found, dict) else None
   if (
     not isinstance(entries, list)

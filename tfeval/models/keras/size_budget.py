@@ -19,9 +19,9 @@ from typing import IO
 import h5py
 import keras
 
-from tfeval.datasets.labels.files import BROKEN_ARCHIVE
 from tfeval.utils import budgets, errors, untrusted
 from tfeval.utils.errors import UserError
+from tfeval.utils.numpy_files import BROKEN_ARCHIVE
 
 # What `model.save('x.keras')` writes (keras/src/saving/saving_lib.py).
 WEIGHTS_MEMBER = 'model.weights.h5'

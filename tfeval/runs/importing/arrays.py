@@ -1,48 +1,96 @@
 """NumPy's files of predictions; no pickles, so nothing in them is ever run."""
 
+import contextlib
+import dataclasses
 import pathlib
-import shutil
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tfeval.datasets.labels import files
 from tfeval.runs.importing.blocks import BLOCK, Block, Table
 from tfeval.runs.predictions import label_space
-from tfeval.utils import errors
+from tfeval.utils import budgets, numpy_files
 from tfeval.utils.errors import UserError
+from tfeval.utils.numpy_files import Array
 
 # A bound on what an archive may unpack to: float64 outputs of 134,000 images.
 _LARGEST_MEMBER = 2**30
 
 
-def from_npy(
-  shown: pathlib.Path, predictions: pathlib.Path, probabilities: pathlib.Path | None
-) -> Table:
+@dataclasses.dataclass(frozen=True)
+class _Matrix:
+  """An array of classes or scores.
+
+  Attributes:
+    dtype: of its values.
+    shape: n and k; k is 1 where there is none.
+    rows: returns the rows from one to before another, a copy; asked for in order.
+  """
+
+  dtype: np.dtype
+  shape: tuple[int, int]
+  rows: Callable[[int, int], np.ndarray]
+
+
+def from_npy(predictions: pathlib.Path, probabilities: pathlib.Path | None) -> Table:
   """Opens an array of classes or of all outputs.
 
   Args:
-    shown: what messages call it.
     predictions, probabilities: `.npy` files, see `readers.opened`.
 
   Raises:
     UserError: they hold something else.
   """
-  paths = [predictions]
-  if probabilities is not None:
-    paths.append(probabilities)
-  shapes = [_matrix(path).shape for path in paths]
-  floats = _matrix(predictions).dtype.kind == 'f'
+  paths = [path for path in (predictions, probabilities) if path is not None]
+  return _table(predictions, [_of_file(path) for path in paths])
+
+
+@contextlib.contextmanager
+def from_npz(path: pathlib.Path) -> Iterator[Table]:
+  """Opens an archive.
+
+  Args:
+    path: an `.npz`, see `readers.opened`.
+
+  Raises:
+    UserError: it is no archive, or holds something else.
+  """
+  with contextlib.ExitStack() as stack:
+    archive = stack.enter_context(numpy_files.opened(path))
+    members = archive.infolist()
+    names = [member.filename.removesuffix('.npy') for member in members]
+    if len(members) not in (1, 2):
+      raise UserError(
+        f'{path} holds {len(members)} arrays ({", ".join(names[:10])[:200]}), expected '
+        'one, or classes and probabilities'
+      )
+    for member in members:
+      if member.file_size > _LARGEST_MEMBER:
+        raise UserError(
+          f'{path}: {member.filename} unpacks to {member.file_size} bytes, expected at '
+          f'most {_LARGEST_MEMBER}'
+        )
+    matrices = [
+      _of_archive(path, stack.enter_context(numpy_files.array(path, archive, name)))
+      for name in names
+    ]
+    # Classes are whole numbers, and come first.
+    yield _table(path, sorted(matrices, key=lambda one: one.dtype.kind == 'f'))
+
+
+def _table(path: pathlib.Path, matrices: Sequence[_Matrix]) -> Table:
+  """Makes a table of classes, of all outputs, or of classes and probabilities."""
+  shapes = [one.shape for one in matrices]
+  floats = matrices[0].dtype.kind == 'f'
   (rows, width), classes = shapes[0], len(label_space())
-  if floats and probabilities is not None:
+  if floats and len(matrices) > 1:
     raise UserError(
-      f'{shown} holds floats {list(shapes[0])}: expected whole numbers, '
+      f'{path} holds floats {list(shapes[0])}: expected whole numbers, '
       'the classes, beside probabilities'
     )
   if len(set(shapes)) > 1:
     raise UserError(
-      f'{shown} has the shape {list(shapes[0])} and its probabilities '
+      f'{path} has the shape {list(shapes[0])} and its probabilities '
       f'{list(shapes[1])}: expected the same'
     )
   if floats and width != classes:
@@ -52,20 +100,21 @@ def from_npy(
       else '; classes are whole numbers'
     )
     raise UserError(
-      f'{shown} holds floats {list(shapes[0])}, expected all outputs, '
+      f'{path} holds floats {list(shapes[0])}, expected all outputs, '
       f'[n, {classes}]{hint}'
     )
   if not (rows and 1 <= width <= classes):
     raise UserError(
-      f'{shown} has the shape {list(shapes[0])}, expected [n, k], k best '
+      f'{path} has the shape {list(shapes[0])}, expected [n, k], k best '
       'classes of n images'
     )
+  if rows > budgets.ROWS:
+    raise UserError(f'{path} has {rows:,} rows, expected at most {budgets.ROWS:,}')
 
   def blocks() -> Iterator[Block]:
     step = max(1, BLOCK // width)
     for start in range(0, rows, step):
-      # Opened for each block: what stays mapped counts as memory.
-      parts = [np.array(_matrix(path)[start : start + step]) for path in paths]
+      parts = [one.rows(start, min(rows, start + step)) for one in matrices]
       if floats:
         yield Block(None, None, parts[0])
       else:
@@ -74,52 +123,43 @@ def from_npy(
   return Table(rows, False, width, blocks)
 
 
-def _matrix(path: pathlib.Path) -> np.ndarray:
-  found = files.load_npy(path)
-  if found.dtype.kind not in 'iuf' or found.ndim not in (1, 2):
+def _of_file(path: pathlib.Path) -> _Matrix:
+  # Opened for each block: what stays mapped counts as memory.
+  def rows(start: int, stop: int) -> np.ndarray:
+    return np.array(numpy_files.load_npy(path)[start:stop]).reshape(stop - start, -1)
+
+  found = numpy_files.load_npy(path)
+  return _Matrix(found.dtype, _shape(str(path), found.dtype, found.shape), rows)
+
+
+def _of_archive(path: pathlib.Path, array: Array) -> _Matrix:
+  name = f'{path}: array {array.name}'
+  shape = _shape(name, array.dtype, array.shape)
+  n, k = shape
+  if array.fortran and k > 1:
+    limit = budgets.decoded(path.stat().st_size)
+    if n * k * array.dtype.itemsize > limit:
+      raise UserError(
+        f'{name} in Fortran order has {n * k * array.dtype.itemsize} bytes, '
+        f'expected at most {limit}: save it in C order'
+      )
+    whole = array.read(n * k).reshape(shape, order='F')
+    return _Matrix(array.dtype, shape, lambda start, stop: whole[start:stop])
+
+  def rows(start: int, stop: int) -> np.ndarray:
+    found = array.read((stop - start) * k).reshape(stop - start, k)
+    if stop == n:
+      array.finish()
+    return found
+
+  return _Matrix(array.dtype, shape, rows)
+
+
+def _shape(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, int]:
+  """Returns n and k of an array that can be classes or scores."""
+  if dtype.kind not in 'iuf' or len(shape) not in (1, 2):
     raise UserError(
-      f'{path} holds {found.dtype} {list(found.shape)}, expected whole '
+      f'{name} holds {dtype} {list(shape)}, expected whole '
       f'numbers [n, k] or floats [n, {len(label_space())}]'
     )
-  return found.reshape(len(found), -1) if found.ndim == 1 else found
-
-
-def from_npz(path: pathlib.Path, scratch: pathlib.Path) -> Table:
-  """Opens an archive, unpacked so that it can be read block by block.
-
-  Args:
-    path: an `.npz`, see `readers.opened`.
-    scratch: a folder for the arrays, which is read as long as the table is.
-
-  Raises:
-    UserError: it is no archive, or holds something else.
-  """
-  unpacked = []
-  try:
-    with zipfile.ZipFile(path) as archive:
-      members = archive.infolist()
-      names = ', '.join(m.filename.removesuffix('.npy') for m in members[:10])
-      if len(members) not in (1, 2):
-        raise UserError(
-          f'{path} holds {len(members)} arrays ({names}), expected one, '
-          'or classes and probabilities'
-        )
-      for i, member in enumerate(members):
-        if member.file_size > _LARGEST_MEMBER:
-          raise UserError(
-            f'{path}: {member.filename} unpacks to {member.file_size} '
-            f'bytes, expected at most {_LARGEST_MEMBER}'
-          )
-        unpacked.append(scratch / f'{i}.npy')
-        with archive.open(member) as source, open(unpacked[-1], 'wb') as target:
-          shutil.copyfileobj(source, target)
-  except (OSError, *files.BROKEN_ARCHIVE) as error:
-    raise UserError(
-      f'{path} is not a whole .npz archive: {errors.one_line(error, 120)}'
-    ) from error
-  try:
-    # Classes are whole numbers, and come first.
-    unpacked.sort(key=lambda file: _matrix(file).dtype.kind == 'f')
-    return from_npy(path, *unpacked, *[None] * (2 - len(unpacked)))
-  except UserError as error:
-    raise UserError(str(error).replace(f'{scratch}/', f'{path}: array ')) from error
+  return shape[0], shape[1] if len(shape) > 1 else 1

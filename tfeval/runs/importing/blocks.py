@@ -1,10 +1,15 @@
 """Predictions block by block: full outputs of 50,000 images are 200 MB and more."""
 
+import contextlib
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
+
+from tfeval.utils import arrow, errors
+from tfeval.utils.errors import UserError
 
 # Values in a block: 1000 rows of all outputs.
 BLOCK = 1_000_000
@@ -44,3 +49,27 @@ class Table:
   has_ids: bool
   classes: int
   blocks: Callable[[], Iterator[Block]]
+
+
+@contextlib.contextmanager
+def readable(path: pathlib.Path) -> Iterator[None]:
+  """Makes one line of what Arrow raises at a file that is cut, changed or no such."""
+  try:
+    yield
+  except (pa.ArrowException, OSError) as error:
+    raise UserError(f'{path} cannot be read: {errors.one_line(error, 160)}') from error
+
+
+def ids_of(path: pathlib.Path, batch: pa.RecordBatch) -> pa.Array | None:
+  """Returns the column `id`, string [n], None without one.
+
+  Raises:
+    pa.ArrowException: ids are of another type, or not UTF-8.
+    UserError: they are too long.
+  """
+  if 'id' not in batch.schema.names:
+    return None
+  arrow.check_texts(path, batch['id'])
+  ids = batch['id'].cast(pa.string())
+  ids.validate(full=True)  # Nothing else looks whether they are UTF-8.
+  return ids

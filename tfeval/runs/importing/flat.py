@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels import files
+from tfeval.runs.importing.blocks import Block, ids_of
 from tfeval.runs.predictions import label_space
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
@@ -105,6 +106,43 @@ def _numbered(path: pathlib.Path, names: Sequence[str]) -> dict[int, str]:
   return found
 
 
+def block(
+  path: pathlib.Path,
+  batch: pa.RecordBatch,
+  classes: Sequence[str],
+  scores: Sequence[str],
+) -> Block:
+  """Returns rows of the columns that `choose` has chosen.
+
+  Raises:
+    pa.ArrowException: ids are none.
+    UserError: as `stack`, or ids are too long.
+  """
+  return Block(
+    ids_of(path, batch),
+    stack(path, batch, classes, whole=True),
+    stack(path, batch, scores, whole=False),
+  )
+
+
+def check_type(path: pathlib.Path, name: str, kind: pa.DataType, whole: bool) -> None:
+  """Checks the type of a column.
+
+  Args:
+    path: of the file, for messages.
+    name: of the column.
+    kind: its type.
+    whole: whether it should have whole numbers.
+
+  Raises:
+    UserError: it is another.
+  """
+  if whole and not pa.types.is_integer(kind):
+    raise UserError(f'{path}: column {name} is {str(kind)[:80]}, {_WHOLE_NUMBERS}')
+  if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    raise UserError(f'{path}: column {name} is {str(kind)[:80]}, expected numbers')
+
+
 def stack(
   path: pathlib.Path, batch: pa.RecordBatch, names: Sequence[str], whole: bool
 ) -> np.ndarray | None:
@@ -123,10 +161,7 @@ def stack(
     column = batch[name]
     if column.null_count:
       raise UserError(f'{path}: column {name} has an empty cell or NaN')
-    if whole and not pa.types.is_integer(column.type):
-      raise UserError(f'{path}: column {name} is {column.type}, {_WHOLE_NUMBERS}')
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-      raise UserError(f'{path}: column {name} is {column.type}, expected numbers')
+    check_type(path, name, column.type, whole)
   return np.stack([to_numpy(batch[name]) for name in names], 1) if names else None
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import sets
+from tfeval.datasets.labels.files import check_rows
 from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
 from tfeval.runs import predictions, result_file
 from tfeval.runs.importing import directory, orders, readers, rows
@@ -16,7 +17,7 @@ from tfeval.runs.importing.directory import ImportConfig, by_validation_order
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.run import Failure, Run, finish
 from tfeval.runs.summary import SUMMARY_COLUMNS, TOP, summarize
-from tfeval.utils import arrow, files
+from tfeval.utils import arrow, budgets, files
 from tfeval.utils.errors import UserError
 
 _ROWS_PER_PART = 50_000
@@ -126,7 +127,7 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
     min(table.classes, predictions.STORED_CLASSES),
   )
   by_name = {labels.name: labels for labels in config.labels}
-  written, start = _Written([], [], output=config.output), 0
+  written, start, id_bytes = _Written([], [], output=config.output), 0, 0
   for block in table.blocks():
     n = len(block)
     ids: pa.Array = block.ids if all_ids is None else all_ids[start : start + n]
@@ -136,6 +137,11 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
     )
     if ids.null_count:
       raise UserError(f'{source.predictions}: {ids.null_count} rows have no id')
+    check_rows(source.predictions, start + n)
+    if (id_bytes := id_bytes + ids.nbytes) > budgets.IDS:
+      raise UserError(
+        f'{source.predictions} has ids of more than {budgets.IDS:,} bytes'
+      )
     labels = _original(by_name, ids)
     ranked = rows.rank(block, labels, written.output, refuse, refuse_scores)
     if keep and ranked.scores is None:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tfeval.runs.predictions import rows
-from tfeval.utils import errors, files
+from tfeval.utils import arrow, budgets, errors, files, parquet
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -31,9 +30,15 @@ def read_parts(directory: Path, columns: list[str] | None = None) -> Iterator[pa
     UserError: the store is missing, of a newer version, or a part is missing,
       changed or lacks a column.
   """
-  kept = None
+  kept, ids = None, 0
   for part in listed_parts(directory):
     table = read_part(directory, part, columns)
+    if 'id' in table.column_names:
+      ids += table['id'].nbytes
+      if ids > budgets.IDS:
+        raise UserError(
+          f'{directory} has ids of more than {budgets.IDS:,} bytes: evaluate again'
+        )
     if 'classes' in table.column_names:
       size = table['classes'].type.list_size
       if size != (kept := kept or size):
@@ -50,7 +55,7 @@ def listed_parts(directory: Path) -> list[dict]:
   Raises:
     UserError: the index is missing, damaged or of a newer version.
   """
-  index = files.read_json(directory / 'index.json')
+  index = files.read_json(directory / 'index.json', directory.parent)
   if not isinstance(index, dict) or not isinstance(index.get('parts'), list):
     raise UserError(f'{directory / "index.json"} does not list parts: evaluate again')
   if index.get('schema_version') != rows.SCHEMA_VERSION:
@@ -67,6 +72,12 @@ def listed_parts(directory: Path) -> list[dict]:
       f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
       ', expected different part-NNNNN.parquet: evaluate again'
     )
+  rows_listed = sum(part['rows'] for part in parts if isinstance(part.get('rows'), int))
+  if rows_listed > budgets.ROWS:
+    raise UserError(
+      f'{directory / "index.json"} lists {rows_listed:,} rows, expected at most '
+      f'{budgets.ROWS:,}: evaluate again'
+    )
   return parts
 
 
@@ -78,50 +89,75 @@ def read_part(directory: Path, part: dict, columns: list[str] | None) -> pa.Tabl
   """
   path = directory / part['file']
   try:
-    with path.open('rb') as file:
-      if hashlib.file_digest(file, 'sha256').hexdigest() != part.get('sha256'):
+    with parquet.content(path, directory.parent) as content:
+      if hashlib.file_digest(content, 'sha256').hexdigest() != part.get('sha256'):
         raise UserError(f'{path} was changed after it was written: evaluate again')
-      file.seek(0)
-      # Not read_table, which imports pandas where that is installed.
-      with pq.ParquetFile(file) as parquet:
-        there = parquet.schema_arrow.names
-        if missing := sorted({*(columns or ())} - {*there}):
-          raise UserError(
-            f'{path} lacks the columns {", ".join(missing)}, it has '
-            f'{", ".join(there)[:200]}: evaluate again'
-          )
-        table = parquet.read(columns)
+      table = _read_columns(parquet.File(path, content), part, columns)
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
   except pa.ArrowException as error:
     raise UserError(
       f'{path} is not a readable Parquet file: {errors.one_line(error)}'
     ) from error
-  if len(table) != part.get('rows'):
-    raise UserError(
-      f'{path} has {len(table)} rows, the index says '
-      f'{part.get("rows")} rows: evaluate again'
-    )
   _check_columns(path, table)
   return table
 
 
-def _check_columns(path: Path, table: pa.Table) -> None:
-  """Checks that columns are what `schema` says: a run may come from a stranger."""
+def _read_columns(
+  file: parquet.File, part: dict, columns: list[str] | None
+) -> pa.Table:
+  """Reads columns of which nothing is unexpected by what the file declares."""
+  path, there, count = file.path, file.schema.names, sum(file.rows)
+  if missing := sorted({*(columns or ())} - {*there}):
+    raise UserError(
+      f'{path} lacks the columns {", ".join(missing)}, it has '
+      f'{", ".join(there)[:200]}: evaluate again'
+    )
+  if count != part.get('rows'):
+    raise UserError(
+      f'{path} has {count} rows, the index says {part.get("rows")} rows: evaluate again'
+    )
+  if columns is None:
+    columns = there
+  for field in map(file.schema.field, columns):
+    expected = _expected(file.schema).get(field.name, field.type)
+    if field.type != expected:
+      raise UserError(
+        f'{path}: column {field.name} is {str(field.type)[:80]}, expected {expected}: '
+        'evaluate again'
+      )
+  if any(one.rows_at_once < count for one in file.check(columns, whole=True).values()):
+    raise UserError(f'{path} is not encoded as tfeval does it: evaluate again')
+  table = file.read(columns)
+  if 'id' not in columns:
+    return table
+  arrow.check_texts(path, table['id'])
+  at = table.column_names.index('id')
+  field = table.field('id').with_type(pa.string())
+  return table.set_column(at, field, table['id'].cast(pa.string()))
+
+
+def _expected(there: pa.Schema) -> dict[str, pa.DataType]:
+  """Returns the types that `schema` says, by the names of the columns."""
   # Imported rows may keep fewer classes than those of our own models.
   kept = next(
     (
-      table[name].type.list_size
+      there.field(name).type.list_size
       for name in ('classes', 'log_probs')
-      if name in table.column_names and pa.types.is_fixed_size_list(table[name].type)
+      if name in there.names and pa.types.is_fixed_size_list(there.field(name).type)
     ),
     rows.STORED_CLASSES,
   )
-  classes = len(rows.label_space())
-  expected = rows.schema(True, max(1, min(kept, classes)))
-  for name in set(table.column_names) & set(expected.names):
-    column, field = table[name], expected.field(name)
-    if column.type != field.type or (column.null_count and not field.nullable):
+  expected = rows.schema(True, max(1, min(kept, len(rows.label_space()))))
+  return {field.name: field.type for field in expected}
+
+
+def _check_columns(path: Path, table: pa.Table) -> None:
+  """Checks that columns are what `schema` says: a run may come from a stranger."""
+  classes, schema = len(rows.label_space()), rows.schema(True)
+  for name in set(table.column_names) & set(schema.names):
+    column, field = table[name], schema.field(name)
+    if column.null_count and not field.nullable:
       raise UserError(
         f'{path}: column {name} is {column.type} with {column.null_count} nulls, '
         f'expected {field.type}: evaluate again'

@@ -48,7 +48,9 @@ def flags(directory: Path) -> str:
     bool(lines) and not wrong,
     f'{result_file.FLAGS} is no flagfile: {str(wrong[:1] or "empty")[:80]}',
   )
-  flag, expected = _repeated(files.read_json(directory / result_file.MANIFEST))
+  flag, expected = _repeated(
+    files.read_json(directory / result_file.MANIFEST, directory)
+  )
   given = [line.value for line in lines if line.name == flag]
   seen = [os.path.basename(one) if flag == 'predictions' else one for one in given]
   hold(

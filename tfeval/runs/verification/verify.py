@@ -61,7 +61,7 @@ class _Directory:
   @functools.cached_property
   def parts(self) -> list[dict[str, Any]]:
     """Those that an index lists that follows the schema."""
-    return files.read_json(self.path / file_checks.INDEX)['parts']
+    return files.read_json(self.path / file_checks.INDEX, self.path)['parts']
 
   def compared_again(self) -> Mapping[str, Any] | None:
     """The comparison with published figures, made again; None: nobody can here."""
@@ -123,12 +123,14 @@ def _result(directory: _Directory) -> str:
 
 def _index(directory: _Directory) -> str:
   return _follows(
-    'index', files.read_json(directory.path / file_checks.INDEX), file_checks.INDEX
+    'index',
+    files.read_json(directory.path / file_checks.INDEX, directory.path),
+    file_checks.INDEX,
   )
 
 
 def _manifest(directory: _Directory) -> str:
-  manifest = files.read_json(directory.path / result_file.MANIFEST)
+  manifest = files.read_json(directory.path / result_file.MANIFEST, directory.path)
   hold(
     isinstance(manifest, dict) and isinstance(manifest.get('dataset'), dict),
     f'{result_file.MANIFEST} is not as tfeval writes it',

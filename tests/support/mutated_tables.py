@@ -1,0 +1,279 @@
+"""Formats of tables and text for `mutations`: predictions, labels, lists, results."""
+
+import hashlib
+import pathlib
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from mutations import Format, of_json
+
+from tfeval.analysis.relabel import raters
+from tfeval.datasets.labels import files, imagenet, sets
+from tfeval.datasets.labels.files import LabelTable
+from tfeval.runs import predictions
+from tfeval.runs.importing import importer, readers, sources
+from tfeval.runs.importing.directory import ImportConfig
+from tfeval.runs.predictions import resume
+from tfeval.utils import files as json_files
+
+ROWS = 60
+_SPACE = imagenet.label_space()
+_NAMES = [imagenet.validation_name(n + 1) for n in range(ROWS)]
+
+
+def _classes(k: int) -> np.ndarray:
+  """int64 [60, k], different in a row."""
+  return (np.arange(ROWS)[:, None] * 7 + np.arange(k)) % 1000
+
+
+def _scores(k: int) -> np.ndarray:
+  return np.float32(0.5) ** np.arange(1, k + 1) * np.ones((ROWS, 1), np.float32)
+
+
+# Predictions
+
+
+def _read_predictions(path: pathlib.Path) -> list[Any]:
+  """Returns all blocks as lists; they are ranked elsewhere."""
+  found = []
+  with readers.opened(path, None) as table:
+    for block in table.blocks():
+      n = len(block)
+      for matrix in (block.classes, block.scores):
+        assert matrix is None or (matrix.ndim == 2 and len(matrix) == n)
+      if block.ids is not None:
+        assert block.ids.type == pa.string() and len(block.ids) == n
+        block.ids.validate(full=True)
+      found.append(
+        [
+          None if one is None else one.tolist()
+          for one in (block.ids, block.classes, block.scores)
+        ]
+      )
+  return found
+
+
+def _npy(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'model.npy'
+  np.save(path, _classes(5))
+  return path
+
+
+def _npz(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'model.npz'
+  np.savez_compressed(path, classes=_classes(5), probabilities=_scores(5))
+  return path
+
+
+def _csv(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'model.csv'
+  lines = ['id,class_1,class_2,probability_1,probability_2']
+  lines += [f'{name},{n},{n + 1},0.5,0.25' for n, name in enumerate(_NAMES)]
+  path.write_text('\n'.join(lines) + '\n')
+  return path
+
+
+def _parquet(directory: pathlib.Path, **options: Any) -> pathlib.Path:
+  path = directory / 'model.parquet'
+  table = pa.table(
+    {
+      'id': _NAMES,
+      'classes': _classes(5).tolist(),
+      'log_probs': np.log(_scores(5)).tolist(),
+    }
+  )
+  pq.write_table(table, path, **options)
+  return path
+
+
+def _flat_parquet(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'model.parquet'
+  columns = {f'class_{k + 1}': _classes(3)[:, k] for k in range(3)}
+  pq.write_table(pa.table({'id': _NAMES, **columns}), path, row_group_size=20)
+  return path
+
+
+# Labels and lists
+
+
+def _read_labels(path: pathlib.Path) -> list[Any]:
+  table = files.read_labels(path, _SPACE)
+  assert isinstance(table, LabelTable) and table.sizes.sum() == len(table.values)
+  assert table.values.min() >= 0 and table.values.max() < len(_SPACE)
+  if table.ids is not None:
+    assert len(table.ids) == len(table.sizes)
+    table.ids.validate(full=True)
+  ids = None if table.ids is None else table.ids.to_pylist()
+  return [ids, table.values.tolist(), table.sizes.tolist()]
+
+
+def _json_labels(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'labels.json'
+  json_files.write_json(path, {name: [n, n + 1] for n, name in enumerate(_NAMES)})
+  return path
+
+
+def _csv_labels(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'labels.csv'
+  lines = [
+    f'{name},{n if n % 2 else _SPACE.class_ids[n]}' for n, name in enumerate(_NAMES)
+  ]
+  path.write_text('\n'.join(['id,label', *lines]) + '\n')
+  return path
+
+
+def _npy_labels(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'labels.npy'
+  np.save(path, np.arange(imagenet.NUM_VALIDATION, dtype=np.int16) % 1000)
+  return path
+
+
+def _read_ids(path: pathlib.Path) -> list[str]:
+  ids = sets.read_ids(path)
+  ids.validate(full=True)
+  assert len(ids)
+  return ids.to_pylist()
+
+
+def _ids(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'ids.txt'
+  path.write_text('\n'.join(_NAMES))
+  return path
+
+
+def _json_ids(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'ids.json'
+  json_files.write_json(path, _NAMES)
+  return path
+
+
+# Raters of ReaL
+
+
+def _raters(directory: pathlib.Path, **arrays: np.ndarray) -> pathlib.Path:
+  path = directory / 'raters.npz'
+  info = np.array([[name, str(n)] for n, name in enumerate(_NAMES)])
+  np.savez_compressed(path, info=info, **arrays)
+  return path
+
+
+def _votes(directory: pathlib.Path) -> pathlib.Path:
+  tensor = np.zeros((3, ROWS, 3), np.float32)
+  tensor[np.arange(3)[:, None], np.arange(ROWS), np.arange(ROWS) % 3] = 1
+  return _raters(directory, ids=np.arange(3), tensor=tensor)
+
+
+def _read_votes(path: pathlib.Path) -> list[Any]:
+  found = raters.load_votes(path)
+  assert found.votes.item.max() < len(found.pairs.image)
+  assert 0 <= found.votes.answer.min() <= found.votes.answer.max() <= 2
+  return [
+    one.tolist()
+    for one in (
+      found.pairs.image,
+      found.pairs.label,
+      found.ids,
+      found.votes.item,
+      found.votes.answer,
+    )
+  ]
+
+
+def _read_scores(path: pathlib.Path) -> list[Any]:
+  found = raters.load_scores(path)
+  assert len(found.score) == len(found.pairs.keys)
+  assert 0 <= found.score.min() <= found.score.max() <= 1
+  return [found.score.tolist(), found.pairs.keys.tolist()]
+
+
+# Run directories
+
+
+def _run(directory: pathlib.Path) -> pathlib.Path:
+  """Imports predictions into a run directory."""
+  (source,) = sources.find_sources(
+    str(_parquet(directory)), None, str(directory / 'run')
+  )
+  labels = (sets.LabelSource('original'),)
+  importer.import_predictions(source, ImportConfig(labels, partial=True))
+  return directory / 'run'
+
+
+def _part(directory: pathlib.Path) -> pathlib.Path:
+  return _run(directory) / 'predictions' / 'part-00000.parquet'
+
+
+def _part_of_all(directory: pathlib.Path) -> pathlib.Path:
+  """Stores all outputs, as an evaluation does, with dictionaries as others may."""
+  scores = np.linspace(-9, 9, 10 * 1000, dtype=np.float32).reshape(10, 1000)
+  rows = predictions.make_rows(
+    _NAMES[:10], [b'x' * 32] * 10, np.arange(10), [[1]] * 10, scores, 'logits', True
+  )
+  path = directory / 'part-00000.parquet'
+  pq.write_table(pa.Table.from_batches([rows]), path, compression='zstd')
+  return path
+
+
+def _read_part(path: pathlib.Path) -> Any:
+  content = path.read_bytes()
+  part = {
+    'file': path.name,
+    'rows': 10 if len(content) > 20_000 else ROWS,
+    'sha256': hashlib.sha256(content).hexdigest(),
+  }
+  table = predictions.read_part(path.parent, part, None)
+  table.validate(full=True)
+  assert len(table) == part['rows']
+  if {'id', 'classes'} <= {*table.column_names}:
+    assert table['id'].type == pa.string()
+    classes = np.array(table['classes'].to_pylist())
+    assert classes.min() >= 0 and classes.max() < len(_SPACE)
+  return table
+
+
+def _index(directory: pathlib.Path) -> pathlib.Path:
+  return _run(directory) / 'predictions' / 'index.json'
+
+
+def _read_index(path: pathlib.Path) -> Any:
+  resume.whole_parts(path.parent, range(ROWS), gapless=False)
+  return [len(part) for part in predictions.read_parts(path.parent)]
+
+
+def _parquet_2(directory: pathlib.Path) -> pathlib.Path:
+  encodings = {'id': 'DELTA_BYTE_ARRAY', 'classes.list.element': 'DELTA_BINARY_PACKED'}
+  return _parquet(
+    directory,
+    use_dictionary=False,
+    column_encoding={**encodings, 'log_probs.list.element': 'BYTE_STREAM_SPLIT'},
+    data_page_version='2.0',
+    compression='gzip',
+    write_page_checksum=True,
+    write_page_index=True,
+  )
+
+
+FORMATS = (
+  Format('predictions.npy', _npy, _read_predictions),
+  Format('predictions.npz', _npz, _read_predictions),
+  Format('predictions.csv', _csv, _read_predictions),
+  Format('predictions.parquet', _parquet, _read_predictions),
+  Format('predictions.flat.parquet', _flat_parquet, _read_predictions),
+  Format('labels.json', _json_labels, _read_labels, of_json),
+  Format('labels.csv', _csv_labels, _read_labels),
+  Format('labels.npy', _npy_labels, _read_labels),
+  Format('ids.txt', _ids, _read_ids),
+  Format('ids.json', _json_ids, _read_ids, of_json),
+  Format('predictions.2.parquet', _parquet_2, _read_predictions),
+  Format('part.parquet', _part, _read_part),
+  Format('part.of_all.parquet', _part_of_all, _read_part),
+  Format('index.json', _index, _read_index, of_json),
+  Format('raters.npz', _votes, _read_votes),
+  Format(
+    'scores.npz',
+    lambda directory: _raters(directory, tensor=np.linspace(0, 1, ROWS)),
+    _read_scores,
+  ),
+)
