@@ -20,7 +20,7 @@ from evaluations import (
 
 from tfeval import cli
 from tfeval.evaluation import job
-from tfeval.utils import files
+from tfeval.utils import files, locks
 from tfeval.utils.errors import UserError
 
 IMAGES = 50
@@ -240,12 +240,12 @@ def test_a_damaged_run_is_not_shown(inputs, tmp_path, capsys, file, words):
 
 
 def test_a_directory_is_written_by_one(inputs, tmp_path, capsys):
-  with files.locked(tmp_path / 'small.keras'):
+  with locks.locked(tmp_path / 'small.keras'):
     assert run(inputs, tmp_path) == 2
   assert 'is being written by another tfeval' in capsys.readouterr().err
-  with contextlib.ExitStack() as locks, pytest.raises(UserError):
+  with contextlib.ExitStack() as held, pytest.raises(UserError):
     for _ in range(2):
-      locks.enter_context(files.locked(tmp_path))
+      held.enter_context(locks.locked(tmp_path))
 
 
 def test_an_unwritable_directory(inputs, tmp_path, capsys):

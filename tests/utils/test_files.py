@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tfeval.utils import files
+from tfeval.utils import files, locks
 from tfeval.utils.errors import UserError
 
 
@@ -109,10 +109,10 @@ def test_one_at_a_time(tmp_path, caplog):
   path, done = tmp_path / 'made/a.lock', []
 
   def other():
-    with files.one_at_a_time(path, 'testing'):
+    with locks.one_at_a_time(path, 'testing'):
       done.append('other')
 
-  with files.one_at_a_time(path, 'testing'):
+  with locks.one_at_a_time(path, 'testing'):
     thread = threading.Thread(target=other)
     thread.start()
     thread.join(0.2)

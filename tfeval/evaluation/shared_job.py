@@ -1,5 +1,6 @@
 """One model's evaluation on several hosts: each stores a share, host 0 joins them."""
 
+import contextlib
 import logging
 import time
 from typing import Any
@@ -8,10 +9,10 @@ from tfeval.evaluation import manifest, recorder
 from tfeval.evaluation.hosts import agreement, shares
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
-from tfeval.runs import predictions, run
+from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS
-from tfeval.utils import errors, files, paths, progress
-from tfeval.utils.errors import UserError
+from tfeval.utils import errors, locks, paths, progress
+from tfeval.utils.errors import BeingWritten, UserError
 
 _LOG = logging.getLogger('tfeval')
 
@@ -34,6 +35,18 @@ class SharedJob(Job):
     self._hosts = self.runtime.hosts
     self._share = self.directory / self._hosts.directory()
     self._described = agreement.describe_host(self.manifest, self._hosts)
+
+  def find_run(self) -> run.Run | None:
+    found = super().find_run()
+    if found and not self._hosts.index:
+      self._remove_shares()
+    return found
+
+  def _remove_shares(self) -> None:
+    """Removes the shares of a complete run, those too that a kill has left."""
+    # Another process of a host may look at its share right now, and finds the run.
+    with contextlib.suppress(BeingWritten):
+      run_directory.remove_shares(self.directory)
 
   def start(self, sample: preflight.Sample | None) -> None:
     self._check_agreement()
@@ -105,7 +118,7 @@ class SharedJob(Job):
       raise errors.Interrupted(
         f'all is kept in {directory}: the same command waits for the other hosts again'
       ) from error
-    with files.locked(directory):
+    with locks.locked(directory):
       if self.find_run():
         return self.run
       self._check_agreement()
@@ -115,7 +128,7 @@ class SharedJob(Job):
         self.runtime.dataset, store, predictions.listed_parts(store)
       )
       joined = self._complete(positions, *shares.timing(directory, hosts))
-      shares.remove_shares(directory)
+      self._remove_shares()
     return joined
 
   def _wait_for_run(self) -> run.Run:

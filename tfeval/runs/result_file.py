@@ -4,11 +4,12 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
+import hashlib
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
-from tfeval.utils import files
-from tfeval.utils.errors import UserError
+from tfeval.utils import files, untrusted
+from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.json_object import JsonObject, WrongType, nullable
 from tfeval.utils.paths import Path
 
@@ -328,14 +329,38 @@ def read_result(directory: Path) -> Result:
     ) from error
 
 
+def stamp(directory: Path) -> str | None:
+  """Returns which `result.json` a run directory has now, None where there is none.
+
+  What is read between two looks that see the same belongs to it: a writer removes it
+  before it changes anything else, and writes it last.
+  """
+  try:
+    with untrusted.open_file(directory / RESULT) as file:
+      return hashlib.file_digest(file, 'sha256').hexdigest()
+  except (OSError, UserError):
+    return None
+
+
+def being_written(directory: Path) -> BeingWritten:
+  """Returns the error of who read a run while another process wrote it."""
+  return BeingWritten(
+    f'{directory} is being written by another tfeval, or was while it was read: read '
+    'it again once it is complete'
+  )
+
+
 def _not_complete(directory: Path) -> UserError:
   if not (directory / MANIFEST).is_file():
     return UserError(f'{directory} is not a run directory: it has no {RESULT}')
   # Of an import the run directory is given, of an evaluation what holds it.
   manifest = files.read_json(directory / MANIFEST)
   imported = isinstance(manifest, dict) and 'imported' in manifest
+  busy = (directory / files.LOCK).exists()
   return UserError(
-    f'run {directory} is not complete: it has no {RESULT}: run tfeval '
+    f'run {directory} is not complete: it has no {RESULT}: '
+    + 'if no other tfeval is writing it, ' * busy
+    + 'run tfeval '
     f'{"import" if imported else "evaluate"} --flagfile={directory / FLAGS} '
     f'--output_dir={directory if imported else directory.parent}'
   )

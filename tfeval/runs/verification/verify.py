@@ -67,6 +67,7 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
     Every check, in order.
 
   Raises:
+    BeingWritten: another process has written it meanwhile.
     UserError: it is no run directory or an incomplete one, or jsonschema is not
       installed.
   """
@@ -75,6 +76,7 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   directory = _Directory(paths.path(path))
   if not (directory.path / result_file.RESULT).is_file():
     result_file.read_result(directory.path)  # Says what it is instead.
+  stamp = result_file.stamp(directory.path)
   done: list[Check] = []
   for name, check, needs in _CHECKS:
     missing = [one.name for one in done if one.name in needs and one.state != OK]
@@ -85,6 +87,8 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
       done.append(Check(name, OK, check(directory)))
     except (Failed, UserError) as error:
       done.append(Check(name, FAILED, str(error)))
+  if stamp != result_file.stamp(directory.path):
+    raise result_file.being_written(directory.path)
   return done
 
 
