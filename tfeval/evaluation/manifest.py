@@ -29,7 +29,7 @@ from tfeval.runs.result_file import (
   SCHEMA_VERSION,
   Manifest,
 )
-from tfeval.utils import files
+from tfeval.utils import files, locks
 from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
 
@@ -170,6 +170,7 @@ def complete_run(
     raise
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
+  locks.remove_abandoned(directory)
   _LOG.info('%s is complete: shown as it is (`overwrite` evaluates again)', directory)
   return found
 

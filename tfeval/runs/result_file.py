@@ -8,7 +8,7 @@ import hashlib
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
-from tfeval.utils import files, untrusted
+from tfeval.utils import budgets, files, untrusted
 from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.json_object import JsonObject, WrongType, nullable
 from tfeval.utils.paths import Path
@@ -313,7 +313,12 @@ def read_result(directory: Path) -> Result:
   """
   if not (directory / RESULT).is_file():
     raise _not_complete(directory)
-  content = files.read_json(directory / RESULT)
+  try:
+    content = files.read_json(directory / RESULT)
+  except UserError as error:
+    if not (directory / RESULT).is_file():
+      raise being_written(directory) from error
+    raise
   version = content.get('schema_version') if isinstance(content, dict) else None
   if version != SCHEMA_VERSION:
     raise UserError(
@@ -336,10 +341,29 @@ def stamp(directory: Path) -> str | None:
   before it changes anything else, and writes it last.
   """
   try:
-    with untrusted.open_file(directory / RESULT) as file:
-      return hashlib.file_digest(file, 'sha256').hexdigest()
+    content = untrusted.read_bytes(directory / RESULT, budgets.JSON_FILE)
   except (OSError, UserError):
     return None
+  return hashlib.sha256(content).hexdigest()
+
+
+def read_stamped(directory: Path) -> tuple[Result, str]:
+  """Reads the `result.json` of a complete run; see `read_result` and `stamp`.
+
+  Raises:
+    BeingWritten: another process writes it at this moment.
+    UserError: as `read_result`.
+  """
+  before = stamp(directory)
+  try:
+    result = read_result(directory)
+  except UserError as error:
+    if before != stamp(directory):
+      raise being_written(directory) from error
+    raise
+  if before is None:
+    raise being_written(directory)
+  return result, before
 
 
 def being_written(directory: Path) -> BeingWritten:
@@ -356,7 +380,12 @@ def _not_complete(directory: Path) -> UserError:
   # Of an import the run directory is given, of an evaluation what holds it.
   manifest = files.read_json(directory / MANIFEST)
   imported = isinstance(manifest, dict) and 'imported' in manifest
-  busy = (directory / files.LOCK).exists()
+  lock = directory / files.LOCK
+  busy = lock.exists()
+  if (directory / RESULT).is_file():
+    return being_written(directory)
+  # Twice: one writer may have ended, and the next one begun.
+  busy = busy or lock.exists()
   return UserError(
     f'run {directory} is not complete: it has no {RESULT}: '
     + 'if no other tfeval is writing it, ' * busy

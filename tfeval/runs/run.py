@@ -255,16 +255,7 @@ def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
   directory = paths.path(path)
-  stamp = result_file.stamp(directory)
-  try:
-    result = result_file.read_result(directory)
-  except UserError as error:
-    if stamp != result_file.stamp(directory):
-      raise result_file.being_written(directory) from error
-    raise
-  if stamp is None:
-    raise result_file.being_written(directory)
-  return Run(directory, result, stamp)
+  return Run(directory, *result_file.read_stamped(directory))
 
 
 def finish(

@@ -96,7 +96,8 @@ def name_of_unfinished(path: Path) -> str | None:
 
 
 def _unfinished_of(path: pathlib.Path) -> list[pathlib.Path]:
-  others = (path.with_name(name) for name in os.listdir(path.parent))
+  hidden = [name for name in os.listdir(path.parent) if name.startswith('.')]
+  others = map(path.with_name, hidden)
   return [one for one in others if name_of_unfinished(one) == path.name]
 
 

@@ -42,6 +42,8 @@ import contextlib
 import fcntl
 import logging
 import os
+import pathlib
+import time
 from collections.abc import Iterator
 
 from tfeval.utils import files, lock_file
@@ -51,8 +53,7 @@ from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
 _LOG = logging.getLogger('tfeval')
-# Each time another process has just removed the empty directory that it had made.
-_TRIES = 100
+_TRIES, _SECONDS_BETWEEN_TRIES = 6, 0.02
 
 
 @contextlib.contextmanager
@@ -75,8 +76,10 @@ def locked(directory: Path) -> Iterator[None]:
   try:
     yield
   finally:
-    lock_file.remove(path, descriptor)
-    os.close(descriptor)
+    try:
+      lock_file.remove(path, descriptor)
+    finally:
+      os.close(descriptor)
     with contextlib.suppress(OSError):
       for one in missing:
         one.rmdir()
@@ -97,21 +100,32 @@ def remove_unused(directory: Path) -> None:
     files.remove_tree(directory)
 
 
-def _take(directory: Path) -> int:
+def _take(directory: pathlib.Path) -> int:
   """Returns the descriptor of a directory's lock."""
   for left in reversed(range(_TRIES)):
     files.make_directory(directory)
     try:
       return lock_file.take(directory / LOCK)
-    except BlockingIOError as error:
+    except (BlockingIOError, FileNotFoundError) as error:
+      # Somebody looks whether it is abandoned, or has removed an empty directory.
+      if left:
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+        continue
+      if isinstance(error, FileNotFoundError):
+        raise files.cannot_write(directory, error) from error
       raise BeingWritten(
         f'{directory} is being written by another tfeval: wait for it, '
         'or choose another `output_dir`'
       ) from error
     except OSError as error:
-      if not left or not isinstance(error, FileNotFoundError):
-        raise files.cannot_write(directory, error) from error
+      raise files.cannot_write(directory, error) from error
   raise AssertionError
+
+
+def remove_abandoned(directory: Path) -> None:
+  """Removes the lock file that a killed process has left in a directory, if one has."""
+  if not isinstance(directory, RemotePath):
+    lock_file.remove_abandoned(directory / LOCK)
 
 
 @contextlib.contextmanager

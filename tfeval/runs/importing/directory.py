@@ -14,7 +14,7 @@ from tfeval.runs import predictions, result_file, run, run_directory
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.result_file import Manifest
-from tfeval.utils import files, paths
+from tfeval.utils import files, locks, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -147,6 +147,7 @@ def complete_run(
   )
   if not same or there.result.model.name != manifest.model.name:
     raise _another_run(directory)
+  locks.remove_abandoned(directory)
   _LOG.info(f'{directory} is complete: shown as it is (`overwrite` imports again)')
   return there
 

@@ -74,9 +74,9 @@ def verify(path: str | os.PathLike[str]) -> list[Check]:
   if importlib.util.find_spec('jsonschema') is None:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
   directory = _Directory(paths.path(path))
-  if not (directory.path / result_file.RESULT).is_file():
-    result_file.read_result(directory.path)  # Says what it is instead.
   stamp = result_file.stamp(directory.path)
+  if stamp is None:
+    _, stamp = result_file.read_stamped(directory.path)  # Says what it is instead.
   done: list[Check] = []
   for name, check, needs in _CHECKS:
     missing = [one.name for one in done if one.name in needs and one.state != OK]
