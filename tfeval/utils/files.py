@@ -62,17 +62,17 @@ def _write_local(path: pathlib.Path, content: bytes) -> None:
   for other in _unfinished_of(path):
     lock_file.remove_abandoned(other)
   temporary, descriptor = _create(path)
-  try:
-    with os.fdopen(descriptor, 'wb', closefd=False) as file:
+  # Closed last: until then it is locked.
+  with os.fdopen(descriptor, 'wb') as file:
+    try:
       file.write(content)
       file.flush()
       # Without it a power cut can leave the new name on an empty file.
       os.fsync(descriptor)
-    temporary.replace(path)
-  finally:
-    with contextlib.suppress(OSError):
-      temporary.unlink(missing_ok=True)
-    os.close(descriptor)
+      temporary.replace(path)
+    finally:
+      with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _create(path: pathlib.Path) -> tuple[pathlib.Path, int]:
