@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -68,6 +69,23 @@ def start(
     stderr=subprocess.PIPE,
     env={**os.environ, **environment},
   )
+
+
+def kill_again_and_again(
+  arguments: list[str], steps: list[int], root: pathlib.Path, **environment: str
+) -> int:
+  """Starts a command again and again; it dies at each of some steps in turn.
+
+  Returns:
+    How often it died; it may have come to its end before.
+  """
+  for died, step in enumerate(steps):
+    process = start(arguments, step, root, **environment)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode in (0, -signal.SIGKILL), err
+    if not process.returncode:
+      return died
+  return len(steps)
 
 
 class Forks:

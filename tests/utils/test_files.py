@@ -55,7 +55,12 @@ def test_write_where_it_cannot(tmp_path):
   (tmp_path / 'folder').mkdir()
   with pytest.raises(UserError, match='Is a directory'):
     files.write_atomically(tmp_path / 'folder', b'x')
-  assert os.listdir(tmp_path) == ['folder']
+  os.mkfifo(tmp_path / 'pipe')
+  (tmp_path / 'link').symlink_to('/dev/null')
+  for name in ('pipe', 'link'):
+    with pytest.raises(UserError, match='it is a device or a pipe: name a file'):
+      files.write_atomically(tmp_path / name, b'x')
+  assert {*os.listdir(tmp_path)} == {'folder', 'pipe', 'link'}
 
 
 @pytest.mark.parametrize(

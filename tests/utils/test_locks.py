@@ -51,6 +51,14 @@ def test_an_abandoned_lock_is_removed(tmp_path):
   assert os.listdir(tmp_path) == []
 
 
+def test_the_lock_file_of_another_program_stays(tmp_path):
+  (tmp_path / '.lock').write_text('4711')
+  with locks.locked(tmp_path):
+    pass
+  locks.remove_abandoned(tmp_path)
+  assert (tmp_path / '.lock').read_text() == '4711'
+
+
 def test_a_directory_that_was_removed_is_another_one(tmp_path):
   """Who had the one before does not remove the lock of the next."""
   with locks.locked(tmp_path / 'run'):

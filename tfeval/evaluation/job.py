@@ -261,8 +261,11 @@ class Job:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""
     if self.recorder:
       self.flush()
-    self._locks.close()
+    self._unlock()
     self._model = self._step = None
+
+  def _unlock(self) -> None:
+    self._locks.close()
 
 
 def _check_classes(model: Model, dataset: base.ImageDataset) -> None:

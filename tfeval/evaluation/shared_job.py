@@ -11,7 +11,7 @@ from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS
-from tfeval.utils import errors, locks, paths, progress
+from tfeval.utils import errors, paths, progress
 from tfeval.utils.errors import BeingWritten, UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -35,6 +35,7 @@ class SharedJob(Job):
     self._hosts = self.runtime.hosts
     self._share = self.directory / self._hosts.directory()
     self._described = agreement.describe_host(self.manifest, self._hosts)
+    self._is_to_join = False
 
   def find_run(self) -> run.Run | None:
     found = super().find_run()
@@ -76,6 +77,7 @@ class SharedJob(Job):
       self.recorder.flush()
       seconds = time.monotonic() - self._started
       shares.finish_share(share, self.shard, self.recorder.added, seconds)
+    self._is_to_join = not hosts.index
     if hosts.index and self.runtime.progress is not progress.hidden:
       _LOG.info(
         'the %d images of host %d are done in %s: host 0 joins them',
@@ -89,6 +91,11 @@ class SharedJob(Job):
           self.directory,
         )
 
+  def _unlock(self) -> None:
+    # Until it has joined them nobody else may remove the shares.
+    if not self._is_to_join:
+      super()._unlock()
+
   def result(self) -> run.Run:
     """Returns the run of all hosts: host 0 waits for them and makes it.
 
@@ -96,8 +103,11 @@ class SharedJob(Job):
       UserError: a host does not finish in time, or runs something else.
       Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
-    if self.run is None:
-      self.run = self._wait_for_run() if self._hosts.index else self._join()
+    try:
+      if self.run is None:
+        self.run = self._wait_for_run() if self._hosts.index else self._join()
+    finally:
+      self._locks.close()
     return self.run
 
   def _join(self) -> run.Run:
@@ -118,17 +128,16 @@ class SharedJob(Job):
       raise errors.Interrupted(
         f'all is kept in {directory}: the same command waits for the other hosts again'
       ) from error
-    with locks.locked(directory):
-      if self.find_run():
-        return self.run
-      self._check_agreement()
-      positions = shares.merge_shares(directory, self.manifest, hosts, images)
-      store = directory / PREDICTIONS
-      recorder.check_same_images(
-        self.runtime.dataset, store, predictions.listed_parts(store)
-      )
-      joined = self._complete(positions, *shares.timing(directory, hosts))
-      self._remove_shares()
+    if self.find_run():
+      return self.run
+    self._check_agreement()
+    positions = shares.merge_shares(directory, self.manifest, hosts, images)
+    store = directory / PREDICTIONS
+    recorder.check_same_images(
+      self.runtime.dataset, store, predictions.listed_parts(store)
+    )
+    joined = self._complete(positions, *shares.timing(directory, hosts))
+    self._remove_shares()
     return joined
 
   def _wait_for_run(self) -> run.Run:

@@ -9,6 +9,7 @@ import pathlib
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -42,9 +43,18 @@ def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> 
     if isinstance(path, RemotePath):
       _write_remote(path, content)
     else:
+      _check_no_device(path)
       _write_local(path, content)
   except OSError as error:
     raise cannot_write(path, error, flag) from error
+
+
+def _check_no_device(path: pathlib.Path) -> None:
+  """Checks that what is replaced is no device, such as /dev/stdout."""
+  with contextlib.suppress(OSError):
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+      raise UserError(f'cannot write {path}: it is a device or a pipe: name a file')
 
 
 def _write_remote(path: RemotePath, content: bytes) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import stat
+from collections.abc import Callable
 
 from tfeval.utils.errors import UserError
 
@@ -82,6 +83,12 @@ def remove(path: pathlib.Path, descriptor: int) -> None:
       os.unlink(path)
 
 
+def remove_empty(path: pathlib.Path, descriptor: int) -> None:
+  """Removes it if nothing is in it, as in lock files of tfeval."""
+  if not os.fstat(descriptor).st_size:
+    remove(path, descriptor)
+
+
 def is_locked(path: pathlib.Path) -> bool:
   """Returns whether a process holds the lock of a file, as far as that can be known."""
   try:
@@ -93,8 +100,10 @@ def is_locked(path: pathlib.Path) -> bool:
   return False
 
 
-def remove_abandoned(path: pathlib.Path) -> None:
-  """Removes a file that its process has locked while it wrote it, once that is dead."""
+def remove_abandoned(
+  path: pathlib.Path, remove: Callable[[pathlib.Path, int], None] = remove
+) -> None:
+  """Removes a file that its process had locked, once that is dead."""
   # Where there are no locks, nobody can tell.
   with contextlib.suppress(OSError):
     descriptor = _take_existing(path)

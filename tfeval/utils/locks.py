@@ -6,8 +6,8 @@ Another writer is refused in one line.
 
     who                 holds the lock of                            for how long
     evaluate, callback  each run directory                           one evaluation
-    on several hosts    0: the run directory; others: their share    the same
-                        0: the run directory                         while it joins
+    on several hosts    0: the run directory                         until it has joined
+                        others: their share                          one evaluation
     import              each run directory                           one import
     watch               its output_dir, where watched.json is        until it ends
     EvaluateCallback    its output_dir, where history.json is        a fit
@@ -77,7 +77,7 @@ def locked(directory: Path) -> Iterator[None]:
     yield
   finally:
     try:
-      lock_file.remove(path, descriptor)
+      lock_file.remove_empty(path, descriptor)
     finally:
       os.close(descriptor)
     with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def _take(directory: pathlib.Path) -> int:
 def remove_abandoned(directory: Path) -> None:
   """Removes the lock file that a killed process has left in a directory, if one has."""
   if not isinstance(directory, RemotePath):
-    lock_file.remove_abandoned(directory / LOCK)
+    lock_file.remove_abandoned(directory / LOCK, lock_file.remove_empty)
 
 
 @contextlib.contextmanager
