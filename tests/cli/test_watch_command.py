@@ -11,11 +11,14 @@ import threading
 import time
 
 import keras
+import kills
 import numpy as np
 import pytest
 import tensorflow as tf
+from evaluations import run_content
 
 import tfeval as tfeval_lib
+from tfeval.utils import locks
 
 SIZE = 32
 MODULE = """
@@ -370,6 +373,69 @@ def test_what_cannot_be_written(watch, build, tmp_path, flag):
   assert code == 2 and 'Traceback' not in err and str(tmp_path / 'file') in err
 
 
+def test_a_directory_has_one_watcher(watch, build, tmp_path):
+  build(1).save(tmp_path / 'training/1.keras')
+  with locks.locked(tmp_path / 'runs'):
+    code, entries, err = watch('--timeout=0')
+  said = err.splitlines()[-1]
+  assert (code, entries) == (2, []) and 'runs is being written by another' in said
+  assert not (tmp_path / 'runs').exists()
+
+
+def command_to_watch(noise, tmp_path, output_dir, last):
+  """Returns a command and what its environment has for it."""
+  command = [
+    'watch',
+    str(tmp_path / 'training'),
+    '--model=of_watch:build',
+    f'--dataset=folder:{noise}',
+    '--preprocess=tf',
+    '--protocol=squash',
+    '--batch_size=1',
+    f'--output_dir={output_dir}',
+    '--json',
+    f'--final_step={last}',
+  ]
+  path = [str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]
+  return command, {'PYTHONPATH': os.pathsep.join(path)}
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_steps(build, noise, tmp_path):
+  (tmp_path / 'training').mkdir()
+  for step in (1, 2, 3):
+    build(step).save_weights(tmp_path / f'training/{step}.weights.h5')
+
+  def content(output_dir):
+    watched = (output_dir / 'watched.json').read_bytes()
+    runs = {one.name: run_content(one) for one in output_dir.glob('*@*')}
+    assert {one.name for one in output_dir.iterdir()} == {
+      'tensorboard',
+      'watched.json',
+      *runs,
+    }
+    return watched, runs
+
+  found = []
+  for name, steps in (
+    ('whole', []),
+    ('killed', [*range(13), 16, 19, 22, 25, 28, 31, 34]),
+  ):
+    output_dir = tmp_path / name
+    command, environment = command_to_watch(noise, tmp_path, output_dir, 3)
+    died = kills.kill_again_and_again(command, steps, output_dir, **environment)
+    assert died == len(steps)
+    subprocess.run(
+      [sys.executable, '-m', 'tfeval', *command],
+      check=True,
+      capture_output=True,
+      timeout=200,
+      env={**os.environ, **environment},
+    )
+    found.append(content(output_dir))
+  assert found[0] == found[1] and len(found[0][1]) == 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
   'number, code', [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
@@ -378,27 +444,8 @@ def test_interrupted_and_started_again(build, noise, tmp_path, number, code):
   (tmp_path / 'training').mkdir()
   for step in range(1, 13):
     build(step).save_weights(tmp_path / f'training/{step}.weights.h5')
-  command = [
-    sys.executable,
-    '-m',
-    'tfeval',
-    'watch',
-    tmp_path / 'training',
-    '--model=of_watch:build',
-    f'--dataset=folder:{noise}',
-    '--preprocess=tf',
-    '--protocol=squash',
-    '--batch_size=1',
-    f'--output_dir={tmp_path}/runs',
-    '--json',
-    '--final_step=12',
-  ]
-  environment = {
-    **os.environ,
-    'PYTHONPATH': os.pathsep.join(
-      [str(tmp_path), *filter(None, [os.environ.get('PYTHONPATH')])]
-    ),
-  }
+  command, more = command_to_watch(noise, tmp_path, tmp_path / 'runs', 12)
+  command, environment = [sys.executable, '-m', 'tfeval', *command], os.environ | more
   with subprocess.Popen(
     command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
   ) as first:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfeval.datasets import open_dataset
-from tfeval.utils import files
+from tfeval.utils import locks
 
 IMAGES = 7
 SHARDS = 3
@@ -139,7 +139,7 @@ def test_processes_that_prepare_at_once(tmp_path):
     'dataset.examples().as_numpy_iterator()))'
   )
   where = tmp_path / 'sample'
-  with files.one_at_a_time(where / '.1.0.0.lock', 'a test'):
+  with locks.one_at_a_time(where / '.1.0.0.lock', 'a test'):
     processes = [
       subprocess.Popen(
         [sys.executable, '-c', code, str(tmp_path)],

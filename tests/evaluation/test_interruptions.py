@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 
+import kills
 import pytest
 from evaluations import (
   content,
@@ -20,10 +21,12 @@ from evaluations import (
 
 from tfeval import cli
 from tfeval.evaluation import job
-from tfeval.utils import files
+from tfeval.utils import files, locks
 from tfeval.utils.errors import UserError
 
 IMAGES = 50
+# Each process goes on after those before it, which take some steps at the start.
+TWENTY_STEPS = [*range(14), 6, 15, 9, 16, 12, 18]
 
 
 @pytest.fixture(scope='module')
@@ -133,9 +136,17 @@ def test_a_host_that_never_arrives(inputs, whole, tmp_path, capsys):
   assert 'of host 1 are done' in capsys.readouterr().err
   assert run(inputs, tmp_path, *first) == 0
   assert without_compute(content(tmp_path)) == without_compute(whole)
-  # All of them may be started again.
+  # All of them may be started again, also where host 0 was killed after it had joined.
+  left = tmp_path / 'small.keras/hosts/host-00001-of-00002'
+  (left / 'predictions').mkdir(parents=True)
+  (tmp_path / 'small.keras/.hosts.0123456789abcdef.tmp').mkdir()
+  (tmp_path / 'small.keras/.lock').touch()
   assert run(inputs, tmp_path, '--num_hosts=2', '--host_index=1') == 0
   assert 'is complete: shown as it is' in capsys.readouterr().err
+  assert left.is_dir()
+  assert run(inputs, tmp_path, *first) == 0
+  assert without_compute(content(tmp_path)) == without_compute(whole)
+  assert not [*tmp_path.rglob('*hosts*')]
 
 
 def test_hosts_with_other_flags_are_refused(inputs, tmp_path, capsys):
@@ -240,12 +251,24 @@ def test_a_damaged_run_is_not_shown(inputs, tmp_path, capsys, file, words):
 
 
 def test_a_directory_is_written_by_one(inputs, tmp_path, capsys):
-  with files.locked(tmp_path / 'small.keras'):
+  with locks.locked(tmp_path / 'small.keras'):
     assert run(inputs, tmp_path) == 2
   assert 'is being written by another tfeval' in capsys.readouterr().err
-  with contextlib.ExitStack() as locks, pytest.raises(UserError):
+  with contextlib.ExitStack() as held, pytest.raises(UserError):
     for _ in range(2):
-      locks.enter_context(files.locked(tmp_path))
+      held.enter_context(locks.locked(tmp_path))
+
+
+def test_what_is_being_written_is_not_overwritten(inputs, tmp_path, capsys):
+  """Neither a run of this host nor the share of another one."""
+  share = tmp_path / 'small.keras/hosts/host-00001-of-00002'
+  for held in (tmp_path / 'small.keras', share):
+    with locks.locked(held):
+      (held / 'mine').touch()
+      assert run(inputs, tmp_path, '--overwrite') == 2
+      assert (held / 'mine').exists()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f'{held} is being written by another tfeval' in said
 
 
 def test_an_unwritable_directory(inputs, tmp_path, capsys):
@@ -269,6 +292,59 @@ def test_killed_at_random_moments(inputs, whole, tmp_path):
     for one in kill_until_it_ends(command, tmp_path, kills=5, seed=3)
   )
   assert content(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_steps(inputs, whole, tmp_path):
+  command = [*inputs, f'--output_dir={tmp_path}']
+  assert kills.kill_again_and_again(command, TWENTY_STEPS, tmp_path) == 20
+  assert run(inputs, tmp_path) == 0
+  assert content(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_overwriting_killed_at_twenty_steps(inputs, whole, tmp_path):
+  """Begun with `--overwrite`, gone on with without."""
+  assert run(inputs, tmp_path) == 0
+  command = [*inputs, f'--output_dir={tmp_path}', '--overwrite']
+  assert kills.kill_again_and_again(command, [*range(0, 40, 2)], tmp_path) == 20
+  assert run(inputs, tmp_path) == 0
+  assert content(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_steps_with_a_cache(inputs, whole, tmp_path):
+  def flags(where):
+    return [*inputs, f'--cache_dir={where / "cache"}']
+
+  def cached(where):
+    # Their names have the digests of what is in them.
+    return {str(one.relative_to(where)) for one in (where / 'cache').rglob('*')}
+
+  assert run(flags(tmp_path / 'whole'), tmp_path / 'whole/runs') == 0
+  where = tmp_path / 'killed'
+  command = [*flags(where), f'--output_dir={where / "runs"}']
+  assert kills.kill_again_and_again(command, TWENTY_STEPS, where) == 20
+  assert run(flags(where), where / 'runs') == 0
+  assert content(where / 'runs') == whole
+  # Who goes on in the middle of a chunk does not write it.
+  assert run(flags(where), where / 'again') == 0
+  assert content(where / 'again') == whole
+  assert cached(where) == cached(tmp_path / 'whole')
+  assert len(cached(where)) == 4
+
+
+@pytest.mark.slow
+def test_the_joining_host_killed_at_twenty_steps(inputs, whole, tmp_path):
+  hosts = [*inputs, '--num_hosts=2', '--host_timeout=60']
+  assert run(hosts, tmp_path, '--host_index=1') == 0
+  command = [*hosts, '--host_index=0', f'--output_dir={tmp_path}']
+  # With its share done it joins from step 9 to 42, and removes shares from there on.
+  steps = [*range(12), 24, 30, 24, 36, 24, 30, 44, 3]
+  assert kills.kill_again_and_again(command, steps, tmp_path) == 20
+  assert run(hosts, tmp_path, '--host_index=0') == 0
+  assert without_compute(content(tmp_path)) == without_compute(whole)
+  assert not [*tmp_path.rglob('hosts'), *tmp_path.rglob('.*')]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from fake_runtime import FakeRuntime, make_model, make_settings
 
 from tfeval.evaluation import manifest
 from tfeval.preprocess import protocol
+from tfeval.runs import run_directory
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -57,7 +58,7 @@ def test_what_identifies_a_model(built):
 
 
 def begin(directory, described, resumed=False):
-  manifest.begin_run(directory, described, '--model=right\n', resumed)
+  run_directory.begin_run(directory, described, '--model=right\n', resumed)
 
 
 def test_a_directory_that_was_begun_is_the_same_runs(built, tmp_path):

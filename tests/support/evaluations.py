@@ -89,8 +89,13 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
 
 
 def content(output: pathlib.Path) -> dict[str, object]:
-  """Returns the files of a run, timing aside."""
+  """Returns the files of the run in a directory, timing aside."""
   (directory,) = output.iterdir()
+  return run_content(directory)
+
+
+def run_content(directory: pathlib.Path) -> dict[str, object]:
+  """Returns the files of a run, timing aside."""
   found = {
     str(path.relative_to(directory)): path.read_bytes()
     for path in directory.rglob('*')

@@ -3,11 +3,10 @@
 import errno
 import hashlib
 import os
-import threading
 
 import pytest
 
-from tfeval.utils import files
+from tfeval.utils import files, lock_file
 from tfeval.utils.errors import UserError
 
 
@@ -56,7 +55,12 @@ def test_write_where_it_cannot(tmp_path):
   (tmp_path / 'folder').mkdir()
   with pytest.raises(UserError, match='Is a directory'):
     files.write_atomically(tmp_path / 'folder', b'x')
-  assert os.listdir(tmp_path) == ['folder']
+  os.mkfifo(tmp_path / 'pipe')
+  (tmp_path / 'link').symlink_to('/dev/null')
+  for name in ('pipe', 'link'):
+    with pytest.raises(UserError, match='it is a device or a pipe: name a file'):
+      files.write_atomically(tmp_path / name, b'x')
+  assert {*os.listdir(tmp_path)} == {'folder', 'pipe', 'link'}
 
 
 @pytest.mark.parametrize(
@@ -104,23 +108,40 @@ def test_sha256(tmp_path, content):
   assert files.sha256_of(path) == hashlib.sha256(content).hexdigest()
 
 
-def test_one_at_a_time(tmp_path, caplog):
-  caplog.set_level('INFO', 'tfeval')
-  path, done = tmp_path / 'made/a.lock', []
+def test_what_a_killed_process_has_left_is_removed(tmp_path):
+  """Of the same file alone, and not while its process lives."""
+  names = ['.a.0123456789abcdef.tmp', '.b.0123456789abcdef.tmp', '.a.mine.tmp']
+  for name in names:
+    (tmp_path / name).write_text('torn')
+  alive = lock_file.take(tmp_path / '.a.fedcba9876543210.tmp')
+  files.write_atomically(tmp_path / 'a', b'x')
+  assert sorted(os.listdir(tmp_path)) == sorted(
+    [*names[1:], '.a.fedcba9876543210.tmp', 'a']
+  )
+  os.close(alive)
+  files.write_atomically(tmp_path / 'a', b'y')
+  assert sorted(os.listdir(tmp_path)) == sorted([*names[1:], 'a'])
 
-  def other():
-    with files.one_at_a_time(path, 'testing'):
-      done.append('other')
 
-  with files.one_at_a_time(path, 'testing'):
-    thread = threading.Thread(target=other)
-    thread.start()
-    thread.join(0.2)
-    assert thread.is_alive()
-    done.append('first')
-  thread.join(10)
-  assert done == ['first', 'other']
-  assert caplog.messages == ['another process is testing: waiting for it']
+def test_links_that_wait_for_a_writer_are_not_followed(tmp_path, monkeypatch):
+  monkeypatch.setattr(files.secrets, 'token_hex', lambda count: 'ab' * count)
+  victim = tmp_path / 'victim'
+  victim.write_text('mine')
+  (tmp_path / f'.a.{"ab" * 8}.tmp').symlink_to(victim)
+  with pytest.raises(UserError, match='File exists'):
+    files.write_atomically(tmp_path / 'a', b'x')
+  assert victim.read_text() == 'mine' and not (tmp_path / 'a').exists()
+
+
+def test_a_tree_is_removed_with_what_is_left_of_one(tmp_path):
+  for name in ('tree', '.tree.0123456789abcdef.tmp', '.trees.0123456789abcdef.tmp'):
+    (tmp_path / name / 'a').mkdir(parents=True)
+  (tmp_path / 'link').symlink_to(tmp_path / 'tree')
+  files.remove_tree(tmp_path / 'link')
+  assert (tmp_path / 'link/a').is_dir()
+  files.remove_tree(tmp_path / 'tree')
+  files.remove_tree(tmp_path / 'none')
+  assert {*os.listdir(tmp_path)} == {'link', '.trees.0123456789abcdef.tmp'}
 
 
 def test_digest_of_pairs_by_hand():

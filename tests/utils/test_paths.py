@@ -8,7 +8,7 @@ import random
 import pytest
 import tensorflow as tf
 
-from tfeval.utils import files, paths
+from tfeval.utils import files, locks, paths
 from tfeval.utils.errors import UserError
 
 UNKNOWN = 'foo://host/runs'
@@ -177,7 +177,7 @@ def test_copies_are_there_as_long_as_they_are_needed(remote, tmp_path):
     lambda path: path.is_dir(),
     lambda path: files.read_json(path),
     lambda path: files.write_json(path, 1),
-    lambda path: files.locked(path).__enter__(),
+    lambda path: locks.locked(path).__enter__(),
   ],
 )
 def test_a_scheme_that_is_not_known(touch):

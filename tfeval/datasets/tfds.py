@@ -16,7 +16,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.tfds_records import Records
-from tfeval.utils import errors, files, paths
+from tfeval.utils import errors, files, locks, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -129,7 +129,7 @@ def _prepare(builder, manual_dir: str | None) -> None:
   work = f'preparing {builder.name} in {where}'
   try:
     # TFDS writes, and removes what it takes for leftovers, as if it were alone.
-    with files.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
+    with locks.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
       if builder.is_prepared():
         return
       _LOG.info(work)

@@ -19,9 +19,9 @@ from tfeval.evaluation.runtime import Runtime
 from tfeval.models import published
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import Protocol
-from tfeval.runs import predictions, run
+from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS, Manifest
-from tfeval.utils import files, paths
+from tfeval.utils import locks, paths
 from tfeval.utils.errors import DataError, UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -130,7 +130,7 @@ class Job:
         self.config.devices.jit,
         runtime.canvas is not None,
       )
-    self._locks.enter_context(files.locked(self._written_directory))
+    self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:
       self._open_store()
 
@@ -142,7 +142,7 @@ class Job:
   def _open_store(self) -> None:
     if not self.config.store.overwrite:
       shares.check_no_shares(self.directory)
-    shares.remove_shares(self.directory)
+    run_directory.remove_shares(self.directory)
     self._open_recorder(self.directory, self.manifest)
 
   def _open_recorder(self, directory: paths.Path, described: Manifest) -> None:
@@ -160,7 +160,7 @@ class Job:
   ) -> None:
     config = self.config.replace(strategy=self.runtime.strategy_name)
     flags = flagfile(self.request, config)
-    manifest.begin_run(directory, described, flags, resumed)
+    run_directory.begin_run(directory, described, flags, resumed)
 
   def predict(self, batch: Batch) -> np.ndarray:
     """Returns float32 [n, 1000], the model's outputs for a batch.
@@ -261,8 +261,11 @@ class Job:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""
     if self.recorder:
       self.flush()
-    self._locks.close()
+    self._unlock()
     self._model = self._step = None
+
+  def _unlock(self) -> None:
+    self._locks.close()
 
 
 def _check_classes(model: Model, dataset: base.ImageDataset) -> None:

@@ -19,10 +19,9 @@ from tfeval.evaluation.config import EvaluationConfig
 from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol, comparable
-from tfeval.runs import predictions, run
+from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import (
   DONE,
-  FLAGS,
   HOSTS,
   MANIFEST,
   PREDICTIONS,
@@ -30,13 +29,11 @@ from tfeval.runs.result_file import (
   SCHEMA_VERSION,
   Manifest,
 )
-from tfeval.utils import files
-from tfeval.utils.errors import UserError
+from tfeval.utils import files, locks
+from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
 
 _LOG = logging.getLogger('tfeval')
-# Of a process that was killed inside `files.write_atomically`.
-_UNFINISHED = '.*.tmp'
 _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 
@@ -167,10 +164,13 @@ def complete_run(
     return None
   try:
     found = run.load_run(directory)
-    for part in predictions.listed_parts(directory / PREDICTIONS):
-      predictions.read_part(directory / PREDICTIONS, part, ['id'])
+    for _ in found.parts(['id']):
+      pass
+  except BeingWritten:
+    raise
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
+  locks.remove_abandoned(directory)
   _LOG.info(
     '%s is complete: shown as it is, its images are not looked at (`overwrite` '
     'evaluates again)',
@@ -192,14 +192,7 @@ def is_done(directory: Path, manifest: Manifest) -> bool:
 
 def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
   """Returns whether the last file is there, of an experiment that is the same."""
-  if not (directory / MANIFEST).is_file():
-    if directory.is_dir() and any(
-      one.name not in (HOSTS, files.LOCK) and not one.match(_UNFINISHED)
-      for one in directory.iterdir()
-    ):
-      raise UserError(
-        f'{directory} is not empty and holds no run: choose another `output_dir`'
-      )
+  if not run_directory.holds_manifest(directory, ignored=(HOSTS,)):
     return False
   complete = (directory / last).is_file()
   try:
@@ -223,29 +216,3 @@ def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
       f'and {ours!r} here: {advice}'
     )
   return complete and not other
-
-
-def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) -> None:
-  """Writes what is run into a directory; nothing there looks complete any more.
-
-  Args:
-    directory: of a run, or of a host's share.
-    manifest: what is run.
-    flags: a flagfile that repeats it.
-    resumed: whether predictions that are there are kept.
-
-  Raises:
-    UserError: it cannot be written.
-  """
-  try:
-    directory.mkdir(parents=True, exist_ok=True)
-    # These go first: without them nothing here looks complete.
-    for last in (directory / RESULT, directory / DONE, *directory.glob(_UNFINISHED)):
-      last.unlink(missing_ok=True)
-    if not resumed:
-      # Before the manifest: what is replaced may not seem to belong to it.
-      (directory / PREDICTIONS / 'index.json').unlink(missing_ok=True)
-  except OSError as error:
-    raise files.cannot_write(directory, error) from error
-  files.write_json(directory / MANIFEST, manifest)
-  files.write_atomically(directory / FLAGS, flags.encode())

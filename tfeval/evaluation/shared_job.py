@@ -1,5 +1,6 @@
 """One model's evaluation on several hosts: each stores a share, host 0 joins them."""
 
+import contextlib
 import logging
 import time
 from typing import Any
@@ -8,10 +9,10 @@ from tfeval.evaluation import manifest, recorder
 from tfeval.evaluation.hosts import agreement, shares
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
-from tfeval.runs import predictions, run
+from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS
-from tfeval.utils import errors, files, paths, progress
-from tfeval.utils.errors import UserError
+from tfeval.utils import errors, paths, progress
+from tfeval.utils.errors import BeingWritten, UserError
 
 _LOG = logging.getLogger('tfeval')
 # Images that host 0 looks at again, spread over all parts.
@@ -36,6 +37,19 @@ class SharedJob(Job):
     self._hosts = self.runtime.hosts
     self._share = self.directory / self._hosts.directory()
     self._described = agreement.describe_host(self.manifest, self._hosts)
+    self._is_to_join = False
+
+  def find_run(self) -> run.Run | None:
+    found = super().find_run()
+    if found and not self._hosts.index:
+      self._remove_shares()
+    return found
+
+  def _remove_shares(self) -> None:
+    """Removes the shares of a complete run, those too that a kill has left."""
+    # Another process of a host may look at its share right now, and finds the run.
+    with contextlib.suppress(BeingWritten):
+      run_directory.remove_shares(self.directory)
 
   def start(self, sample: preflight.Sample | None) -> None:
     self._check_agreement()
@@ -65,6 +79,7 @@ class SharedJob(Job):
       self.recorder.flush()
       seconds = time.monotonic() - self._started
       shares.finish_share(share, self.shard, self.recorder.added, seconds)
+    self._is_to_join = not hosts.index
     if hosts.index and self.runtime.progress is not progress.hidden:
       _LOG.info(
         'the %d images of host %d are done in %s: host 0 joins them',
@@ -78,6 +93,11 @@ class SharedJob(Job):
           self.directory,
         )
 
+  def _unlock(self) -> None:
+    # Until it has joined them nobody else may remove the shares.
+    if not self._is_to_join:
+      super()._unlock()
+
   def result(self) -> run.Run:
     """Returns the run of all hosts: host 0 waits for them and makes it.
 
@@ -85,8 +105,11 @@ class SharedJob(Job):
       UserError: a host does not finish in time, or runs something else.
       Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
     """
-    if self.run is None:
-      self.run = self._wait_for_run() if self._hosts.index else self._join()
+    try:
+      if self.run is None:
+        self.run = self._wait_for_run() if self._hosts.index else self._join()
+    finally:
+      self._locks.close()
     return self.run
 
   def _join(self) -> run.Run:
@@ -107,18 +130,17 @@ class SharedJob(Job):
       raise errors.Interrupted(
         f'all is kept in {directory}: the same command waits for the other hosts again'
       ) from error
-    with files.locked(directory):
-      if self.find_run():
-        return self.run
-      self._check_agreement()
-      positions = shares.merge_shares(directory, self.manifest, hosts, images)
-      store = directory / PREDICTIONS
-      # Of the shares of other hosts too, whose data may be others.
-      parts = predictions.listed_parts(store)
-      each = -(-_SAMPLE // max(1, len(parts)))
-      recorder.check_same_images(self.runtime.dataset, store, parts, each)
-      joined = self._complete(positions, *shares.timing(directory, hosts))
-      shares.remove_shares(directory)
+    if self.find_run():
+      return self.run
+    self._check_agreement()
+    positions = shares.merge_shares(directory, self.manifest, hosts, images)
+    store = directory / PREDICTIONS
+    # Of the shares of other hosts too, whose data may be others.
+    parts = predictions.listed_parts(store)
+    each = -(-_SAMPLE // max(1, len(parts)))
+    recorder.check_same_images(self.runtime.dataset, store, parts, each)
+    joined = self._complete(positions, *shares.timing(directory, hosts))
+    self._remove_shares()
     return joined
 
   def _wait_for_run(self) -> run.Run:

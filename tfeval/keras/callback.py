@@ -192,6 +192,8 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._close()
 
   def _close(self) -> None:
+    if self._kept is not None:
+      self._kept.close()
     if self._writer is not None:
       self._writer.close()
       self._writer = None

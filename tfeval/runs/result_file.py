@@ -4,13 +4,14 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
+import hashlib
 import shlex
 from typing import Any
 
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs.verification import ranges
 from tfeval.utils import budgets, files, flagfile, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.json_object import JsonObject, WrongType, nullable
 from tfeval.utils.paths import Path
 
@@ -314,7 +315,12 @@ def read_result(directory: Path) -> Result:
   """
   if not (directory / RESULT).is_file():
     raise _not_complete(directory)
-  content = read_content(directory)
+  try:
+    content = read_content(directory)
+  except UserError as error:
+    if not (directory / RESULT).is_file():
+      raise being_written(directory) from error
+    raise
   version = content.get('schema_version') if isinstance(content, dict) else None
   if version != SCHEMA_VERSION:
     raise UserError(
@@ -350,18 +356,65 @@ def _damaged(directory: Path, what: str) -> UserError:
   return UserError(f'{directory / RESULT} is damaged: {what[1:]}: evaluate again')
 
 
+def stamp(directory: Path) -> str | None:
+  """Returns which `result.json` a run directory has now, None where there is none.
+
+  What is read between two looks that see the same belongs to it: a writer removes it
+  before it changes anything else, and writes it last.
+  """
+  try:
+    content = untrusted.read_bytes(directory / RESULT, budgets.JSON_FILE, directory)
+  except (OSError, UserError):
+    return None
+  return hashlib.sha256(content).hexdigest()
+
+
+def read_stamped(directory: Path) -> tuple[Result, str]:
+  """Reads the `result.json` of a complete run; see `read_result` and `stamp`.
+
+  Raises:
+    BeingWritten: another process writes it at this moment.
+    UserError: as `read_result`.
+  """
+  before = stamp(directory)
+  try:
+    result = read_result(directory)
+  except UserError as error:
+    if before != stamp(directory):
+      raise being_written(directory) from error
+    raise
+  if before is None:
+    raise being_written(directory)
+  return result, before
+
+
+def being_written(directory: Path) -> BeingWritten:
+  """Returns the error of who read a run while another process wrote it."""
+  return BeingWritten(
+    f'{directory} is being written by another tfeval, or was while it was read: read '
+    'it again once it is complete'
+  )
+
+
 def _not_complete(directory: Path) -> UserError:
   if not (directory / MANIFEST).is_file():
     return UserError(f'{directory} is not a run directory: it has no {RESULT}')
   # Of an import the run directory is given, of an evaluation what holds it.
   manifest = files.read_json(directory / MANIFEST, directory)
   imported = isinstance(manifest, dict) and 'imported' in manifest
+  lock = directory / files.LOCK
+  busy = lock.exists()
+  if (directory / RESULT).is_file():
+    return being_written(directory)
+  # Twice: one writer may have ended, and the next one begun.
+  busy = busy or lock.exists()
   flags, where = directory / FLAGS, directory if imported else directory.parent
   command = (
     f'tfeval {"import" if imported else "evaluate"} '
     f'--flagfile={shlex.quote(str(flags))} --output_dir={shlex.quote(str(where))}'
   )
   missing = f'run {directory} is not complete: it has no {RESULT}'
+  unless = 'if no other tfeval is writing it, ' * busy
   try:
     asks = flagfile.suspicious(
       flagfile.flags(untrusted.read_bytes(flags, budgets.FLAGFILES, directory))
@@ -378,7 +431,7 @@ def _not_complete(directory: Path) -> UserError:
       f'service: look at it, and if you trust whoever wrote it, run {command} '
       'with `trust_model`'
     )
-  return UserError(f'{missing}: run {command}')
+  return UserError(f'{missing}: {unless}run {command}')
 
 
 def _check_form(path: Path, content: dict[str, Any]) -> None:

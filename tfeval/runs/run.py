@@ -86,10 +86,13 @@ class Run:
   Attributes:
     path: its directory.
     result: the content of `result.json`.
+    stamp: which file that was, see `result_file.stamp`; None: rows are not held
+      against it.
   """
 
   path: paths.Path
   result: Result
+  stamp: str | None = dataclasses.field(default=None, compare=False)
 
   def __repr__(self) -> str:
     return f'Run({str(self.path)!r})\n{display.text(self.result)}'
@@ -108,8 +111,23 @@ class Run:
     return self.result.metrics
 
   def parts(self, columns: list[str] | None = None) -> Iterable[pa.Table]:
-    """Yields the stored rows; see `predictions.schema`."""
-    return predictions.read_parts(self.path / PREDICTIONS, columns)
+    """Yields the stored rows; see `predictions.schema`.
+
+    Raises:
+      BeingWritten: at the end, or as soon as rows cannot be read: another process has
+        written the run since its result was read.
+      UserError: rows are missing or changed.
+    """
+    try:
+      yield from predictions.read_parts(self.path / PREDICTIONS, columns)
+    except UserError as error:
+      self._check_unwritten(error)
+      raise
+    self._check_unwritten()
+
+  def _check_unwritten(self, cause: UserError | None = None) -> None:
+    if self.stamp not in (None, result_file.stamp(self.path)):
+      raise result_file.being_written(self.path) from cause
 
   def to_arrow(self, columns: list[str] | None = None) -> pa.Table:
     """Returns all stored rows.
@@ -267,10 +285,11 @@ def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
     path: its directory.
 
   Raises:
+    BeingWritten: another process writes it at this moment.
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
   directory = paths.path(path)
-  return Run(directory, result_file.read_result(directory))
+  return Run(directory, *result_file.read_stamped(directory))
 
 
 def finish(
@@ -310,4 +329,4 @@ def finish(
     }
   )
   files.write_json(directory / RESULT, result)
-  return Run(directory, result)
+  return Run(directory, result, result_file.stamp(directory))

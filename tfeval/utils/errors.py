@@ -22,6 +22,10 @@ class DataError(UserError):
   """The data are at fault, not a model: no other model could be evaluated either."""
 
 
+class BeingWritten(UserError):
+  """Another process writes what was to be read or written; see `locks`."""
+
+
 class Interrupted(KeyboardInterrupt):
   """Ctrl-C or SIGTERM, with what was kept and how to resume."""
 

@@ -2,30 +2,35 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
-import logging
 import os
 import pathlib
-import platform
+import re
+import secrets
 import shutil
-from collections.abc import Iterable, Iterator
-from typing import Any
+import stat
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
-from tfeval.utils import json_text, untrusted
+from tfeval.utils import json_text, lock_file, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
-_LOG = logging.getLogger('tfeval')
-# Inside a directory that is being written.
+AnyPath = TypeVar('AnyPath', pathlib.Path, RemotePath)
+# Inside a directory that is being written; see `locks`.
 LOCK = '.lock'
 _ESCAPES = str.maketrans({'\\': r'\\', '\t': r'\t', '\n': r'\n'})
+# What is being written or removed.
+UNFINISHED = '.*.tmp'
+_NAME = re.compile(r'\.(.+)\.[\da-f]{16}\.tmp', re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> None:
   """Writes a file by renaming a complete one into place.
+
+  What a process that was killed has left of the same file is removed.
 
   Args:
     path: where.
@@ -35,25 +40,97 @@ def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> 
   Raises:
     UserError: the file cannot be written: no space, no permission.
   """
-  # Processes of several hosts may write into one directory.
-  temporary = path.with_name(f'.{path.name}.{platform.node()}.{os.getpid()}.tmp')
   try:
-    if isinstance(temporary, RemotePath):
-      # Closed, it is stored.
-      temporary.write_bytes(content)
+    if isinstance(path, RemotePath):
+      _write_remote(path, content)
     else:
-      with open(temporary, 'wb') as file:
-        file.write(content)
-        file.flush()
-        # Without it a power cut can leave the new name on an empty file.
-        os.fsync(file.fileno())
-    temporary.replace(path)  # type: ignore[arg-type]  # Both are of one kind.
+      _check_no_device(path)
+      _write_local(path, content)
   except OSError as error:
     raise cannot_write(path, error, flag) from error
+
+
+def _check_no_device(path: pathlib.Path) -> None:
+  """Checks that what is replaced is no device, such as /dev/stdout."""
+  with contextlib.suppress(OSError):
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+      raise UserError(f'cannot write {path}: it is a device or a pipe: name a file')
+
+
+def _write_remote(path: RemotePath, content: bytes) -> None:
+  temporary = _unfinished(path)
+  try:
+    temporary.write_bytes(content)  # Closed, it is stored.
+    temporary.replace(path)
   finally:
     # Nothing that goes wrong here may hide what went wrong above.
     with contextlib.suppress(OSError):
       temporary.unlink(missing_ok=True)
+
+
+def _write_local(path: pathlib.Path, content: bytes) -> None:
+  for other in _unfinished_of(path):
+    lock_file.remove_abandoned(other)
+  temporary, descriptor = _create(path)
+  # Closed last: until then it is locked.
+  with os.fdopen(descriptor, 'wb') as file:
+    try:
+      file.write(content)
+      file.flush()
+      # Without it a power cut can leave the new name on an empty file.
+      os.fsync(descriptor)
+      temporary.replace(path)
+    finally:
+      with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
+def _create(path: pathlib.Path) -> tuple[pathlib.Path, int]:
+  """Makes the file that is to be renamed, locked while it is written."""
+  while True:
+    temporary = _unfinished(path)
+    # Another process may take it for abandoned before it is locked.
+    with contextlib.suppress(BlockingIOError):
+      return temporary, lock_file.take(temporary, must_be_new=True)
+
+
+def _unfinished(path: AnyPath) -> AnyPath:
+  """Returns a new name beside a path, for what is to be renamed to it or removed."""
+  return path.with_name(f'.{path.name}.{secrets.token_hex(8)}.tmp')
+
+
+def name_of_unfinished(path: Path) -> str | None:
+  """Returns the name that something unfinished was to have, or had; None for others."""
+  found = _NAME.fullmatch(path.name)
+  return found[1] if found else None
+
+
+def _unfinished_of(path: pathlib.Path) -> list[pathlib.Path]:
+  hidden = [name for name in os.listdir(path.parent) if name.startswith('.')]
+  others = map(path.with_name, hidden)
+  return [one for one in others if name_of_unfinished(one) == path.name]
+
+
+def is_leftover(path: Path) -> bool:
+  """Returns whether something in a run directory is nobody's data.
+
+  That are lock files, and what a process was writing or removing when it was killed.
+  """
+  return path.name == LOCK or path.match(UNFINISHED)
+
+
+def remove_leftovers(directory: Path) -> None:
+  """Removes what unfinished writing has left in a directory that this process locks.
+
+  Raises:
+    OSError: that cannot be.
+  """
+  for one in directory.glob(UNFINISHED):
+    if one.is_dir() and not one.is_symlink():
+      remove_tree(one)
+    else:
+      one.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> UserError:
@@ -62,38 +139,6 @@ def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> User
     f'cannot write {path}: {error.strerror or error}: make room or '
     f'choose another {flag}, then run the same command again'
   )
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-  """Makes a directory and keeps other processes from writing a run there.
-
-  The system lets go of it when a process ends, however that happens. File systems
-  that know no locks, as those of URLs, are written to without.
-
-  Raises:
-    UserError: another process has it, or it cannot be made.
-  """
-  make_directory(directory)
-  if isinstance(directory, RemotePath):
-    yield
-    return
-  path = directory / LOCK
-  try:
-    descriptor = _lock(path)
-  except BlockingIOError as error:
-    raise UserError(
-      f'{directory} is being written by another tfeval: wait for it, '
-      'or choose another `output_dir`'
-    ) from error
-  except OSError as error:
-    raise cannot_write(directory, error) from error
-  try:
-    yield
-  finally:
-    with contextlib.suppress(OSError):
-      path.unlink()
-    os.close(descriptor)
 
 
 def make_directory(directory: Path) -> None:
@@ -111,61 +156,6 @@ def make_directory(directory: Path) -> None:
       raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
   except OSError as error:
     raise cannot_write(directory, error) from error
-
-
-def _lock(path: pathlib.Path) -> int:
-  """Returns the descriptor of a lock file that no other process has locked.
-
-  A file that is written, since NFS locks nothing else.
-
-  Raises:
-    BlockingIOError: another process has it.
-    OSError: it cannot be made.
-  """
-  while True:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      os.close(descriptor)
-      raise
-    except OSError:
-      return descriptor  # A file system that knows no locks.
-    # Who had it before may have removed it in between.
-    with contextlib.suppress(FileNotFoundError):
-      if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
-        return descriptor
-    os.close(descriptor)
-
-
-@contextlib.contextmanager
-def one_at_a_time(path: Path, work: str) -> Iterator[None]:
-  """Waits, with a word on stderr, until no other process holds a lock file.
-
-  The system lets go of it when a process ends, however that happens. The file stays:
-  who removed it might remove it from under another that has just opened it. File
-  systems that know no locks go without.
-
-  Args:
-    path: of the file; it and its folder are made.
-    work: what is done meanwhile, such as `'preparing DIR'`.
-
-  Raises:
-    OSError: the file cannot be made.
-  """
-  if isinstance(path, RemotePath):
-    yield
-    return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  # A file, and to be written: NFS locks neither folders nor what is only read.
-  with open(path, 'ab') as file:
-    with contextlib.suppress(OSError):
-      try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError:
-        _LOG.info(f'another process is {work}: waiting for it')
-        fcntl.flock(file, fcntl.LOCK_EX)
-    yield
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -224,9 +214,20 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_tree(directory: Path) -> None:
-  """Removes a directory with all that is in it, as far as that can be done."""
+  """Removes a directory with all that is in it, as far as that can be done.
+
+  It loses its name at once. Of one that was being removed when its process was killed
+  the rest goes too.
+  """
   if isinstance(directory, RemotePath):
     with contextlib.suppress(OSError):
       directory.remove_tree()
-  else:
-    shutil.rmtree(directory, ignore_errors=True)
+    return
+  doomed = [directory]
+  with contextlib.suppress(OSError):
+    doomed += _unfinished_of(directory)
+    is_named = name_of_unfinished(directory) is None
+    if is_named and directory.is_dir() and not directory.is_symlink():
+      doomed[0] = directory.rename(_unfinished(directory))
+  for one in doomed:
+    shutil.rmtree(one, ignore_errors=True)

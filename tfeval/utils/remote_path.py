@@ -86,6 +86,9 @@ class RemotePath:
   def is_dir(self) -> bool:
     return self._is_directory() is True
 
+  def is_symlink(self) -> bool:
+    return False
+
   def _is_directory(self) -> bool | None:
     """Returns None for a path at which there is nothing."""
     try:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import threading
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from tfeval import datasets
 from tfeval.datasets.labels import imagenet
 from tfeval.engine import batches as reading
 from tfeval.engine import pipeline
-from tfeval.engine.cache import chunks, entries, reader, writer
+from tfeval.engine.cache import chunks, entries, pruning, reader, writer
 from tfeval.preprocess import protocol as protocol_lib
+from tfeval.utils import lock_file
+from tfeval.utils.errors import UserError
 
 # Of an integer and of a float protocol, quick to be traced.
 UINT8 = protocol_lib.resolve('slim:rounding=nearest', 32)
@@ -398,3 +401,35 @@ def test_an_empty_directory_that_cannot_be_written(caplog):
     with unprivileged():
       assert not writer.Cache(name).writable
   assert 'Permission denied' in caplog.text
+
+
+def test_pruned_while_it_is_read_and_written(folder, filled):
+  """What is taken away is made again; nothing waits, nothing changes."""
+  over = threading.Event()
+
+  def prune():
+    while not over.wait(0.01):
+      with contextlib.suppress(UserError):
+        pruning.prune(str(filled / 'c'), None, everything=True, dry_run=False)
+
+  thread = threading.Thread(target=prune)
+  thread.start()
+  try:
+    for _ in range(3):
+      assert_same(read(filled / 'c', folder), folder)
+  finally:
+    over.set()
+    thread.join()
+
+
+def test_what_killed_writers_left_is_removed(folder, filled):
+  (entry,) = [path for path in (filled / 'c').iterdir() if path.is_dir()]
+  for name in ('.chunk-00000000.a.tmp', '.entry.json.0123456789abcdef.tmp'):
+    (entry / name).write_bytes(b'torn')
+  written = lock_file.take(entry / '.chunk-00000008.b.tmp')
+  assert pruning.prune(str(filled / 'c'), None, everything=True, dry_run=True)
+  read(filled / 'c', folder)
+  assert [one.name for one in entry.glob('.*')] == ['.chunk-00000008.b.tmp']
+  pruning.prune(str(filled / 'c'), None, everything=True, dry_run=False)
+  assert [one.name for one in entry.iterdir()] == ['.chunk-00000008.b.tmp']
+  os.close(written)

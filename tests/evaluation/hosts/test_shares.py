@@ -8,6 +8,7 @@ from interrupted_store import BATCH, BROKEN, IMAGES, SIZE, content, store
 
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation.hosts import agreement, shares
+from tfeval.runs import run_directory
 from tfeval.runs.result_file import Manifest
 from tfeval.utils.errors import UserError
 
@@ -60,7 +61,7 @@ def test_joined_is_what_one_host_writes(tmp_path, count, broken):
   positions = shares.merge_shares(tmp_path, manifest(), Cluster(count), IMAGES)
   assert positions == sorted(set(range(IMAGES)) - broken)
   assert content(tmp_path / 'predictions') == content(tmp_path / 'one')
-  shares.remove_shares(tmp_path)
+  run_directory.remove_shares(tmp_path)
   assert sorted(path.name for path in tmp_path.iterdir()) == ['one', 'predictions']
 
 

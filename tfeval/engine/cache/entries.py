@@ -14,10 +14,10 @@ from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
 ENTRY = 'entry.json'
-# What is being written; the rest of the name is random.
 # Of directories, whatever the umask allows to a group.
 MODE = 0o755
-UNFINISHED = '.chunk-*.tmp'
+# What is being written: locked by its process, the rest of the name is random.
+UNFINISHED = '.*.tmp'
 TAG = 'CACHEDIR.TAG'
 # The first line is the same for every program: https://bford.info/cachedir/
 _TAG_CONTENT = (

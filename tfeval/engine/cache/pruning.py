@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tfeval.engine.cache import entries
 from tfeval.engine.cache.entries import Entry
+from tfeval.utils import lock_file
 from tfeval.utils.errors import UserError
 
 # A run that is alive writes a chunk in far less.
@@ -83,7 +84,8 @@ def _doomed(
       yield Removed(chunk.path, why, entries.size_of(chunk.path))
   for path in sorted(entry.directory.glob(entries.UNFINISHED)):
     with contextlib.suppress(OSError):
-      if everything or now - path.stat().st_mtime > _LEFTOVER_SECONDS:
+      old = now - path.stat().st_mtime > _LEFTOVER_SECONDS
+      if (everything or old) and not lock_file.is_locked(path):
         yield Removed(path, 'never finished', entries.size_of(path))
   path = entry.directory / entries.ENTRY
   if path.exists() and (whole or entry.description is None):

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import pathlib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tfeval.engine.batches import Batch
 from tfeval.engine.cache import chunks, entries
 from tfeval.engine.cache.chunks import Chunk
-from tfeval.utils import errors, files
+from tfeval.utils import errors, files, lock_file
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -58,6 +59,9 @@ class Cache:
     path = directory / entries.ENTRY
     if directory.is_dir():
       entries.check_own(directory)
+    if self.writable:
+      for one in directory.glob(entries.UNFINISHED):
+        lock_file.remove_abandoned(one)
     there = entries.read_description(directory)
     if there and there['images'] >= description['images']:
       # When it was used last.
@@ -99,6 +103,7 @@ class Writer:
     self._cache, self._directory = cache, directory
     self._size, self._count, self._there = size, count, there
     self._file: tf.io.TFRecordWriter | None = None
+    self._lock: int | None = None
     self._path = directory
     self._start = self._next = self._stop = 0
 
@@ -135,6 +140,8 @@ class Writer:
     self._next, self._start = start, start
     self._stop = min(start + self._size, self._count)
     self._path = self._directory / f'.chunk-{start:08d}.{uuid.uuid4().hex}.tmp'
+    # Locked, it is seen to be no leftover; TensorFlow writes into the same file.
+    self._lock = lock_file.take(self._path, must_be_new=True)
     self._file = tf.io.TFRecordWriter(str(self._path))
     self._file.write(chunks.header(self._directory.name, start, self._stop))
 
@@ -144,7 +151,7 @@ class Writer:
     sha256 = files.sha256_of(self._path)
     path = self._directory / chunks.name(self._start, self._stop, sha256)
     self._path.replace(path)
-    self._file = None
+    self._forget()
     for other in self._directory.glob(f'chunk-{self._start:08d}-*'):
       # Of a smaller limit, or torn.
       if other != path and chunks.parse(other):
@@ -154,6 +161,13 @@ class Writer:
     if self._file is not None:
       with contextlib.suppress(OSError, tf.errors.OpError):
         self._file.close()
+    if self._lock is not None:
       with contextlib.suppress(OSError):
         self._path.unlink()
+    self._forget()
+
+  def _forget(self) -> None:
     self._file = None
+    if self._lock is not None:
+      os.close(self._lock)
+    self._lock = None

@@ -154,8 +154,3 @@ def _write(
       [one for one in on_host if one // size == part],
     )
     start = stop
-
-
-def remove_shares(directory: Path) -> None:
-  """Removes the shares, which are in the joined store now."""
-  files.remove_tree(directory / HOSTS)

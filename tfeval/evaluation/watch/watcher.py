@@ -1,5 +1,6 @@
 """Evaluates the checkpoints of a training as they appear: what `tfeval watch` does."""
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -22,7 +23,7 @@ from tfeval.evaluation.watch.watch_log import Watched
 from tfeval.models.keras import checkpoints
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.runs.run import Run
-from tfeval.utils import errors, paths
+from tfeval.utils import errors, locks, paths
 from tfeval.utils.errors import DataError, UserError
 from tfeval.utils.progress import Progress
 
@@ -74,7 +75,7 @@ class Watcher:
       progress: is told how far an evaluation is.
 
     Raises:
-      UserError: something that the user can fix.
+      UserError: something that the user can fix; another watcher has `output_dir`.
     """
     if paths.is_url(folder):
       raise UserError(f'{folder} is a URL, which cannot be watched: mount it')
@@ -90,13 +91,17 @@ class Watcher:
     self._runtime = runtime.open_runtime(config, hosts, progress)
     self._model = WatchedModel(request, config, self._runtime)
     output_dir = paths.path(config.store.output_dir)
-    self._watched = Watched(output_dir, self._identity())
     self._tries: dict[Checkpoint, int] = {}
     self._faults: dict[Checkpoint, str] = {}
     self._runtime.log_devices(config)
-    self._writer = event_files.ScalarWriter(
-      str(output_dir / 'tensorboard') if log_dir is None else log_dir
-    )
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(locks.locked(output_dir))
+      self._watched = Watched(output_dir, self._identity())
+      self._writer = event_files.ScalarWriter(
+        str(output_dir / 'tensorboard') if log_dir is None else log_dir
+      )
+      stack.callback(self._writer.close)
+      self._open = stack.pop_all()
 
   def _identity(self) -> dict[str, Any]:
     return {
@@ -141,7 +146,7 @@ class Watcher:
           yield entry
 
   def close(self) -> None:
-    self._writer.close()
+    self._open.close()
 
   def _is_done(self, checkpoint: Checkpoint) -> bool:
     entry = self._watched.entry(checkpoint)

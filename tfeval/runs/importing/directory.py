@@ -10,11 +10,11 @@ import pyarrow as pa
 
 import tfeval
 from tfeval.datasets.labels.sets import REAL, LabelSource
-from tfeval.runs import predictions, result_file, run
+from tfeval.runs import predictions, result_file, run, run_directory
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.result_file import Manifest
-from tfeval.utils import files, flagfile
+from tfeval.utils import files, flagfile, locks, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -120,42 +120,63 @@ def _flagfile(source: Source, config: ImportConfig) -> str:
   return '\n'.join(lines) + '\n'
 
 
-def open_directory(
+def complete_run(
   source: Source, config: ImportConfig, manifest: Manifest
 ) -> run.Run | None:
-  """Makes the run directory; returns the same import if that is complete there.
+  """Returns the same import if it is complete in its run directory.
 
   What decides is the content of the files, their order and the labels.
+
+  Raises:
+    UserError: the directory holds something else.
   """
   directory = source.directory
-  if (directory / result_file.RESULT).is_file() and not config.overwrite:
-    there = run.load_run(directory)
-    same = all(
-      getattr(there.result, key) == getattr(manifest, key)
-      for key in ('schema_version', 'imported', 'store', 'compute')
-    )
-    if not same or there.result.model.name != manifest.model.name:
-      raise UserError(
-        f'{directory} holds another run: choose another `output_dir`, or `overwrite` it'
-      )
-    _LOG.info(f'{directory} is complete: shown as it is (`overwrite` imports again)')
-    return there
-  if (
-    directory.is_dir()
-    and any(directory.iterdir())
-    and not (directory / result_file.MANIFEST).is_file()
-  ):
-    raise UserError(
-      f'{directory} is not empty and holds no run: choose another `output_dir`'
-    )
-  try:
-    directory.mkdir(parents=True, exist_ok=True)
-    # The result goes first: without it nothing here looks complete.
-    (directory / result_file.RESULT).unlink(missing_ok=True)
-  except OSError as error:
-    raise files.cannot_write(directory, error) from error
-  files.write_json(directory / result_file.MANIFEST, manifest)
-  files.write_atomically(
-    directory / result_file.FLAGS, _flagfile(source, config).encode()
+  complete = (directory / result_file.RESULT).is_file()
+  if not complete and not run_directory.holds_manifest(directory):
+    return None
+  if config.overwrite:
+    return None
+  if not complete:
+    if _is_begun_evaluation(directory):
+      raise _another_run(directory)
+    return None
+  there = run.load_run(directory)
+  same = all(
+    getattr(there.result, key) == getattr(manifest, key)
+    for key in ('schema_version', 'imported', 'store', 'compute')
   )
-  return None
+  if not same or there.result.model.name != manifest.model.name:
+    raise _another_run(directory)
+  locks.remove_abandoned(directory)
+  _LOG.info(f'{directory} is complete: shown as it is (`overwrite` imports again)')
+  return there
+
+
+def _another_run(directory: paths.Path) -> UserError:
+  return UserError(
+    f'{directory} holds another run: choose another `output_dir`, or `overwrite` it'
+  )
+
+
+def _is_begun_evaluation(directory: paths.Path) -> bool:
+  """Returns whether it holds predictions after which an evaluation would go on."""
+  try:
+    manifest = files.read_json(directory / result_file.MANIFEST)
+  except UserError:
+    manifest = None
+  return not (isinstance(manifest, dict) and 'imported' in manifest) and (
+    (directory / result_file.HOSTS).is_dir()
+    or any((directory / result_file.PREDICTIONS).glob('part-*.parquet'))
+  )
+
+
+def begin_run(source: Source, config: ImportConfig, manifest: Manifest) -> None:
+  """Makes an import of a run directory, which this process has locked.
+
+  Raises:
+    UserError: it cannot be written, or hosts are evaluating there.
+  """
+  run_directory.remove_shares(source.directory)
+  run_directory.begin_run(
+    source.directory, manifest, _flagfile(source, config), resumed=False
+  )

@@ -15,9 +15,10 @@ from tfeval.runs import predictions, result_file
 from tfeval.runs.importing import directory, orders, readers, rows
 from tfeval.runs.importing.directory import ImportConfig, by_validation_order
 from tfeval.runs.importing.sources import Source
+from tfeval.runs.result_file import Manifest
 from tfeval.runs.run import Failure, Run, finish
 from tfeval.runs.summary import SUMMARY_COLUMNS, TOP, summarize
-from tfeval.utils import arrow, budgets, files
+from tfeval.utils import arrow, budgets, files, locks
 from tfeval.utils.errors import UserError
 
 _ROWS_PER_PART = 50_000
@@ -79,9 +80,30 @@ def import_predictions(source: Source, config: ImportConfig) -> Run:
   started = time.monotonic()
   with readers.opened(source.predictions, source.probabilities) as table:
     manifest = directory.manifest(source, config, table)
-    if complete := directory.open_directory(source, config, manifest):
+    if complete := directory.complete_run(source, config, manifest):
       return complete
-    written = _write(source, config, table)
+    with locks.locked(source.directory):
+      # Another process may have completed it in the meantime.
+      if complete := directory.complete_run(source, config, manifest):
+        return complete
+      directory.begin_run(source, config, manifest)
+      written = _write(source, config, table)
+      return _complete(source, config, manifest, table, written, started)
+
+
+def _complete(
+  source: Source,
+  config: ImportConfig,
+  manifest: Manifest,
+  table: readers.Table,
+  written: _Written,
+  started: float,
+) -> Run:
+  """Counts the rows that were written, and writes what came out.
+
+  Raises:
+    UserError: these are not the images that were expected.
+  """
   ids = pa.concat_arrays(written.ids)
   if by_validation_order(config.labels):
     expected = orders.named_ids(orders.FILE_NAME)

@@ -90,14 +90,16 @@ def verify(
     Every check, in order.
 
   Raises:
+    BeingWritten: another process has written it meanwhile.
     UserError: it is no run directory or an incomplete one, or jsonschema is not
       installed.
   """
   if importlib.util.find_spec('jsonschema') is None:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
   directory = _Directory(paths.path(path), recompute)
-  if not (directory.path / result_file.RESULT).is_file():
-    result_file.read_result(directory.path)  # Says what it is instead.
+  stamp = result_file.stamp(directory.path)
+  if stamp is None:
+    _, stamp = result_file.read_stamped(directory.path)  # Says what it is instead.
   done: list[Check] = []
   for name, check, needs in _CHECKS:
     missing = [one.name for one in done if one.name in needs and one.state != OK]
@@ -108,6 +110,8 @@ def verify(
       done.append(Check(name, OK, check(directory)))
     except (Failed, UserError) as error:
       done.append(Check(name, FAILED, str(error)))
+  if stamp != result_file.stamp(directory.path):
+    raise result_file.being_written(directory.path)
   return done
 
 
