@@ -1,5 +1,7 @@
 """Rows of several runs side by side, whatever their order."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -76,7 +78,9 @@ def test_labels_from_a_file(store_run, tmp_path):
 
 def test_rows_that_are_not_those_of_the_result(store_run):
   stored = store_run('a', PREDICTED, LABELS)
-  store_run('other', PREDICTED, LABELS + 1, where='a')
+  other = store_run('other', PREDICTED, LABELS + 1)
+  shutil.rmtree(stored.path / 'predictions')
+  shutil.copytree(other.path / 'predictions', stored.path / 'predictions')
   with pytest.raises(UserError, match='label_digest differs'):
     read(stored)
 
