@@ -41,7 +41,7 @@ def train(stored, output_dir):
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-@pytest.mark.parametrize('every', [11, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('every', [17, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_fit_that_was_killed_at_any_step(stored, tmp_path, monkeypatch, every):
   """The next one finds the best run so far, and removes what is left."""
   for number in range(0, 300, every):

@@ -12,12 +12,15 @@ import sys
 _DIE_AT = """
 import os, shutil, signal, sys
 
-def die_at(number, root):
+def die_at(number, root, only_changes=False):
   left = [number]
   def dying(call):
     def step(path, *arguments, **named):
       # What has a dir_fd is of shutil.rmtree.
-      if named.get('dir_fd') is not None or os.fspath(path).startswith(root):
+      inside = named.get('dir_fd') is not None or os.fspath(path).startswith(root)
+      # What makes a directory that is there changes nothing, nor what removes nothing.
+      is_there = call.__name__ != 'mkdir'
+      if inside and not (only_changes and os.path.lexists(path) != is_there):
         left[0] -= 1
         if left[0] < 0:
           os.kill(os.getpid(), signal.SIGKILL)
@@ -37,7 +40,7 @@ sys.exit(cli.main(arguments))
 # For each line of JSON, the number of a step or null and a command, it forks a process
 # and says how that ended. Nothing here may start threads before.
 _FORKS = f"""{_DIE_AT}
-import json
+import gc, json
 from tfeval import cli
 from tfeval.cli import import_, score
 from tfeval.datasets.labels import sets
@@ -45,6 +48,7 @@ from tfeval.reports import results
 from tfeval.runs.importing import importer, sources
 
 sets.packaged()
+gc.freeze()  # Forks write to less of the memory that they share.
 for line in sys.stdin:
   number, root, arguments = json.loads(line)
   child = os.fork()
@@ -52,7 +56,7 @@ for line in sys.stdin:
     for descriptor in (1, 2):
       os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     if number is not None:
-      die_at(number, root)
+      die_at(number, root, only_changes=True)
     os._exit(cli.main(arguments))
   print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """

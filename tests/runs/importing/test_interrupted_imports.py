@@ -61,7 +61,11 @@ def imported(predictions, name, directory, overwrite=False):
 
 @pytest.mark.parametrize(
   'overwrite, steps',
-  [(False, 99), (True, 9), pytest.param(True, 99, marks=pytest.mark.slow)],
+  [
+    (False, range(99)),
+    (True, range(5)),
+    pytest.param(True, range(99), marks=pytest.mark.slow),
+  ],
 )
 def test_killed_at_every_step(command, tmp_path, overwrite, steps):
   """The same command ends with the same bytes, and leaves nothing else."""
@@ -76,7 +80,7 @@ def test_killed_at_every_step(command, tmp_path, overwrite, steps):
   whole = run_content(tmp_path / 'whole')
   assert whole['result.json']['metrics'][0]['correct'] == RIGHT['third']
   more = ['--overwrite'] * overwrite
-  for step in range(steps):
+  for step in steps:
     directory = tmp_path / str(step)
     if overwrite:
       shutil.copytree(tmp_path / 'whole', directory)
@@ -86,7 +90,7 @@ def test_killed_at_every_step(command, tmp_path, overwrite, steps):
     assert code == -signal.SIGKILL
     assert run(directory, None, *more) == 0, step
     assert run_content(directory) == whole, step
-  assert step > 18 if steps == 99 else step == 8
+  assert step >= 10 if len(steps) == 99 else step == 4
   forks.close()
 
 
@@ -196,7 +200,7 @@ def test_readers_see_the_old_run_or_the_new_one(predictions, tmp_path):
   """Counts of one run beside what is said of another one are none."""
   directory = tmp_path / 'run'
   imported(predictions, 'third', directory)
-  end, faults, seen = time.monotonic() + 1.5, [], {}
+  end, faults, seen = time.monotonic() + 1, [], {}
 
   def write():
     number = 0
