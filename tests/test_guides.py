@@ -11,6 +11,7 @@ from documents import BUILD_NOTES, GUIDES, README
 from tfeval import cli
 from tfeval.cli import command_flags
 from tfeval.reports import terminal
+from tfeval.utils import budgets
 
 DOCUMENTS = [README, *GUIDES]
 TOPICS = [path.stem for path in GUIDES]
@@ -139,3 +140,32 @@ def test_files_that_build_notes_name_exist():
     name for name in named if not any(path.endswith(f'/{name}') for path in there)
   }
   assert missing == {'datasets/imagenette.py'}  # An example of a new one.
+
+
+SECURITY = next(path for path in GUIDES if path.stem == 'security')
+
+
+def test_each_line_of_the_threat_model_has_a_test():
+  text = SECURITY.read_text('utf-8')
+  table = text.split('## What is held')[1].split('\n## ')[0]
+  rows = [line for line in table.splitlines() if line.startswith('|')][2:]
+  assert len(rows) >= 15
+  for row in rows:
+    named = re.findall(r'`(tests/[\w/]+\.py)`', row)
+    assert named, row
+    for path in named:
+      assert (SECURITY.parents[2] / path).is_file(), path
+
+
+def test_budgets_are_those_of_the_guide():
+  text = SECURITY.read_text('utf-8')
+  rows = [line for line in text.split('## Budgets')[1].splitlines() if '`' in line]
+  named = set(re.findall(r'`([A-Z_]+)`', '\n'.join(rows)))
+  known = {name: value for name, value in vars(budgets).items() if name.isupper()}
+  assert named == known.keys() - {'MIB'}
+  for row in rows:
+    for name in re.findall(r'`([A-Z_]+)`', row):
+      value = known[name]
+      mib = f'{value // budgets.MIB} MiB'
+      assert mib in row or f'{value:,}' in row or name == 'UNPACKED_RATIO', row
+  assert f'{budgets.UNPACKED_RATIO} times the file' in text

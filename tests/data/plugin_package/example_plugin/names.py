@@ -1,5 +1,7 @@
 """The report format `names`: `tfeval leaderboard RUN... --format=names`."""
 
+from tfeval.reports import terminal
+
 
 def write_names(board, columns, output):
   """Writes the ranked models, a line each.
@@ -11,4 +13,4 @@ def write_names(board, columns, output):
   """
   for row in board.rows:
     if row.run is not None:
-      output.file.write(f'{row.name}\n')
+      terminal.print_line(row.name, output.file)
