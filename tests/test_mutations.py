@@ -6,7 +6,7 @@
 import mutations
 import pytest
 
-MODULES = ('mutated_tables',)
+MODULES = ('mutated_tables', 'mutated_models', 'mutated_images')
 
 
 def _try(module: str, seeds: int, capsys) -> None:

@@ -60,11 +60,13 @@ def check_keras_file(path: pathlib.Path) -> int:
     UserError: names the first such object, or says why the file is unreadable.
   """
   # By the name, as Keras does: a file can be both.
+  untrusted.check_file(path)
   is_h5 = path.suffix in ('.h5', '.hdf5')
+  stored = size_budget.check_hdf5(path) if is_h5 and h5py.is_hdf5(path) else 0
   config = _h5_config(path) if is_h5 else _zip_config(path)
   for name in _suspicious(config):
     raise _refusal(path, f'contains {name}')
-  return size_budget.check_hdf5(path) if is_h5 else size_budget.check_archive(path)
+  return stored if is_h5 else size_budget.check_archive(path)
 
 
 def check_saved_model(path: pathlib.Path) -> None:
