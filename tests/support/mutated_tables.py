@@ -12,7 +12,7 @@ from mutations import Format, of_json
 from tfeval.analysis.relabel import raters
 from tfeval.datasets.labels import files, imagenet, sets
 from tfeval.datasets.labels.files import LabelTable
-from tfeval.runs import predictions
+from tfeval.runs import discovery, predictions, run
 from tfeval.runs.importing import importer, readers, sources
 from tfeval.runs.importing.directory import ImportConfig
 from tfeval.runs.predictions import resume
@@ -242,6 +242,28 @@ def _read_index(path: pathlib.Path) -> Any:
   return [len(part) for part in predictions.read_parts(path.parent)]
 
 
+def _result(directory: pathlib.Path) -> pathlib.Path:
+  return _run(directory) / 'result.json'
+
+
+def _read_result(path: pathlib.Path) -> Any:
+  found = run.load_run(path.parent)
+  assert repr(found)
+  return [found.result, found.score()]
+
+
+def _manifest(directory: pathlib.Path) -> pathlib.Path:
+  path = _run(directory) / 'manifest.json'
+  (path.parent / 'result.json').unlink()
+  return path
+
+
+def _read_manifest(path: pathlib.Path) -> str:
+  (found,) = discovery.find_runs([path.parent])
+  assert isinstance(found, run.Failure)
+  return found.name
+
+
 def _parquet_2(directory: pathlib.Path) -> pathlib.Path:
   encodings = {'id': 'DELTA_BYTE_ARRAY', 'classes.list.element': 'DELTA_BINARY_PACKED'}
   return _parquet(
@@ -270,6 +292,8 @@ FORMATS = (
   Format('part.parquet', _part, _read_part),
   Format('part.of_all.parquet', _part_of_all, _read_part),
   Format('index.json', _index, _read_index, of_json),
+  Format('result.json', _result, _read_result, of_json),
+  Format('manifest.json', _manifest, _read_manifest, of_json),
   Format('raters.npz', _votes, _read_votes),
   Format(
     'scores.npz',
