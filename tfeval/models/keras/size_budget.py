@@ -108,6 +108,10 @@ def check_archive(path: pathlib.Path) -> int:
     ) from error
 
 
+class _TooManyVariables(Exception):
+  """Ends the making of a model."""
+
+
 @contextlib.contextmanager
 def bounded_variables(path: pathlib.Path, most: int) -> Iterator[None]:
   """Where Keras may make so many bytes of variables in this thread, and no more.
@@ -126,7 +130,7 @@ def bounded_variables(path: pathlib.Path, most: int) -> Iterator[None]:
     if threading.get_ident() == thread:
       made += math.prod(self._shape) * _bytes_of(self._dtype)
       if made > most:
-        raise MemoryError
+        raise _TooManyVariables
     original(self, initializer)
 
   variable._initialize_with_initializer = counted
