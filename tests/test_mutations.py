@@ -6,7 +6,7 @@
 import mutations
 import pytest
 
-# How many seeds are tried quickly; those that load models take a tenth of a second each.
+# How many seeds are tried quickly; those of models take a tenth of a second each.
 MODULES = {'mutated_tables': 40, 'mutated_models': 4, 'mutated_images': 20}
 
 
