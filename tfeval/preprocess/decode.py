@@ -12,10 +12,10 @@ _JPEG = b'\xff\xd8\xff'
 _PNG = b'\x89PNG\r\n\x1a\n'
 # libjpeg's own default; TensorFlow's is another.
 _ACCURATE = 'INTEGER_ACCURATE'
-# A header of a few bytes can claim any size: 0.4 GB of pixels is the most that one
-# image takes, and as much for what is made of it. OpenCV stops at eight times as many,
-# Pillow at 1.3 times.
-_MOST_PIXELS = 2**27
+# A header of a few bytes can claim any size. Decoded, cut and resized a pixel takes up
+# to 16 bytes, so that this is 1 GB; the largest of ImageNet has 61 million. OpenCV
+# stops at 1.07 billion, Pillow at 179 million.
+_MOST_PIXELS = 62_500_000
 # An APP14 segment without colour transform, put before all other segments: a
 # later one overrides it. TensorFlow takes CMYK for inverted, as OpenCV always
 # does, only if there is one.
@@ -41,7 +41,7 @@ def decode(
 
   Raises:
     tf.errors.InvalidArgumentError: other formats (GIF, WebP, BMP, ...), an
-      animated PNG, more than 2**27 pixels, broken or truncated data. OpenCV
+      animated PNG, more than 62.5 million pixels, broken or truncated data. OpenCV
       fills what a truncated JPEG lacks with grey; an evaluation should rather
       stop.
   """

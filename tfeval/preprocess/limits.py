@@ -17,7 +17,7 @@ _LARGE_PIXELS = 2**24
 # A scan of a JPEG: a header of 10 bytes at least and one of data (ITU-T T.81, B.2.3).
 _SHORTEST_SCAN = 11
 # Pixels times scans: about 20 s of libjpeg-turbo. Cameras and encoders write up to a
-# dozen scans, so that no photo of less than 2**27 pixels comes near it.
+# dozen scans, so that no photo comes near it.
 _MOST_PASSED_PIXELS = 2**32
 # Of the header, which is read piece by piece.
 _MOST_SCANS = 10_000
@@ -87,7 +87,10 @@ def _scans_bounded(image_bytes):
 
   def check():
     raw = tf.io.decode_raw(image_bytes, tf.uint8)
-    scans = tf.math.count_nonzero((raw[:-1] == 0xFF) & (raw[1:] == 0xDA))
+    scans = tf.cast(
+      tf.math.count_nonzero((raw[:-1] == 0xFF) & (raw[1:] == 0xDA), dtype=tf.int32),
+      tf.int64,
+    )
     most = tf.minimum(
       _MOST_PASSED_PIXELS // tf.maximum(_jpeg_pixels(image_bytes), 1), _MOST_SCANS
     )
