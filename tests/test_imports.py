@@ -42,6 +42,7 @@ MAY_PRINT = {
   'tfeval.cli',
   'tfeval.cli.console',
   'tfeval.reports.terminal',
+  'tfeval.utils.supervision',
   'tfeval.utils.termination',
 }
 # What sends a text to a file or terminal, beside `print`.

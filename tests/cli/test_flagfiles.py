@@ -146,6 +146,9 @@ def test_files_that_name_each_other_cost_no_more_than_one(tmp_path):
     '--tf_data_service=evil:5050',
     '--dataset=kaggle:something',
     '--model=of_a_package',
+    '--model=gs://bucket/mine.keras',
+    '--output_dir=gs://bucket/runs',
+    '--data_dir=https://example.com/data',
   ],
 )
 def test_what_starts_something_needs_trust_on_the_command_line(
@@ -179,7 +182,6 @@ def test_what_only_names_data_needs_none(tmp_path):
     '--model=ResNet50',
     '--model=MobileNet:alpha=0.25',
     f'--model={tmp_path}/os:system',
-    '--model=gs://bucket/mine.keras',
     '--preprocess=tf',
     '--protocol=opencv:size=299',
     f'--dataset=folder:{tmp_path}',
@@ -190,7 +192,7 @@ def test_what_only_names_data_needs_none(tmp_path):
     '--tpu=local',
   )
   flags, _ = parse(f'--flagfile={file}')
-  assert len(flags.model) == 4
+  assert len(flags.model) == 3
   assert not flags.trust_model
 
 

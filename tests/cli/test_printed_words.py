@@ -44,6 +44,7 @@ def runs(store_run, tmp_path, monkeypatch) -> list[str]:
         'split': BAD,
         'notes': [BAD],
         'partial': True,
+        'expected': N + 1,
         'on_error': 'skip',
       },
       protocol={'name': BAD, 'spec': BAD, BAD: BAD},

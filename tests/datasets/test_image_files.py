@@ -50,6 +50,6 @@ def test_unreadable_files(tmp_path, monkeypatch):
   def refuse(*_):
     raise PermissionError(13, 'Permission denied')
 
-  monkeypatch.setattr('builtins.open', refuse)
+  monkeypatch.setattr('os.open', refuse)
   with pytest.raises(UserError, match='cannot read .*a.jpg: Permission denied'):
     image_files.find_images([str(path)])

@@ -21,9 +21,9 @@ def jpeg(height, width, **options):
   return file.getvalue()
 
 
-def flat(height, width, kind):
+def flat(height, width, kind, **options):
   file = io.BytesIO()
-  PIL.Image.new('RGB', (width, height)).save(file, kind)
+  PIL.Image.new('RGB', (width, height)).save(file, kind, **options)
   return file.getvalue()
 
 
@@ -42,7 +42,7 @@ def scans_of(data):
 
 def test_an_image_of_many_scans_is_refused():
   """A few megabytes would hold a thread for minutes."""
-  plain = jpeg(1024, 1024, progressive=True)
+  plain = flat(1024, 1024, 'JPEG', progressive=True)
   assert scans_of(plain) == 10
   many = with_scans(plain, 5000)
   found = pipeline.fault(protocol.resolve('opencv', 224), tf.constant(many))
@@ -51,7 +51,7 @@ def test_an_image_of_many_scans_is_refused():
     'pixels'
   )
   assert scans_of(many) > 4096
-  small = with_scans(jpeg(500, 500, progressive=True), 17_200)
+  small = with_scans(flat(500, 500, 'JPEG', progressive=True), 17_200)
   found = pipeline.fault(protocol.resolve('opencv', 224), tf.constant(small))
   assert f'it has {scans_of(small)} scans, at most 10000 are decoded' in found
 

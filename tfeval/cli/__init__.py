@@ -95,6 +95,12 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
       'kept in `output_dir`'
     )
     return _USER_ERROR
+  except OSError as error:
+    # Of what a name or this process is not allowed: too long, too many open files.
+    _print_traceback()
+    named = f'{error.filename}: ' if error.filename else ''
+    _say(f'{named}{error.strerror or errors.one_line(error)}')
+    return _USER_ERROR
   except (MemoryError, ImportError) as error:
     # Parts of libraries are loaded when they are needed, and libraries late.
     _print_traceback()
@@ -104,7 +110,7 @@ def _exit_code(argv: list[str], terminated: Callable[[], bool]) -> int:
 
 def _print_traceback() -> None:
   if command_flags.verbose():
-    traceback.print_exc()
+    print(printable(traceback.format_exc(), keep='\n'), file=sys.stderr)
 
 
 def _say(text: str) -> None:

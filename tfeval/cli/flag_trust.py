@@ -94,6 +94,8 @@ def _texts(flag: flags.Flag) -> list[str]:
 
 def starts(name: str, value: str) -> bool:
   """Returns whether a value of a flag names code, a program or a service, or might."""
+  if paths.is_url(value):
+    return True
   if name in ONLY_DATA:
     return False
   return name not in _STARTS or _STARTS[name](value)

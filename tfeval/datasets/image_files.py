@@ -4,6 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterable
 
+from tfeval.utils import untrusted
 from tfeval.utils.errors import UserError
 
 SUFFIXES = frozenset({'.jpeg', '.jpg', '.png', '.gif', '.bmp', '.webp'})
@@ -91,7 +92,7 @@ def read_image(path: pathlib.Path, size: int = -1) -> bytes:
     UserError: it cannot be read.
   """
   try:
-    with open(path, 'rb') as file:
+    with untrusted.open_file(path) as file:
       return file.read(size)
   except OSError as error:
     raise UserError(f'cannot read {_shown(path)}: {error.strerror}') from error

@@ -322,7 +322,7 @@ def read_result(directory: Path) -> Result:
       raise being_written(directory) from error
     raise
   version = content.get('schema_version') if isinstance(content, dict) else None
-  if version != SCHEMA_VERSION:
+  if version != SCHEMA_VERSION or type(version) is not int:
     raise UserError(
       f'{directory / RESULT} has schema version {version}, this tfeval '
       f'reads {SCHEMA_VERSION}: upgrade tfeval'

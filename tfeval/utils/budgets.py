@@ -44,6 +44,9 @@ JSON_DEPTH = 100
 # A class for each output of a model; 21,843 of ImageNet-21k take 220 kB.
 CLASS_MAP = 4 * MIB
 
+# Weights of PyTorch, which are read whole; those of EfficientNet-Lite have 17 to 52.
+PICKLE = 1024 * MIB
+
 
 def decoded(size: int) -> int:
   """Returns how many bytes a file may become in memory, a row group or array at once.

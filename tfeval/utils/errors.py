@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 # Keras prints parts of its messages bold.
 _NODE = re.compile(r'\{\{(function_)?node [^}]*\}\}')
-_TERMINAL_STYLE = re.compile(r'\x1b\[[0-9;]*m')
+_TERMINAL_STYLE = re.compile(r'\x1b\[[01]m')
 
 
 class UserError(ValueError):

@@ -25,7 +25,11 @@ def read(path: Path, within: Path | None = None, pairs: _Pairs | None = None) ->
     OSError: it is missing or may not be read.
     UserError: it is not JSON, too large or nested too deeply, or no regular file.
   """
-  content = untrusted.read_bytes(path, budgets.JSON_FILE, within)
+  return loads(path, untrusted.read_bytes(path, budgets.JSON_FILE, within), pairs)
+
+
+def loads(path: Path, content: bytes, pairs: _Pairs | None = None) -> Any:
+  """Reads JSON that is in memory; `path` is what messages call it, see `read`."""
   # No more than these can be in it, whatever is text. An empty list costs 28 times
   # the two bytes that it is.
   containers = content.count(b'[') + content.count(b'{')

@@ -9,6 +9,7 @@ import io
 import pathlib
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -56,7 +57,10 @@ def load_npy(path: pathlib.Path) -> np.ndarray:
   """
   try:
     untrusted.check_file(path)
-    found = np.load(path, mmap_mode='r', allow_pickle=False)
+    with warnings.catch_warnings():
+      # Of shapes that overflow, beside the error that comes of them.
+      warnings.simplefilter('ignore')
+      found = np.load(path, mmap_mode='r', allow_pickle=False)
   except UserError:
     raise
   except OSError as error:

@@ -39,9 +39,27 @@ def path(text: str | os.PathLike[str] | RemotePath) -> Path:
   """
   if isinstance(text, RemotePath):
     return text
+  _check_name(os.fspath(text))
   if is_url(text):
     return RemotePath.parse(str(text))
   return pathlib.Path(text).expanduser()
+
+
+def _check_name(text: str) -> None:
+  """Checks that a text can be the name of a file at all.
+
+  Raises:
+    UserError: it cannot.
+  """
+  try:
+    longest = max(map(len, os.fsencode(text).split(b'/')))
+  except UnicodeEncodeError as error:
+    raise UserError(f'{text[:200]!r} can be no path: it is no UTF-8') from error
+  # What Linux and macOS allow (NAME_MAX of limits.h).
+  if '\0' in text or longest > 255:
+    raise UserError(
+      f'{text[:200]!r} can be no path: names have at most 255 bytes, none of them 0'
+    )
 
 
 def absolute(text: str) -> str:

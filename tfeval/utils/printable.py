@@ -5,15 +5,12 @@ spreadsheet or a Markdown reader obeys.
 """
 
 import re
+import unicodedata
 from typing import Any
 
-# C0, DEL and C1 controls, of which terminals take some for commands; separators of
-# lines and paragraphs; marks that reorder what is around them (Unicode 16, tables
-# Bidi_Control and White_Space); surrogates, which no encoding takes.
-_CONTROLS = re.compile(
-  '[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff'
-  '\ud800-\udfff]'
-)
+# Controls, marks that reorder or hide what is around them, surrogates, separators of
+# lines and paragraphs (Unicode, general categories).
+_OBEYED = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
 _SHORT = {'\n': r'\n', '\r': r'\r', '\t': r'\t'}
 # What Excel, LibreOffice and Google Sheets take for the start of a formula
 # (OWASP, "CSV Injection").
@@ -34,15 +31,21 @@ def printable(text: str, keep: str = '') -> str:
   >>> print(printable('a\x1b[31mred\nb\u202e'))
   a\x1b[31mred\nb\u202e
   """
+  if text.isprintable():
+    return text
+  return ''.join(
+    _escaped(one) if _is_obeyed(one) and one not in keep else one for one in text
+  )
 
-  def escape(found: re.Match[str]) -> str:
-    one = found[0]
-    if one in keep:
-      return one
-    code = ord(one)
-    return _SHORT.get(one) or (f'\\x{code:02x}' if code < 256 else f'\\u{code:04x}')
 
-  return _CONTROLS.sub(escape, text)
+def _is_obeyed(one: str) -> bool:
+  return not one.isprintable() and unicodedata.category(one) in _OBEYED
+
+
+def _escaped(one: str) -> str:
+  code = ord(one)
+  width = f'\\x{code:02x}' if code < 256 else f'\\u{code:04x}'
+  return _SHORT.get(one) or (width if code < 1 << 16 else f'\\U{code:08x}')
 
 
 def printable_json(text: str) -> str:
@@ -51,9 +54,17 @@ def printable_json(text: str) -> str:
   >>> print(printable_json('["\x9b\u2028"]'))
   ["\u009b\u2028"]
   """
-  return _CONTROLS.sub(
-    lambda found: found[0] if found[0] == '\n' else f'\\u{ord(found[0]):04x}', text
+  return '\n'.join(
+    line
+    if line.isprintable()
+    else ''.join(_in_json(one) if _is_obeyed(one) else one for one in line)
+    for line in text.split('\n')
   )
+
+
+def _in_json(one: str) -> str:
+  units = one.encode('utf-16-be', 'surrogatepass')
+  return ''.join(f'\\u{units[i : i + 2].hex()}' for i in range(0, len(units), 2))
 
 
 def csv_cell(value: Any) -> Any:

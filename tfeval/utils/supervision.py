@@ -101,7 +101,8 @@ def _code_of(work: Callable[[], int]) -> int:
   except BaseException:
     import traceback  # Rarely needed.
 
-    traceback.print_exc()
+    text = printable(traceback.format_exc(), keep='\n')
+    print(text, end='', file=sys.stderr)
     return DEFECT
 
 

@@ -36,7 +36,7 @@ class _Termination:
     self.asked = threading.Event()
     self.save: Callable[[], str] | None = None
     # Of the main thread too, which would otherwise write at the same time.
-    self._lock = threading.RLock()
+    self.lock = threading.RLock()
     self._interrupted = -math.inf
     self._reader, self.writer = os.pipe()
     # Python writes the numbers of signals there at once, from C.
@@ -50,7 +50,7 @@ class _Termination:
       raise KeyboardInterrupt
 
   def handle(self, *_) -> None:
-    with self._lock:
+    with self.lock:
       # Some send it twice, and storing takes a while.
       if not self.asked.is_set():
         self.asked.set()
@@ -63,12 +63,12 @@ class _Termination:
           self._end()
 
   def _end(self) -> None:
-    with self._lock:
+    with self.lock:
       if not self.asked.is_set():
         self._tell_and_end('terminated', EXIT_CODE)
 
   def end_now(self, text: str) -> None:
-    with self._lock:
+    with self.lock:
       self._tell_and_end(text, USER_ERROR)
 
   def _tell_and_end(self, text: str, code: int) -> NoReturn:
@@ -162,4 +162,6 @@ def _saved_by(save: Callable[[], str]) -> Iterator[None]:
   try:
     yield
   finally:
-    _current.save = None
+    # Not while another thread is at it.
+    with _current.lock:
+      _current.save = None

@@ -39,15 +39,20 @@ class TimeLimit:
     return max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest)
 
   @contextlib.contextmanager
-  def batch(self) -> Iterator[None]:
-    """Where one batch is computed."""
+  def batch(self, counts: bool = True) -> Iterator[None]:
+    """Where one batch is computed.
+
+    Args:
+      counts: False for loading, which says nothing of how slow batches are.
+    """
     started, limit = time.monotonic(), self.seconds
     timer = _watch(started + limit, self._words(limit))
     try:
       yield
     finally:
       timer.cancelled = True
-    self._slowest = max(self._slowest, time.monotonic() - started)
+    if counts:
+      self._slowest = max(self._slowest, time.monotonic() - started)
 
   def _words(self, limit: float) -> str:
     return (

@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -183,3 +184,15 @@ def test_a_flipped_bit_is_one_line(tmp_path):
     tmp_path / 'flipped_bit.weights.h5',
     lambda path: weights.load(model, path, 'small'),
   )
+
+
+def test_a_packed_chunk_that_unpacks_to_more_than_it_declares(tmp_path):
+  """What inflates is what the stream holds, whatever the shape says."""
+  path = tmp_path / 'a.weights.h5'
+  with h5py.File(path, 'w') as file:
+    array = file.create_dataset(
+      'a', (1 << 16,), 'f4', chunks=(1 << 16,), compression='gzip'
+    )
+    array.id.write_direct_chunk((0,), zlib.compress(bytes(1200 << 20), 1))
+  assert path.stat().st_size < 8 << 20
+  refuse('what it says of itself takes more than|truncated or damaged', path)

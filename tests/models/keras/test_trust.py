@@ -566,3 +566,60 @@ def test_damaged_saved_models(saved):
   for file in (path.parent / 'variables').iterdir():
     file.unlink()
   refuse(load, path.parent, 'cannot load the SavedModel')
+
+
+def many_texts(graph):
+  node = graph.node.add(name='x', op='Const')
+  tensor = node.attr['value'].tensor
+  tensor.dtype = 7
+  tensor.string_val.append(b'x' * (1 << 20))
+  tensor.tensor_shape.dim.add(size=6000)
+
+
+def constant_of_another_operation(graph):
+  node = graph.node.add(name='x', op='NoOp')
+  tensor = node.attr['value'].tensor
+  tensor.dtype = 1
+  tensor.float_val.append(0)
+  tensor.tensor_shape.dim.add(size=5 << 28)
+
+
+@pytest.mark.parametrize('add', [many_texts, constant_of_another_operation])
+def test_every_value_that_can_be_unpacked_counts(saved, add):
+  proto, write = saved
+  add(proto.meta_graphs[0].graph_def)
+  with pytest.raises(UserError, match='constants unpack to [56],'):
+    load(write())
+
+
+def test_attributes_that_are_filled_in_later(saved):
+  proto, write = saved
+  node = proto.meta_graphs[0].graph_def.node.add(name='x', op='NoOp')
+  node.attr['dtype'].placeholder = 'T'
+  refuse(load, write(), 'leaves an attribute of the operation NoOp open')
+
+
+def test_classes_of_later_versions_are_unknown(tmp_path):
+  path = write_zip(
+    tmp_path / 'm.keras',
+    json.dumps({'class_name': 'TFSMLayerV2', 'config': {}, 'module': 'keras.layers'}),
+  )
+  refuse(trust.check_keras_file, path, f'the unknown class TFSMLayerV2, which {TRUST}')
+
+
+@pytest.mark.slow
+def test_every_public_class_of_keras_is_classed():
+  found = set()
+  for name in ('layers', 'initializers', 'regularizers', 'constraints', 'losses'):
+    module = getattr(keras, name)
+    found |= {one for one in dir(module) if isinstance(getattr(module, one), type)}
+  assert len(found) > 200
+  aliases = {
+    one
+    for one in found
+    for name in ('layers', 'initializers', 'regularizers', 'constraints', 'losses')
+    if getattr(getattr(keras, name), one, None) is not None
+    and getattr(getattr(keras, name), one).__name__ in trust.class_kinds()
+  }
+  # No part of a config.
+  assert sorted(found - aliases) == ['InputSpec']

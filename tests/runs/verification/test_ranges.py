@@ -29,7 +29,7 @@ def run(store_run):
     LABELS,
     [[int(label)] for label in LABELS],
     model={'weights': 'imagenet'},
-    dataset={'partial': True, 'notes': ['a note'], 'on_error': 'skip'},
+    dataset={'partial': True, 'expected': 21, 'notes': ['a note'], 'on_error': 'skip'},
     failed={'x': 'cut'},
     preflight=['odd'],
     published={
@@ -184,3 +184,13 @@ def test_no_value_of_another_type_ends_a_command_with_a_traceback(run, tfeval):
 @pytest.mark.slow
 def test_no_value_at_all_ends_a_command_with_a_traceback(run, tfeval):
   check_commands(run, tfeval, every=1)
+
+
+def test_a_part_is_not_passed_off_as_the_whole(run):
+  content = json.loads((run.path / 'result.json').read_text())
+  content['dataset'] |= {'expected': 50_000, 'partial': False}
+  write(run, content)
+  with pytest.raises(
+    UserError, match='20 images evaluated and 1 failed are not the 50'
+  ):
+    read_result(run.path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfeval.engine.cache import chunks
 from tfeval.engine.cache.chunks import Chunk
-from tfeval.utils import files, paths
+from tfeval.utils import files, paths, untrusted
 from tfeval.utils.errors import UserError
 
 ENTRY = 'entry.json'
@@ -172,7 +172,10 @@ def is_cache(root: pathlib.Path) -> bool:
   Raises:
     OSError: that cannot be read.
   """
-  return (root / TAG).is_file() and (root / TAG).read_bytes() == _TAG_CONTENT
+  try:
+    return untrusted.read_bytes(root / TAG, len(_TAG_CONTENT)) == _TAG_CONTENT
+  except (FileNotFoundError, NotADirectoryError, UserError):
+    return False
 
 
 def listed(directory: str) -> list[Entry]:

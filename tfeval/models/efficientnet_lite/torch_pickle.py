@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tfeval.utils import budgets, untrusted
 from tfeval.utils.errors import UserError
 
 # The format, from `_legacy_save` and `_legacy_load` in PyTorch's
@@ -106,7 +107,7 @@ def read_state_dict(
   if not path.is_file():
     raise UserError(f'{path}: no such file, expected a PyTorch state dict (.pth)')
   try:
-    data = path.read_bytes()
+    data = untrusted.read_bytes(path, budgets.PICKLE)
   except OSError as e:
     raise UserError(f'{path}: cannot be read: {e.strerror}') from e
   if sha256 is not None:

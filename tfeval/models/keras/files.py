@@ -42,7 +42,7 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
   limit = None
   if _is_file(spec) and not known.trust_model:
     limit = TimeLimit(spec.text, known.batch_timeout)
-  with limit.batch() if limit else contextlib.nullcontext():
+  with limit.batch(counts=False) if limit else contextlib.nullcontext():
     backend, source, sha256, known = _bring(spec, known)
     _preprocess(spec.text, known)  # Before anything runs.
     if backend.model is not None and not backend.outputs():
@@ -52,11 +52,11 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
         input_side(backend.input_spec, spec.text, known.input_size),
         known,
       )
-  if weights_name not in ('imagenet', 'none'):
-    with paths.local_copy(weights.find_weights(weights_name)) as path:
-      weights.load(backend.model, path, spec.text)
-      sha256 = files.sha256_of(path)
-    source = weights_name
+    if weights_name not in ('imagenet', 'none'):
+      with paths.local_copy(weights.find_weights(weights_name)) as path:
+        weights.load(backend.model, path, spec.text)
+        sha256 = files.sha256_of(path)
+      source = weights_name
   model = described(backend, spec.text, known, source, sha256)
   return dataclasses.replace(model, time_limit=limit)
 

@@ -59,7 +59,6 @@ _CALL_CONFIG = frozenset(
   {
     'allow_soft_placement',
     'device_count',
-    'experimental',
     'gpu_options',
     'graph_options',
     'inter_op_parallelism_threads',
@@ -152,8 +151,9 @@ def _reaching_out(meta_graph: Any) -> Iterator[str]:
     for name in function.attr.keys() - _FUNCTION_ATTRIBUTES:
       yield f'has a function with the attribute {name}'
   for saved in meta_graph.object_graph_def.nodes:
-    if not _OWN_DEVICE.fullmatch(saved.variable.device):
-      yield f'has a variable on {saved.variable.device}'
+    for device in (saved.variable.device, saved.resource.device):
+      if not _OWN_DEVICE.fullmatch(device):
+        yield f'has a variable on {device}'
 
 
 def _of_nodes(
@@ -170,7 +170,9 @@ def _of_nodes(
     if node.device and not _OWN_DEVICE.fullmatch(node.device):
       yield f'runs the operation {node.op} on {node.device}'
     for name, value in node.attr.items():
-      if name[0] == '_':
+      if value.WhichOneof('value') == 'placeholder':
+        yield f'leaves an attribute of the operation {node.op} open'
+      elif name[:1] == '_':
         if name not in _NODE_ATTRIBUTES:
           yield f'uses the operation {node.op} with the attribute {name}'
       elif name == 'executor_type' and value.s:
@@ -192,9 +194,22 @@ def _is_plain_config(content: bytes) -> bool:
     config = config_pb2.ConfigProto.FromString(content)
   except DecodeError:
     return False
+  # TensorFlow writes messages that are empty too.
+  said = {field.name for field, value in config.ListFields() if value}
   return (
-    not {field.name for field, _ in config.ListFields()} - _CALL_CONFIG
+    not {name for name in said if name not in _CALL_CONFIG and _says(config, name)}
+    and not {field.name for field, _ in config.graph_options.ListFields()}
+    - {'rewrite_options'}
     and not config.graph_options.rewrite_options.custom_optimizers
+  )
+
+
+def _says(config: Any, name: str) -> bool:
+  """Whether a field is more than an empty message, or one of empty ones."""
+  value = getattr(config, name)
+  return not hasattr(value, 'ListFields') or any(
+    not hasattr(inner, 'ListFields') or inner.ListFields()
+    for _, inner in value.ListFields()
   )
 
 
@@ -237,21 +252,33 @@ def _called(node: Any) -> Iterator[str]:
 
 def _constant_bytes(graph: Any) -> Iterator[int]:
   """Yields the size that each constant declares; one value can stand for all."""
-  for nodes in [graph.node, *(f.node_def for f in graph.library.function)]:
-    for node in nodes:
-      if node.op == 'Const' and 'value' in node.attr:
-        tensor = node.attr['value'].tensor
-        yield _bytes_of(tensor.dtype) * math.prod(
-          max(0, dimension.size) for dimension in tensor.tensor_shape.dim
-        )
+  attributes = [
+    node.attr
+    for nodes in [graph.node, *(f.node_def for f in graph.library.function)]
+    for node in nodes
+  ]
+  # What is loaded is not only of nodes that are called constants.
+  for attribute in [*attributes, *(f.attr for f in graph.library.function)]:
+    for value in attribute.values():
+      if value.HasField('tensor'):
+        yield _tensor_bytes(value.tensor)
+      elif value.HasField('list'):
+        yield from map(_tensor_bytes, value.list.tensor)
+
+
+def _tensor_bytes(tensor: Any) -> int:
+  values = math.prod(max(0, dimension.size) for dimension in tensor.tensor_shape.dim)
+  # Each text that lacks is a copy of the last one.
+  text = max(map(len, tensor.string_val), default=0)
+  return values * (_bytes_of(tensor.dtype) + text)
 
 
 @functools.cache
 def _bytes_of(dtype: int) -> int:
-  """Returns the size of a value; of texts and what is unknown that of a pointer."""
+  """Returns the size of a value; of texts and what is unknown that of its object."""
   from tensorflow.python.framework import dtypes
 
   try:
-    return dtypes.as_dtype(dtype).size or 8
+    return dtypes.as_dtype(dtype).size or 24
   except TypeError:
-    return 8
+    return 24

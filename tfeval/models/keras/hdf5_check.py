@@ -1,8 +1,8 @@
 """Walks an HDF5 file in a process of its own: run as a program by `size_budget`.
 
 HDF5's library believes what a damaged file says: it may crash, never return, or take
-any memory, and no thread can stop it. So everything but the values is read here first,
-with limits of memory and time, by h5py's low-level functions.
+any memory, and no thread can stop it. So everything but plain values is read here
+first, with limits of memory and time, by h5py's low-level functions.
 
     python hdf5_check.py FILE MEMBER LIMITS
 
@@ -83,6 +83,7 @@ def _sizes(file: h5py.File, most: int) -> Iterator[tuple[str, int]]:
     item = h5py.h5o.open(file.id, name.encode('utf-8', 'surrogateescape'))
     if isinstance(item, h5py.h5d.DatasetID):
       yield name, _dataset_bytes(name, item)
+      _unpack(h5py.Dataset(item))
       attributes = h5py.Dataset(item).attrs
     elif isinstance(item, h5py.h5g.GroupID):
       attributes = h5py.Group(item).attrs
@@ -111,6 +112,16 @@ def _dataset_bytes(name: str, dataset: h5py.h5d.DatasetID) -> int:
     math.prod(dataset.shape), math.prod(properties.get_chunk()) if chunked else 0
   )
   return values * kind.get_size()
+
+
+def _unpack(dataset: h5py.Dataset) -> None:
+  """Unpacks what is packed, here where it may take no more than it should.
+
+  A packed chunk unpacks to whatever it holds, not to what the file declares.
+  """
+  if dataset.id.get_create_plist().get_nfilters():
+    for chunk in dataset.iter_chunks():
+      dataset[chunk]
 
 
 def _attribute_bytes(attribute: h5py.h5a.AttrID) -> int:

@@ -6,7 +6,8 @@ graphs can read and write files or call Python. Loading those needs
 `trust_model`.
 """
 
-import json
+import csv
+import functools
 import pathlib
 import zipfile
 import zlib
@@ -16,21 +17,11 @@ from typing import Any
 import h5py
 
 from tfeval.models.keras import graph_trust, size_budget
-from tfeval.utils import budgets, untrusted
+from tfeval.utils import budgets, json_text, untrusted
 from tfeval.utils.errors import UserError
 
-# Keras classes that run code of the file, or load another file that does.
-_RUNS_CODE = frozenset(
-  {
-    'Lambda',
-    '__lambda__',
-    'TFSMLayer',
-    'TorchModuleWrapper',
-    'JaxLayer',
-    'FlaxLayer',
-    'lambda',
-  }
-)
+# What loads code by other names than those of classes.
+_RUNS_CODE = frozenset({'__lambda__', 'lambda'})
 _MODULES = (
   'keras.layers',
   'keras.src.models',
@@ -93,7 +84,7 @@ def _zip_config(path: pathlib.Path) -> Any:
       # No more than it declares is ever read.
       size = info.file_size
       if size <= budgets.MODEL_CONFIG:
-        return json.loads(archive.read(info))
+        return json_text.loads(path, archive.read(info))
   # RuntimeError: encrypted, or of an unknown compression, or nested too deep.
   except (
     OSError,
@@ -118,14 +109,27 @@ def _h5_config(path: pathlib.Path) -> Any:
   try:
     with h5py.File(path, 'r') as file:
       text = file.attrs['model_config']
-    return json.loads(text)
+    content = text if isinstance(text, bytes) else text.encode()
   except OSError as error:
     raise UserError(f'{path} is empty, truncated or not HDF5: copy it again') from error
-  except (KeyError, ValueError, TypeError, RecursionError) as error:
+  except Exception as error:  # What it holds instead is open.
+    raise _no_model(path) from error
+  if len(content) > budgets.MODEL_CONFIG:
     raise UserError(
-      f'{path} holds no model: if it holds weights, give the model it belongs to '
-      f'as `model` and this file as `weights`'
-    ) from error
+      f'{path}: its model_config has {len(content)} bytes, expected at most '
+      f'{budgets.MODEL_CONFIG}'
+    )
+  try:
+    return json_text.loads(path, content)
+  except UserError as error:
+    raise _no_model(path) from error
+
+
+def _no_model(path: pathlib.Path) -> UserError:
+  return UserError(
+    f'{path} holds no model: if it holds weights, give the model it belongs to '
+    f'as `model` and this file as `weights`'
+  )
 
 
 def _suspicious(node: Any) -> Iterator[str]:
@@ -136,7 +140,8 @@ def _suspicious(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
       name, module = node.get('class_name'), node.get('module')
       if isinstance(name, str) and 'config' in node:
-        if name.rsplit('>', 1)[-1] in _RUNS_CODE:
+        short = name.rsplit('>', 1)[-1]
+        if short in _RUNS_CODE or class_kinds().get(short) == graph_trust.ACTS:
           yield f'a {name} layer'
         elif '>' in name or (module is None and node.get('registered_name')):
           yield f'the custom object {node.get("registered_name") or name}'
@@ -144,9 +149,31 @@ def _suspicious(node: Any) -> Iterator[str]:
           yield f'the custom object {node["config"]}'
         elif module is not None and not _is_keras(module):
           yield f'the custom object {module}.{name}'
+        elif _is_unknown(module, name):
+          yield f'the unknown class {name}'
       stack.extend(node.values())
     elif isinstance(node, list):
       stack.extend(node)
+
+
+@functools.cache
+def class_kinds() -> dict[str, str]:
+  """Returns what each class of Keras does: `graph_trust.COMPUTES` or `ACTS`."""
+  text = pathlib.Path(__file__).with_name('classes.tsv').read_text('utf-8')
+  rows = csv.DictReader(text.splitlines(), delimiter='\t')
+  return {row['class']: row['does'] for row in rows}
+
+
+def _is_unknown(module: Any, name: str) -> bool:
+  """Whether a name of a module of Keras is a class that nobody has classed.
+
+  Those of functions, which begin with a small letter, stand for nothing else.
+  """
+  return (
+    module not in (None, 'builtins')
+    and name[:1].isupper()
+    and (name not in class_kinds())
+  )
 
 
 def _is_keras(module: Any) -> bool:

@@ -40,8 +40,23 @@ def fault(content: Mapping[str, Any]) -> str | None:
     for text in _contradictions(metric)
   )
   # The second are of values that can be.
-  found = itertools.chain(_faults('', content, schema, schema['$defs']), contradictions)
+  found = itertools.chain(
+    _faults('', content, schema, schema['$defs']),
+    contradictions,
+    _miscounted(content['dataset']),
+  )
   return next(found, None)
+
+
+def _miscounted(dataset: Mapping[str, Any]) -> Iterator[str]:
+  """Says where a part of a dataset is passed off as all of it."""
+  evaluated, expected = dataset['evaluated'], dataset.get('expected')
+  failed = len(dataset.get('failed') or ())
+  if expected is not None and evaluated + failed != expected:
+    yield (
+      f'.dataset: {evaluated:,} images evaluated and {failed:,} failed are not the '
+      f'{expected:,} expected'
+    )
 
 
 def plain_fault(content: Any) -> str | None:
