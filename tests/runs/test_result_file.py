@@ -8,7 +8,7 @@ import pytest
 
 import tfeval
 from tfeval import cli
-from tfeval.runs import result_file
+from tfeval.runs import result_reader
 from tfeval.runs.result_file import Result
 from tfeval.runs.verification import schemas
 from tfeval.utils import json_object
@@ -163,4 +163,4 @@ def test_values_of_other_types_are_one_line(tmp_path, section, key, value, said)
   (content if section is None else content[section])[key] = value
   (tmp_path / 'result.json').write_text(json.dumps(content))
   with pytest.raises(UserError, match=said):
-    result_file.read_result(tmp_path)
+    result_reader.read_result(tmp_path)

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from tfeval.analysis.relabel import raters
 from tfeval.datasets.labels import imagenet
-from tfeval.runs import predictions, result_file
+from tfeval.runs import predictions, result_reader
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -174,7 +174,7 @@ def _read_store(path: pathlib.Path) -> Any:
 
 
 def _read_result(path: pathlib.Path) -> Any:
-  return result_file.read_result(path.parent)
+  return result_reader.read_result(path.parent)
 
 
 # What is no regular file

@@ -9,6 +9,7 @@ import gc
 import importlib
 import keyword
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -36,6 +37,7 @@ COMMANDS = {
   'cache': 'Show, check or clear the images that --cache_dir keeps.',
   'guide': 'List the guides, or read one in the terminal.',
 }
+_NARROWEST = 20
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -50,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C, 143 SIGTERM.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
+  if shutil.get_terminal_size().columns < _NARROWEST:
+    # absl's help has no way to fit into less.
+    os.environ['COLUMNS'] = str(_NARROWEST)
   with (
     streams.guarded(),
     console.messages_on_stderr(),

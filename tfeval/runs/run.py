@@ -19,7 +19,7 @@ from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.sets import LabelSource, Subset
 from tfeval.metrics import registry
 from tfeval.metrics.entry import MetricEntry
-from tfeval.runs import display, predictions, result_file
+from tfeval.runs import display, predictions, result_reader
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
 from tfeval.runs.run_key import RunKey
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, SummaryRequest, summarize
@@ -86,7 +86,7 @@ class Run:
   Attributes:
     path: its directory.
     result: the content of `result.json`.
-    stamp: which file that was, see `result_file.stamp`; None: rows are not held
+    stamp: which file that was, see `result_reader.stamp`; None: rows are not held
       against it.
   """
 
@@ -126,8 +126,8 @@ class Run:
     self._check_unwritten()
 
   def _check_unwritten(self, cause: UserError | None = None) -> None:
-    if self.stamp not in (None, result_file.stamp(self.path)):
-      raise result_file.being_written(self.path) from cause
+    if self.stamp not in (None, result_reader.stamp(self.path)):
+      raise result_reader.being_written(self.path) from cause
 
   def to_arrow(self, columns: list[str] | None = None) -> pa.Table:
     """Returns all stored rows.
@@ -289,7 +289,7 @@ def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
   directory = paths.path(path)
-  return Run(directory, *result_file.read_stamped(directory))
+  return Run(directory, *result_reader.read_stamped(directory))
 
 
 def finish(
@@ -329,4 +329,4 @@ def finish(
     }
   )
   files.write_json(directory / RESULT, result)
-  return Run(directory, result, result_file.stamp(directory))
+  return Run(directory, result, result_reader.stamp(directory))

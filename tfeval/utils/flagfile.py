@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tfeval.utils import printable
 from tfeval.utils.errors import UserError
+from tfeval.utils.paths import is_url
 
 _ENCODED = ':json'
 # Flags of which a value starts what is not tfeval's, or reaches other machines: what is
@@ -88,7 +89,14 @@ def _decoded(number: int, value: str) -> str:
     text = None
   if not isinstance(text, str):
     raise UserError(f'line {number} has {value[:40]!r}, expected a JSON text')
+  if '\0' in text:
+    # No argument of a command has one, and no name of a file.
+    raise UserError(f'line {number} has {value[:40]!r}, which holds a zero byte')
   return text
+
+
+# Of TFDS, which may fetch the code of such a dataset too.
+_NAMESPACE = re.compile(r'(?!folder:)[a-z]\w*:(?![\d*])')
 
 
 def suspicious(found: Iterable[Flag]) -> list[str]:
@@ -101,6 +109,8 @@ def suspicious(found: Iterable[Flag]) -> list[str]:
     for one in found
     if one.name in _OF_PROGRAMS
     or (one.name in ('model', 'preprocess') and names_function(one.value))
+    or (one.name == 'dataset' and _NAMESPACE.match(one.value) is not None)
+    or is_url(one.value)
     or (one.name == 'tpu' and is_address(one.value))
   ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfeval as library
-from tfeval.runs.result_file import read_result
+from tfeval.runs.result_reader import read_result
 from tfeval.runs.verification import ranges
 from tfeval.utils.errors import UserError
 

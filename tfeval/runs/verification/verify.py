@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tfeval.datasets.labels import sets
-from tfeval.runs import predictions, result_file
+from tfeval.runs import predictions, result_file, result_reader
 from tfeval.runs.result_file import Result
 from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
 from tfeval.runs.verification import (
@@ -51,7 +51,7 @@ class _Directory:
   @functools.cached_property
   def content(self) -> dict[str, Any]:
     """Of `result.json`, whatever it is."""
-    return result_file.read_content(self.path)
+    return result_reader.read_content(self.path)
 
   @functools.cached_property
   def result(self) -> Result:
@@ -97,9 +97,9 @@ def verify(
   if importlib.util.find_spec('jsonschema') is None:
     raise UserError("verify needs jsonschema: pip install 'tfeval[verify]'")
   directory = _Directory(paths.path(path), recompute)
-  stamp = result_file.stamp(directory.path)
+  stamp = result_reader.stamp(directory.path)
   if stamp is None:
-    _, stamp = result_file.read_stamped(directory.path)  # Says what it is instead.
+    _, stamp = result_reader.read_stamped(directory.path)  # Says what it is instead.
   done: list[Check] = []
   for name, check, needs in _CHECKS:
     missing = [one.name for one in done if one.name in needs and one.state != OK]
@@ -110,8 +110,8 @@ def verify(
       done.append(Check(name, OK, check(directory)))
     except (Failed, UserError) as error:
       done.append(Check(name, FAILED, str(error)))
-  if stamp != result_file.stamp(directory.path):
-    raise result_file.being_written(directory.path)
+  if stamp != result_reader.stamp(directory.path):
+    raise result_reader.being_written(directory.path)
   return done
 
 
