@@ -16,7 +16,7 @@ from tfeval.datasets.labels import imagenet, sets
 from tfeval.metrics import registry
 from tfeval.models import published, table
 from tfeval.preprocess import protocol
-from tfeval.runs import predictions, result_file
+from tfeval.runs import predictions, result_reader
 from tfeval.runs.importing import importer, sources
 from tfeval.runs.run import load_run
 from tfeval.runs.verification import schemas, verify
@@ -108,7 +108,7 @@ def test_the_schemas_are_schemas_and_know_what_is_required():
   for name in ('result', 'index'):
     jsonschema.Draft202012Validator.check_schema(schemas.read_schema(name))
   required = set(schemas.read_schema('result')['required'])
-  assert set(result_file._RELIED_ON) | {'schema_version'} <= required
+  assert set(result_reader._RELIED_ON) | {'schema_version'} <= required
 
 
 def test_results_of_evaluations(whole):
