@@ -162,11 +162,29 @@ def _horizontal(image, columns):
   return tf.transpose(_vertical(tf.transpose(image, [1, 0, 2]), columns), [1, 0, 2])
 
 
+# Values in float64 at once: all of a large photo would take eight times its bytes.
+_STRIP = 1 << 22
+
+
 def _pass(coefficients, values):
   """-> uint8 [out, m] for int32 [out, n] and uint8 [n, m]."""
-  # Integers below 2**53: exact in any order.
-  sums = tf.matmul(tf.cast(coefficients, tf.float64), tf.cast(values, tf.float64))
-  return _to_uint8(tf.cast(sums, tf.int32))
+  factors = tf.cast(coefficients, tf.float64)
+  strip = tf.maximum(1, _STRIP // tf.shape(values)[0])
+  starts = tf.range(0, tf.shape(values)[1], strip)
+
+  def add(number, strips):
+    start = starts[number]
+    part = tf.cast(values[:, start : start + strip], tf.float64)
+    # Integers below 2**53: exact in any order.
+    sums = tf.matmul(part, factors, transpose_a=True, transpose_b=True)
+    return number + 1, strips.write(number, _to_uint8(tf.cast(sums, tf.int32)))
+
+  count = tf.size(starts)
+  empty = tf.TensorArray(tf.uint8, count, infer_shape=False, element_shape=[None, None])
+  _, strips = tf.while_loop(
+    lambda number, _: number < count, add, (0, empty), parallel_iterations=1
+  )
+  return tf.transpose(strips.concat())
 
 
 def _dense(coefficients, first, width):
