@@ -100,7 +100,7 @@ def mutated(content: bytes, at: random.Random) -> bytes:
 
 def _span(content: bytes, at: random.Random) -> tuple[int, int]:
   start = at.randrange(len(content) + 1)
-  size = at.choice((1, 2, 4, 8, 64, 1000, len(content)))
+  size = at.choice((1, 2, 4, 8, 64, 1000, max(1, len(content))))
   return start, min(len(content), start + at.randint(1, size))
 
 
