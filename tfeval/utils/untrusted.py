@@ -8,6 +8,8 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
+# Python makes room for as much as it is asked to read.
+_PIECE = 1 << 20
 _KINDS = {
   stat.S_IFIFO: 'a named pipe',
   stat.S_IFSOCK: 'a socket',
@@ -51,12 +53,15 @@ def open_file(
 
 def read_bytes(path: Path, limit: int, within: Path | None = None) -> bytes:
   """Reads a file whole; see `open_file`, which says what is raised."""
+  parts, size = [], 0
   with open_file(path, limit, within) as file:
-    content = file.read(limit + 1)
-  # It may grow while it is read; of a URL nothing was known before.
-  if len(content) > limit:
-    raise _too_large(path, len(content), limit)
-  return content
+    # It may grow while it is read; of a URL nothing was known before.
+    while part := file.read(_PIECE):
+      size += len(part)
+      if size > limit:
+        raise _too_large(path, size, limit)
+      parts.append(part)
+  return b''.join(parts)
 
 
 def check_file(
