@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 from mutations import Format, of_json
 
+from tfeval.datasets.labels import imagenet
+from tfeval.models import class_maps
 from tfeval.models.efficientnet_lite import torch_pickle
 from tfeval.models.keras import checkpoint_values, checkpoints, files, weights
 
@@ -79,12 +81,39 @@ def _read_checkpoint(path: pathlib.Path) -> list[Any]:
   return _values(_another())
 
 
+def _checkpoint_data(directory: pathlib.Path) -> pathlib.Path:
+  _checkpoint(directory)
+  return directory / 'ckpt-1.data-00000-of-00001'
+
+
+def _read_checkpoint_data(path: pathlib.Path) -> list[Any]:
+  good = _good_checkpoint(path.parent)
+  prefix = path.with_name('other-1')
+  shutil.copyfile(good.with_name('ckpt-1.index'), f'{prefix}.index')
+  shutil.copyfile(path, f'{prefix}.data-00000-of-00001')
+  checkpoint = checkpoints.Checkpoint(prefix, checkpoints.TENSORFLOW, 1, (0, 0))
+  checkpoint_values.load(_another(), checkpoint, 'small')
+  return _values(_another())
+
+
 @functools.cache
 def _good_checkpoint(directory: pathlib.Path) -> pathlib.Path:
   good = directory / 'good'
   good.mkdir(exist_ok=True)
   _checkpoint(good)
   return good / 'ckpt-1.data-00000-of-00001'
+
+
+def _class_map(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'classes.txt'
+  path.write_text('\n'.join(imagenet.label_space().class_ids[::-1]) + '\n')
+  return path
+
+
+def _read_class_map(path: pathlib.Path) -> list[Any]:
+  found = class_maps.label_map(str(path))
+  assert len(found.groups) == 1000
+  return [found.outputs, [list(group) for group in found.groups]]
 
 
 def _graph(directory: pathlib.Path) -> pathlib.Path:
@@ -142,6 +171,8 @@ FORMATS = (
   Format('model.h5', _saved('model.h5'), _read_model),
   Format('model.weights.h5', _saved('model.weights.h5'), _read_weights),
   Format('checkpoint.index', _checkpoint, _read_checkpoint),
+  Format('checkpoint.data', _checkpoint_data, _read_checkpoint_data),
+  Format('classes.txt', _class_map, _read_class_map),
   Format('saved_model.pb', _graph, _read_graph),
   Format('weights.pth', _pickle, _read_pickle),
 )

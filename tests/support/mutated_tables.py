@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from mutations import Format, of_json
 
 from tfeval.analysis.relabel import raters
+from tfeval.cli import flagfiles
 from tfeval.datasets.labels import files, imagenet, sets
 from tfeval.datasets.labels.files import LabelTable
 from tfeval.runs import discovery, predictions, run
@@ -277,6 +278,21 @@ def _parquet_2(directory: pathlib.Path) -> pathlib.Path:
   )
 
 
+def _flags(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'flags.txt'
+  path.write_text(
+    '# A run.\n--model=ResNet50\n--dataset=folder:photos\n--batch_size=32\n'
+    '--labels:json="a\\nb"\n--noskip\n'
+  )
+  return path
+
+
+def _read_flags(path: pathlib.Path) -> list[Any]:
+  lines = flagfiles.read(str(path))
+  assert all(isinstance(line.flag.text, str) for line in lines)
+  return [(line.flag.name, line.flag.value) for line in lines]
+
+
 FORMATS = (
   Format('predictions.npy', _npy, _read_predictions),
   Format('predictions.npz', _npz, _read_predictions),
@@ -294,6 +310,7 @@ FORMATS = (
   Format('index.json', _index, _read_index, of_json),
   Format('result.json', _result, _read_result, of_json),
   Format('manifest.json', _manifest, _read_manifest, of_json),
+  Format('flags.txt', _flags, _read_flags),
   Format('raters.npz', _votes, _read_votes),
   Format(
     'scores.npz',
