@@ -196,3 +196,21 @@ def test_a_packed_chunk_that_unpacks_to_more_than_it_declares(tmp_path):
     array.id.write_direct_chunk((0,), zlib.compress(bytes(1200 << 20), 1))
   assert path.stat().st_size < 8 << 20
   refuse('what it says of itself takes more than|truncated or damaged', path)
+
+
+def test_weights_of_applications_that_keras_loads_itself(tmp_path):
+  """EfficientNetB0 to B7 are built around the file that is given."""
+  path = tmp_path / 'a.h5'
+  with h5py.File(path, 'w') as file:
+    file.attrs['layer_names'] = np.array([b'rescaling', b'rescaling_1'])
+    file.create_dataset('a', (10**9,), 'f4')
+  with pytest.raises(UserError, match='a unpack to 4,000,000,0'):
+    loading.load_model('EfficientNetB0', weights=str(path))
+
+
+@pytest.mark.parametrize(
+  ('dtype', 'size'),
+  [('float32', 4), ('bfloat16', 2), ('float8_e4m3fn', 1), ('bool', 1)],
+)
+def test_sizes_of_dtypes(dtype, size):
+  assert size_budget._bytes_of(dtype) == size

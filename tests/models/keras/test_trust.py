@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import time
 import zipfile
 import zlib
 
@@ -476,6 +475,14 @@ def test_functions_that_are_swapped_or_compiled(saved, name):
     ),
     (lambda node: setattr(node.attr['config_proto'], 's', b'\xff'), 'configures how'),
     (
+      lambda node: setattr(
+        node.attr['config_proto'],
+        's',
+        config_pb2.ConfigProto(experimental={'executor_type': 'X'}).SerializeToString(),
+      ),
+      'configures how',
+    ),
+    (
       lambda node: (
         node.attr['f']
         .func.attr['_tpu_replicate']
@@ -532,18 +539,6 @@ def test_pipes_in_the_folder_are_not_waited_for(saved):
   os.mkfifo(write() / 'variables/variables.data-00001-of-00002')
   with pytest.raises(UserError, match='is a named pipe'):
     load(write())
-
-
-def test_a_graph_of_many_nodes_is_checked_quickly(saved):
-  proto, write = saved
-  function = function_of(proto, 'signature_wrapper')
-  while len(function.node_def) < 50_000:
-    function.node_def.extend(list(function.node_def))
-  path = write()
-  started = time.process_time()
-  trust.check_saved_model(path)
-  # A machine under load may take twice the time that is promised.
-  assert time.process_time() - started < 2
 
 
 def test_a_function_named_like_an_operation_does_not_hide_it(saved):

@@ -194,22 +194,15 @@ def _is_plain_config(content: bytes) -> bool:
     config = config_pb2.ConfigProto.FromString(content)
   except DecodeError:
     return False
-  # TensorFlow writes messages that are empty too.
-  said = {field.name for field, value in config.ListFields() if value}
+  for field, value in config.ListFields():
+    # TensorFlow writes this one too where it says nothing.
+    empty = field.name == 'experimental' and not value.ByteSize()
+    if field.name not in _CALL_CONFIG and not empty:
+      return False
+  graph = {field.name for field, _ in config.graph_options.ListFields()}
   return (
-    not {name for name in said if name not in _CALL_CONFIG and _says(config, name)}
-    and not {field.name for field, _ in config.graph_options.ListFields()}
-    - {'rewrite_options'}
+    graph <= {'rewrite_options'}
     and not config.graph_options.rewrite_options.custom_optimizers
-  )
-
-
-def _says(config: Any, name: str) -> bool:
-  """Whether a field is more than an empty message, or one of empty ones."""
-  value = getattr(config, name)
-  return not hasattr(value, 'ListFields') or any(
-    not hasattr(inner, 'ListFields') or inner.ListFields()
-    for _, inner in value.ListFields()
   )
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -149,5 +150,6 @@ def bounded_variables(path: pathlib.Path, most: int) -> Iterator[None]:
 
 
 def _bytes_of(dtype: str) -> int:
-  digits = ''.join(filter(str.isdigit, dtype)) or '8'
-  return max(1, int(digits) // 8)
+  """Returns the size of a value of a Keras dtype, such as `float8_e4m3fn` or `bool`."""
+  bits = re.search(r'\d+', dtype)
+  return max(1, int(bits[0]) // 8) if bits else 1

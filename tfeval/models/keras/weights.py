@@ -130,6 +130,9 @@ def with_own(spec: Spec, construct: Construct, path: pathlib.Path) -> keras.Mode
     UserError: the file is damaged or does not fit the model.
   """
   if _NORMALISED_BY_WEIGHTS_ARGUMENT.fullmatch(spec.target):
+    # Keras loads it without a word of ours.
+    if h5py.is_hdf5(path):
+      size_budget.check_hdf5(path)
 
     def only_if_published(original, fname, origin, file_hash=None, **keywords):
       md5 = hashlib.md5(path.read_bytes()).hexdigest()
