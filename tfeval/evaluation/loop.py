@@ -131,6 +131,7 @@ def _run_group(jobs: list[Job], failures: _Failures) -> None:
         if job.run is None:
           with failures.of(job.request):
             job.finalize()
+      supervision.note('')  # All is in place: what comes next is not of these.
     except KeyboardInterrupt as error:
       if not running:
         raise
