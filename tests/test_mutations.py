@@ -6,12 +6,12 @@
 import mutations
 import pytest
 
-# How many seeds are tried quickly; those of models take a tenth of a second each.
-MODULES = {'mutated_tables': 40, 'mutated_models': 4, 'mutated_images': 20}
+# How many seeds are tried quickly: in 15 s of CPU time with all that is imported.
+QUICK = {'mutated_tables': 40, 'mutated_models': 4, 'mutated_images': 20}
 
 
-def _try(module: str, seeds: int, capsys) -> None:
-  found = mutations.try_seeds(module, seeds)
+def _try(seeds: dict[str, int], capsys) -> None:
+  found = mutations.try_seeds(seeds)
   with capsys.disabled():
     print()
     for name, outcomes in found.items():
@@ -20,16 +20,13 @@ def _try(module: str, seeds: int, capsys) -> None:
   assert {name: outcomes.faults for name, outcomes in found.items()} == {
     name: [] for name in found
   }
-  for outcomes in found.values():
-    assert sum(outcomes.counts.values()) == seeds
 
 
-@pytest.mark.parametrize(('module', 'seeds'), MODULES.items())
-def test_damaged_files_are_right_or_refused(module, seeds, capsys):
-  _try(module, seeds, capsys)
+def test_damaged_files_are_right_or_refused(capsys):
+  _try(QUICK, capsys)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('module', MODULES)
+@pytest.mark.parametrize('module', QUICK)
 def test_two_thousand_damaged_files_of_each_format(module, capsys):
-  _try(module, 2000, capsys)
+  _try({module: 2000}, capsys)

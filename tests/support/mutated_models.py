@@ -5,11 +5,11 @@ import io
 import pathlib
 import pickle
 import random
-import shutil
 import warnings
 import zipfile
 from typing import Any
 
+import forked_checks
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,9 @@ from tfeval.models.efficientnet_lite import torch_pickle
 from tfeval.models.keras import checkpoint_values, checkpoints, files, weights
 
 warnings.simplefilter('ignore')
+forked_checks.install()
 SIZE = 4
+_DATA = 'data-00000-of-00001'
 
 
 @functools.cache
@@ -64,44 +66,19 @@ def _read_weights(path: pathlib.Path) -> list[Any]:
   return _values(_another())
 
 
-def _checkpoint(directory: pathlib.Path) -> pathlib.Path:
-  prefix = tf.train.Checkpoint(model=_model()).write(str(directory / 'ckpt-1'))
-  return pathlib.Path(prefix + '.index')
+def _checkpoint(file: str):
+  def make(directory: pathlib.Path) -> pathlib.Path:
+    tf.train.Checkpoint(model=_model()).write(str(directory / 'ckpt-1'))
+    return directory / file
+
+  return make
 
 
 def _read_checkpoint(path: pathlib.Path) -> list[Any]:
-  # Only one of its files is damaged, and that is elsewhere.
-  good = _good_checkpoint(path.parent)
   prefix = path.with_name('ckpt-1')
-  if path.name != 'ckpt-1.index':
-    shutil.copyfile(path, f'{prefix}.index')
-  shutil.copyfile(good, f'{prefix}.data-00000-of-00001')
   checkpoint = checkpoints.Checkpoint(prefix, checkpoints.TENSORFLOW, 1, (0, 0))
   checkpoint_values.load(_another(), checkpoint, 'small')
   return _values(_another())
-
-
-def _checkpoint_data(directory: pathlib.Path) -> pathlib.Path:
-  _checkpoint(directory)
-  return directory / 'ckpt-1.data-00000-of-00001'
-
-
-def _read_checkpoint_data(path: pathlib.Path) -> list[Any]:
-  good = _good_checkpoint(path.parent)
-  prefix = path.with_name('other-1')
-  shutil.copyfile(good.with_name('ckpt-1.index'), f'{prefix}.index')
-  shutil.copyfile(path, f'{prefix}.data-00000-of-00001')
-  checkpoint = checkpoints.Checkpoint(prefix, checkpoints.TENSORFLOW, 1, (0, 0))
-  checkpoint_values.load(_another(), checkpoint, 'small')
-  return _values(_another())
-
-
-@functools.cache
-def _good_checkpoint(directory: pathlib.Path) -> pathlib.Path:
-  good = directory / 'good'
-  good.mkdir(exist_ok=True)
-  _checkpoint(good)
-  return good / 'ckpt-1.data-00000-of-00001'
 
 
 def _class_map(directory: pathlib.Path) -> pathlib.Path:
@@ -116,25 +93,19 @@ def _read_class_map(path: pathlib.Path) -> list[Any]:
   return [found.outputs, [list(group) for group in found.groups]]
 
 
-def _graph(directory: pathlib.Path) -> pathlib.Path:
-  _model().export(directory / 'saved', verbose=False)
-  return directory / 'saved/saved_model.pb'
+def _exported(file: str):
+  def make(directory: pathlib.Path) -> pathlib.Path:
+    _model().export(directory, verbose=False)
+    return directory / file
+
+  return make
 
 
-def _read_graph(path: pathlib.Path) -> list[Any]:
-  folder = _good_graph(path.parent)
-  shutil.copyfile(path, folder / 'saved_model.pb')
+def _read_exported(path: pathlib.Path) -> list[Any]:
+  folder = path.parent.parent if path.parent.name == 'variables' else path.parent
   backend = files._from_file(folder, trusted=False)
   found = backend(tf.ones((1, SIZE, SIZE, 3)))
   return [np.asarray(one).tobytes() for one in tf.nest.flatten(found)]
-
-
-@functools.cache
-def _good_graph(directory: pathlib.Path) -> pathlib.Path:
-  good = directory / 'good_graph'
-  good.mkdir(exist_ok=True)
-  _model().export(good, verbose=False)
-  return good
 
 
 def _pickle(directory: pathlib.Path) -> pathlib.Path:
@@ -170,9 +141,12 @@ FORMATS = (
   Format('model.keras', _saved('model.keras'), _read_model, _of_archive),
   Format('model.h5', _saved('model.h5'), _read_model),
   Format('model.weights.h5', _saved('model.weights.h5'), _read_weights),
-  Format('checkpoint.index', _checkpoint, _read_checkpoint),
-  Format('checkpoint.data', _checkpoint_data, _read_checkpoint_data),
+  Format('checkpoint.index', _checkpoint('ckpt-1.index'), _read_checkpoint),
+  Format('checkpoint.data', _checkpoint(f'ckpt-1.{_DATA}'), _read_checkpoint),
   Format('classes.txt', _class_map, _read_class_map),
-  Format('saved_model.pb', _graph, _read_graph),
+  Format('saved_model.pb', _exported('saved_model.pb'), _read_exported),
+  Format('fingerprint.pb', _exported('fingerprint.pb'), _read_exported),
+  Format('variables.index', _exported('variables/variables.index'), _read_exported),
+  Format('variables.data', _exported(f'variables/variables.{_DATA}'), _read_exported),
   Format('weights.pth', _pickle, _read_pickle),
 )

@@ -36,6 +36,7 @@ from typing import Any
 
 MEMORY = 1 << 30
 RIGHT, OTHER, REFUSED = 'right', 'other', 'refused'
+STARTED = 'started'
 Mutate = Callable[[bytes, random.Random], bytes]
 _EXTREMES = (
   0,
@@ -207,89 +208,94 @@ def damaged(form: Format, content: bytes, seed: int) -> bytes:
   return mutated(content, at)
 
 
-def try_seeds(module: str, seeds: int) -> dict[str, Outcomes]:
-  """Reads mutations of every format of a module in child processes.
+def try_seeds(seeds: dict[str, int]) -> dict[str, Outcomes]:
+  """Reads mutations of every format of modules in a child process, one after another.
 
   Args:
-    module: its name, see above.
-    seeds: how many of each format.
+    seeds: how many of each format, by the name of its module.
 
   Returns:
     What came of them, by format.
   """
-  forms = {form.name: form for form in importlib.import_module(module).FORMATS}
-  found = {name: Outcomes() for name in forms}
-  todo = {name: 0 for name in forms}
+  found: dict[str, Outcomes] = {}
+  # Of a child that ended: what is left, by modules and formats.
+  todo: dict[str, dict[str, int]] = {module: {} for module in seeds}
   while todo:
-    name, message = _run_child(module, todo, seeds, found, forms)
-    if name is None:
+    ended = _run_child(seeds, todo, found)
+    if ended is None:
       break
-    found[name].faults.append(f'seed {todo[name]}: {message}')
-    todo[name] += 1
+    module, name, message = ended
+    found[name].faults.append(f'seed {todo[module][name]}: {message}')
+    todo[module][name] += 1
   return found
 
 
 def _run_child(
-  module: str,
-  todo: dict[str, int],
-  seeds: int,
-  found: dict[str, Outcomes],
-  forms: dict[str, Format],
-) -> tuple[str | None, str]:
-  """Runs a child until it ends; returns the format that ended it, and how."""
-  command = [sys.executable, __file__, module, '--seeds', str(seeds)]
-  command += [f'--from={name}={start}' for name, start in todo.items()]
+  seeds: dict[str, int], todo: dict[str, dict[str, int]], found: dict[str, Outcomes]
+) -> tuple[str, str, str] | None:
+  """Runs a child until it ends; returns the module and format that ended it, and how.
+
+  Args:
+    seeds: see `try_seeds`.
+    todo: the first seed of formats by their modules, 0 where there is none; changed.
+    found: changed.
+  """
+  command = [sys.executable, __file__, json.dumps(seeds), '--from', json.dumps(todo)]
   with (
     tempfile.TemporaryFile() as errors,
     subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as child,
   ):
     assert child.stdout is not None
-    name, started = next(iter(todo)), time.monotonic()
+    module, name, limit = next(iter(todo)), '', 60.0
+    started = time.monotonic()
     while True:
-      limit = 60 + 10 * forms[name].seconds
       ready, _, _ = select.select([child.stdout], [], [], limit)
       line = child.stdout.readline() if ready else b''
       if not line:
         break
       word = json.loads(line)
-      if (name := word['format']) not in todo:
-        continue
-      found[name].seconds += time.monotonic() - started
+      module, name, outcome = word['module'], word['format'], word['outcome']
+      limit = 60 + 10 * word['seconds']
+      outcomes = found.setdefault(name, Outcomes())
+      outcomes.seconds += time.monotonic() - started
       started = time.monotonic()
-      if word['outcome'] in (RIGHT, OTHER, REFUSED):
-        found[name].counts[word['outcome']] += 1
-      elif word['outcome'] != 'started':
-        found[name].faults.append(f'seed {word["seed"]}: {word["outcome"]}')
-      todo[name] = word['seed'] + 1
-      if todo[name] >= seeds:
-        del todo[name]
-    if not todo:
-      child.wait()
-      return None, ''
+      if outcome in (RIGHT, OTHER, REFUSED):
+        outcomes.counts[outcome] += 1
+      elif outcome != STARTED:
+        outcomes.faults.append(f'seed {word["seed"]}: {outcome}')
+      todo[module][name] = word['seed'] + 1
+    if ready and not child.wait():
+      return None
     child.kill()
     status = child.wait()
     errors.seek(0)
     said = errors.read().decode(errors='replace').strip()[-300:]
-    how = 'hangs' if not ready else f'ended with {status}: {said}'
-    # What was last heard of may have been the last of its format.
-    return name if name in todo else next(iter(todo)), how
+    assert name, said
+    return module, name, f'ended with {status}: {said}' if ready else 'hangs'
 
 
-def _in_child(module: str, starts: dict[str, int], seeds: int) -> None:
-  formats = [f for f in importlib.import_module(module).FORMATS if f.name in starts]
-  for form in formats:
-    with tempfile.TemporaryDirectory() as directory:
-      path = form.make(pathlib.Path(directory))
-      content, good = path.read_bytes(), form.read(path)
-      _limit_memory()
-      _tell(form.name, starts[form.name] - 1, 'started')
-      for seed in range(starts[form.name], seeds):
-        path.write_bytes(damaged(form, content, seed))
-        _tell(form.name, seed, _outcome(form, path, good))
+def _in_child(seeds: dict[str, int], todo: dict[str, dict[str, int]]) -> None:
+  for module, starts in todo.items():
+    for form in importlib.import_module(module).FORMATS:
+      start = starts.get(form.name, 0)
+      if start < seeds[module]:
+        _try_format(module, form, range(start, seeds[module]))
 
 
-def _tell(name: str, seed: int, outcome: str) -> None:
-  word = {'format': name, 'seed': seed, 'outcome': outcome}
+def _try_format(module: str, form: Format, seeds: range) -> None:
+  with tempfile.TemporaryDirectory() as directory:
+    path = form.make(pathlib.Path(directory))
+    content, good = path.read_bytes(), form.read(path)
+    _limit_memory()
+    _tell(module, form, seeds.start - 1, STARTED)
+    for seed in seeds:
+      path.write_bytes(damaged(form, content, seed))
+      _tell(module, form, seed, _outcome(form, path, good))
+
+
+def _tell(module: str, form: Format, seed: int, outcome: str) -> None:
+  word = {'module': module, 'format': form.name, 'seconds': form.seconds}
+  word |= {'seed': seed, 'outcome': outcome}
   print(json.dumps(word), file=sys.__stdout__, flush=True)
 
 
@@ -346,14 +352,12 @@ def main() -> None:
   parser.add_argument('module')
   parser.add_argument('name', nargs='?')
   parser.add_argument('seed', nargs='?', type=int)
-  parser.add_argument('--seeds', type=int, default=0)
-  parser.add_argument('--from', dest='starts', action='append', default=[])
+  parser.add_argument('--from', dest='todo', type=json.loads)
   args = parser.parse_args()
-  if args.name:
+  if args.todo is None:
     _repeat_one(args.module, args.name, args.seed)
-    return
-  starts = dict(one.rsplit('=', 1) for one in args.starts)
-  _in_child(args.module, {name: int(n) for name, n in starts.items()}, args.seeds)
+  else:
+    _in_child(json.loads(args.module), args.todo)
 
 
 if __name__ == '__main__':
