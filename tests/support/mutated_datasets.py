@@ -1,0 +1,135 @@
+"""Formats of TFDS datasets for `mutations`: as prepared, and what they are made of."""
+
+import contextlib
+import functools
+import io
+import json
+import pathlib
+import tarfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from mutations import Format, of_json
+
+from tfeval.datasets import base, open_dataset
+from tfeval.datasets import tfds as tfds_reader
+from tfeval.datasets.labels import imagenet
+from tfeval.engine import batches, pipeline
+from tfeval.preprocess import protocol
+
+IMAGES, SIZE = 3, 16
+
+
+class Damaged(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """Three images, one of them without ReaL labels."""
+
+  VERSION = tfds.core.Version('1.0.0')
+
+  def _info(self):
+    features = tfds.features
+    names = features.ClassLabel(names=imagenet.label_space().class_ids)
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=features.FeaturesDict(
+        {
+          'image': features.Image(encoding_format='png'),
+          'original_label': names,
+          'real_label': features.Sequence(names),
+          'file_name': features.Text(),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    del dl_manager
+    return {'validation': self._generate_examples()}
+
+  def _generate_examples(self):
+    for n in range(IMAGES):
+      image = np.full((SIZE, SIZE, 3), 50 * n, np.uint8)
+      example = {'image': image, 'original_label': n, 'real_label': list(range(n))}
+      yield n, {**example, 'file_name': imagenet.validation_name(n + 1)}
+
+
+def _prepared(pattern: str):
+  def make(directory: pathlib.Path) -> pathlib.Path:
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+      Damaged(data_dir=directory).download_and_prepare()
+    (path,) = directory.rglob(pattern)
+    return path
+
+  return make
+
+
+@functools.cache
+def _protocol() -> protocol.Protocol:
+  return protocol.resolve('slim', SIZE)
+
+
+def _dataset(path: pathlib.Path) -> base.ImageDataset:
+  data_dir = str(path.parents[2])
+  return open_dataset('damaged', split='validation', data_dir=data_dir)
+
+
+@functools.cache
+def _opened(path: pathlib.Path) -> tuple[base.ImageDataset, tf.data.Dataset]:
+  """Returns a dataset and what reads it, of which making takes far longer."""
+  dataset = _dataset(path)
+  return dataset, pipeline.make_pipeline(dataset, _protocol(), 2)
+
+
+def _read_shard(path: pathlib.Path) -> list[Any]:
+  return _batches(*_opened(path))
+
+
+def _read_description(path: pathlib.Path) -> list[Any]:
+  dataset = _dataset(path)
+  return _batches(dataset, pipeline.make_pipeline(dataset, _protocol(), 2))
+
+
+def _batches(dataset: base.ImageDataset, made: tf.data.Dataset) -> list[Any]:
+  found = []
+  for batch in batches.read_batches(dataset, _protocol(), 2, pipeline=made):
+    n, pixels = len(batch.ids), batch.pixels.numpy()
+    assert pixels.shape == (n, SIZE, SIZE, 3) and batch.labels.shape == (n,)
+    assert len(batch.real_labels) == n
+    found.append([batch.ids, batch.labels.tolist(), batch.real_labels, pixels.tolist()])
+  return found
+
+
+def _tar(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / tfds_reader.VALIDATION_TAR
+  with tarfile.open(path, 'w') as tar:
+    for n in range(5):
+      info = tarfile.TarInfo(imagenet.validation_name(n + 1))
+      info.size = 700
+      tar.addfile(info, io.BytesIO(bytes(info.size)))
+  return path
+
+
+def _real(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'real.json'
+  path.write_text(json.dumps([[n % 7] * (n % 2) for n in range(50_000)]))
+  return path
+
+
+def _read_real(path: pathlib.Path) -> list[Any]:
+  found = base.RealLabels(str(path))
+  labels = [found[imagenet.validation_name(n + 1)] for n in range(len(found))]
+  assert len(labels) == 50_000 and all(0 <= one < 1000 for of in labels for one in of)
+  return labels
+
+
+FORMATS = (
+  Format('tfds.tfrecord', _prepared('*.tfrecord*'), _read_shard),
+  Format(
+    'dataset_info.json', _prepared('dataset_info.json'), _read_description, of_json
+  ),
+  Format('features.json', _prepared('features.json'), _read_description, of_json),
+  Format('labels.txt', _prepared('original_label.labels.txt'), _read_description),
+  Format('validation.tar', _tar, tfds_reader._check_tar),
+  Format('real.json', _real, _read_real),
+)
