@@ -101,6 +101,20 @@ def build_manifest(
   )
 
 
+def read_manifest(directory: Path) -> dict[str, Any]:
+  """Reads the manifest of an evaluation, or of a host's share.
+
+  Raises:
+    UserError: it is damaged, or of something else.
+  """
+  found = files.read_json(directory / MANIFEST, directory)
+  if not isinstance(found, dict) or not all(
+    isinstance(found.get(section), dict) for section in _SECTIONS
+  ):
+    raise UserError(f'{directory / MANIFEST} is damaged')
+  return found
+
+
 def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
   """Returns the first (key, value there, value here) in which two manifests differ.
 
@@ -196,7 +210,7 @@ def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
     return False
   complete = (directory / last).is_file()
   try:
-    there = files.read_json(directory / MANIFEST, directory)
+    there = read_manifest(directory)
     other = difference(there, manifest)
     if (
       other

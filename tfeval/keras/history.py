@@ -14,6 +14,7 @@ from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
 
 FILE = 'history.json'
+_KEYS = frozenset(('step', 'epoch', 'metrics', 'counts', 'run'))
 # By their directories; a notebook may stop a fit and begin another in the same one.
 _of_this_process: 'weakref.WeakValueDictionary[Path, History]' = (
   weakref.WeakValueDictionary()
@@ -63,7 +64,7 @@ class History:
     with contextlib.ExitStack() as stack:
       stack.enter_context(locks.locked(directory))
       path = directory / FILE
-      self.entries = history_file.read_history(path, self._identity, _is_entry)
+      self.entries = history_file.read_history(path, self._identity, _KEYS, _is_entry)
       self._highest = max(
         (entry for entry in self.entries if entry['run']), key=self._value, default=None
       )
@@ -170,18 +171,17 @@ def _is_run(path: Path) -> bool:
   return not names or any(one.name == MANIFEST for one in names)
 
 
-def _is_entry(entry: Any) -> bool:
+def _is_entry(entry: dict[str, Any]) -> bool:
   return (
-    isinstance(entry, dict)
-    and type(entry.get('step')) is int
-    and isinstance(entry.get('metrics'), dict)
+    type(entry['step']) is int
+    and isinstance(entry['metrics'], dict)
     # Finite, as floats too.
     and all(
       isinstance(value, int | float) and -1e300 < value < 1e300
       for value in entry['metrics'].values()
     )
     and (
-      entry.get('run') is None
+      entry['run'] is None
       or isinstance(entry['run'], str)
       and _RUN.fullmatch(entry['run']) is not None
     )

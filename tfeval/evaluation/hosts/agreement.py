@@ -1,11 +1,12 @@
 """Other hosts: whether they run the same, and whether they have done their share."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation.manifest import difference
+from tfeval.evaluation.manifest import difference, read_manifest
 from tfeval.runs import predictions
 from tfeval.runs.result_file import (
   DONE,
@@ -15,7 +16,6 @@ from tfeval.runs.result_file import (
   RESULT,
   Manifest,
 )
-from tfeval.utils import files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -62,18 +62,21 @@ def check_agreement(directory: Path, manifest: Manifest, hosts: Cluster) -> set[
 
 
 def _check_same(share: Path, index: int, manifest: Manifest) -> None:
-  there = files.read_json(share / MANIFEST, share)
   here = manifest
-  if (there.get('dataset') or {}).get('on_error') != SKIP and (share / DONE).is_file():
-    # Where nothing had to be skipped it makes no difference.
-    dataset = manifest.dataset.replaced(on_error=there['dataset']['on_error'])
-    here = manifest.replaced(dataset=dataset)
-  key, theirs, ours = difference(there, here) or (None, None, None)
+  try:
+    there = read_manifest(share)
+    on_error = there['dataset'].get('on_error')
+    if on_error != SKIP and (share / DONE).is_file():
+      # Where nothing had to be skipped it makes no difference.
+      here = manifest.replaced(dataset=manifest.dataset.replaced(on_error=on_error))
+    key, theirs, ours = difference(there, here) or (None, None, None)
+  except UserError as error:
+    raise UserError(
+      f'{share / MANIFEST} is damaged: delete {share}, and start host {index} again'
+    ) from error
   if key is None:
-    key, theirs, ours = (
-      'the cluster of TF_CONFIG',
-      *((one.get('host') or {}).get('cluster') for one in (there, manifest)),
-    )
+    key = 'the cluster of TF_CONFIG'
+    theirs, ours = _cluster(there), _cluster(manifest)
   if theirs != ours:
     raise UserError(
       f'host {index} disagrees with host {manifest.further["host"]["index"]}: '
@@ -81,6 +84,11 @@ def _check_same(share: Path, index: int, manifest: Manifest) -> None:
       'start the wrong one of them again with the flags, code and data '
       f'of the others, its directory in {share.parent} deleted'
     )
+
+
+def _cluster(manifest: Mapping[str, Any]) -> Any:
+  host = manifest.get('host')
+  return host.get('cluster') if isinstance(host, Mapping) else None
 
 
 def wait(

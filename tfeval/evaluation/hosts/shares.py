@@ -14,7 +14,26 @@ from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, Manifest
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
+
+# Seconds of a million years.
+_LONGEST = 3e13
+
+
+class Done(JsonObject):
+  """What a host says of its share once it is done.
+
+  Attributes:
+    start, stop: the positions of its images.
+    rows: how many of them the process that finished it has evaluated.
+    seconds: how long that took.
+  """
+
+  start: int
+  stop: int
+  rows: int
+  seconds: float
 
 
 def read_share(share: Path, shard: range, gapless: bool) -> list[dict]:
@@ -26,11 +45,10 @@ def read_share(share: Path, shard: range, gapless: bool) -> list[dict]:
   store = share / PREDICTIONS
   parts = resume.whole_parts(store, shard, gapless)
   rows = len(resume.positions_of(parts))
-  listed, done = predictions.listed_parts(store), files.read_json(share / DONE, share)
+  listed, done = predictions.listed_parts(store), _read_done(share)
   if (
-    not isinstance(done, dict)
-    or len(parts) != len(listed)
-    or (done.get('start'), done.get('stop')) != (shard.start, shard.stop)
+    len(parts) != len(listed)
+    or (done.start, done.stop) != (shard.start, shard.stop)
     or gapless
     and rows != len(shard)
   ):
@@ -61,19 +79,40 @@ def finish_share(share: Path, shard: range, rows: int, seconds: float) -> None:
   """
   files.write_json(
     share / DONE,
-    {'start': shard.start, 'stop': shard.stop, 'rows': rows, 'seconds': seconds},
+    Done(start=shard.start, stop=shard.stop, rows=rows, seconds=seconds),
   )
 
 
+def _read_done(share: Path) -> Done:
+  """Reads what `finish_share` wrote.
+
+  Raises:
+    UserError: it is damaged.
+  """
+  content = files.read_json(share / DONE, share)
+  try:
+    done = Done.from_json(content if isinstance(content, dict) else {})
+  except WrongType:
+    done = Done.from_json({})
+  if None in done.values() or done.rows < 0 or not 0 < done.seconds < _LONGEST:
+    raise UserError(
+      f'{share} is not whole, its {DONE} is damaged: start this host again, then host 0'
+    )
+  return done
+
+
 def timing(directory: Path, hosts: Cluster) -> tuple[float, float]:
-  """Returns the seconds of the slowest host, and the images/s of all at once."""
+  """Returns the seconds of the slowest host, and the images/s of all at once.
+
+  Raises:
+    UserError: what a host said of itself is damaged.
+  """
   done = [
-    files.read_json(directory / hosts.directory(index) / DONE, directory)
-    for index in range(hosts.count)
+    _read_done(directory / hosts.directory(index)) for index in range(hosts.count)
   ]
   return (
-    max(one['seconds'] for one in done),
-    sum(one['rows'] / one['seconds'] for one in done if one['rows']),
+    max(one.seconds for one in done),
+    sum(one.rows / one.seconds for one in done if one.rows),
   )
 
 

@@ -1,6 +1,6 @@
 """Evaluations of one training, in a JSON file that a later process continues."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from tfeval.utils import files
@@ -11,14 +11,18 @@ _VERSION = 1
 
 
 def read_history(
-  path: Path, identity: dict[str, Any], is_entry: Callable[[Any], bool]
+  path: Path,
+  identity: dict[str, Any],
+  keys: Set[str],
+  is_entry: Callable[[dict[str, Any]], bool],
 ) -> list[dict[str, Any]]:
   """Returns the evaluations that a file holds, none where there is no file.
 
   Args:
     path: the file.
     identity: what is evaluated, for JSON: those of anything else are no part of this.
-    is_entry: whether a value can be an evaluation.
+    keys: what an evaluation is written with; each that is returned has all of them.
+    is_entry: whether an object with these keys can be an evaluation.
 
   Raises:
     UserError: it is damaged, or of something else.
@@ -31,7 +35,9 @@ def read_history(
     not isinstance(entries, list)
     or found.get('version') != _VERSION
     or not isinstance(found.get('of'), dict)
-    or not all(map(is_entry, entries))
+    or not all(
+      isinstance(one, dict) and one.keys() >= keys and is_entry(one) for one in entries
+    )
   ):
     raise UserError(f'{path} is not what this tfeval writes: choose another output_dir')
   there, here = _flat(found['of']), _flat(identity)

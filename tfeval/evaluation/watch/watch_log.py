@@ -10,6 +10,7 @@ from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.utils.paths import Path
 
 FILE = 'watched.json'
+_KEYS = frozenset(('checkpoint', 'step', 'stamp', 'run', 'metrics', 'counts'))
 
 
 class Watched:
@@ -32,7 +33,7 @@ class Watched:
       UserError: the file is of something else, or damaged.
     """
     self._path, self._identity = directory / FILE, identity
-    self.entries = history_file.read_history(self._path, identity, _is_entry)
+    self.entries = history_file.read_history(self._path, identity, _KEYS, _is_entry)
 
   def entry(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Returns the entry of a checkpoint as it is now."""
@@ -75,18 +76,17 @@ class Watched:
     history_file.write_history(self._path, self._identity, self.entries)
 
 
-def _is_entry(entry: Any) -> bool:
+def _is_entry(entry: dict[str, Any]) -> bool:
   return (
-    isinstance(entry, dict)
-    and isinstance(entry.get('checkpoint'), str)
-    and type(entry.get('step')) is int
-    and isinstance(entry.get('stamp'), list)
+    isinstance(entry['checkpoint'], str)
+    and type(entry['step']) is int
+    and isinstance(entry['stamp'], list)
     and len(entry['stamp']) == 2
-    and isinstance(entry.get('run'), str)
+    and isinstance(entry['run'], str)
     and re.fullmatch(r'[A-Za-z0-9._=@-]*[A-Za-z0-9_=@-][A-Za-z0-9._=@-]*', entry['run'])
     is not None
-    and _are(entry.get('metrics'), _is_figure)
-    and _are(entry.get('counts'), _is_count)
+    and _are(entry['metrics'], _is_figure)
+    and _are(entry['counts'], _is_count)
   )
 
 
