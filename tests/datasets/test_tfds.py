@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import pathlib
+import shutil
+import sys
 import tarfile
 from typing import ClassVar
 
@@ -416,6 +419,40 @@ def test_corrupt_records_are_told_in_one_line(tmp_path, capsys):
   assert 'prepare the dataset again' in err.splitlines()[-1]
   assert 'Traceback' not in err
   assert not list(tmp_path.rglob('result.json'))
+
+
+def test_descriptions_of_strangers_import_nothing(tmp_path, monkeypatch):
+  (tmp_path / 'imported_by_features.py').write_text('1 / 0')
+  monkeypatch.syspath_prepend(tmp_path)
+  prepared = NoiseNameless(data_dir=tmp_path / 'tfds')
+  prepared.download_and_prepare()
+  features = pathlib.Path(prepared.data_dir, 'features.json')
+  name = 'tensorflow_datasets.core.features.class_label_feature.ClassLabel'
+  features.write_text(features.read_text().replace(name, 'imported_by_features.A'))
+  # As elsewhere, where nobody knows the code of the dataset.
+  copied = tmp_path / 'copied/strange'
+  shutil.copytree(tmp_path / 'tfds/noise_nameless', copied)
+  refused('imported_by_features', 'strange', data_dir=str(tmp_path / 'copied'))
+  assert 'imported_by_features' not in sys.modules
+
+
+def test_shards_that_are_pipes_are_not_opened(tmp_path):
+  prepared = NoiseNameless(data_dir=tmp_path)
+  prepared.download_and_prepare()
+  (shard,) = tmp_path.rglob('*.tfrecord*')
+  shard.unlink()
+  os.mkfifo(shard)
+  refused('is a named pipe', 'noise_nameless', data_dir=str(tmp_path))
+
+
+def test_fewer_names_than_classes(tmp_path):
+  prepared = NoiseNameless(data_dir=tmp_path)
+  prepared.download_and_prepare()
+  (names,) = tmp_path.rglob('label.labels.txt')
+  names.write_text(''.join(names.read_text().splitlines(True)[:-1]))
+  strange = tmp_path / 'copied/strange'
+  shutil.copytree(tmp_path / 'noise_nameless', strange)
+  refused('999 or 1000 classes', 'strange', data_dir=str(strange.parent))
 
 
 # Every example once.

@@ -5,6 +5,7 @@ import io
 import pathlib
 import pickle
 import random
+import struct
 import warnings
 import zipfile
 from typing import Any
@@ -19,6 +20,8 @@ from tfeval.datasets.labels import imagenet
 from tfeval.models import class_maps
 from tfeval.models.efficientnet_lite import torch_pickle
 from tfeval.models.keras import checkpoint_values, checkpoints, files, weights
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
 
 warnings.simplefilter('ignore')
 forked_checks.install()
@@ -75,8 +78,8 @@ def _checkpoint(file: str):
 
 
 def _read_checkpoint(path: pathlib.Path) -> list[Any]:
-  prefix = path.with_name('ckpt-1')
-  checkpoint = checkpoints.Checkpoint(prefix, checkpoints.TENSORFLOW, 1, (0, 0))
+  (checkpoint,) = checkpoints.find_checkpoints(path.parent)
+  assert len(checkpoint.sha256()) == 64
   checkpoint_values.load(_another(), checkpoint, 'small')
   return _values(_another())
 
@@ -104,16 +107,41 @@ def _exported(file: str):
 def _read_exported(path: pathlib.Path) -> list[Any]:
   folder = path.parent.parent if path.parent.name == 'variables' else path.parent
   backend = files._from_file(folder, trusted=False)
-  found = backend(tf.ones((1, SIZE, SIZE, 3)))
+  try:
+    found = backend(tf.ones((1, SIZE, SIZE, 3)))
+  except Exception as error:  # As `engine.forward` takes it.
+    raise UserError(f'{path}: {errors.one_line(error)}') from error
   return [np.asarray(one).tobytes() for one in tf.nest.flatten(found)]
+
+
+def _text(text: str) -> bytes:
+  return b'X' + struct.pack('<I', len(text)) + text.encode()
+
+
+# {'top': a tensor of 2 x 3 in a storage of seven}, in opcodes, whatever is installed.
+_STATE = (
+  b'\x80\x02}'
+  + _text('top')
+  + b'ctorch._utils\n_rebuild_tensor_v2\n('
+  + b'('
+  + _text('storage')
+  + b'ctorch\nFloatStorage\n'
+  + _text('7')
+  + _text('cpu')
+  + b'K\x07NtQ'
+  + b'K\x01K\x02K\x03\x86K\x03K\x01\x86\x89}tRs.'
+)
 
 
 def _pickle(directory: pathlib.Path) -> pathlib.Path:
   """As `torch.save` wrote until PyTorch 1.6; see `torch_pickle`."""
   path = directory / 'weights.pth'
   with open(path, 'wb') as file:
-    for value in (torch_pickle.MAGIC_NUMBER, torch_pickle.PROTOCOL_VERSION, {}, {}, []):
+    for value in (torch_pickle.MAGIC_NUMBER, torch_pickle.PROTOCOL_VERSION, {}):
       pickle.dump(value, file, protocol=2)
+    file.write(_STATE)
+    pickle.dump(['7'], file, protocol=2)
+    file.write(struct.pack('<q7f', 7, *range(7)))
   return path
 
 
@@ -121,7 +149,7 @@ def _read_pickle(path: pathlib.Path) -> dict[str, Any]:
   found = torch_pickle.read_state_dict(path)
   for name, value in found.items():
     assert isinstance(name, str) and isinstance(value, np.ndarray)
-  return {name: (value.shape, value.dtype.str) for name, value in found.items()}
+  return {name: (value.dtype.str, value.tolist()) for name, value in found.items()}
 
 
 def _of_archive(content: bytes, at: random.Random) -> bytes:
@@ -141,6 +169,9 @@ FORMATS = (
   Format('model.keras', _saved('model.keras'), _read_model, _of_archive),
   Format('model.h5', _saved('model.h5'), _read_model),
   Format('model.weights.h5', _saved('model.weights.h5'), _read_weights),
+  # In the layout of Keras 2.
+  Format('weights.h5', _saved('model.h5'), _read_weights),
+  Format('checkpoint.keras', _saved('model.keras'), _read_checkpoint, _of_archive),
   Format('checkpoint.index', _checkpoint('ckpt-1.index'), _read_checkpoint),
   Format('checkpoint.data', _checkpoint(f'ckpt-1.{_DATA}'), _read_checkpoint),
   Format('classes.txt', _class_map, _read_class_map),

@@ -247,7 +247,7 @@ def _run_child(
   ):
     assert child.stdout is not None
     module, name, limit = next(iter(todo)), '', 60.0
-    started = time.monotonic()
+    started, said = time.monotonic(), 0
     while True:
       ready, _, _ = select.select([child.stdout], [], [], limit)
       line = child.stdout.readline() if ready else b''
@@ -263,15 +263,19 @@ def _run_child(
         outcomes.counts[outcome] += 1
       elif outcome != STARTED:
         outcomes.faults.append(f'seed {word["seed"]}: {outcome}')
+      printed = os.pread(errors.fileno(), 1 << 20, said)
+      said += len(printed)
+      if b'Traceback' in printed:
+        outcomes.faults.append(f'seed {word["seed"]}: prints {printed[-300:]!r}')
       todo[module][name] = word['seed'] + 1
     if ready and not child.wait():
       return None
     child.kill()
     status = child.wait()
     errors.seek(0)
-    said = errors.read().decode(errors='replace').strip()[-300:]
-    assert name, said
-    return module, name, f'ended with {status}: {said}' if ready else 'hangs'
+    last = errors.read().decode(errors='replace').strip()[-300:]
+    assert name, last
+    return module, name, f'ended with {status}: {last}' if ready else 'hangs'
 
 
 def _in_child(seeds: dict[str, int], todo: dict[str, dict[str, int]]) -> None:

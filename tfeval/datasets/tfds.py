@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import OPENERS, base
+from tfeval.datasets import OPENERS, base, tfds_metadata
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
@@ -45,25 +45,28 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   builder = _builder(name, config.data_dir)
   # Before anything is downloaded for nothing.
   space = imagenet.label_space()
-  image_key, label_key = _features(builder, space)
+  with tfds_metadata.told(name, builder.data_dir):
+    image_key, label_key = _features(builder, space)
   if not builder.is_prepared():
     _prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
     builder = _builder(name, config.data_dir)
   splits = builder.info.splits
-  try:
-    count = splits[split].num_examples
-  except (KeyError, ValueError) as error:
-    raise errors.unknown(f'split of {name}', split, list(splits)) from error
+  with tfds_metadata.told(name, builder.data_dir):
+    try:
+      count = splits[split].num_examples
+    except (KeyError, ValueError) as error:
+      raise errors.unknown(f'split of {name}', split, list(splits)) from error
   if count < 1:  # A slice that ends before it starts has a negative count.
     raise UserError(f'split {split!r} of {name} holds no examples')
   if limit is not None and limit >= count:
     limit = None  # It is the whole.
   size = limit or count
   own_real = _REAL_KEY in builder.info.features and config.real_labels is None
-  records = Records(
-    builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
-  )
+  with tfds_metadata.told(name, builder.data_dir):
+    records = Records(
+      builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
+    )
   validation = builder.name in _FROM_TAR and split == 'validation'
   full = validation and count == imagenet.NUM_VALIDATION and limit is None
   label_sets = {}
@@ -103,13 +106,16 @@ def _check_place(flag: str, directory: str | None) -> None:
 
 def _builder(name: str, data_dir: str | None):
   try:
-    return tfds.builder(name, data_dir=data_dir)
+    with tfds_metadata.only_known_features():
+      return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the one that is meant: ImageNet first.
     likely = sorted({k for k in known if k.startswith('imagenet')})
     likely += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
     raise errors.unknown('dataset', name, likely) from error
+  except UserError as error:
+    raise UserError(f'dataset {name}: {error}') from error
   except Exception as error:  # TFDS and what it imports raise many types.
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
 
@@ -203,9 +209,11 @@ def _features(builder, space: LabelSpace) -> tuple[str, str]:
 
 def _check_classes(name: str, feature, space: LabelSpace) -> None:
   wnids = space.class_ids
-  if feature.num_classes != len(space):
+  # A file of names may be shorter or longer than what is declared.
+  counts = {feature.num_classes, len(feature.names)}
+  if counts != {len(space)}:
     raise UserError(
-      f'{name} has {feature.num_classes} classes, expected the '
+      f'{name} has {" or ".join(map(str, sorted(counts)))} classes, expected the '
       f'{len(space)} of ILSVRC2012'
     )
   names = tuple(feature.names)

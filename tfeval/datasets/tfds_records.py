@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tfeval.datasets import tfds_metadata
 from tfeval.utils.errors import UserError
 
 
@@ -35,7 +36,8 @@ class Records:
       num_classes: of the label space.
 
     Raises:
-      UserError: the files have a format that TensorFlow does not read.
+      UserError: the files have a format that TensorFlow does not read, or are no
+        files.
     """
     file_format = builder.info.file_format
     if file_format not in tfds.core.FileFormat.with_tf_data():
@@ -49,6 +51,7 @@ class Records:
     self._real_key, self._num_classes = real_key, num_classes
     files = builder.info.splits[split].file_instructions
     self._paths = [os.fspath(file.filename) for file in files]
+    tfds_metadata.check_files(self._paths)
     self._names = [os.path.basename(path) for path in self._paths]
     self._skips = np.array([file.skip for file in files], np.int64)
     self._takes = np.array([file.take for file in files], np.int64)

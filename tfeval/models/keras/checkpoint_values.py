@@ -1,13 +1,11 @@
 """Puts the values of a checkpoint into a model that is there."""
 
-import math
-
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from tfeval.models.keras import checkpoints, size_budget, weights
+from tfeval.models.keras import checkpoints, size_budget, tensor_bundle, weights
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -59,8 +57,7 @@ def _keras(model: keras.Model, checkpoint: Checkpoint) -> None:
 
 def _tensorflow(model: keras.Model, checkpoint: Checkpoint) -> None:
   prefix = str(checkpoint.path)
-  reader = tf.train.load_checkpoint(prefix)
-  _check_declared(reader, checkpoint)
+  reader = tensor_bundle.reader(checkpoint.path)
   graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
     reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
   )
@@ -77,18 +74,6 @@ def _tensorflow(model: keras.Model, checkpoint: Checkpoint) -> None:
     except AssertionError:
       if root is roots[-1]:
         raise
-
-
-def _check_declared(reader, checkpoint: Checkpoint) -> None:
-  """Checks that the arrays of a checkpoint, which are not packed, are all in it."""
-  dtypes = reader.get_variable_to_dtype_map()
-  declared = sum(
-    math.prod(shape) * (dtypes[name].size or 1)
-    for name, shape in reader.get_variable_to_shape_map().items()
-  )
-  stored = sum(path.stat().st_size for path in checkpoint.files())
-  if declared > stored:
-    raise ValueError(f'its arrays take {declared:,} bytes, its files {stored:,}')
 
 
 def _orbax(model: keras.Model, checkpoint: Checkpoint) -> None:

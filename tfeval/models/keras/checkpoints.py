@@ -47,13 +47,7 @@ class Checkpoint:
     if self.kind == ORBAX:
       return sorted(path for path in self.path.rglob('*') if path.is_file())
     if self.kind == TENSORFLOW:
-      return sorted(
-        path
-        for path in self.path.parent.iterdir()
-        if re.fullmatch(
-          re.escape(self.name) + r'\.(index|data-\d{5}-of-\d{5})', path.name
-        )
-      )
+      return files_of(self.path)
     return [self.path]
 
   def sha256(self) -> str:
@@ -68,6 +62,12 @@ class Checkpoint:
       (str(path.relative_to(self.path.parent)), files.sha256_of(path))
       for path in self.files()
     )
+
+
+def files_of(prefix: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the files that TensorFlow writes for a prefix, sorted."""
+  name = re.compile(re.escape(prefix.name) + r'\.(index|data-\d{5}-of-\d{5})')
+  return sorted(path for path in prefix.parent.iterdir() if name.fullmatch(path.name))
 
 
 def find_checkpoints(folder: pathlib.Path) -> list[Checkpoint]:

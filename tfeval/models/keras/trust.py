@@ -15,8 +15,8 @@ from typing import Any
 
 import h5py
 
-from tfeval.models.keras import graph_trust, size_budget
-from tfeval.utils import budgets, json_text, untrusted
+from tfeval.models.keras import graph_trust, size_budget, tensor_bundle
+from tfeval.utils import budgets, errors, json_text, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.numpy_files import BROKEN_ARCHIVE
 
@@ -61,12 +61,39 @@ def check_keras_file(path: pathlib.Path) -> int:
 
 
 def check_saved_model(path: pathlib.Path) -> None:
-  """Refuses a SavedModel whose graphs do more than compute; see `graph_trust`.
+  """Refuses a SavedModel whose graphs do more than compute, or that is a bomb.
+
+  See `graph_trust` and `tensor_bundle`.
 
   Raises:
     UserError: names the first such thing, or says the file is unreadable.
   """
   graph_trust.check_saved_model(path, _refusal)
+  _check_fingerprint(path)
+  values = path / 'variables' / 'variables'
+  if not values.with_name('variables.index').exists():
+    return  # It has none.
+  try:
+    tensor_bundle.reader(values)
+  except Exception as error:  # What a strange file makes TensorFlow raise is open.
+    raise UserError(
+      f'cannot load the SavedModel {path}: {errors.one_line(error)}'
+    ) from error
+
+
+def _check_fingerprint(path: pathlib.Path) -> None:
+  """Checks a file of which TensorFlow says in a traceback that it is damaged."""
+  from google.protobuf.message import DecodeError
+  from tensorflow.core.protobuf import fingerprint_pb2
+
+  file = path / 'fingerprint.pb'
+  if not file.exists():
+    return  # Before TensorFlow 2.12 there was none.
+  try:
+    content = untrusted.read_bytes(file, budgets.GRAPH_FILE)
+    fingerprint_pb2.FingerprintDef.FromString(content)
+  except (OSError, DecodeError) as error:
+    raise UserError(f'{file} is damaged: copy or export {path} again') from error
 
 
 def _refusal(path: pathlib.Path, what: str) -> UserError:

@@ -1,0 +1,76 @@
+"""What a prepared TFDS dataset says of itself, which anybody may have written.
+
+TFDS imports whatever module `features.json` names for the class of a feature, and
+believes what else it finds. Here only classes are made that are there already, and
+whatever goes wrong is told in one line.
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import tensorflow_datasets as tfds
+
+from tfeval.utils import errors, untrusted
+from tfeval.utils.errors import UserError
+
+_Feature = tfds.features.FeatureConnector
+
+
+@contextlib.contextmanager
+def only_known_features() -> Iterator[None]:
+  """Where TFDS makes features of classes that are there, and imports none.
+
+  Raises:
+    UserError: another one is asked for; names it.
+  """
+  original = _Feature.__dict__['cls_from_name']
+
+  def known(cls, name: str) -> type[_Feature]:
+    if name not in cls._registered_features:
+      raise UserError(
+        f'its features.json names the class {str(name)[:80]!r}, which is none of TFDS: '
+        'import the module that has it before, or prepare the dataset with a feature '
+        'of TFDS'
+      )
+    return original.__get__(None, cls)(name)
+
+  _Feature.cls_from_name = classmethod(known)
+  try:
+    yield
+  finally:
+    _Feature.cls_from_name = original
+
+
+@contextlib.contextmanager
+def told(name: str, where: object) -> Iterator[None]:
+  """Where all that a dataset's damaged description raises becomes one line.
+
+  Args:
+    name: the dataset's.
+    where: its directory.
+
+  Raises:
+    UserError: something was raised; says what.
+  """
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as error:  # TFDS and what it imports raise many types.
+    raise UserError(
+      f'dataset {name} in {where} is damaged or of another TFDS: '
+      f'{errors.one_line(error)}: prepare it again in another `data_dir`'
+    ) from error
+
+
+def check_files(paths: Iterable[str]) -> None:
+  """Checks that files of records are no pipes or devices, where they are local.
+
+  Raises:
+    UserError: one is.
+  """
+  for path in paths:
+    if '://' not in path:
+      with contextlib.suppress(OSError):  # Of what is missing TensorFlow tells.
+        untrusted.check_file(pathlib.Path(path))
