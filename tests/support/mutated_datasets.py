@@ -16,12 +16,9 @@ from mutations import Format, of_json
 from tfeval.datasets import base, open_dataset
 from tfeval.datasets import tfds as tfds_reader
 from tfeval.datasets.labels import imagenet
-from tfeval.engine import batches, pipeline
-from tfeval.preprocess import protocol
+from tfeval.engine import batches
 
 IMAGES, SIZE = 3, 16
-# Else whatever stops reading is read once more, slowly, to name the image.
-SKIPPED = True
 
 
 class Damaged(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -66,39 +63,46 @@ def _prepared(pattern: str):
   return make
 
 
-@functools.cache
-def _protocol() -> protocol.Protocol:
-  return protocol.resolve('slim', SIZE)
-
-
 def _dataset(path: pathlib.Path) -> base.ImageDataset:
   data_dir = str(path.parents[2])
   return open_dataset('damaged', split='validation', data_dir=data_dir)
+
+
+def _numbered(dataset: base.ImageDataset) -> tf.data.Dataset:
+  """Returns examples in batches; decoding them is for other formats."""
+  return (
+    dataset.examples()
+    .enumerate()
+    .map(lambda position, example: {**example, 'position': position})
+    .batch(2)
+  )
 
 
 @functools.cache
 def _opened(path: pathlib.Path) -> tuple[base.ImageDataset, tf.data.Dataset]:
   """Returns a dataset and what reads it, of which making takes far longer."""
   dataset = _dataset(path)
-  return dataset, pipeline.make_pipeline(dataset, _protocol(), 2, SKIPPED)
+  return dataset, _numbered(dataset)
 
 
 def _read_shard(path: pathlib.Path) -> list[Any]:
-  return _batches(*_opened(path))
+  return _examples(*_opened(path))
 
 
 def _read_description(path: pathlib.Path) -> list[Any]:
   dataset = _dataset(path)
-  return _batches(dataset, pipeline.make_pipeline(dataset, _protocol(), 2, SKIPPED))
+  return _examples(dataset, _numbered(dataset))
 
 
-def _batches(dataset: base.ImageDataset, made: tf.data.Dataset) -> list[Any]:
+def _examples(dataset: base.ImageDataset, numbered: tf.data.Dataset) -> list[Any]:
   found = []
-  for batch in batches.read_batches(dataset, _protocol(), 2, SKIPPED, pipeline=made):
-    n, pixels = len(batch.ids), batch.pixels.numpy()
-    assert pixels.shape == (n, SIZE, SIZE, 3) and batch.labels.shape == (n,)
-    assert len(batch.real_labels) == n
-    found.append([batch.ids, batch.labels.tolist(), batch.real_labels, pixels.tolist()])
+  # Skipping, or what stops it is read once more, slowly, to name the image.
+  for batch in batches.decoded(dataset, None, 2, skip_errors=True, pipeline=numbered):
+    values = {key: value.numpy() for key, value in batch.items()}
+    n = len(values['id'])
+    assert values['label'].shape == (n,) and values['real_labels'].shape == (n, 1000)
+    assert all(len(value) == n for value in values.values())
+    found.append({key: value.tolist() for key, value in values.items()})
   return found
 
 

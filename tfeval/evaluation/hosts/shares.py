@@ -12,7 +12,7 @@ from tfeval.engine.cluster import Cluster
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, Manifest
-from tfeval.utils import files
+from tfeval.utils import budgets, files
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
@@ -94,7 +94,11 @@ def _read_done(share: Path) -> Done:
     done = Done.from_json(content if isinstance(content, dict) else {})
   except WrongType:
     done = Done.from_json({})
-  if None in done.values() or done.rows < 0 or not 0 < done.seconds < _LONGEST:
+  if (
+    None in done.values()
+    or not 0 <= done.rows <= budgets.ROWS
+    or not 0 < done.seconds < _LONGEST
+  ):
     raise UserError(
       f'{share} is not whole, its {DONE} is damaged: start this host again, then host 0'
     )

@@ -1,5 +1,10 @@
 """Puts the values of a checkpoint into a model that is there."""
 
+import contextlib
+import gc
+import logging
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -81,9 +86,28 @@ def _orbax(model: keras.Model, checkpoint: Checkpoint) -> None:
     from orbax.checkpoint import v1 as ocp
   except ImportError as error:
     raise UserError(_INSTALL) from error
-  stored = ocp.load_checkpointables(str(checkpoint.path), {'pytree': None})['pytree']
+  with _first_error_alone():
+    found = ocp.load_checkpointables(str(checkpoint.path), {'pytree': None})
+  stored = found['pytree']
   for key in _STATE:
     _assign(getattr(model, key), stored.get(key, {}))
+
+
+@contextlib.contextmanager
+def _first_error_alone() -> Iterator[None]:
+  """Where of many arrays that are read at once one error is raised, and none printed.
+
+  asyncio prints a traceback of each other one, once it is forgotten.
+  """
+  logger = logging.getLogger('asyncio')
+  before, logger.disabled = logger.disabled, True
+  try:
+    yield
+  except Exception as error:
+    raise ValueError(errors.one_line(error)) from None
+  finally:
+    gc.collect()
+    logger.disabled = before
 
 
 def _assign(variables, tree) -> None:

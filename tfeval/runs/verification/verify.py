@@ -21,6 +21,7 @@ from tfeval.runs.verification import (
 from tfeval.runs.verification.result_checks import Failed, hold, same
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
+from tfeval.utils.json_object import WrongType
 
 # Given a result and the ids of its rows.
 Recompute = Callable[[Result, Iterable[str]], Mapping[str, Any] | None]
@@ -122,7 +123,12 @@ def _follows(schema: str, content: Any, file: str) -> str:
 
 
 def _result(directory: _Directory) -> str:
-  return _follows('result', directory.content, result_file.RESULT)
+  seen = _follows('result', directory.content, result_file.RESULT)
+  try:
+    _ = directory.result
+  except WrongType as error:  # To a schema 1.0 is a whole number.
+    raise Failed(f'${error}') from error
+  return seen
 
 
 def _index(directory: _Directory) -> str:
