@@ -122,10 +122,11 @@ def _real(directory: pathlib.Path) -> pathlib.Path:
   return path
 
 
-def _read_real(path: pathlib.Path) -> list[Any]:
-  found = base.RealLabels(str(path))
-  labels = [found[imagenet.validation_name(n + 1)] for n in range(len(found))]
-  assert len(labels) == 50_000 and all(0 <= one < 1000 for of in labels for one in of)
+def _read_real(path: pathlib.Path) -> tuple[tuple[int, ...], ...]:
+  labels = imagenet.load_real_labels(path)
+  assert len(labels) == 50_000
+  assert 0 <= min(map(min, filter(None, labels)))
+  assert max(map(max, filter(None, labels))) < 1000
   return labels
 
 

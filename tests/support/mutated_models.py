@@ -5,7 +5,9 @@ import io
 import pathlib
 import pickle
 import random
+import shutil
 import struct
+import tempfile
 import warnings
 import zipfile
 from typing import Any
@@ -96,9 +98,16 @@ def _read_class_map(path: pathlib.Path) -> list[Any]:
   return [found.outputs, [list(group) for group in found.groups]]
 
 
+@functools.cache
+def _export() -> tempfile.TemporaryDirectory:
+  folder = tempfile.TemporaryDirectory()
+  _model().export(folder.name, verbose=False)
+  return folder
+
+
 def _exported(file: str):
   def make(directory: pathlib.Path) -> pathlib.Path:
-    _model().export(directory, verbose=False)
+    shutil.copytree(_export().name, directory, dirs_exist_ok=True)
     return directory / file
 
   return make
