@@ -125,6 +125,36 @@ def test_timing_is_of_all_hosts(tmp_path):
   assert shares.timing(tmp_path, Cluster(3)) == (3.0, 15.0)
 
 
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'seconds': None},
+    {'seconds': [1]},
+    {'seconds': 0},
+    {'rows': '3'},
+    {'rows': 10**400},
+    {'rows': -1},
+  ],
+)
+def test_timing_of_what_no_host_says(tmp_path, changes):
+  share = tmp_path / Cluster(1).directory()
+  share.mkdir(parents=True)
+  shares.finish_share(share, range(10), 10, 2.0)
+  done = json.loads((share / 'done.json').read_text())
+  (share / 'done.json').write_text(json.dumps(done | changes))
+  assert 'its done.json is damaged' in refusal(shares.timing, tmp_path, Cluster(1))
+
+
+@pytest.mark.parametrize(
+  'damage', [lambda there: [there], lambda there: there | {'dataset': 3}]
+)
+def test_damaged_manifests_of_other_hosts_are_named(tmp_path, damage):
+  path = write_share(tmp_path, Cluster(2, 1)) / 'manifest.json'
+  path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+  said = refusal(wait, tmp_path, Cluster(2))
+  assert f'{path} is damaged' in said and 'start host 1 again' in said
+
+
 def test_clusters_that_disagree(tmp_path):
   write_share(tmp_path, Cluster(2, 1, ('a:1', 'b:1')))
   said = refusal(wait, tmp_path, Cluster(2, 0, ('a:1', 'c:1')))
@@ -137,6 +167,7 @@ def test_clusters_that_disagree(tmp_path):
     ('predictions/part-00000.parquet', 'torn'),
     ('predictions/index.json', '{"schema_version": 1, "parts": []}'),
     ('done.json', '{"start": 0, "stop": 4}'),
+    ('done.json', '[]'),
   ],
 )
 def test_a_share_that_is_not_whole(tmp_path, file, text):

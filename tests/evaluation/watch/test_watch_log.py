@@ -52,3 +52,12 @@ def test_what_was_written_is_read(tmp_path):
 def test_what_cannot_be_is_refused(tmp_path, changes):
   with pytest.raises(UserError, match='is not what this tfeval writes'):
     read(tmp_path, **changes)
+
+
+@pytest.mark.parametrize('key', ENTRY)
+def test_what_lacks_anything_is_refused(tmp_path, key):
+  entry = {one: value for one, value in ENTRY.items() if one != key}
+  content = {'version': 1, 'of': {'a': 1}, 'evaluations': [entry]}
+  (tmp_path / FILE).write_text(json.dumps(content))
+  with pytest.raises(UserError, match='is not what this tfeval writes'):
+    Watched(tmp_path, {'a': 1})

@@ -549,6 +549,31 @@ def test_a_function_named_like_an_operation_does_not_hide_it(saved):
   refuse(load, write(), 'uses the operation WriteFile')
 
 
+def test_files_beside_the_graph_that_are_damaged(saved):
+  folder = saved[1]()
+  fingerprint = folder / 'fingerprint.pb'
+  content = fingerprint.read_bytes()
+  fingerprint.write_bytes(b'\xff' * 20)
+  refuse(trust.check_saved_model, folder, 'fingerprint.pb is damaged')
+  fingerprint.write_bytes(content)
+  index = folder / 'variables/variables.index'
+  content = index.read_bytes()
+  # Where the index of the blocks begins, and how long it is.
+  index.write_bytes(content[:-48] + b'\0\0' + b'\xff' * 8 + b'\x7f' + content[-37:])
+  refuse(trust.check_saved_model, folder, 'names blocks beyond its')
+  index.write_bytes(content)
+  trust.check_saved_model(folder)
+
+
+def test_values_that_are_declared_and_not_stored(tmp_path):
+  module = tf.Module()
+  module.values = tf.Variable(tf.zeros([1000]))
+  tf.saved_model.save(module, tmp_path / 'm')
+  data = tmp_path / 'm/variables/variables.data-00000-of-00001'
+  data.write_bytes(data.read_bytes()[:2000])
+  refuse(trust.check_saved_model, tmp_path / 'm', 'its arrays take 4,0')
+
+
 def test_damaged_saved_models(saved):
   _, write = saved
   path = write() / 'saved_model.pb'

@@ -104,6 +104,12 @@ def test_a_whole_run(whole):
   )
 
 
+def test_whole_numbers_that_are_written_as_fractions(copy):
+  edit(copy / 'result.json', lambda result: result['metrics'][0].update(skipped=0.0))
+  seen = only_failed(copy, 'result')
+  assert seen == "$.metrics[0].skipped: expected a whole number, found '0.0'"
+
+
 def test_the_schemas_are_schemas_and_know_what_is_required():
   for name in ('result', 'index'):
     jsonschema.Draft202012Validator.check_schema(schemas.read_schema(name))
