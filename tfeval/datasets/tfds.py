@@ -7,6 +7,7 @@ import sys
 import tarfile
 
 import requests
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
@@ -198,6 +199,12 @@ def _features(builder, space: LabelSpace) -> tuple[str, str]:
       f'{builder.name} has {len(images)} images in an example, '
       f'expected one: features {", ".join(features)}'
     )
+  for key, shape, kind in (
+    (_REAL_KEY, (None,), tf.int64),
+    ('file_name', (), tf.string),
+  ):
+    if key in features:
+      tfds_metadata.check_tensor(builder.name, key, features[key], shape, kind)
   for key in _LABEL_KEYS:
     if key in features and isinstance(features[key], tfds.features.ClassLabel):
       _check_classes(builder.name, features[key], space)

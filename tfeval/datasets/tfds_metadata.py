@@ -9,6 +9,7 @@ import contextlib
 import pathlib
 from collections.abc import Iterable, Iterator
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfeval.utils import errors, untrusted
@@ -74,3 +75,20 @@ def check_files(paths: Iterable[str]) -> None:
     if '://' not in path:
       with contextlib.suppress(OSError):  # Of what is missing TensorFlow tells.
         untrusted.check_file(pathlib.Path(path))
+
+
+def check_tensor(
+  name: str, key: str, feature: _Feature, shape: tuple, dtype: tf.DType
+) -> None:
+  """Checks that a feature is read as a tensor of a shape and dtype.
+
+  Raises:
+    UserError: it is read as something else.
+  """
+  info = feature.get_tensor_info()
+  if isinstance(info, tfds.features.TensorInfo):
+    if info.shape == shape and tf.as_dtype(info.dtype) == dtype:
+      return
+  raise UserError(
+    f'{name} has {key} as {str(info)[:80]}, expected {dtype.name} {list(shape)}'
+  )
