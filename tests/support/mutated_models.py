@@ -8,7 +8,6 @@ import random
 import shutil
 import struct
 import tempfile
-import warnings
 import zipfile
 from typing import Any
 
@@ -25,8 +24,8 @@ from tfeval.models.keras import checkpoint_values, checkpoints, files, weights
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
-warnings.simplefilter('ignore')
-forked_checks.install()
+# Called in the process that reads, and nowhere else.
+PREPARE = forked_checks.install
 SIZE = 4
 _DATA = 'data-00000-of-00001'
 

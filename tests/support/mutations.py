@@ -7,8 +7,8 @@ A format is added in a module of `tests/support/` that holds a tuple `FORMATS`, 
 
 where `make(directory)` writes a good file there, always the same bytes, and returns its
 path, and `read(path)` reads it, asserts that what it returns is well formed (types,
-shapes, ranges), and raises `UserError` for what it refuses. Formats with a structure of
-their own add a function `(content, random) -> content` that changes it by its parts
+shapes, ranges), and raises `UserError` for what it refuses. A module may have `PREPARE`,
+which the reading process calls first. Formats with a structure of their own add a function `(content, random) -> content` that changes it by its parts
 (`of_json` for JSON); every second mutation is then one of these.
 
 Files are read in a child process, since native readers may crash: the child is replaced
@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -286,7 +287,12 @@ def _run_child(
 
 def _in_child(seeds: dict[str, int], todo: dict[str, dict[str, int]]) -> None:
   # All imports come first: memory is limited then.
-  formats = {module: importlib.import_module(module).FORMATS for module in todo}
+  warnings.simplefilter('ignore')
+  formats = {}
+  for name in todo:
+    module = importlib.import_module(name)
+    getattr(module, 'PREPARE', lambda: None)()
+    formats[name] = module.FORMATS
   for module, starts in todo.items():
     for form in formats[module]:
       start = starts.get(form.name, 0)
