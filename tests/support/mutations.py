@@ -7,9 +7,10 @@ A format is added in a module of `tests/support/` that holds a tuple `FORMATS`, 
 
 where `make(directory)` writes a good file there, always the same bytes, and returns its
 path, and `read(path)` reads it, asserts that what it returns is well formed (types,
-shapes, ranges), and raises `UserError` for what it refuses. A module may have `PREPARE`,
-which the reading process calls first. Formats with a structure of their own add a function `(content, random) -> content` that changes it by its parts
-(`of_json` for JSON); every second mutation is then one of these.
+shapes, ranges), and raises `UserError` for what it refuses. A module may have
+`PREPARE`, which the reading process calls first. Formats with a structure of their own
+add a function `(content, random) -> content` that changes it by its parts (`of_json`
+for JSON); every second mutation is then one of these.
 
 Files are read in a child process, since native readers may crash: the child is replaced
 and the seed reported. It may take as much memory as it has after reading the good file
