@@ -14,15 +14,16 @@ def main() -> None:
 def _run() -> int:
   try:
     from tfeval import cli
-    from tfeval.utils import termination
+    from tfeval.utils import ahead, termination
 
     code = cli.main()
   except KeyboardInterrupt:
     # Before the command could take it.
     print('tfeval: interrupted', file=sys.stderr)
     return 130
-  if any(thread.name == termination.LOADING_THREAD for thread in threading.enumerate()):
-    # In C++, where Python cannot end it; nothing waits for its model any more.
+  at_work = termination.LOADING_THREAD, ahead.THREAD_NAME
+  if any(thread.name.startswith(at_work) for thread in threading.enumerate()):
+    # In C++, where Python cannot end it; nothing waits for its result any more.
     sys.stdout.flush()
     sys.stderr.flush()
     supervision.end(code)

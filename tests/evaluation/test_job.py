@@ -12,6 +12,7 @@ from fake_runtime import (
 )
 
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.engine.forward import Answers
 from tfeval.evaluation import job, resolve
 from tfeval.utils.errors import DataError, UserError
 
@@ -22,10 +23,15 @@ class Step:
   def __init__(self, model, value=5.0):
     self.model, self._value = model, value
 
-  def __call__(self, pixels):
+  def place(self, pixels):
+    return pixels
+
+  submit = place
+
+  def result(self, pixels):
     scores = np.zeros((len(pixels), 1000), np.float32)
     scores[:, 7] = self._value
-    return scores
+    return Answers(scores, 2)
 
 
 @pytest.fixture
@@ -40,11 +46,16 @@ def make_job(tmp_path):
   return make
 
 
+def record(one, batch):
+  started = one.submit(one.place(batch))
+  one.recorder.append(batch, *one.rows(batch, started))
+
+
 def predict_all(one):
   for batch in one.runtime.read(
     one.protocol, one.batch_size, False, one.recorder.remaining
   ):
-    one.recorder.append(batch, one.predict(batch))
+    record(one, batch)
 
 
 def test_a_run_from_beginning_to_end(make_job, tmp_path):
@@ -65,7 +76,7 @@ def test_flush_says_what_is_kept(make_job, tmp_path):
   one = make_job()
   one.start(None)
   batch = make_batch([0, 1])
-  one.recorder.append(batch, one.predict(batch))
+  record(one, batch)
   assert one.flush() == f'2 of 10 images are kept in {tmp_path / "right"}'
   one.close()
   again = make_job()
@@ -78,7 +89,7 @@ def test_images_that_are_missing_are_no_run(make_job):
   one = make_job()
   one.start(None)
   batch = make_batch([0, 1])
-  one.recorder.append(batch, one.predict(batch))
+  record(one, batch)
   with pytest.raises(DataError, match='2 examples were seen, fake says it has 10'):
     one.finalize()
   one.close()
@@ -87,7 +98,8 @@ def test_images_that_are_missing_are_no_run(make_job):
 
 def test_a_model_at_fault_is_named(make_job):
   with pytest.raises(UserError, match='right returns NaN or infinity for example 0'):
-    make_job(np.nan).predict(make_batch([0, 1]))
+    one = make_job(np.nan)
+    one.rows(make_batch([0, 1]), one.submit(one.place(make_batch([0, 1]))))
 
 
 def test_two_cannot_write_one_directory(make_job):

@@ -34,7 +34,17 @@ def scores(n):
 def record(store, parts, *batches, manifest=None, shard=SHARD):
   one = recorder.Recorder(store, parts, manifest or make_manifest(), shard)
   for positions in batches:
-    one.append(make_batch(positions), scores(len(positions)))
+    batch = make_batch(positions)
+    rows = predictions.make_rows(
+      batch.ids,
+      batch.image_sha256,
+      batch.labels,
+      batch.real_labels,
+      scores(len(positions)),
+      'logits',
+      False,
+    )
+    one.append(batch, rows, 2)
   return one
 
 

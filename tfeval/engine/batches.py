@@ -1,8 +1,11 @@
 """A dataset as batches of images, each with what is known of it."""
 
 import dataclasses
+import functools
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +14,12 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.engine import data_service
 from tfeval.engine.pipeline import (
   by_position,
+  cores,
   explain_failure,
   make_pipeline,
   unreadable_after,
 )
+from tfeval.engine.placement import Pixels, Placed
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
 
@@ -30,7 +35,8 @@ class Batch:
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
     pixels: [n, size, size, 3] of the protocol's dtype, or what `device_resize.resize`
-      makes these of; None once they are not needed any more.
+      makes these of; `placement.Placed` once they are where they are computed with,
+      None once they are not needed any more.
     resized_on_host: positions of the images that were too large for the device's
       canvas.
   """
@@ -40,7 +46,7 @@ class Batch:
   image_sha256: list[bytes]
   labels: np.ndarray
   real_labels: list[list[int]] | None
-  pixels: tf.Tensor | dict[str, tf.Tensor] | None
+  pixels: Pixels | Placed | None
   resized_on_host: Sequence[int] = ()
 
 
@@ -153,9 +159,27 @@ def make_batch(dataset: ImageDataset, batch: dict[str, tf.Tensor]) -> Batch:
   return Batch(
     positions=batch['position'].numpy().tolist(),
     ids=ids,
-    image_sha256=[hashlib.sha256(image).digest() for image in batch['image'].numpy()],
+    image_sha256=digests(batch['image'].numpy()),
     labels=batch['label'].numpy(),
     real_labels=real,
     pixels=device_canvas.device_inputs(batch) if pixels is None else pixels,
     resized_on_host=() if on_host is None else on_host.numpy().tolist(),
   )
+
+
+def digests(images: Sequence[bytes]) -> list[bytes]:
+  """Returns the SHA-256 digests of encoded images, 32 bytes each, on all cores."""
+  threads = max(1, min(cores(), len(images)))
+  bounds = [len(images) * i // threads for i in range(threads + 1)]
+  shares = [images[start:stop] for start, stop in itertools.pairwise(bounds)]
+  return [one for share in _hashers().map(_digests, shares) for one in share]
+
+
+def _digests(images: Sequence[bytes]) -> list[bytes]:
+  return [hashlib.sha256(image).digest() for image in images]
+
+
+@functools.cache
+def _hashers() -> futures.ThreadPoolExecutor:
+  """Returns threads that hash, which needs no lock of Python's."""
+  return futures.ThreadPoolExecutor(cores(), 'tfeval-sha256')

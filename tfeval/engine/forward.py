@@ -1,22 +1,51 @@
 """Forward passes through padded batches of one size, and whether they can be right."""
 
+import dataclasses
+import logging
+import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfeval.engine import strategies
+from tfeval.engine import placement, strategies
 from tfeval.engine.batches import Batch
+from tfeval.engine.placement import Pixels, Placed
 from tfeval.models.model import Model, wrong_outputs
 from tfeval.models.options import PROBABILITIES
 from tfeval.preprocess import device_resize
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
-Pixels = tf.Tensor | dict[str, tf.Tensor]
-# Of a step in flight: how many images it is of, and the outputs of each replica.
-Handle = tuple[int, Any]
+_LOG = logging.getLogger('tfeval')
+
+
+@dataclasses.dataclass(frozen=True)
+class InFlight:
+  """A batch whose steps were started.
+
+  Attributes:
+    placed: its images.
+    outputs: what each step returns, in order; devices may still be at it.
+  """
+
+  placed: Placed
+  outputs: list[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+  """What a model says of a batch.
+
+  Attributes:
+    scores: float32 [n, classes].
+    step_size: how many images, padding included, were computed with at once.
+  """
+
+  scores: np.ndarray
+  step_size: int
 
 
 def global_batch_size(requested: int, strategy: tf.distribute.Strategy) -> int:
@@ -50,6 +79,7 @@ class ForwardPass:
     self._strategy = strategy
     self._batch_size = batch_size
     self._jit = jit
+    self._parts, self._lock = 1, threading.Lock()
     self._step = _step(self._answer, strategy, jit)
 
   def _answer(self, pixels):
@@ -57,63 +87,112 @@ class ForwardPass:
 
   def __call__(self, pixels: Pixels) -> np.ndarray:
     """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size."""
-    with self.model.in_time():
-      return self.result(self.submit(pixels))
+    return self.result(self.submit(self.place(pixels))).scores
 
-  def submit(self, pixels: Pixels) -> Handle:
-    """Starts a step over the pixels of a `Batch`; what it returns is for `result`.
+  def place(self, pixels: Pixels) -> Placed:
+    """Brings the pixels of a `Batch` to where they are computed with."""
+    return placement.place(self._strategy, self._batch_size, pixels)
+
+  def submit(self, placed: Placed) -> InFlight:
+    """Starts the steps of a batch; what it returns is for `result`.
+
+    Where memory runs out, there are twice as many of half the size from then on.
 
     Raises:
       UserError: the model cannot run on them.
     """
-    n = len(tf.nest.flatten(pixels)[0])
-    # One static shape for all batches: nothing is traced twice, and no replica
-    # gets an empty batch, for which oneDNN returns wrong shapes.
-    if n < self._batch_size:
-      pixels = tf.nest.map_structure(self._padded, pixels)
-    split = strategies.per_replica(self._strategy, pixels)
+    with self.model.in_time():
+      while True:
+        parts = self._parts
+        try:
+          return InFlight(placed, self._outputs(placed, parts))
+        except tf.errors.OpError as error:
+          if not _is_out_of_memory(error):
+            raise
+          self._halve(parts, error)
+
+  def result(self, started: InFlight) -> Answers:
+    """Waits for a batch that `submit` started.
+
+    Raises:
+      UserError: the model returned another shape, or cannot run on the images.
+    """
+    while True:
+      with self.model.in_time():
+        try:
+          return Answers(self._fetch(started), self._size(len(started.outputs)))
+        except tf.errors.OpError as error:
+          if not _is_out_of_memory(error):
+            raise self._failed(started.placed, error) from error
+          self._halve(len(started.outputs), error)
+      started = self.submit(started.placed)
+
+  def _outputs(self, placed: Placed, parts: int) -> list[Any]:
+    """Starts so many steps."""
+    inputs = placement.parts(self._strategy, placed, parts)
     try:
-      return n, self._step(split)
+      return [self._step(part) for part in inputs]
     except UserError:
       raise
-    except tf.errors.ResourceExhaustedError as error:
-      raise UserError(
-        f'{self.model.name} does not fit into memory with batches of '
-        f'{self._batch_size}: give a smaller `batch_size`'
-      ) from error
     except Exception as error:  # The model may be anyone's.
-      if self._jit and self._runs_uncompiled(split):
+      if _is_out_of_memory(error):
+        raise
+      if self._jit and self._runs_uncompiled(inputs[0]):
         raise UserError(
           f'{self.model.name} cannot be compiled by XLA: leave `jit` out:'
           f' {errors.one_line(error)}'
         ) from error
-      raise UserError(
-        f'{self.model.name} cannot run on images of '
-        f'{tuple(tf.nest.flatten(pixels)[0].shape)}: '
-        f'{errors.one_line(error)}'
-      ) from error
+      raise self._failed(placed, error) from error
 
-  def result(self, handle: Handle) -> np.ndarray:
-    """Waits for a step that `submit` started: float32 [n, classes].
+  def _failed(self, placed: Placed, error: Exception) -> UserError:
+    return UserError(
+      f'{self.model.name} cannot run on images of {placed.shape}: '
+      f'{errors.one_line(error)}'
+    )
+
+  def _size(self, parts: int) -> int:
+    """Returns how many images are in a step, at most, where so many make a batch."""
+    replicas = strategies.local_replicas(self._strategy)
+    return replicas * -(-self._batch_size // replicas // parts)
+
+  def _halve(self, parts: int, error: Exception) -> None:
+    """Has steps be of half the size, where they are of a batch's so many parts.
 
     Raises:
-      UserError: the model returned another shape.
+      UserError: steps have one image for each replica already.
     """
-    n, outputs = handle
-    local = [
-      np.asarray(output)
-      for output in self._strategy.experimental_local_results(outputs)
-    ]
-    space = self.model.label_space
-    expected = (self._batch_size // len(local), len(space))
-    for output in local:
-      if output.shape != expected:
-        raise wrong_outputs(self.model.name, output.shape, space)
-    return np.concatenate(local)[:n]
+    each = self._batch_size // strategies.local_replicas(self._strategy)
+    with self._lock:  # Of threads that start and that fetch.
+      if self._parts != parts:
+        return  # Another one was there before.
+      if parts == each:
+        raise UserError(
+          f'{self.model.name} does not fit into memory, not even with one image at a '
+          'time: give a smaller `input_size`, or another device'
+        ) from error
+      self._parts = min(2 * parts, each)
+    _LOG.warning(
+      '%s does not fit into memory with steps of %d images: it goes on with %d',
+      self.model.name,
+      self._size(parts),
+      self._size(self._parts),
+    )
 
-  def _padded(self, values: tf.Tensor) -> tf.Tensor:
-    n, *rest = values.shape
-    return tf.concat([values, tf.zeros([self._batch_size - n, *rest], values.dtype)], 0)
+  def _fetch(self, started: InFlight) -> np.ndarray:
+    space = self.model.label_space
+    replicas: list[list[np.ndarray]] = [
+      [] for _ in range(strategies.local_replicas(self._strategy))
+    ]
+    for outputs in started.outputs:
+      local = self._strategy.experimental_local_results(outputs)
+      for found, output in zip(replicas, local, strict=True):
+        found.append(np.asarray(output))
+        if found[-1].shape[1:] != (len(space),):
+          raise wrong_outputs(self.model.name, found[-1].shape, space)
+    scores = np.concatenate([output for found in replicas for output in found])
+    if len(scores) != self._batch_size:
+      raise wrong_outputs(self.model.name, scores.shape, space)
+    return scores[: started.placed.count]
 
   def _runs_uncompiled(self, split) -> bool:
     try:
@@ -131,6 +210,15 @@ def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Calla
   # A program for each replica: inside of one function, or given as it is, `compiled`
   # would be placed on the first device, which cannot read the variables of others.
   return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+  """Returns whether it is one of the ways in which TensorFlow, XLA and CUDA say so."""
+  return isinstance(error, tf.errors.ResourceExhaustedError) or (
+    isinstance(error, tf.errors.OpError)
+    and re.search('RESOURCE_EXHAUSTED|(?i:out.of.memory)|ALLOC_FAILED', error.message)
+    is not None
+  )
 
 
 def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:

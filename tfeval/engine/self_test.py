@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfeval.engine import strategies
+from tfeval.engine import placement
 from tfeval.preprocess import device_canvas, device_resize
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import UserError
@@ -89,9 +89,8 @@ def _compare(strategy, batch_size, inputs, expected):
       }
     # A program for each replica; given as it is, `resize` would be one for all of them,
     # on the first device.
-    outputs = strategy.run(
-      lambda part: resize(part), (strategies.per_replica(strategy, batch),)
-    )
+    placed = placement.place(strategy, size * replicas, batch)
+    outputs = strategy.run(lambda part: resize(part), (placed.inputs,))
     for output in strategy.experimental_local_results(outputs):
       gap = np.abs(output.numpy().astype(np.int16) - expected[local].astype(np.int16))
       values += gap.size

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
@@ -171,26 +170,20 @@ def describe(strategy: tf.distribute.Strategy) -> str:
   return f'{local_replicas(strategy)} x {kind}'
 
 
-def per_replica(strategy: tf.distribute.Strategy, inputs: Any):
-  """Splits a batch of this host into equal batches, one for each of its replicas.
+def accelerators(strategy: tf.distribute.Strategy) -> list[str]:
+  """Returns the devices of this host's replicas to copy their input to.
 
   Args:
-    strategy: says how many replicas there are.
-    inputs: [batch, ...], or a dict of such; the batch is a multiple of the replicas
-      of this host.
+    strategy: where models run.
+
+  Returns:
+    A name for each replica; empty where nothing is to be copied: on CPUs, and on TPUs,
+    which take their input by themselves.
   """
-  replicas = local_replicas(strategy)
-  if replicas == 1:
-    return inputs
-
-  def part(context):
-    # Replicas are numbered over all hosts.
-    index = context.replica_id_in_sync_group % replicas
-
-    def of_one(values):
-      size = values.shape[0] // replicas
-      return values[index * size :][:size]
-
-    return tf.nest.map_structure(of_one, inputs)
-
-  return strategy.experimental_distribute_values_from_function(part)
+  if always_compiles(strategy):
+    return []
+  gpus = [device.name for device in tf.config.list_logical_devices('GPU')]
+  if isinstance(strategy, tf.distribute.MirroredStrategy):
+    workers = list(strategy.extended.worker_devices)
+    return workers if all('GPU' in worker for worker in workers) else []
+  return gpus[:1] if local_replicas(strategy) == 1 else []

@@ -1,11 +1,12 @@
 """One model's evaluation on one host, from the loaded model to the complete run."""
 
 import contextlib
+import dataclasses
 import datetime
 import logging
 import time
 
-import numpy as np
+import pyarrow as pa
 
 from tfeval.datasets import base
 from tfeval.datasets.options import SKIP
@@ -28,7 +29,9 @@ _LOG = logging.getLogger('tfeval')
 
 
 class Job:
-  """One model's evaluation: `start`, `predict` and record, `finalize`, `result`.
+  """One model's evaluation.
+
+  `start`; for each batch `place`, `submit`, `rows`; `finalize` and `result`.
 
   Attributes:
     request: the model.
@@ -162,13 +165,43 @@ class Job:
     flags = flagfile(self.request, config)
     run_directory.begin_run(directory, described, flags, resumed)
 
-  def predict(self, batch: Batch) -> np.ndarray:
-    """Returns float32 [n, 1000], the model's outputs for a batch.
+  def place(self, batch: Batch) -> Batch:
+    """Returns a batch with its pixels where the model computes with them."""
+    return dataclasses.replace(batch, pixels=self._step.place(batch.pixels))
+
+  def submit(self, batch: Batch) -> forward.InFlight:
+    """Starts the forward pass of a batch that `place` returned.
 
     Raises:
       UserError: the model is at fault.
     """
-    return forward.predict_batch(self._step, batch)
+    return self._step.submit(batch.pixels)
+
+  def rows(self, batch: Batch, started: forward.InFlight) -> tuple[pa.RecordBatch, int]:
+    """Returns what is stored of a batch, once the model has answered.
+
+    Args:
+      batch: of which the pixels are not looked at.
+      started: what `submit` returned.
+
+    Returns:
+      The rows, and how many images the devices were given at once.
+
+    Raises:
+      UserError: the model is at fault; names the example.
+    """
+    answers = self._step.result(started)
+    forward.check_scores(answers.scores, batch.ids, self._step.model)
+    rows = predictions.make_rows(
+      batch.ids,
+      batch.image_sha256,
+      batch.labels,
+      batch.real_labels,
+      answers.scores,
+      self.manifest.model.output,
+      self.manifest.store.logits,
+    )
+    return rows, answers.step_size
 
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""
@@ -261,6 +294,7 @@ class Job:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""
     if self.recorder:
       self.flush()
+      self.recorder.close()
     self._unlock()
     self._model = self._step = None
 

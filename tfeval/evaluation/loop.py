@@ -1,24 +1,15 @@
 """Models that take the same batches: each image is read and decoded once."""
 
 import contextlib
-import dataclasses
-from collections.abc import Iterator
 
-import numpy as np
-
-from tfeval.engine import batches, data_service
-from tfeval.engine.batches import Batch
-from tfeval.evaluation import model_loading
+from tfeval.evaluation import in_flight, model_loading
 from tfeval.evaluation.config import OFF, EvaluationConfig, ModelRequest
+from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, supervision, termination
-from tfeval.utils.errors import DataError, UserError
-
-# A batch without its pixels, and what models say of it: float32 [n, 1000].
-_Predictions = tuple[Batch, list[tuple[Job, np.ndarray]]]
 
 
 def run_jobs(
@@ -40,7 +31,7 @@ def run_jobs(
     UserError: the data, or the only model, are at fault.
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
-  failures = _Failures(several=len(requests) > 1)
+  failures = Failures(several=len(requests) > 1)
   jobs, logged = [], False
   for group in model_loading.job_groups(requests, config, runtime, failures.of):
     jobs += group
@@ -66,7 +57,7 @@ def run_one(job: Job) -> Run:
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   if job.find_run() is None:
-    _run_group([job], _Failures(several=False))
+    _run_group([job], Failures(several=False))
   return job.result()
 
 
@@ -79,33 +70,7 @@ def resume_hint(config: EvaluationConfig) -> str:
   )
 
 
-class _Failures:
-  """What is wrong with models; with one of several it stops no other."""
-
-  def __init__(self, several: bool):
-    self._several = several
-    self.found: dict[ModelRequest, Failure] = {}
-
-  @contextlib.contextmanager
-  def of(self, request: ModelRequest) -> Iterator[None]:
-    """Where a model may turn out not to be one that can be evaluated.
-
-    Raises:
-      UserError: it is the only model, or the data are at fault.
-    """
-    try:
-      yield
-    except UserError as error:
-      if not self._several or isinstance(error, DataError):
-        raise
-      reason = errors.one_line(error, None)
-      self.found[request] = Failure(request.spec.text, reason)
-
-  def without(self, jobs: list[Job]) -> list[Job]:
-    return [job for job in jobs if job.request not in self.found]
-
-
-def _run_group(jobs: list[Job], failures: _Failures) -> None:
+def _run_group(jobs: list[Job], failures: Failures) -> None:
   """Evaluates models on the same images, all that each of them still lacks.
 
   Args:
@@ -138,13 +103,13 @@ def _run_group(jobs: list[Job], failures: _Failures) -> None:
       raise errors.Interrupted(_flush(running, failures)) from error
 
 
-def _flush(jobs: list[Job], failures: _Failures) -> str:
+def _flush(jobs: list[Job], failures: Failures) -> str:
   """Writes what jobs were given; says what is kept, and how to resume."""
   kept = ', '.join(job.flush() for job in failures.without(jobs))
   return f'{kept}: {resume_hint(jobs[0].config)}'
 
 
-def _run_batches(jobs: list[Job], failures: _Failures) -> None:
+def _run_batches(jobs: list[Job], failures: Failures) -> None:
   """Gives every batch to the models that lack it."""
   if not jobs:
     return
@@ -161,53 +126,13 @@ def _run_batches(jobs: list[Job], failures: _Failures) -> None:
     + resume_hint(first.config)
   )
   at = positions.start
-  with first.runtime.progress(name, len(positions)) as advance:
-    for batch, predicted in termination.storing(
-      _predictions(jobs, positions, failures), lambda: _flush(jobs, failures)
-    ):
-      if not failures.without(jobs):
-        return
-      for job, scores in predicted:
-        # Batches of a service may be predicted before one that fails.
-        if job.request not in failures.found:
-          with failures.of(job.request):
-            job.recorder.append(batch, scores)
+  with (
+    first.runtime.progress(name, len(positions)) as advance,
+    contextlib.closing(in_flight.stored(jobs, positions, failures)) as stored,
+  ):
+    for done in termination.storing(stored, lambda: _flush(jobs, failures)):
       # Images that were skipped on the way are done as well.
-      advance(batch.positions[-1] + 1 - at)
-      at = batch.positions[-1] + 1
-    if at < positions.stop:
+      advance(done - at)
+      at = done
+    if at < positions.stop and failures.without(jobs):
       advance(positions.stop - at)
-
-
-def _predictions(
-  jobs: list[Job], positions: range, failures: _Failures
-) -> Iterator[_Predictions]:
-  """Yields batches in order, with the scores of the models that lack them."""
-  first = jobs[0]
-  what = first.protocol, first.batch_size, first.skip_errors, positions
-  address = first.config.inputs.tf_data_service
-  if not positions:
-    return
-  if address is None:
-    for batch in first.runtime.read(*what):
-      yield _predict(jobs, batch, failures)
-    return
-  # Scores are put into order, and not the pixels: they are far smaller.
-  yield from data_service.in_order(
-    (
-      (start, _predict(jobs, batch, failures) if batch else None)
-      for start, batch in batches.read_from_service(
-        address, first.runtime.dataset, *what
-      )
-    ),
-    positions[:: first.batch_size],
-  )
-
-
-def _predict(jobs: list[Job], batch: Batch, failures: _Failures) -> _Predictions:
-  predicted = []
-  for job in failures.without(jobs):
-    if batch.positions[0] >= job.recorder.remaining.start:
-      with failures.of(job.request):
-        predicted.append((job, job.predict(batch)))
-  return dataclasses.replace(batch, pixels=None), predicted

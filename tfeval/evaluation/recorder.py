@@ -3,10 +3,11 @@
 import hashlib
 import logging
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import SKIP
@@ -130,8 +131,9 @@ class Recorder:
       UserError: it cannot be written.
     """
     batch_size = manifest.compute.batch_size
-    self._output = manifest.model.output
-    self._logits = manifest.store.logits
+    self._batch_size = batch_size = manifest.compute.batch_size
+    # One thread appends, those that end a command flush.
+    self._lock, self._closed = threading.RLock(), False
     self.positions = resume.positions_of(keep)
     self.resumed = len(self.positions)
     start = shard.start
@@ -140,30 +142,24 @@ class Recorder:
       start = (self.positions[-1] // batch_size + 1) * batch_size
     self.remaining = range(min(start, shard.stop), shard.stop)
     self._writer = predictions.Writer(
-      store, self._logits, resume.part_size(manifest), keep=keep
+      store, manifest.store.logits, resume.part_size(manifest), keep=keep
     )
 
-  def append(self, batch: Batch, scores: np.ndarray) -> None:
-    """Stores a batch.
+  def append(self, batch: Batch, rows: pa.RecordBatch, step_size: int) -> None:
+    """Stores a batch; nothing once it is closed.
 
     Args:
       batch: n images, of positions in `remaining` that are higher than all before.
-      scores: float32 [n, 1000], the model's outputs, finite.
+      rows: of them, see `predictions.make_rows`.
+      step_size: how many images the devices were given at once.
     """
-    self._writer.write(
-      predictions.make_rows(
-        batch.ids,
-        batch.image_sha256,
-        batch.labels,
-        batch.real_labels,
-        scores,
-        self._output,
-        self._logits,
-      ),
-      batch.positions,
-      batch.resized_on_host,
-    )
-    self.positions += batch.positions
+    with self._lock:
+      if self._closed:
+        return
+      # Of the batch size nothing is said: the manifest does.
+      smaller = step_size if step_size < self._batch_size else None
+      self._writer.write(rows, batch.positions, batch.resized_on_host, smaller)
+      self.positions += batch.positions
 
   @property
   def added(self) -> int:
@@ -177,4 +173,10 @@ class Recorder:
 
   def flush(self) -> None:
     """Writes what was appended and not written yet."""
-    self._writer.flush()
+    with self._lock:
+      self._writer.flush()
+
+  def close(self) -> None:
+    """Lets go of the store, which another process may write next."""
+    with self._lock:
+      self._closed = True

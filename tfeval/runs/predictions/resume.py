@@ -37,6 +37,8 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
       break
     if not _are_among(part.get('resized_on_host', []), ranges):
       break
+    if not _are_sizes(part.get('step_sizes', [])):
+      break
     if gapless and ranges != [[position, ranges[-1][1]]]:
       break
     try:
@@ -67,6 +69,10 @@ def _are_among(positions: Any, ranges: list[list[int]]) -> bool:
     type(one) is int and any(start <= one < stop for start, stop in ranges)
     for one in positions
   )
+
+
+def _are_sizes(sizes: Any) -> bool:
+  return isinstance(sizes, list) and all(type(one) is int and one > 0 for one in sizes)
 
 
 def positions_of(parts: Iterable[dict]) -> list[int]:

@@ -43,6 +43,7 @@ class Writer:
     self._pending: list[pa.Table] = []
     self._positions: list[int] = []
     self._on_host: list[int] = []
+    self._step_sizes: set[int] = set()
     try:
       directory.mkdir(parents=True, exist_ok=True)
       kept = {part['file'] for part in keep}
@@ -66,6 +67,7 @@ class Writer:
       position for start, stop in part['positions'] for position in range(start, stop)
     ]
     self._on_host = list(part.get('resized_on_host', []))
+    self._step_sizes = set(part.get('step_sizes', []))
 
   @property
   def rows(self) -> int:
@@ -77,6 +79,7 @@ class Writer:
     rows: pa.RecordBatch | pa.Table,
     positions: Sequence[int] | None = None,
     resized_on_host: Sequence[int] = (),
+    step_size: int | None = None,
   ) -> None:
     """Takes rows; writes a part when enough have come together.
 
@@ -87,6 +90,7 @@ class Writer:
         often a run was interrupted changes no part.
       resized_on_host: those of the positions whose images did not fit the canvas of a
         device.
+      step_size: how many images were computed with at once, None for a whole batch.
     """
     size = self._rows_per_part
     if (
@@ -98,6 +102,8 @@ class Writer:
     self._pending.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
     self._positions += positions or []
     self._on_host += resized_on_host
+    if step_size is not None:
+      self._step_sizes.add(step_size)
     if sum(map(len, self._pending)) >= size or (
       positions and (positions[-1] + 1) % size == 0
     ):
@@ -130,10 +136,13 @@ class Writer:
       part['positions'] = _ranges(self._positions)
     if self._on_host:
       part['resized_on_host'] = self._on_host
+    if self._step_sizes:
+      part['step_sizes'] = sorted(self._step_sizes)
     parts = [*self._parts, part]
     self._write_index(parts)
     # Rows first: a Ctrl-C between these lines may not write any of them twice.
     self._pending, self._positions, self._on_host = [], [], []
+    self._step_sizes = set()
     self._parts = parts
 
   def _write_index(self, parts: list[dict]) -> None:

@@ -1,0 +1,157 @@
+"""Batches on their way from the dataset to the store, several at once.
+
+    read, place -> submit -> rows -> record -> whoever asks how far it is
+
+Each arrow is a bounded queue, each step has threads of its own, and all of them keep
+the order of the batches: no device waits until something is hashed, ranked or written,
+and nothing that is stored depends on who was first.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+from concurrent import futures
+
+import pyarrow as pa
+
+from tfeval.engine import batches, data_service
+from tfeval.engine.batches import Batch
+from tfeval.engine.forward import InFlight
+from tfeval.evaluation.failures import Failures
+from tfeval.evaluation.job import Job
+from tfeval.utils.ahead import THREAD_NAME, ahead
+
+# Batches that wait for a step, on the devices already.
+_PLACED = 2
+# Steps that were started and not asked for.
+_SUBMITTED = 2
+# Batches that are ranked or written.
+_RECORDED = 2
+# Threads that rank: one does 20,000 images/s.
+_RANKING = 2
+# An interruption waits so long for what is about to be stored, of wall time.
+_SECONDS_TO_STORE = 1.0
+
+_Rows = futures.Future[tuple[pa.RecordBatch, int]]
+# A batch without its pixels, and the rows of the models that lacked it.
+_Submitted = tuple[Batch, list[tuple[Job, _Rows]]]
+# The position after a batch, and what ends when its rows are stored.
+_Recording = tuple[int, list[tuple[Job, futures.Future[None]]]]
+
+
+def stored(jobs: list[Job], positions: range, failures: Failures) -> Iterator[int]:
+  """Evaluates models on the same images.
+
+  When it is closed, or something is wrong, what was begun is stored if that takes no
+  more than a second.
+
+  Args:
+    jobs: started, of one protocol, runtime and config.
+    positions: of the images, from a multiple of the batch size.
+    failures: is given what is wrong with one of several models, which is left out then.
+
+  Yields:
+    The position after a batch, once it is stored for all models.
+
+  Raises:
+    UserError: the data, the only model, or the disk are at fault.
+  """
+  if not positions:
+    return
+  recording: collections.deque[_Recording] = collections.deque()
+  threads = _Threads()
+  submitted = ahead(_submitted(jobs, positions, failures, threads), _SUBMITTED)
+  try:
+    for batch, answers in submitted:
+      storing = [(job, threads.record(job, batch, rows)) for job, rows in answers]
+      recording.append((batch.positions[-1] + 1, storing))
+      if len(recording) > _RECORDED:
+        yield _recorded(recording.popleft(), failures)
+      if not failures.without(jobs):
+        return
+    while recording:
+      yield _recorded(recording.popleft(), failures)
+  except Exception:
+    # All before it is kept, however long it takes.
+    futures.wait([done for _, storing in recording for _, done in storing])
+    raise
+  finally:
+    submitted.close()
+    threads.stop(done for _, storing in recording for _, done in storing)
+
+
+def _recorded(recording: _Recording, failures: Failures) -> int:
+  """Waits until a batch is stored; returns the position after it."""
+  stop, storing = recording
+  for job, done in storing:
+    if job.request not in failures.found:
+      with failures.of(job.request):
+        done.result()
+  return stop
+
+
+class _Threads:
+  """What ranks, in any order, and what writes, in order."""
+
+  def __init__(self):
+    self._ranking = futures.ThreadPoolExecutor(_RANKING, THREAD_NAME)
+    self._writing = futures.ThreadPoolExecutor(1, THREAD_NAME)
+    self._failed: set[Job] = set()
+
+  def rank(self, job: Job, batch: Batch, started: InFlight) -> _Rows:
+    return self._ranking.submit(job.rows, batch, started)
+
+  def record(self, job: Job, batch: Batch, rows: _Rows) -> futures.Future[None]:
+    return self._writing.submit(self._record, job, batch, rows)
+
+  def _record(self, job: Job, batch: Batch, rows: _Rows) -> None:
+    if job in self._failed:
+      return  # Rows after a gap would say that there is none.
+    try:
+      job.recorder.append(batch, *rows.result())
+    except BaseException:
+      self._failed.add(job)
+      raise
+
+  def stop(self, recording: Iterator[futures.Future[None]]) -> None:
+    """Waits a moment for what is being stored, and does nothing else any more."""
+    futures.wait(list(recording), _SECONDS_TO_STORE)
+    for pool in (self._ranking, self._writing):
+      pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(
+  jobs: list[Job], positions: range, failures: Failures, threads: _Threads
+) -> Iterator[_Submitted]:
+  """Yields batches in order whose steps were started for the models that lack them."""
+  first = jobs[0]
+  what = first.protocol, first.batch_size, first.skip_errors, positions
+  address = first.config.inputs.tf_data_service
+
+  def submit(batch: Batch) -> _Submitted:
+    answers = []
+    seen = dataclasses.replace(batch, pixels=None)
+    for job in failures.without(jobs):
+      if batch.positions[0] >= job.recorder.remaining.start:
+        with failures.of(job.request):
+          answers.append((job, threads.rank(job, seen, job.submit(batch))))
+    return seen, answers
+
+  if address is None:
+    read = map(first.place, first.runtime.read(*what))
+    yield from map(submit, ahead(read, _PLACED))
+    return
+  arriving = ahead(
+    (
+      (start, first.place(batch) if batch else None)
+      for start, batch in batches.read_from_service(
+        address, first.runtime.dataset, *what
+      )
+    ),
+    _PLACED,
+  )
+  # Answers are put into order, and not the pixels: they are far smaller.
+  yield from data_service.in_order(
+    ((start, submit(batch) if batch else None) for start, batch in arriving),
+    positions[:: first.batch_size],
+  )
