@@ -61,21 +61,23 @@ class _Worker(threading.Thread):
     self.found: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
   def run(self) -> None:
-    self.found.put(_End(self._error()))
+    error = None
+    try:
+      self._take()
+    except BaseException as raised:
+      error = raised
+    self.found.put(_End(error))
 
-  def _error(self) -> BaseException | None:
+  def _take(self) -> None:
     elements = iter(self._source)
     try:
       while self._has_room():
         self.found.put(next(elements))
     except StopIteration:
       pass
-    except BaseException as error:
-      return error
     finally:
       # A generator ends in the thread that it ran in.
       getattr(elements, 'close', lambda: None)()
-    return None
 
   def _has_room(self) -> bool:
     self.room.acquire()
