@@ -42,6 +42,11 @@ def may_have_exif(jpeg: tf.Tensor) -> tf.Tensor:
   return named | ~scan
 
 
+@tf.function(
+  autograph=False,
+  input_signature=[tf.TensorSpec([], tf.string)],
+  experimental_attributes={'_noinline': True},
+)
 def jpeg_orientation(jpeg: tf.Tensor) -> tf.Tensor:
   """Returns the orientation a JPEG asks for, scalar int32 in 1..8.
 
@@ -105,6 +110,12 @@ def _walked(unread, read, start):
     return _valid(found)
 
 
+# One function for JPEG and PNG: its operations are most of what is traced.
+@tf.function(
+  autograph=False,
+  input_signature=[tf.TensorSpec([], tf.string)],
+  experimental_attributes={'_noinline': True},
+)
 def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
   """Reads tag 0x112 of the first directory of a TIFF block.
 
@@ -151,12 +162,17 @@ def _is_entry_readable(tag, at, size, read):
   where = tf.where(long, pointer, 8)
   text = has_length & (length >= 0) & (~long | has_pointer)
   text &= (where >= 0) & (where <= size) & (length <= size - where)
-  ok = tf.where(_is_one_of(tag, _STRINGS), text, True)
-  ok &= tf.where(_is_one_of(tag, _SHORTS), at <= size - 10, True)
-  for rational, width in _RATIONALS.items():
-    fits = has_pointer & (pointer >= 0) & (pointer <= size - width)
-    ok &= tf.where(tag == rational, fits, True)
-  return ok
+  # 0 for what is no rational, which is not read.
+  is_rational = tag[..., None] == tf.constant(list(_RATIONALS))
+  width = tf.reduce_sum(
+    tf.where(is_rational, tf.constant(list(_RATIONALS.values())), 0), -1
+  )
+  rational = has_pointer & (pointer >= 0) & (pointer <= size - width)
+  return (
+    (text | ~_is_one_of(tag, _STRINGS))
+    & ((at <= size - 10) | ~_is_one_of(tag, _SHORTS))
+    & (rational | (width == 0))
+  )
 
 
 def _is_one_of(tag, tags):

@@ -169,7 +169,7 @@ def _is_window_decodable(image_bytes, exif):
       return three
     return three & tf.cond(
       may_have_exif(image_bytes),
-      lambda: not_inlined(jpeg_orientation)(image_bytes) == 1,
+      lambda: jpeg_orientation(image_bytes) == 1,
       lambda: tf.constant(True),
     )
 
