@@ -1,17 +1,16 @@
 """From a dataset's examples to batches of pixels, and to the one that broke."""
 
-import functools
 import os
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
-from tfeval.preprocess import apply, device_canvas, limits
+from tfeval.engine import traced
+from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -21,27 +20,6 @@ from tfeval.utils.errors import DataError, UserError
 WORTH_COMPILING = 500
 # Examples that are decoded one after the other where errors are skipped.
 _CHUNK = 32
-
-
-@functools.cache
-def _traced(protocol: Protocol, jit_compile: bool):
-  """Returns the protocol as a function that is traced once in a process."""
-  return _concrete(lambda image: apply.apply(protocol, image, jit_compile))
-
-
-@functools.cache
-def _traced_canvas(protocol: Protocol, canvas: int, jit_compile: bool):
-  return _concrete(
-    lambda image: device_canvas.decode(protocol, image, canvas, jit_compile)
-  )
-
-
-def _concrete(make: Callable[[tf.Tensor], Any]):
-  """Traces what is made of an encoded image, within what one image may cost."""
-  # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
-  # that tracing takes.
-  function = tf.function(lambda image: limits.with_limits(image, make), autograph=False)
-  return function.get_concrete_function(tf.TensorSpec([], tf.string))
 
 
 def preprocess_image(
@@ -57,7 +35,7 @@ def preprocess_image(
   Returns:
     [size, size, 3] of the protocol's dtype, RGB.
   """
-  pixels = _traced(protocol, jit_compile)(image)
+  pixels = traced.pixels(protocol, jit_compile)(image)
   return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
 
 
@@ -140,7 +118,7 @@ def decoded(
     found = (
       {'pixels': preprocess_image(protocol, example['image'], jit_compile)}
       if canvas is None
-      else _traced_canvas(protocol, canvas, jit_compile)(example['image'])
+      else traced.canvas(protocol, canvas, jit_compile)(example['image'])
     )
     return {**example, 'position': position, **found}
 

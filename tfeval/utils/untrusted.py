@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 import stat
 
 from tfeval.utils.errors import UserError
@@ -88,6 +89,16 @@ def check_inside(path: Path, directory: Path) -> None:
     raise UserError(
       f'{path} is a link out of {directory}, to {real}: put the file itself there'
     )
+
+
+def is_own(directory: pathlib.Path) -> bool:
+  """Returns whether nobody but this user and root can write into a directory.
+
+  Raises:
+    OSError: it cannot be looked at.
+  """
+  status = directory.stat()
+  return not status.st_mode & 0o022 and status.st_uid in (os.geteuid(), 0)
 
 
 def _check_status(path: Path, status: os.stat_result, limit: int | None) -> None:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import re
 from typing import Any
@@ -158,8 +157,7 @@ def check_own(directory: pathlib.Path) -> None:
     OSError: it cannot be looked at.
     UserError: somebody can.
   """
-  status = directory.stat()
-  if status.st_mode & 0o022 or status.st_uid not in (os.geteuid(), 0):
+  if not untrusted.is_own(directory):
     raise UserError(
       f'{directory} can be written by others, who could change cached images: '
       f'chmod go-w, or choose another `cache_dir`'
