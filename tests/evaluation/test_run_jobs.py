@@ -1,5 +1,6 @@
 """The loop: a run or a failure for each request, whoever it was read with."""
 
+import json
 import threading
 
 import pytest
@@ -170,3 +171,55 @@ def test_hosts_could_not_tell_functions_apart(tmp_path):
   unknown = make_model(weights_sha256=None)
   with pytest.raises(UserError, match='several hosts could not tell'):
     make_job(unknown, FakeRuntime(Cluster(2, 0)), make_settings(tmp_path))
+
+
+@pytest.mark.parametrize('jit', [False, True])
+def test_ranking_on_the_device_stores_the_same_classes(models, tmp_path, jit):
+  (host,) = run_jobs(['right'], make_settings(tmp_path / 'host', jit=jit))
+  settings = make_settings(tmp_path / 'device', jit=jit, rank_on='device')
+  (device,) = run_jobs(['right'], settings)
+  assert device.result['compute']['rank_on'] == 'device'
+  assert top1(device) == top1(host) == (10, 10)
+  columns = ['id', 'label', 'classes', 'image_sha256']
+  assert device.to_arrow(columns).equals(host.to_arrow(columns))
+  close = [run.to_arrow(['label_log_prob'])['label_log_prob'] for run in (device, host)]
+  assert close[0].to_pylist() == pytest.approx(close[1].to_pylist(), rel=1e-5)
+
+
+@pytest.mark.parametrize('rank_on', ['host', 'device'])
+def test_less_memory_takes_smaller_steps_and_gives_the_same_integers(
+  models, tmp_path, caplog, rank_on
+):
+  function = models['right'].function
+
+  def narrow(images):
+    if images.shape[0] > 3:
+      raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+    return function(images)
+
+  models['narrow'] = make_model('narrow')
+  object.__setattr__(models['narrow'], 'function', narrow)
+  sized = {'batch_size': 8, 'rows_per_part': 8, 'rank_on': rank_on}
+  (run,) = run_jobs(['narrow'], make_settings(tmp_path, **sized))
+  assert top1(run) == (10, 10)
+  assert run.result['compute']['batch_size'] == 8
+  assert [text for text in caplog.messages if 'memory' in text] == [
+    'narrow does not fit into memory with steps of 8 images: it goes on with 4',
+    'narrow does not fit into memory with steps of 4 images: it goes on with 2',
+  ]
+  index = json.loads((run.path / 'predictions/index.json').read_text())
+  assert [part['step_sizes'] for part in index['parts']] == [[2], [2]]
+  columns = ['id', 'classes', 'log_probs', 'label_log_prob']
+  whole = make_settings(tmp_path / 'whole', **sized)
+  (right,) = run_jobs(['right'], whole)
+  assert right.to_arrow(columns).equals(run.to_arrow(columns))
+
+
+def test_one_image_that_does_not_fit_is_said(models, tmp_path):
+  def nothing(images):
+    raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+
+  models['right'] = make_model()
+  object.__setattr__(models['right'], 'function', nothing)
+  with pytest.raises(UserError, match='not even with one image at a time'):
+    run_jobs(['right'], make_settings(tmp_path))

@@ -1,6 +1,7 @@
 """Forward passes through padded batches of one size, and whether they can be right."""
 
 import dataclasses
+import itertools
 import logging
 import re
 import threading
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfeval.engine import placement, strategies
+from tfeval.engine import device_ranking, placement, strategies
 from tfeval.engine.batches import Batch
 from tfeval.engine.placement import Pixels, Placed
+from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.models.model import Model, wrong_outputs
-from tfeval.models.options import PROBABILITIES
+from tfeval.models.options import LOGITS, PROBABILITIES
 from tfeval.preprocess import device_resize
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -37,14 +39,14 @@ class InFlight:
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-  """What a model says of a batch.
+  """What a model says of n images.
 
   Attributes:
-    scores: float32 [n, classes].
+    values: `scores`: float32 [n, classes], or what `device_ranking.ranked` returns.
     step_size: how many images, padding included, were computed with at once.
   """
 
-  scores: np.ndarray
+  values: dict[str, np.ndarray]
   step_size: int
 
 
@@ -64,6 +66,7 @@ class ForwardPass:
     batch_size: int,
     jit: bool = False,
     resizes: bool = False,
+    ranks: bool = False,
   ):
     """Prepares it.
 
@@ -73,25 +76,39 @@ class ForwardPass:
       batch_size: over all replicas.
       jit: whether XLA compiles it.
       resizes: whether images come as `device_resize.resize` takes them.
+      ranks: whether outputs are ranked there, so that only the ranks are returned.
     """
     self.model = model
     self._resize = device_resize.compiled() if resizes else None
+    self._ranks = ranks
     self._strategy = strategy
     self._batch_size = batch_size
     self._jit = jit
     self._parts, self._lock = 1, threading.Lock()
     self._step = _step(self._answer, strategy, jit)
 
-  def _answer(self, pixels):
-    return self.model(self._resize(pixels) if self._resize else pixels)
+  def _answer(self, inputs):
+    pixels, *labels = inputs
+    scores = self.model(self._resize(pixels) if self._resize else pixels)
+    if not labels:
+      return {'scores': scores}
+    scores = tf.ensure_shape(scores, [None, len(self.model.label_space)])
+    return device_ranking.ranked(
+      scores, *labels, STORED_CLASSES, self.model.output == LOGITS
+    )
 
   def __call__(self, pixels: Pixels) -> np.ndarray:
-    """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size."""
-    return self.result(self.submit(self.place(pixels))).scores
+    """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size.
 
-  def place(self, pixels: Pixels) -> Placed:
-    """Brings the pixels of a `Batch` to where they are computed with."""
-    return placement.place(self._strategy, self._batch_size, pixels)
+    Not where it ranks.
+    """
+    placed = placement.place(self._strategy, self._batch_size, (pixels,))
+    return self.result(self.submit(placed)).values['scores']
+
+  def place(self, batch: Batch) -> Placed:
+    """Brings what is computed with of a batch to where that is done."""
+    labels = (tf.constant(batch.labels, tf.int64),) if self._ranks else ()
+    return placement.place(self._strategy, self._batch_size, (batch.pixels, *labels))
 
   def submit(self, placed: Placed) -> InFlight:
     """Starts the steps of a batch; what it returns is for `result`.
@@ -178,21 +195,30 @@ class ForwardPass:
       self._size(self._parts),
     )
 
-  def _fetch(self, started: InFlight) -> np.ndarray:
-    space = self.model.label_space
-    replicas: list[list[np.ndarray]] = [
-      [] for _ in range(strategies.local_replicas(self._strategy))
+  def _fetch(self, started: InFlight) -> dict[str, np.ndarray]:
+    """Waits for all steps of a batch and puts what they return together."""
+    count = started.placed.count
+    return {
+      name: self._together([outputs[name] for outputs in started.outputs])[:count]
+      for name in started.outputs[0]
+    }
+
+  def _together(self, outputs: list[Any]) -> np.ndarray:
+    """Returns an output of all images: those of a replica follow each other."""
+    steps = [
+      [np.asarray(one) for one in self._strategy.experimental_local_results(output)]
+      for output in outputs
     ]
-    for outputs in started.outputs:
-      local = self._strategy.experimental_local_results(outputs)
-      for found, output in zip(replicas, local, strict=True):
-        found.append(np.asarray(output))
-        if found[-1].shape[1:] != (len(space),):
-          raise wrong_outputs(self.model.name, found[-1].shape, space)
-    scores = np.concatenate([output for found in replicas for output in found])
-    if len(scores) != self._batch_size:
-      raise wrong_outputs(self.model.name, scores.shape, space)
-    return scores[: started.placed.count]
+    space = self.model.label_space
+    for one in itertools.chain.from_iterable(steps):
+      if not self._ranks and one.shape[1:] != (len(space),):
+        raise wrong_outputs(self.model.name, one.shape, space)
+    found = np.concatenate(
+      [one for replica in zip(*steps, strict=True) for one in replica]
+    )
+    if len(found) != self._batch_size:
+      raise wrong_outputs(self.model.name, found.shape, space)
+    return found
 
   def _runs_uncompiled(self, split) -> bool:
     try:
@@ -245,27 +271,49 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
     UserError: they are not finite, or not the probabilities they should be.
   """
   finite = np.isfinite(scores).all(axis=1)
+  if finite.all():
+    lowest, total = scores.min(axis=1), scores.sum(axis=1)
+  else:
+    lowest = total = np.zeros(len(scores))
+  check_range(finite, lowest, total, ids, model)
+
+
+def check_range(
+  finite: np.ndarray,
+  lowest: np.ndarray,
+  total: np.ndarray,
+  ids: list[str],
+  model: Model,
+) -> None:
+  """Checks what is known of scores: that they can be those of a classifier.
+
+  Args:
+    finite: bool [n], whether all scores of an example are.
+    lowest: float [n], the lowest of its scores.
+    total: float [n], their sum.
+    ids: what names the n examples.
+    model: whose scores they are.
+
+  Raises:
+    UserError: they are not finite, or not the probabilities they should be.
+  """
   if not finite.all():
     raise UserError(
       f'{model.name} returns NaN or infinity for example '
       f'{ids[int(np.argmin(finite))]}: check its weights and '
       '`preprocess`'
     )
+  # 1e-2 lets half-precision softmax pass and logits not.
+  good = (lowest >= 0) & (abs(total - 1) < 1e-2)
   if model.output == PROBABILITIES:
-    # 1e-2 lets half-precision softmax pass and logits not.
-    good = (scores.min(axis=1) >= 0) & (abs(scores.sum(axis=1) - 1) < 1e-2)
     if not good.all():
       worst = int(np.argmin(good))
       raise UserError(
         f'{model.name}: the outputs for example {ids[worst]} sum to '
-        f'{scores[worst].sum():.4g} with minimum {scores[worst].min():.4g}, so they '
+        f'{total[worst]:.4g} with minimum {lowest[worst]:.4g}, so they '
         'are not probabilities: give `output=logits`'
       )
-  elif (
-    (scores >= 0).all()
-    and (abs(scores.sum(axis=1) - 1) < 1e-2).all()
-    and scores.shape[1] > 1
-  ):
+  elif good.all() and len(model.label_space) > 1:
     raise UserError(
       f'{model.name}: the outputs are at least 0 and sum to 1, so they '
       'are probabilities and no logits: give `output=probabilities`'

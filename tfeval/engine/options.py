@@ -13,7 +13,7 @@ STRATEGIES = AUTO, DEFAULT, MIRRORED, MULTI_WORKER, TPU = (
   'multi_worker',
   'tpu',
 )
-RESIZE_ON = HOST, DEVICE = ('host', 'device')
+PLACES = HOST, DEVICE = ('host', 'device')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,14 @@ class DeviceConfig:
     HOST,
     'device: the host only decodes, and the resizing of opencv runs where the model '
     'does, if a self-test finds it to be exact there.',
-    choices=RESIZE_ON,
+    choices=PLACES,
+    in_python=False,
+  )
+  rank_on: str = option(
+    HOST,
+    'device: outputs are ranked where the model computes, and only the ranks leave '
+    'it; the same classes as on the host.',
+    choices=PLACES,
     in_python=False,
   )
   canvas: int | None = option(

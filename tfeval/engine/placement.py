@@ -25,7 +25,7 @@ class Placed:
   inputs: Any
 
 
-def place(strategy: tf.distribute.Strategy, size: int, pixels: Pixels) -> Placed:
+def place(strategy: tf.distribute.Strategy, size: int, inputs: Any) -> Placed:
   """Pads a batch and copies it to the devices of a strategy.
 
   In a thread of its own this overlaps with what devices compute.
@@ -33,15 +33,16 @@ def place(strategy: tf.distribute.Strategy, size: int, pixels: Pixels) -> Placed
   Args:
     strategy: says how many replicas there are, and where.
     size: of every batch, a multiple of the replicas of this host.
-    pixels: of a `Batch`: n images, 1 <= n <= size.
+    inputs: a tensor or a structure of them, of n images, 1 <= n <= size; the first is
+      of their pixels.
   """
-  count = len(tf.nest.flatten(pixels)[0])
+  count = len(tf.nest.flatten(inputs)[0])
   # One static shape for all batches: nothing is traced twice, and no replica gets an
   # empty batch, for which oneDNN returns wrong shapes.
   if count < size:
-    pixels = tf.nest.map_structure(lambda values: _padded(values, size), pixels)
-  shape = tuple(tf.nest.flatten(pixels)[0].shape)
-  return Placed(count, shape, _per_replica(strategy, pixels))
+    inputs = tf.nest.map_structure(lambda values: _padded(values, size), inputs)
+  shape = tuple(tf.nest.flatten(inputs)[0].shape)
+  return Placed(count, shape, _per_replica(strategy, inputs))
 
 
 def parts(strategy: tf.distribute.Strategy, placed: Placed, number: int) -> list[Any]:
@@ -72,12 +73,12 @@ def _padded(values: tf.Tensor, size: int) -> tf.Tensor:
   return tf.concat([values, tf.zeros([size - n, *rest], values.dtype)], 0)
 
 
-def _per_replica(strategy: tf.distribute.Strategy, pixels: Pixels) -> Any:
+def _per_replica(strategy: tf.distribute.Strategy, inputs: Any) -> Any:
   """Splits a batch of this host into equal batches, one for each of its replicas."""
   replicas = strategies.local_replicas(strategy)
   devices = strategies.accelerators(strategy)
 
-  def of_one(index: int) -> Pixels:
+  def of_one(index: int) -> Any:
     def cut(values: tf.Tensor) -> tf.Tensor:
       size = values.shape[0] // replicas
       part = values if replicas == 1 else values[index * size :][:size]
@@ -86,7 +87,7 @@ def _per_replica(strategy: tf.distribute.Strategy, pixels: Pixels) -> Any:
       with tf.device(devices[index]):
         return tf.identity(part)
 
-    return tf.nest.map_structure(cut, pixels)
+    return tf.nest.map_structure(cut, inputs)
 
   return of_one(0) if replicas == 1 else _distributed(strategy, of_one)
 

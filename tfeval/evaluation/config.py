@@ -8,7 +8,13 @@ from typing import Any
 from tfeval.datasets import OPENERS
 from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
-from tfeval.engine.options import DeviceConfig, HostsConfig, InputConfig, check_devices
+from tfeval.engine.options import (
+  DEVICE,
+  DeviceConfig,
+  HostsConfig,
+  InputConfig,
+  check_devices,
+)
 from tfeval.models import table
 from tfeval.models.options import ModelOptions, not_of_applications
 from tfeval.runs import run_key
@@ -161,6 +167,11 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
       these; or two options contradict each other.
   """
   check_devices(config.devices, config.inputs)
+  if config.devices.rank_on == DEVICE and config.store.logits:
+    raise UserError(
+      '`rank_on=device` keeps outputs on the device, `store_logits` stores all of '
+      'them: leave one out'
+    )
   if all(request.spec.target in table.known_models() for request in requested):
     given = options.flat(config)
     for name in not_of_applications():

@@ -12,6 +12,7 @@ from tfeval.datasets import base
 from tfeval.datasets.options import SKIP
 from tfeval.engine import forward, pipeline
 from tfeval.engine.batches import Batch
+from tfeval.engine.options import DEVICE
 from tfeval.evaluation import manifest, recorder
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
 from tfeval.evaluation.hosts import shares
@@ -132,6 +133,7 @@ class Job:
         self.batch_size,
         self.config.devices.jit,
         runtime.canvas is not None,
+        self.config.devices.rank_on == DEVICE,
       )
     self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:
@@ -167,7 +169,7 @@ class Job:
 
   def place(self, batch: Batch) -> Batch:
     """Returns a batch with its pixels where the model computes with them."""
-    return dataclasses.replace(batch, pixels=self._step.place(batch.pixels))
+    return dataclasses.replace(batch, pixels=self._step.place(batch))
 
   def submit(self, batch: Batch) -> forward.InFlight:
     """Starts the forward pass of a batch that `place` returned.
@@ -191,16 +193,20 @@ class Job:
       UserError: the model is at fault; names the example.
     """
     answers = self._step.result(started)
-    forward.check_scores(answers.scores, batch.ids, self._step.model)
-    rows = predictions.make_rows(
-      batch.ids,
-      batch.image_sha256,
-      batch.labels,
-      batch.real_labels,
-      answers.scores,
-      self.manifest.model.output,
-      self.manifest.store.logits,
-    )
+    of_batch = batch.ids, batch.image_sha256, batch.labels, batch.real_labels
+    values, model = answers.values, self._step.model
+    if 'scores' in values:
+      scores, store = values['scores'], self.manifest.store.logits
+      forward.check_scores(scores, batch.ids, model)
+      rows = predictions.make_rows(*of_batch, scores, model.output, store)
+    else:
+      forward.check_range(
+        *(values[name] for name in ('finite', 'lowest', 'total')), batch.ids, model
+      )
+      rows = predictions.make_ranked_rows(
+        *of_batch,
+        *(values[name] for name in ('classes', 'log_probs', 'label_log_prob')),
+      )
     return rows, answers.step_size
 
   def flush(self) -> str:

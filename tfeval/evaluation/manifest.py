@@ -88,6 +88,7 @@ def build_manifest(
         'jit': config.devices.jit or strategies.always_compiles(strategy),
         'tf32': tf.config.experimental.tensor_float_32_execution_enabled(),
         'resize_on': config.devices.resize_on,
+        'rank_on': config.devices.rank_on,
         **(
           {}
           if tested is None

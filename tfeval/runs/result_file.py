@@ -136,6 +136,7 @@ class ComputeSection(JsonObject):
   jit: bool | None = None
   tf32: bool | None = None
   resize_on: str | None = None
+  rank_on: str | None = None
   canvas: int | None = None
   self_test: dict[str, int] | None = None
 

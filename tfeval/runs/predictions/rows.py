@@ -70,7 +70,36 @@ def make_rows(
   Returns:
     A record batch of `schema(store_logits)`.
   """
-  ranked, log_probs, of_label = rank_scores(scores, labels, output)
+  return make_ranked_rows(
+    ids,
+    hashes,
+    labels,
+    real_labels,
+    *rank_scores(scores, labels, output),
+    scores if store_logits else None,
+  )
+
+
+def make_ranked_rows(
+  ids: list[str],
+  hashes: list[bytes],
+  labels: np.ndarray,
+  real_labels: list[list[int]] | None,
+  ranked: np.ndarray,
+  log_probs: np.ndarray,
+  label_log_prob: np.ndarray,
+  scores: np.ndarray | None = None,
+) -> pa.RecordBatch:
+  """Makes the rows of n examples that are ranked already.
+
+  Args:
+    ids, hashes, labels, real_labels: as for `make_rows`.
+    ranked, log_probs, label_log_prob: as `rank_scores` returns them.
+    scores: float32 [n, 1000] to keep, or None.
+
+  Returns:
+    A record batch of `schema(scores is not None)`.
+  """
   return assemble(
     pa.array(ids, pa.string()),
     pa.array(hashes, pa.binary(32)),
@@ -81,8 +110,8 @@ def make_rows(
     ),
     ranked,
     log_probs,
-    of_label,
-    scores if store_logits else None,
+    label_log_prob,
+    scores,
   )
 
 
