@@ -251,7 +251,8 @@ tf.config.set_logical_device_configuration(
 from tfeval import datasets
 from tfeval.utils import spec
 from tfeval.engine import batches as reading
-from tfeval.engine import forward as predict
+from tfeval.engine import batch_size, forward as predict
+from tfeval.engine.options import DeviceConfig
 from tfeval.models import loading
 from tfeval.preprocess import protocol
 strategies = [tf.distribute.get_strategy(),
@@ -260,7 +261,7 @@ found = []
 for strategy in strategies:
   with strategy.scope():
     model = loading.load_model(sys.argv[2], preprocess='tf')
-  size = predict.global_batch_size(5, strategy)
+  size = batch_size.of_host(DeviceConfig(batch_size=5), model, None, strategy)
   assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
   forward = predict.ForwardPass(model, strategy, size)
   batches = list(reading.read_batches(datasets.open_dataset('folder:' + sys.argv[1]),

@@ -186,19 +186,25 @@ def test_ranking_on_the_device_stores_the_same_classes(models, tmp_path, jit):
   assert close[0].to_pylist() == pytest.approx(close[1].to_pylist(), rel=1e-5)
 
 
-@pytest.mark.parametrize('rank_on', ['host', 'device'])
-def test_less_memory_takes_smaller_steps_and_gives_the_same_integers(
-  models, tmp_path, caplog, rank_on
-):
-  function = models['right'].function
+def narrow_model():
+  """Returns the right model on a device that has memory for three images."""
+  model = make_model('narrow')
+  function = model.function
 
   def narrow(images):
     if images.shape[0] > 3:
       raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
     return function(images)
 
-  models['narrow'] = make_model('narrow')
-  object.__setattr__(models['narrow'], 'function', narrow)
+  object.__setattr__(model, 'function', narrow)
+  return model
+
+
+@pytest.mark.parametrize('rank_on', ['host', 'device'])
+def test_less_memory_takes_smaller_steps_and_gives_the_same_integers(
+  models, tmp_path, caplog, rank_on
+):
+  models['narrow'] = narrow_model()
   sized = {'batch_size': 8, 'rows_per_part': 8, 'rank_on': rank_on}
   (run,) = run_jobs(['narrow'], make_settings(tmp_path, **sized))
   assert top1(run) == (10, 10)
@@ -223,3 +229,28 @@ def test_one_image_that_does_not_fit_is_said(models, tmp_path):
   object.__setattr__(models['right'], 'function', nothing)
   with pytest.raises(UserError, match='not even with one image at a time'):
     run_jobs(['right'], make_settings(tmp_path))
+
+
+def test_the_largest_power_of_two_that_fits_is_found_and_kept(models, tmp_path, caplog):
+  models['narrow'] = narrow_model()
+  settings = make_settings(tmp_path, batch_size='auto')
+  (run,) = run_jobs(['narrow'], settings)
+  assert (run.result['compute']['batch_size'], top1(run)) == (2, (10, 10))
+  assert not any('does not fit' in text for text in caplog.messages)
+  (tmp_path / 'narrow/result.json').unlink()
+  # Half of it is there: it goes on with the batches that it began with, though by now
+  # there is more memory.
+  models['narrow'] = make_model('narrow')
+  (again,) = run_jobs(['narrow'], settings)
+  assert again.result['compute']['batch_size'] == 2
+  assert 'strategy' in again.result['compute'] and top1(again) == (10, 10)
+
+
+def test_models_of_other_batch_sizes_read_on_their_own(models, tmp_path):
+  models['narrow'] = narrow_model()
+  runtime = FakeRuntime()
+  settings = make_settings(tmp_path, batch_size='auto')
+  runs = run_jobs(['narrow', 'right'], settings, runtime)
+  assert [run.result['compute']['batch_size'] for run in runs] == [2, 64]
+  assert runtime.reads == [range(10), range(10)]
+  assert [top1(run) for run in runs] == [(10, 10), (10, 10)]

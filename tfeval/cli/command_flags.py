@@ -90,11 +90,41 @@ def parse(
   return flag_values, rest
 
 
+class _NumberOrWord(flags.IntegerParser):
+  """Parses a whole number, or leaves a word as it is."""
+
+  def __init__(self, words: Container[str], **bounds: Any):
+    super().__init__(**bounds)
+    self._words = words
+
+  def parse(self, argument: Any) -> Any:
+    return argument if argument in self._words else super().parse(argument)
+
+
 class _Definer:
   """absl's DEFINE functions, bound to one set of flags and one module name."""
 
   def __init__(self, flag_values: flags.FlagValues, module: str):
     self._arguments = {'flag_values': flag_values, 'module_name': module}
+
+  def number_or_word(
+    self, name: str, default: Any, help: str, words: Container[str], **known: Any
+  ) -> None:
+    """Defines a whole number, in whose place one of some words may stand.
+
+    Args:
+      name, default, help: of the flag.
+      words: those that may be given.
+      **known: `module_name`, and `lower_bound` and `upper_bound` of the number.
+    """
+    module = known.pop('module_name', self._arguments['module_name'])
+    flags.DEFINE(
+      _NumberOrWord(words, **known),
+      name,
+      default,
+      help,
+      **{**self._arguments, 'module_name': module},
+    )
 
   def __getattr__(self, kind: str):
     return functools.partial(getattr(flags, f'DEFINE_{kind}'), **self._arguments)

@@ -41,6 +41,8 @@ def define(
     elif field.kind in (int, float):
       of_kind = {'lower_bound': known.least, 'upper_bound': known.most}
     kind = 'enum' if known.choices is not None else _DEFINERS[field.kind]
+    if known.words:
+      kind, of_kind['words'] = 'number_or_word', known.words
     getattr(definer, kind)(
       field.name, default=field.default, help=text, module_name=known.group, **of_kind
     )

@@ -50,14 +50,13 @@ class Answers:
   step_size: int
 
 
-def global_batch_size(requested: int, strategy: tf.distribute.Strategy) -> int:
-  """Returns the batch size of a host, rounded up so that its replicas get the same."""
-  replicas = strategies.local_replicas(strategy)
-  return -(-requested // replicas) * replicas
-
-
 class ForwardPass:
-  """A model's forward pass on batches of one static shape."""
+  """A model's forward pass on batches of one static shape.
+
+  Attributes:
+    model: what runs.
+    batch_size: images in a batch over all replicas, padding included.
+  """
 
   def __init__(
     self,
@@ -67,6 +66,7 @@ class ForwardPass:
     jit: bool = False,
     resizes: bool = False,
     ranks: bool = False,
+    announces: bool = True,
   ):
     """Prepares it.
 
@@ -77,12 +77,13 @@ class ForwardPass:
       jit: whether XLA compiles it.
       resizes: whether images come as `device_resize.resize` takes them.
       ranks: whether outputs are ranked there, so that only the ranks are returned.
+      announces: whether it tells of memory that is too small.
     """
     self.model = model
     self._resize = device_resize.compiled() if resizes else None
-    self._ranks = ranks
+    self._ranks, self._announces = ranks, announces
     self._strategy = strategy
-    self._batch_size = batch_size
+    self.batch_size = batch_size
     self._jit = jit
     self._parts, self._lock = 1, threading.Lock()
     self._step = _step(self._answer, strategy, jit)
@@ -102,13 +103,13 @@ class ForwardPass:
 
     Not where it ranks.
     """
-    placed = placement.place(self._strategy, self._batch_size, (pixels,))
+    placed = placement.place(self._strategy, self.batch_size, (pixels,))
     return self.result(self.submit(placed)).values['scores']
 
   def place(self, batch: Batch) -> Placed:
     """Brings what is computed with of a batch to where that is done."""
     labels = (tf.constant(batch.labels, tf.int64),) if self._ranks else ()
-    return placement.place(self._strategy, self._batch_size, (batch.pixels, *labels))
+    return placement.place(self._strategy, self.batch_size, (batch.pixels, *labels))
 
   def submit(self, placed: Placed) -> InFlight:
     """Starts the steps of a batch; what it returns is for `result`.
@@ -170,7 +171,7 @@ class ForwardPass:
   def _size(self, parts: int) -> int:
     """Returns how many images are in a step, at most, where so many make a batch."""
     replicas = strategies.local_replicas(self._strategy)
-    return replicas * -(-self._batch_size // replicas // parts)
+    return replicas * -(-self.batch_size // replicas // parts)
 
   def _halve(self, parts: int, error: Exception) -> None:
     """Has steps be of half the size, where they are of a batch's so many parts.
@@ -178,7 +179,7 @@ class ForwardPass:
     Raises:
       UserError: steps have one image for each replica already.
     """
-    each = self._batch_size // strategies.local_replicas(self._strategy)
+    each = self.batch_size // strategies.local_replicas(self._strategy)
     with self._lock:  # Of threads that start and that fetch.
       if self._parts != parts:
         return  # Another one was there before.
@@ -188,12 +189,13 @@ class ForwardPass:
           'time: give a smaller `input_size`, or another device'
         ) from error
       self._parts = min(2 * parts, each)
-    _LOG.warning(
-      '%s does not fit into memory with steps of %d images: it goes on with %d',
-      self.model.name,
-      self._size(parts),
-      self._size(self._parts),
-    )
+    if self._announces:
+      _LOG.warning(
+        '%s does not fit into memory with steps of %d images: it goes on with %d',
+        self.model.name,
+        self._size(parts),
+        self._size(self._parts),
+      )
 
   def _fetch(self, started: InFlight) -> dict[str, np.ndarray]:
     """Waits for all steps of a batch and puts what they return together."""
@@ -216,7 +218,7 @@ class ForwardPass:
     found = np.concatenate(
       [one for replica in zip(*steps, strict=True) for one in replica]
     )
-    if len(found) != self._batch_size:
+    if len(found) != self.batch_size:
       raise wrong_outputs(self.model.name, found.shape, space)
     return found
 

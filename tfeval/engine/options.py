@@ -22,8 +22,13 @@ class DeviceConfig:
 
   GROUP = 'Devices'
 
-  batch_size: int = option(
-    64, 'Images in a step, over all replicas.', least=1, most=1 << 16
+  batch_size: int | str = option(
+    64,
+    'Images in a step, over all replicas; auto: the largest power of two that fits '
+    'into the memory of the devices.',
+    least=1,
+    most=1 << 16,
+    words=(AUTO,),
   )
   resize_on: str = option(
     HOST,

@@ -9,6 +9,7 @@ from tfeval.datasets import OPENERS
 from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
 from tfeval.engine.options import (
+  AUTO,
   DEVICE,
   DeviceConfig,
   HostsConfig,
@@ -192,6 +193,11 @@ def find_cluster(
     raise UserError(
       '`overwrite` with several hosts cannot tell new parts from old: '
       'delete the run directory first, then leave it out'
+    )
+  if found.count > 1 and config.devices.batch_size == AUTO:
+    raise UserError(
+      '`batch_size=auto` may be another one on each host: give the same number on all '
+      'of them'
     )
   return found
 

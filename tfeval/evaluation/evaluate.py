@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tfeval.engine import forward
+from tfeval.engine import batch_size
 from tfeval.engine.benchmark.measure import (
   FEWEST_BATCHES,
   RUNS,
@@ -94,16 +94,16 @@ def measure(
   with strategy.scope():
     model = resolve.load_model(request, config)
   protocol = resolve.resolve_protocol(request, config, model)
-  batch_size = forward.global_batch_size(config.devices.batch_size, strategy)
-  opened.test_resizing(protocol, batch_size)
-  images = batch_size * max(-(-images // batch_size), FEWEST_BATCHES)
+  size = batch_size.of_host(config.devices, model, protocol, strategy)
+  opened.test_resizing(protocol, size)
+  images = size * max(-(-images // size), FEWEST_BATCHES)
   with progress(request.spec.text, RUNS * images) as advance:
     return measure_stages(
       dataset,
       protocol,
       model,
       strategy,
-      batch_size,
+      size,
       images,
       advance,
       config.devices,

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from tfeval import datasets
-from tfeval.engine import active_strategy, forward
+from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, resolve, shared_job
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest
@@ -159,12 +159,13 @@ class Evaluator:
       input_size=model.input_size,
       output_name=model.output_name,
     )
-    strategy = self._runtime.strategy
+    strategy, devices = self._runtime.strategy, self._requested.devices
+    protocol = resolve.resolve_protocol(self._request, self._config, model)
     self._forward = forward.ForwardPass(
       model,
       strategy,
-      forward.global_batch_size(self._requested.devices.batch_size, strategy),
-      self._requested.devices.jit,
+      batch_size.of_host(devices, model, protocol, strategy),
+      devices.jit,
     )
     self._traced = model.backend.trace_key()
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from tfeval.datasets import base
 from tfeval.datasets.options import SKIP
-from tfeval.engine import forward, pipeline
+from tfeval.engine import batch_size, forward, pipeline
 from tfeval.engine.batches import Batch
-from tfeval.engine.options import DEVICE
+from tfeval.engine.options import AUTO, DEVICE
 from tfeval.evaluation import manifest, recorder
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
 from tfeval.evaluation.hosts import shares
@@ -74,9 +74,9 @@ class Job:
     self._model, self._step = model, step
     dataset, strategy = runtime.dataset, runtime.strategy
     _check_classes(model, dataset)
-    self.batch_size = forward.global_batch_size(config.devices.batch_size, strategy)
-    self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
     self.directory = paths.path(config.store.output_dir) / request.directory
+    self.batch_size = self._batch_size()
+    self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
     self.manifest = manifest.build_manifest(
       model,
       dataset,
@@ -92,6 +92,19 @@ class Job:
     self.sharing = 1
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
+
+  def _batch_size(self) -> int:
+    """Returns the batch size: of the step there is, of the run there is, or anew."""
+    if self._step is not None:
+      return self._step.batch_size
+    config = self.config
+    if config.devices.batch_size == AUTO and not config.store.overwrite:
+      found = manifest.stored_batch_size(self.directory)
+      if found is not None:
+        return found
+    return batch_size.of_host(
+      config.devices, self._model, self.protocol, self.runtime.strategy
+    )
 
   @property
   def skip_errors(self) -> bool:

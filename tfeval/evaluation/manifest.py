@@ -116,6 +116,19 @@ def read_manifest(directory: Path) -> dict[str, Any]:
   return found
 
 
+def stored_batch_size(directory: Path) -> int | None:
+  """Returns the batch size of the run in a directory, None if there is none.
+
+  What else is wrong with it is told where it is resumed.
+  """
+  try:
+    there = files.read_json(directory / MANIFEST, directory)
+    found = there['compute']['batch_size']
+  except (OSError, UserError, TypeError, KeyError):
+    return None
+  return found if type(found) is int and found > 0 else None
+
+
 def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
   """Returns the first (key, value there, value here) in which two manifests differ.
 

@@ -59,7 +59,7 @@ def job_groups(
       job = future = None
     if not loaded:
       return
-    group = [job for job in loaded if job.protocol == loaded[0].protocol]
+    group = [job for job in loaded if _shares_batches(job, loaded[0])]
     if queue and len(loaded) < most:
       ahead.append(_start_loading(queue.popleft(), config, runtime))
     yield group
@@ -114,3 +114,7 @@ def _start_loading(
   # No executor: it would keep an interrupted process until the model is there.
   threading.Thread(target=run, name=termination.LOADING_THREAD, daemon=True).start()
   return request, future
+
+
+def _shares_batches(job: Job, other: Job) -> bool:
+  return job.protocol == other.protocol and job.batch_size == other.batch_size

@@ -26,6 +26,7 @@ class Option:
     group: the heading that it stands under in `--help`.
     choices: what a text has to be one of.
     least, most: bounds of a number.
+    words: what may stand in place of a number.
     is_path: whether it is the path of a file or folder, or a URL.
     repeated: whether a flagfile that repeats a run has it: what is evaluated and how,
       not where and by whom.
@@ -42,6 +43,7 @@ class Option:
   choices: tuple[str, ...] | None = None
   least: float | None = None
   most: float | None = None
+  words: tuple[str, ...] = ()
   is_path: bool = False
   repeated: bool = True
   identifies: bool = False
@@ -186,6 +188,8 @@ def _plain(field: Field, value: Any) -> Any:
   name, known = field.name, field.option
   if value is None and field.default is None:
     return None
+  if isinstance(value, str) and value in known.words:
+    return value
   if known.is_path:
     return arguments.path_text(name, value)
   if field.kind is int:

@@ -4,7 +4,8 @@ import dataclasses
 import re
 from collections.abc import Hashable
 
-from tfeval.engine.forward import ForwardPass, global_batch_size
+from tfeval.engine import batch_size
+from tfeval.engine.forward import ForwardPass
 from tfeval.evaluation import resolve
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, requests
 from tfeval.evaluation.runtime import Runtime
@@ -48,7 +49,7 @@ class WatchedModel:
       )
     return model
 
-  def _step(self, model: Model) -> ForwardPass:
+  def _step(self, request: ModelRequest, model: Model) -> ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""
     traced = model.backend.trace_key()
     if self._forward is None or traced != self._traced:
@@ -58,7 +59,12 @@ class WatchedModel:
         ForwardPass(
           model,
           strategy,
-          global_batch_size(config.devices.batch_size, strategy),
+          batch_size.of_host(
+            config.devices,
+            model,
+            resolve.resolve_protocol(request, config, model),
+            strategy,
+          ),
           config.devices.jit,
           self._runtime.canvas is not None,
         ),
@@ -93,7 +99,7 @@ class WatchedModel:
       checkpoint_values.load(model.backend.model, checkpoint, model.name)
       tracing.refresh_derived_state(model.backend.model)
       model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
-      forward = self._step(model)
+      forward = self._step(request, model)
     if checkpoints.now(checkpoint) != checkpoint or checkpoint.sha256() != sha256:
       raise UserError('it changed while it was read')
     return request, model, forward
@@ -118,4 +124,4 @@ class WatchedModel:
       self._model = dataclasses.replace(
         loaded, function=self._model.function, backend=self._model.backend
       )
-    return self._model, self._step(self._model)
+    return self._model, self._step(request, self._model)
