@@ -37,7 +37,7 @@ def run_tfeval(folder: pathlib.Path, out: str) -> int:
       preflight='off',
       overwrite=True,
     ),
-    lambda name, total: contextlib.nullcontext(lambda count: None),
+    lambda name, total: contextlib.nullcontext(lambda *_: None),
   )
   return run.metrics[0]['correct']
 

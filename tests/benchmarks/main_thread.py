@@ -50,7 +50,7 @@ def evaluate(folder: pathlib.Path, out: pathlib.Path, batch_size: int) -> float:
       trust_model=True,
       overwrite=True,
     ),
-    lambda name, total: contextlib.nullcontext(lambda count: None),
+    lambda name, total: contextlib.nullcontext(lambda *_: None),
   )
   return time.thread_time() - started
 

@@ -325,10 +325,10 @@ def test_evaluate_prints_json_and_nothing_else(tfeval, photos, tmp_path):
   (result,) = json.loads(out)
   assert result['dataset']['partial'] is True
   assert result['metrics'][0]['count'] == 4
-  line = r': 4/4 images, \d+ images/s, 0 s left\n'
+  line = r': 4/4 images, \d+ images/s, 0 s left'
   assert re.fullmatch(
     r'tfeval: strategy default, 1 x CPU\n'
-    rf'\S+:tiny_model: preflight{line}\S+:tiny_model{line}',
+    rf'\S+:tiny_model: preflight{line}\n\S+:tiny_model{line}, top-1 \d+\.\d\d %\n',
     err,
   )
   # A factory may return another model every time.

@@ -28,7 +28,7 @@ from tfeval.utils.errors import UserError
 
 def quiet(name, total):
   del name, total
-  return contextlib.nullcontext(lambda count: None)
+  return contextlib.nullcontext(lambda *_: None)
 
 
 def evaluate(model, weights='imagenet', **arguments):

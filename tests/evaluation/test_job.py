@@ -23,6 +23,8 @@ class Step:
   def __init__(self, model, value=5.0):
     self.model, self._value = model, value
 
+  batch_size = 2
+
   def place(self, batch):
     return len(batch.ids)
 
@@ -48,8 +50,8 @@ def make_job(tmp_path):
 
 
 def record(one, batch):
-  started = one.submit(one.place(batch))
-  one.recorder.append(batch, *one.rows(batch, started))
+  answers = one.answers(one.submit(one.place(batch)))
+  one.recorder.append(batch, one.rows(batch, answers), answers.step_size)
 
 
 def predict_all(one):
@@ -100,7 +102,8 @@ def test_images_that_are_missing_are_no_run(make_job):
 def test_a_model_at_fault_is_named(make_job):
   with pytest.raises(UserError, match='right returns NaN or infinity for example 0'):
     one = make_job(np.nan)
-    one.rows(make_batch([0, 1]), one.submit(one.place(make_batch([0, 1]))))
+    batch = make_batch([0, 1])
+    one.rows(batch, one.answers(one.submit(one.place(batch))))
 
 
 def test_two_cannot_write_one_directory(make_job):

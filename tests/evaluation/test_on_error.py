@@ -35,7 +35,7 @@ def evaluate(folder, output_dir, model=MODEL, **arguments):
   (result,) = evaluation.evaluate(
     requests([model], ['imagenet']),
     EvaluationConfig.of(output_dir=str(output_dir), preflight='off', **arguments),
-    lambda name, total: contextlib.nullcontext(lambda count: None),
+    lambda name, total: contextlib.nullcontext(lambda *_: None),
   )
   return result
 

@@ -21,7 +21,7 @@ def make_manifest(on_error='fail', sha256='x'):
     {
       'model': {'output': 'logits', 'weights_sha256': sha256},
       'dataset': {'on_error': on_error},
-      'store': {'logits': False, 'rows_per_part': 4},
+      'store': {'logits': False, 'rows_per_part': 4, 'classes': 20},
       'compute': {'batch_size': 2},
     }
   )

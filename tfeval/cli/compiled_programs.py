@@ -11,7 +11,7 @@ import importlib.util
 import os
 import pathlib
 
-from tfeval.utils import start_cache, untrusted
+from tfeval.utils import files, start_cache, untrusted
 from tfeval.utils.errors import UserError
 
 _FLAG = '--tf_xla_persistent_cache_directory'
@@ -51,7 +51,7 @@ def seal() -> None:
   with contextlib.suppress(OSError, UserError):
     for path in found.glob('*.pb'):
       if not _seal_of(path).exists():
-        _seal_of(path).write_text(_digest(path), encoding='ascii')
+        files.write_atomically(_seal_of(path), _digest(path).encode())
 
 
 def _key() -> str:

@@ -151,6 +151,20 @@ def allow_tf32(allowed: bool) -> None:
   tf.config.experimental.enable_tensor_float_32_execution(allowed)
 
 
+def grow_memory() -> None:
+  """Has TensorFlow take the memory of GPUs as it needs it, and not all of it at once.
+
+  Whoever set `TF_FORCE_GPU_ALLOW_GROWTH` has what that says.
+  """
+  if 'TF_FORCE_GPU_ALLOW_GROWTH' in os.environ:
+    return
+  for gpu in tf.config.list_physical_devices('GPU'):
+    try:
+      tf.config.experimental.set_memory_growth(gpu, True)
+    except (RuntimeError, ValueError):
+      return  # They have started, or have a limit of their own.
+
+
 def always_compiles(strategy: tf.distribute.Strategy) -> bool:
   """Returns whether a strategy compiles every step, asked or not, as on TPUs."""
   return isinstance(strategy, tf.distribute.TPUStrategy)

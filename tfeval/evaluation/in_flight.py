@@ -19,6 +19,7 @@ from tfeval.engine.batches import Batch
 from tfeval.engine.forward import InFlight
 from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
+from tfeval.evaluation.stopwatch import HOST, MODEL, Stopwatch
 from tfeval.utils.ahead import THREAD_NAME, ahead
 
 # Batches that wait for a step, on the devices already.
@@ -39,7 +40,9 @@ _Submitted = tuple[Batch, list[tuple[Job, _Rows]]]
 _Recording = tuple[int, list[tuple[Job, futures.Future[None]]]]
 
 
-def stored(jobs: list[Job], positions: range, failures: Failures) -> Iterator[int]:
+def stored(
+  jobs: list[Job], positions: range, failures: Failures, watch: Stopwatch
+) -> Iterator[int]:
   """Evaluates models on the same images.
 
   When it is closed, or something is wrong, what was begun is stored if that takes no
@@ -49,6 +52,7 @@ def stored(jobs: list[Job], positions: range, failures: Failures) -> Iterator[in
     jobs: started, of one protocol, runtime and config.
     positions: of the images, from a multiple of the batch size.
     failures: is given what is wrong with one of several models, which is left out then.
+    watch: is told what takes how long.
 
   Yields:
     The position after a batch, once it is stored for all models.
@@ -59,8 +63,8 @@ def stored(jobs: list[Job], positions: range, failures: Failures) -> Iterator[in
   if not positions:
     return
   recording: collections.deque[_Recording] = collections.deque()
-  threads = _Threads()
-  submitted = ahead(_submitted(jobs, positions, failures, threads), _SUBMITTED)
+  threads = _Threads(watch)
+  submitted = ahead(_submitted(jobs, positions, failures, threads, watch), _SUBMITTED)
   try:
     for batch, answers in submitted:
       storing = [(job, threads.record(job, batch, rows)) for job, rows in answers]
@@ -93,13 +97,21 @@ def _recorded(recording: _Recording, failures: Failures) -> int:
 class _Threads:
   """What ranks, in any order, and what writes, in order."""
 
-  def __init__(self):
+  def __init__(self, watch: Stopwatch):
+    self._watch = watch
     self._ranking = futures.ThreadPoolExecutor(_RANKING, THREAD_NAME)
     self._writing = futures.ThreadPoolExecutor(1, THREAD_NAME)
     self._failed: set[Job] = set()
 
   def rank(self, job: Job, batch: Batch, started: InFlight) -> _Rows:
-    return self._ranking.submit(job.rows, batch, started)
+    return self._ranking.submit(self._rank, job, batch, started)
+
+  def _rank(
+    self, job: Job, batch: Batch, started: InFlight
+  ) -> tuple[pa.RecordBatch, int]:
+    answers = job.answers(started)
+    with self._watch.counting(HOST):
+      return job.rows(batch, answers), answers.step_size
 
   def record(self, job: Job, batch: Batch, rows: _Rows) -> futures.Future[None]:
     return self._writing.submit(self._record, job, batch, rows)
@@ -108,7 +120,9 @@ class _Threads:
     if job in self._failed:
       return  # Rows after a gap would say that there is none.
     try:
-      job.recorder.append(batch, *rows.result())
+      found = rows.result()
+      with self._watch.counting(HOST):
+        job.recorder.append(batch, *found)
     except BaseException:
       self._failed.add(job)
       raise
@@ -121,7 +135,11 @@ class _Threads:
 
 
 def _submitted(
-  jobs: list[Job], positions: range, failures: Failures, threads: _Threads
+  jobs: list[Job],
+  positions: range,
+  failures: Failures,
+  threads: _Threads,
+  watch: Stopwatch,
 ) -> Iterator[_Submitted]:
   """Yields batches in order whose steps were started for the models that lack them."""
   first = jobs[0]
@@ -139,7 +157,10 @@ def _submitted(
 
   if address is None:
     read = map(first.place, first.runtime.read(*what))
-    yield from map(submit, ahead(read, _PLACED))
+    for batch in watch.arriving(ahead(read, _PLACED)):
+      with watch.counting(MODEL):
+        # Until there is room, too: devices are at what was submitted before.
+        yield submit(batch)
     return
   arriving = ahead(
     (
@@ -151,7 +172,12 @@ def _submitted(
     _PLACED,
   )
   # Answers are put into order, and not the pixels: they are far smaller.
-  yield from data_service.in_order(
-    ((start, submit(batch) if batch else None) for start, batch in arriving),
+  for found in data_service.in_order(
+    (
+      (start, submit(batch) if batch else None)
+      for start, batch in watch.arriving(arriving)
+    ),
     positions[:: first.batch_size],
-  )
+  ):
+    with watch.counting(MODEL):
+      yield found

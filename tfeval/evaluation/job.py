@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tfeval.datasets import base
 from tfeval.datasets.options import SKIP
-from tfeval.engine import batch_size, forward, pipeline
+from tfeval.engine import batch_size, forward, hardware, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
 from tfeval.evaluation import manifest, recorder
@@ -18,6 +18,7 @@ from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
+from tfeval.evaluation.stopwatch import Stopwatch
 from tfeval.models import published
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import Protocol
@@ -32,7 +33,7 @@ _LOG = logging.getLogger('tfeval')
 class Job:
   """One model's evaluation.
 
-  `start`; for each batch `place`, `submit`, `rows`; `finalize` and `result`.
+  `start`; for each batch `place`, `submit`, `answers`, `rows`; `finalize` and `result`.
 
   Attributes:
     request: the model.
@@ -46,6 +47,7 @@ class Job:
     run: the complete run, once there is one.
     recorder: stores predictions, once started; None where there is nothing to do.
     sharing: how many models have taken the same batches.
+    watch: where the time of these went, once there are any.
   """
 
   def __init__(
@@ -90,6 +92,7 @@ class Job:
     self.run: run.Run | None = None
     self.recorder: recorder.Recorder | None = None
     self.sharing = 1
+    self.watch: Stopwatch | None = None
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
 
@@ -192,35 +195,33 @@ class Job:
     """
     return self._step.submit(batch.pixels)
 
-  def rows(self, batch: Batch, started: forward.InFlight) -> tuple[pa.RecordBatch, int]:
-    """Returns what is stored of a batch, once the model has answered.
-
-    Args:
-      batch: of which the pixels are not looked at.
-      started: what `submit` returned.
-
-    Returns:
-      The rows, and how many images the devices were given at once.
+  def answers(self, started: forward.InFlight) -> forward.Answers:
+    """Waits until the model has answered what `submit` started.
 
     Raises:
-      UserError: the model is at fault; names the example.
+      UserError: the model is at fault.
     """
-    answers = self._step.result(started)
+    return self._step.result(started)
+
+  def rows(self, batch: Batch, answers: forward.Answers) -> pa.RecordBatch:
+    """Returns what is stored of a batch, of which the pixels are not looked at.
+
+    Raises:
+      UserError: the answers cannot be right; names the example.
+    """
     of_batch = batch.ids, batch.image_sha256, batch.labels, batch.real_labels
     values, model = answers.values, self._step.model
     if 'scores' in values:
       scores, store = values['scores'], self.manifest.store.logits
       forward.check_scores(scores, batch.ids, model)
-      rows = predictions.make_rows(*of_batch, scores, model.output, store)
-    else:
-      forward.check_range(
-        *(values[name] for name in ('finite', 'lowest', 'total')), batch.ids, model
-      )
-      rows = predictions.make_ranked_rows(
-        *of_batch,
-        *(values[name] for name in ('classes', 'log_probs', 'label_log_prob')),
-      )
-    return rows, answers.step_size
+      return predictions.make_rows(*of_batch, scores, model.output, store)
+    forward.check_range(
+      *(values[name] for name in ('finite', 'lowest', 'total')), batch.ids, model
+    )
+    return predictions.make_ranked_rows(
+      *of_batch,
+      *(values[name] for name in ('classes', 'log_probs', 'label_log_prob')),
+    )
 
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""
@@ -277,6 +278,8 @@ class Job:
     if self.sharing == 1:
       # Else it would be the speed of all of them.
       timing['images_per_second'] = images_per_second
+      if self.watch is not None:
+        timing |= self.watch.timing()
     return run.finish(
       self.directory,
       self._counted(),
@@ -291,6 +294,7 @@ class Job:
         summary.metrics(),
       ),
       self._findings,
+      hardware.describe(),
     )
 
   def _counted(self) -> Manifest:

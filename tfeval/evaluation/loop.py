@@ -8,6 +8,7 @@ from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
+from tfeval.evaluation.stopwatch import Stopwatch
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, supervision, termination
 
@@ -113,9 +114,10 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
   """Gives every batch to the models that lack it."""
   if not jobs:
     return
-  for job in jobs:
-    job.sharing = len(jobs)
   first = jobs[0]
+  watch = Stopwatch(first.runtime.opened)
+  for job in jobs:
+    job.sharing, job.watch = len(jobs), watch
   remaining = [job.recorder.remaining for job in jobs]
   positions = range(min(one.start for one in remaining), remaining[0].stop)
   name = first.request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
@@ -128,11 +130,21 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
   at = positions.start
   with (
     first.runtime.progress(name, len(positions)) as advance,
-    contextlib.closing(in_flight.stored(jobs, positions, failures)) as stored,
+    contextlib.closing(in_flight.stored(jobs, positions, failures, watch)) as stored,
   ):
     for done in termination.storing(stored, lambda: _flush(jobs, failures)):
       # Images that were skipped on the way are done as well.
-      advance(done - at)
+      watch.done(done - at)
+      advance(done - at, _status(jobs, watch))
       at = done
     if at < positions.stop and failures.without(jobs):
       advance(positions.stop - at)
+
+
+def _status(jobs: list[Job], watch: Stopwatch) -> str:
+  """Returns how it stands: the top-1 so far of a single model, and which side waits."""
+  found = [watch.waits()]
+  if len(jobs) == 1 and jobs[0].recorder.labelled:
+    recorder = jobs[0].recorder
+    found.insert(0, f'top-1 {100 * recorder.hits / recorder.labelled:.2f} %')
+  return ', '.join(filter(None, found))

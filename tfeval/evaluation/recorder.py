@@ -116,6 +116,7 @@ class Recorder:
     positions: of all rows so far; those of images that were skipped are missing.
     resumed: how many of them an earlier run has stored.
     remaining: the positions that are to come, in whole batches.
+    hits, labelled: how many rows that were appended are top-1 hits, of how many.
   """
 
   def __init__(self, store: Path, keep: list[dict], manifest: Manifest, shard: range):
@@ -134,6 +135,8 @@ class Recorder:
     self._batch_size = batch_size = manifest.compute.batch_size
     # One thread appends, those that end a command flush.
     self._lock, self._closed = threading.RLock(), False
+    self._kept = manifest.store.classes
+    self.hits = self.labelled = 0
     self.positions = resume.positions_of(keep)
     self.resumed = len(self.positions)
     start = shard.start
@@ -160,6 +163,9 @@ class Recorder:
       smaller = step_size if step_size < self._batch_size else None
       self._writer.write(rows, batch.positions, batch.resized_on_host, smaller)
       self.positions += batch.positions
+      first = rows.column('classes').flatten().to_numpy()[:: self._kept]
+      self.labelled += int((batch.labels >= 0).sum())
+      self.hits += int((first == batch.labels).sum())
 
   @property
   def added(self) -> int:

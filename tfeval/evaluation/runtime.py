@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,7 @@ class Runtime:
     pipelines: made here before, by what they are of: tracing one takes as long as
       decoding hundreds of images.
     self_tests: made here before, by protocol and batch size.
+    opened: when, as `time.monotonic` tells.
   """
 
   dataset: base.ImageDataset
@@ -47,6 +49,7 @@ class Runtime:
   canvas: int | None = None
   pipelines: dict[Any, tf.data.Dataset] = dataclasses.field(default_factory=dict)
   self_tests: dict[Any, self_test.SelfTest] = dataclasses.field(default_factory=dict)
+  opened: float = dataclasses.field(default_factory=time.monotonic)
 
   def test_resizing(
     self, protocol: Protocol, batch_size: int
@@ -110,6 +113,7 @@ def open_runtime(
   devices, inputs = config.devices, config.inputs
   cache = None if inputs.cache_dir is None else writer.Cache(inputs.cache_dir)
   strategies.allow_tf32(devices.tf32)
+  strategies.grow_memory()
   # Before the dataset: TensorFlow's first operation settles the devices.
   name = strategies.choose(devices.strategy, devices.devices, devices.tpu)
   strategy = strategies.make_strategy(name, devices.devices, devices.tpu)

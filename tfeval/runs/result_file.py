@@ -202,12 +202,45 @@ class PublishedSection(JsonObject):
   metrics: list[PublishedMetric]
 
 
+class PhasesSection(JsonObject):
+  """Where the seconds went, of wall time.
+
+  Attributes:
+    start: from opening the dataset to the first batch.
+    input: that the model waited for images.
+    model: that it computed, or that others waited for it.
+    host: of the threads that rank and store meanwhile.
+  """
+
+  start: float
+  input: float
+  model: float
+  host: float
+
+
 class TimingSection(JsonObject):
-  """When a run was finished, and how long it took."""
+  """When a run was finished, and how long it took.
+
+  Attributes:
+    steady_images_per_second: after the first batch.
+  """
 
   finished: str
   seconds: float
   images_per_second: float | None = None
+  steady_images_per_second: float | None = None
+  phases: PhasesSection | None = None
+
+
+class HardwareSection(JsonObject):
+  """What computed it, for people who compare speeds; versions of GPUs alone."""
+
+  kind: str
+  name: str
+  cores: int
+  driver: str | None = None
+  cuda: str | None = None
+  cudnn: str | None = None
 
 
 class SubsetSection(JsonObject):
@@ -253,6 +286,7 @@ class Result(Manifest):
   published: PublishedSection | None = nullable()
   preflight: list[str] | None = None
   timing: TimingSection
+  hardware: HardwareSection | None = None
   subset: SubsetSection | None = None
   confusions: list[ConfusionEntry] | None = None
 

@@ -300,6 +300,7 @@ def finish(
   timing: dict[str, Any],
   published: Mapping[str, Any] | None = None,
   preflight: Sequence[str] = (),
+  hardware: Mapping[str, Any] | None = None,
 ) -> Run:
   """Writes `result.json`, which makes a run complete.
 
@@ -311,6 +312,7 @@ def finish(
     timing: seconds and rates.
     published: what `published.compare` found.
     preflight: what was found before the run, and did not stop it.
+    hardware: what computed it; None where nothing was.
   """
   dataset = {
     **manifest['dataset'],
@@ -326,6 +328,7 @@ def finish(
       'published': published,
       'preflight': list(preflight),
       'timing': timing,
+      **({} if hardware is None else {'hardware': hardware}),
     }
   )
   files.write_json(directory / RESULT, result)

@@ -11,8 +11,10 @@ import rich.progress
 
 from tfeval.utils.printable import printable
 
+# Is called with how many more examples are done, and perhaps with how it stands.
+Advance = Callable[..., None]
 # Given (what is worked on, number of examples): a context, called with each advance.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 _SECONDS_BETWEEN_LINES = 10
 
 
@@ -22,14 +24,14 @@ def choose_progress(shown: bool | None) -> Progress:
 
 
 @contextlib.contextmanager
-def hidden(label: str, total: int) -> Iterator[Callable[[int], None]]:
+def hidden(label: str, total: int) -> Iterator[Advance]:
   """Shows nothing; see `on_stderr`."""
   del label, total
-  yield lambda count: None
+  yield lambda count, status='': None
 
 
 @contextlib.contextmanager
-def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
+def on_stderr(label: str, total: int) -> Iterator[Advance]:
   """Shows progress, images/s and time left on stderr.
 
   Args:
@@ -37,7 +39,8 @@ def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
     total: how many examples there are.
 
   Yields:
-    A function to call with how many more examples are done.
+    A function to call with how many more examples are done, and with a few words of
+    how it stands, such as the accuracy so far.
   """
   label = printable(label)
   console = rich.console.Console(stderr=True)
@@ -50,10 +53,15 @@ def on_stderr(label: str, total: int) -> Iterator[Callable[[int], None]]:
     rich.progress.MofNCompleteColumn(),
     _Rate(),
     rich.progress.TimeRemainingColumn(),
+    rich.progress.TextColumn('{task.fields[status]}', markup=False),
   ]
   with rich.progress.Progress(*columns, console=console) as bar:
-    task = bar.add_task(label, total=total)
-    yield lambda count: bar.advance(task, count)
+    task = bar.add_task(label, total=total, status='')
+
+    def advance(count: int, status: str = '') -> None:
+      bar.update(task, advance=count, status=status)
+
+    yield advance
 
 
 class _Rate(rich.progress.ProgressColumn):
@@ -71,7 +79,7 @@ class _Lines:
     self._label, self._total, self._done = label, total, 0
     self._start = self._last = time.monotonic()
 
-  def __call__(self, count: int) -> None:
+  def __call__(self, count: int, status: str = '') -> None:
     self._done += count
     now = time.monotonic()
     if self._done < self._total and now - self._last < _SECONDS_BETWEEN_LINES:
@@ -81,6 +89,6 @@ class _Lines:
     left = (self._total - self._done) / rate
     self._console.out(
       f'{self._label}: {self._done}/{self._total} images, {rate:.0f} images/s, '
-      f'{left:.0f} s left',
+      f'{left:.0f} s left' + (f', {status}' if status else ''),
       highlight=False,
     )
