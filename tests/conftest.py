@@ -15,6 +15,8 @@ _SHARED = pathlib.Path(__file__).resolve().parents[2] / 'shared'
 if (_SHARED / 'data/keras_home').is_dir():
   os.environ['KERAS_HOME'] = str(_SHARED / 'data/keras_home')
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
+# Tests change constants that no key of what is kept knows.
+os.environ['TFEVAL_CACHE_HOME'] = ''
 
 
 def pytest_collection_finish():

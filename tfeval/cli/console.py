@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from absl import logging as absl_logging
 
-from tfeval.cli import command_flags, compiled_programs, streams
+from tfeval.cli import command_flags, streams
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.printable import printable
@@ -87,9 +87,7 @@ def quiet_tensorflow() -> Iterator[None]:
   _check_address_space()
   with without_noise(), contextlib.redirect_stdout(sys.stderr):
     prepare_environment()
-    compiled_programs.keep()
     yield
-    compiled_programs.seal()
 
 
 def _check_address_space() -> None:

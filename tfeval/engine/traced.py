@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfeval import preprocess
 from tfeval.preprocess import apply, device_canvas, limits
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import LIBRARIES, Protocol
 from tfeval.utils import files, start_cache
 
 # Of the user's cache.
@@ -26,9 +26,11 @@ _INPUT = tf.TensorSpec([], tf.string, 'image')
 @functools.cache
 def pixels(protocol: Protocol, jit_compile: bool) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns `apply.apply` for a protocol, as a function of an encoded image."""
+  own = LIBRARIES[protocol.library].__module__.startswith(preprocess.__name__)
   return _function(
     lambda image: apply.apply(protocol, image, jit_compile),
-    f'{protocol!r} {jit_compile}',
+    # Nothing is known of the code of others.
+    f'{protocol!r} {jit_compile}' if own else None,
   )
 
 
@@ -43,19 +45,30 @@ def canvas(
   )
 
 
-def _function(make: Callable[[tf.Tensor], Any], what: str) -> Callable:
-  """Returns what is made of an encoded image, within what one image may cost."""
+def _function(make: Callable[[tf.Tensor], Any], what: str | None) -> Callable:
+  """Returns what is made of an encoded image, within what one image may cost.
+
+  Args:
+    make: makes it.
+    what: tells it from all else that the same code makes; None not to keep it.
+  """
+  if what is None:
+    return _traced(make)
   key = hashlib.sha256(f'{what} {_code_sha256()}'.encode()).hexdigest()
   kept = start_cache.read(_DIRECTORY, key)
   if kept is not None:
     return _imported(kept)
-  # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
-  # that tracing takes.
-  function = tf.function(
-    lambda image: limits.with_limits(image, make), autograph=False
-  ).get_concrete_function(_INPUT)
+  function = _traced(make)
   start_cache.write(_DIRECTORY, key, _exported(function, key))
   return function
+
+
+def _traced(make: Callable[[tf.Tensor], Any]) -> Any:
+  # No Python control flow depends on a tensor, and AutoGraph doubles the seconds
+  # that tracing takes.
+  return tf.function(
+    lambda image: limits.with_limits(image, make), autograph=False
+  ).get_concrete_function(_INPUT)
 
 
 @functools.cache

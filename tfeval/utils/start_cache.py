@@ -1,16 +1,16 @@
 """What an earlier start has computed, kept for the next one to be faster.
 
-It lies in the user's own cache directory, `$XDG_CACHE_HOME/tfeval` or
-`~/.cache/tfeval`. What is there is run, as Python's own `__pycache__` is: it is only
-taken from directories that nobody else can write, and whole. Whoever removes it loses
-seconds; where it cannot be written nothing is kept.
+It lies in `$TFEVAL_CACHE_HOME`, else in `tfeval` of the user's own cache directory
+(`$XDG_CACHE_HOME`, `~/.cache`); `TFEVAL_CACHE_HOME=` keeps nothing. What is there is
+run, as Python's own `__pycache__` is: it is only taken from directories that nobody
+else can write, and whole. Whoever removes it loses seconds; where it cannot be written
+nothing is kept.
 """
 
 import contextlib
 import hashlib
 import os
 import pathlib
-import platform
 import shutil
 
 from tfeval.utils import files, untrusted
@@ -19,11 +19,11 @@ from tfeval.utils.errors import UserError
 # Of the largest file, and of the space that has to be left for others.
 _MOST_BYTES, _SPACE_LEFT = 64 << 20, 256 << 20
 # The oldest are removed beyond so many files in a directory.
-_MOST_FILES = 128
+_MOST_FILES = 64
 _DIGEST_BYTES = 32
 
 
-def directory(name: str) -> pathlib.Path | None:
+def _directory(name: str) -> pathlib.Path | None:
   """Returns a directory of the user's cache, made if need be.
 
   Args:
@@ -32,30 +32,21 @@ def directory(name: str) -> pathlib.Path | None:
   Returns:
     None where there can be none, others could write there, or the disk is full.
   """
-  home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+  given = os.environ.get('TFEVAL_CACHE_HOME')
+  if given == '':
+    return None
   try:
-    root = pathlib.Path(home).expanduser()
-    found = root / 'tfeval' / name
+    home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    root = pathlib.Path(given or os.path.join(home, 'tfeval')).expanduser()
+    found = root / name
     if not root.is_absolute():
       return None
     found.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not all(map(untrusted.is_own, (found, found.parent, root))):
+    if not all(map(untrusted.is_own, (found, root, root.parent))):
       return None
     return found if shutil.disk_usage(found).free > _SPACE_LEFT else None
   except (OSError, RuntimeError, ValueError):  # No such home, or no such name.
     return None
-
-
-def processor() -> str:
-  """Returns what code is compiled for: what this CPU is and can do."""
-  try:
-    with open('/proc/cpuinfo', encoding='utf-8', errors='replace') as file:
-      lines = sorted(
-        {line for line in file if line.startswith(('model name', 'flags', 'Features'))}
-      )
-  except OSError:
-    lines = [platform.processor()]
-  return '\n'.join([platform.machine(), *lines])
 
 
 def read(name: str, key: str) -> bytes | None:
@@ -65,7 +56,7 @@ def read(name: str, key: str) -> bytes | None:
     name: of the directory.
     key: of what is kept, in letters that file names have.
   """
-  found = directory(name)
+  found = _directory(name)
   if found is None:
     return None
   try:
@@ -78,20 +69,16 @@ def read(name: str, key: str) -> bytes | None:
 
 def write(name: str, key: str, content: bytes) -> None:
   """Keeps something for `read`, if that can be."""
-  found = directory(name)
+  found = _directory(name)
   if found is None or len(content) + _DIGEST_BYTES > _MOST_BYTES:
     return
   with contextlib.suppress(UserError, OSError):
-    prune(found)
+    _prune(found)
     files.write_atomically(found / key, hashlib.sha256(content).digest() + content)
 
 
-def prune(found: pathlib.Path) -> None:
-  """Removes the oldest files of a directory where there are too many.
-
-  Raises:
-    OSError: one cannot be removed.
-  """
+def _prune(found: pathlib.Path) -> None:
+  """Removes the oldest files of a directory where there are too many."""
   kept = sorted(found.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
   for path in kept[_MOST_FILES:]:
     path.unlink(missing_ok=True)
