@@ -61,7 +61,11 @@ def run(flags, arguments: list[str]) -> int:
     '(--cache_dir) or is decoded and padded for the device (--resize_on=device). '
     'Files that were read before come from memory.',
     *(f'Not measured, {name}: {why}.' for name, why in report.unmeasured.items()),
-    f'The model waits for input {100 * report.waiting:.0f} % of the time.',
+    f'The model waits for input {100 * report.waiting:.0f} % of the time. The main '
+    f'thread takes {report.main_thread_ms:.3f} ms of CPU time an image.',
+    f'Limits: {report.input_limit:,.0f} images/s of input on {report.cores} cores, '
+    f'{report.forward_limit:,.0f} images/s of the forward pass; of the smaller one '
+    f'{100 * report.reached:.0f} % is reached.',
     f'Bottleneck: {report.bottleneck}. {with_dashes(report.advice)}',
   ):
     terminal.print_paragraph(text, others='', broken=True)

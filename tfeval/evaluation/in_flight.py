@@ -17,6 +17,7 @@ import pyarrow as pa
 from tfeval.engine import batches, data_service
 from tfeval.engine.batches import Batch
 from tfeval.engine.forward import InFlight
+from tfeval.engine.options import RANKING_THREADS
 from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.stopwatch import HOST, MODEL, Stopwatch
@@ -28,8 +29,6 @@ _PLACED = 2
 _SUBMITTED = 2
 # Batches that are ranked or written.
 _RECORDED = 2
-# Threads that rank: one does 20,000 images/s.
-_RANKING = 2
 # An interruption waits so long for what is about to be stored, of wall time.
 _SECONDS_TO_STORE = 1.0
 
@@ -99,7 +98,7 @@ class _Threads:
 
   def __init__(self, watch: Stopwatch):
     self._watch = watch
-    self._ranking = futures.ThreadPoolExecutor(_RANKING, THREAD_NAME)
+    self._ranking = futures.ThreadPoolExecutor(RANKING_THREADS, THREAD_NAME)
     self._writing = futures.ThreadPoolExecutor(1, THREAD_NAME)
     self._failed: set[Job] = set()
 

@@ -15,10 +15,13 @@ from tfeval.engine.benchmark import measure as benchmark
 from tfeval.engine.benchmark.report import (
   CACHED,
   CANVAS,
+  COPYING,
   DECODING,
   END_TO_END,
   FORWARD,
+  MAIN_THREAD,
   PREPROCESSING,
+  RANKING,
   READING,
   BenchmarkReport,
   Stage,
@@ -31,7 +34,16 @@ from tfeval.preprocess import protocol as protocol_lib
 from tfeval.utils.errors import UserError
 
 SIZE = 32
-STAGES = [READING, DECODING, PREPROCESSING, CACHED, CANVAS, FORWARD, END_TO_END]
+STAGES = [
+  READING,
+  DECODING,
+  PREPROCESSING,
+  CACHED,
+  CANVAS,
+  FORWARD,
+  RANKING,
+  END_TO_END,
+]
 
 
 def tiny_model():
@@ -161,6 +173,9 @@ def figures(
   waiting=0.5,
   devices=('GPU',),
   replicas=1,
+  ranking=0.1,
+  copying=0.1,
+  main_thread=0.01,
 ):
   """Stages that take so many milliseconds an image, of wall and of CPU time."""
   return BenchmarkReport(
@@ -174,14 +189,18 @@ def figures(
     stages=tuple(
       Stage(name, 1000 / ms, ms)
       for name, ms in zip(
-        STAGES,
-        (reading, decoding, preprocessing, cached, canvas, forward, forward),
+        [*STAGES, COPYING],
+        (
+          *(reading, decoding, preprocessing, cached, canvas, forward),
+          *(ranking, forward, copying),
+        ),
         strict=True,
       )
     ),
     unmeasured={},
     input=used,
     waiting=waiting,
+    main_thread_ms=main_thread,
     cache_bytes_per_image=150577,
   )
 
@@ -200,10 +219,21 @@ def figures(
     (figures(2, 3, 5, cached=3, used=CACHED), READING),
     # The model waits less for a cache than it computes, though not without one.
     (figures(1, 2, 5, cached=2, forward=4, used=CACHED, devices=('CPU',)), FORWARD),
+    (figures(1, 2, 5, copying=6), COPYING),
+    (figures(1, 2, 5, forward=9, waiting=0, main_thread=8.5), MAIN_THREAD),
+    (figures(1, 2, 5, forward=9, waiting=0, ranking=17), RANKING),
   ],
 )
 def test_bottleneck(measured, bottleneck):
   assert measured.bottleneck == bottleneck
+
+
+def test_limits():
+  measured = figures(preprocessing=5, forward=2)
+  # Four cores of 5 ms; a model of 2 ms; end to end 2 ms too.
+  assert (measured.input_limit, measured.forward_limit) == (800, 500)
+  assert measured.reached == 1
+  assert figures(preprocessing=16, forward=4).input_limit == 250
 
 
 CACHE = '`cache_dir`: 2.0 ms instead of 5.0 once it is filled, for 150,577 bytes'

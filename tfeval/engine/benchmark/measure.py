@@ -1,8 +1,8 @@
 """Where an evaluation spends its time: each stage alone, then all together."""
 
+import contextlib
 import dataclasses
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -10,30 +10,37 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from tfeval.datasets.base import ImageDataset
-from tfeval.engine import batches, pipeline
+from tfeval.engine import batches, pipeline, strategies
+from tfeval.engine.batches import Batch
 from tfeval.engine.benchmark.report import (
   CACHED,
   CANVAS,
+  COPYING,
   DECODING,
   END_TO_END,
   FORWARD,
   PREPROCESSING,
+  RANKING,
   READING,
   BenchmarkReport,
   Stage,
 )
 from tfeval.engine.cache import chunks, reader, writer
-from tfeval.engine.forward import ForwardPass
+from tfeval.engine.forward import Answers, ForwardPass
 from tfeval.engine.options import DEVICE, DeviceConfig
 from tfeval.models.model import Model
 from tfeval.preprocess import decode, device_canvas
 from tfeval.preprocess.protocol import Protocol
+from tfeval.runs import predictions
+from tfeval.utils.ahead import ahead
 from tfeval.utils.errors import UserError
 
 # Fewer batches than are read ahead would measure nothing.
 FEWEST_BATCHES = 4
-# Seven stages, each once to warm up and once to measure, and filling the cache.
-RUNS = 15
+# Nine stages, each once to warm up and once to measure, and filling the cache.
+RUNS = 19
+# Batches that are placed, and steps that are started, before they are asked for.
+_STEPS_AHEAD = 2
 # Images are cached up to so many, which are then read again.
 _MOST_CACHED_BYTES = 512 << 20
 
@@ -73,7 +80,14 @@ def measure_stages(
     CANVAS if config.resize_on == DEVICE else CACHED if cache_dir else PREPROCESSING
   )
   meter = _Meter(images // batch_size, batch_size, advance)
-  forward = ForwardPass(model, strategy, batch_size, config.jit, used == CANVAS)
+  forward = ForwardPass(
+    model,
+    strategy,
+    batch_size,
+    config.jit,
+    used == CANVAS,
+    config.rank_on == DEVICE,
+  )
   devices = tuple(
     d.device_type for d in tf.config.list_logical_devices() if d.device_type != 'CPU'
   ) or ('CPU',)
@@ -81,23 +95,22 @@ def measure_stages(
     try:
       inputs = _inputs(dataset, protocol, batch_size)
       # An iterator of its own for each stage, gone with it: none works ahead.
-      stages = [
-        meter.stage(name, iter(inputs[name]))[0] for name in (READING, DECODING)
-      ]
+      stages = [meter.stage(name, iter(inputs[name])) for name in (READING, DECODING)]
       cache_bytes, unmeasured = _add_other_inputs(
         inputs, dataset, protocol, meter, config.canvas, cache_dir or temporary, devices
       )
 
-      def pixels(name):
-        return (batches.make_batch(dataset, batch).pixels for batch in inputs[name])
+      def read(name):
+        return (batches.make_batch(dataset, batch) for batch in inputs[name])
 
       for name in (PREPROCESSING, CACHED, CANVAS):
         if name in inputs:
-          stages.append(meter.stage(name, pixels(name))[0])
+          stages.append(meter.stage(name, read(name)))
       used = used if used in inputs else PREPROCESSING
-      batch = next(pixels(used))
-      stages.append(meter.stage(FORWARD, itertools.repeat(batch), forward)[0])
-      total, waiting = meter.stage(END_TO_END, pixels(used), forward)
+      stages += _of_model(meter, next(read(used)), forward, strategy)
+      waiting = _Waiting()
+      with contextlib.closing(_overlapped(read(used), forward, waiting)) as answers:
+        total = meter.stage(END_TO_END, answers, waiting.restart)
     except tf.errors.OpError as error:
       raise pipeline.explain_failure(
         dataset, protocol, 0, error, hint='replace it'
@@ -107,15 +120,89 @@ def measure_stages(
     protocol=protocol.spec,
     images=images,
     batch_size=batch_size,
-    cores=len(os.sched_getaffinity(0)),
+    cores=pipeline.cores(),
     devices=devices,
     replicas=strategy.num_replicas_in_sync,
     stages=(*stages, total),
     unmeasured=unmeasured,
     input=used,
-    waiting=waiting,
+    waiting=waiting.seconds * total.images_per_second / images,
+    main_thread_ms=1000 * meter.main_thread_seconds / images,
     cache_bytes_per_image=cache_bytes,
   )
+
+
+def _of_model(
+  meter: '_Meter', batch: Batch, forward: ForwardPass, strategy: tf.distribute.Strategy
+) -> list[Stage]:
+  """Measures what is done with one batch, over and over."""
+  stages = []
+  if strategies.accelerators(strategy):
+
+    def copied(batch):
+      # A copy is there when something of it can be read.
+      first = tf.nest.flatten(forward.place(batch).inputs)[0]
+      return strategy.experimental_local_results(first)[0][:1, ..., :1].numpy()
+
+    again = itertools.repeat(batch)
+    stages.append(meter.stage(COPYING, map(copied, again)))
+  else:
+    meter.leave_out([COPYING])
+  placed = itertools.repeat(forward.place(batch))
+  # As in an evaluation, steps are started before those before them have ended.
+  started = ahead(map(forward.submit, placed), _STEPS_AHEAD)
+  with contextlib.closing(started):
+    stages.append(meter.stage(FORWARD, map(forward.result, started)))
+  answers = forward.result(forward.submit(next(placed)))
+  if 'scores' in answers.values:
+
+    def ranked(scores):
+      return predictions.make_rows(
+        batch.ids,
+        batch.image_sha256,
+        batch.labels,
+        batch.real_labels,
+        scores,
+        forward.model.output,
+        False,
+      )
+
+    again = itertools.repeat(answers.values['scores'])
+    stages.append(meter.stage(RANKING, map(ranked, again)))
+  else:
+    meter.leave_out([RANKING])
+  return stages
+
+
+class _Waiting:
+  """How long the model waits for input.
+
+  Attributes:
+    seconds: of wall time.
+  """
+
+  def __init__(self) -> None:
+    self.seconds = 0.0
+
+  def restart(self) -> None:
+    self.seconds = 0.0
+
+  def elements(self, source: Iterator) -> Iterator:
+    """Yields elements, and counts until they come."""
+    while True:
+      started = time.perf_counter()
+      element = next(source)
+      self.seconds += time.perf_counter() - started
+      yield element
+
+
+def _overlapped(
+  read: Iterator[Batch], forward: ForwardPass, waiting: _Waiting
+) -> Iterator[Answers]:
+  """Yields the answers of a model as an evaluation has them: all at the same time."""
+  placed = waiting.elements(ahead(map(forward.place, read), _STEPS_AHEAD))
+  for started in ahead(map(forward.submit, placed), _STEPS_AHEAD):
+    yield forward.result(started)
 
 
 def _endless(dataset: ImageDataset) -> ImageDataset:
@@ -143,7 +230,7 @@ def _inputs(
   repeated = _endless(dataset)
   read = repeated.examples().map(lambda example: example['image'])
   # The same threads as the real input, or the figures could not be compared.
-  decoded = read.map(decoded_shape, num_parallel_calls=len(os.sched_getaffinity(0)))
+  decoded = read.map(decoded_shape, num_parallel_calls=pipeline.cores())
   options = pipeline.options()
   return {
     READING: read.batch(batch_size).with_options(options),
@@ -213,30 +300,37 @@ class _Meter:
     batch_size: images in a batch.
     images: over which each stage is measured.
     advance: is told of images.
+    main_thread_seconds: of CPU time, that this thread took for the last stage.
   """
 
   def __init__(self, steps: int, batch_size: int, advance: Callable[[int], None]):
     self.batch_size, self.images = batch_size, steps * batch_size
     self.advance, self._steps = advance, steps
+    self.main_thread_seconds = 0.0
 
   def leave_out(self, stages) -> None:
     """Counts stages as done."""
     self.advance(2 * self.images * len(stages))
 
   def stage(
-    self, name: str, batches: Iterator, forward: Callable = lambda batch: None
-  ) -> tuple[Stage, float]:
-    """Returns a stage, and the share of its time that was spent on input."""
+    self, name: str, elements: Iterator, warm: Callable[[], None] = lambda: None
+  ) -> Stage:
+    """Measures a stage.
+
+    Args:
+      name: of the stage.
+      elements: one for each batch.
+      warm: is called when what is not measured is over.
+    """
     for _ in range(self._steps):
-      forward(next(batches))
+      next(elements)
       self.advance(self.batch_size)
-    waited = 0.0
+    warm()
     wall, cpu = time.perf_counter(), time.process_time()
+    own = time.thread_time()
     for _ in range(self._steps):
-      start = time.perf_counter()
-      batch = next(batches)
-      waited += time.perf_counter() - start
-      forward(batch)
+      next(elements)
       self.advance(self.batch_size)
+    self.main_thread_seconds = time.thread_time() - own
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Stage(name, self.images / wall, 1000 * cpu / self.images), waited / wall
+    return Stage(name, self.images / wall, 1000 * cpu / self.images)

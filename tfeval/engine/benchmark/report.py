@@ -2,17 +2,27 @@
 
 import dataclasses
 
-READING, DECODING, PREPROCESSING, CACHED, CANVAS, FORWARD, END_TO_END = (
+from tfeval.engine.options import RANKING_THREADS
+
+READING, DECODING, PREPROCESSING, CACHED, CANVAS = (
   'reading',
   'decoding',
   'preprocessing',
   'from the cache',
   'for the device',
+)
+COPYING, FORWARD, RANKING, END_TO_END = (
+  'copying',
   'forward pass',
+  'ranking',
   'end to end',
 )
+# What may hold up all others and is no stage.
+MAIN_THREAD = 'main thread'
 # Below this share of the time, input is not worth saving.
 _MATTERS = 0.1
+# A thread that is busy for this share of the time holds others up.
+_BUSY = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +33,9 @@ class Stage:
     name: `reading`; `decoding` whole images (reading included); three that each give
       what a model takes, reading, ids and SHA-256 included: `preprocessing` (decoding
       as far as the crop needs it), `from the cache` and `for the device`, which
-      resizes (decoding and padding); `forward pass` (alone); `end to end`.
+      resizes (decoding and padding); of one batch over and over: `copying` it to the
+      device, the `forward pass`, `ranking` its outputs into rows; `end to end`, all
+      of it at the same time.
     images_per_second: of wall time.
     cpu_ms_per_image: CPU time of all threads of this process, in milliseconds.
   """
@@ -49,11 +61,16 @@ class BenchmarkReport:
     unmeasured: why a stage is not among them, by its name.
     input: the stage that gave the model its images end to end.
     waiting: share of the end-to-end time that the model waited for input, 0 to 1.
+    main_thread_ms: CPU time of the thread that hands over, for an image end to end, in
+      milliseconds.
     cache_bytes_per_image: what an image takes in a cache; None without one.
-    bottleneck: `forward pass`, or what costs most in making input: `reading`,
-      `decoding`, `preprocessing`, or the input itself if it is from the cache or for
-      the device.
+    bottleneck: `forward pass`, `main thread`, `ranking`, or what costs most in making
+      input: `reading`, `decoding`, `preprocessing`, `copying`, or the input itself if
+      it is from the cache or for the device.
     advice: what would help, in sentences.
+    input_limit: images/s that this host's cores can give the model.
+    forward_limit: images/s that the model can take.
+    reached: share of the smaller one that end to end has.
   """
 
   model: str
@@ -67,13 +84,22 @@ class BenchmarkReport:
   unmeasured: dict[str, str]
   input: str
   waiting: float
+  main_thread_ms: float
   cache_bytes_per_image: int | None
   bottleneck: str = dataclasses.field(init=False)
   advice: str = dataclasses.field(init=False)
+  input_limit: float = dataclasses.field(init=False)
+  forward_limit: float = dataclasses.field(init=False)
+  reached: float = dataclasses.field(init=False)
 
   def __post_init__(self) -> None:
     object.__setattr__(self, 'bottleneck', _bottleneck(self))
     object.__setattr__(self, 'advice', _advice(self))
+    rate, limits = 1000 / self.cost()[self.input] * self.cores, self.seconds()
+    object.__setattr__(self, 'input_limit', rate)
+    object.__setattr__(self, 'forward_limit', 1 / limits[FORWARD])
+    smaller = min(rate, 1 / limits[FORWARD])
+    object.__setattr__(self, 'reached', 1 / limits[END_TO_END] / smaller)
 
   @property
   def on_cpu(self) -> bool:
@@ -98,7 +124,7 @@ def _bottleneck(report: BenchmarkReport) -> str:
   else:
     is_input = report.waiting >= _MATTERS
   if not is_input:
-    return FORWARD
+    return _beside_input(report)
   # Stages include those before them: what each one adds is its own cost, or a little
   # less for preprocessing, which decodes only what it needs.
   added = {READING: seconds[READING]}
@@ -109,13 +135,29 @@ def _bottleneck(report: BenchmarkReport) -> str:
     }
   else:
     added[report.input] = seconds[report.input] - seconds[READING]
+  if seconds.get(COPYING, 0) > seconds[report.input]:
+    return COPYING
   return max(added, key=added.get)
+
+
+def _beside_input(report: BenchmarkReport) -> str:
+  """Returns what holds the model up that does not wait for input, or the model."""
+  seconds = report.seconds()
+  if report.main_thread_ms / 1000 > _BUSY * seconds[END_TO_END]:
+    return MAIN_THREAD
+  if seconds.get(RANKING, 0) / RANKING_THREADS > _BUSY * seconds[END_TO_END]:
+    return RANKING
+  return FORWARD
 
 
 def _advice(report: BenchmarkReport) -> str:
   """Returns what would help, in sentences."""
   if report.bottleneck == FORWARD:
     return _for_the_model(report)
+  if report.bottleneck == COPYING:
+    return 'Smaller pixels would help: a protocol of uint8, or `resize_on=device`.'
+  if report.bottleneck in (MAIN_THREAD, RANKING):
+    return 'Faster CPU cores would help, and `rank_on=device`, which ranks elsewhere.'
   if report.bottleneck == READING:
     # A cache holds pixels; images are read beside it, to know them.
     return f'A `data_dir` on a faster disk would help. {_together(report)}'
