@@ -64,8 +64,9 @@ def run(flags, arguments: list[str]) -> int:
     f'The model waits for input {100 * report.waiting:.0f} % of the time. The main '
     f'thread takes {report.main_thread_ms:.3f} ms of CPU time an image.',
     f'Limits: {report.input_limit:,.0f} images/s of input on {report.cores} cores, '
-    f'{report.forward_limit:,.0f} images/s of the forward pass; of the smaller one '
-    f'{100 * report.reached:.0f} % is reached.',
+    f'{report.forward_limit:,.0f} images/s of the forward pass; of '
+    + ('both on these cores' if report.on_cpu else 'the smaller one')
+    + f' {100 * report.reached:.0f} % is reached.',
     f'Bottleneck: {report.bottleneck}. {with_dashes(report.advice)}',
   ):
     terminal.print_paragraph(text, others='', broken=True)

@@ -122,6 +122,7 @@ class _Threads:
       found = rows.result()
       with self._watch.counting(HOST):
         job.recorder.append(batch, *found)
+      self._watch.done(len(batch.ids))
     except BaseException:
       self._failed.add(job)
       raise

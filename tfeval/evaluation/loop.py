@@ -134,7 +134,6 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
   ):
     for done in termination.storing(stored, lambda: _flush(jobs, failures)):
       # Images that were skipped on the way are done as well.
-      watch.done(done - at)
       advance(done - at, _status(jobs, watch))
       at = done
     if at < positions.stop and failures.without(jobs):

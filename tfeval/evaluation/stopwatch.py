@@ -56,7 +56,7 @@ class Stopwatch:
       yield batch
 
   def done(self, images: int) -> None:
-    """Hears that so many images more are done."""
+    """Hears that so many images more are stored, from one thread."""
     now = time.monotonic()
     before = self._last[1] if self._last else 0
     self._last = now, before + images
