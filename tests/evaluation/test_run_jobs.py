@@ -254,3 +254,21 @@ def test_models_of_other_batch_sizes_read_on_their_own(models, tmp_path):
   assert [run.result['compute']['batch_size'] for run in runs] == [2, 64]
   assert runtime.reads == [range(10), range(10)]
   assert [top1(run) for run in runs] == [(10, 10), (10, 10)]
+
+
+def test_a_step_that_fails_names_its_batch_and_what_was_before_is_kept(
+  models, tmp_path
+):
+  right = models['right'].function
+
+  def failing(images):
+    with tf.control_dependencies([tf.debugging.assert_less(images, 6.0, 'too much')]):
+      return right(images)
+
+  models['right'] = make_model()
+  object.__setattr__(models['right'], 'function', failing)
+  named = r'cannot run on images of \(2, 4, 4, 3\) \(6.JPEG to 7.JPEG\): [^\n]*too much'
+  with pytest.raises(UserError, match=named):
+    run_jobs(['right'], make_settings(tmp_path))
+  index = json.loads((tmp_path / 'right/predictions/index.json').read_text())
+  assert [part['positions'] for part in index['parts']] == [[[0, 4]], [[4, 6]]]

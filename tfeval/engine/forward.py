@@ -109,7 +109,8 @@ class ForwardPass:
   def place(self, batch: Batch) -> Placed:
     """Brings what is computed with of a batch to where that is done."""
     labels = (tf.constant(batch.labels, tf.int64),) if self._ranks else ()
-    return placement.place(self._strategy, self.batch_size, (batch.pixels, *labels))
+    inputs = batch.pixels, *labels
+    return placement.place(self._strategy, self.batch_size, inputs, batch.ids)
 
   def submit(self, placed: Placed) -> InFlight:
     """Starts the steps of a batch; what it returns is for `result`.
@@ -163,8 +164,9 @@ class ForwardPass:
       raise self._failed(placed, error) from error
 
   def _failed(self, placed: Placed, error: Exception) -> UserError:
+    named = f' ({placed.ids[0]} to {placed.ids[-1]})' if placed.ids else ''
     return UserError(
-      f'{self.model.name} cannot run on images of {placed.shape}: '
+      f'{self.model.name} cannot run on images of {placed.shape}{named}: '
       f'{errors.one_line(error)}'
     )
 

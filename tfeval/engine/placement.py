@@ -1,6 +1,7 @@
 """A batch's pixels, padded to one size and brought to where replicas compute."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,14 +19,18 @@ class Placed:
     count: how many there are; what follows them is padding.
     shape: of all, padding included.
     inputs: [size, ...] of the one replica, or values for each.
+    ids: of the images, where they are known.
   """
 
   count: int
   shape: tuple[int, ...]
   inputs: Any
+  ids: Sequence[str] = ()
 
 
-def place(strategy: tf.distribute.Strategy, size: int, inputs: Any) -> Placed:
+def place(
+  strategy: tf.distribute.Strategy, size: int, inputs: Any, ids: Sequence[str] = ()
+) -> Placed:
   """Pads a batch and copies it to the devices of a strategy.
 
   In a thread of its own this overlaps with what devices compute.
@@ -35,6 +40,7 @@ def place(strategy: tf.distribute.Strategy, size: int, inputs: Any) -> Placed:
     size: of every batch, a multiple of the replicas of this host.
     inputs: a tensor or a structure of them, of n images, 1 <= n <= size; the first is
       of their pixels.
+    ids: what names them.
   """
   count = len(tf.nest.flatten(inputs)[0])
   # One static shape for all batches: nothing is traced twice, and no replica gets an
@@ -42,7 +48,7 @@ def place(strategy: tf.distribute.Strategy, size: int, inputs: Any) -> Placed:
   if count < size:
     inputs = tf.nest.map_structure(lambda values: _padded(values, size), inputs)
   shape = tuple(tf.nest.flatten(inputs)[0].shape)
-  return Placed(count, shape, _per_replica(strategy, inputs))
+  return Placed(count, shape, _per_replica(strategy, inputs), ids)
 
 
 def parts(strategy: tf.distribute.Strategy, placed: Placed, number: int) -> list[Any]:
