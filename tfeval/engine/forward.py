@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfeval.engine import device_ranking, placement, strategies
+from tfeval.engine import device_ranking, output_checks, placement, strategies
 from tfeval.engine.batches import Batch
 from tfeval.engine.placement import Pixels, Placed
 from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.models.model import Model, wrong_outputs
-from tfeval.models.options import LOGITS, PROBABILITIES
+from tfeval.models.options import LOGITS
 from tfeval.preprocess import device_resize
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -259,66 +259,5 @@ def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:
       numbers of the stated kind; names the example.
   """
   scores = forward(batch.pixels)
-  check_scores(scores, batch.ids, forward.model)
+  output_checks.check_scores(scores, batch.ids, forward.model)
   return scores
-
-
-def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
-  """Checks that scores can be those of a classifier.
-
-  Args:
-    scores: float32 [n, classes].
-    ids: what names the n examples.
-    model: whose scores they are.
-
-  Raises:
-    UserError: they are not finite, or not the probabilities they should be.
-  """
-  finite = np.isfinite(scores).all(axis=1)
-  if finite.all():
-    lowest, total = scores.min(axis=1), scores.sum(axis=1)
-  else:
-    lowest = total = np.zeros(len(scores))
-  check_range(finite, lowest, total, ids, model)
-
-
-def check_range(
-  finite: np.ndarray,
-  lowest: np.ndarray,
-  total: np.ndarray,
-  ids: list[str],
-  model: Model,
-) -> None:
-  """Checks what is known of scores: that they can be those of a classifier.
-
-  Args:
-    finite: bool [n], whether all scores of an example are.
-    lowest: float [n], the lowest of its scores.
-    total: float [n], their sum.
-    ids: what names the n examples.
-    model: whose scores they are.
-
-  Raises:
-    UserError: they are not finite, or not the probabilities they should be.
-  """
-  if not finite.all():
-    raise UserError(
-      f'{model.name} returns NaN or infinity for example '
-      f'{ids[int(np.argmin(finite))]}: check its weights and '
-      '`preprocess`'
-    )
-  # 1e-2 lets half-precision softmax pass and logits not.
-  good = (lowest >= 0) & (abs(total - 1) < 1e-2)
-  if model.output == PROBABILITIES:
-    if not good.all():
-      worst = int(np.argmin(good))
-      raise UserError(
-        f'{model.name}: the outputs for example {ids[worst]} sum to '
-        f'{total[worst]:.4g} with minimum {lowest[worst]:.4g}, so they '
-        'are not probabilities: give `output=logits`'
-      )
-  elif good.all() and len(model.label_space) > 1:
-    raise UserError(
-      f'{model.name}: the outputs are at least 0 and sum to 1, so they '
-      'are probabilities and no logits: give `output=probabilities`'
-    )

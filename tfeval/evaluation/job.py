@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tfeval.datasets import base
 from tfeval.datasets.options import SKIP
-from tfeval.engine import batch_size, forward, hardware, pipeline
+from tfeval.engine import batch_size, forward, hardware, output_checks, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
 from tfeval.evaluation import manifest, recorder
@@ -213,9 +213,9 @@ class Job:
     values, model = answers.values, self._step.model
     if 'scores' in values:
       scores, store = values['scores'], self.manifest.store.logits
-      forward.check_scores(scores, batch.ids, model)
+      output_checks.check_scores(scores, batch.ids, model)
       return predictions.make_rows(*of_batch, scores, model.output, store)
-    forward.check_range(
+    output_checks.check_range(
       *(values[name] for name in ('finite', 'lowest', 'total')), batch.ids, model
     )
     return predictions.make_ranked_rows(

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import image_files
-from tfeval.engine import forward, pipeline, strategies
+from tfeval.engine import forward, output_checks, pipeline, strategies
 from tfeval.evaluation import resolve
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.models.options import LOGITS
@@ -117,5 +117,5 @@ class _LoadedModel:
       fault = pipeline.fault(self._protocol, encoded) or pipeline.reason(error)
       raise image_files.unreadable(path, fault) from error
     scores = self._forward(pixels[None])
-    forward.check_scores(scores, [str(path)], self._forward.model)
+    output_checks.check_scores(scores, [str(path)], self._forward.model)
     return scores[0]
