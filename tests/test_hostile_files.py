@@ -1,5 +1,6 @@
 """Files that do harm are read, and nothing beside them is opened because of them."""
 
+import json
 import os
 import pathlib
 import re
@@ -7,19 +8,19 @@ import shutil
 import subprocess
 import sys
 
+import naming_files
+import opened_files
 import pytest
 
+import tfeval
+
 HOSTILE = pathlib.Path(__file__).parents[2] / 'shared/cases/hostile'
-STRACE = shutil.which('strace')
+SCRIPT = pathlib.Path(naming_files.__file__)
 pytestmark = [
   pytest.mark.skipif(not HOSTILE.is_dir(), reason='needs the cases of hostile files'),
 ]
+traced = pytest.mark.skipif(not opened_files.STRACE, reason='needs strace')
 _MODEL = '--preprocess=identity --output=logits --preflight=off --batch_size=4'
-_OPENED = re.compile(
-  r'\b(openat2?|open|creat|rename\w*|unlink\w*|mkdir\w*|link\w*|symlink\w*)\('
-  r'(.*)$'
-)
-_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 def evaluation(name):
@@ -73,48 +74,140 @@ def run(folder, arguments, before=()):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(STRACE is None, reason='needs strace')
+@traced
 @pytest.mark.parametrize('name', CASES)
 def test_nothing_is_written_or_opened_by_a_name_that_a_file_gave(folder, name):
   arguments, words = CASES[name]
   log = folder.parent / 'strace.log'
-  ended = run(
-    folder, arguments, [STRACE, '-f', '-qq', '-e', 'trace=%file', '-o', str(log)]
-  )
+  ended = run(folder, arguments, opened_files.command(log))
   assert ended.returncode == 2
   assert words in ended.stderr
   assert sum(line.startswith('tfeval: ') for line in ended.stderr.splitlines()) == 1
-  before = {path.relative_to(HOSTILE).parts[0] for path in HOSTILE.iterdir()}
-  now = {path.relative_to(folder).parts[0] for path in folder.iterdir()}
-  assert now - before <= {'photos', 'runs'}
   assert not list(folder.rglob('result.json'))
-  changed, read = touched(log.read_text(errors='replace'), folder)
-  assert changed <= {'runs'}
+  (_, found), *more = opened_files.read(log, folder)
+  assert not more
+  written, read = inside(found.written, folder), inside(found.opened, folder)
+  assert written <= {'runs'}
   assert read <= {name, 'small.keras', 'photos', 'runs', 'dictionary.parquet', '.'}
   assert 'secret.bin' not in read
+  assert not elsewhere(found.written, folder)
+  assert not foreign(found.started)
 
 
-def touched(log, folder):
-  """Returns what in a folder was written or changed, and what was opened at all."""
-  changed, read = set(), set()
-  for line in log.splitlines():
-    found = _OPENED.search(line)
-    if not found or ' = -1 ' in line:
-      continue
-    for name in _NAME.findall(found[2]):
-      path = pathlib.Path(os.path.normpath(folder / name))
-      if path.is_relative_to(folder):
-        first = path.relative_to(folder).parts[:1] or ('.',)
-        read.update(first)
-        writes = not found[1].startswith('open') or re.search(
-          r'O_(WRONLY|RDWR|CREAT)', found[2]
-        )
-        if writes:
-          changed.update(first)
-      elif found[1].startswith('open') and 'O_CREAT' in found[2]:
-        # Caches of libraries and temporary files are theirs.
-        assert str(path).startswith(('/tmp', '/dev', '/proc', str(pathlib.Path.home())))
-  return changed, read
+def inside(paths, folder):
+  """Returns the first parts of paths below a folder."""
+  below = {path for path in paths if path.is_relative_to(folder)}
+  return {(*path.relative_to(folder).parts, '.')[0] for path in below}
+
+
+def elsewhere(paths, *known):
+  """Returns paths that are neither known nor of the system and its libraries."""
+  own = (*known, pathlib.Path('/dev'), pathlib.Path('/proc'))
+  return {path for path in paths if not any(path.is_relative_to(one) for one in own)}
+
+
+def foreign(started):
+  """Returns calls that start neither tfeval's own programs nor what `platform` asks."""
+  package = pathlib.Path(tfeval.__file__).parent
+  own = re.compile(
+    rf'execve\("[^"]*", \["{re.escape(sys.executable)}", '
+    rf'("-m", "tfeval"|"-P", "{re.escape(str(package))}/)|'
+    r'execve\("[^"]*/uname", \["uname", "-p"\]'
+  )
+  return [call for call in started if not own.match(call)]
+
+
+def trace(folder, *kinds):
+  """Reads files of some kinds and returns what was done of each, by case."""
+  log, known = folder / 'log', {}
+  for name in ('home', 'tmp'):
+    known[name] = folder / name
+    known[name].mkdir()
+  ended = subprocess.run(
+    [*opened_files.command(log), sys.executable, SCRIPT, *kinds],
+    cwd=folder,
+    capture_output=True,
+    text=True,
+    timeout=600,
+    check=False,
+    env={
+      **{name: value for name, value in os.environ.items() if name != 'KERAS_HOME'},
+      'HOME': str(known['home']),
+      'TMPDIR': str(known['tmp']),
+      'PYTHONDONTWRITEBYTECODE': '1',
+    },
+  )
+  assert not ended.returncode, ended.stderr[-2000:]
+  said = [json.loads(line) for line in ended.stdout.splitlines()]
+  for word in said:
+    assert word['code'] in (0, 1, 2), word
+  return said, opened_files.read(log, folder), known.values()
+
+
+def hold(folder, found, known):
+  """Holds that files of strangers have nothing opened, written, started or reached."""
+  assert len(found) > 1
+  for name, case in found[1:]:
+    kind, number = name.split('/')[:2]
+    own = [folder / place / f'{kind}{number}' for place in ('cases', 'out')]
+    decoys = {one for one in case.opened if one.is_relative_to(folder / 'decoy')}
+    assert (name, decoys) == (name, set())
+    assert (name, elsewhere(case.written, *known, *own)) == (name, set())
+    assert (name, foreign(case.started)) == (name, [])
+
+
+@traced
+def test_labels_and_flagfiles_have_nothing_opened(folder):
+  said, found, known = trace(folder, 'labels', 'flagfiles')
+  assert {word['code'] for word in said} == {2}
+  hold(folder, found, known)
+
+
+@pytest.mark.slow
+@traced
+@pytest.mark.parametrize('kind', naming_files.KINDS)
+def test_no_file_has_another_one_opened(folder, kind):
+  said, found, known = trace(folder, kind)
+  assert [word['case'] for word in said] == [name for name, _ in found[1:]]
+  hold(folder, found, known)
+  secret = folder / naming_files.DECOY / 'secret'
+  assert secret.read_text() == naming_files.SECRET
+
+
+@traced
+def test_what_is_opened_is_seen(tmp_path):
+  """Were the log not read rightly, the tests above could not fail."""
+  (tmp_path / 'a').mkdir()
+  (tmp_path / 'link').symlink_to('a')
+  code = (
+    'import os, socket, subprocess, shutil\n'
+    'def tell(name):\n'
+    '  try: os.open(name, os.O_RDONLY)\n'
+    '  except OSError: pass\n'
+    'tell("/begins/x")\n'
+    'open("link/written", "w").close()\n'
+    'open("a/written").close()\n'
+    'tell("a/missing")\n'
+    'os.open("written", os.O_RDONLY, dir_fd=os.open("a", os.O_RDONLY))\n'
+    'os.rename("link", "renamed")\n'
+    'subprocess.run(["true"])\n'
+    'socket.socket(socket.AF_UNIX).connect_ex("a/socket")\n'
+    'tell("/ends/x")\n'
+    'open("a/later", "w").close()\n'
+  )
+  log = tmp_path / 'log'
+  subprocess.run(
+    [*opened_files.command(log), sys.executable, '-c', code], cwd=tmp_path, check=True
+  )
+  (_, before), (name, found) = opened_files.read(log, tmp_path)
+  assert name == 'x'
+  assert inside(found.opened, tmp_path) == {'a', 'link', 'renamed'}
+  assert tmp_path / 'a/missing' in found.opened
+  assert found.written >= {
+    tmp_path / one for one in ('link/written', 'a/written', 'link', 'renamed')
+  }
+  assert ['connect', 'execve'] == sorted({one.split('(')[0] for one in found.started})
+  assert before.written == {tmp_path / 'a/later'}
 
 
 @pytest.mark.slow

@@ -52,11 +52,16 @@ class Damaged(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       yield n, {**example, 'file_name': imagenet.validation_name(n + 1)}
 
 
+def prepare(directory: pathlib.Path) -> None:
+  """Prepares a dataset `damaged`, of which nothing is damaged yet."""
+  tfds.disable_progress_bar()
+  with contextlib.redirect_stdout(io.StringIO()):
+    Damaged(data_dir=directory).download_and_prepare()
+
+
 def _prepared(pattern: str):
   def make(directory: pathlib.Path) -> pathlib.Path:
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-      Damaged(data_dir=directory).download_and_prepare()
+    prepare(directory)
     (path,) = directory.rglob(pattern)
     return path
 

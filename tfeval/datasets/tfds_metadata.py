@@ -6,6 +6,7 @@ whatever goes wrong is told in one line.
 """
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -65,13 +66,24 @@ def told(name: str, where: object) -> Iterator[None]:
     ) from error
 
 
-def check_files(paths: Iterable[str]) -> None:
-  """Checks that files of records are no pipes or devices, where they are local.
+def check_files(paths: Iterable[str], directory: str) -> None:
+  """Checks that files of records are the dataset's, and no pipes or devices.
+
+  Args:
+    paths: of files, as the dataset's description names them.
+    directory: that it lies in.
 
   Raises:
-    UserError: one is.
+    UserError: one is elsewhere, or, where it is local, no file.
   """
+  root = os.path.normpath(directory)
   for path in paths:
+    # Links are the user's own; names are of whoever wrote the description.
+    if not os.path.normpath(path).startswith(root + os.sep):
+      raise UserError(
+        f'its dataset_info.json names {path[:200]} as a file of its own, which is not '
+        f'in {directory}: prepare it again in another `data_dir`'
+      )
     if '://' not in path:
       with contextlib.suppress(OSError):  # Of what is missing TensorFlow tells.
         untrusted.check_file(pathlib.Path(path))

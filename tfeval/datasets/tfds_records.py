@@ -36,8 +36,8 @@ class Records:
       num_classes: of the label space.
 
     Raises:
-      UserError: the files have a format that TensorFlow does not read, or are no
-        files.
+      UserError: the files have a format that TensorFlow does not read, are no files,
+        or lie elsewhere.
     """
     file_format = builder.info.file_format
     if file_format not in tfds.core.FileFormat.with_tf_data():
@@ -51,7 +51,7 @@ class Records:
     self._real_key, self._num_classes = real_key, num_classes
     files = builder.info.splits[split].file_instructions
     self._paths = [os.fspath(file.filename) for file in files]
-    tfds_metadata.check_files(self._paths)
+    tfds_metadata.check_files(self._paths, os.fspath(builder.data_dir))
     self._names = [os.path.basename(path) for path in self._paths]
     self._skips = np.array([file.skip for file in files], np.int64)
     self._takes = np.array([file.take for file in files], np.int64)

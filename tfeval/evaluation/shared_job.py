@@ -11,7 +11,7 @@ from tfeval.evaluation.job import Job
 from tfeval.evaluation.preflight import preflight
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS
-from tfeval.utils import errors, paths, progress
+from tfeval.utils import errors, paths, progress, untrusted
 from tfeval.utils.errors import BeingWritten, UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -26,7 +26,8 @@ class SharedJob(Job):
     """Plans the share of this host; see `Job`.
 
     Raises:
-      UserError: as `Job`, or hosts could not tell that their models are the same.
+      UserError: as `Job`, hosts could not tell that their models are the same, or the
+        share is a link to elsewhere.
     """
     super().__init__(*args)
     if not manifest.is_identifiable(self.manifest):
@@ -36,6 +37,7 @@ class SharedJob(Job):
       )
     self._hosts = self.runtime.hosts
     self._share = self.directory / self._hosts.directory()
+    untrusted.check_inside(self._share, self.directory)
     self._described = agreement.describe_host(self.manifest, self._hosts)
     self._is_to_join = False
 

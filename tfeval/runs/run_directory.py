@@ -9,7 +9,7 @@ from tfeval.runs.result_file import (
   RESULT,
   Manifest,
 )
-from tfeval.utils import files, locks
+from tfeval.utils import files, locks, untrusted
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -49,8 +49,11 @@ def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) ->
     resumed: whether predictions that are there are kept.
 
   Raises:
-    UserError: it cannot be written.
+    UserError: it cannot be written, or part of it is a link to elsewhere.
   """
+  # What is written into a link lands wherever it leads.
+  for name in (PREDICTIONS, HOSTS):
+    untrusted.check_inside(directory / name, directory)
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # These go first: without them nothing here looks complete.
@@ -71,5 +74,7 @@ def remove_shares(directory: Path) -> None:
 
   Raises:
     BeingWritten: a host is at work.
+    UserError: they are a link to elsewhere.
   """
+  untrusted.check_inside(directory / HOSTS, directory)
   locks.remove_unused(directory / HOSTS)

@@ -93,7 +93,8 @@ def remove_unused(directory: Path) -> None:
     UserError: one cannot be locked.
   """
   with contextlib.ExitStack() as stack:
-    if not isinstance(directory, RemotePath) and directory.is_dir():
+    local = not isinstance(directory, RemotePath)
+    if local and directory.is_dir() and not directory.is_symlink():
       for one in directory.iterdir():
         if one.is_dir() and not one.is_symlink():
           stack.enter_context(locked(one))

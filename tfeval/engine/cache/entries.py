@@ -85,7 +85,7 @@ def key_of(description: dict[str, Any]) -> str:
 def read_description(directory: pathlib.Path) -> dict[str, Any] | None:
   """Returns what an entry's images are of, None if that is missing or damaged."""
   try:
-    description = files.read_json(directory / ENTRY)
+    description = files.read_json(directory / ENTRY, directory)
   except UserError:
     return None
   if (
@@ -171,7 +171,7 @@ def is_cache(root: pathlib.Path) -> bool:
     OSError: that cannot be read.
   """
   try:
-    return untrusted.read_bytes(root / TAG, len(_TAG_CONTENT)) == _TAG_CONTENT
+    return untrusted.read_bytes(root / TAG, len(_TAG_CONTENT), root) == _TAG_CONTENT
   except (FileNotFoundError, NotADirectoryError, UserError):
     return False
 

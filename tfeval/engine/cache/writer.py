@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfeval.engine.batches import Batch
 from tfeval.engine.cache import chunks, entries
 from tfeval.engine.cache.chunks import Chunk
-from tfeval.utils import errors, files, lock_file
+from tfeval.utils import errors, files, lock_file, untrusted
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -54,9 +54,11 @@ class Cache:
       description: what it is of.
 
     Raises:
-      UserError: others can write there.
+      UserError: others can write there, or it is a link to elsewhere.
     """
     path = directory / entries.ENTRY
+    # What is written into a link lands wherever it leads.
+    untrusted.check_inside(directory, self.root)
     if directory.is_dir():
       entries.check_own(directory)
     if self.writable:

@@ -161,7 +161,7 @@ def _another_run(directory: paths.Path) -> UserError:
 def _is_begun_evaluation(directory: paths.Path) -> bool:
   """Returns whether it holds predictions after which an evaluation would go on."""
   try:
-    manifest = files.read_json(directory / result_file.MANIFEST)
+    manifest = files.read_json(directory / result_file.MANIFEST, directory)
   except UserError:
     manifest = None
   return not (isinstance(manifest, dict) and 'imported' in manifest) and (
