@@ -369,7 +369,9 @@ def _for_predict() -> str:
 
 def _tar(here: pathlib.Path) -> None:
   with tarfile.open(here / 'ILSVRC2012_img_val.tar', 'w') as tar:
-    for name, photo in zip(IMAGES, pathlib.Path('photos').rglob('*.JPEG'), strict=False):
+    for name, photo in zip(
+      IMAGES, pathlib.Path('photos').rglob('*.JPEG'), strict=False
+    ):
       tar.add(photo, name)
     for name in targets():
       tar.addfile(tarfile.TarInfo(name))

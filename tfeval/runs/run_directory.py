@@ -25,8 +25,9 @@ def holds_manifest(directory: Path, ignored: tuple[str, ...] = ()) -> bool:
     ignored: names that may be in it all the same.
 
   Raises:
-    UserError: it holds something else.
+    UserError: it holds something else, or part of it is a link to elsewhere.
   """
+  _check_own(directory)
   if (directory / MANIFEST).is_file():
     return True
   if directory.is_dir() and any(
@@ -37,6 +38,12 @@ def holds_manifest(directory: Path, ignored: tuple[str, ...] = ()) -> bool:
       f'{directory} is not empty and holds no run: choose another `output_dir`'
     )
   return False
+
+
+def _check_own(directory: Path) -> None:
+  # What is written into a link lands wherever it leads.
+  for name in (PREDICTIONS, HOSTS):
+    untrusted.check_inside(directory / name, directory)
 
 
 def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) -> None:
@@ -51,9 +58,7 @@ def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) ->
   Raises:
     UserError: it cannot be written, or part of it is a link to elsewhere.
   """
-  # What is written into a link lands wherever it leads.
-  for name in (PREDICTIONS, HOSTS):
-    untrusted.check_inside(directory / name, directory)
+  _check_own(directory)
   try:
     directory.mkdir(parents=True, exist_ok=True)
     # These go first: without them nothing here looks complete.
