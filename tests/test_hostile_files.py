@@ -181,6 +181,7 @@ def test_no_file_has_another_one_opened(folder, kind):
   assert secret.read_text() == naming_files.SECRET
 
 
+@pytest.mark.slow
 @traced
 def test_what_is_opened_is_seen(tmp_path):
   """Were the log not read rightly, the tests above could not fail."""
