@@ -5,7 +5,6 @@ One file per command, each with `USAGE`, `define_flags(flag_values)` and
 below takes typed arguments.
 """
 
-import gc
 import importlib
 import keyword
 import os
@@ -149,14 +148,8 @@ def _main(argv: list[str]) -> int:
 
 def command_module(name: str) -> ModuleType:
   """Imports a command's module; that of a Python keyword has an underscore more."""
-  # What is imported stays: to look for garbage in it takes a tenth of the start.
-  enabled = gc.isenabled()
-  gc.disable()
-  try:
+  with console.kept_imports():
     return importlib.import_module(f'tfeval.cli.{name}{"_" * keyword.iskeyword(name)}')
-  finally:
-    if enabled:
-      gc.enable()
 
 
 def _usage() -> str:

@@ -1,6 +1,7 @@
 """What the user sees of a working command: our messages, no start-up noise."""
 
 import contextlib
+import gc
 import logging
 import os
 import pathlib
@@ -76,6 +77,23 @@ def messages_on_stderr() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def kept_imports() -> Iterator[None]:
+  """Where modules are imported: they stay, so that nobody looks for garbage in them.
+
+  To look there takes a tenth of the start, and with TensorFlow a second.
+  """
+  enabled, known = gc.isenabled(), len(sys.modules)
+  gc.disable()
+  try:
+    yield
+  finally:
+    if len(sys.modules) > known:
+      gc.freeze()
+    if enabled:
+      gc.enable()
+
+
+@contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
   """Where TensorFlow is imported and run: it prints no noise, and all on stderr.
 
@@ -87,6 +105,8 @@ def quiet_tensorflow() -> Iterator[None]:
   _check_address_space()
   with without_noise(), contextlib.redirect_stdout(sys.stderr):
     prepare_environment()
+    with kept_imports():
+      import tensorflow  # noqa: F401
     yield
 
 
@@ -103,7 +123,7 @@ def import_tensorflow_for(texts: Iterable[str]) -> None:
   """Imports TensorFlow where one of some paths is a URL, without its noise."""
   if any(map(paths.is_url, texts)):
     with quiet_tensorflow():
-      import tensorflow  # noqa: F401
+      pass
 
 
 @contextlib.contextmanager
