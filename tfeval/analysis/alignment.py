@@ -76,7 +76,9 @@ class AlignedPredictions:
 
   def count(self, name: str, metric: str) -> accuracy.Count | None:
     """Returns a metric; None where it is not known of the stored classes."""
-    if registry.get_metric(metric).classes > self.predicted.shape[1]:
+    asked = registry.get_metric(metric)
+    too_few = asked.least_classes > self.run.classes.outputs
+    if too_few or asked.classes > self.predicted.shape[1]:
       return None
     counted = self.counted(name)
     correct = np.count_nonzero(self.hits(name, metric) & counted)

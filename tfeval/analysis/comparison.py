@@ -10,7 +10,7 @@ from tfeval.analysis import alignment, differences, numeric_flips
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import LabelSource, Subset
 from tfeval.metrics import paired, registry
-from tfeval.runs.run import Run
+from tfeval.runs.run import Run, classes_difference
 from tfeval.utils.errors import UserError
 
 
@@ -121,10 +121,17 @@ def compare(
   for other in aligned[1:]:
     if found := differences.ids_difference(aligned[0], other):
       raise UserError(f'{found}: `common` compares on the images that all runs have')
+    if found := classes_difference(aligned[0].run, other.run):
+      raise UserError(f'{found}: compare runs of the same classes')
     if found := differences.labels_difference(aligned[0], other):
       raise UserError(f'{found}: give `labels=FILE` for all')
+  asked, outputs = registry.get_metric(metric), aligned[0].run.classes.outputs
+  if asked.least_classes > outputs:
+    raise UserError(
+      f'`metric={metric}` says nothing of {outputs} classes: choose another'
+    )
   for one in aligned:
-    if one.predicted.shape[1] < registry.get_metric(metric).classes:
+    if one.predicted.shape[1] < asked.classes:
       raise UserError(
         f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} '
         'classes of each image: choose another'

@@ -11,7 +11,7 @@ from tfeval.datasets.labels.files import first
 from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
 from tfeval.runs.result_file import ProtocolSection
-from tfeval.runs.run import Run
+from tfeval.runs.run import Run, classes_difference
 from tfeval.utils import arrow
 
 
@@ -32,6 +32,8 @@ def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | 
 
 def labels_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
   """Returns how the labels of the same images differ; None: they do not."""
+  if found := classes_difference(one.run, other.run):
+    return found
   for name in sorted(one.labels.keys() & other.labels.keys()):
     if all(
       np.array_equal(getattr(one.labels[name], key), getattr(other.labels[name], key))

@@ -77,7 +77,7 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError(run.reason)
     runs.append(run)
   comparison = compare(
-    runs, *label_flags.read_labels(flags), flags.metric, flags.common
+    runs, *label_flags.read_labels(flags, runs), flags.metric, flags.common
   )
   report = comparison, flags.level, flags.seed
   output.print_report(formats.COMPARISON, flags.json, *report)

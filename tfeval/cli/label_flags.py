@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING
 from tfeval.cli import console
 
 if TYPE_CHECKING:
+  from collections.abc import Sequence
+
   from tfeval.datasets.labels import sets
+  from tfeval.datasets.labels.spaces import LabelSpace
+  from tfeval.runs.run import Failure, Run
 
 MULTILABEL = 'imagenet2012_multilabel'
 
@@ -44,15 +48,25 @@ def define(definer, by_default: str) -> None:
   )
 
 
-def read_labels(flags) -> 'tuple[list[sets.LabelSource] | None, sets.Subset | None]':
-  """Opens the label sets, None where none are given, and the subset."""
-  from tfeval.datasets.labels import sets  # Arrow, which help does not need.
+def read_labels(
+  flags, runs: 'Sequence[Run | Failure]'
+) -> 'tuple[list[sets.LabelSource] | None, sets.Subset | None]':
+  """Opens the label sets, None where none are given, and the subset.
 
-  labels = open_labels(flags.labels, flags.data_dir) or None
+  Raises:
+    UserError: something is wrong with them, or runs are of different classes.
+  """
+  from tfeval.datasets.labels import sets  # Arrow, which help does not need.
+  from tfeval.runs.run import one_space
+
+  space = one_space(runs) if flags.labels else None
+  labels = open_labels(flags.labels, flags.data_dir, space) or None
   return labels, sets.open_subset(flags.keep, flags.omit)
 
 
-def open_labels(texts: list[str], data_dir: str | None) -> 'list[sets.LabelSource]':
+def open_labels(
+  texts: list[str], data_dir: str | None, space: 'LabelSpace | None' = None
+) -> 'list[sets.LabelSource]':
   """Opens the label sets of `--labels`; see `sets.open_labels`."""
   from tfeval.datasets.labels import sets  # Arrow, which help does not need.
 
@@ -62,4 +76,4 @@ def open_labels(texts: list[str], data_dir: str | None) -> 'list[sets.LabelSourc
       from tfeval.datasets.labels import multilabel  # TensorFlow, which takes seconds.
 
       prepared[MULTILABEL] = multilabel.load(data_dir)
-  return sets.open_labels(texts, prepared)
+  return sets.open_labels(texts, space, prepared)

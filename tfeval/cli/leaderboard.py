@@ -62,9 +62,10 @@ def run(flags, arguments: list[str]) -> int:
     if what not in leaderboard.ALLOWED:
       raise errors.unknown('--allow', what, leaderboard.ALLOWED)
   console.import_tensorflow_for(arguments)
+  runs = discovery.find_runs(arguments)
   board = leaderboard.rank(
-    discovery.find_runs(arguments),
-    *label_flags.read_labels(flags),
+    runs,
+    *label_flags.read_labels(flags, runs),
     flags.sort,
     flags.level,
     flags.allow,

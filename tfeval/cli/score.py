@@ -6,6 +6,7 @@ from typing import Any
 
 from tfeval.cli import console, label_flags, output
 from tfeval.datasets.labels import sets
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import accuracy, registry
 from tfeval.metrics.collectors import TopPredictions
 from tfeval.metrics.entry import MetricEntry
@@ -60,11 +61,12 @@ def run(flags, arguments: list[str]) -> int:
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = [load_run(path) for path in arguments]
-  labels, subset = label_flags.read_labels(flags)
+  labels, subset = label_flags.read_labels(flags, runs)
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None
   by_classes = flags.per_class is not None or flags.confusions > 0
-  scored, answers = [], []
+  scored: list[Run] = []
+  answers: list[tuple[str, LabelSpace, dict[str, TopPredictions]]] = []
   for run in runs:
     summary = run.summary(labels, subset, metrics, by_classes)
     if labels is None and (found := run.contradiction(_carried(summary))):
@@ -75,9 +77,9 @@ def run(flags, arguments: list[str]) -> int:
         keep=flags.keep, omit=flags.omit, images=summary.subset, of=len(summary.ids)
       )
     if by_classes:
-      answers.append((run.result.model.name, _answers(run, summary)))
+      answers.append((run.result.model.name, run.classes.space, _answers(run, summary)))
     if flags.confusions:
-      added['confusions'] = by_class.confusions(answers[-1][1], flags.confusions)
+      added['confusions'] = by_class.confusions(*answers[-1][1:], flags.confusions)
     result = run.result.replaced(**added)
     scored.append(dataclasses.replace(run, result=result))
   if flags.per_class is not None:

@@ -37,6 +37,8 @@ class ImageDataset:
     version: TFDS version, or None.
     split: TFDS split or slice; '' for a folder.
     label_space: the classes that its labels are indices of.
+    competing: those that compete under the rule `restricted`, ascending; None: there is
+      no such rule, as of parts of the ImageNet validation set.
     num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
@@ -67,6 +69,7 @@ class ImageDataset:
   label_sets: Mapping[str, LabelSet] = dataclasses.field(default_factory=dict)
   size_digest: str | None = None
   strided: Callable[[int], Any] | None = None
+  competing: Sequence[int] | None = None
 
   @property
   def has_real_labels(self) -> bool:

@@ -1,6 +1,7 @@
 """Image folders as people have them on disk.
 
-Flat `ILSVRC2012_val_*.JPEG`, or a folder for each class named by its wnid.
+Flat `ILSVRC2012_val_*.JPEG`, or a folder for each class. These are the classes of
+ILSVRC2012 if all folders are named by one, else what the folders are called.
 """
 
 import collections
@@ -11,7 +12,8 @@ import tensorflow as tf
 
 from tfeval.datasets import base
 from tfeval.datasets.image_files import SUFFIXES
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import imagenet, resolution
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
@@ -21,16 +23,16 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
   """Opens a folder of images.
 
   Args:
-    config: its `name` is `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or folders
-      named by wnid with images in them. `limit` takes the first in the order of their
+    config: its `name` is `folder:DIR`; DIR holds `ILSVRC2012_val_*.JPEG`, or a folder
+      for each class with images in it. `limit` takes the first in the order of their
       ids; `data_dir` and `manual_dir` are of TFDS datasets.
 
   Returns:
     The dataset. Ids are file names; where a file name occurs in two class
-    folders, `wnid/file name`.
+    folders, `folder/file name`.
 
   Raises:
-    UserError: the folder is missing or empty, a class folder is unknown, a
+    UserError: the folder is missing or empty, two class folders are one class, a
       label cannot be known or two sources of it disagree.
   """
   directory, limit = config.name.partition(':')[2], config.limit
@@ -40,15 +42,20 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
   if not directory or not root.is_dir():
     raise UserError(
       f'folder {directory!r} does not exist: give the folder that holds '
-      'ILSVRC2012_val_*.JPEG or class folders named by wnid'
+      'ILSVRC2012_val_*.JPEG or a folder for each class'
     )
   paths, others = _images(root)
   if not paths:
     raise UserError(
       f'{directory} holds no images: expected ILSVRC2012_val_*.JPEG, '
-      'flat or in class folders named by wnid'
+      'or images in a folder for each class'
     )
-  labels = [_label(root, path) for path in paths]
+  folders = sorted({path.parent.name for path in paths if path.parent != root})
+  space, indices = resolution.resolve(root.resolve().name, folders)
+  label_of = dict(zip(folders, indices, strict=True))
+  if not folders:
+    space = imagenet.label_space()
+  labels = [_label(root, path, space, label_of) for path in paths]
   ids = _ids(paths)
   if limit is not None and limit >= len(ids):
     limit = None  # It is the whole.
@@ -64,7 +71,8 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     config=None,
     version=None,
     split='',
-    label_space=imagenet.label_space(),
+    label_space=space,
+    competing=_competing(ids, space, indices),
     num_examples=len(ids),
     expected_ids=ids,
     limit=limit,
@@ -113,22 +121,32 @@ def _walk(root: pathlib.Path):
       yield entry
 
 
-def _label(root: pathlib.Path, path: pathlib.Path) -> int:
+def _competing(
+  ids: list[str], space: LabelSpace, indices: list[int]
+) -> list[int] | None:
+  """Returns the classes of a folder, None of a part of the validation set."""
+  if len(indices) in (0, len(space)):
+    return None
+  if any(imagenet.validation_number(name.rsplit('/', 1)[-1]) for name in ids):
+    return None
+  return sorted(indices)
+
+
+def _label(
+  root: pathlib.Path, path: pathlib.Path, space: LabelSpace, label_of: dict[str, int]
+) -> int:
   number = imagenet.validation_number(path.name)
   known = imagenet.original_validation_labels()[number - 1] if number else None
   if path.parent == root:
     if known is None:
       raise UserError(
         f'{path}: no label is known for this name: expected '
-        'ILSVRC2012_val_*.JPEG, or put it into a folder named by wnid'
+        'ILSVRC2012_val_*.JPEG, or put it into a folder for its class'
       )
     return known
-  label = imagenet.label_space().index_of_id.get(path.parent.name)
-  if label is None:
-    raise UserError(
-      f'{path.parent}: {path.parent.name!r} is not one of the 1000 '
-      'wnids of ILSVRC2012, such as n01440764'
-    )
+  label = label_of[path.parent.name]
+  if space is not imagenet.label_space():
+    return label
   if known is not None and known != label:
     raise UserError(
       f'{path} lies in {path.parent.name}, but its label is '

@@ -16,7 +16,7 @@ class DatasetConfig:
   name: str = option(
     'imagenet2012_real',
     'imagenet2012, imagenet2012_real, sample, folder:DIR, or any TFDS name with images '
-    'and the 1000 ILSVRC2012 classes.',
+    'and a class label.',
     name='dataset',
   )
   split: str = option('validation', "A TFDS split or slice: 'validation[:10%]'.")

@@ -13,11 +13,11 @@ from etils import epath
 from tensorflow_datasets.core.download import downloader
 
 from tfeval.datasets import OPENERS, base, tfds_metadata
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.tfds_records import Records
-from tfeval.utils import errors, files, locks, paths
+from tfeval.utils import budgets, errors, files, locks, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -45,9 +45,9 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   _check_place('manual_dir', config.manual_dir)
   builder = _builder(name, config.data_dir)
   # Before anything is downloaded for nothing.
-  space = imagenet.label_space()
   with tfds_metadata.told(name, builder.data_dir):
-    image_key, label_key = _features(builder, space)
+    image_key, label_key = _features(builder)
+    space, indices = _classes(builder.name, builder.info.features[label_key])
   if not builder.is_prepared():
     _prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
@@ -66,7 +66,13 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   own_real = _REAL_KEY in builder.info.features and config.real_labels is None
   with tfds_metadata.told(name, builder.data_dir):
     records = Records(
-      builder, split, image_key, label_key, _REAL_KEY if own_real else None, len(space)
+      builder,
+      split,
+      image_key,
+      label_key,
+      _REAL_KEY if own_real else None,
+      len(space),
+      None if indices == list(range(len(space))) else indices,
     )
   validation = builder.name in _FROM_TAR and split == 'validation'
   full = validation and count == imagenet.NUM_VALIDATION and limit is None
@@ -82,6 +88,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     version=str(builder.version),
     split=split,
     label_space=space,
+    competing=sorted(indices) if len(indices) < len(space) else None,
     num_examples=size,
     expected_ids=[imagenet.validation_name(i + 1) for i in range(count)]
     if full
@@ -190,8 +197,8 @@ def _check_tar(path: paths.Path) -> None:
     )
 
 
-def _features(builder, space: LabelSpace) -> tuple[str, str]:
-  """Returns the keys of the image and of the label, which is one of a space."""
+def _features(builder) -> tuple[str, str]:
+  """Returns the keys of the image and of the label."""
   features = builder.info.features
   images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
   if len(images) != 1:
@@ -207,31 +214,25 @@ def _features(builder, space: LabelSpace) -> tuple[str, str]:
       tfds_metadata.check_tensor(builder.name, key, features[key], shape, kind)
   for key in _LABEL_KEYS:
     if key in features and isinstance(features[key], tfds.features.ClassLabel):
-      _check_classes(builder.name, features[key], space)
       return images[0], key
   raise UserError(
     f'{builder.name} has no single class label: features {", ".join(features)}'
   )
 
 
-def _check_classes(name: str, feature, space: LabelSpace) -> None:
-  wnids = space.class_ids
+def _classes(name: str, feature) -> tuple[LabelSpace, list[int]]:
+  """Returns the classes, and which of them each label of a feature is."""
   # A file of names may be shorter or longer than what is declared.
-  counts = {feature.num_classes, len(feature.names)}
-  if counts != {len(space)}:
+  if len(feature.names) != feature.num_classes:
     raise UserError(
-      f'{name} has {" or ".join(map(str, sorted(counts)))} classes, expected the '
-      f'{len(space)} of ILSVRC2012'
+      f'{name} declares {feature.num_classes} classes and names {len(feature.names)}: '
+      'prepare it again'
     )
-  names = tuple(feature.names)
-  if names != wnids:
-    first = next(i for i, name in enumerate(names) if name != wnids[i])
-    same = 'the same classes' if set(names) == set(wnids) else 'other classes'
+  if not 1 <= len(feature.names) <= budgets.CLASSES:
     raise UserError(
-      f'{name} labels {same} in another order: its class {first} is '
-      f'{names[first]}, here {wnids[first]} (sorted wnid): use imagenet2012_real, '
-      'imagenet2012 or folder:DIR'
+      f'{name} has {len(feature.names):,} classes, expected 1 to {budgets.CLASSES:,}'
     )
+  return resolution.resolve(name, list(feature.names))
 
 
 def _size_digest(builder) -> str:

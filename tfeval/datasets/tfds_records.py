@@ -1,6 +1,7 @@
 """The records of a TFDS split by position, from any position on."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +26,7 @@ class Records:
     label_key: str,
     real_key: str | None,
     num_classes: int,
+    indices: Sequence[int] | None = None,
   ):
     """Finds the files of a split.
 
@@ -34,6 +36,7 @@ class Records:
       image_key, label_key: features of that name.
       real_key: the feature of ReaL labels, or None.
       num_classes: of the label space.
+      indices: the class that each label is, None for its number.
 
     Raises:
       UserError: the files have a format that TensorFlow does not read, are no files,
@@ -49,6 +52,7 @@ class Records:
     self._features = builder.info.features
     self._image_key, self._label_key = image_key, label_key
     self._real_key, self._num_classes = real_key, num_classes
+    self._indices = None if indices is None else np.array(indices, np.int64)
     files = builder.info.splits[split].file_instructions
     self._paths = [os.fspath(file.filename) for file in files]
     tfds_metadata.check_files(self._paths, os.fspath(builder.data_dir))
@@ -93,10 +97,13 @@ class Records:
     example = self._features.deserialize_example(
       record, decoders={self._image_key: tfds.decode.SkipDecoding()}
     )
+    label = tf.cast(example[self._label_key], tf.int64)
+    if self._indices is not None:
+      label = tf.where(label < 0, label, tf.gather(self._indices, tf.maximum(label, 0)))
     converted = {
       'id': example.get('file_name', tfds_id),
       'image': example[self._image_key],
-      'label': tf.cast(example[self._label_key], tf.int64),
+      'label': label,
     }
     if self._real_key is not None:
       # A set of fixed size: lists of labels would not batch.

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfeval.engine import device_ranking, output_checks, placement, strategies
 from tfeval.engine.batches import Batch
 from tfeval.engine.placement import Pixels, Placed
+from tfeval.metrics.competition import RESTRICTED, Competition
 from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.models.model import Model, wrong_outputs
 from tfeval.models.options import LOGITS
@@ -65,7 +66,7 @@ class ForwardPass:
     batch_size: int,
     jit: bool = False,
     resizes: bool = False,
-    ranks: bool = False,
+    ranks: Competition | None = None,
     announces: bool = True,
   ):
     """Prepares it.
@@ -76,7 +77,8 @@ class ForwardPass:
       batch_size: over all replicas.
       jit: whether XLA compiles it.
       resizes: whether images come as `device_resize.resize` takes them.
-      ranks: whether outputs are ranked there, so that only the ranks are returned.
+      ranks: what outputs are, where they are ranked there, so that only the ranks are
+        returned; else None.
       announces: whether it tells of memory that is too small.
     """
     self.model = model
@@ -93,10 +95,16 @@ class ForwardPass:
     scores = self.model(self._resize(pixels) if self._resize else pixels)
     if not labels:
       return {'scores': scores}
-    scores = tf.ensure_shape(scores, [None, len(self.model.label_space)])
-    return device_ranking.ranked(
-      scores, *labels, STORED_CLASSES, self.model.output == LOGITS
+    scores = tf.ensure_shape(scores, [None, self.model.outputs])
+    is_logits = self.model.output == LOGITS
+    found = device_ranking.ranked(scores, labels[0], STORED_CLASSES, is_logits)
+    if len(labels) == 1:
+      return found
+    competing = tf.gather(scores, self._ranks.restricted, axis=1)
+    of_rule = device_ranking.ranked(
+      competing, labels[1], STORED_CLASSES, is_logits, renormalised=True
     )
+    return found | {name + RESTRICTED: value for name, value in of_rule.items()}
 
   def __call__(self, pixels: Pixels) -> np.ndarray:
     """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size.
@@ -108,9 +116,17 @@ class ForwardPass:
 
   def place(self, batch: Batch) -> Placed:
     """Brings what is computed with of a batch to where that is done."""
-    labels = (tf.constant(batch.labels, tf.int64),) if self._ranks else ()
+    labels = self._labels(batch) if self._ranks is not None else ()
     inputs = batch.pixels, *labels
     return placement.place(self._strategy, self.batch_size, inputs, batch.ids)
+
+  def _labels(self, batch: Batch) -> tuple[tf.Tensor, ...]:
+    """Returns which output is the label of each image, under each rule."""
+    rules = (False, True) if self._ranks.restricted is not None else (False,)
+    return tuple(
+      tf.constant(self._ranks.columns_of(batch.labels, rule), tf.int64)
+      for rule in rules
+    )
 
   def submit(self, placed: Placed) -> InFlight:
     """Starts the steps of a batch; what it returns is for `result`.
@@ -213,9 +229,9 @@ class ForwardPass:
       [np.asarray(one) for one in self._strategy.experimental_local_results(output)]
       for output in outputs
     ]
-    space = self.model.label_space
+    space, outputs = self.model.label_space, self.model.outputs
     for one in itertools.chain.from_iterable(steps):
-      if not self._ranks and one.shape[1:] != (len(space),):
+      if self._ranks is None and outputs is not None and one.shape[1:] != (outputs,):
         raise wrong_outputs(self.model.name, one.shape, space)
     found = np.concatenate(
       [one for replica in zip(*steps, strict=True) for one in replica]

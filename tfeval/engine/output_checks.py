@@ -61,7 +61,7 @@ def check_range(
         f'{total[worst]:.4g} with minimum {lowest[worst]:.4g}, so they '
         'are not probabilities: give `output=logits`'
       )
-  elif good.all() and len(model.label_space) > 1:
+  elif good.all() and total.size and model.outputs != 1:
     raise UserError(
       f'{model.name}: the outputs are at least 0 and sum to 1, so they '
       'are probabilities and no logits: give `output=probabilities`'

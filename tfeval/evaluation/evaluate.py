@@ -12,6 +12,8 @@ from tfeval.engine.benchmark.measure import (
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, find_cluster
+from tfeval.metrics.competition import RESTRICTED
+from tfeval.models import fitting
 from tfeval.runs.expectations import Expectation, check_names
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, files, paths
@@ -66,9 +68,10 @@ def _evaluate(
   check_names(
     expectations,
     [
-      (name, f'top{k}')
+      (name, f'top{k}{rule}')
       for name in ['original', *['real'] * opened.dataset.has_real_labels]
       for k in (1, 5)
+      for rule in ('', RESTRICTED)
     ],
   )
   return loop.run_jobs(requests, config, opened)
@@ -92,7 +95,7 @@ def measure(
   opened.log_devices(config)
   dataset, strategy = opened.dataset, opened.strategy
   with strategy.scope():
-    model = resolve.load_model(request, config)
+    model = fitting.fit(resolve.load_model(request, config), dataset.label_space)
   protocol = resolve.resolve_protocol(request, config, model)
   size = batch_size.of_host(config.devices, model, protocol, strategy)
   opened.test_resizing(protocol, size)

@@ -18,6 +18,7 @@ from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, resolve, shared_job
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.evaluation.runtime import Runtime
+from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
@@ -149,6 +150,7 @@ class Evaluator:
   def _adopt(self, model: Model) -> None:
     """Makes what depends on the model: its config and its compiled step."""
     spec = _spec(self._given, model)
+    model = fitting.fit(model, self._runtime.dataset.label_space)
     self.model, self._request = (
       model,
       ModelRequest(spec, model.weights, spec.directory_name()),

@@ -13,17 +13,25 @@ from tfeval.datasets.options import SKIP
 from tfeval.engine import batch_size, forward, hardware, output_checks, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
-from tfeval.evaluation import manifest, recorder
+from tfeval.evaluation import competition, manifest, recorder
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
-from tfeval.models import published
+from tfeval.metrics.competition import RESTRICTED
+from tfeval.models import fitting, published
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import Protocol
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS, Manifest
+from tfeval.runs.summary import (
+  SUMMARY_COLUMNS,
+  Summary,
+  SummaryRequest,
+  columns_read,
+  summarize,
+)
 from tfeval.utils import locks, paths
 from tfeval.utils.errors import DataError, UserError
 
@@ -43,6 +51,7 @@ class Job:
     batch_size: images in a step over all replicas of this host.
     shard: positions of the images that this host evaluates.
     directory: of the run.
+    classes: of the dataset, and those that the model says.
     manifest: what is run.
     run: the complete run, once there is one.
     recorder: stores predictions, once started; None where there is nothing to do.
@@ -73,14 +82,16 @@ class Job:
     """
     self.request, self.protocol = request, protocol
     self.config, self.runtime = config, runtime
-    self._model, self._step = model, step
     dataset, strategy = runtime.dataset, runtime.strategy
-    _check_classes(model, dataset)
+    model = fitting.fit(model, dataset.label_space) if step is None else step.model
+    self._model, self._step = model, step
+    self.classes = competition.classes_of(model, dataset)
     self.directory = paths.path(config.store.output_dir) / request.directory
     self.batch_size = self._batch_size()
     self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
     self.manifest = manifest.build_manifest(
       model,
+      self.classes,
       dataset,
       protocol,
       config,
@@ -149,7 +160,7 @@ class Job:
         self.batch_size,
         self.config.devices.jit,
         runtime.canvas is not None,
-        self.config.devices.rank_on == DEVICE,
+        self.classes.competition if self.config.devices.rank_on == DEVICE else None,
       )
     self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:
@@ -214,14 +225,16 @@ class Job:
     if 'scores' in values:
       scores, store = values['scores'], self.manifest.store.logits
       output_checks.check_scores(scores, batch.ids, model)
-      return predictions.make_rows(*of_batch, scores, model.output, store)
+      return predictions.make_rows(
+        *of_batch, scores, model.output, store, self.classes.competition
+      )
     output_checks.check_range(
       *(values[name] for name in ('finite', 'lowest', 'total')), batch.ids, model
     )
-    return predictions.make_ranked_rows(
-      *of_batch,
-      *(values[name] for name in ('classes', 'log_probs', 'label_log_prob')),
+    ranked, restricted = (
+      competition.ranks(values, rule, self.classes) for rule in ('', RESTRICTED)
     )
+    return predictions.make_ranked_rows(*of_batch, ranked, None, restricted)
 
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""
@@ -262,8 +275,10 @@ class Job:
     dataset, failed = self.runtime.dataset, {}
     if self.skip_errors:
       failed = pipeline.failures(dataset, self.protocol, set(positions))
-    summary = run.summarize(
-      predictions.read_parts(self.directory / PREDICTIONS, run.SUMMARY_COLUMNS)
+    columns = columns_read(SUMMARY_COLUMNS, self.classes.competing > 0)
+    summary = summarize(
+      predictions.read_parts(self.directory / PREDICTIONS, columns),
+      request=SummaryRequest(classes=self.classes),
     )
     base.check_coverage(dataset, summary.ids, list(failed))
     if not summary.ids:
@@ -282,7 +297,7 @@ class Job:
         timing |= self.watch.timing()
     return run.finish(
       self.directory,
-      self._counted(),
+      self._noted(self._counted(), summary),
       summary,
       failed,
       timing,
@@ -313,6 +328,14 @@ class Job:
     dataset = self.manifest.dataset.replaced(resized_on_host=count)
     return self.manifest.replaced(dataset=dataset)
 
+  def _noted(self, described: Manifest, summary: Summary) -> Manifest:
+    """Returns the manifest with what the model cannot say of these images."""
+    note = competition.unsaid_note(self.classes, summary)
+    if note is None:
+      return described
+    dataset = described.dataset
+    return described.replaced(dataset=dataset.replaced(notes=[*dataset.notes, note]))
+
   def close(self) -> None:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""
     if self.recorder:
@@ -323,12 +346,3 @@ class Job:
 
   def _unlock(self) -> None:
     self._locks.close()
-
-
-def _check_classes(model: Model, dataset: base.ImageDataset) -> None:
-  """Raises a UserError if a label of the dataset is another class of the model."""
-  if dataset.label_space.digest != model.label_space.digest:
-    raise UserError(
-      f'{dataset.name} has labels of {dataset.label_space.name}, {model.name} predicts '
-      f'{model.label_space.name}: other classes, or in another order'
-    )

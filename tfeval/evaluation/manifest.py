@@ -19,7 +19,7 @@ from tfeval.evaluation.config import EvaluationConfig
 from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol, comparable
-from tfeval.runs import predictions, run, run_directory
+from tfeval.runs import run, run_directory
 from tfeval.runs.result_file import (
   DONE,
   HOSTS,
@@ -27,8 +27,10 @@ from tfeval.runs.result_file import (
   PREDICTIONS,
   RESULT,
   SCHEMA_VERSION,
+  ClassesSection,
   Manifest,
 )
+from tfeval.runs.run_classes import RunClasses
 from tfeval.utils import files, locks
 from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
@@ -39,6 +41,7 @@ _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 def build_manifest(
   model: Model,
+  classes: RunClasses,
   dataset: base.ImageDataset,
   protocol: Protocol,
   config: EvaluationConfig,
@@ -50,7 +53,7 @@ def build_manifest(
   """Returns what is run: all that a result may depend on.
 
   Args:
-    model, dataset, protocol, config, strategy: what is run, and where.
+    model, classes, dataset, protocol, config, strategy: what is run, and where.
     batch_size: images in a step over all replicas of a host.
     hosts: how many there are.
     tested: how exact devices are that resize; None where the host does.
@@ -59,16 +62,23 @@ def build_manifest(
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
     described['values_sha256'] = fingerprint.model_sha256(model)
+  if matched := classes.describe(model.matched):
+    described['matched'] = matched
   return Manifest.from_json(
     {
       'schema_version': SCHEMA_VERSION,
       'model': described,
-      'dataset': {**dataset.describe(), 'on_error': config.dataset.on_error},
+      'dataset': {
+        **dataset.describe(),
+        'on_error': config.dataset.on_error,
+        **({'classes': own} if (own := ClassesSection.of(classes.dataset)) else {}),
+      },
       'protocol': protocol.describe(),
       'store': {
         'logits': config.store.logits,
-        'classes': predictions.STORED_CLASSES,
+        'classes': classes.kept,
         'rows_per_part': config.store.rows_per_part,
+        **({'restricted': classes.kept_restricted} if classes.competing else {}),
       },
       'compute': {
         'versions': {

@@ -31,7 +31,7 @@ def predict_images(
     requests: the models.
     config: how images become pixels, and what cannot be known of the models.
     paths: image files.
-    top: how many of a model's classes to show, at most 1000.
+    top: how many of a model's classes to show, at most all.
     advance: is told how many more images are done.
 
   Returns:
@@ -59,7 +59,9 @@ def predict_images(
       ImagePredictions(
         str(path),
         tuple(
-          top_classes.rank(model.scores(path, encoded), top, model.output == LOGITS)
+          top_classes.rank(
+            model.scores(path, encoded), top, model.output == LOGITS, model.space
+          )
           for model in models
         ),
       )
@@ -98,7 +100,7 @@ class _LoadedModel:
 
   def __init__(self, request: ModelRequest, config: EvaluationConfig):
     model = resolve.load_model(request, config)
-    self.output = model.output
+    self.output, self.space = model.output, model.label_space
     self._protocol = resolve.resolve_protocol(request, config, model)
     # One by one: a prediction may not depend on the images beside it,
     # and in batches of another size the last digits differ.
@@ -110,7 +112,7 @@ class _LoadedModel:
     )
 
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:
-    """Returns the float32 [1000] outputs for one encoded image."""
+    """Returns the float32 [outputs] for one encoded image."""
     try:
       pixels = pipeline.preprocess_image(self._protocol, encoded, jit_compile=False)
     except tf.errors.OpError as error:

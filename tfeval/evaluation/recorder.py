@@ -13,7 +13,7 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import SKIP
 from tfeval.engine.batches import Batch
 from tfeval.evaluation.manifest import is_identifiable
-from tfeval.runs import predictions
+from tfeval.runs import predictions, run_classes
 from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import Manifest
 from tfeval.utils.errors import UserError
@@ -144,8 +144,16 @@ class Recorder:
       # Batches are stored whole.
       start = (self.positions[-1] // batch_size + 1) * batch_size
     self.remaining = range(min(start, shard.stop), shard.stop)
+    classes = run_classes.of(manifest)
     self._writer = predictions.Writer(
-      store, manifest.store.logits, resume.part_size(manifest), keep=keep
+      store,
+      manifest.store.logits,
+      resume.part_size(manifest),
+      classes.kept,
+      keep,
+      len(classes.space),
+      classes.outputs,
+      classes.kept_restricted,
     )
 
   def append(self, batch: Batch, rows: pa.RecordBatch, step_size: int) -> None:

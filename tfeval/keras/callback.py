@@ -265,7 +265,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       'counts': {},
     }
     stems = [name.removeprefix(REAL) for name in self._names]
-    scored = {(one.labels, one.name): one for one in run.score(metrics=stems)}
+    scored = {(one.labels, one.key): one for one in run.score(metrics=stems)}
     for name, stem, logged in zip(self._names, stems, self.logged, strict=True):
       found = scored['original' if stem == name else 'real', stem]
       if found.value is None:

@@ -159,7 +159,7 @@ class ClassCounts:
 
 
 def per_class_hits(
-  ranked: np.ndarray, labels: np.ndarray, k: int, classes: int = 1000
+  ranked: np.ndarray, labels: np.ndarray, k: int, classes: int
 ) -> ClassCounts:
   """Counts the examples of each class that have it among their first k.
 

@@ -67,25 +67,32 @@ class Hits(Collector):
 
 
 class TopPredictions(Collector):
-  """The first classes beside the label."""
+  """The first classes beside the label.
+
+  Attributes:
+    classes: how many there are.
+  """
 
   single = True
 
   def __init__(self):
     self._labels, self._ranked = [], []
+    self.classes = 0
 
   def _add(self, rows: ScoredRows) -> None:
-    self._labels.append(rows.labels.values.astype(np.int16))
-    self._ranked.append(rows.ranked[rows.labelled, :_KEPT].astype(np.int16))
+    self.classes = rows.classes
+    kind = np.min_scalar_type(-rows.classes)
+    self._labels.append(rows.labels.values.astype(kind))
+    self._ranked.append(rows.ranked[rows.labelled, :_KEPT].astype(kind))
 
   @property
   def labels(self) -> np.ndarray:
-    """int16 [m]."""
+    """int [m]."""
     return np.concatenate(self._labels)
 
   @property
   def ranked(self) -> np.ndarray:
-    """int16 [m, at most 5], best first."""
+    """int [m, at most 5], best first."""
     return np.concatenate(self._ranked)
 
 
@@ -148,7 +155,7 @@ class Brier(Collector):
   def _add(self, rows: ScoredRows) -> None:
     try:
       for at, log_probs in rows.log_prob_blocks():
-        self.score += calibration.brier(np.exp(log_probs), rows.labels.values[at])
+        self.score += calibration.brier(np.exp(log_probs), rows.columns[at])
     except ValueError as error:
       raise MetricUnavailable(f'stored {error}') from error
 
@@ -170,11 +177,11 @@ class Outputs(Collector):
       if not np.isfinite(logits).all():
         raise MetricUnavailable('needs logits: a probability of 0 has none')
     self._logits.append(logits)
-    self._labels.append(rows.labels.values)
+    self._labels.append(rows.columns)
 
   @functools.cached_property
   def all(self) -> tuple[np.ndarray, np.ndarray]:
-    """Logits, float32 [m, 1000], and labels, int [m]; ends the adding."""
+    """Logits, float32 [m, outputs], and the labels' outputs, int [m]."""
     labels = np.concatenate(self._labels)
     logits = np.empty((len(labels), self._logits[0].shape[1]), np.float32)
     end = len(labels)

@@ -28,14 +28,32 @@ class Pair(NamedTuple):
 class Confusion:
   """Examples by class and prediction; those of disjoint sets of examples add up.
 
+  Only pairs that occur take memory: of 20,000 classes all of them would take 3 GB.
+
   Attributes:
-    matrix: int64 [classes, classes], row: label, column: prediction.
+    classes: how many there are.
+    labels, predicted: int64 [pairs], in the order of `labels`, then of `predicted`.
+    counts: int64 [pairs], examples, at least 1.
   """
 
-  matrix: np.ndarray
+  classes: int
+  labels: np.ndarray
+  predicted: np.ndarray
+  counts: np.ndarray
 
   def __add__(self, other: 'Confusion') -> 'Confusion':
-    return Confusion(self.matrix + other.matrix)
+    labels, predicted, counts = (
+      np.concatenate([getattr(one, name) for one in (self, other)])
+      for name in ('labels', 'predicted', 'counts')
+    )
+    return _summed(self.classes, labels, predicted, counts)
+
+  @property
+  def matrix(self) -> np.ndarray:
+    """int64 [classes, classes], row: label, column: prediction."""
+    found = np.zeros((self.classes, self.classes), np.int64)
+    found[self.labels, self.predicted] = self.counts
+    return found
 
   def pairs(self, n: int) -> list[Pair]:
     """Returns the n most frequent confusions, or all if there are fewer.
@@ -43,20 +61,31 @@ class Confusion:
     Directed: (a, b) and (b, a) are two. Equal counts are ordered by label, then
     by prediction.
     """
-    wrong = self.matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    labels, predicted = np.nonzero(wrong)
-    counts = wrong[labels, predicted]
-    of = self.matrix.sum(axis=1)
+    of = np.zeros(self.classes, np.int64)
+    np.add.at(of, self.labels, self.counts)
+    wrong = self.labels != self.predicted
+    labels, predicted, counts = (
+      values[wrong] for values in (self.labels, self.predicted, self.counts)
+    )
     return [
       Pair(int(labels[i]), int(predicted[i]), int(counts[i]), int(of[labels[i]]))
       for i in np.argsort(-counts, kind='stable')[:n]
     ]
 
 
-def confusion(
-  predicted: np.ndarray, labels: np.ndarray, classes: int = 1000
+def _summed(
+  classes: int, labels: np.ndarray, predicted: np.ndarray, counts: np.ndarray
 ) -> Confusion:
+  """Returns the counts of pairs of which some may occur several times."""
+  cells, at = np.unique(
+    labels.astype(np.int64) * classes + predicted, return_inverse=True
+  )
+  added = np.zeros(len(cells), np.int64)
+  np.add.at(added, at, counts)
+  return Confusion(classes, cells // classes, cells % classes, added)
+
+
+def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Confusion:
   """Counts predictions by label.
 
   Args:
@@ -72,5 +101,4 @@ def confusion(
   """
   predicted = checks.check_labels(predicted, len(predicted), classes)
   labels = checks.check_labels(labels, len(predicted), classes)
-  cells = labels.astype(np.int64) * classes + predicted
-  return Confusion(np.bincount(cells, minlength=classes**2).reshape(classes, classes))
+  return _summed(classes, labels, predicted, np.ones(len(labels), np.int64))

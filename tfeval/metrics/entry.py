@@ -8,7 +8,8 @@ from tfeval.utils.json_object import JsonObject, nullable
 COUNT, VALUE = 'count', 'value'
 # Class rules name which outputs compete for an image. `all`: everything that the model
 # can say; its highest output is wrong where that means no class of the dataset.
-ALL = 'all'
+# `restricted`: only outputs that mean a class of the dataset.
+ALL, RESTRICTED = 'all', 'restricted'
 
 
 class Interval(JsonObject):
@@ -52,6 +53,11 @@ class MetricEntry(JsonObject):
   interval: Interval | None = nullable()
   unavailable: str | None = None
   rule: str = ALL
+
+  @property
+  def key(self) -> str:
+    """What it is asked for by: `top1`, or `top1@restricted` under that rule."""
+    return self.name if self.rule == ALL else f'{self.name}@{self.rule}'
 
   @classmethod
   def from_json(cls, content: Mapping[str, Any]) -> Self:

@@ -5,7 +5,7 @@ has an entry that says why, never an approximation:
 
     {"name": "brier", "labels": "original", "kind": "value", "count": 50000,
      "skipped": 0, "value": null, "rule": "all",
-     "unavailable": "needs all 1000 outputs, which --store_logits keeps"}
+     "unavailable": "needs all outputs, which --store_logits keeps"}
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ import numpy as np
 from tfeval.metrics import accuracy, calibration, collectors, selective, temperature
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.metrics.collectors import Collector
-from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
+from tfeval.metrics.entry import ALL, COUNT, VALUE, MetricEntry
 from tfeval.metrics.stored_rows import (
   NEEDS_OUTPUTS,
   STORED_CLASSES,
@@ -45,6 +45,7 @@ class Metric:
     higher_is_better: whether of two models the one with the higher value is better.
     is_share: whether its value is in 0..1.
     classes: how many ranked classes of each image it needs.
+    least_classes: how many classes there have to be for it to say something.
     hits: returns bool [n], which images are hit, of ranked classes, int [n, at least
       `classes`], and their labels; None where images are not right or wrong each.
   """
@@ -57,6 +58,7 @@ class Metric:
   higher_is_better: bool = False
   is_share: bool = True
   classes: int = 1
+  least_classes: int = 1
   hits: Callable[[np.ndarray, LabelSets], np.ndarray] | None = None
 
   @property
@@ -115,11 +117,13 @@ def counted(
 
 
 def _top(k: int) -> Metric:
-  return counted(
+  metric = counted(
     f'a right class among the best {k}',
     k,
     lambda ranked, labels: accuracy.hits(ranked, labels, k),
   )
+  # Among k classes the right one is always one of the best k.
+  return dataclasses.replace(metric, least_classes=k + 1)
 
 
 METRICS = Registry(
@@ -130,7 +134,7 @@ METRICS = Registry(
     'class_balanced': Metric(
       'the mean of the top-1 accuracies of the classes',
       collectors.TopPredictions,
-      lambda a: accuracy.per_class_hits(a.ranked, a.labels, 1).balanced,
+      lambda a: accuracy.per_class_hits(a.ranked, a.labels, 1, a.classes).balanced,
       higher_is_better=True,
     ),
     'nll': Metric(
@@ -252,13 +256,17 @@ class LabelSetScores:
     several: examples with more than one.
   """
 
-  def __init__(self, names: Sequence[str], keep_predictions: bool = False):
+  def __init__(
+    self, names: Sequence[str], classes: int, keep_predictions: bool = False
+  ):
     """Starts with no rows.
 
     Args:
       names: of the metrics.
+      classes: how many compete.
       keep_predictions: whether to keep them for `predictions`.
     """
+    self._classes = classes
     self.count = self.skipped = self.several = 0
     self._metrics = {name: get_metric(name) for name in names}
     keys = [(one.collector, one.arguments) for one in self._metrics.values()]
@@ -287,12 +295,15 @@ class LabelSetScores:
     assert isinstance(found, collectors.TopPredictions)  # That is its key.
     return found
 
-  def entries(self, labels: str, interval: str = 'wilson') -> list[MetricEntry]:
+  def entries(
+    self, labels: str, interval: str = 'wilson', rule: str = ALL
+  ) -> list[MetricEntry]:
     """Returns the metrics as results hold them.
 
     Args:
       labels: the label set's name.
       interval: see `accuracy.INTERVALS`.
+      rule: which classes compete.
     """
     entries = []
     for name, metric in self._metrics.items():
@@ -302,7 +313,7 @@ class LabelSetScores:
       except MetricUnavailable as error:
         reason = str(error)
       if isinstance(value, accuracy.Count):
-        entries.append(value.entry(name, labels, interval))
+        entries.append(value.entry(name, labels, interval).replaced(rule=rule))
         continue
       entries.append(
         MetricEntry(
@@ -312,6 +323,7 @@ class LabelSetScores:
           count=self.count,
           skipped=self.skipped,
           value=value,
+          rule=rule,
           unavailable=reason,
         )
       )
@@ -319,6 +331,8 @@ class LabelSetScores:
 
   def _compute(self, metric: Metric) -> accuracy.Count | float:
     collector = self._collectors[metric.collector, metric.arguments]
+    if metric.least_classes > self._classes:
+      raise MetricUnavailable(f'says nothing of {self._classes} classes')
     if metric.kind == VALUE and not self.count:
       raise MetricUnavailable('no image has a label')
     if collector.single and self.several:

@@ -13,7 +13,7 @@ from tfeval.utils import arrow
 
 # How many ranked classes rows keep.
 STORED_CLASSES = 20
-NEEDS_OUTPUTS = 'needs all 1000 outputs, which --store_logits keeps'
+NEEDS_OUTPUTS = 'needs all outputs, which --store_logits keeps'
 # Rows at once: of all outputs 2 MB.
 _BLOCK = 256
 
@@ -29,11 +29,15 @@ class ScoredRows:
   Attributes:
     table: n rows, see `runs.predictions.schema`.
     labels: of the n rows.
+    classes: how many there are.
+    said: int64 [outputs], the class of each stored output; None: all, in their order.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
   """
 
   table: pa.Table
   labels: LabelSets
+  classes: int
+  said: np.ndarray | None = None
   output: str | None = None
 
   @functools.cached_property
@@ -58,12 +62,15 @@ class ScoredRows:
         f'needs {k} ranked classes of each image, {stored} are stored'
       )
     outputs = arrow.matrix(self.table['logits'])
-    return np.concatenate(
+    if k > outputs.shape[1]:
+      raise MetricUnavailable(f'the model has {outputs.shape[1]} outputs')
+    found = np.concatenate(
       [
         ranking.top_k(outputs[start : start + _BLOCK], k)
         for start in range(0, len(outputs), _BLOCK)
       ]
     )
+    return found if self.said is None else self.said[found].astype(np.int32)
 
   @functools.cached_property
   def log_probs(self) -> np.ndarray:
@@ -72,7 +79,7 @@ class ScoredRows:
 
   @functools.cached_property
   def outputs(self) -> np.ndarray:
-    """float32 [m, 1000], all outputs of the rows that have a label.
+    """float32 [m, outputs], all outputs of the rows that have a label.
 
     Raises:
       MetricUnavailable: they are not stored.
@@ -90,11 +97,28 @@ class ScoredRows:
       raise MetricUnavailable('stored outputs are not finite')
     return found
 
+  @functools.cached_property
+  def columns(self) -> np.ndarray:
+    """int64 [m], the stored output that is the one label of each row that has one.
+
+    Raises:
+      MetricUnavailable: a label is a class that the model has no output for.
+    """
+    labels = self.labels.values
+    if self.said is None:
+      return labels
+    at = np.minimum(np.searchsorted(self.said, labels), len(self.said) - 1)
+    if missing := int(np.count_nonzero(self.said[at] != labels)):
+      raise MetricUnavailable(
+        f'the label of {missing:,} images is a class that the model cannot say'
+      )
+    return at
+
   def log_prob_blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
     """Yields log-probabilities of all classes, of the rows that have a label.
 
     Yields:
-      Which of the m rows, and float64 [at most 256, 1000].
+      Which of the m rows, and float64 [at most 256, outputs].
     """
     for start in range(0, len(self.outputs), _BLOCK):
       at = slice(start, start + _BLOCK)
@@ -123,5 +147,5 @@ class ScoredRows:
     if unknown.any() and 'logits' in self.table.column_names:
       for at, log_probs in self.log_prob_blocks():
         row = np.flatnonzero(unknown[at])
-        found[at][row] = log_probs[row, labels[at][row]]
+        found[at][row] = log_probs[row, self.columns[at][row]]
     return found

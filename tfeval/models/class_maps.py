@@ -1,39 +1,45 @@
-"""From what a model returns to 1000 values in the order of the sorted wnids.
+"""What a model's outputs mean: named orders, and files with an id or name for each.
 
-Several heads, 1001 outputs and other class orders are the usual reasons why these
-are not the same.
+1001 outputs, other class orders and other classes are the usual reasons why they are
+not those of the dataset, in its order.
 """
 
-import collections
-from collections.abc import Callable, Iterable, Mapping
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import imagenet, orders
+from tfeval.datasets.labels.files import doubles, first
 from tfeval.datasets.labels.spaces import LabelMap, LabelSpace
-from tfeval.models.backend import Backend
 from tfeval.models.model import wrong_outputs
-from tfeval.utils import budgets, errors, files, paths, untrusted
+from tfeval.utils import budgets, errors, files, json_text, paths, untrusted
 from tfeval.utils.errors import UserError
 
 BACKGROUND = ('background_first', 'background_last')
 CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')
+# What files write for an output that stands for nothing.
+_NOTHING = frozenset({'', '-', 'background'})
+_ID_COLUMNS = ('id', 'wnid', 'synset', 'class_id')
+_NAME_COLUMNS = ('name', 'class', 'class_name', 'label')
 
 
 def label_map(class_map: str) -> LabelMap:
-  """Returns which of a model's outputs mean each of the classes.
+  """Returns which of a model's outputs mean each of the classes that a map names.
 
   Args:
     class_map: `background_first` (1001 outputs, as TF-Slim's), `background_last`,
       `ilsvrc_id` (in the order of the development kit's ids), `name` (in the order
-      of the readable names, those of two classes each by their wnids), or the path
-      of a text file with a wnid for each output, a line each; lines that are no
-      wnid of the 1000 classes are outputs that are left out.
+      of the readable names, those of two classes each by their wnids), all of them of
+      the ILSVRC2012 classes; or the path of a file with an id or name for each output,
+      see `read_class_map`.
 
   Raises:
-    UserError: no such map or file, or the file does not have every class once.
+    UserError: no such map or file, or the file is not as it should be.
   """
   space = imagenet.label_space()
   if class_map == 'background_first':
@@ -41,7 +47,7 @@ def label_map(class_map: str) -> LabelMap:
   if class_map == 'background_last':
     return _one_each(len(space) + 1, space, range(len(space)))
   if class_map in ('ilsvrc_id', 'name'):
-    order = imagenet.other_class_orders()[class_map]
+    order = orders.other_class_orders(space)[class_map]
     return _one_each(len(space), space, np.argsort(order).tolist())
   path = paths.path(class_map)
   if not path.is_file():
@@ -49,9 +55,9 @@ def label_map(class_map: str) -> LabelMap:
       'class map',
       class_map,
       CLASS_MAPS,
-      'or the path of a file with a wnid for each output',
+      'or the path of a file with an id or name for each output',
     )
-  return _from_file(path, space)
+  return read_class_map(path)
 
 
 def _one_each(outputs: int, space: LabelSpace, indices: Iterable[int]) -> LabelMap:
@@ -65,101 +71,162 @@ def identity(class_map: str | None) -> str | None:
   return f'sha256:{files.sha256_of(paths.path(class_map))}'
 
 
-def _from_file(path: paths.Path, space: LabelSpace) -> LabelMap:
+def read_class_map(path: paths.Path) -> LabelMap:
+  """Reads what each output means.
+
+  Args:
+    path: of a text file with an id or name for each output, a line each, or a wnid and
+      a name; of a CSV file with a column `id`, `wnid` or `name` and, where lines are in
+      another order, `index`; or of JSON: a list, or an object of output to name, such as the `id2label` of
+      Hugging Face's `config.json`, or that file itself. What is empty, `-` or
+      `background` is an output that stands for nothing.
+
+  Returns:
+    The classes in the order of the outputs. If they are the 1000 of ILSVRC2012, by id
+    or by name, they are these, in their order; else those of the file.
+
+  Raises:
+    UserError: the file cannot be read, has gaps, or names a class twice.
+  """
   try:
-    content = untrusted.read_bytes(path, budgets.CLASS_MAP)
-    lines = [line.strip() for line in content.decode().splitlines()]
+    content = untrusted.read_bytes(path, budgets.CLASS_MAP).decode('utf-8-sig')
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(
       f'cannot read class map {path}: {errors.one_line(error)}'
     ) from error
-  wnids = space.class_ids
-  place = {line: i for i, line in enumerate(lines)}
-  missing = [wnid for wnid in wnids if wnid not in place]
-  times = collections.Counter(lines)
-  double = [wnid for wnid in wnids if times[wnid] > 1]
-  if missing or double:
-    what, names = ('lacks', missing) if missing else ('has twice', double)
+  suffix = path.suffix.lower()
+  if suffix == '.json':
+    entries = _from_json(path)
+  elif suffix in ('.csv', '.tsv'):
+    entries = _from_table(path, content, '\t' if suffix == '.tsv' else ',')
+  else:
+    entries = [_of_line(line.strip()) for line in content.splitlines()]
+  meaning = [i for i, (text, _) in enumerate(entries) if text.lower() not in _NOTHING]
+  if not meaning:
+    raise UserError(f'class map {path} names no class: expected one for each output')
+  ids = [entries[i][0] for i in meaning]
+  space = LabelSpace(path.stem, tuple(ids), tuple(entries[i][1] for i in meaning))
+  known = match(space, imagenet.label_space())
+  if known is not None and len(set(known)) == len(imagenet.label_space()) == len(known):
+    output_of = np.array(meaning)[np.argsort(known)]
+    return _one_each(len(entries), imagenet.label_space(), output_of.tolist())
+  if twice := doubles(ids):
     raise UserError(
-      f'class map {path} {what} {len(names)} of the 1000 wnids, such as '
-      f'{names[0]}: expected a wnid for each output, a line each'
+      f'class map {path} has {len(twice)} classes twice, such as {twice[0][:80]}: '
+      'expected another id or name for each output'
     )
-  return _one_each(len(lines), space, (place[wnid] for wnid in wnids))
+  return _one_each(len(entries), space, meaning)
 
 
-def select(
-  function: Callable[[tf.Tensor], Any],
-  name: str,
-  output_name: str | None,
-  output_names: tuple[str, ...] = (),
-) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns a function that returns one of a model's outputs.
+def _of_line(line: str) -> tuple[str, str]:
+  """Returns id and name; a line may have both, as ImageNet's synset_words.txt has."""
+  both = re.fullmatch(r'(n\d{8})\s+(\S.*)', line)
+  return (both[1], both[2]) if both else (line, line)
 
-  Args:
-    function: returns a tensor, several in a list, or several by name.
-    name: the model's, for errors.
-    output_name: which output, None where there is only one.
-    output_names: of the outputs, where `function` returns a list.
 
-  Raises:
-    UserError: when called: there is no such output, or several and none is named.
-  """
-
-  def one(x):
-    outputs = function(x)
-    if isinstance(outputs, (list, tuple)):
-      names = (
-        output_names
-        if len(output_names) == len(outputs)
-        else tuple(str(i) for i in range(len(outputs)))
-      )
-      outputs = dict(zip(names, outputs, strict=True))
-    if not isinstance(outputs, Mapping):
-      if output_name is None:
-        return outputs
-      outputs = {key: outputs for key in output_names}
-    if output_name is None and len(outputs) == 1:
-      return next(iter(outputs.values()))
-    if output_name is None:
+def _from_json(path: paths.Path) -> list[tuple[str, str]]:
+  found = json_text.read(path)
+  if isinstance(found, dict) and isinstance(found.get('id2label'), dict):
+    found = found['id2label']
+  if isinstance(found, dict):
+    if not all(re.fullmatch(r'\d{1,9}', key) for key in found):
       raise UserError(
-        f'{name} has the outputs {", ".join(map(str, outputs))}: give `output_name`'
+        f'class map {path}: expected a list, or an object of output numbers to names'
       )
-    if output_name not in outputs:
-      raise errors.unknown(f'output of {name}', output_name, map(str, outputs))
-    return outputs[output_name]
+    found = _in_order(path, {int(key): value for key, value in found.items()})
+  if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    raise UserError(f'class map {path}: expected a text for each output')
+  return [(text.strip(), text.strip()) for text in found]
 
-  return one
+
+def _from_table(
+  path: paths.Path, content: str, delimiter: str
+) -> list[tuple[str, str]]:
+  rows = csv.DictReader(io.StringIO(content), delimiter=delimiter)
+  columns = [name for name in rows.fieldnames or () if name]
+  id_column = next((name for name in columns if name.lower() in _ID_COLUMNS), None)
+  name_column = next((name for name in columns if name.lower() in _NAME_COLUMNS), None)
+  if id_column is None and name_column is None:
+    raise UserError(
+      f'class map {path} has the columns {first(columns)[:200]}: expected one of '
+      f'{", ".join((*_ID_COLUMNS, *_NAME_COLUMNS))}'
+    )
+  found = {}
+  for number, row in enumerate(rows):
+    at = row.get('index')
+    if at is not None and not re.fullmatch(r'\d{1,9}', at):
+      raise UserError(
+        f'class map {path}: index {at!r} of line {number + 2} is no number'
+      )
+    texts = [
+      (row[name] or '').strip()
+      for name in (id_column or name_column, name_column or id_column)
+      if name is not None
+    ]
+    position = number if at is None else int(at)
+    if position in found:
+      raise UserError(f'class map {path} has output {position} twice')
+    found[position] = (texts[0], texts[1])
+  return _in_order(path, found)
 
 
-def chosen(backend: Backend, name: str, output_name: str | None) -> Any:
-  """Returns the output that is the classifier's, None if a model tells nothing.
+def _in_order(path: paths.Path, found: dict[int, Any]) -> list[Any]:
+  missing = [i for i in range(len(found)) if i not in found]
+  if missing:
+    raise UserError(
+      f'class map {path} has gaps: {len(found)} outputs are named, and output '
+      f'{missing[0]} is not'
+    )
+  return [found[i] for i in range(len(found))]
 
-  Raises:
-    UserError: as `select`, before an image is seen.
+
+def normal(name: str) -> str:
+  """Returns what equal names have in common, however they are written.
+
+  >>> normal('Great_White-shark'), normal('tench, Tinca tinca')
+  ('great white shark', 'tench')
   """
-  outputs = backend.outputs()
-  return select(lambda x: x, name, output_name)(outputs) if outputs else None
+  return re.sub(r'[\s_\-]+', ' ', name.partition(',')[0]).strip().casefold()
 
 
-def check_shape(shape: tf.TensorShape, name: str, class_map: str | None) -> None:
-  """Checks that an output is one value for each class.
+def match(outputs: LabelSpace, classes: LabelSpace) -> list[int] | None:
+  """Returns the class that each output means, -1 for none; None: no output means one.
+
+  By ids where any agree, else by names; of names that several classes have the first
+  output is the first class.
+  """
+  by_id = [classes.index_of_id.get(one, -1) for one in outputs.class_ids]
+  if max(by_id) >= 0:
+    return by_id
+  of_name: dict[str, list[int]] = {}
+  for index, name in enumerate(classes.class_names):
+    of_name.setdefault(normal(name), []).append(index)
+  # The last of several names stays, for a map that names one class twice.
+  found = []
+  for name in outputs.class_names:
+    there = of_name.get(normal(name))
+    found.append(-1 if there is None else there.pop(0) if len(there) > 1 else there[0])
+  return found if max(found) >= 0 else None
+
+
+def check_shape(
+  shape: tf.TensorShape | Sequence[int | None], name: str, class_map: str | None
+) -> None:
+  """Checks that an output has a value for each output that a class map names.
 
   Args:
     shape: of the output, as far as it is known.
     name: the model's, for errors.
-    class_map: see `label_map`.
+    class_map: see `label_map`; None: only that they are one value for each class.
 
   Raises:
     UserError: it has another number of values.
   """
-  space = imagenet.label_space()
-  count = len(space) if class_map is None else label_map(class_map).outputs
+  count = None if class_map is None else label_map(class_map).outputs
   if tf.TensorShape(shape).is_compatible_with((None, count)):
     return
-  if class_map is None and shape[1:] == (count + 1,):
-    return  # Preflight tells which of them is the background class.
   if class_map is None:
-    raise wrong_outputs(name, shape, space)
+    raise wrong_outputs(name, shape, None)
   raise UserError(
     f'{name} returns {shape[-1]} outputs, `class_map={class_map}` is for {count}'
   )
@@ -171,7 +238,7 @@ def mapped(
   class_map: str,
   are_probabilities: bool,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns a function whose outputs stand in the order of the sorted wnids.
+  """Returns a function whose outputs are the classes of a map, in their order.
 
   Args:
     function: returns [batch, outputs].
@@ -185,11 +252,23 @@ def mapped(
   """
   classes = label_map(class_map)
 
-  def reordered(x):
+  def checked(x):
     outputs = function(x)
     check_shape(outputs.shape, name, class_map)
-    chosen = tf.gather(outputs, classes.indices, axis=-1)
-    if are_probabilities and classes.outputs != len(classes.classes):
+    return outputs
+
+  left_out = classes.outputs != len(classes.classes)
+  return gathered(checked, classes.indices, are_probabilities and left_out)
+
+
+def gathered(
+  function: Callable[[tf.Tensor], tf.Tensor], indices: np.ndarray, renormalised: bool
+) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns a function of some of the outputs of another, in an order."""
+
+  def reordered(x):
+    chosen = tf.gather(function(x), indices, axis=-1)
+    if renormalised:
       chosen /= tf.reduce_sum(chosen, axis=-1, keepdims=True)
     return chosen
 

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import class_maps, table
 from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.keras.files import load_file
@@ -21,7 +22,6 @@ from tfeval.models.model import (
   check_options,
   input_side,
   preprocessing,
-  wrong_outputs,
 )
 from tfeval.models.options import DTYPES, LOGITS, ModelOptions, not_of_applications
 from tfeval.utils import errors, files, options, paths
@@ -134,9 +134,11 @@ def _application(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
     with paths.local_copy(find_weights(weights_name)) as path:
       model = with_own(spec, construct, path)
       sha256 = files.sha256_of(path)
-  backend = KerasBackend(model, imagenet.label_space())
-  if model.output_shape[1:] != (len(backend.output_space),):
-    raise wrong_outputs(spec.text, model.output_shape, backend.output_space)
+  # Of another number of classes nothing is known but that.
+  space: LabelSpace | None = imagenet.label_space()
+  if model.output_shape[1:] != (len(imagenet.label_space()),):
+    space = None
+  backend = KerasBackend(model, space)
   return Model(
     name=spec.text,
     function=backend,
@@ -149,6 +151,8 @@ def _application(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
     parameters=backend.parameters,
     dtype=backend.dtype,
     backend=backend,
+    label_space=space,
+    outputs=model.output_shape[-1],
   )
 
 

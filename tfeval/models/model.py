@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import table
 from tfeval.models.backend import Backend, InputSpec
@@ -51,7 +51,11 @@ class Model:
     class_map: how `function` was made to return sorted wnids, None if it did.
     output_name: the output that `function` returns, None for the only one.
     backend: what `function` calls.
-    label_space: the classes that `function` returns a value for, in their order.
+    label_space: the classes that `function` returns a value for, in their order; None
+      where nothing names its outputs.
+    outputs: how many values `function` returns for an image; None: not known yet.
+    said: int64 [outputs], the class of each, ascending; None: all classes in order.
+    matched: how outputs were matched to the classes of a dataset, see `fitting.fit`.
     time_limit: of a batch of a file that is not trusted; None: none.
   """
 
@@ -68,7 +72,10 @@ class Model:
   class_map: str | None = None
   output_name: str | None = None
   backend: Backend = dataclasses.field(kw_only=True)
-  label_space: LabelSpace = dataclasses.field(default_factory=imagenet.label_space)
+  label_space: LabelSpace | None = None
+  outputs: int | None = None
+  said: np.ndarray | None = dataclasses.field(default=None, compare=False)
+  matched: str | None = None
   time_limit: TimeLimit | None = None
 
   def __call__(self, pixels: Any) -> tf.Tensor:
@@ -79,11 +86,11 @@ class Model:
         least 1, RGB in [0, 255]: they are preprocessed here.
 
     Returns:
-      float32 [n, 1000], logits or probabilities as `output` says.
+      float32 [n, outputs], logits or probabilities as `output` says.
 
     Raises:
-      UserError: the images have another shape, or the model does not return 1000
-        values for each.
+      UserError: the images have another shape, or the model does not return a
+        value for each of its classes.
     """
     images = tf.cast(pixels, tf.float32)
     side, shape = self.input_size, images.shape
@@ -93,7 +100,8 @@ class Model:
         f'least 1, got {tuple(shape)}'
       )
     scores = tf.cast(self.function(self.preprocess(images)), tf.float32)
-    if not scores.shape.is_compatible_with((None, len(self.label_space))):
+    outputs = self.outputs if self.said is None else len(self.said)
+    if not scores.shape.is_compatible_with((None, outputs)):
       raise wrong_outputs(self.name, scores.shape, self.label_space)
     return scores
 
@@ -133,14 +141,25 @@ def check_options(given: ModelOptions) -> None:
     raise errors.unknown('output', str(given.output), OUTPUTS)
 
 
-def wrong_outputs(name: str, shape: Any, space: LabelSpace) -> UserError:
+def wrong_outputs(name: str, shape: Any, space: LabelSpace | None) -> UserError:
   """Returns the error for a model that is no classifier of the classes of a space."""
+  classes = 'classes' if space is None else len(space)
   return UserError(
-    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {len(space)}): '
-    'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; `class_map=`'
-    'background_first, background_last or a file tells where these stand among '
-    'others'
+    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {classes}): '
+    + ('' if space is None else f'the dataset has {of_space(space)}; ')
+    + '`class_map=`FILE, an id or name for each output in its line, tells what the '
+    'outputs are; background_first and background_last are for 1001'
   )
+
+
+def of_space(space: LabelSpace) -> str:
+  """Returns which classes a space has, in a few words.
+
+  >>> of_space(LabelSpace('pets', ('cat', 'dog'), ('cat', 'dog')))
+  '2 classes (pets: cat, dog)'
+  """
+  first = ', '.join(space.class_ids[:3]) + ', ...' * (len(space) > 3)
+  return f'{len(space)} classes ({space.name}: {first})'
 
 
 def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:

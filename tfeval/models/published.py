@@ -83,7 +83,7 @@ def compare(
   figures = {name: getattr(facts, f'{kind}_{name}') for name in ('top1', 'top5')}
   found = []
   for metric in metrics:
-    percent = figures.get(metric.name)
+    percent = figures.get(metric.key)
     if metric.labels != 'original' or percent is None or metric.value is None:
       continue
     found.append(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import accuracy, confusion
 from tfeval.metrics.collectors import TopPredictions
 from tfeval.reports import terminal
@@ -24,24 +24,28 @@ _COLUMNS = (
 )
 
 
-def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> bytes:
+def per_class_csv(
+  found: Iterable[tuple[str, LabelSpace, Mapping[str, TopPredictions]]],
+) -> bytes:
   """Returns the hits of each class as CSV, a line for each model, label set and class.
 
   Args:
-    found: of each model its name and its predictions, by the label set's name.
+    found: of each model its name, the classes, and its predictions, by the label set's
+      name.
 
   Returns:
-    UTF-8: `model`, `labels`, `class` (index), `wnid`, `name`, `count` (examples),
-    `top1` and `top5` (hits) and their shares of the examples, empty where there are
-    no examples or fewer than 5 classes were stored.
+    UTF-8: `model`, `labels`, `class` (index), `wnid` (or another id), `name`,
+    `count` (examples), `top1` and `top5` (hits) and their shares of the examples,
+    empty where there are no examples, or of top-5 5 classes or fewer.
   """
   lines: list[list[object]] = [[*_COLUMNS]]
-  space = imagenet.label_space()
-  for model, sets in found:
+  for model, space, sets in found:
     for labels, predictions in sets.items():
       ranked, right = predictions.ranked, predictions.labels
-      top1 = accuracy.per_class_hits(ranked, right, 1)
-      top5 = accuracy.per_class_hits(ranked, right, 5) if ranked.shape[1] >= 5 else None
+      top1 = accuracy.per_class_hits(ranked, right, 1, len(space))
+      top5 = None
+      if ranked.shape[1] >= 5 and len(space) > 5:
+        top5 = accuracy.per_class_hits(ranked, right, 5, len(space))
       classes = zip(space.class_ids, space.class_names, strict=True)
       for i, (wnid, name) in enumerate(classes):
         count = int(top1.count[i])
@@ -56,14 +60,17 @@ def per_class_csv(found: Iterable[tuple[str, Mapping[str, TopPredictions]]]) -> 
   return csv_bytes(lines)
 
 
-def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntry]:
+def confusions(
+  space: LabelSpace, sets: Mapping[str, TopPredictions], n: int
+) -> list[ConfusionEntry]:
   """Returns the most frequent confusions, most frequent first.
 
   Args:
+    space: the classes.
     sets: predictions by the label set's name.
     n: how many of each set.
   """
-  names = imagenet.label_space().class_names
+  names = space.class_names
   return [
     ConfusionEntry(
       labels=labels,
@@ -72,7 +79,9 @@ def confusions(sets: Mapping[str, TopPredictions], n: int) -> list[ConfusionEntr
       predicted_name=names[pair.predicted],
     )
     for labels, answers in sets.items()
-    for pair in confusion.confusion(answers.ranked[:, 0], answers.labels).pairs(n)
+    for pair in confusion.confusion(
+      answers.ranked[:, 0], answers.labels, len(space)
+    ).pairs(n)
   ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports import by_class, terminal
@@ -26,7 +26,9 @@ def write_table(
   for run in complete if show_examples else ():
     terminal.print_line(f'{run.key.model_name}, the first answers:', output.file)
     parts = run.parts(['id', 'label', 'real_labels', 'classes', 'log_probs'])
-    terminal.print_table(examples_table(parts, show_examples), output.file)
+    terminal.print_table(
+      examples_table(parts, show_examples, run.classes.space), output.file
+    )
     terminal.print_line(file=output.file)
   tables = results_tables(runs, terminal.width_of(output.file))
   tables += [
@@ -90,7 +92,7 @@ def _table(
     if run.result.state:
       names.append(f'({run.result.state})')
     found = [metric for metric in run.metrics if metric.kind == kind]
-    metrics = [[display.metric_name(m.labels, m.name), *cells(m)] for m in found]
+    metrics = [[display.metric_name(m.labels, m.key), *cells(m)] for m in found]
     models.append((names, metrics))
   beside = [
     [[name, *row] for name, row in itertools.zip_longest(*model, fillvalue='')]
@@ -150,12 +152,15 @@ def remarks(runs: Iterable[Run | Failure]) -> list[str]:
   return found
 
 
-def examples_table(parts: Iterable[pa.Table], count: int) -> terminal.Table:
+def examples_table(
+  parts: Iterable[pa.Table], count: int, space: LabelSpace
+) -> terminal.Table:
   """Returns a table of the first examples: what was said and what is right.
 
   Args:
     parts: stored rows with `id`, `label`, `real_labels`, `classes`, `log_probs`.
     count: how many examples to show.
+    space: the classes.
   """
   table = new_table()
   table.add_column('example', overflow='fold', min_width=12, max_width=28)
@@ -164,7 +169,7 @@ def examples_table(parts: Iterable[pa.Table], count: int) -> terminal.Table:
     narrow = title in ('p', 'hit')
     table.add_column(title, no_wrap=narrow, min_width=4 if narrow else 9)
   # Spaces, so that names can be broken between words.
-  names = [name.replace('_', ' ') for name in imagenet.label_space().class_names]
+  names = space.readable_names
   for part in parts:
     part = part.slice(0, count)
     count -= len(part)
@@ -213,6 +218,6 @@ def _unavailable(metrics: Iterable[MetricEntry]) -> list[str]:
   for metric in metrics:
     if metric.unavailable is not None:
       names.setdefault(metric.unavailable, []).append(
-        display.metric_name(metric.labels, metric.name)
+        display.metric_name(metric.labels, metric.key)
       )
   return [f'no {", ".join(those)}: {reason}' for reason, those in names.items()]

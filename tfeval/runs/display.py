@@ -3,12 +3,12 @@
 import html
 
 from tfeval.metrics.entry import COUNT, MetricEntry
+from tfeval.runs import run_classes
 from tfeval.runs.result_file import Result
 from tfeval.runs.run_key import RunKey
 from tfeval.utils.printable import printable
 
-# A model of 1000 classes is right by chance in a thousandth.
-_CHANCE, _FEWEST = 0.01, 500
+_FEWEST = 500
 # What MathJax of versions 2 and 3 passes over: names may hold a $.
 _NO_MATHEMATICS = 'tex2jax_ignore mathjax_ignore'
 _LABELS = {'original': '', 'real': 'ReaL '}
@@ -19,11 +19,15 @@ def metric_name(labels: str, name: str) -> str:
 
   >>> metric_name('real@subset', 'top1')
   'ReaL top-1 subset'
+  >>> metric_name('original', 'top1@restricted')
+  'top-1 restricted'
   """
   kind, at, subset = labels.partition('@')
+  name, _, rule = name.partition('@')
   if name.startswith('top') and name[3:].isdigit():
     name = f'top-{name[3:]}'
-  return _LABELS.get(kind, kind + ' ') + name + f' {subset}' * bool(at)
+  suffix = f' {rule}' * bool(rule) + f' {subset}' * bool(at)
+  return _LABELS.get(kind, kind + ' ') + name + suffix
 
 
 def figure(metric: MetricEntry) -> str:
@@ -35,27 +39,29 @@ def figure(metric: MetricEntry) -> str:
   )
 
 
-def is_at_chance(correct: int, count: int) -> bool:
+def is_at_chance(correct: int, count: int, classes: int = 1000) -> bool:
   """Returns whether top-1 hits are no more than a guesser may have.
 
-  That is at most 1 %, ten times the chance of one of 1000 classes, of images enough to
-  say so.
+  That is ten times the chance of 1000 classes, which is 1 %; less of fewer classes,
+  1.09 times that of ten; of images enough to say so.
 
-  >>> is_at_chance(15, 50_000), is_at_chance(0, 20)
-  (True, False)
+  >>> is_at_chance(15, 50_000), is_at_chance(0, 20), is_at_chance(150, 1000, 10)
+  (True, False, False)
   """
-  return count >= _FEWEST and correct <= _CHANCE * count
+  likely = (1 + 9 * min(1, classes / 1000)) / classes
+  return count >= _FEWEST and correct <= likely * count
 
 
 def chance_remarks(result: Result) -> list[str]:
   """Says by which labels a model is no better than guessing."""
+  classes = run_classes.of(result).outputs
   return [
     f'AT CHANCE by the labels {metric.labels}: {metric.correct:,} of '
     f'{metric.count:,}: these, or its answers, probably stand in another order'
     for metric in result.metrics
-    if metric.name == 'top1'
+    if metric.key == 'top1'
     and metric.correct is not None
-    and is_at_chance(metric.correct, metric.count)
+    and is_at_chance(metric.correct, metric.count, classes)
   ]
 
 
@@ -103,6 +109,6 @@ def _escaped(text: str) -> str:
 
 def _rows(result: Result) -> list[tuple[str, str, str]]:
   return [
-    (printable(metric_name(m.labels, m.name)), figure(m), printable(basis(m)))
+    (printable(metric_name(m.labels, m.key)), figure(m), printable(basis(m)))
     for m in result.metrics
   ]

@@ -24,7 +24,7 @@ class Expectation:
 
   Attributes:
     labels: the label set, such as `'original'`.
-    name: the metric, such as `'top1'`.
+    name: the metric, such as `'top1'`, or `'top1@restricted'` under that rule.
     value: in 0..1, or above where the metric is no share.
     tolerance: how far off it may be, likewise.
   """
@@ -72,6 +72,7 @@ def _is_share(name: str) -> bool:
   # Arrow, which help does not need.
   from tfeval.metrics.registry import METRICS
 
+  name = name.partition('@')[0]
   return name not in METRICS or METRICS[name].is_share
 
 
@@ -121,7 +122,7 @@ def missed(
 
 
 def _value(expected: Expectation, result: 'Result') -> float | None:
-  there = {(m.labels, m.name): m.value for m in result.metrics}
+  there = {(m.labels, m.key): m.value for m in result.metrics}
   if (expected.labels, expected.name) not in there:
     known = ', '.join('/'.join(key) for key in there)
     raise UserError(

@@ -4,7 +4,11 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
+from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.entry import MetricEntry
+from tfeval.utils import budgets
+from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, nullable
 
 SCHEMA_VERSION = 1
@@ -16,6 +20,59 @@ MANIFEST, FLAGS, RESULT, PREDICTIONS = (
 )
 # Of several hosts, inside the run directory, until they are joined.
 HOSTS, DONE = 'hosts', 'done.json'
+
+
+class ClassesSection(JsonObject):
+  """A label space that is not that of ILSVRC2012.
+
+  Attributes:
+    names: of the classes; None: their ids.
+  """
+
+  name: str
+  ids: list[str]
+  names: list[str] | None = None
+
+  @classmethod
+  def of(cls, space: LabelSpace) -> 'ClassesSection | None':
+    """Returns what says which classes there are; None of those of ILSVRC2012."""
+    if space.digest == imagenet.label_space().digest:
+      return None
+    names = None if space.class_names == space.class_ids else list(space.class_names)
+    return cls(name=space.name, ids=list(space.class_ids), names=names)
+
+  def space(self) -> LabelSpace:
+    """Returns the classes.
+
+    Raises:
+      UserError: they cannot be classes: an id comes twice, or a name lacks.
+    """
+    names = self.ids if self.names is None else self.names
+    texts = [*self.ids, *names]
+    if (
+      not 1 <= len(self.ids) <= budgets.CLASSES
+      or len(names) != len(self.ids)
+      or not all(isinstance(text, str) for text in texts)
+      or len(set(self.ids)) != len(self.ids)
+    ):
+      raise UserError('its `classes` are damaged: evaluate again')
+    return LabelSpace(self.name, tuple(self.ids), tuple(names))
+
+
+class MatchedSection(JsonObject):
+  """How outputs were matched to the dataset's classes, see `models.fitting.fit`.
+
+  Attributes:
+    by: `order` or `class`.
+    others: what it says that is no class of the dataset: the classes behind these.
+    unsaid: indices of the classes that it has no output for.
+    restricted: indices of the classes that compete under the rule `restricted`.
+  """
+
+  by: str
+  others: ClassesSection | None = None
+  unsaid: list[int] | None = None
+  restricted: list[int] | None = None
 
 
 class ModelSection(JsonObject):
@@ -31,6 +88,7 @@ class ModelSection(JsonObject):
   class_map: str | None = nullable()
   output_name: str | None = nullable()
   values_sha256: str | None = None
+  matched: MatchedSection | None = None
 
 
 class DatasetSection(JsonObject):
@@ -40,6 +98,7 @@ class DatasetSection(JsonObject):
     expected: how many images; None until imported predictions were read.
     on_error: one of `datasets.options.ON_ERROR`; None of imported predictions.
     resized_on_host: images that did not fit the canvas of a device.
+    classes: None: those of ILSVRC2012.
   """
 
   name: str
@@ -54,6 +113,12 @@ class DatasetSection(JsonObject):
   notes: list[str]
   on_error: str | None = None
   resized_on_host: int | None = None
+  classes: ClassesSection | None = None
+
+  @property
+  def label_space(self) -> LabelSpace:
+    """The classes; a UserError if they are damaged."""
+    return imagenet.label_space() if self.classes is None else self.classes.space()
 
   @property
   def subset(self) -> str | None:
@@ -115,11 +180,13 @@ class StoreSection(JsonObject):
     logits: whether all outputs.
     classes: how many ranked classes.
     rows_per_part: as asked for; None of imported predictions.
+    restricted: how many ranked classes under the rule `restricted`; None without it.
   """
 
   logits: bool
   classes: int
   rows_per_part: int | None = None
+  restricted: int | None = None
 
 
 class ComputeSection(JsonObject):

@@ -7,6 +7,7 @@ OUTPUT_DIR/MODEL/result.json          what came out; there when it is complete
 """
 
 import dataclasses
+import functools
 import importlib.util
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import sets
+from tfeval.datasets.labels import imagenet, sets
 from tfeval.datasets.labels.sets import LabelSource, Subset
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import registry
 from tfeval.metrics.entry import MetricEntry
-from tfeval.runs import display, predictions, result_reader
+from tfeval.runs import display, predictions, result_reader, run_classes
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
+from tfeval.runs.run_classes import RunClasses
 from tfeval.runs.run_key import RunKey
-from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, SummaryRequest, summarize
+from tfeval.runs.summary import (
+  SUMMARY_COLUMNS,
+  Summary,
+  SummaryRequest,
+  columns_read,
+  summarize,
+)
 from tfeval.runs.verification import result_checks
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
@@ -74,7 +83,7 @@ class Run:
   >>> round(nll.value, 4)
   0.6578
   >>> brier.value, brier.unavailable
-  (None, 'needs all 1000 outputs, which --store_logits keeps')
+  (None, 'needs all outputs, which --store_logits keeps')
 
   The rows themselves:
 
@@ -104,6 +113,27 @@ class Run:
   def key(self) -> RunKey:
     """What it measured, and is called."""
     return RunKey.of(self.result)
+
+  @property
+  def label_space(self) -> LabelSpace:
+    """The classes of its labels.
+
+    Raises:
+      UserError: they are damaged.
+    """
+    return self.classes.dataset
+
+  @functools.cached_property
+  def classes(self) -> RunClasses:
+    """The classes of its labels and of its predictions.
+
+    Raises:
+      UserError: they are damaged.
+    """
+    try:
+      return run_classes.of(self.result)
+    except UserError as error:
+      raise UserError(f'{self.path / RESULT}: {error}') from error
 
   @property
   def metrics(self) -> list[MetricEntry]:
@@ -162,12 +192,12 @@ class Run:
       computed: from the rows, by the labels that they carry. A result may have more:
         of labels that lie in a file.
     """
-    stored = {(m.labels, m.name): m for m in self.metrics}
+    stored = {(m.labels, m.key): m for m in self.metrics}
     differ = [
-      f'{one.labels}/{one.name} is {_seen(there)} there, the rows give {_seen(one)}'
+      f'{one.labels}/{one.key} is {_seen(there)} there, the rows give {_seen(one)}'
       for one in computed
       if one.value is not None
-      and not _agree(there := stored.get((one.labels, one.name)), one)
+      and not _agree(there := stored.get((one.labels, one.key)), one)
     ]
     if not differ:
       return None
@@ -208,7 +238,9 @@ class Run:
       UserError: a metric is not known, or as `summary`.
     """
     if labels is not None:
-      labels = sets.open_labels([labels] if isinstance(labels, str) else labels)
+      labels = sets.open_labels(
+        [labels] if isinstance(labels, str) else labels, self.label_space
+      )
     metrics = [metrics] if isinstance(metrics, str) else metrics
     return self.summary(labels, subset, metrics).metrics()
 
@@ -236,12 +268,16 @@ class Run:
     only_original = [one.name for one in labels or ()] == [sets.ORIGINAL]
     stored_outputs = self.result.store.logits is True
     columns = registry.required_columns(names, only_original, stored_outputs)
+    restricted = self.classes.competing > 0
     found = summarize(
-      self.parts(SUMMARY_COLUMNS + columns),
+      self.parts(columns_read(SUMMARY_COLUMNS + columns, restricted)),
       labels,
       subset,
       SummaryRequest(
-        None if metrics is None else names, self.result.model.output, keep_predictions
+        None if metrics is None else names,
+        self.classes,
+        self.result.model.output,
+        keep_predictions,
       ),
     )
     self._check(found)
@@ -290,6 +326,37 @@ def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
   """
   directory = paths.path(path)
   return Run(directory, *result_reader.read_stamped(directory))
+
+
+def one_space(runs: Iterable['Run | Failure']) -> LabelSpace:
+  """Returns the classes that all runs have; those of ILSVRC2012 of no runs.
+
+  Raises:
+    UserError: two have different ones.
+  """
+  complete = [run for run in runs if isinstance(run, Run)]
+  for run in complete[1:]:
+    if found := classes_difference(complete[0], run):
+      raise UserError(found)
+  return complete[0].label_space if complete else imagenet.label_space()
+
+
+def classes_difference(one: Run, other: Run) -> str | None:
+  """Says in which classes two runs differ; None: in none."""
+  here, there = one.label_space, other.label_space
+  if here.digest == there.digest:
+    return None
+  if len(here) != len(there):
+    return f'{one.path} has {len(here)} classes, {other.path} {len(there)}'
+  at = next(
+    i
+    for i, ids in enumerate(zip(here.class_ids, there.class_ids, strict=True))
+    if len({*ids}) > 1
+  )
+  return (
+    f'class {at} is {here.class_ids[at]} in {one.path}, {there.class_ids[at]} in '
+    f'{other.path}'
+  )
 
 
 def finish(

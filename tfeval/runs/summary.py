@@ -8,16 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import sets
+from tfeval.datasets.labels import imagenet, sets
 from tfeval.metrics import accuracy, collectors, registry
-from tfeval.metrics.entry import MetricEntry
+from tfeval.metrics.competition import RESTRICTED as RESTRICTED_SUFFIX
+from tfeval.metrics.entry import ALL, RESTRICTED, MetricEntry
 from tfeval.metrics.stored_rows import ScoredRows
 from tfeval.runs import predictions
+from tfeval.runs.run_classes import RunClasses
 from tfeval.utils import arrow, files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
 SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
+_IMAGENET = RunClasses(imagenet.label_space(), imagenet.label_space())
+_OF_RULES = ('classes', 'log_probs', 'label_log_prob')
 TOP = (1, 5)
 
 
@@ -28,11 +32,13 @@ class SummaryRequest:
   Attributes:
     metrics: see `registry.get_metric`; by default those of `registry.DEFAULT` that
       the rows give.
+    classes: those of the rows; None: those of ILSVRC2012.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
     keep_predictions: whether to keep them, for tables by class.
   """
 
   metrics: Sequence[str] | None = None
+  classes: RunClasses | None = None
   output: str | None = None
   keep_predictions: bool = False
 
@@ -43,7 +49,8 @@ class Summary:
 
   Attributes:
     request: what it was made for.
-    scores: by the label set's name.
+    scores: by the label set's name, of the rule `all`.
+    restricted: the same of the rule `restricted`; empty without it.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
     subset: how many images belong to the subset; None without one.
   """
@@ -52,6 +59,9 @@ class Summary:
   scores: dict[str, registry.LabelSetScores]
   identities: list[pa.Table]
   subset: int | None = None
+  restricted: dict[str, registry.LabelSetScores] = dataclasses.field(
+    default_factory=dict
+  )
 
   def column(self, name: str) -> pa.Array:
     """Returns a column of the identities."""
@@ -88,8 +98,9 @@ class Summary:
     """
     found = [
       entry
-      for name, scores in self.scores.items()
-      for entry in scores.entries(name, interval)
+      for rule, of_rule in ((ALL, self.scores), (RESTRICTED, self.restricted))
+      for name, scores in of_rule.items()
+      for entry in scores.entries(name, interval, rule)
     ]
     if self.request.metrics is not None:
       return found
@@ -188,14 +199,44 @@ def summarize(
   return summary
 
 
+def columns_read(names: Iterable[str], restricted: bool) -> list[str]:
+  """Returns the columns that hold what `names` do, of the rule `restricted` as well."""
+  names = list(names)
+  if not restricted:
+    return names
+  return names + [name + RESTRICTED_SUFFIX for name in names if name in _OF_RULES]
+
+
 def _add(
   summary: Summary, name: str, rows: pa.Table, labels: accuracy.LabelSets
 ) -> None:
   request = summary.request
-  if name not in summary.scores:
+  classes = request.classes or _IMAGENET
+  count = len(classes.space)
+  _scores(summary, summary.scores, name, classes.outputs).add(
+    ScoredRows(rows, labels, count, classes.said, request.output)
+  )
+  if classes.competing:
+    of_rule = _scores(summary, summary.restricted, name, classes.competing)
+    # Of stored outputs nothing is read: all of them compete there.
+    of_rule.add(ScoredRows(_under_restricted(rows), labels, count))
+
+
+def _scores(
+  summary: Summary, there: dict[str, registry.LabelSetScores], name: str, competing: int
+) -> registry.LabelSetScores:
+  request = summary.request
+  if name not in there:
     names = registry.DEFAULT if request.metrics is None else request.metrics
-    summary.scores[name] = registry.LabelSetScores(names, request.keep_predictions)
-  summary.scores[name].add(ScoredRows(rows, labels, request.output))
+    there[name] = registry.LabelSetScores(names, competing, request.keep_predictions)
+  return there[name]
+
+
+def _under_restricted(rows: pa.Table) -> pa.Table:
+  """Returns rows whose ranks are those of the rule `restricted`."""
+  suffix = RESTRICTED_SUFFIX
+  kept = [n for n in rows.column_names if n not in (*_OF_RULES, 'logits')]
+  return rows.select(kept).rename_columns([n.removesuffix(suffix) for n in kept])
 
 
 def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import ranking
-from tfeval.runs import predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +17,8 @@ class ClassPrediction:
 
   Attributes:
     rank: from 1.
-    index: of the class, 0 to 999.
-    wnid: its WordNet id, such as `'n01440764'`.
+    index: of the class, from 0.
+    wnid: its WordNet id, such as `'n01440764'`, or another one.
     name: its readable name, such as `'great_white_shark'`.
     probability: what the model gives it.
   """
@@ -67,16 +68,20 @@ class ImagePredictions:
   predictions: tuple[tuple[ClassPrediction, ...], ...]
 
 
-def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, ...]:
+def rank(
+  scores: np.ndarray, top: int, logits: bool, space: LabelSpace | None = None
+) -> tuple[ClassPrediction, ...]:
   """Ranks a model's outputs for one image as the metrics do.
 
   Args:
-    scores: float [1000], finite.
-    top: how many classes, at most 1000.
+    scores: float [classes], finite.
+    top: how many classes, at most all.
     logits: whether the scores are logits; else they are probabilities.
+    space: the classes; None: nothing names them but their count. 1000 are then those
+      of ILSVRC2012.
   """
-  space = predictions.label_space()
-  best = ranking.top_k(scores[None], top)[0]
+  space = space or _numbered(len(scores))
+  best = ranking.top_k(scores[None], min(top, len(scores)))[0]
   probabilities = np.exp(ranking.log_softmax(scores[None])[0]) if logits else scores
   return tuple(
     ClassPrediction(
@@ -88,6 +93,13 @@ def rank(scores: np.ndarray, top: int, logits: bool) -> tuple[ClassPrediction, .
     )
     for place, index in enumerate(best, 1)
   )
+
+
+def _numbered(outputs: int) -> LabelSpace:
+  if outputs == len(imagenet.label_space()):
+    return imagenet.label_space()
+  ids = tuple(map(str, range(outputs)))
+  return LabelSpace('outputs', ids, tuple(f'output {one}' for one in ids))
 
 
 def short(probability: float) -> str:

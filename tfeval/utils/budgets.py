@@ -29,6 +29,8 @@ OBJECTS = 200_000
 MODEL_CONFIG = 16 * MIB
 # Rows of a table; ImageNet's training images are 1.3 million.
 ROWS = 2_000_000
+# Classes of a label space, outputs of a model; ImageNet-21k has 21,841.
+CLASSES = 1 << 18
 # A header of CSV; 1000 columns named by wnid take 10 kB.
 CSV_HEADER = 1 * MIB
 # A page of Parquet as it is once unpacked; writers make pages of 1 MiB.

@@ -10,9 +10,6 @@ import importlib.resources
 import importlib.util
 import pathlib
 import re
-from collections.abc import Sequence
-
-import numpy as np
 
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import json_text, paths
@@ -20,7 +17,6 @@ from tfeval.utils.errors import UserError
 
 NUM_VALIDATION = 50_000
 _VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
-_ONE_TOO_HIGH, _ONE_TOO_LOW = 'one_too_high', 'one_too_low'
 
 
 @functools.cache
@@ -136,75 +132,3 @@ def load_real_labels(path: str | paths.Path) -> tuple[tuple[int, ...], ...]:
         f'expected a list of integers from 0 to {count - 1}'
       )
   return tuple(tuple(labels) for labels in content)
-
-
-@functools.cache
-def other_class_orders() -> dict[str, np.ndarray]:
-  """Returns the class orders besides ours that models have been found in.
-
-  Returns:
-    By the order's name: int64 [1000], the class that each output stands for, -1
-    where that is none. `ilsvrc_id`: by the ids of the development kit. `name`: by
-    readable name; `name_lower_case`: without regard to case. `one_too_high`,
-    `one_too_low`: a head of 1001 outputs that was cut at its wrong end.
-  """
-  names, index = label_space().class_names, np.arange(len(label_space()))
-  # Folders named by what a class is called come in either order, depending on who
-  # sorts them; two names occur twice, and their classes stand by wnid.
-  return {
-    # Output i is the class with ILSVRC id i + 1.
-    'ilsvrc_id': np.argsort(ilsvrc_ids()),
-    'name': np.argsort(names, kind='stable'),
-    'name_lower_case': np.argsort([name.lower() for name in names], kind='stable'),
-    _ONE_TOO_HIGH: index - 1,
-    _ONE_TOO_LOW: np.where(index < index[-1], index + 1, -1),
-  }
-
-
-def other_class_order(
-  predicted: np.ndarray, labels: np.ndarray | Sequence[int]
-) -> str | None:
-  """Names the class order that a model was trained in when it is not ours.
-
-  A model whose outputs stand in another order scores at chance; under its own
-  order it does not. The order is named only where that cannot be luck: a
-  binomial tail below 1e-6 at a hit rate of 1/1000, and four times the hits of
-  the expected order. Neighbours in our order are alike and confused with each other
-  more often than by chance, so orders that are off by one must fit a fifth of the
-  examples as well.
-
-  Args:
-    predicted: int [n], the top-1 output index of each example.
-    labels: int [n], class indices.
-
-  Returns:
-    The order's name, a key of `other_class_orders`, or None where there is nothing
-    to say.
-  """
-  predicted = np.asarray(predicted, np.int64)
-  labels = np.asarray(labels, np.int64)
-  n = len(labels)
-  if n == 0:
-    return None
-  expected_hits = int(np.sum(predicted == labels))
-  found = {
-    name: int(np.sum(order[predicted] == labels))
-    for name, order in other_class_orders().items()
-  }
-  name, hits = max(found.items(), key=lambda one: one[1])
-  if name in (_ONE_TOO_HIGH, _ONE_TOO_LOW) and 5 * hits < n:
-    return None
-  if hits > 4 * expected_hits and _chance_of(hits, n) < 1e-6:
-    return name
-  return None
-
-
-def _chance_of(hits: int, n: int) -> float:
-  """Bounds P(X >= hits), X ~ Binomial(n, 1/1000), from above (Chernoff)."""
-  if hits == 0:
-    return 1.0
-  rate, seen = 1 / len(label_space()), hits / n
-  divergence = seen * np.log(seen / rate)
-  if seen < 1:
-    divergence += (1 - seen) * np.log((1 - seen) / (1 - rate))
-  return float(np.exp(-n * divergence)) if seen > rate else 1.0

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import files, imagenet
 from tfeval.datasets.labels.files import LabelTable, first
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets, paths, untrusted
 from tfeval.utils.arrow import to_numpy
@@ -63,20 +64,25 @@ class LabelSource:
 
 
 def open_labels(
-  given: Iterable[str | LabelSource], prepared: Mapping[str, LabelTable] | None = None
+  given: Iterable[str | LabelSource],
+  space: LabelSpace | None = None,
+  prepared: Mapping[str, LabelTable] | None = None,
 ) -> list[LabelSource]:
   """Opens label sets.
 
   Args:
     given: of each `original`, `real` (those that the rows carry), or a path, see
       `files.read_labels`; or one of `prepared`; or an opened one.
+    space: the classes; None: those of ILSVRC2012.
     prepared: label sets that are no files, by name.
 
   Raises:
     UserError: a file is not as it should be, or two sets have one name.
   """
+  space = space or imagenet.label_space()
   found = [
-    one if isinstance(one, LabelSource) else _open(one, prepared or {}) for one in given
+    one if isinstance(one, LabelSource) else _open(one, space, prepared or {})
+    for one in given
   ]
   if twice := files.doubles([labels.name for labels in found]):
     raise UserError(
@@ -85,7 +91,9 @@ def open_labels(
   return found
 
 
-def _open(text: str, prepared: Mapping[str, LabelTable]) -> LabelSource:
+def _open(
+  text: str, space: LabelSpace, prepared: Mapping[str, LabelTable]
+) -> LabelSource:
   if text in (ORIGINAL, REAL) or text in prepared:
     return LabelSource(text, prepared.get(text))
   path = pathlib.Path(text).expanduser()
@@ -94,7 +102,7 @@ def _open(text: str, prepared: Mapping[str, LabelTable]) -> LabelSource:
       f'`labels={text}` would be called {path.stem}, which stands for '
       'something else in results: rename the file'
     )
-  return LabelSource(path.stem, files.read_labels(path, imagenet.label_space()), path)
+  return LabelSource(path.stem, files.read_labels(path, space), path)
 
 
 @functools.cache

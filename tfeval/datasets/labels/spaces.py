@@ -24,6 +24,11 @@ class LabelSpace:
   def __len__(self) -> int:
     return len(self.class_ids)
 
+  @property
+  def readable_names(self) -> list[str]:
+    """The names as tables have them, which may break lines at their spaces."""
+    return [name.replace('_', ' ') for name in self.class_names]
+
   @functools.cached_property
   def index_of_id(self) -> dict[str, int]:
     return {class_id: index for index, class_id in enumerate(self.class_ids)}

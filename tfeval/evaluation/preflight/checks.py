@@ -11,13 +11,13 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import imagenet, orders
 from tfeval.evaluation.preflight import feeding, normalisation
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
 from tfeval.models import class_maps, table
 from tfeval.models.backend import STATISTICS
-from tfeval.models.model import Model
+from tfeval.models.model import Model, of_space
 from tfeval.models.options import LOGITS, PROBABILITIES
 from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
@@ -32,7 +32,8 @@ _FEWEST_CLASSES = 10
 _CONSTANT = 1e-3
 # Hits that tell at which end the background class is.
 _FEWEST_HITS = 10
-# What a model that is better than chance has at least, and how sure that must be.
+# What a model that is better than chance has at least (of few classes, more than
+# chance), and how sure that must be.
 _LOW_ACCURACY, _TOO_FEW = 0.05, 0.01
 
 
@@ -73,14 +74,16 @@ def check_model(
   if broken:
     return [broken, *size]
   known = labels >= 0
-  if len(set(labels[known])) < _FEWEST_CLASSES:
+  if len(set(labels[known])) < min(_FEWEST_CLASSES, len(model.label_space)):
     known[:] = False
   sure = _kind(model, outputs)
   backend = model.backend
   if STATISTICS in backend.capabilities and normalisation.is_untrained(backend.model):
-    given = match_classes(outputs[known], labels[known], model.output)
-    return [*_width(outputs, None), *sure, *size] or (
-      _collapsed(outputs, labels, np.zeros_like(known)) or _chance(given, True)
+    given = match_classes(
+      outputs[known], labels[known], model.output, model.label_space, model.said
+    )
+    return [*_width(model, outputs, None), *sure, *size] or (
+      _collapsed(outputs, labels, np.zeros_like(known)) or _chance(model, given, True)
     )
   given, fed = feeding.compare(
     model,
@@ -89,10 +92,10 @@ def check_model(
     labels[known],
     outputs[known],
   )
-  sure = [*_width(outputs, given), *sure, *_order(model, given), *fed]
+  sure = [*_width(model, outputs, given), *sure, *_order(model, given), *fed]
   if not sure:
     sure = _collapsed(outputs, labels, known)
-  return [*sure, *size] or _chance(given, False)
+  return [*sure, *size] or _chance(model, given, False)
 
 
 def _refusal(model: Model, side: int, error: Exception) -> Finding:
@@ -134,14 +137,16 @@ def _size(model: Model, side: int) -> list[Finding]:
 
 def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
   """Returns what leaves nothing else to be looked at."""
-  width = len(imagenet.label_space())
-  if outputs.ndim != 2 or outputs.shape[1] not in (width, width + 1):
+  width = model.outputs
+  known = (width, width + 1) if _is_imagenet(model) else (width,)
+  if outputs.ndim != 2 or outputs.shape[1] not in known:
+    background = f' or, with a background class, ({known[-1]},)' * (len(known) > 1)
     return Finding(
       'classes',
       f'{model.name} returns {outputs.shape[1:]} for an image',
-      f'({width},) or, with a background class, ({width + 1},)',
-      'only classifiers of the 1000 ILSVRC2012 classes can be evaluated; '
-      '`output_name` chooses one of several heads',
+      f'({width},){background}',
+      '`class_map` tells what the outputs are, `output_name` chooses one of several '
+      'heads',
     )
   finite = np.isfinite(outputs).all(axis=1)
   if not finite.all():
@@ -154,22 +159,26 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
   return None
 
 
-def _width(outputs: np.ndarray, given: ProbeResult | None) -> list[Finding]:
-  if outputs.shape[1] == len(imagenet.label_space()):
+def _width(
+  model: Model, outputs: np.ndarray, given: ProbeResult | None
+) -> list[Finding]:
+  if outputs.shape[1] == model.outputs:
     return []
   if given is not None and given.count >= _FEWEST_HITS:
     where = given.order.removeprefix('background_')
     saw = (
-      f'1001 outputs, the {where} of them a background class by {given.count} '
-      f'hits of {len(given.hits)}'
+      f'{outputs.shape[1]} outputs, the {where} of them a background class by '
+      f'{given.count} hits of {len(given.hits)}'
     )
     fix = f'give `class_map={given.order}`'
   else:
-    saw = '1001 outputs, the first or the last of them a background class'
+    saw = (
+      f'{outputs.shape[1]} outputs, the first or the last of them a background class'
+    )
     fix = (
       'give `class_map=background_first` (as in TF-Slim) or `class_map=background_last`'
     )
-  return [Finding('classes', saw, '1000', fix)]
+  return [Finding('classes', saw, str(model.outputs), fix)]
 
 
 def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
@@ -193,12 +202,12 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
 
 
 def _order(model: Model, given: ProbeResult) -> list[Finding]:
-  if given.order is None or given.order not in imagenet.other_class_orders():
+  if given.order not in orders.other_class_orders(model.label_space):
     return []
-  if given.order in class_maps.CLASS_MAPS:
+  if given.order in class_maps.CLASS_MAPS and _is_imagenet(model):
     fix = f'give `class_map={given.order}`'
   elif not given.order.startswith('one_'):
-    fix = 'give `class_map=FILE`, a file with a wnid for each output'
+    fix = 'give `class_map=FILE`, a file with an id or name for each output'
   elif model.class_map in class_maps.BACKGROUND:
     first, last = class_maps.BACKGROUND
     fix = f'give `class_map={last if model.class_map == first else first}`'
@@ -213,7 +222,9 @@ def _order(model: Model, given: ProbeResult) -> list[Finding]:
       'class order',
       f'the outputs of {model.name} are in the order {given.order}: '
       f'{given.count} hits of {len(given.hits)} in that order only',
-      'the order of the sorted wnids, as Keras and TFDS have it',
+      'the order of the sorted wnids, as Keras and TFDS have it'
+      if _is_imagenet(model)
+      else f'that of {of_space(model.label_space)}',
       fix,
     )
   ]
@@ -245,13 +256,15 @@ def _collapsed(
   ]
 
 
-def _chance(given: ProbeResult, untrained: bool) -> list[Finding]:
+def _is_imagenet(model: Model) -> bool:
+  return model.label_space.digest == imagenet.label_space().digest
+
+
+def _chance(model: Model, given: ProbeResult, untrained: bool) -> list[Finding]:
   """Says that a model guesses, where it can be told from one that is only bad."""
   n, hits = len(given.hits), given.count
-  likely = sum(
-    math.comb(n, k) * _LOW_ACCURACY**k * (1 - _LOW_ACCURACY) ** (n - k)
-    for k in range(hits + 1)
-  )
+  low = max(_LOW_ACCURACY, 1 / model.outputs)
+  likely = sum(math.comb(n, k) * low**k * (1 - low) ** (n - k) for k in range(hits + 1))
   if likely >= _TOO_FEW:
     return []
   saw = f'{hits} hits of {n}' + untrained * (

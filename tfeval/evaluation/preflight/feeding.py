@@ -52,7 +52,7 @@ def compare(
     The results under the preprocessing that fits, and what was found.
   """
   trial = _Trial(model, forward, images, labels)
-  given = match_classes(outputs, labels, model.output)
+  given = match_classes(outputs, labels, model.output, model.label_space, model.said)
   few = images[: normalisation.STATISTICS_IMAGES]
   own = normalisation.batch_distance(model.backend.model, model.preprocess(few))
   found = None
@@ -164,7 +164,11 @@ class _Trial:
     if not len(labels):
       return ProbeResult(None, np.zeros(0, bool), np.zeros(0))
     return match_classes(
-      self.forward(preprocess(self.images[:count])), labels, self.model.output
+      self.forward(preprocess(self.images[:count])),
+      labels,
+      self.model.output,
+      self.model.label_space,
+      self.model.said,
     )
 
 

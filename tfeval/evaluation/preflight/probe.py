@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import orders
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models.options import PROBABILITIES
 
 
@@ -14,8 +15,8 @@ class ProbeResult:
   """What a model predicts for n labelled examples, in the class order that fits best.
 
   Attributes:
-    order: a key of `imagenet.other_class_orders`, None for ours; for 1001 outputs
-      `background_first` or `background_last`.
+    order: a key of `orders.other_class_orders`, None for ours; for one output more
+      than classes `background_first` or `background_last`.
     hits: bool [n].
     scores: float [n], the logarithm of the label's probability, -inf where no
       output stands for the label.
@@ -30,26 +31,39 @@ class ProbeResult:
     return int(self.hits.sum())
 
 
-def match_classes(outputs: np.ndarray, labels: np.ndarray, kind: str) -> ProbeResult:
+def match_classes(
+  outputs: np.ndarray,
+  labels: np.ndarray,
+  kind: str,
+  space: LabelSpace,
+  said: np.ndarray | None = None,
+) -> ProbeResult:
   """Compares outputs with labels in every class order that is known.
 
   Args:
-    outputs: float32 [n, 1000] or [n, 1001].
+    outputs: float32 [n, outputs] or, with a background class, [n, outputs + 1].
     labels: int64 [n], class indices.
     kind: `'logits'` or `'probabilities'`.
+    space: the classes that the outputs are.
+    said: which of them each output is, None: all in order. Of others nothing is tried.
   """
-  predicted, classes = outputs.argmax(axis=1), len(imagenet.label_space())
-  if outputs.shape[1] == classes:
-    order = imagenet.other_class_order(predicted, labels)
-    class_of = imagenet.other_class_orders()[order] if order else np.arange(classes)
+  predicted, classes = outputs.argmax(axis=1), len(space)
+  order: str | None = None
+  if said is not None:
+    class_of = said
+  elif outputs.shape[1] == classes:
+    order = orders.other_class_order(predicted, labels, space)
+    class_of = np.arange(classes)
+    if order:
+      class_of = orders.other_class_orders(space)[order]
   else:
     index = np.arange(classes + 1)
-    orders = {
+    ends = {
       'background_first': index - 1,
       'background_last': np.where(index < classes, index, -1),
     }
-    order = max(orders, key=lambda o: int(np.sum(orders[o][predicted] == labels)))
-    class_of = orders[order]
+    order = max(ends, key=lambda o: int(np.sum(ends[o][predicted] == labels)))
+    class_of = ends[order]
   output_of = np.full(classes, -1)
   output_of[class_of[class_of >= 0]] = np.flatnonzero(class_of >= 0)
   output = output_of[labels]

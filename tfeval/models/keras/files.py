@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.models import class_maps, table
+from tfeval.models import class_maps, heads, table
 from tfeval.models.backend import Backend
 from tfeval.models.keras import factory, size_budget, trust, weights
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
@@ -78,11 +78,14 @@ def described(
   preprocess = _preprocess(name, known)
   input_size = input_side(backend.input_spec, name, known.input_size)
   function = _function(backend, name, known)
-  chosen = class_maps.chosen(backend, name, known.output_name)
+  chosen = heads.chosen(backend, name, known.output_name)
   if chosen is not None:
     class_maps.check_shape(chosen.shape, name, known.class_map)
   output = _output_kind(chosen, name, known.output)
+  space, outputs = None, None if chosen is None else chosen.shape[-1]
   if known.class_map is not None:
+    space = class_maps.label_map(known.class_map).classes
+    outputs = len(space)
     function = class_maps.mapped(
       function, name, known.class_map, output == PROBABILITIES
     )
@@ -104,6 +107,8 @@ def described(
     parameters=backend.parameters,
     dtype=backend.dtype,
     backend=backend,
+    label_space=space,
+    outputs=outputs,
   )
 
 
@@ -142,7 +147,7 @@ def _function(
   backend: Backend, name: str, known: ModelOptions
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns what the classifier's output is computed by."""
-  return class_maps.select(
+  return heads.select(
     backend,
     name,
     known.output_name,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tfeval.datasets.labels.imagenet import label_space
 from tfeval.runs.importing.blocks import BLOCK, Block, Table
-from tfeval.runs.predictions import label_space
 from tfeval.utils import budgets, numpy_files
 from tfeval.utils.errors import UserError
 from tfeval.utils.numpy_files import Array

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels import files
+from tfeval.datasets.labels.imagenet import label_space
 from tfeval.runs.importing.blocks import Block, ids_of
-from tfeval.runs.predictions import label_space
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, sets
+from tfeval.datasets.labels import orders as class_orders
 from tfeval.datasets.labels.files import first
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
@@ -114,7 +115,7 @@ def explain_chance(
   if not len(labels) or np.mean(top1 == labels) > _CHANCE:
     return None
   seen = f'{path}: {int(np.sum(top1 == labels))} of {len(labels)} answers are right'
-  if other := imagenet.other_class_order(top1, labels):
+  if other := class_orders.other_class_order(top1, labels, imagenet.label_space()):
     raise UserError(
       f'{seen}: its classes stand in another order ({other}): bring them '
       'into that of the sorted wnids'
@@ -124,7 +125,7 @@ def explain_chance(
     right = int(np.sum(top1 == labels))
     if right > max(_CHANCE * len(labels), _FEWEST):
       raise UserError(f'{seen}, with {row_order} it would be {right}: give that')
-    if other := imagenet.other_class_order(top1, labels):
+    if other := class_orders.other_class_order(top1, labels, imagenet.label_space()):
       raise UserError(
         f'{seen}: its classes stand in another order ({other}) and its '
         f'rows in that of {row_order}'

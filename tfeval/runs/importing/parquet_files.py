@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import files
+from tfeval.datasets.labels.imagenet import label_space
 from tfeval.runs.importing import flat
 from tfeval.runs.importing.blocks import BLOCK, Block, Table, ids_of, readable
-from tfeval.runs.predictions import label_space
 from tfeval.utils import parquet
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError

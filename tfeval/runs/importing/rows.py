@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
 from tfeval.runs import predictions
 from tfeval.runs.importing.blocks import Block
@@ -128,7 +129,7 @@ def _check_classes(classes: np.ndarray, refuse: Refuse) -> None:
       np.ones(len(classes), bool),
       f'has classes of type {classes.dtype}, expected whole numbers',
     )
-  highest = len(predictions.label_space()) - 1
+  highest = len(imagenet.label_space()) - 1
   low, high = classes.min(initial=0), classes.max(initial=0)
   hint = ': are they counted from 1?' if high == highest + 1 else ''
   refuse(

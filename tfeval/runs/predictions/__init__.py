@@ -7,26 +7,30 @@ stale or of an earlier run is never read.
 
 from tfeval.runs.predictions.reader import listed_parts, read_part, read_parts
 from tfeval.runs.predictions.rows import (
+  OUTPUTS,
   SCHEMA_VERSION,
   STORED_CLASSES,
+  Ranks,
   assemble,
-  label_space,
   make_ranked_rows,
   make_rows,
+  named_ranks,
   rank_scores,
   schema,
 )
 from tfeval.runs.predictions.writer import Writer
 
 __all__ = (
+  'OUTPUTS',
+  'Ranks',
   'SCHEMA_VERSION',
   'STORED_CLASSES',
   'Writer',
   'assemble',
-  'label_space',
   'listed_parts',
   'make_ranked_rows',
   'make_rows',
+  'named_ranks',
   'rank_scores',
   'read_part',
   'read_parts',

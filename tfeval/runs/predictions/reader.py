@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfeval.metrics.competition import RESTRICTED
 from tfeval.runs.predictions import rows
 from tfeval.utils import arrow, budgets, errors, files, parquet
 from tfeval.utils.errors import UserError
@@ -72,6 +73,13 @@ def listed_parts(directory: Path) -> list[dict]:
       f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
       ', expected different part-NNNNN.parquet: evaluate again'
     )
+  if not all(
+    type(n) is int and 1 <= n <= budgets.CLASSES for part in parts for n in _sizes(part)
+  ):
+    raise UserError(
+      f'{directory / "index.json"} is damaged: a part has another number of classes or '
+      f'outputs than 1 to {budgets.CLASSES:,}: evaluate again'
+    )
   rows_listed = sum(part['rows'] for part in parts if isinstance(part.get('rows'), int))
   if rows_listed > budgets.ROWS:
     raise UserError(
@@ -79,6 +87,12 @@ def listed_parts(directory: Path) -> list[dict]:
       f'{budgets.ROWS:,}: evaluate again'
     )
   return parts
+
+
+def _sizes(part: dict) -> tuple[int, int]:
+  """Returns how many classes rows are of, and how many outputs a model has."""
+  classes = part.get('classes', rows.OUTPUTS)
+  return classes, part.get('outputs', classes)
 
 
 def read_part(directory: Path, part: dict, columns: list[str] | None) -> pa.Table:
@@ -99,7 +113,7 @@ def read_part(directory: Path, part: dict, columns: list[str] | None) -> pa.Tabl
     raise UserError(
       f'{path} is not a readable Parquet file: {errors.one_line(error)}'
     ) from error
-  _check_columns(path, table)
+  _check_columns(path, table, _sizes(part)[0])
   return table
 
 
@@ -119,8 +133,9 @@ def _read_columns(
     )
   if columns is None:
     columns = there
+  of_schema = _expected(file.schema, _sizes(part)[1])
   for field in map(file.schema.field, columns):
-    expected = _expected(file.schema).get(field.name, field.type)
+    expected = of_schema.get(field.name, field.type)
     if field.type != expected:
       raise UserError(
         f'{path}: column {field.name} is {str(field.type)[:80]}, expected {expected}: '
@@ -137,24 +152,28 @@ def _read_columns(
   return table.set_column(at, field, table['id'].cast(pa.string()))
 
 
-def _expected(there: pa.Schema) -> dict[str, pa.DataType]:
+def _expected(there: pa.Schema, outputs: int) -> dict[str, pa.DataType]:
   """Returns the types that `schema` says, by the names of the columns."""
   # Imported rows may keep fewer classes than those of our own models.
-  kept = next(
-    (
-      there.field(name).type.list_size
-      for name in ('classes', 'log_probs')
-      if name in there.names and pa.types.is_fixed_size_list(there.field(name).type)
-    ),
-    rows.STORED_CLASSES,
+  kept = _kept(there, '') or rows.STORED_CLASSES
+  competing = _kept(there, RESTRICTED)
+  expected = rows.schema(
+    True, max(1, min(kept, outputs)), outputs, min(competing, outputs)
   )
-  expected = rows.schema(True, max(1, min(kept, len(rows.label_space()))))
   return {field.name: field.type for field in expected}
 
 
-def _check_columns(path: Path, table: pa.Table) -> None:
+def _kept(there: pa.Schema, rule: str) -> int:
+  """Returns how many classes are ranked in columns of a rule, 0 if there are none."""
+  for name in (f'classes{rule}', f'log_probs{rule}'):
+    if name in there.names and pa.types.is_fixed_size_list(there.field(name).type):
+      return there.field(name).type.list_size
+  return 0
+
+
+def _check_columns(path: Path, table: pa.Table, classes: int) -> None:
   """Checks that columns are what `schema` says: a run may come from a stranger."""
-  classes, schema = len(rows.label_space()), rows.schema(True)
+  schema = rows.schema(True, restricted=1)
   for name in set(table.column_names) & set(schema.names):
     column, field = table[name], schema.field(name)
     if column.null_count and not field.nullable:
@@ -167,9 +186,10 @@ def _check_columns(path: Path, table: pa.Table) -> None:
         column.validate(full=True)
       except pa.ArrowException as error:
         raise UserError(f'{path} has ids that are not UTF-8: evaluate again') from error
-    if name in ('label', 'real_labels', 'classes'):
+    kind = name.removesuffix(RESTRICTED)
+    if kind in ('label', 'real_labels', 'classes'):
       _check_values(path, name, column, (0, classes - 1))
-    elif name in ('log_probs', 'label_log_prob'):
+    elif kind in ('log_probs', 'label_log_prob'):
       _check_values(path, name, column, _LOG_PROBS)
 
 

@@ -3,26 +3,32 @@
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import ranking
+from tfeval.metrics.competition import ALL, RESTRICTED, Competition
 from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.utils.arrow import numbers
 
 SCHEMA_VERSION = 1
+# How many outputs rows have where their part does not say.
+OUTPUTS = 1000
+# What `rank_scores` returns.
+Ranks = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def label_space() -> LabelSpace:
-  """Returns the classes that rows are of: no run says which, as there are no others."""
-  return imagenet.label_space()
-
-
-def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
+def schema(
+  store_logits: bool,
+  classes: int = STORED_CLASSES,
+  outputs: int = OUTPUTS,
+  restricted: int = 0,
+) -> pa.Schema:
   """Returns the columns of a part.
 
   Args:
-    store_logits: whether all 1000 outputs are kept.
+    store_logits: whether all outputs are kept.
     classes: how many ranked classes are kept.
+    outputs: how many there are.
+    restricted: how many ranked classes are kept of those that compete under the rule
+      `restricted`; 0: there is no such rule.
 
   Returns:
     `id`: file name; `image_sha256`: of the encoded bytes, null where these are not
@@ -31,7 +37,8 @@ def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
     first, ties lowest class first, null where no probability is known;
     `label_log_prob`: of the original label, null without one or where it is not
     known; `logits`: the model's outputs as they came (probabilities if that is
-    what it returns).
+    what it returns). Under the rule `restricted`: `classes@restricted`,
+    `log_probs@restricted`, `label_log_prob@restricted`, among the outputs that compete.
   """
   fields = [
     pa.field('id', pa.string(), nullable=False),
@@ -42,8 +49,15 @@ def schema(store_logits: bool, classes: int = STORED_CLASSES) -> pa.Schema:
     pa.field('log_probs', pa.list_(pa.float32(), classes)),
     pa.field('label_log_prob', pa.float32()),
   ]
+  if restricted:
+    classes_type = pa.list_(pa.int32(), restricted)
+    fields += [
+      pa.field(f'classes{RESTRICTED}', classes_type, nullable=False),
+      pa.field(f'log_probs{RESTRICTED}', pa.list_(pa.float32(), restricted)),
+      pa.field(f'label_log_prob{RESTRICTED}', pa.float32()),
+    ]
   if store_logits:
-    fields.append(pa.field('logits', pa.list_(pa.float32(), len(label_space()))))
+    fields.append(pa.field('logits', pa.list_(pa.float32(), outputs)))
   return pa.schema(fields)
 
 
@@ -55,6 +69,7 @@ def make_rows(
   scores: np.ndarray,
   output: str,
   store_logits: bool,
+  competition: Competition = ALL,
 ) -> pa.RecordBatch:
   """Makes the rows of n examples out of a model's outputs.
 
@@ -63,20 +78,25 @@ def make_rows(
     hashes: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int [n], original labels, negative for none.
     real_labels: n lists of class indices, or None without ReaL labels.
-    scores: float32 [n, 1000], finite.
+    scores: float32 [n, outputs], finite.
     output: `'logits'` or `'probabilities'`: what the scores are.
     store_logits: whether to keep the scores.
+    competition: what the outputs are.
 
   Returns:
-    A record batch of `schema(store_logits)`.
+    A record batch of `schema(store_logits, ...)`.
   """
+  restricted = None
+  if competition.restricted is not None:
+    restricted = rank_scores(scores, labels, output, competition, True)
   return make_ranked_rows(
     ids,
     hashes,
     labels,
     real_labels,
-    *rank_scores(scores, labels, output),
+    rank_scores(scores, labels, output, competition),
     scores if store_logits else None,
+    restricted,
   )
 
 
@@ -85,20 +105,20 @@ def make_ranked_rows(
   hashes: list[bytes],
   labels: np.ndarray,
   real_labels: list[list[int]] | None,
-  ranked: np.ndarray,
-  log_probs: np.ndarray,
-  label_log_prob: np.ndarray,
+  ranked: Ranks,
   scores: np.ndarray | None = None,
+  restricted: Ranks | None = None,
 ) -> pa.RecordBatch:
   """Makes the rows of n examples that are ranked already.
 
   Args:
     ids, hashes, labels, real_labels: as for `make_rows`.
-    ranked, log_probs, label_log_prob: as `rank_scores` returns them.
-    scores: float32 [n, 1000] to keep, or None.
+    ranked: as `rank_scores` returns them.
+    scores: float32 [n, outputs] to keep, or None.
+    restricted: the same under the rule `restricted`, None where there is no such rule.
 
   Returns:
-    A record batch of `schema(scores is not None)`.
+    A record batch of `schema(scores is not None, ...)`.
   """
   return assemble(
     pa.array(ids, pa.string()),
@@ -108,40 +128,64 @@ def make_ranked_rows(
       real_labels if real_labels is not None else [None] * len(ids),
       pa.list_(pa.int32()),
     ),
-    ranked,
-    log_probs,
-    label_log_prob,
+    *ranked,
     scores,
+    restricted,
   )
 
 
 def rank_scores(
-  scores: np.ndarray, labels: np.ndarray, output: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  scores: np.ndarray,
+  labels: np.ndarray,
+  output: str,
+  competition: Competition = ALL,
+  restricted: bool = False,
+) -> Ranks:
   """Ranks all outputs of n examples.
 
   Args:
-    scores: float [n, 1000], finite.
+    scores: float [n, outputs], finite.
     labels: int [n], original labels, negative for none.
     output: `'logits'` or `'probabilities'`: what the scores are.
+    competition: what the outputs are.
+    restricted: whether only those compete that do under the rule `restricted`;
+      probabilities are then made to sum to 1 again.
 
   Returns:
-    int32 [n, 20], the best classes; float64 [n, 20], their log-probabilities;
-    float64 [n], the log-probability of the label, NaN without one.
+    int32 [n, k], the best classes, 20 or all; float64 [n, k], their
+    log-probabilities; float64 [n], the log-probability of the label, NaN without one,
+    -inf where no output is its class.
   """
-  ranked = ranking.top_k(scores, STORED_CLASSES)
+  if restricted:
+    scores = scores[:, competition.restricted]
+  ranked = ranking.top_k(scores, min(STORED_CLASSES, scores.shape[1]))
   if output == 'logits':
     log_probs = ranking.log_softmax(scores)
   else:
     with np.errstate(divide='ignore'):
       log_probs = np.log(scores.astype(np.float64))
-  labelled = labels >= 0
-  of_label = log_probs[np.arange(len(labels)), np.where(labelled, labels, 0)]
-  return (
+      if restricted:
+        log_probs -= np.log(scores.sum(axis=1, keepdims=True, dtype=np.float64))
+  columns = competition.columns_of(labels, restricted)
+  of_label = log_probs[np.arange(len(labels)), np.maximum(columns, 0)]
+  return named_ranks(
     ranked,
     np.take_along_axis(log_probs, ranked, axis=1),
-    np.where(labelled, of_label, np.nan),
+    np.select([columns >= 0, columns == -1], [of_label, np.nan], -np.inf),
+    competition.classes(restricted),
   )
+
+
+def named_ranks(
+  ranked: np.ndarray,
+  log_probs: np.ndarray,
+  label_log_prob: np.ndarray,
+  classes: np.ndarray | None,
+) -> Ranks:
+  """Returns ranks of outputs as ranks of classes; see `Competition.classes`."""
+  if classes is not None:
+    ranked = classes[ranked].astype(np.int32)
+  return ranked, log_probs, label_log_prob
 
 
 def assemble(
@@ -153,6 +197,7 @@ def assemble(
   log_probs: np.ndarray | None,
   label_log_prob: np.ndarray | None,
   scores: np.ndarray | None,
+  restricted: Ranks | None = None,
 ) -> pa.RecordBatch:
   """Puts the columns of n rows together.
 
@@ -162,13 +207,13 @@ def assemble(
     ranked: int [n, k], classes, best first.
     log_probs: float [n, k]; None where nothing is known of them.
     label_log_prob: float [n], NaN for unknown; None where all are.
-    scores: float [n, 1000] to keep as `logits`, or None.
+    scores: float [n, outputs] to keep as `logits`, or None.
+    restricted: see `make_ranked_rows`.
 
   Returns:
-    A record batch of `schema(scores is not None, k)`.
+    A record batch of `schema`.
   """
   n, k = ranked.shape
-  unknown = pa.nulls(n, pa.float32())
   columns = [
     ids,
     hashes,
@@ -180,15 +225,25 @@ def assemble(
       if log_probs is None
       else _fixed_size(log_probs, np.float32)
     ),
-    (
-      unknown
-      if label_log_prob is None
-      else numbers(label_log_prob.astype(np.float32), np.isnan(label_log_prob))
-    ),
+    pa.nulls(n, pa.float32()) if label_log_prob is None else _known(label_log_prob),
   ]
+  competing = 0
+  if restricted is not None:
+    classes, of_classes, of_label = restricted
+    competing = classes.shape[1]
+    columns += [_fixed_size(classes, np.int32), _fixed_size(of_classes, np.float32)]
+    columns.append(_known(of_label))
+  outputs = OUTPUTS
   if scores is not None:
+    outputs = scores.shape[1]
     columns.append(_fixed_size(scores, np.float32))
-  return pa.record_batch(columns, schema=schema(scores is not None, k))
+  there = schema(scores is not None, k, outputs, competing)
+  return pa.record_batch(columns, schema=there)
+
+
+def _known(values: np.ndarray) -> pa.Array:
+  """Returns float32 values, null where they are NaN."""
+  return numbers(values.astype(np.float32), np.isnan(values))
 
 
 def _fixed_size(values: np.ndarray, dtype: type) -> pa.Array:

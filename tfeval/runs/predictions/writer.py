@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfeval.runs.predictions import reader
-from tfeval.runs.predictions.rows import SCHEMA_VERSION, STORED_CLASSES, schema
+from tfeval.runs.predictions.rows import OUTPUTS, SCHEMA_VERSION, STORED_CLASSES, schema
 from tfeval.utils import files
 from tfeval.utils.paths import Path
 
@@ -22,22 +23,33 @@ class Writer:
     rows_per_part: int = 2000,
     classes: int = STORED_CLASSES,
     keep: Sequence[dict] = (),
+    space: int = OUTPUTS,
+    outputs: int | None = None,
+    restricted: int = 0,
   ):
     """Starts a store, discarding what is not kept of an unfinished run.
 
     Args:
       directory: of the parts.
-      store_logits: whether rows have all 1000 outputs.
+      store_logits: whether rows have all outputs.
       rows_per_part: how many rows make a part; of rows with positions, how many
         positions.
       classes: how many ranked classes rows have.
       keep: what `resume.whole_parts` found.
+      space: how many classes there are.
+      outputs: how many of them a model has outputs for; None: all.
+      restricted: how many ranked classes rows have under the rule `restricted`; 0:
+        there is no such rule.
 
     Raises:
       UserError: the directory cannot be written.
     """
     self._directory = directory
-    self._schema = schema(store_logits, classes)
+    outputs = space if outputs is None else outputs
+    self._schema = schema(store_logits, classes, outputs, restricted)
+    self._sizes = {} if space == OUTPUTS else {'classes': space}
+    if outputs != space:
+      self._sizes['outputs'] = outputs
     self._rows_per_part = rows_per_part
     self._parts = list(keep)
     self._pending: list[pa.Table] = []
@@ -127,10 +139,11 @@ class Writer:
     content = buffer.getvalue().to_pybytes()
     path = self._directory / f'part-{len(self._parts):05d}.parquet'
     files.write_atomically(path, content)
-    part = {
+    part: dict[str, Any] = {
       'file': path.name,
       'rows': len(table),
       'sha256': hashlib.sha256(content).hexdigest(),
+      **self._sizes,
     }
     if self._positions:
       part['positions'] = _ranges(self._positions)

@@ -26,7 +26,7 @@ def hold(holds: bool, seen: str) -> None:
 def intervals(result: Result) -> str:
   """Checks that a metric's own figures agree, whatever its labels are."""
   for metric in result.metrics:
-    name = f'{metric.labels}/{metric.name}'
+    name = f'{metric.labels}/{metric.key}'
     total = metric.count + metric.skipped
     hold(
       total == result.dataset.evaluated,
@@ -61,7 +61,7 @@ def published(result: Result, again: Mapping[str, Any] | None = None) -> str:
   compared = result.published
   if compared is None:
     return 'nothing is compared'
-  reported = {m.name: m for m in result.metrics if m.labels == sets.ORIGINAL}
+  reported = {m.key: m for m in result.metrics if m.labels == sets.ORIGINAL}
   for figure in compared.metrics:
     metric, name = reported.get(figure.name), figure.name
     if metric is None or metric.value is None or metric.interval is None:

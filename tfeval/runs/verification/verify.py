@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tfeval.datasets.labels import sets
-from tfeval.runs import predictions, result_file, result_reader
+from tfeval.runs import predictions, result_file, result_reader, run_classes
 from tfeval.runs.result_file import Result
-from tfeval.runs.summary import SUMMARY_COLUMNS, Summary, summarize
+from tfeval.runs.run_classes import RunClasses
+from tfeval.runs.summary import (
+  SUMMARY_COLUMNS,
+  Summary,
+  SummaryRequest,
+  columns_read,
+  summarize,
+)
 from tfeval.runs.verification import (
   file_checks,
   positions,
@@ -72,9 +79,15 @@ class _Directory:
 
   @functools.cached_property
   def rows(self) -> Summary:
+    columns = columns_read(SUMMARY_COLUMNS, self.classes.competing > 0)
     return summarize(
-      predictions.read_parts(self.path / result_file.PREDICTIONS, SUMMARY_COLUMNS)
+      predictions.read_parts(self.path / result_file.PREDICTIONS, columns),
+      request=SummaryRequest(classes=self.classes),
     )
+
+  @functools.cached_property
+  def classes(self) -> RunClasses:
+    return run_classes.of(self.result)
 
 
 def verify(
@@ -175,7 +188,8 @@ def _parts(directory: _Directory) -> str:
 def _rows(directory: _Directory) -> str:
   """Checks that every column is there and agrees with the others."""
   store = directory.result.store
-  columns = predictions.schema(store.logits).names
+  classes = directory.classes
+  columns = predictions.schema(store.logits, restricted=classes.kept_restricted).names
   parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
   for number, part in enumerate(parts):
     if fault := row_checks.fault(part):
@@ -231,12 +245,12 @@ def _digests(directory: _Directory) -> str:
 
 def _metrics(directory: _Directory) -> str:
   """Checks that rows give the metrics again, of the labels that rows carry."""
-  reported = {(m.labels, m.name): m for m in directory.result.metrics}
+  reported = {(m.labels, m.key): m for m in directory.result.metrics}
   hold(len(reported) == len(directory.result.metrics), 'a metric is there twice')
   carried = {
-    (m.labels, m.name): m
+    (m.labels, m.key): m
     for m in directory.rows.metrics()
-    if m.count or (m.labels, m.name) in reported
+    if m.count or (m.labels, m.key) in reported
   }
   stored = {key for key in reported if key[0] in (sets.ORIGINAL, sets.REAL)}
   for key in sorted(carried.keys() | stored):

@@ -1,0 +1,94 @@
+"""From a model's outputs to the classes of the dataset that it is evaluated on."""
+
+import dataclasses
+
+import numpy as np
+
+from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.models import class_maps
+from tfeval.models.model import Model, of_space, wrong_outputs
+from tfeval.utils.errors import UserError
+
+BY_ORDER, BY_CLASS = 'order', 'class'
+
+
+def fit(model: Model, classes: LabelSpace) -> Model:
+  """Returns a model that says classes of a dataset, and perhaps others behind them.
+
+  Where nothing names its outputs, they are the classes by order. Else outputs are
+  matched by `class_maps.match`; those that mean no class of the dataset compete all the
+  same, as classes of their own behind the dataset's.
+
+  Args:
+    model: as it was loaded.
+    classes: the dataset's.
+
+  Returns:
+    The model with another `label_space`: the dataset's classes, then the others.
+    `said` tells which of them its outputs are, `matched` is `'order'` or `'class'`,
+    None if it names the same classes in the same order.
+
+  Raises:
+    UserError: the number of outputs is another, or none of them means a class.
+  """
+  named = model.label_space
+  if named is None:
+    # Of 1001 outputs the preflight tells which of them is the background class.
+    background = classes.digest == imagenet.label_space().digest
+    known = (None, len(classes), *([len(classes) + 1] if background else []))
+    if model.outputs not in known:
+      raise wrong_outputs(model.name, (None, model.outputs), classes)
+    return dataclasses.replace(
+      model, label_space=classes, outputs=len(classes), matched=BY_ORDER
+    )
+  if named.digest == classes.digest:
+    return model
+  class_of = class_maps.match(named, classes)
+  if class_of is None:
+    raise UserError(
+      f'{model.name} has the outputs of {of_space(named)}, the dataset '
+      f'{of_space(classes)}, and no output means one of these: give `class_map=`FILE '
+      'with an id or name for each output'
+    )
+  return _matched(model, named, classes, np.array(class_of))
+
+
+def _matched(
+  model: Model, named: LabelSpace, classes: LabelSpace, class_of: np.ndarray
+) -> Model:
+  inside = class_of >= 0
+  values, counts = np.unique(class_of[inside], return_counts=True)
+  if (counts > 1).any():
+    double = classes.class_ids[values[counts > 1][0]]
+    which = [
+      named.class_ids[i] for i in np.flatnonzero(class_of == values[counts > 1][0])
+    ]
+    raise UserError(
+      f'{model.name} has {len(which)} outputs that mean {double} ({first(which)}): '
+      'expected one at most'
+    )
+  others = np.flatnonzero(~inside)
+  taken = set(classes.class_ids)
+  ids = [named.class_ids[i] for i in others]
+  # An id that means another class of the dataset than the name says.
+  ids = [f'other:{one}' if one in taken else one for one in ids]
+  space = LabelSpace(
+    classes.name,
+    (*classes.class_ids, *ids),
+    (*classes.class_names, *(named.class_names[i] for i in others)),
+  )
+  class_of = class_of.copy()
+  class_of[others] = len(classes) + np.arange(len(others))
+  order = np.argsort(class_of)
+  said = class_of[order]
+  identical = len(said) == len(space)
+  return dataclasses.replace(
+    model,
+    function=class_maps.gathered(model.function, order, False),
+    label_space=space,
+    outputs=len(said),
+    said=None if identical else said,
+    matched=BY_CLASS,
+  )
