@@ -1,0 +1,258 @@
+"""Classifiers of any classes, counted once more with cv2, `model.predict` and NumPy."""
+
+import json
+import pathlib
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+import tfeval
+from tfeval import cli
+from tfeval.datasets.labels import imagenet
+from tfeval.runs.run import load_run
+
+SIDE = 32
+# In text order, which is not that of the numbers.
+NUMBERS = [str(n) for n in (0, 1, 10, 100, 11, 2, 20, 3, 4, 5)]
+
+
+def _draw(classes: list[str], folder: pathlib.Path, each: int, seed: int) -> None:
+  """Draws photos of a class in colours of its own, and noise enough to confuse some."""
+  random = np.random.default_rng(seed)
+  colours = np.random.default_rng(0).integers(60, 196, (len(classes), 3))
+  for name, colour in zip(classes, colours, strict=True):
+    (folder / name).mkdir(parents=True)
+    for number in range(each):
+      pixels = colour + random.normal(0, 35, 3) + random.normal(0, 20, (40, 52, 3))
+      path = folder / name / f'{name}_{number}.jpg'
+      cv2.imwrite(str(path), np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def _load(path: pathlib.Path) -> np.ndarray:
+  image = cv2.imread(str(path))
+  h, w = image.shape[:2]
+  resized = SIDE * 256 // 224
+  h, w = h * resized // min(h, w), w * resized // min(h, w)
+  cv2.ipp.setUseIPP(False)
+  image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
+  y, x = h // 2 - SIDE // 2, w // 2 - SIDE // 2
+  return image[y : y + SIDE, x : x + SIDE, ::-1].astype(np.float32) / 127.5 - 1
+
+
+def _trained(folder: pathlib.Path, classes: list[str], outputs: int) -> keras.Model:
+  """Trains a classifier a little: it is right more often than chance."""
+  keras.utils.set_random_seed(0)
+  paths = sorted(folder.glob('*/*.jpg'))
+  images = np.stack([_load(path) for path in paths])
+  labels = np.array([classes.index(path.parent.name) for path in paths])
+  model = keras.Sequential(
+    [
+      keras.Input((SIDE, SIDE, 3)),
+      keras.layers.AveragePooling2D(8),
+      keras.layers.Flatten(),
+      keras.layers.Dense(outputs),
+    ]
+  )
+  loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  model.compile(keras.optimizers.Adam(0.02), loss)
+  model.fit(images, labels, batch_size=16, epochs=6, verbose=0)
+  return model
+
+
+def _counts(
+  model: keras.Model, folder: pathlib.Path, classes: list[str]
+) -> tuple[int, int, int]:
+  """Returns top-1 hits, top-5 hits and images, by hand."""
+  paths = sorted(folder.glob('*/*.jpg'))
+  scores = model.predict(np.stack([_load(path) for path in paths]), verbose=0)
+  labels = np.array([classes.index(path.parent.name) for path in paths])
+  ranked = np.argsort(-scores, axis=1, kind='stable')
+  hits = ranked[:, :5] == labels[:, None]
+  return int(hits[:, 0].sum()), int(hits.any(axis=1).sum()), len(paths)
+
+
+@pytest.fixture(scope='module')
+def ten(tmp_path_factory):
+  """Folders of ten classes, and a model of these in the order of the text."""
+  root = tmp_path_factory.mktemp('ten')
+  _draw(NUMBERS, root / 'train', 6, seed=1)
+  _draw(NUMBERS, root / 'val', 7, seed=2)
+  model = _trained(root / 'train', NUMBERS, 10)
+  model.save(root / 'ten.keras')
+  return root, model
+
+
+def _evaluate(root: pathlib.Path, *flags: str) -> dict:
+  code = cli.main(
+    [
+      'evaluate',
+      f'--model={root}/ten.keras',
+      '--preprocess=tf',
+      '--batch_size=16',
+      '--preflight=off',
+      *flags,
+    ]
+  )
+  assert code == 0
+
+
+def test_ten_classes_of_folders(ten, tmp_path, capsys):
+  root, model = ten
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  assert images // 10 < top1 < images
+  _evaluate(root, f'--dataset=folder:{root}/val', f'--output_dir={tmp_path}', '--json')
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {m['name']: (m['correct'], m['count'], m['rule']) for m in result['metrics']}
+  assert found == {'top1': (top1, images, 'all'), 'top5': (top5, images, 'all')}
+  assert result['dataset']['classes'] == {'name': 'val', 'ids': NUMBERS}
+  assert result['model']['matched'] == {'by': 'order'}
+
+
+def test_scored_again_compared_and_verified(ten, tmp_path, capsys):
+  root, model = ten
+  top1, *_ = _counts(model, root / 'val', NUMBERS)
+  for name in 'ab':
+    out = f'--output_dir={tmp_path}/{name}'
+    _evaluate(root, f'--dataset=folder:{root}/val', '--store_logits', out)
+  runs = [str(next((tmp_path / name).iterdir())) for name in 'ab']
+  capsys.readouterr()
+  every = '--metrics=top1,top3,nll,ece,brier,class_balanced,temperature'
+  assert cli.main(['score', runs[0], every, '--confusions=3', '--json']) == 0
+  (result,) = json.loads(capsys.readouterr().out)
+  values = {m['name']: m for m in result['metrics']}
+  assert values['top1']['correct'] == top1
+  assert all(m['value'] is not None for m in result['metrics'])
+  assert {one['label_name'] for one in result['confusions']} <= set(NUMBERS)
+  # An independent count of likelihoods.
+  paths = sorted((root / 'val').glob('*/*.jpg'))
+  scores = model.predict(np.stack([_load(path) for path in paths]), verbose=0)
+  labels = np.array([NUMBERS.index(path.parent.name) for path in paths])
+  log_probs = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+  nll = -log_probs[np.arange(len(labels)), labels].mean()
+  assert values['nll']['value'] == pytest.approx(nll, rel=1e-4)
+  onehot = np.eye(10)[labels]
+  brier = ((np.exp(log_probs) - onehot) ** 2).sum(1).mean()
+  assert values['brier']['value'] == pytest.approx(brier, rel=1e-4)
+  assert cli.main(['compare', *runs]) == 0
+  assert cli.main(['leaderboard', *runs]) == 0
+  assert cli.main(['verify', *runs]) == 0
+
+
+def test_per_class_and_labels_of_a_file(ten, tmp_path, capsys):
+  root, model = ten
+  top1, _, images = _counts(model, root / 'val', NUMBERS)
+  _evaluate(root, f'--dataset=folder:{root}/val', f'--output_dir={tmp_path}/runs')
+  (run,) = (tmp_path / 'runs').iterdir()
+  csv = tmp_path / 'per_class.csv'
+  assert cli.main(['score', str(run), f'--per_class={csv}']) == 0
+  lines = csv.read_text().splitlines()
+  assert len(lines) == 11 and lines[3].split(',')[2:5] == ['2', '10', '10']
+  labels = tmp_path / 'given.csv'
+  names = sorted(path.name for path in (root / 'val').glob('*/*.jpg'))
+  rows = [f'{name},{NUMBERS.index(name.split("_")[0])}' for name in names]
+  labels.write_text('\n'.join(['id,label', *rows]))
+  capsys.readouterr()
+  assert cli.main(['score', str(run), f'--labels={labels}', '--json']) == 0
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {m['name']: (m['correct'], m['count']) for m in result['metrics']}
+  assert found['top1'] == (top1, images)
+
+
+def test_two_classes_have_no_top5(tmp_path, capsys):
+  _draw(['cat', 'dog'], tmp_path / 'val', 20, seed=3)
+  model = _trained(tmp_path / 'val', ['cat', 'dog'], 2)
+  run = tfeval.evaluate(
+    model, f'folder:{tmp_path}/val', preprocess='tf', preflight='off', batch_size=16
+  )
+  top1, _, images = _counts(model, tmp_path / 'val', ['cat', 'dog'])
+  assert [(m.name, m.correct, m.count) for m in run.metrics] == [('top1', top1, images)]
+  (top5,) = run.score(metrics=['top5'])
+  assert top5.value is None and top5.unavailable == 'says nothing of 2 classes'
+
+
+def test_a_map_for_outputs_in_another_order(ten, tmp_path, capsys):
+  root, model = ten
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  order = np.random.default_rng(5).permutation(10)
+  shuffled = keras.Sequential(
+    [
+      keras.Input((SIDE, SIDE, 3)),
+      *model.layers[:-1],
+      keras.layers.Dense(12),
+    ]
+  )
+  kernel, bias = model.layers[-1].get_weights()
+  others = np.zeros((kernel.shape[0], 2), np.float32), np.full(2, -1e3, np.float32)
+  shuffled.layers[-1].set_weights(
+    [np.hstack([kernel[:, order], others[0]]), np.append(bias[order], others[1])]
+  )
+  shuffled.save(tmp_path / 'ten.keras')
+  names = [*(NUMBERS[i] for i in order), 'tree', 'house']
+  class_map = tmp_path / 'map.json'
+  class_map.write_text(
+    json.dumps({'id2label': {str(i): n for i, n in enumerate(names)}})
+  )
+  _evaluate(
+    tmp_path,
+    f'--dataset=folder:{root}/val',
+    f'--output_dir={tmp_path}/runs',
+    f'--class_map={class_map}',
+    '--json',
+  )
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {
+    (m['name'], m['rule']): (m['correct'], m['count']) for m in result['metrics']
+  }
+  assert found == {
+    ('top1', 'all'): (top1, images),
+    ('top5', 'all'): (top5, images),
+    ('top1', 'restricted'): (top1, images),
+    ('top5', 'restricted'): (top5, images),
+  }
+  assert result['model']['matched']['others']['ids'] == ['tree', 'house']
+  assert cli.main(['verify', str(next((tmp_path / 'runs').iterdir()))]) == 0
+
+
+def test_both_rules_by_hand(shared_data, tmp_path, capsys):
+  """Ten wnids and a 1000-way model: what it says of other classes is wrong, or not."""
+  paths = sorted((shared_data / 'images').glob('n*.JPEG'))
+  wnids = sorted({path.name.split('_')[0] for path in paths})[:10]
+  paths = [path for path in paths if path.name.split('_')[0] in wnids]
+  for path in paths:
+    folder = tmp_path / 'ten' / path.name.split('_')[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / path.name).symlink_to(path)
+  code = cli.main(
+    [
+      'evaluate',
+      '--model=MobileNet:alpha=0.25',
+      f'--dataset=folder:{tmp_path}/ten',
+      f'--output_dir={tmp_path}/runs',
+      '--preflight=off',
+      '--store_logits',
+      '--json',
+    ]
+  )
+  assert code == 0
+  (result,) = json.loads(capsys.readouterr().out)
+  (run,) = (tmp_path / 'runs').iterdir()
+  rows = load_run(run).to_arrow(['label', 'logits'])
+  logits = np.array(rows['logits'].to_pylist())
+  labels = np.array(rows['label'].to_pylist())
+  index = imagenet.label_space().index_of_id
+  own = [index[wnid] for wnid in wnids]
+  expected = {}
+  for rule, kept in (('all', list(range(1000))), ('restricted', own)):
+    ranked = np.array(kept)[np.argsort(-logits[:, kept], axis=1, kind='stable')]
+    for k in (1, 5):
+      hit = (ranked[:, :k] == labels[:, None]).any(axis=1)
+      expected[f'top{k}', rule] = int(hit.sum()), len(labels)
+  found = {
+    (m['name'], m['rule']): (m['correct'], m['count']) for m in result['metrics']
+  }
+  assert found == expected
+  assert found['top1', 'restricted'] > found['top1', 'all']
+  assert cli.main(['verify', str(run)]) == 0
+  assert cli.main(['score', str(run), '--expect=original/top1@restricted:1:1']) == 0
