@@ -59,7 +59,7 @@ class RunClasses:
 
   @property
   def of_part(self) -> tuple[int | None, int | None]:
-    """`classes` and `outputs` of each part in the index, None where they are not there."""
+    """`classes` and `outputs` of each part in the index, None for not there."""
     classes = None if len(self.space) == predictions.OUTPUTS else len(self.space)
     return classes, None if self.outputs == len(self.space) else self.outputs
 
