@@ -133,6 +133,19 @@ def test_nothing_is_said_without_images(mobilenet):
   assert check(mobilenet, np.zeros((0, 224, 224, 3), np.uint8), NONE[:0]) == []
 
 
+def test_a_look_takes_steps_that_fit_into_memory(mobilenet, few):
+  sizes = []
+
+  def narrow(images):
+    sizes.append(len(images))
+    if len(images) > 8:
+      raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+    return mobilenet.function(images)
+
+  assert check(dataclasses.replace(mobilenet, function=narrow), *few) == []
+  assert sizes[:3] == [32, 16, 8]
+
+
 # Class order
 
 
