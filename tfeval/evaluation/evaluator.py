@@ -6,16 +6,18 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfeval import datasets
+from tfeval.datasets import in_memory
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
-from tfeval.evaluation import loop, resolve, shared_job
+from tfeval.evaluation import loop, own_data, resolve, shared_job
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
@@ -35,9 +37,10 @@ _IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
 
 def evaluate(
   model: Any,
-  dataset: str = 'imagenet2012_real',
+  dataset: Any = 'imagenet2012_real',
   *,
   name: str | None = None,
+  classes: Sequence[str] | int | None = None,
   progress: bool | None = None,
   output_dir: str | os.PathLike[str] | None = None,
   **given: Any,
@@ -62,7 +65,13 @@ def evaluate(
       makes them, that returns [n, 1000] and can be traced by `tf.function`. Keras
       models are called with `training=False`, on the strategy that they were made
       under, else the active one.
-    dataset: a TFDS name, or `folder:DIR`.
+    dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset` of (image, label) or of
+      dicts with `image`, `label` and perhaps `id`, batched or not. Its images are the
+      model's input as they stand; with `preprocess` they are preprocessed, and with
+      `protocol`, which takes uint8, resized before. Without ids, positions are ids.
+    classes: of a `tf.data.Dataset`, their names in the order of its labels, or how
+      many there are; by default what its `class_names` tell, else as many as the model
+      has outputs.
     name: of the model in results and of the run directory; by default its own.
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
@@ -82,7 +91,9 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
-  evaluator = Evaluator(model, dataset, name=name, progress=progress, **given)
+  evaluator = Evaluator(
+    model, dataset, name=name, classes=classes, progress=progress, **given
+  )
   return evaluator.evaluate(output_dir)
 
 
@@ -104,16 +115,17 @@ class Evaluator:
   def __init__(
     self,
     model: Any,
-    dataset: str = 'imagenet2012_real',
+    dataset: Any = 'imagenet2012_real',
     *,
     name: str | None = None,
+    classes: Sequence[str] | int | None = None,
     progress: bool | None = None,
     **given: Any,
   ):
     """Opens the dataset.
 
     Args:
-      model, dataset, name, progress: see `evaluate`.
+      model, dataset, name, classes, progress: see `evaluate`.
       **given: its other keywords, but for `output_dir`.
 
     Raises:
@@ -121,12 +133,28 @@ class Evaluator:
     """
     active_strategy.check_outside()
     self._given, self._name = model, name
+    own = own_data.OwnData.of(model, dataset, classes, given)
+    if own is not None:
+      dataset, given = in_memory.NAME, own.keywords
+    elif classes is not None:
+      raise UserError('classes are of a tf.data.Dataset: leave them out')
+    self._own = own
     self._requested = _checked({'dataset': dataset, **given})
-    wrapped = wrap.wrap(model, name, self._requested.model)
-    self._runtime = self._open(wrapped.backend.model, progress)
+    wrapped = self._wrap()
+    opened = own.open(wrapped) if own is not None else None
+    self._runtime = self._open(wrapped.backend.model, progress, opened)
     self._adopt(wrapped)
 
-  def _open(self, model: keras.Model | None, progress: bool | None) -> Runtime:
+  def _wrap(self) -> Model:
+    wrapped = wrap.wrap(self._given, self._name, self._requested.model)
+    return wrapped if self._own is None else self._own.fed(wrapped)
+
+  def _open(
+    self,
+    model: keras.Model | None,
+    progress: bool | None,
+    dataset: ImageDataset | None,
+  ) -> Runtime:
     requested = self._requested
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
@@ -139,7 +167,7 @@ class Evaluator:
       )
     cache_dir = requested.inputs.cache_dir
     return Runtime(
-      datasets.open_dataset(**vars(requested.dataset)),
+      dataset or datasets.open_dataset(**vars(requested.dataset)),
       strategy,
       active_strategy.name_of(strategy),
       hosts,
@@ -219,7 +247,7 @@ class Evaluator:
   def _evaluate(self, output_dir: str) -> Run:
     if self.model.backend.trace_key() != self._traced:
       # The compiled step has the layers of before.
-      self._adopt(wrap.wrap(self._given, self._name, self._requested.model))
+      self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
     return loop.run_one(

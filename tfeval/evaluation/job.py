@@ -16,6 +16,7 @@ from tfeval.engine.options import AUTO, DEVICE
 from tfeval.evaluation import competition, manifest, recorder
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
 from tfeval.evaluation.hosts import shares
+from tfeval.evaluation.own_data import GIVEN
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
@@ -150,7 +151,12 @@ class Job:
     runtime = self.runtime
     if sample is not None:
       self._findings = preflight.preflight(
-        self._model, sample, self.config.preflight, runtime.progress, self.batch_size
+        self._model,
+        sample,
+        self.config.preflight,
+        runtime.progress,
+        self.batch_size,
+        self.protocol.library != GIVEN,
       )
     self._started = time.monotonic()
     if self._step is None:

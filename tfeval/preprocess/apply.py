@@ -89,6 +89,22 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
   )
 
 
+def given_pixels(protocol, image_bytes, _):
+  is_image = decode.is_jpeg(image_bytes) | decode.is_png(image_bytes)
+  pixels = tf.cond(
+    is_image,
+    lambda: tf.cast(_decode(protocol, image_bytes), tf.float32),
+    lambda: tf.io.parse_tensor(image_bytes, tf.float32),
+  )
+  shape = tf.shape(pixels)
+  right = tf.reduce_all(shape == [protocol.size, protocol.size, 3])
+  reason = tf.strings.format(
+    'it has the shape {}, and nothing is resized to {}', [shape, protocol.size]
+  )
+  with tf.control_dependencies([tf.debugging.Assert(right, [reason])]):
+    return tf.reshape(pixels, [protocol.size, protocol.size, 3])
+
+
 _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 
 

@@ -32,6 +32,7 @@ LIBRARIES: Registry[Callable[..., Any]] = Registry(
     'pillow': 'tfeval.preprocess.apply:pillow_pixels',
     'tensorflow': 'tfeval.preprocess.apply:tensorflow_pixels',
     'tensorflow1': 'tfeval.preprocess.apply:tensorflow1_pixels',
+    'given': 'tfeval.preprocess.apply:given_pixels',
   },
 )
 _CHOICES = {
@@ -48,12 +49,14 @@ _KERNELS = {
   'pillow': _CHOICES['kernel'],
   'tensorflow': _CHOICES['kernel'],
   'tensorflow1': _CHOICES['kernel'],
+  'given': ('nearest',),
 }
 _ROUNDINGS = {
   'opencv': _CHOICES['rounding'],
   'pillow': ('fixed_point',),
   'tensorflow': ('nearest', 'none'),
   'tensorflow1': ('nearest', 'none'),
+  'given': ('none',),
 }
 # No published recipe is near it, and a slip of the finger must not fill the memory.
 _LARGEST_SIDE = 4096
@@ -68,7 +71,8 @@ class Protocol:
     name: the protocol's name.
     size: side of the result, in pixels.
     library: whose arithmetic resizes: `opencv`, `pillow`, `tensorflow`
-      (tf.image.resize) or `tensorflow1` (without half-pixel centres).
+      (tf.image.resize) or `tensorflow1` (without half-pixel centres); `given`: nothing
+      is resized.
     kernel: `cubic`, `bilinear` or `nearest`; the cubic's A is the library's.
     decode: `accurate`: libjpeg's integer DCT, as OpenCV and Pillow decode;
       `fast`: the default of `tf.io.decode_jpeg`; `fast_crop`: likewise, and of a

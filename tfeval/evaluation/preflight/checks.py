@@ -40,7 +40,11 @@ _LOW_ACCURACY, _TOO_FEW = 0.05, 0.01
 
 
 def check_model(
-  model: Model, pixels: np.ndarray, labels: np.ndarray, batch_size: int = 32
+  model: Model,
+  pixels: np.ndarray,
+  labels: np.ndarray,
+  batch_size: int = 32,
+  are_pixels: bool = True,
 ) -> list[Finding]:
   """Looks for faults in how a model is fed and read.
 
@@ -50,6 +54,7 @@ def check_model(
     pixels: uint8 or float32 [n, size, size, 3] in [0, 255]; the first 128 are used.
     labels: int64 [n], -1 for none.
     batch_size: images at once, at most.
+    are_pixels: whether values are in [0, 255]; else no other preprocessing is tried.
 
   Returns:
     What was found, most certain first; nothing where there are no images.
@@ -82,13 +87,19 @@ def check_model(
     return [*_width(model, outputs, None), *sure, *size] or (
       _collapsed(outputs, labels, np.zeros_like(known)) or _chance(model, given, True)
     )
-  given, fed = feeding.compare(
-    model,
-    forward,
-    images[known] if known.any() else images,
-    labels[known],
-    outputs[known],
-  )
+  fed: list[Finding] = []
+  if are_pixels:
+    given, fed = feeding.compare(
+      model,
+      forward,
+      images[known] if known.any() else images,
+      labels[known],
+      outputs[known],
+    )
+  else:
+    given = match_classes(
+      outputs[known], labels[known], model.output, model.label_space, model.said
+    )
   sure = [*_width(model, outputs, given), *sure, *_order(model, given), *fed]
   if not sure:
     sure = _collapsed(outputs, labels, known)

@@ -22,7 +22,12 @@ Sample = tuple[np.ndarray, np.ndarray]
 
 
 def preflight(
-  model: Model, sample: Sample, mode: str, progress: Progress, batch_size: int = _BATCH
+  model: Model,
+  sample: Sample,
+  mode: str,
+  progress: Progress,
+  batch_size: int = _BATCH,
+  are_pixels: bool = True,
 ) -> list[str]:
   """Looks for faults that make a result meaningless.
 
@@ -32,6 +37,7 @@ def preflight(
     mode: of `config.PREFLIGHT`: whether to raise what is found, or log it.
     progress: is told how far it is.
     batch_size: images at once, at most.
+    are_pixels: whether values are in [0, 255], and not what a model is fed already.
 
   Returns:
     What was found, a line each.
@@ -42,7 +48,11 @@ def preflight(
   pixels, labels = sample
   with progress(f'{model.name}: preflight', len(pixels)) as advance:
     findings = checks.check_model(
-      _counted(model, len(pixels), advance), pixels, labels, min(batch_size, _BATCH)
+      _counted(model, len(pixels), advance),
+      pixels,
+      labels,
+      min(batch_size, _BATCH),
+      are_pixels,
     )
   if mode == ERROR and not all(f.doubtful for f in findings):
     raise UserError(

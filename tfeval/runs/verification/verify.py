@@ -211,7 +211,7 @@ def _rows(directory: _Directory) -> str:
       kept == store.classes,
       f'{kept} classes are stored, {result_file.RESULT} says {store.classes}',
     )
-    if not classes.competing:
+    if classes.restricted is None:
       continue
     if fault := row_checks.fault(part, RESTRICTED):
       raise Failed(f'part {number}: {fault}')

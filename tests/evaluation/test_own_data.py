@@ -1,0 +1,134 @@
+"""A tf.data.Dataset of the user's: the counts of model.predict, whatever its form."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfeval
+from tfeval.utils.errors import UserError
+
+SIDE, CLASSES, COUNT = 16, 7, 50
+
+
+@pytest.fixture(scope='module')
+def model():
+  keras.utils.set_random_seed(1)
+  return keras.Sequential(
+    [
+      keras.Input((SIDE, SIDE, 3)),
+      keras.layers.AveragePooling2D(4),
+      keras.layers.Flatten(),
+      keras.layers.Dense(CLASSES),
+    ]
+  )
+
+
+@pytest.fixture(scope='module')
+def arrays():
+  random = np.random.default_rng(0)
+  images = random.normal(0, 1, (COUNT, SIDE, SIDE, 3)).astype(np.float32)
+  return images, random.integers(0, CLASSES, COUNT)
+
+
+def counted(model, images, labels):
+  ranked = np.argsort(-model.predict(images, verbose=0), axis=1, kind='stable')
+  hits = ranked[:, :5] == labels[:, None]
+  return int(hits[:, 0].sum()), int(hits.any(1).sum())
+
+
+def evaluated(model, dataset, **more):
+  run = tfeval.evaluate(model, dataset, batch_size=8, preflight='off', **more)
+  assert all(m.count + m.skipped == COUNT for m in run.metrics)
+  return run, tuple(m.correct for m in run.metrics)
+
+
+@pytest.mark.parametrize(
+  'form', ['tuple', 'dict', 'batched', 'one-hot', 'column', 'weights', 'ids', 'unknown']
+)
+def test_forms_of_elements(model, arrays, form):
+  images, labels = arrays
+  expected = counted(model, images, labels)
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+  if form == 'dict':
+    dataset = dataset.map(lambda x, y: {'image': x, 'label': y})
+  if form == 'ids':
+    names = [f'photo {i}' for i in range(COUNT)]
+    dataset = tf.data.Dataset.from_tensor_slices(
+      {'image': images, 'label': labels, 'id': names}
+    )
+  if form == 'one-hot':
+    dataset = dataset.map(lambda x, y: (x, tf.one_hot(y, CLASSES)))
+  if form == 'column':
+    dataset = dataset.map(lambda x, y: (x, y[None]))
+  if form == 'weights':
+    dataset = dataset.map(lambda x, y: (x, y, 0.5)).batch(9)
+  if form == 'batched':
+    dataset = dataset.batch(7)
+  if form == 'unknown':
+    dataset = dataset.filter(lambda x, y: True)
+  run, found = evaluated(model, dataset)
+  assert found == expected
+  ids = run.to_arrow(['id'])['id'].to_pylist()
+  assert ids == (names if form == 'ids' else list(map(str, range(COUNT))))
+  assert run.result.protocol.name == 'given'
+
+
+def test_what_is_preprocessed_or_resized_first(model):
+  random = np.random.default_rng(2)
+  images = random.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8)
+  labels = random.integers(0, CLASSES, COUNT)
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+  expected = counted(model, images / np.float32(127.5) - 1, labels)
+  assert evaluated(model, dataset, preprocess='tf')[1] == expected
+  # A protocol whose crop and side are those of the images changes nothing.
+  same = 'opencv:crop_fraction=1.0'
+  assert evaluated(model, dataset, preprocess='tf', protocol=same)[1] == expected
+  larger = tf.data.Dataset.from_tensor_slices((np.repeat(images, 2, axis=2), labels))
+  evaluated(model, larger, preprocess='tf', protocol='opencv')
+
+
+def test_names_of_classes_and_labels_without_one(model, arrays):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices(
+    (images, np.where(labels == 3, -1, labels))
+  )
+  names = [f'class {i}' for i in range(CLASSES)]
+  run, _ = evaluated(model, dataset, classes=names)
+  assert run.label_space.class_ids == tuple(names)
+  assert run.metrics[0].skipped == int((labels == 3).sum())
+  dataset.class_names = names
+  assert evaluated(model, dataset)[0].label_space.class_ids == tuple(names)
+
+
+def test_a_model_that_changes_is_counted_as_it_is(model, arrays):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(10)
+  copy = keras.models.clone_model(model)
+  evaluator = tfeval.Evaluator(copy, dataset, batch_size=8, preflight='off')
+  for _ in range(2):
+    copy.set_weights([random + 0.1 for random in copy.get_weights()])
+    kernel = np.random.default_rng(4).normal(size=copy.weights[0].shape)
+    copy.weights[0].assign(kernel.astype(np.float32))
+    found = tuple(m.correct for m in evaluator.evaluate().metrics)
+    assert found == counted(copy, images, labels)
+
+
+def test_what_is_refused(model, arrays):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+  for given, words, more in (
+    (dataset.shuffle(COUNT), 'another order', {}),
+    (dataset.repeat(), 'never ends', {}),
+    (dataset.take(0), 'no examples', {}),
+    (dataset.map(lambda x, y: x), 'expected (image, label)', {}),
+    (dataset.map(lambda x, y: (x[..., 0], y)), 'expected .height, width, 3.', {}),
+    (dataset.map(lambda x, y: (x, 'a')), 'expected an integer', {}),
+    (dataset.map(lambda x, y: (x[:8], y)), '8 x 16|shape|refuses|resized', {}),
+    (dataset, 'leave it out', {'split': 'test'}),
+    (dataset, 'resizes uint8', {'protocol': 'opencv', 'preprocess': 'tf'}),
+    (dataset, 'classes', {'classes': ['a', 'b']}),
+    ('folder:none', 'classes are of a tf.data.Dataset', {'classes': 3}),
+  ):
+    with pytest.raises(UserError, match=words.replace('(', r'\(').replace(')', r'\)')):
+      evaluated(model, given, **more)
