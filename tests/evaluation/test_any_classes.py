@@ -12,6 +12,7 @@ import tfeval
 from tfeval import cli
 from tfeval.datasets.labels import imagenet
 from tfeval.runs.run import load_run
+from tfeval.utils.errors import UserError
 
 SIDE = 32
 # In text order, which is not that of the numbers.
@@ -256,3 +257,76 @@ def test_both_rules_by_hand(shared_data, tmp_path, capsys):
   assert found['top1', 'restricted'] > found['top1', 'all']
   assert cli.main(['verify', str(run)]) == 0
   assert cli.main(['score', str(run), '--expect=original/top1@restricted:1:1']) == 0
+
+
+@pytest.mark.parametrize('activation', ['sigmoid', None])
+def test_a_single_output_is_two_classes(tmp_path, activation):
+  _draw(['cat', 'dog'], tmp_path / 'val', 20, seed=6)
+  model = keras.Sequential(
+    [
+      keras.Input((SIDE, SIDE, 3)),
+      keras.layers.GlobalAveragePooling2D(),
+      keras.layers.Dense(1, activation),
+    ]
+  )
+  paths = sorted((tmp_path / 'val').glob('*/*.jpg'))
+  images = np.stack([_load(path) for path in paths])
+  labels = np.array([path.parent.name == 'dog' for path in paths])
+  loss = keras.losses.BinaryCrossentropy(from_logits=activation is None)
+  model.compile(keras.optimizers.Adam(0.05), loss)
+  model.fit(images, labels, batch_size=8, epochs=8, verbose=0)
+  found = model.predict(images, verbose=0)[:, 0]
+  expected = ((found > (0 if activation is None else 0.5)) == labels).sum()
+  p = 1 / (1 + np.exp(-found)) if activation is None else found
+  run = tfeval.evaluate(
+    model, f'folder:{tmp_path}/val', preprocess='tf', batch_size=16, preflight='off'
+  )
+  (top1,) = run.metrics
+  assert (top1.correct, top1.count) == (expected, len(labels))
+  assert len(labels) / 2 < expected
+  (nll,) = run.score(metrics=['nll'])
+  assert nll.value == pytest.approx(
+    -np.log(np.where(labels, p, 1 - p)).mean(), rel=1e-4
+  )
+
+
+@pytest.mark.parametrize('rank_on', ['host', 'device'])
+def test_sigmoids_are_no_distribution(ten, tmp_path, rank_on):
+  root, model = ten
+  sigmoids = keras.Sequential(
+    [
+      keras.Input((SIDE, SIDE, 3)),
+      *model.layers,
+      keras.layers.Activation('sigmoid'),
+    ]
+  )
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  sigmoids.save(tmp_path / 'ten.keras')
+  _evaluate(
+    tmp_path,
+    f'--dataset=folder:{root}/val',
+    f'--output_dir={tmp_path}/runs',
+    f'--rank_on={rank_on}',
+    *(['--store_logits'] if rank_on == 'host' else []),
+  )
+  (path,) = (tmp_path / 'runs').iterdir()
+  run = load_run(path)
+  assert [m.correct for m in run.metrics] == [top1, top5]
+  assert run.result.model.output == 'sigmoid'
+  for metric in run.score(metrics=['nll', 'ece', 'brier']):
+    assert metric.value is None
+    assert 'probabilit' in metric.unavailable
+  assert cli.main(['verify', str(path)]) == 0
+
+
+def test_a_softmax_of_one_value_is_refused(tmp_path):
+  _draw(['cat', 'dog'], tmp_path / 'val', 1, seed=7)
+  model = keras.Sequential(
+    [
+      keras.Input((SIDE, SIDE, 3)),
+      keras.layers.GlobalAveragePooling2D(),
+      keras.layers.Dense(1, 'softmax'),
+    ]
+  )
+  with pytest.raises(UserError, match='a softmax of it is always 1'):
+    tfeval.evaluate(model, f'folder:{tmp_path}/val', preprocess='tf')

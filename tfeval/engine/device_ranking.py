@@ -34,8 +34,8 @@ def ranked(
     `classes`: int32 [n, k], best first, ties as `ranking.top_k` settles them;
     `log_probs`: float64 [n, k]; `label_log_prob`: float64 [n], NaN without a label,
     -inf where no score is its;
-    `finite`: bool [n], whether all scores are; `lowest`, `total`: float32 [n], the
-    lowest of the scores and their sum.
+    `finite`: bool [n], whether all scores are; `lowest`, `highest`, `total`: float32
+    [n], the lowest and the highest of the scores and their sum.
   """
   classes = tf.math.top_k(_keys(scores), min(k, scores.shape[1])).indices
   exact = tf.cast(scores, tf.float64)
@@ -56,6 +56,7 @@ def ranked(
     'label_log_prob': tf.where(labels < 0, missing, label),
     'finite': tf.reduce_all(tf.math.is_finite(scores), 1),
     'lowest': tf.reduce_min(scores, 1),
+    'highest': tf.reduce_max(scores, 1),
     'total': tf.reduce_sum(scores, 1),
   }
 

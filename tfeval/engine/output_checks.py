@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfeval.models.model import Model
-from tfeval.models.options import PROBABILITIES
+from tfeval.models.options import PROBABILITIES, SIGMOID
 from tfeval.utils.errors import UserError
 
 
@@ -20,15 +20,17 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
   """
   finite = np.isfinite(scores).all(axis=1)
   if finite.all():
-    lowest, total = scores.min(axis=1), scores.sum(axis=1)
+    lowest, highest = scores.min(axis=1), scores.max(axis=1)
+    total = scores.sum(axis=1)
   else:
-    lowest = total = np.zeros(len(scores))
-  check_range(finite, lowest, total, ids, model)
+    lowest = highest = total = np.zeros(len(scores))
+  check_range(finite, lowest, highest, total, ids, model)
 
 
 def check_range(
   finite: np.ndarray,
   lowest: np.ndarray,
+  highest: np.ndarray,
   total: np.ndarray,
   ids: list[str],
   model: Model,
@@ -37,7 +39,7 @@ def check_range(
 
   Args:
     finite: bool [n], whether all scores of an example are.
-    lowest: float [n], the lowest of its scores.
+    lowest, highest: float [n], the lowest and the highest of its scores.
     total: float [n], their sum.
     ids: what names the n examples.
     model: whose scores they are.
@@ -51,6 +53,16 @@ def check_range(
       f'{ids[int(np.argmin(finite))]}: check its weights and '
       '`preprocess`'
     )
+  if model.output == SIGMOID:
+    outside = (lowest < 0) | (highest > 1)
+    if outside.any():
+      worst = int(np.argmax(outside))
+      raise UserError(
+        f'{model.name}: the outputs for example {ids[worst]} go from '
+        f'{lowest[worst]:.4g} to {highest[worst]:.4g}, so they are no sigmoids: give '
+        '`output=logits`'
+      )
+    return
   # 1e-2 lets half-precision softmax pass and logits not.
   good = (lowest >= 0) & (abs(total - 1) < 1e-2)
   if model.output == PROBABILITIES:

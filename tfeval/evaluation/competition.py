@@ -7,6 +7,7 @@ import numpy as np
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels.files import first
 from tfeval.models.model import Model
+from tfeval.models.options import SIGMOID
 from tfeval.runs import predictions
 from tfeval.runs.run_classes import RunClasses
 from tfeval.runs.summary import Summary
@@ -34,7 +35,7 @@ def classes_of(model: Model, dataset: ImageDataset) -> RunClasses:
 
 
 def ranks(
-  values: Mapping[str, np.ndarray], rule: str, classes: RunClasses
+  values: Mapping[str, np.ndarray], rule: str, classes: RunClasses, output: str
 ) -> predictions.Ranks | None:
   """Returns the ranks that a device made under a rule; None where there is none.
 
@@ -42,11 +43,15 @@ def ranks(
     values: what `ForwardPass.result` returned.
     rule: `''`, or `RESTRICTED`.
     classes: what the outputs are.
+    output: what their values are, of `models.options.OUTPUTS`.
   """
   if f'classes{rule}' not in values:
     return None
+  found = (values[name + rule] for name in ('log_probs', 'label_log_prob'))
   return predictions.named_ranks(
-    *(values[name + rule] for name in ('classes', 'log_probs', 'label_log_prob')),
+    values[f'classes{rule}'],
+    # No distribution over the classes.
+    *((None, None) if output == SIGMOID else found),
     classes.competition.classes(bool(rule)),
   )
 

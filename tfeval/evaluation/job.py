@@ -235,10 +235,13 @@ class Job:
         *of_batch, scores, model.output, store, self.classes.competition
       )
     output_checks.check_range(
-      *(values[name] for name in ('finite', 'lowest', 'total')), batch.ids, model
+      *(values[name] for name in ('finite', 'lowest', 'highest', 'total')),
+      batch.ids,
+      model,
     )
     ranked, restricted = (
-      competition.ranks(values, rule, self.classes) for rule in ('', RESTRICTED)
+      competition.ranks(values, rule, self.classes, model.output)
+      for rule in ('', RESTRICTED)
     )
     return predictions.make_ranked_rows(*of_batch, ranked, None, restricted)
 

@@ -86,6 +86,10 @@ class ScoredRows:
     """
     if 'logits' not in self.table.column_names:
       raise MetricUnavailable(NEEDS_OUTPUTS)
+    if self.output == 'sigmoid':
+      raise MetricUnavailable(
+        'outputs are a probability of each class by itself, no distribution'
+      )
     if self.output not in ('logits', 'probabilities'):
       raise MetricUnavailable(
         'the run does not say whether its outputs are logits or probabilities'

@@ -10,7 +10,7 @@ from tfeval.utils.options import fields, option
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 # What `models.model.preprocessing` knows by name, beside the applications' own.
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
-OUTPUTS = LOGITS, PROBABILITIES = ('logits', 'probabilities')
+OUTPUTS = LOGITS, PROBABILITIES, SIGMOID = ('logits', 'probabilities', 'sigmoid')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,8 @@ class ModelOptions:
     preprocess: a name that `models.model.preprocessing` knows, or a function of
       float32 [n, size, size, 3] in [0, 255], or None.
     input_size: side of the input in pixels, None for the model's own.
-    output: `'logits'` or `'probabilities'`, or None.
+    output: `'logits'`, `'probabilities'`, or `'sigmoid'`, a probability of each class
+      by itself, a single one that of the second of two classes; or None.
     class_map: in which order the outputs stand, see `class_maps.label_map`; None
       for that of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
@@ -49,7 +50,8 @@ class ModelOptions:
   )
   output: str | None = option(
     None,
-    'What the model returns, where it does not tell.',
+    'What the model returns, where it does not tell; sigmoid: a probability of each '
+    'class by itself, a single one that of the second of two classes.',
     choices=OUTPUTS,
     identifies=True,
     of_applications=False,

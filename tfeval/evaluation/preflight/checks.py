@@ -20,7 +20,7 @@ from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
 from tfeval.models import class_maps, table
 from tfeval.models.backend import STATISTICS
 from tfeval.models.model import Model, of_space
-from tfeval.models.options import LOGITS, PROBABILITIES
+from tfeval.models.options import LOGITS, PROBABILITIES, SIGMOID
 from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
 
@@ -209,6 +209,8 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
   # a sum of 1 by chance.
   total = outputs.sum(axis=1)
   is_probabilities = outputs.min() >= 0 and abs(total - 1).max() < 1e-2
+  if model.output == SIGMOID and outputs.min() >= 0 and outputs.max() <= 1:
+    return []
   if is_probabilities == (model.output == PROBABILITIES):
     return []
   saw = (

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.models import class_maps, heads, table
+from tfeval.models import binary, class_maps, heads, table
 from tfeval.models.backend import Backend
 from tfeval.models.keras import factory, size_budget, trust, weights
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
@@ -20,7 +20,13 @@ from tfeval.models.model import (
   input_side,
   preprocessing,
 )
-from tfeval.models.options import LOGITS, PREPROCESSINGS, PROBABILITIES, ModelOptions
+from tfeval.models.options import (
+  LOGITS,
+  PREPROCESSINGS,
+  PROBABILITIES,
+  SIGMOID,
+  ModelOptions,
+)
 from tfeval.utils import budgets, errors, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
@@ -82,7 +88,11 @@ def described(
   if chosen is not None:
     class_maps.check_shape(chosen.shape, name, known.class_map)
   output = _output_kind(chosen, name, known.output)
-  space, outputs = None, None if chosen is None else chosen.shape[-1]
+  outputs = None if chosen is None else chosen.shape[-1]
+  if chosen is not None and chosen.shape[-1] == 1:
+    function, output = binary.two_classes(function, name, output), binary.KIND[output]
+    outputs = 2
+  space = None
   if known.class_map is not None:
     space = class_maps.label_map(known.class_map).classes
     outputs = len(space)
@@ -280,9 +290,11 @@ def _output_kind(output: Any, name: str, given: str | None) -> str:
     return PROBABILITIES
   if given is not None:
     return given
+  if activation is keras.activations.sigmoid:
+    return SIGMOID
   if activation is keras.activations.linear:
     return LOGITS
   raise UserError(
     f'whether {name} returns logits or probabilities cannot be known: '
-    'give `output=logits` or `output=probabilities`'
+    'give `output=logits`, `output=probabilities` or `output=sigmoid`'
   )

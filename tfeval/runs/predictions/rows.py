@@ -12,7 +12,9 @@ SCHEMA_VERSION = 1
 # How many outputs rows have where their part does not say.
 OUTPUTS = 1000
 # What `rank_scores` returns.
-Ranks = tuple[np.ndarray, np.ndarray, np.ndarray]
+Ranks = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+# Outputs that are a probability of each class by itself.
+SIGMOID = 'sigmoid'
 
 
 def schema(
@@ -146,7 +148,7 @@ def rank_scores(
   Args:
     scores: float [n, outputs], finite.
     labels: int [n], original labels, negative for none.
-    output: `'logits'` or `'probabilities'`: what the scores are.
+    output: `'logits'`, `'probabilities'` or `'sigmoid'`: what the scores are.
     competition: what the outputs are.
     restricted: whether only those compete that do under the rule `restricted`;
       probabilities are then made to sum to 1 again.
@@ -154,11 +156,14 @@ def rank_scores(
   Returns:
     int32 [n, k], the best classes, 20 or all; float64 [n, k], their
     log-probabilities; float64 [n], the log-probability of the label, NaN without one,
-    -inf where no output is its class.
+    -inf where no output is its class. Of sigmoids the probabilities are None: they are
+    no distribution.
   """
   if restricted:
     scores = scores[:, competition.restricted]
   ranked = ranking.top_k(scores, min(STORED_CLASSES, scores.shape[1]))
+  if output == SIGMOID:
+    return named_ranks(ranked, None, None, competition.classes(restricted))
   if output == 'logits':
     log_probs = ranking.log_softmax(scores)
   else:
@@ -178,8 +183,8 @@ def rank_scores(
 
 def named_ranks(
   ranked: np.ndarray,
-  log_probs: np.ndarray,
-  label_log_prob: np.ndarray,
+  log_probs: np.ndarray | None,
+  label_log_prob: np.ndarray | None,
   classes: np.ndarray | None,
 ) -> Ranks:
   """Returns ranks of outputs as ranks of classes; see `Competition.classes`."""
@@ -219,26 +224,31 @@ def assemble(
     hashes,
     numbers(labels.astype(np.int32), labels < 0),
     real_labels,
-    _fixed_size(ranked, np.int32),
-    (
-      pa.nulls(n, pa.list_(pa.float32(), k))
-      if log_probs is None
-      else _fixed_size(log_probs, np.float32)
-    ),
-    pa.nulls(n, pa.float32()) if label_log_prob is None else _known(label_log_prob),
+    *_ranks((ranked, log_probs, label_log_prob)),
   ]
   competing = 0
   if restricted is not None:
-    classes, of_classes, of_label = restricted
-    competing = classes.shape[1]
-    columns += [_fixed_size(classes, np.int32), _fixed_size(of_classes, np.float32)]
-    columns.append(_known(of_label))
+    competing = restricted[0].shape[1]
+    columns += _ranks(restricted)
   outputs = OUTPUTS
   if scores is not None:
     outputs = scores.shape[1]
     columns.append(_fixed_size(scores, np.float32))
   there = schema(scores is not None, k, outputs, competing)
   return pa.record_batch(columns, schema=there)
+
+
+def _ranks(ranks: Ranks) -> list[pa.Array]:
+  """Returns the columns of ranks, null where nothing is known of probabilities."""
+  ranked, log_probs, label_log_prob = ranks
+  n, k = ranked.shape
+  return [
+    _fixed_size(ranked, np.int32),
+    pa.nulls(n, pa.list_(pa.float32(), k))
+    if log_probs is None
+    else _fixed_size(log_probs, np.float32),
+    pa.nulls(n, pa.float32()) if label_log_prob is None else _known(label_log_prob),
+  ]
 
 
 def _known(values: np.ndarray) -> pa.Array:
