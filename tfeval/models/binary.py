@@ -16,8 +16,8 @@ def two_classes(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """Returns a function of the values of two classes, [n, 2].
 
-  Of logits these are 0 and x, of which the softmax is sigmoid(x); of a probability p they
-  are 1 - p and p.
+  Of a logit x these are 0 and x, of which the softmax is sigmoid(x); of a probability p
+  they are 1 - p and p.
   A tie, x = 0 or p = 0.5, is the first class, as Keras' `BinaryAccuracy` has it.
 
   Args:

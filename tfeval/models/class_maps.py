@@ -105,7 +105,11 @@ def read_class_map(path: paths.Path) -> LabelMap:
   if not meaning:
     raise UserError(f'class map {path} names no class: expected one for each output')
   ids = [entries[i][0] for i in meaning]
-  space = LabelSpace(path.stem, tuple(ids), tuple(entries[i][1] for i in meaning))
+  space = LabelSpace(
+    path.name.removesuffix(path.suffix),
+    tuple(ids),
+    tuple(entries[i][1] for i in meaning),
+  )
   known = match(space, imagenet.label_space())
   if known is not None and len(set(known)) == len(imagenet.label_space()) == len(known):
     output_of = np.array(meaning)[np.argsort(known)]

@@ -28,6 +28,7 @@ from tfeval.engine.benchmark.report import (
 from tfeval.engine.cache import chunks, reader, writer
 from tfeval.engine.forward import Answers, ForwardPass
 from tfeval.engine.options import DEVICE, DeviceConfig
+from tfeval.metrics.competition import ALL
 from tfeval.models.model import Model
 from tfeval.preprocess import decode, device_canvas
 from tfeval.preprocess.protocol import Protocol
@@ -86,7 +87,7 @@ def measure_stages(
     batch_size,
     config.jit,
     used == CANVAS,
-    config.rank_on == DEVICE,
+    ALL if config.rank_on == DEVICE else None,
   )
   devices = tuple(
     d.device_type for d in tf.config.list_logical_devices() if d.device_type != 'CPU'
