@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import cv2
 import keras
@@ -257,6 +258,20 @@ def test_both_rules_by_hand(shared_data, tmp_path, capsys):
   assert found['top1', 'restricted'] > found['top1', 'all']
   assert cli.main(['verify', str(run)]) == 0
   assert cli.main(['score', str(run), '--expect=original/top1@restricted:1:1']) == 0
+  capsys.readouterr()
+  assert cli.main(['score', str(run), '--class_rule=restricted']) == 0
+  table = capsys.readouterr().out
+  assert table.index('top-1 restricted') < table.index('top-1 ') + 1
+  assert 'restricted: among 10 of the 1,000 classes' in ' '.join(table.split())
+  # Paired comparisons and ranks under the rule.
+  board = [str(run), '--sort=original/top1@restricted']
+  assert cli.main(['leaderboard', *board]) == 0
+  assert f'{100 * expected["top1", "restricted"][0] / len(labels):.2f}' in (
+    capsys.readouterr().out
+  )
+  copy = tmp_path / 'copy'
+  shutil.copytree(run, copy)
+  assert cli.main(['compare', str(run), str(copy), '--metric=top1@restricted']) == 0
 
 
 @pytest.mark.parametrize('activation', ['sigmoid', None])

@@ -18,6 +18,7 @@ from tfeval.datasets.labels.sets import (
   select,
 )
 from tfeval.metrics import accuracy, registry
+from tfeval.metrics.competition import RESTRICTED
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import summary
 from tfeval.runs.run import Run
@@ -36,6 +37,7 @@ class AlignedPredictions:
     ids: string [n], sorted.
     hashes: binary [n], SHA-256 of the images; null where it is not known.
     predicted: int32 [n, at most 5], classes, best first.
+    predicted_restricted: the same under the rule `restricted`; None without it.
     labels: the right classes, by label set.
     inside: bool [n], which images belong to the subset; None without one.
     contradiction: what `Run.contradiction` says of the rows.
@@ -47,6 +49,7 @@ class AlignedPredictions:
   hashes: pa.Array
   predicted: np.ndarray
   labels: dict[str, accuracy.LabelSets]
+  predicted_restricted: np.ndarray | None = None
   inside: np.ndarray | None = None
   contradiction: str | None = None
 
@@ -65,20 +68,29 @@ class AlignedPredictions:
     labels = self.labels[name.removesuffix(SUBSET_SUFFIX)]
     return self.within(name) & (np.asarray(labels.sizes) > 0)
 
+  def ranked(self, metric: str) -> np.ndarray | None:
+    """Returns the predictions under a metric's rule; None where it says nothing."""
+    asked, classes = registry.get_metric(metric), self.run.classes
+    ranked, competing = self.predicted, classes.outputs
+    if metric.endswith(RESTRICTED):
+      if self.predicted_restricted is None:
+        return None
+      ranked, competing = self.predicted_restricted, classes.competing
+    few = asked.least_classes > competing or asked.classes > ranked.shape[1]
+    return None if few else ranked
+
   def hits(self, name: str, metric: str) -> np.ndarray:
     """Returns bool [n]: which images are hit by a paired metric."""
     key = name.removesuffix(SUBSET_SUFFIX), metric
     if key not in self._hits:
-      hits = registry.get_metric(metric).hits
-      assert hits is not None  # It is paired.
-      self._hits[key] = hits(self.predicted, self.labels[key[0]])
+      hits, ranked = registry.get_metric(metric).hits, self.ranked(metric)
+      assert hits is not None and ranked is not None  # It is paired, and there.
+      self._hits[key] = hits(ranked, self.labels[key[0]])
     return self._hits[key]
 
   def count(self, name: str, metric: str) -> accuracy.Count | None:
     """Returns a metric; None where it is not known of the stored classes."""
-    asked = registry.get_metric(metric)
-    too_few = asked.least_classes > self.run.classes.outputs
-    if too_few or asked.classes > self.predicted.shape[1]:
+    if self.ranked(metric) is None:
       return None
     counted = self.counted(name)
     correct = np.count_nonzero(self.hits(name, metric) & counted)
@@ -95,6 +107,9 @@ class AlignedPredictions:
       ids=self.ids.filter(found),
       hashes=self.hashes.filter(found),
       predicted=self.predicted[kept],
+      predicted_restricted=None
+      if self.predicted_restricted is None
+      else self.predicted_restricted[kept],
       labels={name: select(sets, kept) for name, sets in self.labels.items()},
       inside=None if self.inside is None else self.inside[kept],
     )
@@ -127,8 +142,9 @@ def align_run(
     name,
     ids,
     table['image_sha256'].combine_chunks(),
-    arrow.matrix(table['classes'])[:, : max(summary.TOP)].copy(),
+    _first(table, 'classes'),
     carried,
+    _first(table, f'classes{RESTRICTED}') if run.classes.competing else None,
   )
   contradiction = run.contradiction(_metrics(found))
   if labels is not None:
@@ -144,6 +160,18 @@ def align_run(
   if contradiction is None:
     return found
   return dataclasses.replace(found, contradiction=contradiction)
+
+
+def _first(table: pa.Table, column: str) -> np.ndarray:
+  return arrow.matrix(table[column])[:, : max(summary.TOP)].copy()
+
+
+def metric_keys(aligned: Iterable[AlignedPredictions]) -> list[str]:
+  """Returns the metrics that runs can be compared by, under the rules that all have."""
+  names = registry.paired_metrics()
+  if any(one.predicted_restricted is None for one in aligned):
+    return names
+  return names + [name + RESTRICTED for name in names]
 
 
 def _metrics(aligned: AlignedPredictions) -> Iterator[MetricEntry]:

@@ -9,7 +9,7 @@ import numpy as np
 from tfeval.analysis import alignment, differences, numeric_flips
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import LabelSource, Subset
-from tfeval.metrics import paired, registry
+from tfeval.metrics import paired
 from tfeval.runs.run import Run, classes_difference
 from tfeval.utils.errors import UserError
 
@@ -125,16 +125,12 @@ def compare(
       raise UserError(f'{found}: compare runs of the same classes')
     if found := differences.labels_difference(aligned[0], other):
       raise UserError(f'{found}: give `labels=FILE` for all')
-  asked, outputs = registry.get_metric(metric), aligned[0].run.classes.outputs
-  if asked.least_classes > outputs:
-    raise UserError(
-      f'`metric={metric}` says nothing of {outputs} classes: choose another'
-    )
   for one in aligned:
-    if one.predicted.shape[1] < asked.classes:
+    if one.ranked(metric) is None:
+      there = [m for m in alignment.metric_keys([one]) if one.ranked(m) is not None]
       raise UserError(
-        f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} '
-        'classes of each image: choose another'
+        f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} of '
+        f'{one.run.classes.outputs} classes of each image: choose {", ".join(there)}'
       )
   names, more = alignment.used_labels(aligned)
   names = [name for name in names if aligned[0].counted(name).any()]

@@ -104,8 +104,9 @@ def rank(
   protocol = _check_same(aligned, PROTOCOL, allow)
   data = _check_same(aligned, DATA, allow)
   names, remarks = alignment.used_labels(aligned)
-  chosen = _sort(sort, names)
-  rows = [_row(one, names) for one in aligned]
+  metrics = alignment.metric_keys(aligned)
+  chosen = _sort(sort, names, metrics)
+  rows = [_row(one, names, metrics) for one in aligned]
   for name in names:
     key = name, chosen[1]
     order = _ordered(rows, key)
@@ -241,20 +242,20 @@ def _protocol(aligned: AlignedPredictions) -> str:
   return aligned.run.result.protocol.text
 
 
-def _sort(text: str | None, names: list[str]) -> tuple[str, str]:
+def _sort(text: str | None, names: list[str], metrics: list[str]) -> tuple[str, str]:
   if text is None:
     return (ORIGINAL if ORIGINAL in names else names[0]), 'top1'
-  known = [f'{name}/{metric}' for name in names for metric in registry.paired_metrics()]
+  known = [f'{name}/{metric}' for name in names for metric in metrics]
   if text not in known:
     raise errors.unknown('`sort`', text, known)
   name, _, metric = text.rpartition('/')
   return name, metric
 
 
-def _row(aligned: AlignedPredictions, names: list[str]) -> Row:
+def _row(aligned: AlignedPredictions, names: list[str], metrics: list[str]) -> Row:
   counts = {
     key: count
-    for key in itertools.product(names, registry.paired_metrics())
+    for key in itertools.product(names, metrics)
     if (count := aligned.count(*key)) is not None
   }
   return Row(aligned.name, aligned.run, counts=counts)

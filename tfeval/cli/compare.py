@@ -56,8 +56,12 @@ def check_metric(name: str) -> None:
   from tfeval.metrics import registry
 
   own = ' or '.join(_own_metrics())
-  if name not in registry.METRICS or not registry.METRICS[name].paired:
-    raise UserError(f'--metric={name}: expected {own}, or hits of a plug-in')
+  stem = name.removesuffix('@restricted')
+  if stem not in registry.METRICS or not registry.METRICS[stem].paired:
+    raise UserError(
+      f'--metric={name}: expected {own}, of the rule restricted {own}@restricted, or '
+      'hits of a plug-in'
+    )
 
 
 def run(flags, arguments: list[str]) -> int:

@@ -21,6 +21,7 @@ def define_flags(define) -> None:
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   output.define_expect(define)
   output.define_show_examples(define)
+  output.define_class_rule(define)
 
 
 def run(flags, arguments: list[str]) -> int:
@@ -37,7 +38,7 @@ def run(flags, arguments: list[str]) -> int:
 
     runs = evaluate.evaluate(requests, config, progress.on_stderr, expected)
   if here.index == 0 or flags.json:
-    output.print_runs(runs, flags.json, flags.show_examples)
+    output.print_runs(runs, flags.json, flags.show_examples, flags.class_rule)
   else:
     # Only the host that joins has results.
     output.print_failures(runs)

@@ -1,9 +1,11 @@
 """How commands print what came out, for people and for programs."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
+from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.reports import formats, terminal
 from tfeval.reports.formats import Output
 from tfeval.runs import expectations
@@ -19,6 +21,17 @@ def define_expect(definer) -> None:
     [],
     'LABELS/METRIC:VALUE:TOLERANCE, such as original/top1:0.704:0.002: '
     'exit with 1 if it does not hold.',
+  )
+
+
+def define_class_rule(definer) -> None:
+  """Defines `--class_rule`."""
+  definer.enum(
+    'class_rule',
+    ALL,
+    [ALL, RESTRICTED],
+    'Which metrics tables show first, where a model can say more than the classes of '
+    'the dataset: among all that it can say, or among these classes alone.',
   )
 
 
@@ -42,10 +55,23 @@ def print_report(
 
 
 def print_runs(
-  runs: Sequence[Run | Failure], as_json: bool, show_examples: int
+  runs: Sequence[Run | Failure],
+  as_json: bool,
+  show_examples: int,
+  class_rule: str = ALL,
 ) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
+  if not as_json and class_rule != ALL:
+    runs = [_first_under(run, class_rule) for run in runs]
   print_report(formats.RESULTS, as_json, runs, show_examples)
+
+
+def _first_under(run: Run | Failure, rule: str) -> Run | Failure:
+  """Returns a run whose metrics of a rule stand before the others."""
+  if isinstance(run, Failure):
+    return run
+  metrics = sorted(run.metrics, key=lambda metric: metric.rule != rule)
+  return dataclasses.replace(run, result=run.result.replaced(metrics=metrics))
 
 
 def print_failures(runs: Sequence[Run | Failure]) -> None:

@@ -53,6 +53,7 @@ def define_flags(define) -> None:
   define.bool('json', False, 'Print a list of JSON results, nothing else.')
   output.define_expect(define)
   output.define_show_examples(define)
+  output.define_class_rule(define)
 
 
 def run(flags, arguments: list[str]) -> int:
@@ -86,7 +87,7 @@ def run(flags, arguments: list[str]) -> int:
     files.write_atomically(
       paths.path(flags.per_class), by_class.per_class_csv(answers), '--per_class'
     )
-  output.print_runs(scored, flags.json, flags.show_examples)
+  output.print_runs(scored, flags.json, flags.show_examples, flags.class_rule)
   return output.exit_code(scored, expected)
 
 

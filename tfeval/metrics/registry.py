@@ -15,7 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from tfeval.metrics import accuracy, calibration, collectors, selective, temperature
+from tfeval.metrics import (
+  accuracy,
+  calibration,
+  collectors,
+  competition,
+  selective,
+  temperature,
+)
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.metrics.collectors import Collector
 from tfeval.metrics.entry import ALL, COUNT, VALUE, MetricEntry
@@ -192,14 +199,17 @@ _PREDICTIONS = collectors.TopPredictions, ()
 
 
 def get_metric(name: str) -> Metric:
-  """Returns a metric of `METRICS`, or `topK` for any K.
+  """Returns a metric of `METRICS`, or `topK` for any K; of any class rule.
 
   Raises:
     UserError: it is not known.
 
   >>> get_metric('top10').about
   'a right class among the best 10'
+  >>> get_metric('top1@restricted').classes
+  1
   """
+  name = name.removesuffix(competition.RESTRICTED)
   if name not in METRICS.entries and (found := _TOP.fullmatch(name)):
     return _top(int(found[1]))
   return METRICS.get(name, '(topK for any K is one too)')

@@ -168,7 +168,7 @@ def figure(result: dict[str, Any], metric: str) -> float | None:
   facts = facts_of(result)
   if facts is None or result['model'].get('weights') != 'imagenet':
     return None
-  percent = getattr(facts, f'published_{metric}')
+  percent = getattr(facts, f'published_{metric}', None)
   return None if percent is None else percent / 100
 
 

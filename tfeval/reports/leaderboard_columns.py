@@ -8,7 +8,6 @@ from typing import Any
 
 from tfeval.analysis.leaderboard import DATA, PROTOCOL, Leaderboard, Row
 from tfeval.datasets.labels.sets import ORIGINAL, SUBSET_SUFFIX
-from tfeval.metrics import registry
 from tfeval.models import published
 from tfeval.reports.comparison import points
 from tfeval.runs import display
@@ -44,7 +43,7 @@ def columns(board: Leaderboard) -> dict[str, Column]:
     'model': Column('model', lambda row: row.name, number=False),
   }
   for labels in board.labels:
-    for name in registry.paired_metrics():
+    for name in dict.fromkeys(key for row in board.rows for _, key in row.counts):
       title = display.metric_name(labels, name) + ' %'
       found[f'{labels}/{name}'] = Column(title, _rate(labels, name), _percent)
   for labels in board.labels:

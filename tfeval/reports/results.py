@@ -15,6 +15,7 @@ from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import display
 from tfeval.runs.result_file import counted
 from tfeval.runs.run import Failure, Run
+from tfeval.runs.run_classes import BY_ORDER
 from tfeval.utils import arrow
 
 
@@ -147,9 +148,28 @@ def remarks(runs: Iterable[Run | Failure]) -> list[str]:
     if result.subset is not None:
       of = counted(result.subset.of, 'image')
       words.append(f'subset: {result.subset.images} of {of}')
+    words += _of_classes(run)
     words += _unavailable(result.metrics)
     found.append('; '.join(words))
   return found
+
+
+def _of_classes(run: Run) -> list[str]:
+  """Returns what is said of classes that are not simply those of ILSVRC2012."""
+  classes, matched, words = run.classes, run.result.model.matched, []
+  if matched and matched.by == BY_ORDER and run.result.dataset.classes is not None:
+    ids = classes.dataset.class_ids
+    words.append(
+      f'outputs are taken for the {len(ids)} classes by order, {ids[0]} to {ids[-1]}'
+    )
+  if others := len(classes.space) - len(classes.dataset):
+    words.append(f'the model can say {others:,} more than the classes of the dataset')
+  if classes.competing:
+    words.append(
+      f'restricted: among {classes.competing:,} of the {classes.outputs:,} classes '
+      'that it can say'
+    )
+  return words
 
 
 def examples_table(

@@ -180,7 +180,8 @@ class Run:
     Raises:
       UserError: there are none, or they are not those that the result was made of.
     """
-    table = self.to_arrow(SUMMARY_COLUMNS).combine_chunks()
+    columns = columns_read(SUMMARY_COLUMNS, self.classes.competing > 0)
+    table = self.to_arrow(columns).combine_chunks()
     table = table.take(pc.sort_indices(table['id']))
     self._check(summarize([table], labels=()))
     return table

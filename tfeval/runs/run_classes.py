@@ -11,6 +11,8 @@ from tfeval.runs import predictions
 from tfeval.runs.result_file import ClassesSection, Manifest, MatchedSection, Result
 from tfeval.utils.errors import UserError
 
+BY_ORDER, BY_CLASS = 'order', 'class'
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunClasses:
@@ -79,7 +81,7 @@ class RunClasses:
     if by is None and self.restricted is None and not others and not unsaid:
       return None
     return MatchedSection(
-      by=by or 'class',
+      by=by or BY_CLASS,
       others=ClassesSection.of(others) if len(others) else None,
       unsaid=unsaid,
       restricted=None if self.restricted is None else self.restricted.tolist(),
