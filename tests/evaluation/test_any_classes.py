@@ -345,3 +345,37 @@ def test_a_softmax_of_one_value_is_refused(tmp_path):
   )
   with pytest.raises(UserError, match='a softmax of it is always 1'):
     tfeval.evaluate(model, f'folder:{tmp_path}/val', preprocess='tf')
+
+
+def test_classes_that_the_model_cannot_say(ten, tmp_path, capsys):
+  """Its images are counted, never hit, and named; absent classes of a part are too."""
+  root, model = ten
+  folder = tmp_path / 'more'
+  shutil.copytree(root / 'val', folder)
+  _draw(['99'], folder / 'new', 4, seed=8)
+  (folder / 'new/99').rename(folder / '99')
+  (folder / 'new').rmdir()
+  class_map = tmp_path / 'map.txt'
+  class_map.write_text('\n'.join(NUMBERS))
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  flags = f'--dataset=folder:{folder}', f'--class_map={class_map}', '--store_logits'
+  _evaluate(root, *flags, f'--output_dir={tmp_path}/runs', '--json')
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {m['key' if 'key' in m else 'name']: m for m in result['metrics']}
+  assert (found['top1']['correct'], found['top1']['count']) == (top1, images + 4)
+  assert (found['top5']['correct'], found['top5']['count']) == (top5, images + 4)
+  assert result['dataset']['class_notes'] == [
+    '4 images are of 1 classes that the model cannot say: 99'
+  ]
+  (run,) = (tmp_path / 'runs').iterdir()
+  assert cli.main(['verify', str(run)]) == 0
+  (brier,) = load_run(run).score(metrics=['brier'])
+  assert (
+    brier.unavailable == 'the label of 4 images is a class that the model cannot say'
+  )
+  (nll,) = load_run(run).score(metrics=['nll'])
+  assert nll.unavailable.startswith('infinite: 4 images give their label')
+  capsys.readouterr()
+  _evaluate(root, *flags, f'--output_dir={tmp_path}/part', '--limit=14', '--json')
+  (result,) = json.loads(capsys.readouterr().out)
+  assert result['dataset']['class_notes'] == ['9 of 11 classes have no image in it']

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tfeval.datasets.options import DatasetConfig
+from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -44,4 +45,12 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
     opener = OPENERS[kind]
   else:
     from tfeval.datasets.tfds import open_tfds as opener
-  return opener(DatasetConfig(name, **options))
+  config = DatasetConfig(name, **options)
+  if config.sample is None:
+    return opener(config)
+  if config.limit is not None:
+    raise UserError('`sample` and `limit` were both given: leave one out')
+  from tfeval.datasets import subset
+
+  subset.count_of(config.sample, 1)
+  return subset.sample(opener(config), config.sample)

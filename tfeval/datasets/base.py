@@ -42,6 +42,7 @@ class ImageDataset:
     num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
+    sample: how large a sample of the examples it is, see `subset.sample`; None: all.
     notes: what a reader of the result must know about the data.
     label_sets: further labels of the examples by name; `real` are ReaL labels, whose
       column is `real_labels`.
@@ -70,6 +71,7 @@ class ImageDataset:
   size_digest: str | None = None
   strided: Callable[[int], Any] | None = None
   competing: Sequence[int] | None = None
+  sample: str | None = None
 
   @property
   def has_real_labels(self) -> bool:
@@ -92,7 +94,8 @@ class ImageDataset:
       'version': self.version,
       'split': self.split,
       'limit': self.limit,
-      'partial': self.limit is not None,
+      'partial': self.limit is not None or self.sample is not None,
+      **({} if self.sample is None else {'sample': self.sample}),
       'expected': self.num_examples,
       'real_labels': self.real_labels_digest,
       'size_digest': self.size_digest,

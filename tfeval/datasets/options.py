@@ -37,6 +37,12 @@ class DatasetConfig:
     least=1,
     most=1 << 40,
   )
+  sample: str | None = option(
+    None,
+    'Evaluate a sample by id, of so many examples or of such a share (0.1): the same '
+    'whatever the order or the hosts, a smaller one within a larger one; the result is '
+    'marked as partial.',
+  )
   on_error: str = option(
     FAIL,
     'fail: stop at an image that cannot be decoded; skip: go on without it and list it '

@@ -56,20 +56,28 @@ def ranks(
   )
 
 
-def unsaid_note(classes: RunClasses, summary: Summary) -> str | None:
+def unsaid_notes(classes: RunClasses, summary: Summary) -> list[str]:
   """Says how many images are of classes that the model has no output for.
 
-  They are counted like any others, and are never hit. None: there are none.
+  They are counted like any others, and are never hit.
   """
   if classes.said is None:
-    return None
+    return []
   labels = arrow.to_numpy(summary.column('label'), null=-1)
   unsaid = np.setdiff1d(np.arange(len(classes.dataset)), classes.said)
   missed = np.isin(labels, unsaid)
   if not missed.any():
-    return None
+    return []
   names = [classes.dataset.class_ids[i] for i in np.unique(labels[missed])]
-  return (
+  return [
     f'{int(missed.sum()):,} images are of {len(names)} classes that the model cannot '
     f'say: {first(names)}'
-  )
+  ]
+
+
+def absent_notes(classes: RunClasses, summary: Summary) -> list[str]:
+  """Says how many classes have no image among those that were evaluated."""
+  labels = arrow.to_numpy(summary.column('label'), null=-1)
+  total = len(classes.dataset)
+  absent = total - len(np.unique(labels[labels >= 0]))
+  return [f'{absent:,} of {total:,} classes have no image in it'] if absent else []

@@ -306,7 +306,7 @@ class Job:
         timing |= self.watch.timing()
     return run.finish(
       self.directory,
-      self._noted(self._counted(), summary),
+      self._counted(),
       summary,
       failed,
       timing,
@@ -319,6 +319,7 @@ class Job:
       ),
       self._findings,
       hardware.describe(),
+      self._class_notes(summary),
     )
 
   def _counted(self) -> Manifest:
@@ -337,13 +338,11 @@ class Job:
     dataset = self.manifest.dataset.replaced(resized_on_host=count)
     return self.manifest.replaced(dataset=dataset)
 
-  def _noted(self, described: Manifest, summary: Summary) -> Manifest:
-    """Returns the manifest with what the model cannot say of these images."""
-    note = competition.unsaid_note(self.classes, summary)
-    if note is None:
-      return described
-    dataset = described.dataset
-    return described.replaced(dataset=dataset.replaced(notes=[*dataset.notes, note]))
+  def _class_notes(self, summary: Summary) -> list[str]:
+    found = competition.unsaid_notes(self.classes, summary)
+    if self.manifest.dataset.partial:
+      found += competition.absent_notes(self.classes, summary)
+    return found
 
   def close(self) -> None:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""

@@ -99,6 +99,7 @@ class DatasetSection(JsonObject):
     on_error: one of `datasets.options.ON_ERROR`; None of imported predictions.
     resized_on_host: images that did not fit the canvas of a device.
     classes: None: those of ILSVRC2012.
+    sample: how large a sample it is, as asked for.
   """
 
   name: str
@@ -114,6 +115,7 @@ class DatasetSection(JsonObject):
   on_error: str | None = None
   resized_on_host: int | None = None
   classes: ClassesSection | None = None
+  sample: str | None = None
 
   @property
   def label_space(self) -> LabelSpace:
@@ -125,6 +127,8 @@ class DatasetSection(JsonObject):
     """What of the split it is, where images were left out on purpose."""
     if not self.partial or self.expected is None:
       return None
+    if self.sample is not None:
+      return f'a sample of {counted(self.expected, "example")}'
     which = 'some' if self.limit is None else 'the first'
     return f'{which} {counted(self.expected, "example")}'
 
@@ -143,6 +147,7 @@ class EvaluatedSection(DatasetSection):
     evaluated: how many images.
     failed: those that were skipped.
     label_digest, content_digest: see `Summary.digests`.
+    class_notes: classes that no image is of, or that the model cannot say.
   """
 
   expected: int
@@ -150,6 +155,7 @@ class EvaluatedSection(DatasetSection):
   failed: list[FailedImage]
   label_digest: str
   content_digest: str
+  class_notes: list[str] | None = None
 
 
 class ProtocolSection(JsonObject):
@@ -363,7 +369,7 @@ class Result(Manifest):
     found, failed = [], [image.id for image in self.dataset.failed]
     if self.dataset.partial:
       found.append(f'PARTIAL: {self.dataset.subset} only')
-    found += self.dataset.notes
+    found += [*self.dataset.notes, *(self.dataset.class_notes or ())]
     if failed:
       found.append(
         f'FAILED and not counted: {len(failed)} of {self.dataset.expected} '

@@ -369,6 +369,7 @@ def finish(
   published: Mapping[str, Any] | None = None,
   preflight: Sequence[str] = (),
   hardware: Mapping[str, Any] | None = None,
+  class_notes: Sequence[str] = (),
 ) -> Run:
   """Writes `result.json`, which makes a run complete.
 
@@ -381,12 +382,14 @@ def finish(
     published: what `published.compare` found.
     preflight: what was found before the run, and did not stop it.
     hardware: what computed it; None where nothing was.
+    class_notes: of classes without images or outputs.
   """
   dataset = {
     **manifest['dataset'],
     'evaluated': len(summary.ids),
     'failed': [{'id': name, 'reason': failed[name]} for name in sorted(failed)],
     **summary.digests(),
+    **({'class_notes': list(class_notes)} if class_notes else {}),
   }
   result = Result.from_json(
     {

@@ -1,0 +1,77 @@
+"""Samples by id: nested, and the same whatever the order."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfeval import datasets
+from tfeval.datasets import subset
+from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.labels import imagenet
+from tfeval.utils.errors import UserError
+
+
+def dataset_of(names):
+  def examples(start=0, stop=None):
+    stop = len(names) if stop is None else stop
+    found = tf.data.Dataset.from_tensor_slices(
+      {'id': names, 'image': names, 'label': np.arange(len(names))}
+    )
+    return found.skip(start).take(tf.cast(stop, tf.int64) - tf.cast(start, tf.int64))
+
+  return ImageDataset(
+    'made', None, None, '', imagenet.label_space(), len(names), examples
+  )
+
+
+NAMES = [f'photo {i}' for i in range(200)]
+
+
+def ids(dataset, *range_):
+  return [one['id'].numpy().decode() for one in dataset.examples(*range_)]
+
+
+def test_a_smaller_sample_lies_within_a_larger_one_in_any_order():
+  whole = dataset_of(NAMES)
+  shuffled = dataset_of(list(np.random.default_rng(0).permutation(NAMES)))
+  before = set()
+  for size in ('1', '10', '0.25', '100', '200'):
+    found = ids(subset.sample(whole, size))
+    assert len(found) == subset.count_of(size, 200) == len(set(found))
+    assert set(found) == set(ids(subset.sample(shuffled, size)))
+    assert before <= set(found)
+    assert found == sorted(found, key=NAMES.index)
+    before = set(found)
+
+
+def test_ranges_of_a_sample():
+  sampled = subset.sample(dataset_of(NAMES), '30')
+  every = ids(sampled)
+  for start, stop in ((0, 30), (0, 7), (7, 30), (29, 30), (30, 30)):
+    assert ids(sampled, start, stop) == every[start:stop]
+  inside = tf.data.Dataset.from_tensors((tf.constant(5, tf.int64), 12)).flat_map(
+    lambda start, stop: sampled.examples(start, tf.cast(stop, tf.int64))
+  )
+  assert [one['id'].numpy().decode() for one in inside] == every[5:12]
+
+
+@pytest.mark.parametrize('size', ['0', '-1', '1.5', '0.0', 'ten', '', 'nan', '1e3.'])
+def test_sizes_that_are_none(size):
+  with pytest.raises(UserError, match='expected how many examples'):
+    subset.sample(dataset_of(NAMES), size)
+
+
+def test_more_than_there_are_and_both_are_refused(noise):
+  with pytest.raises(UserError, match='made has 200 examples'):
+    subset.sample(dataset_of(NAMES), '201')
+  with pytest.raises(UserError, match='both given'):
+    datasets.open_dataset(f'folder:{noise}', sample='3', limit=3)
+
+
+def test_a_sample_of_a_folder(noise):
+  found = datasets.open_dataset(f'folder:{noise}', sample='0.5')
+  assert found.num_examples == 5 == len(ids(found)) == len(found.expected_ids)
+  assert set(ids(found)) == set(found.expected_ids)
+  described = found.describe()
+  assert described['partial'] and described['sample'] == '0.5'
+  assert 'a sample of 5 of 10 examples, by id' in described['notes']
