@@ -92,14 +92,22 @@ def imagenet_indices(
     return None
   if _in_order(names):
     return list(range(len(names)))
+  told: dict[str, set[int]] = {}
+  for one, index in known:
+    told.setdefault(one, set()).add(index)
+  found: list[int] = []
   for one, classes in zip(names, meant, strict=True):
+    if len(classes) > 1:
+      # Images of it may tell which it is.
+      classes = tuple(told.get(one, set()).intersection(classes)) or classes
     if len(classes) > 1:
       ids = ' and '.join(imagenet.label_space().class_ids[i] for i in classes)
       raise UserError(
         f'{name}: {one} is what {ids} are called: name it by wnid, or give '
         f'`class_folders={NAME}` if these classes are not those of ImageNet'
       )
-  return _each_once(names, [index for (index,) in meant])
+    found += classes
+  return _each_once(names, found)
 
 
 def classes_meant(name: str) -> tuple[int, ...]:
@@ -133,7 +141,7 @@ def foreign_note(names: Sequence[str]) -> tuple[str, ...]:
       f'(such as {foreign[0]}): all are taken for classes of their own',
     )
   numbers = class_numbers.parse(names)
-  if numbers and len(numbers) <= max(numbers) - min(numbers) <= 1000:
+  if numbers and len(numbers) <= max(numbers) - min(numbers) and max(numbers) <= 1000:
     return (
       'classes are numbers with gaps, taken for classes of their own: '
       f'`class_folders={class_numbers.INDEX}` and `{class_numbers.ILSVRC_ID}` take '
