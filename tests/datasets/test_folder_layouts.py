@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+from folder_layouts import layouts, stem
 
 from tfeval.datasets import folder_labels
 from tfeval.datasets.labels import imagenet
@@ -35,10 +36,6 @@ def refused(words, root, **options):
   return str(caught.value)
 
 
-def stem(number):
-  return f'ILSVRC2012_val_{number:08d}'
-
-
 @pytest.fixture(scope='module')
 def truth(shared_data):
   """Of the first 40 validation images, by the development kit: index, id and wnid."""
@@ -48,35 +45,6 @@ def truth(shared_data):
   ids = (kit / 'ILSVRC2012_validation_ground_truth.txt').read_text().split()[:40]
   order = sorted(wnids.values())
   return [(order.index(wnids[int(one)]), int(one), wnids[int(one)]) for one in ids]
-
-
-def layouts():
-  """Returns for each layout where image `number` of a class lies in it."""
-  name = SPACE.class_names
-  return {
-    'flat': lambda n, *_: f'{stem(n)}.JPEG',
-    'flat, with wnid': lambda n, _, __, wnid: f'{stem(n)}_{wnid}.JPEG',
-    'flat, .jpg': lambda n, *_: f'{stem(n)}.jpg',
-    'flat, .jpeg': lambda n, *_: f'{stem(n).lower()}.jpeg',
-    'flat, .png': lambda n, *_: f'{stem(n)}.png',
-    'flat, .jfif': lambda n, *_: f'{stem(n)}.jfif',
-    'flat, without suffix': lambda n, *_: stem(n),
-    'flat, of the training set': lambda n, _, __, wnid: f'{wnid}_{n}.JPEG',
-    'wnids': lambda n, _, __, wnid: f'{wnid}/{stem(n)}.JPEG',
-    'wnids, other names': lambda n, _, __, wnid: f'{wnid}/{n}.jpe',
-    'wnids in capitals': lambda n, _, __, wnid: f'{wnid.upper()}/{n}.jpg',
-    'wnids with names': lambda n, i, _, wnid: f'{wnid}_{name[i]}/{n}.jpg',
-    'names': lambda n, i, *_: f'{name[i]}/{stem(n)}.JPEG',
-    'names as words': lambda n, i, *_: f'{name[i].replace("_", " ").upper()}/{stem(n)}',
-    'index': lambda n, i, *_: f'{i}/{stem(n)}.JPEG',
-    'index with zeros': lambda n, i, *_: f'{i:04d}/{stem(n)}.JPEG',
-    'ILSVRC ids': lambda n, _, one, __: f'{one}/{stem(n)}.JPEG',
-    'ILSVRC ids, names with wnid': lambda n, _, one, wnid: f'{one}/{wnid}_{n}.JPEG',
-    'val': lambda n, _, __, wnid: f'val/{wnid}/{stem(n)}.JPEG',
-    'val/val, flat': lambda n, *_: f'val/val/{stem(n)}.JPEG',
-    'Kaggle': lambda n, *_: f'ILSVRC/Data/CLS-LOC/val/{stem(n)}.JPEG',
-    'deeper': lambda n, _, __, wnid: f'{wnid}/images/{n}.JPEG',
-  }
 
 
 @pytest.mark.parametrize('layout', layouts())
