@@ -35,7 +35,7 @@ LIGHT_FILES = (
   'models.keras.checkpoints',
   'preprocess.protocol',
   'datasets',
-  'datasets.folder_labels',
+  'datasets.folder_content',
   'datasets.image_files',
 )
 # The library logs; these print for the command line, or when the process ends.

@@ -6,7 +6,7 @@ import time
 import pytest
 from folder_layouts import layouts, stem
 
-from tfeval.datasets import folder_labels
+from tfeval.datasets import folder_content
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets
@@ -26,7 +26,7 @@ def fill(root, *names, content=b''):
 
 
 def read(root, **options):
-  return folder_labels.read_folder(DatasetConfig(f'folder:{root}', **options))
+  return folder_content.read_folder(DatasetConfig(f'folder:{root}', **options))
 
 
 def refused(words, root, **options):
@@ -222,9 +222,17 @@ def test_other_kinds_as_pillow_writes_them(kind, tmp_path):
     (['n01440764/a.png', 'N01440764/b.png'], (), 'are the same class'),
     (['7/a.png', '07/b.png'], (), '07 and 7 are the same number: put them together'),
     (['crane/a.png', 'tench/b.png'], (), 'crane is what n02012849 and n03126707'),
-    (['cat/a.png', 'dog/b.png'], ['eel'], '1 class folders hold no images.*eel: fill'),
-    ([f'{TENCH}/a.png'], [GOLDFISH], f'1 class folders hold no images.*{GOLDFISH}'),
-    (['0/a.png', '1/a.png'], ['2'], '1 class folders hold no images, such as 2'),
+    (
+      ['cat/a.png', 'dog/b.png'],
+      ['eel'],
+      '1 of 3 class folders hold no images, such as eel: fill',
+    ),
+    (
+      [f'{TENCH}/a.png'],
+      [GOLDFISH],
+      f'1 of .* class folders hold no images.*{GOLDFISH}',
+    ),
+    (['0/a.png', '1/a.png'], ['2'], '1 of .* class folders hold no images, such as 2'),
     (['cat/a.png', f'{stem(1)}.JPEG'], (), 'lies beside class folders that are not'),
     ([f'{TENCH}/n01443537_7.JPEG'], (), 'n01440764 by the folder n01440764: sort'),
     (['n01440764_n01443537.jpg'], (), 'is n01440764 by n01440764, n01443537 by'),
@@ -286,6 +294,23 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
 
   monkeypatch.setattr('os.scandir', scandir)
   refused('cannot read the folder .*/cats: Permission denied', tmp_path)
+
+
+def test_names_that_are_no_utf8(tmp_path):
+  odd = os.fsdecode(b'odd\xff')
+  fill(tmp_path / 'a', f'{TENCH}/a.jpg', f'{TENCH}/{odd}.txt', f'{odd}/b.txt')
+  (note,) = read(tmp_path / 'a').notes
+  note.encode()
+  assert note == 'left out as no images: 3 entries, such as b.txt'
+  refused('name that is not UTF-8', fill(tmp_path / 'b', f'{odd}/a.jpg'))
+  refused('name that is not UTF-8', fill(tmp_path / odd, f'{TENCH}/a.jpg'))
+
+
+def test_real_labels_are_read_before_tensorflow(tmp_path):
+  config = DatasetConfig(f'folder:{tmp_path}', real_labels=f'{tmp_path}/no.json')
+  fill(tmp_path, f'{stem(1)}.JPEG')
+  with pytest.raises(UserError, match=r'cannot read ReaL labels .*no\.json'):
+    folder_content.check(config)
 
 
 def test_folders_without_bounds(tmp_path, monkeypatch):

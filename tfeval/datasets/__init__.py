@@ -34,7 +34,7 @@ OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
 )
 # What finds mistakes of a `DatasetConfig` before TensorFlow is imported.
 CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
-  'check', {'folder': 'tfeval.datasets.folder_labels:check'}
+  'check', {'folder': 'tfeval.datasets.folder_content:check'}
 )
 # `name/config:version`, as TFDS has them.
 _TFDS_NAME = re.compile(r'[a-z][a-z0-9_]*(/[\w.-]+)?(:[\w.*-]+)?', re.ASCII)

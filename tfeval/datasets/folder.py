@@ -9,8 +9,8 @@ import os
 
 import tensorflow as tf
 
-from tfeval.datasets import base
-from tfeval.datasets.folder_labels import FolderContent, read_folder
+from tfeval.datasets import base, folder_content
+from tfeval.datasets.folder_content import FolderContent
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
@@ -32,17 +32,13 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     occurs twice, paths in the folder.
 
   Raises:
-    UserError: see `folder_labels.read_folder`; or a file vanished meanwhile.
+    UserError: see `folder_content.read_folder`; or a file vanished meanwhile.
   """
-  content = read_folder(config)
+  content = folder_content.read_folder(config)
   given = os.path.expanduser(config.name.partition(':')[2])
   if content.root != given:
     _LOG.info(f'folder:{given}: the images are in {content.root}')
   ids = content.ids
-  label_sets = {}
-  if config.real_labels is not None:
-    by_name = base.RealLabels(config.real_labels)
-    label_sets[base.REAL] = base.LabelSet(by_name.digest, {i: by_name[i] for i in ids})
   return base.ImageDataset(
     name=f'folder:{os.path.realpath(content.root)}',
     config=None,
@@ -54,7 +50,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     expected_ids=ids,
     limit=content.limit,
     notes=content.notes,
-    label_sets=label_sets,
+    label_sets=folder_content.label_sets(config, ids),
     # Labels as well: of class folders they are where a file lies.
     size_digest=files.digest_of_pairs(
       (name, f'{label}\t{_size(path)}')

@@ -1,4 +1,4 @@
-"""Where the images of a folder lie: its root, its class folders, their files.
+"""Where the images of a folder lie: its class folders, their files.
 
 Class folders are what Keras and torchvision take for them: the folders in the root,
 with all that lies in these at any depth. Nothing here knows what a class is called.
@@ -7,17 +7,12 @@ with all that lies in these at any depth. Nothing here knows what a class is cal
 import dataclasses
 import os
 import re
-from collections.abc import Iterator
 
-from tfeval.datasets import image_files
+from tfeval.datasets import folder_root, image_files
+from tfeval.datasets.folder_root import MOST_LEVELS, entries
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
-# Folders that stand on the way to images, and those beside them that hold none.
-_ENTERED = frozenset({'val', 'validation', 'valid', 'ilsvrc', 'data', 'cls-loc'})
-_SPLITS = frozenset({'train', 'training', 'test', 'testing'})
-# Deeper nobody puts images; a link to a folder above would never end.
-_MOST_LEVELS = 8
 _WNID = re.compile('n[0-9]{8}', re.IGNORECASE)
 
 
@@ -34,6 +29,8 @@ class LeftOut:
   example: str = ''
 
   def add(self, name: str) -> None:
+    # It becomes part of results, which are UTF-8.
+    name = name.encode('utf-8', 'backslashreplace').decode()
     self.example = min(self.example or name, name)
     self.count += 1
 
@@ -82,10 +79,11 @@ def read_layout(directory: str) -> Layout:
       f'folder {directory!r} does not exist: give the folder that holds '
       'ILSVRC2012_val_*.JPEG or a folder for each class'
     )
-  root = _find_root(given)
+  root = folder_root.find_root(given)
+  _check_name(os.path.realpath(root))
   layout = Layout(root, [], {}, [], LeftOut(), LeftOut())
   folders = []
-  for entry in _entries(root):
+  for entry in entries(root):
     if image_files.is_clutter(entry.name):
       layout.clutter.add(entry.name)
     elif entry.is_dir():
@@ -103,11 +101,11 @@ def read_layout(directory: str) -> Layout:
       'or images in a folder for each class'
     )
   layout.images.sort()
-  _check_depth(given, layout)
+  _check_depth(layout)
   return layout
 
 
-def _check_depth(given: str, layout: Layout) -> None:
+def _check_depth(layout: Layout) -> None:
   """Checks that folders for classes do not lie in what would be class folders.
 
   Raises:
@@ -116,7 +114,7 @@ def _check_depth(given: str, layout: Layout) -> None:
   deep = (image.split('/', 2) for image in layout.images if image.count('/') > 1)
   outer = {one[0] for one in deep if _WNID.match(one[1]) and not _WNID.match(one[0])}
   if outer:
-    raise _several(given, layout.root, sorted(outer))
+    raise folder_root.several(layout.root, sorted(outer))
 
 
 def _add_folder(layout: Layout, inside: str, level: int) -> None:
@@ -127,7 +125,7 @@ def _add_folder(layout: Layout, inside: str, level: int) -> None:
     inside: the path in its root.
     level: how deep this is.
   """
-  for entry in _entries(os.path.join(layout.root, inside)):
+  for entry in entries(os.path.join(layout.root, inside)):
     path = f'{inside}/{entry.name}'
     if image_files.is_clutter(entry.name):
       layout.clutter.add(entry.name)
@@ -135,7 +133,7 @@ def _add_folder(layout: Layout, inside: str, level: int) -> None:
       _add_file(layout, entry, path)
     elif entry.is_symlink():
       layout.others.add(entry.name)
-    elif level == _MOST_LEVELS:
+    elif level == MOST_LEVELS:
       raise UserError(
         f'{entry.path}: folders lie {level} deep, expected a folder for each class'
       )
@@ -151,7 +149,7 @@ def _add_file(layout: Layout, entry: os.DirEntry, path: str) -> None:
   if not entry.is_file():
     raise UserError(f'{entry.path} is no file (a broken link?): replace or remove it')
   if not path.isascii():
-    _check_name(entry, path)
+    _check_name(entry.path)
   if len(layout.images) == budgets.ROWS:
     raise UserError(
       f'{layout.root} holds more than {budgets.ROWS:,} images: evaluate parts of it'
@@ -161,105 +159,8 @@ def _add_file(layout: Layout, entry: os.DirEntry, path: str) -> None:
   layout.images.append(path)
 
 
-def _may_be_image(entry: os.DirEntry) -> bool:
-  return image_files.kind_of_file(entry.path, entry.name) is not None
-
-
-def _check_name(entry: os.DirEntry, path: str) -> None:
+def _check_name(path: str) -> None:
   try:
     path.encode()
   except UnicodeEncodeError as error:
-    raise UserError(
-      f'{entry.path!r} has a name that is not UTF-8: rename it'
-    ) from error
-
-
-def _entries(directory: str) -> Iterator[os.DirEntry]:
-  """Yields what lies in a folder, in no order.
-
-  Raises:
-    UserError: it cannot be read.
-  """
-  try:
-    with os.scandir(directory) as found:
-      yield from found
-  except OSError as error:
-    raise UserError(f'cannot read the folder {directory}: {error.strerror}') from error
-
-
-def _find_root(given: str) -> str:
-  """Returns the folder that images or class folders lie in, entering those above it."""
-  root = given
-  for _ in range(_MOST_LEVELS):
-    folders = []
-    for entry in _entries(root):
-      if image_files.is_clutter(entry.name):
-        continue
-      if entry.is_dir():
-        folders.append(entry.name)
-      elif _may_be_image(entry):
-        return root
-    way = _way(given, root, sorted(folders))
-    if way is None:
-      return root
-    root = os.path.join(root, way)
-  raise UserError(f'{given}: {root} leads no further to images: give their folder')
-
-
-def _way(given: str, root: str, folders: list[str]) -> str | None:
-  """Returns the folder that has to be entered to find images, None for none.
-
-  Raises:
-    UserError: several folders may be meant.
-  """
-  special = _ENTERED | _SPLITS
-  lower = {name.lower() for name in folders}
-  if lower & special:
-    # Those without an image are annotations and lists of files.
-    folders = [name for name in folders if _holds_image(os.path.join(root, name))]
-    if folders and all(name.lower() in special for name in folders):
-      if len(folders) == 1 and folders[0].lower() in _ENTERED:
-        return folders[0]
-      raise _several(given, root, folders)
-  if len(folders) != 1 and not lower & special:
-    return None
-  inner = [name for name in folders if not _holds_image(os.path.join(root, name), 0)]
-  inner = [name for name in inner if _holds_image(os.path.join(root, name))]
-  if inner and (len(folders) == 1 or {name.lower() for name in inner} & special):
-    raise _several(given, root, inner)
-  return None
-
-
-def _several(given: str, root: str, folders: list[str]) -> UserError:
-  """Returns the error for folders of which one has to be chosen; validation first."""
-  folders = sorted(folders, key=lambda name: (name.lower() not in _ENTERED, name))
-  ways = [os.path.join(root, name) for name in folders]
-  return UserError(
-    f'{given} holds {" and ".join(folders[:3])}, not classes: give '
-    + ' or '.join(f'folder:{way}' for way in ways[:2])
-  )
-
-
-def _holds_image(
-  directory: str, levels: int = _MOST_LEVELS, followed: set[str] | None = None
-) -> bool:
-  """Whether a folder holds an image, so many levels below it among it.
-
-  Args:
-    directory: the folder.
-    levels: how many.
-    followed: where links have led to, each of which is looked at once.
-  """
-  folders, followed = [], set() if followed is None else followed
-  for entry in _entries(directory):
-    if image_files.is_clutter(entry.name):
-      continue
-    if not entry.is_dir():
-      if _may_be_image(entry):
-        return True
-    elif not entry.is_symlink():
-      folders.append(entry.path)
-    elif (real := os.path.realpath(entry.path)) not in followed:
-      followed.add(real)
-      folders.append(real)
-  return levels > 0 and any(_holds_image(one, levels - 1, followed) for one in folders)
+    raise UserError(f'{path!r} has a name that is not UTF-8: rename it') from error

@@ -5,14 +5,14 @@ import pytest
 from tfeval.datasets.labels import class_numbers, imagenet, resolution
 from tfeval.utils.errors import UserError
 
-WNIDS = imagenet.label_space().class_ids
-NAMES = imagenet.label_space().class_names
+SPACE = imagenet.label_space()
+WNIDS, NAMES = SPACE.class_ids, SPACE.class_names
 
 
 def resolved(names, form='auto', known=()):
   """Returns the indices of ImageNet's classes, None where names are their own."""
   space, indices = resolution.resolve('mine', names, form, known)
-  if space is imagenet.label_space():
+  if space is SPACE:
     return indices
   assert (space.name, space.class_ids) == ('mine', tuple(names))
   assert indices == list(range(len(names)))
@@ -130,6 +130,12 @@ def test_all_numbers_of_imagenet(devkit):
 )
 def test_other_numbers_are_classes_of_their_own(names):
   assert resolved(names) is None
+
+
+def test_numbers_in_place_of_names_mean_nothing():
+  """`ClassLabel(num_classes=1000)` of TFDS, which nobody has named."""
+  space, _ = resolution.resolve('mine', [str(n) for n in range(1000)])
+  assert space is not SPACE
 
 
 def test_forms_that_are_asked_for(devkit):

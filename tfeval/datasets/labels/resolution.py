@@ -20,7 +20,7 @@ def resolve(
   name: str,
   names: Sequence[str],
   form: str = AUTO,
-  known: Iterable[tuple[str, int]] = (),
+  known: Iterable[tuple[str, int]] | None = None,
 ) -> tuple[LabelSpace, list[int]]:
   """Returns the classes of a dataset, and the index of each of its names among them.
 
@@ -35,7 +35,8 @@ def resolve(
     form: one of `FORMS`: `name` takes names as they stand, as classes of their own,
       `index` and `ilsvrc_id` are numbers of ILSVRC2012.
     known: images whose ILSVRC2012 class is known by other means: the name that each
-      has here and the index of this class.
+      has here and the index of this class. None: numbers are no names but stand where
+      names are missing, and mean no class of ILSVRC2012.
 
   Raises:
     UserError: two names are the same, or mean the same class; a name is that of
@@ -64,7 +65,7 @@ def resolve(
 
 
 def imagenet_indices(
-  name: str, names: Sequence[str], known: Iterable[tuple[str, int]] = ()
+  name: str, names: Sequence[str], known: Iterable[tuple[str, int]] | None = None
 ) -> list[int] | None:
   """Returns the ILSVRC2012 class that each name means; None: some mean none.
 
@@ -81,7 +82,7 @@ def imagenet_indices(
   """
   if not names:
     return None
-  if (numbers := class_numbers.parse(names)) is not None:
+  if known is not None and (numbers := class_numbers.parse(names)) is not None:
     of_name = dict(zip(names, numbers, strict=True))
     form = class_numbers.form_of(
       name, numbers, [(of_name[one], index) for one, index in known]
@@ -93,7 +94,7 @@ def imagenet_indices(
   if _in_order(names):
     return list(range(len(names)))
   told: dict[str, set[int]] = {}
-  for one, index in known:
+  for one, index in known or ():
     told.setdefault(one, set()).add(index)
   found: list[int] = []
   for one, classes in zip(names, meant, strict=True):
