@@ -77,9 +77,9 @@ def read_class_map(path: paths.Path) -> LabelMap:
   Args:
     path: of a text file with an id or name for each output, a line each, or a wnid and
       a name; of a CSV file with a column `id`, `wnid` or `name` and, where lines are in
-      another order, `index`; or of JSON: a list, or an object of output to name, such as the `id2label` of
-      Hugging Face's `config.json`, or that file itself. What is empty, `-` or
-      `background` is an output that stands for nothing.
+      another order, `index`; or of JSON: a list, or an object of output to name, such
+      as the `id2label` of Hugging Face's `config.json`, or that file itself. What is
+      empty, `-` or `background` is an output that stands for nothing.
 
   Returns:
     The classes in the order of the outputs. If they are the 1000 of ILSVRC2012, by id
