@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfeval import datasets
-from tfeval.datasets import subset
+from tfeval.datasets import sampling, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels import imagenet
 from tfeval.utils.errors import UserError
@@ -37,7 +37,7 @@ def test_a_smaller_sample_lies_within_a_larger_one_in_any_order():
   before = set()
   for size in ('1', '10', '0.25', '100', '200'):
     found = ids(subset.sample(whole, size))
-    assert len(found) == subset.count_of(size, 200) == len(set(found))
+    assert len(found) == sampling.count_of(size, 200) == len(set(found))
     assert set(found) == set(ids(subset.sample(shuffled, size)))
     assert before <= set(found)
     assert found == sorted(found, key=NAMES.index)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfeval.datasets.labels.resolution import AUTO, FORMS
 from tfeval.utils.options import option
 
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
@@ -30,6 +31,13 @@ class DatasetConfig:
   )
   real_labels: str | None = option(
     None, 'real.json, for datasets without ReaL labels.', is_path=True
+  )
+  class_folders: str = option(
+    AUTO,
+    'What class folders of folder:DIR are. auto: classes of ImageNet if all are called '
+    'so, else classes of their own; name: of their own; index, ilsvrc_id: numbers of '
+    "ImageNet's classes, 0 to 999 or those of its development kit.",
+    choices=FORMS,
   )
   limit: int | None = option(
     None,

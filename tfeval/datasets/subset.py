@@ -1,7 +1,6 @@
 """A part of a dataset by the ids of its images, the same whatever their order."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.sampling import chosen_positions, count_of
 from tfeval.utils.errors import UserError
 
 
@@ -43,40 +43,6 @@ def sample(dataset: ImageDataset, size: str) -> ImageDataset:
     ),
     strided=None,
   )
-
-
-def count_of(size: str, total: int) -> int:
-  """Returns how many examples a sample has.
-
-  Args:
-    size: see `sample`.
-    total: of how many.
-
-  Raises:
-    UserError: it is no size.
-
-  >>> count_of('1000', 50_000), count_of('0.1', 50_000), count_of('0.001', 10)
-  (1000, 5000, 1)
-  """
-  try:
-    value = float(size)
-  except ValueError:
-    value = -1.0
-  if '.' not in size and value >= 1 and value.is_integer():
-    return int(value)
-  if '.' in size and 0 < value < 1:
-    return max(1, round(value * total))
-  raise UserError(
-    f'`sample={size}`: expected how many examples, such as 1000, or which share, such '
-    'as 0.1'
-  )
-
-
-def chosen_positions(ids: Sequence[str], count: int) -> np.ndarray:
-  """Returns int64 [count], the positions of a sample of examples, ascending."""
-  keys = [hashlib.sha256(one.encode()).digest() for one in ids]
-  first = sorted(range(len(ids)), key=lambda i: (keys[i], ids[i]))[:count]
-  return np.sort(np.array(first, np.int64))
 
 
 def _ids(dataset: ImageDataset) -> Sequence[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import sys
 import tarfile
 
@@ -117,6 +118,11 @@ def _builder(name: str, data_dir: str | None):
     with tfds_metadata.only_known_features():
       return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
+    if os.path.isdir(name):
+      raise UserError(
+        f'TFDS has no dataset {name}, but there is a folder of that name: give '
+        f'`dataset=folder:{name}`'
+      ) from error
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the one that is meant: ImageNet first.
     likely = sorted({k for k in known if k.startswith('imagenet')})
