@@ -9,6 +9,7 @@ from tfeval.engine.forward import ForwardPass
 from tfeval.evaluation import resolve
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest, requests
 from tfeval.evaluation.runtime import Runtime
+from tfeval.models import fitting
 from tfeval.models.backend import VALUES
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
 from tfeval.models.keras.checkpoints import Checkpoint
@@ -47,7 +48,7 @@ class WatchedModel:
       raise UserError(
         f'{request.spec.text} is no Keras model: checkpoints cannot be loaded into it'
       )
-    return model
+    return fitting.fit(model, self._runtime.dataset.label_space)
 
   def _step(self, request: ModelRequest, model: Model) -> ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""
