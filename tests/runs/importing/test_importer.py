@@ -777,3 +777,21 @@ def test_an_archive_that_unpacks_to_too_much(tmp_path, monkeypatch):
   np.savez_compressed(tmp_path / 'x.npz', np.zeros((ROWS, 1000), np.float32))
   with pytest.raises(UserError, match='unpacks to 240128 bytes'):
     imported(str(tmp_path / 'x.npz'), tmp_path / 'run', order=ids_file(tmp_path))
+
+
+@pytest.mark.parametrize('beside', [True, False])
+def test_published_columns_that_are_not_best_first(shared_data, tmp_path, beside):
+  """Keras' resnet50: 70.35 % by its probabilities, 32.46 % by its first column."""
+  name = 'resnet50_keras_imagenet_top5preds.npy'
+  there = shared_data / 'predictions/keras_imagenet'
+  for one in [name, *[name.replace('preds', 'probs')] * beside]:
+    (tmp_path / one).symlink_to(there / one)
+  (source,) = sources.find_sources(str(tmp_path / name), None, str(tmp_path / 'run'))
+  config = ImportConfig(tuple(sets.open_labels(['original'])), order='class_folder')
+  run = importer.import_predictions(source, config)
+  correct, notes = run.metrics[0].correct, ' '.join(run.result.dataset.notes)
+  if beside:
+    assert correct == 35_175 and 'do not have their best class first' in notes
+  else:
+    assert correct == 16_232
+    assert 'the columns hit 16,232, 12,426, 8,423, 5,232, 2,461 times' in notes

@@ -1,6 +1,7 @@
 """Which files of predictions there are, and what their runs are called."""
 
 import dataclasses
+import logging
 import pathlib
 import re
 
@@ -8,6 +9,7 @@ from tfeval.datasets.labels.files import doubles
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 KINDS = ('.npy', '.npz', '.csv', '.parquet')
 _CLASSES = re.compile(r'(?P<name>.+?)_(?P<top>top\d+)?preds')
 _PROBABILITIES = re.compile(r'.+_(top\d+)?probs')
@@ -40,7 +42,8 @@ def find_sources(
       it, every file of one of `KINDS` is the predictions of one model, beside
       `NAME_probs.npy` if it is called `NAME_preds.npy`; likewise
       `NAME_top5preds.npy` and `NAME_top5probs.npy`.
-    probabilities: a file for the single file of predictions, or None.
+    probabilities: a file for the single file of predictions; None for the one that
+      lies beside it, named as in a folder, if there is one.
     output_dir: the run directory of a file; of a folder it holds them all, by name.
 
   Raises:
@@ -50,6 +53,8 @@ def find_sources(
   root, output = pathlib.Path(predictions).expanduser(), paths.path(output_dir)
   if not root.is_dir():
     beside = pathlib.Path(probabilities).expanduser() if probabilities else None
+    if beside is None and (beside := _probabilities_of(root)):
+      _LOG.info('%s: its probabilities are those of %s', root, beside.name)
     return [Source(_name(root), root, beside, output)]
   if probabilities:
     raise UserError(
