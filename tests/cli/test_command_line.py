@@ -151,7 +151,7 @@ def test_version_and_no_command(tfeval):
     ('evaluate --model=VGG16 --strategy=multi_worker', 'knows no hosts: set TF_CONFIG'),
     ('evaluate --model=VGG16 --num_hosts=2', 'give both or none'),
     ('evaluate --model=VGG16 --devices=0', 'devices=0: 0 is not a'),
-    ('evaluate --model=VGG16 --output=softmax', '<logits|probabilities>'),
+    ('evaluate --model=VGG16 --output=softmax', '<logits|probabilities|sigmoid>'),
     ('evaluate --model=VGG16 --batch_size=0', 'batch_size=0: 0 is not a'),
     ('evaluate --model=VGG16 --batch_size=-1', 'batch_size=-1: -1 is not a'),
     ('evaluate --model=VGG16 --batch_size=abc', "'abc'"),

@@ -93,8 +93,8 @@ def _class_map(directory: pathlib.Path) -> pathlib.Path:
 
 def _read_class_map(path: pathlib.Path) -> list[Any]:
   found = class_maps.label_map(str(path))
-  assert len(found.groups) == 1000
-  return [found.outputs, [list(group) for group in found.groups]]
+  assert 1 <= len(found.groups) == len(set(found.classes.class_ids)) <= found.outputs
+  return [found.outputs, found.classes.digest, [list(group) for group in found.groups]]
 
 
 @functools.cache

@@ -196,7 +196,7 @@ def test_weights_for_a_factory_that_waits_for_its_first_image(tmp_path, images):
     ('good_factory:depth=3', "unexpected keyword argument 'depth'"),
     ('any_size_factory', 'give `input_size'),
     ('rectangular_factory', 'takes images of 32 x 33, expected a square'),
-    ('operation_factory', 'give `output=logits` or `output=probabilities'),
+    ('operation_factory', 'give `output=logits`, `output=probabilities` or'),
   ],
 )
 def test_bad_factories(target, words):
@@ -313,15 +313,12 @@ def test_preprocessing_by_name(images):
 
 @pytest.mark.parametrize(
   'activation, output',
-  [(None, 'logits'), ('softmax', 'probabilities'), ('sigmoid', None)],
+  [(None, 'logits'), ('softmax', 'probabilities'), ('sigmoid', 'sigmoid')],
 )
 def test_output_is_inferred_where_it_can_be(tmp_path, activation, output):
   path = tmp_path / 'model.keras'
   build(activation).save(path)
-  if output:
-    assert load(str(path), **IDENTITY).output == output
-  else:
-    refused('give `output=logits` or', str(path), **IDENTITY)
+  assert load(str(path), **IDENTITY).output == output
   assert load(str(path), output='probabilities', **IDENTITY).output == 'probabilities'
 
 
@@ -334,7 +331,11 @@ def test_softmax_layer_is_seen(tmp_path):
 
 def test_output_of_a_saved_model_has_to_be_told(tmp_path):
   build('softmax').export(tmp_path / 'model', verbose=False)
-  refused('give `output=logits` or', str(tmp_path / 'model'), **IDENTITY)
+  refused(
+    'give `output=logits`, `output=probabilities` or',
+    str(tmp_path / 'model'),
+    **IDENTITY,
+  )
 
 
 def test_model_files_that_are_none(tmp_path, monkeypatch):
