@@ -1,0 +1,97 @@
+"""What the texts of labels mean: classes by index, id or readable name."""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+
+from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.utils.arrow import to_numpy
+
+_INDEX = re.compile(r'(\d{1,9})(?:\.0*)?', re.ASCII)
+_WNID = re.compile(r'(n\d{8})(?![^\W_])', re.ASCII | re.IGNORECASE)
+NOTHING, UNKNOWN = -1, -2
+
+
+def normal(name: str) -> str:
+  """Returns what equal names have in common, however they are written.
+
+  >>> normal('Great_White-shark'), normal('tench, Tinca tinca')
+  ('great white shark', 'tench')
+  """
+  return re.sub(r'[\s_\-]+', ' ', name.partition(',')[0]).strip().casefold()
+
+
+def index_of(text: str) -> int | None:
+  """Returns the whole number that a text is, None if it is none.
+
+  >>> index_of('65'), index_of('65.000000'), index_of('65.5'), index_of('-1')
+  (65, 65, None, None)
+  """
+  found = _INDEX.fullmatch(text)
+  return int(found[1]) if found else None
+
+
+class Meanings:
+  """What texts mean in a label space.
+
+  In this order: an id (a wnid, the name of a folder); an index, perhaps as `65.0`; an
+  id in other case; a wnid with something behind it, as in `n01440764_tench`; a readable
+  name, whatever its case, with blanks or underscores. Where ids are numbers themselves,
+  texts are ids if all of them are, and else indices.
+  """
+
+  def __init__(self, space: LabelSpace):
+    self.space = space
+    self._ids = space.index_of_id
+    self._ids_are_numbers = all(index_of(one) is not None for one in space.class_ids)
+    self._folded = _places([one.casefold() for one in space.class_ids])
+    self._named = _places([normal(one) for one in space.class_names])
+
+  def indices(self, texts: pa.Array) -> np.ndarray:
+    """Returns the class of each text.
+
+    Args:
+      texts: string [n]; `''` is no label.
+
+    Returns:
+      int32 [n], class indices, `NOTHING`, or `UNKNOWN`.
+    """
+    coded = texts.dictionary_encode()
+    different = coded.dictionary.to_pylist()
+    there = [text for text in map(str.strip, different) if text]
+    by_id = not self._ids_are_numbers or all(text in self._ids for text in there)
+    known = [self._of(text.strip(), by_id) for text in different]
+    return np.array(known, np.int32)[to_numpy(coded.indices)]
+
+  def _of(self, text: str, by_id: bool) -> int:
+    if not text:
+      return NOTHING
+    if by_id and text in self._ids:
+      return self._ids[text]
+    index = index_of(text)
+    if index is not None:
+      return index if index < len(self.space) else UNKNOWN
+    wnid = _WNID.match(text)
+    places = (
+      self._folded.get(text.casefold())
+      or (self._folded.get(wnid[1].casefold()) if wnid else None)
+      or self._named.get(normal(text))
+    )
+    return places[0] if places and len(places) == 1 else UNKNOWN
+
+  def explain(self, text: str) -> str:
+    """Returns what is wrong with a text that is `UNKNOWN`, for messages."""
+    several = self._named.get(normal(text), [])
+    if len(several) > 1:
+      ids = ', '.join(self.space.class_ids[i] for i in several)
+      return f'which {len(several)} classes are called: expected one of {ids}'
+    what = 'a wnid' if _WNID.fullmatch(self.space.class_ids[0]) else 'an id'
+    return f'expected a class from 0 to {len(self.space) - 1}, {what} or a name'
+
+
+def _places(names: list[str]) -> dict[str, list[int]]:
+  found: dict[str, list[int]] = {}
+  for index, name in enumerate(names):
+    found.setdefault(name, []).append(index)
+  return found
