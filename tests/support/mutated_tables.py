@@ -11,7 +11,7 @@ from mutations import Format, of_json
 
 from tfeval.analysis.relabel import raters
 from tfeval.cli import flagfiles
-from tfeval.datasets.labels import files, imagenet, sets
+from tfeval.datasets.labels import files, imagenet, sets, subsets
 from tfeval.datasets.labels.files import LabelTable
 from tfeval.runs import discovery, predictions, run
 from tfeval.runs.importing import importer, readers, sources
@@ -132,7 +132,7 @@ def _npy_labels(directory: pathlib.Path) -> pathlib.Path:
 
 
 def _read_ids(path: pathlib.Path) -> list[str]:
-  ids = sets.read_ids(path)
+  ids = subsets.read_ids(path)
   ids.validate(full=True)
   assert len(ids)
   return ids.to_pylist()

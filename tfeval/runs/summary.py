@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import imagenet, sets
+from tfeval.datasets.labels import imagenet, numbering, sets, subsets
+from tfeval.datasets.labels.numbering import NumberingCounts
 from tfeval.metrics import accuracy, collectors, registry
 from tfeval.metrics.competition import RESTRICTED as RESTRICTED_SUFFIX
 from tfeval.metrics.entry import ALL, RESTRICTED, MetricEntry
@@ -53,6 +54,7 @@ class Summary:
     restricted: the same of the rule `restricted`; empty without it.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
     subset: how many images belong to the subset; None without one.
+    numberings: of label sets in files, how their labels would be right, by name.
   """
 
   request: SummaryRequest
@@ -62,6 +64,7 @@ class Summary:
   restricted: dict[str, registry.LabelSetScores] = dataclasses.field(
     default_factory=dict
   )
+  numberings: dict[str, NumberingCounts] = dataclasses.field(default_factory=dict)
 
   def column(self, name: str) -> pa.Array:
     """Returns a column of the identities."""
@@ -77,6 +80,8 @@ class Summary:
   def check_labels(self, labels: Iterable[sets.LabelSource], where: Path) -> None:
     """Checks that each label set has a label for at least one of the rows.
 
+    Logs which are numbered otherwise than the classes, by all appearances.
+
     Args:
       labels: what was counted against.
       where: the run's directory, for the message.
@@ -86,9 +91,10 @@ class Summary:
     """
     for one in labels:
       sets.check_ids(one, self.column('id'), where)
-      if one.name in self.scores and self.scores[one.name].count:
-        continue
-      raise no_labels(one, where, self.ids)
+      if not (one.name in self.scores and self.scores[one.name].count):
+        raise no_labels(one, where, self.ids)
+      if one.name in self.numberings:
+        numbering.warn(one.path, where, self.numberings[one.name])
 
   def metrics(self, interval: str = 'wilson') -> list[MetricEntry]:
     """Returns the metrics as results hold them.
@@ -168,7 +174,7 @@ def no_labels(labels: sets.LabelSource, where: Path, ids: Sequence[str]) -> User
 def summarize(
   parts: Iterable[pa.Table],
   labels: Sequence[sets.LabelSource] | None = None,
-  subset: sets.Subset | None = None,
+  subset: subsets.Subset | None = None,
   request: SummaryRequest = SummaryRequest(),
 ) -> Summary:
   """Adds up stored rows, part by part.
@@ -192,10 +198,14 @@ def summarize(
       inside = subset.mask(part['id'])
       summary.subset = (summary.subset or 0) + int(inside.sum())
       rows = part.take(arrow.numbers(np.flatnonzero(inside)))
+    for one in labels or ():
+      _add_numbering(summary, one, part, label_sets[one.name])
     for name, label_set in label_sets.items():
       _add(summary, name, part, label_set)
       if subset is not None:
-        _add(summary, name + sets.SUBSET_SUFFIX, rows, sets.select(label_set, inside))
+        _add(
+          summary, name + sets.SUBSET_SUFFIX, rows, subsets.select(label_set, inside)
+        )
   return summary
 
 
@@ -220,6 +230,16 @@ def _add(
     of_rule = _scores(summary, summary.restricted, name, classes.competing)
     # Of stored outputs nothing is read: all of them compete there.
     of_rule.add(ScoredRows(_under_restricted(rows), labels, count))
+
+
+def _add_numbering(
+  summary: Summary, labels: sets.LabelSource, rows: pa.Table, found: accuracy.LabelSets
+) -> None:
+  if labels.path is None or not len(rows):
+    return
+  space = (summary.request.classes or _IMAGENET).dataset
+  counts = summary.numberings.setdefault(labels.name, NumberingCounts(space))
+  counts.add(arrow.matrix(rows['classes'])[:, 0], found)
 
 
 def _scores(

@@ -90,9 +90,7 @@ def _as_texts(path: pathlib.Path, values: list[Any], kinds: set[type]) -> pa.Arr
   return to_ids(path, [one if type(one) is str else str(one)[:40] for one in values])
 
 
-def _of_objects(
-  path: pathlib.Path, content: list[Any]
-) -> tuple[pa.Array, list[Any]]:
+def _of_objects(path: pathlib.Path, content: list[Any]) -> tuple[pa.Array, list[Any]]:
   """Returns ids and labels of a list of objects, a line of a table each."""
   names = list(content[0])
   found = columns.by_header(path, names)

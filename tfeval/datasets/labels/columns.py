@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.meanings import index_of
+from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
 # As `_plain` makes them, those first that are taken where a table has several.
@@ -141,4 +142,4 @@ def in_prediction_strings(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
     found = list(dict.fromkeys(words[::5])) if len(words) % 5 == 0 else [text.strip()]
     labels += found
     sizes[i] = len(found)
-  return pa.array(labels, pa.string()), sizes
+  return arrow.strings(labels), sizes

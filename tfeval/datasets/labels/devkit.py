@@ -34,9 +34,7 @@ def _range(entries: LabelEntries) -> tuple[int, int] | None:
   return (min(there), max(there)) if there and None not in numbers else None
 
 
-def indices(
-  path: pathlib.Path, entries: LabelEntries, space: LabelSpace
-) -> np.ndarray:
+def indices(path: pathlib.Path, entries: LabelEntries, space: LabelSpace) -> np.ndarray:
   """Returns the classes of labels that are ids of the development kit.
 
   Args:

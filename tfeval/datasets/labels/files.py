@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import arrays, devkit, imagenet, parquet_labels, tables
+from tfeval.datasets.labels import arrays, devkit, parquet_labels, tables
 from tfeval.datasets.labels.arrays import read_json_without_repeats
 from tfeval.datasets.labels.columns import IsMeant
 from tfeval.datasets.labels.entries import LabelEntries, check_count
@@ -25,11 +25,19 @@ from tfeval.utils.errors import UserError
 _LOG = logging.getLogger('tfeval')
 _TABLES = ('.csv', '.tsv', '.txt', '.lst')
 KINDS = ('.json', '.npy', '.parquet', *_TABLES)
-# Modules that read other files have these from here.
-__all__ = (
-  *('KINDS', 'LabelTable', 'read_labels', 'read_entries', 'read_csv_header'),
-  *('read_json_without_repeats', 'check_rows', 'doubles', 'first', 'to_ids'),
-)
+# With what readers of other files have from here.
+__all__ = [
+  'KINDS',
+  'LabelTable',
+  'check_rows',
+  'doubles',
+  'first',
+  'read_csv_header',
+  'read_entries',
+  'read_json_without_repeats',
+  'read_labels',
+  'to_ids',
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +97,7 @@ def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   return _as_table(path, entries, found, space, sha256)
 
 
-def read_entries(
-  path: pathlib.Path, are_labels: IsMeant
-) -> tuple[LabelEntries, str]:
+def read_entries(path: pathlib.Path, are_labels: IsMeant) -> tuple[LabelEntries, str]:
   """Reads what a file of labels says, whatever it means; see `read_labels`.
 
   Args:
@@ -161,7 +167,9 @@ def _as_table(
   """
   labelled = found != NOTHING
   if not labelled.any():
-    raise UserError(f'{path} labels no image: all {len(entries.sizes)} entries are empty')
+    raise UserError(
+      f'{path} labels no image: all {len(entries.sizes)} entries are empty'
+    )
   ids, image, count = entries.ids, entries.entry_of_text[labelled], len(entries.sizes)
   if ids is not None:
     ids = pc.unique(entries.ids)

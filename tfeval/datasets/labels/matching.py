@@ -1,5 +1,6 @@
 """Which image an id means where files write it with a folder, or without a suffix."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -10,20 +11,53 @@ from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 
 _SUFFIX = r'(?i)\.(jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?)$'
+_SUFFIX_OF = r'(?i)\.(?P<suffix>jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?)$'
 _FOLDERS = r'^.*[/\\]'
 _ALL_BUT_LAST = r'^.*[/\\]([^/\\]*[/\\])'
+
+
+@dataclasses.dataclass(frozen=True)
+class _Keys:
+  """What is compared of n ids.
+
+  Attributes:
+    in_folder: string [n], `folder/name` without a suffix.
+    name: string [n], without folders and suffix.
+    suffix: string [n], in lower case, all those of JPEG alike; `''` for none.
+    has_folder: bool [n].
+  """
+
+  in_folder: pa.Array
+  name: pa.Array
+  suffix: pa.Array
+  has_folder: np.ndarray
+
+  @classmethod
+  def of(cls, ids: pa.Array) -> '_Keys':
+    whole = _without(ids, _SUFFIX)
+    matched = pc.extract_regex(ids, _SUFFIX_OF).field('suffix')
+    suffix = pc.coalesce(pc.ascii_lower(matched), arrow.strings([''])[0])
+    suffix = pc.replace_substring_regex(suffix, '^(jpeg|jpe|jfif)$', 'jpg')
+    return cls(
+      pc.replace_substring_regex(
+        pc.replace_substring(whole, '\\', '/'), _ALL_BUT_LAST, r'\1'
+      ),
+      _without(whole, _FOLDERS),
+      suffix,
+      to_numpy(pc.match_substring_regex(ids, r'[/\\]')),
+    )
 
 
 class Matcher:
   """Finds ids in a list of ids.
 
   An id is found as it stands; else by its folder and name; else by its name alone, if
-  it or the other has no folder. The last two leave the suffix of an image out, and
-  find only what a single one of the list is called.
+  it or the other has no folder. The suffix of an image may be missing of one of both,
+  or be another one of JPEG. What several of the list are called is not found.
 
   >>> listed = Matcher(pa.array(['val/a.jpg', 'b', 'c/1.png', 'd/1.png', 'b']))
-  >>> listed.places(pa.array(['a.jpg', 'b', 'b.JPEG', 'val/c/1.png', '1.png']))
-  array([ 0,  1, -1,  2, -1])
+  >>> listed.places(pa.array(['a.JPEG', 'b', 'b.JPEG', 'val/c/1.png', '1', 'a.png']))
+  array([ 0,  1, -1,  2, -1, -1])
   """
 
   def __init__(self, ids: pa.Array):
@@ -43,35 +77,25 @@ class Matcher:
     found = np.array(to_numpy(pc.index_in(ids, self._ids), null=-1), np.int64)
     missing = np.flatnonzero(found < 0)
     if missing.size and len(self._ids):
-      found[missing] = self._by_key(ids.take(arrow.numbers(missing)))
+      found[missing] = self._by_keys(_Keys.of(ids.take(arrow.numbers(missing))))
     return found
 
-  def _by_key(self, ids: pa.Array) -> np.ndarray:
-    folders, names, has_folder = self._keys
-    here = _has_folder(ids)
-    by_folder = _unique_places(_in_folder(ids), folders)
-    found = np.where(here, by_folder, -1)
-    by_name = _unique_places(_name(ids), names)
-    either_is_bare = ~(here & has_folder[by_name])
-    return np.where((found < 0) & either_is_bare, by_name, found)
-
   @functools.cached_property
-  def _keys(self) -> tuple[pa.Array, pa.Array, np.ndarray]:
-    return _in_folder(self._ids), _name(self._ids), _has_folder(self._ids)
+  def _keys(self) -> _Keys:
+    return _Keys.of(self._ids)
 
-
-def _has_folder(ids: pa.Array) -> np.ndarray:
-  return to_numpy(pc.match_substring_regex(ids, r'[/\\]'))
-
-
-def _name(ids: pa.Array) -> pa.Array:
-  return _without(_without(ids, _FOLDERS), _SUFFIX)
-
-
-def _in_folder(ids: pa.Array) -> pa.Array:
-  """Returns `folder/name`, with slashes and without a suffix."""
-  ids = pc.replace_substring_regex(ids, _ALL_BUT_LAST, r'\1')
-  return _without(pc.replace_substring(ids, '\\', '/'), _SUFFIX)
+  def _by_keys(self, wanted: _Keys) -> np.ndarray:
+    listed = self._keys
+    by_folder = _unique_places(wanted.in_folder, listed.in_folder)
+    by_name = _unique_places(wanted.name, listed.name)
+    both_in_folders = wanted.has_folder & listed.has_folder[by_name]
+    found = np.where(both_in_folders, -1, by_name)
+    found = np.where(wanted.has_folder & (by_folder >= 0), by_folder, found)
+    there = listed.suffix.take(arrow.numbers(np.maximum(found, 0)))
+    differ = to_numpy(pc.not_equal(wanted.suffix, there))
+    for suffixes in (wanted.suffix, there):
+      differ &= to_numpy(pc.not_equal(suffixes, ''))
+    return np.where(differ, -1, found)
 
 
 def _without(ids: pa.Array, pattern: str) -> pa.Array:
@@ -96,4 +120,4 @@ def stem(file_name: str) -> str:
   >>> stem('val/n014/a.b.JPEG')
   'a.b'
   """
-  return _name(arrow.strings([file_name]))[0].as_py()
+  return _Keys.of(arrow.strings([file_name])).name[0].as_py()

@@ -76,9 +76,7 @@ def _is_list(kind: pa.DataType) -> bool:
   return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def _check_type(
-  path: pathlib.Path, name: str, kind: pa.DataType, lists: bool
-) -> None:
+def _check_type(path: pathlib.Path, name: str, kind: pa.DataType, lists: bool) -> None:
   value = kind.value_type if lists and _is_list(kind) else kind
   if pa.types.is_dictionary(value):
     value = value.value_type
@@ -92,7 +90,7 @@ def _as_texts(column: pa.Array) -> pa.Array:
   """Returns strings, `''` for null."""
   found = column.cast(pa.string())
   found.validate(full=True)  # Nothing else looks whether they are UTF-8.
-  return pc.coalesce(found, pa.scalar('')) if found.null_count else found
+  return pc.coalesce(found, arrow.strings([''])[0]) if found.null_count else found
 
 
 def _class_names(schema: pa.Schema, label: str) -> list[str] | None:

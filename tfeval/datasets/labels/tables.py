@@ -76,7 +76,7 @@ def read_table(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
   found = columns.by_header(path, names)
   if found is None and len(names) > _MOST_COLUMNS:
     raise columns.unknown_columns(path, names)
-  wanted = range(len(names))
+  wanted = [*range(len(names))]
   if found is not None:
     wanted = [i for i in (found.id, found.label) if i is not None]
   read = _read_csv(path, delimiter, len(names), wanted, found is not None)
