@@ -1,6 +1,7 @@
 """Image folders as people have them on disk.
 
-Flat `ILSVRC2012_val_*.JPEG`, or a folder for each class. These are the classes of
+Flat `ILSVRC2012_val_*.JPEG`, any images beside a file of labels, or a folder for each
+class. These are the classes of
 ILSVRC2012 if all folders are named by one, else what the folders are called.
 """
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tfeval.datasets import base
 from tfeval.datasets.image_files import SUFFIXES
 from tfeval.datasets.labels import imagenet, resolution
+from tfeval.datasets.labels.beside import ImageLabels, read_image_labels
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import files
@@ -55,8 +57,13 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
   label_of = dict(zip(folders, indices, strict=True))
   if not folders:
     space = imagenet.label_space()
-  labels = [_label(root, path, space, label_of) for path in paths]
-  ids = _ids(paths)
+  ids, labels_note = _ids(paths), ()
+  if config.labels is not None:
+    beside = _labels_beside(config.labels, root, ids, folders)
+    space, indices, labels = beside.space, beside.classes, beside.labels
+    labels_note = (beside.note,)
+  else:
+    labels = [_label(root, path, space, label_of) for path in paths]
   if limit is not None and limit >= len(ids):
     limit = None  # It is the whole.
   order = sorted(range(len(ids)), key=ids.__getitem__)[:limit]
@@ -76,7 +83,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     num_examples=len(ids),
     expected_ids=ids,
     limit=limit,
-    notes=_notes(ids, others, limit),
+    notes=_notes(ids, others, limit) + labels_note,
     label_sets=label_sets,
     # Labels as well: of class folders they are where a file lies.
     size_digest=files.digest_of_pairs(
@@ -89,6 +96,19 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     # Class folders come one after the other.
     strided=lambda n: _examples(ids, paths, labels, slice(None, None, n)),
   )
+
+
+def _labels_beside(
+  labels: str, root: pathlib.Path, ids: list[str], folders: list[str]
+) -> ImageLabels:
+  """Returns what a file says of images that lie in no class folders."""
+  if folders:
+    raise UserError(
+      f'`labels={labels}`: {root} has {len(folders)} class folders, such as '
+      f'{folders[0]}, which are the labels: leave it out'
+    )
+  path = pathlib.Path(labels).expanduser()
+  return read_image_labels(path, ids, root.resolve().name)
 
 
 def _images(root: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:

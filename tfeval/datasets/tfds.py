@@ -41,6 +41,11 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       there; says where to get it and where to put it.
   """
   name, split, limit = config.name, config.split, config.limit
+  if config.labels is not None:
+    raise UserError(
+      f'`labels={config.labels}`: {name} has labels, a file of them is for folder:DIR: '
+      'leave it out; `tfeval score` counts by other labels'
+    )
   _check_place('data_dir', config.data_dir)
   _check_place('manual_dir', config.manual_dir)
   builder = _builder(name, config.data_dir)

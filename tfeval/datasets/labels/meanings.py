@@ -1,6 +1,7 @@
 """What the texts of labels mean: classes by index, id or readable name."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +45,7 @@ class Meanings:
   def __init__(self, space: LabelSpace):
     self.space = space
     self._ids = space.index_of_id
-    self._ids_are_numbers = all(index_of(one) is not None for one in space.class_ids)
+    self._of_number = _numbered(space.class_ids)
     self._folded = _places([one.casefold() for one in space.class_ids])
     self._named = _places([normal(one) for one in space.class_names])
 
@@ -58,16 +59,18 @@ class Meanings:
       int32 [n], class indices, `NOTHING`, or `UNKNOWN`.
     """
     coded = texts.dictionary_encode()
-    different = coded.dictionary.to_pylist()
-    there = [text for text in map(str.strip, different) if text]
-    by_id = not self._ids_are_numbers or all(text in self._ids for text in there)
-    known = [self._of(text.strip(), by_id) for text in different]
+    different = [text.strip() for text in coded.dictionary.to_pylist()]
+    of_number = self._of_number
+    if of_number and all(index_of(text) in of_number for text in different if text):
+      known = [of_number[index_of(one)] if one else NOTHING for one in different]
+    else:
+      known = [self._of(text) for text in different]
     return np.array(known, np.int32)[to_numpy(coded.indices)]
 
-  def _of(self, text: str, by_id: bool) -> int:
+  def _of(self, text: str) -> int:
     if not text:
       return NOTHING
-    if by_id and text in self._ids:
+    if not self._of_number and text in self._ids:
       return self._ids[text]
     index = index_of(text)
     if index is not None:
@@ -88,6 +91,13 @@ class Meanings:
       return f'which {len(several)} classes are called: expected one of {ids}'
     what = 'a wnid' if _WNID.fullmatch(self.space.class_ids[0]) else 'an id'
     return f'expected a class from 0 to {len(self.space) - 1}, {what} or a name'
+
+
+def _numbered(ids: Sequence[str]) -> dict[int | None, int]:
+  """Returns the class of each number, if all ids are different numbers, else none."""
+  numbers = [index_of(one) for one in ids]
+  found = {number: place for place, number in enumerate(numbers)}
+  return found if None not in found and len(found) == len(ids) else {}
 
 
 def _places(names: list[str]) -> dict[str, list[int]]:

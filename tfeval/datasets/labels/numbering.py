@@ -11,7 +11,7 @@ from tfeval.metrics.accuracy import LabelSets
 
 _LOG = logging.getLogger('tfeval')
 _ILSVRC_ID, _ILSVRC_ID_FROM_0 = 'ilsvrc_id', 'ilsvrc_id_from_0'
-_WORDS = {
+WORDS = {
   orders.ONE_TOO_HIGH: 'off by one (too high)',
   orders.ONE_TOO_LOW: 'off by one (too low)',
   _ILSVRC_ID: 'ids 1 to 1000 of the development kit',
@@ -97,10 +97,10 @@ class NumberingCounts:
     if name is None:
       return None
     ranked = sorted(self.others.items(), key=lambda one: -one[1])
-    hits = [f'{count:,} if they are {_WORDS[one]}' for one, count in ranked if count]
+    hits = [f'{count:,} if they are {WORDS[one]}' for one, count in ranked if count]
     rest = ', 0 otherwise' if len(hits) < len(ranked) else ''
     return (
-      f'its labels seem to be {_WORDS[name]}: {self.as_they_stand:,} of '
+      f'its labels seem to be {WORDS[name]}: {self.as_they_stand:,} of '
       f'{self.count:,} predictions are right as they stand, which is what is counted, '
       f'{", ".join(hits)}{rest}'
     )

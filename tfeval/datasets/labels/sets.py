@@ -13,7 +13,7 @@ from tfeval.datasets.labels import files, imagenet, matching
 from tfeval.datasets.labels.files import LabelTable, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
-from tfeval.utils import arrow, paths
+from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
@@ -112,13 +112,13 @@ def packaged() -> LabelTable:
   return LabelTable(None, values, np.ones(len(values), np.int64), '')
 
 
-def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
+def check_ids(labels: LabelSource, ids: pa.Array, where: object) -> None:
   """Checks that a file of labels names no image that nobody knows.
 
   Args:
     labels: a label set.
     ids: string [n], of a run's images.
-    where: the run's directory, for the message.
+    where: whose they are, such as the run's directory, for the message.
 
   Raises:
     UserError: an id is neither one of the run's nor a validation image's; names the
