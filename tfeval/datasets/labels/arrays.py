@@ -60,9 +60,10 @@ def read_json(path: pathlib.Path) -> LabelEntries:
     ids, entries = _of_objects(path, content)
   else:
     entries = content
-  entries = [
-    one if type(one) is list else [] if one is None else [one] for one in entries
-  ]
+  if set(map(type, entries)) - {list}:
+    entries = [
+      one if type(one) is list else [] if one is None else [one] for one in entries
+    ]
   flat = list(itertools.chain.from_iterable(entries))
   sizes = np.fromiter(map(len, entries), np.int64, len(entries))
   kinds = set(map(type, flat))

@@ -1,5 +1,6 @@
 """What the texts of labels mean: classes by index, id or readable name."""
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -46,8 +47,14 @@ class Meanings:
     self.space = space
     self._ids = space.index_of_id
     self._of_number = _numbered(space.class_ids)
-    self._folded = _places([one.casefold() for one in space.class_ids])
-    self._named = _places([normal(one) for one in space.class_names])
+
+  @functools.cached_property
+  def _folded(self) -> dict[str, list[int]]:
+    return _places([one.casefold() for one in self.space.class_ids])
+
+  @functools.cached_property
+  def _named(self) -> dict[str, list[int]]:
+    return _places([normal(one) for one in self.space.class_names])
 
   def indices(self, texts: pa.Array) -> np.ndarray:
     """Returns the class of each text.

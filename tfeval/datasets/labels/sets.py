@@ -127,7 +127,8 @@ def check_ids(labels: LabelSource, ids: pa.Array, where: object) -> None:
   named = labels.ids
   if named is None:
     return
-  others = arrow.without(ids_as_in(labels, ids), ids).to_pylist()
+  unmatched = np.flatnonzero(_rows_of(labels, ids) < 0)
+  others = named.take(arrow.numbers(unmatched)).to_pylist()
   if unknown := [name for name in others if not _is_validation_image(name)]:
     raise UserError(
       f'{labels.path}: {len(unknown)} of its {len(named)} ids are neither of {where} '
@@ -152,6 +153,13 @@ def ids_as_in(labels: LabelSource, ids: pa.Array) -> pa.Array:
   Raises:
     UserError: two images of the run are the same one of the file.
   """
+  row = _rows_of(labels, ids)
+  found = ids.take(arrow.numbers(np.maximum(row, 0), row < 0))
+  return pc.coalesce(found, labels.ids)
+
+
+def _rows_of(labels: LabelSource, ids: pa.Array) -> np.ndarray:
+  """Returns int64 [m]: which of a run's images each id of a file is, -1 for none."""
   assert labels.file is not None and labels.file.ids is not None
   named = labels.file.ids
   place = labels.file.matcher.places(ids)
@@ -164,8 +172,7 @@ def ids_as_in(labels: LabelSource, ids: pa.Array) -> pa.Array:
     )
   row = np.full(len(named), -1)
   row[place[place >= 0]] = np.flatnonzero(place >= 0)
-  found = ids.take(arrow.numbers(np.maximum(row, 0), row < 0))
-  return pc.coalesce(found, named)
+  return row
 
 
 def match(file: LabelTable, ids: pa.Array | pa.ChunkedArray) -> LabelSets:

@@ -151,7 +151,7 @@ def _read_csv(
     raise UserError(
       f'{path} is not a CSV file: {errors.one_line(error, 120)}'
     ) from error
-  return [pc.utf8_trim_whitespace(table[name].combine_chunks()) for name in chosen]
+  return [pc.ascii_trim_whitespace(table[name].combine_chunks()) for name in chosen]
 
 
 def _read_lines(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
