@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import devkit, files, imagenet, numbering, sets
 from tfeval.datasets.labels.entries import LabelEntries
 from tfeval.datasets.labels.files import LabelTable
-from tfeval.datasets.labels.listing import first
+from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.matching import Matcher
 from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -85,6 +85,8 @@ def _space(
 ) -> LabelSpace:
   """Returns the classes that texts are of; see `read_image_labels`."""
   known = imagenet.label_space()
+  if entries.class_names is not None and not is_validation:
+    return _named_space(path, entries.class_names, name)
   texts = [text.strip() for text in pc.unique(entries.texts).to_pylist()]
   texts = sorted({text for text in texts if text})
   if is_validation or devkit.is_ground_truth(entries, known):
@@ -109,6 +111,18 @@ def _space(
       f'{path} names {len(texts):,} classes, expected at most {budgets.CLASSES:,}'
     )
   return LabelSpace(name, tuple(texts), tuple(texts))
+
+
+def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSpace:
+  """Returns the classes that a file names in their order."""
+  known = imagenet.label_space()
+  if (Meanings(known).indices(arrow.strings(names)) != UNKNOWN).all():
+    return known
+  if twice := doubles(list(names)):
+    raise UserError(
+      f'{path} names {len(twice)} classes twice: {first(twice)}: rename one of each'
+    )
+  return LabelSpace(name, tuple(names), tuple(names))
 
 
 def _check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) -> None:

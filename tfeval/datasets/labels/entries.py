@@ -20,12 +20,14 @@ class LabelEntries:
     texts: string [n], those of the first entry first; `''` is no label.
     sizes: int64 [m], how many belong to each entry; they sum to n.
     sets: whether several labels of an image make a set; else they are a mistake.
+    class_names: what the numbers among the texts mean, 0 first; None: nothing says so.
   """
 
   ids: pa.Array | None
   texts: pa.Array
   sizes: np.ndarray
   sets: bool = True
+  class_names: tuple[str, ...] | None = None
 
   @classmethod
   def one_each(

@@ -15,7 +15,7 @@ from tfeval.datasets.labels.columns import IsMeant
 from tfeval.datasets.labels.entries import LabelEntries, check_count
 from tfeval.datasets.labels.listing import check_rows, doubles, first, to_ids
 from tfeval.datasets.labels.matching import Matcher
-from tfeval.datasets.labels.meanings import NOTHING, UNKNOWN, Meanings
+from tfeval.datasets.labels.meanings import NOTHING, UNKNOWN, Meanings, index_of
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.labels.tables import read_csv_header
 from tfeval.utils import files
@@ -88,7 +88,10 @@ def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   entries, sha256 = read_entries(
     path, lambda texts: bool((meanings.indices(texts) != UNKNOWN).all())
   )
-  if devkit.is_ground_truth(entries, space):
+  if entries.class_names is not None:
+    found = meanings.of_named(entries.texts, entries.class_names)
+    _check_known(path, entries, found, meanings)
+  elif devkit.is_ground_truth(entries, space):
     found = devkit.indices(path, entries, space)
     _LOG.info('%s: read as ids 1 to %d of the development kit', path, len(space))
   else:
@@ -145,12 +148,18 @@ def _check_known(
   if not wrong.size:
     return
   image = entries.name(int(entries.entry_of_text[wrong[0]]))
-  text = entries.texts[wrong[0]].as_py()
+  text = _named(entries, entries.texts[wrong[0]].as_py())
   more = f' ({wrong.size:,} labels are like it)' if wrong.size > 1 else ''
   raise UserError(
     f'{path}: the label of {image} is {text[:40]!r}, {meanings.explain(text)}{more}'
     f'{devkit.hint(entries, meanings.space)}'
   )
+
+
+def _named(entries: LabelEntries, text: str) -> str:
+  """Returns a label by the name that a file gives its number."""
+  names, index = entries.class_names or (), index_of(text)
+  return text if index is None or index >= len(names) else names[index]
 
 
 def _as_table(

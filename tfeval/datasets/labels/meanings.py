@@ -1,5 +1,6 @@
 """What the texts of labels mean: classes by index, id or readable name."""
 
+import collections
 import functools
 import re
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 
 _INDEX = re.compile(r'(\d{1,9})(?:\.0*)?', re.ASCII)
@@ -72,6 +74,34 @@ class Meanings:
       known = [of_number[index_of(one)] if one else NOTHING for one in different]
     else:
       known = [self._of(text) for text in different]
+    return np.array(known, np.int32)[to_numpy(coded.indices)]
+
+  def of_named(self, texts: pa.Array, names: Sequence[str]) -> np.ndarray:
+    """Returns the class of each text, a number of one of some names.
+
+    Args:
+      texts: string [n]; `''` and `'-1'` are no label.
+      names: ids or readable names. Of those that several classes have the first is
+        the first class.
+
+    Returns:
+      int32 [n], as `indices` does.
+    """
+    seen: collections.Counter[str] = collections.Counter()
+    meant = self.indices(arrow.strings(names)).tolist()
+    for place, name in enumerate(map(normal, names)):
+      several = self._named.get(name, [])
+      if meant[place] == UNKNOWN and seen[name] < len(several):
+        meant[place] = several[seen[name]]
+        seen[name] += 1
+    coded = texts.dictionary_encode()
+    known = []
+    for text in coded.dictionary.to_pylist():
+      index = index_of(text)
+      inside = index is not None and index < len(meant)
+      known.append(
+        meant[index] if inside else NOTHING if text in ('', '-1') else UNKNOWN
+      )
     return np.array(known, np.int32)[to_numpy(coded.indices)]
 
   def _of(self, text: str) -> int:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import columns
 from tfeval.datasets.labels.entries import LabelEntries
-from tfeval.datasets.labels.listing import to_ids
-from tfeval.datasets.labels.meanings import index_of
 from tfeval.utils import arrow, errors, parquet
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
@@ -29,8 +27,8 @@ def read_parquet(path: pathlib.Path) -> LabelEntries:
   """Reads a column of images and one of their labels, or of lists of these.
 
   Args:
-    path: of the file. Numbers are what its metadata names them where Hugging Face's
-      `datasets` has written it.
+    path: of the file. Its metadata may name the classes, as those of Hugging Face's
+      `datasets` do.
 
   Raises:
     UserError: it cannot be read, its columns cannot be told, or it takes too much
@@ -57,9 +55,8 @@ def read_parquet(path: pathlib.Path) -> LabelEntries:
       label = label.flatten()
     texts = _as_texts(label)
     ids = _as_texts(arrow.joined(table[chosen[0]])) if len(chosen) > 1 else None
-    if (class_names := _class_names(file.schema, chosen[-1])) is not None:
-      texts = _named(path, texts, class_names)
-  return LabelEntries(ids, texts, sizes)
+    class_names = _class_names(file.schema, chosen[-1])
+  return LabelEntries(ids, texts, sizes, class_names=class_names)
 
 
 @contextlib.contextmanager
@@ -93,7 +90,7 @@ def _as_texts(column: pa.Array) -> pa.Array:
   return pc.coalesce(found, arrow.strings([''])[0]) if found.null_count else found
 
 
-def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
+def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
   """Returns what Hugging Face's metadata call the classes, None where it is silent."""
   try:
     described: Any = json.loads((schema.metadata or {})[_HUGGING_FACE])
@@ -102,21 +99,4 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
   except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
     return None
   right = isinstance(names, list) and all(isinstance(name, str) for name in names)
-  return names if right and names else None
-
-
-def _named(path: pathlib.Path, texts: pa.Array, names: Sequence[str]) -> pa.Array:
-  """Returns the names of classes in place of their numbers, which are -1 for none."""
-  coded = texts.dictionary_encode()
-  found = []
-  for text in coded.dictionary.to_pylist():
-    index = index_of(text)
-    if text in ('', '-1'):
-      found.append('')
-    elif index is None or index >= len(names):
-      raise UserError(
-        f'{path} has the class {text[:40]!r}, and its metadata names {len(names)}'
-      )
-    else:
-      found.append(names[index])
-  return to_ids(path, found).take(coded.indices)
+  return tuple(names) if right and names else None

@@ -176,16 +176,18 @@ def _with_blanks_inside(
 ) -> LabelEntries:
   """Reads lines of a name and a label, one of which may have blanks."""
   first = [line.split(None, 1) for line in lines]
+  if (
+    at := next((i for i, row in enumerate(first) if len(row) != 2), None)
+  ) is not None:
+    raise UserError(
+      f'{path}: a line is {lines[at][:80]!r}, expected a name and a label in each'
+    )
   last = [line.rsplit(None, 1) for line in lines]
   for rows in (last, first):
-    if all(len(row) == 2 for row in rows):
-      ids, labels = (_texts(path, [row[i] for row in rows]) for i in (0, 1))
-      if are_labels(labels):
-        return LabelEntries.one_each(ids, labels, sets=False)
-  at = next((i for i, row in enumerate(first) if len(row) != 2), 0)
-  raise UserError(
-    f'{path}: a line is {lines[at][:80]!r}, expected a name and a label in each'
-  )
+    ids, labels = (_texts(path, [row[i] for row in rows]) for i in (0, 1))
+    if are_labels(labels) and not are_labels(ids):
+      break
+  return LabelEntries.one_each(ids, labels, sets=False)
 
 
 def _lines(path: pathlib.Path) -> list[str]:
