@@ -12,6 +12,7 @@ from tfeval.datasets.labels import columns
 from tfeval.datasets.labels.columns import Columns, IsMeant
 from tfeval.datasets.labels.entries import LabelEntries
 from tfeval.datasets.labels.listing import check_rows
+from tfeval.datasets.labels.meanings import index_of
 from tfeval.utils import arrow, budgets, errors, untrusted
 from tfeval.utils.errors import UserError
 
@@ -164,7 +165,9 @@ def _read_lines(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
   if not rows:
     raise UserError(f'{path} labels no image: it has a header only')
   width = len(rows[0]) if header is None else max(2 - (header.id is None), 1)
-  if all(len(row) == width for row in rows):
+  # Of three columns the first is a number; else a label has blanks inside.
+  is_table = width < 3 or (width == 3 and index_of(rows[0][0]) is not None)
+  if is_table and all(len(row) == width for row in rows):
     read = [_texts(path, [row[i] for row in rows]) for i in range(width)]
     found = header or columns.by_content(path, read, are_labels)
     return _entries(found, read, sets=header is not None)
@@ -176,11 +179,9 @@ def _with_blanks_inside(
 ) -> LabelEntries:
   """Reads lines of a name and a label, one of which may have blanks."""
   first = [line.split(None, 1) for line in lines]
-  if (
-    at := next((i for i, row in enumerate(first) if len(row) != 2), None)
-  ) is not None:
+  if alone := [line for line, row in zip(lines, first, strict=True) if len(row) != 2]:
     raise UserError(
-      f'{path}: a line is {lines[at][:80]!r}, expected a name and a label in each'
+      f'{path}: a line is {alone[0][:80]!r}, expected a name and a label in each'
     )
   last = [line.rsplit(None, 1) for line in lines]
   for rows in (last, first):
