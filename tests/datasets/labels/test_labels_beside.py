@@ -73,8 +73,7 @@ def test_columns_without_known_names(tmp_path, ids, text, name):
       read(tmp_path, ids[:1], text, name)
     return
   if 'photo 1 big' in text:
-    # Which blank is meant cannot be known: said, not guessed.
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match='which of its blanks .* cannot be told'):
       read(tmp_path, ids[:2], text, name)
     return
   found = read(tmp_path, ids[:2], text, name)
@@ -151,9 +150,8 @@ def test_a_folder_of_photos(tmp_path):
   labels.write_text(table(PHOTOS, ['dog', 'cat'] * 6))
   name = f'folder:{tmp_path}/photos'
   found = open_dataset(name, labels=str(labels))
-  rows = [
-    (e['id'].decode(), int(e['label'])) for e in found.examples().as_numpy_iterator()
-  ]
+  examples = found.examples().as_numpy_iterator()
+  rows = [(e['id'].decode(), int(e['label'])) for e in examples]
   expected = dict(zip(PHOTOS, [1, 0] * 6, strict=True))
   assert rows == sorted(expected.items())
   assert found.label_space.class_ids == ('cat', 'dog')

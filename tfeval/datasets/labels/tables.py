@@ -184,11 +184,14 @@ def _with_blanks_inside(
       f'{path}: a line is {alone[0][:80]!r}, expected a name and a label in each'
     )
   last = [line.rsplit(None, 1) for line in lines]
-  for rows in (last, first):
+  for rows in (first, last):
     ids, labels = (_texts(path, [row[i] for row in rows]) for i in (0, 1))
     if are_labels(labels) and not are_labels(ids):
-      break
-  return LabelEntries.one_each(ids, labels, sets=False)
+      return LabelEntries.one_each(ids, labels, sets=False)
+  raise UserError(
+    f'{path}: a line is {lines[0][:80]!r}, and which of its blanks is between name and '
+    'label cannot be told: expected a tab there'
+  )
 
 
 def _lines(path: pathlib.Path) -> list[str]:
