@@ -73,7 +73,7 @@ def test_columns_without_known_names(tmp_path, ids, text, name):
       read(tmp_path, ids[:1], text, name)
     return
   if 'photo 1 big' in text:
-    with pytest.raises(UserError, match='which of its blanks .* cannot be told'):
+    with pytest.raises(UserError, match='ids are neither .*: photo 1 big: correct'):
       read(tmp_path, ids[:2], text, name)
     return
   found = read(tmp_path, ids[:2], text, name)

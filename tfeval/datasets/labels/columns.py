@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels.listing import first
+from tfeval.datasets.labels.listing import check_rows, first
 from tfeval.datasets.labels.meanings import index_of
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
@@ -126,20 +126,27 @@ def _is_numbering(column: pa.Array) -> bool:
   return None not in numbers and len(set(numbers)) == len(numbers)
 
 
-def in_prediction_strings(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
+def in_prediction_strings(
+  path: pathlib.Path, texts: pa.Array
+) -> tuple[pa.Array, np.ndarray]:
   """Returns the labels of Kaggle's strings, and how many each has.
 
   Args:
+    path: of the table, for messages.
     texts: string [n], such as `n01440764 11 22 333 444 n01440764 5 6 77 88`; others
       are labels as they stand.
 
   Returns:
     string [m], and int64 [n], which sum to m.
+
+  Raises:
+    UserError: there are more labels than a table may have rows.
   """
   labels, sizes = [], np.ones(len(texts), np.int64)
   for i, text in enumerate(texts.to_pylist()):
     words = text.split()
     found = list(dict.fromkeys(words[::5])) if len(words) % 5 == 0 else [text.strip()]
     labels += found
+    check_rows(path, len(labels))
     sizes[i] = len(found)
   return arrow.strings(labels), sizes

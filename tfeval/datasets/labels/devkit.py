@@ -1,5 +1,6 @@
 """Labels in the ids 1 to 1000 of ImageNet's development kit."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -50,7 +51,7 @@ def indices(path: pathlib.Path, entries: LabelEntries, space: LabelSpace) -> np.
     UserError: `meta.mat` lacks one of the ids, or cannot be read.
   """
   meta = path.parent / META
-  if meta.is_file():
+  if os.path.lexists(meta):
     wnids = matlab.read_ilsvrc_ids(meta)
     class_of = {n: space.index_of_id.get(wnid) for n, wnid in wnids.items()}
   else:

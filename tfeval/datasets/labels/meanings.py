@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.utils import arrow
+from tfeval.utils import arrow, budgets
 from tfeval.utils.arrow import to_numpy
 
 _INDEX = re.compile(r'(\d{1,9})(?:\.0*)?', re.ASCII)
@@ -68,12 +68,15 @@ class Meanings:
       int32 [n], class indices, `NOTHING`, or `UNKNOWN`.
     """
     coded = texts.dictionary_encode()
-    different = [text.strip() for text in coded.dictionary.to_pylist()]
+    # More are no labels: nothing has so many classes.
+    different = coded.dictionary[: budgets.CLASSES].to_pylist()
+    different = [text.strip() for text in different]
     of_number = self._of_number
     if of_number and all(index_of(text) in of_number for text in different if text):
       known = [of_number[index_of(one)] if one else NOTHING for one in different]
     else:
       known = [self._of(text) for text in different]
+    known += [UNKNOWN] * (len(coded.dictionary) - len(known))
     return np.array(known, np.int32)[to_numpy(coded.indices)]
 
   def of_named(self, texts: pa.Array, names: Sequence[str]) -> np.ndarray:

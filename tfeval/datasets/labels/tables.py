@@ -85,15 +85,14 @@ def read_table(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
     found = columns.by_content(path, read, are_labels)
     return _entries(found, read, sets=False)
   at = Columns(None if found.id is None else 0, len(wanted) - 1)
-  return _entries(at, read, True, columns.is_prediction_string(names[found.label]))
+  if not columns.is_prediction_string(names[found.label]):
+    return _entries(at, read, sets=True)
+  ids = None if found.id is None else read[0]
+  return LabelEntries(ids, *columns.in_prediction_strings(path, read[-1]))
 
 
-def _entries(
-  found: Columns, read: Sequence[pa.Array], sets: bool, boxes: bool = False
-) -> LabelEntries:
+def _entries(found: Columns, read: Sequence[pa.Array], sets: bool) -> LabelEntries:
   ids = None if found.id is None else read[found.id]
-  if boxes:
-    return LabelEntries(ids, *columns.in_prediction_strings(read[found.label]), sets)
   return LabelEntries.one_each(ids, read[found.label], sets)
 
 
@@ -158,7 +157,7 @@ def _read_csv(
 def _read_lines(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
   """Reads lines whose columns are separated by blanks."""
   lines = _lines(path)
-  rows = [line.split() for line in lines]
+  rows = [line.split(None, 3) for line in lines]
   header = columns.by_header(path, rows[0])
   if header is not None:
     del lines[0], rows[0]
