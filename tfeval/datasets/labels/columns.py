@@ -114,7 +114,7 @@ def by_content(
     return Columns(1, 0) if labels == [0] else Columns(0, 1)
   if len(labels) > 1:
     # MXNet's lists start with the number of the line.
-    labels = [i for i in labels if not _is_numbering(columns[i])] or labels
+    labels = [i for i in labels if not _is_numbering(columns[i])] or labels[1:]
   if len(files) != 1 or len(labels) != 1:
     raise unknown_columns(path, names)
   return Columns(files[0], labels[0])

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, matlab
@@ -71,12 +72,38 @@ def indices(path: pathlib.Path, entries: LabelEntries, space: LabelSpace) -> np.
 
 
 def hint(entries: LabelEntries, space: LabelSpace) -> str:
-  """Returns what numbers from 1 to the number of classes probably are, else `''`."""
+  """Returns what numbers from 1 to the number of classes probably are, else `''`.
+
+  Where images are validation images, that is counted by the packaged labels.
+  """
   if _range(entries) != (1, len(space)):
     return ''
   if space.digest != imagenet.label_space().digest:
     return f': 1 to {len(space)} are off by one: subtract 1 from each'
+  found = _validation_labels(entries)
+  off_by_one, ids = 'off by one', 'ids of the development kit'
+  if found is not None:
+    numbers, truth = found
+    kit = np.array(imagenet.ilsvrc_ids())[truth]
+    off_by_one += f' (so {np.sum(numbers - 1 == truth):,} of {len(truth):,} are right)'
+    ids += f' ({np.sum(numbers == kit):,} of {len(truth):,})'
   return (
-    f': 1 to {len(space)} are off by one (subtract 1 from each) or ids of the '
-    'development kit (give wnids)'
+    f': 1 to {len(space)} are {off_by_one}, or {ids}: give indices from 0, or wnids'
   )
+
+
+def _validation_labels(
+  entries: LabelEntries,
+) -> tuple[np.ndarray, np.ndarray] | None:
+  """Returns the numbers that validation images have, and their packaged labels."""
+  if entries.ids is None or (entries.sizes != 1).any():
+    return None
+  names = pc.extract_regex(entries.ids, r'(?i)ILSVRC2012_val_(?P<n>\d{8})(\.|$)')
+  images = to_numpy(names.field('n').cast(pa.int64()), null=0)
+  known = (images > 0) & (images <= imagenet.NUM_VALIDATION)
+  if not known.any():
+    return None
+  texts = entries.texts.to_pylist()
+  numbers = np.array([index_of(text.strip()) or 0 for text in texts], np.int64)
+  truth = np.array(imagenet.original_validation_labels())
+  return numbers[known], truth[images[known] - 1]
