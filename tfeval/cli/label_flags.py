@@ -26,8 +26,9 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
     'labels',
     default,
     'original (of the TFDS package), real (that the rows carry), '
-    'the path of .json (real.json), .npy or .csv labels by file name or in '
-    f'validation order, or {MULTILABEL} (that TFDS has prepared); {by_default}.',
+    'the path of a file of labels (.csv, .tsv, .txt, .lst, .json, .npy, .parquet) by '
+    'file name or in validation order, such as real.json, or '
+    f'{MULTILABEL} (that TFDS has prepared); {by_default}.',
   )
   definer.string(
     'data_dir', None, f'Where {MULTILABEL} lies, if not where TFDS puts it.'

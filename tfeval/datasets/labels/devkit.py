@@ -98,7 +98,7 @@ def _validation_labels(
   """Returns the numbers that validation images have, and their packaged labels."""
   if entries.ids is None or (entries.sizes != 1).any():
     return None
-  names = pc.extract_regex(entries.ids, r'(?i)ILSVRC2012_val_(?P<n>\d{8})(\.|$)')
+  names = pc.extract_regex(entries.ids, r'(?i)ILSVRC2012_val_(?P<n>\d{8})')
   images = to_numpy(names.field('n').cast(pa.int64()), null=0)
   known = (images > 0) & (images <= imagenet.NUM_VALIDATION)
   if not known.any():

@@ -6,11 +6,9 @@ import pathlib
 import struct
 import zlib
 
-from tfeval.utils import errors, untrusted
+from tfeval.utils import budgets, errors, untrusted
 from tfeval.utils.errors import UserError
 
-# The kit's has 177 kB, unpacked 1.3 MB.
-_LARGEST, _UNPACKED = 4 << 20, 16 << 20
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 # Classes of arrays that hold arrays: cell, structure.
@@ -37,7 +35,7 @@ def read_ilsvrc_ids(path: pathlib.Path) -> dict[int, str]:
   from scipy import io as scipy_io  # Rarely needed.
 
   try:
-    content = _checked(untrusted.read_bytes(path, _LARGEST))
+    content = _checked(untrusted.read_bytes(path, budgets.META_FILE))
     found = scipy_io.loadmat(
       io.BytesIO(content), variable_names=['synsets'], squeeze_me=True
     )
@@ -58,7 +56,7 @@ def _checked(content: bytes) -> bytes:
   """Returns a file of MATLAB 5, unpacked, that declares no more than it holds."""
   if len(content) < _HEADER or content[124:128] != b'\x00\x01IM':
     raise _Malformed('it is no little-endian file of MATLAB 5')
-  parts, left = [content[:_HEADER]], _UNPACKED
+  parts, left = [content[:_HEADER]], budgets.META_UNPACKED
   rest = memoryview(content)[_HEADER:]
   while len(rest):
     kind, body, rest = _element(rest)
@@ -66,7 +64,9 @@ def _checked(content: bytes) -> bytes:
       unpacker = zlib.decompressobj()
       body = memoryview(unpacker.decompress(body, left))
       if unpacker.unconsumed_tail or not unpacker.eof:
-        raise _Malformed(f'it is cut, or unpacks to more than {_UNPACKED:,} bytes')
+        raise _Malformed(
+          f'it is cut, or unpacks to more than {budgets.META_UNPACKED:,} bytes'
+        )
       kind, inside, _ = _element(body)
       parts.append(bytes(body))
     else:
@@ -74,7 +74,7 @@ def _checked(content: bytes) -> bytes:
       parts.append(struct.pack('<II', kind, len(body)) + bytes(body))
     left -= len(parts[-1])
     if left < 1:
-      raise _Malformed(f'it unpacks to more than {_UNPACKED:,} bytes')
+      raise _Malformed(f'it unpacks to more than {budgets.META_UNPACKED:,} bytes')
     if kind != _MATRIX:
       raise _Malformed(f'it has an element of the type {kind}')
     _check_array(inside, _DEPTH)

@@ -55,6 +55,11 @@ class Meanings:
     return _places([one.casefold() for one in self.space.class_ids])
 
   @functools.cached_property
+  def _exact(self) -> dict[str, list[int]]:
+    # Two classes are Cardigan, a dog, and cardigan.
+    return _places(self.space.class_names)
+
+  @functools.cached_property
   def _named(self) -> dict[str, list[int]]:
     return _places([normal(one) for one in self.space.class_names])
 
@@ -119,6 +124,7 @@ class Meanings:
     places = (
       self._folded.get(text.casefold())
       or (self._folded.get(wnid[1].casefold()) if wnid else None)
+      or self._exact.get(text)
       or self._named.get(normal(text))
     )
     return places[0] if places and len(places) == 1 else UNKNOWN
@@ -140,7 +146,7 @@ def _numbered(ids: Sequence[str]) -> dict[int | None, int]:
   return found if None not in found and len(found) == len(ids) else {}
 
 
-def _places(names: list[str]) -> dict[str, list[int]]:
+def _places(names: Sequence[str]) -> dict[str, list[int]]:
   found: dict[str, list[int]] = {}
   for index, name in enumerate(names):
     found.setdefault(name, []).append(index)
