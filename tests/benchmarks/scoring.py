@@ -3,7 +3,7 @@
 Commands run as processes of their own, imports included. Targets: importing and
 scoring the seven published files by one command in under 3 s of CPU time, scoring
 one run of 50,000 images in under 1.5 s, as comparing and ranking all seven, and less
-than 500 MB with all 1000 outputs.
+than 500 MB with all outputs.
 
   python tests/benchmarks/scoring.py
 """

@@ -5,8 +5,8 @@
 The peers are what people write with cv2 and Keras, for the same model, photos and
 protocol: `predict` puts all photos into one array for one `model.predict`; `stream`
 reads them batch by batch on two threads. Each command is a process of its own; hits
-must agree. Ratios are tfeval / peer, medians over the rounds. `--tfeval=PYTHON` runs
-another tfeval, such as that of the commit before.
+must agree. Ratios are tfeval / peer, medians over the rounds. `--before=PYTHON` is one
+more peer: the tfeval that it imports, such as that of an older commit.
 """
 
 import argparse
@@ -81,9 +81,12 @@ def timed(command: list[str]) -> tuple[float, float, str]:
 
 def commands(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, list[str]]:
   """Returns what is run in each round, by name."""
-  own = [args.tfeval, '-m', 'tfeval', 'evaluate', f'--model={MODEL}', '--preflight=off']
+  own = ['-m', 'tfeval', 'evaluate', f'--model={MODEL}', '--preflight=off']
   own += [f'--dataset=folder:{folder}', f'--batch_size={BATCH}', '--overwrite']
-  found = {'tfeval': [*own, f'--output_dir={folder}-runs']}
+  own += [f'--output_dir={folder}-runs']
+  found = {'tfeval': [sys.executable, *own]}
+  if args.before:
+    found['before'] = [args.before, *own]
   for kind in PEERS:
     found[kind] = [sys.executable, __file__, f'--peer={kind}', f'--folder={folder}']
   return found
@@ -102,7 +105,7 @@ def main() -> None:
   )
   parser.add_argument('--count', type=int, default=1500)
   parser.add_argument('--rounds', type=int, default=5)
-  parser.add_argument('--tfeval', default=sys.executable)
+  parser.add_argument('--before')
   parser.add_argument('--peer', choices=PEERS)
   parser.add_argument('--folder', type=pathlib.Path)
   args = parser.parse_args()
@@ -123,7 +126,7 @@ def main() -> None:
         sys.exit(f'hits differ: {found}')
       words = ', '.join(f'{kind} {rows[-1][0]:.1f} s' for kind, rows in taken.items())
       print(f'round {number + 1}: CPU {words}', flush=True)
-  for kind in PEERS:
+  for kind in list(taken)[1:]:
     for what, column in (('CPU', 0), ('wall', 1)):
       pairs = zip(taken['tfeval'], taken[kind], strict=True)
       ratios = [own[column] / other[column] for own, other in pairs]

@@ -130,8 +130,6 @@ def test_images_without_a_label(tmp_path):
   refused(r'cat\.jpg: no label is known', fill(tmp_path / 'a', image(1), 'cat.jpg'))
   refused('no label is known', fill(tmp_path / 'b', 'ILSVRC2012_val_00050001.JPEG'))
   refused('no label is known', fill(tmp_path / 'c', 'ILSVRC2012_val_00000000.JPEG'))
-  refused("'tench' is not one of the 1000 wnids", fill(tmp_path / 'd', 'tench/a.png'))
-  refused("'n00000001' is not one of", fill(tmp_path / 'e', 'n00000001/a.png'))
 
 
 def test_class_folder_that_contradicts_the_packaged_label(tmp_path):

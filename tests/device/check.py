@@ -164,7 +164,7 @@ def main() -> None:
   few = not has_gpu()
   parser.add_argument('--photos', type=pathlib.Path, required=True)
   parser.add_argument('--model', default='MobileNet:alpha=0.25')
-  parser.add_argument('--speed_model', default='ResNet50')
+  parser.add_argument('--speed_model', default='MobileNetV2' if few else 'ResNet50')
   parser.add_argument('--count', type=int, default=64 if few else 8192)
   parser.add_argument('--flip_count', type=int, default=32 if few else 294)
   parser.add_argument('--batch_size', type=int, default=16 if few else 256)

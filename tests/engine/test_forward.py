@@ -7,10 +7,11 @@ import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from tfeval.datasets import open_dataset
+from tfeval.datasets.labels import imagenet
 from tfeval.engine import batches as reading
 from tfeval.engine import forward as predict
 from tfeval.engine import strategies
-from tfeval.models import loading
+from tfeval.models import fitting, loading
 from tfeval.models import model as model_lib
 from tfeval.models.keras.backend import FunctionBackend
 from tfeval.preprocess import protocol
@@ -35,9 +36,8 @@ def model_of(function, output='logits'):
 
 def predict_with(function, folder, output='logits'):
   """Runs a function of preprocessed images over a folder."""
-  forward = predict.ForwardPass(
-    model_of(function, output), strategies.make_strategy('default'), 8
-  )
+  model = fitting.fit(model_of(function, output), imagenet.label_space())
+  forward = predict.ForwardPass(model, strategies.make_strategy('default'), 8)
   return [
     (batch.ids, predict.predict_batch(forward, batch))
     for batch in reading.read_batches(

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfeval.engine import traced
 from tfeval.preprocess import protocol
+from tfeval.utils import start_cache
 
 SPECS = ('opencv', 'pil', 'tf')
 
@@ -59,6 +60,25 @@ def test_a_broken_image_is_refused_by_what_was_kept(home):
   traced.pixels.cache_clear()
   with pytest.raises(tf.errors.InvalidArgumentError, match='not a JPEG or PNG'):
     traced.pixels(of, False)(tf.constant(b'GIF89a'))
+
+
+@pytest.mark.parametrize('content', [b'', b'{}', b'{"input": "a"}\n\xff\xff'])
+def test_what_is_no_graph_is_traced_again(home, content):
+  of = protocol.resolve('opencv', 224)
+  expected = traced.pixels(of, False)(_image())
+  (path,) = (home / 'kept/graphs').iterdir()
+  start_cache.write('graphs', path.name, content)
+  traced.pixels.cache_clear()
+  np.testing.assert_array_equal(traced.pixels(of, False)(_image()), expected)
+
+
+def test_operations_of_debugging_are_not_kept(home):
+  tf.debugging.enable_check_numerics()
+  try:
+    traced.pixels(protocol.resolve('opencv', 224), False)
+  finally:
+    tf.debugging.disable_check_numerics()
+  assert not list((home / 'kept/graphs').iterdir())
 
 
 def test_other_code_has_other_keys(home, monkeypatch):

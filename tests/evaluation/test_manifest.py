@@ -3,7 +3,7 @@
 import pytest
 from fake_runtime import FakeRuntime, make_model, make_settings
 
-from tfeval.evaluation import manifest
+from tfeval.evaluation import competition, manifest
 from tfeval.preprocess import protocol
 from tfeval.runs import run_directory
 from tfeval.utils import files
@@ -12,8 +12,10 @@ from tfeval.utils.errors import UserError
 
 def build(model=None, **settings):
   runtime = FakeRuntime()
+  model = model or make_model()
   return manifest.build_manifest(
-    model or make_model(),
+    model,
+    competition.classes_of(model, runtime.dataset),
     runtime.dataset,
     protocol.resolve('squash', 4),
     make_settings('runs', **settings),

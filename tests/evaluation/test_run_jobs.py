@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from fake_runtime import FakeRuntime, make_model, make_request, make_settings
 
+from tfeval.engine import placement
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, shared_job
 from tfeval.utils import errors
@@ -219,6 +220,18 @@ def test_less_memory_takes_smaller_steps_and_gives_the_same_integers(
   whole = make_settings(tmp_path / 'whole', **sized)
   (right,) = run_jobs(['right'], whole)
   assert right.to_arrow(columns).equals(run.to_arrow(columns))
+
+
+def test_batches_that_have_no_room_on_a_device_are_left_where_they_are(
+  models, tmp_path, monkeypatch
+):
+  def full(*_):
+    raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+
+  models['right'] = make_model()
+  monkeypatch.setattr(placement, 'place', full)
+  (run,) = run_jobs(['right'], make_settings(tmp_path))
+  assert top1(run) == (10, 10)
 
 
 def test_one_image_that_does_not_fit_is_said(models, tmp_path):

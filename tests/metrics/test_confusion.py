@@ -55,7 +55,7 @@ def test_pairs_leave_the_matrix_alone():
 
 
 def test_nothing():
-  found = confusion.confusion(np.empty(0, int), np.empty(0, int))
+  found = confusion.confusion(np.empty(0, int), np.empty(0, int), 1000)
   assert found.matrix.shape == (1000, 1000)
   assert found.pairs(5) == []
 

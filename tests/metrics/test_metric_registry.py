@@ -19,7 +19,7 @@ from tfeval.utils.errors import UserError
 
 ROWS = 90
 ALL = (*registry.METRICS, 'top10')
-NEEDS_OUTPUTS = 'needs all 1000 outputs, which --store_logits keeps'
+NEEDS_OUTPUTS = 'needs all outputs, which --store_logits keeps'
 CONFIDENCE = {'ece', 'ece_mass', 'debiased_l2', 'auroc', 'aurc'}
 SINGLE = {'class_balanced', 'nll', 'brier', 'temperature'}
 

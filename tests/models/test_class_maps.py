@@ -1,12 +1,16 @@
 """Heads in other orders, with a background class, several of them: the same answers."""
 
+import dataclasses
+import json
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
-from tfeval.models import class_maps
+from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.models import class_maps, fitting
 from tfeval.models.loading import load_model as load
 from tfeval.utils.errors import UserError
 
@@ -97,12 +101,13 @@ def test_probabilities_without_the_background_sum_to_one(images):
 @pytest.mark.parametrize(
   'content, words',
   [
-    ('n01440764\n', 'lacks 999 of the 1000 wnids, such as n01443537'),
-    ('', 'lacks 1000 of the 1000 wnids'),
+    ('', 'names no class: expected one for each output'),
+    ('-\nbackground\n', 'names no class: expected one for each output'),
     (
       '\n'.join([*imagenet.label_space().class_ids, 'n01440764']),
-      'has twice 1 of the 1000 wnids, such as n01440764',
+      'has 1 classes twice, such as n01440764',
     ),
+    ('cat\ndog\ncat', 'has 1 classes twice, such as cat'),
     (b'\xff\xfe', 'cannot read class map'),
   ],
 )
@@ -111,6 +116,95 @@ def test_class_map_files_that_are_none(tmp_path, content, words):
   path.write_bytes(content if isinstance(content, bytes) else content.encode())
   with pytest.raises(UserError, match=words):
     load(f'{__name__}:base', class_map=str(path), **IDENTITY)
+
+
+@pytest.mark.parametrize(
+  'name, content, words',
+  [
+    (
+      'map.json',
+      '{"0": "cat", "2": "dog"}',
+      'has gaps: 2 outputs are named, and output 1',
+    ),
+    ('map.json', '{"cat": 0}', 'expected a list, or an object of output numbers'),
+    ('map.json', '[1, 2]', 'expected a text for each output'),
+    ('map.csv', 'a,b\n1,2', 'has the columns a, b: expected one of id, wnid'),
+    ('map.csv', 'index,name\n0,cat\n0,dog', 'has output 0 twice'),
+    ('map.csv', 'index,name\nx,cat', "index 'x' of line 2 is no number"),
+  ],
+)
+def test_maps_of_other_forms_that_are_none(tmp_path, name, content, words):
+  path = tmp_path / name
+  path.write_text(content)
+  with pytest.raises(UserError, match=words):
+    class_maps.read_class_map(path)
+
+
+@pytest.mark.parametrize(
+  'name, content',
+  [
+    ('map.txt', 'dog\ncat\n-\nold tree'),
+    ('map.csv', 'index,name\n3,old tree\n1,cat\n2,\n0,dog'),
+    ('map.tsv', 'id\nname\ndog\ncat\n-\nold tree'.replace('id\nname', 'id')),
+    ('map.json', '["dog", "cat", "-", "old tree"]'),
+    ('map.json', '{"1": "cat", "0": "dog", "3": "old tree", "2": ""}'),
+    (
+      'config.json',
+      '{"id2label": {"0": "dog", "1": "cat", "2": "-", "3": "old tree"}}',
+    ),
+  ],
+)
+def test_forms_of_maps(tmp_path, name, content):
+  path = tmp_path / name
+  path.write_text(content)
+  found = class_maps.read_class_map(path)
+  assert found.outputs == 4
+  assert found.classes.class_ids == ('dog', 'cat', 'old tree')
+  assert found.indices.tolist() == [0, 1, 3]
+
+
+def test_imagenet_by_its_readable_names(tmp_path):
+  """As Hugging Face's configs have them: several names for a class, in capitals."""
+  names = [
+    f'{n.replace("_", " ").upper()}, other' for n in imagenet.label_space().class_names
+  ]
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps({'id2label': dict(enumerate(names))}))
+  found = class_maps.read_class_map(path)
+  assert found.classes is imagenet.label_space()
+  assert found.indices.tolist() == list(range(1000))
+
+
+def space(*ids):
+  return LabelSpace('test', ids, ids)
+
+
+def test_outputs_behind_the_classes_and_classes_without_one():
+  model = load(f'{__name__}:base', **IDENTITY)
+  named = space('tree', 'dog', 'cat', 'house')
+  columns = tf.constant([[1.0, 2.0, 3.0, 4.0]])
+  model = dataclasses.replace(
+    model, label_space=named, outputs=4, function=lambda _: columns
+  )
+  fitted = fitting.fit(model, space('bird', 'cat', 'dog'))
+  assert fitted.label_space.class_ids == ('bird', 'cat', 'dog', 'tree', 'house')
+  assert fitted.said.tolist() == [1, 2, 3, 4]
+  assert fitted.function(None).numpy().tolist() == [[3.0, 2.0, 1.0, 4.0]]
+  assert (fitted.outputs, fitted.matched) == (4, 'class')
+
+
+@pytest.mark.parametrize(
+  'named, words',
+  [
+    (space('tree', 'house', 'car'), 'no output means one of these'),
+    (None, r'returns \(None, 1000\), expected \(None, 2\): the dataset has 2 classes'),
+  ],
+)
+def test_models_that_do_not_fit(named, words):
+  model = load(f'{__name__}:base', **IDENTITY)
+  model = dataclasses.replace(model, label_space=named)
+  with pytest.raises(UserError, match=words):
+    fitting.fit(model, space('cat', 'dog'))
 
 
 def test_unknown_class_map():

@@ -4,6 +4,8 @@ import pytest
 import tensorflow as tf
 from small_models import NAME, load, refused
 
+from tfeval.datasets.labels import imagenet
+
 
 def test_application_is_described():
   model = load(NAME, 'none')
@@ -49,10 +51,10 @@ def test_alpha_without_published_weights_can_still_be_built(mobilenet):
   assert load('MobileNet:alpha=0.3', 'none').parameters > 0
 
 
-def test_applications_have_1000_classes():
-  refused(
-    r'returns \(None, 10\), expected \(None, 1000\)', f'{NAME},classes=10', 'none'
-  )
+def test_applications_of_other_classes():
+  loaded = load(f'{NAME},classes=10', 'none')
+  assert (loaded.outputs, loaded.label_space) == (10, None)
+  assert load(NAME, 'none').label_space is imagenet.label_space()
 
 
 def test_rectangular_application():

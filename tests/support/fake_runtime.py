@@ -87,6 +87,8 @@ def make_model(name: str = 'right', shift: int = 0, **more) -> Model:
     'logits',
     'none',
     backend=FunctionBackend(function),
+    label_space=imagenet.label_space(),
+    outputs=1000,
     **facts,
   )
 

@@ -24,6 +24,19 @@ def test_what_is_written_is_read_again(home):
   assert (home / 'tfeval/graphs').stat().st_mode & 0o777 == 0o700
 
 
+def test_the_umask_of_groups_changes_nothing(home):
+  before = os.umask(0o002)
+  try:
+    os.rmdir(home)
+    os.mkdir(home)
+    start_cache.write('graphs', 'a', b'content')
+  finally:
+    os.umask(before)
+  assert home.stat().st_mode & 0o777 == 0o775
+  assert start_cache.read('graphs', 'a') == b'content'
+  assert (home / 'tfeval').stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize('damage', ['cut', 'bit', 'empty', 'pipe', 'link', 'huge'])
 def test_what_is_not_whole_is_not_read(home, tmp_path, damage):
   start_cache.write('graphs', 'a', b'content')

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import logging
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from tfeval.engine import device_ranking, output_checks, placement, strategies
 from tfeval.engine.batches import Batch
+from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.engine.placement import Pixels, Placed
 from tfeval.metrics.competition import RESTRICTED, Competition
 from tfeval.metrics.stored_rows import STORED_CLASSES
@@ -118,7 +118,13 @@ class ForwardPass:
     """Brings what is computed with of a batch to where that is done."""
     labels = self._labels(batch) if self._ranks is not None else ()
     inputs = batch.pixels, *labels
-    return placement.place(self._strategy, self.batch_size, inputs, batch.ids)
+    try:
+      return placement.place(self._strategy, self.batch_size, inputs, batch.ids)
+    except tf.errors.OpError as error:
+      if not is_out_of_memory(error):
+        raise
+      # Its steps take what they need from where it is, when there is room.
+      return placement.left(self._strategy, self.batch_size, inputs, batch.ids)
 
   def _labels(self, batch: Batch) -> tuple[tf.Tensor, ...]:
     """Returns which output is the label of each image, under each rule."""
@@ -142,7 +148,7 @@ class ForwardPass:
         try:
           return InFlight(placed, self._outputs(placed, parts))
         except tf.errors.OpError as error:
-          if not _is_out_of_memory(error):
+          if not is_out_of_memory(error):
             raise
           self._halve(parts, error)
 
@@ -157,7 +163,7 @@ class ForwardPass:
         try:
           return Answers(self._fetch(started), self._size(len(started.outputs)))
         except tf.errors.OpError as error:
-          if not _is_out_of_memory(error):
+          if not is_out_of_memory(error):
             raise self._failed(started.placed, error) from error
           self._halve(len(started.outputs), error)
       started = self.submit(started.placed)
@@ -170,7 +176,7 @@ class ForwardPass:
     except UserError:
       raise
     except Exception as error:  # The model may be anyone's.
-      if _is_out_of_memory(error):
+      if is_out_of_memory(error):
         raise
       if self._jit and self._runs_uncompiled(inputs[0]):
         raise UserError(
@@ -256,15 +262,6 @@ def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Calla
   # A program for each replica: inside of one function, or given as it is, `compiled`
   # would be placed on the first device, which cannot read the variables of others.
   return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-  """Returns whether it is one of the ways in which TensorFlow, XLA and CUDA say so."""
-  return isinstance(error, tf.errors.ResourceExhaustedError) or (
-    isinstance(error, tf.errors.OpError)
-    and re.search('RESOURCE_EXHAUSTED|(?i:out.of.memory)|ALLOC_FAILED', error.message)
-    is not None
-  )
 
 
 def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:

@@ -13,6 +13,7 @@ STRATEGIES = AUTO, DEFAULT, MIRRORED, MULTI_WORKER, TPU = (
   'multi_worker',
   'tpu',
 )
+MOST_BATCH_SIZE = 1 << 16
 # Threads that rank: each does 20,000 images/s.
 RANKING_THREADS = 2
 PLACES = HOST, DEVICE = ('host', 'device')
@@ -29,7 +30,7 @@ class DeviceConfig:
     'Images in a step, over all replicas; auto: the largest power of two that fits '
     'into the memory of the devices.',
     least=1,
-    most=1 << 16,
+    most=MOST_BATCH_SIZE,
     words=(AUTO,),
   )
   resize_on: str = option(

@@ -42,13 +42,30 @@ def place(
       of their pixels.
     ids: what names them.
   """
+  return _placed(strategy, size, inputs, ids, strategies.accelerators(strategy))
+
+
+def left(
+  strategy: tf.distribute.Strategy, size: int, inputs: Any, ids: Sequence[str] = ()
+) -> Placed:
+  """Does what `place` does, but for the copying: where a device has no room for it."""
+  return _placed(strategy, size, inputs, ids, [])
+
+
+def _placed(
+  strategy: tf.distribute.Strategy,
+  size: int,
+  inputs: Any,
+  ids: Sequence[str],
+  devices: Sequence[str],
+) -> Placed:
   count = len(tf.nest.flatten(inputs)[0])
   # One static shape for all batches: nothing is traced twice, and no replica gets an
   # empty batch, for which oneDNN returns wrong shapes.
   if count < size:
     inputs = tf.nest.map_structure(lambda values: _padded(values, size), inputs)
   shape = tuple(tf.nest.flatten(inputs)[0].shape)
-  return Placed(count, shape, _per_replica(strategy, inputs), ids)
+  return Placed(count, shape, _per_replica(strategy, inputs, devices), ids)
 
 
 def parts(strategy: tf.distribute.Strategy, placed: Placed, number: int) -> list[Any]:
@@ -79,10 +96,11 @@ def _padded(values: tf.Tensor, size: int) -> tf.Tensor:
   return tf.concat([values, tf.zeros([size - n, *rest], values.dtype)], 0)
 
 
-def _per_replica(strategy: tf.distribute.Strategy, inputs: Any) -> Any:
+def _per_replica(
+  strategy: tf.distribute.Strategy, inputs: Any, devices: Sequence[str]
+) -> Any:
   """Splits a batch of this host into equal batches, one for each of its replicas."""
   replicas = strategies.local_replicas(strategy)
-  devices = strategies.accelerators(strategy)
 
   def of_one(index: int) -> Any:
     def cut(values: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf import message
 
 from tfeval import preprocess
 from tfeval.preprocess import apply, device_canvas, limits
@@ -20,6 +21,17 @@ from tfeval.utils import files, start_cache
 
 # Of the user's cache.
 _DIRECTORY = 'graphs'
+# Operations that `tf.debugging` adds to each graph of a process.
+_OF_DEBUGGING = frozenset(
+  {
+    'CheckNumerics',
+    'CheckNumericsV2',
+    'DebugIdentityV2',
+    'DebugNumericSummaryV2',
+    'EagerPyFunc',
+    'PyFunc',
+  }
+)
 _INPUT = tf.TensorSpec([], tf.string, 'image')
 
 
@@ -56,10 +68,13 @@ def _function(make: Callable[[tf.Tensor], Any], what: str | None) -> Callable:
     return _traced(make)
   key = hashlib.sha256(f'{what} {_code_sha256()}'.encode()).hexdigest()
   kept = start_cache.read(_DIRECTORY, key)
-  if kept is not None:
-    return _imported(kept)
+  if kept is not None and (imported := _imported(kept)) is not None:
+    return imported
   function = _traced(make)
-  start_cache.write(_DIRECTORY, key, _exported(function, key))
+  graph = function.graph.as_graph_def()
+  # What the process asked to be told of its operations is none of the next one's.
+  if not _OF_DEBUGGING.intersection(_operations(graph)):
+    start_cache.write(_DIRECTORY, key, _exported(function, graph, key))
   return function
 
 
@@ -87,9 +102,8 @@ def _code_sha256() -> str:
   )
 
 
-def _exported(function: Any, key: str) -> bytes:
+def _exported(function: Any, graph: Any, key: str) -> bytes:
   """Returns a traced function for `_imported`: a line of JSON and a GraphDef."""
-  graph = function.graph.as_graph_def()
   _rename_functions(graph, key[:16])
   outputs = function.structured_outputs
   named = {
@@ -99,6 +113,11 @@ def _exported(function: Any, key: str) -> bytes:
     else outputs.name,
   }
   return json.dumps(named).encode() + b'\n' + graph.SerializeToString()
+
+
+def _operations(graph: Any) -> set[str]:
+  bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+  return {node.op for body in bodies for node in body}
 
 
 def _rename_functions(graph: Any, prefix: str) -> None:
@@ -118,15 +137,19 @@ def _rename_functions(graph: Any, prefix: str) -> None:
         one.name = names[one.name]
 
 
-def _imported(kept: bytes) -> Callable:
-  """Returns the function that was kept."""
+def _imported(kept: bytes) -> Callable | None:
+  """Returns the function that was kept, None if it is none."""
   # Nothing public tells the eager context of a function without building it anew,
   # which takes half as long as tracing.
   from tensorflow.python.eager import context
 
   head, _, content = kept.partition(b'\n')
-  named = json.loads(head)
-  graph = tf.compat.v1.GraphDef.FromString(content)
+  try:
+    named = json.loads(head)
+    graph = tf.compat.v1.GraphDef.FromString(content)
+    _ = named['input'], named['outputs']
+  except (ValueError, TypeError, KeyError, message.DecodeError):
+    return None
   for function in graph.library.function:
     context.context().add_function_def(function)
 

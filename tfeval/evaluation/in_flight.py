@@ -108,7 +108,8 @@ class _Threads:
   def _rank(
     self, job: Job, batch: Batch, started: InFlight
   ) -> tuple[pa.RecordBatch, int]:
-    answers = job.answers(started)
+    with self._watch.counting(MODEL):
+      answers = job.answers(started)
     with self._watch.counting(HOST):
       return job.rows(batch, answers), answers.step_size
 
@@ -152,15 +153,14 @@ def _submitted(
     for job in failures.without(jobs):
       if batch.positions[0] >= job.recorder.remaining.start:
         with failures.of(job.request):
-          answers.append((job, threads.rank(job, seen, job.submit(batch))))
+          with watch.counting(MODEL):
+            started = job.submit(batch)
+          answers.append((job, threads.rank(job, seen, started)))
     return seen, answers
 
   if address is None:
     read = map(first.place, first.runtime.read(*what))
-    for batch in watch.arriving(ahead(read, _PLACED)):
-      with watch.counting(MODEL):
-        # Until there is room, too: devices are at what was submitted before.
-        yield submit(batch)
+    yield from map(submit, watch.arriving(ahead(read, _PLACED)))
     return
   arriving = ahead(
     (
@@ -172,12 +172,10 @@ def _submitted(
     _PLACED,
   )
   # Answers are put into order, and not the pixels: they are far smaller.
-  for found in data_service.in_order(
+  yield from data_service.in_order(
     (
       (start, submit(batch) if batch else None)
       for start, batch in watch.arriving(arriving)
     ),
     positions[:: first.batch_size],
-  ):
-    with watch.counting(MODEL):
-      yield found
+  )

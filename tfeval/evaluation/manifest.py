@@ -13,6 +13,7 @@ import tfeval
 from tfeval.datasets import base
 from tfeval.datasets.options import FAIL
 from tfeval.engine import strategies
+from tfeval.engine.options import MOST_BATCH_SIZE
 from tfeval.engine.self_test import SelfTest
 from tfeval.evaluation import fingerprint
 from tfeval.evaluation.config import EvaluationConfig
@@ -136,7 +137,7 @@ def stored_batch_size(directory: Path) -> int | None:
     found = there['compute']['batch_size']
   except (OSError, UserError, TypeError, KeyError):
     return None
-  return found if type(found) is int and found > 0 else None
+  return found if type(found) is int and 0 < found <= MOST_BATCH_SIZE else None
 
 
 def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 # What time is spent on: images that come, models that compute, ranks and files.
 INPUT, MODEL, HOST = 'input', 'model', 'host'
-# The model waits for images if it does so for this share of the time.
+# Who waits does so for this share of the time.
 _WAITS = 0.1
 _T = TypeVar('_T')
 
@@ -26,19 +26,30 @@ class Stopwatch:
     self._created = created
     self._start: float | None = None
     self._seconds = {INPUT: 0.0, MODEL: 0.0, HOST: 0.0}
+    # How many threads are at it, and since when any is.
+    self._at_it = {INPUT: 0, MODEL: 0, HOST: 0}
+    self._since = {INPUT: 0.0, MODEL: 0.0, HOST: 0.0}
     self._lock = threading.Lock()
     self._first: tuple[float, int] | None = None
     self._last: tuple[float, int] | None = None
 
   @contextlib.contextmanager
   def counting(self, what: str) -> Iterator[None]:
-    """Where time is spent on something: `INPUT`, `MODEL` or `HOST`."""
-    started = time.monotonic()
+    """Where time is spent on something: `INPUT`, `MODEL` or `HOST`.
+
+    What several threads spend at the same time counts once.
+    """
+    with self._lock:
+      if not self._at_it[what]:
+        self._since[what] = time.monotonic()
+      self._at_it[what] += 1
     try:
       yield
     finally:
       with self._lock:
-        self._seconds[what] += time.monotonic() - started
+        self._at_it[what] -= 1
+        if not self._at_it[what]:
+          self._seconds[what] += time.monotonic() - self._since[what]
 
   def arriving(self, batches: Iterable[_T]) -> Iterator[_T]:
     """Yields batches; the time until each comes is `INPUT`, but for the first."""
@@ -64,9 +75,11 @@ class Stopwatch:
 
   def waits(self) -> str:
     """Returns which side waits, in words; nothing before there are two batches."""
-    model, waited = self._seconds[MODEL], self._seconds[INPUT]
     if not self._last or self._last == self._first:
       return ''
+    model, waited, host = (self._seconds[what] for what in (MODEL, INPUT, HOST))
+    if host > max(model, waited) / (1 - _WAITS):
+      return 'ranking and storing are slowest'
     if waited > _WAITS * (model + waited):
       return f'the model waits {100 * waited / (model + waited):.0f} %'
     return 'input waits'
@@ -76,9 +89,9 @@ class Stopwatch:
 
     Returns:
       `phases`: `start`, up to the first batch; `input`, that the model waited for;
-      `model`, that it computed, or had others wait; `host`, of threads that rank and
-      store meanwhile; `steady_images_per_second`: after the first batch, where there
-      was another one.
+      `model`, that it computed, its tracing and compiling included; `host`, that any
+      thread ranked or stored meanwhile; `steady_images_per_second`: after the first
+      batch, where there was another one.
     """
     found: dict[str, Any] = {}
     if self._first and self._last and self._last[1] > self._first[1]:

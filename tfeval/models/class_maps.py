@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet, orders
 from tfeval.datasets.labels.files import doubles, first
+from tfeval.datasets.labels.meanings import normal
 from tfeval.datasets.labels.spaces import LabelMap, LabelSpace
 from tfeval.models.model import wrong_outputs
 from tfeval.utils import budgets, errors, files, json_text, paths, untrusted
@@ -77,9 +78,9 @@ def read_class_map(path: paths.Path) -> LabelMap:
   Args:
     path: of a text file with an id or name for each output, a line each, or a wnid and
       a name; of a CSV file with a column `id`, `wnid` or `name` and, where lines are in
-      another order, `index`; or of JSON: a list, or an object of output to name, such as the `id2label` of
-      Hugging Face's `config.json`, or that file itself. What is empty, `-` or
-      `background` is an output that stands for nothing.
+      another order, `index`; or of JSON: a list, or an object of output to name, such
+      as the `id2label` of Hugging Face's `config.json`, or that file itself. What is
+      empty, `-` or `background` is an output that stands for nothing.
 
   Returns:
     The classes in the order of the outputs. If they are the 1000 of ILSVRC2012, by id
@@ -178,15 +179,6 @@ def _in_order(path: paths.Path, found: dict[int, Any]) -> list[Any]:
       f'{missing[0]} is not'
     )
   return [found[i] for i in range(len(found))]
-
-
-def normal(name: str) -> str:
-  """Returns what equal names have in common, however they are written.
-
-  >>> normal('Great_White-shark'), normal('tench, Tinca tinca')
-  ('great white shark', 'tench')
-  """
-  return re.sub(r'[\s_\-]+', ' ', name.partition(',')[0]).strip().casefold()
 
 
 def match(outputs: LabelSpace, classes: LabelSpace) -> list[int] | None:

@@ -275,8 +275,8 @@ class PhasesSection(JsonObject):
   Attributes:
     start: from opening the dataset to the first batch.
     input: that the model waited for images.
-    model: that it computed, or that others waited for it.
-    host: of the threads that rank and store meanwhile.
+    model: that it computed, tracing and compiling included.
+    host: that any thread ranked or stored meanwhile.
   """
 
   start: float

@@ -276,9 +276,9 @@ class Run:
       subset,
       SummaryRequest(
         None if metrics is None else names,
-        self.classes,
         self.result.model.output,
         keep_predictions,
+        self.classes,
       ),
     )
     self._check(found)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.competition import Competition
 from tfeval.runs import predictions
@@ -56,6 +57,12 @@ class RunClasses:
     said = np.arange(len(self.space)) if self.said is None else self.said
     return Competition(self.said, np.searchsorted(said, self.restricted))
 
+  @property
+  def of_part(self) -> tuple[int | None, int | None]:
+    """`classes` and `outputs` of each part in the index, None for not there."""
+    classes = None if len(self.space) == predictions.OUTPUTS else len(self.space)
+    return classes, None if self.outputs == len(self.space) else self.outputs
+
   def describe(self, by: str | None) -> MatchedSection | None:
     """Returns what a manifest says of them beside the dataset's.
 
@@ -77,6 +84,9 @@ class RunClasses:
       unsaid=unsaid,
       restricted=None if self.restricted is None else self.restricted.tolist(),
     )
+
+
+IMAGENET = RunClasses(imagenet.label_space(), imagenet.label_space())
 
 
 def of(described: Manifest | Result) -> RunClasses:

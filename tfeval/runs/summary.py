@@ -8,20 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import imagenet, numbering, sets, subsets
+from tfeval.datasets.labels import numbering, sets, subsets
 from tfeval.datasets.labels.numbering import NumberingCounts
 from tfeval.metrics import accuracy, collectors, registry
 from tfeval.metrics.competition import RESTRICTED as RESTRICTED_SUFFIX
 from tfeval.metrics.entry import ALL, RESTRICTED, MetricEntry
 from tfeval.metrics.stored_rows import ScoredRows
 from tfeval.runs import predictions
-from tfeval.runs.run_classes import RunClasses
+from tfeval.runs.run_classes import IMAGENET, RunClasses
 from tfeval.utils import arrow, files
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
 SUMMARY_COLUMNS = ['id', 'image_sha256', 'label', 'real_labels', 'classes']
-_IMAGENET = RunClasses(imagenet.label_space(), imagenet.label_space())
 _OF_RULES = ('classes', 'log_probs', 'label_log_prob')
 TOP = (1, 5)
 
@@ -33,15 +32,15 @@ class SummaryRequest:
   Attributes:
     metrics: see `registry.get_metric`; by default those of `registry.DEFAULT` that
       the rows give.
-    classes: those of the rows; None: those of ILSVRC2012.
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
     keep_predictions: whether to keep them, for tables by class.
+    classes: those of the rows; None: those of ILSVRC2012.
   """
 
   metrics: Sequence[str] | None = None
-  classes: RunClasses | None = None
   output: str | None = None
   keep_predictions: bool = False
+  classes: RunClasses | None = None
 
 
 @dataclasses.dataclass
@@ -221,7 +220,7 @@ def _add(
   summary: Summary, name: str, rows: pa.Table, labels: accuracy.LabelSets
 ) -> None:
   request = summary.request
-  classes = request.classes or _IMAGENET
+  classes = request.classes or IMAGENET
   count = len(classes.space)
   _scores(summary, summary.scores, name, classes.outputs).add(
     ScoredRows(rows, labels, count, classes.said, request.output)
@@ -237,7 +236,7 @@ def _add_numbering(
 ) -> None:
   if labels.path is None or not len(rows):
     return
-  space = (summary.request.classes or _IMAGENET).dataset
+  space = (summary.request.classes or IMAGENET).dataset
   counts = summary.numberings.setdefault(labels.name, NumberingCounts(space))
   counts.add(arrow.matrix(rows['classes'])[:, 0], found)
 

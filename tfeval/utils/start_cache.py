@@ -2,9 +2,9 @@
 
 It lies in `$TFEVAL_CACHE_HOME`, else in `tfeval` of the user's own cache directory
 (`$XDG_CACHE_HOME`, `~/.cache`); `TFEVAL_CACHE_HOME=` keeps nothing. What is there is
-run, as Python's own `__pycache__` is: it is only taken from directories that nobody
-else can write, and whole. Whoever removes it loses seconds; where it cannot be written
-nothing is kept.
+run, as Python's own `__pycache__` is: it is only taken from directories of this user's
+that nobody else can write, and whole. Whoever removes it loses seconds; where it cannot
+be written nothing is kept.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import stat
 
 from tfeval.utils import files, untrusted
 from tfeval.utils.errors import UserError
@@ -41,8 +42,16 @@ def _directory(name: str) -> pathlib.Path | None:
     found = root / name
     if not root.is_absolute():
       return None
-    found.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not all(map(untrusted.is_own, (found, root, root.parent))):
+    for directory in (root, found):
+      directory.parent.mkdir(parents=True, exist_ok=True)
+      with contextlib.suppress(FileExistsError):
+        directory.mkdir()
+        # Whatever the umask lets others do.
+        directory.chmod(0o700)
+    # Above these a group may write, in many a home one of this user alone: whoever
+    # puts a directory in their place does not own it.
+    anyone = root.parent.stat().st_mode & stat.S_IWOTH
+    if anyone or not all(map(untrusted.is_own, (root, found))):
       return None
     return found if shutil.disk_usage(found).free > _SPACE_LEFT else None
   except (OSError, RuntimeError, ValueError):  # No such home, or no such name.

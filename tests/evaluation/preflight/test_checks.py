@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfeval import datasets
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import imagenet, orders
 from tfeval.evaluation.preflight import checks, normalisation, preflight
 from tfeval.models import class_maps, loading
 from tfeval.models import model as model_lib
@@ -133,12 +133,25 @@ def test_nothing_is_said_without_images(mobilenet):
   assert check(mobilenet, np.zeros((0, 224, 224, 3), np.uint8), NONE[:0]) == []
 
 
+def test_a_look_takes_steps_that_fit_into_memory(mobilenet, few):
+  sizes = []
+
+  def narrow(images):
+    sizes.append(len(images))
+    if len(images) > 8:
+      raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+    return mobilenet.function(images)
+
+  assert check(dataclasses.replace(mobilenet, function=narrow), *few) == []
+  assert sizes[:3] == [32, 16, 8]
+
+
 # Class order
 
 
-@pytest.mark.parametrize('order', imagenet.other_class_orders())
+@pytest.mark.parametrize('order', orders.other_class_orders(imagenet.label_space()))
 def test_class_order(order, mobilenet, few):
-  class_of = imagenet.other_class_orders()[order]
+  class_of = orders.other_class_orders(imagenet.label_space())[order]
   model = returning(mobilenet, lambda x: tf.gather(x, np.maximum(class_of, 0), axis=-1))
   (finding,) = check(model, *few)
   assert finding.check == 'class order'
@@ -214,7 +227,7 @@ def test_division_by_255_has_no_flag(mobilenet, few):
 
 @pytest.mark.slow
 def test_wrong_class_order_and_normalisation_are_both_found(mobilenet, few):
-  order = imagenet.other_class_orders()['ilsvrc_id']
+  order = orders.other_class_orders(imagenet.label_space())['ilsvrc_id']
   model = returning(fed(mobilenet, 'identity'), lambda x: tf.gather(x, order, axis=-1))
   assert [f.check for f in check(model, *few)] == ['class order', 'normalisation']
 

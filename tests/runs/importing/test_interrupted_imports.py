@@ -177,9 +177,9 @@ def test_a_run_that_is_replaced_while_it_is_verified(
   imported(predictions, 'third', tmp_path / 'run')
   summarize = verify.summarize
 
-  def overtaken(*arguments):
+  def overtaken(*arguments, **further):
     imported(predictions, 'half', tmp_path / 'run', overwrite=True)
-    return summarize(*arguments)
+    return summarize(*arguments, **further)
 
   monkeypatch.setattr(verify, 'summarize', overtaken)
   with pytest.raises(BeingWritten):

@@ -7,11 +7,13 @@ far from what healthy models show, so faults that cost little are not found.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet, orders
+from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.evaluation.preflight import feeding, normalisation
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
@@ -54,12 +56,7 @@ def check_model(
   """
 
   def forward(images: tf.Tensor) -> np.ndarray:
-    return np.concatenate(
-      [
-        np.asarray(tf.cast(model.function(images[i : i + batch_size]), tf.float32))
-        for i in range(0, len(images), batch_size)
-      ]
-    )
+    return np.concatenate(list(_outputs(model, images, batch_size)))
 
   images = tf.constant(pixels[:MOST_IMAGES], tf.float32)
   labels = np.asarray(labels[:MOST_IMAGES], np.int64)
@@ -96,6 +93,21 @@ def check_model(
   if not sure:
     sure = _collapsed(outputs, labels, known)
   return [*sure, *size] or _chance(model, given, False)
+
+
+def _outputs(model: Model, images: tf.Tensor, size: int) -> Iterator[np.ndarray]:
+  """Yields outputs of so many images at once, of half where memory runs out."""
+  start = 0
+  while start < len(images):
+    try:
+      found = model.function(images[start : start + size])
+      yield np.asarray(tf.cast(found, tf.float32))
+    except tf.errors.OpError as error:
+      if size == 1 or not is_out_of_memory(error):
+        raise
+      size = max(1, size // 2)
+      continue
+    start += size
 
 
 def _refusal(model: Model, side: int, error: Exception) -> Finding:

@@ -10,7 +10,7 @@ from tfeval.utils.arrow import to_numpy
 _TOLERANCE = 1e-6
 
 
-def fault(part: pa.Table) -> str | None:
+def fault(part: pa.Table, rule: str = '') -> str | None:
   """Returns what is wrong with stored rows, and in which first; None: nothing is.
 
   The classes of a row must differ, their log-probabilities descend (ties are
@@ -20,13 +20,16 @@ def fault(part: pa.Table) -> str | None:
 
   Args:
     part: rows of `predictions.schema`, all of it but `logits`.
+    rule: behind the names of the columns, such as `competition.RESTRICTED`.
   """
-  classes, log_probs = (arrow.matrix(part[name]) for name in ('classes', 'log_probs'))
+  classes, log_probs = (
+    arrow.matrix(part[name + rule]) for name in ('classes', 'log_probs')
+  )
   label = to_numpy(part['label'], null=-1)
-  of_label = to_numpy(part['label_log_prob'], null=np.nan)
+  of_label = to_numpy(part['label_log_prob' + rule], null=np.nan)
   ordered = np.sort(classes, axis=1)
   beside = classes == label[:, None]
-  ranked, known = beside.any(axis=1), to_numpy(part['log_probs'].is_valid())
+  ranked, known = beside.any(axis=1), to_numpy(part['log_probs' + rule].is_valid())
   expected = np.where(
     ranked, log_probs[np.arange(len(label)), beside.argmax(axis=1)], np.nan
   )

@@ -7,7 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from tfeval.datasets.labels import sets
+from tfeval.metrics.competition import RESTRICTED
 from tfeval.runs import predictions, result_file, result_reader, run_classes
 from tfeval.runs.result_file import Result
 from tfeval.runs.run_classes import RunClasses
@@ -26,7 +29,7 @@ from tfeval.runs.verification import (
   schemas,
 )
 from tfeval.runs.verification.result_checks import Failed, hold, same
-from tfeval.utils import files, paths
+from tfeval.utils import arrow, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import WrongType
 
@@ -87,7 +90,11 @@ class _Directory:
 
   @functools.cached_property
   def classes(self) -> RunClasses:
-    return run_classes.of(self.result)
+    """Those that the result tells, where it can be read; it is checked by itself."""
+    try:
+      return run_classes.of(self.result)
+    except (UserError, ValueError, TypeError, LookupError, AttributeError):
+      return run_classes.IMAGENET
 
 
 def verify(
@@ -138,7 +145,7 @@ def _follows(schema: str, content: Any, file: str) -> str:
 def _result(directory: _Directory) -> str:
   seen = _follows('result', directory.content, result_file.RESULT)
   try:
-    _ = directory.result
+    run_classes.of(directory.result)
   except WrongType as error:  # To a schema 1.0 is a whole number.
     raise Failed(f'${error}') from error
   return seen
@@ -191,6 +198,11 @@ def _rows(directory: _Directory) -> str:
   classes = directory.classes
   columns = predictions.schema(store.logits, restricted=classes.kept_restricted).names
   parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
+  sizes = {(one.get('classes'), one.get('outputs')) for one in directory.parts}
+  hold(
+    sizes == {classes.of_part},
+    f'parts are of other classes or outputs than {result_file.RESULT} says',
+  )
   for number, part in enumerate(parts):
     if fault := row_checks.fault(part):
       raise Failed(f'part {number}: {fault}')
@@ -198,6 +210,15 @@ def _rows(directory: _Directory) -> str:
     hold(
       kept == store.classes,
       f'{kept} classes are stored, {result_file.RESULT} says {store.classes}',
+    )
+    if not classes.competing:
+      continue
+    if fault := row_checks.fault(part, RESTRICTED):
+      raise Failed(f'part {number}: {fault}')
+    competing = np.unique(arrow.matrix(part[f'classes{RESTRICTED}']))
+    hold(
+      bool(np.isin(competing, classes.restricted).all()),
+      f'part {number}: a class that does not compete is among classes{RESTRICTED}',
     )
   return f'{len(columns)} columns, which agree'
 
