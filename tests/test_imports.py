@@ -34,6 +34,8 @@ LIGHT_FILES = (
   'models.published',
   'models.keras.checkpoints',
   'preprocess.protocol',
+  'datasets',
+  'datasets.folder_content',
   'datasets.image_files',
 )
 # The library logs; these print for the command line, or when the process ends.

@@ -3,7 +3,9 @@
 import json
 import os
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfeval.datasets import open_dataset
 from tfeval.datasets.labels import imagenet
@@ -121,28 +123,29 @@ def test_folders_that_are_none(tmp_path):
   (tmp_path / 'empty').mkdir()
   refused('holds no images', tmp_path / 'empty')
   refused('holds no images', fill(tmp_path / 'texts', 'a.txt', f'{TENCH}/b.txt'))
-  # Class folders one level too deep.
-  fill(tmp_path / 'deep', f'val/{TENCH}/a.png')
-  refused('holds no images', tmp_path / 'deep')
 
 
 def test_images_without_a_label(tmp_path):
   refused(r'cat\.jpg: no label is known', fill(tmp_path / 'a', image(1), 'cat.jpg'))
   refused('no label is known', fill(tmp_path / 'b', 'ILSVRC2012_val_00050001.JPEG'))
   refused('no label is known', fill(tmp_path / 'c', 'ILSVRC2012_val_00000000.JPEG'))
+  refused(
+    f'{image(1)} lies beside class folders that are not',
+    fill(tmp_path / 'd', image(1), 'cat/a.png'),
+  )
 
 
 def test_class_folder_that_contradicts_the_packaged_label(tmp_path):
   wrong = GOLDFISH if wnid_of(1) != GOLDFISH else TENCH
   refused(
-    f'lies in {wrong}, but its label is {wnid_of(1)}: sort the class folders',
+    f'{image(1)} is {wnid_of(1)} by image 1, {wrong} by the folder {wrong}: sort the',
     fill(tmp_path, f'{wrong}/{image(1)}'),
   )
 
 
 def test_validation_image_that_is_there_twice(tmp_path):
   refused(
-    f'{image(1)} lies in 2 folders',
+    f'{image(1)} and {wnid_of(1)}/{image(1)} are the same validation image: remove',
     fill(tmp_path, image(1), image(2), f'{wnid_of(1)}/{image(1)}'),
   )
 
@@ -205,3 +208,49 @@ def test_broken_links_and_odd_names_are_named(tmp_path):
 def test_a_folder_has_no_splits(noise):
   with pytest.raises(UserError, match='`split=test`: a folder has no splits'):
     open_dataset(f'folder:{noise}', split='test')
+
+
+def test_the_order_of_keras(tmp_path):
+  png = tf.io.encode_png(np.zeros((2, 2, 3), np.uint8)).numpy()
+  for name in ('b/2.png', 'B/1.png', '10/3.png', '9/4.png', 'a_b/5.png', 'a b/6.png'):
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_bytes(png)
+  of_keras = tf.keras.utils.image_dataset_from_directory(
+    tmp_path, shuffle=False, verbose=False
+  )
+  dataset = open_dataset(f'folder:{tmp_path}')
+  assert dataset.label_space.class_ids == tuple(of_keras.class_names)
+  assert dataset.label_space.name == tmp_path.name
+
+
+def test_the_root_that_was_entered_is_told(tmp_path, caplog):
+  fill(tmp_path, f'val/{TENCH}/a.png')
+  with caplog.at_level('INFO', 'tfeval'):
+    dataset = open_dataset(f'folder:{tmp_path}')
+  assert caplog.messages == [f'folder:{tmp_path}: the images are in {tmp_path}/val']
+  assert dataset.name == f'folder:{tmp_path}/val'
+
+
+def test_folders_without_the_word(tmp_path, monkeypatch):
+  fill(tmp_path / 'My-Photos', f'{TENCH}/a.png')
+  fill(tmp_path / 'photos', f'{TENCH}/a.png')
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  for name in ('My-Photos', './photos', '~/photos', f'{tmp_path}/photos', 'photos/'):
+    dataset = open_dataset(name)
+    assert dataset.name.startswith(f'folder:{tmp_path}/')
+    assert dataset.expected_ids == ['a.png']
+  # Of a name that may be one of TFDS', TFDS is asked first.
+  with pytest.raises(UserError, match='has no dataset photos.*`dataset=folder:photos`'):
+    open_dataset('photos')
+
+
+def test_files_that_vanish(tmp_path, monkeypatch):
+  fill(tmp_path, image(1), image(2))
+  monkeypatch.setattr('os.path.getsize', lambda path: os.stat(f'{path}.gone').st_size)
+  refused('cannot read .*No such file or directory: does another process', tmp_path)
+
+
+def test_class_folders_are_of_folders():
+  with pytest.raises(UserError, match='`class_folders=index`: sample is no folder'):
+    open_dataset('sample', class_folders='index')

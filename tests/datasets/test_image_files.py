@@ -17,6 +17,30 @@ def test_kinds():
     assert image_files.kind_of(other) is None
 
 
+@pytest.mark.parametrize(
+  'suffix, kind', [('webp', 'WebP'), ('gif', 'GIF'), ('bmp', 'BMP'), ('tiff', 'TIFF')]
+)
+def test_kinds_that_are_not_decoded(suffix, kind, tmp_path):
+  with open(tmp_path / 'photo.jpg', 'wb') as file:
+    pytest.importorskip('PIL.Image').new('RGB', (2, 2)).save(file, suffix)
+  for named in (tmp_path, tmp_path / 'photo.jpg'):
+    with pytest.raises(UserError, match=f'photo.jpg .*: it is {kind}, neither JPEG'):
+      image_files.find_images([str(named)])
+
+
+def test_texts_are_no_images_of_other_kinds():
+  for text in (b'BMW and others are cars', b'II', b'RIFF of a text file', b'', b'GIF'):
+    assert image_files.other_kind(text) is None
+
+
+def test_images_by_their_first_bytes(tmp_path):
+  for name in ('a', 'b.jfif', 'c.data', 'd.txt', 'e.jpg.part', '._f.jpg', 'Thumbs.db'):
+    (tmp_path / name).write_bytes(JPEG)
+  (tmp_path / 'g').write_bytes(b'a text')
+  found = image_files.find_images([str(tmp_path)])
+  assert [path.name for path in found] == ['a', 'b.jfif', 'c.data']
+
+
 def test_order(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('HOME', str(tmp_path))

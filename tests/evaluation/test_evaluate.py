@@ -241,6 +241,18 @@ def test_flagfile_names_the_same_directory(tmp_path, monkeypatch):
     assert again == first
 
 
+@pytest.mark.parametrize('name', ['./val', 'folder:val', 'My-Val'])
+def test_flagfile_names_the_same_folder_of_images(tmp_path, monkeypatch, name):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'val').mkdir()
+  (tmp_path / 'My-Val').mkdir()
+  (request,) = requests(['VGG16'], ['none'])
+  lines = flagfile(request, EvaluationConfig.of(dataset=name)).splitlines()
+  where = tmp_path / name.removeprefix('folder:')
+  assert f'--dataset=folder:{where}' in lines
+  assert '--class_folders=auto' in lines
+
+
 TWO_REPLICAS = """
 import sys
 import numpy as np

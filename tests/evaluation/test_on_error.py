@@ -47,7 +47,7 @@ def damage(folder: pathlib.Path, out: pathlib.Path, positions) -> dict[str, str]
   kinds = [
     ('it is empty', lambda data: b''),
     ('a truncated or damaged JPEG', lambda data: data[: len(data) // 2]),
-    ('neither JPEG nor PNG, it starts with', lambda data: b'GIF89a' + data),
+    ('it is GIF, neither JPEG nor PNG', lambda data: b'GIF89a' + data),
   ]
   broken = {}
   for i, position in enumerate(positions):

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from typing import Any
 
+from tfeval import datasets
 from tfeval.cli import command_flags
 from tfeval.evaluation import config
 from tfeval.evaluation.config import EvaluationConfig, ModelRequest
@@ -79,12 +80,13 @@ def read_requests(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
   """Returns the models and the config that a command's flags give.
 
   Raises:
-    UserError: a model is not known, or the protocol contradicts itself: reported at
-      once, before a dataset is prepared and a model loaded.
+    UserError: a model is not known, the protocol contradicts itself, or a folder of
+      images is not as it should be: reported at once, before TensorFlow is imported.
   """
   given = read_config(flags)
   requests = config.requests(flags.model, flags.weights)
   config.check_config(requests, given)
+  datasets.check(given.dataset)
   for request in requests if 'all' not in flags.model else ():
     protocol.resolve(published.protocol_text(given.protocol, request.spec), size=224)
   return requests, given

@@ -6,11 +6,16 @@ stands before `:` or `/` in it, that returns an `ImageDataset`. What nobody has 
 a TFDS dataset.
 """
 
+import dataclasses
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tfeval.datasets.labels import resolution
 from tfeval.datasets.options import DatasetConfig
+from tfeval.utils import paths
+from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,21 +32,79 @@ OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
   },
   'tfeval.datasets',
 )
+# What finds mistakes of a `DatasetConfig` before TensorFlow is imported.
+CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
+  'check', {'folder': 'tfeval.datasets.folder_content:check'}
+)
+# `name/config:version`, as TFDS has them.
+_TFDS_NAME = re.compile(r'[a-z][a-z0-9_]*(/[\w.-]+)?(:[\w.*-]+)?', re.ASCII)
+
+
+def full_name(name: str) -> str:
+  """Returns the name of a dataset, of a folder with `folder:` before it.
+
+  Args:
+    name: of a dataset, or the path of a folder that can be no name.
+
+  >>> full_name('imagenet_v2'), full_name('folder:val'), full_name('./val')
+  ('imagenet_v2', 'folder:val', 'folder:./val')
+  """
+  if _kind(name) in OPENERS or paths.is_url(name):
+    return name
+  if name.startswith(('/', './', '../', '~')) or name in ('.', '..'):
+    return f'folder:{name}'
+  # Of others nobody knows whether TFDS has one of this name.
+  if not _TFDS_NAME.fullmatch(name) and os.path.isdir(name):
+    return f'folder:{name}'
+  return name
+
+
+def check(config: DatasetConfig) -> None:
+  """Checks what can be checked of a dataset without TensorFlow.
+
+  Raises:
+    UserError: it cannot be opened; says why and what to do.
+  """
+  kind = _kind(full_name(config.name))
+  if kind != 'folder' and config.class_folders != resolution.AUTO:
+    raise UserError(
+      f'`class_folders={config.class_folders}`: {config.name} is no folder of class '
+      'folders: leave it out'
+    )
+  if kind != 'folder' and config.labels is not None:
+    raise UserError(
+      f'`labels={config.labels}`: {config.name} has labels, a file of them is for '
+      'folder:DIR: leave it out; `tfeval score` counts by other labels'
+    )
+  if kind in CHECKS:
+    CHECKS[kind](_named(config))
 
 
 def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   """Opens a dataset by name.
 
   Args:
-    name: `folder:DIR`, `sample`, that of a plug-in, or a TFDS name.
+    name: `folder:DIR`, `sample`, that of a plug-in, a TFDS name, or the path of a
+      folder that can be none of these.
     **options: the other attributes of `DatasetConfig`.
 
   Raises:
     UserError: it cannot be opened; says why and what to do.
   """
-  kind = re.split('[:/]', name)[0]
+  config = _named(DatasetConfig(name, **options))
+  kind = _kind(config.name)
+  if kind != 'folder':
+    check(config)
   if kind in OPENERS:
     opener = OPENERS[kind]
   else:
     from tfeval.datasets.tfds import open_tfds as opener
-  return opener(DatasetConfig(name, **options))
+  return opener(config)
+
+
+def _named(config: DatasetConfig) -> DatasetConfig:
+  return dataclasses.replace(config, name=full_name(config.name))
+
+
+def _kind(name: str) -> str:
+  return re.split('[:/]', name)[0]

@@ -2,14 +2,42 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Iterable
 
 from tfeval.utils import untrusted
 from tfeval.utils.errors import UserError
 
-SUFFIXES = frozenset({'.jpeg', '.jpg', '.png', '.gif', '.bmp', '.webp'})
+# What names of images end with, whatever the first bytes say.
+SUFFIXES = frozenset({'.jpeg', '.jpg', '.jpe', '.jfif', '.png'})
+# What lies beside images, also by the ten thousands, and downloads that are no whole
+# files yet: not looked into.
+_NEVER = frozenset(
+  '.txt .csv .tsv .lst .xml .json .jsonl .md .rst .html .pdf .yaml .yml .toml .ini .py '
+  '.sh .log .npy .npz .mat .pkl .tar .tgz .gz .zip .parquet .tfrecord .h5 .keras '
+  '.part .partial .crdownload .download .tmp .bak'.split()
+)
 # What an encoded image starts with, of the kinds that are decoded.
 MAGIC = {b'\xff\xd8\xff': 'JPEG', b'\x89PNG\r\n\x1a\n': 'PNG'}
+# How many bytes tell every kind.
+START = 16
+# Kinds that are not decoded, which are told by their names.
+_OTHER_KINDS = {
+  'GIF': rb'GIF8[79]a',
+  # Two letters begin many a text; of four bytes after the size all are zero.
+  'BMP': rb'BM.{4}\0{4}',
+  'WebP': rb'RIFF.{4}WEBP',
+  'TIFF': rb'II[*+]\0|MM\0[*+]',
+  'HEIC': rb'.{4}ftyp(hei[cxms]|hevc|mif1|msf1)',
+  'AVIF': rb'.{4}ftypavi[fs]',
+  'JPEG 2000': rb'\0\0\0\x0cjP  \r\n',
+  'JPEG XL': rb'\xff\x0a|\0\0\0\x0cJXL \r\n',
+}
+# What systems put beside files: Synology, QNAP, Windows, macOS; Python's caches.
+_CLUTTER = frozenset(
+  '@eadir @tmp @recycle @recently-snapshot #recycle #snapshot $recycle.bin '
+  'thumbs.db ehthumbs.db desktop.ini __macosx lost+found __pycache__'.split()
+) | {'system volume information'}
 
 
 def kind_of(start: bytes) -> str | None:
@@ -21,11 +49,74 @@ def kind_of(start: bytes) -> str | None:
   return next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
 
 
+def other_kind(start: bytes) -> str | None:
+  """Returns the kind of image that is not decoded, None of anything else.
+
+  Args:
+    start: `START` bytes or more.
+
+  >>> other_kind(b'GIF89a'), other_kind(b'RIFF\\0\\0\\0\\0WEBPVP8 '), other_kind(b'II')
+  ('GIF', 'WebP', None)
+  """
+  kinds = _OTHER_KINDS.items()
+  return next((name for name, of in kinds if re.match(of, start, re.DOTALL)), None)
+
+
 def not_an_image(start: bytes) -> str:
   """Returns what is wrong with a file that starts so, if `kind_of` knows no kind."""
   if not start:
     return 'it is empty'
+  if kind := other_kind(start):
+    return not_decoded(kind)
   return f'neither JPEG nor PNG, it starts with {start[:8]!r}'
+
+
+def not_decoded(kind: str) -> str:
+  """Returns what is wrong with an image of a kind that `other_kind` told."""
+  return f'it is {kind}, neither JPEG nor PNG'
+
+
+def is_clutter(name: str) -> bool:
+  """Whether a file or folder is hidden, or one that systems make for themselves.
+
+  >>> is_clutter('.DS_Store'), is_clutter('@eaDir'), is_clutter('cat.jpg')
+  (True, True, False)
+  """
+  return name.startswith('.') or name.lower() in _CLUTTER
+
+
+def kind_of_file(path: str | os.PathLike[str], name: str) -> str | None:
+  """Returns the kind of image that a file is, by its name or else by how it starts.
+
+  Args:
+    path: of the file.
+    name: its last part.
+
+  Returns:
+    `JPEG`, `PNG` or one that is not decoded; `''` where the name says that it is one of
+    the former; None: it is no image.
+
+  Raises:
+    UserError: it has to be looked into, and cannot be read.
+  """
+  suffix = os.path.splitext(name)[1].lower()
+  if suffix in SUFFIXES:
+    return ''
+  if suffix in _NEVER or name.endswith('~'):
+    return None
+  start = _start(path)
+  return kind_of(start) or other_kind(start)
+
+
+def _start(path: str | os.PathLike[str]) -> bytes:
+  """Returns the first bytes of a file, of what is none nothing."""
+  path = pathlib.Path(path)
+  try:
+    if path.exists() and not path.is_file():
+      return b''
+  except OSError as error:
+    raise UserError(f'cannot read {_shown(path)}: {error.strerror}') from error
+  return read_image(path, START)
 
 
 def find_images(named: Iterable[str]) -> list[pathlib.Path]:
@@ -60,9 +151,9 @@ def _in_folder(folder: pathlib.Path) -> list[pathlib.Path]:
   images = [
     path
     for path in entries
-    if path.suffix.lower() in SUFFIXES
-    and not path.name.startswith('.')
+    if not is_clutter(path.name)
     and not path.is_dir()
+    and kind_of_file(path, path.name) is not None
   ]
   if not images:
     raise UserError(
@@ -80,7 +171,7 @@ def _check(path: pathlib.Path) -> None:
     ) from error
   if not path.is_file():
     raise UserError(f'{_shown(path)} is no file (a broken link?): replace or remove it')
-  start = read_image(path, 8)
+  start = read_image(path, START)
   if kind_of(start) is None:
     raise unreadable(path, not_an_image(start))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfeval.datasets.labels.resolution import AUTO, FORMS
 from tfeval.utils.options import option
 
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')
@@ -36,6 +37,13 @@ class DatasetConfig:
     'Labels of the images of folder:DIR that lie in no class folders, by file name or '
     'in validation order: .csv, .tsv, .txt, .lst, .json, .npy or .parquet.',
     is_path=True,
+  )
+  class_folders: str = option(
+    AUTO,
+    'What class folders of folder:DIR are. auto: classes of ImageNet if all are called '
+    'so, else classes of their own; name: of their own; index, ilsvrc_id: numbers of '
+    "ImageNet's classes, 0 to 999 or those of its development kit.",
+    choices=FORMS,
   )
   limit: int | None = option(
     None,

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import sys
 import tarfile
 
@@ -41,11 +42,6 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       there; says where to get it and where to put it.
   """
   name, split, limit = config.name, config.split, config.limit
-  if config.labels is not None:
-    raise UserError(
-      f'`labels={config.labels}`: {name} has labels, a file of them is for folder:DIR: '
-      'leave it out; `tfeval score` counts by other labels'
-    )
   _check_place('data_dir', config.data_dir)
   _check_place('manual_dir', config.manual_dir)
   builder = _builder(name, config.data_dir)
@@ -122,6 +118,11 @@ def _builder(name: str, data_dir: str | None):
     with tfds_metadata.only_known_features():
       return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
+    if os.path.isdir(name):
+      raise UserError(
+        f'TFDS has no dataset {name}, but there is a folder of that name: give '
+        f'`dataset=folder:{name}`'
+      ) from error
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the one that is meant: ImageNet first.
     likely = sorted({k for k in known if k.startswith('imagenet')})

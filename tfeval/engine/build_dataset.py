@@ -31,6 +31,7 @@ def build_dataset(
   data_dir: str | os.PathLike[str] | None = None,
   manual_dir: str | os.PathLike[str] | None = None,
   real_labels: str | os.PathLike[str] | None = None,
+  class_folders: str = 'auto',
   limit: int | None = None,
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
   """Returns the images and labels that `tfeval evaluate` reads, in the same order.
@@ -52,7 +53,8 @@ def build_dataset(
         top1.update_state(batch['label'], scores, sample_weight=batch['mask'])
 
   Args:
-    name, split, data_dir, manual_dir, real_labels, limit: see `tfeval.evaluate`.
+    name, split, data_dir, manual_dir, real_labels, class_folders, limit: see
+      `tfeval.evaluate`.
     protocol: see `tfeval protocols`.
     input_size: side in pixels; by default the protocol's, else 224.
     batch_size: global: images in a step over all replicas of all hosts.
@@ -93,6 +95,7 @@ def build_dataset(
   dataset = datasets.open_dataset(
     name,
     split=split,
+    class_folders=class_folders,
     limit=limit,
     **{key: path_text(key, value) for key, value in where.items()},
   )

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tfeval.datasets import OPENERS
+from tfeval.datasets import OPENERS, full_name
 from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
 from tfeval.engine.options import (
@@ -214,7 +214,7 @@ def identity(config: EvaluationConfig) -> dict[str, Any]:
 def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   """Returns a flagfile that repeats the evaluation of one model."""
   config = for_model(request, config)
-  name, class_map = config.dataset.name, config.model.class_map
+  name, class_map = full_name(config.dataset.name), config.model.class_map
   kind, colon, directory = name.partition(':')
   # Of one that is opened by its folder.
   if colon and kind in OPENERS and os.path.exists(os.path.expanduser(directory)):

@@ -66,8 +66,9 @@ def evaluate(
     name: of the model in results and of the run directory; by default its own.
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
-    split, data_dir, manual_dir, real_labels, protocol, limit, on_error, preflight, jit,
-      cache_dir, store_logits, overwrite, host_timeout: see `tfeval evaluate --help`.
+    split, data_dir, manual_dir, real_labels, class_folders, protocol, limit, on_error,
+      preflight, jit, cache_dir, store_logits, overwrite, host_timeout: see `tfeval
+      evaluate --help`.
     batch_size: images in a step over all replicas of a host.
     output_dir: the run directory is made in here, named by the model. By default it
       is a temporary one, which is gone when the returned run is.

@@ -16,7 +16,15 @@ from tfeval.utils import json_text, paths
 from tfeval.utils.errors import UserError
 
 NUM_VALIDATION = 50_000
-_VALIDATION_NAME = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG', re.IGNORECASE)
+# With the wnid behind it as Hugging Face's archive has it, saved again or renamed.
+_VALIDATION_NAME = re.compile(
+  r'ILSVRC2012_val_([0-9]{8})(?:_n[0-9]{8})?(?:\.(?:jpe?g|jpe|jfif|png))?',
+  re.IGNORECASE,
+)
+# `n01440764_10026.JPEG` of the training images, `ILSVRC2012_val_00000001_n01751748`.
+_WNID_IN_NAME = re.compile(
+  r'(?:^|(?<=[_-]))(n[0-9]{8})(?=[_.-]|$)', re.IGNORECASE | re.ASCII
+)
 
 
 @functools.cache
@@ -56,12 +64,34 @@ def validation_number(file_name: str) -> int | None:
 
   >>> validation_number('ILSVRC2012_val_00050000.JPEG')
   50000
+  >>> validation_number('ILSVRC2012_val_00000001_n01751748.jpg')
+  1
   >>> validation_number('cat.jpg') is None
   True
   """
   match = _VALIDATION_NAME.fullmatch(file_name)
   number = int(match[1]) if match else 0
   return number if 1 <= number <= NUM_VALIDATION else None
+
+
+def classes_of_file(file_name: str) -> dict[str, int]:
+  """Returns the classes that the name of a file says, each with what says it.
+
+  Of validation images their number does, of others the wnids in the name. Where they
+  are several, the name contradicts itself.
+
+  >>> classes_of_file('n01443537_10026.JPEG'), classes_of_file('cat.jpg')
+  ({'n01443537': 1}, {})
+  """
+  number = validation_number(file_name)
+  found = {}
+  if number is not None:
+    found[f'image {number}'] = original_validation_labels()[number - 1]
+  for wnid in _WNID_IN_NAME.findall(file_name):
+    index = label_space().index_of_id.get(wnid.lower())
+    if index is not None:
+      found[wnid] = index
+  return found
 
 
 @functools.cache

@@ -20,6 +20,8 @@ from tfeval.utils.errors import UserError
 ORIGINAL, REAL = 'original', 'real'
 # `original@subset`: the same labels over the images of a subset alone.
 SUBSET_SUFFIX = '@subset'
+# That of `imagenet.validation_number`, in lower case.
+_VALIDATION_NAME = r'^ilsvrc2012_val_[0-9]{8}(_n[0-9]{8})?(\.(jpe?g|jpe|jfif|png))?$'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,8 +213,8 @@ def validation_numbers(ids: pa.Array) -> np.ndarray:
   """
   # In lower case: matching that ignores case takes twice as long.
   ids = pc.ascii_lower(ids)
-  fits = pc.match_substring_regex(ids, r'^ilsvrc2012_val_\d{8}\.jpeg$')
-  digits = pc.utf8_slice_codeunits(ids.filter(fits), -13, -5).cast(pa.int64())
+  fits = pc.match_substring_regex(ids, _VALIDATION_NAME)
+  digits = pc.utf8_slice_codeunits(ids.filter(fits), 15, 23).cast(pa.int64())
   numbers = np.zeros(len(ids), np.int64)
   numbers[to_numpy(fits)] = to_numpy(digits)
   return np.where(numbers <= imagenet.NUM_VALIDATION, numbers, 0)
