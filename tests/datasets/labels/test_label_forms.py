@@ -227,3 +227,35 @@ def test_labels_of_unknown_images_are_named(run, tmp_path):
   path.write_text(TEXTS['blanks.txt'] + ''.join(f'val/c{i}.jpg 1\n' for i in range(12)))
   with pytest.raises(UserError, match=r'12 of its 52 ids .*val/c0.jpg.*c9.jpg, \.\.\.'):
     run.score(labels=str(path))
+
+
+def test_how_files_are_read_is_said(run, tfeval, tmp_path):
+  for name, text, said in (
+    (
+      'kit.txt',
+      TEXTS['ILSVRC2012_validation_ground_truth.txt'],
+      'read as ids 1 to 1000 of the development kit',
+    ),
+    (
+      'sets.csv',
+      TEXTS['id-label.csv'] + f'{NAMES[0]},1\n{NAMES[1]},{INDICES[1]}\n',
+      '1 images have several labels, of which each is right',
+    ),
+  ):
+    (tmp_path / name).write_text(text)
+    code, _, err = tfeval('score', run.path, f'--labels={tmp_path / name}')
+    assert (code, err) == (0, f'tfeval: {tmp_path / name}: {said}\n')
+
+
+@pytest.mark.parametrize('command', ['score', 'compare', 'leaderboard', 'import'])
+def test_faults_are_one_line(run, tfeval, tmp_path, command):
+  (tmp_path / 'x.csv').write_text(TEXTS['id-label.csv'].replace(',65', ',tiger cub'))
+  arguments = [run.path]
+  if command == 'compare':
+    arguments.append(imported(tmp_path / 'again', ['original']).path)
+  if command == 'import':
+    arguments = [f'--predictions={PREDICTIONS}', f'--output_dir={tmp_path / "run"}']
+  code, out, err = tfeval(command, *arguments, f'--labels={tmp_path / "x.csv"}')
+  assert code == 2 and not out and len(err.splitlines()) == 1
+  assert "the label of ILSVRC2012_val_00000001.JPEG is 'tiger cub', expected" in err
+  assert not (tmp_path / 'run').exists()

@@ -1,5 +1,8 @@
 """Files of labels beside photos that lie flat: their classes, and what is refused."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -172,3 +175,31 @@ def test_limit_takes_the_first_of_all(tmp_path):
   found = open_dataset(f'folder:{tmp_path}', labels=str(labels), limit=3)
   rows = [int(e['label']) for e in found.examples().as_numpy_iterator()]
   assert rows == [0, 1, 10] and len(found.label_space) == 12
+
+
+def test_faults_are_found_before_tensorflow_is_imported(tmp_path):
+  for name in PHOTOS:
+    (tmp_path / name).write_bytes(b'\xff\xd8\xff')
+  (tmp_path / 'labels.csv').write_text(table(PHOTOS[:5], range(5)))
+  code = (
+    'import sys\nfrom tfeval import cli\n'
+    'print(cli.main(sys.argv[1:]), "tensorflow" in sys.modules)'
+  )
+  command = ['evaluate', '--model=MobileNet', f'--dataset=folder:{tmp_path}']
+  for labels, said in (
+    (tmp_path / 'labels.csv', '7 of 12 images have no label: photo 10.jpg, '),
+    (tmp_path / 'missing.csv', 'cannot read labels'),
+  ):
+    found = subprocess.run(
+      [sys.executable, '-c', code, *command, f'--labels={labels}'],
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    assert found.stdout == '2 False\n'
+    assert said in found.stderr and len(found.stderr.splitlines()) == 1
+
+
+def test_labels_are_of_folders():
+  with pytest.raises(UserError, match='sample has labels, a file of them is for'):
+    open_dataset('sample', labels='x.csv')

@@ -68,6 +68,8 @@ def read_image_labels(path: pathlib.Path, ids: Sequence[str], name: str) -> Imag
   classes = np.unique(found.values).tolist()
   of = 'the classes of ILSVRC2012' if _is_imagenet(space) else 'classes of their own'
   note = f'labels of {path.name}: {of}, {len(classes)} of {len(space)}'
+  if table.note:
+    note += f', {table.note}'
   return ImageLabels(space, found.values.tolist(), classes, note)
 
 

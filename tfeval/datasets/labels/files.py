@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 import pathlib
 
 import numpy as np
@@ -22,7 +21,6 @@ from tfeval.utils import files
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
-_LOG = logging.getLogger('tfeval')
 _TABLES = ('.csv', '.tsv', '.txt', '.lst')
 KINDS = ('.json', '.npy', '.parquet', *_TABLES)
 # With what readers of other files have from here.
@@ -49,12 +47,14 @@ class LabelTable:
     values: int32, class indices, those of the first image first.
     sizes: int64 [m], how many belong to each image; they sum to `len(values)`.
     sha256: of the file's content.
+    note: how the file was read, where it could have been read otherwise; else `''`.
   """
 
   ids: pa.Array | None
   values: np.ndarray
   sizes: np.ndarray
   sha256: str
+  note: str = ''
 
   @functools.cached_property
   def matcher(self) -> Matcher:
@@ -88,16 +88,21 @@ def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   entries, sha256 = read_entries(
     path, lambda texts: bool((meanings.indices(texts) != UNKNOWN).all())
   )
+  note = ''
   if entries.class_names is not None:
     found = meanings.of_named(entries.texts, entries.class_names)
     _check_known(path, entries, found, meanings)
   elif devkit.is_ground_truth(entries, space):
     found = devkit.indices(path, entries, space)
-    _LOG.info('%s: read as ids 1 to %d of the development kit', path, len(space))
+    note = f'read as ids 1 to {len(space)} of the development kit'
   else:
     found = meanings.indices(entries.texts)
     _check_known(path, entries, found, meanings)
-  return _as_table(path, entries, found, space, sha256)
+  table = _as_table(path, entries, found, space, sha256)
+  if entries.ids is not None and len(entries.ids) > len(table.sizes):
+    if several := np.count_nonzero(table.sizes > 1):
+      note = f'{several} images have several labels, of which each is right'
+  return dataclasses.replace(table, note=note)
 
 
 def read_entries(path: pathlib.Path, are_labels: IsMeant) -> tuple[LabelEntries, str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import pathlib
 from collections.abc import Iterable, Mapping
 
@@ -17,6 +18,7 @@ from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 ORIGINAL, REAL = 'original', 'real'
 # `original@subset`: the same labels over the images of a subset alone.
 SUBSET_SUFFIX = '@subset'
@@ -104,7 +106,10 @@ def _open(
       f'`labels={text}` would be called {path.stem}, which stands for '
       'something else in results: rename the file'
     )
-  return LabelSource(path.stem, files.read_labels(path, space), path)
+  table = files.read_labels(path, space)
+  if table.note:
+    _LOG.info('%s: %s', path, table.note)
+  return LabelSource(path.stem, table, path)
 
 
 @functools.cache
