@@ -321,6 +321,8 @@ def test_folders_without_bounds(tmp_path, monkeypatch):
   refused('3 class folders, expected at most 2', tmp_path / 'many')
   monkeypatch.setattr(budgets, 'ROWS', 2)
   refused('more than 2 images: evaluate parts of it', tmp_path / 'many')
+  monkeypatch.setattr(budgets, 'ROWS', 1)
+  refused('more than 2 files and folders: evaluate parts of it', tmp_path / 'many')
 
 
 # Starts.

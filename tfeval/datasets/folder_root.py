@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 from tfeval.datasets import image_files
+from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
 # Folders that stand on the way to images, and those that may be meant beside them.
@@ -44,11 +45,17 @@ def entries(directory: str) -> Iterator[os.DirEntry]:
   """Yields what lies in a folder, in no order.
 
   Raises:
-    UserError: it cannot be read.
+    UserError: it cannot be read, or holds more than anybody keeps names of.
   """
   try:
     with os.scandir(directory) as found:
-      yield from found
+      for number, entry in enumerate(found):
+        if number == 2 * budgets.ROWS:
+          raise UserError(
+            f'{directory} holds more than {number:,} files and folders: evaluate '
+            'parts of it'
+          )
+        yield entry
   except OSError as error:
     raise UserError(f'cannot read the folder {directory}: {error.strerror}') from error
 

@@ -146,8 +146,8 @@ def test_forms_that_are_asked_for(devkit):
     by_id[500],
   ]
   assert resolved([str(n) for n in range(1000)], 'name') is None
-  refused('class folder 1000: expected 0 to 999 of', ['0', '1000'], 'index')
-  refused('class folder 0: expected 1 to 1000 of', ['0', '5'], 'ilsvrc_id')
+  refused('mine: class folder 1000, expected 0 to 999 of', ['0', '1000'], 'index')
+  refused('mine: class folder 0, expected 1 to 1000 of', ['0', '5'], 'ilsvrc_id')
   refused("'cat' is no number, as `class_folders=index` says", ['1', 'cat'], 'index')
   refused("unknown class_folders 'idx': did you mean index", ['1'], 'idx')
 
@@ -187,7 +187,7 @@ def test_images_that_prove_both_orders():
   assert resolved(['0', str(same)], 'auto', known) == [0, same]
   ids = [str(same), '1000']
   assert resolved(ids, 'auto', known) == class_numbers.indices(
-    [same, 1000], 'ilsvrc_id'
+    'mine', [same, 1000], 'ilsvrc_id'
   )
 
 

@@ -15,10 +15,11 @@ INDEX, ILSVRC_ID = 'index', 'ilsvrc_id'
 _FROM_ONE = 'index + 1'
 
 
-def parse(names: Iterable[str]) -> list[int] | None:
+def parse(where: str, names: Iterable[str]) -> list[int] | None:
   """Returns the numbers that names are, with or without leading zeros.
 
   Args:
+    where: they are from, for messages.
     names: of classes.
 
   Returns:
@@ -27,7 +28,7 @@ def parse(names: Iterable[str]) -> list[int] | None:
   Raises:
     UserError: two are the same number.
 
-  >>> parse(['0', '07', '10']), parse(['0', 'a'])
+  >>> parse('mine', ['0', '07', '10']), parse('mine', ['0', 'a'])
   ([0, 7, 10], None)
   """
   seen: dict[int, str] = {}
@@ -36,31 +37,32 @@ def parse(names: Iterable[str]) -> list[int] | None:
       return None
     if (number := int(name)) in seen:
       raise UserError(
-        f'{seen[number]} and {name} are the same number: put them together'
+        f'{where}: {seen[number]} and {name} are the same number: put them together'
       )
     seen[number] = name
   return list(seen)
 
 
-def indices(numbers: Sequence[int], form: str) -> list[int]:
+def indices(where: str, numbers: Sequence[int], form: str) -> list[int]:
   """Returns the ILSVRC2012 classes that numbers mean.
 
   Args:
+    where: they are from, for messages.
     numbers: each once.
     form: `INDEX`, or `ILSVRC_ID`.
 
   Raises:
     UserError: a number is none of these.
 
-  >>> indices([449, 450], ILSVRC_ID)
+  >>> indices('mine', [449, 450], ILSVRC_ID)
   [0, 1]
   """
   of_number = _classes_by_number()[form]
   for number in numbers:
     if number not in of_number:
       raise UserError(
-        f'class folder {number}: expected {min(of_number)} to {max(of_number)} of '
-        f'`class_folders={form}`: rename it, or give `class_folders=name`'
+        f'{where}: class folder {number}, expected {min(of_number)} to '
+        f'{max(of_number)} of `class_folders={form}`: rename it, or leave this out'
       )
   return [of_number[number] for number in numbers]
 

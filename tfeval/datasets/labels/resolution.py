@@ -82,12 +82,12 @@ def imagenet_indices(
   """
   if not names:
     return None
-  if known is not None and (numbers := class_numbers.parse(names)) is not None:
+  if known is not None and (numbers := class_numbers.parse(name, names)) is not None:
     of_name = dict(zip(names, numbers, strict=True))
     form = class_numbers.form_of(
       name, numbers, [(of_name[one], index) for one, index in known]
     )
-    return None if form is None else class_numbers.indices(numbers, form)
+    return None if form is None else class_numbers.indices(name, numbers, form)
   meant = [classes_meant(one) for one in names]
   if not all(meant):
     return None
@@ -108,7 +108,7 @@ def imagenet_indices(
         f'`class_folders={NAME}` if these classes are not those of ImageNet'
       )
     found += classes
-  return _each_once(names, found)
+  return _each_once(name, names, found)
 
 
 def classes_meant(name: str) -> tuple[int, ...]:
@@ -141,7 +141,7 @@ def foreign_note(names: Sequence[str]) -> tuple[str, ...]:
       f'{len(foreign)} of {len(names)} classes are none of ILSVRC2012 '
       f'(such as {foreign[0]}): all are taken for classes of their own',
     )
-  numbers = class_numbers.parse(names)
+  numbers = class_numbers.parse('classes', names)
   if numbers and len(numbers) <= max(numbers) - min(numbers) and max(numbers) <= 1000:
     return (
       'classes are numbers with gaps, taken for classes of their own: '
@@ -152,22 +152,22 @@ def foreign_note(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _numbered(name: str, names: Sequence[str], form: str) -> list[int]:
-  numbers = class_numbers.parse(names)
+  numbers = class_numbers.parse(name, names)
   if numbers is None:
-    odd = next(one for one in names if class_numbers.parse([one]) is None)
+    odd = next(one for one in names if class_numbers.parse(name, [one]) is None)
     raise UserError(
       f'{name}: {odd!r} is no number, as `class_folders={form}` says: leave it out'
     )
-  return class_numbers.indices(numbers, form)
+  return class_numbers.indices(name, numbers, form)
 
 
-def _each_once(names: Sequence[str], indices: list[int]) -> list[int]:
+def _each_once(where: str, names: Sequence[str], indices: list[int]) -> list[int]:
   """Returns the indices of names, if no two are the same class."""
   seen: dict[int, str] = {}
   for name, class_index in zip(names, indices, strict=True):
     if class_index in seen:
       raise UserError(
-        f'{seen[class_index]} and {name} are the same class, '
+        f'{where}: {seen[class_index]} and {name} are the same class, '
         f'{imagenet.label_space().class_ids[class_index]}: put them together'
       )
     seen[class_index] = name
