@@ -227,7 +227,7 @@ class Run:
 
     Args:
       labels: what to score against: `original`, `real`, paths of label files (see
-        `labels.files.read`); by default what the rows carry.
+        `labels.files.read_labels`); by default what the rows carry.
       subset: images to score once more by themselves.
       metrics: see `registry.get_metric`; by default top-1 and top-5.
 
