@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tfeval.analysis import alignment
-from tfeval.datasets.labels import sets
+from tfeval.datasets.labels import sets, subsets
 from tfeval.runs import run
 from tfeval.utils.errors import UserError
 
@@ -45,7 +45,7 @@ def test_rows_come_in_the_order_of_their_ids(store_run, seed):
 def test_a_subset(store_run):
   keep = pa.array(IDS[:11])
   answers = read(
-    store_run('a', PREDICTED, LABELS, REAL), subset=sets.Subset(keep, None)
+    store_run('a', PREDICTED, LABELS, REAL), subset=subsets.Subset(keep, None)
   )
   names, _ = alignment.used_labels([answers])
   assert names == ['original', 'original@subset', 'real', 'real@subset']
@@ -53,7 +53,7 @@ def test_a_subset(store_run):
   right = [i for i in range(11) if PREDICTED[i, 0] in REAL[i]]
   assert (count.correct, count.count, count.skipped) == (len(right), 8, 3)
   with pytest.raises(UserError, match='leave none of the 30 images'):
-    read(store_run('a', PREDICTED, LABELS), subset=sets.Subset(None, pa.array(IDS)))
+    read(store_run('a', PREDICTED, LABELS), subset=subsets.Subset(None, pa.array(IDS)))
 
 
 def test_what_was_not_stored_is_not_known(store_run):

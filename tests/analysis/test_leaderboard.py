@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from tfeval.analysis import comparison, leaderboard
-from tfeval.datasets.labels import sets
+from tfeval.datasets.labels import sets, subsets
 from tfeval.metrics import registry
 from tfeval.reports import leaderboard_columns
 from tfeval.runs.run import Failure
@@ -213,7 +213,7 @@ def test_other_protocols_are_refused_unless_allowed(store_run):
 
 
 def test_a_subset(store_run):
-  keep = sets.Subset(pa.array([f'{i:04d}.JPEG' for i in range(50)]), None)
+  keep = subsets.Subset(pa.array([f'{i:04d}.JPEG' for i in range(50)]), None)
   board = leaderboard.rank(
     [
       store_run('a', with_hits(first(40)), LABELS),

@@ -11,7 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from tfeval.analysis import comparison
-from tfeval.datasets.labels import sets
+from tfeval.datasets.labels import sets, subsets
 from tfeval.runs.importing import importer, sources
 from tfeval.utils.errors import UserError
 
@@ -52,7 +52,7 @@ def right(model: str, i: int, labels: str, k: int) -> bool | None:
 @pytest.mark.parametrize('labels', ['original', 'real', 'real@subset'])
 @pytest.mark.parametrize('k', [1, 5])
 def test_pairs_against_statsmodels(runs, labels, k):
-  subset = sets.Subset(pa.array(KEPT), None)
+  subset = subsets.Subset(pa.array(KEPT), None)
   found = comparison.compare(runs, subset=subset, metric=f'top{k}').pairs[labels]
   images = range(0, N, 3 if '@' in labels else 1)
   p = []

@@ -12,6 +12,7 @@ import scipy.special
 from sklearn import metrics as sklearn_metrics
 
 from tfeval.datasets.labels import sets as label_sets
+from tfeval.datasets.labels import subsets
 from tfeval.metrics import registry
 from tfeval.runs import predictions, run, summary
 from tfeval.utils.errors import UserError
@@ -279,7 +280,7 @@ def test_labels_of_a_file(tmp_path):
 def test_a_subset_is_scored_by_itself(tmp_path):
   given = examples()
   omit = given['ids'][:30]
-  subset = label_sets.Subset(None, pa.array(omit))
+  subset = subsets.Subset(None, pa.array(omit))
   found = values(make_run(tmp_path, given).score(subset=subset, metrics=ALL))
   kept = {key: value[30:] for key, value in given.items()}
   for labels, sets in (

@@ -11,9 +11,11 @@ import json
 import os
 import pathlib
 import resource
+import struct
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +128,52 @@ def _shape(shape: str, order: str = 'False', kind: str = '<f4') -> bytes:
   return (
     f"{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
   )
+
+
+# Labels
+
+
+def _different_labels(path: pathlib.Path) -> None:
+  path.write_text('id,label\n' + ''.join(f'a,0x{n}\n' for n in range(1_000_000)))
+
+
+def _labels_of(count: int) -> pa.Table:
+  return _rows(count).rename_columns(['id', 'label'])
+
+
+def _one_label_for_all(path: pathlib.Path) -> None:
+  labels = pa.DictionaryArray.from_arrays(np.zeros(1000, np.int32), ['x' * 10_000_000])
+  ids = [str(n) for n in range(1000)]
+  pq.write_table(pa.table({'id': ids, 'label': labels}), path, compression='zstd')
+
+
+def _ground_truth(
+  make_meta: Callable[[pathlib.Path], Any],
+) -> Callable[[pathlib.Path], None]:
+  """Writes ids of the development kit, and what says which classes they are."""
+
+  def make(path: pathlib.Path) -> None:
+    path.write_text(''.join(f'{n % 1000 + 1}\n' for n in range(50_000)))
+    make_meta(path.with_name('meta.mat'))
+
+  return make
+
+
+def _mat(element: bytes) -> bytes:
+  return b'MATLAB 5.0'.ljust(124) + b'\0\1IM' + element
+
+
+def _packed_mat(path: pathlib.Path) -> None:
+  packed = zlib.compress(bytes(100_000_000))
+  path.write_bytes(_mat(struct.pack('<II', 15, len(packed)) + packed))
+
+
+def _mat_of_cells(path: pathlib.Path) -> None:
+  flags = struct.pack('<IIII', 6, 8, 1, 0)
+  shape = struct.pack('<IIII', 5, 8, 1 << 15, 1 << 15)
+  name = struct.pack('<II', 1, 7) + b'synsets\0'
+  body = flags + shape + name
+  path.write_bytes(_mat(struct.pack('<II', 14, len(body)) + body))
 
 
 # Run directories
@@ -287,6 +335,31 @@ CASES = {
   'labels of a long number': Case(
     'x.json', _text(b'[' + b'9' * 10_000_000 + b']'), _labels, 'is not JSON'
   ),
+  'too many lines of labels': Case(
+    'x.txt', _text(b'a 1\n', 2_500_000), _labels, '2,000,000 rows'
+  ),
+  'a line of 20 MB of labels': Case(
+    'x.txt', _text(b'a ', 10_000_000), _labels, 'a header of'
+  ),
+  'labels behind a line of words': Case(
+    'x.txt', _text(b'a 1\n' + b'a ' * 10_000_000), _labels, 'an id of'
+  ),
+  'a million different labels': Case(
+    'x.csv', _different_labels, _labels, 'the label of a is .0x0.'
+  ),
+  'equal labels': Case(
+    'x.parquet', _write(_labels_of(2_500_000)), _labels, '2,500,000 rows'
+  ),
+  'one label for all': Case(
+    'x.parquet', _one_label_for_all, _labels, 'an id of 10,000,000 bytes'
+  ),
+  'a packed meta.mat': Case(
+    'x.txt', _ground_truth(_packed_mat), _labels, 'unpacks to more than'
+  ),
+  'a meta.mat of a billion cells': Case(
+    'x.txt', _ground_truth(_mat_of_cells), _labels, '1,073,741,824 values in'
+  ),
+  'a pipe as meta.mat': Case('x.txt', _ground_truth(os.mkfifo), _labels, _NO_FILE),
   'too many ids': Case('x.txt', _text(b'a\n', 2_500_000), _ids, '2,000,000 rows'),
   'an id of 20 MB': Case('x.txt', _text(b'a', 20_000_000), _ids, 'an id of'),
   'texts of raters': Case(

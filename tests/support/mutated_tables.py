@@ -1,17 +1,19 @@
 """Formats of tables and text for `mutations`: predictions, labels, lists, results."""
 
 import hashlib
+import json
 import pathlib
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy.io
 from mutations import Format, of_json
 
 from tfeval.analysis.relabel import raters
 from tfeval.cli import flagfiles
-from tfeval.datasets.labels import files, imagenet, sets
+from tfeval.datasets.labels import files, imagenet, matlab, sets, subsets
 from tfeval.datasets.labels.files import LabelTable
 from tfeval.runs import discovery, predictions, run
 from tfeval.runs.importing import importer, readers, sources
@@ -131,8 +133,46 @@ def _npy_labels(directory: pathlib.Path) -> pathlib.Path:
   return path
 
 
+def _list_of_labels(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'labels.lst'
+  lines = [f'{n}\t{n}.000000\tval/{name}' for n, name in enumerate(_NAMES)]
+  path.write_text('\n'.join(lines) + '\n')
+  return path
+
+
+def _text_labels(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'labels.txt'
+  lines = [f'{name} {_SPACE.class_ids[n]}' for n, name in enumerate(_NAMES)]
+  path.write_text('\n'.join(lines) + '\n')
+  return path
+
+
+def _parquet_labels(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'labels.parquet'
+  names = {'info': {'features': {'label': {'names': list(_SPACE.class_ids)}}}}
+  labels = [[n, n + 1] for n in range(ROWS)]
+  metadata = {'huggingface': json.dumps(names)}
+  pq.write_table(pa.table({'id': _NAMES, 'label': labels}, metadata=metadata), path)
+  return path
+
+
+def _meta(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'meta.mat'
+  synsets = np.zeros((ROWS, 1), [('ILSVRC2012_ID', object), ('WNID', object)])
+  for n in range(ROWS):
+    synsets[n, 0] = (float(n + 1), _SPACE.class_ids[n])
+  scipy.io.savemat(path, {'synsets': synsets}, do_compression=True)
+  return path
+
+
+def _read_meta(path: pathlib.Path) -> list[Any]:
+  found = matlab.read_ilsvrc_ids(path)
+  assert all(type(n) is int and type(wnid) is str for n, wnid in found.items())
+  return sorted(found.items())
+
+
 def _read_ids(path: pathlib.Path) -> list[str]:
-  ids = sets.read_ids(path)
+  ids = subsets.read_ids(path)
   ids.validate(full=True)
   assert len(ids)
   return ids.to_pylist()
@@ -302,6 +342,10 @@ FORMATS = (
   Format('labels.json', _json_labels, _read_labels, of_json),
   Format('labels.csv', _csv_labels, _read_labels),
   Format('labels.npy', _npy_labels, _read_labels),
+  Format('labels.lst', _list_of_labels, _read_labels),
+  Format('labels.txt', _text_labels, _read_labels),
+  Format('labels.parquet', _parquet_labels, _read_labels),
+  Format('meta.mat', _meta, _read_meta),
   Format('ids.txt', _ids, _read_ids),
   Format('ids.json', _json_ids, _read_ids, of_json),
   Format('predictions.2.parquet', _parquet_2, _read_predictions),

@@ -9,14 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfeval.datasets.labels import numbering
 from tfeval.datasets.labels.files import first
-from tfeval.datasets.labels.sets import (
-  SUBSET_SUFFIX,
-  LabelSource,
-  Subset,
-  check_ids,
-  select,
-)
+from tfeval.datasets.labels.sets import SUBSET_SUFFIX, LabelSource, check_ids
+from tfeval.datasets.labels.subsets import Subset, select
 from tfeval.metrics import accuracy, registry
 from tfeval.metrics.competition import RESTRICTED
 from tfeval.metrics.entry import MetricEntry
@@ -154,6 +150,10 @@ def align_run(
     check_ids(one, ids, run.path)
     if not len(sets[one.name].values):
       raise summary.no_labels(one, run.path, ids[:1].to_pylist())
+    if one.path is not None:
+      counts = numbering.NumberingCounts(run.label_space)
+      counts.add(found.predicted[:, 0], sets[one.name])
+      numbering.warn(one.path, run.path, counts)
   if subset is not None:
     subset.check(ids, run.path)
     found = dataclasses.replace(found, inside=subset.mask(ids))

@@ -8,7 +8,8 @@ import numpy as np
 
 from tfeval.analysis import alignment, differences, numeric_flips
 from tfeval.analysis.alignment import AlignedPredictions
-from tfeval.datasets.labels.sets import LabelSource, Subset
+from tfeval.datasets.labels.sets import LabelSource
+from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import paired
 from tfeval.runs.run import Run, classes_difference
 from tfeval.utils.errors import UserError

@@ -21,7 +21,8 @@ import numpy as np
 
 from tfeval.analysis import alignment, comparison, differences
 from tfeval.analysis.alignment import AlignedPredictions
-from tfeval.datasets.labels.sets import ORIGINAL, LabelSource, Subset
+from tfeval.datasets.labels.sets import ORIGINAL, LabelSource
+from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
 from tfeval.metrics.accuracy import Count
 from tfeval.runs.run import Failure, Run

@@ -7,7 +7,7 @@ from tfeval.cli import console
 if TYPE_CHECKING:
   from collections.abc import Sequence
 
-  from tfeval.datasets.labels import sets
+  from tfeval.datasets.labels import sets, subsets
   from tfeval.datasets.labels.spaces import LabelSpace
   from tfeval.runs.run import Failure, Run
 
@@ -26,8 +26,9 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
     'labels',
     default,
     'original (of the TFDS package), real (that the rows carry), '
-    'the path of .json (real.json), .npy or .csv labels by file name or in '
-    f'validation order, or {MULTILABEL} (that TFDS has prepared); {by_default}.',
+    'the path of a file of labels (.csv, .tsv, .txt, .lst, .json, .npy, .parquet) by '
+    'file name or in validation order, such as real.json, or '
+    f'{MULTILABEL} (that TFDS has prepared); {by_default}.',
   )
   definer.string(
     'data_dir', None, f'Where {MULTILABEL} lies, if not where TFDS puts it.'
@@ -50,18 +51,18 @@ def define(definer, by_default: str) -> None:
 
 def read_labels(
   flags, runs: 'Sequence[Run | Failure]'
-) -> 'tuple[list[sets.LabelSource] | None, sets.Subset | None]':
+) -> 'tuple[list[sets.LabelSource] | None, subsets.Subset | None]':
   """Opens the label sets, None where none are given, and the subset.
 
   Raises:
     UserError: something is wrong with them, or runs are of different classes.
   """
-  from tfeval.datasets.labels import sets  # Arrow, which help does not need.
+  from tfeval.datasets.labels import subsets  # Arrow, which help does not need.
   from tfeval.runs.run import one_space
 
   space = one_space(runs) if flags.labels else None
   labels = open_labels(flags.labels, flags.data_dir, space) or None
-  return labels, sets.open_subset(flags.keep, flags.omit)
+  return labels, subsets.open_subset(flags.keep, flags.omit)
 
 
 def open_labels(

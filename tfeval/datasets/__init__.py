@@ -76,6 +76,11 @@ def check(config: DatasetConfig) -> None:
     sampling.count_of(config.sample, 1)
     if config.limit is not None:
       raise UserError('`sample` and `limit` were both given: leave one out')
+  if kind != 'folder' and config.labels is not None:
+    raise UserError(
+      f'`labels={config.labels}`: {config.name} has labels, a file of them is for '
+      'folder:DIR: leave it out; `tfeval score` counts by other labels'
+    )
   if kind in CHECKS:
     CHECKS[kind](_named(config))
 

@@ -9,6 +9,7 @@ from tfeval.datasets import base, folder_labels, image_files
 from tfeval.datasets.folder_labels import Image
 from tfeval.datasets.folder_layout import Layout, LeftOut, read_layout
 from tfeval.datasets.labels import imagenet, resolution
+from tfeval.datasets.labels.beside import ImageLabels, read_image_labels
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import FAIL, DatasetConfig
 from tfeval.utils.errors import UserError
@@ -77,7 +78,8 @@ def read_folder(config: DatasetConfig) -> FolderContent:
   """Finds the images of a folder and their labels.
 
   Args:
-    config: its `name` is `folder:DIR`; see `folder.open_folder`.
+    config: its `name` is `folder:DIR`; see `folder.open_folder`. Its `labels` are those
+      of images that lie in no class folders.
 
   Raises:
     UserError: the folder is missing or empty, its layout cannot be known, two class
@@ -92,12 +94,18 @@ def read_folder(config: DatasetConfig) -> FolderContent:
     fault = image_files.not_decoded(kind)
     raise image_files.unreadable(pathlib.Path(layout.root, path), fault)
   images = [Image.of(path) for path in layout.images]
-  space, label_of = folder_labels.classes(layout, images, config.class_folders)
-  labels = [
-    folder_labels.label(layout.root, image, space, label_of) for image in images
-  ]
+  ids, beside = _ids(images), ()
+  if config.labels is not None:
+    found = _labels_beside(config.labels, layout, ids)
+    space, labels, beside = found.space, found.labels, (found.note,)
+    classes = found.classes
+  else:
+    space, label_of = folder_labels.classes(layout, images, config.class_folders)
+    labels = [
+      folder_labels.label(layout.root, image, space, label_of) for image in images
+    ]
+    classes = sorted(label_of.values())
   numbers = _validation_numbers(images) if space is imagenet.label_space() else {}
-  ids = _ids(images)
   limit = config.limit
   if limit is not None and limit >= len(ids):
     limit = None  # It is the whole.
@@ -105,13 +113,28 @@ def read_folder(config: DatasetConfig) -> FolderContent:
   return FolderContent(
     root=layout.root,
     space=space,
-    competing=_competing(space, label_of, len(images), len(numbers)),
+    competing=_competing(space, classes, len(images), len(numbers)),
     ids=[ids[i] for i in order],
     paths=[os.path.join(layout.root, layout.images[i]) for i in order],
     labels=[labels[i] for i in order],
     limit=limit,
-    notes=_notes(layout, config, space, len(numbers)),
+    notes=_notes(layout, config, space, len(numbers)) + beside,
   )
+
+
+def _labels_beside(labels: str, layout: Layout, ids: list[str]) -> ImageLabels:
+  """Returns what a file says of images that lie in no class folders.
+
+  Raises:
+    UserError: there are class folders, or see `read_image_labels`.
+  """
+  if folders := layout.class_folders:
+    raise UserError(
+      f'`labels={labels}`: {layout.root} has {len(folders)} class folders, such as '
+      f'{folders[0]}, which are the labels: leave it out'
+    )
+  name = os.path.basename(os.path.realpath(layout.root))
+  return read_image_labels(pathlib.Path(labels).expanduser(), ids, name)
 
 
 def _validation_numbers(images: list[Image]) -> dict[int, str]:
@@ -139,21 +162,21 @@ def _ids(images: list[Image]) -> list[str]:
 
 
 def _competing(
-  space: LabelSpace, label_of: dict[str, int], count: int, validation: int
+  space: LabelSpace, classes: list[int], count: int, validation: int
 ) -> list[int] | None:
   """Returns the classes of class folders; see `FolderContent`.
 
   Args:
     space: the classes.
-    label_of: those of class folders.
+    classes: those of class folders, or of a file of labels, ascending.
     count: of images.
     validation: how many of them are validation images.
   """
-  if len(label_of) in (0, len(space)):
+  if len(classes) in (0, len(space)):
     return None
-  if count == validation != _OF_EACH_CLASS * len(label_of):
+  if count == validation != _OF_EACH_CLASS * len(classes):
     return None
-  return sorted(label_of.values())
+  return classes
 
 
 def _notes(
@@ -163,7 +186,7 @@ def _notes(
   limited = config.limit is not None and config.limit < len(layout.images)
   if validation == len(layout.images) and not limited:
     notes += base.partial_notes(validation)
-  own = space is not imagenet.label_space()
+  own = space is not imagenet.label_space() and config.labels is None
   if own and config.class_folders == resolution.AUTO:
     notes += resolution.foreign_note(space.class_ids)
   others = LeftOut(layout.others.count, layout.others.example)

@@ -32,6 +32,12 @@ class DatasetConfig:
   real_labels: str | None = option(
     None, 'real.json, for datasets without ReaL labels.', is_path=True
   )
+  labels: str | None = option(
+    None,
+    'Labels of the images of folder:DIR that lie in no class folders, by file name or '
+    'in validation order: .csv, .tsv, .txt, .lst, .json, .npy or .parquet.',
+    is_path=True,
+  )
   class_folders: str = option(
     AUTO,
     'What class folders of folder:DIR are. auto: classes of ImageNet if all are called '

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet, orders
 from tfeval.datasets.labels.files import doubles, first
+from tfeval.datasets.labels.meanings import normal
 from tfeval.datasets.labels.spaces import LabelMap, LabelSpace
 from tfeval.models.model import wrong_outputs
 from tfeval.utils import budgets, errors, files, json_text, paths, untrusted
@@ -182,15 +183,6 @@ def _in_order(path: paths.Path, found: dict[int, Any]) -> list[Any]:
       f'{missing[0]} is not'
     )
   return [found[i] for i in range(len(found))]
-
-
-def normal(name: str) -> str:
-  """Returns what equal names have in common, however they are written.
-
-  >>> normal('Great_White-shark'), normal('tench, Tinca tinca')
-  ('great white shark', 'tench')
-  """
-  return re.sub(r'[\s_\-]+', ' ', name.partition(',')[0]).strip().casefold()
 
 
 def match(outputs: LabelSpace, classes: LabelSpace) -> list[int] | None:

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, sets
-from tfeval.datasets.labels.sets import LabelSource, Subset
+from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import display, predictions, result_reader, run_classes
@@ -227,7 +228,7 @@ class Run:
 
     Args:
       labels: what to score against: `original`, `real`, paths of label files (see
-        `labels.files.read`); by default what the rows carry.
+        `labels.files.read_labels`); by default what the rows carry.
       subset: images to score once more by themselves.
       metrics: see `registry.get_metric`; by default top-1 and top-5.
 

@@ -45,6 +45,9 @@ JSON_CONTAINERS = 2_000_000
 JSON_DEPTH = 100
 # A class for each output of a model; 21,843 of ImageNet-21k take 220 kB.
 CLASS_MAP = 4 * MIB
+# meta.mat of the development kit has 177 kB, unpacked 1.3 MB.
+META_FILE = 4 * MIB
+META_UNPACKED = 16 * MIB
 
 # Weights of PyTorch, which are read whole; those of EfficientNet-Lite have 17 to 52.
 PICKLE = 1024 * MIB

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import files, imagenet, subsets
 from tfeval.datasets.labels import sets as label_sets
 from tfeval.utils.errors import UserError
 
@@ -130,18 +130,18 @@ def test_ids_of_a_subset(tmp_path):
   for name, content in (('x', 'b\r\né\n\nb\n'), ('x.json', '["é", "b"]')):
     (tmp_path / name).write_text(content)
     path = str(tmp_path / name)
-    keep = label_sets.open_subset(path, None)
-    omit = label_sets.open_subset(None, path)
+    keep = subsets.open_subset(path, None)
+    omit = subsets.open_subset(None, path)
     assert keep.mask(ids).tolist() == [False, True, False, True]
     assert omit.mask(ids).tolist() == [True, False, True, False]
-    assert not label_sets.open_subset(path, path).mask(ids).any()
+    assert not subsets.open_subset(path, path).mask(ids).any()
     keep.check(ids, 'RUN')
-  assert label_sets.open_subset(None, None) is None
+  assert subsets.open_subset(None, None) is None
 
 
 def test_ids_of_a_subset_that_are_unknown(tmp_path):
   (tmp_path / 'x').write_text('\n'.join(f'i{i:02d}' for i in range(12)) + '\na\n')
-  subset = label_sets.open_subset(None, str(tmp_path / 'x'))
+  subset = subsets.open_subset(None, str(tmp_path / 'x'))
   with pytest.raises(UserError, match='`omit`: 12 of 13 ids are none') as error:
     subset.check(pa.array(['a', 'b']), 'RUN')
   assert 'i00' in str(error.value) and 'i09, ...' in str(error.value)
@@ -164,16 +164,16 @@ def test_ids_of_a_subset_that_are_unknown(tmp_path):
 def test_lists_that_are_none(tmp_path, name, content, said):
   (tmp_path / name).write_bytes(content)
   with pytest.raises(UserError, match=said):
-    label_sets.open_subset(str(tmp_path / name), None)
+    subsets.open_subset(str(tmp_path / name), None)
   with pytest.raises(UserError, match='cannot read'):
-    label_sets.open_subset(str(tmp_path / 'missing'), None)
+    subsets.open_subset(str(tmp_path / 'missing'), None)
 
 
 def test_select():
   rng = np.random.default_rng(2)
   sets = [rng.integers(0, 9, rng.integers(0, 3)).tolist() for _ in range(50)]
   inside = rng.random(50) < 0.5
-  found = label_sets.select(
+  found = subsets.select(
     label_sets.LabelSets(np.array(sum(sets, [])), np.array(list(map(len, sets)))),
     inside,
   )

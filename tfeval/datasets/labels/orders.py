@@ -77,11 +77,22 @@ def other_class_order(
   expected_hits = int(np.sum(predicted == labels))
   found = {name: int(np.sum(of[predicted] == labels)) for name, of in orders.items()}
   name, hits = max(found.items(), key=lambda one: one[1])
+  return name if stands_out(name, hits, expected_hits, n, len(space)) else None
+
+
+def stands_out(name: str, hits: int, expected_hits: int, n: int, classes: int) -> bool:
+  """Whether hits under another order cannot be luck; see `other_class_order`.
+
+  Args:
+    name: of the order.
+    hits: under it.
+    expected_hits: under the expected one.
+    n: how many examples there are.
+    classes: how many classes.
+  """
   if name in (ONE_TOO_HIGH, ONE_TOO_LOW) and 5 * hits < n:
-    return None
-  if hits > 4 * expected_hits and _chance_of(hits, n, 1 / len(space)) < 1e-6:
-    return name
-  return None
+    return False
+  return hits > 4 * expected_hits and _chance_of(hits, n, 1 / classes) < 1e-6
 
 
 def _chance_of(hits: int, n: int, rate: float) -> float:

@@ -1,7 +1,8 @@
-"""Label sets by name or path, matched to rows by their ids; and subsets of images."""
+"""Label sets by name or path, matched to rows by their ids."""
 
 import dataclasses
 import functools
+import logging
 import pathlib
 from collections.abc import Iterable, Mapping
 
@@ -9,14 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import files, imagenet, matching
 from tfeval.datasets.labels.files import LabelTable, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
-from tfeval.utils import arrow, budgets, paths, untrusted
+from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 ORIGINAL, REAL = 'original', 'real'
 # `original@subset`: the same labels over the images of a subset alone.
 SUBSET_SUFFIX = '@subset'
@@ -104,7 +106,10 @@ def _open(
       f'`labels={text}` would be called {path.stem}, which stands for '
       'something else in results: rename the file'
     )
-  return LabelSource(path.stem, files.read_labels(path, space), path)
+  table = files.read_labels(path, space)
+  if table.note:
+    _LOG.info('%s: %s', path, table.note)
+  return LabelSource(path.stem, table, path)
 
 
 @functools.cache
@@ -114,13 +119,13 @@ def packaged() -> LabelTable:
   return LabelTable(None, values, np.ones(len(values), np.int64), '')
 
 
-def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
+def check_ids(labels: LabelSource, ids: pa.Array, where: object) -> None:
   """Checks that a file of labels names no image that nobody knows.
 
   Args:
     labels: a label set.
     ids: string [n], of a run's images.
-    where: the run's directory, for the message.
+    where: whose they are, such as the run's directory, for the message.
 
   Raises:
     UserError: an id is neither one of the run's nor a validation image's; names the
@@ -129,12 +134,52 @@ def check_ids(labels: LabelSource, ids: pa.Array, where: paths.Path) -> None:
   named = labels.ids
   if named is None:
     return
-  others = arrow.without(named, ids).to_pylist()
-  if unknown := [name for name in others if not imagenet.validation_number(name)]:
+  unmatched = np.flatnonzero(_rows_of(labels, ids) < 0)
+  others = named.take(arrow.numbers(unmatched)).to_pylist()
+  if unknown := [name for name in others if not _is_validation_image(name)]:
     raise UserError(
       f'{labels.path}: {len(unknown)} of its {len(named)} ids are neither of {where} '
-      f'nor of validation images: {first(unknown)}: mend or remove these'
+      f'nor of validation images: {first(unknown)}: correct or remove these'
     )
+
+
+def _is_validation_image(name: str) -> bool:
+  return imagenet.validation_number(f'{matching.stem(name)}.JPEG') is not None
+
+
+def ids_as_in(labels: LabelSource, ids: pa.Array) -> pa.Array:
+  """Returns the ids that a file names, as a run calls these images.
+
+  Args:
+    labels: of a file that names images.
+    ids: string [n], of a run's images.
+
+  Returns:
+    string [m], those that are none of the run's as they stand in the file.
+
+  Raises:
+    UserError: two images of the run are the same one of the file.
+  """
+  row = _rows_of(labels, ids)
+  found = ids.take(arrow.numbers(np.maximum(row, 0), row < 0))
+  return pc.coalesce(found, labels.ids)
+
+
+def _rows_of(labels: LabelSource, ids: pa.Array) -> np.ndarray:
+  """Returns int64 [m]: which of a run's images each id of a file is, -1 for none."""
+  assert labels.file is not None and labels.file.ids is not None
+  named = labels.file.ids
+  place = labels.file.matcher.places(ids)
+  counts = np.bincount(place[place >= 0], minlength=len(named))
+  if (several := np.flatnonzero(counts > 1)).size:
+    both = ids.take(arrow.numbers(np.flatnonzero(place == several[0]))).to_pylist()
+    raise UserError(
+      f'{labels.path}: {several.size} of its ids mean several images each: '
+      f'{named[several[0]].as_py()} is {" and ".join(both[:2])}: write these out'
+    )
+  row = np.full(len(named), -1)
+  row[place[place >= 0]] = np.flatnonzero(place >= 0)
+  return row
 
 
 def match(file: LabelTable, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
@@ -151,7 +196,7 @@ def match(file: LabelTable, ids: pa.Array | pa.ChunkedArray) -> LabelSets:
   if file.ids is None:
     at = validation_numbers(ids) - 1
   else:
-    at = to_numpy(pc.index_in(ids, file.ids), null=-1)
+    at = file.matcher.places(ids)
   sizes = np.where(at >= 0, file.sizes[at], 0)
   starts = (np.cumsum(file.sizes) - file.sizes)[at]
   # Set i goes to the places from the sum of the sizes before it.
@@ -178,102 +223,3 @@ def validation_numbers(ids: pa.Array) -> np.ndarray:
   numbers = np.zeros(len(ids), np.int64)
   numbers[to_numpy(fits)] = to_numpy(digits)
   return np.where(numbers <= imagenet.NUM_VALIDATION, numbers, 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Subset:
-  """The images that a second accuracy is counted over.
-
-  Attributes:
-    keep: ids of the only images that count; None for all.
-    omit: ids of images that do not.
-  """
-
-  keep: pa.Array | None
-  omit: pa.Array | None
-
-  def mask(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Returns bool [n]: which images belong to it."""
-    inside = np.ones(len(ids), bool)
-    if self.keep is not None:
-      inside &= to_numpy(pc.is_in(ids, self.keep))
-    if self.omit is not None:
-      inside &= ~to_numpy(pc.is_in(ids, self.omit))
-    return inside
-
-  def check(self, ids: pa.Array, where: paths.Path) -> None:
-    """Checks that it names nothing but these images, and some of them.
-
-    Raises:
-      UserError: it names others, and lists the first ten; or leaves none.
-    """
-    for flag, listed in (('keep', self.keep), ('omit', self.omit)):
-      if listed is None:
-        continue
-      if unknown := arrow.without(listed, ids).to_pylist():
-        raise UserError(
-          f'`{flag}`: {len(unknown)} of {len(listed)} ids are none of '
-          f'the {len(ids)} images: {first(sorted(unknown))}'
-        )
-    if not self.mask(ids).any():
-      raise UserError(
-        f'`keep` and `omit` leave none of the {len(ids)} images of {where}'
-      )
-
-
-def open_subset(keep: str | None, omit: str | None) -> Subset | None:
-  """Reads lists of ids; returns None without any.
-
-  Args:
-    keep, omit: paths, see `read_ids`.
-  """
-  if keep is None and omit is None:
-    return None
-  lists = [
-    None if path is None else pc.unique(read_ids(pathlib.Path(path)))
-    for path in (keep, omit)
-  ]
-  return Subset(*lists)
-
-
-def read_ids(path: pathlib.Path) -> pa.Array:
-  """Reads ids: one on each line, or a JSON list of them (`.json`).
-
-  Raises:
-    UserError: the file is missing, empty, or no such list.
-  """
-  path = path.expanduser()
-  if path.suffix.lower() == '.json':
-    found = files.read_json_without_repeats(path)
-    if not isinstance(found, list) or set(map(type, found)) - {str}:
-      raise UserError(f'{path} is not a list of ids')
-  else:
-    found = _read_lines(path)
-  if not found:
-    raise UserError(f'{path} lists no ids')
-  return files.to_ids(path, found)
-
-
-def _read_lines(path: pathlib.Path) -> list[str]:
-  try:
-    content = untrusted.read_bytes(path, budgets.TEXT_FILE)
-    files.check_rows(path, content.count(b'\n'))
-    lines = content.decode().split('\n')
-  except OSError as error:
-    raise UserError(f'cannot read ids {path}: {error.strerror}') from error
-  except UnicodeDecodeError as error:
-    raise UserError(f'{path} is not text: expected one id on each line') from error
-  return [line.removesuffix('\r') for line in lines if line.strip()]
-
-
-def select(labels: LabelSets, inside: np.ndarray) -> LabelSets:
-  """Returns the sets of some examples.
-
-  Args:
-    labels: of n examples.
-    inside: bool [n].
-  """
-  return LabelSets(
-    np.asarray(labels.values)[np.repeat(inside, labels.sizes)],
-    np.asarray(labels.sizes)[inside],
-  )

@@ -114,9 +114,10 @@ def _complete(
   if by_validation_order(config.labels):
     expected = orders.named_ids(orders.FILE_NAME)
   else:
-    expected = pc.unique(pa.concat_arrays([one.ids for one in config.labels]))
-  named = not table.has_ids and config.order in orders.NAMED
-  if not (named and by_validation_order(config.labels)):  # Else they are the same.
+    named = [sets.ids_as_in(one, ids) for one in config.labels]
+    expected = pc.unique(pa.concat_arrays(named))
+  by_order = not table.has_ids and config.order in orders.NAMED
+  if not (by_order and by_validation_order(config.labels)):  # Else they are the same.
     orders.check_ids(source.predictions, ids, expected, config.partial)
   notes = _notes(source, config, table.classes, written, ids)
   # Rows carry ReaL labels from here on.

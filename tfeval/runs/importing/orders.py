@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import imagenet, sets
+from tfeval.datasets.labels import imagenet, sets, subsets
 from tfeval.datasets.labels import orders as class_orders
 from tfeval.datasets.labels.files import first
 from tfeval.utils import arrow
@@ -55,7 +55,7 @@ def row_ids(path: pathlib.Path, order: str | None, rows: int | None) -> pa.Array
       f'{path} has no ids: say which row is which image: '
       f'`order={FILE_NAME}`, {CLASS_FOLDER} or the path of a list of ids'
     )
-  ids = named_ids(order) if order in NAMED else sets.read_ids(pathlib.Path(order))
+  ids = named_ids(order) if order in NAMED else subsets.read_ids(pathlib.Path(order))
   if len(ids) != rows:
     raise UserError(f'{path} has {rows} rows, `order={order}` is of {len(ids)}')
   return ids

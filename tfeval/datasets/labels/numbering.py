@@ -1,0 +1,118 @@
+"""Labels that are numbered otherwise than the classes, found by what models predict."""
+
+import logging
+import pathlib
+
+import numpy as np
+
+from tfeval.datasets.labels import imagenet, orders
+from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.metrics.accuracy import LabelSets
+
+_LOG = logging.getLogger('tfeval')
+_ILSVRC_ID, _ILSVRC_ID_FROM_0 = 'ilsvrc_id', 'ilsvrc_id_from_0'
+WORDS = {
+  orders.ONE_TOO_HIGH: 'off by one (too high)',
+  orders.ONE_TOO_LOW: 'off by one (too low)',
+  _ILSVRC_ID: 'ids 1 to 1000 of the development kit',
+  _ILSVRC_ID_FROM_0: 'ids of the development kit less 1',
+  'name': 'numbers in the order of names',
+  'name_lower_case': 'numbers in the order of names whatever their case',
+  'id': 'numbers in the order of ids',
+  'id_lower_case': 'numbers in the order of ids whatever their case',
+  'number': 'numbers in the order of ids by their value',
+  'reversed': 'numbers from the last class on',
+}
+
+
+def other_numberings(space: LabelSpace) -> dict[str, np.ndarray]:
+  """Returns what labels mean that are numbered otherwise than a space's classes.
+
+  Returns:
+    By the numbering's name, one of `orders.other_class_orders` or `ilsvrc_id_from_0`:
+    int64 [classes], the class that each label means, -1 where that is none.
+  """
+  found = dict(orders.other_class_orders(space))
+  if space.digest == imagenet.label_space().digest:
+    # As models have it, output 0 is the class of id 1; labels are the ids themselves.
+    from_0 = found.pop(_ILSVRC_ID)
+    ids = np.concatenate([[-1], from_0[:-1]])
+    found = {_ILSVRC_ID: ids, _ILSVRC_ID_FROM_0: from_0, **found}
+  return found
+
+
+class NumberingCounts:
+  """How many predictions are right under each numbering of a label set.
+
+  Only images with one label count. Counts add up over parts of a run.
+
+  Attributes:
+    count: how many images there were.
+    as_they_stand: how many of their predictions are right.
+    others: how many were, by the name of another numbering.
+  """
+
+  def __init__(self, space: LabelSpace):
+    self._space = space
+    self._numberings = other_numberings(space)
+    self.count = self.as_they_stand = 0
+    self.others = dict.fromkeys(self._numberings, 0)
+
+  def add(self, predicted: np.ndarray, labels: LabelSets) -> None:
+    """Counts some images.
+
+    Args:
+      predicted: int [n], the best class of each.
+      labels: their sets.
+    """
+    sizes = np.asarray(labels.sizes)
+    single = sizes == 1
+    values = np.asarray(labels.values)[np.repeat(single, sizes)]
+    predicted = np.asarray(predicted)[single]
+    self.count += len(values)
+    self.as_they_stand += int(np.count_nonzero(predicted == values))
+    for name, meaning in self._numberings.items():
+      self.others[name] += int(np.count_nonzero(predicted == meaning[values]))
+
+  def found(self) -> str | None:
+    """Returns the numbering that labels have by all appearances, None: their own."""
+    if not self.others:
+      return None
+    name = max(self.others, key=lambda one: self.others[one])
+    right = orders.stands_out(
+      name, self.others[name], self.as_they_stand, self.count, len(self._space)
+    )
+    return name if right else None
+
+  def remark(self) -> str | None:
+    """Says in which numbering labels are, with the counts under each; None: their own.
+
+    >>> counts = NumberingCounts(imagenet.label_space())
+    >>> classes = np.arange(10)
+    >>> counts.add(classes, LabelSets.from_single(classes + 1))
+    >>> counts.remark()[:65]
+    'its labels seem to be off by one (too high): 0 of 10 predictions '
+    """
+    name = self.found()
+    if name is None:
+      return None
+    ranked = sorted(self.others.items(), key=lambda one: -one[1])
+    hits = [f'{count:,} if they are {WORDS[one]}' for one, count in ranked if count]
+    rest = ', 0 otherwise' if len(hits) < len(ranked) else ''
+    return (
+      f'its labels seem to be {WORDS[name]}: {self.as_they_stand:,} of '
+      f'{self.count:,} predictions are right as they stand, which is what is counted, '
+      f'{", ".join(hits)}{rest}'
+    )
+
+
+def warn(path: pathlib.Path | None, where: object, counts: NumberingCounts) -> None:
+  """Logs what `NumberingCounts.remark` says of a label file, if anything.
+
+  Args:
+    path: of the file.
+    where: the run whose predictions were counted.
+    counts: of them.
+  """
+  if remark := counts.remark():
+    _LOG.warning('%s, for %s: %s', path, where, remark)
