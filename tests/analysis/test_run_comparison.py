@@ -111,7 +111,7 @@ def test_what_cannot_be_compared(runs, store_run):
   with pytest.raises(UserError, match=r'other labels \(original\) in a than in other'):
     comparison.compare([runs[0], other])
   single = store_run('single', MODELS['a'][:, 0], LABELS, REAL)
-  with pytest.raises(UserError, match='single stores 1 classes'):
+  with pytest.raises(UserError, match='single stores 1 of 1000 classes'):
     comparison.compare([runs[0], single], metric='top5')
   assert comparison.compare([runs[0], single]).pairs['original'][0].p == 1
 

@@ -82,7 +82,8 @@ def open_dataset(
 def side_of(given: tf.data.Dataset) -> int | None:
   """Returns the side of its square images in pixels; None if that is not known."""
   shape = _named(given.element_spec)['image'].shape
-  return shape[-2] if shape.rank and shape[-2] == shape[-3] else None
+  known = shape.rank is not None and shape.rank >= 3
+  return shape[-2] if known and shape[-2] == shape[-3] else None
 
 
 def class_names(given: tf.data.Dataset) -> Sequence[str] | int | None:
