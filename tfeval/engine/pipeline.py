@@ -286,9 +286,11 @@ def fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
     error = broken
   image = encoded.numpy()
   kind = image_files.kind_of(image)
+  refused = re.search(r'assertion failed: \[(.*)\]', reason(error))
+  if kind is None and refused and protocol.library == 'given':
+    return f'pixels, but {refused[1]}'
   if kind is None:
     return image_files.not_an_image(image)
-  refused = re.search(r'assertion failed: \[(.*)\]', reason(error))
   if refused:
     return f'a {kind}, but {refused[1]}'
   small = ', or too small to be cropped' * protocol.crop.startswith('before')
