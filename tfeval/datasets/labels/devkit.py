@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import imagenet, matlab
+from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.entries import LabelEntries
 from tfeval.datasets.labels.meanings import index_of
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -53,6 +53,8 @@ def indices(path: pathlib.Path, entries: LabelEntries, space: LabelSpace) -> np.
   """
   meta = path.parent / META
   if os.path.lexists(meta):
+    from tfeval.datasets.labels import matlab  # Rarely needed.
+
     wnids = matlab.read_ilsvrc_ids(meta)
     class_of = {n: space.index_of_id.get(wnid) for n, wnid in wnids.items()}
   else:

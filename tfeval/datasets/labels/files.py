@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import arrays, devkit, parquet_labels, tables
+from tfeval.datasets.labels import arrays, devkit, tables
 from tfeval.datasets.labels.arrays import read_json_without_repeats
 from tfeval.datasets.labels.columns import IsMeant
 from tfeval.datasets.labels.entries import LabelEntries, check_count
@@ -129,13 +129,12 @@ def read_entries(path: pathlib.Path, are_labels: IsMeant) -> tuple[LabelEntries,
     raise UserError(f'cannot read labels {path}: {error.strerror}') from error
   if kind in _TABLES:
     entries = tables.read_table(path, are_labels)
+  elif kind == '.parquet':
+    from tfeval.datasets.labels import parquet_labels  # Rarely needed.
+
+    entries = parquet_labels.read_parquet(path)
   else:
-    reader = {
-      '.json': arrays.read_json,
-      '.npy': arrays.read_npy,
-      '.parquet': parquet_labels.read_parquet,
-    }[kind]
-    entries = reader(path)
+    entries = {'.json': arrays.read_json, '.npy': arrays.read_npy}[kind](path)
   if entries.ids is None:
     check_count(path, len(entries.sizes))
   return entries, sha256

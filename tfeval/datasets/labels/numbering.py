@@ -49,14 +49,12 @@ class NumberingCounts:
   Attributes:
     count: how many images there were.
     as_they_stand: how many of their predictions are right.
-    others: how many were, by the name of another numbering.
   """
 
   def __init__(self, space: LabelSpace):
     self._space = space
-    self._numberings = other_numberings(space)
+    self._parts: list[tuple[np.ndarray, np.ndarray]] = []
     self.count = self.as_they_stand = 0
-    self.others = dict.fromkeys(self._numberings, 0)
 
   def add(self, predicted: np.ndarray, labels: LabelSets) -> None:
     """Counts some images.
@@ -71,16 +69,24 @@ class NumberingCounts:
     predicted = np.asarray(predicted)[single]
     self.count += len(values)
     self.as_they_stand += int(np.count_nonzero(predicted == values))
-    for name, meaning in self._numberings.items():
-      self.others[name] += int(np.count_nonzero(predicted == meaning[values]))
+    self._parts.append((predicted, values))
+
+  @property
+  def others(self) -> dict[str, int]:
+    """How many predictions are right, by the name of another numbering."""
+    return {
+      name: sum(int(np.count_nonzero(one == of[values])) for one, values in self._parts)
+      for name, of in other_numberings(self._space).items()
+    }
 
   def found(self) -> str | None:
     """Returns the numbering that labels have by all appearances, None: their own."""
-    if not self.others:
+    # Nothing can be right four times as often. Most labels are right, and done here.
+    if 4 * self.as_they_stand >= self.count or not (others := self.others):
       return None
-    name = max(self.others, key=lambda one: self.others[one])
+    name = max(others, key=lambda one: others[one])
     right = orders.stands_out(
-      name, self.others[name], self.as_they_stand, self.count, len(self._space)
+      name, others[name], self.as_they_stand, self.count, len(self._space)
     )
     return name if right else None
 
