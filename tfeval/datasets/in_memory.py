@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -142,7 +143,13 @@ def _element(
       # All zeros is no label.
       label = tf.where(tf.reduce_any(label > 0), tf.argmax(label), none)
     label = tf.cast(tf.reshape(label, []), tf.int64)
-    label = tf.where(label < 0, none, tf.gather(class_of, tf.maximum(label, 0)))
+    beyond = tf.strings.format(
+      'label {} is none of the ' + str(len(class_of)) + ' classes', [label]
+    )
+    with tf.control_dependencies(
+      [tf.debugging.Assert(label < len(class_of), [beyond])]
+    ):
+      label = tf.where(label < 0, none, tf.gather(class_of, tf.maximum(label, 0)))
     if encoded:
       content = tf.io.encode_png(image, compression=0)
     else:
@@ -204,7 +211,9 @@ def _digest(elements: tf.data.Dataset) -> str:
           one[key].numpy().tobytes() if key == 'label' else one[key].numpy()
         )
   except tf.errors.OpError as error:
-    raise UserError(f'dataset cannot be read: {errors.one_line(error)}') from error
+    told = re.search(r'assertion failed: \[(.*?)\]', error.message)
+    why = told[1] if told else errors.one_line(error)
+    raise UserError(f'dataset cannot be read: {why}') from error
   return sha256.hexdigest()
 
 
