@@ -379,3 +379,60 @@ def test_classes_that_the_model_cannot_say(ten, tmp_path, capsys):
   _evaluate(root, *flags, f'--output_dir={tmp_path}/part', '--limit=14', '--json')
   (result,) = json.loads(capsys.readouterr().out)
   assert result['dataset']['class_notes'] == ['9 of 11 classes have no image in it']
+
+
+@pytest.mark.parametrize('kind', ['npy', 'csv', 'best'])
+def test_predictions_of_other_classes_are_imported(ten, tmp_path, capsys, kind):
+  root, model = ten
+  paths = sorted((root / 'val').glob('*/*.jpg'))
+  scores = model.predict(np.stack([_load(path) for path in paths]), verbose=0)
+  ranked = np.argsort(-scores, axis=1, kind='stable')
+  names = [path.name for path in paths]
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  (tmp_path / 'classes.txt').write_text('\n'.join(NUMBERS))
+  rows = [f'{path.name},{path.parent.name}' for path in paths]
+  (tmp_path / 'labels.csv').write_text('\n'.join(['id,label', *rows]))
+  if kind == 'npy':
+    np.save(tmp_path / 'p.npy', scores)
+    (tmp_path / 'ids.txt').write_text('\n'.join(names))
+    given = [f'--predictions={tmp_path}/p.npy', f'--order={tmp_path}/ids.txt']
+  else:
+    header = [
+      'id',
+      *(NUMBERS if kind == 'csv' else [f'class_{i}' for i in range(1, 7)]),
+    ]
+    table = scores if kind == 'csv' else ranked[:, :6]
+    lines = [','.join([n, *map(str, r)]) for n, r in zip(names, table, strict=True)]
+    (tmp_path / 'p.csv').write_text('\n'.join([','.join(header), *lines]))
+    given = [f'--predictions={tmp_path}/p.csv']
+  given += [f'--classes={tmp_path}/classes.txt', f'--labels={tmp_path}/labels.csv']
+  out = f'--output_dir={tmp_path}/run'
+  assert cli.main(['import', *given, out, '--json']) == 0
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {
+    m['name']: (m['labels'], m['correct'], m['count']) for m in result['metrics']
+  }
+  assert found == {
+    'top1': ('original', top1, images),
+    'top5': ('original', top5, images),
+  }
+  assert cli.main(['verify', f'{tmp_path}/run']) == 0
+  assert cli.main(['score', f'{tmp_path}/run', f'--labels={tmp_path}/labels.csv']) == 0
+
+
+def test_what_is_wrong_with_imports_of_other_classes(tmp_path, capsys):
+  np.save(tmp_path / 'p.npy', np.zeros((2, 3), np.float32))
+  (tmp_path / 'classes.txt').write_text('a\nb')
+  (tmp_path / 'labels.csv').write_text('id,label\nx,a\ny,b')
+  (tmp_path / 'ids.txt').write_text('x\ny')
+  given = [f'--predictions={tmp_path}/p.npy', f'--order={tmp_path}/ids.txt']
+  given += [f'--output_dir={tmp_path}/run', f'--labels={tmp_path}/labels.csv']
+  for more, words in (
+    ([], 'expected a class'),
+    ([f'--classes={tmp_path}/none'], 'cannot read class map'),
+    ([f'--classes={tmp_path}/classes.txt'], 'expected all outputs, [n, 2]'),
+  ):
+    assert cli.main(['import', *given, *more]) == 2
+    told = capsys.readouterr().err
+    assert words in told and told.count('\n') == 1, told
+  assert not (tmp_path / 'run').exists()

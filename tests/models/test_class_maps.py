@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import class_lists, imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import class_maps, fitting
 from tfeval.models.loading import load_model as load
@@ -137,7 +137,7 @@ def test_maps_of_other_forms_that_are_none(tmp_path, name, content, words):
   path = tmp_path / name
   path.write_text(content)
   with pytest.raises(UserError, match=words):
-    class_maps.read_class_map(path)
+    class_lists.read_class_map(path)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_maps_of_other_forms_that_are_none(tmp_path, name, content, words):
 def test_forms_of_maps(tmp_path, name, content):
   path = tmp_path / name
   path.write_text(content)
-  found = class_maps.read_class_map(path)
+  found = class_lists.read_class_map(path)
   assert found.outputs == 4
   assert found.classes.class_ids == ('dog', 'cat', 'old tree')
   assert found.indices.tolist() == [0, 1, 3]
@@ -170,7 +170,7 @@ def test_imagenet_by_its_readable_names(tmp_path):
   ]
   path = tmp_path / 'config.json'
   path.write_text(json.dumps({'id2label': dict(enumerate(names))}))
-  found = class_maps.read_class_map(path)
+  found = class_lists.read_class_map(path)
   assert found.classes is imagenet.label_space()
   assert found.indices.tolist() == list(range(1000))
 

@@ -10,14 +10,14 @@ USAGE = """Usage: tfeval import --predictions=X [--flags]
       --order=class_folder --labels=original --labels=real.json --output_dir=RUN
 
 X is an .npy, .npz, .csv or .parquet file with the best classes of each image or
-with all 1000 outputs, or a folder of such files: NAME_top5preds.npy beside
+with all outputs, or a folder of such files: NAME_top5preds.npy beside
 NAME_top5probs.npy, NAME_preds.npy beside NAME_probs.npy, or single files.
 
 CSV has the columns id and class_1 to class_k (1 is the best), perhaps with
-probability_1 to probability_k beside them; or id and 1000 outputs, in columns
-named 0 to 999 or by wnid. Their numbers count, not their places. Parquet has
+probability_1 to probability_k beside them; or id and all outputs, in columns
+named from 0 on or by id. Their numbers count, not their places. Parquet has
 these columns, or id and lists: classes, perhaps with probabilities or
-log_probs; or 1000 logits or probabilities."""
+log_probs; or all logits or probabilities."""
 
 
 def define_flags(define) -> None:
@@ -33,16 +33,22 @@ def define_flags(define) -> None:
     'a list of ids. Not for rows that have ids.',
   )
   label_flags.define_labels(define, ['original'], 'by default original')
+  define.string(
+    'classes',
+    None,
+    'A file that names the classes in the order of the outputs, a line each, where '
+    'they are not those of ILSVRC2012; the first --labels are then the original ones.',
+  )
   define.enum(
     'output',
     None,
     ['logits', 'probabilities'],
-    'What 1000 outputs are, where their values do not tell.',
+    'What all outputs are, where their values do not tell.',
   )
   define.bool(
     'partial', False, 'Images may be missing; the result is marked as partial.'
   )
-  define.bool('store_logits', False, 'Store all 1000 outputs of each image.')
+  define.bool('store_logits', False, 'Store all outputs of each image.')
   define.string(
     'output_dir',
     'tfeval_runs/imported',
@@ -70,12 +76,13 @@ def run(flags, arguments: list[str]) -> int:
   console.import_tensorflow_for([flags.output_dir])
   found = sources.find_sources(flags.predictions, flags.probabilities, flags.output_dir)
   config = importer.ImportConfig(
-    labels=tuple(label_flags.open_labels(flags.labels, flags.data_dir)),
+    labels=label_flags.open_import_labels(flags),
     order=flags.order,
     output=flags.output,
     partial=flags.partial,
     store_logits=flags.store_logits,
     overwrite=flags.overwrite,
+    classes=label_flags.classes_path(flags),
   )
   runs = importer.import_all(found, config)
   output.print_runs(runs, flags.json, show_examples=0)

@@ -1,8 +1,11 @@
 """The flags that say what rows are counted against, shared by several commands."""
 
+import dataclasses
+import pathlib
 from typing import TYPE_CHECKING
 
 from tfeval.cli import console
+from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
@@ -78,3 +81,29 @@ def open_labels(
 
       prepared[MULTILABEL] = multilabel.load(data_dir)
   return sets.open_labels(texts, space, prepared)
+
+
+def classes_path(flags) -> 'pathlib.Path | None':
+  """Returns the file of `--classes`."""
+  return None if flags.classes is None else pathlib.Path(flags.classes).expanduser()
+
+
+def open_import_labels(flags) -> 'tuple[sets.LabelSource, ...]':
+  """Opens the label sets of an import; of other classes the first is the original one.
+
+  Raises:
+    UserError: something is wrong with them, or with `--classes`.
+  """
+  from tfeval.datasets.labels import class_lists, sets
+
+  path = classes_path(flags)
+  if path is None:
+    return tuple(open_labels(flags.labels, flags.data_dir))
+  space = class_lists.read_space(path)
+  if sets.ORIGINAL in flags.labels or sets.REAL in flags.labels:
+    raise UserError(
+      f'--classes={path}: the labels original and real are of ILSVRC2012: give '
+      '--labels=FILE with the labels of these images'
+    )
+  first, *others = open_labels(flags.labels, flags.data_dir, space)
+  return dataclasses.replace(first, name=sets.ORIGINAL), *others

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import class_lists, imagenet
 from tfeval.datasets.labels.files import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import class_maps
@@ -46,7 +46,7 @@ def fit(model: Model, classes: LabelSpace) -> Model:
   own = named.class_ids[: len(classes)]
   if named.digest == classes.digest or (model.matched and own == classes.class_ids):
     return model
-  class_of = class_maps.match(named, classes)
+  class_of = class_lists.match(named, classes)
   if class_of is None:
     raise UserError(
       f'{model.name} has the outputs of {of_space(named)}, the dataset '

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tfeval.datasets.labels.imagenet import label_space
 from tfeval.runs.importing.blocks import BLOCK, Block, Table
 from tfeval.utils import budgets, numpy_files
 from tfeval.utils.errors import UserError
@@ -32,25 +31,29 @@ class _Matrix:
   rows: Callable[[int, int], np.ndarray]
 
 
-def from_npy(predictions: pathlib.Path, probabilities: pathlib.Path | None) -> Table:
+def from_npy(
+  predictions: pathlib.Path, probabilities: pathlib.Path | None, classes: int
+) -> Table:
   """Opens an array of classes or of all outputs.
 
   Args:
     predictions, probabilities: `.npy` files, see `readers.opened`.
+    classes: how many there are.
 
   Raises:
     UserError: they hold something else.
   """
   paths = [path for path in (predictions, probabilities) if path is not None]
-  return _table(predictions, [_of_file(path) for path in paths])
+  return _table(predictions, [_of_file(path) for path in paths], classes)
 
 
 @contextlib.contextmanager
-def from_npz(path: pathlib.Path) -> Iterator[Table]:
+def from_npz(path: pathlib.Path, classes: int) -> Iterator[Table]:
   """Opens an archive.
 
   Args:
     path: an `.npz`, see `readers.opened`.
+    classes: how many there are.
 
   Raises:
     UserError: it is no archive, or holds something else.
@@ -75,14 +78,15 @@ def from_npz(path: pathlib.Path) -> Iterator[Table]:
       for name in names
     ]
     # Classes are whole numbers, and come first.
-    yield _table(path, sorted(matrices, key=lambda one: one.dtype.kind == 'f'))
+    matrices.sort(key=lambda one: one.dtype.kind == 'f')
+    yield _table(path, matrices, classes)
 
 
-def _table(path: pathlib.Path, matrices: Sequence[_Matrix]) -> Table:
+def _table(path: pathlib.Path, matrices: Sequence[_Matrix], classes: int) -> Table:
   """Makes a table of classes, of all outputs, or of classes and probabilities."""
   shapes = [one.shape for one in matrices]
   floats = matrices[0].dtype.kind == 'f'
-  (rows, width), classes = shapes[0], len(label_space())
+  rows, width = shapes[0]
   if floats and len(matrices) > 1:
     raise UserError(
       f'{path} holds floats {list(shapes[0])}: expected whole numbers, '
@@ -97,7 +101,7 @@ def _table(path: pathlib.Path, matrices: Sequence[_Matrix]) -> Table:
     hint = (
       ': leave the background class out'
       if width == classes + 1
-      else '; classes are whole numbers'
+      else ', or `classes`, a file that names them; best classes are whole numbers'
     )
     raise UserError(
       f'{path} holds floats {list(shapes[0])}, expected all outputs, '
@@ -160,6 +164,6 @@ def _shape(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, int
   if dtype.kind not in 'iuf' or len(shape) not in (1, 2):
     raise UserError(
       f'{name} holds {dtype} {list(shape)}, expected whole '
-      f'numbers [n, k] or floats [n, {len(label_space())}]'
+      'numbers [n, k] or floats [n, classes]'
     )
   return shape[0], shape[1] if len(shape) > 1 else 1

@@ -1,6 +1,7 @@
 """The run directory of an import: what it says of itself, and when it may be made."""
 
 import dataclasses
+import functools
 import logging
 import pathlib
 import platform
@@ -9,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 import tfeval
+from tfeval.datasets.labels import class_lists, imagenet
 from tfeval.datasets.labels.sets import REAL, LabelSource
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs import predictions, result_file, run, run_directory
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
-from tfeval.runs.result_file import Manifest
+from tfeval.runs.result_file import ClassesSection, Manifest
 from tfeval.utils import files, flagfile, locks, paths
 from tfeval.utils.errors import UserError
 
@@ -31,6 +34,8 @@ class ImportConfig:
     partial: whether images may be missing.
     store_logits: whether scores of all classes are kept.
     overwrite: whether what is in a run directory may be replaced.
+    classes: a file that names the classes, see `class_lists.read_space`; None: those of
+      ILSVRC2012.
   """
 
   labels: tuple[LabelSource, ...]
@@ -39,6 +44,14 @@ class ImportConfig:
   partial: bool = False
   store_logits: bool = False
   overwrite: bool = False
+  classes: pathlib.Path | None = None
+
+  @functools.cached_property
+  def space(self) -> LabelSpace:
+    """The classes; a UserError if the file that names them is none."""
+    if self.classes is None:
+      return imagenet.label_space()
+    return class_lists.read_space(self.classes)
 
 
 def by_validation_order(labels: tuple[LabelSource, ...]) -> bool:
@@ -60,6 +73,7 @@ def manifest(source: Source, config: ImportConfig, table: readers.Table) -> Mani
         'split': 'validation' if validation else '',
         'partial': config.partial,
         'real_labels': labels.get(REAL),
+        **({'classes': own} if (own := ClassesSection.of(config.space)) else {}),
       },
       'protocol': {'name': 'unknown'},
       'store': {

@@ -8,25 +8,24 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels import files
-from tfeval.datasets.labels.imagenet import label_space
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing.blocks import Block, ids_of
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
 _NUMBERED = re.compile(r'((?:class|prob)\D*)(\d+)')
-_SPACE = label_space()
 _EXPECTED = (
   'expected id and class_1 to class_k, perhaps probability_1 to probability_k, or a '
-  f'column for each of the {len(_SPACE)} classes, named by index (from 0) or wnid'
+  'column for each of the {} classes, named by index (from 0) or id'
 )
 _WHOLE_NUMBERS = (
-  f'expected whole numbers, the classes; {len(_SPACE)} outputs are columns named 0 to '
-  f'{len(_SPACE) - 1} or by wnid'
+  'expected whole numbers, the classes; all outputs are columns named by index (from '
+  '0) or id'
 )
 
 
 def choose(
-  path: pathlib.Path, header: Sequence[str], instead: str = ''
+  path: pathlib.Path, header: Sequence[str], space: LabelSpace, instead: str = ''
 ) -> tuple[list[str], list[str]]:
   """Returns the columns of classes, best first, and those of scores beside them.
 
@@ -36,40 +35,44 @@ def choose(
   Args:
     path: of the file, for messages.
     header: the names of all its columns.
+    space: the classes.
     instead: what else they might be, for messages.
 
   Returns:
     The names of the k classes, from class_1 on (or class_0), and of their k or no
-    probabilities; or none and those of the scores of all classes, 0 to 999.
+    probabilities; or none and those of the scores of all classes, from 0 on.
 
   Raises:
     UserError: the columns are others, or their numbers do not fit.
 
-  >>> choose('x', ['probability_2', 'class_2', 'id', 'class_1', 'probability_1'])
+  >>> space = LabelSpace('pets', ('cat', 'dog'), ('cat', 'dog'))
+  >>> columns = ['probability_2', 'class_2', 'id', 'class_1', 'probability_1']
+  >>> choose('x', columns, space)
   (['class_1', 'class_2'], ['probability_1', 'probability_2'])
   """
   names = [name for name in header if name != 'id']
+  expected = _EXPECTED.format(len(space))
   if twice := files.doubles(list(header)):
     raise UserError(f'{path} has two columns called {twice[0]!r}')
-  for known in (map(str, range(len(_SPACE))), _SPACE.class_ids):
+  for known in (space.class_ids, map(str, range(len(space)))):
     if set(all_classes := list(known)) == set(names):
       return [], all_classes
   classes = [name for name in names if name.startswith('class')]
   scores = [name for name in names if name.startswith('prob')]
   if not classes or len(classes) + len(scores) != len(names):
     raise UserError(
-      f'{path} has the columns {files.first(list(header))[:200]}, {_EXPECTED}{instead}'
+      f'{path} has the columns {files.first(list(header))[:200]}, {expected}{instead}'
     )
   alone = len(classes) == 1 and len(scores) < 2
   if alone and not any(name[-1].isdigit() for name in names):
     return classes, scores
-  class_at, score_at = _numbered(path, classes), _numbered(path, scores)
+  class_at, score_at = (_numbered(path, found, expected) for found in (classes, scores))
   if scores and (unpaired := class_at.keys() ^ score_at.keys()):
     number = min(unpaired)
     kind = 'probability' if number in class_at else 'class'
     raise UserError(
       f'{path}: column {(class_at | score_at)[number]} has no {kind} of the number '
-      f'{number} beside it: expected {_EXPECTED.removeprefix("expected ")}'
+      f'{number} beside it: expected {expected.removeprefix("expected ")}'
     )
   numbers = sorted(class_at)
   # A class that is left out would move all behind it up.
@@ -82,7 +85,9 @@ def choose(
   return [class_at[n] for n in numbers], [score_at[n] for n in numbers if scores]
 
 
-def _numbered(path: pathlib.Path, names: Sequence[str]) -> dict[int, str]:
+def _numbered(
+  path: pathlib.Path, names: Sequence[str], expected: str
+) -> dict[int, str]:
   """Returns columns by their numbers."""
   found: dict[int, str] = {}
   forms: dict[str, str] = {}
@@ -90,7 +95,7 @@ def _numbered(path: pathlib.Path, names: Sequence[str]) -> dict[int, str]:
     match = _NUMBERED.fullmatch(name)
     if match is None or len(match[2]) > 4:
       raise UserError(
-        f'{path}: column {name[:80]!r} has no number at its end: {_EXPECTED}'
+        f'{path}: column {name[:80]!r} has no number at its end: {expected}'
       )
     forms.setdefault(match[1], name)
     if len(forms) > 1:

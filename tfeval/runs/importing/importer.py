@@ -17,7 +17,8 @@ from tfeval.runs.importing.directory import ImportConfig, by_validation_order
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.result_file import Manifest
 from tfeval.runs.run import Failure, Run, finish
-from tfeval.runs.summary import SUMMARY_COLUMNS, TOP, summarize
+from tfeval.runs.run_classes import RunClasses
+from tfeval.runs.summary import SUMMARY_COLUMNS, TOP, SummaryRequest, summarize
 from tfeval.utils import arrow, budgets, files, locks
 from tfeval.utils.errors import UserError
 
@@ -84,7 +85,7 @@ def import_predictions(source: Source, config: ImportConfig) -> Run:
       holds something else.
   """
   started = time.monotonic()
-  with readers.opened(source.predictions, source.probabilities) as table:
+  with readers.opened(source.predictions, source.probabilities, config.space) as table:
     manifest = directory.manifest(source, config, table)
     if complete := directory.complete_run(source, config, manifest):
       return complete
@@ -121,9 +122,14 @@ def _complete(
     orders.check_ids(source.predictions, ids, expected, config.partial)
   notes = _notes(source, config, table.classes, written, ids)
   # Rows carry ReaL labels from here on.
-  labels = [LabelSource(REAL) if one.name == REAL else one for one in config.labels]
+  labels = [
+    LabelSource(one.name) if one.name in (ORIGINAL, REAL) else one
+    for one in config.labels
+  ]
   store = source.directory / result_file.PREDICTIONS
-  summary = summarize(predictions.read_parts(store, SUMMARY_COLUMNS), labels)
+  request = SummaryRequest(classes=RunClasses(config.space, config.space))
+  parts = predictions.read_parts(store, SUMMARY_COLUMNS)
+  summary = summarize(parts, labels, request=request)
   summary.check_labels(config.labels, source.predictions)
   manifest = manifest.replaced(
     model=manifest.model.replaced(output=written.output),
@@ -154,6 +160,7 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
     keep,
     _ROWS_PER_PART_WITH_LOGITS if keep else _ROWS_PER_PART,
     min(table.classes, predictions.STORED_CLASSES),
+    space=len(config.space),
   )
   by_name = {labels.name: labels for labels in config.labels}
   written, start, id_bytes = _Written([], [], output=config.output), 0, 0
@@ -172,7 +179,9 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
         f'{source.predictions} has ids of more than {budgets.IDS:,} bytes'
       )
     labels = _original(by_name, ids)
-    ranked = rows.rank(block, labels, written.output, refuse, refuse_scores)
+    ranked = rows.rank(
+      block, labels, written.output, refuse, refuse_scores, len(config.space)
+    )
     if keep and ranked.scores is None:
       raise UserError(
         f'`store_logits`: {source.predictions} has no scores of all '
@@ -212,9 +221,15 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
 def _original(by_name: dict[str, LabelSource], ids: pa.Array) -> np.ndarray:
   """Returns int32 [n], the original labels, -1 for none."""
   found = np.full(len(ids), -1, np.int32)
-  if ORIGINAL in by_name:
-    labels = sets.match(sets.packaged(), ids)
-    found[labels.sizes > 0] = labels.values
+  if ORIGINAL not in by_name:
+    return found
+  one = by_name[ORIGINAL]
+  labels = sets.match(one.file or sets.packaged(), ids)
+  if (labels.sizes > 1).any():
+    raise UserError(
+      f'`labels={one.path}` has several labels for an image: expected one'
+    )
+  found[labels.sizes > 0] = labels.values
   return found
 
 
@@ -241,7 +256,7 @@ def _notes(
       f'{written.unsorted:,} images do not have their best class first: they are '
       'sorted by probability'
     )
-  if classes < TOP[-1]:
+  if classes < TOP[-1] <= len(config.space):
     known = 'class of each image is' if classes == 1 else 'classes of each image are'
     notes.append(f'only {classes} {known} known: no top-5')
   if written.ties:

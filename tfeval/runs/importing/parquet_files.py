@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import files
-from tfeval.datasets.labels.imagenet import label_space
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import flat
 from tfeval.runs.importing.blocks import BLOCK, Block, Table, ids_of, readable
 from tfeval.utils import parquet
@@ -17,13 +17,13 @@ from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
 _LISTS = (
-  'classes with or without probabilities or log_probs, or logits or '
-  f'probabilities of all {len(label_space())} classes'
+  'classes with or without probabilities or log_probs, or logits or probabilities of '
+  'all classes'
 )
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path) -> Iterator[Table]:
+def opened(path: pathlib.Path, space: LabelSpace) -> Iterator[Table]:
   """Opens Parquet; see `readers.opened`.
 
   Raises:
@@ -34,12 +34,12 @@ def opened(path: pathlib.Path) -> Iterator[Table]:
       content = stack.enter_context(parquet.content(path))
       file = parquet.File(path, content)
     if {'classes', 'logits', 'log_probs', 'probabilities'} & {*file.schema.names}:
-      yield _of_lists(path, file)
+      yield _of_lists(path, file, len(space))
     else:
-      yield _flat(path, file)
+      yield _flat(path, file, space)
 
 
-def _of_lists(path: pathlib.Path, file: parquet.File) -> Table:
+def _of_lists(path: pathlib.Path, file: parquet.File, expected: int) -> Table:
   there = {*file.schema.names}
   scores = next(
     (name for name in ('logits', 'log_probs', 'probabilities') if name in there), None
@@ -60,9 +60,10 @@ def _of_lists(path: pathlib.Path, file: parquet.File) -> Table:
   if first is None:
     raise UserError(f'{path} has no rows')
   width = _lists(path, first, lists[0]).shape[1]
-  if classes is None and width != (expected := len(label_space())):
+  if classes is None and width != expected:
     raise UserError(
-      f'{path}: {scores} has {width} values in a row, expected {expected}'
+      f'{path}: {scores} has {width} values in a row, expected {expected}, or '
+      '`classes`, a file that names them'
     )
 
   def blocks() -> Iterator[Block]:
@@ -83,10 +84,10 @@ def _of_lists(path: pathlib.Path, file: parquet.File) -> Table:
   return Table(sum(file.rows), 'id' in there, width, blocks)
 
 
-def _flat(path: pathlib.Path, file: parquet.File) -> Table:
+def _flat(path: pathlib.Path, file: parquet.File, space: LabelSpace) -> Table:
   """Opens Parquet with the columns of CSV."""
   header = file.schema.names
-  classes, scores = flat.choose(path, header, f'; or lists: {_LISTS}')
+  classes, scores = flat.choose(path, header, space, f'; or lists: {_LISTS}')
   for names, whole in ((classes, True), (scores, False)):
     for name in names:
       flat.check_type(path, name, file.schema.field(name).type, whole)

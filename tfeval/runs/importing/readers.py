@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from tfeval.datasets.labels import files
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import arrays, flat, parquet_files
 from tfeval.runs.importing.blocks import Block, Table, readable
 from tfeval.utils.errors import UserError
@@ -17,22 +18,23 @@ from tfeval.utils.errors import UserError
 
 @contextlib.contextmanager
 def opened(
-  predictions: pathlib.Path, probabilities: pathlib.Path | None
+  predictions: pathlib.Path, probabilities: pathlib.Path | None, space: LabelSpace
 ) -> Iterator[Table]:
   """Opens a file of predictions.
 
   Args:
     predictions: one of
-      `.npy`: whole numbers [n, k] or [n], the classes, or floats [n, 1000], all
-        outputs;
+      `.npy`: whole numbers [n, k] or [n], the classes, or floats [n, classes],
+        all outputs;
       `.npz`: one such array, or classes and their probabilities;
       `.csv`: a header, then `id` and either `class_1` to `class_k`, with or without
-        `probability_1` to `probability_k`, or all outputs in 1000 columns named by
-        class index or wnid; in any order, see `flat.choose`;
+        `probability_1` to `probability_k`, or all outputs in columns named by
+        class index or id; in any order, see `flat.choose`;
       `.parquet`: `id`, and `classes` (a list, or one), with or without `log_probs`
-        or `probabilities`; or `logits` or `probabilities` of all 1000 classes; or
+        or `probabilities`; or `logits` or `probabilities` of all classes; or
         the columns of `.csv`.
     probabilities: `.npy` [n, k], of the classes of an `.npy`; or None.
+    space: the classes.
 
   Raises:
     UserError: the file cannot be read or holds something else.
@@ -48,24 +50,24 @@ def opened(
   if not predictions.is_file():
     raise UserError(f'{predictions} is not a file: `predictions` is a file or a folder')
   if kind == '.npy':
-    yield arrays.from_npy(predictions, probabilities)
+    yield arrays.from_npy(predictions, probabilities, len(space))
   elif kind == '.npz':
-    with arrays.from_npz(predictions) as table:
+    with arrays.from_npz(predictions, len(space)) as table:
       yield table
   elif kind == '.csv':
-    yield _csv(predictions)
+    yield _csv(predictions, space)
   elif kind == '.parquet':
-    with parquet_files.opened(predictions) as table:
+    with parquet_files.opened(predictions, space) as table:
       yield table
   else:
     raise UserError(f'{predictions}: expected an .npy, .npz, .csv or .parquet file')
 
 
-def _csv(path: pathlib.Path) -> Table:
+def _csv(path: pathlib.Path, space: LabelSpace) -> Table:
   from pyarrow import csv as pa_csv  # Rarely needed.
 
   header = files.read_csv_header(path)
-  classes, scores = flat.choose(path, header)
+  classes, scores = flat.choose(path, header, space)
   types = {
     **dict.fromkeys(scores, pa.float64()),
     **dict.fromkeys(classes, pa.int64()),

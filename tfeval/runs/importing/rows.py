@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import imagenet
 from tfeval.metrics import ranking
 from tfeval.runs import predictions
 from tfeval.runs.importing.blocks import Block
@@ -28,7 +27,7 @@ class Ranked:
     classes: int32 [n, k], best first, ties lowest class first.
     log_probs: float64 [n, k], or None where the file has none.
     label_log_prob: float64 [n], NaN for unknown, or None.
-    scores: float32 [n, 1000], or None.
+    scores: float32 [n, classes], or None.
     output: what the scores of all classes are, one of `OUTPUTS`, or None.
   """
 
@@ -45,6 +44,7 @@ def rank(
   output: str | None,
   refuse: Refuse,
   refuse_scores: Refuse,
+  classes: int,
 ) -> Ranked:
   """Checks and ranks rows.
 
@@ -54,6 +54,7 @@ def rank(
     output: what scores of all classes are, one of `OUTPUTS`; None: look.
     refuse: for classes.
     refuse_scores: for scores, which may be of another file.
+    classes: how many there are.
 
   Raises:
     UserError: a value is not what it should be.
@@ -75,20 +76,22 @@ def rank(
       _check_probabilities(scores, refuse_scores, whole=True)
     ranked = predictions.rank_scores(scores, labels, output)
     return Ranked(*ranked, scores.astype(np.float32), output)
-  _check_classes(block.classes, refuse)
-  classes = block.classes.astype(np.int32)
+  _check_classes(block.classes, refuse, classes)
+  ranked_classes = block.classes.astype(np.int32)
   kept = predictions.STORED_CLASSES
   if scores is None:
-    return Ranked(classes[:, :kept], None, None, None, None)
+    return Ranked(ranked_classes[:, :kept], None, None, None, None)
   _check_probabilities(scores, refuse_scores, whole=False)
-  order = ranking.order(scores, classes)[:, :kept]
-  classes, scores = (np.take_along_axis(a, order, axis=1) for a in (classes, scores))
+  order = ranking.order(scores, ranked_classes)[:, :kept]
+  ranked_classes, scores = (
+    np.take_along_axis(a, order, axis=1) for a in (ranked_classes, scores)
+  )
   with np.errstate(divide='ignore'):
     log_probs = np.log(scores.astype(np.float64))
-  of_label = np.full(len(classes), np.nan)
-  row, column = np.nonzero(classes == labels[:, None])
+  of_label = np.full(len(ranked_classes), np.nan)
+  row, column = np.nonzero(ranked_classes == labels[:, None])
   of_label[row] = log_probs[row, column]
-  return Ranked(classes, log_probs, of_label, None, None)
+  return Ranked(ranked_classes, log_probs, of_label, None, None)
 
 
 def _look(scores: np.ndarray, refuse: Refuse) -> str:
@@ -123,13 +126,13 @@ def _check_probabilities(scores: np.ndarray, refuse: Refuse, whole: bool) -> Non
     )
 
 
-def _check_classes(classes: np.ndarray, refuse: Refuse) -> None:
+def _check_classes(classes: np.ndarray, refuse: Refuse, count: int) -> None:
   if classes.dtype.kind not in 'iu':
     refuse(
       np.ones(len(classes), bool),
       f'has classes of type {classes.dtype}, expected whole numbers',
     )
-  highest = len(imagenet.label_space()) - 1
+  highest = count - 1
   low, high = classes.min(initial=0), classes.max(initial=0)
   hint = ': are they counted from 1?' if high == highest + 1 else ''
   refuse(
