@@ -671,7 +671,7 @@ def test_files_that_are_cut_or_changed(tmp_path, kind):
     ('id,class_1\na', 'cannot be read: .*Expected 2 columns, got 1'),
     ('id,class_1\na,', 'column class_1 has an empty cell'),
     ('id,class_1,prob_1\na,1,nan', 'column prob_1 has an empty cell or NaN'),
-    ('id,class_1\na,1.5', "'1.5', expected whole numbers.*0 to 999 or by wnid"),
+    ('id,class_1\na,1.5', "'1.5', expected whole numbers.*by index"),
     (
       ','.join(['id', *(f'class_{i}' for i in range(1000))]) + '\na' + ',0.5' * 1000,
       "column class_0 has the cell '0.5', expected whole numbers",
