@@ -34,11 +34,14 @@ class LabelSource:
     name: what metrics call it: `original`, `real`, or a file's stem.
     file: its labels; None: those that the rows carry.
     path: of the file, None without one.
+    is_imagenet: whether a row without a label, but with the name of a validation image,
+      has that one's.
   """
 
   name: str
   file: LabelTable | None = None
   path: pathlib.Path | None = None
+  is_imagenet: bool = True
 
   @property
   def ids(self) -> pa.Array | None:
@@ -59,7 +62,7 @@ class LabelSource:
       return LabelSets(to_numpy(real.flatten()), sizes)
     stored = to_numpy(part['label'], null=-1)
     unlabelled = stored < 0
-    if unlabelled.any():
+    if self.is_imagenet and unlabelled.any():
       # Row by row: into which parts rows are split may not matter.
       numbers = validation_numbers(part['id'].combine_chunks())
       found = np.where(numbers > 0, packaged().values[numbers - 1], -1)
@@ -99,7 +102,8 @@ def _open(
   text: str, space: LabelSpace, prepared: Mapping[str, LabelTable]
 ) -> LabelSource:
   if text in (ORIGINAL, REAL) or text in prepared:
-    return LabelSource(text, prepared.get(text))
+    is_imagenet = space.digest == imagenet.label_space().digest
+    return LabelSource(text, prepared.get(text), is_imagenet=is_imagenet)
   path = pathlib.Path(text).expanduser()
   if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
     raise UserError(
