@@ -25,6 +25,8 @@ _WIDTHS = {'BOOLEAN': 1, 'INT32': 4, 'INT64': 8, 'INT96': 12, 'FLOAT': 4, 'DOUBL
 _TEXT, _TEXT_WIDTH = 'BYTE_ARRAY', 16
 # Two levels of nesting, int16 each, beside each value.
 _LEVELS = 4
+# Bytes that are read at once of columns that are not read whole.
+_STREAM_BUFFER = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +117,58 @@ class File:
       )
     return {name: _summed(groups) for name, groups in found.items()}
 
+  def check_streamed(self, column: str, rows: int) -> int:
+    """Checks a column that `stream` is to read.
+
+    Args:
+      column: its name; with a dot for what is in a struct.
+      rows: how many may be decoded at once if none is long.
+
+    Returns:
+      How many rows may be decoded at once.
+
+    Raises:
+      pa.ArrowException: it is damaged.
+      UserError: a page takes too much.
+    """
+    leaf = self._leaf(column)
+    parquet_footer.check_chunks(self._metadata, self._size, [column])
+    longest = [
+      page.size for group in range(len(self.rows)) for page in self._pages(group, leaf)
+    ]
+    # A value is no longer than its page, or than the dictionary that it is in.
+    return max(1, min(rows, budgets.DECODED // max([1, *longest])))
+
+  def stream(
+    self, file: BinaryIO, group: int, column: str, rows: int
+  ) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a row group, a few at a time, without reading it whole.
+
+    Args:
+      file: the file, opened again.
+      group: the row group.
+      column: that `check_streamed` has checked.
+      rows: how many at once.
+
+    Raises:
+      pa.ArrowException: it is damaged.
+    """
+    parquet = parquet_footer.opened(file, self._metadata, buffer_size=_STREAM_BUFFER)
+    # Threads are the caller's, which reads several images at once.
+    return parquet.iter_batches(
+      rows, row_groups=[group], columns=[column], use_threads=False
+    )
+
+  def type_of(self, name: str) -> pa.DataType:
+    """Returns the type of a column, or of what is in it: `image.path`."""
+    if name in self.schema.names:
+      return self.schema.field(name).type
+    first, *others = name.split('.')
+    found = self.schema.field(first).type
+    for inside in others:
+      found = found.field(inside).type
+    return found
+
   def batches(self, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yields rows of columns that were checked; texts perhaps as dictionaries."""
     return self._parquet.iter_batches(rows, columns=columns)
@@ -128,7 +182,7 @@ class File:
     found = self._leaves.get(name, [])
     if len(found) != 1:
       raise UserError(
-        f'{self.path}: column {name} is {str(self.schema.field(name).type)[:80]}, '
+        f'{self.path}: column {name} is {str(self.type_of(name))[:80]}, '
         'expected values or lists of values'
       )
     return found[0]
@@ -177,7 +231,7 @@ class File:
     kind = column.physical_type
     width = _WIDTHS.get(kind, _TEXT_WIDTH if kind == _TEXT else column.length)
     # Of lists of a fixed size null takes as much as any other.
-    size = getattr(self.schema.field(name).type, 'list_size', 1)
+    size = getattr(self.type_of(name), 'list_size', 1)
     values = max(sum(page.values for page in pages), rows * size)
     return sum(page.size for page in pages) + values * (width + _LEVELS)
 

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Sequence
 
 from tfeval.datasets.containers import patterns
 from tfeval.datasets.options import DatasetConfig
@@ -20,7 +19,7 @@ _SPLITS = {
   'val': 'validation',
   'test': 'test',
 }
-_OPTIONS = ('classes', 'first_label', 'labels')
+_OPTIONS = ('classes', 'first_label', 'labels', 'label')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Location:
       data say.
     first_label: the number of the first class, 0 or 1; None: the data say.
     labels: the path of a file of labels by id; None: they are in the containers.
+    label: the name of the column or array of labels; None: the usual ones.
   """
 
   kind: str
@@ -45,6 +45,7 @@ class Location:
   classes: str | None = None
   first_label: int | None = None
   labels: str | None = None
+  label: str | None = None
 
   @property
   def name(self) -> str:
@@ -52,16 +53,14 @@ class Location:
     return f'{self.kind}:{self.target}'
 
 
-def find(
-  config: DatasetConfig, suffixes: Sequence[str], splits: bool = True
-) -> Location:
+def find(config: DatasetConfig, names: re.Pattern, splits: bool = True) -> Location:
   """Finds the files that the name of a dataset means.
 
   Args:
     config: its `name` is `KIND:FILES[:key=value,...]`; FILES is a directory, with the
       files in it or in its sub-folders, or a path, which may have `*`, `?`, `[...]`,
       `{000..012}` and `{a,b}`. Where the names of files tell splits, those of `split`.
-    suffixes: of the files in a directory, such as `('.tar',)`; an empty one for any.
+    names: found in the names of those files in a directory that are taken.
     splits: whether names of files tell splits.
 
   Raises:
@@ -79,7 +78,7 @@ def find(
       'or mount the store'
     )
   target = paths.absolute(parsed.target)
-  found = _in_directory(target, kind, suffixes) if os.path.isdir(target) else None
+  found = _in_directory(target, kind, names) if os.path.isdir(target) else None
   files = found or [pathlib.Path(one) for one in patterns.matching(target, kind)]
   split = ''
   if splits:
@@ -101,9 +100,7 @@ def _options(kind: str, found: dict) -> dict:
   return found
 
 
-def _in_directory(
-  target: str, kind: str, suffixes: Sequence[str]
-) -> list[pathlib.Path]:
+def _in_directory(target: str, kind: str, names: re.Pattern) -> list[pathlib.Path]:
   """Returns the files of a directory, those of its sub-folders where it has none."""
   root = pathlib.Path(target)
   try:
@@ -112,7 +109,7 @@ def _in_directory(
         path
         for path in root.glob(pattern)
         if not any(p.startswith('.') for p in path.relative_to(root).parts)
-        and path.name.endswith(tuple(suffixes))
+        and names.search(path.name)
         and not path.is_dir()
       ]
       if found:
@@ -121,8 +118,8 @@ def _in_directory(
   except OSError as error:
     raise UserError(f'cannot read {target}: {error.strerror}') from error
   raise UserError(
-    f'{target} holds no {" or ".join(suffixes)} files: give the directory or the '
-    f'pattern of the {kind} files'
+    f'{target} holds no {kind} files by their names: give the directory that does, or '
+    'a pattern of their names'
   )
 
 
@@ -195,3 +192,8 @@ def _check(files: list[pathlib.Path]) -> None:
     other = seen.setdefault((status.st_dev, status.st_ino), path)
     if other is not path:
       raise UserError(f'{path} is the same file as {other}: name it once')
+
+
+def ending(suffix: str) -> re.Pattern:
+  """Returns what `find` looks for in names that end so."""
+  return re.compile(re.escape(suffix) + '$')

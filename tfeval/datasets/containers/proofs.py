@@ -1,6 +1,8 @@
 """What names of images prove: which validation image one is, and of which class."""
 
 import collections
+import os
+import pathlib
 import posixpath
 import re
 from collections.abc import Sequence
@@ -64,6 +66,23 @@ def ids(names: Sequence[str], where: object) -> list[str]:
   found = bases if len(counts) == len(bases) else list(names)
   check_ids(found, where)
   return found
+
+
+def numbered(files: Sequence[pathlib.Path], counts: Sequence[int]) -> list[str]:
+  """Returns ids of images that have no names: of the file, and a number in it.
+
+  >>> numbered([pathlib.Path('/a/x.parquet'), pathlib.Path('/b/x.parquet')], [2, 1])
+  ['a/x.parquet__0', 'a/x.parquet__1', 'b/x.parquet__0']
+  """
+  names = [path.name for path in files]
+  if len(set(names)) < len(names):
+    above = os.path.commonpath([path.parent for path in files])
+    names = [os.path.relpath(path, above) for path in files]
+  return [
+    f'{name}__{number}'
+    for name, count in zip(names, counts, strict=True)
+    for number in range(count)
+  ]
 
 
 def check_ids(found: Sequence[str], where: object) -> None:

@@ -67,6 +67,39 @@ def pieces(
   )
 
 
+def records(
+  paths: Sequence[str],
+  counts: np.ndarray,
+  key: str,
+  start: int | tf.Tensor,
+  stop: int | tf.Tensor,
+) -> tf.data.Dataset:
+  """Returns a feature of TFRecords, scalar strings, read in the graph alone.
+
+  Args:
+    paths: of the files.
+    counts: int64 [files], how many records each has.
+    key: of the feature, one text in each example.
+    start, stop: as `with_columns`.
+  """
+  files, skips, takes = _overlaps((np.array(paths),), counts, start, stop)
+
+  def read(path: tf.Tensor, skip: tf.Tensor, take: tf.Tensor) -> tf.data.Dataset:
+    found = tf.data.TFRecordDataset(path).skip(skip).take(take)
+    # A file that has become shorter is told, not passed over.
+    return found.apply(tf.data.experimental.assert_cardinality(take))
+
+  feature = {key: tf.io.FixedLenFeature([], tf.string)}
+  return (
+    tf.data.Dataset.from_tensor_slices((files, skips, takes))
+    .flat_map(read)
+    .map(
+      lambda record: tf.io.parse_single_example(record, feature)[key],
+      num_parallel_calls=tf.data.AUTOTUNE,
+    )
+  )
+
+
 def as_png(pixels: tf.data.Dataset, shape: Sequence[int]) -> tf.data.Dataset:
   """Returns images without loss in the form in which all others come.
 
@@ -100,8 +133,8 @@ def in_chunks(
     counts: int64 [places], how many images there are behind each other.
     start, stop, step: as `with_columns`; with a step each image is read by itself.
   """
-  ends = np.cumsum(counts)
   if step != 1:
+    ends = np.cumsum(counts)
     positions = np.arange(start, stop, step)
     places = np.searchsorted(ends, positions, 'right')
     rows: Any = (
@@ -110,12 +143,7 @@ def in_chunks(
       np.ones(len(places), np.int64),
     )
   else:
-    skips = tf.clip_by_value(tf.cast(start, tf.int64) - (ends - counts), 0, counts)
-    after = tf.clip_by_value(ends - tf.cast(stop, tf.int64), 0, counts)
-    takes = counts - skips - after
-    rows = tuple(
-      tf.boolean_mask(column, takes > 0) for column in (*columns, skips, takes)
-    )
+    rows = _overlaps(columns, counts, start, stop)
   signature = tf.TensorSpec([None], tf.string)
   return (
     tf.data.Dataset.from_tensor_slices(rows)
@@ -125,4 +153,30 @@ def in_chunks(
       )
     )
     .unbatch()
+  )
+
+
+def _overlaps(
+  columns: Sequence[np.ndarray],
+  counts: np.ndarray,
+  start: int | tf.Tensor,
+  stop: int | tf.Tensor,
+) -> tuple[tf.Tensor, ...]:
+  """Returns the rows in which a range of positions lies.
+
+  Args:
+    columns: [rows] each.
+    counts: int64 [rows], how many positions each has, one behind the other.
+    start, stop: the range.
+
+  Returns:
+    The columns of these rows, how many positions of each are before the range, and
+    how many in it.
+  """
+  ends = np.cumsum(counts)
+  skips = tf.clip_by_value(tf.cast(start, tf.int64) - (ends - counts), 0, counts)
+  after = tf.clip_by_value(ends - tf.cast(stop, tf.int64), 0, counts)
+  takes = counts - skips - after
+  return tuple(
+    tf.boolean_mask(column, takes > 0) for column in (*columns, skips, takes)
   )

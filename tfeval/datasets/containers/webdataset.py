@@ -8,6 +8,7 @@ import collections
 import dataclasses
 import pathlib
 import posixpath
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
     UserError: a shard is cut off, packed or no tar; a key occurs twice; an image is
       without label or a label without image; labels are outside of the classes.
   """
-  location = locations.find(config, ('.tar',))
+  location = locations.find(config, re.compile(r'\.tar$'))
   stamps, examples, others = _read(location.files, location.labels is None)
   where = location.name
   alone = [key for key, example in examples.items() if example.image is None]
