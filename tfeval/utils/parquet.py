@@ -7,7 +7,6 @@ anything.
 """
 
 import contextlib
-import dataclasses
 import io
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 from tfeval.utils import budgets, parquet_footer, parquet_pages, untrusted
 from tfeval.utils.errors import UserError
-from tfeval.utils.parquet_pages import DELTA_BYTE_ARRAY, DICTIONARY, Malformed, Page
+from tfeval.utils.parquet_pages import DICTIONARY, Column, Malformed, Page
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
@@ -27,19 +26,6 @@ _TEXT, _TEXT_WIDTH = 'BYTE_ARRAY', 16
 _LEVELS = 4
 # Bytes that are read at once of columns that are not read whole.
 _STREAM_BUFFER = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-  """What the pages of a column say.
-
-  Attributes:
-    values: how many each row group has, nulls and empty lists among them.
-    rows_at_once: how many may be decoded at once, whatever is in them.
-  """
-
-  values: tuple[int, ...]
-  rows_at_once: int
 
 
 class File:
@@ -115,7 +101,7 @@ class File:
       self._parquet = parquet_footer.opened(
         self._file, self._metadata, tuple(with_dictionary)
       )
-    return {name: _summed(groups) for name, groups in found.items()}
+    return {name: parquet_pages.summed(groups) for name, groups in found.items()}
 
   def check_streamed(self, column: str, rows: int) -> int:
     """Checks a column that `stream` is to read.
@@ -239,20 +225,6 @@ class File:
     return UserError(
       f'{self.path} declares {seen:,} {what}, expected at most {limit:,}'
     )
-
-
-def _summed(groups: list[list[Page]]) -> Column:
-  values = tuple(
-    sum(page.values for page in pages if page.kind != DICTIONARY) for pages in groups
-  )
-  # A text may repeat the one before it, of any length, in no bytes of its own.
-  repeating = [
-    max(page.size for page in pages)
-    for pages in groups
-    if any(page.encoding == DELTA_BYTE_ARRAY for page in pages)
-  ]
-  most = max([1, *repeating])
-  return Column(values, max(1, budgets.DECODED // most))
 
 
 @contextlib.contextmanager

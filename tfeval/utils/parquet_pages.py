@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from tfeval.utils import budgets
+
 DATA, INDEX, DICTIONARY, DATA_V2 = range(4)
 DELTA_BYTE_ARRAY = 7
 # Thrift's types of fields.
@@ -46,6 +48,34 @@ class Page:
   size: int
   values: int
   encoding: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """What the pages of a column say.
+
+  Attributes:
+    values: how many each row group has, nulls and empty lists among them.
+    rows_at_once: how many may be decoded at once, whatever is in them.
+  """
+
+  values: tuple[int, ...]
+  rows_at_once: int
+
+
+def summed(groups: list[list[Page]]) -> Column:
+  """Returns what the pages of each row group say together."""
+  values = tuple(
+    sum(page.values for page in pages if page.kind != DICTIONARY) for pages in groups
+  )
+  # A text may repeat the one before it, of any length, in no bytes of its own.
+  repeating = [
+    max(page.size for page in pages)
+    for pages in groups
+    if any(page.encoding == DELTA_BYTE_ARRAY for page in pages)
+  ]
+  most = max([1, *repeating])
+  return Column(values, max(1, budgets.DECODED // most))
 
 
 def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:

@@ -1,7 +1,6 @@
 """Images of containers as `tf.data.Dataset`s, from any position on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -137,7 +136,7 @@ def in_chunks(
     ends = np.cumsum(counts)
     positions = np.arange(start, stop, step)
     places = np.searchsorted(ends, positions, 'right')
-    rows: Any = (
+    rows = (
       *(column[places] for column in columns),
       positions - (ends - counts)[places],
       np.ones(len(places), np.int64),
