@@ -1,0 +1,171 @@
+"""What reading containers costs beside TFDS, for the same photos.
+
+    python tests/benchmarks/containers.py
+
+All take turns in one process, after one round that is not counted. Shown is the CPU
+time (all threads) of an image, and the median of its ratio to that of TFDS: of reading
+alone, and of the pipeline of an evaluation, which decodes and resizes as well.
+"""
+
+import argparse
+import io
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from tfeval.datasets import open_dataset
+from tfeval.datasets.labels import imagenet
+from tfeval.engine import pipeline
+from tfeval.preprocess import protocol
+
+SHARED = pathlib.Path(__file__).resolve().parents[3] / 'shared'
+
+
+def photos_of(archive):
+  """Returns pairs of name and content of a tar file's members."""
+  with tarfile.open(archive) as tar:
+    return [(member.name, tar.extractfile(member).read()) for member in tar]
+
+
+def write_folder(where, photos):
+  where.mkdir()
+  for name, content in photos:
+    (where / name).write_bytes(content)
+
+
+def write_shards(where, photos, labels):
+  where.mkdir()
+  with tarfile.open(where / 'shard-000.tar', 'w') as tar:
+    for (name, content), label in zip(photos, labels, strict=True):
+      stem = name.removesuffix('.JPEG')
+      for member, text in ((f'{stem}.jpg', content), (f'{stem}.cls', b'%d' % label)):
+        info = tarfile.TarInfo(member)
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
+
+
+def write_parquet(where, photos, labels, compression):
+  where.mkdir()
+  features = {
+    'image': {'_type': 'Image'},
+    'label': {'_type': 'ClassLabel', 'names': list(imagenet.label_space().class_ids)},
+  }
+  metadata = json.dumps({'info': {'features': features}})
+  table = pa.table(
+    {
+      'image': pa.array(
+        [{'bytes': content, 'path': name} for name, content in photos],
+        pa.struct({'bytes': pa.binary(), 'path': pa.string()}),
+      ),
+      'label': pa.array(labels, pa.int64()),
+    }
+  ).replace_schema_metadata({'huggingface': metadata})
+  # Rows of a group as `datasets` has them for images.
+  pq.write_table(
+    table, where / 'photos.parquet', row_group_size=100, compression=compression
+  )
+
+
+def write_records(where, photos, labels):
+  def feature(value):
+    if isinstance(value, int):
+      return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+  where.mkdir()
+  with tf.io.TFRecordWriter(str(where / 'photos.tfrecord')) as writer:
+    for (name, content), label in zip(photos, labels, strict=True):
+      features = {
+        'image/encoded': feature(content),
+        'image/class/label': feature(label + 1),
+        'image/filename': feature(name.encode()),
+      }
+      features = tf.train.Features(feature=features)
+      writer.write(tf.train.Example(features=features).SerializeToString())
+
+
+def sources(scratch, count):
+  """Returns datasets of the same photos by the name of their container."""
+  tool = SHARED / 'tools/make_val_tar.py'
+  subprocess.run(
+    [sys.executable, tool, scratch / 'manual', '--count', str(count)],
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )
+  photos = photos_of(scratch / 'manual/ILSVRC2012_img_val.tar')
+  labels = list(imagenet.original_validation_labels()[:count])
+  write_folder(scratch / 'folder', photos)
+  write_shards(scratch / 'tar', photos, labels)
+  write_parquet(scratch / 'snappy', photos, labels, 'snappy')
+  write_parquet(scratch / 'plain', photos, labels, 'none')
+  write_records(scratch / 'tfrecord', photos, labels)
+  tfds = {
+    'data_dir': str(scratch / 'tfds'),
+    'manual_dir': str(scratch / 'manual'),
+  }
+  return {
+    'TFDS': open_dataset('imagenet2012_real', **tfds),
+    'folder': open_dataset(f'folder:{scratch}/folder'),
+    'parquet, snappy': open_dataset(f'parquet:{scratch}/snappy'),
+    'parquet, plain': open_dataset(f'parquet:{scratch}/plain'),
+    'webdataset': open_dataset(f'webdataset:{scratch}/tar'),
+    'tfrecord': open_dataset(f'tfrecord:{scratch}/tfrecord'),
+  }
+
+
+def seconds(dataset):
+  """Returns the CPU time of reading a `tf.data.Dataset` to its end."""
+  start = time.process_time()
+  dataset.reduce(np.int64(0), lambda count, _: count + 1).numpy()
+  return time.process_time() - start
+
+
+def reading(dataset):
+  return dataset.examples().with_options(pipeline.options())
+
+
+def preparing(dataset):
+  resolved = protocol.resolve('opencv', 224)
+  return pipeline.make_pipeline(dataset, resolved, 64)
+
+
+def table(title, make, found, rounds, count):
+  """Prints a row for each container."""
+  made = {name: make(dataset) for name, dataset in found.items()}
+  for dataset in made.values():
+    seconds(dataset)
+  times = {name: [] for name in made}
+  for _ in range(rounds):
+    for name, dataset in made.items():
+      times[name].append(seconds(dataset))
+  print(f'{title:<20}{"us/image":>10}{"x TFDS":>9}')
+  for name, own in times.items():
+    ratio = statistics.median(a / b for a, b in zip(own, times['TFDS'], strict=True))
+    print(f'{name:<20}{statistics.median(own) / count * 1e6:>10.0f}{ratio:>9.3f}')
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--photos', type=int, default=300)
+  parser.add_argument('--rounds', type=int, default=9)
+  arguments = parser.parse_args()
+  if not SHARED.is_dir():
+    sys.exit(f'needs the photos in {SHARED}')
+  with tempfile.TemporaryDirectory() as scratch:
+    found = sources(pathlib.Path(scratch), arguments.photos)
+    table('reading', reading, found, 3 * arguments.rounds, arguments.photos)
+    table('pipeline', preparing, found, arguments.rounds, arguments.photos)
+
+
+if __name__ == '__main__':
+  main()
