@@ -19,6 +19,7 @@ _SPLITS = {
   'val': 'validation',
   'test': 'test',
 }
+KINDS = ('parquet', 'webdataset', 'tfrecord', 'npz')
 _OPTIONS = ('classes', 'first_label', 'labels', 'label')
 
 
@@ -197,3 +198,20 @@ def _check(files: list[pathlib.Path]) -> None:
 def ending(suffix: str) -> re.Pattern:
   """Returns what `find` looks for in names that end so."""
   return re.compile(re.escape(suffix) + '$')
+
+
+def absolute(name: str) -> str:
+  """Returns the name of a dataset that holds from every working directory.
+
+  >>> absolute('npz:/a/../x.npz:label=fine')
+  "npz:/x.npz:label='fine'"
+  """
+  kind, _, text = name.partition(':')
+  parsed = spec.parse(text)
+  options = []
+  for key, value in parsed.options:
+    if key == 'labels' or (key == 'classes' and value != 'imagenet'):
+      value = paths.absolute(str(value))
+    options.append(f'{key}={value!r}')
+  end = ':' + ','.join(options) if options else ''
+  return f'{kind}:{paths.absolute(parsed.target)}{end}'
