@@ -8,8 +8,6 @@ alone, and of the pipeline of an evaluation, which decodes and resizes as well.
 """
 
 import argparse
-import io
-import json
 import pathlib
 import statistics
 import subprocess
@@ -19,9 +17,9 @@ import tempfile
 import time
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import tensorflow as tf
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'support'))
+import container_writers as containers
 
 from tfeval.datasets import open_dataset
 from tfeval.datasets.labels import imagenet
@@ -43,57 +41,6 @@ def write_folder(where, photos):
     (where / name).write_bytes(content)
 
 
-def write_shards(where, photos, labels):
-  where.mkdir()
-  with tarfile.open(where / 'shard-000.tar', 'w') as tar:
-    for (name, content), label in zip(photos, labels, strict=True):
-      stem = name.removesuffix('.JPEG')
-      for member, text in ((f'{stem}.jpg', content), (f'{stem}.cls', b'%d' % label)):
-        info = tarfile.TarInfo(member)
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text))
-
-
-def write_parquet(where, photos, labels, compression):
-  where.mkdir()
-  features = {
-    'image': {'_type': 'Image'},
-    'label': {'_type': 'ClassLabel', 'names': list(imagenet.label_space().class_ids)},
-  }
-  metadata = json.dumps({'info': {'features': features}})
-  table = pa.table(
-    {
-      'image': pa.array(
-        [{'bytes': content, 'path': name} for name, content in photos],
-        pa.struct({'bytes': pa.binary(), 'path': pa.string()}),
-      ),
-      'label': pa.array(labels, pa.int64()),
-    }
-  ).replace_schema_metadata({'huggingface': metadata})
-  # Rows of a group as `datasets` has them for images.
-  pq.write_table(
-    table, where / 'photos.parquet', row_group_size=100, compression=compression
-  )
-
-
-def write_records(where, photos, labels):
-  def feature(value):
-    if isinstance(value, int):
-      return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-  where.mkdir()
-  with tf.io.TFRecordWriter(str(where / 'photos.tfrecord')) as writer:
-    for (name, content), label in zip(photos, labels, strict=True):
-      features = {
-        'image/encoded': feature(content),
-        'image/class/label': feature(label + 1),
-        'image/filename': feature(name.encode()),
-      }
-      features = tf.train.Features(feature=features)
-      writer.write(tf.train.Example(features=features).SerializeToString())
-
-
 def sources(scratch, count):
   """Returns datasets of the same photos by the name of their container."""
   tool = SHARED / 'tools/make_val_tar.py'
@@ -105,10 +52,16 @@ def sources(scratch, count):
   photos = photos_of(scratch / 'manual/ILSVRC2012_img_val.tar')
   labels = list(imagenet.original_validation_labels()[:count])
   write_folder(scratch / 'folder', photos)
-  write_shards(scratch / 'tar', photos, labels)
-  write_parquet(scratch / 'snappy', photos, labels, 'snappy')
-  write_parquet(scratch / 'plain', photos, labels, 'none')
-  write_records(scratch / 'tfrecord', photos, labels)
+  wnids = imagenet.label_space().class_ids
+  shard = [(name.replace('.JPEG', '.jpg'), content) for name, content in photos]
+  containers.write_shard(scratch / 'tar/000.tar', shard, labels)
+  for name in ('snappy', 'none'):
+    path = scratch / name / 'photos.parquet'
+    containers.write_parquet(path, photos, labels, wnids, compression=name)
+  containers.write_records(
+    scratch / 'tfrecord/photos.tfrecord',
+    containers.slim(photos, [label + 1 for label in labels]),
+  )
   tfds = {
     'data_dir': str(scratch / 'tfds'),
     'manual_dir': str(scratch / 'manual'),
@@ -117,7 +70,7 @@ def sources(scratch, count):
     'TFDS': open_dataset('imagenet2012_real', **tfds),
     'folder': open_dataset(f'folder:{scratch}/folder'),
     'parquet, snappy': open_dataset(f'parquet:{scratch}/snappy'),
-    'parquet, plain': open_dataset(f'parquet:{scratch}/plain'),
+    'parquet, plain': open_dataset(f'parquet:{scratch}/none'),
     'webdataset': open_dataset(f'webdataset:{scratch}/tar'),
     'tfrecord': open_dataset(f'tfrecord:{scratch}/tfrecord'),
   }

@@ -103,25 +103,37 @@ def _options(kind: str, found: dict) -> dict:
 
 def _in_directory(target: str, kind: str, names: re.Pattern) -> list[pathlib.Path]:
   """Returns the files of a directory, those of its sub-folders where it has none."""
-  root = pathlib.Path(target)
+  files, folders = _entries(target)
+  found = [file for file in files if names.search(file.name)]
+  if not found:
+    for folder in folders:
+      found += [file for file in _entries(folder)[0] if names.search(file.name)]
+      patterns.check_count(target, len(found))
+  if not found:
+    raise UserError(
+      f'{target} holds no {kind} files by their names: give the directory that does, '
+      'or a pattern of their names'
+    )
+  patterns.check_count(target, len(found))
+  return sorted(found)
+
+
+def _entries(
+  directory: str | pathlib.Path,
+) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+  """Returns the files and the folders of a directory, hidden ones left out."""
+  files: list[pathlib.Path] = []
+  folders: list[pathlib.Path] = []
   try:
-    for pattern in ('*', '*/*'):
-      found = [
-        path
-        for path in root.glob(pattern)
-        if not any(p.startswith('.') for p in path.relative_to(root).parts)
-        and names.search(path.name)
-        and not path.is_dir()
-      ]
-      if found:
-        patterns.check_count(target, len(found))
-        return sorted(found)
+    with os.scandir(directory) as entries:
+      for entry in entries:
+        if not entry.name.startswith('.'):
+          (folders if entry.is_dir() else files).append(pathlib.Path(entry.path))
+  except FileNotFoundError:
+    pass  # It has gone meanwhile.
   except OSError as error:
-    raise UserError(f'cannot read {target}: {error.strerror}') from error
-  raise UserError(
-    f'{target} holds no {kind} files by their names: give the directory that does, or '
-    'a pattern of their names'
-  )
+    raise UserError(f'cannot read {directory}: {error.strerror}') from error
+  return files, folders
 
 
 def split_of(name: str) -> str:
