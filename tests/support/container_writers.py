@@ -12,7 +12,7 @@ STRUCT = pa.struct({'bytes': pa.binary(), 'path': pa.string()})
 
 
 def write_tar(path, members, kind='w'):
-  """Writes pairs of name and content, or of a name and what else is to be there."""
+  """Writes pairs of name and content, or of a name and the kind of member, a text."""
   path.parent.mkdir(parents=True, exist_ok=True)
   with tarfile.open(path, kind) as tar:
     for name, content in members:
@@ -21,7 +21,7 @@ def write_tar(path, members, kind='w'):
         info.size = len(content)
         tar.addfile(info, io.BytesIO(content))
       else:
-        info.type = content
+        info.type = content.encode()
         info.linkname = 'elsewhere'
         tar.addfile(info)
   return path

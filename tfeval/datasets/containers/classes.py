@@ -147,7 +147,8 @@ def of_file(location: Location, images: Sequence[str]) -> Labelled:
   one = dict(zip(ids, zip(ends, table.sizes, strict=True), strict=True))
   found, used = np.full(len(images), -1, np.int64), set()
   for at, image in enumerate(images):
-    for name in (image, image.rsplit('/', 1)[-1], image.rsplit('.', 1)[0]):
+    base = image.rsplit('/', 1)[-1]
+    for name in (image, base, image.rsplit('.', 1)[0], base.rsplit('.', 1)[0]):
       if name in one and one[name][1]:
         end, size = one[name]
         if size > 1:

@@ -9,8 +9,8 @@ from tfeval.datasets.labels.files import first
 from tfeval.utils.errors import UserError
 
 MOST_FILES = 100_000
-_RANGE = re.compile(r'\{(\d+)\.\.(\d+)\}')
-_CHOICE = re.compile(r'\{([^{}]*,[^{}]*)\}')
+_MOST_DIGITS = 12
+_BRACES = re.compile(r'\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}')
 
 
 def matching(target: str, kind: str) -> list[str]:
@@ -59,40 +59,44 @@ def expanded(text: str) -> list[str]:
   ['a1', 'a2', 'b1', 'b2']
   """
   found = [text]
-  while True:
-    braces = _RANGE.search(found[0]) or _CHOICE.search(found[0])
-    if braces is None:
-      return found
-    # All have the same braces left.
-    count = len(found) * _choices(text, braces)
-    check_count(text, count)
+  # All have the same braces left.
+  while braces := _BRACES.search(found[0]):
+    check_count(text, len(found) * _choices(text, braces))
     found = [one for pattern in found for one in _expanded_once(pattern)]
+  return found
 
 
 def _choices(text: str, braces: re.Match) -> int:
-  if braces.re is _CHOICE:
-    return braces[1].count(',') + 1
-  count = int(braces[2][:20]) - int(braces[1][:20]) + 1
-  if count < 1:
-    raise UserError(f'{text}: the range {braces[0]} is empty: write the smaller first')
-  return count
+  """Returns for how many texts braces stand."""
+  low, high, inside = braces.groups()
+  if inside is not None:
+    return inside.count(',') + 1
+  if max(len(low), len(high)) > _MOST_DIGITS:
+    raise UserError(f'{text[:200]}: a number in braces is too long: name fewer files')
+  if int(high) < int(low):
+    raise UserError(
+      f'{text[:200]}: the range {braces[0]} is empty: write the smaller first'
+    )
+  return int(high) - int(low) + 1
 
 
 def _expanded_once(pattern: str) -> Iterator[str]:
-  braces = _RANGE.search(pattern) or _CHOICE.search(pattern)
+  """Yields what the first braces of a pattern make of it."""
+  braces = _BRACES.search(pattern)
   assert braces is not None
-  if braces.re is _CHOICE:
-    inside = braces[1].split(',')
-  else:
-    width = len(braces[1])
-    inside = [f'{n:0{width}d}' for n in range(int(braces[1]), int(braces[2]) + 1)]
-  for one in inside:
-    yield pattern[: braces.start()] + one + pattern[braces.end() :]
+  low, high, inside = braces.groups()
+  texts = (
+    [f'{n:0{len(low)}d}' for n in range(int(low), int(high) + 1)]
+    if inside is None
+    else inside.split(',')
+  )
+  for text in texts:
+    yield pattern[: braces.start()] + text + pattern[braces.end() :]
 
 
 def check_count(target: str, count: int) -> None:
   """Raises a UserError if so many files are too many."""
   if count > MOST_FILES:
     raise UserError(
-      f'{target} is {count:,} files, expected at most {MOST_FILES:,}: name fewer'
+      f'{target[:200]} is {count:,} files, expected at most {MOST_FILES:,}: name fewer'
     )
