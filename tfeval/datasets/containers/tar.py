@@ -134,7 +134,7 @@ def _extended(path: pathlib.Path, kind: bytes, content: bytes) -> dict[str, str]
     if length < 5 or at + length > len(content) or not equals:
       raise ValueError('an extended header that is none')
     if key.startswith(b'GNU.sparse'):
-      raise UserError(f'{path} has files with holes: pack it without --sparse')
+      raise UserError(f'{path} has files with holes: pack it whole')
     if key in (b'path', b'size'):
       if kind == tarfile.XGLTYPE:
         raise UserError(f'{path} has one {key.decode()} for all members: pack it anew')
