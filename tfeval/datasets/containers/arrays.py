@@ -15,6 +15,7 @@ from tfeval.datasets.containers import (
   dataset,
   locations,
   proofs,
+  stamps,
 )
 from tfeval.datasets.containers.array_values import Packed, Stored
 from tfeval.datasets.containers.stamps import Stamp
@@ -48,7 +49,8 @@ def open_arrays(config: DatasetConfig) -> 'ImageDataset':
     )
   found, location = array_files.find(location, config.split)
   count, shape = _checked(found.where, found.images.shape, found.images.dtype)
-  stamp = Stamp.of(location.files[0])
+  with stamps.reading(location.files[0]):
+    stamp = Stamp.of(location.files[0])
   names = [f'{position:08d}' for position in range(count)]
   if found.names is not None:
     names = array_values.texts(found.names)

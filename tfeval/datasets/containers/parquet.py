@@ -25,6 +25,7 @@ from tfeval.utils.errors import UserError
 if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
 
+_DAMAGED = (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError)
 _IMAGES_AT_ONCE, _ROWS_AT_ONCE = 16, 4096
 
 
@@ -108,9 +109,10 @@ def _told(path: pathlib.Path) -> Iterator[None]:
     yield
   except UserError:
     raise
-  except OSError as error:
-    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
-  except (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError) as error:
+  except (OSError, *_DAMAGED) as error:
+    if isinstance(error, OSError) and error.strerror:
+      raise UserError(f'cannot read {path}: {error.strerror}') from error
+    # Arrow's own are such as well.
     raise UserError(
       f'{path} is not a readable Parquet file: {errors.one_line(error, 120)}: get it '
       'again'

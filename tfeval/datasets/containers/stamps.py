@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from tfeval.utils import untrusted
+from tfeval.utils import errors, untrusted
+from tfeval.utils.errors import UserError
 
 
 class Stamp(NamedTuple):
@@ -47,3 +48,30 @@ class Stamp(NamedTuple):
     """
     with self.opened() as file:
       return os.pread(file.fileno(), size, offset)
+
+
+@contextlib.contextmanager
+def reading(path: pathlib.Path) -> Iterator[None]:
+  """Where all that the system says of a file becomes one line.
+
+  Raises:
+    UserError: something was raised; says what.
+  """
+  try:
+    yield
+  except OSError as error:
+    why = error.strerror or errors.one_line(error, 120)
+    raise UserError(f'cannot read {path}: {why}') from error
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[tuple[Stamp, BinaryIO]]:
+  """Opens a file for the first time.
+
+  Raises:
+    UserError: it cannot be read, then or while it is open.
+  """
+  with reading(path):
+    stamp = Stamp.of(path)
+    with stamp.opened() as file:
+      yield stamp, file

@@ -55,8 +55,6 @@ def members(path: pathlib.Path, file: BinaryIO) -> Iterator[Member]:
   """
   try:
     yield from _members(path, file.fileno(), os.fstat(file.fileno()).st_size)
-  except OSError as error:
-    raise UserError(f'cannot read {path}: {error.strerror}') from error
   except (tarfile.TarError, ValueError) as error:
     if isinstance(error, UserError):
       raise

@@ -6,6 +6,7 @@ files names the classes.
 """
 
 import dataclasses
+import pathlib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ from tfeval.datasets.containers import (
   example_proto,
   locations,
   proofs,
+  stamps,
 )
-from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets
@@ -68,10 +69,10 @@ def open_tfrecord(config: DatasetConfig) -> 'ImageDataset':
       labels are missing, outside of the classes or cannot be understood.
   """
   location = locations.find(config, _FILES)
-  stamps, counts, records = [Stamp.of(path) for path in location.files], [], _Records()
-  for stamp in stamps:
+  counts, records = [], _Records()
+  for path in location.files:
     before = len(records.sizes)
-    _read(stamp, records)
+    _read(path, records)
     counts.append(len(records.sizes) - before)
   if not records.sizes:
     raise UserError(f'{location.name} holds no records: get the files again')
@@ -83,7 +84,7 @@ def open_tfrecord(config: DatasetConfig) -> 'ImageDataset':
     from tfeval.datasets.containers import reading
 
     del step  # None of these has any.
-    paths = [str(stamp.path) for stamp in stamps]
+    paths = [str(path) for path in location.files]
     return reading.records(paths, np.array(counts, np.int64), IMAGE, start, stop)
 
   return dataset.make(
@@ -100,12 +101,12 @@ def open_tfrecord(config: DatasetConfig) -> 'ImageDataset':
   )
 
 
-def _read(stamp: Stamp, records: _Records) -> None:
+def _read(path: pathlib.Path, records: _Records) -> None:
   """Adds what is in a file."""
-  with stamp.opened() as file:
-    found = example_proto.examples(stamp.path, file, _WANTED, IMAGE)
+  with stamps.opened(path) as (_, file):
+    found = example_proto.examples(path, file, _WANTED, IMAGE)
     for number, (features, others) in enumerate(found):
-      where = f'{stamp.path}: record {number}'
+      where = f'{path}: record {number}'
       if len(records.sizes) >= budgets.ROWS:
         raise UserError(f'{where}: more than {budgets.ROWS:,} images: name fewer files')
       size = _one(where, features, IMAGE, int)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfeval.datasets.containers import classes, dataset, locations, proofs, tar
+from tfeval.datasets.containers import (
+  classes,
+  dataset,
+  locations,
+  proofs,
+  stamps,
+  tar,
+)
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.image_files import SUFFIXES
 from tfeval.datasets.labels.files import first
@@ -56,7 +63,7 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
       without label or a label without image; labels are outside of the classes.
   """
   location = locations.find(config, re.compile(r'\.tar$'))
-  stamps, examples, others = _read(location.files, location.labels is None)
+  shards, examples, others = _read(location.files, location.labels is None)
   where = location.name
   alone = [key for key, example in examples.items() if example.image is None]
   if alone:
@@ -74,7 +81,7 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
   def read(start: Any, stop: Any, step: int) -> Any:
     from tfeval.datasets.containers import reading
 
-    return reading.pieces(stamps, which, offsets, sizes, start, stop, step)
+    return reading.pieces(shards, which, offsets, sizes, start, stop, step)
 
   ids = proofs.ids(names, where)
   if location.labels is not None:
@@ -98,19 +105,20 @@ def _read(
   shards: Sequence[pathlib.Path], with_labels: bool
 ) -> tuple[list[Stamp], dict[str, _Example], collections.Counter]:
   """Returns the shards, what they hold by key, and what else lies there."""
-  stamps = [Stamp.of(path) for path in shards]
+  found: list[Stamp] = []
   examples: dict[str, _Example] = {}
   others: collections.Counter = collections.Counter()
   again: list[str] = []
-  for number, shard in enumerate(stamps):
-    with shard.opened() as file:
-      for member in tar.members(shard.path, file):
+  for number, path in enumerate(shards):
+    with stamps.opened(path) as (shard, file):
+      found.append(shard)
+      for member in tar.members(path, file):
         base = posixpath.basename(member.name)
         stem, _, extension = base.partition('.')
         suffix = '.' + extension.rpartition('.')[2].lower()
         if suffix in _ARCHIVES:
           raise UserError(
-            f'{shard.path} holds another archive, {member.name[:200]!r}: unpack it, '
+            f'{path} holds another archive, {member.name[:200]!r}: unpack it, '
             'and give the shards that were in it'
           )
         is_image = suffix in SUFFIXES
@@ -120,16 +128,16 @@ def _read(
           continue
         key = posixpath.join(posixpath.dirname(member.name), stem)
         if len(examples) > budgets.ROWS:
-          raise UserError(f'{shard.path} and those before hold too many images')
+          raise UserError(f'{path} and those before hold too many images')
         example = examples.setdefault(key, _Example())
         if is_image and example.image is not None:
           again.append(key)
         elif is_image:
           example.image, example.shard = member, number
-        elif label := _label(shard.path, file, member, suffix):
+        elif label := _label(path, file, member, suffix):
           if example.label not in (None, label):
             raise UserError(
-              f'{shard.path}: {key} has two labels, {example.label[:40]} and '
+              f'{path}: {key} has two labels, {example.label[:40]} and '
               f'{label[:40]}: pack it with one'
             )
           example.label = label
@@ -138,7 +146,7 @@ def _read(
       f'{len(again)} keys have two images, in one shard or in two: {first(again)}: '
       'name each shard once, and give each image its own key'
     )
-  return stamps, examples, others
+  return found, examples, others
 
 
 def _label(path: pathlib.Path, file: Any, member: tar.Member, suffix: str) -> str:
