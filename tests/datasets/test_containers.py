@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from tfeval.datasets import open_dataset
 from tfeval.datasets.labels import imagenet
+from tfeval.engine import batches
 from tfeval.evaluation import config as evaluation_config
+from tfeval.preprocess import protocol
 from tfeval.runs import run
 from tfeval.utils.errors import UserError
 
@@ -87,6 +89,11 @@ def same(tmp_path_factory):
   return open_dataset(f'folder:{write_classes(root / "folder")}'), found
 
 
+WRITTEN_AS = {
+  'webdataset': '0.tar',
+  'parquet': '0.parquet',
+  'tfrecord': '0.tfrecord',
+}
 KINDS = ('parquet', 'parquet ', 'webdataset', 'tfrecord', 'names in a shard')
 
 
@@ -337,6 +344,33 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, kind):
   write(path, PHOTOS[:20], LABELS[:20])
   with pytest.raises(tf.errors.OpError, match='has changed since it was opened'):
     rows(dataset.examples())
+
+
+@pytest.mark.parametrize('kind, name', WRITTEN_AS.items())
+def test_what_cannot_be_read_is_told_in_a_line(tmp_path, kind, name):
+  write = {
+    'webdataset': writers.write_shard,
+    'parquet': writers.write_parquet,
+    'tfrecord': lambda path, *a: writers.write_records(path, writers.slim(*a)),
+  }[kind]
+  images = [tf.io.encode_png(image).numpy() for image in writers.pixels(9)]
+  photos = [(f'{n}.png', image) for n, image in enumerate(images)]
+  photos[7] = ('7.png', b'nonsense')
+  write(tmp_path / name, photos, [0] * 9)
+  dataset = open_dataset(f'{kind}:{tmp_path / name}')
+  asked = protocol.resolve('opencv', 16)
+
+  def failure():
+    with pytest.raises(UserError) as caught:
+      for _ in batches.decoded(dataset, asked, 2, skip_errors=False):
+        pass
+    return str(caught.value)
+
+  assert failure().startswith('example 7.png is not a readable image: neither JPEG')
+  (tmp_path / name).unlink()
+  gone = failure()
+  assert gone.startswith(f'{kind}:{tmp_path / name} cannot be read after 0 examples: ')
+  assert 'No such file or directory' in gone and 'Error' not in gone
 
 
 def test_a_run_repeats_from_anywhere(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ class Stamp(NamedTuple):
     with untrusted.open_file(self.path) as file:
       status = os.fstat(file.fileno())
       if (status.st_size, status.st_mtime_ns) != (self.size, self.changed):
-        raise OSError(f'{self.path} has changed since it was opened: start again')
+        raise OSError(f'{self.path} has changed since it was opened')
       yield file
 
   def read(self, offset: int, size: int) -> bytes:
