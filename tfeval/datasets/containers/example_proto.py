@@ -91,6 +91,12 @@ class _Window:
 
   def varint(self, at: int, stop: int) -> tuple[int, int]:
     """Returns a number, and where it ends."""
+    first = at - self._start
+    if at < stop and 0 <= first < len(self._content):
+      # Nearly all are of one byte, and there are fifty in a record.
+      byte = self._content[first]
+      if byte < 128:
+        return byte, at + 1
     value = 0
     for shift, byte in enumerate(self.bytes(at, min(10, stop - at))):
       value |= (byte & 127) << 7 * shift

@@ -6,6 +6,7 @@ The key is what stands before the first dot of a member's name, folders included
 
 import collections
 import dataclasses
+import os
 import pathlib
 import posixpath
 import re
@@ -156,8 +157,7 @@ def _label(path: pathlib.Path, file: Any, member: tar.Member, suffix: str) -> st
     raise UserError(
       f'{where} has {member.size:,} bytes, expected at most {_MOST_LABEL:,}'
     )
-  file.seek(member.offset)
-  content = file.read(member.size)
+  content = os.pread(file.fileno(), member.size, member.offset)
   found: Any = None
   if suffix == '.json':
     found = json_text.loads(where, content)
