@@ -11,7 +11,7 @@ import numpy as np
 from tfeval.datasets.containers import locations
 from tfeval.datasets.containers.array_values import Array, Packed, Stored
 from tfeval.datasets.containers.locations import Location
-from tfeval.utils import numpy_files
+from tfeval.utils import numpy_files, untrusted
 from tfeval.utils.errors import UserError
 
 IMAGES, LABELS, NAMES, CLASSES = 'images', 'labels', 'names', 'classes'
@@ -73,6 +73,8 @@ def find(location: Location, split: str) -> tuple[Found, Location]:
       f'{path} has no labels beside it: put them into {beside[0].name}, or give a file '
       'by :labels=FILE behind the name'
     )
+  # Nobody has named it, so that it may not be a link to anywhere.
+  untrusted.check_inside(labels, labels.parent)
   return Found(str(path), images, Array(labels)), location
 
 

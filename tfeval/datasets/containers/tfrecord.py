@@ -24,7 +24,7 @@ from tfeval.datasets.containers import (
 )
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
-from tfeval.utils import budgets
+from tfeval.utils import budgets, untrusted
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def _labelled(
     return classes.of_texts(location, images, records.synsets)
   path = location.files[0].parent / 'labels.txt'
   if location.classes is None and path.is_file():
+    # Nobody has named it, so that it may not be a link to anywhere.
+    untrusted.check_inside(path, path.parent)
     names = class_names.read_names(path)
     if names[0].lower() == _BACKGROUND:
       numbers, names = np.where(numbers > 0, numbers - 1, numbers), names[1:]
