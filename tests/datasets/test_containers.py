@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfeval.datasets import open_dataset
 from tfeval.datasets.labels import imagenet
-from tfeval.engine import batches
+from tfeval.engine import batches, data_service
 from tfeval.evaluation import config as evaluation_config
 from tfeval.preprocess import protocol
 from tfeval.runs import run
@@ -386,11 +386,69 @@ def test_a_run_repeats_from_anywhere(tmp_path, monkeypatch):
   )
 
 
-def test_workers_of_a_service_cannot_read_what_python_reads(tmp_path):
+@pytest.mark.parametrize(
+  'text, numbers',
+  [
+    ('0:ant\n1:bee\n2:cat\n', LABELS),
+    ('0:background\n1:ant\n2:bee\n3:cat\n', [n + 1 for n in LABELS]),
+    ('background\nant\nbee\ncat\n', [n + 1 for n in LABELS]),
+  ],
+)
+def test_names_of_classes_beside_records(tmp_path, text, numbers):
+  writers.write_records(tmp_path / 'a.tfrecord', writers.slim(PHOTOS, numbers))
+  (tmp_path / 'labels.txt').write_text(text)
+  dataset = open_dataset(f'tfrecord:{tmp_path}')
+  assert dataset.label_space.class_ids == NAMES
+  assert [row[1] for row in rows(dataset.examples())] == LABELS
+
+
+def test_names_of_classes_in_records(tmp_path):
+  texts = [NAMES[n] for n in LABELS]
+  examples = writers.slim(PHOTOS, [n + 1 for n in LABELS], image__class__text=texts)
+  writers.write_records(tmp_path / 'a.tfrecord', examples)
+  # Whether there is a class 0 that no image has nothing tells.
+  with pytest.raises(UserError, match='labels are 1 to 3, .* add :first_label=1'):
+    open_dataset(f'tfrecord:{tmp_path}')
+  dataset = open_dataset(f'tfrecord:{tmp_path}:first_label=1')
+  assert dataset.label_space.class_ids == NAMES
+  assert [row[1] for row in rows(dataset.examples())] == LABELS
+  dataset = open_dataset(f'tfrecord:{tmp_path}:first_label=0')
+  assert dataset.label_space.class_names == ('0', *NAMES)
+  assert dataset.label_space.class_ids == ('0', '1', '2', '3')
+
+
+def test_a_link_beside_leads_nowhere(tmp_path):
+  (tmp_path / 'secret').write_text('ant\nbee\ncat')
+  data = tmp_path / 'data'
+  writers.write_records(data / 'a.tfrecord', writers.slim(PHOTOS, LABELS))
+  (data / 'labels.txt').symlink_to(tmp_path / 'secret')
+  with pytest.raises(UserError, match='labels.txt is a link out of'):
+    open_dataset(f'tfrecord:{data}')
+  np.save(data / 'x.npy', writers.pixels(2))
+  np.save(tmp_path / 'y.npy', [0, 1])
+  (data / 'y.npy').symlink_to(tmp_path / 'y.npy')
+  with pytest.raises(UserError, match='y.npy is a link out of'):
+    open_dataset(f'npz:{data}/x.npy')
+
+
+def test_workers_of_a_service_cannot_read_what_python_reads(
+  tmp_path, tfeval, monkeypatch
+):
   writers.write_shard(tmp_path / '0.tar', PHOTOS, LABELS)
   writers.write_records(tmp_path / '0.tfrecord', writers.slim(PHOTOS, LABELS))
   assert open_dataset(f'webdataset:{tmp_path}').read_by_python
   assert not open_dataset(f'tfrecord:{tmp_path}').read_by_python
+  monkeypatch.setattr(data_service, 'check_service', lambda address: None)
+  code, _, err = tfeval(
+    'evaluate',
+    '--model=MobileNet',
+    '--weights=none',
+    f'--dataset=webdataset:{tmp_path}',
+    '--tf_data_service=h:1',
+    f'--output_dir={tmp_path}/out',
+  )
+  assert code == 2
+  assert '--tf_data_service=h:1: its workers cannot read webdataset:' in err
 
 
 def test_no_such_dataset_names_them(tmp_path):
