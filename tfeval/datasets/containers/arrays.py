@@ -3,7 +3,7 @@
 Pixels are made PNG when they are read, without loss, and go the way of all images.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,31 +61,6 @@ def open_arrays(config: DatasetConfig) -> 'ImageDataset':
     labelled = classes.of_file(location, ids)
   else:
     labelled = _labelled(location, found, names)
-  size = int(np.prod(shape))
-
-  def chunks(place: Any, skip: Any, take: Any) -> Iterator[list[bytes]]:
-    del place  # There is one.
-    return array_values.images(stamp, found.images, size, int(skip), int(take))
-
-  def read(start: Any, stop: Any, step: int) -> Any:
-    from tfeval.datasets.containers import reading
-
-    if isinstance(found.images, Packed):
-      counts = np.array([count], np.int64)
-      raw = reading.in_chunks(chunks, (counts,), counts, start, stop, step)
-    else:
-      positions = np.arange(count, dtype=np.int64)
-      raw = reading.pieces(
-        [stamp],
-        np.zeros_like(positions),
-        found.images.offset + positions * size,
-        np.full_like(positions, size),
-        start,
-        stop,
-        step,
-      )
-    return reading.as_png(raw, shape)
-
   return dataset.make(
     config,
     dataset.Found(
@@ -93,10 +68,49 @@ def open_arrays(config: DatasetConfig) -> 'ImageDataset':
       ids,
       labelled,
       [stamp.size] * count,
-      read,
+      _reader(stamp, found.images, count, shape),
       has_stride=isinstance(found.images, Stored),
     ),
   )
+
+
+def _reader(
+  stamp: Stamp, images: Stored | Packed, count: int, shape: tuple[int, int, int]
+) -> Callable[[Any, Any, int], Any]:
+  """Returns what `dataset.Found.images` is.
+
+  Args:
+    stamp: the file.
+    images: where they are in it.
+    count: how many.
+    shape: height, width and channels of each.
+  """
+  size = int(np.prod(shape))
+
+  def chunks(place: Any, skip: Any, take: Any) -> Iterator[list[bytes]]:
+    del place  # There is one.
+    return array_values.images(stamp, images, size, int(skip), int(take))
+
+  def read(start: Any, stop: Any, step: int) -> Any:
+    from tfeval.datasets.containers import reading
+
+    if isinstance(images, Packed):
+      counts = np.array([count], np.int64)
+      raw = reading.in_chunks(chunks, (counts,), counts, start, stop, step)
+    else:
+      positions = np.arange(count, dtype=np.int64)
+      raw = reading.pieces(
+        [stamp],
+        np.zeros_like(positions),
+        images.offset + positions * size,
+        np.full_like(positions, size),
+        start,
+        stop,
+        step,
+      )
+    return reading.as_png(raw, shape)
+
+  return read
 
 
 def _checked(
