@@ -59,6 +59,28 @@ def test_a_wnid_in_the_name_proves_as_well():
   assert (found.space, found.labels.tolist()) == (SPACE, list(range(10, 20)))
 
 
+@pytest.mark.parametrize('first', [0, 1])
+def test_numbers_of_some_classes(first):
+  """As in Imagenette: ten classes, 0 to 9 in the order of their wnids."""
+  chosen = [0, 217, 482, 491]
+  classes_of = [chosen[n % 4] for n in range(9)]
+  images = [f'{SPACE.class_ids[c]}_{n}.JPEG' for n, c in enumerate(classes_of)]
+  numbers = [n % 4 + first for n in range(9)]
+  found = of_numbers(numbers, images, None, None)
+  assert (found.space, found.labels.tolist()) == (SPACE, classes_of)
+  assert found.competing == chosen
+  assert f'from {first} those that occur' in found.notes[0]
+  numbers[5], numbers[6] = numbers[6], numbers[5]
+  with pytest.raises(UserError, match='7 of 9 labels are the classes'):
+    of_numbers(numbers, images, None, None)
+
+
+def test_wnids_of_a_larger_set_prove_nothing():
+  images = ['n01443537_1.JPEG', 'n00000001_1.JPEG']
+  assert proofs.known_classes(images).tolist() == [-1, -1]
+  assert of_numbers([0, 1], images).space.class_ids == ('0', '1')
+
+
 def test_numbers_that_nothing_proves():
   found = of_numbers([0, 2, 1])
   assert found.space.class_ids == ('0', '1', '2')

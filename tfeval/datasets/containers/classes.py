@@ -61,14 +61,12 @@ def of_numbers(
     start = numbering.start(location, numbers, len(named), 0 if names else count_from)
     labels = numbers - start
     checks.inside(location, images, numbers, (labels < 0) | (labels >= len(named)))
-    found = Labelled(
-      space, np.array(indices, np.int64)[labels], class_names.competing(space, indices)
-    )
-    checks.proven(location, images, space, found.labels, known)
-    return found
+    labels = np.array(indices, np.int64)[labels]
+    checks.proven(location, images, space, labels, known)
+    return Labelled(space, labels, class_names.competing(space, indices))
   if (known >= 0).any():
-    labels, notes = numbering.by_names(location, images, numbers, known)
-    return Labelled(imagenet.label_space(), labels, None, notes)
+    found = numbering.by_names(location, images, numbers, known)
+    return Labelled(imagenet.label_space(), *found)
   start = numbering.start(location, numbers, None, count_from)
   checks.inside(location, images, numbers, numbers < start)
   count = int(numbers.max()) - start + 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfeval.datasets.containers import checks
+from tfeval.datasets.containers import checks, proofs
 from tfeval.datasets.containers.locations import Location
 from tfeval.datasets.labels import imagenet
 from tfeval.utils.errors import UserError
@@ -41,7 +41,7 @@ def start(
 
 def by_names(
   location: Location, images: Sequence[str], numbers: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[np.ndarray, list[int] | None, tuple[str, ...]]:
   """Returns labels by what the names of images prove of the numbers.
 
   Args:
@@ -52,25 +52,27 @@ def by_names(
       at least.
 
   Returns:
-    int64 [images], classes of ILSVRC2012, and what was decided.
+    int64 [images], classes of ILSVRC2012; those that compete where numbers count only
+    the classes that occur, as in a part of ImageNet; and what was decided.
 
   Raises:
     UserError: the names contradict all countings, or cannot tell two of them.
   """
-  space = imagenet.label_space()
-  ids = np.array(imagenet.ilsvrc_ids())
-  of_id = np.argsort(ids)
+  every = np.arange(len(imagenet.label_space()))
   ways = {
-    'from 0': (0, np.arange(len(space))),
-    'from 1': (1, np.arange(len(space))),
-    'ILSVRC ids': (1, of_id),
+    'from 0': (0, every),
+    'from 1': (1, every),
+    'ILSVRC ids': (1, np.argsort(imagenet.ilsvrc_ids())),
   }
+  part = np.unique(known)
+  if (known >= 0).all() and not any(map(proofs.validation_number, images)):
+    ways |= {f'from {n} those that occur': (n, part) for n in (0, 1)}
   if location.first_label is not None:
-    ways = {f'from {location.first_label}': ways[f'from {location.first_label}']}
+    ways = {way: ways[way] for way in ways if f'from {location.first_label}' in way}
   fits: dict[str, np.ndarray] = {}
   hits = {}
   for way, (start, order) in ways.items():
-    inside = (numbers >= start) & (numbers < start + len(space))
+    inside = (numbers >= start) & (numbers < start + len(order))
     found = np.where(inside, order[np.where(inside, numbers - start, 0)], -1)
     hits[way] = int((found == known)[known >= 0].sum())
     if hits[way] == (known >= 0).sum():
@@ -90,4 +92,5 @@ def by_names(
     )
   way = next(iter(fits))
   notes = () if way == 'from 0' else (f'labels count {way}, as names of images prove',)
-  return fits[way], notes
+  few = len(ways[way][1]) < len(every)
+  return fits[way], part.tolist() if few else None, notes

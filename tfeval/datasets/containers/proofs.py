@@ -114,12 +114,14 @@ def known_classes(names: Sequence[str]) -> np.ndarray:
   array([ 1, 65, -1])
   """
   index = imagenet.label_space().index_of_id
+  wnids = [_WNID.search(name) for name in names]
+  # Of a larger set of classes those that ILSVRC2012 has too prove nothing.
+  own = all(wnid[1] in index for wnid in wnids if wnid)
   found = []
-  for name in names:
+  for name, wnid in zip(names, wnids, strict=True):
     number = validation_number(name)
-    wnid = _WNID.search(name)
     if number:
       found.append(imagenet.original_validation_labels()[number - 1])
     else:
-      found.append(index.get(wnid[1], -1) if wnid else -1)
+      found.append(index[wnid[1]] if wnid and own else -1)
   return np.array(found, np.int64)
