@@ -95,10 +95,14 @@ def test_images_that_lie_elsewhere(tmp_path):
     list(dataset.examples())
 
 
-def test_a_page_of_an_image_is_bounded(tmp_path, monkeypatch):
+def test_pages_are_bounded(tmp_path, monkeypatch):
   writers.write_parquet(tmp_path / '0.parquet', PHOTOS, LABELS, NAMES)
-  monkeypatch.setattr(budgets, 'PAGE', 4000)
-  refused('bytes in a page, expected at most', f'parquet:{tmp_path}')
+  monkeypatch.setattr(budgets, 'PAGE', 10)  # Of paths and labels.
+  refused('bytes in a page, expected at most 10', f'parquet:{tmp_path}')
+  monkeypatch.undo()
+  monkeypatch.setattr(budgets, 'DECODED', 2000)
+  monkeypatch.setattr(budgets, 'UNPACKED_RATIO', 0)
+  refused('bytes in a page, expected at most 2,000', f'parquet:{tmp_path}')
 
 
 def test_paths_twice(tmp_path):

@@ -103,12 +103,13 @@ class File:
       )
     return {name: parquet_pages.summed(groups) for name, groups in found.items()}
 
-  def check_streamed(self, column: str, rows: int) -> int:
+  def check_streamed(self, column: str, rows: int, long: bool) -> int:
     """Checks a column that `stream` is to read.
 
     Args:
       column: its name; with a dot for what is in a struct.
       rows: how many may be decoded at once if none is long.
+      long: whether values are, such as images: a page is as large as a thousand.
 
     Returns:
       How many rows may be decoded at once.
@@ -119,11 +120,9 @@ class File:
     """
     leaf = self._leaf(column)
     parquet_footer.check_chunks(self._metadata, self._size, [column])
-    longest = [
-      page.size for group in range(len(self.rows)) for page in self._pages(group, leaf)
-    ]
-    # A value is no longer than its page, or than the dictionary that it is in.
-    return max(1, min(rows, budgets.DECODED // max([1, *longest])))
+    most = budgets.decoded(self._size) if long else budgets.PAGE
+    groups = [self._pages(group, leaf, most) for group in range(len(self.rows))]
+    return parquet_pages.rows_at_once(groups, rows)
 
   def stream(
     self, file: BinaryIO, group: int, column: str, rows: int
@@ -176,8 +175,8 @@ class File:
   def _is_text(self, leaf: int) -> bool:
     return self._metadata.schema.column(leaf).physical_type == _TEXT
 
-  def _pages(self, group: int, leaf: int) -> list[Page]:
-    """Returns the pages of a column in a row group."""
+  def _pages(self, group: int, leaf: int, most: int = budgets.PAGE) -> list[Page]:
+    """Returns the pages of a column in a row group, of so many bytes each at most."""
     chunk = self._metadata.row_group(group).column(leaf)
     if chunk.num_values < 1:
       return []  # Arrow looks at none, wherever these may be.
@@ -190,8 +189,8 @@ class File:
     found = []
     for page in parquet_pages.pages(self._file, start, size):
       found.append(page)
-      if page.size > budgets.PAGE:
-        raise self._too_much('bytes in a page', page.size, budgets.PAGE)
+      if page.size > most:
+        raise self._too_much('bytes in a page', page.size, most)
       if len(found) > budgets.PAGES:
         raise self._too_much('pages', len(found), budgets.PAGES)
     return found

@@ -78,6 +78,42 @@ def summed(groups: list[list[Page]]) -> Column:
   return Column(values, max(1, budgets.DECODED // most))
 
 
+def rows_at_once(groups: list[list[Page]], rows: int) -> int:
+  """Returns how many rows may be decoded at once, at least one and at most `rows`.
+
+  Args:
+    groups: the pages of a column, by row group.
+    rows: how many there may be if none is long.
+  """
+  # A value may be one of a dictionary, or the one before it: any number of times.
+  repeated = [
+    page.size
+    for group in groups
+    for page in group
+    if page.kind == DICTIONARY or page.encoding == DELTA_BYTE_ARRAY
+  ]
+  most = max(1, min(rows, budgets.DECODED // max([1, *repeated])))
+  while most > 1 and any(_spanned(group, most) > budgets.DECODED for group in groups):
+    most //= 2
+  return most
+
+
+def _spanned(group: list[Page], rows: int) -> int:
+  """Returns the bytes of the pages that so many rows can lie in, at most."""
+  data = [page for page in group if page.kind in (DATA, DATA_V2) and page.values]
+  most = inside = stop = values = 0
+  for start, page in enumerate(data):
+    # The first row is the last one of this page.
+    while stop < len(data) and (stop <= start or values < rows - 1):
+      inside += data[stop].size
+      values += data[stop].values if stop > start else 0
+      stop += 1
+    most = max(most, inside)
+    inside -= page.size
+    values -= data[start + 1].values if start + 1 < stop else 0
+  return most
+
+
 def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:
   """Yields the pages of a column in a row group.
 

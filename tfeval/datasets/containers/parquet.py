@@ -126,7 +126,7 @@ def _opened(path: pathlib.Path, location: locations.Location) -> _File:
   with _told(path), stamp.opened() as file:
     content = parquet.File(path, file)
     columns = find_columns(content, location.label, location.labels is None)
-    at_once = content.check_streamed(columns.image, _IMAGES_AT_ONCE)
+    at_once = content.check_streamed(columns.image, _IMAGES_AT_ONCE, True)
     rows = sum(content.rows)
     labels: Any = [''] * rows
     if columns.label is not None:
@@ -147,7 +147,7 @@ def _column(
   path: pathlib.Path, content: parquet.File, file: BinaryIO, name: str
 ) -> list[Any]:
   """Returns a column of numbers or short texts, None for null."""
-  at_once = content.check_streamed(name, _ROWS_AT_ONCE)
+  at_once = content.check_streamed(name, _ROWS_AT_ONCE, False)
   found: list[Any] = []
   size = 0
   for group in range(len(content.rows)):
