@@ -87,8 +87,8 @@ def _reader(
   """
   size = int(np.prod(shape))
 
-  def chunks(place: Any, skip: Any, take: Any) -> Iterator[list[bytes]]:
-    del place  # There is one.
+  def chunks(place: Any, skip: Any, take: Any, step: Any) -> Iterator[list[bytes]]:
+    del place, step  # There is one, and none.
     return array_values.images(stamp, images, size, int(skip), int(take))
 
   def read(start: Any, stop: Any, step: int) -> Any:

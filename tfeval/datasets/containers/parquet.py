@@ -85,8 +85,8 @@ def open_parquet(config: DatasetConfig) -> 'ImageDataset':
   ]
   places = [np.array(column, np.int64) for column in zip(*groups, strict=True)]
 
-  def rows_of(file: Any, group: Any, skip: Any, take: Any) -> Iterator[list[bytes]]:
-    return _images(files[int(file)], int(group), int(skip), int(take))
+  def rows_of(file: Any, *group_and_rows: Any) -> Iterator[list[bytes]]:
+    return _images(files[int(file)], *map(int, group_and_rows))
 
   def read(start: Any, stop: Any, step: int) -> Any:
     from tfeval.datasets.containers import reading
@@ -220,25 +220,34 @@ def _labelled(
   return classes.of_numbers(location, images, numbers, files[0].columns.classes)
 
 
-def _images(file: _File, group: int, skip: int, take: int) -> Iterator[list[bytes]]:
-  """Yields images of a row group, from one on and so many.
+def _images(
+  file: _File, group: int, skip: int, take: int, step: int
+) -> Iterator[list[bytes]]:
+  """Yields images of a row group.
+
+  Args:
+    file: the file.
+    group: the row group.
+    skip, take: how many rows are before the first, and how many there are from it on.
+    step: every how manieth of these is read.
 
   Raises:
     OSError: the file has changed, is damaged, or has a row without bytes.
   """
+  before, stop = 0, skip + take
   with file.stamp.opened() as opened:
-    batches = file.content.stream(opened, group, file.columns.image, file.at_once)
-    for batch in batches:
-      if skip >= len(batch):
-        skip -= len(batch)
-        continue
-      column = _inside(batch.column(0)[skip : skip + take], file.columns.image)
-      skip, take = 0, take - len(column)
-      if column.null_count:
-        raise OSError(
-          f'{file.stamp.path} has an image without bytes in row group {group}, its '
-          'path alone: write it with embedded images'
-        )
-      yield column.to_pylist()
-      if not take:
+    for batch in file.content.stream(opened, group, file.columns.image, file.at_once):
+      inside = range(before, min(before + len(batch), stop))
+      first = skip if before <= skip else before + (skip - before) % step
+      if first in inside:
+        column = _inside(batch.column(0), file.columns.image)
+        column = column[first - before : inside.stop - before : step]
+        if column.null_count:
+          raise OSError(
+            f'{file.stamp.path} has an image without bytes in row group {group}, its '
+            'path alone: write it with embedded images'
+          )
+        yield column.to_pylist()
+      before += len(batch)
+      if before >= stop:
         return

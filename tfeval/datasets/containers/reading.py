@@ -127,28 +127,25 @@ def in_chunks(
   """Returns what has to be read from some places on, one after the other.
 
   Args:
-    read: yields lists of images of a row of `columns`, from one on and so many.
+    read: yields lists of images of a row of `columns`: which is the first, of how many
+      from it on, and every how manieth of these.
     columns: int64 [places] each.
     counts: int64 [places], how many images there are behind each other.
-    start, stop, step: as `with_columns`; with a step each image is read by itself.
+    start, stop, step: as `with_columns`.
   """
-  if step != 1:
-    ends = np.cumsum(counts)
-    positions = np.arange(start, stop, step)
-    places = np.searchsorted(ends, positions, 'right')
-    rows = (
-      *(column[places] for column in columns),
-      positions - (ends - counts)[places],
-      np.ones(len(places), np.int64),
-    )
-  else:
-    rows = _overlaps(columns, counts, start, stop)
+  rows = _overlaps(columns, counts, start, stop)
+  if step != 1:  # Never in a graph.
+    *others, skips, takes = (row.numpy() for row in rows)
+    # What is before each row, from the first position on.
+    late = -(np.cumsum(takes) - takes) % step
+    some = late < takes
+    rows = tuple(row[some] for row in (*others, skips + late, takes - late))
   signature = tf.TensorSpec([None], tf.string)
   return (
     tf.data.Dataset.from_tensor_slices(rows)
     .flat_map(
       lambda *row: tf.data.Dataset.from_generator(
-        read, args=row, output_signature=signature
+        read, args=(*row, step), output_signature=signature
       )
     )
     .unbatch()
