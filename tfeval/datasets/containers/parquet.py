@@ -9,24 +9,28 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfeval.datasets.containers import classes, dataset, locations, proofs
-from tfeval.datasets.containers.parquet_columns import Columns, find_columns
+from tfeval.datasets.containers.parquet_columns import (
+  Columns,
+  find_columns,
+  inside_of,
+  read_column,
+)
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.options import DatasetConfig
-from tfeval.utils import arrow, budgets, errors, parquet
+from tfeval.utils import budgets, errors, parquet
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
 
 _DAMAGED = (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError)
-_IMAGES_AT_ONCE, _ROWS_AT_ONCE = 16, 4096
+_IMAGES_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,45 +134,17 @@ def _opened(path: pathlib.Path, location: locations.Location) -> _File:
     rows = sum(content.rows)
     labels: Any = [''] * rows
     if columns.label is not None:
-      labels = _column(path, content, file, columns.label)
+      labels = read_column(content, file, columns.label)
       if pa.types.is_integer(content.type_of(columns.label)):
         labels = np.array([-1 if n is None else n for n in labels], np.int64)
       else:
         labels = [text or '' for text in labels]
     paths = [''] * rows
     if columns.path is not None:
-      paths = [text or '' for text in _column(path, content, file, columns.path)]
+      paths = [text or '' for text in read_column(content, file, columns.path)]
     if len(paths) != rows or len(labels) != rows:
       raise UserError(f'{path} has columns of different lengths: get it again')
   return _File(stamp, content, columns, at_once, labels, paths)
-
-
-def _column(
-  path: pathlib.Path, content: parquet.File, file: BinaryIO, name: str
-) -> list[Any]:
-  """Returns a column of numbers or short texts, None for null."""
-  at_once = content.check_streamed(name, _ROWS_AT_ONCE, False)
-  found: list[Any] = []
-  size = 0
-  for group in range(len(content.rows)):
-    for batch in content.stream(file, group, name, at_once):
-      part = _inside(batch.column(0), name)
-      arrow.check_texts(path, part)
-      size += part.nbytes
-      if size > budgets.IDS:
-        raise UserError(
-          f'{path} has more than {budgets.IDS:,} bytes in column {name}: split it'
-        )
-      found += part.to_pylist()
-  return found
-
-
-def _inside(column: pa.Array, name: str) -> pa.Array:
-  """Returns the values that a name with dots means of a column."""
-  for one in name.split('.')[1:] if pa.types.is_struct(column.type) else ():
-    # A struct that is null hides what is in it.
-    column = pc.struct_field(column, one)
-  return column
 
 
 def _check_alike(location: locations.Location, files: Sequence[_File]) -> None:
@@ -184,7 +160,6 @@ def _ids(
   location: locations.Location, names: list[str], rows: list[int]
 ) -> tuple[list[str], tuple[str, ...]]:
   """Returns ids, and a note where they are no names of images."""
-  bases = [name.rsplit('/', 1)[-1] for name in names]
   if all(names):
     numbers = [proofs.validation_number(name) for name in names]
     # Of images in class folders only the last part of the path is kept, which may be
@@ -199,7 +174,7 @@ def _ids(
   why = (
     f'{missing} images have no path'
     if missing
-    else f'{len(bases) - len(set(bases))} paths occur more than once'
+    else f'{len(names) - len(set(names))} paths occur more than once'
   )
   return found, (f'{why}: ids are files and rows',)
 
@@ -240,7 +215,7 @@ def _images(
       inside = range(before, min(before + len(batch), stop))
       first = skip if before <= skip else before + (skip - before) % step
       if first in inside:
-        column = _inside(batch.column(0), file.columns.image)
+        column = inside_of(batch.column(0), file.columns.image)
         column = column[first - before : inside.stop - before : step]
         if column.null_count:
           raise OSError(

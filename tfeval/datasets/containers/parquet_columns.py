@@ -1,15 +1,17 @@
-"""Which columns of Parquet are the image, its path and its label."""
+"""Which columns of Parquet are the image, its path and its label; the small ones."""
 
 import dataclasses
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tfeval.utils import budgets, json_text, parquet
+from tfeval.utils import arrow, budgets, json_text, parquet
 from tfeval.utils.errors import UserError
 
 _METADATA = b'huggingface'
 _IMAGES = ('image', 'img', 'jpg', 'png', 'pixel_values')
+_ROWS_AT_ONCE = 4096
 _LABELS = ('label', 'labels', 'cls')
 
 
@@ -58,6 +60,42 @@ def find_columns(
     return Columns(image, path, None)
   label = _label(content, features, label)
   return Columns(image, path, label, _classes(content, features.get(label)))
+
+
+def read_column(content: parquet.File, file: BinaryIO, name: str) -> list[Any]:
+  """Returns a column of numbers or short texts, None for null.
+
+  Args:
+    content: what the file says of itself.
+    file: it, opened.
+    name: of the column.
+
+  Raises:
+    pa.ArrowException: it is damaged.
+    UserError: its texts take too much.
+  """
+  at_once = content.check_streamed(name, _ROWS_AT_ONCE, False)
+  found: list[Any] = []
+  size = 0
+  for group in range(len(content.rows)):
+    for batch in content.stream(file, group, name, at_once):
+      part = inside_of(batch.column(0), name)
+      arrow.check_texts(content.path, part)
+      size += part.nbytes
+      if size > budgets.IDS:
+        raise UserError(
+          f'{content.path} has more than {budgets.IDS:,} bytes in column {name}: split it'
+        )
+      found += part.to_pylist()
+  return found
+
+
+def inside_of(column: pa.Array, name: str) -> pa.Array:
+  """Returns the values that a name with dots means of a column."""
+  for one in name.split('.')[1:] if pa.types.is_struct(column.type) else ():
+    # A struct that is null hides what is in it.
+    column = pc.struct_field(column, one)
+  return column
 
 
 def _features(content: parquet.File) -> dict[str, Any]:
