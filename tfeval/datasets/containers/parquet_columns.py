@@ -84,7 +84,7 @@ def read_column(content: parquet.File, file: BinaryIO, name: str) -> list[Any]:
       size += part.nbytes
       if size > budgets.IDS:
         raise UserError(
-          f'{content.path} has more than {budgets.IDS:,} bytes in column {name}: split it'
+          f'{content.path} has more than {budgets.IDS:,} bytes of {name}: split it'
         )
       found += part.to_pylist()
   return found
