@@ -393,6 +393,77 @@ def datasets() -> Iterator[tuple[str, Case]]:
       yield what, Case(make, (of_tfds + '{here}/prepared --dataset=damaged',))
 
 
+# Containers
+
+
+def _shards(here: pathlib.Path) -> None:
+  """Tar files, each with a member that leads elsewhere by its name or as a link."""
+  names = [(name, tarfile.REGTYPE, '') for name in targets()]
+  links = [
+    ('x.cls', kind, name)
+    for name in targets()
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE)
+  ]
+  for number, (name, kind, link) in enumerate(names + links):
+    with tarfile.open(here / f'{number}.tar', 'w') as tar:
+      tar.add(next(pathlib.Path('photos').rglob('*.JPEG')), 'x.jpg')
+      member = tarfile.TarInfo(name)
+      member.type, member.linkname = kind, link
+      tar.addfile(member)
+
+
+def _paths_in_parquet(here: pathlib.Path) -> None:
+  """Images that are paths alone, and one whose columns are in another file."""
+  import container_writers
+  import pyarrow.parquet as pq
+
+  for number, name in enumerate(targets()):
+    photos = [(name, None)]
+    container_writers.write_parquet(here / f'{number}.parquet', photos, [0])
+  collected: list[Any] = []
+  table = pq.read_table(here / '0.parquet')
+  pq.write_table(table, here / 'x.parquet', metadata_collector=collected)
+  collected[0].set_file_path(os.path.relpath(f'{DECOY}/secret', here))
+  collected[0].write_metadata_file(here / 'x.parquet')
+
+
+def _names_in_records(here: pathlib.Path) -> None:
+  """Names of files in records, and a link beside them."""
+  import container_writers
+
+  photo = next(pathlib.Path('photos').rglob('*.JPEG')).read_bytes()
+  photos = [(name, photo) for name in targets()]
+  container_writers.write_records(
+    here / 'a.tfrecord', container_writers.slim(photos, [0] * len(photos))
+  )
+  (here / 'labels.txt').symlink_to(os.path.abspath(f'{DECOY}/secret'))
+
+
+def _arrays(here: pathlib.Path) -> None:
+  images = np.zeros((3, 8, 8, 3), np.uint8)
+  opens = np.array([Opens()] * 3, object)
+  for name, labels in (('objects', opens), ('names', np.array(targets()[:3]))):
+    members = {'images.npy': _npy(images), 'labels.npy': _npy(labels)}
+    _archive(f'{name}.npz', members)(here)
+  np.save(here / 'x.npy', images)
+  (here / 'y.npy').symlink_to(os.path.abspath(f'{DECOY}/secret'))
+
+
+def containers() -> Iterator[tuple[str, Case]]:
+  def evaluate(*names: str) -> tuple[str, ...]:
+    return tuple(EVALUATE.replace('folder:photos', name) for name in names)
+
+  numbers = range(3 * len(targets()))
+  shards = [f'webdataset:{{here}}/{number}.tar' for number in numbers]
+  yield 'shards', Case(_shards, evaluate(*shards))
+  names = [*map(str, range(len(targets()))), 'x']
+  parquet = [f'parquet:{{here}}/{name}.parquet' for name in names]
+  yield 'parquet', Case(_paths_in_parquet, evaluate(*parquet))
+  yield 'tfrecord', Case(_names_in_records, evaluate('tfrecord:{here}'))
+  files = ('objects.npz', 'names.npz', 'x.npy')
+  yield 'npz', Case(_arrays, evaluate(*(f'npz:{{here}}/{name}' for name in files)))
+
+
 # Models, weights and class maps
 
 
@@ -512,6 +583,7 @@ KINDS: dict[str, Callable[[], Iterator[tuple[str, Case]]]] = {
     caches,
     images,
     datasets,
+    containers,
     models,
   )
 }

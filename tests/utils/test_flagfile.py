@@ -86,6 +86,7 @@ def test_what_is_none_is_named_by_its_line(content, said):
     ('--model=/a/b:c/mine.keras', False),
     ('--model=gs://bucket/a', True),
     ('--dataset=folder:/a', False),
+    ('--dataset=webdataset:/a-{000..012}.tar', False),
   ],
 )
 def test_what_can_run_code_is_suspicious(line, asks):

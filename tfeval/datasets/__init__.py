@@ -1,4 +1,4 @@
-"""Datasets by name: folders of images, the packaged sample, TFDS and plug-ins.
+"""Datasets by name: folders of images, containers, the sample, TFDS and plug-ins.
 
 A new dataset is an entry of `OPENERS`, or an entry point of another package in the
 group `tfeval.datasets`: a function of a `DatasetConfig`, found by its `name` or by what
@@ -27,6 +27,10 @@ OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
   'dataset',
   {
     'folder': 'tfeval.datasets.folder:open_folder',
+    'parquet': 'tfeval.datasets.containers.parquet:open_parquet',
+    'webdataset': 'tfeval.datasets.containers.webdataset:open_webdataset',
+    'tfrecord': 'tfeval.datasets.containers.tfrecord:open_tfrecord',
+    'npz': 'tfeval.datasets.containers.arrays:open_arrays',
     'sample': 'tfeval.datasets.sample:open_sample',
     'imagenet2012': 'tfeval.datasets.tfds:open_tfds',
     'imagenet2012_real': 'tfeval.datasets.tfds:open_tfds',
@@ -89,8 +93,9 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   """Opens a dataset by name.
 
   Args:
-    name: `folder:DIR`, `sample`, that of a plug-in, a TFDS name, or the path of a
-      folder that can be none of these.
+    name: `folder:DIR`, `parquet:FILES`, `webdataset:SHARDS`, `tfrecord:FILES`,
+      `npz:FILE`, `sample`, that of a plug-in, a TFDS name, or the path of a folder that
+      can be none of these.
     **options: the other attributes of `DatasetConfig`.
 
   Raises:

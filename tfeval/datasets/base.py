@@ -55,6 +55,8 @@ class ImageDataset:
       which are 0 and None, the end, by default. Inside a graph they may be int64 [].
     strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
+    read_by_python: whether `examples` calls Python of this process, so that no other,
+      such as a worker of a tf.data service, can run it.
   """
 
   name: str
@@ -72,6 +74,7 @@ class ImageDataset:
   strided: Callable[[int], Any] | None = None
   competing: Sequence[int] | None = None
   sample: str | None = None
+  read_by_python: bool = False
 
   @property
   def has_real_labels(self) -> bool:

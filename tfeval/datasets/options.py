@@ -16,8 +16,9 @@ class DatasetConfig:
 
   name: str = option(
     'imagenet2012_real',
-    'imagenet2012, imagenet2012_real, sample, folder:DIR, or any TFDS name with images '
-    'and a class label.',
+    'imagenet2012, imagenet2012_real, sample, folder:DIR, parquet:FILES, '
+    'webdataset:SHARDS, tfrecord:FILES, npz:FILE, or any TFDS name with images and a '
+    'class label.',
     name='dataset',
   )
   split: str = option('validation', "A TFDS split or slice: 'validation[:10%]'.")

@@ -13,7 +13,8 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import OPENERS, base, tfds_metadata
+from tfeval.datasets import OPENERS, base, tfds_metadata, tfds_places
+from tfeval.datasets.containers import locations
 from tfeval.datasets.labels import imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
@@ -50,6 +51,8 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     image_key, label_key = _features(builder)
     space, indices = _classes(builder.name, builder.info.features[label_key])
   if not builder.is_prepared():
+    if config.manual_dir is None:
+      tfds_places.check(builder, name, config.data_dir)
     _prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
     builder = _builder(name, config.data_dir)
@@ -126,7 +129,8 @@ def _builder(name: str, data_dir: str | None):
     known = tfds.list_builders(with_community_datasets=False)
     # The closest of a thousand names is seldom the one that is meant: ImageNet first.
     likely = sorted({k for k in known if k.startswith('imagenet')})
-    likely += ['folder:DIR' if name == 'folder' else name for name in OPENERS]
+    of_files = {'folder': 'folder:DIR'} | {k: f'{k}:FILES' for k in locations.KINDS}
+    likely += [of_files.get(name, name) for name in OPENERS]
     raise errors.unknown('dataset', name, likely) from error
   except UserError as error:
     raise UserError(f'dataset {name}: {error}') from error

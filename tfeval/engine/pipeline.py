@@ -299,8 +299,11 @@ def fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
 
 def reason(error: tf.errors.OpError) -> str:
   """Returns what went wrong without where in the graph it did."""
-  text = error.message.split('[[')[0].replace('{{function_node', ' ')
+  # Of Python that a graph calls all that it went through stands behind what it raised.
+  text = error.message.partition('\nTraceback (most recent')[0]
+  text = text.split('[[')[0].replace('{{function_node', ' ')
   text = re.sub(
     r'Error in user-defined function passed to .*? iterator: \S+: ', '', text
   )
-  return errors.one_line(ValueError(text.split('} ')[-1].split('[Op:')[0]))
+  text = re.sub(r'^(\S*Error: )?(\[Errno \d+\] )?', '', text.split('} ')[-1])
+  return errors.one_line(ValueError(text.split('[Op:')[0]))

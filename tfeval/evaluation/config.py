@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfeval.datasets import OPENERS, full_name
+from tfeval.datasets.containers import locations
 from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
 from tfeval.engine.options import (
@@ -216,8 +217,10 @@ def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   config = for_model(request, config)
   name, class_map = full_name(config.dataset.name), config.model.class_map
   kind, colon, directory = name.partition(':')
+  if kind in locations.KINDS:
+    name = locations.absolute(name)
   # Of one that is opened by its folder.
-  if colon and kind in OPENERS and os.path.exists(os.path.expanduser(directory)):
+  elif colon and kind in OPENERS and os.path.exists(os.path.expanduser(directory)):
     name = f'{kind}:{paths.absolute(directory)}'
   if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
     class_map = paths.absolute(class_map)

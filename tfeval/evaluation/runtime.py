@@ -17,6 +17,7 @@ from tfeval.engine.options import AUTO, DEVICE, MULTI_WORKER
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
+from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
@@ -120,6 +121,11 @@ def open_runtime(
   if inputs.tf_data_service is not None:
     data_service.check_service(inputs.tf_data_service)
   dataset = datasets.open_dataset(**vars(config.dataset))
+  if inputs.tf_data_service is not None and dataset.read_by_python:
+    raise UserError(
+      f'`tf_data_service={inputs.tf_data_service}`: its workers cannot read '
+      f'{dataset.name}, only TFDS, folders and tfrecord: leave it out'
+    )
   canvas = None
   if devices.resize_on == DEVICE:
     canvas = devices.canvas or device_canvas.DEFAULT_CANVAS

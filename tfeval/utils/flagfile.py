@@ -96,7 +96,9 @@ def _decoded(number: int, value: str) -> str:
 
 
 # Of TFDS, which may fetch the code of such a dataset too.
-_NAMESPACE = re.compile(r'(?!folder:)[a-z]\w*:(?![\d*])')
+_NAMESPACE = re.compile(
+  r'(?!(?:folder|parquet|webdataset|tfrecord|npz):)[a-z]\w*:(?![\d*])'
+)
 
 
 def suspicious(found: Iterable[Flag]) -> list[str]:

@@ -7,7 +7,6 @@ anything.
 """
 
 import contextlib
-import dataclasses
 import io
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 from tfeval.utils import budgets, parquet_footer, parquet_pages, untrusted
 from tfeval.utils.errors import UserError
-from tfeval.utils.parquet_pages import DELTA_BYTE_ARRAY, DICTIONARY, Malformed, Page
+from tfeval.utils.parquet_pages import DICTIONARY, Column, Malformed, Page
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
@@ -25,19 +24,8 @@ _WIDTHS = {'BOOLEAN': 1, 'INT32': 4, 'INT64': 8, 'INT96': 12, 'FLOAT': 4, 'DOUBL
 _TEXT, _TEXT_WIDTH = 'BYTE_ARRAY', 16
 # Two levels of nesting, int16 each, beside each value.
 _LEVELS = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-  """What the pages of a column say.
-
-  Attributes:
-    values: how many each row group has, nulls and empty lists among them.
-    rows_at_once: how many may be decoded at once, whatever is in them.
-  """
-
-  values: tuple[int, ...]
-  rows_at_once: int
+# Bytes that are read at once of columns that are not read whole.
+_STREAM_BUFFER = 1 << 20
 
 
 class File:
@@ -113,7 +101,58 @@ class File:
       self._parquet = parquet_footer.opened(
         self._file, self._metadata, tuple(with_dictionary)
       )
-    return {name: _summed(groups) for name, groups in found.items()}
+    return {name: parquet_pages.summed(groups) for name, groups in found.items()}
+
+  def check_streamed(self, column: str, rows: int, long: bool) -> int:
+    """Checks a column that `stream` is to read.
+
+    Args:
+      column: its name; with a dot for what is in a struct.
+      rows: how many may be decoded at once if none is long.
+      long: whether values are, such as images: a page is as large as a thousand.
+
+    Returns:
+      How many rows may be decoded at once.
+
+    Raises:
+      pa.ArrowException: it is damaged.
+      UserError: a page takes too much.
+    """
+    leaf = self._leaf(column)
+    parquet_footer.check_chunks(self._metadata, self._size, [column])
+    most = budgets.decoded(self._size) if long else budgets.PAGE
+    groups = [self._pages(group, leaf, most) for group in range(len(self.rows))]
+    return parquet_pages.rows_at_once(groups, rows)
+
+  def stream(
+    self, file: BinaryIO, group: int, column: str, rows: int
+  ) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a row group, a few at a time, without reading it whole.
+
+    Args:
+      file: the file, opened again.
+      group: the row group.
+      column: that `check_streamed` has checked.
+      rows: how many at once.
+
+    Raises:
+      pa.ArrowException: it is damaged.
+    """
+    parquet = parquet_footer.opened(file, self._metadata, buffer_size=_STREAM_BUFFER)
+    # Threads are the caller's, which reads several images at once.
+    return parquet.iter_batches(
+      rows, row_groups=[group], columns=[column], use_threads=False
+    )
+
+  def type_of(self, name: str) -> pa.DataType:
+    """Returns the type of a column, or of what is in it: `image.path`."""
+    if name in self.schema.names:
+      return self.schema.field(name).type
+    first, *others = name.split('.')
+    found = self.schema.field(first).type
+    for inside in others:
+      found = found.field(inside).type
+    return found
 
   def batches(self, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yields rows of columns that were checked; texts perhaps as dictionaries."""
@@ -128,7 +167,7 @@ class File:
     found = self._leaves.get(name, [])
     if len(found) != 1:
       raise UserError(
-        f'{self.path}: column {name} is {str(self.schema.field(name).type)[:80]}, '
+        f'{self.path}: column {name} is {str(self.type_of(name))[:80]}, '
         'expected values or lists of values'
       )
     return found[0]
@@ -136,8 +175,8 @@ class File:
   def _is_text(self, leaf: int) -> bool:
     return self._metadata.schema.column(leaf).physical_type == _TEXT
 
-  def _pages(self, group: int, leaf: int) -> list[Page]:
-    """Returns the pages of a column in a row group."""
+  def _pages(self, group: int, leaf: int, most: int = budgets.PAGE) -> list[Page]:
+    """Returns the pages of a column in a row group, of so many bytes each at most."""
     chunk = self._metadata.row_group(group).column(leaf)
     if chunk.num_values < 1:
       return []  # Arrow looks at none, wherever these may be.
@@ -150,8 +189,8 @@ class File:
     found = []
     for page in parquet_pages.pages(self._file, start, size):
       found.append(page)
-      if page.size > budgets.PAGE:
-        raise self._too_much('bytes in a page', page.size, budgets.PAGE)
+      if page.size > most:
+        raise self._too_much('bytes in a page', page.size, most)
       if len(found) > budgets.PAGES:
         raise self._too_much('pages', len(found), budgets.PAGES)
     return found
@@ -177,7 +216,7 @@ class File:
     kind = column.physical_type
     width = _WIDTHS.get(kind, _TEXT_WIDTH if kind == _TEXT else column.length)
     # Of lists of a fixed size null takes as much as any other.
-    size = getattr(self.schema.field(name).type, 'list_size', 1)
+    size = getattr(self.type_of(name), 'list_size', 1)
     values = max(sum(page.values for page in pages), rows * size)
     return sum(page.size for page in pages) + values * (width + _LEVELS)
 
@@ -185,20 +224,6 @@ class File:
     return UserError(
       f'{self.path} declares {seen:,} {what}, expected at most {limit:,}'
     )
-
-
-def _summed(groups: list[list[Page]]) -> Column:
-  values = tuple(
-    sum(page.values for page in pages if page.kind != DICTIONARY) for pages in groups
-  )
-  # A text may repeat the one before it, of any length, in no bytes of its own.
-  repeating = [
-    max(page.size for page in pages)
-    for pages in groups
-    if any(page.encoding == DELTA_BYTE_ARRAY for page in pages)
-  ]
-  most = max([1, *repeating])
-  return Column(values, max(1, budgets.DECODED // most))
 
 
 @contextlib.contextmanager

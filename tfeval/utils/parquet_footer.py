@@ -41,7 +41,10 @@ class _WithoutPages(io.RawIOBase):
 
 
 def opened(
-  file: BinaryIO, metadata: pq.FileMetaData | None = None, dictionaries: tuple = ()
+  file: BinaryIO,
+  metadata: pq.FileMetaData | None = None,
+  dictionaries: tuple = (),
+  buffer_size: int = 0,
 ) -> pq.ParquetFile:
   """Opens Parquet.
 
@@ -49,6 +52,7 @@ def opened(
     file: its content.
     metadata: its footer, where that was read before.
     dictionaries: names of columns that are to stay dictionaries.
+    buffer_size: how many bytes of a column are read at once; 0: all of a row group.
 
   Raises:
     pa.ArrowException: it is damaged, or no Parquet.
@@ -60,6 +64,7 @@ def opened(
       metadata=metadata,
       read_dictionary=list(dictionaries),
       pre_buffer=False,
+      buffer_size=buffer_size,
       arrow_extensions_enabled=False,
     )
   except UnicodeDecodeError as error:

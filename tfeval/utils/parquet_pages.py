@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from tfeval.utils import budgets
+
 DATA, INDEX, DICTIONARY, DATA_V2 = range(4)
 DELTA_BYTE_ARRAY = 7
 # Thrift's types of fields.
@@ -46,6 +48,70 @@ class Page:
   size: int
   values: int
   encoding: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """What the pages of a column say.
+
+  Attributes:
+    values: how many each row group has, nulls and empty lists among them.
+    rows_at_once: how many may be decoded at once, whatever is in them.
+  """
+
+  values: tuple[int, ...]
+  rows_at_once: int
+
+
+def summed(groups: list[list[Page]]) -> Column:
+  """Returns what the pages of each row group say together."""
+  values = tuple(
+    sum(page.values for page in pages if page.kind != DICTIONARY) for pages in groups
+  )
+  # A text may repeat the one before it, of any length, in no bytes of its own.
+  repeating = [
+    max(page.size for page in pages)
+    for pages in groups
+    if any(page.encoding == DELTA_BYTE_ARRAY for page in pages)
+  ]
+  most = max([1, *repeating])
+  return Column(values, max(1, budgets.DECODED // most))
+
+
+def rows_at_once(groups: list[list[Page]], rows: int) -> int:
+  """Returns how many rows may be decoded at once, at least one and at most `rows`.
+
+  Args:
+    groups: the pages of a column, by row group.
+    rows: how many there may be if none is long.
+  """
+  # A value may be one of a dictionary, or the one before it: any number of times.
+  repeated = [
+    page.size
+    for group in groups
+    for page in group
+    if page.kind == DICTIONARY or page.encoding == DELTA_BYTE_ARRAY
+  ]
+  most = max(1, min(rows, budgets.DECODED // max([1, *repeated])))
+  while most > 1 and any(_spanned(group, most) > budgets.DECODED for group in groups):
+    most //= 2
+  return most
+
+
+def _spanned(group: list[Page], rows: int) -> int:
+  """Returns the bytes of the pages that so many rows can lie in, at most."""
+  data = [page for page in group if page.kind in (DATA, DATA_V2) and page.values]
+  most = inside = stop = values = 0
+  for start, page in enumerate(data):
+    # The first row is the last one of this page.
+    while stop < len(data) and (stop <= start or values < rows - 1):
+      inside += data[stop].size
+      values += data[stop].values if stop > start else 0
+      stop += 1
+    most = max(most, inside)
+    inside -= page.size
+    values -= data[start + 1].values if start + 1 < stop else 0
+  return most
 
 
 def pages(file: BinaryIO, start: int, size: int) -> Iterator[Page]:
