@@ -43,7 +43,7 @@ def test_with_nothing_open_the_exit_code_remains():
 def test_too_little_address_space_is_told_before_work(tmp_path):
   ended = shell(
     f'ulimit -v 3000000; {COMMAND} evaluate --model=MobileNet --weights=none '
-    f'--dataset=folder:{tmp_path} --output_dir={tmp_path / "runs"}'
+    f'--dataset=sample --output_dir={tmp_path / "runs"}'
   )
   assert ended.returncode == 2
   assert 'the address space is limited to 3,072,000,000 bytes' in ended.stderr
