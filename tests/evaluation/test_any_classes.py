@@ -1,13 +1,18 @@
 """Classifiers of any classes, counted once more with cv2, `model.predict` and NumPy."""
 
+import io
 import json
 import pathlib
 import shutil
+import tarfile
 
 import cv2
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 import tfeval
 from tfeval import cli
@@ -436,3 +441,58 @@ def test_what_is_wrong_with_imports_of_other_classes(tmp_path, capsys):
     told = capsys.readouterr().err
     assert words in told and told.count('\n') == 1, told
   assert not (tmp_path / 'run').exists()
+
+
+def _tar(paths: list[pathlib.Path], out: pathlib.Path) -> str:
+  with tarfile.open(out / 'val-000.tar', 'w') as tar:
+    for path in paths:
+      tar.add(path, path.name)
+      label = str(NUMBERS.index(path.parent.name)).encode()
+      member = tarfile.TarInfo(f'{path.stem}.cls')
+      member.size = len(label)
+      tar.addfile(member, io.BytesIO(label))
+  return f'webdataset:{out}/val-{{000..000}}.tar:classes={out}/classes.txt'
+
+
+def _parquet(paths: list[pathlib.Path], out: pathlib.Path) -> str:
+  images = [{'bytes': path.read_bytes(), 'path': path.name} for path in paths]
+  labels = [NUMBERS.index(path.parent.name) for path in paths]
+  label = {'names': NUMBERS, '_type': 'ClassLabel'}
+  features = {'image': {'_type': 'Image'}, 'label': label}
+  told = {b'huggingface': json.dumps({'info': {'features': features}}).encode()}
+  table = pa.table({'image': images, 'label': labels}).replace_schema_metadata(told)
+  pq.write_table(table, out / 'val.parquet')
+  return f'parquet:{out}/val.parquet'
+
+
+def _npz(paths: list[pathlib.Path], out: pathlib.Path) -> str:
+  images = np.stack([cv2.imread(str(path))[..., ::-1] for path in paths])
+  labels = np.array([NUMBERS.index(path.parent.name) for path in paths])
+  np.savez(out / 'val.npz', x=images, y=labels)
+  return f'npz:{out}/val.npz:classes={out}/classes.txt'
+
+
+@pytest.mark.parametrize('container', [_tar, _parquet, _npz])
+def test_ten_classes_of_a_container(ten, tmp_path, capsys, container):
+  root, model = ten
+  paths = sorted((root / 'val').glob('*/*.jpg'))
+  (tmp_path / 'classes.txt').write_text('\n'.join(NUMBERS))
+  dataset = container(paths, tmp_path)
+  _evaluate(root, f'--dataset={dataset}', f'--output_dir={tmp_path}/runs', '--json')
+  (result,) = json.loads(capsys.readouterr().out)
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  found = [(m['correct'], m['count'], m['rule']) for m in result['metrics']]
+  assert found == [(top1, images, 'all'), (top5, images, 'all')]
+  assert result['dataset']['classes']['ids'] == NUMBERS
+
+
+def test_ten_classes_of_a_tf_data_dataset(ten):
+  root, model = ten
+  paths = sorted((root / 'val').glob('*/*.jpg'))
+  images = np.stack([_load(path) for path in paths])
+  labels = np.array([NUMBERS.index(path.parent.name) for path in paths])
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(9)
+  run = tfeval.evaluate(model, dataset, classes=NUMBERS, preflight='off', batch_size=16)
+  assert [m.correct for m in run.metrics] == [
+    *_counts(model, root / 'val', NUMBERS)[:2]
+  ]
