@@ -496,3 +496,21 @@ def test_ten_classes_of_a_tf_data_dataset(ten):
   assert [m.correct for m in run.metrics] == [
     *_counts(model, root / 'val', NUMBERS)[:2]
   ]
+
+
+def test_a_folder_of_runs_is_scored_and_verified(ten, tmp_path, capsys):
+  root, model = ten
+  for name in 'ab':
+    out = f'--output_dir={tmp_path}/{name}'
+    _evaluate(root, f'--dataset=folder:{root}/val', out)
+    shutil.move(next((tmp_path / name).iterdir()), tmp_path / f'runs_{name}')
+  (tmp_path / 'runs').mkdir()
+  for name in 'ab':
+    shutil.move(tmp_path / f'runs_{name}', tmp_path / 'runs' / name)
+  capsys.readouterr()
+  assert cli.main(['score', f'{tmp_path}/runs', '--json']) == 0
+  results = json.loads(capsys.readouterr().out)
+  top1, *_ = _counts(model, root / 'val', NUMBERS)
+  assert [result['metrics'][0]['correct'] for result in results] == [top1, top1]
+  assert cli.main(['verify', f'{tmp_path}/runs']) == 0
+  assert f'{tmp_path}/runs/a' in capsys.readouterr().out

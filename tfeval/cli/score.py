@@ -11,7 +11,7 @@ from tfeval.metrics import accuracy, registry
 from tfeval.metrics.collectors import TopPredictions
 from tfeval.metrics.entry import MetricEntry
 from tfeval.reports import by_class, terminal
-from tfeval.runs import expectations, result_file
+from tfeval.runs import discovery, expectations, result_file
 from tfeval.runs.run import Run, load_run
 from tfeval.runs.summary import Summary
 from tfeval.utils import files, paths
@@ -22,8 +22,8 @@ USAGE = """Usage: tfeval score RUN... [--flags]
   tfeval score RUN --labels=original --labels=corrected.csv --omit=doubles.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
 
-RUN is a run directory, OUTPUT_DIR/MODEL. Nothing is evaluated and nothing is
-written in it; TensorFlow is not needed."""
+RUN is a run directory, OUTPUT_DIR/MODEL, or a folder of such. Nothing is
+evaluated and nothing is written in it; TensorFlow is not needed."""
 
 
 def further_usage() -> str:
@@ -61,7 +61,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('no run was given: tfeval score OUTPUT_DIR/MODEL ...')
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
-  runs = [load_run(path) for path in arguments]
+  runs = [load_run(path) for path in discovery.expand(arguments)]
   labels, subset = label_flags.read_labels(flags, runs)
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None

@@ -1,5 +1,6 @@
 """Runs by their directories, or by the folders that hold them."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 
@@ -28,6 +29,23 @@ def find_runs(given: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
     if real[at] in real[:at]:
       raise UserError(f'run {directory} was given twice')
   return [_load_or_failure(directory) for directory in directories]
+
+
+def expand(given: Iterable[str]) -> list[str]:
+  """Returns paths of runs: of a folder of runs those in it, of all else what it is.
+
+  >>> expand(['no/such/run'])
+  ['no/such/run']
+  """
+  found: list[str] = []
+  for text in given:
+    directory = paths.path(text)
+    inside: list[str] = []
+    with contextlib.suppress(OSError):
+      if directory.is_dir() and not _holds_run(directory):
+        inside = [str(one) for one in sorted(directory.iterdir()) if _holds_run(one)]
+    found += inside or [text]
+  return found
 
 
 def _run_directories(path: str | os.PathLike[str]) -> list[paths.Path]:
