@@ -9,9 +9,10 @@ from tfeval.utils.errors import CheckFailed, UserError
 
 USAGE = """Usage: tfeval verify RUN... [--json]
 
-RUN is a run directory, OUTPUT_DIR/MODEL, or a folder of such. Its files are checked against their
-schemas, digests and each other, and its metrics are computed again. The exit
-code is 1 if a check fails. Needs jsonschema: pip install 'tfeval[verify]'."""
+RUN is a run directory, OUTPUT_DIR/MODEL, or a folder of such. Its files are
+checked against their schemas, digests and each other, and its metrics are
+computed again. The exit code is 1 if a check fails. Needs jsonschema: pip
+install 'tfeval[verify]'."""
 
 
 def define_flags(define) -> None:
