@@ -469,7 +469,10 @@ def test_score_refuses_what_is_not_whole(tfeval, finished, tmp_path):
   (part,) = torn.rglob('part-*.parquet')
   part.write_bytes(part.read_bytes()[:-9])
   assert_mistake(tfeval('score', torn), part.name)
-  assert_mistake(tfeval('score', tmp_path), 'not a run directory')
+  # A folder stands for the runs in it.
+  assert_mistake(tfeval('score', tmp_path), 'is not complete')
+  (tmp_path / 'empty').mkdir()
+  assert_mistake(tfeval('score', tmp_path / 'empty'), 'not a run directory')
 
 
 def test_models(tfeval, monkeypatch):

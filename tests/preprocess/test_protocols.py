@@ -214,7 +214,8 @@ def test_sums_of_many_bright_pixels(kernel, resample):
 
 
 def test_every_protocol_has_a_reference():
-  assert references.REFERENCES.keys() == set(protocol.named_protocols())
+  # `given` computes nothing; what it takes is tested below.
+  assert references.REFERENCES.keys() | {'given'} == set(protocol.named_protocols())
 
 
 def test_pillow_beyond_the_largest_compiled_window():
@@ -394,3 +395,29 @@ def test_a_field_at_its_default_is_in_no_hash_and_no_comparison():
   assert protocol.comparable(before) == protocol.comparable(described)
   other = protocol.comparable(protocol.resolve('tf:antialias=true', 224).describe())
   assert other['antialias'] and other != protocol.comparable(before)
+
+
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'tensor'])
+def test_given_takes_pixels_as_they_are(kind):
+  pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+  expected = pixels.astype(np.float32)
+  if kind == 'jpeg':
+    image = tf.io.encode_jpeg(pixels, quality=95).numpy()
+    expected = np.asarray(Image.open(io.BytesIO(image)), np.float32)
+  elif kind == 'png':
+    image = tf.io.encode_png(pixels).numpy()
+  else:
+    expected = expected / 7 - 3
+    image = tf.io.serialize_tensor(expected).numpy()
+  of = protocol.resolve('given', 32)
+  found = apply.apply(of, tf.constant(image))
+  assert found.dtype == tf.float32
+  np.testing.assert_array_equal(found, expected)
+  with pytest.raises(tf.errors.InvalidArgumentError, match='nothing is resized to'):
+    apply.apply(protocol.resolve('given', 31), tf.constant(image))
+
+
+@pytest.mark.parametrize('image', [b'', b'GIF89a', b'\x08\x01', b'\x08\x01\x12\x7f'])
+def test_given_takes_nothing_else(image):
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    apply.apply(protocol.resolve('given', 32), tf.constant(image))

@@ -90,11 +90,12 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
 
 
 def given_pixels(protocol, image_bytes, _):
-  is_image = decode.is_jpeg(image_bytes) | decode.is_png(image_bytes)
+  # A TensorProto of float32, as `tf.io.serialize_tensor` writes it.
+  is_tensor = tf.strings.substr(image_bytes, 0, 2) == b'\x08\x01'
   pixels = tf.cond(
-    is_image,
-    lambda: tf.cast(_decode(protocol, image_bytes), tf.float32),
+    is_tensor,
     lambda: tf.io.parse_tensor(image_bytes, tf.float32),
+    lambda: tf.cast(_decode(protocol, image_bytes), tf.float32),
   )
   shape = tf.shape(pixels)
   right = tf.reduce_all(shape == [protocol.size, protocol.size, 3])

@@ -43,7 +43,7 @@ def expand(given: Iterable[str]) -> list[str]:
     inside: list[str] = []
     with contextlib.suppress(OSError):
       if directory.is_dir() and not _holds_run(directory):
-        inside = [str(one) for one in sorted(directory.iterdir()) if _holds_run(one)]
+        inside = sorted(str(one) for one in directory.iterdir() if _holds_run(one))
     found += inside or [text]
   return found
 

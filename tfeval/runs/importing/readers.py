@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from tfeval.datasets.labels import files
+from tfeval.datasets.labels import files, imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import arrays, flat, parquet_files
 from tfeval.runs.importing.blocks import Block, Table, readable
@@ -18,7 +18,9 @@ from tfeval.utils.errors import UserError
 
 @contextlib.contextmanager
 def opened(
-  predictions: pathlib.Path, probabilities: pathlib.Path | None, space: LabelSpace
+  predictions: pathlib.Path,
+  probabilities: pathlib.Path | None,
+  space: LabelSpace | None = None,
 ) -> Iterator[Table]:
   """Opens a file of predictions.
 
@@ -34,11 +36,12 @@ def opened(
         or `probabilities`; or `logits` or `probabilities` of all classes; or
         the columns of `.csv`.
     probabilities: `.npy` [n, k], of the classes of an `.npy`; or None.
-    space: the classes.
+    space: the classes; None: those of ILSVRC2012.
 
   Raises:
     UserError: the file cannot be read or holds something else.
   """
+  space = space or imagenet.label_space()
   kind = predictions.suffix.lower()
   if probabilities is not None and (kind, probabilities.suffix.lower()) != (
     '.npy',
