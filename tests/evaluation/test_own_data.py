@@ -132,3 +132,20 @@ def test_what_is_refused(model, arrays):
   ):
     with pytest.raises(UserError, match=words.replace('(', r'\(').replace(')', r'\)')):
       evaluated(model, given, **more)
+
+
+def test_in_fit_it_counts_as_keras_does(arrays, caplog):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels % 4)).batch(10)
+  keras.utils.set_random_seed(2)
+  model = keras.Sequential(
+    [keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(4)]
+  )
+  loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  model.compile('adam', loss, metrics=['accuracy'])
+  callback = tfeval.keras.EvaluateCallback(dataset, preflight='off')
+  history = model.fit(
+    dataset, validation_data=dataset, epochs=2, verbose=0, callbacks=[callback]
+  ).history
+  assert history['val_top1'] == pytest.approx(history['val_accuracy'], abs=1e-6)
+  assert 'val_top5' not in history and not caplog.messages

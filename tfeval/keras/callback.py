@@ -239,7 +239,14 @@ class EvaluateCallback(keras.callbacks.Callback):
     asked = self._asked
     if asked is None:
       prefixes = ['', REAL] if has_real else ['']
-      asked = [prefix + name for prefix in prefixes for name in registry.DEFAULT]
+      outputs = self._evaluator.model.outputs
+      names = [
+        name
+        for name in registry.DEFAULT
+        # Top-5 of five classes says nothing.
+        if registry.get_metric(name).least_classes <= outputs
+      ]
+      asked = [prefix + name for prefix in prefixes for name in names]
       self._check_metrics(tuple(asked))
     real = [name for name in asked if name.startswith(REAL)]
     if real and not has_real:
