@@ -62,7 +62,7 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def __init__(
     self,
-    dataset: str = 'imagenet2012_real',
+    dataset: Any = 'imagenet2012_real',
     *,
     every_epochs: int | None = None,
     every_steps: int | None = None,
@@ -77,7 +77,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     """Checks what can be checked before a fit.
 
     Args:
-      dataset: a TFDS name, or `folder:DIR`.
+      dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset`, see `tfeval.evaluate`.
       every_epochs: evaluates at the end of each so many epochs; by default of each
         one, unless `every_steps` is given.
       every_steps: evaluates after each so many steps; what is between epochs goes to
