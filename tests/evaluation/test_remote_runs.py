@@ -122,7 +122,11 @@ def test_commands_that_read_runs(whole, remote, tfeval):
   assert code == 0 and f'small.keras ({remote}/a)' in ' '.join(out.split())
   assert tfeval('leaderboard', remote)[0] == 0
   assert 'given twice' in last_line(tfeval('compare', remote, f'{remote}/a/')[2])
-  assert 'is not a run directory' in last_line(tfeval('score', remote)[2])
+  for command in ('score', 'verify'):  # A folder of runs: each of them.
+    code, out, _ = tfeval(command, remote)
+    assert code == 0 and out.count('small.keras') >= 2
+  missing = last_line(tfeval('score', f'{remote}/nothing')[2])
+  assert 'is not a run directory' in missing
   assert 'No such file' in last_line(tfeval('compare', f'{remote}/c')[2])
 
 
