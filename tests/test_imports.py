@@ -27,6 +27,7 @@ NOT_LIGHT = {'tfeval.datasets.labels.multilabel'}
 # What commands read before TensorFlow.
 LIGHT_FILES = (
   'evaluation.config',
+  'evaluation.plans',
   'engine.cluster',
   'engine.cache.entries',
   'engine.cache.pruning',

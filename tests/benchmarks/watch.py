@@ -18,7 +18,8 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation.config import EvaluationConfig, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import requests
 from tfeval.evaluation.watch import watcher as watching
 from tfeval.utils import progress
 

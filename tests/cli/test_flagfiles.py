@@ -8,8 +8,9 @@ from absl import flags as absl_flags
 
 from tfeval import cli
 from tfeval.cli import command_flags, flag_trust
-from tfeval.evaluation.config import EvaluationConfig, requests
-from tfeval.evaluation.config import flagfile as flagfile_of
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import flagfile as flagfile_of
+from tfeval.evaluation.plans import requests
 from tfeval.models import table
 from tfeval.utils import flagfile
 from tfeval.utils.errors import UserError

@@ -12,7 +12,7 @@ from container_writers import LABELS, NAMES, PHOTOS, rows
 
 from tfeval.datasets import open_dataset
 from tfeval.engine import batches, data_service
-from tfeval.evaluation import config as evaluation_config
+from tfeval.evaluation import plans
 from tfeval.preprocess import protocol
 from tfeval.runs import run
 from tfeval.utils.errors import UserError
@@ -138,11 +138,11 @@ def test_what_cannot_be_read_is_told_in_a_line(tmp_path, kind, name):
 
 def test_a_run_repeats_from_anywhere(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  config = evaluation_config.EvaluationConfig.of(
+  config = plans.EvaluationConfig.of(
     dataset='webdataset:a-{0..1}.tar:classes=names.txt,first_label=1'
   )
-  (request,) = evaluation_config.requests(['MobileNet'], ['none'])
-  text = evaluation_config.flagfile(request, config)
+  (request,) = plans.requests(['MobileNet'], ['none'])
+  text = plans.flagfile(request, config)
   assert (
     f"webdataset:{tmp_path}/a-{{0..1}}.tar:classes='{tmp_path}/names.txt',first_label=1"
     in text

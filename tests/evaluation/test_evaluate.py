@@ -19,7 +19,8 @@ import small_models
 from tfeval import cli
 from tfeval.cli import output
 from tfeval.evaluation import evaluate as evaluation
-from tfeval.evaluation.config import EvaluationConfig, flagfile, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import flagfile, requests
 from tfeval.models import table
 from tfeval.runs import run
 from tfeval.utils import spec

@@ -15,7 +15,8 @@ from evaluations import content, make_inputs
 
 from tfeval import cli, datasets
 from tfeval.evaluation import model_loading
-from tfeval.evaluation.config import EvaluationConfig, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import requests
 from tfeval.models import loading
 
 IMAGES = 20

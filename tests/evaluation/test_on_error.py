@@ -11,7 +11,8 @@ import small_models
 from tfeval import cli
 from tfeval.datasets import open_dataset
 from tfeval.evaluation import evaluate as evaluation
-from tfeval.evaluation.config import EvaluationConfig, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import requests
 from tfeval.runs import run
 from tfeval.utils.errors import UserError
 

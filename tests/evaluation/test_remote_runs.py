@@ -16,7 +16,8 @@ from evaluations import content, make_inputs, without_compute
 
 from tfeval import datasets
 from tfeval.datasets.labels import imagenet
-from tfeval.evaluation.config import EvaluationConfig, flagfile, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import flagfile, requests
 from tfeval.models import class_maps, loading
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError

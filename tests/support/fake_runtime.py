@@ -12,7 +12,8 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels import imagenet
 from tfeval.engine.batches import Batch
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import ModelRequest
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models.keras.backend import FunctionBackend
 from tfeval.models.model import Model

@@ -17,7 +17,8 @@ USAGE = """Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
 def define_flags(define) -> None:
   input_flags.define_models(define)
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
-  input_flags.define(define, parts)
+  input_flags.define_runs(define)
+  input_flags.define(define, parts, without=('dataset',))
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   output.define_expect(define)
   output.define_show_examples(define)
@@ -27,7 +28,8 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
   expected = [expectations.parse(text) for text in flags.expect]
-  requests, config = input_flags.read_requests(flags)
+  plans = input_flags.read_plans(flags)
+  config = plans[0].config
   if not config.store.output_dir:
     raise UserError(
       '--output_dir is empty: name a directory (a variable that is not set?)'
@@ -36,10 +38,10 @@ def run(flags, arguments: list[str]) -> int:
   with console.quiet_tensorflow():
     from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
 
-    runs = evaluate.evaluate(requests, config, progress.on_stderr, expected)
+    runs = evaluate.evaluate(plans, progress.on_stderr, expected)
   if here.index == 0 or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples, flags.class_rule)
   else:
     # Only the host that joins has results.
     output.print_failures(runs)
-  return output.exit_code(runs, expected, len(requests))
+  return output.exit_code(runs, expected, sum(len(plan.requests) for plan in plans))

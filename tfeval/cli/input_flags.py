@@ -1,12 +1,14 @@
 """The flags of commands that run models, as the parts of the config declare them."""
 
+import dataclasses
 from collections.abc import Container, Mapping
 from typing import Any
 
 from tfeval import datasets
 from tfeval.cli import command_flags
-from tfeval.evaluation import config
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest
+from tfeval.evaluation import plans
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import published
 from tfeval.preprocess import protocol
 from tfeval.utils import options
@@ -68,6 +70,26 @@ def define_models(definer, weights: bool = True) -> None:
     )
 
 
+def define_runs(definer) -> None:
+  """Defines the flags that say on which datasets, and what the runs are called."""
+  dataset = next(
+    field for field in options.fields(EvaluationConfig) if field.name == 'dataset'
+  )
+  definer.multi_string(
+    'dataset',
+    [dataset.default],
+    f'{dataset.option.help} May be repeated: each model is loaded once.',
+    module_name=dataset.option.group,
+  )
+  definer.multi_string(
+    'name',
+    [],
+    'What a run and its directory are called: one for each model, or for each run, '
+    'those of a dataset together (default: the model, and what is not the default).',
+    module_name='Results',
+  )
+
+
 def check_no_arguments(arguments: list[str]) -> None:
   """Checks that nothing is given beside flags."""
   if arguments:
@@ -83,21 +105,47 @@ def read_requests(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
     UserError: a model is not known, the protocol contradicts itself, or a folder of
       images is not as it should be: reported at once, before TensorFlow is imported.
   """
-  given = read_config(flags)
-  requests = config.requests(flags.model, flags.weights)
-  config.check_config(requests, given)
-  datasets.check(given.dataset)
-  for request in requests if 'all' not in flags.model else ():
-    protocol.resolve(published.protocol_text(given.protocol, request.spec), size=224)
+  requests, (given,) = _read(flags, [read_config(flags)])
   return requests, given
 
 
-def read_config(flags) -> EvaluationConfig:
-  """Returns the config that a command's flags give."""
-  return EvaluationConfig.of(
-    **{
-      field.name: flags[field.name].value
-      for field in options.fields(EvaluationConfig)
-      if field.name in flags
-    }
-  )
+def read_plans(flags) -> list[plans.Plan]:
+  """Returns what a command's flags ask for that may name several datasets.
+
+  Raises:
+    UserError: as `read_requests`, or two runs would be called the same.
+  """
+  given = [read_config(flags, dataset=name) for name in flags.dataset]
+  if not given:
+    raise UserError('--dataset is empty: name one')
+  requests, configs = _read(flags, given)
+  return plans.make_plans(requests, configs, flags.name)
+
+
+def _read(
+  flags, given: list[EvaluationConfig]
+) -> tuple[list[ModelRequest], list[EvaluationConfig]]:
+  requests = plans.requests(flags.model, flags.weights)
+  for config in given:
+    plans.check_config(requests, config)
+    datasets.check(config.dataset)
+  for request in requests if 'all' not in flags.model else ():
+    text = published.protocol_text(given[0].protocol, request.spec)
+    protocol.resolve(text, size=224)
+  return requests, given
+
+
+def read_config(flags, **values: Any) -> EvaluationConfig:
+  """Returns the config that a command's flags give.
+
+  Args:
+    flags: of a command.
+    **values: that stand in place of flags, by the names of options.
+  """
+  given = {
+    field.name: flags[field.name].value
+    for field in options.fields(EvaluationConfig)
+    if field.name in flags
+  }
+  config = EvaluationConfig.of(**given | values)
+  return dataclasses.replace(config, dataset=datasets.requested(config.dataset))

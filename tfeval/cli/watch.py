@@ -3,7 +3,8 @@
 import dataclasses
 
 from tfeval.cli import console, input_flags
-from tfeval.evaluation.config import OFF, check_config, requests
+from tfeval.evaluation.config import OFF
+from tfeval.evaluation.plans import check_config, requests
 from tfeval.reports import terminal
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tfeval.datasets import sampling
+from tfeval.datasets import request, sampling
 from tfeval.datasets.labels import resolution
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import paths
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
 
 # Imported late: TensorFlow and TFDS take seconds.
+_PLAIN = {
+  'folder': 'tfeval.datasets.folder:open_folder',
+  'sample': 'tfeval.datasets.sample:open_sample',
+  'imagenet2012': 'tfeval.datasets.tfds:open_tfds',
+  'imagenet2012_real': 'tfeval.datasets.tfds:open_tfds',
+}
+# Behind their names may stand options of their own.
+_CONTAINERS = {
+  'parquet': 'tfeval.datasets.containers.parquet:open_parquet',
+  'webdataset': 'tfeval.datasets.containers.webdataset:open_webdataset',
+  'tfrecord': 'tfeval.datasets.containers.tfrecord:open_tfrecord',
+  'npz': 'tfeval.datasets.containers.arrays:open_arrays',
+}
 OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
-  'dataset',
-  {
-    'folder': 'tfeval.datasets.folder:open_folder',
-    'parquet': 'tfeval.datasets.containers.parquet:open_parquet',
-    'webdataset': 'tfeval.datasets.containers.webdataset:open_webdataset',
-    'tfrecord': 'tfeval.datasets.containers.tfrecord:open_tfrecord',
-    'npz': 'tfeval.datasets.containers.arrays:open_arrays',
-    'sample': 'tfeval.datasets.sample:open_sample',
-    'imagenet2012': 'tfeval.datasets.tfds:open_tfds',
-    'imagenet2012_real': 'tfeval.datasets.tfds:open_tfds',
-  },
-  'tfeval.datasets',
+  'dataset', _PLAIN | _CONTAINERS, 'tfeval.datasets'
 )
 # What finds mistakes of a `DatasetConfig` before TensorFlow is imported.
 CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
@@ -43,6 +45,23 @@ CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
 )
 # `name/config:version`, as TFDS has them.
 _TFDS_NAME = re.compile(r'[a-z][a-z0-9_]*(/[\w.-]+)?(:[\w.*-]+)?', re.ASCII)
+
+
+def requested(config: DatasetConfig) -> DatasetConfig:
+  """Returns a config without options in the name of its dataset, see `requested.read`.
+
+  Raises:
+    UserError: one of them is none, or cannot have its value.
+
+  >>> requested(DatasetConfig('folder:val:limit=5')).limit
+  5
+  """
+  if not isinstance(config.name, str):
+    raise UserError(
+      f'dataset is {str(config.name)[:80]}, expected a TFDS name or folder:DIR'
+    )
+  kind = _kind(full_name(config.name))
+  return request.read(config, kind in OPENERS and kind not in _PLAIN)
 
 
 def full_name(name: str) -> str:
@@ -101,7 +120,7 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   Raises:
     UserError: it cannot be opened; says why and what to do.
   """
-  config = _named(DatasetConfig(name, **options))
+  config = _named(requested(DatasetConfig(name, **options)))
   kind = _kind(config.name)
   if kind != 'folder' or config.sample is not None:
     check(config)

@@ -86,7 +86,7 @@ def read_folder(config: DatasetConfig) -> FolderContent:
       folders are one class or one is empty, a label cannot be known or two sources
       of it disagree, an image is of a kind that is not decoded.
   """
-  if config.split != DatasetConfig.split:
+  if config.split is not None:
     raise UserError(f'`split={config.split}`: a folder has no splits: leave it out')
   layout = read_layout(config.name.partition(':')[2])
   if layout.undecoded and config.on_error == FAIL:

@@ -18,10 +18,14 @@ class DatasetConfig:
     'imagenet2012_real',
     'imagenet2012, imagenet2012_real, sample, folder:DIR, parquet:FILES, '
     'webdataset:SHARDS, tfrecord:FILES, npz:FILE, or any TFDS name with images and a '
-    'class label.',
+    'class label; behind it what holds for it alone, such as :split=test,limit=100.',
     name='dataset',
   )
-  split: str = option('validation', "A TFDS split or slice: 'validation[:10%]'.")
+  split: str | None = option(
+    None,
+    "A TFDS split or slice: 'validation[:10%]' (default: validation, else test, else "
+    'the only one).',
+  )
   data_dir: str | None = option(
     None, 'Where prepared TFDS datasets lie (default: that of TFDS).', is_path=True
   )

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import OPENERS, base, tfds_metadata, tfds_places
+from tfeval.datasets import OPENERS, base, splits, tfds_metadata, tfds_places
 from tfeval.datasets.containers import locations
 from tfeval.datasets.labels import imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -36,13 +36,13 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
 
   Args:
     config: its `name` is one of TFDS, `name/config:version` included; `split` any split
-      or slice, such as `'validation[:10%]'`.
+      or slice, such as `'validation[:10%]'`, None that of evaluation.
 
   Raises:
     UserError: the name, split or label space is not usable, or the data is not
       there; says where to get it and where to put it.
   """
-  name, split, limit = config.name, config.split, config.limit
+  name, limit = config.name, config.limit
   _check_place('data_dir', config.data_dir)
   _check_place('manual_dir', config.manual_dir)
   builder = _builder(name, config.data_dir)
@@ -56,12 +56,18 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     _prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
     builder = _builder(name, config.data_dir)
-  splits = builder.info.splits
+  known = builder.info.splits
+  split = config.split or splits.of_evaluation(list(known))
+  if split is None:
+    raise UserError(
+      f'{name} has the splits {", ".join(known)}: give one, such as '
+      f'`split={next(iter(known), "test")}`'
+    )
   with tfds_metadata.told(name, builder.data_dir):
     try:
-      count = splits[split].num_examples
+      count = known[split].num_examples
     except (KeyError, ValueError) as error:
-      raise errors.unknown(f'split of {name}', split, list(splits)) from error
+      raise errors.unknown(f'split of {name}', split, list(known)) from error
   if count < 1:  # A slice that ends before it starts has a negative count.
     raise UserError(f'split {split!r} of {name} holds no examples')
   if limit is not None and limit >= count:

@@ -11,7 +11,8 @@ from tfeval.engine.benchmark.measure import (
 )
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest, find_cluster
+from tfeval.evaluation.config import EvaluationConfig, find_cluster
+from tfeval.evaluation.plans import ModelRequest, Plan
 from tfeval.metrics.competition import RESTRICTED
 from tfeval.models import fitting
 from tfeval.runs.expectations import Expectation, check_names
@@ -21,23 +22,22 @@ from tfeval.utils.progress import Progress
 
 
 def evaluate(
-  requests: list[ModelRequest],
-  config: EvaluationConfig,
+  plans: Sequence[Plan],
   progress: Progress,
   expectations: Sequence[Expectation] = (),
 ) -> list[Run | Failure]:
   """Evaluates models; those that share a protocol and a size share its images.
 
   Args:
-    requests: the models.
-    config: how.
+    plans: one for each dataset; where the runs are kept, the devices and the hosts are
+      the same in all.
     progress: is told how far it is.
-    expectations: of metrics that the dataset has to give.
+    expectations: of metrics that each dataset has to give.
 
   Returns:
-    A complete run for each model, in their order; for one of several that cannot
-    be evaluated what is wrong with it. Of several hosts only 0 has them: it waits for
-    the others once its share of all models is done.
+    A complete run for each dataset and model, in their order; for one of several that
+    cannot be evaluated what is wrong with it. Of several hosts only 0 has them: it
+    waits for the others once its share of all models is done.
 
   Raises:
     UserError: something the user can fix, of the data or of the only model. Runs
@@ -45,36 +45,35 @@ def evaluate(
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   try:
-    return _evaluate(requests, config, progress, expectations)
+    return _evaluate(plans, progress, expectations)
   except errors.Interrupted:
     raise
   except KeyboardInterrupt as error:
     raise errors.Interrupted(
-      f'what was evaluated is kept in {config.store.output_dir}: '
-      f'{loop.resume_hint(config)}'
+      f'what was evaluated is kept in {plans[0].config.store.output_dir}: '
+      f'{loop.resume_hint(plans[0].config)}'
     ) from error
 
 
 def _evaluate(
-  requests: list[ModelRequest],
-  config: EvaluationConfig,
-  progress: Progress,
-  expectations: Sequence[Expectation],
+  plans: Sequence[Plan], progress: Progress, expectations: Sequence[Expectation]
 ) -> list[Run | Failure]:
+  config = plans[0].config
   hosts = find_cluster(config)
   # Not an hour later: it may not be possible.
   files.make_directory(paths.path(config.store.output_dir))
-  opened = runtime.open_runtime(config, hosts, progress)
-  check_names(
-    expectations,
-    [
-      (name, f'top{k}{rule}')
-      for name in ['original', *['real'] * opened.dataset.has_real_labels]
-      for k in (1, 5)
-      for rule in ('', RESTRICTED)
-    ],
-  )
-  return loop.run_jobs(requests, config, opened)
+  runtimes = runtime.open_runtimes([plan.config for plan in plans], hosts, progress)
+  for opened in runtimes:
+    check_names(
+      expectations,
+      [
+        (name, f'top{k}{rule}')
+        for name in ['original', *['real'] * opened.dataset.has_real_labels]
+        for k in (1, 5)
+        for rule in ('', RESTRICTED)
+      ],
+    )
+  return loop.run_jobs(plans, runtimes)
 
 
 def measure(
@@ -91,7 +90,7 @@ def measure(
   Raises:
     UserError: something the user can fix.
   """
-  opened = runtime.open_runtime(config, Cluster(), progress)
+  (opened,) = runtime.open_runtimes([config], Cluster(), progress)
   opened.log_devices(config)
   dataset, strategy = opened.dataset, opened.strategy
   with strategy.scope():

@@ -18,7 +18,8 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
@@ -182,7 +183,7 @@ class Evaluator:
     model = fitting.fit(model, self._runtime.dataset.label_space)
     self.model, self._request = (
       model,
-      ModelRequest(spec, model.weights, spec.directory_name()),
+      self._named(ModelRequest(spec, model.weights)),
     )
     self._config = self._requested.replace(
       preprocess=model.preprocess_name,
@@ -199,6 +200,13 @@ class Evaluator:
       devices.jit,
     )
     self._traced = model.backend.trace_key()
+
+  def _named(self, request: ModelRequest) -> ModelRequest:
+    if self._name is not None:
+      (plan,) = make_plans([request], [self._requested], [self._name])
+      return plan.requests[0]
+    directory = directory_name(request, self._requested)
+    return dataclasses.replace(request, directory=directory)
 
   @property
   def has_real_labels(self) -> bool:
@@ -284,10 +292,7 @@ def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
     if name not in known:
       raise errors.unknown('keyword', name, known)
   config = EvaluationConfig.of(**values)
-  if not isinstance(config.dataset.name, str):
-    raise UserError(
-      f'dataset is {str(config.dataset.name)[:80]}, expected a TFDS name or folder:DIR'
-    )
+  config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
   # What is known of models is checked with the model.
   of_model = {field.name for field in options.fields(ModelOptions)}
   return options.checked(config, {*known} - of_model | {'class_map', 'output_name'})

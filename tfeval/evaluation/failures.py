@@ -1,10 +1,10 @@
 """Models that cannot be evaluated, among others that can."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from tfeval.evaluation.config import ModelRequest
 from tfeval.evaluation.job import Job
+from tfeval.evaluation.plans import ModelRequest, Plan
 from tfeval.runs.run import Failure
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -17,13 +17,19 @@ class Failures:
     found: what is wrong, by request.
   """
 
-  def __init__(self, several: bool):
+  def __init__(self, several: bool = False, plans: Sequence[Plan] = ()):
     """Begins with none.
 
     Args:
-      several: whether there is more than one model.
+      several: whether there is more than one run.
+      plans: of these, where datasets tell them apart.
     """
     self._several = several
+    self._datasets = {
+      request: f' on {plan.config.dataset.name}'
+      for plan in (plans if len(plans) > 1 else ())
+      for request in plan.requests
+    }
     self.found: dict[ModelRequest, Failure] = {}
 
   @contextlib.contextmanager
@@ -39,7 +45,8 @@ class Failures:
       if not self._several or isinstance(error, DataError):
         raise
       reason = errors.one_line(error, None)
-      self.found[request] = Failure(request.spec.text, reason)
+      name = (request.name or request.spec.text) + self._datasets.get(request, '')
+      self.found[request] = Failure(name, reason)
 
   def without(self, jobs: list[Job]) -> list[Job]:
     """Returns the jobs of the models with which nothing is wrong."""

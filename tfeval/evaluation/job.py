@@ -14,9 +14,9 @@ from tfeval.engine import batch_size, forward, hardware, output_checks, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
 from tfeval.evaluation import competition, manifest, recorder
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest, flagfile
+from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.evaluation.hosts import shares
-from tfeval.evaluation.own_data import GIVEN
+from tfeval.evaluation.plans import ModelRequest, flagfile
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
@@ -120,6 +120,11 @@ class Job:
     return batch_size.of_host(
       config.devices, self._model, self.protocol, self.runtime.strategy
     )
+
+  @property
+  def name(self) -> str:
+    """What messages call the model."""
+    return self.request.name or self.request.spec.text
 
   @property
   def skip_errors(self) -> bool:
@@ -250,7 +255,7 @@ class Job:
     with contextlib.suppress(UserError):
       self.recorder.flush()
     if not manifest.is_identifiable(self.manifest):
-      return f'{self.request.spec.text} starts again, having no weights file'
+      return f'{self.name} starts again, having no weights file'
     return (
       f'{self.recorder.stored} of {len(self.shard)} images are kept in {self.directory}'
     )

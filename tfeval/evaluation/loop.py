@@ -1,11 +1,13 @@
 """Models that take the same batches: each image is read and decoded once."""
 
 import contextlib
+from collections.abc import Sequence
 
 from tfeval.evaluation import in_flight, model_loading
-from tfeval.evaluation.config import OFF, EvaluationConfig, ModelRequest
+from tfeval.evaluation.config import OFF, EvaluationConfig
 from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
+from tfeval.evaluation.plans import Plan
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
@@ -13,18 +15,16 @@ from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, supervision, termination
 
 
-def run_jobs(
-  requests: list[ModelRequest], config: EvaluationConfig, runtime: Runtime
-) -> list[Run | Failure]:
+def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | Failure]:
   """Evaluates models; those that share a protocol and a size share its images.
 
   Args:
-    requests: the models.
-    config: how.
-    runtime: where.
+    plans: one for each dataset; a model is loaded once for all of them.
+    runtimes: where, one for each plan.
 
   Returns:
-    For each request in order its complete run, or what is wrong with it. Of several
+    For each request of each plan in order its complete run, or what is wrong with it.
+    Of several
     hosts only 0 waits for the others, once its share of all models is done: another
     one leaves out the runs that host 0 is to join.
 
@@ -32,16 +32,17 @@ def run_jobs(
     UserError: the data, or the only model, are at fault.
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
-  failures = Failures(several=len(requests) > 1)
+  requests = [request for plan in plans for request in plan.requests]
+  failures = Failures(len(requests) > 1, plans)
   jobs, logged = [], False
-  for group in model_loading.job_groups(requests, config, runtime, failures.of):
+  for group in model_loading.job_groups(plans, runtimes, failures.of):
     jobs += group
     if group[0].run is None:
       if not logged:
-        runtime.log_devices(config)
+        runtimes[0].log_devices(plans[0].config)
         logged = True
       _run_group(group, failures)
-  if runtime.hosts.index == 0:
+  if runtimes[0].hosts.index == 0:
     for job in jobs:
       if job.request not in failures.found:
         with failures.of(job.request):
@@ -58,7 +59,7 @@ def run_one(job: Job) -> Run:
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   if job.find_run() is None:
-    _run_group([job], Failures(several=False))
+    _run_group([job], Failures())
   return job.result()
 
 
@@ -120,8 +121,8 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
     job.sharing, job.watch = len(jobs), watch
   remaining = [job.recorder.remaining for job in jobs]
   positions = range(min(one.start for one in remaining), remaining[0].stop)
-  name = first.request.spec.text if len(jobs) == 1 else f'{len(jobs)} models'
-
+  name = first.name if len(jobs) == 1 else f'{len(jobs)} models'
+  name += first.runtime.on_dataset
   kept = ', '.join(str(job.directory) for job in jobs)
   supervision.note(
     f'what was evaluated of {name} until then is kept in {kept}: '

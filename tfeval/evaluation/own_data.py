@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from tfeval.datasets import in_memory
 from tfeval.datasets.base import ImageDataset
+from tfeval.evaluation.config import GIVEN
 from tfeval.models.model import Model, preprocessing
 from tfeval.utils.errors import UserError
 
-GIVEN, _IDENTITY = 'given', 'identity'
+_IDENTITY = 'identity'
 # What is of datasets that tfeval opens itself.
 _OF_NAMES = ('split', 'data_dir', 'manual_dir', 'real_labels', 'on_error')
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tfeval.datasets import image_files
 from tfeval.engine import forward, output_checks, pipeline, strategies
 from tfeval.evaluation import resolve
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import ModelRequest
 from tfeval.models.options import LOGITS
 from tfeval.preprocess import decode
 from tfeval.runs import top_classes

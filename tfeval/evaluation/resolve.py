@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest, for_model
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import ModelRequest, for_model
 from tfeval.models import loading, model, published
 from tfeval.preprocess import protocol
 from tfeval.utils.errors import UserError
@@ -22,7 +23,10 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
       f'`protocol={config.protocol}`: leave one out'
     )
   known = dataclasses.replace(config.model, input_size=config.model.input_size or size)
-  return loading.load(request.spec, request.weights, known)
+  found = loading.load(request.spec, request.weights, known)
+  return (
+    found if request.name is None else dataclasses.replace(found, name=request.name)
+  )
 
 
 def resolve_protocol(

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -34,6 +34,8 @@ class Runtime:
     hosts: this host among others.
     progress: is told how far it is.
     cache: of preprocessed images, or None.
+    on_dataset: what is behind the names of models in messages, where there are several
+      datasets.
     canvas: side of what devices are given to resize, None where the host does.
     pipelines: made here before, by what they are of: tracing one takes as long as
       decoding hundreds of images.
@@ -48,6 +50,7 @@ class Runtime:
   progress: Progress
   cache: writer.Cache | None = None
   canvas: int | None = None
+  on_dataset: str = ''
   pipelines: dict[Any, tf.data.Dataset] = dataclasses.field(default_factory=dict)
   self_tests: dict[Any, self_test.SelfTest] = dataclasses.field(default_factory=dict)
   opened: float = dataclasses.field(default_factory=time.monotonic)
@@ -103,15 +106,20 @@ class Runtime:
       _LOG.info('strategy %s, %s%s', self.strategy_name, devices, where)
 
 
-def open_runtime(
-  config: EvaluationConfig, hosts: Cluster, progress: Progress
-) -> Runtime:
-  """Makes devices ready and opens the dataset.
+def open_runtimes(
+  configs: Sequence[EvaluationConfig], hosts: Cluster, progress: Progress
+) -> list[Runtime]:
+  """Makes devices ready and opens datasets.
+
+  Args:
+    configs: one for each dataset, all else of them is the same.
+    hosts: this one among others.
+    progress: is told how far it is.
 
   Raises:
     UserError: devices or data are not there, or there can be no cache.
   """
-  devices, inputs = config.devices, config.inputs
+  devices, inputs = configs[0].devices, configs[0].inputs
   cache = None if inputs.cache_dir is None else writer.Cache(inputs.cache_dir)
   strategies.allow_tf32(devices.tf32)
   strategies.grow_memory()
@@ -120,13 +128,31 @@ def open_runtime(
   strategy = strategies.make_strategy(name, devices.devices, devices.tpu)
   if inputs.tf_data_service is not None:
     data_service.check_service(inputs.tf_data_service)
-  dataset = datasets.open_dataset(**vars(config.dataset))
-  if inputs.tf_data_service is not None and dataset.read_by_python:
-    raise UserError(
-      f'`tf_data_service={inputs.tf_data_service}`: its workers cannot read '
-      f'{dataset.name}, only TFDS, folders and tfrecord: leave it out'
-    )
   canvas = None
   if devices.resize_on == DEVICE:
     canvas = devices.canvas or device_canvas.DEFAULT_CANVAS
-  return Runtime(dataset, strategy, name, hosts, progress, cache, canvas)
+  self_tests: dict[Any, self_test.SelfTest] = {}
+  return [
+    Runtime(
+      _open_dataset(config),
+      strategy,
+      name,
+      hosts,
+      progress,
+      cache,
+      canvas,
+      f' on {config.dataset.name}' if len(configs) > 1 else '',
+      self_tests=self_tests,
+    )
+    for config in configs
+  ]
+
+
+def _open_dataset(config: EvaluationConfig) -> base.ImageDataset:
+  dataset = datasets.open_dataset(**vars(config.dataset))
+  if config.inputs.tf_data_service is not None and dataset.read_by_python:
+    raise UserError(
+      f'`tf_data_service={config.inputs.tf_data_service}`: its workers cannot read '
+      f'{dataset.name}, only TFDS, folders and tfrecord: leave it out'
+    )
+  return dataset

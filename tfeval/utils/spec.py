@@ -52,18 +52,32 @@ def parse(text: str) -> Spec:
   >>> parse('my.module:build').target
   'my.module:build'
   """
+  target, options = split(text)
+  values = ((key, _literal(value)) for key, value in options.items())
+  return Spec(text.strip(), target, tuple(values))
+
+
+def split(text: str) -> tuple[str, dict[str, str]]:
+  """Returns the target of a specification and its options, these as they stand there.
+
+  Raises:
+    UserError: as `parse`.
+
+  >>> split('imagenet_v2:split=test[:10%],limit=5')
+  ('imagenet_v2', {'split': 'test[:10%]', 'limit': '5'})
+  """
   match = _SPEC.fullmatch(text.strip())
   if match is None:
     raise UserError('an empty name was given: write TARGET[:key=value,...]')
-  options: dict[str, Any] = {}
+  options: dict[str, str] = {}
   for part in _split(match['options'] or ''):
     key, equals, value = part.partition('=')
     if not equals or not key.strip().isidentifier():
       raise UserError(f'{text!r}: {part!r} is not key=value')
     if key.strip() in options:
       raise UserError(f'{text!r}: {key.strip()!r} is given twice')
-    options[key.strip()] = _literal(value.strip())
-  return Spec(text.strip(), match['target'], tuple(options.items()))
+    options[key.strip()] = value.strip()
+  return match['target'], options
 
 
 def _split(text: str) -> list[str]:

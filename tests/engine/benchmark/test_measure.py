@@ -29,7 +29,8 @@ from tfeval.engine.benchmark.report import (
 from tfeval.engine.cache import entries, writer
 from tfeval.engine.cache import reader as cached
 from tfeval.evaluation import evaluate
-from tfeval.evaluation.config import EvaluationConfig, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import requests
 from tfeval.preprocess import protocol as protocol_lib
 from tfeval.utils.errors import UserError
 

@@ -42,7 +42,7 @@ class Found:
   classes: Array | None = None
 
 
-def find(location: Location, split: str) -> tuple[Found, Location]:
+def find(location: Location, split: str | None) -> tuple[Found, Location]:
   """Finds the arrays of a dataset.
 
   Args:
@@ -97,7 +97,7 @@ def labels_beside(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _in_archive(
-  location: Location, path: pathlib.Path, split: str
+  location: Location, path: pathlib.Path, split: str | None
 ) -> tuple[Found, Location]:
   with numpy_files.opened(path) as archive:
     names = [name.removesuffix('.npy') for name in archive.namelist()]

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 
+from tfeval.datasets import splits
 from tfeval.datasets.containers import patterns
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import paths, spec, untrusted
@@ -20,7 +21,7 @@ _SPLITS = {
   'test': 'test',
 }
 KINDS = ('parquet', 'webdataset', 'tfrecord', 'npz')
-_OPTIONS = ('classes', 'first_label', 'labels', 'label')
+OPTIONS = ('classes', 'first_label', 'labels', 'label')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Location:
     return f'{self.kind}:{self.target}'
 
 
-def find(config: DatasetConfig, names: re.Pattern, splits: bool = True) -> Location:
+def find(config: DatasetConfig, names: re.Pattern, by_split: bool = True) -> Location:
   """Finds the files that the name of a dataset means.
 
   Args:
@@ -62,7 +63,7 @@ def find(config: DatasetConfig, names: re.Pattern, splits: bool = True) -> Locat
       files in it or in its sub-folders, or a path, which may have `*`, `?`, `[...]`,
       `{000..012}` and `{a,b}`. Where the names of files tell splits, those of `split`.
     names: found in the names of those files in a directory that are taken.
-    splits: whether names of files tell splits.
+    by_split: whether names of files tell splits.
 
   Raises:
     UserError: there are none, or too many; one is missing, no file, or the same as
@@ -82,7 +83,7 @@ def find(config: DatasetConfig, names: re.Pattern, splits: bool = True) -> Locat
   found = _in_directory(target, kind, names) if os.path.isdir(target) else None
   files = found or [pathlib.Path(one) for one in patterns.matching(target, kind)]
   split = ''
-  if splits:
+  if by_split:
     split, files = _of_split(target, files, config.split)
   _check(files)
   return Location(kind, target, tuple(files), split, **options)
@@ -90,10 +91,8 @@ def find(config: DatasetConfig, names: re.Pattern, splits: bool = True) -> Locat
 
 def _options(kind: str, found: dict) -> dict:
   for name, value in found.items():
-    if name not in _OPTIONS:
-      raise UserError(
-        f'{kind}: has no option {name!r}: known are {", ".join(_OPTIONS)}'
-      )
+    if name not in OPTIONS:
+      raise UserError(f'{kind}: has no option {name!r}: known are {", ".join(OPTIONS)}')
     if name == 'first_label' and (type(value) is not int or value not in (0, 1)):
       raise UserError(f'first_label is {value!r}, expected 0 or 1')
     if name != 'first_label':
@@ -150,7 +149,7 @@ def split_of(name: str) -> str:
 
 
 def _of_split(
-  target: str, files: list[pathlib.Path], split: str
+  target: str, files: list[pathlib.Path], split: str | None
 ) -> tuple[str, list[pathlib.Path]]:
   """Returns the split and its files; all files where their names tell no splits."""
 
@@ -164,28 +163,28 @@ def _of_split(
   return chosen, [path for path in files if by_file[path] == chosen]
 
 
-def chosen_split(where: object, known: set[str], split: str) -> str:
+def chosen_split(where: object, known: set[str], split: str | None) -> str:
   """Returns the split to take, '' where there are none.
 
   Args:
     where: what holds them.
     known: names of splits; '' for what belongs to none.
-    split: which one is asked for.
+    split: which one is asked for; None: that of evaluation.
 
   Raises:
-    UserError: it is not there.
+    UserError: it is not there, or none is asked for and several are there.
   """
   if known == {''}:
-    if split != DatasetConfig.split:
+    if split is not None:
       raise UserError(f'`split={split}`: {where} has no splits: leave it out')
     return ''
-  wanted = _SPLITS.get(split, split)
-  if wanted in known:
-    return wanted
   names = sorted(known - {''})
+  wanted = splits.of_evaluation(names) if split is None else _SPLITS.get(split, split)
+  if wanted is not None and wanted in known:
+    return wanted
+  asked = '' if split is None else f', not `split={split}`'
   raise UserError(
-    f'{where} holds the split {" and ".join(names)}, not `split={split}`: give '
-    f'`split={names[0]}`'
+    f'{where} holds the splits {" and ".join(names)}{asked}: give `split={names[0]}`'
   )
 
 

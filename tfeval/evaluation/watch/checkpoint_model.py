@@ -1,13 +1,13 @@
 """The model that a watcher evaluates, with the values of one checkpoint at a time."""
 
 import dataclasses
-import re
 from collections.abc import Hashable
 
 from tfeval.engine import batch_size
 from tfeval.engine.forward import ForwardPass
 from tfeval.evaluation import resolve
-from tfeval.evaluation.config import EvaluationConfig, ModelRequest, requests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.plans import ModelRequest, requests
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.backend import VALUES
@@ -90,12 +90,7 @@ class WatchedModel:
       (request,) = requests([path], ['imagenet'])  # Its own.
       model, forward = self._whole_model(request)
     else:
-      directory = (
-        self._request.directory
-        + '@'
-        + re.sub(r'[^A-Za-z0-9._=-]+', '_', checkpoint.name)
-      )
-      request = dataclasses.replace(self._request, weights=path, directory=directory)
+      request = dataclasses.replace(self._request, weights=path)
       model = self._model
       checkpoint_values.load(model.backend.model, checkpoint, model.name)
       tracing.refresh_derived_state(model.backend.model)

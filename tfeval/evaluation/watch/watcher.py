@@ -10,13 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfeval.evaluation import loop, resolve, runtime
-from tfeval.evaluation.config import (
-  EvaluationConfig,
-  ModelRequest,
-  find_cluster,
-  identity,
-)
+from tfeval.evaluation.config import EvaluationConfig, find_cluster, identity
 from tfeval.evaluation.job import Job
+from tfeval.evaluation.plans import ModelRequest, directory_name
 from tfeval.evaluation.tracking import event_files
 from tfeval.evaluation.watch.checkpoint_model import WatchedModel
 from tfeval.evaluation.watch.watch_log import Watched
@@ -88,7 +84,7 @@ class Watcher:
     self.failed: dict[str, str] = {}
     self._folder = pathlib.Path(folder).expanduser().absolute()
     self._request, self._config = request, config
-    self._runtime = runtime.open_runtime(config, hosts, progress)
+    (self._runtime,) = runtime.open_runtimes([config], hosts, progress)
     self._model = WatchedModel(request, config, self._runtime)
     output_dir = paths.path(config.store.output_dir)
     self._tries: dict[Checkpoint, int] = {}
@@ -189,7 +185,7 @@ class Watcher:
 
   def _evaluate(self, checkpoint: Checkpoint) -> tuple[Run, dict[str, Any]]:
     request, model, forward = self._model.with_values_of(checkpoint)
-    entry = self._watched.begin(checkpoint, request.directory)
+    entry = self._watched.begin(checkpoint, directory_name(request, self._config))
     request = dataclasses.replace(request, directory=entry['run'])
     protocol = resolve.resolve_protocol(request, self._config, model)
     job = Job(request, model, protocol, self._config, self._runtime, forward)

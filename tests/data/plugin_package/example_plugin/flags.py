@@ -40,7 +40,7 @@ def open_flags(config):
     name=config.name,
     config=None,
     version='1.0',
-    split=config.split,
+    split=config.split or 'validation',
     label_space=imagenet.label_space(),
     num_examples=count,
     expected_ids=ids,

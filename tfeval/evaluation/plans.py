@@ -1,0 +1,226 @@
+"""Which models are evaluated on which datasets, and what their runs are called."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+
+from tfeval.datasets import full_name
+from tfeval.datasets import request as dataset_request
+from tfeval.engine.options import DEVICE, check_devices
+from tfeval.evaluation.config import GIVEN, EvaluationConfig
+from tfeval.models import table
+from tfeval.models.options import not_of_applications
+from tfeval.runs.run_key import RunKey, directory_names
+from tfeval.utils import options, paths, spec
+from tfeval.utils.errors import UserError
+from tfeval.utils.flagfile import line
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRequest:
+  """One model to evaluate.
+
+  Attributes:
+    spec: which model.
+    weights: `'imagenet'`, `'none'` or a path.
+    directory: of the run, inside the output directory.
+    name: what results call it; None: what it is asked for by.
+  """
+
+  spec: spec.Spec
+  weights: str
+  directory: str = ''
+  name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """A dataset and the models to evaluate on it.
+
+  Attributes:
+    config: how.
+    requests: the models, in the same order in each plan of a command.
+  """
+
+  config: EvaluationConfig
+  requests: tuple[ModelRequest, ...]
+
+
+def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
+  """Pairs models with weights.
+
+  Args:
+    models: specifications, at least one; `all` is every application.
+    weights: one for all models, or one for each.
+
+  Raises:
+    UserError: no model, a number of weights that fits neither, an unknown
+      model, or the same evaluation asked for twice.
+  """
+  if 'all' in models:
+    if len(models) > 1 or len(weights) > 1:
+      raise UserError(
+        '`model=all` is every application: give no other `model`, and '
+        'one `weights` at most'
+      )
+    models = list(table.known_models())
+  if not models:
+    raise UserError('no model was given: `model=NAME`; tfeval models lists them')
+  if len(weights) not in (1, len(models)):
+    raise UserError(
+      f'{len(weights)} `weights` for {len(models)} `model`: give one '
+      'for all or one for each'
+    )
+  specs = [spec.parse(text) for text in models]
+  each = weights * len(specs) if len(weights) == 1 else weights
+  pairs = list(zip(specs, each, strict=True))
+  if len(set(pairs)) != len(pairs):
+    raise UserError('the same model with the same weights was given twice')
+  found = []
+  for one, weight in pairs:
+    table.check_name(one)
+    # A path must hold from every working directory, a name in the run directory.
+    if one.target not in table.known_models() and (
+      paths.is_url(one.target) or os.path.exists(one.target)
+    ):
+      path = paths.absolute(one.target)
+      one = spec.Spec(path, path, one.options)
+    if weight not in ('imagenet', 'none'):
+      if not paths.is_url(weight) and not os.path.exists(os.path.expanduser(weight)):
+        raise UserError(
+          f'weights file {weight!r} does not exist: `weights` is '
+          'imagenet, none or the path of a file'
+        )
+      weight = paths.absolute(weight)
+    found.append(ModelRequest(one, weight))
+  return found
+
+
+def make_plans(
+  requested: Sequence[ModelRequest],
+  configs: Sequence[EvaluationConfig],
+  names: Sequence[str] = (),
+) -> list[Plan]:
+  """Names the runs of models on datasets, each on each.
+
+  Args:
+    requested: the models.
+    configs: one for each dataset.
+    names: the user's own: one for each model, or one for each run, those of a dataset
+      together; none: they are made of what differs from the default.
+
+  Raises:
+    UserError: the number of names is another, or two runs would have the same one.
+  """
+  runs = [(request, config) for config in configs for request in requested]
+  if len(names) not in (0, len(requested), len(runs)):
+    raise UserError(
+      f'{len(names)} `name` for {len(requested)} models on {len(configs)} datasets: '
+      'give one for each model, or one for each run'
+    )
+  each: list[str | None] = [*names] or [None] * len(requested)
+  is_whole = len(each) == len(runs)
+  if not is_whole:
+    each *= len(configs)
+  directories = directory_names(
+    [
+      RunKey(name) if name and is_whole else _key(request, config, name)
+      for (request, config), name in zip(runs, each, strict=True)
+    ]
+  )
+  for i, directory in enumerate(directories):
+    if directory in directories[:i]:
+      raise UserError(f'two runs would be called {directory}: give each a `name`')
+  named = [
+    dataclasses.replace(request, directory=directory, name=name)
+    for (request, _), directory, name in zip(runs, directories, each, strict=True)
+  ]
+  count = len(requested)
+  return [
+    Plan(config, tuple(named[i * count : (i + 1) * count]))
+    for i, config in enumerate(configs)
+  ]
+
+
+def directory_name(request: ModelRequest, config: EvaluationConfig) -> str:
+  """Returns the name of the directory of a run that is alone in its command."""
+  return directory_names([_key(request, config)])[0]
+
+
+def _key(
+  request: ModelRequest, config: EvaluationConfig, name: str | None = None
+) -> RunKey:
+  """Returns what is asked for, as far as it differs from the default.
+
+  Args:
+    request, config: what is evaluated, and how.
+    name: of the model; None: its own.
+  """
+  plain, dataset, devices = EvaluationConfig(), config.dataset, config.devices
+  subset = [
+    f'{key}={value}'
+    for key, value in (('limit', dataset.limit), ('sample', dataset.sample))
+    if value is not None
+  ]
+  compute = [
+    '' if config.model.dtype == plain.model.dtype else config.model.dtype,
+    *(way for way in ('jit', 'tf32') if getattr(devices, way)),
+  ]
+  return RunKey(
+    name or request.spec.text,
+    None if name else request.weights,
+    ''
+    if dataset.name == plain.dataset.name
+    else dataset_request.absolute(full_name(dataset.name)),
+    dataset.split or '',
+    ' '.join(subset) or None,
+    '' if config.protocol in (plain.protocol, GIVEN) else config.protocol,
+    config.model.input_size,
+    ' '.join(filter(None, compute)) or None,
+    dataset.labels and paths.absolute(dataset.labels),
+  )
+
+
+def for_model(request: ModelRequest, config: EvaluationConfig) -> EvaluationConfig:
+  """Returns the config that holds for one of several models."""
+  if request.spec.target not in table.known_models():
+    return config
+  return config.replace(**dict.fromkeys(not_of_applications()))
+
+
+def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) -> None:
+  """Checks that every option is for one of the models at least.
+
+  Raises:
+    UserError: all models are applications, and something is given that is known of
+      these; or two options contradict each other.
+  """
+  check_devices(config.devices, config.inputs)
+  if config.devices.rank_on == DEVICE and config.store.logits:
+    raise UserError(
+      '`rank_on=device` keeps outputs on the device, `store_logits` stores all of '
+      'them: leave one out'
+    )
+  if all(request.spec.target in table.known_models() for request in requested):
+    given = options.flat(config)
+    for name in not_of_applications():
+      if given[name] is not None:
+        raise UserError(f'`{name}` is known for applications: leave it out')
+
+
+def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
+  """Returns a flagfile that repeats the evaluation of one model."""
+  config = for_model(request, config)
+  class_map = config.model.class_map
+  name = dataset_request.absolute(full_name(config.dataset.name))
+  if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
+    class_map = paths.absolute(class_map)
+  lines = [
+    line('model', request.spec.text),
+    line('weights', request.weights),
+    *([line('name', request.name)] if request.name else []),
+    *options.flagfile_lines(
+      config.replace(dataset=name, class_map=class_map), paths.absolute
+    ),
+  ]
+  return '\n'.join(lines) + '\n'
