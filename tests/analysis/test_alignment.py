@@ -8,7 +8,7 @@ import pytest
 
 from tfeval.analysis import alignment
 from tfeval.datasets.labels import sets, subsets
-from tfeval.runs import run
+from tfeval.runs import discovery, run
 from tfeval.utils.errors import UserError
 
 N = 30
@@ -90,7 +90,7 @@ def test_names(store_run):
     store_run(name, PREDICTED, LABELS, where=where)
     for name, where in (('m', 'x/m'), ('n', 'x/n'), ('m', 'y/m'))
   ]
-  assert alignment.distinct_names(runs) == ['m (x/m)', 'n', 'm (y/m)']
+  assert discovery.distinct_names(runs) == ['m (x/m)', 'n', 'm (y/m)']
 
 
 def test_labels_that_only_some_runs_carry(store_run):

@@ -10,6 +10,7 @@ from fake_runtime import FakeRuntime, make_model, make_request, make_settings
 from tfeval.engine import placement
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, shared_job
+from tfeval.evaluation.plans import Plan
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
 
@@ -35,8 +36,8 @@ def make_job(model, runtime, settings):
 
 
 def run_jobs(names, settings, runtime=None):
-  requests = [make_request(name) for name in names]
-  return loop.run_jobs(requests, settings, runtime or FakeRuntime())
+  plan = Plan(settings, tuple(make_request(name) for name in names))
+  return loop.run_jobs([plan], [runtime or FakeRuntime()])
 
 
 def top1(run):

@@ -95,7 +95,7 @@ def make_model(name: str = 'right', shift: int = 0, **more) -> Model:
 
 
 def make_request(name: str = 'right') -> ModelRequest:
-  return ModelRequest(spec.Spec(name, name), 'none', name)
+  return ModelRequest(spec.Spec(name, name), 'none', name, label=name)
 
 
 def make_settings(output_dir, **more) -> EvaluationConfig:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -18,7 +17,7 @@ from tfeval.metrics.competition import RESTRICTED
 from tfeval.metrics.entry import MetricEntry
 from tfeval.runs import summary
 from tfeval.runs.run import Run
-from tfeval.utils import arrow, paths
+from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
@@ -185,20 +184,6 @@ def _metrics(aligned: AlignedPredictions) -> Iterator[MetricEntry]:
 def contradictions(aligned: Iterable[AlignedPredictions]) -> list[str]:
   """Returns what `Run.contradiction` says of runs."""
   return [one.contradiction for one in aligned if one.contradiction]
-
-
-def distinct_names(runs: Sequence[Run]) -> list[str]:
-  """Returns the models' names; with what tells the directories apart where needed."""
-  names = [run.key.model_name for run in runs]
-  double = [i for i, name in enumerate(names) if names.count(name) > 1]
-  if double:
-    where = {i: paths.absolute(str(runs[i].path)) for i in double}
-    if not any(map(paths.is_url, where.values())):
-      above = os.path.commonpath([os.path.dirname(path) for path in where.values()])
-      where = {i: os.path.relpath(path, above) for i, path in where.items()}
-    for i in double:
-      names[i] += f' ({where[i]})'
-  return names
 
 
 def used_labels(aligned: Sequence[AlignedPredictions]) -> tuple[list[str], list[str]]:

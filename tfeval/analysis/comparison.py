@@ -11,6 +11,7 @@ from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import paired
+from tfeval.runs import discovery
 from tfeval.runs.run import Run, classes_difference
 from tfeval.utils.errors import UserError
 
@@ -114,7 +115,7 @@ def compare(
     raise UserError(f'{len(runs)} run was given: compare takes two or more')
   aligned = [
     alignment.align_run(run, name, labels, subset)
-    for run, name in zip(runs, alignment.distinct_names(runs), strict=True)
+    for run, name in zip(runs, discovery.distinct_names(runs), strict=True)
   ]
   remarks: list[str] = []
   if common:

@@ -25,6 +25,7 @@ from tfeval.datasets.labels.sets import ORIGINAL, LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
 from tfeval.metrics.accuracy import Count
+from tfeval.runs import discovery
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -175,7 +176,7 @@ def _read(
     Row(run.name, failure=run.reason) for run in runs if isinstance(run, Failure)
   ]
   aligned = []
-  for run, name in zip(complete, alignment.distinct_names(complete), strict=True):
+  for run, name in zip(complete, discovery.distinct_names(complete), strict=True):
     try:
       aligned.append(alignment.align_run(run, name, labels, subset))
     except UserError as error:

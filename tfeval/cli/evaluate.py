@@ -41,6 +41,7 @@ def run(flags, arguments: list[str]) -> int:
     runs = evaluate.evaluate(plans, progress.on_stderr, expected)
   if here.index == 0 or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples, flags.class_rule)
+    output.say_where(runs)
   else:
     # Only the host that joins has results.
     output.print_failures(runs)

@@ -86,4 +86,5 @@ def run(flags, arguments: list[str]) -> int:
   )
   runs = importer.import_all(found, config)
   output.print_runs(runs, flags.json, show_examples=0)
+  output.say_where(runs)
   return output.exit_code(runs, expected)

@@ -74,6 +74,21 @@ def _first_under(run: Run | Failure, rule: str) -> Run | Failure:
   return dataclasses.replace(run, result=run.result.replaced(metrics=metrics))
 
 
+def say(text: str) -> None:
+  """Says on stderr, as the last line of a command, what was written where."""
+  terminal.print_line(f'tfeval: {text}', sys.stderr)
+
+
+def say_where(runs: Sequence[Run | Failure]) -> None:
+  """Says on stderr where the complete ones of runs are."""
+  found = [run.path for run in runs if isinstance(run, Run)]
+  if len(found) == 1:
+    say(f'the result and the predictions are in {found[0]}')
+  elif found:
+    names = ', '.join(path.name for path in found)
+    say(f'{len(found)} results and their predictions are in {found[0].parent}: {names}')
+
+
 def print_failures(runs: Sequence[Run | Failure]) -> None:
   """Prints on stderr what is wrong with models that could not be evaluated."""
   for run in runs:

@@ -63,6 +63,7 @@ def run(flags, arguments: list[str]) -> int:
   output.print_report(formats.PREDICTIONS, flags.json, models, images)
   if figure:
     figures.draw_answers(figure, models, images, photos)
+    output.say(f'the figure is in {figure}')
   if failed:
     failures = [f'{name}: {why}' for name, why in failed.items()]
     failures.insert(0, f'{len(failed)} of {len(requests)} models failed')

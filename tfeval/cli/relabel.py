@@ -9,6 +9,7 @@ import numpy as np
 
 from tfeval.analysis.relabel import labels
 from tfeval.analysis.relabel.raters import Pairs, Rated, Scores, load_scores, load_votes
+from tfeval.cli import output
 from tfeval.metrics.precision_recall import Curve
 from tfeval.reports import figures, precision_recall, terminal
 from tfeval.runs.run import Run, load_run
@@ -91,6 +92,9 @@ def run(flags, arguments: list[str]) -> int:
   if 'figure' in paths:
     precision_recall.draw(paths['figure'], curves)
   _print(report, flags.json)
+  written = [f'{name} in {paths[name]}' for name in _OUTPUTS if name in paths]
+  if written:
+    output.say(f'written: {", ".join(written)}')
   return 0
 
 

@@ -88,6 +88,8 @@ def run(flags, arguments: list[str]) -> int:
       paths.path(flags.per_class), by_class.per_class_csv(answers), '--per_class'
     )
   output.print_runs(scored, flags.json, flags.show_examples, flags.class_rule)
+  if flags.per_class is not None:
+    output.say(f'the classes are in {flags.per_class}')
   return output.exit_code(scored, expected)
 
 

@@ -183,7 +183,7 @@ class Evaluator:
     model = fitting.fit(model, self._runtime.dataset.label_space)
     self.model, self._request = (
       model,
-      self._named(ModelRequest(spec, model.weights)),
+      self._named(ModelRequest(spec, model.weights, label=spec.text)),
     )
     self._config = self._requested.replace(
       preprocess=model.preprocess_name,

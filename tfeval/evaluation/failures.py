@@ -1,10 +1,10 @@
 """Models that cannot be evaluated, among others that can."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tfeval.evaluation.job import Job
-from tfeval.evaluation.plans import ModelRequest, Plan
+from tfeval.evaluation.plans import ModelRequest
 from tfeval.runs.run import Failure
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -17,19 +17,13 @@ class Failures:
     found: what is wrong, by request.
   """
 
-  def __init__(self, several: bool = False, plans: Sequence[Plan] = ()):
+  def __init__(self, several: bool):
     """Begins with none.
 
     Args:
       several: whether there is more than one run.
-      plans: of these, where datasets tell them apart.
     """
     self._several = several
-    self._datasets = {
-      request: f' on {plan.config.dataset.name}'
-      for plan in (plans if len(plans) > 1 else ())
-      for request in plan.requests
-    }
     self.found: dict[ModelRequest, Failure] = {}
 
   @contextlib.contextmanager
@@ -45,8 +39,7 @@ class Failures:
       if not self._several or isinstance(error, DataError):
         raise
       reason = errors.one_line(error, None)
-      name = (request.name or request.spec.text) + self._datasets.get(request, '')
-      self.found[request] = Failure(name, reason)
+      self.found[request] = Failure(request.label, reason)
 
   def without(self, jobs: list[Job]) -> list[Job]:
     """Returns the jobs of the models with which nothing is wrong."""

@@ -122,11 +122,6 @@ class Job:
     )
 
   @property
-  def name(self) -> str:
-    """What messages call the model."""
-    return self.request.name or self.request.spec.text
-
-  @property
   def skip_errors(self) -> bool:
     """Whether images that cannot be decoded are skipped."""
     return self.config.dataset.on_error == SKIP
@@ -255,7 +250,7 @@ class Job:
     with contextlib.suppress(UserError):
       self.recorder.flush()
     if not manifest.is_identifiable(self.manifest):
-      return f'{self.name} starts again, having no weights file'
+      return f'{self.request.label} starts again, having no weights file'
     return (
       f'{self.recorder.stored} of {len(self.shard)} images are kept in {self.directory}'
     )

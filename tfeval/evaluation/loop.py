@@ -33,7 +33,7 @@ def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | F
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   requests = [request for plan in plans for request in plan.requests]
-  failures = Failures(len(requests) > 1, plans)
+  failures = Failures(several=len(requests) > 1)
   jobs, logged = [], False
   for group in model_loading.job_groups(plans, runtimes, failures.of):
     jobs += group
@@ -59,7 +59,7 @@ def run_one(job: Job) -> Run:
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   if job.find_run() is None:
-    _run_group([job], Failures())
+    _run_group([job], Failures(several=False))
   return job.result()
 
 
@@ -121,8 +121,7 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
     job.sharing, job.watch = len(jobs), watch
   remaining = [job.recorder.remaining for job in jobs]
   positions = range(min(one.start for one in remaining), remaining[0].stop)
-  name = first.name if len(jobs) == 1 else f'{len(jobs)} models'
-  name += first.runtime.on_dataset
+  name = first.request.label if len(jobs) == 1 else f'{len(jobs)} models'
   kept = ', '.join(str(job.directory) for job in jobs)
   supervision.note(
     f'what was evaluated of {name} until then is kept in {kept}: '

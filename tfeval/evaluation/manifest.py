@@ -32,6 +32,7 @@ from tfeval.runs.result_file import (
   Manifest,
 )
 from tfeval.runs.run_classes import RunClasses
+from tfeval.runs.run_key import RunKey
 from tfeval.utils import files, locks
 from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
@@ -193,7 +194,7 @@ def complete_run(
   """
   if overwrite:
     return None
-  advice = 'choose another `output_dir`, or `overwrite` it'
+  advice = 'give this one a `name`, choose another `output_dir`, or `overwrite` it'
   if manifest.model.weights_sha256 is None and (directory / RESULT).is_file():
     raise UserError(
       f'{directory} holds a complete run of a model without a weights '
@@ -229,6 +230,23 @@ def is_done(directory: Path, manifest: Manifest) -> bool:
   )
 
 
+def _another(
+  directory: Path, there: dict[str, Any], here: Manifest, other: tuple, advice: str
+) -> UserError:
+  """Returns the error of an experiment that meets another one."""
+  key, theirs, ours = other
+  try:
+    title = RunKey.of(Manifest.from_json(there)).title
+  except UserError:
+    title = 'another experiment'
+  mine = RunKey.of(here).title
+  this = f', this is {mine}' if mine != title else ''
+  return UserError(
+    f'{directory} holds {title}{this}: {key} is {repr(theirs)[:200]} there and '
+    f'{repr(ours)[:200]} here: {advice}'
+  )
+
+
 def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
   """Returns whether the last file is there, of an experiment that is the same."""
   if not run_directory.holds_manifest(directory, ignored=(HOSTS,)):
@@ -249,9 +267,5 @@ def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:
   except UserError as error:
     raise UserError(f'{directory / MANIFEST} is damaged: {advice}') from error
   if other and (complete or any((directory / PREDICTIONS).glob('part-*.parquet'))):
-    key, theirs, ours = other
-    raise UserError(
-      f'{directory} holds another experiment: {key} is {repr(theirs)[:200]} there '
-      f'and {ours!r} here: {advice}'
-    )
+    raise _another(directory, there, manifest, other, advice)
   return complete and not other

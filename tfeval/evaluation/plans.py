@@ -25,12 +25,14 @@ class ModelRequest:
     weights: `'imagenet'`, `'none'` or a path.
     directory: of the run, inside the output directory.
     name: what results call it; None: what it is asked for by.
+    label: what messages call the run.
   """
 
   spec: spec.Spec
   weights: str
   directory: str = ''
   name: str | None = None
+  label: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,7 @@ def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
           'imagenet, none or the path of a file'
         )
       weight = paths.absolute(weight)
-    found.append(ModelRequest(one, weight))
+    found.append(ModelRequest(one, weight, label=one.text))
   return found
 
 
@@ -132,7 +134,13 @@ def make_plans(
     if directory in directories[:i]:
       raise UserError(f'two runs would be called {directory}: give each a `name`')
   named = [
-    dataclasses.replace(request, directory=directory, name=name)
+    dataclasses.replace(
+      request,
+      directory=directory,
+      name=name,
+      # Of several datasets the name of a model tells no run.
+      label=directory if len(configs) > 1 else name or request.spec.text,
+    )
     for (request, _), directory, name in zip(runs, directories, each, strict=True)
   ]
   count = len(requested)

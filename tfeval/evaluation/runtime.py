@@ -34,8 +34,6 @@ class Runtime:
     hosts: this host among others.
     progress: is told how far it is.
     cache: of preprocessed images, or None.
-    on_dataset: what is behind the names of models in messages, where there are several
-      datasets.
     canvas: side of what devices are given to resize, None where the host does.
     pipelines: made here before, by what they are of: tracing one takes as long as
       decoding hundreds of images.
@@ -50,7 +48,6 @@ class Runtime:
   progress: Progress
   cache: writer.Cache | None = None
   canvas: int | None = None
-  on_dataset: str = ''
   pipelines: dict[Any, tf.data.Dataset] = dataclasses.field(default_factory=dict)
   self_tests: dict[Any, self_test.SelfTest] = dataclasses.field(default_factory=dict)
   opened: float = dataclasses.field(default_factory=time.monotonic)
@@ -141,7 +138,6 @@ def open_runtimes(
       progress,
       cache,
       canvas,
-      f' on {config.dataset.name}' if len(configs) > 1 else '',
       self_tests=self_tests,
     )
     for config in configs

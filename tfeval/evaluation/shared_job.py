@@ -118,7 +118,7 @@ class SharedJob(Job):
     """Waits for all hosts and makes one run of their shares."""
     directory, hosts = self.directory, self._hosts
     images = self.runtime.dataset.num_examples
-    name, others = f'{self.name}: other hosts', images - len(self.shard)
+    name, others = f'{self.request.label}: other hosts', images - len(self.shard)
     try:
       with self.runtime.progress(name, others) as advance:
         agreement.wait(

@@ -8,7 +8,6 @@ from tfeval.metrics.collectors import TopPredictions
 from tfeval.reports import terminal
 from tfeval.reports.terminal import csv_bytes, plain_table
 from tfeval.runs.result_file import ConfusionEntry, Result
-from tfeval.runs.run_key import RunKey
 
 _COLUMNS = (
   'model',
@@ -85,8 +84,8 @@ def confusions(
   ]
 
 
-def confusions_table(result: Result) -> terminal.Table:
-  """Returns a table of a result's `confusions`."""
+def confusions_table(result: Result, name: str) -> terminal.Table:
+  """Returns a table of a result's `confusions`, under the name of the run."""
   rows = [
     (
       pair.labels,
@@ -99,6 +98,6 @@ def confusions_table(result: Result) -> terminal.Table:
   ]
   titles = ('labels', 'class', 'answered with', 'images', 'of')
   table = plain_table(titles, rows, numbers=(3, 4))
-  table.title = f'{RunKey.of(result).model_name}, the most frequent confusions:'
+  table.title = f'{name}, the most frequent confusions:'
   table.title_justify, table.title_style = 'left', ''
   return table

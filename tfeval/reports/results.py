@@ -12,7 +12,7 @@ from tfeval.models import published
 from tfeval.reports import by_class, terminal
 from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
-from tfeval.runs import display
+from tfeval.runs import discovery, display
 from tfeval.runs.result_file import counted
 from tfeval.runs.run import Failure, Run
 from tfeval.runs.run_classes import BY_ORDER
@@ -24,8 +24,9 @@ def write_table(
 ) -> None:
   """Writes the tables of runs and their remarks, behind their first examples."""
   complete = [run for run in runs if isinstance(run, Run)]
-  for run in complete if show_examples else ():
-    terminal.print_line(f'{run.key.model_name}, the first answers:', output.file)
+  names = discovery.distinct_names(complete)
+  for run, name in zip(complete, names, strict=True) if show_examples else ():
+    terminal.print_line(f'{name}, the first answers:', output.file)
     parts = run.parts(['id', 'label', 'real_labels', 'classes', 'log_probs'])
     terminal.print_table(
       examples_table(parts, show_examples, run.classes.space), output.file
@@ -33,7 +34,9 @@ def write_table(
     terminal.print_line(file=output.file)
   tables = results_tables(runs, terminal.width_of(output.file))
   tables += [
-    by_class.confusions_table(r.result) for r in complete if r.result.confusions
+    by_class.confusions_table(run.result, name)
+    for run, name in zip(complete, names, strict=True)
+    if run.result.confusions
   ]
   for table in tables:
     terminal.print_table(table, output.file)
@@ -85,8 +88,8 @@ def _table(
 ) -> terminal.Table:
   """Returns a table with a row for each metric of a kind of each run."""
   models: list[tuple[list[str], list[list[str]]]] = []
-  for run in runs:
-    names = [run.key.model_name]
+  for run, name in zip(runs, discovery.distinct_names(runs), strict=True):
+    names = [name]
     if isinstance(run, Failure):
       models.append((names, [['failed']]))
       continue
@@ -132,15 +135,15 @@ def _sections(
   return table
 
 
-def remarks(runs: Iterable[Run | Failure]) -> list[str]:
+def remarks(runs: Sequence[Run | Failure]) -> list[str]:
   """Returns what a reader must know beside the figures, a line each."""
   found = []
-  for run in runs:
+  for run, name in zip(runs, discovery.distinct_names(runs), strict=True):
     if isinstance(run, Failure):
-      found.append(f'{run.key.model_name} FAILED: {run.reason}')
+      found.append(f'{name} FAILED: {run.reason}')
       continue
     result = run.result
-    words = [run.key.title, *result.caveats]
+    words = [f'{name} {run.key.circumstances}', *result.caveats]
     words += [f'PREFLIGHT: {finding}' for finding in result.preflight or ()]
     words += display.chance_remarks(result)
     if result.published is not None:

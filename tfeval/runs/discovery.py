@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tfeval.runs.result_file import MANIFEST, RESULT
 from tfeval.runs.run import Failure, Run, load_run
+from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 
@@ -46,6 +47,32 @@ def expand(given: Iterable[str]) -> list[str]:
         inside = sorted(str(one) for one in directory.iterdir() if _holds_run(one))
     found += inside or [text]
   return found
+
+
+def distinct_names(runs: Sequence[Run | Failure]) -> list[str]:
+  """Returns what readers call runs: the models, where that tells them apart.
+
+  Else the directories' own names where the models' are in these, or both.
+  """
+  names = [run.key.model_name for run in runs]
+  double = {
+    i: run.path
+    for i, run in enumerate(runs)
+    if isinstance(run, Run) and names.count(names[i]) > 1
+  }
+  where = _relative([paths.absolute(str(path)) for path in double.values()])
+  for (i, path), text in zip(double.items(), where, strict=True):
+    told = text == path.name and directory_names([RunKey(names[i])])[0] in text
+    names[i] = text if told else f'{names[i]} ({text})'
+  return names
+
+
+def _relative(absolute: list[str]) -> list[str]:
+  """Returns paths from what is above all of them; URLs are left as they are."""
+  if not absolute or any(map(paths.is_url, absolute)):
+    return absolute
+  above = os.path.commonpath([os.path.dirname(path) for path in absolute])
+  return [os.path.relpath(path, above) for path in absolute]
 
 
 def _run_directories(path: str | os.PathLike[str]) -> list[paths.Path]:

@@ -78,9 +78,14 @@ class RunKey:
   @property
   def title(self) -> str:
     """What was evaluated on what, and how."""
-    on = f'{self.dataset} {self.split}'.rstrip()
+    return f'{self.model_name} {self.circumstances}'
+
+  @property
+  def circumstances(self) -> str:
+    """On what the model was evaluated, and how."""
+    dataset = f'{self.dataset} {self.split}'.rstrip()
     size = '' if self.size is None else f' at {self.size} pixels'
-    return f'{self.model_name} on {on}, protocol {self.protocol}{size}'
+    return f'on {dataset}, protocol {self.protocol}{size}'
 
 
 def directory_names(keys: Sequence[RunKey]) -> list[str]:
