@@ -68,6 +68,13 @@ class _Noise(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     return f'{n}.png'
 
 
+class NoiseTested(_Noise):
+  FEATURES: ClassVar = {'image': Image(), 'label': ClassLabel(names=list('abcdefg'))}
+
+  def _split_generators(self, dl_manager):
+    return {'train': self._generate_examples(), 'test': self._generate_examples()}
+
+
 class NoiseThousand(_Noise):
   FEATURES: ClassVar = {
     'image': Image(),
@@ -179,6 +186,13 @@ def test_slices(data_dir):
     'noise_thousand', split='validation[2:]', limit=2, data_dir=data_dir
   )
   assert ids(dataset) == whole[2:4]
+
+
+def test_without_a_split_that_of_evaluation(data_dir):
+  assert open_dataset('noise_thousand', data_dir=data_dir).split == 'validation'
+  assert open_dataset('noise_tested', data_dir=data_dir).split == 'test'
+  dataset = open_dataset('noise_tested:split=train[:3]', data_dir=data_dir)
+  assert (dataset.split, dataset.num_examples) == ('train[:3]', 3)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def requested(config: DatasetConfig) -> DatasetConfig:
     raise UserError(
       f'dataset is {str(config.name)[:80]}, expected a TFDS name or folder:DIR'
     )
+  if not config.name.strip():
+    return config  # What it lacks is told where it is opened.
   kind = _kind(full_name(config.name))
   return request.read(config, kind in OPENERS and kind not in _PLAIN)
 

@@ -57,7 +57,9 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     # Another process may have prepared it, and then this builder knows no splits.
     builder = _builder(name, config.data_dir)
   known = builder.info.splits
-  split = config.split or splits.of_evaluation(list(known))
+  split = config.split
+  if split is None:
+    split = splits.of_evaluation(list(known))
   if split is None:
     raise UserError(
       f'{name} has the splits {", ".join(known)}: give one, such as '

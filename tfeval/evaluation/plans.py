@@ -179,7 +179,7 @@ def _key(
     None if name else request.weights,
     ''
     if dataset.name == plain.dataset.name
-    else dataset_request.absolute(full_name(dataset.name)),
+    else spec.split(dataset_request.absolute(full_name(dataset.name)))[0],
     dataset.split or '',
     ' '.join(subset) or None,
     '' if config.protocol in (plain.protocol, GIVEN) else config.protocol,

@@ -145,7 +145,7 @@ def test_a_begun_evaluation_is_not_replaced(predictions, tmp_path):
   imported(predictions, 'half', tmp_path / 'run')  # Of an import nothing is kept.
   (tmp_path / 'run/result.json').unlink()
   (tmp_path / 'run/manifest.json').write_text('{"model": {"name": "mine"}}')
-  with pytest.raises(UserError, match='holds another run: choose another'):
+  with pytest.raises(UserError, match='holds another run, .*: choose another'):
     imported(predictions, 'half', tmp_path / 'run')
   imported(predictions, 'half', tmp_path / 'run', overwrite=True)
 

@@ -17,6 +17,7 @@ from tfeval.runs import predictions, result_file, run, run_directory
 from tfeval.runs.importing import orders, readers
 from tfeval.runs.importing.sources import Source
 from tfeval.runs.result_file import ClassesSection, Manifest
+from tfeval.runs.run_key import RunKey
 from tfeval.utils import files, flagfile, locks, paths
 from tfeval.utils.errors import UserError
 
@@ -152,7 +153,7 @@ def complete_run(
     return None
   if not complete:
     if _is_begun_evaluation(directory):
-      raise _another_run(directory)
+      raise _another_run(directory, 'an evaluation that was begun', manifest)
     return None
   there = run.load_run(directory)
   same = all(
@@ -160,15 +161,16 @@ def complete_run(
     for key in ('schema_version', 'imported', 'store', 'compute')
   )
   if not same or there.result.model.name != manifest.model.name:
-    raise _another_run(directory)
+    raise _another_run(directory, there.key.title, manifest)
   locks.remove_abandoned(directory)
   _LOG.info(f'{directory} is complete: shown as it is (`overwrite` imports again)')
   return there
 
 
-def _another_run(directory: paths.Path) -> UserError:
+def _another_run(directory: paths.Path, there: str, here: Manifest) -> UserError:
   return UserError(
-    f'{directory} holds another run: choose another `output_dir`, or `overwrite` it'
+    f'{directory} holds another run, {there}, not {RunKey.of(here).title} of these '
+    'files: choose another `output_dir`, or `overwrite` it'
   )
 
 
