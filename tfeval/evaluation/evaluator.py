@@ -80,8 +80,9 @@ def evaluate(
       preflight, jit, cache_dir, store_logits, overwrite, host_timeout: see `tfeval
       evaluate --help`.
     batch_size: images in a step over all replicas of a host.
-    output_dir: the run directory is made in here, named by the model. By default it
-      is a temporary one, which is gone when the returned run is.
+    output_dir: the run directory is made in here, called `name`, else by the model and
+      what is not the default. By default it is a temporary one, which is gone when the
+      returned run is.
     progress: whether to show progress on stderr; by default if that is a terminal.
     **given: these keywords.
 

@@ -90,7 +90,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       prefix: of the names in logs. Several of these callbacks in one fit, for averages
         and weights or for several datasets, need one each.
       output_dir: of this callback alone; keeps the best run, in
-        `step-00000012/MODEL`, and `history.json`, which a fit with the same
+        `step-00000012/RUN`, and `history.json`, which a fit with the same
         `output_dir` goes on after. By default runs are temporary, and the best one is
         gone with the callback.
       log_dir: scalars by step are written here, as TensorBoard reads them.
