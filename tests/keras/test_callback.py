@@ -21,7 +21,6 @@ import tfeval
 from tfeval import cli
 from tfeval.utils.errors import UserError
 
-
 # Of the model, on the folder of noise.
 RUN = 'small+noise0+squash'
 
