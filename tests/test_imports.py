@@ -36,6 +36,7 @@ LIGHT_FILES = (
   'preprocess.protocol',
   'datasets',
   'datasets.folder_content',
+  'datasets.tfds_names',
   'datasets.image_files',
 )
 # The library logs; these print for the command line, or when the process ends.

@@ -80,13 +80,14 @@ def read_requests(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
   """Returns the models and the config that a command's flags give.
 
   Raises:
-    UserError: a model is not known, the protocol contradicts itself, or a folder of
-      images is not as it should be: reported at once, before TensorFlow is imported.
+    UserError: a model is not known, the protocol contradicts itself, or a dataset is
+      not as it should be: reported at once, before TensorFlow is imported.
   """
   given = read_config(flags)
   requests = config.requests(flags.model, flags.weights)
   config.check_config(requests, given)
-  datasets.check(given.dataset)
+  if 'dataset' in flags:  # Others read images of their own.
+    datasets.check(given.dataset)
   for request in requests if 'all' not in flags.model else ():
     protocol.resolve(published.protocol_text(given.protocol, request.spec), size=224)
   return requests, given

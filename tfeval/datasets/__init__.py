@@ -39,7 +39,12 @@ OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
 )
 # What finds mistakes of a `DatasetConfig` before TensorFlow is imported.
 CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
-  'check', {'folder': 'tfeval.datasets.folder_content:check'}
+  'check',
+  {
+    'folder': 'tfeval.datasets.folder_content:check',
+    'imagenet2012': 'tfeval.datasets.tfds_names:check',
+    'imagenet2012_real': 'tfeval.datasets.tfds_names:check',
+  },
 )
 # `name/config:version`, as TFDS has them.
 _TFDS_NAME = re.compile(r'[a-z][a-z0-9_]*(/[\w.-]+)?(:[\w.*-]+)?', re.ASCII)
@@ -87,6 +92,10 @@ def check(config: DatasetConfig) -> None:
     )
   if kind in CHECKS:
     CHECKS[kind](_named(config))
+  elif kind not in OPENERS:
+    from tfeval.datasets import tfds_names
+
+    tfds_names.check(config)
 
 
 def open_dataset(name: str, **options: Any) -> 'ImageDataset':
