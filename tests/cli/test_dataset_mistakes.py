@@ -23,6 +23,7 @@ def data(tmp_path_factory):
     (root / place).mkdir(parents=True)
     (root / place / 'dataset_info.json').touch()
   (root / 'empty').mkdir()
+  (root / 'x.npz').touch()
   return root
 
 
@@ -46,6 +47,12 @@ def test_refused_before_tensorflow(data, tmp_path):
     f'--dataset=nothing/of:1.0.0 {none}': 'known: imagenet2012, imagenet2012_corr',
     '--dataset=cifar1O': 'did you mean cifar10',
     f'--dataset=empty --data_dir={data}': "unknown dataset 'empty'",
+    f'--dataset=parquet:{data}/none': 'none does not exist: give parquet:FILES',
+    f'--dataset=webdataset:{data}/{{0..2}}.tar': '3 of the webdataset files do not',
+    f'--dataset=tfrecord:{data}/empty': 'holds no tfrecord files by their names',
+    f'--dataset=npz:{data}/x.npz:clases=a': "npz: has no option 'clases'",
+    f'--dataset=npz:{data}/x.npz:classes=no.txt': 'cannot read no.txt, which does not',
+    f'--dataset=npz:{data}/x.npz:labels=no.csv': 'cannot read no.csv, which does not',
   }
   refused_before_tensorflow(expected, tmp_path, TFDS_DATA_DIR=str(data / 'empty'))
 

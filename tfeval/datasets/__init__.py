@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tfeval.datasets import sampling
+from tfeval.datasets.containers import locations
 from tfeval.datasets.labels import resolution
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import paths
@@ -42,6 +43,7 @@ CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
   'check',
   {
     'folder': 'tfeval.datasets.folder_content:check',
+    **dict.fromkeys(locations.KINDS, 'tfeval.datasets.containers.locations:check'),
     'imagenet2012': 'tfeval.datasets.tfds_names:check',
     'imagenet2012_real': 'tfeval.datasets.tfds_names:check',
   },
