@@ -12,10 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tfeval.datasets import sampling
-from tfeval.datasets.containers import locations
-from tfeval.datasets.labels import resolution
-from tfeval.datasets.options import DatasetConfig
+from tfeval.datasets.options import AUTO, DatasetConfig
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
@@ -43,7 +40,10 @@ CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
   'check',
   {
     'folder': 'tfeval.datasets.folder_content:check',
-    **dict.fromkeys(locations.KINDS, 'tfeval.datasets.containers.locations:check'),
+    'parquet': 'tfeval.datasets.containers.locations:check',
+    'webdataset': 'tfeval.datasets.containers.locations:check',
+    'tfrecord': 'tfeval.datasets.containers.locations:check',
+    'npz': 'tfeval.datasets.containers.locations:check',
     'imagenet2012': 'tfeval.datasets.tfds_names:check',
     'imagenet2012_real': 'tfeval.datasets.tfds_names:check',
   },
@@ -78,12 +78,14 @@ def check(config: DatasetConfig) -> None:
     UserError: it cannot be opened; says why and what to do.
   """
   kind = _kind(full_name(config.name))
-  if kind != 'folder' and config.class_folders != resolution.AUTO:
+  if kind != 'folder' and config.class_folders != AUTO:
     raise UserError(
       f'`class_folders={config.class_folders}`: {config.name} is no folder of class '
       'folders: leave it out'
     )
   if config.sample is not None:
+    from tfeval.datasets import sampling
+
     sampling.count_of(config.sample, 1)
     if config.limit is not None:
       raise UserError('`sample` and `limit` were both given: leave one out')

@@ -24,7 +24,7 @@ from tfeval.datasets.containers import (
 )
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.image_files import SUFFIXES
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets, json_text
 from tfeval.utils.errors import UserError

@@ -5,7 +5,7 @@ import logging
 import pathlib
 import re
 
-from tfeval.datasets.labels.files import doubles
+from tfeval.datasets.labels.listing import doubles
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 
