@@ -147,8 +147,19 @@ def wrong_outputs(name: str, shape: Any, space: LabelSpace | None) -> UserError:
   return UserError(
     f'{name} returns {tuple(shape)}, expected ({shape[0]}, {classes}): '
     + ('' if space is None else f'the dataset has {of_space(space)}; ')
-    + '`class_map=`FILE, an id or name for each output in its line, tells what the '
-    'outputs are; background_first and background_last are for 1001'
+    + _how_to_fit(name, space)
+  )
+
+
+def _how_to_fit(name: str, space: LabelSpace | None) -> str:
+  if table.application(name) is None or space is None:
+    return (
+      '`class_map=`FILE, an id or name for each output in its line, tells what the '
+      'outputs are; background_first and background_last are for 1001'
+    )
+  return (
+    f'give {table.give_classes(name, len(space))}; or '
+    f'{table.give_class_map(name, "FILE")}'
   )
 
 
