@@ -63,7 +63,7 @@ def _evaluate(
 ) -> list[Run | Failure]:
   hosts = find_cluster(config)
   # Not an hour later: it may not be possible.
-  files.make_directory(paths.path(config.store.output_dir))
+  files.check_directory(paths.path(config.store.output_dir))
   opened = runtime.open_runtime(config, hosts, progress)
   check_names(
     expectations,
