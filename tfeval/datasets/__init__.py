@@ -118,11 +118,16 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   kind = _kind(config.name)
   if kind != 'folder' or config.sample is not None:
     check(config)
-  if kind in OPENERS:
-    opener = OPENERS[kind]
+  if OPENERS.is_foreign(kind):
+    from tfeval.datasets import plug_ins
+
+    found = plug_ins.open_plug_in(kind, config)
+  elif kind in OPENERS:
+    found = OPENERS[kind](config)
   else:
-    from tfeval.datasets.tfds import open_tfds as opener
-  found = opener(config)
+    from tfeval.datasets.tfds import open_tfds
+
+    found = open_tfds(config)
   if config.sample is None:
     return found
   from tfeval.datasets import subset  # TensorFlow.
