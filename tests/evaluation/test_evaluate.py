@@ -365,6 +365,23 @@ def test_corrupt_image_is_named(photos, tmp_path):
     run.load_run(directory)
 
 
+@pytest.mark.parametrize(
+  'model, more, words',
+  [
+    (None, {'dataset': 'no_such_dataset'}, 'unknown dataset'),
+    (f'{__name__}:quiet', {}, 'quiet'),
+  ],
+)
+def test_an_error_before_the_run_leaves_no_directory(
+  photos, tmp_path, model, more, words
+):
+  arguments = {**OF_ZEROS, 'dataset': f'folder:{photos}', **more}
+  arguments['model'] = model or arguments['model']
+  with pytest.raises(UserError, match=words):
+    evaluate(**arguments, output_dir=str(tmp_path / 'new/runs'))
+  assert not list(tmp_path.iterdir())
+
+
 class IlsvrcOrder(keras.layers.Layer):
   """Puts the outputs of a Keras model into the order of ILSVRC ids."""
 

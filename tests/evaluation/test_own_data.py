@@ -149,3 +149,22 @@ def test_in_fit_it_counts_as_keras_does(arrays, caplog):
   ).history
   assert history['val_top1'] == pytest.approx(history['val_accuracy'], abs=1e-6)
   assert 'val_top5' not in history and not caplog.messages
+
+
+def test_names_in_any_script(model, arrays, tmp_path):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+  for name in ('ü', '猫 2'):
+    run, _ = evaluated(model, dataset, name=name, output_dir=tmp_path)
+    assert (run.path.name, run.result.model.name) == (name.replace(' ', '_'), name)
+    assert tfeval.load_run(run.path).score() == run.metrics
+  trained = keras.models.clone_model(model)
+  loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  trained.compile('sgd', loss)
+  for _ in range(2):  # The second goes on after the first.
+    callback = tfeval.keras.EvaluateCallback(
+      dataset, name='ü', output_dir=tmp_path / 'fit', batch_size=8
+    )
+    trained.fit(dataset.batch(10), verbose=0, callbacks=[callback])
+  assert len(callback.history) == 2
+  assert callback.best.path.name == 'ü'

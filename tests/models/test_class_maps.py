@@ -207,6 +207,22 @@ def test_models_that_do_not_fit(named, words):
     fitting.fit(model, space('cat', 'dog'))
 
 
+@pytest.mark.parametrize(
+  'named, words',
+  [
+    (space('tree', 'house', 'car'), 'whose classes are called by wnids'),
+    (None, 'or save MobileNet:alpha=0.25 with its weights as a .keras file'),
+  ],
+)
+def test_applications_are_told_of_no_class_map_that_they_refuse(named, words):
+  model = load(f'{__name__}:base', **IDENTITY)
+  model = dataclasses.replace(model, name='MobileNet:alpha=0.25', label_space=named)
+  with pytest.raises(UserError, match=words) as caught:
+    fitting.fit(model, space('cat', 'dog'))
+  told = '`model=MobileNet:alpha=0.25,classes=2` with `weights` of these classes'
+  assert told in str(caught.value) and 'give `class_map' not in str(caught.value)
+
+
 def test_unknown_class_map():
   with pytest.raises(UserError, match="unknown class map 'backround_first': did you"):
     load(f'{__name__}:base', class_map='backround_first', **IDENTITY)

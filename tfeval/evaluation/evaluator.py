@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import numbers
 import os
 import shutil
 import tempfile
@@ -27,7 +28,7 @@ from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
 from tfeval.utils import errors, options
-from tfeval.utils.arguments import path_text
+from tfeval.utils.arguments import path_text, several, shown, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
 from tfeval.utils.spec import Spec, parse
@@ -135,6 +136,9 @@ class Evaluator:
       UserError: something that the user can fix.
     """
     active_strategy.check_outside()
+    _checked(given)
+    progress = None if progress is None else truth('progress', progress)
+    classes = None if classes is None else _checked_classes(classes)
     self._given, self._name = model, name
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
@@ -280,6 +284,20 @@ def _spec(model: Any, wrapped: Model) -> Spec:
   if isinstance(model, Model):  # What it was loaded by says which recipes it has.
     return dataclasses.replace(parse(model.name), text=wrapped.name)
   return Spec(wrapped.name, wrapped.name)
+
+
+def _checked_classes(classes: Any) -> list[str] | int:
+  """Returns classes of a dataset as they are given in Python.
+
+  Raises:
+    UserError: they are neither names nor a number of them.
+  """
+  if isinstance(classes, numbers.Integral):
+    return whole_number('classes', classes)
+  expected = 'names of classes, or how many there are'
+  if not (names := several('classes', classes, str, expected)):
+    raise UserError(f'classes is {shown(classes)}, expected {expected}')
+  return names
 
 
 def _checked(values: Mapping[str, Any]) -> EvaluationConfig:

@@ -9,7 +9,8 @@ import numpy as np
 from tfeval.datasets.containers import checks, class_names, numbering, proofs
 from tfeval.datasets.containers.locations import Location
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.files import first, read_labels
+from tfeval.datasets.labels.files import read_labels
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError

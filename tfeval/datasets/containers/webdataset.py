@@ -9,7 +9,6 @@ import dataclasses
 import os
 import pathlib
 import posixpath
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from tfeval.datasets.containers import (
 )
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.image_files import SUFFIXES
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets, json_text
 from tfeval.utils.errors import UserError
@@ -63,7 +62,7 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
     UserError: a shard is cut off, packed or no tar; a key occurs twice; an image is
       without label or a label without image; labels are outside of the classes.
   """
-  location = locations.find(config, re.compile(r'\.tar$'))
+  location = locations.find(config)
   shards, examples, others = _read(location.files, location.labels is None)
   where = location.name
   alone = [key for key, example in examples.items() if example.image is None]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import devkit, files, imagenet, numbering, sets
 from tfeval.datasets.labels.entries import LabelEntries
-from tfeval.datasets.labels.files import LabelTable
+from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.matching import Matcher
 from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import sets
-from tfeval.datasets.labels.files import check_rows
+from tfeval.datasets.labels.listing import check_rows
 from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
 from tfeval.runs import predictions, result_file
 from tfeval.runs.importing import directory, orders, readers, rows

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, sets, subsets
 from tfeval.datasets.labels import orders as class_orders
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
