@@ -170,7 +170,7 @@ def test_files_of_names(tmp_path):
   path.write_text('ant\n\nbee, a kind\n')
   assert class_names.read_names(path) == ['ant', 'bee, a kind']
   path.write_text('1:bee\n2:ant\n')
-  with pytest.raises(UserError, match='not from 0 on'):
+  with pytest.raises(UserError, match='from 1 on: expected from 0 on'):
     class_names.read_names(path)
 
 

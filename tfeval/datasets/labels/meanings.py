@@ -17,13 +17,22 @@ _WNID = re.compile(r'(n\d{8})(?![^\W_])', re.ASCII | re.IGNORECASE)
 NOTHING, UNKNOWN = -1, -2
 
 
+def folded(name: str) -> str:
+  """Returns a name without regard to case, blanks, underscores and hyphens.
+
+  >>> folded('Great_White-shark')
+  'great white shark'
+  """
+  return re.sub(r'[\s_\-]+', ' ', name).strip().casefold()
+
+
 def normal(name: str) -> str:
   """Returns what equal names have in common, however they are written.
 
   >>> normal('Great_White-shark'), normal('tench, Tinca tinca')
   ('great white shark', 'tench')
   """
-  return re.sub(r'[\s_\-]+', ' ', name.partition(',')[0]).strip().casefold()
+  return folded(name.partition(',')[0])
 
 
 def index_of(text: str) -> int | None:
