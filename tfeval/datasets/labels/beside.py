@@ -19,6 +19,9 @@ from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets
 from tfeval.utils.errors import UserError
 
+# What spreadsheets, databases and pandas write where there is no label.
+_MISSING = frozenset(('nan', 'null', 'nat', '<na>', 'n/a', '#n/a'))
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageLabels:
@@ -93,6 +96,7 @@ def _space(
   texts = sorted({text for text in texts if text})
   if is_validation or devkit.is_ground_truth(entries, known):
     return known
+  _check_texts(path, entries, texts)
   numbers = [index_of(text) for text in texts]
   if None not in numbers:
     own = sorted({one for one in numbers if one is not None})
@@ -113,6 +117,39 @@ def _space(
       f'{path} names {len(texts):,} classes, expected at most {budgets.CLASSES:,}'
     )
   return LabelSpace(name, tuple(texts), tuple(texts))
+
+
+def _check_texts(
+  path: pathlib.Path, entries: LabelEntries, texts: Sequence[str]
+) -> None:
+  """Checks that no label is what programs write for none, or a number but no class.
+
+  Args:
+    path: of the file.
+    entries: what it says.
+    texts: each of its labels once.
+
+  Raises:
+    UserError: one is.
+  """
+  odd = [text for text in texts if text.casefold() in _MISSING]
+  if all(map(_is_number, texts)):
+    odd += [text for text in texts if index_of(text) is None]
+  if odd:
+    stripped = [text.strip() for text in entries.texts.to_pylist()]
+    image = entries.name(int(entries.entry_of_text[stripped.index(odd[0])]))
+    raise UserError(
+      f'{path}: the label of {image} is {odd[0][:40]!r}, expected a name or a whole '
+      'number from 0 on: correct it, or leave the image out'
+    )
+
+
+def _is_number(text: str) -> bool:
+  try:
+    float(text.replace(',', '.'))
+  except ValueError:
+    return text.casefold() in _MISSING
+  return True
 
 
 def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSpace:
