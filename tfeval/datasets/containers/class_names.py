@@ -16,12 +16,22 @@ _SAME_NAMES = 900
 
 
 def chosen(location: Location, names: Sequence[str] | None) -> Sequence[str] | None:
-  """Returns the names of the classes: those asked for, else those given."""
+  """Returns the names of the classes: those asked for, else those given.
+
+  Raises:
+    UserError: the names asked for cannot be read, or are those given in another order.
+  """
   if location.classes is None:
     return names
   if location.classes == IMAGENET:
     return imagenet.label_space().class_ids
-  return read_names(pathlib.Path(location.classes).expanduser())
+  asked = read_names(pathlib.Path(location.classes).expanduser())
+  if names is not None and asked != [*names] and sorted(asked) == sorted(names):
+    raise UserError(
+      f'{location.classes} names the classes in another order than {location.name} '
+      f'does, where 0 is {names[0]}: leave it out'
+    )
+  return asked
 
 
 def resolved(location: Location, names: Sequence[str]) -> tuple[LabelSpace, list[int]]:

@@ -13,14 +13,11 @@ from tfeval.datasets.labels.entries import LabelEntries
 from tfeval.datasets.labels.files import LabelTable
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.matching import Matcher
-from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of
+from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of, no_classes
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets
 from tfeval.utils.errors import UserError
-
-# What spreadsheets, databases and pandas write where there is no label.
-_MISSING = frozenset(('nan', 'null', 'nat', '<na>', 'n/a', '#n/a'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +62,8 @@ def read_image_labels(path: pathlib.Path, ids: Sequence[str], name: str) -> Imag
   source = sets.LabelSource(path.stem, table, path)
   sets.check_ids(source, images, f'the {len(ids)} images')
   found = source.of_rows(pa.table({'id': images}))
-  _check_one_each(path, ids, found)
-  if is_validation.all():
-    _check_numbering(path, images, found, space)
+  check_one_each(path, ids, found)
+  check_numbering(path, images, found, space)
   classes = np.unique(found.values).tolist()
   of = 'the classes of ILSVRC2012' if _is_imagenet(space) else 'classes of their own'
   note = f'labels of {path.name}: {of}, {len(classes)} of {len(space)}'
@@ -132,9 +128,7 @@ def _check_texts(
   Raises:
     UserError: one is.
   """
-  odd = [text for text in texts if text.casefold() in _MISSING]
-  if all(map(_is_number, texts)):
-    odd += [text for text in texts if index_of(text) is None]
+  odd = no_classes(texts)
   if odd:
     stripped = [text.strip() for text in entries.texts.to_pylist()]
     image = entries.name(int(entries.entry_of_text[stripped.index(odd[0])]))
@@ -142,14 +136,6 @@ def _check_texts(
       f'{path}: the label of {image} is {odd[0][:40]!r}, expected a name or a whole '
       'number from 0 on: correct it, or leave the image out'
     )
-
-
-def _is_number(text: str) -> bool:
-  try:
-    float(text.replace(',', '.'))
-  except ValueError:
-    return text.casefold() in _MISSING
-  return True
 
 
 def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSpace:
@@ -164,8 +150,13 @@ def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSp
   return LabelSpace(name, tuple(names), tuple(names))
 
 
-def _check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) -> None:
+def check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) -> None:
   """Checks that each image has one label.
+
+  Args:
+    path: of the file of labels.
+    ids: of n images.
+    found: a set for each.
 
   Raises:
     UserError: some have none, or several; says how many and names the first ten.
@@ -183,17 +174,26 @@ def _check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) ->
       )
 
 
-def _check_numbering(
+def check_numbering(
   path: pathlib.Path, images: pa.Array, found: LabelSets, space: LabelSpace
 ) -> None:
-  """Checks that labels of validation images are not numbered otherwise.
+  """Checks that labels are not numbered otherwise, where all are of validation images.
+
+  Args:
+    path: of the file of labels.
+    images: string [n], ids.
+    found: a set for each.
+    space: the classes of the labels.
 
   Raises:
     UserError: they agree with the packaged labels under another numbering only.
   """
+  numbers = sets.validation_numbers(images)
+  if not (numbers > 0).all() or not _is_imagenet(space):
+    return
   counts = numbering.NumberingCounts(space)
   packaged: LabelTable = sets.packaged()
-  counts.add(packaged.values[sets.validation_numbers(images) - 1], found)
+  counts.add(packaged.values[numbers - 1], found)
   name = counts.found()
   if name is not None:
     raise UserError(
