@@ -68,8 +68,10 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
   where = location.name
   alone = [key for key, example in examples.items() if example.image is None]
   if alone:
+    beside = f' (beside {next(iter(others))[:200]})' if others else ''
     raise UserError(
-      f'{where} has {len(alone)} labels without image: {first(alone)}: pack them again'
+      f'{where} has {len(alone)} labels without image: {first(alone)}{beside}: pack '
+      'them with .jpg, .jpeg or .png'
     )
   if not examples:
     raise UserError(f'{where} holds no images: expected .jpg, .jpeg or .png in it')
