@@ -269,6 +269,12 @@ def test_both_rules_by_hand(shared_data, tmp_path, capsys):
   table = capsys.readouterr().out
   assert table.index('top-1 restricted') < table.index('top-1 ') + 1
   assert 'restricted: among 10 of the 1,000 classes' in ' '.join(table.split())
+  # Asked for by its name it is that of the rule, once.
+  scored = load_run(run).score(metrics=['top1@restricted', 'ece'])
+  assert [(m['name'], m['rule']) for m in scored] == [
+    *(('ece', 'all'), ('top1', 'restricted'), ('ece', 'restricted'))
+  ]
+  assert scored[1]['correct'] == expected['top1', 'restricted'][0]
   # Paired comparisons and ranks under the rule.
   board = [str(run), '--sort=original/top1@restricted']
   assert cli.main(['leaderboard', *board]) == 0

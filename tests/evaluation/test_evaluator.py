@@ -318,7 +318,7 @@ def test_hints_of_a_loaded_model_and_calls_inside_a_function(noise, tmp_path):
     evaluate(model, noise)
   with pytest.raises(UserError, match='call it outside of tf.function'):
     tf.function(lambda: evaluate(small(), noise), autograph=False)()
-  with pytest.raises(UserError, match='dataset is 7, expected a TFDS name'):
+  with pytest.raises(UserError, match='dataset is of type int, expected a TFDS name'):
     tfeval.evaluate(small(), 7, preprocess='tf')
 
 

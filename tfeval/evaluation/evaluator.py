@@ -77,9 +77,9 @@ def evaluate(
     name: of the model in results and of the run directory; by default its own.
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
-    split, data_dir, manual_dir, real_labels, class_folders, protocol, limit, on_error,
-      preflight, jit, cache_dir, store_logits, overwrite, host_timeout: see `tfeval
-      evaluate --help`.
+    split, data_dir, manual_dir, real_labels, labels, class_folders, protocol, limit,
+      sample, on_error, preflight, jit, cache_dir, store_logits, overwrite,
+      host_timeout: see `tfeval evaluate --help`.
     batch_size: images in a step over all replicas of a host.
     output_dir: the run directory is made in here, called `name`, else by the model and
       what is not the default. By default it is a temporary one, which is gone when the
@@ -310,7 +310,15 @@ def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
   for name in values:
     if name not in known:
       raise errors.unknown('keyword', name, known)
+  if type(values.get('sample')) in (int, float):
+    values = {**values, 'sample': str(values['sample'])}
   config = EvaluationConfig.of(**values)
+  if not isinstance(config.dataset.name, str):
+    raise UserError(
+      f'dataset is of type {type(config.dataset.name).__name__}, expected a TFDS name, '
+      'folder:DIR or a tf.data.Dataset, such as tf.data.Dataset.from_tensor_slices('
+      '(images, labels))'
+    )
   config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
   # What is known of models is checked with the model.
   of_model = {field.name for field in options.fields(ModelOptions)}

@@ -21,7 +21,7 @@ from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
-from tfeval.metrics.entry import MetricEntry
+from tfeval.metrics.entry import ALL, MetricEntry
 from tfeval.runs import display, predictions, result_reader, run_classes
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
 from tfeval.runs.run_classes import RunClasses
@@ -288,6 +288,11 @@ class Run:
     stored_outputs = self.result.store.logits is True
     columns = registry.required_columns(names, only_original, stored_outputs)
     restricted = self.classes.competing > 0
+    if not restricted and len(registry.names_of_rule(names, ALL)) < len(names):
+      raise UserError(
+        f'{self.path} has no metrics of the rule restricted: the model can say no '
+        'classes but those of the dataset: leave @restricted out'
+      )
     found = summarize(
       self.parts(columns_read(SUMMARY_COLUMNS + columns, restricted)),
       labels,

@@ -197,4 +197,4 @@ def _with_texts(found: classes.Labelled, texts: Sequence[str]) -> classes.Labell
   complete = len(set(found.labels.tolist())) == len(names) == len(set(names))
   ids = tuple(names) if complete else found.space.class_ids
   space = LabelSpace(found.space.name, ids, tuple(names))
-  return dataclasses.replace(found, space=space)
+  return dataclasses.replace(found, space=space, notes=())

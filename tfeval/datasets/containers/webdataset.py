@@ -67,8 +67,10 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
   where = location.name
   alone = [key for key, example in examples.items() if example.image is None]
   if alone:
+    beside = f' (beside {next(iter(others))[:200]})' if others else ''
     raise UserError(
-      f'{where} has {len(alone)} labels without image: {first(alone)}: pack them again'
+      f'{where} has {len(alone)} labels without image: {first(alone)}{beside}: pack '
+      'them with .jpg, .jpeg or .png'
     )
   if not examples:
     raise UserError(f'{where} holds no images: expected .jpg, .jpeg or .png in it')
@@ -87,7 +89,8 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
   if location.labels is not None:
     labelled = classes.of_file(location, ids)
   else:
-    labelled = _labelled(location, names, [e.label for e in examples.values()])
+    labels = [e.label or '' for e in examples.values()]
+    labelled = classes.of_texts(location, names, labels)
   notes = (
     (
       f'left out as no images: {sum(others.values())} entries, such as '
@@ -174,15 +177,3 @@ def _label(path: pathlib.Path, file: Any, member: tar.Member, suffix: str) -> st
   if not text or '\n' in text:
     raise UserError(f'{where} holds {text[:40]!r}, expected one number or name')
   return text
-
-
-def _labelled(
-  location: locations.Location, names: list[str], labels: list[str | None]
-) -> classes.Labelled:
-  """Returns the labels: numbers where all are such, else names."""
-  texts = [label or '' for label in labels]
-  if all(text.removeprefix('-').isdecimal() for text in texts if text):
-    # Longer ones are no classes either.
-    numbers = [max(-1, int(text[:10])) if text else -1 for text in texts]
-    return classes.of_numbers(location, names, np.array(numbers, np.int64))
-  return classes.of_texts(location, names, texts)

@@ -76,7 +76,9 @@ def check_model(
   if broken:
     return [broken, *size]
   known = labels >= 0
-  if len(set(labels[known])) < min(_FEWEST_CLASSES, len(model.label_space)):
+  # One class may lack images, or have labels that are taken for none.
+  fewest = min(_FEWEST_CLASSES, max(2, len(model.label_space) - 1))
+  if len(set(labels[known])) < fewest:
     known[:] = False
   sure = _kind(model, outputs)
   backend = model.backend
