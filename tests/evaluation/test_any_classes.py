@@ -286,6 +286,84 @@ def test_both_rules_by_hand(shared_data, tmp_path, capsys):
   assert cli.main(['compare', str(run), str(copy), '--metric=top1@restricted']) == 0
 
 
+# Ten classes of ImageNet; in the order of their names they are others than by wnid.
+WNIDS = [imagenet.label_space().class_ids[i] for i in (0, 217, 482, 491, 497)]
+WNIDS += [imagenet.label_space().class_ids[i] for i in (566, 569, 571, 574, 701)]
+NAMES = sorted(
+  imagenet.label_space().class_names[imagenet.label_space().index_of_id[one]]
+  for one in WNIDS
+)
+
+
+@pytest.mark.parametrize('names', [WNIDS, NAMES], ids=['wnids', 'names'])
+def test_a_model_of_the_ten_classes_of_imagenet_in_a_folder(
+  ten, tmp_path, capsys, names
+):
+  """Its outputs are the folders in their order, as it was trained."""
+  root, model = ten
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  for number, name in zip(NUMBERS, names, strict=True):
+    shutil.copytree(root / 'val' / number, tmp_path / 'val' / name)
+  flags = f'--dataset=folder:{tmp_path}/val', f'--output_dir={tmp_path}/runs'
+  _evaluate(root, *flags, '--json')
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {
+    (m['name'], m['rule']): (m['correct'], m['count']) for m in result['metrics']
+  }
+  assert found == {('top1', 'all'): (top1, images), ('top5', 'all'): (top5, images)}
+  matched = result['model']['matched']
+  assert matched['by'] == 'order' and len(matched['unsaid']) == 990
+  assert ('order' in matched) == (names == NAMES)
+  (run,) = (tmp_path / 'runs').iterdir()
+  assert cli.main(['verify', str(run)]) == 0
+  capsys.readouterr()
+  assert cli.main(['score', str(run)]) == 0
+  table = ' '.join(capsys.readouterr().out.split())
+  assert 'outputs are taken for the 10 classes by order' in table
+  # And a `tf.data.Dataset` with the names of its classes.
+  paths = sorted((tmp_path / 'val').glob('*/*.jpg'))
+  labels = np.array([names.index(path.parent.name) for path in paths])
+  pixels = np.stack([_load(path) for path in paths])
+  own = tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(16)
+  own.class_names = names
+  ran = tfeval.evaluate(model, own, preflight='off')
+  assert ran.metrics[0].correct == top1
+
+
+def test_ten_classes_of_imagenet_in_another_order_are_found(tmp_path):
+  """Folders by wnid, and a model whose outputs go by readable name."""
+  space = imagenet.label_space()
+  by_name = {space.class_names[space.index_of_id[one]]: one for one in WNIDS}
+  _draw(WNIDS, tmp_path / 'val', 12, seed=12)
+  order = [by_name[name] for name in NAMES]
+  model = _trained(tmp_path / 'val', order, 10)
+  given = {'dataset': f'folder:{tmp_path}/val', 'preprocess': 'tf', 'batch_size': 16}
+  class_map = tmp_path / 'map.txt'
+  class_map.write_text('\n'.join(WNIDS))
+  for wrong in ({}, {'class_map': str(class_map)}):
+    with pytest.raises(UserError, match='outputs of .* are in the order name: '):
+      tfeval.evaluate(model, **given, **wrong)
+  class_map.write_text('\n'.join(NAMES))
+  run = tfeval.evaluate(model, **given, class_map=str(class_map))
+  assert run.metrics[0].correct == _counts(model, tmp_path / 'val', order)[0]
+
+
+def test_orders_that_agree_on_some_classes_are_found(tmp_path):
+  """0, 1, 10, 100, 2 as text and by value: two of five are the same."""
+  texts = ['0', '1', '10', '100', '2']
+  _draw(texts, tmp_path / 'val', 20, seed=11)
+  numbers = sorted(texts, key=int)
+  model = _trained(tmp_path / 'val', numbers, 5)
+  with pytest.raises(UserError, match='order number: .* in the expected one'):
+    tfeval.evaluate(model, f'folder:{tmp_path}/val', preprocess='tf', batch_size=16)
+  shifted = _trained(tmp_path / 'val', ['', *texts], 6)
+  kernel, bias = shifted.layers[-1].get_weights()
+  model.layers[-1].set_weights([kernel[:, :5], bias[:5]])
+  with pytest.raises(UserError, match='order one_too_high: ') as caught:
+    tfeval.evaluate(model, f'folder:{tmp_path}/val', preprocess='tf', batch_size=16)
+  assert '1001' not in str(caught.value)
+
+
 @pytest.mark.parametrize('activation', ['sigmoid', None])
 def test_a_single_output_is_two_classes(tmp_path, activation):
   _draw(['cat', 'dog'], tmp_path / 'val', 20, seed=6)

@@ -64,7 +64,7 @@ def evaluate(
   Args:
     model: a `keras.Model` that is built, subclasses too; what `tfeval.load_model`
       returns; or a function of images, float32 [n, size, size, 3] as `preprocess`
-      makes them, that returns [n, 1000] and can be traced by `tf.function`. Keras
+      makes them, that returns [n, outputs] and can be traced by `tf.function`. Keras
       models are called with `training=False`, on the strategy that they were made
       under, else the active one.
     dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset` of (image, label) or of
@@ -185,7 +185,8 @@ class Evaluator:
   def _adopt(self, model: Model) -> None:
     """Makes what depends on the model: its config and its compiled step."""
     spec = _spec(self._given, model)
-    model = fitting.fit(model, self._runtime.dataset.label_space)
+    dataset = self._runtime.dataset
+    model = fitting.fit(model, dataset.label_space, dataset.own_classes)
     self.model, self._request = (
       model,
       self._named(ModelRequest(spec, model.weights, label=spec.text)),

@@ -64,7 +64,7 @@ def build_manifest(
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
     described['values_sha256'] = fingerprint.model_sha256(model)
-  if matched := classes.describe(model.matched):
+  if matched := classes.describe(model.matched, model.order_of_outputs):
     described['matched'] = matched
   return Manifest.from_json(
     {

@@ -58,9 +58,9 @@ class ModelOptions:
   )
   class_map: str | None = option(
     None,
-    'Order of the outputs, where it is not that of the sorted wnids: background_first, '
-    'background_last, ilsvrc_id, name, or the path of a file with a wnid for each '
-    'output.',
+    'What the outputs are, where they are not the classes of the dataset in their '
+    'order: the path of a file with an id or name for each output; of ImageNet also '
+    'background_first, background_last, ilsvrc_id, name.',
     identifies=True,
     of_applications=False,
   )

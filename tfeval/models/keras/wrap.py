@@ -22,13 +22,13 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
   Args:
     model: a `keras.Model` that is built; a `Model`, as `load_model` returns it; or a
       function of images, float32 [n, size, size, 3] as `preprocess` makes them, that
-      returns [n, 1000].
+      returns [n, outputs].
     name: by default the model's own.
     known: what cannot be known of it; of a `Model` all is known.
 
   Raises:
-    UserError: it is none of these, is not built, does not return 1000 outputs, or the
-      options lack something.
+    UserError: it is none of these, is not built, returns no value for each of some
+      classes, or the options lack something.
   """
   check_options(known)
   if name is not None and not (isinstance(name, str) and name):
