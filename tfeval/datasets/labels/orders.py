@@ -128,8 +128,17 @@ class OrderCounts:
       order: int64 [classes], the other one, as of `other_class_orders`.
     """
     classes = len(order)
+    return self.are_no_luck(classes, is_near=classes > 2 and _is_near(order))
+
+  def are_no_luck(self, classes: int, is_near: bool = False) -> bool:
+    """Whether so many hits cannot be luck, as `stand_out` tells.
+
+    Args:
+      classes: how many there are.
+      is_near: whether most examples are taken for a neighbour of their class.
+    """
     by_chance = self.images // classes
-    if classes > 2 and _is_near(order):
+    if is_near:
       if 5 * self.hits < self.images:
         return False
       by_chance = 0
