@@ -510,6 +510,31 @@ def test_predictions_of_other_classes_are_imported(ten, tmp_path, capsys, kind):
   assert cli.main(['score', f'{tmp_path}/run', f'--labels={tmp_path}/labels.csv']) == 0
 
 
+def test_labels_of_other_classes_that_are_numbered_otherwise_are_told(tmp_path, capsys):
+  """Also where they are the labels that an import keeps."""
+  truth = np.random.default_rng(0).integers(0, 10, 60)
+  (tmp_path / 'classes.txt').write_text('\n'.join(NUMBERS))
+  for name, header, values in (
+    ('labels', 'label', 9 - truth),
+    ('p', 'class_1', truth),
+  ):
+    lines = [f'{i}.jpg,{value}' for i, value in enumerate(values)]
+    (tmp_path / f'{name}.csv').write_text('\n'.join([f'id,{header}', *lines]))
+  code = cli.main(
+    [
+      'import',
+      f'--predictions={tmp_path}/p.csv',
+      f'--classes={tmp_path}/classes.txt',
+      f'--labels={tmp_path}/labels.csv',
+      f'--output_dir={tmp_path}/run',
+    ]
+  )
+  assert code == 0
+  told = capsys.readouterr().err
+  assert 'seem to be numbers from the last class on: 0 of 60' in told
+  assert '60 if they are numbers from the last class on' in told
+
+
 def test_what_is_wrong_with_imports_of_other_classes(tmp_path, capsys):
   np.save(tmp_path / 'p.npy', np.zeros((2, 3), np.float32))
   (tmp_path / 'classes.txt').write_text('a\nb')

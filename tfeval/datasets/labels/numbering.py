@@ -94,8 +94,24 @@ class NumberingCounts:
       counts += orders.OrderCounts.of(of[values], values, predicted)
     return name if counts.stand_out(of) else None
 
+  def order_of_predictions(self) -> tuple[str, int] | None:
+    """Returns the class order that predictions have by all appearances, and its hits.
+
+    None: that of the space, as far as can be known.
+    """
+    if not self._parts:
+      return None
+    predicted, values = map(np.concatenate, zip(*self._parts, strict=True))
+    order = orders.other_class_order(predicted, values, self._space)
+    if order is None:
+      return None
+    meant = orders.other_class_orders(self._space)[order][predicted]
+    return order, int(np.count_nonzero(meant == values))
+
   def remark(self) -> str | None:
     """Says in which numbering labels are, with the counts under each; None: their own.
+
+    Or that predictions are in another order of the classes.
 
     >>> counts = NumberingCounts(imagenet.label_space())
     >>> classes = np.arange(10)
@@ -105,7 +121,13 @@ class NumberingCounts:
     """
     name = self.found()
     if name is None:
-      return None
+      if (found := self.order_of_predictions()) is None:
+        return None
+      return (
+        f'the predictions seem to stand in another class order, {found[0]}: '
+        f'{self.as_they_stand:,} of {self.count:,} are right as they stand, which is '
+        f'what is counted, {found[1]:,} in that order'
+      )
     ranked = sorted(self.others.items(), key=lambda one: -one[1])
     hits = [f'{count:,} if they are {WORDS[one]}' for one, count in ranked if count]
     rest = ', 0 otherwise' if len(hits) < len(ranked) else ''
