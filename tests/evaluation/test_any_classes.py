@@ -18,6 +18,7 @@ import tensorflow as tf
 import tfeval
 from tfeval import cli
 from tfeval.datasets.labels import imagenet
+from tfeval.reports import results
 from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
 
@@ -178,6 +179,9 @@ def test_two_classes_have_no_top5(tmp_path, capsys):
   assert [(m.name, m.correct, m.count) for m in run.metrics] == [('top1', top1, images)]
   (top5,) = run.score(metrics=['top5'])
   assert top5.value is None and top5.unavailable == 'says nothing of 2 classes'
+  assert results.remarks([run])[0].endswith(
+    'no top-5: of 2 classes it would always be right'
+  )
 
 
 def test_a_map_for_outputs_in_another_order(ten, tmp_path, capsys):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
+from tfeval.metrics.entry import ALL, COUNT, RESTRICTED, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports import by_class, terminal
 from tfeval.reports.formats import Output
@@ -16,6 +16,7 @@ from tfeval.runs import discovery, display
 from tfeval.runs.result_file import counted
 from tfeval.runs.run import Failure, Run
 from tfeval.runs.run_classes import BY_ORDER, RunClasses
+from tfeval.runs.summary import TOP
 from tfeval.utils import arrow
 
 
@@ -171,6 +172,20 @@ def _of_classes(run: Run) -> list[str]:
       f'restricted: among {classes.competing:,} of the {classes.outputs:,} classes '
       'that it can say'
     )
+  return words + _no_top5(run)
+
+
+def _no_top5(run: Run) -> list[str]:
+  """Returns why top-5 is not there, where it was left out by itself."""
+  most = TOP[-1]
+  there = {(metric.name, metric.rule) for metric in run.result.metrics}
+  words = []
+  for rule, count in ((ALL, run.classes.outputs), (RESTRICTED, run.classes.competing)):
+    if 0 < count <= most and (f'top{most}', rule) not in there:
+      of_rule = '' if rule == ALL else f' {rule}'
+      words.append(
+        f'no top-{most}{of_rule}: of {count} classes it would always be right'
+      )
   return words
 
 
