@@ -17,10 +17,16 @@ from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.evaluation.preflight import feeding, normalisation
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
-from tfeval.models import class_maps, table
+from tfeval.models import table
 from tfeval.models.backend import STATISTICS
 from tfeval.models.model import Model, of_space
-from tfeval.models.options import LOGITS, PROBABILITIES, SIGMOID
+from tfeval.models.options import (
+  BACKGROUND,
+  CLASS_MAPS,
+  LOGITS,
+  PROBABILITIES,
+  SIGMOID,
+)
 from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
 
@@ -197,8 +203,8 @@ def _width(
       f'{outputs.shape[1]} outputs, the first or the last of them a background class'
     )
     fix = (
-      f'{table.give_class_map(model.name, class_maps.BACKGROUND[0])} (as in TF-Slim), '
-      f'or with {class_maps.BACKGROUND[1]}'
+      f'{table.give_class_map(model.name, BACKGROUND[0])} (as in TF-Slim), '
+      f'or with {BACKGROUND[1]}'
     )
   return [Finding('classes', saw, str(model.outputs), fix)]
 
@@ -226,7 +232,7 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
 
 
 def _order(model: Model, given: ProbeResult) -> list[Finding]:
-  if given.order is None or given.order in class_maps.BACKGROUND:
+  if given.order is None or given.order in BACKGROUND:
     return []
   expected = 'the order of the sorted wnids, as Keras and TFDS have it'
   if model.as_returned is not None:
@@ -247,22 +253,22 @@ def _order(model: Model, given: ProbeResult) -> list[Finding]:
 def _right_order(model: Model, order: str) -> str:
   """Returns how to say that outputs are in an order."""
   whole = _is_imagenet(model) and model.as_returned is None
-  if whole and order in class_maps.CLASS_MAPS:
+  if whole and order in CLASS_MAPS:
     return table.give_class_map(model.name, order)
   if order not in orders.SHIFTED:
     return (
       f'{table.give_class_map(model.name, "FILE")}, a file with an id or name for each '
       'output, in the order that it returns them in'
     )
-  if model.class_map in class_maps.BACKGROUND:
-    first, last = class_maps.BACKGROUND
+  if model.class_map in BACKGROUND:
+    first, last = BACKGROUND
     return table.give_class_map(model.name, last if model.class_map == first else first)
   head = 'its head has a background class at one end and lacks a class at the other'
   if whole:
     return (
       f'{head}: keep all 1001 outputs and '
-      f'{table.give_class_map(model.name, class_maps.BACKGROUND[0])} or '
-      f'{class_maps.BACKGROUND[1]}'
+      f'{table.give_class_map(model.name, BACKGROUND[0])} or '
+      f'{BACKGROUND[1]}'
     )
   return (
     f'{head}, or its labels were off by one: keep all outputs and give '
