@@ -39,7 +39,7 @@ def test_refused_before_tensorflow(folders, tmp_path):
       f'but in {folders}/tfds: give --data_dir={folders}/tfds'
     ),
     f'--data_dir={folders}/tfds': 'but imagenet2012 is, which has the same images',
-    f'--data_dir={folders}/no': f'not prepared in {folders}/no and no --manual',
+    f'--data_dir={folders}/no': 'and no --manual_dir was given: get',
     f'--data_dir={folders}/no --manual_dir={folders}': 'img_val.tar does not exist',
     f'--dataset=parquet:{folders}/no.parquet': 'no.parquet does not exist: give',
     f'--dataset=webdataset:{folders}/no-{{0..1}}.tar': '2 of the webdataset files',
