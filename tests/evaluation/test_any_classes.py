@@ -224,7 +224,17 @@ def test_a_map_for_outputs_in_another_order(ten, tmp_path, capsys):
     ('top5', 'restricted'): (top5, images),
   }
   assert result['model']['matched']['others']['ids'] == ['tree', 'house']
-  assert cli.main(['verify', str(next((tmp_path / 'runs').iterdir()))]) == 0
+  (run,) = (tmp_path / 'runs').iterdir()
+  assert cli.main(['verify', str(run)]) == 0
+  # A model of these ten alone has the same predictions under both rules.
+  _evaluate(root, f'--dataset=folder:{root}/val', f'--output_dir={tmp_path}/own')
+  both = [str(run), str(next((tmp_path / 'own').iterdir()))]
+  capsys.readouterr()
+  board = ['leaderboard', *both, '--sort=original/top1@restricted']
+  assert cli.main(board) == 0
+  assert capsys.readouterr().out.count(f'{100 * top1 / images:.2f}') == 2
+  assert cli.main(['compare', *both, '--metric=top1@restricted']) == 0
+  assert capsys.readouterr().out.count(f'{100 * top1 / images:.2f}') == 2
 
 
 def test_both_rules_by_hand(shared_data, tmp_path, capsys):

@@ -70,7 +70,8 @@ class AlignedPredictions:
     if metric.endswith(RESTRICTED):
       if self.predicted_restricted is None:
         return None
-      ranked, competing = self.predicted_restricted, classes.competing
+      ranked = self.predicted_restricted
+      competing = classes.competing or classes.outputs
     few = asked.least_classes > competing or asked.classes > ranked.shape[1]
     return None if few else ranked
 
@@ -163,6 +164,27 @@ def align_run(
 
 def _first(table: pa.Table, column: str) -> np.ndarray:
   return arrow.matrix(table[column])[:, : max(summary.TOP)].copy()
+
+
+def with_common_rule(aligned: list[AlignedPredictions]) -> list[AlignedPredictions]:
+  """Gives the rule `restricted` of some runs to those that say nothing else.
+
+  A model of the very classes that compete under it has the same predictions under both
+  rules, and its run has but one.
+  """
+  competing = [one.run.classes.restricted for one in aligned]
+  rule = next((found for found in competing if found is not None), None)
+  if rule is None:
+    return aligned
+
+  def given(one: AlignedPredictions) -> AlignedPredictions:
+    classes = one.run.classes
+    said = np.arange(len(classes.space)) if classes.said is None else classes.said
+    if one.predicted_restricted is None and np.array_equal(said, rule):
+      return dataclasses.replace(one, predicted_restricted=one.predicted)
+    return one
+
+  return [given(one) for one in aligned]
 
 
 def metric_keys(aligned: Iterable[AlignedPredictions]) -> list[str]:

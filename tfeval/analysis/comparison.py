@@ -11,6 +11,7 @@ from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import paired
+from tfeval.metrics.competition import RESTRICTED
 from tfeval.runs import discovery
 from tfeval.runs.run import Run, classes_difference
 from tfeval.utils.errors import UserError
@@ -127,13 +128,17 @@ def compare(
       raise UserError(f'{found}: compare runs of the same classes')
     if found := differences.labels_difference(aligned[0], other):
       raise UserError(f'{found}: give `labels=FILE` for all')
+  aligned = alignment.with_common_rule(aligned)
   for one in aligned:
     if one.ranked(metric) is None:
       there = [m for m in alignment.metric_keys([one]) if one.ranked(m) is not None]
-      raise UserError(
-        f'`metric={metric}`: {one.name} stores {one.predicted.shape[1]} of '
-        f'{one.run.classes.outputs} classes of each image: choose {", ".join(there)}'
+      why = (
+        'has no rule `restricted`'
+        if metric.endswith(RESTRICTED) and one.predicted_restricted is None
+        else f'stores {one.predicted.shape[1]} of {one.run.classes.outputs} classes of '
+        'each image'
       )
+      raise UserError(f'`metric={metric}`: {one.name} {why}: choose {", ".join(there)}')
   names, more = alignment.used_labels(aligned)
   names = [name for name in names if aligned[0].counted(name).any()]
   if not names:

@@ -106,6 +106,7 @@ def rank(
   protocol = _check_same(aligned, PROTOCOL, allow)
   data = _check_same(aligned, DATA, allow)
   names, remarks = alignment.used_labels(aligned)
+  aligned = alignment.with_common_rule(aligned)
   metrics = alignment.metric_keys(aligned)
   chosen = _sort(sort, names, metrics)
   rows = [_row(one, names, metrics) for one in aligned]
