@@ -13,7 +13,8 @@ from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import paired
 from tfeval.metrics.competition import RESTRICTED
 from tfeval.runs import discovery
-from tfeval.runs.run import Run, classes_difference
+from tfeval.runs.run import Run
+from tfeval.runs.same_classes import classes_difference
 from tfeval.utils.errors import UserError
 
 

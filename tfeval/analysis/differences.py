@@ -11,7 +11,8 @@ from tfeval.datasets.labels.listing import first
 from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
 from tfeval.runs.result_file import ProtocolSection
-from tfeval.runs.run import Run, classes_difference
+from tfeval.runs.run import Run
+from tfeval.runs.same_classes import classes_difference
 from tfeval.utils import arrow
 
 

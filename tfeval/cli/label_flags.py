@@ -61,7 +61,7 @@ def read_labels(
     UserError: something is wrong with them, or runs are of different classes.
   """
   from tfeval.datasets.labels import subsets  # Arrow, which help does not need.
-  from tfeval.runs.run import one_space
+  from tfeval.runs.same_classes import one_space
 
   space = one_space(runs) if flags.labels else None
   labels = open_labels(flags.labels, flags.data_dir, space) or None

@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import imagenet, sets
+from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
 from tfeval.metrics.entry import ALL, MetricEntry
-from tfeval.runs import display, predictions, result_reader, run_classes
+from tfeval.runs import (
+  contradictions,
+  display,
+  predictions,
+  result_reader,
+  run_classes,
+)
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
 from tfeval.runs.run_classes import RunClasses
 from tfeval.runs.run_key import RunKey
@@ -33,7 +39,6 @@ from tfeval.runs.summary import (
   columns_read,
   summarize,
 )
-from tfeval.runs.verification import result_checks
 from tfeval.utils import files, paths
 from tfeval.utils.arguments import of_kind, several
 from tfeval.utils.errors import UserError
@@ -198,19 +203,7 @@ class Run:
       computed: from the rows, by the labels that they carry. A result may have more:
         of labels that lie in a file.
     """
-    stored = {(m.labels, m.key): m for m in self.metrics}
-    differ = [
-      f'{one.labels}/{one.key} is {_seen(there)} there, the rows give {_seen(one)}'
-      for one in computed
-      if one.value is not None
-      and not _agree(there := stored.get((one.labels, one.key)), one)
-    ]
-    if not differ:
-      return None
-    return (
-      f'{self.path}: the stored predictions give other metrics than its {RESULT}: '
-      f'{"; ".join(differ)}; these are those of the predictions'
-    )
+    return contradictions.found(self.path, self.metrics, computed)
 
   def to_pandas(self, columns: list[str] | None = None) -> 'pandas.DataFrame':
     """Returns all stored rows as a frame; see `to_arrow`.
@@ -326,18 +319,6 @@ class Run:
         )
 
 
-def _agree(there: MetricEntry | None, computed: MetricEntry) -> bool:
-  return there is not None and all(
-    result_checks.same(there.get(key), value) for key, value in computed.items()
-  )
-
-
-def _seen(metric: MetricEntry | None) -> str:
-  if metric is None:
-    return 'not'
-  return f'{display.figure(metric)} ({display.basis(metric)})'
-
-
 def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
   """Loads a complete run.
 
@@ -353,37 +334,6 @@ def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
     of_kind('path', path, str | os.PathLike | RemotePath, expected)
   )
   return Run(directory, *result_reader.read_stamped(directory))
-
-
-def one_space(runs: Iterable['Run | Failure']) -> LabelSpace:
-  """Returns the classes that all runs have; those of ILSVRC2012 of no runs.
-
-  Raises:
-    UserError: two have different ones.
-  """
-  complete = [run for run in runs if isinstance(run, Run)]
-  for run in complete[1:]:
-    if found := classes_difference(complete[0], run):
-      raise UserError(found)
-  return complete[0].label_space if complete else imagenet.label_space()
-
-
-def classes_difference(one: Run, other: Run) -> str | None:
-  """Says in which classes two runs differ; None: in none."""
-  here, there = one.label_space, other.label_space
-  if here.digest == there.digest:
-    return None
-  if len(here) != len(there):
-    return f'{one.path} has {len(here)} classes, {other.path} {len(there)}'
-  at = next(
-    i
-    for i, ids in enumerate(zip(here.class_ids, there.class_ids, strict=True))
-    if len({*ids}) > 1
-  )
-  return (
-    f'class {at} is {here.class_ids[at]} in {one.path}, {there.class_ids[at]} in '
-    f'{other.path}'
-  )
 
 
 def finish(
