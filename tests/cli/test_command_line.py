@@ -148,8 +148,11 @@ def test_version_and_no_command(tfeval):
     ('evaluate --model=VGG16 --weights=a --weights=b', '2 --weights for 1 --model'),
     ('evaluate --model=VGG16 --protocol=opencw', 'did you mean opencv'),
     ('evaluate --model=VGG16 --strategy=mirored', '<auto|default|mirrored|'),
-    ('evaluate --model=VGG16 --strategy=multi_worker', 'knows no hosts: set TF_CONFIG'),
-    ('evaluate --model=VGG16 --num_hosts=2', 'give both or none'),
+    (
+      'evaluate --model=VGG16 --strategy=multi_worker --dataset=sample',
+      'knows no hosts: set TF_CONFIG',
+    ),
+    ('evaluate --model=VGG16 --num_hosts=2 --dataset=sample', 'give both or none'),
     ('evaluate --model=VGG16 --devices=0', 'devices=0: 0 is not a'),
     ('evaluate --model=VGG16 --output=softmax', '<logits|probabilities|sigmoid>'),
     ('evaluate --model=VGG16 --batch_size=0', 'batch_size=0: 0 is not a'),

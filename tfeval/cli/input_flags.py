@@ -128,11 +128,11 @@ def _read(
   requests = plans.requests(flags.model, flags.weights)
   for config in given:
     plans.check_config(requests, config)
-    if 'dataset' in flags:  # Others read images of their own.
-      datasets.check(config.dataset)
   for request in requests if 'all' not in flags.model else ():
     text = published.protocol_text(given[0].protocol, request.spec)
     protocol.resolve(text, size=224)
+  for config in given if 'dataset' in flags else ():  # Others read images of their own.
+    datasets.check(config.dataset)
   return requests, given
 
 
