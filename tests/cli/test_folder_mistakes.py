@@ -20,6 +20,8 @@ def folders(tmp_path_factory):
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(b'')
   (root / 'empty').mkdir()
+  for name in ('x.tar', 'x.parquet', 'x.npz', 'x.tfrecord'):
+    (root / name).write_bytes(b'x' * 600)
   return root
 
 
@@ -33,6 +35,10 @@ def test_refused_before_tensorflow(folders, tmp_path):
     f'--dataset=folder:{folders}/photos': 'cat.jpg: no label is known for this name',
     f'--dataset=folder:{folders}/flat --split=test': '--split=test: a folder has no',
     f'--dataset=folder:{folders}/flat --class_folders=index': 'no class folders: leave',
+    f'--dataset=webdataset:{folders}/x.tar': 'x.tar is not a whole tar file',
+    f'--dataset=parquet:{folders}/x.parquet': 'x.parquet is not a readable Parquet',
+    f'--dataset=npz:{folders}/x.npz': 'x.npz is not a readable .npz file',
+    f'--dataset=tfrecord:{folders}/x.tfrecord': 'x.tfrecord has no record at byte 0',
     '--class_folders=index': '--class_folders=index: imagenet2012_real is no folder',
     '--dataset=photos': "unknown dataset 'photos': known: ",
     f'--data_dir={folders}/tfds/imagenet2012/5.1.0 --dataset=imagenet2012': (

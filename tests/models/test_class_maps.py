@@ -324,3 +324,14 @@ def test_files_keep_their_dtype(tmp_path):
 def test_applications_have_one_head_in_our_order(hint):
   with pytest.raises(UserError, match=f'`{hint}` is known for MobileNet: leave it out'):
     load('MobileNet', 'none', **{hint: 'background_first'})
+
+
+def test_class_maps_are_refused_before_tensorflow(tmp_path):
+  (tmp_path / 'twice.txt').write_text('cat\ncat\n')
+  for name, words in {
+    f'{tmp_path}/twice.txt': 'has 1 classes twice, such as cat',
+    'nowhere': "unknown class map 'nowhere'",
+  }.items():
+    with pytest.raises(UserError, match=words):
+      options.check_class_map(name)
+  options.check_class_map('gs://bucket/read.later')

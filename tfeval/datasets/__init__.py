@@ -42,14 +42,13 @@ CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
   'check',
   {
     'folder': 'tfeval.datasets.folder_content:check',
-    'parquet': 'tfeval.datasets.containers.locations:check',
-    'webdataset': 'tfeval.datasets.containers.locations:check',
-    'tfrecord': 'tfeval.datasets.containers.locations:check',
-    'npz': 'tfeval.datasets.containers.locations:check',
     'imagenet2012': 'tfeval.datasets.tfds_names:check',
     'imagenet2012_real': 'tfeval.datasets.tfds_names:check',
   },
 )
+# What `check` has opened of containers, for `open_dataset` to take: to look through
+# them twice would take twice as long.
+_opened: 'dict[DatasetConfig, ImageDataset]' = {}
 # `name/config:version`, as TFDS has them.
 _TFDS_NAME = re.compile(r'[a-z][a-z0-9_]*(/[\w.-]+)?(:[\w.*-]+)?', re.ASCII)
 
@@ -124,6 +123,8 @@ def check(config: DatasetConfig) -> None:
     )
   if kind in CHECKS:
     CHECKS[kind](_named(config))
+  elif kind in _CONTAINERS:
+    _opened[_named(config)] = OPENERS[kind](_named(config))
   elif kind not in OPENERS:
     from tfeval.datasets import tfds_names
 
@@ -144,14 +145,14 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   """
   config = _named(requested(DatasetConfig(name, **options)))
   kind = _kind(config.name)
-  if kind != 'folder' or config.sample is not None:
+  if config not in _opened and (kind != 'folder' or config.sample is not None):
     check(config)
   if OPENERS.is_foreign(kind):
     from tfeval.datasets import plug_ins
 
     found = plug_ins.open_plug_in(kind, config)
   elif kind in OPENERS:
-    found = OPENERS[kind](config)
+    found = _opened.pop(config) if config in _opened else OPENERS[kind](config)
   else:
     from tfeval.datasets.tfds import open_tfds
 

@@ -63,22 +63,6 @@ class Location:
     return f'{self.kind}:{self.target}'
 
 
-def check(config: DatasetConfig) -> None:
-  """Checks that the files are there, and those that its options name.
-
-  Raises:
-    UserError: as of `find`, or a file of classes or labels does not exist.
-  """
-  found = find(config)
-  for option in ('classes', 'labels'):
-    path = getattr(found, option)
-    if path not in (None, 'imagenet') and not os.path.exists(os.path.expanduser(path)):
-      raise UserError(
-        f'cannot read {path}, which does not exist: give the path of a file of '
-        f'{option}, as in {found.kind}:FILES:{option}=FILE'
-      )
-
-
 def find(config: DatasetConfig) -> Location:
   """Finds the files that the name of a dataset means.
 
