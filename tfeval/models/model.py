@@ -57,6 +57,10 @@ class Model:
     said: int64 [outputs], the class of each, ascending; None: all classes in order.
     matched: how outputs were matched to the classes of a dataset, see `fitting.fit`.
     time_limit: of a batch of a file that is not trusted; None: none.
+    preprocess_sha256: of what `preprocess` does, see `graph_digest`; None where its
+      name says that.
+    preprocess_changes: operations by which it does something else each time; where
+      there are any, no two runs can be known to be the same.
   """
 
   name: str
@@ -77,6 +81,8 @@ class Model:
   said: np.ndarray | None = dataclasses.field(default=None, compare=False)
   matched: str | None = None
   time_limit: TimeLimit | None = None
+  preprocess_sha256: str | None = None
+  preprocess_changes: tuple[str, ...] = ()
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.
@@ -111,6 +117,11 @@ class Model:
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
+    of_function: dict[str, Any] = {}
+    if self.preprocess_sha256 is not None:
+      of_function['preprocess_sha256'] = self.preprocess_sha256
+    if self.preprocess_changes:
+      of_function['preprocess_changes'] = list(self.preprocess_changes)
     return {
       'name': self.name,
       'weights': self.weights,
@@ -121,6 +132,7 @@ class Model:
       'output': self.output,
       'class_map': self.class_map,
       'output_name': self.output_name,
+      **of_function,
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 
 from tfeval.engine import batch_size
 from tfeval.engine.forward import ForwardPass
-from tfeval.evaluation import resolve
+from tfeval.evaluation import fingerprint, resolve
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, requests
 from tfeval.evaluation.runtime import Runtime
@@ -40,6 +40,16 @@ class WatchedModel:
     if request is not None:
       weights.check_same_normalisation(request.spec)
       self._model = self._load_model(request)
+
+  def digests(self) -> dict[str, str]:
+    """Returns what the code of the model that was built does, for JSON."""
+    if self._model is None:
+      return {}
+    found = {
+      'architecture_sha256': fingerprint.architecture_sha256(self._model),
+      'preprocess_sha256': self._model.preprocess_sha256,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
   def _load_model(self, request: ModelRequest) -> Model:
     with self._runtime.strategy.scope():

@@ -103,6 +103,7 @@ class Watcher:
     return {
       'folder': str(self._folder),
       'model': None if self._request is None else self._request.spec.text,
+      **self._model.digests(),
       'dataset': self._runtime.dataset.identity(),
       **identity(self._config),
     }

@@ -12,7 +12,14 @@ import tensorflow as tf
 
 from tfeval.models import binary, class_maps, heads, table
 from tfeval.models.backend import Backend
-from tfeval.models.keras import factory, size_budget, trust, weights
+from tfeval.models.graph_digest import GraphDigest
+from tfeval.models.keras import (
+  factory,
+  preprocess_function,
+  size_budget,
+  trust,
+  weights,
+)
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import (
   Model,
@@ -99,10 +106,10 @@ def described(
     function = class_maps.mapped(
       function, name, known.class_map, output == PROBABILITIES
     )
-  preprocess_name = known.preprocess
+  preprocess_name, does = known.preprocess, GraphDigest(None, ())
   if callable(preprocess_name):
     preprocess_name = function_name(preprocess_name)
-    _check_preprocess(preprocess, preprocess_name, name, input_size)
+    does = preprocess_function.check(preprocess, preprocess_name, name, input_size)
   return Model(
     name=name,
     function=function,
@@ -119,6 +126,8 @@ def described(
     backend=backend,
     label_space=space,
     outputs=outputs,
+    preprocess_sha256=does.sha256,
+    preprocess_changes=does.changing,
   )
 
 
@@ -175,24 +184,6 @@ def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tens
     f'give `preprocess={"|".join(PREPROCESSINGS)}` or the name of '
     'an application; a factory may return it beside its model'
   )
-
-
-def _check_preprocess(
-  preprocess: Callable[[tf.Tensor], tf.Tensor], name: str, model_name: str, size: int
-) -> None:
-  """Checks that a function of the user's can be part of a TensorFlow graph."""
-  images = tf.TensorSpec((None, size, size, 3), tf.float32)
-  try:
-    traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
-  except Exception as error:  # The user's own code may raise anything.
-    raise UserError(
-      f'the preprocessing {name} of {model_name} cannot run on a float32 '
-      f'tensor [n, {size}, {size}, 3]: {errors.one_line(error)}'
-    ) from error
-  if not isinstance(traced.structured_outputs, tf.TensorSpec | tf.Tensor):
-    raise UserError(
-      f'the preprocessing {name} of {model_name} does not return a tensor'
-    )
 
 
 def _sha256(path: pathlib.Path) -> str:
