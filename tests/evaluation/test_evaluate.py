@@ -20,7 +20,7 @@ from tfeval import cli
 from tfeval.cli import output
 from tfeval.evaluation import evaluate as evaluation
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.plans import flagfile, requests
+from tfeval.evaluation.plans import directory_name, flagfile, make_plans, requests
 from tfeval.models import table
 from tfeval.runs import run
 from tfeval.utils import spec
@@ -33,10 +33,9 @@ def quiet(name, total):
 
 
 def evaluate(model, weights='imagenet', **arguments):
-  wanted = requests([model], [weights])
-  (result,) = evaluation.evaluate(
-    wanted, EvaluationConfig.of(**{'preflight': 'off', **arguments}), quiet
-  )
+  config = EvaluationConfig.of(**{'preflight': 'off', **arguments})
+  wanted = make_plans(requests([model], [weights]), [config])
+  (result,) = evaluation.evaluate(wanted, quiet)
   return result
 
 
@@ -232,7 +231,7 @@ def test_flagfile_names_the_same_directory(tmp_path, monkeypatch):
     ('VGG16', 'none', 'VGG16@none'),
   ]:
     (first,) = requests([model], [weights])
-    assert first.directory == directory
+    assert directory_name(first, EvaluationConfig()) == directory
     lines = flagfile(first, EvaluationConfig()).splitlines()
     monkeypatch.chdir('/')
     (again,) = requests(
@@ -437,7 +436,8 @@ def test_requests(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'a.h5').touch()
   both = requests(['ResNet50', 'ResNet50'], ['a.h5', 'none'])
-  assert [r.directory for r in both] == ['ResNet50@a.h5', 'ResNet50@none']
+  (plan,) = make_plans(both, [EvaluationConfig()])
+  assert [r.directory for r in plan.requests] == ['ResNet50@a.h5', 'ResNet50@none']
   with pytest.raises(UserError, match='given twice'):
     requests(['ResNet50', 'ResNet50'], ['imagenet'])
   with pytest.raises(UserError, match='2 `weights` for 3 `model`'):
@@ -467,12 +467,9 @@ def test_one_failing_model_does_not_stop_the_others(
   # The flags for the one are known for the other: both fail.
   assert cli.main([*arguments, '--json']) == 2
   assert len(json.loads(capsys.readouterr().out)) == 2
-  wanted = requests([failing, mobilenet], ['imagenet'])
-  failed, complete = evaluation.evaluate(
-    wanted,
-    EvaluationConfig.of(dataset=f'folder:{photos}', output_dir=str(tmp_path)),
-    quiet,
-  )
+  config = EvaluationConfig.of(dataset=f'folder:{photos}', output_dir=str(tmp_path))
+  wanted = make_plans(requests([failing, mobilenet], ['imagenet']), [config])
+  failed, complete = evaluation.evaluate(wanted, quiet)
   assert isinstance(failed, run.Failure)
   assert complete.result['dataset']['evaluated'] == 12
   output.print_runs([failed, complete], as_json=False, show_examples=1)
@@ -485,14 +482,12 @@ def test_one_failing_model_does_not_stop_the_others(
 def test_broken_data_stop_all_models(mobilenet, photos, tmp_path):
   shutil.copytree(photos, tmp_path / 'data')
   sorted((tmp_path / 'data').iterdir())[0].write_bytes(b'')
+  config = EvaluationConfig.of(
+    dataset=f'folder:{tmp_path}/data', output_dir=str(tmp_path / 'out')
+  )
+  models = requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet'])
   with pytest.raises(UserError, match='is not a readable image'):
-    evaluation.evaluate(
-      requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet']),
-      EvaluationConfig.of(
-        dataset=f'folder:{tmp_path}/data', output_dir=str(tmp_path / 'out')
-      ),
-      quiet,
-    )
+    evaluation.evaluate(make_plans(models, [config]), quiet)
 
 
 def test_published_protocol(mobilenet, photos, tmp_path):

@@ -27,7 +27,7 @@ def build_dataset(
   batch_size: int = 64,
   strategy: tf.distribute.Strategy | None = None,
   input_context: tf.distribute.InputContext | None = None,
-  split: str = 'validation',
+  split: str | None = None,
   data_dir: str | os.PathLike[str] | None = None,
   manual_dir: str | os.PathLike[str] | None = None,
   real_labels: str | os.PathLike[str] | None = None,
