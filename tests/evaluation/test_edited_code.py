@@ -1,4 +1,4 @@
-"""Code that was edited is another evaluation: its rows are never mixed or shown again."""
+"""Code that was edited is another evaluation: rows are never mixed or shown again."""
 
 import importlib
 import sys
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cells import cell
-from in_memory import SIZE, classes, evaluate
+from in_memory import classes, evaluate, noise_pixels
 
 import tfeval
 from tfeval import cli
 from tfeval.utils.errors import UserError
 
+QUICK = 'slim:rounding=nearest'  # To be traced.
 CELL = """
 def preprocess(x):
   return x / SCALE - 0.25
@@ -50,10 +51,12 @@ def model():
 
 def test_an_edited_cell_does_not_resume(noise, model, tmp_path):
   first = cell(CELL, SCALE=255.0)
-  interrupted(evaluate(model, noise, preprocess=first, output_dir=tmp_path))
+  interrupted(
+    evaluate(model, noise, preprocess=first, protocol=QUICK, output_dir=tmp_path)
+  )
   for edited in (cell(CELL, SCALE=64.0), cell(CELL.replace('-', '+'), SCALE=255.0)):
     with pytest.raises(UserError, match='preprocessing did something else'):
-      evaluate(model, noise, preprocess=edited, output_dir=tmp_path)
+      evaluate(model, noise, preprocess=edited, protocol=QUICK, output_dir=tmp_path)
   # The same cell, run once more, does: in another process it is another object.
   again = evaluate(
     model, noise, preprocess=cell(CELL, SCALE=255.0), output_dir=tmp_path
@@ -71,14 +74,7 @@ def test_a_variable_that_a_function_uses_is_looked_at_again(noise, model):
     preflight='off',
     batch_size=4,
   )
-  pixels = np.concatenate(
-    [
-      batch['pixels']
-      for batch in tfeval.build_dataset(
-        f'folder:{noise}', batch_size=5, input_size=SIZE
-      )
-    ]
-  ).astype(np.float32)
+  pixels = noise_pixels(noise)
   for scale in (255.0, -16.0):
     names['SCALE'] = scale
     scores = model.predict(pixels / scale - 0.25, verbose=0)
@@ -94,7 +90,12 @@ def test_a_function_that_counts_its_calls_is_traced_once(noise, model):
     return x / 255
 
   evaluator = tfeval.Evaluator(
-    model, f'folder:{noise}', preprocess=preprocess, preflight='off', batch_size=4
+    model,
+    f'folder:{noise}',
+    preprocess=preprocess,
+    protocol=QUICK,
+    preflight='off',
+    batch_size=4,
   )
   evaluator.evaluate()
   once = len(calls)
@@ -109,6 +110,7 @@ def test_random_preprocessing_is_told_and_not_resumed(noise, model, tmp_path, ca
       model,
       noise,
       preprocess=lambda x: tf.image.random_flip_left_right(x) / 255,
+      protocol=QUICK,
       output_dir=tmp_path,
     )
 
@@ -144,6 +146,7 @@ def test_an_edited_file_does_not_show_the_run_of_before(
         f'--dataset=folder:{noise}',
         '--batch_size=4',
         '--preflight=off',
+        f'--protocol={QUICK}',
         f'--output_dir={tmp_path}/runs',
         *more,
       ]
