@@ -18,6 +18,7 @@ from tfeval.models.keras import (
   preprocess_function,
   size_budget,
   trust,
+  uncompiled,
   weights,
 )
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
@@ -212,7 +213,7 @@ def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
     stored = trust.check_keras_file(path)
     bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
   try:
-    with bounded, weights.none_missing():
+    with uncompiled.loading(), bounded, weights.none_missing():
       model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except UserError:
     raise
