@@ -18,7 +18,7 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
@@ -100,9 +100,11 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
+  given = {'preflight': ERROR, **given}
   evaluator = Evaluator(
     model, dataset, name=name, classes=classes, progress=progress, **given
   )
+  evaluator._in_training = False
   return evaluator.evaluate(output_dir)
 
 
@@ -115,7 +117,8 @@ class Evaluator:
         run = evaluator.evaluate()
 
   What takes long to make is made once: the input pipeline, and the compiled step while
-  the model's layers stay the same.
+  the model's layers stay the same. `preflight` is `'warn'` by default, and says nothing
+  that a model which has hardly been trained explains.
 
   Attributes:
     model: as the engine is given it.
@@ -141,7 +144,8 @@ class Evaluator:
       UserError: something that the user can fix.
     """
     active_strategy.check_outside()
-    self._given, self._name = model, name
+    self._given, self._name, self._in_training = model, name, True
+    given = {'preflight': WARN, **given}
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
       dataset, given = in_memory.NAME, own.keywords
@@ -275,11 +279,11 @@ class Evaluator:
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
-    run = loop.run_one(
-      shared_job.make_job(
-        self._request, self.model, protocol, config, self._runtime, self._forward
-      )
+    job = shared_job.make_job(
+      self._request, self.model, protocol, config, self._runtime, self._forward
     )
+    job.training = self._in_training
+    run = loop.run_one(job)
     self._code = self._preprocess_code()  # It may count how often it is traced.
     return run
 
