@@ -304,13 +304,13 @@ def test_changed_data_and_labels_are_another_experiment(
   shutil.copytree(photos, folder)
   arguments = {'dataset': f'folder:{folder}', 'output_dir': str(tmp_path / 'runs')}
   evaluate(mobilenet, **arguments)
-  with pytest.raises(UserError, match='another experiment: dataset.real_labels'):
+  with pytest.raises(UserError, match='holds MobileNet.*: dataset.real_labels'):
     evaluate(mobilenet, real_labels=str(standin_dir / 'real.json'), **arguments)
-  with pytest.raises(UserError, match='another experiment: compute.batch_size'):
+  with pytest.raises(UserError, match='holds MobileNet.*: compute.batch_size'):
     evaluate(mobilenet, batch_size=3, **arguments)
   first, second, *_ = sorted(folder.iterdir())
   first.write_bytes(second.read_bytes())
-  with pytest.raises(UserError, match='another experiment: dataset.size_digest'):
+  with pytest.raises(UserError, match='holds MobileNet.*: dataset.size_digest'):
     evaluate(mobilenet, **arguments)
 
 
@@ -333,13 +333,13 @@ def test_complete_run_is_not_repeated_and_not_mixed(
   before = (baseline.path / 'result.json').read_bytes()
   again = evaluate(mobilenet, store_logits=True, **arguments)
   assert again.result == baseline.result
-  with pytest.raises(UserError, match=r'another experiment: dataset.limit is None'):
-    evaluate(mobilenet, store_logits=True, limit=3, **arguments)
+  with pytest.raises(UserError, match=r'holds MobileNet.*: compute.batch_size is'):
+    evaluate(mobilenet, store_logits=True, batch_size=3, **arguments)
   assert (baseline.path / 'result.json').read_bytes() == before
 
 
 def test_foreign_directory_is_left_alone(mobilenet, tmp_path):
-  precious = tmp_path / 'MobileNet_alpha=0.25' / 'thesis.txt'
+  precious = tmp_path / 'MobileNet_alpha=0.25+sample' / 'thesis.txt'
   precious.parent.mkdir()
   precious.write_text('x')
   with pytest.raises(UserError, match='is not empty and holds no run'):
@@ -363,6 +363,23 @@ def test_corrupt_image_is_named(photos, tmp_path):
   assert not (directory / 'result.json').exists()
   with pytest.raises(UserError, match='is not complete'):
     run.load_run(directory)
+
+
+@pytest.mark.parametrize(
+  'model, more, words',
+  [
+    (None, {'dataset': 'no_such_dataset'}, 'unknown dataset'),
+    (f'{__name__}:quiet', {}, 'quiet'),
+  ],
+)
+def test_an_error_before_the_run_leaves_no_directory(
+  photos, tmp_path, model, more, words
+):
+  arguments = {**OF_ZEROS, 'dataset': f'folder:{photos}', **more}
+  arguments['model'] = model or arguments['model']
+  with pytest.raises(UserError, match=words):
+    evaluate(**arguments, output_dir=str(tmp_path / 'new/runs'))
+  assert not list(tmp_path.iterdir())
 
 
 class IlsvrcOrder(keras.layers.Layer):
@@ -491,12 +508,13 @@ def test_broken_data_stop_all_models(mobilenet, photos, tmp_path):
 
 
 def test_published_protocol(mobilenet, photos, tmp_path):
-  result = evaluate(
+  found = evaluate(
     mobilenet,
     dataset=f'folder:{photos}',
     output_dir=str(tmp_path),
     protocol='published',
-  ).result
+  )
+  result = found.result
   comparison = result['published']
   assert comparison['same_protocol'] is True
   assert result['protocol']['spec'] == comparison['protocol']
@@ -504,9 +522,8 @@ def test_published_protocol(mobilenet, photos, tmp_path):
   measured = result['metrics'][0]
   assert top1['measured'] == measured['value']
   assert top1['difference'] == measured['value'] - top1['published']
-  assert (tmp_path / 'MobileNet_alpha=0.25/flags.txt').read_text().count(
-    '--protocol=published\n'
-  ) == 1
+  flags = (found.path / 'flags.txt').read_text()
+  assert flags.count('--protocol=published\n') == 1
 
 
 def test_another_size_equals_keras_and_cv2(mobilenet, photos, tmp_path):

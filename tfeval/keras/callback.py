@@ -18,7 +18,7 @@ from tfeval.keras.history import History
 from tfeval.metrics import registry
 from tfeval.runs.run import Run
 from tfeval.utils import errors, paths
-from tfeval.utils.arguments import path_text, whole_number
+from tfeval.utils.arguments import of_kind, path_text, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.options import python_names
 
@@ -90,7 +90,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       prefix: of the names in logs. Several of these callbacks in one fit, for averages
         and weights or for several datasets, need one each.
       output_dir: of this callback alone; keeps the best run, in
-        `step-00000012/MODEL`, and `history.json`, which a fit with the same
+        `step-00000012/RUN`, and `history.json`, which a fit with the same
         `output_dir` goes on after. By default runs are temporary, and the best one is
         gone with the callback.
       log_dir: scalars by step are written here, as TensorBoard reads them.
@@ -115,7 +115,8 @@ class EvaluateCallback(keras.callbacks.Callback):
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
     self._dataset, self._how = dataset, _IN_FIT | how
-    self._asked, self._best_by, self._ema = metrics, best_by, ema
+    of_kind('best_by', best_by, str | None, 'the name of a metric')
+    self._asked, self._best_by, self._ema = metrics, best_by, truth('ema', ema)
     if not (isinstance(prefix, str) and prefix):
       raise UserError(f'prefix is {prefix!r}, expected the start of names in logs')
     self.prefix = prefix
