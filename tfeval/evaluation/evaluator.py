@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -215,13 +215,14 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
     )
-    self._traced, self._code = model.backend.trace_key(), self._preprocess_code()
+    self._traced, self._code = model.backend.trace_key(), self._own_code()
 
-  def _preprocess_code(self) -> str | None:
-    """Returns what changes when a preprocessing function of the user's does."""
-    if self.model.preprocess_sha256 is None:
-      return None
-    return code_digest.code_sha256(self.model.preprocess, whole=False)
+  def _own_code(self) -> Hashable:
+    """Returns what changes when code of the user's, or what it uses, does."""
+    preprocess = None
+    if self.model.preprocess_sha256 is not None:
+      preprocess = code_digest.code_sha256(self.model.preprocess, whole=False)
+    return self.model.backend.own_code(), preprocess
 
   def _named(self, request: ModelRequest) -> ModelRequest:
     if self._name is not None:
@@ -276,11 +277,8 @@ class Evaluator:
     return run
 
   def _evaluate(self, output_dir: str) -> Run:
-    if (
-      self.model.backend.trace_key() != self._traced
-      or self._preprocess_code() != self._code
-    ):
-      # The compiled step has the layers, or the preprocessing, of before.
+    if self.model.backend.trace_key() != self._traced or self._own_code() != self._code:
+      # The compiled step has the layers, or the code, of before.
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
@@ -289,7 +287,7 @@ class Evaluator:
     )
     job.training = self._in_training
     run = loop.run_one(job)
-    self._code = self._preprocess_code()  # It may count how often it is traced.
+    self._code = self._own_code()  # It may count how often it is traced.
     return run
 
 

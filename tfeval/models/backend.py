@@ -79,6 +79,10 @@ class Backend(abc.ABC):
     """Returns a SHA-256 of what it computes, its values aside; None for none."""
     return None
 
+  def own_code(self) -> Hashable:
+    """Returns a value that changes when code or attributes of the user's do."""
+    return None
+
   def trace_key(self) -> Hashable:
     """Returns a value that changes when a step has to be traced again."""
     return None

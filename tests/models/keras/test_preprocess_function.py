@@ -56,7 +56,10 @@ def test_the_same_layer_in_a_new_object_is_the_same():
       'knows no mean and variance: adapt it',
     ),
     (keras.layers.Normalization, r'is the class Normalization.*`preprocess=Normal'),
-    (keras.layers.Normalization(mean=[1.0, 2.0], variance=[1.0, 2.0]), 'cannot run on a'),
+    (
+      keras.layers.Normalization(mean=[1.0, 2.0], variance=[1.0, 2.0]),
+      'cannot run on',
+    ),
     (lambda x: None, 'does not return a tensor'),
     (lambda x: x / missing, "cannot run on .*'missing' is not defined"),  # noqa: F821
   ],

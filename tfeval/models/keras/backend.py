@@ -95,5 +95,8 @@ class KerasBackend(FunctionBackend):
   def architecture_sha256(self) -> str:
     return architecture.architecture_sha256(self.model)
 
+  def own_code(self) -> Hashable:
+    return architecture.own_code(self.model)
+
   def trace_key(self) -> Hashable:
     return tracing.trace_key(self.model)
