@@ -45,6 +45,11 @@ def read_history(
   for key in [*here, *there]:
     if key.endswith(_DIGEST) and key not in there:
       continue  # It was written before there were any.
+    if there.get(key) != here.get(key) and key.endswith(_DIGEST):
+      raise UserError(
+        f'{path} is of another evaluation: the code was edited since, and does '
+        f'something else ({key} differs): choose another output_dir'
+      )
     if there.get(key) != here.get(key):
       raise UserError(
         f'{path} is of another evaluation: {key} is '
