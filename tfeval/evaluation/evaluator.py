@@ -27,14 +27,21 @@ from tfeval.models.keras import wrap
 from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
-from tfeval.utils import errors, options
+from tfeval.utils import code_digest, errors, options
 from tfeval.utils.arguments import path_text, several, shown, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
 from tfeval.utils.spec import Spec, parse
 
 # Of a model's description, what tells which evaluations make one curve.
-_IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
+_IDENTITY = (
+  'name',
+  'preprocess',
+  'preprocess_sha256',
+  'output',
+  'class_map',
+  'output_name',
+)
 
 
 def evaluate(
@@ -205,7 +212,13 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
     )
-    self._traced = model.backend.trace_key()
+    self._traced, self._code = model.backend.trace_key(), self._preprocess_code()
+
+  def _preprocess_code(self) -> str | None:
+    """Returns what changes when a preprocessing function of the user's does."""
+    if self.model.preprocess_sha256 is None:
+      return None
+    return code_digest.code_sha256(self.model.preprocess, whole=False)
 
   def _named(self, request: ModelRequest) -> ModelRequest:
     if self._name is not None:
@@ -224,7 +237,7 @@ class Evaluator:
     described = self.model.describe()
     protocol = resolve.resolve_protocol(self._request, self._config, self.model)
     return {
-      'model': {key: described[key] for key in _IDENTITY},
+      'model': {key: described[key] for key in _IDENTITY if key in described},
       'protocol': protocol.spec,
       'size': protocol.size,
       'dataset': self._runtime.dataset.identity(),
@@ -260,16 +273,21 @@ class Evaluator:
     return run
 
   def _evaluate(self, output_dir: str) -> Run:
-    if self.model.backend.trace_key() != self._traced:
-      # The compiled step has the layers of before.
+    if (
+      self.model.backend.trace_key() != self._traced
+      or self._preprocess_code() != self._code
+    ):
+      # The compiled step has the layers, or the preprocessing, of before.
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
-    return loop.run_one(
+    run = loop.run_one(
       shared_job.make_job(
         self._request, self.model, protocol, config, self._runtime, self._forward
       )
     )
+    self._code = self._preprocess_code()  # It may count how often it is traced.
+    return run
 
 
 # For help() and editors.

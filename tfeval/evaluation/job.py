@@ -250,8 +250,9 @@ class Job:
     """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):
       self.recorder.flush()
-    if not manifest.is_identifiable(self.manifest):
-      return f'{self.request.label} starts again, having no weights file'
+    why = manifest.why_unidentifiable(self.manifest)
+    if why is not None:
+      return f'{self.request.label} starts again: {why}'
     return (
       f'{self.recorder.stored} of {len(self.shard)} images are kept in {self.directory}'
     )

@@ -76,7 +76,11 @@ class OwnData:
     if not self.as_it_stands:
       return model
     return dataclasses.replace(
-      model, preprocess=preprocessing(_IDENTITY), preprocess_name=_IDENTITY
+      model,
+      preprocess=preprocessing(_IDENTITY),
+      preprocess_name=_IDENTITY,
+      preprocess_sha256=None,
+      preprocess_changes=(),
     )
 
   def open(self, model: Model) -> ImageDataset:

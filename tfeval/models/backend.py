@@ -75,6 +75,10 @@ class Backend(abc.ABC):
     """
     return None
 
+  def architecture_sha256(self) -> str | None:
+    """Returns a SHA-256 of what it computes, its values aside; None for none."""
+    return None
+
   def trace_key(self) -> Hashable:
     """Returns a value that changes when a step has to be traced again."""
     return None

@@ -12,7 +12,15 @@ import tensorflow as tf
 
 from tfeval.models import binary, class_maps, heads, table
 from tfeval.models.backend import Backend
-from tfeval.models.keras import factory, size_budget, trust, weights
+from tfeval.models.graph_digest import GraphDigest
+from tfeval.models.keras import (
+  factory,
+  preprocess_function,
+  size_budget,
+  trust,
+  uncompiled,
+  weights,
+)
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import (
   Model,
@@ -99,10 +107,10 @@ def described(
     function = class_maps.mapped(
       function, name, known.class_map, output == PROBABILITIES
     )
-  preprocess_name = known.preprocess
+  preprocess_name, does = known.preprocess, GraphDigest(None, ())
   if callable(preprocess_name):
     preprocess_name = function_name(preprocess_name)
-    _check_preprocess(preprocess, preprocess_name, name, input_size)
+    does = preprocess_function.check(preprocess, preprocess_name, name, input_size)
   return Model(
     name=name,
     function=function,
@@ -119,6 +127,8 @@ def described(
     backend=backend,
     label_space=space,
     outputs=outputs,
+    preprocess_sha256=does.sha256,
+    preprocess_changes=does.changing,
   )
 
 
@@ -177,24 +187,6 @@ def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tens
   )
 
 
-def _check_preprocess(
-  preprocess: Callable[[tf.Tensor], tf.Tensor], name: str, model_name: str, size: int
-) -> None:
-  """Checks that a function of the user's can be part of a TensorFlow graph."""
-  images = tf.TensorSpec((None, size, size, 3), tf.float32)
-  try:
-    traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
-  except Exception as error:  # The user's own code may raise anything.
-    raise UserError(
-      f'the preprocessing {name} of {model_name} cannot run on a float32 '
-      f'tensor [n, {size}, {size}, 3]: {errors.one_line(error)}'
-    ) from error
-  if not isinstance(traced.structured_outputs, tf.TensorSpec | tf.Tensor):
-    raise UserError(
-      f'the preprocessing {name} of {model_name} does not return a tensor'
-    )
-
-
 def _sha256(path: pathlib.Path) -> str:
   """Returns the hash of a file, or of all names and files of a SavedModel."""
   if path.is_dir():
@@ -221,7 +213,7 @@ def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
     stored = trust.check_keras_file(path)
     bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
   try:
-    with bounded, weights.none_missing():
+    with uncompiled.loading(), bounded, weights.none_missing():
       model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except UserError:
     raise

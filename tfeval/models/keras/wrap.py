@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfeval.models.backend import VALUES
-from tfeval.models.keras import files
+from tfeval.models.keras import files, preprocess_function
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import Model, check_options, function_name
 from tfeval.models.options import ModelOptions, not_of_applications
@@ -58,6 +58,14 @@ def _taken(model: Model, name: str | None, known: ModelOptions) -> Model:
   if given:
     raise UserError(
       f'{given[0]} is known of {model.name}, which tfeval.load_model made: leave it out'
+    )
+  if model.preprocess_sha256 is not None:
+    # What it uses may have been changed since.
+    does = preprocess_function.check(
+      model.preprocess, model.preprocess_name, model.name, model.input_size
+    )
+    model = dataclasses.replace(
+      model, preprocess_sha256=does.sha256, preprocess_changes=does.changing
     )
   if VALUES in model.backend.capabilities:
     # It may have been trained since its file was read.
