@@ -1,7 +1,6 @@
 """Whether other callbacks of a fit will see what a callback logs."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras.callbacks import CSVLogger, TensorBoard
 
+from tfeval.keras import callers
 from tfeval.metrics import registry
 from tfeval.utils.errors import UserError
 
@@ -40,10 +40,8 @@ def is_in_fit(model: keras.Model) -> bool:
 
 def _callers():
   """Yields the functions on the stack, each with its `self` or None."""
-  frame = sys._getframe(1)
-  while frame is not None:
+  for frame in callers.callers():
     yield frame.f_code.co_name, frame.f_locals.get('self')
-    frame = frame.f_back
 
 
 class _Other(NamedTuple):
