@@ -31,6 +31,7 @@ class Hits(keras.metrics.Metric, abc.ABC):
       raise UserError(f'k={k!r} of {type(self).__name__}: want an integer, at least 1')
     super().__init__(name=name, dtype='float64')
     self.k = int(k)
+    self._direction = 'up'  # As Keras' own tell it, for mode='auto' of callbacks.
     self._correct, self._count, self._refused = (
       self.add_variable((), 'zeros', dtype='int64', name=part)
       for part in ('correct', 'count', 'refused')
