@@ -11,6 +11,7 @@ from tfeval.keras.hits import Hits
 from tfeval.keras.metrics import RealTopK
 from tfeval.models.model import Model
 from tfeval.runs.run import Run
+from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
 LOSS = 'loss'
@@ -39,7 +40,7 @@ class FromRows:
   """
 
   def __init__(self, asked: Sequence[Any], model: Model, trained: keras.Model):
-    """Tries the metrics on one row of zeros.
+    """Tries the metrics on the first and the last class.
 
     Args:
       asked: Keras metrics, and `'loss'`.
@@ -57,8 +58,8 @@ class FromRows:
     self._outputs = model.outputs
     self._metrics = {one.name: one for one in asked if one != LOSS}
     self._loss = _loss_of(trained) if LOSS in asked else None
-    rows = [(np.zeros(1, np.int32), np.zeros((1, self._outputs), np.float32))]
-    self._compute(rows)
+    labels = np.array([0, self._outputs - 1], np.int32)
+    self._compute([(labels, np.eye(self._outputs, dtype=np.float32)[labels])])
 
   def describe(self) -> dict[str, Any]:
     """Returns what the metrics are by their names, for JSON."""
@@ -137,9 +138,9 @@ def _told_in_a_line(name: str) -> Iterator[None]:
   except UserError:
     raise
   except Exception as error:
-    text = ' '.join(str(error).split())[:200]
     raise UserError(
-      f'metric {name} cannot be computed of labels and outputs: {text}'
+      f'metric {name} cannot be computed of labels and outputs: '
+      f'{errors.one_line(error, 200)}'
     ) from error
 
 
