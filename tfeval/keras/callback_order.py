@@ -91,7 +91,8 @@ def check_order(ours: Any, when: Schedule) -> None:
 def _monitored(other: Any, ours: Any, callbacks: list[Any]) -> str:
   """Returns what a callback monitors, '' where it is of another one like ours."""
   monitor = getattr(other, 'monitor', None)
-  if not isinstance(monitor, str):
+  is_unused = monitor == 'val_loss' and not getattr(other, 'save_best_only', True)
+  if not isinstance(monitor, str) or is_unused:
     return ''
   prefixes = [one.prefix for one in callbacks if evaluates(one)]
   owners = [prefix for prefix in prefixes if monitor.startswith(prefix)]

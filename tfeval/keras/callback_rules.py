@@ -3,12 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from keras.callbacks import (
-  CSVLogger,
-  EarlyStopping,
-  ModelCheckpoint,
-  ReduceLROnPlateau,
-)
+from keras.callbacks import CSVLogger, ModelCheckpoint
 
 from tfeval.keras import compiled, log_readers
 from tfeval.keras.logged import REAL
@@ -26,9 +21,6 @@ class Other(NamedTuple):
   when: Schedule  # Ours logs.
   monitor: str  # What it monitors of ours, '' for nothing.
   file_name: str  # What of ours its file names have, '' for nothing.
-
-  def is_a(self, *kinds: type) -> bool:
-    return isinstance(self.callback, kinds)
 
   def has_our(self, attribute: str) -> bool:
     """Whether it logs as ours does, and has the same value, other than None."""
@@ -59,12 +51,20 @@ class Other(NamedTuple):
   def save_freq(self) -> int | None:
     """After each so many batches it saves; None for epochs, and where it saves none."""
     value = getattr(self.callback, 'save_freq', None)
-    return value if self.is_a(ModelCheckpoint) and isinstance(value, int) else None
+    is_one = hasattr(self.callback, 'save_best_only') and isinstance(value, int)
+    return value if is_one else None
 
   def saves_best(self) -> bool:
-    """Whether it saves the best model by what ours logs."""
-    is_best = self.is_a(ModelCheckpoint) and self.callback.save_best_only
+    """Whether it saves the best model by what ours logs, or any where that lacks."""
+    is_best = (
+      isinstance(self.callback, ModelCheckpoint) and self.callback.save_best_only
+    )
     return is_best and self.monitors_ours()
+
+  def keeps_best(self) -> bool:
+    """Whether it keeps the model of an epoch, the best by what ours logs."""
+    flags = ('save_best_only', 'restore_best_weights')
+    return self.looks_at_ends() and any(getattr(self.callback, f, False) for f in flags)
 
   def needs(self) -> bool:
     """Whether something goes wrong where it finds nothing of ours."""
@@ -76,7 +76,7 @@ class Other(NamedTuple):
 
   def guesses_direction(self) -> bool:
     """Whether Keras has to guess if what it monitors is better the higher."""
-    is_one = self.is_a(EarlyStopping, ModelCheckpoint, ReduceLROnPlateau)
+    is_one = hasattr(self.callback, 'monitor_op')  # As those of Keras have.
     is_auto = is_one and self.monitors_ours() and self.callback.mode == 'auto'
     name = self.monitor.removeprefix('val_')
     return is_auto and name != 'loss' and not compiled.has_metric(self.ours.model, name)
@@ -162,11 +162,7 @@ RULES: tuple[tuple[Callable[[Other], bool], bool, str], ...] = (
     'does',
   ),
   (
-    lambda other: (
-      other.looks_at_ends()
-      and (other.saves_best() or getattr(other.callback, 'restore_best_weights', False))
-      and other.when.is_at_ends is False
-    ),
+    lambda other: other.keeps_best() and other.when.is_at_ends is False,
     False,
     '{kind} keeps models as they are at the ends of epochs, and {monitor} is of steps '
     'before: give {name} every_epochs=1 beside every_steps',
@@ -181,7 +177,7 @@ RULES: tuple[tuple[Callable[[Other], bool], bool, str], ...] = (
     lambda other: (
       not other.is_before
       and other.when.is_in_each_epoch is False
-      and other.is_a(CSVLogger)
+      and isinstance(other.callback, CSVLogger)
     ),
     False,
     '{kind} writes what the first epoch logs, so {logged} may not be in its file: '
