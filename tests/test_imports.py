@@ -37,6 +37,7 @@ LIGHT_FILES = (
   'preprocess.protocol',
   'datasets',
   'datasets.folder_content',
+  'datasets.tfds_names',
   'datasets.image_files',
 )
 # The library logs; these print for the command line, or when the process ends.
@@ -108,6 +109,20 @@ def test_scoring_and_tables_load_no_tensorflow():
   ).stdout.split()
   assert {'tfeval', 'numpy', 'pyarrow'} <= set(loaded)
   assert not HEAVY & set(loaded)
+
+
+def test_scoring_loads_no_readers_of_label_files():
+  """Whoever scores by the labels of the rows does not wait for them."""
+  loaded = subprocess.run(
+    [sys.executable, '-c', 'import sys, tfeval.cli.score; print(*sys.modules)'],
+    check=True,
+    capture_output=True,
+    text=True,
+  ).stdout.split()
+  of_files = {'arrays', 'columns', 'devkit', 'files', 'matching', 'meanings', 'tables'}
+  of_folders = {'class_numbers', 'resolution'}
+  for name in of_files | of_folders:
+    assert f'tfeval.datasets.labels.{name}' not in loaded
 
 
 def test_only_the_command_line_prints():

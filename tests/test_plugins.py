@@ -91,6 +91,75 @@ def test_report_format_is_used(run, tfeval):
   )
 
 
+BROKEN = """
+import dataclasses
+import tensorflow as tf
+
+def raises(config):
+  raise KeyError('no\\nsuch key')
+
+def returns(config):
+  return tf.data.Dataset.range(3)
+
+def reads(config):
+  from example_plugin import flags
+  def examples(start=0, stop=None):
+    raise OSError('disk gone')
+  return dataclasses.replace(flags.open_flags(config), examples=examples)
+
+def leaves(config):
+  raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+  """A package whose datasets and model do not work, installed without pip."""
+  info = tmp_path / 'site/broken_plugin-1.0.dist-info'
+  info.mkdir(parents=True)
+  (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n')
+  names = ('raises', 'returns', 'reads', 'leaves')
+  points = [f'{name} = broken_plugin:{name}' for name in names]
+  (info / 'entry_points.txt').write_text(
+    '\n'.join(
+      [
+        '[tfeval.datasets]',
+        *points,
+        'lost = broken_plugin:lost',
+        '[tfeval.models]',
+        'ghost = no_such_module:build',
+      ]
+    )
+  )
+  (tmp_path / 'site/broken_plugin.py').write_text(BROKEN)
+  monkeypatch.syspath_prepend(tmp_path / 'site')
+
+
+@pytest.mark.parametrize(
+  'name, words',
+  [
+    ('raises', "raised KeyError: 'no\\nsuch key'"),
+    ('returns', 'returned a _RangeDataset, expected a tfeval.datasets.base.ImageData'),
+    ('reads', 'raised OSError: disk gone'),
+    ('leaves', 'raised SystemExit: 3'),
+    ('lost', 'cannot be loaded (broken_plugin:lost): AttributeError'),
+  ],
+)
+def test_a_dataset_that_fails_is_named(broken, tfeval, tmp_path, name, words):
+  out = f'--output_dir={tmp_path}/runs'
+  code, _, err = tfeval('evaluate', '--model=channels', f'--dataset={name}', out)
+  (line,) = [one for one in err.splitlines() if 'strategy' not in one]
+  assert code == 2 and line.startswith(f'tfeval: dataset {name} of the package broken ')
+  assert words in line
+  assert not (tmp_path / 'runs').exists()
+
+
+def test_a_model_that_cannot_be_loaded_is_named(broken, tfeval):
+  for arguments in (['models', 'ghost'], ['evaluate', '--model=ghost']):
+    code, _, err = tfeval(*arguments, *['--dataset=flags'] * (len(arguments[0]) > 6))
+    assert code == 2 and 'model ghost of the package broken cannot be loaded' in err
+
+
 def test_model_is_listed(tfeval):
   assert 'Of other packages: channels.' in tfeval('models')[1]
   code, _, err = tfeval('models', 'channels')

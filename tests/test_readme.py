@@ -1,7 +1,9 @@
 """What README.md and the guides show of Python runs, and counts what commands count."""
 
+import configparser
 import json
 import pathlib
+import re
 import shutil
 
 import documents
@@ -64,6 +66,14 @@ def test_snippets_of_training_code(trained):
   assert [trained['real'].correct, trained['real'].count] == COUNTS[2]
   weighted = trained['model']._compile_metrics._user_weighted_metrics
   assert {metric.name for metric in weighted} == {'real_top1', 'real_top5'}
+
+
+def test_readme_names_the_extras():
+  setup = configparser.ConfigParser(interpolation=None)
+  setup.read(README.with_name('setup.cfg'))
+  table = README.read_text('utf-8').partition('| extra |')[2].partition('\n\n')[0]
+  shown = re.findall(r'^\| `\.\[([\w-]+)\]` \| ', table, re.MULTILINE)
+  assert {*shown, 'test', 'test-all'} == {*setup['options.extras_require']}
 
 
 def test_readme_shows_the_first_of_them():

@@ -26,17 +26,18 @@ MODEL = 'MobileNet:alpha=0.25'
 def run_tfeval(folder: pathlib.Path, out: str) -> int:
   import contextlib
 
-  from tfeval.evaluation import config, evaluate
+  from tfeval.evaluation import evaluate, plans
+  from tfeval.evaluation.config import EvaluationConfig
 
+  config = EvaluationConfig.of(
+    dataset=f'folder:{folder}',
+    batch_size=BATCH,
+    output_dir=out,
+    preflight='off',
+    overwrite=True,
+  )
   (run,) = evaluate.evaluate(
-    config.requests([MODEL], ['imagenet']),
-    config.EvaluationConfig.of(
-      dataset=f'folder:{folder}',
-      batch_size=BATCH,
-      output_dir=out,
-      preflight='off',
-      overwrite=True,
-    ),
+    plans.make_plans(plans.requests([MODEL], ['imagenet']), [config]),
     lambda name, total: contextlib.nullcontext(lambda *_: None),
   )
   return run.metrics[0]['correct']

@@ -34,22 +34,23 @@ def model():
 
 def evaluate(folder: pathlib.Path, out: pathlib.Path, batch_size: int) -> float:
   """Returns the seconds of CPU time that this thread spent on an evaluation."""
-  from tfeval.evaluation import config, evaluate
+  from tfeval.evaluation import evaluate, plans
+  from tfeval.evaluation.config import EvaluationConfig
 
   started = time.thread_time()
+  config = EvaluationConfig.of(
+    dataset=f'folder:{folder}',
+    batch_size=batch_size,
+    output_dir=str(out),
+    preflight='off',
+    preprocess='identity',
+    input_size=224,
+    output='logits',
+    trust_model=True,
+    overwrite=True,
+  )
   evaluate.evaluate(
-    config.requests(['near_free:model'], ['none']),
-    config.EvaluationConfig.of(
-      dataset=f'folder:{folder}',
-      batch_size=batch_size,
-      output_dir=str(out),
-      preflight='off',
-      preprocess='identity',
-      input_size=224,
-      output='logits',
-      trust_model=True,
-      overwrite=True,
-    ),
+    plans.make_plans(plans.requests(['near_free:model'], ['none']), [config]),
     lambda name, total: contextlib.nullcontext(lambda *_: None),
   )
   return time.thread_time() - started

@@ -328,7 +328,8 @@ def test_evaluate_prints_json_and_nothing_else(tfeval, photos, tmp_path):
   line = r': 4/4 images, \d+ images/s, 0 s left'
   assert re.fullmatch(
     r'tfeval: strategy default, 1 x CPU\n'
-    rf'\S+:tiny_model: preflight{line}\n\S+:tiny_model{line}, top-1 \d+\.\d\d %\n',
+    rf'\S+:tiny_model: preflight{line}\n\S+:tiny_model{line}, top-1 \d+\.\d\d %\n'
+    r'tfeval: the result and the predictions are in \S+\n',
     err,
   )
   # A factory may return another model every time.
@@ -351,7 +352,11 @@ def test_a_complete_run_is_shown_as_it_is(tfeval, photos, tmp_path):
   assert code == 0
   code, again, err = tfeval(*command)
   assert (code, again) == (0, out)
-  assert re.fullmatch(r'tfeval: \S+ is complete: shown as it is, .*\(.*\)\n', err)
+  assert re.fullmatch(
+    r'tfeval: (\S+) is complete: shown as it is, .*\(.*\)\n'
+    r'tfeval: the result and the predictions are in \1\n',
+    err,
+  )
 
 
 def test_evaluate_prints_a_table(tfeval, photos, tmp_path):

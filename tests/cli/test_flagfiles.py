@@ -234,7 +234,8 @@ def test_the_flagfile_of_a_run_repeats_any_path(tmp_path, monkeypatch, name):
   monkeypatch.chdir('/')
   flags, rest = parse(f'--flagfile={file}')
   assert (flags.model, rest) == ([f'{folder}/mine.keras'], [])
-  assert (flags.dataset, flags.class_map) == (f'folder:{folder}', f'{folder}/map.txt')
+  assert flags.dataset == [f'folder:{folder}']
+  assert flags.class_map == f'{folder}/map.txt'
   assert (flags.split, flags.output_name) == (name, name)
   assert flags.data_dir == os.path.normpath(given.dataset.data_dir)
   # No flag of the name itself.

@@ -1,21 +1,9 @@
 """Folders that are refused before TensorFlow is imported."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+from refusals import refused_before_tensorflow
 
 from tfeval.datasets.labels import imagenet
-
-# Each of its arguments is a dataset; whoever imports TensorFlow gets an ImportError.
-_CODE = """
-import sys
-sys.modules['tensorflow'] = sys.modules['keras'] = None
-from tfeval import cli
-for text in sys.argv[1:]:
-  print(cli.main(['evaluate', '--model=MobileNet', *text.split()]), flush=True)
-"""
 
 
 @pytest.fixture(scope='module')
@@ -46,16 +34,4 @@ def test_refused_before_tensorflow(folders, tmp_path):
     f'--dataset=folder:{folders}/flat --class_folders=index': 'no class folders: leave',
     '--class_folders=index': '--class_folders=index: imagenet2012_real is no folder',
   }
-  done = subprocess.run(
-    [sys.executable, '-c', _CODE, *expected],
-    capture_output=True,
-    text=True,
-    cwd=tmp_path,
-    env={**os.environ, 'COLUMNS': '80'},
-  )
-  assert done.stdout.split() == ['2'] * len(expected), done.stderr
-  lines = done.stderr.splitlines()
-  assert len(lines) == len(expected), done.stderr
-  for line, words in zip(lines, expected.values(), strict=True):
-    assert line.startswith('tfeval: ') and words in line
-  assert not list(tmp_path.iterdir())
+  refused_before_tensorflow(expected, tmp_path)

@@ -50,7 +50,8 @@ def imported(files, tfeval):
   code, out, err = tfeval(
     *import_of(files), f'--labels={files}/real.json', '--labels=original', '--json'
   )
-  assert (code, err) == (0, '')
+  where = f'tfeval: the result and the predictions are in {files}/run\n'
+  assert (code, err) == (0, where)
   return json.loads(out)[0]
 
 
@@ -89,7 +90,8 @@ def test_import_prints_json(imported, files):
 
 def test_import_prints_a_table(files, tfeval):
   code, out, err = tfeval(*import_of(files))
-  assert (code, err) == (0, '')
+  where = f'tfeval: the result and the predictions are in {files}/run\n'
+  assert (code, err) == (0, where)
   assert re.search(r'mine +top-1 +8 +20 +0 +40.00', out)
   assert re.search(r'\(partial\) +top-5 +12 +20 +0 +60.00', out)
   assert 'PARTIAL: some 20 examples only' in ' '.join(out.split())
@@ -307,7 +309,11 @@ def test_score_by_class(imported, files, tfeval):
     'score', files / 'run', f'--per_class={files}/out.csv', '--confusions=2', '--json'
   )
   assert code == 0
-  assert re.fullmatch(r'tfeval: \S+: real is not one label for each image: .*\n', err)
+  assert re.fullmatch(
+    r'tfeval: \S+: real is not one label for each image: .*\n'
+    rf'tfeval: the classes are in {files}/out.csv\n',
+    err,
+  )
   with open(files / 'out.csv', newline='') as file:
     lines = list(csv.DictReader(file))
   assert [line['class'] for line in lines] == [str(c) for c in range(1000)]
@@ -470,7 +476,10 @@ def test_a_file_that_is_wrong_does_not_stop_the_others(files, tfeval):
   assert code == 2
   assert re.search(r'good +top-1 +8 ', out) and re.search(r'bad +failed', out)
   assert 'outside of 0 to 999' in ' '.join(out.split())
-  assert err == 'tfeval: 1 of 2 models failed: bad\n'
+  assert err == (
+    f'tfeval: the result and the predictions are in {files}/runs/good\n'
+    'tfeval: 1 of 2 models failed: bad\n'
+  )
 
 
 def test_nothing_slow_is_imported(files):

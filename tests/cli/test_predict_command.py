@@ -323,7 +323,7 @@ def test_figure(predict, cat, mug, tmp_path):
   code, out, err = predict(
     cat, mug, f'--model={MOBILE}', f'--model={MOBILE},dropout=0.002', f'--figure={path}'
   )
-  assert (code, err) == (0, '')
+  assert (code, err) == (0, f'tfeval: the figure is in {path}\n')
   assert 'Persian cat' in out
   assert [p.name for p in tmp_path.iterdir()] == ['figure.png']
   pixels = cv2.imread(str(path))

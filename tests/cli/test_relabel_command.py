@@ -92,7 +92,7 @@ def test_published_labels(relabel, shared_data, tmp_path):
   code, out, err = relabel(
     f'--scores={shared_data / "real/scores.npz"}', '--threshold=0.8', f'--output={path}'
   )
-  assert (code, err) == (0, '')
+  assert (code, err) == (0, f'tfeval: written: output in {path}\n')
   assert '3,163 images have none' in out
   expected = json.loads((shared_data / 'real/real.json').read_text())
   assert json.loads(path.read_text()) == [sorted(one) for one in expected]
@@ -109,7 +109,8 @@ def test_everything(relabel, files):
     '--figure=a.svg',
     '--json',
   )
-  assert (code, err) == (0, '')
+  written = 'tfeval: written: output in a.json, curve in a.csv, figure in a.svg\n'
+  assert (code, err) == (0, written)
   report = json.loads(out)
   assert [row['name'] for row in report['scored']] == ['scores', 'golden']
   # .7 is not above 0.8.

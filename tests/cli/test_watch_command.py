@@ -200,12 +200,12 @@ def test_of_another_model(watch, build, tmp_path):
 @pytest.fixture
 def watcher(build, noise, tmp_path):
   """Makes what watches tmp_path, of a model or of models by themselves."""
-  from tfeval.evaluation import config
+  from tfeval.evaluation import config, plans
   from tfeval.evaluation.watch import watcher as watching
   from tfeval.utils import progress
 
   def make(model=None):
-    request = model and config.requests([model], ['imagenet'])[0]
+    request = model and plans.requests([model], ['imagenet'])[0]
     return watching.Watcher(
       tmp_path,
       request,

@@ -150,17 +150,62 @@ def test_files_of_labels(tmp_path):
   where = location(labels=str(path))
   found = classes.of_file(where, ['x/b.png', 'a.jpg'])
   assert (found.space, found.labels.tolist()) == (SPACE, [0, 3])
-  with pytest.raises(UserError, match='1 images without label: c'):
+  with pytest.raises(UserError, match='1 of 3 images have no label: c'):
     classes.of_file(where, ['a.jpg', 'b.png', 'c'])
-  with pytest.raises(UserError, match='labels 1 images that .* does not hold: b'):
+  with pytest.raises(UserError, match='1 of its 2 ids are neither of .*: b: correct'):
     classes.of_file(where, ['a.jpg'])
   path.write_text('id,label\na.jpg,3\na.jpg,4\n')
-  with pytest.raises(UserError, match='2 labels of a.jpg, expected one'):
+  with pytest.raises(
+    UserError, match='1 of 1 images have several different labels: a.jpg'
+  ):
     classes.of_file(where, ['a.jpg'])
   (tmp_path / 'names').write_text('cat\ndog\n')
   path.write_text('id,label\na.jpg,dog\n')
   where = location(labels=str(path), classes=str(tmp_path / 'names'))
   assert classes.of_file(where, ['a.jpg']).labels.tolist() == [1]
+
+
+def test_files_of_labels_as_beside_photos(tmp_path):
+  path = tmp_path / 'labels.csv'
+  path.write_text('id,label\n/data/a.jpg,1\n/data/b.jpg,0\n')
+  found = classes.of_file(location(labels=str(path)), ['a.jpg', 'b.jpg'])
+  assert (found.space.class_ids, found.labels.tolist()) == (('0', '1'), [1, 0])
+  path.write_text('id,label\n1,cat\n')
+  with pytest.raises(UserError, match='mean several images each: 1 is a/1.jpg and b/1'):
+    classes.of_file(location(labels=str(path)), ['a/1.jpg', 'b/1.jpg'])
+  lines = [
+    f'{name},{label + 1}'
+    for name, label in zip(validation(40), TRUTH[:40], strict=True)
+  ]
+  path.write_text('\n'.join(['id,label', *lines]))
+  where = location(labels=str(path), classes='imagenet')
+  with pytest.raises(UserError, match='seem to be off by one'):
+    classes.of_file(where, validation(40))
+
+
+@pytest.mark.parametrize(
+  'texts, ids, labels',
+  [
+    (['1', '2', '10'], tuple(map(str, range(11))), [1, 2, 10]),
+    (['0.0', '2.0', '10.0'], tuple(map(str, range(11))), [0, 2, 10]),
+    (['2', '10', 'x'], ('10', '2', 'x'), [1, 0, 2]),
+  ],
+)
+def test_texts_that_are_numbers(texts, ids, labels):
+  found = classes.of_texts(location(), ['a', 'b', 'c'], texts)
+  assert (found.space.class_ids, found.labels.tolist()) == (ids, labels)
+
+
+@pytest.mark.parametrize('text', ['nan', 'NULL', '1.5', '-1'])
+def test_texts_that_are_no_labels(text):
+  with pytest.raises(UserError, match='outside of the classes|without label: c'):
+    classes.of_texts(location(), ['a', 'b', 'c'], ['0', '1', text])
+
+
+def test_names_in_another_order(tmp_path):
+  (tmp_path / 'names').write_text('cat\ndog\n')
+  with pytest.raises(UserError, match='another order than npz:.*, where 0 is dog'):
+    of_numbers([0, 1, 0], FILES, ['dog', 'cat'], classes=str(tmp_path / 'names'))
 
 
 def test_files_of_names(tmp_path):
@@ -170,7 +215,7 @@ def test_files_of_names(tmp_path):
   path.write_text('ant\n\nbee, a kind\n')
   assert class_names.read_names(path) == ['ant', 'bee, a kind']
   path.write_text('1:bee\n2:ant\n')
-  with pytest.raises(UserError, match='not from 0 on'):
+  with pytest.raises(UserError, match='from 1 on: expected from 0 on'):
     class_names.read_names(path)
 
 

@@ -42,10 +42,10 @@ def test_splits(tmp_path):
   for split in ('train', 'test'):
     path = tmp_path / f'data/{split}-00000-of-00001.parquet'
     writers.write_parquet(path, PHOTOS, LABELS, NAMES)
-  refused(
-    'holds the split test and train, not `split=validation`', f'parquet:{tmp_path}'
-  )
-  assert open_dataset(f'parquet:{tmp_path}', split='test').split == 'test'
+  words = 'holds the splits test and train, not `split=validation`: give `split=test`'
+  refused(words, f'parquet:{tmp_path}', split='validation')
+  assert open_dataset(f'parquet:{tmp_path}').split == 'test'
+  assert open_dataset(f'parquet:{tmp_path}', split='train').split == 'train'
   writers.write_shard(tmp_path / 'a.tar', PHOTOS, LABELS)
   refused('has no splits: leave it out', f'webdataset:{tmp_path}', split='test')
 

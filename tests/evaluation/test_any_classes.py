@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import tarfile
 
+import container_writers
 import cv2
 import keras
 import numpy as np
@@ -268,6 +269,12 @@ def test_both_rules_by_hand(shared_data, tmp_path, capsys):
   table = capsys.readouterr().out
   assert table.index('top-1 restricted') < table.index('top-1 ') + 1
   assert 'restricted: among 10 of the 1,000 classes' in ' '.join(table.split())
+  # Asked for by its name it is that of the rule, once.
+  scored = load_run(run).score(metrics=['top1@restricted', 'ece'])
+  assert [(m['name'], m['rule']) for m in scored] == [
+    *(('ece', 'all'), ('top1', 'restricted'), ('ece', 'restricted'))
+  ]
+  assert scored[1]['correct'] == expected['top1', 'restricted'][0]
   # Paired comparisons and ranks under the rule.
   board = [str(run), '--sort=original/top1@restricted']
   assert cli.main(['leaderboard', *board]) == 0
@@ -472,13 +479,20 @@ def _npz(paths: list[pathlib.Path], out: pathlib.Path) -> str:
   return f'npz:{out}/val.npz:classes={out}/classes.txt'
 
 
-@pytest.mark.parametrize('container', [_tar, _parquet, _npz])
+def _tfds(paths: list[pathlib.Path], out: pathlib.Path) -> str:
+  photos = [(path.name, path.read_bytes()) for path in paths]
+  labels = [path.parent.name for path in paths]
+  container_writers.write_tfds(out / 'tfds', 'photos_of_ten', photos, labels, NUMBERS)
+  return 'photos_of_ten'
+
+
+@pytest.mark.parametrize('container', [_tar, _parquet, _npz, _tfds])
 def test_ten_classes_of_a_container(ten, tmp_path, capsys, container):
   root, model = ten
   paths = sorted((root / 'val').glob('*/*.jpg'))
   (tmp_path / 'classes.txt').write_text('\n'.join(NUMBERS))
-  dataset = container(paths, tmp_path)
-  _evaluate(root, f'--dataset={dataset}', f'--output_dir={tmp_path}/runs', '--json')
+  flags = f'--dataset={container(paths, tmp_path)}', f'--data_dir={tmp_path}/tfds'
+  _evaluate(root, *flags, f'--output_dir={tmp_path}/runs', '--json')
   (result,) = json.loads(capsys.readouterr().out)
   top1, top5, images = _counts(model, root / 'val', NUMBERS)
   found = [(m['correct'], m['count'], m['rule']) for m in result['metrics']]

@@ -1,4 +1,4 @@
-"""Forty photos in each container: the counts of an independent loop.
+"""Forty photos in each container and from TFDS: the counts of an independent loop.
 
 `../shared/cases` says them: top-1 and top-5 of 40, ReaL top-1 and top-5 of 36.
 """
@@ -53,6 +53,8 @@ def forty(shared_data, tmp_path_factory):
       imagenet.label_space().class_ids,
       row_group_size=8,
     )
+  wnids_of_tfds = sorted(imagenet.label_space().class_ids)
+  writers.write_tfds(root / 'tfds', 'forty_photos', photos, wnids, wnids_of_tfds)
   return root
 
 
@@ -65,6 +67,8 @@ def forty(shared_data, tmp_path_factory):
     'webdataset:{}/wnid-*.tar',
     'tfrecord:{}/slim',
     'parquet:{}/parquet',
+    'forty_photos',
+    'imagenet2012',
   ],
 )
 def test_counts(forty, shared_data, tfeval, tmp_path, name):
@@ -73,6 +77,8 @@ def test_counts(forty, shared_data, tfeval, tmp_path, name):
     '--model=MobileNet:alpha=0.25',
     '--protocol=opencv',
     f'--dataset={name.format(forty)}',
+    f'--data_dir={forty}/tfds',
+    f'--manual_dir={forty}/manual',
     f'--real_labels={shared_data}/real/real.json',
     f'--output_dir={tmp_path}',
   )

@@ -20,7 +20,7 @@ from tfeval import cli
 from tfeval.cli import output
 from tfeval.evaluation import evaluate as evaluation
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.plans import flagfile, requests
+from tfeval.evaluation.plans import directory_name, flagfile, make_plans, requests
 from tfeval.models import table
 from tfeval.runs import run
 from tfeval.utils import spec
@@ -33,10 +33,9 @@ def quiet(name, total):
 
 
 def evaluate(model, weights='imagenet', **arguments):
-  wanted = requests([model], [weights])
-  (result,) = evaluation.evaluate(
-    wanted, EvaluationConfig.of(**{'preflight': 'off', **arguments}), quiet
-  )
+  config = EvaluationConfig.of(**{'preflight': 'off', **arguments})
+  wanted = make_plans(requests([model], [weights]), [config])
+  (result,) = evaluation.evaluate(wanted, quiet)
   return result
 
 
@@ -232,7 +231,7 @@ def test_flagfile_names_the_same_directory(tmp_path, monkeypatch):
     ('VGG16', 'none', 'VGG16@none'),
   ]:
     (first,) = requests([model], [weights])
-    assert first.directory == directory
+    assert directory_name(first, EvaluationConfig()) == directory
     lines = flagfile(first, EvaluationConfig()).splitlines()
     monkeypatch.chdir('/')
     (again,) = requests(
@@ -305,13 +304,13 @@ def test_changed_data_and_labels_are_another_experiment(
   shutil.copytree(photos, folder)
   arguments = {'dataset': f'folder:{folder}', 'output_dir': str(tmp_path / 'runs')}
   evaluate(mobilenet, **arguments)
-  with pytest.raises(UserError, match='another experiment: dataset.real_labels'):
+  with pytest.raises(UserError, match='holds MobileNet.*: dataset.real_labels'):
     evaluate(mobilenet, real_labels=str(standin_dir / 'real.json'), **arguments)
-  with pytest.raises(UserError, match='another experiment: compute.batch_size'):
+  with pytest.raises(UserError, match='holds MobileNet.*: compute.batch_size'):
     evaluate(mobilenet, batch_size=3, **arguments)
   first, second, *_ = sorted(folder.iterdir())
   first.write_bytes(second.read_bytes())
-  with pytest.raises(UserError, match='another experiment: dataset.size_digest'):
+  with pytest.raises(UserError, match='holds MobileNet.*: dataset.size_digest'):
     evaluate(mobilenet, **arguments)
 
 
@@ -334,13 +333,13 @@ def test_complete_run_is_not_repeated_and_not_mixed(
   before = (baseline.path / 'result.json').read_bytes()
   again = evaluate(mobilenet, store_logits=True, **arguments)
   assert again.result == baseline.result
-  with pytest.raises(UserError, match=r'another experiment: dataset.limit is None'):
-    evaluate(mobilenet, store_logits=True, limit=3, **arguments)
+  with pytest.raises(UserError, match=r'holds MobileNet.*: compute.batch_size is'):
+    evaluate(mobilenet, store_logits=True, batch_size=3, **arguments)
   assert (baseline.path / 'result.json').read_bytes() == before
 
 
 def test_foreign_directory_is_left_alone(mobilenet, tmp_path):
-  precious = tmp_path / 'MobileNet_alpha=0.25' / 'thesis.txt'
+  precious = tmp_path / 'MobileNet_alpha=0.25+sample' / 'thesis.txt'
   precious.parent.mkdir()
   precious.write_text('x')
   with pytest.raises(UserError, match='is not empty and holds no run'):
@@ -364,6 +363,23 @@ def test_corrupt_image_is_named(photos, tmp_path):
   assert not (directory / 'result.json').exists()
   with pytest.raises(UserError, match='is not complete'):
     run.load_run(directory)
+
+
+@pytest.mark.parametrize(
+  'model, more, words',
+  [
+    (None, {'dataset': 'no_such_dataset'}, 'unknown dataset'),
+    (f'{__name__}:quiet', {}, 'quiet'),
+  ],
+)
+def test_an_error_before_the_run_leaves_no_directory(
+  photos, tmp_path, model, more, words
+):
+  arguments = {**OF_ZEROS, 'dataset': f'folder:{photos}', **more}
+  arguments['model'] = model or arguments['model']
+  with pytest.raises(UserError, match=words):
+    evaluate(**arguments, output_dir=str(tmp_path / 'new/runs'))
+  assert not list(tmp_path.iterdir())
 
 
 class IlsvrcOrder(keras.layers.Layer):
@@ -437,7 +453,8 @@ def test_requests(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'a.h5').touch()
   both = requests(['ResNet50', 'ResNet50'], ['a.h5', 'none'])
-  assert [r.directory for r in both] == ['ResNet50@a.h5', 'ResNet50@none']
+  (plan,) = make_plans(both, [EvaluationConfig()])
+  assert [r.directory for r in plan.requests] == ['ResNet50@a.h5', 'ResNet50@none']
   with pytest.raises(UserError, match='given twice'):
     requests(['ResNet50', 'ResNet50'], ['imagenet'])
   with pytest.raises(UserError, match='2 `weights` for 3 `model`'):
@@ -467,12 +484,9 @@ def test_one_failing_model_does_not_stop_the_others(
   # The flags for the one are known for the other: both fail.
   assert cli.main([*arguments, '--json']) == 2
   assert len(json.loads(capsys.readouterr().out)) == 2
-  wanted = requests([failing, mobilenet], ['imagenet'])
-  failed, complete = evaluation.evaluate(
-    wanted,
-    EvaluationConfig.of(dataset=f'folder:{photos}', output_dir=str(tmp_path)),
-    quiet,
-  )
+  config = EvaluationConfig.of(dataset=f'folder:{photos}', output_dir=str(tmp_path))
+  wanted = make_plans(requests([failing, mobilenet], ['imagenet']), [config])
+  failed, complete = evaluation.evaluate(wanted, quiet)
   assert isinstance(failed, run.Failure)
   assert complete.result['dataset']['evaluated'] == 12
   output.print_runs([failed, complete], as_json=False, show_examples=1)
@@ -485,23 +499,22 @@ def test_one_failing_model_does_not_stop_the_others(
 def test_broken_data_stop_all_models(mobilenet, photos, tmp_path):
   shutil.copytree(photos, tmp_path / 'data')
   sorted((tmp_path / 'data').iterdir())[0].write_bytes(b'')
+  config = EvaluationConfig.of(
+    dataset=f'folder:{tmp_path}/data', output_dir=str(tmp_path / 'out')
+  )
+  models = requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet'])
   with pytest.raises(UserError, match='is not a readable image'):
-    evaluation.evaluate(
-      requests([mobilenet, f'{mobilenet},dropout=0.1'], ['imagenet']),
-      EvaluationConfig.of(
-        dataset=f'folder:{tmp_path}/data', output_dir=str(tmp_path / 'out')
-      ),
-      quiet,
-    )
+    evaluation.evaluate(make_plans(models, [config]), quiet)
 
 
 def test_published_protocol(mobilenet, photos, tmp_path):
-  result = evaluate(
+  found = evaluate(
     mobilenet,
     dataset=f'folder:{photos}',
     output_dir=str(tmp_path),
     protocol='published',
-  ).result
+  )
+  result = found.result
   comparison = result['published']
   assert comparison['same_protocol'] is True
   assert result['protocol']['spec'] == comparison['protocol']
@@ -509,9 +522,8 @@ def test_published_protocol(mobilenet, photos, tmp_path):
   measured = result['metrics'][0]
   assert top1['measured'] == measured['value']
   assert top1['difference'] == measured['value'] - top1['published']
-  assert (tmp_path / 'MobileNet_alpha=0.25/flags.txt').read_text().count(
-    '--protocol=published\n'
-  ) == 1
+  flags = (found.path / 'flags.txt').read_text()
+  assert flags.count('--protocol=published\n') == 1
 
 
 def test_another_size_equals_keras_and_cv2(mobilenet, photos, tmp_path):

@@ -90,6 +90,7 @@ def test_the_command_counts_the_same(noise, tmp_path):
       [
         'evaluate',
         f'--model={tmp_path}/small.keras',
+        '--name=small.keras',
         '--preprocess=tf',
         '--batch_size=4',
         f'--dataset=folder:{noise}',
@@ -233,18 +234,19 @@ def test_other_values_are_another_model(noise, tmp_path):
   with pytest.raises(UserError, match='complete run of a model without a weights file'):
     evaluate(small(1), noise, output_dir=tmp_path)
   run = evaluate(small(1), noise, output_dir=tmp_path, overwrite=True)
-  assert tfeval.load_run(tmp_path / 'small').result == run.result
+  assert tfeval.load_run(run.path).result == run.result
 
 
 def test_half_a_run_goes_on_only_with_the_same_values(noise, tmp_path):
   model = small(0)
   run = evaluate(model, noise, output_dir=tmp_path)
-  whole = (tmp_path / 'small/predictions/part-00000.parquet').read_bytes()
-  (tmp_path / 'small/result.json').unlink()
-  with pytest.raises(UserError, match='another experiment: model.values_sha256'):
+  rows = run.path / 'predictions/part-00000.parquet'
+  whole = rows.read_bytes()
+  (run.path / 'result.json').unlink()
+  with pytest.raises(UserError, match='holds small on .*: model.values_sha256'):
     evaluate(small(1), noise, output_dir=tmp_path)
   assert counts(evaluate(model, noise, output_dir=tmp_path)) == counts(run)
-  assert (tmp_path / 'small/predictions/part-00000.parquet').read_bytes() == whole
+  assert rows.read_bytes() == whole
 
 
 def test_a_temporary_run_lives_as_long_as_it_is_held(noise):
@@ -316,7 +318,7 @@ def test_hints_of_a_loaded_model_and_calls_inside_a_function(noise, tmp_path):
     evaluate(model, noise)
   with pytest.raises(UserError, match='call it outside of tf.function'):
     tf.function(lambda: evaluate(small(), noise), autograph=False)()
-  with pytest.raises(UserError, match='dataset is 7, expected a TFDS name'):
+  with pytest.raises(UserError, match='dataset is of type int, expected a TFDS name'):
     tfeval.evaluate(small(), 7, preprocess='tf')
 
 
@@ -395,7 +397,7 @@ def test_two_workers_return_one_run(noise, answers, tmp_path):
   assert refused == (
     '2 hosts evaluate a share each: give output_dir, a directory that all of them see'
   )
-  run = tfeval.load_run(tmp_path / 'small')
+  run = tfeval.load_run(next(tmp_path.glob('small+*')))
   assert last == f'{run.path} 2 {counts(run)} {classes(run)}'
   assert classes(run) == answers[:, :20].tolist()
   assert not (run.path / 'hosts').exists()

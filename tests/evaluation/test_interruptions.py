@@ -189,7 +189,7 @@ def test_other_labels_are_other_data(inputs, tmp_path, capsys):
   shutil.rmtree(folder)
   classes_swapped(folder, True)
   assert run(flags, tmp_path / 'alone') == 2
-  assert 'holds another experiment: dataset.size_digest' in capsys.readouterr().err
+  assert 'pixels: dataset.size_digest is ' in capsys.readouterr().err
   assert run(flags, tmp_path / 'hosts', '--num_hosts=2', '--host_index=0') == 2
   assert 'host 1 disagrees with host 0: dataset.size_digest' in capsys.readouterr().err
 

@@ -40,7 +40,7 @@ def small_model(seed, side=32):
 def inputs(tmp_path_factory):
   """Returns the paths of models, one of another size, and flags for all of them."""
   directory = tmp_path_factory.mktemp('inputs')
-  _, _, *flags = make_inputs(directory, IMAGES)
+  _, _, _, *flags = make_inputs(directory, IMAGES)
   for name, seed, side in (('a', 1, 32), ('b', 2, 32), ('c', 3, 32), ('big', 4, 48)):
     small_model(seed, side).save(directory / f'{name}.keras')
   flags = ['--preprocess=identity', *flags, '--batch_size=4', '--rows_per_part=8']
@@ -53,6 +53,7 @@ def evaluate(inputs, output, *names, more=()):
     [
       'evaluate',
       *(f'--model={directory / name}.keras' for name in names),
+      *(f'--name={name}.keras' for name in names),
       *flags,
       f'--output_dir={output}',
       *more,
@@ -220,6 +221,8 @@ def test_whatever_a_model_raises_is_its_own_fault(
         'evaluate',
         '--model=raises_together:build',
         f'--model={directory / "a"}.keras',
+        '--name=raises',
+        '--name=a.keras',
         *flags,
         f'--output_dir={output}',
       ]

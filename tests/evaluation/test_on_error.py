@@ -12,7 +12,7 @@ from tfeval import cli
 from tfeval.datasets import open_dataset
 from tfeval.evaluation import evaluate as evaluation
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.plans import requests
+from tfeval.evaluation.plans import make_plans, requests
 from tfeval.runs import run
 from tfeval.utils.errors import UserError
 
@@ -33,9 +33,9 @@ def evaluate(folder, output_dir, model=MODEL, **arguments):
     'protocol': 'slim:rounding=nearest',  # It is quick to be traced.
     **arguments,
   }
+  config = EvaluationConfig.of(output_dir=str(output_dir), preflight='off', **arguments)
   (result,) = evaluation.evaluate(
-    requests([model], ['imagenet']),
-    EvaluationConfig.of(output_dir=str(output_dir), preflight='off', **arguments),
+    make_plans(requests([model], ['imagenet']), [config], ['run']),
     lambda name, total: contextlib.nullcontext(lambda *_: None),
   )
   return result

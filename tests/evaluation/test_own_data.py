@@ -1,5 +1,7 @@
 """A tf.data.Dataset of the user's: the counts of model.predict, whatever its form."""
 
+import hashlib
+
 import keras
 import numpy as np
 import pytest
@@ -115,6 +117,28 @@ def test_a_model_that_changes_is_counted_as_it_is(model, arrays):
     assert found == counted(copy, images, labels)
 
 
+def failing(images):
+  def examples():
+    yield images[0], 0
+    raise ValueError('boom')
+
+  return tf.data.Dataset.from_generator(
+    examples,
+    output_signature=(tf.TensorSpec(images.shape[1:]), tf.TensorSpec([], tf.int64)),
+  )
+
+
+def test_a_sample(model, arrays):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+  keys = [hashlib.sha256(str(i).encode()).digest() for i in range(COUNT)]
+  chosen = np.argsort(np.array(keys, object))[:12]
+  run = tfeval.evaluate(model, dataset, sample=12, batch_size=8, preflight='off')
+  assert [m.count for m in run.metrics] == [12, 12]
+  expected = counted(model, images[chosen], labels[chosen])
+  assert tuple(m.correct for m in run.metrics) == expected
+
+
 def test_what_is_refused(model, arrays):
   images, labels = arrays
   dataset = tf.data.Dataset.from_tensor_slices((images, labels))
@@ -127,6 +151,13 @@ def test_what_is_refused(model, arrays):
     (dataset.map(lambda x, y: (x, 'a')), 'expected an integer', {}),
     (dataset.map(lambda x, y: (x[:8], y)), '8 x 16|shape|refuses|resized', {}),
     (dataset, 'leave it out', {'split': 'test'}),
+    (dataset, 'leave it out', {'labels': 'x.csv'}),
+    (dataset, 'leave it out', {'class_folders': 'name'}),
+    (dataset, 'both given', {'sample': 9, 'limit': 9}),
+    (dataset.map(lambda x, y: (x, tf.cast(y, tf.float32) + 0.5)), 'no whole', {}),
+    (dataset.map(lambda x, y: (x, np.nan)), 'label nan is no whole number', {}),
+    (dataset.map(lambda x, y: (x, tf.ones(CLASSES))), 'is not one-hot', {}),
+    (failing(images), 'dataset cannot be read: ValueError: boom', {}),
     (dataset, 'resizes uint8', {'protocol': 'opencv', 'preprocess': 'tf'}),
     (dataset, 'classes', {'classes': ['a', 'b']}),
     ('folder:none', 'classes are of a tf.data.Dataset', {'classes': 3}),
@@ -172,3 +203,22 @@ def test_a_dataset_of_unknown_length_is_counted_aloud(
   assert hits == counted(model, images, labels)
   told = [line for line in caplog.messages if 'tells no length' in line]
   assert len(told) == 1 and told[0].endswith('if it never ends give `limit`')
+
+
+def test_names_in_any_script(model, arrays, tmp_path):
+  images, labels = arrays
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+  for name in ('ü', '猫 2'):
+    run, _ = evaluated(model, dataset, name=name, output_dir=tmp_path)
+    assert (run.path.name, run.result.model.name) == (name.replace(' ', '_'), name)
+    assert tfeval.load_run(run.path).score() == run.metrics
+  trained = keras.models.clone_model(model)
+  loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+  trained.compile('sgd', loss)
+  for _ in range(2):  # The second goes on after the first.
+    callback = tfeval.keras.EvaluateCallback(
+      dataset, name='ü', output_dir=tmp_path / 'fit', batch_size=8
+    )
+    trained.fit(dataset.batch(10), verbose=0, callbacks=[callback])
+  assert len(callback.history) == 2
+  assert callback.best.path.name == 'ü'

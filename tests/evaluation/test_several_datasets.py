@@ -20,7 +20,9 @@ IMAGES = 12
 @pytest.fixture(scope='module')
 def inputs(tmp_path_factory):
   directory = tmp_path_factory.mktemp('inputs')
-  return [*make_inputs(directory, IMAGES), '--batch_size=4', '--preflight=off']
+  found = [*make_inputs(directory, IMAGES), '--batch_size=4', '--preflight=off']
+  found.remove('--name=small.keras')
+  return found
 
 
 def _folder(inputs):

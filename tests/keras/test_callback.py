@@ -21,6 +21,9 @@ import tfeval
 from tfeval import cli
 from tfeval.utils.errors import UserError
 
+# Of the model, on the folder of noise.
+RUN = 'small+noise0+squash'
+
 
 @pytest.fixture(scope='module')
 def real(tmp_path_factory):
@@ -59,6 +62,7 @@ def test_callback_evaluate_and_command_count_the_same(noise, real, tmp_path):
       [
         'evaluate',
         f'--model={tmp_path}/small.keras',
+        '--name=small.keras',
         '--preprocess=tf',
         f'--dataset=folder:{noise}',
         '--preflight=off',
@@ -134,8 +138,8 @@ def test_the_best_run_is_kept_and_the_history_goes_on(noise, tmp_path):
   best = hits.index(max(hits)) + 1
   kept = [path.name for path in directory.iterdir() if path.name.startswith('step')]
   assert kept == [f'step-{best:08d}'] and len(hits) == 4
-  assert [one['run'] for one in found.history if one['run']] == [kept[0] + '/small']
-  stored = tfeval.load_run(directory / kept[0] / 'small')
+  assert [one['run'] for one in found.history if one['run']] == [kept[0] + '/' + RUN]
+  stored = tfeval.load_run(directory / kept[0] / RUN)
   assert stored.result == found.best.result
   assert values(stored.metrics)['val_real_top1'] == max(hits) / 10
   again = callback(

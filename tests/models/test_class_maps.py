@@ -126,7 +126,12 @@ def test_class_map_files_that_are_none(tmp_path, content, words):
       '{"0": "cat", "2": "dog"}',
       'has gaps: 2 outputs are named, and output 1',
     ),
-    ('map.json', '{"cat": 0}', 'expected a list, or an object of output numbers'),
+    ('map.json', '{"cat": "a"}', 'expected a list, or an object of output numbers'),
+    ('map.json', '{"0": "cat", "0": "dog"}', "gives '0' twice"),
+    ('map.json', '{"cat": 0, "dog": 0}', 'has output 0 twice'),
+    ('map.txt', '1: cat\n2: dog', 'numbers classes from 1 on: expected from 0 on'),
+    ('map.csv', 'id,name\n2,cat\n1,dog', 'numbers in another order than its lines'),
+    ('map.csv', 'id,class,idx\n1,cat,0\n0,dog,1', 'numbers in another order'),
     ('map.json', '[1, 2]', 'expected a text for each output'),
     ('map.csv', 'a,b\n1,2', 'has the columns a, b: expected one of id, wnid'),
     ('map.csv', 'index,name\n0,cat\n0,dog', 'has output 0 twice'),
@@ -144,10 +149,21 @@ def test_maps_of_other_forms_that_are_none(tmp_path, name, content, words):
   'name, content',
   [
     ('map.txt', 'dog\ncat\n-\nold tree'),
+    ('map.txt', '\ufeffdog\r\ncat\r\n-\r\nold tree\r\n\r\n'),
+    ('map.txt', '1: cat\n0: dog\n3: old tree\n2: -'),
     ('map.csv', 'index,name\n3,old tree\n1,cat\n2,\n0,dog'),
+    ('map.csv', 'Index; Name\n3;old tree\n1;cat\n2;-\n0;dog'),
+    ('map.csv', 'id,name\n3,old tree\n1,cat\n2,-\n0,dog'),
+    ('map.csv', ',class\n3,old tree\n1,cat\n2,-\n0,dog'),
+    ('map.csv', 'class,label\nold tree,3\ncat,1\n-,2\ndog,0'),
     ('map.tsv', 'id\nname\ndog\ncat\n-\nold tree'.replace('id\nname', 'id')),
     ('map.json', '["dog", "cat", "-", "old tree"]'),
     ('map.json', '{"1": "cat", "0": "dog", "3": "old tree", "2": ""}'),
+    ('class_indices.json', '\ufeff{"cat": 1, "dog": 0, "old tree": 3, "-": 2}'),
+    (
+      'index.json',
+      '{"1": ["cat", "c"], "0": ["dog", "d"], "3": ["old tree", "t"], "2": ["", ""]}',
+    ),
     (
       'config.json',
       '{"id2label": {"0": "dog", "1": "cat", "2": "-", "3": "old tree"}}',
@@ -179,6 +195,27 @@ def space(*ids):
   return LabelSpace('test', ids, ids)
 
 
+@pytest.mark.parametrize(
+  'outputs, classes, expected',
+  [
+    # One that agrees as it stands is no reason to leave out the others.
+    (space('ant', 'dog', 'ZEBRA'), space('Dog', 'ant', 'zebra'), [1, 0, 2]),
+    (space('Cardigan', 'cardigan'), space('Cardigan'), [0, -1]),
+    (space('Red, Small', 'RED, LARGE'), space('red, large', 'red, small'), [1, 0]),
+    (space('crane', 'crane'), LabelSpace('t', ('a', 'b'), ('crane', 'crane')), [0, 1]),
+    (space('N01440764'), space('n01440764'), [0]),
+    # A class of another id is another class, whatever it is called.
+    (
+      LabelSpace('t', ('n1', 'n2'), ('crane', 'tench')),
+      LabelSpace('t', ('n1', 'n3'), ('crane', 'tench')),
+      [0, -1],
+    ),
+  ],
+)
+def test_outputs_and_classes_that_are_the_same(outputs, classes, expected):
+  assert class_lists.match(outputs, classes) == expected
+
+
 def test_outputs_behind_the_classes_and_classes_without_one():
   model = load(f'{__name__}:base', **IDENTITY)
   named = space('tree', 'dog', 'cat', 'house')
@@ -205,6 +242,22 @@ def test_models_that_do_not_fit(named, words):
   model = dataclasses.replace(model, label_space=named)
   with pytest.raises(UserError, match=words):
     fitting.fit(model, space('cat', 'dog'))
+
+
+@pytest.mark.parametrize(
+  'named, words',
+  [
+    (space('tree', 'house', 'car'), 'whose classes are called by wnids'),
+    (None, 'or save MobileNet:alpha=0.25 with its weights as a .keras file'),
+  ],
+)
+def test_applications_are_told_of_no_class_map_that_they_refuse(named, words):
+  model = load(f'{__name__}:base', **IDENTITY)
+  model = dataclasses.replace(model, name='MobileNet:alpha=0.25', label_space=named)
+  with pytest.raises(UserError, match=words) as caught:
+    fitting.fit(model, space('cat', 'dog'))
+  told = '`model=MobileNet:alpha=0.25,classes=2` with `weights` of these classes'
+  assert told in str(caught.value) and 'give `class_map' not in str(caught.value)
 
 
 def test_unknown_class_map():

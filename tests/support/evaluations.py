@@ -56,6 +56,7 @@ def make_inputs(directory: pathlib.Path, images: int) -> list[str]:
   return [
     'evaluate',
     f'--model={directory / "small.keras"}',
+    '--name=small.keras',
     '--preprocess=identity',
     '--output=logits',
     f'--dataset=folder:{folder}',

@@ -14,7 +14,7 @@ from mutations import Format, of_json
 from tfeval.analysis.relabel import raters
 from tfeval.cli import flagfiles
 from tfeval.datasets.labels import files, imagenet, matlab, sets, subsets
-from tfeval.datasets.labels.files import LabelTable
+from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.runs import discovery, predictions, run
 from tfeval.runs.importing import importer, readers, sources
 from tfeval.runs.importing.directory import ImportConfig

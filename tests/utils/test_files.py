@@ -84,6 +84,18 @@ def test_json_refuses_what_is_not_a_number(tmp_path, value):
   assert os.listdir(tmp_path) == ['a.json']
 
 
+def test_a_directory_that_is_only_checked(tmp_path):
+  files.check_directory(tmp_path / 'a/b')
+  assert not list(tmp_path.iterdir())
+  (tmp_path / 'a').mkdir()
+  files.check_directory(tmp_path / 'a/b')
+  files.check_directory(tmp_path / 'a')
+  assert [one.name for one in tmp_path.iterdir()] == ['a']
+  (tmp_path / 'file').touch()
+  with pytest.raises(UserError, match='Not a directory'):
+    files.check_directory(tmp_path / 'file/b')
+
+
 @pytest.mark.parametrize('content', [b'', b'{"a": 1', b'\xff\xfe', b'[' * 200_000])
 def test_read_refuses_what_is_not_json(tmp_path, content):
   path = tmp_path / 'a.json'

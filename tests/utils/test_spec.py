@@ -1,5 +1,7 @@
 """The grammar `TARGET[:key=value,...]`."""
 
+import re
+
 import pytest
 
 from tfeval.utils import spec
@@ -75,11 +77,33 @@ def test_a_spec_can_be_hashed():
     ('models/mine.keras', 'models_mine.keras'),
     ('../../etc/x.keras', 'etc_x.keras'),
     ('..', 'model'),
-    ('é/ü', 'model'),
+    ('é/ü', 'é_ü'),
+    ('ü', 'ü'),
+    ('u\u0308', 'ü'),
+    ('猫 2', '猫_2'),
+    ('.ü', 'ü'),
   ],
 )
 def test_directory_name(text, name):
   assert spec.parse(text).directory_name() == name
+
+
+def test_distinct_names_that_are_not_ascii_stay_distinct():
+  texts = [
+    *('☃', '☄', 'a☃', 'a☄', 'क\u093f', 'क\u093e', '\u202ea', '\u200ba', 'a\x85b'),
+    *('ü' * 120, 'ü' * 121, 'x' * 250, 'x' * 251, '\udcff', '\udcfe', '.\uff0e'),
+  ]
+  names = [spec.Spec(text, text).directory_name() for text in texts]
+  assert len(set(names)) == len(names)
+  for name in names:
+    assert re.fullmatch(r'[^\W_.][\w.=-]*', name) and len(name.encode()) < 220
+    assert '..' not in name and name.isprintable()
+
+
+@pytest.mark.parametrize('text', ['ResNet50', 'x' * 200, 'a b', '../a', '-', 'a\x00b'])
+def test_names_in_ascii_are_as_ever(text):
+  old = re.sub(r'[^A-Za-z0-9._=-]+', '_', text).strip('_.') or 'model'
+  assert spec.Spec(text, text).directory_name() == old
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import numbering
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX, LabelSource, check_ids
 from tfeval.datasets.labels.subsets import Subset, select
 from tfeval.metrics import accuracy, registry

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tfeval.analysis.alignment import AlignedPredictions
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
 from tfeval.runs.result_file import ProtocolSection

@@ -102,8 +102,8 @@ def read_requests(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
   """Returns the models and the config that a command's flags give.
 
   Raises:
-    UserError: a model is not known, the protocol contradicts itself, or a folder of
-      images is not as it should be: reported at once, before TensorFlow is imported.
+    UserError: a model is not known, the protocol contradicts itself, or a dataset is
+      not as it should be: reported at once, before TensorFlow is imported.
   """
   requests, (given,) = _read(flags, [read_config(flags)])
   return requests, given
@@ -128,7 +128,8 @@ def _read(
   requests = plans.requests(flags.model, flags.weights)
   for config in given:
     plans.check_config(requests, config)
-    datasets.check(config.dataset)
+    if 'dataset' in flags:  # Others read images of their own.
+      datasets.check(config.dataset)
   for request in requests if 'all' not in flags.model else ():
     text = published.protocol_text(given[0].protocol, request.spec)
     protocol.resolve(text, size=224)

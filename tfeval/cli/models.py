@@ -5,6 +5,7 @@ import fnmatch
 import math
 from collections.abc import Iterator
 
+from tfeval.cli import console
 from tfeval.models import table
 from tfeval.models.table import ModelFacts
 from tfeval.preprocess import protocol
@@ -113,6 +114,8 @@ def _find(name: str) -> ModelFacts:
       f'--filter={spec.target} lists those that have some'
     )
   if spec.target in table.LOADERS:
+    with console.without_noise():
+      table.LOADERS[spec.target]  # It may be that it cannot be loaded.
     raise UserError(f'{name} is of another package, no facts are known of it')
   raise errors.unknown('model', spec.target, table.known_models(), '(tfeval models)')
 

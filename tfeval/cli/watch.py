@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfeval import datasets
 from tfeval.cli import console, input_flags
 from tfeval.evaluation.config import OFF
 from tfeval.evaluation.plans import check_config, requests
@@ -72,6 +73,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError('checkpoints are of one model: give one --model')
   # In training a model shows what preflight takes for faults.
   config = input_flags.read_config(flags).replace(preflight=OFF)
+  datasets.check(config.dataset)
   request = None
   if flags.model:
     (request,) = requests(flags.model, ['imagenet'])

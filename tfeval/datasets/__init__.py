@@ -12,9 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tfeval.datasets import request, sampling
-from tfeval.datasets.labels import resolution
-from tfeval.datasets.options import DatasetConfig
+from tfeval.datasets.options import AUTO, DatasetConfig
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
@@ -41,7 +39,16 @@ OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
 )
 # What finds mistakes of a `DatasetConfig` before TensorFlow is imported.
 CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
-  'check', {'folder': 'tfeval.datasets.folder_content:check'}
+  'check',
+  {
+    'folder': 'tfeval.datasets.folder_content:check',
+    'parquet': 'tfeval.datasets.containers.locations:check',
+    'webdataset': 'tfeval.datasets.containers.locations:check',
+    'tfrecord': 'tfeval.datasets.containers.locations:check',
+    'npz': 'tfeval.datasets.containers.locations:check',
+    'imagenet2012': 'tfeval.datasets.tfds_names:check',
+    'imagenet2012_real': 'tfeval.datasets.tfds_names:check',
+  },
 )
 # `name/config:version`, as TFDS has them.
 _TFDS_NAME = re.compile(r'[a-z][a-z0-9_]*(/[\w.-]+)?(:[\w.*-]+)?', re.ASCII)
@@ -62,6 +69,8 @@ def requested(config: DatasetConfig) -> DatasetConfig:
     )
   if not config.name.strip():
     return config  # What it lacks is told where it is opened.
+  from tfeval.datasets import request  # What scoring does not need.
+
   kind = _kind(full_name(config.name))
   return request.read(config, kind in OPENERS and kind not in _PLAIN)
 
@@ -92,12 +101,14 @@ def check(config: DatasetConfig) -> None:
     UserError: it cannot be opened; says why and what to do.
   """
   kind = _kind(full_name(config.name))
-  if kind != 'folder' and config.class_folders != resolution.AUTO:
+  if kind != 'folder' and config.class_folders != AUTO:
     raise UserError(
       f'`class_folders={config.class_folders}`: {config.name} is no folder of class '
       'folders: leave it out'
     )
   if config.sample is not None:
+    from tfeval.datasets import sampling
+
     sampling.count_of(config.sample, 1)
     if config.limit is not None:
       raise UserError('`sample` and `limit` were both given: leave one out')
@@ -108,6 +119,10 @@ def check(config: DatasetConfig) -> None:
     )
   if kind in CHECKS:
     CHECKS[kind](_named(config))
+  elif kind not in OPENERS:
+    from tfeval.datasets import tfds_names
+
+    tfds_names.check(config)
 
 
 def open_dataset(name: str, **options: Any) -> 'ImageDataset':
@@ -126,11 +141,16 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   kind = _kind(config.name)
   if kind != 'folder' or config.sample is not None:
     check(config)
-  if kind in OPENERS:
-    opener = OPENERS[kind]
+  if OPENERS.is_foreign(kind):
+    from tfeval.datasets import plug_ins
+
+    found = plug_ins.open_plug_in(kind, config)
+  elif kind in OPENERS:
+    found = OPENERS[kind](config)
   else:
-    from tfeval.datasets.tfds import open_tfds as opener
-  found = opener(config)
+    from tfeval.datasets.tfds import open_tfds
+
+    found = open_tfds(config)
   if config.sample is None:
     return found
   from tfeval.datasets import subset  # TensorFlow.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.files import doubles, first
+from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError

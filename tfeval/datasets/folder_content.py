@@ -10,7 +10,7 @@ from tfeval.datasets.folder_labels import Image
 from tfeval.datasets.folder_layout import Layout, LeftOut, read_layout
 from tfeval.datasets.labels import imagenet, resolution
 from tfeval.datasets.labels.beside import ImageLabels, read_image_labels
-from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.datasets.labels.spaces import AUTO, LabelSpace
 from tfeval.datasets.options import FAIL, DatasetConfig
 from tfeval.utils.errors import UserError
 
@@ -187,7 +187,7 @@ def _notes(
   if validation == len(layout.images) and not limited:
     notes += base.partial_notes(validation)
   own = space is not imagenet.label_space() and config.labels is None
-  if own and config.class_folders == resolution.AUTO:
+  if own and config.class_folders == AUTO:
     notes += resolution.foreign_note(space.class_ids)
   others = LeftOut(layout.others.count, layout.others.example)
   for name in layout.empty:

@@ -6,7 +6,7 @@ import sys
 
 from tfeval.datasets.folder_layout import Layout
 from tfeval.datasets.labels import imagenet, resolution
-from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.datasets.labels.spaces import AUTO, LabelSpace
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
@@ -40,7 +40,7 @@ def classes(
   Args:
     layout: of the folder.
     images: all in it.
-    form: what class folders are called, one of `resolution.FORMS`.
+    form: what class folders are called, one of `spaces.FORMS`.
 
   Raises:
     UserError: two class folders are one class, or what classes they are cannot be
@@ -49,7 +49,7 @@ def classes(
   flat = next((image for image in images if not image.folder), None)
   called = layout.class_folders
   if not called:
-    if form != resolution.AUTO:
+    if form != AUTO:
       raise UserError(
         f'`class_folders={form}`: {layout.root} holds no class folders: leave it out'
       )

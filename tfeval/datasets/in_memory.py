@@ -144,16 +144,11 @@ def _element(
       else dict(zip(_KEYS, parts[:2], strict=False))
     )
     image, label = parts['image'], parts['label']
-    if one_hot:
-      # All zeros is no label.
-      label = tf.where(tf.reduce_any(label > 0), tf.argmax(label), none)
-    label = tf.cast(tf.reshape(label, []), tf.int64)
+    label = _index(label) if one_hot else _whole(tf.reshape(label, []))
     beyond = tf.strings.format(
       'label {} is none of the ' + str(len(class_of)) + ' classes', [label]
     )
-    with tf.control_dependencies(
-      [tf.debugging.Assert(label < len(class_of), [beyond])]
-    ):
+    with _checked(label < len(class_of), beyond):
       label = tf.where(label < 0, none, tf.gather(class_of, tf.maximum(label, 0)))
     if encoded:
       content = tf.io.encode_png(image, compression=0)
@@ -168,13 +163,42 @@ def _element(
   return element
 
 
+def _checked(right: tf.Tensor, message: tf.Tensor) -> Any:
+  """Returns a context in which an error with the message is raised unless right."""
+  return tf.control_dependencies([tf.debugging.Assert(right, [message])])
+
+
+def _index(label: tf.Tensor) -> tf.Tensor:
+  """Returns which value of a one-hot label is the largest, int64; -1 of all zeros."""
+  label = tf.cast(label, tf.float32)
+  largest = tf.reduce_max(label)
+  # NaN equals nothing.
+  several = tf.strings.format('label {} is not one-hot', [label])
+  with _checked(
+    (largest <= 0) | (tf.reduce_sum(tf.cast(label == largest, tf.int32)) == 1), several
+  ):
+    return tf.where(largest > 0, tf.argmax(label), np.int64(-1))
+
+
+def _whole(label: tf.Tensor) -> tf.Tensor:
+  """Returns a label as int64."""
+  if not label.dtype.is_floating:
+    return tf.cast(label, tf.int64)
+  odd = tf.strings.format('label {} is no whole number', [label])
+  with _checked(tf.floor(label) == label, odd):
+    return tf.cast(label, tf.int64)
+
+
 def _count(given: tf.data.Dataset, limit: int | None) -> int:
   """Returns how many examples there are, looking at all if nothing else tells."""
   count = int(given.cardinality())
   if count == tf.data.INFINITE_CARDINALITY and limit is None:
     raise UserError('dataset never ends: give one without repeat, or `limit`')
   if count < 0:
-    count = _counted(given if limit is None else given.take(limit))
+    try:
+      count = _counted(given if limit is None else given.take(limit))
+    except tf.errors.OpError as error:
+      raise _unreadable(error) from error
   count = count if limit is None else min(limit, count)
   if not count:
     raise UserError('dataset has no examples')
@@ -230,10 +254,14 @@ def _digest(elements: tf.data.Dataset) -> str:
           one[key].numpy().tobytes() if key == 'label' else one[key].numpy()
         )
   except tf.errors.OpError as error:
-    told = re.search(r'assertion failed: \[(.*?)\]', error.message)
-    why = told[1] if told else errors.one_line(error)
-    raise UserError(f'dataset cannot be read: {why}') from error
+    raise _unreadable(error) from error
   return sha256.hexdigest()
+
+
+def _unreadable(error: tf.errors.OpError) -> UserError:
+  told = re.search(r'assertion failed: \[(.*?)\](?: \[Op|$|\n)', error.message)
+  why = told[1] if told else errors.one_line(error)
+  return UserError(f'dataset cannot be read: {why}')
 
 
 def _examples(elements: tf.data.Dataset, start: Any, stop: Any) -> tf.data.Dataset:

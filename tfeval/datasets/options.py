@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfeval.datasets.labels.resolution import AUTO, FORMS
+from tfeval.datasets.labels.spaces import AUTO, FORMS
 from tfeval.utils.options import option
 
 ON_ERROR = FAIL, SKIP = ('fail', 'skip')

@@ -69,7 +69,8 @@ def absolute(name: str) -> str:
   kind, colon, directory = name.partition(':')
   if kind in locations.KINDS:
     return locations.absolute(name)
-  # Of one that is opened by its folder.
-  if colon and os.path.exists(os.path.expanduser(directory)):
+  # Of a plug-in that is opened by its folder; else a version.
+  is_path = directory[:1] in '/~.' or os.sep in directory
+  if kind == 'folder' or colon and is_path and os.path.exists(_path(directory)):
     return f'{kind}:{paths.absolute(directory)}'
   return name

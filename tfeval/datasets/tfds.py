@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import pathlib
 import sys
 import tarfile
 
@@ -13,8 +14,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import OPENERS, base, splits, tfds_metadata, tfds_places
-from tfeval.datasets.containers import locations
+from tfeval.datasets import base, splits, tfds_metadata, tfds_names, tfds_places
 from tfeval.datasets.labels import imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
@@ -23,10 +23,7 @@ from tfeval.utils import budgets, errors, files, locks, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
-VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
 REAL_JSON = 'real.json'
-# TFDS builders that read the validation tar, which nobody may download for you.
-_FROM_TAR = frozenset({'imagenet2012', 'imagenet2012_real'})
 _LABEL_KEYS = ('label', 'original_label')
 _REAL_KEY = 'real_label'
 
@@ -52,7 +49,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     space, indices = _classes(builder.name, builder.info.features[label_key])
   if not builder.is_prepared():
     if config.manual_dir is None:
-      tfds_places.check(builder, name, config.data_dir)
+      _check_places(builder, name)
     _prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
     builder = _builder(name, config.data_dir)
@@ -86,7 +83,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       len(space),
       None if indices == list(range(len(space))) else indices,
     )
-  validation = builder.name in _FROM_TAR and split == 'validation'
+  validation = builder.name in tfds_names.FROM_TAR and split == 'validation'
   full = validation and count == imagenet.NUM_VALIDATION and limit is None
   label_sets = {}
   if own_real:
@@ -115,6 +112,21 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   )
 
 
+def _check_places(builder, name: str) -> None:
+  """Checks that what is not prepared is not prepared elsewhere."""
+  if '://' in os.fspath(builder.data_dir):
+    return
+  version, where = str(builder.version), pathlib.Path(builder.data_dir)
+  config = getattr(builder.builder_config, 'name', None)
+  tfds_places.check(
+    builder.name,
+    config,
+    version,
+    where.parents[2 if config else 1],
+    version if ':' in name else None,
+  )
+
+
 def _check_place(flag: str, directory: str | None) -> None:
   try:
     epath.Path(directory or '')
@@ -129,17 +141,8 @@ def _builder(name: str, data_dir: str | None):
     with tfds_metadata.only_known_features():
       return tfds.builder(name, data_dir=data_dir)
   except tfds.core.registered.DatasetNotFoundError as error:
-    if os.path.isdir(name):
-      raise UserError(
-        f'TFDS has no dataset {name}, but there is a folder of that name: give '
-        f'`dataset=folder:{name}`'
-      ) from error
     known = tfds.list_builders(with_community_datasets=False)
-    # The closest of a thousand names is seldom the one that is meant: ImageNet first.
-    likely = sorted({k for k in known if k.startswith('imagenet')})
-    of_files = {'folder': 'folder:DIR'} | {k: f'{k}:FILES' for k in locations.KINDS}
-    likely += [of_files.get(name, name) for name in OPENERS]
-    raise errors.unknown('dataset', name, likely) from error
+    raise tfds_names.unknown(name, known) from error
   except UserError as error:
     raise UserError(f'dataset {name}: {error}') from error
   except Exception as error:  # TFDS and what it imports raise many types.
@@ -148,9 +151,8 @@ def _builder(name: str, data_dir: str | None):
 
 def _prepare(builder, manual_dir: str | None) -> None:
   manual = paths.path(manual_dir) if manual_dir else None
-  if builder.name in _FROM_TAR:
-    tar = _find_tar(builder, manual)
-    _check_tar(tar)
+  if builder.name in tfds_names.FROM_TAR:
+    _check_tar(tfds_names.find_tar(builder.name, builder.data_dir, manual_dir))
   if not sys.stderr.isatty():
     # Its bars redraw themselves many times a second: pages of a log file.
     tfds.disable_progress_bar()
@@ -184,18 +186,6 @@ def _prepare(builder, manual_dir: str | None) -> None:
     ) from error
 
 
-def _find_tar(builder, manual: paths.Path | None) -> paths.Path:
-  tar = manual / VALIDATION_TAR if manual else None
-  if tar is None or not tar.is_file():
-    looked = f'{tar} does not exist' if tar else 'no `manual_dir` was given'
-    raise UserError(
-      f'{builder.name} is not prepared in {builder.data_dir} and {looked}: get '
-      f'{VALIDATION_TAR} from https://image-net.org/download-images (registration) '
-      f'and give its directory as `manual_dir`, or a prepared one as `data_dir`'
-    )
-  return tar
-
-
 def _check_tar(path: paths.Path) -> None:
   """Checks that labels, which TFDS zips to sorted member names, will be right."""
   try:
@@ -211,7 +201,7 @@ def _check_tar(path: paths.Path) -> None:
     seen, due = wrong or ('nothing', imagenet.validation_name(1))
     raise UserError(
       f'{path} holds {seen} where {due} is due: labels go by '
-      f'position, so use {VALIDATION_TAR} as it was downloaded'
+      f'position, so use {tfds_names.VALIDATION_TAR} as it was downloaded'
     )
 
 

@@ -3,7 +3,6 @@
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
 
 from tfeval.utils.errors import UserError
 
@@ -14,37 +13,43 @@ _SISTERS = {'imagenet2012_real': 'imagenet2012', 'imagenet2012': 'imagenet2012_r
 _MOST = 200
 
 
-def check(builder: Any, name: str, data_dir: str | None) -> None:
+def check(
+  name: str,
+  config: str | None,
+  version: str | None,
+  root: pathlib.Path,
+  asked: str | None = None,
+) -> None:
   """Checks that a dataset that is not prepared is not prepared elsewhere.
 
   Args:
-    builder: of TFDS.
-    name: as the dataset was asked for.
-    data_dir: as it was given.
+    name: the dataset's.
+    config: of those that have some.
+    version: that is not prepared; None: whichever there is would do.
+    root: the `data_dir` that it is not prepared in.
+    asked: the version that was asked for, None if none was.
 
   Raises:
-    UserError: it is there under another version, above or below `data_dir`, or
+    UserError: it is there under another version, above or below `root`, or
       another set of the same images is; says how to name it.
   """
-  if '://' in os.fspath(builder.data_dir):
-    return
-  config = getattr(builder.builder_config, 'name', None)
-  inside = pathlib.Path(builder.name, config or '')
-  root = pathlib.Path(builder.data_dir).parents[len(inside.parts)]
-  missing = f'{builder.name} {builder.version} is not prepared in {root}'
+  inside = pathlib.Path(name, config or '')
+  missing = f'{inside}{f" {version}" if version else ""} is not prepared in {root}'
   for place in _places(root):
     versions = _versions(place / inside)
+    right = asked or version
     if place == root:
-      if versions and ':' not in name:
+      if versions and not asked:
         raise UserError(
           f'{missing}, version {", ".join(versions)} is: give '
           f'`dataset={inside}:{versions[-1]}`'
         )
-    elif str(builder.version) in versions or (versions and ':' not in name):
-      version = '' if str(builder.version) in versions else f':{versions[-1]}'
-      also = f' and `dataset={inside}{version}`' if version else ''
+    elif right in versions or (versions and not asked):
+      also = ''
+      if version and version not in versions:
+        also = f' and `dataset={inside}:{versions[-1]}`'
       raise UserError(f'{missing}, but in {place}: give `data_dir={place}`{also}')
-  sister = _SISTERS.get(builder.name)
+  sister = _SISTERS.get(name)
   for place in _places(root) if sister else ():
     if _versions(place / sister):
       where = f' and `data_dir={place}`' if place != root else ''
@@ -57,6 +62,19 @@ def check(builder: Any, name: str, data_dir: str | None) -> None:
         f'{missing}, but {sister} is, which has the same images: give '
         f'`dataset={sister}`{where}{real}; or prepare it with `manual_dir`'
       )
+
+
+def is_prepared(directory: pathlib.Path) -> bool:
+  """Returns whether the directory of a version holds a prepared dataset."""
+  return any((directory / name).is_file() for name in (_INFO, 'features.json'))
+
+
+def anything_prepared(directory: pathlib.Path) -> bool:
+  """Returns whether the directory of a dataset holds a version, or one of a config."""
+  inner = _directories(directory)
+  return any(
+    map(is_prepared, [*inner, *(two for one in inner for two in _directories(one))])
+  )
 
 
 def _places(root: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -73,7 +91,7 @@ def _versions(directory: pathlib.Path) -> list[str]:
   found = [
     one.name
     for one in _directories(directory)
-    if (one / _INFO).is_file() and one.name.replace('.', '').isdecimal()
+    if is_prepared(one) and one.name.replace('.', '').isdecimal()
   ]
   return sorted(found, key=lambda text: [int(part) for part in text.split('.') if part])
 

@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.options import FORMS
 from tfeval.engine import pipeline
 from tfeval.engine.cluster import Cluster
 from tfeval.preprocess.protocol import Protocol, requested_size, resolve
-from tfeval.utils.arguments import path_text, whole_number
+from tfeval.utils.arguments import of_kind, path_text, whole_number
 from tfeval.utils.errors import UserError
 
 # Of most applications, where the protocol names no size.
@@ -27,7 +28,7 @@ def build_dataset(
   batch_size: int = 64,
   strategy: tf.distribute.Strategy | None = None,
   input_context: tf.distribute.InputContext | None = None,
-  split: str = 'validation',
+  split: str | None = None,
   data_dir: str | os.PathLike[str] | None = None,
   manual_dir: str | os.PathLike[str] | None = None,
   real_labels: str | os.PathLike[str] | None = None,
@@ -72,6 +73,16 @@ def build_dataset(
     UserError: something that the user can fix. An image that cannot be decoded is an
       error of TensorFlow when it is read.
   """
+  context = 'what `distribute_datasets_from_function` gives'
+  for key, value, kind, expected in (
+    ('name', name, str, 'a TFDS name or folder:DIR'),
+    ('protocol', protocol, str, 'what `tfeval protocols` lists'),
+    ('split', split, str, 'a TFDS split'),
+    ('class_folders', class_folders, str, ' or '.join(FORMS)),
+    ('strategy', strategy, tf.distribute.Strategy | None, 'a tf.distribute.Strategy'),
+    ('input_context', input_context, tf.distribute.InputContext | None, context),
+  ):
+    of_kind(key, value, kind, expected)
   replicas = 1 if strategy is None else strategy.num_replicas_in_sync
   if input_context is not None:
     if strategy is not None:
@@ -89,8 +100,6 @@ def build_dataset(
     else whole_number('input_size', input_size)
   )
   resolved = resolve(protocol, size)
-  if not isinstance(name, str):
-    raise UserError(f'name is {name!r}, expected a TFDS name or folder:DIR')
   where = {'data_dir': data_dir, 'manual_dir': manual_dir, 'real_labels': real_labels}
   dataset = datasets.open_dataset(
     name,

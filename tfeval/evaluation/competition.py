@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfeval.datasets.base import ImageDataset
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.models.model import Model
 from tfeval.models.options import SIGMOID
 from tfeval.runs import predictions

@@ -61,7 +61,7 @@ def _evaluate(
   config = plans[0].config
   hosts = find_cluster(config)
   # Not an hour later: it may not be possible.
-  files.make_directory(paths.path(config.store.output_dir))
+  files.check_directory(paths.path(config.store.output_dir))
   runtimes = runtime.open_runtimes([plan.config for plan in plans], hosts, progress)
   for opened in runtimes:
     check_names(

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import numbers
 import os
 import shutil
 import tempfile
@@ -27,7 +28,7 @@ from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
 from tfeval.utils import errors, options
-from tfeval.utils.arguments import path_text
+from tfeval.utils.arguments import path_text, several, shown, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
 from tfeval.utils.spec import Spec, parse
@@ -76,12 +77,13 @@ def evaluate(
     name: of the model in results and of the run directory; by default its own.
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
-    split, data_dir, manual_dir, real_labels, class_folders, protocol, limit, on_error,
-      preflight, jit, cache_dir, store_logits, overwrite, host_timeout: see `tfeval
-      evaluate --help`.
+    split, data_dir, manual_dir, real_labels, labels, class_folders, protocol, limit,
+      sample, on_error, preflight, jit, cache_dir, store_logits, overwrite,
+      host_timeout: see `tfeval evaluate --help`.
     batch_size: images in a step over all replicas of a host.
-    output_dir: the run directory is made in here, named by the model. By default it
-      is a temporary one, which is gone when the returned run is.
+    output_dir: the run directory is made in here, called `name`, else by the model and
+      what is not the default. By default it is a temporary one, which is gone when the
+      returned run is.
     progress: whether to show progress on stderr; by default if that is a terminal.
     **given: these keywords.
 
@@ -134,6 +136,9 @@ class Evaluator:
       UserError: something that the user can fix.
     """
     active_strategy.check_outside()
+    _checked(given)
+    progress = None if progress is None else truth('progress', progress)
+    classes = None if classes is None else _checked_classes(classes)
     self._given, self._name = model, name
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
@@ -281,6 +286,20 @@ def _spec(model: Any, wrapped: Model) -> Spec:
   return Spec(wrapped.name, wrapped.name)
 
 
+def _checked_classes(classes: Any) -> list[str] | int:
+  """Returns classes of a dataset as they are given in Python.
+
+  Raises:
+    UserError: they are neither names nor a number of them.
+  """
+  if isinstance(classes, numbers.Integral):
+    return whole_number('classes', classes)
+  expected = 'names of classes, or how many there are'
+  if not (names := several('classes', classes, str, expected)):
+    raise UserError(f'classes is {shown(classes)}, expected {expected}')
+  return names
+
+
 def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
   """Returns the config of keywords; of values as flags have them.
 
@@ -291,7 +310,15 @@ def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
   for name in values:
     if name not in known:
       raise errors.unknown('keyword', name, known)
+  if type(values.get('sample')) in (int, float):
+    values = {**values, 'sample': str(values['sample'])}
   config = EvaluationConfig.of(**values)
+  if not isinstance(config.dataset.name, str):
+    raise UserError(
+      f'dataset is of type {type(config.dataset.name).__name__}, expected a TFDS name, '
+      'folder:DIR or a tf.data.Dataset, such as tf.data.Dataset.from_tensor_slices('
+      '(images, labels))'
+    )
   config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
   # What is known of models is checked with the model.
   of_model = {field.name for field in options.fields(ModelOptions)}

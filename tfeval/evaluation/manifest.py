@@ -237,7 +237,7 @@ def _another(
   key, theirs, ours = other
   try:
     title = RunKey.of(Manifest.from_json(there)).title
-  except UserError:
+  except (UserError, ValueError, TypeError, KeyError):  # Damaged beyond that.
     title = 'another experiment'
   mine = RunKey.of(here).title
   this = f', this is {mine}' if mine != title else ''

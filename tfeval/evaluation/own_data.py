@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import tensorflow as tf
 
-from tfeval.datasets import in_memory
+from tfeval.datasets import in_memory, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import GIVEN
 from tfeval.models.model import Model, preprocessing
@@ -14,7 +14,10 @@ from tfeval.utils.errors import UserError
 
 _IDENTITY = 'identity'
 # What is of datasets that tfeval opens itself.
-_OF_NAMES = ('split', 'data_dir', 'manual_dir', 'real_labels', 'on_error')
+_OF_NAMES = (
+  *('split', 'data_dir', 'manual_dir', 'real_labels', 'on_error', 'labels'),
+  'class_folders',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +58,8 @@ class OwnData:
     for name in _OF_NAMES:
       if given.get(name) is not None:
         raise UserError(f'`{name}` is not of a tf.data.Dataset: leave it out')
+    if None not in (given.get('sample'), given.get('limit')):
+      raise UserError('`sample` and `limit` were both given: leave one out')
     resized = given.get('protocol') not in (None, GIVEN)
     as_it_stands = given.get('preprocess') is None and not resized
     keywords = {'protocol': GIVEN, **given}
@@ -81,7 +86,8 @@ class OwnData:
       model: tells the classes where nothing else does.
 
     Raises:
-      UserError: the classes cannot be known, or as `in_memory.open_dataset`.
+      UserError: the classes cannot be known, or as `in_memory.open_dataset` and
+        `subset.sample`.
     """
     classes = self.classes or in_memory.class_names(self.dataset)
     if classes is None or (
@@ -96,5 +102,6 @@ class OwnData:
         'or how many'
       )
     encoded = self.keywords['protocol'] != GIVEN
-    limit = self.keywords.get('limit')
-    return in_memory.open_dataset(self.dataset, classes, limit, encoded)
+    limit, size = self.keywords.get('limit'), self.keywords.get('sample')
+    found = in_memory.open_dataset(self.dataset, classes, limit, encoded)
+    return found if size is None else subset.sample(found, str(size))

@@ -16,7 +16,7 @@ from tfeval.keras.ema import check_averages, in_place_of_weights
 from tfeval.keras.history import History
 from tfeval.runs.run import Run
 from tfeval.utils import errors, paths
-from tfeval.utils.arguments import path_text, whole_number
+from tfeval.utils.arguments import of_kind, path_text, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.options import python_names
 
@@ -90,7 +90,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       prefix: of the names in logs. Several of these callbacks in one fit, for averages
         and weights or for several datasets, need one each.
       output_dir: of this callback alone; keeps the best run, in
-        `step-00000012/MODEL`, and `history.json`, which a fit with the same
+        `step-00000012/RUN`, and `history.json`, which a fit with the same
         `output_dir` goes on after. By default runs are temporary, and the best one is
         gone with the callback.
       log_dir: scalars by step are written here, as TensorBoard reads them.
@@ -112,7 +112,8 @@ class EvaluateCallback(keras.callbacks.Callback):
       value if value is None else whole_number(key, value)
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
-    self._dataset, self._how, self._ema = dataset, _IN_FIT | how, ema
+    self._dataset, self._how, self._ema = dataset, _IN_FIT | how, truth('ema', ema)
+    of_kind('best_by', best_by, str | None, 'the name of a metric')
     self._metrics = logged.LoggedMetrics(metrics, best_by, self._how)
     if not (isinstance(prefix, str) and prefix):
       raise UserError(f'prefix is {prefix!r}, expected the start of names in logs')

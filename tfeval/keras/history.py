@@ -21,7 +21,7 @@ _of_this_process: 'weakref.WeakValueDictionary[Path, History]' = (
 )
 # A directory of `History.step_directory` and the name of a run in it. What a file says
 # is removed by this.
-_RUN = re.compile(r'step-\d{8,}(\.2)?/[A-Za-z0-9][A-Za-z0-9._=+@-]*')
+_RUN = re.compile(r'step-\d{8,}(\.2)?/[\w=@+-][\w.=@+-]*')
 
 
 class History:

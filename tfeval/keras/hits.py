@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfeval.keras import ranks, refusals
+from tfeval.utils.arguments import of_kind
 from tfeval.utils.errors import UserError
 
 # Of a sum of soft labels in bfloat16.
@@ -26,10 +27,11 @@ class Hits(keras.metrics.Metric, abc.ABC):
 
   REFUSED: str  # Which y_true are refused.
 
-  def __init__(self, k: int, name: str):
+  def __init__(self, k: int, name: str | None, default: str):
     if not isinstance(k, numbers.Integral) or isinstance(k, bool) or k < 1:
       raise UserError(f'k={k!r} of {type(self).__name__}: want an integer, at least 1')
-    super().__init__(name=name, dtype='float64')
+    of_kind('name', name, str | None, 'what it is called in logs')
+    super().__init__(name=name or default, dtype='float64')
     self.k = int(k)
     self._direction = 'up'  # As Keras' own tell it, for mode='auto' of callbacks.
     self._correct, self._count, self._refused = (

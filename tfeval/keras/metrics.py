@@ -41,7 +41,7 @@ class RealTopK(hits.Hits):
   REFUSED = 'a y_true with values outside of 0 to 1'
 
   def __init__(self, k: int = 5, name: str | None = None):
-    super().__init__(k, name or f'real_top{k}')
+    super().__init__(k, name, f'real_top{k}')
 
   def right_classes(self, y_true, y_pred):
     y_true = self.rows(y_true, y_pred)
@@ -96,7 +96,7 @@ class TopK(hits.Hits):
   REFUSED = 'a label that is no class of y_pred'
 
   def __init__(self, k: int = 1, name: str | None = None):
-    super().__init__(k, name or f'top{k}')
+    super().__init__(k, name, f'top{k}')
 
   def right_classes(self, y_true, y_pred):
     classes = y_pred.shape[1]

@@ -201,6 +201,8 @@ _PREDICTIONS = collectors.TopPredictions, ()
 def get_metric(name: str) -> Metric:
   """Returns a metric of `METRICS`, or `topK` for any K; of any class rule.
 
+  With `@restricted` behind its name it is asked for under that rule alone.
+
   Raises:
     UserError: it is not known.
 
@@ -233,6 +235,19 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
   for name in names:
     get_metric(name)
   return names
+
+
+def names_of_rule(names: Iterable[str], rule: str) -> tuple[str, ...]:
+  """Returns the metrics that are asked for under a class rule, by their own names.
+
+  >>> names = ('top1@restricted', 'ece')
+  >>> names_of_rule(names, 'all'), names_of_rule(names, 'restricted')
+  (('ece',), ('top1', 'ece'))
+  """
+  if rule == ALL:
+    return tuple(name for name in names if not name.endswith(competition.RESTRICTED))
+  stems = (name.removesuffix(competition.RESTRICTED) for name in names)
+  return tuple(dict.fromkeys(stems))
 
 
 def required_columns(

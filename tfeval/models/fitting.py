@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from tfeval.datasets.labels import class_lists, imagenet
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.models import class_maps
+from tfeval.models import class_maps, table
 from tfeval.models.model import Model, of_space, wrong_outputs
 from tfeval.utils.errors import UserError
 
@@ -50,10 +50,19 @@ def fit(model: Model, classes: LabelSpace) -> Model:
   if class_of is None:
     raise UserError(
       f'{model.name} has the outputs of {of_space(named)}, the dataset '
-      f'{of_space(classes)}, and no output means one of these: give `class_map=`FILE '
-      'with an id or name for each output'
+      f'{of_space(classes)}, and no output means one of these: '
+      f'{_how_to_match(model.name, len(classes))}'
     )
   return _matched(model, named, classes, np.array(class_of))
+
+
+def _how_to_match(name: str, count: int) -> str:
+  if table.application(name) is None:
+    return 'give `class_map=`FILE with an id or name for each output'
+  return (
+    f'give {table.give_classes(name, count)}, or a dataset whose classes are called '
+    'by wnids or names of ImageNet'
+  )
 
 
 def _matched(

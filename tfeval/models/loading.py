@@ -24,7 +24,7 @@ from tfeval.models.model import (
   preprocessing,
 )
 from tfeval.models.options import DTYPES, LOGITS, ModelOptions, not_of_applications
-from tfeval.utils import errors, files, options, paths
+from tfeval.utils import arguments, errors, files, options, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec, parse
 
@@ -67,8 +67,16 @@ def load_model(
   >>> model(tf.zeros([2, 224, 224, 3], tf.uint8)).shape
   TensorShape([2, 1000])
   """
+  expected = 'the name of a model, a path or module:function'
+  arguments.of_kind('target', target, str | os.PathLike | Spec, expected)
+  expected = "'imagenet', 'none' or a path"
+  arguments.of_kind('weights', weights, str | os.PathLike, expected)
+  if isinstance(given.get('class_map'), os.PathLike):
+    given['class_map'] = os.fspath(given['class_map'])
+  known = options.replace(ModelOptions(), **given)
+  known = options.checked(known, ('output', 'class_map', 'output_name', 'dtype'))
   spec = target if isinstance(target, Spec) else parse(os.fspath(target))
-  return load(spec, os.fspath(weights), options.replace(ModelOptions(), **given))
+  return load(spec, os.fspath(weights), known)
 
 
 load_model.__signature__ = options.signature(load_model, ModelOptions)

@@ -18,6 +18,7 @@ from tfeval.models import table
 from tfeval.models.backend import Backend, InputSpec
 from tfeval.models.options import OUTPUTS, PREPROCESSINGS, ModelOptions
 from tfeval.utils import errors
+from tfeval.utils.arguments import shown
 from tfeval.utils.errors import UserError
 from tfeval.utils.time_limit import TimeLimit
 
@@ -92,8 +93,14 @@ class Model:
       UserError: the images have another shape, or the model does not return a
         value for each of its classes.
     """
-    images = tf.cast(pixels, tf.float32)
-    side, shape = self.input_size, images.shape
+    side = self.input_size
+    try:
+      images = tf.cast(pixels, tf.float32)
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+      raise UserError(
+        f'{self.name} takes images [n, {side}, {side}, 3], got {shown(pixels)}'
+      ) from error
+    shape = images.shape
     if not shape.is_compatible_with((None, side, side, 3)) or shape[:1] == (0,):
       raise UserError(
         f'{self.name} takes images [n, {side}, {side}, 3] with n at '
@@ -137,7 +144,7 @@ def check_options(given: ModelOptions) -> None:
     not isinstance(size, numbers.Integral) or size < 1 or isinstance(size, bool)
   ):
     raise UserError(f'input_size is {size!r}, expected a number of pixels')
-  if given.output is not None and given.output not in OUTPUTS:
+  if given.output is not None and str(given.output) not in OUTPUTS:
     raise errors.unknown('output', str(given.output), OUTPUTS)
 
 
@@ -147,8 +154,19 @@ def wrong_outputs(name: str, shape: Any, space: LabelSpace | None) -> UserError:
   return UserError(
     f'{name} returns {tuple(shape)}, expected ({shape[0]}, {classes}): '
     + ('' if space is None else f'the dataset has {of_space(space)}; ')
-    + '`class_map=`FILE, an id or name for each output in its line, tells what the '
-    'outputs are; background_first and background_last are for 1001'
+    + _how_to_fit(name, space)
+  )
+
+
+def _how_to_fit(name: str, space: LabelSpace | None) -> str:
+  if table.application(name) is None or space is None:
+    return (
+      '`class_map=`FILE, an id or name for each output in its line, tells what the '
+      'outputs are; background_first and background_last are for 1001'
+    )
+  return (
+    f'give {table.give_classes(name, len(space))}; or '
+    f'{table.give_class_map(name, "FILE")}'
   )
 
 

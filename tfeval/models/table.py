@@ -163,6 +163,42 @@ def _key(spec: Spec) -> Hashable:
 LOADERS: Registry[Callable[..., Any]] = Registry('model', {}, 'tfeval.models')
 
 
+def application(name: str) -> Spec | None:
+  """Returns the specification of an application, None for a name of another model."""
+  try:
+    found = parse(name)
+  except errors.UserError:
+    return None
+  return found if found.target in known_models() else None
+
+
+def give_classes(name: str, count: int) -> str:
+  """Returns how to ask for an application with another number of classes.
+
+  >>> give_classes('MobileNet:alpha=0.25', 10)
+  '`model=MobileNet:alpha=0.25,classes=10` with `weights` of these classes'
+  """
+  built = parse(name)
+  options = {**dict(built.options), 'classes': count}
+  text = ','.join(f'{key}={value}' for key, value in options.items())
+  return f'`model={built.target}:{text}` with `weights` of these classes'
+
+
+def give_class_map(name: str, value: str) -> str:
+  """Returns how to say what the outputs of a model mean.
+
+  Args:
+    name: the model's; applications, built by their name, are known to take none.
+    value: of `class_map`.
+  """
+  if application(name) is None:
+    return f'give `class_map={value}`'
+  return (
+    f'save {name} with its weights as a .keras file and give that as `model`, with '
+    f'`class_map={value}`, which an application takes not'
+  )
+
+
 def check_name(spec: Spec) -> None:
   """Checks that a model of this name could exist, without loading anything.
 

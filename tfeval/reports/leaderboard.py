@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tfeval.analysis.leaderboard import Leaderboard, Row
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.models import published
 from tfeval.reports import leaderboard_columns, terminal

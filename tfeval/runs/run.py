@@ -21,7 +21,7 @@ from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
-from tfeval.metrics.entry import MetricEntry
+from tfeval.metrics.entry import ALL, MetricEntry
 from tfeval.runs import display, predictions, result_reader, run_classes
 from tfeval.runs.result_file import PREDICTIONS, RESULT, Result
 from tfeval.runs.run_classes import RunClasses
@@ -35,7 +35,9 @@ from tfeval.runs.summary import (
 )
 from tfeval.runs.verification import result_checks
 from tfeval.utils import files, paths
+from tfeval.utils.arguments import of_kind, several
 from tfeval.utils.errors import UserError
+from tfeval.utils.remote_path import RemotePath
 
 if TYPE_CHECKING:
   import pandas
@@ -147,8 +149,10 @@ class Run:
     Raises:
       BeingWritten: at the end, or as soon as rows cannot be read: another process has
         written the run since its result was read.
-      UserError: rows are missing or changed.
+      UserError: rows are missing or changed, or `columns` are no names.
     """
+    if columns is not None:
+      columns = several('columns', columns, str, 'a list of names of columns')
     try:
       yield from predictions.read_parts(self.path / PREDICTIONS, columns)
     except UserError as error:
@@ -240,8 +244,16 @@ class Run:
       UserError: a metric is not known, or as `summary`.
     """
     if labels is not None:
+      one = str | os.PathLike | LabelSource
+      labels = several(
+        'labels',
+        [labels] if isinstance(labels, one) else labels,
+        one,
+        "'original', 'real' or paths of label files",
+      )
       labels = sets.open_labels(
-        [labels] if isinstance(labels, str) else labels, self.label_space
+        [os.fspath(x) if isinstance(x, os.PathLike) else x for x in labels],
+        self.label_space,
       )
     metrics = [metrics] if isinstance(metrics, str) else metrics
     return self.summary(labels, subset, metrics).metrics()
@@ -266,11 +278,21 @@ class Run:
         missing, double or changed; a label set has no label for any of them; the
         subset names other images or leaves none.
     """
+    if labels is not None:
+      labels = several('labels', labels, LabelSource, 'opened label sets')
+    if metrics is not None:
+      metrics = several('metrics', metrics, str, 'names of metrics')
+    of_kind('subset', subset, Subset | None, 'what `subsets.open_subset` returns')
     names = registry.check_names(registry.DEFAULT if metrics is None else metrics)
     only_original = [one.name for one in labels or ()] == [sets.ORIGINAL]
     stored_outputs = self.result.store.logits is True
     columns = registry.required_columns(names, only_original, stored_outputs)
     restricted = self.classes.competing > 0
+    if not restricted and len(registry.names_of_rule(names, ALL)) < len(names):
+      raise UserError(
+        f'{self.path} has no metrics of the rule restricted: the model can say no '
+        'classes but those of the dataset: leave @restricted out'
+      )
     found = summarize(
       self.parts(columns_read(SUMMARY_COLUMNS + columns, restricted)),
       labels,
@@ -326,7 +348,10 @@ def load_run(path: str | os.PathLike[str] | paths.Path) -> Run:
     BeingWritten: another process writes it at this moment.
     UserError: it is no run, an incomplete one, or of a newer tfeval.
   """
-  directory = paths.path(path)
+  expected = 'the path of a run directory'
+  directory = paths.path(
+    of_kind('path', path, str | os.PathLike | RemotePath, expected)
+  )
   return Run(directory, *result_reader.read_stamped(directory))
 
 

@@ -1,5 +1,8 @@
 """The directory of a run before it is complete: whose it may be, and how it begins."""
 
+import contextlib
+import pathlib
+
 from tfeval.runs.result_file import (
   DONE,
   FLAGS,
@@ -72,6 +75,24 @@ def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) ->
     raise files.cannot_write(directory, error) from error
   files.write_json(directory / MANIFEST, manifest)
   files.write_atomically(directory / FLAGS, flags.encode())
+
+
+def discard(directory: Path) -> None:
+  """Removes what `begin_run` and a writer of predictions have made of a directory.
+
+  Args:
+    directory: of a run that is not complete and that nobody could go on with; locked
+      by this process. What cannot be removed stays, and looks incomplete.
+  """
+  # The manifest last: what is left without it is nobody's.
+  with contextlib.suppress(OSError):
+    for one in (directory / PREDICTIONS).iterdir():
+      one.unlink()
+    if isinstance(directory, pathlib.Path):
+      (directory / PREDICTIONS).rmdir()
+  with contextlib.suppress(OSError):
+    for name in (FLAGS, MANIFEST):
+      (directory / name).unlink(missing_ok=True)
 
 
 def remove_shares(directory: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from tfeval.runs.result_file import Manifest
 from tfeval.utils import paths, spec
 
-# The weights that a model comes with.
-_OWN_WEIGHTS = (None, 'imagenet')
+# The weights that a model comes with, or has in memory.
+_OWN_WEIGHTS = (None, 'imagenet', 'memory')
 _BETWEEN = '+'
 
 

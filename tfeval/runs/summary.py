@@ -203,11 +203,11 @@ def _add(
   request = summary.request
   classes = request.classes or IMAGENET
   count = len(classes.space)
-  _scores(summary, summary.scores, name, classes.outputs).add(
+  _scores(summary, ALL, name, classes.outputs).add(
     ScoredRows(rows, labels, count, classes.said, request.output)
   )
   if classes.competing:
-    of_rule = _scores(summary, summary.restricted, name, classes.competing)
+    of_rule = _scores(summary, RESTRICTED, name, classes.competing)
     # Of stored outputs nothing is read: all of them compete there.
     of_rule.add(ScoredRows(_under_restricted(rows), labels, count))
 
@@ -223,11 +223,13 @@ def _add_numbering(
 
 
 def _scores(
-  summary: Summary, there: dict[str, registry.LabelSetScores], name: str, competing: int
+  summary: Summary, rule: str, name: str, competing: int
 ) -> registry.LabelSetScores:
   request = summary.request
+  there = summary.scores if rule == ALL else summary.restricted
   if name not in there:
-    names = registry.DEFAULT if request.metrics is None else request.metrics
+    asked = registry.DEFAULT if request.metrics is None else request.metrics
+    names = registry.names_of_rule(asked, rule)
     there[name] = registry.LabelSetScores(names, competing, request.keep_predictions)
   return there[name]
 

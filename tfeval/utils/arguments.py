@@ -3,6 +3,7 @@
 import math
 import numbers
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from tfeval.utils.errors import UserError
@@ -45,6 +46,51 @@ def path_text(name: str, value: Any) -> str | None:
   """
   if value is None:
     return None
-  if isinstance(value, str | os.PathLike):
+  if isinstance(value, str | os.PathLike) and os.fspath(value):
     return os.fspath(value)
-  raise UserError(f'{name} is {value!r}, expected a path')
+  raise UserError(f'{name} is {shown(value)}, expected a path')
+
+
+def shown(value: Any) -> str:
+  """Returns what was given, on one line and cut, for a message.
+
+  >>> shown(['two\nlines'])
+  "['two\\nlines']"
+  """
+  return ' '.join(repr(value).split())[:80]
+
+
+def of_kind(name: str, value: Any, kinds: Any, expected: str) -> Any:
+  """Returns a value that is given in Python, of one of some types.
+
+  Args:
+    name: of the parameter.
+    value: what was given.
+    kinds: as `isinstance` takes them.
+    expected: these, in words.
+
+  Raises:
+    UserError: it is of another type.
+  """
+  if isinstance(value, kinds):
+    return value
+  raise UserError(f'{name} is {shown(value)}, expected {expected}')
+
+
+def several(name: str, value: Any, kinds: Any, expected: str) -> list[Any]:
+  """Returns values that are given in Python, of one of some types each, as a list.
+
+  Args:
+    name, value, kinds: see `of_kind`.
+    expected: several of these, in words.
+
+  Raises:
+    UserError: these are no several values, or one is of another type.
+  """
+  if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+    raise UserError(f'{name} is {shown(value)}, expected {expected}')
+  found = list(value)
+  for one in found:
+    if not isinstance(one, kinds):
+      raise UserError(f'{name} has {shown(one)}, expected {expected}')
+  return found

@@ -158,6 +158,24 @@ def make_directory(directory: Path) -> None:
     raise cannot_write(directory, error) from error
 
 
+def check_directory(directory: Path) -> None:
+  """Checks that a directory can be made and written; makes none that is not there.
+
+  Raises:
+    UserError: that cannot be.
+  """
+  if isinstance(directory, RemotePath):
+    make_directory(directory)  # Only the store knows, when it is written.
+    return
+  missing = [one for one in (directory, *directory.parents) if not one.exists()]
+  try:
+    make_directory(directory)
+  finally:
+    with contextlib.suppress(OSError):  # Somebody else has put something there.
+      for one in missing:
+        one.rmdir()
+
+
 def write_json(path: Path, content: Any) -> None:
   """Writes JSON atomically; NaN and infinity are refused with a ValueError."""
   text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)

@@ -41,7 +41,7 @@ def loads(path: Path, content: bytes, pairs: _Pairs | None = None) -> Any:
       raise UserError(f'{path} has {seen:,} {what}, expected at most {limit:,}')
   try:
     found = json.loads(
-      content.decode(), parse_constant=_refuse, object_pairs_hook=pairs
+      content.decode('utf-8-sig'), parse_constant=_refuse, object_pairs_hook=pairs
     )
     if _is_deeper([[found]], budgets.JSON_DEPTH):
       raise RecursionError(f'nested more than {budgets.JSON_DEPTH} levels deep')

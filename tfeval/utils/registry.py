@@ -49,7 +49,7 @@ class Registry(Generic[T]):
       of: whether what another package adds is of this kind.
     """
     self.kind = kind
-    self.entries = dict(entries)
+    self.entries, self._ours = dict(entries), frozenset(entries)
     self._group, self._of = group, of
 
   def get(self, name: str, hint: str = '') -> T:
@@ -71,9 +71,18 @@ class Registry(Generic[T]):
       return found
     raise errors.unknown(self.kind, name, self, hint)
 
-  def _load(self, point: 'EntryPoint') -> Any:
+  def is_foreign(self, name: str) -> bool:
+    """Returns whether what has a name is of another package."""
+    return name in self._entry_points and name not in self._ours
+
+  def described(self, name: str) -> str:
+    """Returns what a name of another package stands for, and of which, in words."""
+    point = self._entry_points[name]
     package = point.dist.name if point.dist else point.module
-    name = f'{self.kind} {point.name} of the package {package}'
+    return f'{self.kind} {name} of the package {package}'
+
+  def _load(self, point: 'EntryPoint') -> Any:
+    name = self.described(point.name)
     try:
       found = point.load()
     except Exception as error:  # The code of another package may raise anything.

@@ -6,11 +6,17 @@
 
 import ast
 import dataclasses
+import hashlib
 import re
+import unicodedata
 from typing import Any
 
 from tfeval.utils.errors import UserError
 
+# What no name of a file is made of.
+_UNSAFE = re.compile(r'[^\w.=-]+')
+# In bytes: with what is put before and behind it a name has 255 at most.
+_LONGEST = 200
 _SPEC = re.compile(r'(?P<target>.+?)(?::(?P<options>[A-Za-z_]\w*=.*))?', re.DOTALL)
 _WORDS = {'true': True, 'false': False, 'none': None}
 
@@ -30,8 +36,23 @@ class Spec:
   options: tuple[tuple[str, Any], ...] = ()
 
   def directory_name(self) -> str:
-    """Returns a name for files: letters, digits and `._=-` only."""
-    return re.sub(r'[^A-Za-z0-9._=-]+', '_', self.text).strip('_.') or 'model'
+    """Returns a name for files: letters and digits of any script and `._=-` only.
+
+    Of what is not ASCII nothing is lost: what is left out, as what is too long for a
+    name, stands in a digest.
+
+    >>> Spec('MobileNet:alpha=0.25', '').directory_name()
+    'MobileNet_alpha=0.25'
+    >>> Spec('große Kröte', '').directory_name(), Spec('☃', '').directory_name()
+    ('große_Kröte', 'model-51643361')
+    """
+    text = unicodedata.normalize('NFC', self.text)
+    name = _UNSAFE.sub('_', text).strip('_.') or 'model'
+    lost = any(not character.isascii() for character in ''.join(_UNSAFE.findall(text)))
+    if lost or len(name.encode()) > _LONGEST:
+      digest = hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]
+      name = f'{name.encode()[:_LONGEST].decode(errors="ignore")}-{digest}'
+    return name
 
 
 def parse(text: str) -> Spec:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.utils.errors import UserError
 
 COUNT = 50_000
 SPACE = imagenet.label_space()
 
 
-def sets_of(found: files.LabelTable) -> list[list[int]]:
+def sets_of(found: LabelTable) -> list[list[int]]:
   values = found.values.tolist()
   return [[values.pop(0) for _ in range(size)] for size in found.sizes.tolist()]
 

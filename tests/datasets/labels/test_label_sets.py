@@ -8,6 +8,7 @@ import pytest
 
 from tfeval.datasets.labels import files, imagenet, subsets
 from tfeval.datasets.labels import sets as label_sets
+from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.utils.errors import UserError
 
 SPACE = imagenet.label_space()
@@ -59,7 +60,7 @@ def test_match_by_name():
   truth = {
     f'i{i}': rng.integers(0, 1000, rng.integers(0, 4)).tolist() for i in range(300)
   }
-  file = files.LabelTable(
+  file = LabelTable(
     pa.array(list(truth)),
     np.array(sum(truth.values(), []), np.int32),
     np.array(list(map(len, truth.values()))),
@@ -74,7 +75,7 @@ def test_ids_that_nobody_knows_are_named():
   def file(*names):
     return label_sets.LabelSource(
       'x',
-      files.LabelTable(
+      LabelTable(
         pa.array(names),
         np.zeros(len(names), np.int32),
         np.ones(len(names), np.int64),

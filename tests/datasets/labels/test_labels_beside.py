@@ -203,3 +203,41 @@ def test_faults_are_found_before_tensorflow_is_imported(tmp_path):
 def test_labels_are_of_folders():
   with pytest.raises(UserError, match='sample has labels, a file of them is for'):
     open_dataset('sample', labels='x.csv')
+
+
+@pytest.mark.parametrize(
+  'labels',
+  [
+    ['0', '1', '-1'] * 4,
+    ['0.0', '1.0', 'nan'] * 4,
+    ['0', '1', '2.5'] * 4,
+    ['0', '1', '2e0'] * 4,
+    ['cat', 'dog', 'NaN'] * 4,
+  ],
+  ids=str,
+)
+def test_what_is_no_label_is_no_class(tmp_path, labels):
+  """It would be the class of an output, and move those behind it."""
+  with pytest.raises(UserError) as error:
+    read(tmp_path, PHOTOS, table(PHOTOS, labels))
+  assert f'the label of photo 2.jpg is {labels[2]!r}, expected' in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'sep=;\r\nname;label\r\nphoto 0.jpg;cat\r\nphoto 1.jpg;dog\r\n',
+    'id,filename,label\n0,photo 0.jpg,cat\n1,photo 1.jpg,dog\n',
+  ],
+  ids=['of Excel', 'with numbers of lines'],
+)
+def test_exported_tables(tmp_path, text):
+  found = read(tmp_path, PHOTOS[:2], text)
+  assert (found.space.class_ids, found.labels) == (('cat', 'dog'), [0, 1])
+
+
+def test_utf_16(tmp_path):
+  path = tmp_path / 'x.csv'
+  path.write_text(table(PHOTOS, ['cat', 'dog'] * 6), 'utf-16')
+  with pytest.raises(UserError, match='it is no UTF-8: save it as such'):
+    read_image_labels(path, PHOTOS, 'photos')

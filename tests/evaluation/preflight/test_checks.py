@@ -165,6 +165,23 @@ def test_class_order(order, mobilenet, few):
     assert '`class_map=' in finding.fix
 
 
+@pytest.mark.parametrize(
+  'wrong',
+  [
+    lambda x: tf.reverse(x, [-1]),
+    lambda x: tf.roll(x, 1, -1),
+    lambda x: tf.pad(x, [(0, 0), (1, 0)]),
+    lambda x: x[:, None],
+  ],
+)
+def test_applications_are_told_of_no_class_map_that_they_refuse(wrong, mobilenet, few):
+  model = dataclasses.replace(returning(mobilenet, wrong), name='MobileNet')
+  (finding, *_) = check(model, *few)
+  assert 'give `class_map' not in str(finding)
+  if '`class_map' in str(finding):
+    assert 'save MobileNet with its weights as a .keras file' in finding.fix
+
+
 # Normalisation
 
 

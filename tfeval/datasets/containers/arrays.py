@@ -42,7 +42,7 @@ def open_arrays(config: DatasetConfig) -> 'ImageDataset':
     UserError: the file is damaged, holds no such array or no labels for it, or labels
       are outside of the classes.
   """
-  location = locations.find(config, locations.ending('.npz'), by_split=False)
+  location = locations.find(config)
   if len(location.files) != 1:
     raise UserError(
       f'{location.name} is {len(location.files)} files, expected one .npz or .npy file'

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfeval.datasets.containers.locations import Location
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils.errors import UserError
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 
 from tfeval.datasets.containers.locations import Location
-from tfeval.datasets.labels import imagenet, resolution
+from tfeval.datasets.labels import class_files, imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.utils import budgets, untrusted
+from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
 IMAGENET = 'imagenet'
@@ -16,12 +16,22 @@ _SAME_NAMES = 900
 
 
 def chosen(location: Location, names: Sequence[str] | None) -> Sequence[str] | None:
-  """Returns the names of the classes: those asked for, else those given."""
+  """Returns the names of the classes: those asked for, else those given.
+
+  Raises:
+    UserError: the names asked for cannot be read, or are those given in another order.
+  """
   if location.classes is None:
     return names
   if location.classes == IMAGENET:
     return imagenet.label_space().class_ids
-  return read_names(pathlib.Path(location.classes).expanduser())
+  asked = read_names(pathlib.Path(location.classes).expanduser())
+  if names is not None and asked != [*names] and sorted(asked) == sorted(names):
+    raise UserError(
+      f'{location.classes} names the classes in another order than {location.name} '
+      f'does, where 0 is {names[0]}: leave it out'
+    )
+  return asked
 
 
 def resolved(location: Location, names: Sequence[str]) -> tuple[LabelSpace, list[int]]:
@@ -49,24 +59,12 @@ def competing(space: LabelSpace, indices: Sequence[int]) -> list[int] | None:
 
 
 def read_names(path: pathlib.Path) -> list[str]:
-  """Reads names of classes, one a line, or `number:name` from 0 on.
+  """Reads names of classes, see `class_files.read_entries`; empty ones are left out.
 
   Raises:
     UserError: the file cannot be read, or its numbers have gaps.
   """
-  try:
-    text = untrusted.read_bytes(path, budgets.CLASS_MAP).decode('utf-8-sig')
-  except OSError as error:
-    raise UserError(f'cannot read {path}: {error.strerror}') from error
-  except UnicodeDecodeError as error:
-    raise UserError(f'{path} is not UTF-8: expected a class in each line') from error
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
-  numbered = [re.fullmatch(r'(\d{1,9}):\s*(\S.*)', line) for line in lines]
-  if lines and all(numbered):
-    found = {int(match[1]): match[2] for match in numbered if match}
-    if sorted(found) != list(range(len(lines))):
-      raise UserError(f'{path} numbers {len(lines)} classes, but not from 0 on by one')
-    lines = [found[n] for n in range(len(lines))]
-  if not 1 <= len(lines) <= budgets.CLASSES:
-    raise UserError(f'{path} names {len(lines):,} classes, expected 1 and more')
-  return lines
+  names = [name for name, _ in class_files.read_entries(path) if name]
+  if not 1 <= len(names) <= budgets.CLASSES:
+    raise UserError(f'{path} names {len(names):,} classes, expected 1 and more')
+  return names

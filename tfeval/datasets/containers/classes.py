@@ -2,17 +2,22 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from tfeval.datasets.containers import checks, class_names, numbering, proofs
 from tfeval.datasets.containers.locations import Location
-from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.files import first, read_labels
+from tfeval.datasets.labels import beside, imagenet, sets
+from tfeval.datasets.labels.files import read_labels
+from tfeval.datasets.labels.meanings import no_classes
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.utils import budgets
+from tfeval.utils import arrow, budgets
 from tfeval.utils.errors import UserError
+
+_NUMBER = re.compile(r'-?\d+(?:\.0*)?', re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +80,9 @@ def of_numbers(
       f'{location.name} has labels up to {numbers.max():,}, expected at most '
       f'{budgets.CLASSES:,} classes'
     )
-  span = f'labels are {start} to {start + count - 1}'
+  span = f'labels are {numbers.min()} to {numbers.max()}'
+  if numbers.min() != start:
+    span += f', counted from {start}'
   if count == len(imagenet.label_space()):
     note = f'{span}: taken for the classes of ILSVRC2012 in their order'
     return Labelled(imagenet.label_space(), numbers - start, None, (note,))
@@ -92,13 +99,22 @@ def of_numbers(
 def of_texts(
   location: Location, images: Sequence[str], texts: Sequence[str]
 ) -> Labelled:
-  """Returns labels of names of classes; '' for none.
+  """Returns labels of names of classes, or of numbers that are texts; '' for none.
 
   Raises:
-    UserError: images have no label, or one that is none of the classes.
+    UserError: as `of_numbers`; or images have no label, or one that is none of the
+      classes.
   """
+  names = class_names.chosen(location, None)
+  numbers = [_NUMBER.fullmatch(text) for text in texts if text]
+  if all(numbers) and (names is None or not set(texts) <= {*names, ''}):
+    # Longer ones are no classes either.
+    found = [
+      max(-1, int(text.partition('.')[0][:10])) if text else -1 for text in texts
+    ]
+    return of_numbers(location, images, np.array(found, np.int64))
   checks.labelled(location, images, np.array([not text for text in texts]))
-  names = class_names.chosen(location, None) or sorted(set(texts))
+  names = names or sorted(set(texts))
   if len(names) > budgets.CLASSES:
     raise UserError(
       f'{location.name} has {len(names):,} classes, expected at most '
@@ -106,7 +122,8 @@ def of_texts(
     )
   space, indices = class_names.resolved(location, names)
   index = dict(zip(names, indices, strict=True))
-  outside = np.array([text not in index for text in texts])
+  odd = set() if location.classes else set(no_classes(set(texts)))
+  outside = np.array([text not in index or text in odd for text in texts])
   checks.inside(location, images, texts, outside)
   labels = np.array([index[text] for text in texts], np.int64)
   # Of the validation images those of some classes are a part, no set of its own.
@@ -119,47 +136,29 @@ def of_texts(
 
 
 def of_file(location: Location, images: Sequence[str]) -> Labelled:
-  """Returns labels of a file by ids, with suffix or without.
+  """Returns labels of a file by ids, see `files.read_labels`.
 
   Args:
-    location: names the file; its `classes`, else those of ILSVRC2012, are what the
-      labels in it are.
+    location: names the file; its `classes`, else what the labels in it are, see
+      `beside.read_image_labels`, are the classes.
     images: names of the images.
 
   Raises:
     UserError: images or labels are without the other, or have several.
   """
   named = class_names.chosen(location, None)
-  space, indices = (
-    (imagenet.label_space(), [])
-    if named is None
-    else class_names.resolved(location, named)
-  )
   path = pathlib.Path(location.labels or '').expanduser()
-  table = read_labels(path, space)
-  if table.ids is None:
-    ids = [imagenet.validation_name(n + 1) for n in range(len(table.sizes))]
-  else:
-    ids = table.ids.to_pylist()
-  ends = np.cumsum(table.sizes)
-  one = dict(zip(ids, zip(ends, table.sizes, strict=True), strict=True))
-  found, used = np.full(len(images), -1, np.int64), set()
-  for at, image in enumerate(images):
-    base = image.rsplit('/', 1)[-1]
-    for name in (image, base, image.rsplit('.', 1)[0], base.rsplit('.', 1)[0]):
-      if name in one and one[name][1]:
-        end, size = one[name]
-        if size > 1:
-          raise UserError(f'{path} has {size} labels of {name}, expected one')
-        found[at] = table.values[end - 1]
-        used.add(name)
-        break
-  checks.labelled(location, images, found < 0)
-  if table.ids is not None and (left := sorted(set(ids) - used)):
-    raise UserError(
-      f'{path} labels {len(left)} images that {location.name} does not hold: '
-      f'{first(left)}: name all files, or leave these lines out'
-    )
-  return Labelled(
-    space, found, class_names.competing(space, indices) if indices else None
-  )
+  part = any(map(proofs.validation_number, images))
+  if named is None:
+    own = beside.read_image_labels(path, images, class_names.short_name(location))
+    competing = None if part else class_names.competing(own.space, own.classes)
+    return Labelled(own.space, np.array(own.labels, np.int64), competing, (own.note,))
+  space, indices = class_names.resolved(location, named)
+  source = sets.LabelSource(path.stem, read_labels(path, space), path)
+  ids = arrow.strings(images)
+  sets.check_ids(source, ids, location.name)
+  found = source.of_rows(pa.table({'id': ids}))
+  beside.check_one_each(path, images, found)
+  beside.check_numbering(path, ids, found, space)
+  competing = None if part else class_names.competing(space, indices)
+  return Labelled(space, np.array(found.values, np.int64), competing)

@@ -20,7 +20,15 @@ _SPLITS = {
   'val': 'validation',
   'test': 'test',
 }
-KINDS = ('parquet', 'webdataset', 'tfrecord', 'npz')
+# What is found in the names of those files in a directory that are taken.
+_NAMES = {
+  'parquet': re.compile(r'\.parquet$'),
+  'webdataset': re.compile(r'\.tar$'),
+  # `validation-00000-of-00128` and `flowers.tfrecord` alike.
+  'tfrecord': re.compile(r'\.tfrecords?\b|-\d+-of-\d+$'),
+  'npz': re.compile(r'\.npz$'),
+}
+KINDS = tuple(_NAMES)
 OPTIONS = ('classes', 'first_label', 'labels', 'label')
 
 
@@ -55,15 +63,30 @@ class Location:
     return f'{self.kind}:{self.target}'
 
 
-def find(config: DatasetConfig, names: re.Pattern, by_split: bool = True) -> Location:
+def check(config: DatasetConfig) -> None:
+  """Checks that the files are there, and those that its options name.
+
+  Raises:
+    UserError: as of `find`, or a file of classes or labels does not exist.
+  """
+  found = find(config)
+  for option in ('classes', 'labels'):
+    path = getattr(found, option)
+    if path not in (None, 'imagenet') and not os.path.exists(os.path.expanduser(path)):
+      raise UserError(
+        f'cannot read {path}, which does not exist: give the path of a file of '
+        f'{option}, as in {found.kind}:FILES:{option}=FILE'
+      )
+
+
+def find(config: DatasetConfig) -> Location:
   """Finds the files that the name of a dataset means.
 
   Args:
     config: its `name` is `KIND:FILES[:key=value,...]`; FILES is a directory, with the
       files in it or in its sub-folders, or a path, which may have `*`, `?`, `[...]`,
-      `{000..012}` and `{a,b}`. Where the names of files tell splits, those of `split`.
-    names: found in the names of those files in a directory that are taken.
-    by_split: whether names of files tell splits.
+      `{000..012}` and `{a,b}`. Where the names of files tell splits, those of `split`;
+      those of arrays tell none.
 
   Raises:
     UserError: there are none, or too many; one is missing, no file, or the same as
@@ -80,10 +103,10 @@ def find(config: DatasetConfig, names: re.Pattern, by_split: bool = True) -> Loc
       'or mount the store'
     )
   target = paths.absolute(parsed.target)
-  found = _in_directory(target, kind, names) if os.path.isdir(target) else None
+  found = _in_directory(target, kind, _NAMES[kind]) if os.path.isdir(target) else None
   files = found or [pathlib.Path(one) for one in patterns.matching(target, kind)]
   split = ''
-  if by_split:
+  if kind != 'npz':
     split, files = _of_split(target, files, config.split)
   _check(files)
   return Location(kind, target, tuple(files), split, **options)
@@ -204,11 +227,6 @@ def _check(files: list[pathlib.Path]) -> None:
     other = seen.setdefault((status.st_dev, status.st_ino), path)
     if other is not path:
       raise UserError(f'{path} is the same file as {other}: name it once')
-
-
-def ending(suffix: str) -> re.Pattern:
-  """Returns what `find` looks for in names that end so."""
-  return re.compile(re.escape(suffix) + '$')
 
 
 def absolute(name: str) -> str:

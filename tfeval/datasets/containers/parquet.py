@@ -69,7 +69,7 @@ def open_parquet(config: DatasetConfig) -> 'ImageDataset':
     UserError: a file is damaged or has no column of images or labels, files differ in
       these, or labels are missing or outside of the classes.
   """
-  location = locations.find(config, locations.ending('.parquet'))
+  location = locations.find(config)
   files = [_opened(path, location) for path in location.files]
   _check_alike(location, files)
   rows = [len(file.paths) for file in files]

@@ -156,8 +156,9 @@ def _chosen(
     raise UserError(
       f'{content.path} has several columns of {what}s, {", ".join(found)[:120]}{advice}'
     )
+  also = ', or another one said by :label=NAME behind the name' * (what == 'label')
   raise UserError(
-    f'{content.path} has no {what} column: expected {due}, seen '
+    f'{content.path} has no {what} column: expected {due}{also}, seen '
     f'{", ".join(f"{f.name}: {f.type}" for f in content.schema)[:160] or "no columns"}'
   )
 

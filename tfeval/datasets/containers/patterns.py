@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.utils.errors import UserError
 
 MOST_FILES = 100_000

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 

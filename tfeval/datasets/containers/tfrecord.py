@@ -7,7 +7,6 @@ files names the classes.
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,6 @@ _LABEL, _SYNSET, _TEXT, _NAME = (
 )
 _WANTED = frozenset((_LABEL, _SYNSET, _TEXT, _NAME))
 _BACKGROUND = 'background'
-# `validation-00000-of-00128` and `flowers.tfrecord` alike.
-_FILES = re.compile(r'\.tfrecords?\b|-\d+-of-\d+$')
 
 
 @dataclasses.dataclass
@@ -68,7 +65,7 @@ def open_tfrecord(config: DatasetConfig) -> 'ImageDataset':
     UserError: a file is cut off or holds other records, an image occurs twice, or
       labels are missing, outside of the classes or cannot be understood.
   """
-  location = locations.find(config, _FILES)
+  location = locations.find(config)
   counts, records = [], _Records()
   for path in location.files:
     before = len(records.sizes)
@@ -200,4 +197,4 @@ def _with_texts(found: classes.Labelled, texts: Sequence[str]) -> classes.Labell
   complete = len(set(found.labels.tolist())) == len(names) == len(set(names))
   ids = tuple(names) if complete else found.space.class_ids
   space = LabelSpace(found.space.name, ids, tuple(names))
-  return dataclasses.replace(found, space=space)
+  return dataclasses.replace(found, space=space, notes=())

@@ -9,7 +9,6 @@ import dataclasses
 import os
 import pathlib
 import posixpath
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from tfeval.datasets.containers import (
 )
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.image_files import SUFFIXES
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets, json_text
 from tfeval.utils.errors import UserError
@@ -63,13 +62,15 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
     UserError: a shard is cut off, packed or no tar; a key occurs twice; an image is
       without label or a label without image; labels are outside of the classes.
   """
-  location = locations.find(config, re.compile(r'\.tar$'))
+  location = locations.find(config)
   shards, examples, others = _read(location.files, location.labels is None)
   where = location.name
   alone = [key for key, example in examples.items() if example.image is None]
   if alone:
+    beside = f' (beside {next(iter(others))[:200]})' if others else ''
     raise UserError(
-      f'{where} has {len(alone)} labels without image: {first(alone)}: pack them again'
+      f'{where} has {len(alone)} labels without image: {first(alone)}{beside}: pack '
+      'them with .jpg, .jpeg or .png'
     )
   if not examples:
     raise UserError(f'{where} holds no images: expected .jpg, .jpeg or .png in it')
@@ -88,7 +89,8 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
   if location.labels is not None:
     labelled = classes.of_file(location, ids)
   else:
-    labelled = _labelled(location, names, [e.label for e in examples.values()])
+    labels = [e.label or '' for e in examples.values()]
+    labelled = classes.of_texts(location, names, labels)
   notes = (
     (
       f'left out as no images: {sum(others.values())} entries, such as '
@@ -175,15 +177,3 @@ def _label(path: pathlib.Path, file: Any, member: tar.Member, suffix: str) -> st
   if not text or '\n' in text:
     raise UserError(f'{where} holds {text[:40]!r}, expected one number or name')
   return text
-
-
-def _labelled(
-  location: locations.Location, names: list[str], labels: list[str | None]
-) -> classes.Labelled:
-  """Returns the labels: numbers where all are such, else names."""
-  texts = [label or '' for label in labels]
-  if all(text.removeprefix('-').isdecimal() for text in texts if text):
-    # Longer ones are no classes either.
-    numbers = [max(-1, int(text[:10])) if text else -1 for text in texts]
-    return classes.of_numbers(location, names, np.array(numbers, np.int64))
-  return classes.of_texts(location, names, texts)

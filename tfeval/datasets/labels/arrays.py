@@ -10,7 +10,7 @@ import pyarrow as pa
 from tfeval.datasets.labels import columns, imagenet
 from tfeval.datasets.labels.entries import LabelEntries, check_count
 from tfeval.datasets.labels.listing import doubles, first, to_ids
-from tfeval.utils import arrow, json_text, numpy_files
+from tfeval.utils import arrow, json_text
 from tfeval.utils.errors import UserError
 
 _LABEL = (int, float, str)
@@ -119,6 +119,8 @@ def read_npy(path: pathlib.Path) -> LabelEntries:
   Raises:
     UserError: it is no such array.
   """
+  from tfeval.utils import numpy_files  # Which needs more than JSON does.
+
   labels = numpy_files.load_npy(path)
   if labels.ndim != 1 or labels.dtype.kind not in 'iu':
     raise UserError(

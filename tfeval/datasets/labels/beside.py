@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import devkit, files, imagenet, numbering, sets
 from tfeval.datasets.labels.entries import LabelEntries
-from tfeval.datasets.labels.files import LabelTable
+from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.matching import Matcher
-from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of
+from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of, no_classes
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets
@@ -62,9 +62,8 @@ def read_image_labels(path: pathlib.Path, ids: Sequence[str], name: str) -> Imag
   source = sets.LabelSource(path.stem, table, path)
   sets.check_ids(source, images, f'the {len(ids)} images')
   found = source.of_rows(pa.table({'id': images}))
-  _check_one_each(path, ids, found)
-  if is_validation.all():
-    _check_numbering(path, images, found, space)
+  check_one_each(path, ids, found)
+  check_numbering(path, images, found, space)
   classes = np.unique(found.values).tolist()
   of = 'the classes of ILSVRC2012' if _is_imagenet(space) else 'classes of their own'
   note = f'labels of {path.name}: {of}, {len(classes)} of {len(space)}'
@@ -93,6 +92,7 @@ def _space(
   texts = sorted({text for text in texts if text})
   if is_validation or devkit.is_ground_truth(entries, known):
     return known
+  _check_texts(path, entries, texts)
   numbers = [index_of(text) for text in texts]
   if None not in numbers:
     own = sorted({one for one in numbers if one is not None})
@@ -115,6 +115,29 @@ def _space(
   return LabelSpace(name, tuple(texts), tuple(texts))
 
 
+def _check_texts(
+  path: pathlib.Path, entries: LabelEntries, texts: Sequence[str]
+) -> None:
+  """Checks that no label is what programs write for none, or a number but no class.
+
+  Args:
+    path: of the file.
+    entries: what it says.
+    texts: each of its labels once.
+
+  Raises:
+    UserError: one is.
+  """
+  odd = no_classes(texts)
+  if odd:
+    stripped = [text.strip() for text in entries.texts.to_pylist()]
+    image = entries.name(int(entries.entry_of_text[stripped.index(odd[0])]))
+    raise UserError(
+      f'{path}: the label of {image} is {odd[0][:40]!r}, expected a name or a whole '
+      'number from 0 on: correct it, or leave the image out'
+    )
+
+
 def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSpace:
   """Returns the classes that a file names in their order."""
   known = imagenet.label_space()
@@ -127,8 +150,13 @@ def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSp
   return LabelSpace(name, tuple(names), tuple(names))
 
 
-def _check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) -> None:
+def check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) -> None:
   """Checks that each image has one label.
+
+  Args:
+    path: of the file of labels.
+    ids: of n images.
+    found: a set for each.
 
   Raises:
     UserError: some have none, or several; says how many and names the first ten.
@@ -146,17 +174,26 @@ def _check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) ->
       )
 
 
-def _check_numbering(
+def check_numbering(
   path: pathlib.Path, images: pa.Array, found: LabelSets, space: LabelSpace
 ) -> None:
-  """Checks that labels of validation images are not numbered otherwise.
+  """Checks that labels are not numbered otherwise, where all are of validation images.
+
+  Args:
+    path: of the file of labels.
+    images: string [n], ids.
+    found: a set for each.
+    space: the classes of the labels.
 
   Raises:
     UserError: they agree with the packaged labels under another numbering only.
   """
+  numbers = sets.validation_numbers(images)
+  if not (numbers > 0).all() or not _is_imagenet(space):
+    return
   counts = numbering.NumberingCounts(space)
   packaged: LabelTable = sets.packaged()
-  counts.add(packaged.values[sets.validation_numbers(images) - 1], found)
+  counts.add(packaged.values[numbers - 1], found)
   name = counts.found()
   if name is not None:
     raise UserError(

@@ -9,9 +9,9 @@ import collections
 from collections.abc import Iterable, Sequence
 
 from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.spaces import ILSVRC_ID, INDEX
 from tfeval.utils.errors import UserError
 
-INDEX, ILSVRC_ID = 'index', 'ilsvrc_id'
 _FROM_ONE = 'index + 1'
 
 

@@ -15,8 +15,8 @@ from tfeval.utils.errors import UserError
 
 # As `_plain` makes them, those first that are taken where a table has several.
 _IDS = (
-  *('id', 'imageid', 'imgid', 'filename', 'imagename', 'imgname', 'filepath'),
-  *('imagepath', 'path', 'file', 'image', 'img', 'images', 'key', 'name'),
+  *('filename', 'imagename', 'imgname', 'filepath', 'imagepath', 'path', 'file'),
+  *('id', 'imageid', 'imgid', 'image', 'img', 'images', 'key', 'name'),
 )
 _LABELS = (
   *('label', 'labels', 'classindex', 'classidx', 'classid', 'labelindex', 'labelid'),

@@ -1,66 +1,27 @@
 """Files of labels, read into the classes of each image."""
 
 import dataclasses
-import functools
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import arrays, devkit, tables
-from tfeval.datasets.labels.arrays import read_json_without_repeats
-from tfeval.datasets.labels.columns import IsMeant
+from tfeval.datasets.labels import devkit
 from tfeval.datasets.labels.entries import LabelEntries, check_count
-from tfeval.datasets.labels.listing import check_rows, doubles, first, to_ids
-from tfeval.datasets.labels.matching import Matcher
+from tfeval.datasets.labels.label_table import LabelTable
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.meanings import NOTHING, UNKNOWN, Meanings, index_of
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.datasets.labels.tables import read_csv_header
 from tfeval.utils import files
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
 
+if TYPE_CHECKING:
+  from tfeval.datasets.labels.columns import IsMeant
+
 _TABLES = ('.csv', '.tsv', '.txt', '.lst')
 KINDS = ('.json', '.npy', '.parquet', *_TABLES)
-# With what readers of other files have from here.
-__all__ = [
-  'KINDS',
-  'LabelTable',
-  'check_rows',
-  'doubles',
-  'first',
-  'read_csv_header',
-  'read_entries',
-  'read_json_without_repeats',
-  'read_labels',
-  'to_ids',
-]
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelTable:
-  """A set of right classes for each of m images.
-
-  Attributes:
-    ids: string [m], different ids; None: the validation images, image 1 first.
-    values: int32, class indices, those of the first image first.
-    sizes: int64 [m], how many belong to each image; they sum to `len(values)`.
-    sha256: of the file's content.
-    note: how the file was read, where it could have been read otherwise; else `''`.
-  """
-
-  ids: pa.Array | None
-  values: np.ndarray
-  sizes: np.ndarray
-  sha256: str
-  note: str = ''
-
-  @functools.cached_property
-  def matcher(self) -> Matcher:
-    """Finds ids among those of the file, which has some."""
-    assert self.ids is not None
-    return Matcher(self.ids)
 
 
 def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
@@ -105,7 +66,7 @@ def read_labels(path: pathlib.Path, space: LabelSpace) -> LabelTable:
   return dataclasses.replace(table, note=note)
 
 
-def read_entries(path: pathlib.Path, are_labels: IsMeant) -> tuple[LabelEntries, str]:
+def read_entries(path: pathlib.Path, are_labels: 'IsMeant') -> tuple[LabelEntries, str]:
   """Reads what a file of labels says, whatever it means; see `read_labels`.
 
   Args:
@@ -127,13 +88,18 @@ def read_entries(path: pathlib.Path, are_labels: IsMeant) -> tuple[LabelEntries,
     sha256 = files.sha256_of(path)
   except OSError as error:
     raise UserError(f'cannot read labels {path}: {error.strerror}') from error
+  # Imported as they are needed: all of them take a tenth of the time of `score`.
   if kind in _TABLES:
+    from tfeval.datasets.labels import tables
+
     entries = tables.read_table(path, are_labels)
   elif kind == '.parquet':
-    from tfeval.datasets.labels import parquet_labels  # Rarely needed.
+    from tfeval.datasets.labels import parquet_labels
 
     entries = parquet_labels.read_parquet(path)
   else:
+    from tfeval.datasets.labels import arrays
+
     entries = {'.json': arrays.read_json, '.npy': arrays.read_npy}[kind](path)
   if entries.ids is None:
     check_count(path, len(entries.sizes))

@@ -3,7 +3,7 @@
 import collections
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,18 @@ from tfeval.utils.arrow import to_numpy
 
 _INDEX = re.compile(r'(\d{1,9})(?:\.0*)?', re.ASCII)
 _WNID = re.compile(r'(n\d{8})(?![^\W_])', re.ASCII | re.IGNORECASE)
+# What spreadsheets, databases and pandas write where there is no label.
+_MISSING = frozenset(('nan', 'null', 'nat', '<na>', 'n/a', '#n/a'))
 NOTHING, UNKNOWN = -1, -2
+
+
+def folded(name: str) -> str:
+  """Returns a name without regard to case, blanks, underscores and hyphens.
+
+  >>> folded('Great_White-shark')
+  'great white shark'
+  """
+  return re.sub(r'[\s_\-]+', ' ', name).strip().casefold()
 
 
 def normal(name: str) -> str:
@@ -23,7 +34,7 @@ def normal(name: str) -> str:
   >>> normal('Great_White-shark'), normal('tench, Tinca tinca')
   ('great white shark', 'tench')
   """
-  return re.sub(r'[\s_\-]+', ' ', name.partition(',')[0]).strip().casefold()
+  return folded(name.partition(',')[0])
 
 
 def index_of(text: str) -> int | None:
@@ -34,6 +45,30 @@ def index_of(text: str) -> int | None:
   """
   found = _INDEX.fullmatch(text)
   return int(found[1]) if found else None
+
+
+def no_classes(texts: Iterable[str]) -> list[str]:
+  """Returns which of some labels can be no classes, though nothing names the classes.
+
+  That is what programs write for no label and, where all are numbers, those that are
+  not whole or below 0.
+
+  >>> no_classes(['cat', 'NaN']), no_classes(['0', '1.5']), no_classes(['cat', '1.5'])
+  (['NaN'], ['1.5'], [])
+  """
+  texts = list(texts)
+  odd = [text for text in texts if text.casefold() in _MISSING]
+  if not odd and all(map(_is_number, texts)):
+    odd = [text for text in texts if index_of(text) is None]
+  return odd
+
+
+def _is_number(text: str) -> bool:
+  try:
+    float(text.replace(',', '.'))
+  except ValueError:
+    return False
+  return True
 
 
 class Meanings:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfeval.datasets.labels.files import LabelTable
+from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.utils import arrow, errors
 from tfeval.utils.errors import UserError
 

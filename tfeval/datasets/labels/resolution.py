@@ -5,13 +5,17 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tfeval.datasets.labels import class_numbers, imagenet
-from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.datasets.labels.spaces import (
+  AUTO,
+  FORMS,
+  ILSVRC_ID,
+  INDEX,
+  NAME,
+  LabelSpace,
+)
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
-AUTO, NAME = 'auto', 'name'
-# What names of classes are taken for.
-FORMS = (AUTO, NAME, class_numbers.INDEX, class_numbers.ILSVRC_ID)
 # `n01616318_vulture`, `n02085620-Chihuahua`.
 _WNID = re.compile(r'(n[0-9]{8})(?:[_\s.-].*)?', re.IGNORECASE | re.DOTALL)
 
@@ -145,7 +149,7 @@ def foreign_note(names: Sequence[str]) -> tuple[str, ...]:
   if numbers and len(numbers) <= max(numbers) - min(numbers) and max(numbers) <= 1000:
     return (
       'classes are numbers with gaps, taken for classes of their own: '
-      f'`class_folders={class_numbers.INDEX}` and `{class_numbers.ILSVRC_ID}` take '
+      f'`class_folders={INDEX}` and `{ILSVRC_ID}` take '
       'them for those of ILSVRC2012',
     )
   return ()

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import files, imagenet, matching
-from tfeval.datasets.labels.files import LabelTable, first
+from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels.label_table import LabelTable
+from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow
@@ -91,7 +92,7 @@ def open_labels(
     one if isinstance(one, LabelSource) else _open(one, space, prepared or {})
     for one in given
   ]
-  if twice := files.doubles([labels.name for labels in found]):
+  if twice := doubles([labels.name for labels in found]):
     raise UserError(
       f'`labels`: two sets are called {twice[0]}: leave one out, or rename a file'
     )
@@ -110,6 +111,8 @@ def _open(
       f'`labels={text}` would be called {path.stem}, which stands for '
       'something else in results: rename the file'
     )
+  from tfeval.datasets.labels import files  # With readers of every kind of file.
+
   table = files.read_labels(path, space)
   if table.note:
     _LOG.info('%s: %s', path, table.note)
@@ -148,6 +151,8 @@ def check_ids(labels: LabelSource, ids: pa.Array, where: object) -> None:
 
 
 def _is_validation_image(name: str) -> bool:
+  from tfeval.datasets.labels import matching  # Of files alone.
+
   return imagenet.validation_number(f'{matching.stem(name)}.JPEG') is not None
 
 

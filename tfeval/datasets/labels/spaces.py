@@ -6,6 +6,9 @@ import hashlib
 
 import numpy as np
 
+# What names of classes are taken for.
+FORMS = AUTO, NAME, INDEX, ILSVRC_ID = ('auto', 'name', 'index', 'ilsvrc_id')
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelSpace:

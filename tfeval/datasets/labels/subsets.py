@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import files
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import check_rows, first, to_ids
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets, paths, untrusted
 from tfeval.utils.arrow import to_numpy
@@ -79,20 +78,22 @@ def read_ids(path: pathlib.Path) -> pa.Array:
   """
   path = path.expanduser()
   if path.suffix.lower() == '.json':
-    found = files.read_json_without_repeats(path)
+    from tfeval.datasets.labels import arrays  # Rarely needed.
+
+    found = arrays.read_json_without_repeats(path)
     if not isinstance(found, list) or set(map(type, found)) - {str}:
       raise UserError(f'{path} is not a list of ids')
   else:
     found = _read_lines(path)
   if not found:
     raise UserError(f'{path} lists no ids')
-  return files.to_ids(path, found)
+  return to_ids(path, found)
 
 
 def _read_lines(path: pathlib.Path) -> list[str]:
   try:
     content = untrusted.read_bytes(path, budgets.TEXT_FILE)
-    files.check_rows(path, content.count(b'\n'))
+    check_rows(path, content.count(b'\n'))
     lines = content.decode().split('\n')
   except OSError as error:
     raise UserError(f'cannot read ids {path}: {error.strerror}') from error

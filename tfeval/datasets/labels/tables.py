@@ -2,7 +2,9 @@
 
 import csv
 import io
+import itertools
 import pathlib
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -22,16 +24,26 @@ _MOST_COLUMNS = 8
 _BLANKS = ' '
 
 
-def read_csv_header(path: pathlib.Path, delimiter: str = ',') -> list[str]:
+def read_csv_header(
+  path: pathlib.Path, delimiter: str = ',', skip: int = 0
+) -> list[str]:
   """Returns the names of a CSV file's columns, none of an empty file.
+
+  Args:
+    path: of the file.
+    delimiter: what separates columns.
+    skip: how many lines stand before the header.
 
   Raises:
     UserError: the file is missing, not UTF-8, or its first line is too long.
   """
   text, cut = _start(path)
   try:
-    header = next(csv.reader(text, delimiter=delimiter), [])
-  except (UnicodeDecodeError, csv.Error) as error:
+    lines = csv.reader(itertools.islice(text, skip, None), delimiter=delimiter)
+    header = next(lines, [])
+  except UnicodeDecodeError as error:
+    raise _not_utf8(path) from error
+  except csv.Error as error:
     raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
   if cut and not text.read(1):
     raise _long_header(path)
@@ -48,6 +60,12 @@ def _start(path: pathlib.Path) -> tuple[io.TextIOWrapper, bool]:
   start = io.BytesIO(content)
   whole = len(content) < budgets.CSV_HEADER
   return io.TextIOWrapper(start, encoding='utf-8-sig', newline=''), not whole
+
+
+def _not_utf8(path: pathlib.Path) -> UserError:
+  return UserError(
+    f'cannot read {path}: it is no UTF-8: save it as such (in Excel as CSV UTF-8)'
+  )
 
 
 def _long_header(path: pathlib.Path) -> UserError:
@@ -70,17 +88,19 @@ def read_table(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
   Raises:
     UserError: the file is empty, no table, or its columns cannot be told.
   """
-  delimiter = _delimiter(path)
+  first, skip = _first_line(path)
+  delimiter = _delimiter(path, first)
   if delimiter == _BLANKS:
     return _read_lines(path, are_labels)
-  names = read_csv_header(path, delimiter)
+  names = read_csv_header(path, delimiter, skip)
   found = columns.by_header(path, names)
   if found is None and len(names) > _MOST_COLUMNS:
     raise columns.unknown_columns(path, names)
   wanted = [*range(len(names))]
   if found is not None:
     wanted = [i for i in (found.id, found.label) if i is not None]
-  read = _read_csv(path, delimiter, len(names), wanted, found is not None)
+  skip += found is not None
+  read = _read_csv(path, delimiter, len(names), wanted, skip)
   if found is None:
     found = columns.by_content(path, read, are_labels)
     return _entries(found, read, sets=False)
@@ -96,15 +116,25 @@ def _entries(found: Columns, read: Sequence[pa.Array], sets: bool) -> LabelEntri
   return LabelEntries.one_each(ids, read[found.label], sets)
 
 
-def _delimiter(path: pathlib.Path) -> str:
-  """Returns what separates the columns of a file: that of its first line."""
+def _first_line(path: pathlib.Path) -> tuple[str, int]:
+  """Returns the first line of a table, and how many stand before it.
+
+  That is `sep=;`, by which Excel knows what separates columns.
+  """
   text, cut = _start(path)
   try:
-    line = text.readline().rstrip('\r\n')
+    line, skip = text.readline().rstrip('\r\n'), 0
+    if re.fullmatch(r'"?sep=.?"?', line):
+      line, skip = text.readline().rstrip('\r\n'), 1
   except UnicodeDecodeError as error:
-    raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
+    raise _not_utf8(path) from error
   if cut and len(line) > budgets.CSV_HEADER // 2:
     raise _long_header(path)
+  return line, skip
+
+
+def _delimiter(path: pathlib.Path, line: str) -> str:
+  """Returns what separates the columns of a file with this first line."""
   if not line.strip():
     raise UserError(f'{path} is not a CSV file: it is empty, or its first line is')
   if '\t' in line:
@@ -122,9 +152,9 @@ def _read_csv(
   delimiter: str,
   count: int,
   wanted: Sequence[int],
-  has_header: bool,
+  skip: int,
 ) -> list[pa.Array]:
-  """Returns some of `count` columns as texts."""
+  """Returns some of `count` columns as texts, without the first lines."""
   from pyarrow import csv as pa_csv  # Rarely needed.
 
   names = [str(i) for i in range(count)]
@@ -134,9 +164,7 @@ def _read_csv(
     include_columns=chosen,
     strings_can_be_null=False,
   )
-  reading = pa_csv.ReadOptions(
-    block_size=1 << 23, column_names=names, skip_rows=int(has_header)
-  )
+  reading = pa_csv.ReadOptions(block_size=1 << 23, column_names=names, skip_rows=skip)
   parsing = pa_csv.ParseOptions(delimiter=delimiter)
   batches, rows = [], 0
   try:
@@ -198,7 +226,9 @@ def _lines(path: pathlib.Path) -> list[str]:
     content = untrusted.read_bytes(path, budgets.TEXT_FILE)
     check_rows(path, content.count(b'\n'))
     lines = content.decode('utf-8-sig').split('\n')
-  except (OSError, UnicodeDecodeError) as error:
+  except UnicodeDecodeError as error:
+    raise _not_utf8(path) from error
+  except OSError as error:
     raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
   return [line.strip() for line in lines if line.strip()]
 

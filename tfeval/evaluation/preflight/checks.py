@@ -76,7 +76,9 @@ def check_model(
   if broken:
     return [broken, *size]
   known = labels >= 0
-  if len(set(labels[known])) < min(_FEWEST_CLASSES, len(model.label_space)):
+  # One class may lack images, or have labels that are taken for none.
+  fewest = min(_FEWEST_CLASSES, max(2, len(model.label_space) - 1))
+  if len(set(labels[known])) < fewest:
     known[:] = False
   sure = _kind(model, outputs)
   backend = model.backend
@@ -168,8 +170,8 @@ def _broken(model: Model, outputs: np.ndarray) -> Finding | None:
       'classes',
       f'{model.name} returns {outputs.shape[1:]} for an image',
       f'({width},){background}',
-      '`class_map` tells what the outputs are, `output_name` chooses one of several '
-      'heads',
+      f'{table.give_class_map(model.name, "FILE")}, or, of several heads, '
+      '`output_name`',
     )
   finite = np.isfinite(outputs).all(axis=1)
   if not finite.all():
@@ -193,13 +195,14 @@ def _width(
       f'{outputs.shape[1]} outputs, the {where} of them a background class by '
       f'{given.count} hits of {len(given.hits)}'
     )
-    fix = f'give `class_map={given.order}`'
+    fix = table.give_class_map(model.name, given.order)
   else:
     saw = (
       f'{outputs.shape[1]} outputs, the first or the last of them a background class'
     )
     fix = (
-      'give `class_map=background_first` (as in TF-Slim) or `class_map=background_last`'
+      f'{table.give_class_map(model.name, class_maps.BACKGROUND[0])} (as in TF-Slim), '
+      f'or with {class_maps.BACKGROUND[1]}'
     )
   return [Finding('classes', saw, str(model.outputs), fix)]
 
@@ -230,17 +233,19 @@ def _order(model: Model, given: ProbeResult) -> list[Finding]:
   if given.order not in orders.other_class_orders(model.label_space):
     return []
   if given.order in class_maps.CLASS_MAPS and _is_imagenet(model):
-    fix = f'give `class_map={given.order}`'
+    fix = table.give_class_map(model.name, given.order)
   elif not given.order.startswith('one_'):
-    fix = 'give `class_map=FILE`, a file with an id or name for each output'
+    fix = table.give_class_map(model.name, 'FILE')
+    fix += ', a file with an id or name for each output'
   elif model.class_map in class_maps.BACKGROUND:
     first, last = class_maps.BACKGROUND
-    fix = f'give `class_map={last if model.class_map == first else first}`'
+    fix = table.give_class_map(model.name, last if model.class_map == first else first)
   else:
     fix = (
       'its head has a background class at one end and lacks a class at the '
-      'other: keep all 1001 outputs and give `class_map=background_first` or '
-      'background_last'
+      'other: keep all 1001 outputs and '
+      f'{table.give_class_map(model.name, class_maps.BACKGROUND[0])} or '
+      f'{class_maps.BACKGROUND[1]}'
     )
   return [
     Finding(
@@ -300,7 +305,8 @@ def _chance(model: Model, given: ProbeResult, untrained: bool) -> list[Finding]:
       'accuracy',
       f'the model answers at chance: {saw}',
       'more hits, unless the dataset was chosen against the model',
-      'check `weights`, `class_map`, and the labels of the dataset',
+      f'check `weights`{", `class_map`" * (not application(model))}, and the labels of '
+      'the dataset',
       doubtful=True,
     )
   ]

@@ -4,8 +4,7 @@ import dataclasses
 
 from tfeval.models import table
 from tfeval.models.model import Model
-from tfeval.utils import errors
-from tfeval.utils.spec import Spec, parse
+from tfeval.utils.spec import Spec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +31,4 @@ class Finding:
 
 def application(model: Model) -> Spec | None:
   """Returns the specification of an application, None of other models."""
-  try:
-    spec = parse(model.name)
-  except errors.UserError:
-    return None
-  return spec if spec.target in table.known_models() else None
+  return table.application(model.name)

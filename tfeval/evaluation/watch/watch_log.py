@@ -83,10 +83,7 @@ def _is_entry(entry: dict[str, Any]) -> bool:
     and isinstance(entry['stamp'], list)
     and len(entry['stamp']) == 2
     and isinstance(entry['run'], str)
-    and re.fullmatch(
-      r'[A-Za-z0-9._=@+-]*[A-Za-z0-9_=@+-][A-Za-z0-9._=@+-]*', entry['run']
-    )
-    is not None
+    and re.fullmatch(r'[\w.=@+-]*[\w=@+-][\w.=@+-]*', entry['run']) is not None
     and _are(entry['metrics'], _is_figure)
     and _are(entry['counts'], _is_count)
   )

@@ -126,6 +126,7 @@ def _flagfile(source: Source, config: ImportConfig) -> str:
       ('labels', one.path.absolute() if one.path else one.name) for one in config.labels
     ),
     ('order', order),
+    ('classes', config.classes and config.classes.absolute()),
     ('output', config.output),
   ]
   lines = [flagfile.line(name, value) for name, value in values if value is not None]

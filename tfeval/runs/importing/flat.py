@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels import files
+from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing.blocks import Block, ids_of
 from tfeval.utils.arrow import to_numpy
@@ -52,7 +52,7 @@ def choose(
   """
   names = [name for name in header if name != 'id']
   expected = _EXPECTED.format(len(space))
-  if twice := files.doubles(list(header)):
+  if twice := doubles(list(header)):
     raise UserError(f'{path} has two columns called {twice[0]!r}')
   for known in (space.class_ids, map(str, range(len(space)))):
     if set(all_classes := list(known)) == set(names):
@@ -61,7 +61,7 @@ def choose(
   scores = [name for name in names if name.startswith('prob')]
   if not classes or len(classes) + len(scores) != len(names):
     raise UserError(
-      f'{path} has the columns {files.first(list(header))[:200]}, {expected}{instead}'
+      f'{path} has the columns {first(list(header))[:200]}, {expected}{instead}'
     )
   alone = len(classes) == 1 and len(scores) < 2
   if alone and not any(name[-1].isdigit() for name in names):

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import sets
-from tfeval.datasets.labels.files import check_rows
+from tfeval.datasets.labels.listing import check_rows
 from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
-from tfeval.runs import predictions, result_file
+from tfeval.runs import predictions, result_file, run_directory
 from tfeval.runs.importing import directory, orders, readers, rows
 from tfeval.runs.importing.directory import ImportConfig, by_validation_order
 from tfeval.runs.importing.sources import Source
@@ -36,6 +36,7 @@ class _Written:
 
   ids: list[pa.Array]
   top1: list[np.ndarray]
+  labels: list[np.ndarray]
   ties: int = 0
   unsorted: int = 0
   # Of the classes as they came, where nothing says which is the best.
@@ -94,8 +95,12 @@ def import_predictions(source: Source, config: ImportConfig) -> Run:
       if complete := directory.complete_run(source, config, manifest):
         return complete
       directory.begin_run(source, config, manifest)
-      written = _write(source, config, table)
-      return _complete(source, config, manifest, table, written, started)
+      try:
+        written = _write(source, config, table)
+        return _complete(source, config, manifest, table, written, started)
+      except UserError:
+        run_directory.discard(source.directory)
+        raise
 
 
 def _complete(
@@ -123,7 +128,7 @@ def _complete(
   notes = _notes(source, config, table.classes, written, ids)
   # Rows carry ReaL labels from here on.
   labels = [
-    LabelSource(one.name) if one.name in (ORIGINAL, REAL) else one
+    LabelSource(one.name, path=one.path) if one.name in (ORIGINAL, REAL) else one
     for one in config.labels
   ]
   store = source.directory / result_file.PREDICTIONS
@@ -163,7 +168,7 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
     space=len(config.space),
   )
   by_name = {labels.name: labels for labels in config.labels}
-  written, start, id_bytes = _Written([], [], output=config.output), 0, 0
+  written, start, id_bytes = _Written([], [], [], output=config.output), 0, 0
   for block in table.blocks():
     n = len(block)
     ids: pa.Array = block.ids if all_ids is None else all_ids[start : start + n]
@@ -201,6 +206,7 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
     )
     written.ids.append(ids)
     written.top1.append(ranked.classes[:, 0])
+    written.labels.append(labels)
     if block.classes is not None and block.scores is None:
       hits = (block.classes == labels[:, None]).sum(axis=0)
       before = written.hits_by_column
@@ -265,10 +271,14 @@ def _notes(
       f'{written.ties} {have} two best classes of equal score: the lower '
       'class index counts'
     )
+  top1 = np.concatenate(written.top1)
   if by_validation_order(config.labels):
-    top1 = np.concatenate(written.top1)
     chance = orders.explain_chance(source.predictions, top1, ids, config.order)
     notes += [chance] if chance else []
+  else:
+    labels, order = np.concatenate(written.labels), config.order
+    own = None if order in orders.NAMED else order
+    orders.check_own(source.predictions, top1, labels, ids, own, config.space)
   return notes
 
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, sets, subsets
 from tfeval.datasets.labels import orders as class_orders
-from tfeval.datasets.labels.files import first
+from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
@@ -48,7 +49,7 @@ def row_ids(path: pathlib.Path, order: str | None, rows: int | None) -> pa.Array
     rows: how many there are.
 
   Raises:
-    UserError: no order was given, or one of another length.
+    UserError: no order was given, or one of another length or with an id twice.
   """
   if order is None:
     raise UserError(
@@ -56,6 +57,8 @@ def row_ids(path: pathlib.Path, order: str | None, rows: int | None) -> pa.Array
       f'`order={FILE_NAME}`, {CLASS_FOLDER} or the path of a list of ids'
     )
   ids = named_ids(order) if order in NAMED else subsets.read_ids(pathlib.Path(order))
+  if twice := [] if order in NAMED else doubles(ids.to_pylist()):
+    raise UserError(f'`order={order}` has {len(twice)} ids twice: {first(twice)}')
   if len(ids) != rows:
     raise UserError(f'{path} has {rows} rows, `order={order}` is of {len(ids)}')
   return ids
@@ -134,6 +137,46 @@ def explain_chance(
     'AT CHANCE: top-1 is no better than guessing; rows or classes probably stand '
     'in another order'
   )
+
+
+def check_own(
+  path: pathlib.Path,
+  top1: np.ndarray,
+  labels: np.ndarray,
+  ids: pa.Array,
+  order: str | None,
+  space: LabelSpace,
+) -> None:
+  """Checks predictions of classes or images that are not those of the validation set.
+
+  Args:
+    path: of the predictions.
+    top1: int [n], the best class of each row.
+    labels: int [n], -1 for none.
+    ids: string [n], what the rows are taken for.
+    order: the list of ids that says so, None where rows carry them.
+    space: the classes.
+
+  Raises:
+    UserError: nearly all are wrong, and right if classes or rows stand in another
+      order; says which.
+  """
+  labelled = labels >= 0
+  hits, count = int(np.sum((top1 == labels)[labelled])), int(labelled.sum())
+  seen = f'{path}: {hits} of {count} answers are right'
+  if order is not None:
+    by_id = labels[arrow.to_numpy(pc.sort_indices(ids))]
+    right = int(np.sum((top1 == by_id)[by_id >= 0]))
+    if class_orders.stands_out('', right, hits, count, len(space)):
+      raise UserError(
+        f'{seen}, with the ids of `order={order}` sorted it would be {right}: give that'
+      )
+  other = class_orders.other_class_order(top1[labelled], labels[labelled], space)
+  if other is not None:
+    raise UserError(
+      f'{seen}: its classes stand in another order ({other}) than those of the labels: '
+      'correct `classes` or `labels`'
+    )
 
 
 def _other_orders(at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

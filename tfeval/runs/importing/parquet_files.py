@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import files
+from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import flat
 from tfeval.runs.importing.blocks import BLOCK, Block, Table, ids_of, readable
@@ -48,7 +48,7 @@ def _of_lists(path: pathlib.Path, file: parquet.File, expected: int) -> Table:
   classes = 'classes' if 'classes' in there and scores != 'logits' else None
   if classes is None and scores in (None, 'log_probs'):
     raise UserError(
-      f'{path} has the columns {files.first(sorted(there))}, expected id and {_LISTS}'
+      f'{path} has the columns {first(sorted(there))}, expected id and {_LISTS}'
     )
   lists = [name for name in (classes, scores) if name is not None]
   for name in lists:
@@ -56,10 +56,10 @@ def _of_lists(path: pathlib.Path, file: parquet.File, expected: int) -> Table:
   columns = ['id'] * ('id' in there) + lists
   rows_at_once = _rows_at_once(path, file, columns)
   with readable(path):
-    first = next(file.batches(1, columns), None)
-  if first is None:
+    batch = next(file.batches(1, columns), None)
+  if batch is None:
     raise UserError(f'{path} has no rows')
-  width = _lists(path, first, lists[0]).shape[1]
+  width = _lists(path, batch, lists[0]).shape[1]
   if classes is None and width != expected:
     raise UserError(
       f'{path}: {scores} has {width} values in a row, expected {expected}, or '

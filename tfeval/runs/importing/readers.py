@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from tfeval.datasets.labels import files, imagenet
+from tfeval.datasets.labels import imagenet, tables
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import arrays, flat, parquet_files
 from tfeval.runs.importing.blocks import Block, Table, readable
@@ -69,7 +69,7 @@ def opened(
 def _csv(path: pathlib.Path, space: LabelSpace) -> Table:
   from pyarrow import csv as pa_csv  # Rarely needed.
 
-  header = files.read_csv_header(path)
+  header = tables.read_csv_header(path)
   classes, scores = flat.choose(path, header, space)
   types = {
     **dict.fromkeys(scores, pa.float64()),

@@ -5,8 +5,8 @@ import logging
 import pathlib
 import re
 
-from tfeval.datasets.labels.files import doubles
-from tfeval.utils import paths
+from tfeval.datasets.labels.listing import doubles
+from tfeval.utils import paths, spec
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -92,7 +92,7 @@ def find_sources(
       f'{root} has two files of predictions called {twice[0]}: rename one'
     )
   return [
-    Source(name, path, beside, output / _directory(name))
+    Source(name, path, beside, output / spec.Spec(name, name).directory_name())
     for name, (path, beside) in zip(names, pairs.items(), strict=True)
   ]
 
@@ -108,7 +108,3 @@ def _probabilities_of(path: pathlib.Path) -> pathlib.Path | None:
   start, _, _ = path.stem.rpartition('preds')
   beside = path.with_name(f'{start}probs{path.suffix}')
   return beside if beside.is_file() else None
-
-
-def _directory(name: str) -> str:
-  return re.sub(r'[^A-Za-z0-9._=-]+', '_', name).strip('_.') or 'model'

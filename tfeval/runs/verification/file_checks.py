@@ -51,6 +51,8 @@ def flags(directory: Path) -> str:
   flag, expected = _repeated(
     files.read_json(directory / result_file.MANIFEST, directory)
   )
+  if flag == 'model' and any(line.name == 'name' for line in lines):
+    flag = 'name'  # What the user calls it.
   given = [line.value for line in lines if line.name == flag]
   seen = [os.path.basename(one) if flag == 'predictions' else one for one in given]
   hold(
