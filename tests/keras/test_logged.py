@@ -113,6 +113,21 @@ def test_those_who_take_all_logs_and_stand_before_are_named(noise, caplog):
   ]
 
 
+def test_weights_and_biases_has_each_evaluation(noise, tmp_path, monkeypatch):
+  wandb = pytest.importorskip('wandb', reason='needs wandb')
+  import wandb.integration.keras
+
+  monkeypatch.chdir(tmp_path)
+  found, logged = callback(noise, every_steps=2), []
+  with wandb.init(mode='offline', dir=tmp_path, settings={'silent': True}):
+    monkeypatch.setattr(wandb, 'log', lambda values: logged.append(values))
+    every_batch = wandb.integration.keras.WandbMetricsLogger(log_freq='batch')
+    fit(small(), found, every_batch, epochs=2)
+  values = [one['metrics']['val_top5'] for one in found.history]
+  for name in ('batch/val_top5', 'epoch/val_top5'):
+    assert [one[name] for one in logged if name in one] == values
+
+
 def test_names_of_validation_data_are_not_replaced(noise, caplog):
   x, y = np.zeros((4, SIZE, SIZE, 3)), np.zeros(4)
 
