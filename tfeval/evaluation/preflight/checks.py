@@ -19,6 +19,7 @@ from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
 from tfeval.models import table
 from tfeval.models.backend import STATISTICS
+from tfeval.models.keras.preprocessor import preprocessor_of
 from tfeval.models.model import Model, of_space
 from tfeval.models.options import (
   BACKGROUND,
@@ -94,7 +95,8 @@ def check_model(
       _collapsed(outputs, labels, np.zeros_like(known)) or _chance(model, given, True)
     )
   fed: list[Finding] = []
-  if are_pixels:
+  # What a model preprocesses itself is as it was in its training.
+  if are_pixels and preprocessor_of(backend.model) is None:
     given, fed = feeding.compare(
       model,
       forward,

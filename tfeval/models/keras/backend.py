@@ -95,5 +95,8 @@ class KerasBackend(FunctionBackend):
   def architecture_sha256(self) -> str:
     return architecture.architecture_sha256(self.model)
 
+  def layers_sha256(self) -> str | None:
+    return architecture.layers_sha256(self.model)
+
   def trace_key(self) -> Hashable:
     return tracing.trace_key(self.model)
