@@ -74,7 +74,7 @@ class EvaluatedModel:
     Raises:
       UserError: it cannot be evaluated.
     """
-    if self._is_function() and not self.trained.built:
+    if self._is_function() and not self._can_be_asked():
       return
     model = self._model()
     if wrap.is_built(model):
@@ -92,6 +92,14 @@ class EvaluatedModel:
 
   def _is_function(self) -> bool:
     return self._chosen is not None and not isinstance(self._chosen, keras.Model)
+
+  def _can_be_asked(self) -> bool:
+    """Whether the function has all it needs, of what the first batch makes."""
+    try:
+      self._chosen(self.trained)
+    except Exception:  # It is asked again, and what it raises then is told.
+      return False
+    return True
 
   def _model(self) -> keras.Model:
     if not self._is_function():
