@@ -85,7 +85,8 @@ class Job:
     self.request, self.protocol = request, protocol
     self.config, self.runtime = config, runtime
     dataset, strategy = runtime.dataset, runtime.strategy
-    model = fitting.fit(model if step is None else step.model, dataset.label_space)
+    given = model if step is None else step.model
+    model = fitting.fit(given, dataset.label_space, dataset.own_classes)
     self._model, self._step = model, step
     self.classes = competition.classes_of(model, dataset)
     self.directory = paths.path(config.store.output_dir) / request.directory

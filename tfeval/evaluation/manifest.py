@@ -71,7 +71,7 @@ def build_manifest(
     described['values_sha256'] = fingerprint.model_sha256(model)
   elif computes := fingerprint.architecture_sha256(model):
     described['architecture_sha256'] = computes
-  if matched := classes.describe(model.matched):
+  if matched := classes.describe(model.matched, model.order_of_outputs):
     described['matched'] = matched
   return Manifest.from_json(
     {

@@ -66,12 +66,14 @@ class MatchedSection(JsonObject):
     by: `order` or `class`.
     others: what it says that is no class of the dataset: the classes behind these.
     unsaid: indices of the classes that it has no output for.
+    order: indices of the classes that its outputs are, where they do not ascend.
     restricted: indices of the classes that compete under the rule `restricted`.
   """
 
   by: str
   others: ClassesSection | None = None
   unsaid: list[int] | None = None
+  order: list[int] | None = None
   restricted: list[int] | None = None
 
 

@@ -65,7 +65,8 @@ class WatchedModel:
       raise UserError(
         f'{request.spec.text} is no Keras model: checkpoints cannot be loaded into it'
       )
-    return fitting.fit(model, self._runtime.dataset.label_space)
+    dataset = self._runtime.dataset
+    return fitting.fit(model, dataset.label_space, dataset.own_classes)
 
   def _step(self, request: ModelRequest, model: Model) -> ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""

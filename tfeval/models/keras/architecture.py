@@ -76,6 +76,15 @@ def own_code(model: keras.Model) -> tuple[str, ...]:
   return tuple(code for layer in layers for code in _code(layer))
 
 
+def layers_sha256(model: keras.Model) -> str:
+  """Returns a digest of layers, as they tell of themselves, and shapes of weights."""
+  configs = tracing.layer_configs(model)
+  weights = [[str(one.dtype), list(one.shape)] for one in model.weights]
+  described = [_without(config, _given_names(configs)) for config in configs]
+  content = json.dumps([described, weights], sort_keys=True)
+  return hashlib.sha256(content.encode()).hexdigest()
+
+
 def _given_names(configs: list[Any]) -> dict[str, str]:
   """Returns names for those that Keras gave: of a class and how many it had."""
   found: dict[str, str] = {}

@@ -98,5 +98,8 @@ class KerasBackend(FunctionBackend):
   def own_code(self) -> Hashable:
     return architecture.own_code(self.model)
 
+  def layers_sha256(self) -> str | None:
+    return architecture.layers_sha256(self.model)
+
   def trace_key(self) -> Hashable:
     return tracing.trace_key(self.model)

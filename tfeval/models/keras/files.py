@@ -22,6 +22,7 @@ from tfeval.models.keras import (
   weights,
 )
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
+from tfeval.models.keras.preprocessor import preprocessor_of, with_preprocessor
 from tfeval.models.model import (
   Model,
   function_name,
@@ -58,12 +59,13 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
     limit = TimeLimit(spec.text, known.batch_timeout)
   with limit.batch(counts=False) if limit else contextlib.nullcontext():
     backend, source, sha256, known = _bring(spec, known)
+    known = with_preprocessor(backend.model, spec.text, known)
     _preprocess(spec.text, known)  # Before anything runs.
     if backend.model is not None and not backend.outputs():
       _first_image(
         _function(backend, spec.text, known),
         spec.text,
-        input_side(backend.input_spec, spec.text, known.input_size),
+        input_size_of(backend, spec.text, known),
         known,
       )
     if weights_name not in ('imagenet', 'none'):
@@ -89,8 +91,9 @@ def described(
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
+  known = with_preprocessor(backend.model, name, known)
   preprocess = _preprocess(name, known)
-  input_size = input_side(backend.input_spec, name, known.input_size)
+  input_size = input_size_of(backend, name, known)
   function = _function(backend, name, known)
   chosen = heads.chosen(backend, name, known.output_name)
   if chosen is not None:
@@ -130,6 +133,28 @@ def described(
     preprocess_sha256=does.sha256,
     preprocess_changes=does.changing,
   )
+
+
+def input_size_of(backend: Backend, name: str, known: ModelOptions) -> int:
+  """Returns the side of what is preprocessed for a model, in pixels.
+
+  Raises:
+    UserError: it cannot be known, or is not that of the model.
+  """
+  if known.input_size is not None and preprocessor_of(backend.model) is not None:
+    return int(known.input_size)  # It may resize.
+  return input_side(backend.input_spec, name, known.input_size)
+
+
+def check_options_of(model: keras.Model, name: str, known: ModelOptions) -> None:
+  """Checks what can be checked of a model that is not built.
+
+  Raises:
+    UserError: the options lack something.
+  """
+  _preprocess(name, with_preprocessor(model, name, known))
+  if known.output is None and not isinstance(model, keras.Sequential):
+    _output_kind(None, name, None)
 
 
 def _is_file(spec: Spec) -> bool:
