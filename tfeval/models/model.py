@@ -80,6 +80,10 @@ class Model:
       were in it.
     matched: how outputs were matched to the classes of a dataset, see `fitting.fit`.
     time_limit: of a batch of a file that is not trusted; None: none.
+    preprocess_sha256: of what `preprocess` does, see `graph_digest`; None where its
+      name says that.
+    preprocess_changes: operations by which it does something else each time; where
+      there are any, no two runs can be known to be the same.
   """
 
   name: str
@@ -101,6 +105,8 @@ class Model:
   as_returned: OutputOrder | None = dataclasses.field(default=None, compare=False)
   matched: str | None = None
   time_limit: TimeLimit | None = None
+  preprocess_sha256: str | None = None
+  preprocess_changes: tuple[str, ...] = ()
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.
@@ -149,6 +155,11 @@ class Model:
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
+    of_function: dict[str, Any] = {}
+    if self.preprocess_sha256 is not None:
+      of_function['preprocess_sha256'] = self.preprocess_sha256
+    if self.preprocess_changes:
+      of_function['preprocess_changes'] = list(self.preprocess_changes)
     return {
       'name': self.name,
       'weights': self.weights,
@@ -159,6 +170,7 @@ class Model:
       'output': self.output,
       'class_map': self.class_map,
       'output_name': self.output_name,
+      **of_function,
     }
 
 
