@@ -115,13 +115,13 @@ def test_those_who_take_all_logs_and_stand_before_are_named(noise, caplog):
 
 def test_weights_and_biases_has_each_evaluation(noise, tmp_path, monkeypatch):
   wandb = pytest.importorskip('wandb', reason='needs wandb')
-  import wandb.integration.keras
+  from wandb.integration.keras import WandbMetricsLogger
 
   monkeypatch.chdir(tmp_path)
   found, logged = callback(noise, every_steps=2), []
   with wandb.init(mode='offline', dir=tmp_path, settings={'silent': True}):
     monkeypatch.setattr(wandb, 'log', lambda values: logged.append(values))
-    every_batch = wandb.integration.keras.WandbMetricsLogger(log_freq='batch')
+    every_batch = WandbMetricsLogger(log_freq='batch')
     fit(small(), found, every_batch, epochs=2)
   values = [one['metrics']['val_top5'] for one in found.history]
   for name in ('batch/val_top5', 'epoch/val_top5'):
