@@ -169,7 +169,8 @@ class Evaluator:
     """
     found = cls.__new__(cls)
     found._open_data(trained, dataset, name, classes, progress, given)
-    found._open(trained, None)
+    if found._own is None or found._own.told_classes is not None:
+      found._open(trained, None)
     return found
 
   def _open_data(
@@ -292,13 +293,19 @@ class Evaluator:
 
   @property
   def num_classes(self) -> int:
-    """How many classes the dataset has."""
+    """How many classes the dataset has.
+
+    Raises:
+      UserError: only the model tells, and is not there yet.
+    """
+    if self._runtime is None:
+      raise own_data.unknown_classes()
     return len(self._runtime.dataset.label_space)
 
   @property
   def has_real_labels(self) -> bool:
     """Whether the dataset has ReaL labels."""
-    return self._runtime.dataset.has_real_labels
+    return self._runtime is not None and self._runtime.dataset.has_real_labels
 
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""

@@ -113,7 +113,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    known = {'name', 'progress', *python_names(EvaluationConfig)}
+    known = {'name', 'progress', 'classes', *python_names(EvaluationConfig)}
     known -= {'output_dir', 'overwrite'}
     for key in how:
       if key not in known:

@@ -85,7 +85,7 @@ def _given_names(configs: list[Any]) -> dict[str, str]:
         look(value.get('class_name', value.get('class')), config.get('name'))
       for one in value.values():
         walk(one)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
       for one in value:
         walk(one)
 
@@ -99,7 +99,7 @@ def _without(value: Any, names: dict[str, str]) -> Any:
     if value.get('class_name') == '__lambda__':
       return '__lambda__'  # Its code tells which line it was on.
     return {key: _without(one, names) for key, one in value.items() if key != 'seed'}
-  if isinstance(value, list):
+  if isinstance(value, list | tuple):
     return [_without(one, names) for one in value]
   return names.get(value, value) if isinstance(value, str) else value
 
