@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -19,7 +19,7 @@ from tfeval.datasets.options import SKIP
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import GIVEN, WARN, EvaluationConfig
+from tfeval.evaluation.config import ERROR, GIVEN, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
@@ -104,9 +104,11 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
+  given = {'preflight': ERROR, **given}
   evaluator = Evaluator(
     model, dataset, name=name, classes=classes, progress=progress, **given
   )
+  evaluator._in_training = False
   return evaluator.evaluate(output_dir)
 
 
@@ -119,7 +121,8 @@ class Evaluator:
         run = evaluator.evaluate()
 
   What takes long to make is made once: the input pipeline, and the compiled step while
-  the model's layers stay the same.
+  the model's layers stay the same. `preflight` is `'warn'` by default, and says nothing
+  that a model which has hardly been trained explains.
 
   Attributes:
     model: as the engine is given it; None before there is one, see `waiting`.
@@ -188,7 +191,8 @@ class Evaluator:
     self._progress = None if progress is None else truth('progress', progress)
     classes = None if classes is None else _checked_classes(classes)
     self.model: Model | None = None
-    self._name, self._side = name, None
+    self._name, self._side, self._in_training = name, None, True
+    given = {'preflight': WARN, **given}
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
       dataset, given = in_memory.NAME, own.keywords
@@ -276,13 +280,14 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
     )
-    self._traced, self._code = model.backend.trace_key(), self._preprocess_code()
+    self._traced, self._code = model.backend.trace_key(), self._own_code()
 
-  def _preprocess_code(self) -> str | None:
-    """Returns what changes when a preprocessing function of the user's does."""
-    if self.model.preprocess_sha256 is None:
-      return None
-    return code_digest.code_sha256(self.model.preprocess, whole=False)
+  def _own_code(self) -> Hashable:
+    """Returns what changes when code of the user's, or what it uses, does."""
+    preprocess = None
+    if self.model.preprocess_sha256 is not None:
+      preprocess = code_digest.code_sha256(self.model.preprocess, whole=False)
+    return self.model.backend.own_code(), preprocess
 
   def _named(self, request: ModelRequest) -> ModelRequest:
     if self._name is not None:
@@ -360,23 +365,21 @@ class Evaluator:
       self._runtime.progress,
       self._forward.batch_size,
       protocol.library != GIVEN,
+      self._in_training,
     )
 
   def _evaluate(self, output_dir: str) -> Run:
-    if (
-      self.model.backend.trace_key() != self._traced
-      or self._preprocess_code() != self._code
-    ):
-      # The compiled step has the layers, or the preprocessing, of before.
+    if self.model.backend.trace_key() != self._traced or self._own_code() != self._code:
+      # The compiled step has the layers, or the code, of before.
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
-    run = loop.run_one(
-      shared_job.make_job(
-        self._request, self.model, protocol, config, self._runtime, self._forward
-      )
+    job = shared_job.make_job(
+      self._request, self.model, protocol, config, self._runtime, self._forward
     )
-    self._code = self._preprocess_code()  # It may count how often it is traced.
+    job.training = self._in_training
+    run = loop.run_one(job)
+    self._code = self._own_code()  # It may count how often it is traced.
     return run
 
 

@@ -41,6 +41,14 @@ _OF_KERAS = frozenset(
   )
 )
 _BEGINNINGS = ('_compile', '_eval_', '_self_', '_tf_', 'stop_')
+# What is a layer or variable itself, or of training.
+_ELSEWHERE = (
+  keras.layers.Layer,
+  keras.Variable,
+  keras.Metric,
+  keras.Loss,
+  keras.Optimizer,
+)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -57,6 +65,15 @@ def architecture_sha256(model: keras.Model) -> str:
     for code in _code(layer):
       sha256.update(code.encode())
   return sha256.hexdigest()
+
+
+def own_code(model: keras.Model) -> tuple[str, ...]:
+  """Returns digests of what is the user's own in a model, with its attributes.
+
+  That no configuration tells of it, a compiled step does not know.
+  """
+  layers = [one for one in model._flatten_layers() if is_users(type(one).__module__)]
+  return tuple(code for layer in layers for code in _code(layer))
 
 
 def layers_sha256(model: keras.Model) -> str:
@@ -137,7 +154,7 @@ _ATTRIBUTES: set[str] = set()
 
 def _is_function(value: Any) -> bool:
   """Whether a value is a function of the user's, perhaps with arguments."""
-  if isinstance(value, keras.layers.Layer | keras.Variable):
+  if isinstance(value, _ELSEWHERE):
     return False
   function = getattr(value, 'func', value)
   return callable(function) and is_users(getattr(function, '__module__', 'builtins'))
@@ -149,7 +166,7 @@ def _is_told(value: Any) -> bool:
     return all(map(_is_told, value))
   if isinstance(value, dict):
     return all(map(_is_told, value.values()))
-  if isinstance(value, keras.layers.Layer | keras.Variable | keras.KerasTensor):
+  if isinstance(value, (*_ELSEWHERE, keras.KerasTensor)):
     return False
   return isinstance(value, (*_PLAIN, np.ndarray, np.generic)) or hasattr(
     value, '__array__'
