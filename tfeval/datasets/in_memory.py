@@ -67,8 +67,11 @@ def open_dataset(
       '`protocol` out, or give uint8'
     )
   space, indices = _space(classes)
-  elements = given.map(_element(spec, encoded, indices))
-  count = _count(given, limit)
+  element = _element(spec, encoded, indices)
+  elements = given.map(element)
+  # Where all have to be looked at, labels that are no class are found too.
+  labels = tf.autograph.experimental.do_not_convert(lambda *one: element(*one)['label'])
+  count = _count(given.map(labels), limit)
   digest = _compare_looks(elements.take(count))
   return base.ImageDataset(
     name=NAME,
@@ -209,9 +212,8 @@ def _count(given: tf.data.Dataset, limit: int | None) -> int:
 
 def _counted(given: tf.data.Dataset) -> int:
   """Counts examples; says so where it takes long: the dataset may have no end."""
-  ones = given.map(tf.autograph.experimental.do_not_convert(lambda *_: np.int64(1)))
   count, begun, is_told = 0, time.monotonic(), False
-  for some in ones.batch(64):
+  for some in given.batch(64):
     count += len(some)
     if not is_told and time.monotonic() - begun > _PATIENCE:
       _LOG.warning(

@@ -92,10 +92,10 @@ class EvaluateCallback(keras.callbacks.Callback):
         one, unless `every_steps` is given.
       every_steps: evaluates after each so many steps.
       metrics: names as of `tfeval score --metrics`, `real_` before those against ReaL
-        labels; `'loss'`, the mean of the compiled loss; `keras.metrics.Metric`, which
-        gets one-hot labels, or class indices if its name has `sparse` in it, and the
-        outputs of all images that have a label. By default top-1 and top-5 of all
-        labels there are.
+        labels; `'loss'`, the mean of the compiled one; `'f1'`, the mean of all classes;
+        `keras.metrics.Metric`, which gets one-hot labels, or class indices if its name
+        has `sparse` in it, and the outputs, of all images that have a label. By default
+        top-1 and top-5 of all labels there are.
       best_by: the metric of which the best run is kept; by default the first.
       ema: whether to evaluate the optimizer's moving averages of the trainable
         weights, in place of these.
