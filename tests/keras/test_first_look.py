@@ -54,7 +54,7 @@ def test_what_is_little_trained_is_not_looked_at(folder, monkeypatch):
   looked = []
   model, found = small(), callback(folder, preprocess='tf')
   monkeypatch.setattr(
-    'tfeval.evaluation.evaluator.Evaluator.look', lambda self: looked.append(1)
+    'tfeval.evaluation.waiting.WaitingEvaluator.look', lambda self: looked.append(1)
   )
   model.optimizer.learning_rate = 0.0
   train(model, found, 2, scaled)  # At chance.
