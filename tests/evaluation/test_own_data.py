@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfeval
+from tfeval.datasets import in_memory
 from tfeval.utils.errors import UserError
 
 SIDE, CLASSES, COUNT = 16, 7, 50
@@ -180,6 +181,28 @@ def test_in_fit_it_counts_as_keras_does(arrays, caplog):
   ).history
   assert history['val_top1'] == pytest.approx(history['val_accuracy'], abs=1e-6)
   assert 'val_top5' not in history and not caplog.messages
+
+
+def test_a_dataset_of_unknown_length_is_counted_aloud(
+  model, arrays, caplog, monkeypatch
+):
+  images, labels = arrays
+  pairs = list(zip(images, labels, strict=True))
+
+  def examples():
+    yield from pairs
+
+  signature = (
+    tf.TensorSpec(images.shape[1:], images.dtype),
+    tf.TensorSpec((), labels.dtype),
+  )
+  dataset = tf.data.Dataset.from_generator(examples, output_signature=signature)
+  assert dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY
+  monkeypatch.setattr(in_memory, '_PATIENCE', -1)
+  _, hits = evaluated(model, dataset)
+  assert hits == counted(model, images, labels)
+  told = [line for line in caplog.messages if 'tells no length' in line]
+  assert len(told) == 1 and told[0].endswith('if it never ends give `limit`')
 
 
 def test_names_in_any_script(model, arrays, tmp_path):

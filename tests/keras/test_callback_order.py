@@ -97,9 +97,7 @@ def test_functions_may_be_monitored_whatever_else_is_compiled(noise, loss, caplo
   assert 'never logged' not in caplog.text
 
 
-def test_steps_alone_are_no_epochs(noise, caplog, tmp_path):
-  with pytest.raises(UserError, match='monitors val_top1 at the ends of epochs'):
-    fit(small(), callback(noise, every_steps=1), monitoring('val_top1'))
+def test_a_logger_before_it_is_named(noise, caplog, tmp_path):
   fit(small(), keras.callbacks.CSVLogger(str(tmp_path / 'log.csv')), callback(noise))
   assert (
     'CSVLogger stands before EvaluateCallback, so it does not see '

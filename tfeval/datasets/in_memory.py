@@ -2,7 +2,9 @@
 
 import hashlib
 import itertools
+import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +17,12 @@ from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 NAME = 'tf.data'
 # Elements that are looked at twice, to see whether their order stays.
 _COMPARED = 64
+# Seconds of counting.
+_PATIENCE = 10.0
 _KEYS = ('image', 'label', 'id')
 
 
@@ -192,14 +197,28 @@ def _count(given: tf.data.Dataset, limit: int | None) -> int:
   if count == tf.data.INFINITE_CARDINALITY and limit is None:
     raise UserError('dataset never ends: give one without repeat, or `limit`')
   if count < 0:
-    all_of_it = given if limit is None else given.take(limit)
     try:
-      count = int(all_of_it.reduce(np.int64(0), lambda n, *_: n + 1))
+      count = _counted(given if limit is None else given.take(limit))
     except tf.errors.OpError as error:
       raise _unreadable(error) from error
   count = count if limit is None else min(limit, count)
   if not count:
     raise UserError('dataset has no examples')
+  return count
+
+
+def _counted(given: tf.data.Dataset) -> int:
+  """Counts examples; says so where it takes long: the dataset may have no end."""
+  ones = given.map(tf.autograph.experimental.do_not_convert(lambda *_: np.int64(1)))
+  count, begun, is_told = 0, time.monotonic(), False
+  for some in ones.batch(64):
+    count += len(some)
+    if not is_told and time.monotonic() - begun > _PATIENCE:
+      _LOG.warning(
+        f'dataset tells no length, {count:,} examples are counted so far: if it never '
+        'ends give `limit`'
+      )
+      is_told = True
   return count
 
 

@@ -77,7 +77,7 @@ def build_dataset(
   for key, value, kind, expected in (
     ('name', name, str, 'a TFDS name or folder:DIR'),
     ('protocol', protocol, str, 'what `tfeval protocols` lists'),
-    ('split', split, str, 'a TFDS split'),
+    ('split', split, str | None, 'a TFDS split'),
     ('class_folders', class_folders, str, ' or '.join(FORMS)),
     ('strategy', strategy, tf.distribute.Strategy | None, 'a tf.distribute.Strategy'),
     ('input_context', input_context, tf.distribute.InputContext | None, context),

@@ -1,8 +1,8 @@
 """A Keras callback that evaluates while `model.fit` trains."""
 
 import contextlib
-import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,18 +11,15 @@ import tensorflow as tf
 from tfeval.evaluation import evaluator
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.tracking import event_files
-from tfeval.keras import callback_order, steps
-from tfeval.keras.callback_order import REAL
+from tfeval.keras import callback_order, logged, schedule, steps
 from tfeval.keras.ema import check_averages, in_place_of_weights
 from tfeval.keras.history import History
-from tfeval.metrics import registry
 from tfeval.runs.run import Run
 from tfeval.utils import errors, paths
 from tfeval.utils.arguments import of_kind, path_text, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.options import python_names
 
-_LOG = logging.getLogger('tfeval')
 # In a fit these are other than for one evaluation: a model that has hardly learned
 # shows what preflight takes for faults, and Keras shows progress of its own.
 _IN_FIT = {'preflight': 'off', 'progress': False}
@@ -38,10 +35,11 @@ class EvaluateCallback(keras.callbacks.Callback):
           keras.callbacks.ModelCheckpoint(
               'best.keras', monitor='val_real_top1', mode='max', save_best_only=True)])
 
-  At the end of an epoch it adds `val_top1`, `val_top5`, `val_real_top1` and
-  `val_real_top5`, or `prefix` and each of `metrics`, to the logs. Keras calls callbacks
-  in the order of the list: those behind it see them. With `every_epochs` over 1 the
-  other epochs have none. Of the same names it replaces what `validation_data` gave.
+  It adds `val_top1`, `val_top5`, `val_real_top1` and `val_real_top5`, or `prefix` and
+  each of `metrics`, to the logs of the batch after which it evaluated, and of the epoch
+  in which it did so last. Keras calls callbacks in the order of the list: those behind
+  it see them. Logs without an evaluation have none. What is in logs already, of
+  `validation_data` say, stays, and a warning before the fit says so.
 
   Its input pipeline and its compiled step are made once. Steps are those that the
   optimizer counts (`iterations`): a fit that goes on has some already. Where a model
@@ -66,7 +64,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     *,
     every_epochs: int | None = None,
     every_steps: int | None = None,
-    metrics: list[str] | tuple[str, ...] | None = None,
+    metrics: Sequence[str | keras.metrics.Metric] | None = None,
     best_by: str | None = None,
     ema: bool = False,
     prefix: str = 'val_',
@@ -80,10 +78,12 @@ class EvaluateCallback(keras.callbacks.Callback):
       dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset`, see `tfeval.evaluate`.
       every_epochs: evaluates at the end of each so many epochs; by default of each
         one, unless `every_steps` is given.
-      every_steps: evaluates after each so many steps; what is between epochs goes to
-        `history` and `log_dir` alone.
+      every_steps: evaluates after each so many steps.
       metrics: names as of `tfeval score --metrics`, `real_` before those against ReaL
-        labels; by default top-1 and top-5 of all labels there are.
+        labels; `'loss'`, the mean of the compiled loss; `keras.metrics.Metric`, which
+        gets one-hot labels, or class indices if its name has `sparse` in it, and the
+        outputs of all images that have a label. By default top-1 and top-5 of all
+        labels there are.
       best_by: the metric of which the best run is kept; by default the first.
       ema: whether to evaluate the optimizer's moving averages of the trainable
         weights, in place of these.
@@ -106,22 +106,18 @@ class EvaluateCallback(keras.callbacks.Callback):
     for key in how:
       if key not in known:
         raise errors.unknown('keyword of EvaluateCallback', key, known)
-    if not isinstance(metrics, list | tuple | None):
-      raise UserError(f'metrics is {metrics!r}, expected a list of names')
     if every_epochs is every_steps is None:
       every_epochs = 1
     self._every_epochs, self._every_steps = (
       value if value is None else whole_number(key, value)
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
-    self._dataset, self._how = dataset, _IN_FIT | how
+    self._dataset, self._how, self._ema = dataset, _IN_FIT | how, truth('ema', ema)
     of_kind('best_by', best_by, str | None, 'the name of a metric')
-    self._asked, self._best_by, self._ema = metrics, best_by, truth('ema', ema)
+    self._metrics = logged.LoggedMetrics(metrics, best_by, self._how)
     if not (isinstance(prefix, str) and prefix):
       raise UserError(f'prefix is {prefix!r}, expected the start of names in logs')
     self.prefix = prefix
-    if metrics is not None:
-      self._check_metrics(tuple(metrics))
     directory = path_text('output_dir', output_dir)
     self.output_dir = directory and paths.path(directory).resolve()
     self._log_dir = path_text('log_dir', log_dir)
@@ -138,24 +134,6 @@ class EvaluateCallback(keras.callbacks.Callback):
   @property
   def best(self) -> Run | None:
     return None if self._kept is None else self._kept.best
-
-  def _check_metrics(self, names: tuple[str, ...]) -> None:
-    if not names:
-      raise UserError('metrics is empty: name some, or leave it out')
-    for name in names:
-      if not isinstance(name, str):
-        raise UserError(f'metrics has {name!r}, expected names')
-      stem = name.removeprefix(REAL)
-      needs = registry.required_columns([stem], stem == name, stored_outputs=True)
-      if 'logits' in needs and not self._how.get('store_logits'):
-        raise UserError(f'metric {name} needs all outputs: give store_logits=True')
-    best = names[0] if self._best_by is None else self._best_by
-    if best not in names:
-      raise errors.unknown('best_by', str(best), names)
-    if not registry.get_metric(best.removeprefix(REAL)).higher_is_better:
-      raise UserError(
-        f'the best run is the highest, and {best} is no such metric: give best_by'
-      )
 
   def set_model(self, model: keras.Model) -> None:
     super().set_model(model)
@@ -174,12 +152,14 @@ class EvaluateCallback(keras.callbacks.Callback):
     if self._evaluator is None or self._evaluator.model.backend.model is not model:
       self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
       self._kept = None
-    self._names = self._metrics()
-    callback_order.check_order(self, self._every_epochs)
+    self._metrics.open(self._evaluator, model, self._dataset)
+    self._hidden = logged.hidden(self.prefix, self._metrics.names, model)
+    when = schedule.Schedule.of_fit(self, self._every_epochs, self._every_steps)
+    callback_order.check_order(self, when)
     if self._kept is None or self.output_dir is not None:
       identity = self._evaluator.identity()
-      identity |= {'ema': self._ema, 'metrics': list(self._names)}
-      best_by = self.prefix + (self._best_by or self._names[0])
+      identity |= {'ema': self._ema, 'metrics': self._metrics.identity()}
+      best_by = self.prefix + self._metrics.best_by
       self._kept = History(self.output_dir, identity, best_by)
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
@@ -187,7 +167,8 @@ class EvaluateCallback(keras.callbacks.Callback):
   @property
   def logged(self) -> list[str]:
     """What is added to logs, from the beginning of a fit on."""
-    return [self.prefix + name for name in self._names]
+    names = [self.prefix + name for name in self._metrics.names]
+    return [name for name in names if name not in self._hidden]
 
   def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
     self._close()
@@ -207,7 +188,7 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
-    self._epoch, self._evaluated = epoch, False
+    self._epoch, self._evaluated, self._values = epoch, False, {}
     self._steps.begin_epoch(self.model.optimizer)
 
   def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -216,16 +197,18 @@ class EvaluateCallback(keras.callbacks.Callback):
     if self._steps.is_due(batch, self._every_steps):
       self._evaluate()
       self._evaluated = True
+      self._hidden |= logged.add(logs, self._values, self._hidden)
 
   def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()
     self._steps.end_epoch()
-    if self._every_epochs is None or (epoch + 1) % self._every_epochs:
-      return
-    if not self._evaluated:  # After the last batch.
-      self._evaluate()
-    if logs is not None:
-      logs.update(self.history[-1]['metrics'])
+    is_due = self._every_epochs is not None and not (epoch + 1) % self._every_epochs
+    is_new = not self._ema and callback_order.swaps_before(
+      self
+    )  # Since the last batch.
+    if is_due and (is_new or not self._evaluated):
+      self._evaluate(at_epoch_end=True)
+    self._hidden |= logged.add(logs, self._values, self._hidden)
 
   def _check_in_fit(self) -> None:
     if not callback_order.is_in_fit(self.model):
@@ -234,54 +217,22 @@ class EvaluateCallback(keras.callbacks.Callback):
         'tfeval.evaluate'
       )
 
-  def _metrics(self) -> tuple[str, ...]:
-    """Returns the names of the metrics that the dataset gives."""
-    has_real = self._evaluator.has_real_labels
-    asked = self._asked
-    if asked is None:
-      prefixes = ['', REAL] if has_real else ['']
-      outputs = self._evaluator.model.outputs
-      names = [
-        name
-        for name in registry.DEFAULT
-        # Top-5 of five classes says nothing.
-        if registry.get_metric(name).least_classes <= outputs
-      ]
-      asked = [prefix + name for prefix in prefixes for name in names]
-      self._check_metrics(tuple(asked))
-    real = [name for name in asked if name.startswith(REAL)]
-    if real and not has_real:
-      raise UserError(
-        f'metric {real[0]}: {self._dataset} has no ReaL labels: give '
-        'real_labels=real.json, or another dataset'
-      )
-    return tuple(dict.fromkeys(asked))
-
-  def _evaluate(self) -> None:
+  def _evaluate(self, at_epoch_end: bool = False) -> None:
     """Evaluates, and keeps what came out."""
     step = self._steps.step
     output_dir = self._kept.step_directory(step)
-    averages = (
-      in_place_of_weights(self.model) if self._ema else contextlib.nullcontext()
-    )
+    averages: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if self._ema and not (at_epoch_end and callback_order.swaps_before(self)):
+      averages = in_place_of_weights(self.model)
     with averages:
       run = self._evaluator.evaluate(output_dir and str(output_dir))
-    entry: dict[str, Any] = {
+    self._values, counts = self._metrics.score(run, self.prefix, step)
+    entry = {
       'step': step,
       'epoch': self._epoch,
-      'metrics': {},
-      'counts': {},
+      'metrics': self._values,
+      'counts': counts,
     }
-    stems = [name.removeprefix(REAL) for name in self._names]
-    scored = {(one.labels, one.key): one for one in run.score(metrics=stems)}
-    for name, stem, logged in zip(self._names, stems, self.logged, strict=True):
-      found = scored['original' if stem == name else 'real', stem]
-      if found.value is None:
-        _LOG.warning(f'{logged} is not logged at step {step}: {found.unavailable}')
-        continue
-      entry['metrics'][logged] = found.value
-      if found.kind == registry.COUNT:
-        entry['counts'][logged] = [found.correct, found.count]
     self._kept.add(entry, run)
     if self._writer is not None:
-      self._writer.write(entry['metrics'], step)
+      self._writer.write(self._values, step)

@@ -8,9 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.keras import ranks
+from tfeval.keras import ranks, refusals
 from tfeval.utils.arguments import of_kind
 from tfeval.utils.errors import UserError
+
+# Of a sum of soft labels in bfloat16.
+_ROUNDING = 1 / 64
 
 
 class Hits(keras.metrics.Metric, abc.ABC):
@@ -30,6 +33,7 @@ class Hits(keras.metrics.Metric, abc.ABC):
     of_kind('name', name, str | None, 'what it is called in logs')
     super().__init__(name=name or default, dtype='float64')
     self.k = int(k)
+    self._direction = 'up'  # As Keras' own tell it, for mode='auto' of callbacks.
     self._correct, self._count, self._refused = (
       self.add_variable((), 'zeros', dtype='int64', name=part)
       for part in ('correct', 'count', 'refused')
@@ -52,12 +56,14 @@ class Hits(keras.metrics.Metric, abc.ABC):
       y_true: the right classes, in one of the shapes that the class names.
       y_pred: float [batch, classes], logits or probabilities. A row with a NaN is
         a miss.
-      sample_weight: of each example 0 or 1, [batch] or [batch, 1]: 0 weighs
-        nothing, as does an example that a Keras mask of `y_pred` leaves out.
+      sample_weight: [batch] or [batch, 1], of any dtype. An example of weight 0 does
+        not count, nor does one that a Keras mask of `y_pred` leaves out; with any
+        other weight it counts once.
 
     Raises:
       UserError: k or the shapes do not fit; outside of graphs also if a weight is
-        neither 0 nor 1, or a label is none. Then nothing is added.
+        NaN, or a label is none. Then nothing is added. In Keras' `fit` and
+        `evaluate`, whose graphs cannot refuse values, it is raised after the batch.
     """
     mask = getattr(y_pred, '_keras_mask', None)
     y_pred = tf.convert_to_tensor(y_pred)
@@ -68,15 +74,25 @@ class Hits(keras.metrics.Metric, abc.ABC):
       kept = tf.cast(self.column('mask', mask, y_pred), tf.bool)
     if sample_weight is not None:
       weight = self.column('sample_weight', sample_weight, y_pred)
-      valid = zero_or_one(weight) & (valid | equals(weight, 0))
-      right &= equals(weight, 1)[:, None]
+      if weight.dtype.is_floating:
+        valid &= ~tf.math.is_nan(weight)
+      if not weight.dtype.is_bool:
+        weight = ranks.ordered_as_integers(weight) != 0
+      kept &= weight
     refused = _total(kept & ~valid)
     if tf.executing_eagerly():
       self._check_refused(int(refused))
+    else:
+      refusals.check_after_batches(self)
     right &= (kept & valid)[:, None]
     _add(self._correct, _total(ranks.hits(right, y_pred, self.k)))
     _add(self._count, _total(tf.reduce_any(right, axis=1)))
     _add(self._refused, refused)
+
+  def reset_state(self) -> None:
+    """Counts from zero. Keras calls it where an epoch or `evaluate` begins."""
+    super().reset_state()
+    refusals.check_after_batches(self)
 
   def result(self) -> tf.Tensor:
     """Returns correct / count as a float64 scalar; NaN without labelled examples.
@@ -135,12 +151,15 @@ class Hits(keras.metrics.Metric, abc.ABC):
       self._check_refused(int(self._refused.numpy()))
     return int(variable.numpy())
 
+  def check_refused(self) -> None:
+    """Raises a `UserError` if a graph was given what is refused."""
+    self._read(self._refused)
+
   def _check_refused(self, refused: int) -> None:
     if refused:
       raise UserError(
         f'{self.name}: {refused} {"example has" if refused == 1 else "examples have"}'
-        f' a sample_weight other than 0 or 1, or {self.REFUSED}: counts are whole '
-        'numbers of known labels; correct the data, or weigh the loss alone'
+        f' a sample_weight of NaN, or {self.REFUSED}: correct the data'
       )
 
   def _check_outputs(self, y_pred: tf.Tensor) -> None:
@@ -193,6 +212,15 @@ class Hits(keras.metrics.Metric, abc.ABC):
 
 def equals(values: tf.Tensor, number: int) -> tf.Tensor:
   return values == tf.cast(number, values.dtype)
+
+
+def is_label(values: tf.Tensor) -> tf.Tensor:
+  """Tells which rows of [n, classes] are in 0 to 1, but for what rounding makes."""
+  if values.dtype.is_bool:
+    return tf.ones(tf.shape(values)[:1], tf.bool)
+  if not values.dtype.is_floating:
+    return tf.reduce_all(zero_or_one(values), axis=1)
+  return tf.reduce_all((values >= -_ROUNDING) & (values <= 1 + _ROUNDING), axis=1)
 
 
 def zero_or_one(values: tf.Tensor) -> tf.Tensor:

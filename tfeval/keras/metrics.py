@@ -5,18 +5,24 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.keras import hits
+from tfeval.keras import hits, ranks
 
 
 @keras.saving.register_keras_serializable(package='tfeval')
 class RealTopK(hits.Hits):
   """ReaL top-k accuracy: a right class is among the k highest outputs.
 
-  `y_true` is bool [batch, classes] (or 0 and 1 of any dtype), the set of right
-  classes of each example; an empty set weighs nothing, neither in the numerator
+  `y_true` is [batch, classes]. A row of 0 and 1, of any dtype, is the set of right
+  classes of an example; an empty set weighs nothing, neither in the numerator
   nor in the denominator (Beyer et al., arXiv:2006.07159, and its reference code).
+  A row with anything between is a soft label, as MixUp, CutMix and label smoothing
+  make them: the class of the highest value is the one right class, of equal ones that
+  of the lowest index. So a set that was smoothed or mixed is a set no longer.
   Of equal outputs the class of the lowest index ranks first. Keras' own `fit` and
   `evaluate` take no bool data under MirroredStrategy: give uint8 there.
+
+  An example whose `sample_weight` is 0 does not count, with any other it counts once;
+  Keras hands weights, those of `class_weight` too, to `weighted_metrics` alone.
 
   Args:
     k: how many classes may hit, at least 1.
@@ -32,14 +38,16 @@ class RealTopK(hits.Hits):
   (1, 2, 0.5)
   """
 
-  REFUSED = 'a y_true with other values than 0 and 1'
+  REFUSED = 'a y_true with values outside of 0 to 1'
 
   def __init__(self, k: int = 5, name: str | None = None):
     super().__init__(k, name, f'real_top{k}')
 
   def right_classes(self, y_true, y_pred):
     y_true = self.rows(y_true, y_pred)
-    return hits.equals(y_true, 1), tf.reduce_all(hits.zero_or_one(y_true), axis=1)
+    is_set = tf.reduce_all(hits.zero_or_one(y_true), axis=1, keepdims=True)
+    right = tf.where(is_set, hits.equals(y_true, 1), ranks.highest(y_true))
+    return right, hits.is_label(y_true)
 
 
 @keras.saving.register_keras_serializable(package='tfeval')
@@ -62,9 +70,15 @@ class TopK(hits.Hits):
   """Top-k accuracy that counts no tie for a hit: a constant model is at chance.
 
   `y_true` is [batch] or [batch, 1], class indices of which a negative one is no
-  label and weighs nothing; or one-hot [batch, classes], where a row of zeros is
-  no label. Of equal outputs the class of the lowest index ranks first;
-  `keras.metrics.TopKCategoricalAccuracy` takes each that ties for a hit.
+  label and weighs nothing; or [batch, classes] in 0 to 1, one-hot or soft, as MixUp,
+  CutMix and label smoothing make them: the class of the highest value is right, of
+  equal ones that of the lowest index, and a row of zeros is no label. (Of a set of
+  several classes `RealTopK` counts any.) Of equal outputs the class of the lowest
+  index ranks first; `keras.metrics.TopKCategoricalAccuracy` takes each that ties for
+  a hit.
+
+  An example whose `sample_weight` is 0 does not count, with any other it counts once;
+  Keras hands weights, those of `class_weight` too, to `weighted_metrics` alone.
 
   Args:
     k: how many classes may hit, at least 1.
@@ -88,9 +102,7 @@ class TopK(hits.Hits):
     classes = y_pred.shape[1]
     if y_true.shape.rank == 2 and y_true.shape[1] == classes > 1:
       y_true = self.rows(y_true, y_pred)
-      right = hits.equals(y_true, 1)
-      single = tf.reduce_sum(tf.cast(right, tf.int32), axis=1) <= 1
-      return right, single & tf.reduce_all(hits.zero_or_one(y_true), axis=1)
+      return ranks.highest(y_true), hits.is_label(y_true)
     labels = self.column('y_true', y_true, y_pred)
     labels = tf.cast(labels, tf.float64 if labels.dtype.is_floating else tf.int64)
     right = labels[:, None] == tf.range(classes, dtype=labels.dtype)

@@ -35,6 +35,29 @@ def ordered_as_integers(scores: tf.Tensor) -> tf.Tensor:
   return tf.where(bits < 0, lowest - bits, bits)
 
 
+def highest(labels: tf.Tensor) -> tf.Tensor:
+  """Marks the highest label of each row, of equal ones that of the lowest index.
+
+  Args:
+    labels: bool, float or integer [n, classes].
+
+  Returns:
+    bool [n, classes]; all False for a row with nothing above 0.
+
+  >>> highest(tf.constant([[.4, .4, .2], [0., 0., 0.]])).numpy().tolist()
+  [[True, False, False], [False, False, False]]
+  """
+  if labels.dtype.is_bool:
+    labels = tf.cast(labels, tf.int8)
+  order = ordered_as_integers(labels)
+  best = tf.reduce_max(order, axis=1, keepdims=True)
+  index = tf.range(labels.shape[1], dtype=tf.int32)
+  ties = (order == best) & (best > 0)
+  return index == tf.reduce_min(
+    tf.where(ties, index, index.dtype.max), axis=1, keepdims=True
+  )
+
+
 def hits(right: tf.Tensor, scores: tf.Tensor, k: int) -> tf.Tensor:
   """Tells which rows have a right class among their k highest scores.
 

@@ -1,0 +1,110 @@
+"""Metrics of Keras in EvaluateCallback, against scikit-learn and NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.special
+import sklearn.metrics
+from fits import callback, fit, small
+
+from tfeval.datasets.labels import imagenet
+from tfeval.keras import RealTop1, TopK
+from tfeval.utils.errors import UserError
+
+
+def cross_entropy(name='cross_entropy'):
+  return keras.metrics.SparseCategoricalCrossentropy(name=name, from_logits=True)
+
+
+def test_keras_metrics_and_the_loss_are_those_of_all_outputs(noise):
+  def top400():
+    return keras.metrics.SparseTopKCategoricalAccuracy(400, name='sparse_top400')
+
+  shared = top400()
+  metrics = [
+    'top1',
+    keras.metrics.F1Score('macro'),
+    keras.metrics.TopKCategoricalAccuracy(300, name='top300'),
+    shared,
+    cross_entropy(),
+    'loss',
+    TopK(500),
+  ]
+
+  def train(metric, *callbacks):
+    model = small()
+    # It goes on counting the training.
+    model.compile(model.optimizer, model.loss, metrics=[metric])
+    return fit(model, *callbacks, epochs=2)
+
+  found = callback(noise, metrics=metrics, every_steps=1)
+  history = train(shared, found)
+  for name, values in train(top400()).items():
+    assert history[name] == values
+  rows = found.best.to_arrow(['id', 'label', 'logits'])
+  labels = np.array(rows['label'].to_pylist())
+  logits = np.array(rows['logits'].to_pylist())
+  answers = imagenet.original_validation_labels()
+  assert labels.tolist() == [
+    answers[int(i[-13:-5]) - 1] for i in rows['id'].to_pylist()
+  ]
+  (best,) = [
+    one['metrics'] for one in found.history if one['step'] == found.history[0]['step']
+  ]
+  place = (-logits).argsort(1).argsort(1)[np.arange(10), labels]
+  nll = -scipy.special.log_softmax(logits, 1)[np.arange(10), labels].mean()
+  expected = {
+    'val_top1': (place < 1).mean(),
+    'val_f1_score': sklearn.metrics.f1_score(
+      labels, logits.argmax(1), labels=range(1000), average='macro', zero_division=0
+    ),
+    'val_top300': (place < 300).mean(),
+    'val_sparse_top400': (place < 400).mean(),
+    'val_cross_entropy': nll,
+    'val_loss': nll,
+    'val_top500': (place < 500).mean(),
+  }
+  assert list(best) == list(expected)
+  assert best == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+def test_a_history_is_of_metrics_as_they_are_configured(noise, tmp_path):
+  fit(
+    small(),
+    callback(
+      noise, metrics=['top1', keras.metrics.F1Score('macro')], output_dir=tmp_path
+    ),
+  )
+  with pytest.raises(UserError, match='another evaluation: metrics is'):
+    fit(
+      small(),
+      callback(
+        noise, metrics=['top1', keras.metrics.F1Score('micro')], output_dir=tmp_path
+      ),
+    )
+
+
+@pytest.mark.parametrize(
+  'arguments, words',
+  [
+    ({'metrics': ['top1', RealTop1()]}, "real_top1 is of sets .* 'real_top1' in its"),
+    ({'metrics': [TopK(), TopK()]}, 'two metrics are called top1'),
+    ({'metrics': ['top1', TopK()]}, 'two metrics are called top1'),
+    ({'metrics': ['top1', 'loss'], 'store_logits': False}, 'leave store_logits out'),
+    ({'metrics': ['loss', 'top1']}, 'loss is no such metric: give best_by'),
+    ({'metrics': [cross_entropy()]}, 'cross_entropy is no such metric: give best_by'),
+    (
+      {'metrics': ['top1', keras.metrics.F1Score()]},
+      r"f1_score gives values of shape \(1000,\), expected one number: .* 'macro' say",
+    ),
+    (
+      {'metrics': ['top1', keras.metrics.MeanIoU(3, sparse_y_pred=False)]},
+      'metric mean_io_u cannot be computed of labels and outputs: ',
+    ),
+  ],
+)
+def test_what_is_no_number_is_refused_before_a_step(noise, arguments, words):
+  model = small()
+  with pytest.raises(UserError, match=words) as caught:
+    fit(model, callback(noise, **arguments))
+  assert '\n' not in str(caught.value) and int(model.optimizer.iterations) == 0

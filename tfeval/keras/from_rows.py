@@ -1,0 +1,175 @@
+"""Metrics and losses of Keras, computed of the rows that an evaluation stores."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfeval.keras.hits import Hits
+from tfeval.keras.metrics import RealTopK
+from tfeval.models.model import Model
+from tfeval.runs.run import Run
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+LOSS = 'loss'
+_ROWS = 4096  # At once: 16 MB of outputs for 1000 classes.
+
+
+def check_metric(metric: keras.metrics.Metric) -> None:
+  """Checks that a metric is one of labels and outputs.
+
+  Raises:
+    UserError: it is not.
+  """
+  if isinstance(metric, RealTopK):
+    raise UserError(
+      f'metric {metric.name} is of sets of labels, of which rows have one each: '
+      f"name 'real_top{metric.k}' in its place"
+    )
+
+
+class FromRows:
+  """Metrics that take labels and all outputs of a model.
+
+  Labels are int32 [n] for a metric or loss in whose name is `sparse`, and for those of
+  this package; one-hot float32 [n, outputs] for any other one. Outputs are float32
+  [n, outputs] as the model returns them. Images without a label are left out.
+  """
+
+  def __init__(self, asked: Sequence[Any], model: Model, trained: keras.Model):
+    """Tries the metrics on the first and the last class.
+
+    Args:
+      asked: Keras metrics, and `'loss'`.
+      model: as it is evaluated.
+      trained: whose compiled loss that is.
+
+    Raises:
+      UserError: one cannot be computed of these outputs, or is no number.
+    """
+    if model.said is not None:
+      raise UserError(
+        'metrics of Keras need an output for each class of the dataset in their order, '
+        'and these are matched by name: take names of metrics'
+      )
+    self._outputs = model.outputs
+    self._metrics = {one.name: one for one in asked if one != LOSS}
+    self._loss = _loss_of(trained) if LOSS in asked else None
+    labels = np.array([0, self._outputs - 1], np.int32)
+    self._compute([(labels, np.eye(self._outputs, dtype=np.float32)[labels])])
+
+  def describe(self) -> dict[str, Any]:
+    """Returns what the metrics are by their names, for JSON."""
+    return {name: _description(one) for name, one in self._metrics.items()}
+
+  def compute(self, run: Run) -> dict[str, float]:
+    """Returns the metrics of a run by their names."""
+    return self._compute(_rows(run))
+
+  def _compute(self, rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    # One that is compiled into the model as well counts on where it was.
+    before = {name: _state(one) for name, one in self._metrics.items()}
+    total, count = 0.0, 0
+    for metric in self._metrics.values():
+      metric.reset_state()
+    try:
+      for labels, outputs in rows:
+        for name, metric in self._metrics.items():
+          with _told_in_a_line(name):
+            metric.update_state(self._truth(metric, labels), outputs)
+        if self._loss is not None:
+          with _told_in_a_line(LOSS):
+            total += self._summed_loss(self._truth(self._loss, labels), outputs)
+          count += len(labels)
+      found = {
+        name: _number(name, metric.result()) for name, metric in self._metrics.items()
+      }
+    finally:
+      for name, metric in self._metrics.items():
+        _restore(metric, before[name])
+    return found | ({} if self._loss is None else {LOSS: total / max(count, 1)})
+
+  def _truth(self, of: Any, labels: np.ndarray) -> np.ndarray:
+    names = (getattr(of, 'name', None), getattr(of, '__name__', type(of).__name__))
+    is_sparse = any('sparse' in str(name).lower() for name in names)
+    if is_sparse or isinstance(of, Hits):
+      return labels
+    return np.eye(self._outputs, dtype=np.float32)[labels]
+
+  def _summed_loss(self, truth: np.ndarray, outputs: np.ndarray) -> float:
+    compute: Callable[..., Any] = getattr(self._loss, 'call', self._loss)
+    each = keras.ops.convert_to_numpy(compute(truth, keras.ops.array(outputs)))
+    if each.ndim == 0 or len(each) != len(outputs):
+      raise ValueError(f'gives shape {each.shape} for {len(outputs)} images')
+    return float(each.reshape(len(each), -1).mean(1, dtype=np.float64).sum())
+
+
+def _loss_of(model: keras.Model) -> Any:
+  loss = model.loss
+  if isinstance(loss, str):
+    loss = keras.losses.get(loss)
+  if not callable(loss):
+    raise UserError(
+      f'metric loss: the model is compiled with loss={loss!r}, expected one loss: '
+      'leave it out of metrics'
+    )
+  return loss
+
+
+def _rows(run: Run) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Yields labels and outputs of the images that have a label."""
+  for part in run.parts(['label', 'logits']):
+    for start in range(0, part.num_rows, _ROWS):
+      rows = part.slice(start, _ROWS)
+      rows = rows.filter(rows['label'].is_valid())
+      if rows.num_rows:
+        labels = rows['label'].to_numpy().astype(np.int32)
+        values = rows['logits'].combine_chunks().flatten().to_numpy()
+        yield labels, values.reshape(rows.num_rows, -1)
+
+
+@contextlib.contextmanager
+def _told_in_a_line(name: str) -> Iterator[None]:
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as error:
+    raise UserError(
+      f'metric {name} cannot be computed of labels and outputs: '
+      f'{errors.one_line(error, 200)}'
+    ) from error
+
+
+def _number(name: str, value: Any) -> float:
+  value = np.asarray(keras.ops.convert_to_numpy(value))
+  if value.shape != ():
+    raise UserError(
+      f'metric {name} gives values of shape {value.shape}, expected one number: '
+      "give it an average, 'macro' say"
+    )
+  return float(value)
+
+
+def _state(metric: keras.metrics.Metric) -> list[np.ndarray]:
+  return [np.array(keras.ops.convert_to_numpy(one)) for one in metric.variables]
+
+
+def _restore(metric: keras.metrics.Metric, values: list[np.ndarray]) -> None:
+  if not values:  # Its variables were made here.
+    metric.reset_state()
+  for variable, value in zip(metric.variables, values, strict=False):
+    variable.assign(value)
+
+
+def _description(metric: keras.metrics.Metric) -> Any:
+  kind = type(metric)
+  described = {'class': f'{kind.__module__}.{kind.__qualname__}', 'name': metric.name}
+  try:
+    config = keras.saving.serialize_keras_object(metric)['config']
+  except Exception:  # It cannot be saved.
+    return described
+  return described | {'config': config}
