@@ -175,6 +175,9 @@ def test_evaluator_and_callback(arrays):
   assert history['own_top1'] == pytest.approx(accuracy, abs=1e-6)
   top1 = evaluator.evaluate().metrics[0]
   assert top1['correct'] == predicted(model, images, labels)
+  callback = tfeval.keras.EvaluateCallback(batches, metrics=['real_top1'])
+  with pytest.raises(UserError, match='real_top1: data of your own has no ReaL'):
+    model.fit(batches, verbose=0, callbacks=[callback])
 
 
 def late_shuffle(images, labels):

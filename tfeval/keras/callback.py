@@ -75,7 +75,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     """Checks what can be checked before a fit.
 
     Args:
-      dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset`, see `tfeval.evaluate`.
+      dataset: a TFDS name, `folder:DIR`, or data of your own, see `tfeval.evaluate`.
       every_epochs: evaluates at the end of each so many epochs; by default of each
         one, unless `every_steps` is given.
       every_steps: evaluates after each so many steps.
