@@ -48,13 +48,21 @@ class Batches(keras.utils.PyDataset):
     return tuple(one[32 * index : 32 * index + 32] for one in self.arrays)
 
 
-class Endless(Batches):
+class Numbered(keras.utils.PyDataset):
+  """As many batches as it says, in one thread."""
+
+  def __init__(self, count, *arrays):
+    super().__init__()
+    self.count, self.arrays = count, arrays
+
   @property
   def num_batches(self):
-    return None
+    if self.count == 0:
+      raise TypeError('no end')
+    return self.count
 
-  def __len__(self):
-    raise TypeError('no end')
+  def __getitem__(self, index):
+    return tuple(one[32 * index : 32 * index + 32] for one in self.arrays)
 
 
 def predicted(model, images, labels, kept=slice(None)):
@@ -82,6 +90,7 @@ def forms(images, labels):
     'objects': (images, texts.astype(object)),
     'py': Batches(images, labels),
     'py, one-hot': Batches(images, np.eye(CLASSES, dtype=np.float32)[labels]),
+    'py, numbered': Numbered(4, images, labels),
     'list': pairs,
     'list of dicts': [{'image': x, 'label': y, 'id': y * 0} for x, y in pairs],
     'list of examples': list(zip(images, labels, strict=True)),
@@ -242,7 +251,8 @@ def test_what_is_refused(model, arrays):
     ([images, labels], 'expected .image, label. or a dict', {}),
     ((one for one in [(images, labels)]), 'only once', {}),
     (iter([(images, labels)]), 'only once', {}),
-    (Endless(images, labels), 'tells no length .no end.: give one that ends', {}),
+    (Numbered(0, images, labels), 'tells no length .*no end.*: give one that', {}),
+    (Numbered(None, images, labels), 'never ends: give one whose', {}),
     (Failing(images, labels), 'dataset cannot be read: RuntimeError: no such', {}),
     ({'image': images, 'label': labels}, 'is of type dict, expected', {}),
     (images, 'is of type ndarray, expected', {}),

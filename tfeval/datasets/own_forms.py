@@ -39,14 +39,18 @@ def as_dataset(given: Any) -> tf.data.Dataset | None:
     return _of_arrays(given)
   if isinstance(given, str | bytes | Mapping | np.ndarray | type | tf.Tensor):
     return None
-  if not (hasattr(given, '__getitem__') and hasattr(given, '__len__')):
+  # Of a PyDataset, that may have no `__len__`.
+  is_numbered = hasattr(type(given), 'num_batches')
+  if not (hasattr(given, '__getitem__') and (is_numbered or hasattr(given, '__len__'))):
     return None
   try:
-    count = getattr(given, 'num_batches', None) or len(given)
+    count = given.num_batches if is_numbered else len(given)
   except Exception as error:  # The user's own code may raise anything.
     raise UserError(
       f'dataset tells no length ({errors.one_line(error)}): give one that ends'
     ) from error
+  if count is None:
+    raise UserError('dataset never ends: give one whose `num_batches` is a number')
   return _indexed(given, int(count), int(getattr(given, 'workers', 1) or 1))
 
 
