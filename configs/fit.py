@@ -6,7 +6,7 @@ It trains the network of `build` and evaluates it at the end of every epoch. Ker
 the best one, stops when nothing gets better, and writes every figure into a CSV file;
 tfeval keeps the run of the best one, with each of its predictions:
 
-    tfeval score training/evaluations/step-*/network
+    tfeval score training/evaluations/step-*/*
 
 The figures go to TensorBoard as well: `tensorboard --logdir=training/tensorboard`.
 In your code, replace `build` and `images_of`; `callbacks` is how it is done.

@@ -7,34 +7,43 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import in_memory
-from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.options import SKIP
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.config import ERROR, GIVEN, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
+from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
-from tfeval.utils import errors, options
+from tfeval.utils import code_digest, errors, options
 from tfeval.utils.arguments import path_text, several, shown, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
 from tfeval.utils.spec import Spec, parse
 
 # Of a model's description, what tells which evaluations make one curve.
-_IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
+_IDENTITY = (
+  'name',
+  'layers_sha256',
+  'preprocess',
+  'preprocess_sha256',
+  'output',
+  'class_map',
+  'output_name',
+)
 
 
 def evaluate(
@@ -100,9 +109,11 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
+  given = {'preflight': ERROR, **given}
   evaluator = Evaluator(
     model, dataset, name=name, classes=classes, progress=progress, **given
   )
+  evaluator._in_training = False
   return evaluator.evaluate(output_dir)
 
 
@@ -115,10 +126,11 @@ class Evaluator:
         run = evaluator.evaluate()
 
   What takes long to make is made once: the input pipeline, and the compiled step while
-  the model's layers stay the same.
+  the model's layers stay the same. `preflight` is `'warn'` by default, and says nothing
+  that a model which has hardly been trained explains.
 
   Attributes:
-    model: as the engine is given it.
+    model: as the engine is given it; None before there is one, see `waiting`.
   """
 
   def __init__(
@@ -140,11 +152,51 @@ class Evaluator:
     Raises:
       UserError: something that the user can fix.
     """
+    self._open_data(model, dataset, name, classes, progress, given)
+    self.take(model)
+
+  @classmethod
+  def waiting(
+    cls,
+    trained: keras.Model,
+    dataset: Any,
+    *,
+    name: str | None = None,
+    classes: Sequence[str] | int | None = None,
+    progress: bool | None = None,
+    **given: Any,
+  ) -> Self:
+    """Returns one that has its data, for a model that `take` is given later.
+
+    Args:
+      trained: tells the strategy; it may not be built yet.
+      dataset, name, classes, progress, **given: see `evaluate`.
+
+    Raises:
+      UserError: something that the user can fix.
+    """
+    found = cls.__new__(cls)
+    found._open_data(trained, dataset, name, classes, progress, given)
+    found._open(trained, None)
+    return found
+
+  def _open_data(
+    self,
+    model: Any,
+    dataset: Any,
+    name: str | None,
+    classes: Any,
+    progress: bool | None,
+    given: Mapping[str, Any],
+  ) -> None:
+    """Checks what was given; what a dataset by name holds is opened with its model."""
     active_strategy.check_outside()
     _checked(given)
-    progress = None if progress is None else truth('progress', progress)
+    self._progress = None if progress is None else truth('progress', progress)
     classes = None if classes is None else _checked_classes(classes)
-    self._given, self._name = model, name
+    self.model: Model | None = None
+    self._name, self._side, self._in_training = name, None, True
+    given = {'preflight': WARN, **given}
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
       dataset, given = in_memory.NAME, own.keywords
@@ -154,25 +206,47 @@ class Evaluator:
       )
     self._own = own
     self._requested = _checked({'dataset': dataset, **given})
+    self._runtime: Runtime | None = None
+
+  def take(self, model: Any, side: int | None = None) -> None:
+    """Evaluates another model from here on, on the same data.
+
+    Args:
+      model: see `evaluate`.
+      side: of the images that it is fed, in pixels, where neither it nor a keyword
+        tells.
+
+    Raises:
+      UserError: it cannot be evaluated.
+    """
+    self._given, self._side = model, side
     wrapped = self._wrap()
-    opened = own.open(wrapped) if own is not None else None
-    self._runtime = self._open(wrapped.backend.model, progress, opened)
+    if self._runtime is None:
+      self._open(wrapped.backend.model, wrapped)
     self._adopt(wrapped)
 
+  def check_waiting(self, model: keras.Model) -> None:
+    """Checks what can be checked of a model that is not built yet.
+
+    Raises:
+      UserError: keywords lack something that it will not tell.
+    """
+    wrap.check_waiting(model, self._name, self._requested.model)
+
   def _wrap(self) -> Model:
-    wrapped = wrap.wrap(self._given, self._name, self._requested.model)
+    known = self._requested.model
+    if known.input_size is None and self._side is not None:
+      known = dataclasses.replace(known, input_size=self._side)
+    wrapped = wrap.wrap(self._given, self._name, known)
     return wrapped if self._own is None else self._own.fed(wrapped)
 
-  def _open(
-    self,
-    model: keras.Model | None,
-    progress: bool | None,
-    dataset: ImageDataset | None,
-  ) -> Runtime:
+  def _open(self, model: keras.Model | None, wrapped: Model | None) -> None:
+    """Opens the data on the strategy of a model."""
     requested = self._requested
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
     )
+    dataset = None if self._own is None else self._own.open(wrapped)
     hosts = active_strategy.cluster_of(strategy)
     if hosts.count > 1 and requested.store.overwrite:
       raise UserError(
@@ -180,12 +254,12 @@ class Evaluator:
         'give another output_dir'
       )
     cache_dir = requested.inputs.cache_dir
-    return Runtime(
+    self._runtime = Runtime(
       dataset or datasets.open_dataset(**vars(requested.dataset)),
       strategy,
       active_strategy.name_of(strategy),
       hosts,
-      choose_progress(progress),
+      choose_progress(self._progress),
       cache_dir and writer.Cache(cache_dir),
     )
 
@@ -212,7 +286,14 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
     )
-    self._traced = model.backend.trace_key()
+    self._traced, self._code = model.backend.trace_key(), self._own_code()
+
+  def _own_code(self) -> Hashable:
+    """Returns what changes when code of the user's, or what it uses, does."""
+    preprocess = None
+    if self.model.preprocess_sha256 is not None:
+      preprocess = code_digest.code_sha256(self.model.preprocess, whole=False)
+    return self.model.backend.own_code(), preprocess
 
   def _named(self, request: ModelRequest) -> ModelRequest:
     if self._name is not None:
@@ -222,6 +303,11 @@ class Evaluator:
     return dataclasses.replace(request, directory=directory)
 
   @property
+  def num_classes(self) -> int:
+    """How many classes the dataset has."""
+    return len(self._runtime.dataset.label_space)
+
+  @property
   def has_real_labels(self) -> bool:
     """Whether the dataset has ReaL labels."""
     return self._runtime.dataset.has_real_labels
@@ -229,9 +315,10 @@ class Evaluator:
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
     described = self.model.describe()
+    described['layers_sha256'] = self.model.backend.layers_sha256()
     protocol = resolve.resolve_protocol(self._request, self._config, self.model)
     return {
-      'model': {key: described[key] for key in _IDENTITY},
+      'model': {key: described[key] for key in _IDENTITY if key in described},
       'protocol': protocol.spec,
       'size': protocol.size,
       'dataset': self._runtime.dataset.identity(),
@@ -266,17 +353,34 @@ class Evaluator:
       weakref.finalize(run, stack.pop_all().close)
     return run
 
+  def look(self) -> None:
+    """Runs the preflight, which warns of what it finds."""
+    protocol = resolve.resolve_protocol(self._request, self._config, self.model)
+    skips = self._requested.dataset.on_error == SKIP
+    sample = preflight.read_sample(self._runtime.dataset, protocol, skip_errors=skips)
+    preflight.preflight(
+      self.model,
+      sample,
+      WARN,
+      self._runtime.progress,
+      self._forward.batch_size,
+      protocol.library != GIVEN,
+      self._in_training,
+    )
+
   def _evaluate(self, output_dir: str) -> Run:
-    if self.model.backend.trace_key() != self._traced:
-      # The compiled step has the layers of before.
+    if self.model.backend.trace_key() != self._traced or self._own_code() != self._code:
+      # The compiled step has the layers, or the code, of before.
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
-    return loop.run_one(
-      shared_job.make_job(
-        self._request, self.model, protocol, config, self._runtime, self._forward
-      )
+    job = shared_job.make_job(
+      self._request, self.model, protocol, config, self._runtime, self._forward
     )
+    job.training = self._in_training
+    run = loop.run_one(job)
+    self._code = self._own_code()  # It may count how often it is traced.
+    return run
 
 
 # For help() and editors.

@@ -56,6 +56,7 @@ class Job:
     manifest: what is run.
     run: the complete run, once there is one.
     recorder: stores predictions, once started; None where there is nothing to do.
+    training: whether the model is being trained, see `checks.check_model`.
     sharing: how many models have taken the same batches.
     watch: where the time of these went, once there are any.
   """
@@ -104,7 +105,7 @@ class Job:
     )
     self.run: run.Run | None = None
     self.recorder: recorder.Recorder | None = None
-    self.sharing = 1
+    self.sharing, self.training = 1, False
     self.watch: Stopwatch | None = None
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
@@ -163,6 +164,7 @@ class Job:
         runtime.progress,
         self.batch_size,
         self.protocol.library != GIVEN,
+        self.training,
       )
     self._started = time.monotonic()
     if self._step is None:
@@ -255,8 +257,9 @@ class Job:
     """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):
       self.recorder.flush()
-    if not manifest.is_identifiable(self.manifest):
-      return f'{self.request.label} starts again, having no weights file'
+    why = manifest.why_unidentifiable(self.manifest)
+    if why is not None:
+      return f'{self.request.label} starts again: {why}'
     return (
       f'{self.recorder.stored} of {len(self.shard)} images are kept in {self.directory}'
     )

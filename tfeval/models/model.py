@@ -81,6 +81,10 @@ class Model:
     matched: how outputs were matched to the classes of a dataset, see `fitting.fit`.
     time_limit: of a batch of a file that is not trusted; None: none.
     channels: of its input; 3 are RGB.
+    preprocess_sha256: of what `preprocess` does, see `graph_digest`; None where its
+      name says that.
+    preprocess_changes: operations by which it does something else each time; where
+      there are any, no two runs can be known to be the same.
   """
 
   name: str
@@ -103,6 +107,8 @@ class Model:
   matched: str | None = None
   time_limit: TimeLimit | None = None
   channels: int = 3
+  preprocess_sha256: str | None = None
+  preprocess_changes: tuple[str, ...] = ()
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.
@@ -151,6 +157,11 @@ class Model:
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
+    of_function: dict[str, Any] = {}
+    if self.preprocess_sha256 is not None:
+      of_function['preprocess_sha256'] = self.preprocess_sha256
+    if self.preprocess_changes:
+      of_function['preprocess_changes'] = list(self.preprocess_changes)
     return {
       'name': self.name,
       'weights': self.weights,
@@ -161,6 +172,7 @@ class Model:
       'output': self.output,
       'class_map': self.class_map,
       'output_name': self.output_name,
+      **of_function,
     }
 
 

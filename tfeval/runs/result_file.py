@@ -78,7 +78,13 @@ class MatchedSection(JsonObject):
 
 
 class ModelSection(JsonObject):
-  """The model, as `Model.describe` has it; its attributes are those of `Model`."""
+  """The model, as `Model.describe` has it; its attributes are those of `Model`.
+
+  Attributes:
+    values_sha256: of a model without a weights file: its values and all it computes.
+    architecture_sha256: of one with a weights file: what it computes with these; None
+      of applications.
+  """
 
   name: str
   weights: str | None
@@ -90,6 +96,9 @@ class ModelSection(JsonObject):
   class_map: str | None = nullable()
   output_name: str | None = nullable()
   values_sha256: str | None = None
+  architecture_sha256: str | None = None
+  preprocess_sha256: str | None = None
+  preprocess_changes: list[str] | None = None
   matched: MatchedSection | None = None
 
 
