@@ -191,6 +191,15 @@ def test_in_fit_it_counts_as_keras_does(arrays, caplog):
   assert 'val_top5' not in history and not caplog.messages
 
 
+def test_labels_that_are_no_class_are_told_before_a_batch(model, arrays):
+  images, labels = arrays
+  many = np.tile(labels, 3)
+  many[-1] = CLASSES
+  dataset = tf.data.Dataset.from_tensor_slices((np.tile(images, (3, 1, 1, 1)), many))
+  with pytest.raises(UserError, match=f'label {CLASSES} is none of the {CLASSES} cl'):
+    tfeval.Evaluator(model, dataset.batch(8))
+
+
 def test_a_dataset_of_unknown_length_is_counted_aloud(
   model, arrays, caplog, monkeypatch
 ):

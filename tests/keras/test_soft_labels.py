@@ -87,7 +87,13 @@ class Batches(keras.callbacks.Callback):
     self.seen.append(batch)
 
 
-@pytest.mark.parametrize('how', [{'jit_compile': True}, {'jit_compile': False}])
+@pytest.mark.parametrize(
+  'how',
+  [
+    {'jit_compile': True},
+    pytest.param({'jit_compile': False}, marks=pytest.mark.slow),
+  ],
+)
 def test_what_is_refused_ends_a_fit_in_its_batch(how):
   labels = np.full((20, 1), 3)
   labels[9] = 12

@@ -8,20 +8,18 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import in_memory
-from tfeval.datasets.options import SKIP
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import ERROR, GIVEN, WARN, EvaluationConfig
+from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
-from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
@@ -155,31 +153,6 @@ class Evaluator:
     self._open_data(model, dataset, name, classes, progress, given)
     self.take(model)
 
-  @classmethod
-  def waiting(
-    cls,
-    trained: keras.Model,
-    dataset: Any,
-    *,
-    name: str | None = None,
-    classes: Sequence[str] | int | None = None,
-    progress: bool | None = None,
-    **given: Any,
-  ) -> Self:
-    """Returns one that has its data, for a model that `take` is given later.
-
-    Args:
-      trained: tells the strategy; it may not be built yet.
-      dataset, name, classes, progress, **given: see `evaluate`.
-
-    Raises:
-      UserError: something that the user can fix.
-    """
-    found = cls.__new__(cls)
-    found._open_data(trained, dataset, name, classes, progress, given)
-    found._open(trained, None)
-    return found
-
   def _open_data(
     self,
     model: Any,
@@ -224,14 +197,6 @@ class Evaluator:
     if self._runtime is None:
       self._open(wrapped.backend.model, wrapped)
     self._adopt(wrapped)
-
-  def check_waiting(self, model: keras.Model) -> None:
-    """Checks what can be checked of a model that is not built yet.
-
-    Raises:
-      UserError: keywords lack something that it will not tell.
-    """
-    wrap.check_waiting(model, self._name, self._requested.model)
 
   def _wrap(self) -> Model:
     known = self._requested.model
@@ -304,13 +269,19 @@ class Evaluator:
 
   @property
   def num_classes(self) -> int:
-    """How many classes the dataset has."""
+    """How many classes the dataset has.
+
+    Raises:
+      UserError: only the model tells, and is not there yet.
+    """
+    if self._runtime is None:
+      raise own_data.unknown_classes()
     return len(self._runtime.dataset.label_space)
 
   @property
   def has_real_labels(self) -> bool:
     """Whether the dataset has ReaL labels."""
-    return self._runtime.dataset.has_real_labels
+    return self._runtime is not None and self._runtime.dataset.has_real_labels
 
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
@@ -352,21 +323,6 @@ class Evaluator:
         raise KeyboardInterrupt from error  # It tells what is kept, and nothing is.
       weakref.finalize(run, stack.pop_all().close)
     return run
-
-  def look(self) -> None:
-    """Runs the preflight, which warns of what it finds."""
-    protocol = resolve.resolve_protocol(self._request, self._config, self.model)
-    skips = self._requested.dataset.on_error == SKIP
-    sample = preflight.read_sample(self._runtime.dataset, protocol, skip_errors=skips)
-    preflight.preflight(
-      self.model,
-      sample,
-      WARN,
-      self._runtime.progress,
-      self._forward.batch_size,
-      protocol.library != GIVEN,
-      self._in_training,
-    )
 
   def _evaluate(self, output_dir: str) -> Run:
     if self.model.backend.trace_key() != self._traced or self._own_code() != self._code:

@@ -103,6 +103,11 @@ class OwnData:
       preprocess_changes=(),
     )
 
+  @property
+  def told_classes(self) -> Sequence[str] | int | None:
+    """The classes without a model; None: these are not known."""
+    return self.classes or in_memory.class_names(self.dataset)
+
   def open(self, model: Model | None) -> ImageDataset:
     """Returns the dataset as the engine is given it.
 
@@ -113,7 +118,7 @@ class OwnData:
       UserError: the model cannot be traced to count them, the classes cannot be known,
         or as `in_memory.open_dataset` and `subset.sample`.
     """
-    classes = self.classes or in_memory.class_names(self.dataset)
+    classes = self.told_classes
     if model is not None and (
       classes is None
       or (
@@ -124,10 +129,7 @@ class OwnData:
     ):
       classes = model.label_space or model.outputs or _traced_outputs(model)
     if classes is None:
-      raise UserError(
-        'how many classes the dataset has cannot be known: give `classes`, their names '
-        'or how many'
-      )
+      raise unknown_classes()
     limit, size = self.keywords.get('limit'), self.keywords.get('sample')
     found = in_memory.open_dataset(self.dataset, classes, limit, self.resized)
     return found if size is None else subset.sample(found, str(size))
@@ -147,3 +149,11 @@ def _traced_outputs(model: Model) -> int | None:
       f'{errors.one_line(error)}'
     ) from error
   return traced.output_shapes[-1]
+
+
+def unknown_classes() -> UserError:
+  """Returns the error of a dataset whose classes nothing tells."""
+  return UserError(
+    'how many classes the dataset has cannot be known: give `classes`, their names '
+    'or how many'
+  )

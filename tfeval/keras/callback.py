@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.evaluator import Evaluator
 from tfeval.evaluation.tracking import event_files
+from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.keras import (
   callback_order,
   first_look,
@@ -92,10 +92,10 @@ class EvaluateCallback(keras.callbacks.Callback):
         one, unless `every_steps` is given.
       every_steps: evaluates after each so many steps.
       metrics: names as of `tfeval score --metrics`, `real_` before those against ReaL
-        labels; `'loss'`, the mean of the compiled loss; `keras.metrics.Metric`, which
-        gets one-hot labels, or class indices if its name has `sparse` in it, and the
-        outputs of all images that have a label. By default top-1 and top-5 of all
-        labels there are.
+        labels; `'loss'`, the mean of the compiled one; `'f1'`, the mean of all classes;
+        `keras.metrics.Metric`, which gets one-hot labels, or class indices if its name
+        has `sparse` in it, and the outputs, of all images that have a label. By default
+        top-1 and top-5 of all labels there are.
       best_by: the metric of which the best run is kept; by default the first.
       ema: whether to evaluate the optimizer's moving averages of the trainable
         weights, in place of these.
@@ -113,7 +113,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    known = {'name', 'progress', *python_names(EvaluationConfig)}
+    known = {'name', 'progress', 'classes', *python_names(EvaluationConfig)}
     known -= {'output_dir', 'overwrite'}
     for key in how:
       if key not in known:
@@ -141,7 +141,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._kept: History | None = None
 
   @property
-  def _evaluator(self) -> Evaluator:
+  def _evaluator(self) -> WaitingEvaluator:
     return self._evaluated_model.evaluator
 
   @property

@@ -18,6 +18,16 @@ LOSS = 'loss'
 _ROWS = 4096  # At once: 16 MB of outputs for 1000 classes.
 
 
+class F1(keras.metrics.F1Score):
+  """The mean of the F1 scores of all classes, 0 for one that is nowhere."""
+
+  def __init__(self):
+    super().__init__('macro', name='f1')
+
+  def get_config(self) -> dict[str, Any]:
+    return {}
+
+
 def check_metric(metric: keras.metrics.Metric) -> None:
   """Checks that a metric is one of labels and outputs.
 

@@ -31,7 +31,8 @@ class LoggedMetrics:
     """Checks what can be checked without data.
 
     Args:
-      asked: names and `keras.metrics.Metric`; None for the default ones.
+      asked: names, `'loss'` and `'f1'` among them, and `keras.metrics.Metric`; None for
+        the default ones.
       best_by: one of their names; None for the first.
       how: keywords of `tfeval.evaluate`; gets `store_logits`, where a metric of Keras
         needs it and it is not there.
@@ -46,6 +47,7 @@ class LoggedMetrics:
     self._stores = bool(how.get('store_logits'))
     if asked is None:
       return
+    asked = self._asked = [from_rows.F1() if _is(one, 'f1') else one for one in asked]
     if any(_is_of_keras(one) for one in asked):
       if how.setdefault('store_logits', True) is False:
         raise UserError(
@@ -200,8 +202,12 @@ def add(
   return there
 
 
+def _is(one: Any, name: str) -> bool:
+  return isinstance(one, str) and one == name
+
+
 def _is_of_keras(one: Any) -> bool:
-  return isinstance(one, keras.metrics.Metric) or one == LOSS
+  return isinstance(one, keras.metrics.Metric) or _is(one, LOSS)
 
 
 def _name(one: Any) -> str:
