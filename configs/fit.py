@@ -6,7 +6,7 @@ It trains the network of `build` and evaluates it at the end of every epoch. Ker
 the best one, stops when nothing gets better, and writes every figure into a CSV file;
 tfeval keeps the run of the best one, with each of its predictions:
 
-    tfeval score training/evaluations/step-*/network
+    tfeval score training/evaluations/step-*/*
 
 The figures go to TensorBoard as well: `tensorboard --logdir=training/tensorboard`.
 In your code, replace `build` and `images_of`; `callbacks` is how it is done.
@@ -40,16 +40,13 @@ def build() -> keras.Model:
 
 def images_of(dataset: str, data_dir: str | None, batch_size: int) -> tf.data.Dataset:
   """Returns the images to train on; yours are shuffled and augmented."""
-  batches = tfeval.build_dataset(
-    dataset, data_dir=data_dir, input_size=SIZE, batch_size=batch_size
-  )
-  # Padding weighs nothing; it has no label.
-  return batches.map(
-    lambda batch: (
-      batch['pixels'],
-      tf.maximum(batch['label'], 0),
-      tf.cast(batch['mask'], tf.uint8),
-    )
+  # Padding weighs nothing, nor do images without a label.
+  return tfeval.build_dataset(
+    dataset,
+    data_dir=data_dir,
+    input_size=SIZE,
+    batch_size=batch_size,
+    label_mode='int',
   )
 
 

@@ -96,7 +96,7 @@ def test_fit_on_synthetic_images(synthetic, tmp_path, monkeypatch):
 def test_fit_with_the_callback(images, tmp_path):
   hits = fit(images, tmp_path, epochs=15)
   assert hits[-1] > hits[0] + IMAGES / 3
-  (best,) = (tmp_path / 'evaluations').glob('step-*/network')
+  (best,) = (tmp_path / 'evaluations').glob('step-*/network*')
   assert tfeval.load_run(best).metrics[0]['correct'] == max(hits)
   # The checkpoint that Keras took for the best answers the same.
   again = tfeval.evaluate(

@@ -147,8 +147,16 @@ def test_what_is_refused(model, arrays):
     (dataset.repeat(), 'never ends', {}),
     (dataset.take(0), 'no examples', {}),
     (dataset.map(lambda x, y: x), 'expected (image, label)', {}),
-    (dataset.map(lambda x, y: (x[..., 0], y)), 'expected .height, width, 3.', {}),
-    (dataset.map(lambda x, y: (x, 'a')), 'expected an integer', {}),
+    (
+      dataset.map(lambda x, y: (x[..., 0], y)),
+      'expected .height, width, channels.',
+      {},
+    ),
+    (dataset.map(lambda x, y: (x, 'a')), 'names for labels: give .classes', {}),
+    (dataset.map(lambda x, y: (x, ['a', 'b'])), 'expected an integer', {}),
+    (dataset.map(lambda x, y: (x, y, np.nan)), 'a sample weight is NaN', {}),
+    (dataset.map(lambda x, y: (x, y, [1.0, 2.0])), 'one for each image', {}),
+    (dataset.repeat().batch(9).map(lambda x, y: (x, y)), 'never ends', {}),
     (dataset.map(lambda x, y: (x[:8], y)), '8 x 16|shape|refuses|resized', {}),
     (dataset, 'leave it out', {'split': 'test'}),
     (dataset, 'leave it out', {'labels': 'x.csv'}),
@@ -160,7 +168,7 @@ def test_what_is_refused(model, arrays):
     (failing(images), 'dataset cannot be read: ValueError: boom', {}),
     (dataset, 'resizes uint8', {'protocol': 'opencv', 'preprocess': 'tf'}),
     (dataset, 'classes', {'classes': ['a', 'b']}),
-    ('folder:none', 'classes are of a tf.data.Dataset', {'classes': 3}),
+    ('folder:none', 'classes are of data of your own', {'classes': 3}),
   ):
     with pytest.raises(UserError, match=words.replace('(', r'\(').replace(')', r'\)')):
       evaluated(model, given, **more)

@@ -7,6 +7,7 @@ from typing import Any
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.datasets.looks import Looks
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
 
@@ -78,6 +79,7 @@ class ImageDataset:
   listed: Sequence[int] | None = None
   sample: str | None = None
   read_by_python: bool = False
+  looks: Looks | None = None
 
   @property
   def own_classes(self) -> Sequence[int] | None:

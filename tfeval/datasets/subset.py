@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfeval.datasets import looks
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.sampling import chosen_positions, count_of
 from tfeval.utils.errors import UserError
@@ -42,6 +43,7 @@ def sample(dataset: ImageDataset, size: str) -> ImageDataset:
       dataset, chosen, start, count if stop is None else stop
     ),
     strided=None,
+    looks=None if dataset.looks is None else looks.Looks(),
   )
 
 

@@ -57,7 +57,7 @@ def _largest(
   size = each * strategies.local_replicas(strategy)
   step = ForwardPass(model, strategy, size, config.jit, announces=False)
   side = protocol.size
-  black = np.zeros([size, side, side, 3], protocol.dtype)
+  black = np.zeros([size, side, side, protocol.channels], protocol.dtype)
   # Twice, as while one batch is computed the next one is there already.
   placed = [placement.place(strategy, size, (tf.constant(black),)) for _ in range(2)]
   started = [step.submit(one) for one in placed]

@@ -146,6 +146,9 @@ def make_batch(dataset: ImageDataset, batch: dict[str, tf.Tensor]) -> Batch:
   Args:
     dataset: where they come from.
     batch: what `make_pipeline` yields.
+
+  Raises:
+    UserError: examples that were read before are others now.
   """
   ids = [name.decode() for name in batch['id'].numpy()]
   if dataset.real_labels is not None:
@@ -154,13 +157,17 @@ def make_batch(dataset: ImageDataset, batch: dict[str, tf.Tensor]) -> Batch:
     real = [np.flatnonzero(hot).tolist() for hot in batch['real_labels'].numpy()]
   else:
     real = None
+  image_sha256, labels = digests(batch['image'].numpy()), batch['label'].numpy()
+  positions = batch['position'].numpy().tolist()
+  if dataset.looks is not None:
+    dataset.looks.tell(positions, ids, image_sha256, labels)
   pixels = batch.get('pixels')
   on_host = batch['position'][batch['resized_on_host']] if pixels is None else None
   return Batch(
-    positions=batch['position'].numpy().tolist(),
+    positions=positions,
     ids=ids,
-    image_sha256=digests(batch['image'].numpy()),
-    labels=batch['label'].numpy(),
+    image_sha256=image_sha256,
+    labels=labels,
     real_labels=real,
     pixels=device_canvas.device_inputs(batch) if pixels is None else pixels,
     resized_on_host=() if on_host is None else on_host.numpy().tolist(),

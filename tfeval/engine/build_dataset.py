@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import FORMS
-from tfeval.engine import pipeline
+from tfeval.engine import for_keras, pipeline
 from tfeval.engine.cluster import Cluster
 from tfeval.preprocess.protocol import Protocol, requested_size, resolve
 from tfeval.utils.arguments import of_kind, path_text, whole_number
@@ -26,6 +26,8 @@ def build_dataset(
   protocol: str = 'opencv',
   input_size: int | None = None,
   batch_size: int = 64,
+  label_mode: str | None = None,
+  preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
   strategy: tf.distribute.Strategy | None = None,
   input_context: tf.distribute.InputContext | None = None,
   split: str | None = None,
@@ -53,12 +55,33 @@ def build_dataset(
         scores = model(preprocess_input(tf.cast(batch['pixels'], tf.float32)))
         top1.update_state(batch['label'], scores, sample_weight=batch['mask'])
 
+  With `label_mode` elements are those that Keras' `fit` and `evaluate` take, as
+  `validation_data` too:
+
+      pixels         as above, or as `preprocess` makes them
+      label          `'int'`: int64 [batch]; `'categorical'`: float32 [batch, classes],
+                     one-hot; class 0 in padding and where there is none
+      sample_weight  float32 [batch]: 1; 0 in padding and where there is no label
+
+      model.fit(..., validation_data=tfeval.build_dataset(
+        'folder:val', input_size=160, preprocess='tf', label_mode='int'))
+
+  In `compile`, `weighted_metrics` do not count padding, those of Keras nor `TopK` and
+  the others of `tfeval.keras`; `metrics`, which Keras gives no weights, count it as
+  class 0. Keras divides a loss by all rows of a batch, so padding makes it smaller.
+  There is no padding where `batch_size` divides the number of images.
+
   Args:
     name, split, data_dir, manual_dir, real_labels, class_folders, limit: see
       `tfeval.evaluate`.
     protocol: see `tfeval protocols`.
     input_size: side in pixels; by default the protocol's, else 224.
     batch_size: global: images in a step over all replicas of all hosts.
+    label_mode: `'int'` for a sparse loss, `'categorical'` for one of one-hot labels; by
+      default elements are dicts.
+    preprocess: a name, see `tfeval.load_model`, or a function of images, float32
+      [batch, size, size, 3] in [0, 255], that a graph can hold; by default pixels stay
+      as they are.
     strategy: returns what its `distribute_datasets_from_function` makes, to be given
       to `strategy.run`: of several hosts each reads its share, all for as many steps.
     input_context: what such a function is given; returns this host's share in batches
@@ -88,6 +111,7 @@ def build_dataset(
     if strategy is not None:
       raise UserError('strategy and input_context were both given: leave one out')
     replicas = input_context.num_replicas_in_sync
+  fed = for_keras.feeding(label_mode, preprocess)
   batch_size = whole_number('batch_size', batch_size)
   limit = limit if limit is None else whole_number('limit', limit)
   if batch_size % replicas:
@@ -110,7 +134,8 @@ def build_dataset(
   )
 
   def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
-    return _share(dataset, resolved, batch_size // replicas, context)
+    share = _share(dataset, resolved, batch_size // replicas, context)
+    return share if fed is None else share.map(fed(len(dataset.label_space)))
 
   if strategy is not None:
     return strategy.distribute_datasets_from_function(build)

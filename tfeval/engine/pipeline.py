@@ -33,10 +33,10 @@ def preprocess_image(
     jit_compile: whether XLA compiles the resizing; changes the time, no value.
 
   Returns:
-    [size, size, 3] of the protocol's dtype, RGB.
+    [size, size, channels] of the protocol's dtype, RGB.
   """
   pixels = traced.pixels(protocol, jit_compile)(image)
-  return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
+  return tf.ensure_shape(pixels, [protocol.size, protocol.size, protocol.channels])
 
 
 def make_pipeline(

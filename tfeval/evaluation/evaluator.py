@@ -74,13 +74,18 @@ def evaluate(
       makes them, that returns [n, outputs] and can be traced by `tf.function`. Keras
       models are called with `training=False`, on the strategy that they were made
       under, else the active one.
-    dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset` of (image, label) or of
-      dicts with `image`, `label` and perhaps `id`, batched or not. Its images are the
-      model's input as they stand; with `preprocess` they are preprocessed, and with
-      `protocol`, which takes uint8, resized before. Without ids, positions are ids.
-    classes: of a `tf.data.Dataset`, their names in the order of its labels, or how
-      many there are; by default what its `class_names` tell, else as many as the model
-      has outputs.
+    dataset: a TFDS name, `folder:DIR`, or data of your own: a `tf.data.Dataset` or a
+      Keras `PyDataset`, a list of batches, or arrays (images, labels). Elements and
+      batches are (image, label), (image, label, weight) or dicts with `image`, `label`
+      and perhaps `sample_weight` and `id`. Images are [height, width, channels] of one
+      size, uint8 or float, and are the model's input as they stand; with `preprocess`
+      they are preprocessed, and with `protocol`, which takes uint8 of 3 channels,
+      resized before. Labels are class indices, negative for none, one-hot, or names of
+      `classes`; what weighs 0 has none, any other weight counts once. Without ids,
+      positions are ids. All that is read twice must be the same each time.
+    classes: of data of your own, names in the order of the model's outputs, or how many
+      there are; by default what `class_names` of a `tf.data.Dataset` tell, else as many
+      as the model has outputs.
     name: of the model in results and of the run directory; by default its own.
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
@@ -169,7 +174,9 @@ class Evaluator:
     if own is not None:
       dataset, given = in_memory.NAME, own.keywords
     elif classes is not None:
-      raise UserError('classes are of a tf.data.Dataset: leave them out')
+      raise UserError(
+        'classes are of data of your own, which are no name: leave them out'
+      )
     self._own = own
     self._requested = _checked({'dataset': dataset, **given})
     self._runtime: Runtime | None = None
@@ -377,8 +384,8 @@ def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
   if not isinstance(config.dataset.name, str):
     raise UserError(
       f'dataset is of type {type(config.dataset.name).__name__}, expected a TFDS name, '
-      'folder:DIR or a tf.data.Dataset, such as tf.data.Dataset.from_tensor_slices('
-      '(images, labels))'
+      'folder:DIR, a tf.data.Dataset, a PyDataset, arrays (images, labels) or a list '
+      'of batches'
     )
   config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
   # What is known of models is checked with the model.

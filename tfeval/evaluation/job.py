@@ -137,6 +137,11 @@ class Job:
     self.run = manifest.complete_run(
       self.directory, self.manifest, self.config.store.overwrite
     )
+    dataset = self.runtime.dataset
+    if self.run is not None and dataset.looks is not None:
+      # Nothing but their content tells such data from others.
+      store = self.directory / PREDICTIONS
+      recorder.check_same_images(dataset, store, predictions.listed_parts(store))
     return self.run
 
   def start(self, sample: preflight.Sample | None) -> None:

@@ -1,4 +1,4 @@
-"""A `tf.data.Dataset` of the user's beside a model in memory."""
+"""Data of the user's beside a model in memory."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,12 @@ from typing import Any, Self
 
 import tensorflow as tf
 
-from tfeval.datasets import in_memory, subset
+from tfeval.datasets import in_memory, own_forms, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import GIVEN
 from tfeval.models.keras.preprocessor import preprocessor_of
 from tfeval.models.model import Model, preprocessing
+from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
 _IDENTITY = 'identity'
@@ -30,12 +31,16 @@ class OwnData:
     classes: their names, how many there are, or None for what can be known.
     keywords: of the evaluation, with what follows from the dataset.
     as_it_stands: whether images are the model's input already.
+    resized: whether a protocol resizes them.
+    channels: of the images.
   """
 
   dataset: tf.data.Dataset
   classes: Sequence[str] | int | None
   keywords: dict[str, Any]
   as_it_stands: bool
+  resized: bool
+  channels: int
 
   @classmethod
   def of(
@@ -54,28 +59,42 @@ class OwnData:
     Raises:
       UserError: a keyword is none of such a dataset, or its elements are no images.
     """
-    if not isinstance(dataset, tf.data.Dataset):
+    dataset = own_forms.as_dataset(dataset)
+    if dataset is None:
       return None
     for name in _OF_NAMES:
       if given.get(name) is not None:
-        raise UserError(f'`{name}` is not of a tf.data.Dataset: leave it out')
+        raise UserError(f'`{name}` is of datasets that have a name: leave it out')
     if None not in (given.get('sample'), given.get('limit')):
       raise UserError('`sample` and `limit` were both given: leave one out')
     resized = given.get('protocol') not in (None, GIVEN)
     as_it_stands = given.get('preprocess') is None and not resized
+    height, width, channels = in_memory.shape_of(dataset)
     keywords = {'protocol': GIVEN, **given}
+    if not resized and channels not in (3, None):
+      keywords['protocol'] = f'{GIVEN}:channels={channels}'
     if not isinstance(model, Model):  # Of which all is known.
       if as_it_stands:
         keywords['preprocess'] = _IDENTITY
-      side = in_memory.side_of(dataset)
-      if not resized and side is not None:
-        keywords.setdefault('input_size', side)
-    return cls(dataset, classes, keywords, as_it_stands)
+      if not resized and height == width is not None:
+        keywords.setdefault('input_size', width)
+    return cls(dataset, classes, keywords, as_it_stands, resized, channels or 3)
 
   def fed(self, model: Model) -> Model:
-    """Returns a model that is fed as the dataset's images are."""
+    """Returns a model that is fed as the dataset's images are.
+
+    Raises:
+      UserError: it takes others.
+    """
+    model = dataclasses.replace(model, channels=self.channels)
     if not self.as_it_stands or preprocessor_of(model.backend.model) is not None:
       return model
+    expected = model.backend.input_spec.channels
+    if expected not in (None, self.channels):
+      raise UserError(
+        f'{model.name} takes images of {expected} channels, those of the dataset have '
+        f'{self.channels}: convert them, or give a `preprocess` that does'
+      )
     return dataclasses.replace(
       model,
       preprocess=preprocessing(_IDENTITY),
@@ -96,8 +115,8 @@ class OwnData:
       model: tells the classes where nothing else does; None: not there yet.
 
     Raises:
-      UserError: the classes cannot be known, or as `in_memory.open_dataset` and
-        `subset.sample`.
+      UserError: the model cannot be traced to count them, the classes cannot be known,
+        or as `in_memory.open_dataset` and `subset.sample`.
     """
     classes = self.told_classes
     if model is not None and (
@@ -108,13 +127,28 @@ class OwnData:
         and len(model.label_space) == classes
       )
     ):
-      classes = model.label_space or model.outputs
+      classes = model.label_space or model.outputs or _traced_outputs(model)
     if classes is None:
       raise unknown_classes()
-    encoded = self.keywords['protocol'] != GIVEN
     limit, size = self.keywords.get('limit'), self.keywords.get('sample')
-    found = in_memory.open_dataset(self.dataset, classes, limit, encoded)
+    found = in_memory.open_dataset(self.dataset, classes, limit, self.resized)
     return found if size is None else subset.sample(found, str(size))
+
+
+def _traced_outputs(model: Model) -> int | None:
+  """Returns how many outputs a model has, by its graph; None: that does not tell."""
+  side = model.input_size
+  images = tf.TensorSpec([None, side, side, model.channels], tf.float32)
+  try:
+    traced = tf.function(model, autograph=False).get_concrete_function(images)
+  except UserError:
+    raise
+  except Exception as error:  # The user's own code may raise anything.
+    raise UserError(
+      f'{model.name} cannot run on images of the dataset, {list(images.shape)}: '
+      f'{errors.one_line(error)}'
+    ) from error
+  return traced.output_shapes[-1]
 
 
 def unknown_classes() -> UserError:

@@ -165,6 +165,9 @@ def _key(
     name: of the model; None: its own.
   """
   plain, dataset, devices = EvaluationConfig(), config.dataset, config.devices
+  # Of pixels as they are given, their channels are the dataset's.
+  is_given = config.protocol.partition(':')[0] == GIVEN
+  protocol = GIVEN if is_given else config.protocol
   subset = [
     f'{key}={value}'
     for key, value in (('limit', dataset.limit), ('sample', dataset.sample))
@@ -182,7 +185,7 @@ def _key(
     else spec.split(dataset_request.absolute(full_name(dataset.name)))[0],
     dataset.split or '',
     ' '.join(subset) or None,
-    '' if config.protocol in (plain.protocol, GIVEN) else config.protocol,
+    '' if protocol in (plain.protocol, GIVEN) else config.protocol,
     config.model.input_size,
     ' '.join(filter(None, compute)) or None,
     dataset.labels and paths.absolute(dataset.labels),

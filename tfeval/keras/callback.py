@@ -84,7 +84,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     """Checks what can be checked before a fit.
 
     Args:
-      dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset`, see `tfeval.evaluate`.
+      dataset: a TFDS name, `folder:DIR`, or data of your own, see `tfeval.evaluate`.
       model: the model to evaluate in place of the one in training, such as the student
         of a distiller, a copy with averages, or an encoder with its probe; or a
         function that returns it of the one in training, before each evaluation.

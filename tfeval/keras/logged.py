@@ -110,8 +110,9 @@ class LoggedMetrics:
     names = [one for one in asked if not _is_of_keras(one)]
     real = [name for name in names if name.startswith(REAL)]
     if real and not has_real:
+      named = dataset if isinstance(dataset, str) else 'data of your own'
       raise UserError(
-        f'metric {real[0]}: {dataset} has no ReaL labels: give '
+        f'metric {real[0]}: {named} has no ReaL labels: give '
         'real_labels=real.json, or another dataset'
       )
     self.names = tuple(dict.fromkeys(map(_name, asked)))

@@ -31,6 +31,13 @@ class InputSpec:
       return None, None
     return self.shape[1], self.shape[2]
 
+  @property
+  def channels(self) -> int | None:
+    """How many channels images have, None where they are free or not known."""
+    if not isinstance(self.shape, tuple) or len(self.shape) != 4:
+      return None
+    return self.shape[3]
+
 
 class Backend(abc.ABC):
   """Runs a model of one framework. What is known of images and classes is `Model`'s.

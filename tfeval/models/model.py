@@ -80,6 +80,7 @@ class Model:
       were in it.
     matched: how outputs were matched to the classes of a dataset, see `fitting.fit`.
     time_limit: of a batch of a file that is not trusted; None: none.
+    channels: of its input; 3 are RGB.
     preprocess_sha256: of what `preprocess` does, see `graph_digest`; None where its
       name says that.
     preprocess_changes: operations by which it does something else each time; where
@@ -105,6 +106,7 @@ class Model:
   as_returned: OutputOrder | None = dataclasses.field(default=None, compare=False)
   matched: str | None = None
   time_limit: TimeLimit | None = None
+  channels: int = 3
   preprocess_sha256: str | None = None
   preprocess_changes: tuple[str, ...] = ()
 
@@ -112,8 +114,8 @@ class Model:
     """Returns what the model says of images.
 
     Args:
-      pixels: tensor or array of any real type, [n, input_size, input_size, 3], n at
-        least 1, RGB in [0, 255]: they are preprocessed here.
+      pixels: tensor or array of any real type, [n, input_size, input_size, channels],
+        n at least 1, RGB in [0, 255]: they are preprocessed here.
 
     Returns:
       float32 [n, outputs], logits or probabilities as `output` says.
@@ -122,17 +124,17 @@ class Model:
       UserError: the images have another shape, or the model does not return a
         value for each of its classes.
     """
-    side = self.input_size
+    side, channels = self.input_size, self.channels
     try:
       images = tf.cast(pixels, tf.float32)
     except (TypeError, ValueError, tf.errors.OpError) as error:
       raise UserError(
-        f'{self.name} takes images [n, {side}, {side}, 3], got {shown(pixels)}'
+        f'{self.name} takes images [n, {side}, {side}, {channels}], got {shown(pixels)}'
       ) from error
     shape = images.shape
-    if not shape.is_compatible_with((None, side, side, 3)) or shape[:1] == (0,):
+    if not shape.is_compatible_with((None, side, side, channels)) or shape[:1] == (0,):
       raise UserError(
-        f'{self.name} takes images [n, {side}, {side}, 3] with n at '
+        f'{self.name} takes images [n, {side}, {side}, {channels}] with n at '
         f'least 1, got {tuple(shape)}'
       )
     scores = tf.cast(self.function(self.preprocess(images)), tf.float32)

@@ -22,7 +22,7 @@ def apply(
       changes the time, no value.
 
   Returns:
-    [size, size, 3] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
+    [size, size, channels] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
     not rounded overshoot a little).
 
   Raises:
@@ -32,7 +32,7 @@ def apply(
   pixels = LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
   # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
   # field of the protocol asks for it.
-  return tf.ensure_shape(pixels, [protocol.size, protocol.size, 3])
+  return tf.ensure_shape(pixels, [protocol.size, protocol.size, protocol.channels])
 
 
 def _decode(protocol, image_bytes):
@@ -97,13 +97,13 @@ def given_pixels(protocol, image_bytes, _):
     lambda: tf.io.parse_tensor(image_bytes, tf.float32),
     lambda: tf.cast(_decode(protocol, image_bytes), tf.float32),
   )
-  shape = tf.shape(pixels)
-  right = tf.reduce_all(shape == [protocol.size, protocol.size, 3])
+  shape, expected = tf.shape(pixels), [protocol.size, protocol.size, protocol.channels]
+  right = tf.reduce_all(shape == expected)
   reason = tf.strings.format(
     'it has the shape {}, and nothing is resized to {}', [shape, protocol.size]
   )
   with tf.control_dependencies([tf.debugging.Assert(right, [reason])]):
-    return tf.reshape(pixels, [protocol.size, protocol.size, 3])
+    return tf.reshape(pixels, expected)
 
 
 _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}

@@ -60,6 +60,7 @@ _ROUNDINGS = {
 }
 # No published recipe is near it, and a slip of the finger must not fill the memory.
 _LARGEST_SIDE = 4096
+_MOST_CHANNELS = 1024
 _ABOUT = ('summary', 'explanation', 'source')
 
 
@@ -88,6 +89,7 @@ class Protocol:
     crop_fraction: share of a side that the crop keeps, in (0, 1].
     crop_padding: if not 0, `crop_fraction` is size / (size + crop_padding).
     dtype: of the pixels handed to the model's preprocessing.
+    channels: of these; others than 3, RGB, only where nothing is resized.
   """
 
   name: str
@@ -103,6 +105,7 @@ class Protocol:
   crop_fraction: float = 0.875
   crop_padding: int = 0
   dtype: str = 'uint8'
+  channels: int = 3
 
   @property
   def resize_side(self) -> int:
@@ -142,6 +145,8 @@ class Protocol:
   def describe(self) -> dict[str, Any]:
     """Returns every parameter, and a hash of those not at their default."""
     parameters = dataclasses.asdict(self)
+    if self.channels == _DEFAULTS['channels']:
+      del parameters['channels']  # As of images in files.
     changed = {
       key: value
       for key, value in parameters.items()
@@ -281,6 +286,8 @@ def _check_values(protocol: Protocol) -> None:
     raise _wrong(protocol, 'size', f'expected pixels from 1 to {_LARGEST_SIDE}')
   if type(padding) is not int or not 0 <= padding <= _LARGEST_SIDE:
     raise _wrong(protocol, 'crop_padding', f'expected pixels from 0 to {_LARGEST_SIDE}')
+  if type(protocol.channels) is not int or not 1 <= protocol.channels <= _MOST_CHANNELS:
+    raise _wrong(protocol, 'channels', f'expected a number from 1 to {_MOST_CHANNELS}')
   if type(fraction) not in (int, float) or not 0 < fraction <= 1:
     raise _wrong(protocol, 'crop_fraction', 'expected more than 0 and at most 1')
 
@@ -296,6 +303,8 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(
       protocol, 'rounding', f'library={library} has {", ".join(_ROUNDINGS[library])}'
     )
+  if protocol.channels != 3 and library != 'given':
+    raise _wrong(protocol, 'channels', f'library={library} decodes to 3')
   dtype = 'float32' if protocol.rounding == 'none' else 'uint8'
   if protocol.dtype != dtype:
     raise _wrong(protocol, 'dtype', f'rounding={protocol.rounding} gives {dtype}')

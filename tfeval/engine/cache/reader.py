@@ -276,7 +276,7 @@ def _batches(
   def with_pixels(numbered, records):
     position, example = numbered
     values = tf.io.decode_raw(records, dtype)[:, _SHA256_BYTES // dtype.size :]
-    pixels = tf.reshape(values, [-1, size, size, 3])
+    pixels = tf.reshape(values, [-1, size, size, protocol.channels])
     return (
       {**example, 'position': position, 'pixels': pixels},
       tf.strings.substr(records, 0, _SHA256_BYTES),

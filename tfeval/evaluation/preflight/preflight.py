@@ -108,8 +108,8 @@ def read_sample(
   if dataset.strided is not None and step > 1:
     every = dataset.strided
     dataset = dataclasses.replace(dataset, examples=lambda *_: every(step))
-  side = protocol.size
-  pixels, labels = [np.zeros((0, side, side, 3), np.uint8)], [np.zeros(0, np.int64)]
+  none = 0, protocol.size, protocol.size, protocol.channels
+  pixels, labels = [np.zeros(none, np.uint8)], [np.zeros(0, np.int64)]
   for batch in batches.decoded(dataset, protocol, min(count, _BATCH), skip_errors):
     pixels.append(batch['pixels'].numpy())
     labels.append(batch['label'].numpy())
