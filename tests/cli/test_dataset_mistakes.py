@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from refusals import refused_before_tensorflow
@@ -23,7 +24,8 @@ def data(tmp_path_factory):
     (root / place).mkdir(parents=True)
     (root / place / 'dataset_info.json').touch()
   (root / 'empty').mkdir()
-  (root / 'x.npz').touch()
+  images = np.zeros((2, 8, 8, 3), np.uint8)
+  np.savez(root / 'x.npz', images=images, labels=np.arange(2))
   return root
 
 

@@ -140,7 +140,7 @@ def test_everything(relabel, files):
   assert set(thresholds['tiny, top-1'] + thresholds['original labels']) == {1}
   assert b'<svg' in (files / 'a.svg').read_bytes()
   code, out, err = relabel('run', *ALL, '--curve=a.csv')
-  assert (code, err) == (0, '')
+  assert (code, err) == (0, 'tfeval: written: curve in a.csv\n')
   assert 'as golden' in out
   assert max(map(len, out.splitlines())) <= 80
 

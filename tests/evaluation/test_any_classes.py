@@ -524,8 +524,7 @@ def test_predictions_of_other_classes_are_imported(ten, tmp_path, capsys, kind):
   assert cli.main(['score', f'{tmp_path}/run', f'--labels={tmp_path}/labels.csv']) == 0
 
 
-def test_labels_of_other_classes_that_are_numbered_otherwise_are_told(tmp_path, capsys):
-  """Also where they are the labels that an import keeps."""
+def test_imports_of_labels_that_are_numbered_otherwise_are_refused(tmp_path, capsys):
   truth = np.random.default_rng(0).integers(0, 10, 60)
   (tmp_path / 'classes.txt').write_text('\n'.join(NUMBERS))
   for name, header, values in (
@@ -543,10 +542,10 @@ def test_labels_of_other_classes_that_are_numbered_otherwise_are_told(tmp_path, 
       f'--output_dir={tmp_path}/run',
     ]
   )
-  assert code == 0
+  assert code == 2
   told = capsys.readouterr().err
-  assert 'seem to be numbers from the last class on: 0 of 60' in told
-  assert '60 if they are numbers from the last class on' in told
+  assert '0 of 60 answers are right' in told
+  assert 'stand in another order (reversed) than those of the labels' in told
 
 
 def test_what_is_wrong_with_imports_of_other_classes(tmp_path, capsys):

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from mutations import Format, of_json
 
-from tfeval.datasets import base, open_dataset
+from tfeval.datasets import base, open_dataset, tfds_names
 from tfeval.datasets import tfds as tfds_reader
 from tfeval.datasets.labels import imagenet
 from tfeval.engine import batches
@@ -113,7 +113,7 @@ def _examples(dataset: base.ImageDataset, numbered: tf.data.Dataset) -> list[Any
 
 
 def _tar(directory: pathlib.Path) -> pathlib.Path:
-  path = directory / tfds_reader.VALIDATION_TAR
+  path = directory / tfds_names.VALIDATION_TAR
   with tarfile.open(path, 'w') as tar:
     for n in range(5):
       info = tarfile.TarInfo(imagenet.validation_name(n + 1))

@@ -52,7 +52,7 @@ def path_text(name: str, value: Any) -> str | None:
 
 
 def shown(value: Any) -> str:
-  """Returns what was given, on one line and cut, for a message.
+  r"""Returns what was given, on one line and cut, for a message.
 
   >>> shown(['two\nlines'])
   "['two\\nlines']"
