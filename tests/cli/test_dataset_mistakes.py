@@ -53,8 +53,8 @@ def test_refused_before_tensorflow(data, tmp_path):
     f'--dataset=webdataset:{data}/{{0..2}}.tar': '3 of the webdataset files do not',
     f'--dataset=tfrecord:{data}/empty': 'holds no tfrecord files by their names',
     f'--dataset=npz:{data}/x.npz:clases=a': "npz: has no option 'clases'",
-    f'--dataset=npz:{data}/x.npz:classes=no.txt': 'cannot read no.txt, which does not',
-    f'--dataset=npz:{data}/x.npz:labels=no.csv': 'cannot read no.csv, which does not',
+    f'--dataset=npz:{data}/x.npz:classes=no.txt': 'map no.txt: No such file or',
+    f'--dataset=npz:{data}/x.npz:labels=no.csv': 'no.csv: No such file or',
   }
   refused_before_tensorflow(expected, tmp_path, TFDS_DATA_DIR=str(data / 'empty'))
 

@@ -51,7 +51,8 @@ def read_entries(path: paths.Path) -> list[Entry]:
     ) from error
   except OSError as error:
     raise UserError(
-      f'cannot read class map {path}: {errors.one_line(error)}'
+      f'cannot read class map {path}: '
+      f'{getattr(error, "strerror", None) or errors.one_line(error)}'
     ) from error
   suffix = path.suffix.lower()
   if suffix == '.json':
