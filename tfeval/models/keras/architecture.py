@@ -116,7 +116,7 @@ def _without(value: Any, names: dict[str, str]) -> Any:
     if value.get('class_name') == '__lambda__':
       return '__lambda__'  # Its code tells which line it was on.
     return {key: _without(one, names) for key, one in value.items() if key != 'seed'}
-  if isinstance(value, list | tuple):
+  if isinstance(value, list | tuple):  # Arguments of calls are tuples.
     return [_without(one, names) for one in value]
   return names.get(value, value) if isinstance(value, str) else value
 
