@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.keras import callers
-from tfeval.models.keras import wrap
 from tfeval.models.model import function_name
 from tfeval.runs.run import Run
 from tfeval.utils import errors
@@ -77,7 +76,7 @@ class EvaluatedModel:
     if self._is_function() and not self._can_be_asked():
       return
     model = self._model()
-    if wrap.is_built(model):
+    if model.built:
       self._take(model)
     else:
       self.evaluator.check(model)
@@ -119,9 +118,9 @@ class EvaluatedModel:
   def _take(self, model: keras.Model) -> bool:
     if self._taken is not None and _is_same(model, self._taken):
       return False
-    if not wrap.is_built(model):
+    if not model.built:
       raise UserError(
-        f'{model.name} has no weights after the first batches, which did not call it: '
+        f'{model.name} is not built after the first batches, which did not call it: '
         f'{_WAY}'
       )
     self.evaluator.take(model, side_of(model, self.trained))

@@ -37,7 +37,7 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
     return _taken(model, name, known)
   if isinstance(model, keras.Model):
     name = model.name if name is None else name
-    if not is_built(model):
+    if not model.built:
       raise UserError(
         f'{name} is not built, it has no weights yet: call it on a batch '
         'of images first, or give its first layer an Input'
@@ -50,16 +50,6 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
     )
   name = function_name(model) if name is None else name
   return files.described(FunctionBackend(model), name, known, MEMORY, None)
-
-
-def is_built(model: keras.Model) -> bool:
-  """Returns whether a model has all of its weights.
-
-  A model that was never called itself may have them: its `train_step` has called its
-  layers.
-  """
-  layers = model._flatten_layers(include_self=False)
-  return model.built or bool(layers) and all(layer.built for layer in layers)
 
 
 def check_waiting(model: keras.Model, name: str | None, known: ModelOptions) -> None:
