@@ -15,6 +15,7 @@ def folders(tmp_path_factory):
     'crane/crane/a.jpg',
     'photos/cat.jpg',
     f'flat/{imagenet.validation_name(1)}',
+    'tfds/imagenet2012/5.1.0/dataset_info.json',
   ):
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(b'')
@@ -33,5 +34,16 @@ def test_refused_before_tensorflow(folders, tmp_path):
     f'--dataset=folder:{folders}/flat --split=test': '--split=test: a folder has no',
     f'--dataset=folder:{folders}/flat --class_folders=index': 'no class folders: leave',
     '--class_folders=index': '--class_folders=index: imagenet2012_real is no folder',
+    '--dataset=photos': "unknown dataset 'photos': known: ",
+    f'--data_dir={folders}/tfds/imagenet2012/5.1.0 --dataset=imagenet2012': (
+      f'but in {folders}/tfds: give --data_dir={folders}/tfds'
+    ),
+    f'--data_dir={folders}/tfds': 'but imagenet2012 is, which has the same images',
+    f'--data_dir={folders}/no': 'and no --manual_dir was given: get',
+    f'--data_dir={folders}/no --manual_dir={folders}': 'img_val.tar does not exist',
+    f'--dataset=parquet:{folders}/no.parquet': 'no.parquet does not exist: give',
+    f'--dataset=webdataset:{folders}/no-{{0..1}}.tar': '2 of the webdataset files',
+    f'--dataset=tfrecord:{folders}/empty': 'holds no tfrecord files',
+    f'--dataset=npz:{folders}/no.npz': 'no.npz does not exist: give npz:FILES',
   }
   refused_before_tensorflow(expected, tmp_path)

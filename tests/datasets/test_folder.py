@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfeval import datasets
 from tfeval.datasets import open_dataset
 from tfeval.datasets.labels import imagenet
 from tfeval.utils.errors import UserError
@@ -236,13 +237,17 @@ def test_folders_without_the_word(tmp_path, monkeypatch):
   fill(tmp_path / 'photos', f'{TENCH}/a.png')
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('HOME', str(tmp_path))
-  for name in ('My-Photos', './photos', '~/photos', f'{tmp_path}/photos', 'photos/'):
+  written = 'My-Photos', 'photos', 'photos/', './photos', '~/photos'
+  for name in (*written, f'{tmp_path}/photos'):
     dataset = open_dataset(name)
     assert dataset.name.startswith(f'folder:{tmp_path}/')
     assert dataset.expected_ids == ['a.png']
-  # Of a name that may be one of TFDS', TFDS is asked first.
-  with pytest.raises(UserError, match='has no dataset photos.*`dataset=folder:photos`'):
-    open_dataset('photos')
+  # Names that TFDS has are its own, and so is what it has prepared.
+  fill(tmp_path / 'cifar10', f'{TENCH}/a.png')
+  (tmp_path / 'mine/1.0.0').mkdir(parents=True)
+  (tmp_path / 'mine/1.0.0/dataset_info.json').touch()
+  assert datasets.full_name('cifar10') == 'cifar10'
+  assert datasets.full_name('mine') == 'mine'
 
 
 def test_files_that_vanish(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ import tensorflow as tf
 import tfeval
 from tfeval import cli
 from tfeval.datasets.labels import imagenet
+from tfeval.reports import results
 from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
 
@@ -178,6 +179,9 @@ def test_two_classes_have_no_top5(tmp_path, capsys):
   assert [(m.name, m.correct, m.count) for m in run.metrics] == [('top1', top1, images)]
   (top5,) = run.score(metrics=['top5'])
   assert top5.value is None and top5.unavailable == 'says nothing of 2 classes'
+  assert results.remarks([run])[0].endswith(
+    'no top-5: of 2 classes it would always be right'
+  )
 
 
 def test_a_map_for_outputs_in_another_order(ten, tmp_path, capsys):
@@ -284,6 +288,84 @@ def test_both_rules_by_hand(shared_data, tmp_path, capsys):
   copy = tmp_path / 'copy'
   shutil.copytree(run, copy)
   assert cli.main(['compare', str(run), str(copy), '--metric=top1@restricted']) == 0
+
+
+# Ten classes of ImageNet; in the order of their names they are others than by wnid.
+WNIDS = [imagenet.label_space().class_ids[i] for i in (0, 217, 482, 491, 497)]
+WNIDS += [imagenet.label_space().class_ids[i] for i in (566, 569, 571, 574, 701)]
+NAMES = sorted(
+  imagenet.label_space().class_names[imagenet.label_space().index_of_id[one]]
+  for one in WNIDS
+)
+
+
+@pytest.mark.parametrize('names', [WNIDS, NAMES], ids=['wnids', 'names'])
+def test_a_model_of_the_ten_classes_of_imagenet_in_a_folder(
+  ten, tmp_path, capsys, names
+):
+  """Its outputs are the folders in their order, as it was trained."""
+  root, model = ten
+  top1, top5, images = _counts(model, root / 'val', NUMBERS)
+  for number, name in zip(NUMBERS, names, strict=True):
+    shutil.copytree(root / 'val' / number, tmp_path / 'val' / name)
+  flags = f'--dataset=folder:{tmp_path}/val', f'--output_dir={tmp_path}/runs'
+  _evaluate(root, *flags, '--json')
+  (result,) = json.loads(capsys.readouterr().out)
+  found = {
+    (m['name'], m['rule']): (m['correct'], m['count']) for m in result['metrics']
+  }
+  assert found == {('top1', 'all'): (top1, images), ('top5', 'all'): (top5, images)}
+  matched = result['model']['matched']
+  assert matched['by'] == 'order' and len(matched['unsaid']) == 990
+  assert ('order' in matched) == (names == NAMES)
+  (run,) = (tmp_path / 'runs').iterdir()
+  assert cli.main(['verify', str(run)]) == 0
+  capsys.readouterr()
+  assert cli.main(['score', str(run)]) == 0
+  table = ' '.join(capsys.readouterr().out.split())
+  assert 'outputs are taken for the 10 classes by order' in table
+  # And a `tf.data.Dataset` with the names of its classes.
+  paths = sorted((tmp_path / 'val').glob('*/*.jpg'))
+  labels = np.array([names.index(path.parent.name) for path in paths])
+  pixels = np.stack([_load(path) for path in paths])
+  own = tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(16)
+  own.class_names = names
+  ran = tfeval.evaluate(model, own, preflight='off')
+  assert ran.metrics[0].correct == top1
+
+
+def test_ten_classes_of_imagenet_in_another_order_are_found(tmp_path):
+  """Folders by wnid, and a model whose outputs go by readable name."""
+  space = imagenet.label_space()
+  by_name = {space.class_names[space.index_of_id[one]]: one for one in WNIDS}
+  _draw(WNIDS, tmp_path / 'val', 12, seed=12)
+  order = [by_name[name] for name in NAMES]
+  model = _trained(tmp_path / 'val', order, 10)
+  given = {'dataset': f'folder:{tmp_path}/val', 'preprocess': 'tf', 'batch_size': 16}
+  class_map = tmp_path / 'map.txt'
+  class_map.write_text('\n'.join(WNIDS))
+  for wrong in ({}, {'class_map': str(class_map)}):
+    with pytest.raises(UserError, match='outputs of .* are in the order name: '):
+      tfeval.evaluate(model, **given, **wrong)
+  class_map.write_text('\n'.join(NAMES))
+  run = tfeval.evaluate(model, **given, class_map=str(class_map))
+  assert run.metrics[0].correct == _counts(model, tmp_path / 'val', order)[0]
+
+
+def test_orders_that_agree_on_some_classes_are_found(tmp_path):
+  """0, 1, 10, 100, 2 as text and by value: two of five are the same."""
+  texts = ['0', '1', '10', '100', '2']
+  _draw(texts, tmp_path / 'val', 20, seed=11)
+  numbers = sorted(texts, key=int)
+  model = _trained(tmp_path / 'val', numbers, 5)
+  with pytest.raises(UserError, match='order number: .* in the expected one'):
+    tfeval.evaluate(model, f'folder:{tmp_path}/val', preprocess='tf', batch_size=16)
+  shifted = _trained(tmp_path / 'val', ['', *texts], 6)
+  kernel, bias = shifted.layers[-1].get_weights()
+  model.layers[-1].set_weights([kernel[:, :5], bias[:5]])
+  with pytest.raises(UserError, match='order one_too_high: ') as caught:
+    tfeval.evaluate(model, f'folder:{tmp_path}/val', preprocess='tf', batch_size=16)
+  assert '1001' not in str(caught.value)
 
 
 @pytest.mark.parametrize('activation', ['sigmoid', None])
@@ -430,6 +512,31 @@ def test_predictions_of_other_classes_are_imported(ten, tmp_path, capsys, kind):
   }
   assert cli.main(['verify', f'{tmp_path}/run']) == 0
   assert cli.main(['score', f'{tmp_path}/run', f'--labels={tmp_path}/labels.csv']) == 0
+
+
+def test_labels_of_other_classes_that_are_numbered_otherwise_are_told(tmp_path, capsys):
+  """Also where they are the labels that an import keeps."""
+  truth = np.random.default_rng(0).integers(0, 10, 60)
+  (tmp_path / 'classes.txt').write_text('\n'.join(NUMBERS))
+  for name, header, values in (
+    ('labels', 'label', 9 - truth),
+    ('p', 'class_1', truth),
+  ):
+    lines = [f'{i}.jpg,{value}' for i, value in enumerate(values)]
+    (tmp_path / f'{name}.csv').write_text('\n'.join([f'id,{header}', *lines]))
+  code = cli.main(
+    [
+      'import',
+      f'--predictions={tmp_path}/p.csv',
+      f'--classes={tmp_path}/classes.txt',
+      f'--labels={tmp_path}/labels.csv',
+      f'--output_dir={tmp_path}/run',
+    ]
+  )
+  assert code == 0
+  told = capsys.readouterr().err
+  assert 'seem to be numbers from the last class on: 0 of 60' in told
+  assert '60 if they are numbers from the last class on' in told
 
 
 def test_what_is_wrong_with_imports_of_other_classes(tmp_path, capsys):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import two_workers
-from in_memory import SIZE, classes, counts, evaluate, small
+from in_memory import SIZE, classes, counts, evaluate, noise_pixels, small
 
 import tfeval
 from tfeval import cli
@@ -36,24 +36,8 @@ class Subclassed(keras.Model):
 def answers(noise):
   """What the small model says of the noise, counted by model.predict."""
   model = small()
-  pixels = noise_pixels(noise)
+  pixels = noise_pixels(noise) / 127.5 - 1
   return np.argsort(-model.predict(pixels, verbose=0), axis=1, kind='stable')
-
-
-def noise_pixels(noise):
-  """Images as OpenCV makes them, in [-1, 1]."""
-  cv2 = pytest.importorskip('cv2')
-  cv2.ipp.setUseIPP(False)
-  images = []
-  for path in sorted(noise.iterdir()):
-    image = cv2.imread(str(path))
-    h, w = image.shape[:2]
-    short = int(SIZE / 0.875)
-    h, w = h * short // min(h, w), w * short // min(h, w)
-    image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
-    top, left = (h - SIZE) // 2, (w - SIZE) // 2
-    images.append(image[top : top + SIZE, left : left + SIZE, ::-1])
-  return np.stack(images).astype(np.float32) / 127.5 - 1
 
 
 def test_answers_are_those_of_predict(noise, answers):

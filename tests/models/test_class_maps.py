@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import class_lists, imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.models import class_maps, fitting
+from tfeval.models import fitting, options
 from tfeval.models.loading import load_model as load
 from tfeval.utils.errors import UserError
 
@@ -69,7 +69,7 @@ def headed(order: str, softmax: bool = False):
   return keras.Model(model.input, keras.layers.Softmax()(x) if softmax else x)
 
 
-@pytest.mark.parametrize('order', class_maps.CLASS_MAPS)
+@pytest.mark.parametrize('order', options.CLASS_MAPS)
 def test_class_maps(images, order):
   expected = base()(images).numpy()
   model = load(f'{__name__}:headed:order={order}', class_map=order, **IDENTITY)

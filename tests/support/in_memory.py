@@ -1,6 +1,8 @@
 """A small model and small datasets for those who call tfeval from Python."""
 
 import keras
+import numpy as np
+import pytest
 
 import tfeval
 
@@ -42,3 +44,19 @@ def build(folder, **arguments):
     f'folder:{folder}',
     **{'batch_size': 4, 'input_size': SIZE, 'protocol': quick, **arguments},
   )
+
+
+def noise_pixels(noise):
+  """Images as OpenCV makes them, float32 in [0, 255]."""
+  cv2 = pytest.importorskip('cv2')
+  cv2.ipp.setUseIPP(False)
+  images = []
+  for path in sorted(noise.iterdir()):
+    image = cv2.imread(str(path))
+    h, w = image.shape[:2]
+    short = int(SIZE / 0.875)
+    h, w = h * short // min(h, w), w * short // min(h, w)
+    image = cv2.resize(image, (w, h), interpolation=cv2.INTER_CUBIC)
+    top, left = (h - SIZE) // 2, (w - SIZE) // 2
+    images.append(image[top : top + SIZE, left : left + SIZE, ::-1])
+  return np.stack(images).astype(np.float32)

@@ -61,6 +61,12 @@ def define_flags(define) -> None:
     None,
     'TensorBoard scalars go here (default: tensorboard in --output_dir).',
   )
+  define.string(
+    'checkpoint_object',
+    None,
+    'What the model is called in a tf.train.Checkpoint, such as net or trainer.net, '
+    'where several could be it.',
+  )
   define.bool('json', False, 'Print a line of JSON for each checkpoint, nothing else.')
 
 
@@ -85,7 +91,12 @@ def run(flags, arguments: list[str]) -> int:
     )
 
     watcher = watching.Watcher(
-      arguments[0], request, config, flags.log_dir, progress.on_stderr
+      arguments[0],
+      request,
+      config,
+      flags.log_dir,
+      progress.on_stderr,
+      flags.checkpoint_object,
     )
     schedule = watching.Schedule(
       flags.order == 'newest', flags.poll_seconds, flags.timeout, flags.final_step

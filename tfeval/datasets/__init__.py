@@ -88,10 +88,15 @@ def full_name(name: str) -> str:
     return name
   if name.startswith(('/', './', '../', '~')) or name in ('.', '..'):
     return f'folder:{name}'
-  # Of others nobody knows whether TFDS has one of this name.
-  if not _TFDS_NAME.fullmatch(name) and os.path.isdir(name):
+  if os.path.isdir(name) and not (_TFDS_NAME.fullmatch(name) and _of_tfds(name)):
     return f'folder:{name}'
   return name
+
+
+def _of_tfds(name: str) -> bool:
+  from tfeval.datasets import tfds_names  # It looks into files.
+
+  return tfds_names.knows(name)
 
 
 def check(config: DatasetConfig) -> None:

@@ -39,6 +39,8 @@ class ImageDataset:
     label_space: the classes that its labels are indices of.
     competing: those that compete under the rule `restricted`, ascending; None: there is
       no such rule, as of parts of the ImageNet validation set.
+    listed: the classes that its folders or names are, in the order of these; None:
+      those that compete, or all.
     num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
     limit: only so many examples of the split are taken; None for all.
@@ -73,8 +75,14 @@ class ImageDataset:
   size_digest: str | None = None
   strided: Callable[[int], Any] | None = None
   competing: Sequence[int] | None = None
+  listed: Sequence[int] | None = None
   sample: str | None = None
   read_by_python: bool = False
+
+  @property
+  def own_classes(self) -> Sequence[int] | None:
+    """The classes that a model of this dataset alone says, in order; None: all."""
+    return self.competing if self.listed is None else self.listed
 
   @property
   def has_real_labels(self) -> bool:

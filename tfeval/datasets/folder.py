@@ -46,6 +46,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     split='',
     label_space=content.space,
     competing=content.competing,
+    listed=content.listed,
     num_examples=len(ids),
     expected_ids=ids,
     limit=content.limit,

@@ -29,6 +29,8 @@ class FolderContent:
     competing: the classes of the class folders, ascending, where these are some of
       ILSVRC2012; None where they are all, or where the images are a part of the
       validation images.
+    listed: the classes of the class folders, or of a file of labels, in the order of
+      these; None where they are all in order, or not known.
     ids: file names; where a file name occurs twice, paths in `root`.
     paths: where each image lies.
     labels: its class.
@@ -39,6 +41,7 @@ class FolderContent:
   root: str
   space: LabelSpace
   competing: list[int] | None
+  listed: list[int] | None
   ids: list[str]
   paths: list[str]
   labels: list[int]
@@ -104,7 +107,7 @@ def read_folder(config: DatasetConfig) -> FolderContent:
     labels = [
       folder_labels.label(layout.root, image, space, label_of) for image in images
     ]
-    classes = sorted(label_of.values())
+    classes = list(label_of.values())
   numbers = _validation_numbers(images) if space is imagenet.label_space() else {}
   limit = config.limit
   if limit is not None and limit >= len(ids):
@@ -113,7 +116,8 @@ def read_folder(config: DatasetConfig) -> FolderContent:
   return FolderContent(
     root=layout.root,
     space=space,
-    competing=_competing(space, classes, len(images), len(numbers)),
+    competing=_competing(space, sorted(classes), len(images), len(numbers)),
+    listed=resolution.listed(space, classes),
     ids=[ids[i] for i in order],
     paths=[os.path.join(layout.root, layout.images[i]) for i in order],
     labels=[labels[i] for i in order],

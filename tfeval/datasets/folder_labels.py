@@ -119,7 +119,8 @@ def label(root: str, image: Image, space: LabelSpace, label_of: dict[str, int]) 
   if not found:
     raise UserError(
       f'{os.path.join(root, image.path)}: no label is known for this name: expected '
-      'ILSVRC2012_val_*.JPEG, or put it into a folder for its class'
+      'ILSVRC2012_val_*.JPEG, put it into a folder for its class, or give `labels`, a '
+      'file of them'
     )
   if len(found) > 1:
     raise _contradiction(root, image, space, label_of)

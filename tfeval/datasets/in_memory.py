@@ -79,6 +79,8 @@ def open_dataset(
     version=None,
     split='',
     label_space=space,
+    competing=sorted(indices) if len(indices) < len(space) else None,
+    listed=resolution.listed(space, indices),
     num_examples=count,
     limit=limit,
     size_digest=digest,

@@ -98,6 +98,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     split=split,
     label_space=space,
     competing=sorted(indices) if len(indices) < len(space) else None,
+    listed=resolution.listed(space, indices),
     num_examples=size,
     expected_ids=[imagenet.validation_name(i + 1) for i in range(count)]
     if full

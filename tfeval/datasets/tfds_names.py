@@ -64,6 +64,16 @@ def check(config: DatasetConfig) -> None:
     raise unknown(config.name, _sources())
 
 
+def knows(name: str) -> bool:
+  """Returns whether TFDS has a dataset of a name, or one is prepared in that folder."""
+  tfds = sys.modules.get('tensorflow_datasets')
+  return (
+    name in _sources()
+    or tfds_places.anything_prepared(pathlib.Path(name))
+    or (tfds is not None and name in tfds.list_builders(with_community_datasets=False))
+  )
+
+
 def _check_data(
   name: str, asked: str | None, root: pathlib.Path, manual_dir: str | None
 ) -> None:
@@ -94,11 +104,6 @@ def _check_data(
 
 def unknown(name: str, known: Iterable[str]) -> UserError:
   """Returns the error for a name of a dataset that is none of those that TFDS knows."""
-  if os.path.isdir(name):
-    return UserError(
-      f'TFDS has no dataset {name}, but there is a folder of that name: give '
-      f'`dataset=folder:{name}`'
-    )
   known = sorted(one for one in known if not one.endswith('_config'))
   # The closest of a thousand names is seldom the one that is meant, unless it is very
   # close: ImageNet first.

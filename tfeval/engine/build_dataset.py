@@ -45,7 +45,7 @@ def build_dataset(
       pixels       uint8 or float32 [batch, size, size, 3], RGB in [0, 255]; 0 in
                    padding. Of the protocol's dtype, before any `preprocess_input`
       label        int64 [batch]          class index; -1 for none and in padding
-      real_labels  bool [batch, 1000]     the set of ReaL labels; empty in padding.
+      real_labels  bool [batch, classes]  the set of ReaL labels; empty in padding.
                    Only of datasets that have them, or with `real_labels`
       mask         bool [batch]           False in padding
 

@@ -94,7 +94,8 @@ def measure(
   opened.log_devices(config)
   dataset, strategy = opened.dataset, opened.strategy
   with strategy.scope():
-    model = fitting.fit(resolve.load_model(request, config), dataset.label_space)
+    model = resolve.load_model(request, config)
+    model = fitting.fit(model, dataset.label_space, dataset.own_classes)
   protocol = resolve.resolve_protocol(request, config, model)
   size = batch_size.of_host(config.devices, model, protocol, strategy)
   opened.test_resizing(protocol, size)

@@ -8,33 +8,42 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import in_memory
-from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.options import SKIP
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.config import GIVEN, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
+from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
-from tfeval.utils import errors, options
+from tfeval.utils import code_digest, errors, options
 from tfeval.utils.arguments import path_text, several, shown, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
 from tfeval.utils.spec import Spec, parse
 
 # Of a model's description, what tells which evaluations make one curve.
-_IDENTITY = ('name', 'preprocess', 'output', 'class_map', 'output_name')
+_IDENTITY = (
+  'name',
+  'layers_sha256',
+  'preprocess',
+  'preprocess_sha256',
+  'output',
+  'class_map',
+  'output_name',
+)
 
 
 def evaluate(
@@ -64,7 +73,7 @@ def evaluate(
   Args:
     model: a `keras.Model` that is built, subclasses too; what `tfeval.load_model`
       returns; or a function of images, float32 [n, size, size, 3] as `preprocess`
-      makes them, that returns [n, 1000] and can be traced by `tf.function`. Keras
+      makes them, that returns [n, outputs] and can be traced by `tf.function`. Keras
       models are called with `training=False`, on the strategy that they were made
       under, else the active one.
     dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset` of (image, label) or of
@@ -113,7 +122,7 @@ class Evaluator:
   the model's layers stay the same.
 
   Attributes:
-    model: as the engine is given it.
+    model: as the engine is given it; None before there is one, see `waiting`.
   """
 
   def __init__(
@@ -135,11 +144,50 @@ class Evaluator:
     Raises:
       UserError: something that the user can fix.
     """
+    self._open_data(model, dataset, name, classes, progress, given)
+    self.take(model)
+
+  @classmethod
+  def waiting(
+    cls,
+    trained: keras.Model,
+    dataset: Any,
+    *,
+    name: str | None = None,
+    classes: Sequence[str] | int | None = None,
+    progress: bool | None = None,
+    **given: Any,
+  ) -> Self:
+    """Returns one that has its data, for a model that `take` is given later.
+
+    Args:
+      trained: tells the strategy; it may not be built yet.
+      dataset, name, classes, progress, **given: see `evaluate`.
+
+    Raises:
+      UserError: something that the user can fix.
+    """
+    found = cls.__new__(cls)
+    found._open_data(trained, dataset, name, classes, progress, given)
+    found._open(trained, None)
+    return found
+
+  def _open_data(
+    self,
+    model: Any,
+    dataset: Any,
+    name: str | None,
+    classes: Any,
+    progress: bool | None,
+    given: Mapping[str, Any],
+  ) -> None:
+    """Checks what was given; what a dataset by name holds is opened with its model."""
     active_strategy.check_outside()
     _checked(given)
-    progress = None if progress is None else truth('progress', progress)
+    self._progress = None if progress is None else truth('progress', progress)
     classes = None if classes is None else _checked_classes(classes)
-    self._given, self._name = model, name
+    self.model: Model | None = None
+    self._name, self._side = name, None
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
       dataset, given = in_memory.NAME, own.keywords
@@ -147,25 +195,47 @@ class Evaluator:
       raise UserError('classes are of a tf.data.Dataset: leave them out')
     self._own = own
     self._requested = _checked({'dataset': dataset, **given})
+    self._runtime: Runtime | None = None
+
+  def take(self, model: Any, side: int | None = None) -> None:
+    """Evaluates another model from here on, on the same data.
+
+    Args:
+      model: see `evaluate`.
+      side: of the images that it is fed, in pixels, where neither it nor a keyword
+        tells.
+
+    Raises:
+      UserError: it cannot be evaluated.
+    """
+    self._given, self._side = model, side
     wrapped = self._wrap()
-    opened = own.open(wrapped) if own is not None else None
-    self._runtime = self._open(wrapped.backend.model, progress, opened)
+    if self._runtime is None:
+      self._open(wrapped.backend.model, wrapped)
     self._adopt(wrapped)
 
+  def check_waiting(self, model: keras.Model) -> None:
+    """Checks what can be checked of a model that is not built yet.
+
+    Raises:
+      UserError: keywords lack something that it will not tell.
+    """
+    wrap.check_waiting(model, self._name, self._requested.model)
+
   def _wrap(self) -> Model:
-    wrapped = wrap.wrap(self._given, self._name, self._requested.model)
+    known = self._requested.model
+    if known.input_size is None and self._side is not None:
+      known = dataclasses.replace(known, input_size=self._side)
+    wrapped = wrap.wrap(self._given, self._name, known)
     return wrapped if self._own is None else self._own.fed(wrapped)
 
-  def _open(
-    self,
-    model: keras.Model | None,
-    progress: bool | None,
-    dataset: ImageDataset | None,
-  ) -> Runtime:
+  def _open(self, model: keras.Model | None, wrapped: Model | None) -> None:
+    """Opens the data on the strategy of a model."""
     requested = self._requested
     strategy = (
       tf.distribute.get_strategy() if model is None else model.distribute_strategy
     )
+    dataset = None if self._own is None else self._own.open(wrapped)
     hosts = active_strategy.cluster_of(strategy)
     if hosts.count > 1 and requested.store.overwrite:
       raise UserError(
@@ -173,19 +243,20 @@ class Evaluator:
         'give another output_dir'
       )
     cache_dir = requested.inputs.cache_dir
-    return Runtime(
+    self._runtime = Runtime(
       dataset or datasets.open_dataset(**vars(requested.dataset)),
       strategy,
       active_strategy.name_of(strategy),
       hosts,
-      choose_progress(progress),
+      choose_progress(self._progress),
       cache_dir and writer.Cache(cache_dir),
     )
 
   def _adopt(self, model: Model) -> None:
     """Makes what depends on the model: its config and its compiled step."""
     spec = _spec(self._given, model)
-    model = fitting.fit(model, self._runtime.dataset.label_space)
+    dataset = self._runtime.dataset
+    model = fitting.fit(model, dataset.label_space, dataset.own_classes)
     self.model, self._request = (
       model,
       self._named(ModelRequest(spec, model.weights, label=spec.text)),
@@ -204,7 +275,13 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
     )
-    self._traced = model.backend.trace_key()
+    self._traced, self._code = model.backend.trace_key(), self._preprocess_code()
+
+  def _preprocess_code(self) -> str | None:
+    """Returns what changes when a preprocessing function of the user's does."""
+    if self.model.preprocess_sha256 is None:
+      return None
+    return code_digest.code_sha256(self.model.preprocess, whole=False)
 
   def _named(self, request: ModelRequest) -> ModelRequest:
     if self._name is not None:
@@ -214,6 +291,11 @@ class Evaluator:
     return dataclasses.replace(request, directory=directory)
 
   @property
+  def num_classes(self) -> int:
+    """How many classes the dataset has."""
+    return len(self._runtime.dataset.label_space)
+
+  @property
   def has_real_labels(self) -> bool:
     """Whether the dataset has ReaL labels."""
     return self._runtime.dataset.has_real_labels
@@ -221,9 +303,10 @@ class Evaluator:
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
     described = self.model.describe()
+    described['layers_sha256'] = self.model.backend.layers_sha256()
     protocol = resolve.resolve_protocol(self._request, self._config, self.model)
     return {
-      'model': {key: described[key] for key in _IDENTITY},
+      'model': {key: described[key] for key in _IDENTITY if key in described},
       'protocol': protocol.spec,
       'size': protocol.size,
       'dataset': self._runtime.dataset.identity(),
@@ -258,17 +341,36 @@ class Evaluator:
       weakref.finalize(run, stack.pop_all().close)
     return run
 
+  def look(self) -> None:
+    """Runs the preflight, which warns of what it finds."""
+    protocol = resolve.resolve_protocol(self._request, self._config, self.model)
+    skips = self._requested.dataset.on_error == SKIP
+    sample = preflight.read_sample(self._runtime.dataset, protocol, skip_errors=skips)
+    preflight.preflight(
+      self.model,
+      sample,
+      WARN,
+      self._runtime.progress,
+      self._forward.batch_size,
+      protocol.library != GIVEN,
+    )
+
   def _evaluate(self, output_dir: str) -> Run:
-    if self.model.backend.trace_key() != self._traced:
-      # The compiled step has the layers of before.
+    if (
+      self.model.backend.trace_key() != self._traced
+      or self._preprocess_code() != self._code
+    ):
+      # The compiled step has the layers, or the preprocessing, of before.
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
-    return loop.run_one(
+    run = loop.run_one(
       shared_job.make_job(
         self._request, self.model, protocol, config, self._runtime, self._forward
       )
     )
+    self._code = self._preprocess_code()  # It may count how often it is traced.
+    return run
 
 
 # For help() and editors.

@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 import tfeval
+from tfeval.evaluation.preflight.finding import application
 from tfeval.models.model import Model
 from tfeval.utils import files
 
@@ -31,6 +32,17 @@ def model_sha256(model: Model) -> str | None:
   class and its preprocessing are written in; not what these import.
   """
   return model.backend.fingerprint(_sources(model))
+
+
+def architecture_sha256(model: Model) -> str | None:
+  """Returns what a model computes with the values of its file.
+
+  That is its layers and the code of those that are the user's own; None of
+  applications, whose name says it, and of what is no Keras model.
+  """
+  if application(model) is not None:
+    return None
+  return model.backend.architecture_sha256()
 
 
 def _sources(model: Model) -> list[pathlib.Path]:

@@ -84,7 +84,8 @@ class Job:
     self.request, self.protocol = request, protocol
     self.config, self.runtime = config, runtime
     dataset, strategy = runtime.dataset, runtime.strategy
-    model = fitting.fit(model if step is None else step.model, dataset.label_space)
+    given = model if step is None else step.model
+    model = fitting.fit(given, dataset.label_space, dataset.own_classes)
     self._model, self._step = model, step
     self.classes = competition.classes_of(model, dataset)
     self.directory = paths.path(config.store.output_dir) / request.directory
@@ -249,8 +250,9 @@ class Job:
     """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):
       self.recorder.flush()
-    if not manifest.is_identifiable(self.manifest):
-      return f'{self.request.label} starts again, having no weights file'
+    why = manifest.why_unidentifiable(self.manifest)
+    if why is not None:
+      return f'{self.request.label} starts again: {why}'
     return (
       f'{self.recorder.stored} of {len(self.shard)} images are kept in {self.directory}'
     )

@@ -38,6 +38,11 @@ from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
 
 _LOG = logging.getLogger('tfeval')
+# What digests of code say in words.
+_EDITED = {
+  'model.architecture_sha256': 'the model computed something else when it was made',
+  'model.preprocess_sha256': 'the preprocessing did something else when it was made',
+}
 _SECTIONS = ('model', 'dataset', 'protocol', 'store', 'compute')
 
 
@@ -64,7 +69,9 @@ def build_manifest(
   if model.weights_sha256 is None:
     # There is no file to be known by: a factory may return another model every time.
     described['values_sha256'] = fingerprint.model_sha256(model)
-  if matched := classes.describe(model.matched):
+  elif computes := fingerprint.architecture_sha256(model):
+    described['architecture_sha256'] = computes
+  if matched := classes.describe(model.matched, model.order_of_outputs):
     described['matched'] = matched
   return Manifest.from_json(
     {
@@ -175,8 +182,20 @@ def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def is_identifiable(manifest: Manifest) -> bool:
   """Returns whether a model could be known to be the same when it is loaded again."""
+  return why_unidentifiable(manifest) is None
+
+
+def why_unidentifiable(manifest: Manifest) -> str | None:
+  """Returns why a model could be another one when it is loaded again, None if not."""
   model = manifest.model
-  return (model.weights_sha256 or model.values_sha256) is not None
+  if model.preprocess_changes:
+    return (
+      f'its preprocessing {model.preprocess} may do something else each time '
+      f'({", ".join(model.preprocess_changes)})'
+    )
+  if (model.weights_sha256 or model.values_sha256) is None:
+    return 'it has no weights file'
+  return None
 
 
 def complete_run(
@@ -195,10 +214,16 @@ def complete_run(
   if overwrite:
     return None
   advice = 'give this one a `name`, choose another `output_dir`, or `overwrite` it'
-  if manifest.model.weights_sha256 is None and (directory / RESULT).is_file():
+  model = manifest.model
+  if model.weights_sha256 is None and (directory / RESULT).is_file():
     raise UserError(
       f'{directory} holds a complete run of a model without a weights '
       f'file, which may have been another one: {advice}'
+    )
+  if not is_identifiable(manifest) and (directory / RESULT).is_file():
+    raise UserError(
+      f'{directory} holds a complete run, which may be of another model: '
+      f'{why_unidentifiable(manifest)}: {advice}'
     )
   if not _same(directory, manifest, RESULT, advice):
     return None
@@ -241,6 +266,11 @@ def _another(
     title = 'another experiment'
   mine = RunKey.of(here).title
   this = f', this is {mine}' if mine != title else ''
+  edited = _EDITED.get(key)
+  if edited is not None:
+    return UserError(
+      f'{directory} holds {title}{this}: {edited} ({key} differs): {advice}'
+    )
   return UserError(
     f'{directory} holds {title}{this}: {key} is {repr(theirs)[:200]} there and '
     f'{repr(ours)[:200]} here: {advice}'

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfeval.datasets import in_memory, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import GIVEN
+from tfeval.models.keras.preprocessor import preprocessor_of
 from tfeval.models.model import Model, preprocessing
 from tfeval.utils.errors import UserError
 
@@ -73,27 +74,34 @@ class OwnData:
 
   def fed(self, model: Model) -> Model:
     """Returns a model that is fed as the dataset's images are."""
-    if not self.as_it_stands:
+    if not self.as_it_stands or preprocessor_of(model.backend.model) is not None:
       return model
     return dataclasses.replace(
-      model, preprocess=preprocessing(_IDENTITY), preprocess_name=_IDENTITY
+      model,
+      preprocess=preprocessing(_IDENTITY),
+      preprocess_name=_IDENTITY,
+      preprocess_sha256=None,
+      preprocess_changes=(),
     )
 
-  def open(self, model: Model) -> ImageDataset:
+  def open(self, model: Model | None) -> ImageDataset:
     """Returns the dataset as the engine is given it.
 
     Args:
-      model: tells the classes where nothing else does.
+      model: tells the classes where nothing else does; None: not there yet.
 
     Raises:
       UserError: the classes cannot be known, or as `in_memory.open_dataset` and
         `subset.sample`.
     """
     classes = self.classes or in_memory.class_names(self.dataset)
-    if classes is None or (
-      isinstance(classes, int)
-      and model.label_space
-      and len(model.label_space) == classes
+    if model is not None and (
+      classes is None
+      or (
+        isinstance(classes, int)
+        and model.label_space
+        and len(model.label_space) == classes
+      )
     ):
       classes = model.label_space or model.outputs
     if classes is None:

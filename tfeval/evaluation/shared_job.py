@@ -30,10 +30,11 @@ class SharedJob(Job):
         share is a link to elsewhere.
     """
     super().__init__(*args)
-    if not manifest.is_identifiable(self.manifest):
+    why = manifest.why_unidentifiable(self.manifest)
+    if why is not None:
       raise UserError(
-        f'{self._model.name} is no Keras model and has no weights file: '
-        'several hosts could not tell that theirs is the same'
+        f'{self._model.name}: {why}: several hosts could not tell that theirs is the '
+        'same'
       )
     self._hosts = self.runtime.hosts
     self._share = self.directory / self._hosts.directory()

@@ -8,10 +8,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.evaluation import evaluator
 from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.evaluator import Evaluator
 from tfeval.evaluation.tracking import event_files
-from tfeval.keras import callback_order, logged, schedule, steps
+from tfeval.keras import (
+  callback_order,
+  first_look,
+  full_disk,
+  in_fit,
+  logged,
+  schedule,
+  steps,
+)
 from tfeval.keras.ema import check_averages, in_place_of_weights
 from tfeval.keras.history import History
 from tfeval.runs.run import Run
@@ -62,6 +70,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     self,
     dataset: Any = 'imagenet2012_real',
     *,
+    model: in_fit.Chosen = None,
     every_epochs: int | None = None,
     every_steps: int | None = None,
     metrics: Sequence[str | keras.metrics.Metric] | None = None,
@@ -76,6 +85,9 @@ class EvaluateCallback(keras.callbacks.Callback):
 
     Args:
       dataset: a TFDS name, `folder:DIR`, or a `tf.data.Dataset`, see `tfeval.evaluate`.
+      model: the model to evaluate in place of the one in training, such as the student
+        of a distiller, a copy with averages, or an encoder with its probe; or a
+        function that returns it of the one in training, before each evaluation.
       every_epochs: evaluates at the end of each so many epochs; by default of each
         one, unless `every_steps` is given.
       every_steps: evaluates after each so many steps.
@@ -112,6 +124,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       value if value is None else whole_number(key, value)
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
+    self._chosen, self._looks = in_fit.checked(model), 'preflight' not in how
     self._dataset, self._how, self._ema = dataset, _IN_FIT | how, truth('ema', ema)
     of_kind('best_by', best_by, str | None, 'the name of a metric')
     self._metrics = logged.LoggedMetrics(metrics, best_by, self._how)
@@ -121,11 +134,15 @@ class EvaluateCallback(keras.callbacks.Callback):
     directory = path_text('output_dir', output_dir)
     self.output_dir = directory and paths.path(directory).resolve()
     self._log_dir = path_text('log_dir', log_dir)
-    self._evaluator: evaluator.Evaluator | None = None
+    self._evaluated_model: in_fit.EvaluatedModel | None = None
     self._writer: event_files.ScalarWriter | None = None
     self._steps = steps.Steps()
     self._evaluated = False
     self._kept: History | None = None
+
+  @property
+  def _evaluator(self) -> Evaluator:
+    return self._evaluated_model.evaluator
 
   @property
   def history(self) -> list[dict[str, Any]]:
@@ -149,20 +166,42 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._close()  # That of a fit that did not come to its end.
     if self._ema:
       check_averages(model)
-    if self._evaluator is None or self._evaluator.model.backend.model is not model:
-      self._evaluator = evaluator.Evaluator(model, self._dataset, **self._how)
-      self._kept = None
+    if self._evaluated_model is None or self._evaluated_model.trained is not model:
+      self._begin_model(model)
+    self._evaluated_model.begin()
     self._metrics.open(self._evaluator, model, self._dataset)
     self._hidden = logged.hidden(self.prefix, self._metrics.names, model)
-    when = schedule.Schedule.of_fit(self, self._every_epochs, self._every_steps)
-    callback_order.check_order(self, when)
     if self._kept is None or self.output_dir is not None:
-      identity = self._evaluator.identity()
-      identity |= {'ema': self._ema, 'metrics': self._metrics.identity()}
       best_by = self.prefix + self._metrics.best_by
-      self._kept = History(self.output_dir, identity, best_by)
+      self._kept = History(self.output_dir, self._identity(), best_by)
+    self._steps.go_on_after(self._kept.last_step)
+    try:
+      callback_order.check_order(
+        self,
+        schedule.Schedule.of_fit(
+          self, self._every_epochs, self._every_steps, self._steps.step
+        ),
+      )
+    except UserError:
+      self._close()  # Another fit may take its directory.
+      raise
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
+
+  def _begin_model(self, model: keras.Model) -> None:
+    self._evaluated_model = in_fit.EvaluatedModel(
+      model, self._chosen, self._dataset, self._how
+    )
+    self._steps, self._kept = steps.Steps(), None
+    self._first_look = first_look.FirstLook(self._looks)
+    self._stale = in_fit.Stale()
+
+  def _identity(self) -> dict[str, Any] | None:
+    """Returns what is evaluated, None as long as the model is not there."""
+    if not self._evaluated_model.is_taken:
+      return None
+    found = self._evaluator.identity()
+    return found | {'ema': self._ema, 'metrics': self._metrics.identity()}
 
   @property
   def logged(self) -> list[str]:
@@ -220,19 +259,50 @@ class EvaluateCallback(keras.callbacks.Callback):
   def _evaluate(self, at_epoch_end: bool = False) -> None:
     """Evaluates, and keeps what came out."""
     step = self._steps.step
-    output_dir = self._kept.step_directory(step)
+    if self._evaluated_model.take():
+      self._metrics.take(self._evaluator, self.model)
+      self._kept.identify(self._identity())
     averages: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if self._ema and not (at_epoch_end and callback_order.swaps_before(self)):
       averages = in_place_of_weights(self.model)
-    with averages:
-      run = self._evaluator.evaluate(output_dir and str(output_dir))
+    try:
+      with averages:
+        run = self._run(step)
+        self._first_look.after(self._evaluator, run, step)
+    except full_disk.ERRORS as error:
+      self._values = full_disk.lost_values(error, self.logged, step)
+      return
+    if self._chosen is not None:
+      self._stale.check(run, step)
     self._values, counts = self._metrics.score(run, self.prefix, step)
+    self._keep(run, step, counts)
+
+  def _run(self, step: int) -> Run:
+    """Returns a run that is kept where there is room."""
+    try:
+      output_dir = self._kept.step_directory(step)
+      return self._evaluator.evaluate(output_dir and str(output_dir))
+    except errors.Interrupted as error:
+      raise KeyboardInterrupt from error  # It tells what is kept, and nothing is.
+    except full_disk.ERRORS as error:
+      if self.output_dir is None:
+        raise
+      full_disk.tell(error, f'the predictions of step {step} are not kept')
+      return self._evaluator.evaluate()
+
+  def _keep(self, run: Run, step: int, counts: dict[str, list[int]]) -> None:
     entry = {
       'step': step,
       'epoch': self._epoch,
       'metrics': self._values,
       'counts': counts,
     }
-    self._kept.add(entry, run)
+    try:
+      self._kept.add(entry, run)
+    except full_disk.ERRORS as error:
+      full_disk.tell(error, f'step {step} is not in history.json')
     if self._writer is not None:
-      self._writer.write(self._values, step)
+      try:
+        self._writer.write(self._values, step)
+      except full_disk.OF_EVENTS as error:
+        full_disk.tell(error, f'step {step} is not in {self._log_dir}')

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tfeval.utils.errors import UserError
+from tfeval.utils.uninterrupted import uninterrupted
 
 
 def check_averages(model: keras.Model) -> None:
@@ -43,13 +44,22 @@ def in_place_of_weights(model: keras.Model) -> Iterator[None]:
     )
   ]
   weights = [_value(weight) for weight, _ in pairs]
+
+  def put_back() -> None:
+    with uninterrupted():
+      for (weight, _), value in zip(pairs, weights, strict=True):
+        weight.assign(value)
+
   try:
     for weight, average in pairs:
       weight.assign(_value(average))
     yield
   finally:
-    for (weight, _), value in zip(pairs, weights, strict=True):
-      weight.assign(value)
+    try:
+      put_back()
+    except KeyboardInterrupt:  # Before it had begun to wait, or after all was done.
+      put_back()
+      raise
 
 
 def _value(variable: keras.Variable) -> np.ndarray:

@@ -33,12 +33,14 @@ class History:
     best: the run with the highest value, the first of equal ones; None before.
   """
 
-  def __init__(self, directory: Path | None, identity: dict[str, Any], best_by: str):
+  def __init__(
+    self, directory: Path | None, identity: dict[str, Any] | None, best_by: str
+  ):
     """Goes on after what a directory holds.
 
     Args:
       directory: of the history and its best run, None for memory.
-      identity: what is evaluated, for JSON.
+      identity: what is evaluated, for JSON; None where `identify` tells it later.
       best_by: the metric that tells which run is the best.
 
     Raises:
@@ -47,7 +49,7 @@ class History:
         not there.
     """
     self._directory, self._best_by = directory, best_by
-    self._identity = {**identity, 'best_by': best_by}
+    self._identity = identity and {**identity, 'best_by': best_by}
     self.entries: list[dict[str, Any]] = []
     self.best: Run | None = None
     self._highest: dict[str, Any] | None = None
@@ -73,6 +75,22 @@ class History:
       self._remove_others(directory)
       self._locks = stack.pop_all()
     _of_this_process[directory] = self
+
+  @property
+  def last_step(self) -> int:
+    """The last step of what was evaluated, 0 before."""
+    return max((entry['step'] for entry in self.entries), default=0)
+
+  def identify(self, identity: dict[str, Any]) -> None:
+    """Says what is evaluated from here on.
+
+    Raises:
+      UserError: the directory holds the history of something else.
+    """
+    self._identity = {**identity, 'best_by': self._best_by}
+    if self._directory is not None:
+      path = self._directory / FILE
+      history_file.read_history(path, self._identity, _KEYS, _is_entry)
 
   def _remove_others(self, directory: Path) -> None:
     """Removes the runs that a fit which was killed would have removed."""
@@ -126,7 +144,8 @@ class History:
 
     Args:
       entry: without `run`.
-      run: in the `step_directory` of its step, if there is one.
+      run: in the `step_directory` of its step, if there is one; one that is elsewhere,
+        as there was no room, is not kept.
 
     Raises:
       UserError: the file cannot be written.
@@ -134,7 +153,8 @@ class History:
     entry['run'] = None
     self.entries.append(entry)
     before, obsolete = self._highest, run.path.parent
-    is_best = before is None or self._value(entry) > self._value(before)
+    is_stored = self._directory in (None, obsolete.parent)
+    is_best = is_stored and (before is None or self._value(entry) > self._value(before))
     if is_best:
       self._highest, self.best = entry, run
     if self._directory is None:
@@ -145,7 +165,7 @@ class History:
       if before is not None:
         before['run'] = None
     history_file.write_history(self._directory / FILE, self._identity, self.entries)
-    if obsolete is not None:
+    if obsolete is not None and is_stored:
       with contextlib.suppress(BeingWritten):
         locks.remove_unused(obsolete)
 

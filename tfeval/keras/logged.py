@@ -86,12 +86,18 @@ class LoggedMetrics:
   def open(self, evaluator: Evaluator, model: keras.Model, dataset: Any) -> None:
     """Settles the metrics for a dataset and a model.
 
+    Args:
+      evaluator: has its data; where its model comes later, so does `take`.
+      model: the one in training.
+      dataset: as it was given, for errors.
+
     Raises:
       UserError: these do not give one.
     """
     has_real, asked = evaluator.has_real_labels, self._asked
     if asked is None:
-      outputs = evaluator.model.outputs
+      taken = evaluator.model
+      outputs = evaluator.num_classes if taken is None else taken.outputs
       names = [
         name
         for name in registry.DEFAULT
@@ -110,8 +116,19 @@ class LoggedMetrics:
       )
     self.names = tuple(dict.fromkeys(map(_name, asked)))
     self._registered = dict.fromkeys(names)
-    of_keras = [one for one in asked if _is_of_keras(one)]
-    self._of_keras = FromRows(of_keras, evaluator.model, model) if of_keras else None
+    self._asked_of_keras = [one for one in asked if _is_of_keras(one)]
+    self._of_keras = None
+    if evaluator.model is not None:
+      self.take(evaluator, model)
+
+  def take(self, evaluator: Evaluator, model: keras.Model) -> None:
+    """Tries what Keras computes, once the evaluator has its model.
+
+    Raises:
+      UserError: it cannot be computed.
+    """
+    if self._asked_of_keras:
+      self._of_keras = FromRows(self._asked_of_keras, evaluator.model, model)
 
   def identity(self) -> list[Any]:
     """Returns what is computed, for JSON."""

@@ -30,8 +30,14 @@ class Schedule(NamedTuple):
     callback: keras.callbacks.Callback,
     every_epochs: int | None,
     every_steps: int | None,
+    last_step: int = 0,
   ) -> 'Schedule':
-    """Returns that of a callback in the fit that begins."""
+    """Returns that of a callback in the fit that begins.
+
+    Args:
+      callback, every_epochs, every_steps: whose, and what it was given.
+      last_step: that was evaluated before, after which steps go on.
+    """
     model = callback.model
     optimizer = getattr(model, 'optimizer', None)
     steps = getattr(optimizer, 'iterations', 0)
@@ -39,7 +45,7 @@ class Schedule(NamedTuple):
       every_epochs,
       every_steps,
       (callback.params or {}).get('steps'),
-      int(keras.ops.convert_to_numpy(steps)),
+      max(last_step, int(keras.ops.convert_to_numpy(steps))),
       getattr(optimizer, 'gradient_accumulation_steps', None) or 1,
       getattr(model, 'steps_per_execution', None) or 1,
     )

@@ -75,6 +75,18 @@ class Backend(abc.ABC):
     """
     return None
 
+  def architecture_sha256(self) -> str | None:
+    """Returns a SHA-256 of what it computes, its values aside; None for none."""
+    return None
+
+  def layers_sha256(self) -> str | None:
+    """Returns a SHA-256 of its layers and the shapes of its values; None for none.
+
+    Other than `architecture_sha256` it knows nothing of code or attributes: a model
+    has it as long as it is trained, whatever its layers count.
+    """
+    return None
+
   def trace_key(self) -> Hashable:
     """Returns a value that changes when a step has to be traced again."""
     return None

@@ -12,11 +12,9 @@ import tensorflow as tf
 from tfeval.datasets.labels import class_lists, imagenet, orders
 from tfeval.datasets.labels.spaces import LabelMap
 from tfeval.models.model import wrong_outputs
-from tfeval.utils import errors, files, paths
+from tfeval.models.options import CLASS_MAPS, read_class_map
+from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
-
-BACKGROUND = ('background_first', 'background_last')
-CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')
 
 
 def label_map(class_map: str) -> LabelMap:
@@ -40,15 +38,7 @@ def label_map(class_map: str) -> LabelMap:
   if class_map in ('ilsvrc_id', 'name'):
     order = orders.other_class_orders(space)[class_map]
     return class_lists.one_each(len(space), space, np.argsort(order).tolist())
-  path = paths.path(class_map)
-  if not path.is_file():
-    raise errors.unknown(
-      'class map',
-      class_map,
-      CLASS_MAPS,
-      'or the path of a file with an id or name for each output',
-    )
-  return class_lists.read_class_map(path)
+  return read_class_map(class_map)
 
 
 def identity(class_map: str | None) -> str | None:

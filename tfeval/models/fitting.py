@@ -1,6 +1,7 @@
 """From a model's outputs to the classes of the dataset that it is evaluated on."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,22 +9,32 @@ from tfeval.datasets.labels import class_lists, imagenet
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import class_maps, table
-from tfeval.models.model import Model, of_space, wrong_outputs
+from tfeval.models.model import (
+  BY_CLASS,
+  BY_ORDER,
+  Model,
+  OutputOrder,
+  numbers_hint,
+  of_space,
+  wrong_outputs,
+)
 from tfeval.utils.errors import UserError
 
-BY_ORDER, BY_CLASS = 'order', 'class'
 
-
-def fit(model: Model, classes: LabelSpace) -> Model:
+def fit(
+  model: Model, classes: LabelSpace, listed: Sequence[int] | None = None
+) -> Model:
   """Returns a model that says classes of a dataset, and perhaps others behind them.
 
-  Where nothing names its outputs, they are the classes by order. Else outputs are
-  matched by `class_maps.match`; those that mean no class of the dataset compete all the
-  same, as classes of their own behind the dataset's.
+  Where nothing names its outputs, they are the classes by order: all of them, or those
+  that the dataset lists. Else outputs are matched by `class_lists.match`; those that
+  mean no class of the dataset compete all the same, as classes of their own behind the
+  dataset's.
 
   Args:
     model: as it was loaded.
     classes: the dataset's.
+    listed: those that it has, as of `ImageDataset.own_classes`.
 
   Returns:
     The model with another `label_space`: the dataset's classes, then the others.
@@ -39,7 +50,9 @@ def fit(model: Model, classes: LabelSpace) -> Model:
     background = classes.digest == imagenet.label_space().digest
     known = (None, len(classes), *([len(classes) + 1] if background else []))
     if model.outputs not in known:
-      raise wrong_outputs(model.name, (None, model.outputs), classes)
+      if listed is not None and model.outputs == len(listed):
+        return _by_order(model, classes, np.array(listed, np.int64))
+      raise wrong_outputs(model.name, (None, model.outputs), classes, listed)
     return dataclasses.replace(
       model, label_space=classes, outputs=len(classes), matched=BY_ORDER
     )
@@ -51,7 +64,7 @@ def fit(model: Model, classes: LabelSpace) -> Model:
     raise UserError(
       f'{model.name} has the outputs of {of_space(named)}, the dataset '
       f'{of_space(classes)}, and no output means one of these: '
-      f'{_how_to_match(model.name, len(classes))}'
+      f'{_how_to_match(model.name, len(classes))}{numbers_hint(classes, len(named))}'
     )
   return _matched(model, named, classes, np.array(class_of))
 
@@ -62,6 +75,20 @@ def _how_to_match(name: str, count: int) -> str:
   return (
     f'give {table.give_classes(name, count)}, or a dataset whose classes are called '
     'by wnids or names of ImageNet'
+  )
+
+
+def _by_order(model: Model, classes: LabelSpace, listed: np.ndarray) -> Model:
+  named = _those(classes, listed)
+  return dataclasses.replace(_matched(model, named, classes, listed), matched=BY_ORDER)
+
+
+def _those(space: LabelSpace, indices: np.ndarray) -> LabelSpace:
+  """Returns some classes of a space, in an order."""
+  return LabelSpace(
+    space.name,
+    tuple(space.class_ids[i] for i in indices),
+    tuple(space.class_names[i] for i in indices),
   )
 
 
@@ -100,5 +127,7 @@ def _matched(
     label_space=space,
     outputs=len(said),
     said=None if identical else said,
+    # By the names that the dataset has for its classes.
+    as_returned=OutputOrder(_those(space, class_of), class_of),
     matched=BY_CLASS,
   )

@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,26 @@ from tfeval.utils import errors
 from tfeval.utils.arguments import shown
 from tfeval.utils.errors import UserError
 from tfeval.utils.time_limit import TimeLimit
+
+# How outputs are matched to the classes of a dataset.
+BY_ORDER, BY_CLASS = 'order', 'class'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OutputOrder:
+  """Outputs in the order that a model returns them in.
+
+  Attributes:
+    space: what each is taken for.
+    classes: int64 [outputs], the index of this in the model's label space.
+  """
+
+  space: LabelSpace
+  classes: np.ndarray
+
+  @property
+  def is_ascending(self) -> bool:
+    return bool((np.diff(self.classes) > 0).all())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +76,14 @@ class Model:
       where nothing names its outputs.
     outputs: how many values `function` returns for an image; None: not known yet.
     said: int64 [outputs], the class of each, ascending; None: all classes in order.
+    as_returned: its outputs before they were put into the order of classes; None: they
+      were in it.
     matched: how outputs were matched to the classes of a dataset, see `fitting.fit`.
     time_limit: of a batch of a file that is not trusted; None: none.
+    preprocess_sha256: of what `preprocess` does, see `graph_digest`; None where its
+      name says that.
+    preprocess_changes: operations by which it does something else each time; where
+      there are any, no two runs can be known to be the same.
   """
 
   name: str
@@ -76,8 +102,11 @@ class Model:
   label_space: LabelSpace | None = None
   outputs: int | None = None
   said: np.ndarray | None = dataclasses.field(default=None, compare=False)
+  as_returned: OutputOrder | None = dataclasses.field(default=None, compare=False)
   matched: str | None = None
   time_limit: TimeLimit | None = None
+  preprocess_sha256: str | None = None
+  preprocess_changes: tuple[str, ...] = ()
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.
@@ -112,12 +141,25 @@ class Model:
       raise wrong_outputs(self.name, scores.shape, self.label_space)
     return scores
 
+  @property
+  def order_of_outputs(self) -> list[int] | None:
+    """The class of each output, where only their order tells; None: they ascend."""
+    found = self.as_returned
+    if found is None or self.matched != BY_ORDER or found.is_ascending:
+      return None
+    return found.classes.tolist()
+
   def in_time(self) -> contextlib.AbstractContextManager[None]:
     """Where a batch is computed, which may take no longer than `time_limit`."""
     return self.time_limit.batch() if self.time_limit else contextlib.nullcontext()
 
   def describe(self) -> dict[str, Any]:
     """Returns the `model` entry of a manifest."""
+    of_function: dict[str, Any] = {}
+    if self.preprocess_sha256 is not None:
+      of_function['preprocess_sha256'] = self.preprocess_sha256
+    if self.preprocess_changes:
+      of_function['preprocess_changes'] = list(self.preprocess_changes)
     return {
       'name': self.name,
       'weights': self.weights,
@@ -128,6 +170,7 @@ class Model:
       'output': self.output,
       'class_map': self.class_map,
       'output_name': self.output_name,
+      **of_function,
     }
 
 
@@ -148,13 +191,31 @@ def check_options(given: ModelOptions) -> None:
     raise errors.unknown('output', str(given.output), OUTPUTS)
 
 
-def wrong_outputs(name: str, shape: Any, space: LabelSpace | None) -> UserError:
-  """Returns the error for a model that is no classifier of the classes of a space."""
-  classes = 'classes' if space is None else len(space)
+def wrong_outputs(
+  name: str,
+  shape: Any,
+  space: LabelSpace | None,
+  listed: Sequence[int] | None = None,
+) -> UserError:
+  """Returns the error for a model that is no classifier of the classes of a space.
+
+  Args:
+    name: the model's.
+    shape: of its output.
+    space: the classes, None if nothing is known of them.
+    listed: those of them that a dataset has; None: all.
+  """
+  classes, words, hint = 'classes', '', ''
+  if space is not None:
+    classes = str(len(space))
+    words = f'the dataset has {of_space(space)}; '
+    if listed is not None and len(listed) < len(space):
+      classes = f'{len(listed)} or {classes}'
+      words = f'the dataset has {len(listed)} of {of_space(space)}; '
+    hint = numbers_hint(space, shape[-1])
   return UserError(
-    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {classes}): '
-    + ('' if space is None else f'the dataset has {of_space(space)}; ')
-    + _how_to_fit(name, space)
+    f'{name} returns {tuple(shape)}, expected ({shape[0]}, {classes}): {words}'
+    f'{_how_to_fit(name, space)}{hint}'
   )
 
 
@@ -167,6 +228,17 @@ def _how_to_fit(name: str, space: LabelSpace | None) -> str:
   return (
     f'give {table.give_classes(name, len(space))}; or '
     f'{table.give_class_map(name, "FILE")}'
+  )
+
+
+def numbers_hint(space: LabelSpace, outputs: int | None) -> str:
+  """Returns what to do where class folders are numbers of ImageNet's classes."""
+  are_numbers = all(one.isdecimal() and len(one) < 5 for one in space.class_ids)
+  if not are_numbers or outputs not in (1000, 1001):
+    return ''
+  return (
+    '; `class_folders=index` or `class_folders=ilsvrc_id`, if class folders are '
+    'numbers of classes of ImageNet'
   )
 
 

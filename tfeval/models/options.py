@@ -4,12 +4,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from tfeval.datasets.labels import class_lists
+from tfeval.datasets.labels.spaces import LabelMap
+from tfeval.utils import errors, paths
 from tfeval.utils.options import fields, option
 
 # Keras' dtype policies.
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 # What `models.model.preprocessing` knows by name, beside the applications' own.
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
+# Orders of ImageNet's classes that outputs may be in, see `class_maps.label_map`.
+BACKGROUND = ('background_first', 'background_last')
+CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')
 OUTPUTS = LOGITS, PROBABILITIES, SIGMOID = ('logits', 'probabilities', 'sigmoid')
 
 
@@ -58,9 +64,9 @@ class ModelOptions:
   )
   class_map: str | None = option(
     None,
-    'Order of the outputs, where it is not that of the sorted wnids: background_first, '
-    'background_last, ilsvrc_id, name, or the path of a file with a wnid for each '
-    'output.',
+    'What the outputs are, where they are not the classes of the dataset in their '
+    'order: the path of a file with an id or name for each output; of ImageNet also '
+    'background_first, background_last, ilsvrc_id, name.',
     identifies=True,
     of_applications=False,
   )
@@ -91,6 +97,30 @@ class ModelOptions:
     repeated=False,
     in_python=False,
   )
+
+
+def read_class_map(class_map: str) -> LabelMap:
+  """Reads a file with an id or name for each output.
+
+  Raises:
+    UserError: there is no such file, or it is not as it should be.
+  """
+  path = paths.path(class_map)
+  if not path.is_file():
+    raise errors.unknown(
+      'class map',
+      class_map,
+      CLASS_MAPS,
+      'or the path of a file with an id or name for each output',
+    )
+  return class_lists.read_class_map(path)
+
+
+def check_class_map(class_map: str | None) -> None:
+  """Checks a class map, see `read_class_map`, before TensorFlow is imported."""
+  if class_map is None or class_map in CLASS_MAPS or paths.is_url(class_map):
+    return
+  read_class_map(class_map)
 
 
 def not_of_applications() -> list[str]:

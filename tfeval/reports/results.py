@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.metrics.entry import COUNT, VALUE, MetricEntry
+from tfeval.metrics.entry import ALL, COUNT, RESTRICTED, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports import by_class, terminal
 from tfeval.reports.formats import Output
@@ -15,7 +15,8 @@ from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import discovery, display
 from tfeval.runs.result_file import counted
 from tfeval.runs.run import Failure, Run
-from tfeval.runs.run_classes import BY_ORDER
+from tfeval.runs.run_classes import BY_ORDER, RunClasses
+from tfeval.runs.summary import TOP
 from tfeval.utils import arrow
 
 
@@ -160,11 +161,10 @@ def remarks(runs: Sequence[Run | Failure]) -> list[str]:
 def _of_classes(run: Run) -> list[str]:
   """Returns what is said of classes that are not simply those of ILSVRC2012."""
   classes, matched, words = run.classes, run.result.model.matched, []
-  if matched and matched.by == BY_ORDER and run.result.dataset.classes is not None:
-    ids = classes.dataset.class_ids
-    words.append(
-      f'outputs are taken for the {len(ids)} classes by order, {ids[0]} to {ids[-1]}'
-    )
+  # Of ImageNet's classes the usual order goes without saying.
+  unusual = classes.said is not None or run.result.dataset.classes is not None
+  if matched and matched.by == BY_ORDER and unusual:
+    words.append(_by_order(classes, matched.order))
   if others := len(classes.space) - len(classes.dataset):
     words.append(f'the model can say {others:,} more than the classes of the dataset')
   if classes.competing:
@@ -172,7 +172,31 @@ def _of_classes(run: Run) -> list[str]:
       f'restricted: among {classes.competing:,} of the {classes.outputs:,} classes '
       'that it can say'
     )
+  return words + _no_top5(run)
+
+
+def _no_top5(run: Run) -> list[str]:
+  """Returns why top-5 is not there, where it was left out by itself."""
+  most = TOP[-1]
+  there = {(metric.name, metric.rule) for metric in run.result.metrics}
+  words = []
+  for rule, count in ((ALL, run.classes.outputs), (RESTRICTED, run.classes.competing)):
+    if 0 < count <= most and (f'top{most}', rule) not in there:
+      of_rule = '' if rule == ALL else f' {rule}'
+      words.append(
+        f'no top-{most}{of_rule}: of {count} classes it would always be right'
+      )
   return words
+
+
+def _by_order(classes: RunClasses, order: list[int] | None) -> str:
+  if order is None:
+    order = list(range(len(classes.space)) if classes.said is None else classes.said)
+  ids = classes.dataset.class_ids
+  return (
+    f'outputs are taken for the {len(order)} classes by order, {ids[order[0]]} to '
+    f'{ids[order[-1]]}'
+  )
 
 
 def examples_table(

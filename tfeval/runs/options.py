@@ -20,7 +20,7 @@ class StoreConfig:
   )
   overwrite: bool = option(False, 'Replace what a run directory holds.', repeated=False)
   logits: bool = option(
-    False, 'Store all 1000 outputs of each example.', name='store_logits'
+    False, 'Store all outputs of each example.', name='store_logits'
   )
   # What an interruption loses at most; rounded up to whole batches.
   rows_per_part: int = option(

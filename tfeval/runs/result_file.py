@@ -66,17 +66,25 @@ class MatchedSection(JsonObject):
     by: `order` or `class`.
     others: what it says that is no class of the dataset: the classes behind these.
     unsaid: indices of the classes that it has no output for.
+    order: indices of the classes that its outputs are, where they do not ascend.
     restricted: indices of the classes that compete under the rule `restricted`.
   """
 
   by: str
   others: ClassesSection | None = None
   unsaid: list[int] | None = None
+  order: list[int] | None = None
   restricted: list[int] | None = None
 
 
 class ModelSection(JsonObject):
-  """The model, as `Model.describe` has it; its attributes are those of `Model`."""
+  """The model, as `Model.describe` has it; its attributes are those of `Model`.
+
+  Attributes:
+    values_sha256: of a model without a weights file: its values and all it computes.
+    architecture_sha256: of one with a weights file: what it computes with these; None
+      of applications.
+  """
 
   name: str
   weights: str | None
@@ -88,6 +96,9 @@ class ModelSection(JsonObject):
   class_map: str | None = nullable()
   output_name: str | None = nullable()
   values_sha256: str | None = None
+  architecture_sha256: str | None = None
+  preprocess_sha256: str | None = None
+  preprocess_changes: list[str] | None = None
   matched: MatchedSection | None = None
 
 

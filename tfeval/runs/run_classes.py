@@ -1,6 +1,7 @@
 """Which classes the rows of a run are of, and which of them its model can say."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -65,11 +66,14 @@ class RunClasses:
     classes = None if len(self.space) == predictions.OUTPUTS else len(self.space)
     return classes, None if self.outputs == len(self.space) else self.outputs
 
-  def describe(self, by: str | None) -> MatchedSection | None:
+  def describe(
+    self, by: str | None, order: Sequence[int] | None = None
+  ) -> MatchedSection | None:
     """Returns what a manifest says of them beside the dataset's.
 
     Args:
       by: how outputs were matched to classes; None: they are these in this order.
+      order: the class of each output, where nothing names them and they do not ascend.
     """
     own = len(self.dataset)
     others = LabelSpace(
@@ -84,6 +88,7 @@ class RunClasses:
       by=by or BY_CLASS,
       others=ClassesSection.of(others) if len(others) else None,
       unsaid=unsaid,
+      order=None if order is None else list(order),
       restricted=None if self.restricted is None else self.restricted.tolist(),
     )
 
@@ -116,7 +121,9 @@ def of(described: Manifest | Result) -> RunClasses:
   if matched.restricted is not None:
     restricted = _indices(matched.restricted, len(dataset))
   there = np.arange(len(space)) if said is None else said
-  if not len(there) or not (
+  order = there.tolist() if matched.order is None else matched.order
+  ordered = all(type(one) is int for one in order) and sorted(order) == there.tolist()
+  if not (len(there) and ordered) or not (
     restricted is None or (len(restricted) and np.isin(restricted, there).all())
   ):
     raise UserError('its `matched` classes are damaged: evaluate again')

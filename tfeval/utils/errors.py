@@ -26,6 +26,14 @@ class BeingWritten(UserError):
   """Another process writes what was to be read or written; see `locks`."""
 
 
+class Lasting(UserError):
+  """Of a file that is whole: as long as it does not change, waiting does not help."""
+
+
+class NotWritten(UserError):
+  """A file could not be written: no space, no permission."""
+
+
 class Interrupted(KeyboardInterrupt):
   """Ctrl-C or SIGTERM, with what was kept and how to resume."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from tfeval.utils import json_text, lock_file, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import NotWritten, UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.remote_path import RemotePath
 
@@ -133,9 +133,9 @@ def remove_leftovers(directory: Path) -> None:
       one.unlink(missing_ok=True)
 
 
-def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> UserError:
+def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> NotWritten:
   """Returns what to tell a user whose disk is full or whose folder is locked."""
-  return UserError(
+  return NotWritten(
     f'cannot write {path}: {error.strerror or error}: make room or '
     f'choose another {flag}, then run the same command again'
   )

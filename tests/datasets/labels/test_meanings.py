@@ -200,3 +200,28 @@ def test_numberings_of_other_spaces_add_up():
     parts.add(hit[start:stop], LabelSets.from_single(labels[start:stop]))
   assert whole.others == parts.others and whole.count == parts.count == 600
   assert whole.others['number'] == int(np.sum(hit == truth))
+  # Two of the four classes are the same under both.
+  assert whole.found() == parts.found() == 'number'
+  right = numbering.NumberingCounts(NUMBERED)
+  right.add(hit, LabelSets.from_single(truth))
+  assert right.remark() is None
+
+
+def test_predictions_in_another_order_are_told():
+  truth = np.random.default_rng(0).integers(0, 10, 100)
+  names = tuple('Apple Cherry Elder banana date fig grape hazel ice jam'.split())
+  lower = np.argsort([name.lower() for name in names])
+  counts = numbering.NumberingCounts(LabelSpace('fruit', names, names))
+  counts.add(np.argsort(lower)[truth], LabelSets.from_single(truth))
+  assert 'class order, name_lower_case: ' in counts.remark()
+  assert counts.remark().endswith('100 in that order')
+
+
+def test_indices_from_1_in_place_of_ids_are_told(tmp_path):
+  truth = imagenet.original_validation_labels()
+  path = ground_truth(tmp_path, [label + 1 for label in truth])
+  table = files.read_labels(path, IMAGENET)
+  counts = numbering.NumberingCounts(IMAGENET)
+  counts.add(np.array(truth), LabelSets(table.values, table.sizes))
+  assert 'indices 1 to 1000, not ids of the development kit: ' in counts.remark()
+  assert '50,000 if they are indices 1 to 1000' in counts.remark()

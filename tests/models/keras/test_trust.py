@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
+import tfeval
 from tfeval.models import loading
 from tfeval.models.keras import graph_trust, trust
 from tfeval.utils.errors import UserError
@@ -643,3 +644,56 @@ def test_every_public_class_of_keras_is_classed():
   }
   # No part of a config.
   assert sorted(found - aliases) == ['InputSpec']
+
+
+@keras.saving.register_keras_serializable(package='stranger')
+def loss(y_true, y_pred):
+  return keras.ops.sum(y_pred - y_true)
+
+
+def compiled(model):
+  model.compile('sgd', loss, metrics=[tfeval.keras.TopK(2), tfeval.keras.RealTop1()])
+  return model
+
+
+@pytest.mark.parametrize('suffix', ['.keras', '.h5'])
+def test_what_a_model_was_compiled_with_does_not_matter(tmp_path, suffix):
+  inner = compiled(model_with())  # Of the one that is a part too.
+  model = compiled(keras.Sequential([keras.Input((SIZE, SIZE, 3)), inner]))
+  path = tmp_path / f'compiled{suffix}'
+  model.save(path)
+  images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+  expected = model.predict(images.astype(np.float32), verbose=0)
+  for trusted in (False, True):
+    loaded = load(path, trusted)
+    np.testing.assert_allclose(loaded(images), expected, rtol=1e-4)
+    assert not loaded.backend.model.compiled
+  # Nobody else's models are touched.
+  model.save(tmp_path / 'again.keras')
+  assert keras.saving.load_model(tmp_path / 'again.keras').layers[0].compiled
+
+
+def test_code_in_what_is_called_as_that_is_refused(tmp_path):
+  """Keras loads the arguments of calls, whatever their names."""
+  path = tmp_path / 'model.keras'
+  model_with(keras.layers.Rescaling(2.0)).save(path)
+  evil = {'class_name': '__lambda__', 'config': {'code': '', 'defaults': None}}
+
+  def edit(config):
+    node = config['config']['layers'][1]['inbound_nodes'][0]
+    node['kwargs']['scale'] = {'compile_config': evil}
+
+  rewrite(path, edit)
+  with pytest.raises(UserError, match=TRUST):
+    load(path)
+
+
+def rewrite(path, edit):
+  with zipfile.ZipFile(path) as archive:
+    members = {name: archive.read(name) for name in archive.namelist()}
+  config = json.loads(members['config.json'])
+  edit(config)
+  members['config.json'] = json.dumps(config).encode()
+  with zipfile.ZipFile(path, 'w') as archive:
+    for name, content in members.items():
+      archive.writestr(name, content)

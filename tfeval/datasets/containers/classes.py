@@ -4,13 +4,14 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.containers import checks, class_names, numbering, proofs
 from tfeval.datasets.containers.locations import Location
-from tfeval.datasets.labels import beside, imagenet, sets
+from tfeval.datasets.labels import beside, imagenet, resolution, sets
 from tfeval.datasets.labels.files import read_labels
 from tfeval.datasets.labels.meanings import no_classes
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -27,7 +28,7 @@ class Labelled:
   Attributes:
     space: the classes.
     labels: int64 [images], indices of classes.
-    competing: as of `base.ImageDataset`.
+    competing, listed: as of `base.ImageDataset`.
     notes: what was decided, where the data do not say it themselves.
   """
 
@@ -35,6 +36,14 @@ class Labelled:
   labels: np.ndarray
   competing: list[int] | None = None
   notes: tuple[str, ...] = ()
+  listed: list[int] | None = None
+
+  @classmethod
+  def of(cls, space: LabelSpace, labels: np.ndarray, indices: Sequence[int]) -> Self:
+    """Returns labels of a space, of which classes of some indices were named."""
+    competing = class_names.competing(space, indices) if indices else None
+    listed = resolution.listed(space, indices)
+    return cls(space, labels, competing, listed=listed)
 
 
 def of_numbers(
@@ -68,7 +77,7 @@ def of_numbers(
     checks.inside(location, images, numbers, (labels < 0) | (labels >= len(named)))
     labels = np.array(indices, np.int64)[labels]
     checks.proven(location, images, space, labels, known)
-    return Labelled(space, labels, class_names.competing(space, indices))
+    return Labelled.of(space, labels, indices)
   if (known >= 0).any():
     found = numbering.by_names(location, images, numbers, known)
     return Labelled(imagenet.label_space(), *found)
@@ -128,9 +137,9 @@ def of_texts(
   labels = np.array([index[text] for text in texts], np.int64)
   # Of the validation images those of some classes are a part, no set of its own.
   part = any(map(proofs.validation_number, images))
-  found = Labelled(
-    space, labels, None if part else class_names.competing(space, indices)
-  )
+  found = Labelled.of(space, labels, indices)
+  if part:
+    found = dataclasses.replace(found, competing=None)
   checks.proven(location, images, space, labels, proofs.known_classes(images))
   return found
 
@@ -160,5 +169,5 @@ def of_file(location: Location, images: Sequence[str]) -> Labelled:
   found = source.of_rows(pa.table({'id': ids}))
   beside.check_one_each(path, images, found)
   beside.check_numbering(path, ids, found, space)
-  competing = None if part else class_names.competing(space, indices)
-  return Labelled(space, np.array(found.values, np.int64), competing)
+  values = np.array(found.values, np.int64)
+  return Labelled.of(space, values, [] if part else indices)

@@ -75,6 +75,7 @@ def make(config: DatasetConfig, found: Found) -> base.ImageDataset:
     split=found.location.split,
     label_space=found.labelled.space,
     competing=found.labelled.competing,
+    listed=found.labelled.listed,
     num_examples=len(ids),
     expected_ids=ids,
     limit=limit,

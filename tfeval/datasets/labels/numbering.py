@@ -11,11 +11,13 @@ from tfeval.metrics.accuracy import LabelSets
 
 _LOG = logging.getLogger('tfeval')
 _ILSVRC_ID, _ILSVRC_ID_FROM_0 = 'ilsvrc_id', 'ilsvrc_id_from_0'
+_INDEX_FROM_1 = 'index_from_1'
 WORDS = {
   orders.ONE_TOO_HIGH: 'off by one (too high)',
   orders.ONE_TOO_LOW: 'off by one (too low)',
   _ILSVRC_ID: 'ids 1 to 1000 of the development kit',
   _ILSVRC_ID_FROM_0: 'ids of the development kit less 1',
+  _INDEX_FROM_1: 'indices 1 to 1000, not ids of the development kit',
   'name': 'numbers in the order of names',
   'name_lower_case': 'numbers in the order of names whatever their case',
   'id': 'numbers in the order of ids',
@@ -29,8 +31,9 @@ def other_numberings(space: LabelSpace) -> dict[str, np.ndarray]:
   """Returns what labels mean that are numbered otherwise than a space's classes.
 
   Returns:
-    By the numbering's name, one of `orders.other_class_orders` or `ilsvrc_id_from_0`:
-    int64 [classes], the class that each label means, -1 where that is none.
+    By the numbering's name, one of `orders.other_class_orders`, `ilsvrc_id_from_0`, or
+    `index_from_1` of what was read as ids of the development kit: int64 [classes], the
+    class that each label means, -1 where that is none.
   """
   found = dict(orders.other_class_orders(space))
   if space.digest == imagenet.label_space().digest:
@@ -38,6 +41,7 @@ def other_numberings(space: LabelSpace) -> dict[str, np.ndarray]:
     from_0 = found.pop(_ILSVRC_ID)
     ids = np.concatenate([[-1], from_0[:-1]])
     found = {_ILSVRC_ID: ids, _ILSVRC_ID_FROM_0: from_0, **found}
+    found[_INDEX_FROM_1] = np.array(imagenet.ilsvrc_ids()) - 1
   return found
 
 
@@ -81,17 +85,33 @@ class NumberingCounts:
 
   def found(self) -> str | None:
     """Returns the numbering that labels have by all appearances, None: their own."""
-    # Nothing can be right four times as often. Most labels are right, and done here.
-    if 4 * self.as_they_stand >= self.count or not (others := self.others):
+    others = self.others
+    name = max(others, key=lambda one: others[one], default=None)
+    if name is None or others[name] <= self.as_they_stand:
       return None
-    name = max(others, key=lambda one: others[one])
-    right = orders.stands_out(
-      name, others[name], self.as_they_stand, self.count, len(self._space)
-    )
-    return name if right else None
+    of, counts = other_numberings(self._space)[name], orders.OrderCounts()
+    for predicted, values in self._parts:
+      counts += orders.OrderCounts.of(of[values], values, predicted)
+    return name if counts.stand_out(of) else None
+
+  def order_of_predictions(self) -> tuple[str, int] | None:
+    """Returns the class order that predictions have by all appearances, and its hits.
+
+    None: that of the space, as far as can be known.
+    """
+    if not self._parts:
+      return None
+    predicted, values = map(np.concatenate, zip(*self._parts, strict=True))
+    order = orders.other_class_order(predicted, values, self._space)
+    if order is None:
+      return None
+    meant = orders.other_class_orders(self._space)[order][predicted]
+    return order, int(np.count_nonzero(meant == values))
 
   def remark(self) -> str | None:
     """Says in which numbering labels are, with the counts under each; None: their own.
+
+    Or that predictions are in another order of the classes.
 
     >>> counts = NumberingCounts(imagenet.label_space())
     >>> classes = np.arange(10)
@@ -101,7 +121,13 @@ class NumberingCounts:
     """
     name = self.found()
     if name is None:
-      return None
+      if (found := self.order_of_predictions()) is None:
+        return None
+      return (
+        f'the predictions seem to stand in another class order, {found[0]}: '
+        f'{self.as_they_stand:,} of {self.count:,} are right as they stand, which is '
+        f'what is counted, {found[1]:,} in that order'
+      )
     ranked = sorted(self.others.items(), key=lambda one: -one[1])
     hits = [f'{count:,} if they are {WORDS[one]}' for one, count in ranked if count]
     rest = ', 0 otherwise' if len(hits) < len(ranked) else ''

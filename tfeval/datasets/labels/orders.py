@@ -1,14 +1,16 @@
 """Orders of classes that models have been trained in by mistake."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 
-ONE_TOO_HIGH, ONE_TOO_LOW = 'one_too_high', 'one_too_low'
+SHIFTED = ONE_TOO_HIGH, ONE_TOO_LOW = 'one_too_high', 'one_too_low'
 
 
 @functools.lru_cache(maxsize=4)
@@ -54,11 +56,8 @@ def other_class_order(
   """Names the class order that a model was trained in when it is not a space's.
 
   A model whose outputs stand in another order scores at chance; under its own
-  order it does not. The order is named only where that cannot be luck: a
-  binomial tail below 1e-6 at the hit rate of chance, and four times the hits of
-  the expected order. Neighbours in our order are alike and confused with each other
-  more often than by chance, so orders that are off by one must fit a fifth of the
-  examples as well.
+  order it does not. Only predictions count that the two orders take for different
+  classes, since orders may agree on most classes. See `OrderCounts.stand_out`.
 
   Args:
     predicted: int [n], the top-1 output index of each example.
@@ -71,28 +70,89 @@ def other_class_order(
   """
   predicted = np.asarray(predicted, np.int64)
   labels = np.asarray(labels, np.int64)
-  n, orders = len(labels), other_class_orders(space)
-  if n == 0 or not orders:
+  orders = other_class_orders(space)
+  if not len(labels) or not orders:
     return None
-  expected_hits = int(np.sum(predicted == labels))
   found = {name: int(np.sum(of[predicted] == labels)) for name, of in orders.items()}
-  name, hits = max(found.items(), key=lambda one: one[1])
-  return name if stands_out(name, hits, expected_hits, n, len(space)) else None
+  name = max(found, key=lambda one: found[one])
+  counts = OrderCounts.of(orders[name][predicted], predicted, labels)
+  return name if counts.stand_out(orders[name]) else None
 
 
-def stands_out(name: str, hits: int, expected_hits: int, n: int, classes: int) -> bool:
-  """Whether hits under another order cannot be luck; see `other_class_order`.
+@dataclasses.dataclass(frozen=True)
+class OrderCounts:
+  """Hits under two orders, of examples that they take for different classes.
 
-  Args:
-    name: of the order.
-    hits: under it.
-    expected_hits: under the expected one.
-    n: how many examples there are.
-    classes: how many classes.
+  Counts of disjoint sets of examples add up.
+
+  Attributes:
+    hits: under the other order.
+    expected: under the expected one.
+    images: how many examples there are.
   """
-  if name in (ONE_TOO_HIGH, ONE_TOO_LOW) and 5 * hits < n:
-    return False
-  return hits > 4 * expected_hits and _chance_of(hits, n, 1 / classes) < 1e-6
+
+  hits: int = 0
+  expected: int = 0
+  images: int = 0
+
+  @classmethod
+  def of(cls, other: np.ndarray, expected: np.ndarray, right: np.ndarray) -> Self:
+    """Counts n examples.
+
+    Args:
+      other, expected: int [n], the class of each under either order, -1 for none.
+      right: int [n], the class that it would have to be.
+    """
+    differ = other != expected
+    return cls(
+      int(np.count_nonzero(differ & (other == right))),
+      int(np.count_nonzero(differ & (expected == right))),
+      int(np.count_nonzero(differ)),
+    )
+
+  def __add__(self, more: Self) -> Self:
+    return type(self)(
+      self.hits + more.hits, self.expected + more.expected, self.images + more.images
+    )
+
+  def stand_out(self, order: np.ndarray) -> bool:
+    """Whether the examples are in the other order, and that cannot be luck.
+
+    That needs a binomial tail below 1e-6 at the hit rate of chance; twice the hits of
+    the expected order, and four times those that are more than chance. Neighbours in
+    our order are alike and confused with each other more often than by chance: an order
+    that moves most classes by one place needs four times all hits, and a fifth of the
+    examples.
+
+    Args:
+      order: int64 [classes], the other one, as of `other_class_orders`.
+    """
+    classes = len(order)
+    return self.are_no_luck(classes, is_near=classes > 2 and _is_near(order))
+
+  def are_no_luck(self, classes: int, is_near: bool = False) -> bool:
+    """Whether so many hits cannot be luck, as `stand_out` tells.
+
+    Args:
+      classes: how many there are.
+      is_near: whether most examples are taken for a neighbour of their class.
+    """
+    by_chance = self.images // classes
+    if is_near:
+      if 5 * self.hits < self.images:
+        return False
+      by_chance = 0
+    return (
+      self.hits > max(2 * self.expected, 4 * (self.expected - by_chance))
+      and _chance_of(self.hits, self.images, 1 / classes) < 1e-6
+    )
+
+
+def _is_near(order: np.ndarray) -> bool:
+  """Whether an order moves most of the classes that it moves by one place."""
+  moved = (order - np.arange(len(order)))[order >= 0]
+  moved = moved[moved != 0]
+  return bool(2 * np.count_nonzero(abs(moved) == 1) > len(moved))
 
 
 def _chance_of(hits: int, n: int, rate: float) -> float:

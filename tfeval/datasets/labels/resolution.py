@@ -115,6 +115,16 @@ def imagenet_indices(
   return _each_once(name, names, found)
 
 
+def listed(space: LabelSpace, indices: Sequence[int]) -> list[int] | None:
+  """Returns indices of classes; None: they are none, or all classes in their order.
+
+  >>> listed(LabelSpace('pets', ('cat', 'dog'), ('cat', 'dog')), [0, 1]) is None
+  True
+  """
+  found = list(indices)
+  return None if found in ([], list(range(len(space)))) else found
+
+
 def classes_meant(name: str) -> tuple[int, ...]:
   """Returns the ILSVRC2012 classes that a wnid or a readable name means.
 

@@ -17,10 +17,17 @@ from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.evaluation.preflight import feeding, normalisation
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
-from tfeval.models import class_maps, table
+from tfeval.models import table
 from tfeval.models.backend import STATISTICS
+from tfeval.models.keras.preprocessor import preprocessor_of
 from tfeval.models.model import Model, of_space
-from tfeval.models.options import LOGITS, PROBABILITIES, SIGMOID
+from tfeval.models.options import (
+  BACKGROUND,
+  CLASS_MAPS,
+  LOGITS,
+  PROBABILITIES,
+  SIGMOID,
+)
 from tfeval.preprocess.protocol import requested_size
 from tfeval.utils import errors
 
@@ -77,20 +84,19 @@ def check_model(
     return [broken, *size]
   known = labels >= 0
   # One class may lack images, or have labels that are taken for none.
-  fewest = min(_FEWEST_CLASSES, max(2, len(model.label_space) - 1))
+  fewest = min(_FEWEST_CLASSES, max(2, model.outputs - 1))
   if len(set(labels[known])) < fewest:
     known[:] = False
   sure = _kind(model, outputs)
   backend = model.backend
   if STATISTICS in backend.capabilities and normalisation.is_untrained(backend.model):
-    given = match_classes(
-      outputs[known], labels[known], model.output, model.label_space, model.said
-    )
+    given = match_classes(outputs[known], labels[known], model)
     return [*_width(model, outputs, None), *sure, *size] or (
       _collapsed(outputs, labels, np.zeros_like(known)) or _chance(model, given, True)
     )
   fed: list[Finding] = []
-  if are_pixels:
+  # What a model preprocesses itself is as it was in its training.
+  if are_pixels and preprocessor_of(backend.model) is None:
     given, fed = feeding.compare(
       model,
       forward,
@@ -99,9 +105,7 @@ def check_model(
       outputs[known],
     )
   else:
-    given = match_classes(
-      outputs[known], labels[known], model.output, model.label_space, model.said
-    )
+    given = match_classes(outputs[known], labels[known], model)
   sure = [*_width(model, outputs, given), *sure, *_order(model, given), *fed]
   if not sure:
     sure = _collapsed(outputs, labels, known)
@@ -201,8 +205,8 @@ def _width(
       f'{outputs.shape[1]} outputs, the first or the last of them a background class'
     )
     fix = (
-      f'{table.give_class_map(model.name, class_maps.BACKGROUND[0])} (as in TF-Slim), '
-      f'or with {class_maps.BACKGROUND[1]}'
+      f'{table.give_class_map(model.name, BACKGROUND[0])} (as in TF-Slim), '
+      f'or with {BACKGROUND[1]}'
     )
   return [Finding('classes', saw, str(model.outputs), fix)]
 
@@ -230,34 +234,48 @@ def _kind(model: Model, outputs: np.ndarray) -> list[Finding]:
 
 
 def _order(model: Model, given: ProbeResult) -> list[Finding]:
-  if given.order not in orders.other_class_orders(model.label_space):
+  if given.order is None or given.order in BACKGROUND:
     return []
-  if given.order in class_maps.CLASS_MAPS and _is_imagenet(model):
-    fix = table.give_class_map(model.name, given.order)
-  elif not given.order.startswith('one_'):
-    fix = table.give_class_map(model.name, 'FILE')
-    fix += ', a file with an id or name for each output'
-  elif model.class_map in class_maps.BACKGROUND:
-    first, last = class_maps.BACKGROUND
-    fix = table.give_class_map(model.name, last if model.class_map == first else first)
-  else:
-    fix = (
-      'its head has a background class at one end and lacks a class at the '
-      'other: keep all 1001 outputs and '
-      f'{table.give_class_map(model.name, class_maps.BACKGROUND[0])} or '
-      f'{class_maps.BACKGROUND[1]}'
-    )
+  expected = 'the order of the sorted wnids, as Keras and TFDS have it'
+  if model.as_returned is not None:
+    expected = f'that of {of_space(model.as_returned.space)}'
+  elif not _is_imagenet(model):
+    expected = f'that of {of_space(model.label_space)}'
   return [
     Finding(
       'class order',
-      f'the outputs of {model.name} are in the order {given.order}: '
-      f'{given.count} hits of {len(given.hits)} in that order only',
-      'the order of the sorted wnids, as Keras and TFDS have it'
-      if _is_imagenet(model)
-      else f'that of {of_space(model.label_space)}',
-      fix,
+      f'the outputs of {model.name} are in the order {given.order}: {given.count} hits '
+      f'of {len(given.hits)} in that order, {given.expected_count} in the expected one',
+      expected,
+      _right_order(model, given.order),
     )
   ]
+
+
+def _right_order(model: Model, order: str) -> str:
+  """Returns how to say that outputs are in an order."""
+  whole = _is_imagenet(model) and model.as_returned is None
+  if whole and order in CLASS_MAPS:
+    return table.give_class_map(model.name, order)
+  if order not in orders.SHIFTED:
+    return (
+      f'{table.give_class_map(model.name, "FILE")}, a file with an id or name for each '
+      'output, in the order that it returns them in'
+    )
+  if model.class_map in BACKGROUND:
+    first, last = BACKGROUND
+    return table.give_class_map(model.name, last if model.class_map == first else first)
+  head = 'its head has a background class at one end and lacks a class at the other'
+  if whole:
+    return (
+      f'{head}: keep all 1001 outputs and '
+      f'{table.give_class_map(model.name, BACKGROUND[0])} or '
+      f'{BACKGROUND[1]}'
+    )
+  return (
+    f'{head}, or its labels were off by one: keep all outputs and give '
+    '`class_map=FILE`, a file with an id or name for each, `-` for none'
+  )
 
 
 def _collapsed(

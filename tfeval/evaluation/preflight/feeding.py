@@ -52,7 +52,7 @@ def compare(
     The results under the preprocessing that fits, and what was found.
   """
   trial = _Trial(model, forward, images, labels)
-  given = match_classes(outputs, labels, model.output, model.label_space, model.said)
+  given = match_classes(outputs, labels, model)
   few = images[: normalisation.STATISTICS_IMAGES]
   own = normalisation.batch_distance(model.backend.model, model.preprocess(few))
   found = None
@@ -162,14 +162,9 @@ class _Trial:
   def _run(self, preprocess: normalisation.Preprocess, count: int) -> ProbeResult:
     labels = self.labels[:count]
     if not len(labels):
-      return ProbeResult(None, np.zeros(0, bool), np.zeros(0))
-    return match_classes(
-      self.forward(preprocess(self.images[:count])),
-      labels,
-      self.model.output,
-      self.model.label_space,
-      self.model.said,
-    )
+      return ProbeResult(None, np.zeros(0, bool), np.zeros(0), 0)
+    outputs = self.forward(preprocess(self.images[:count]))
+    return match_classes(outputs, labels, self.model)
 
 
 def _disagreeing(one: ProbeResult, other: ProbeResult) -> tuple[int, int]:

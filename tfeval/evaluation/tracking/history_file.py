@@ -8,11 +8,17 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
 _VERSION = 1
+# What some of these say in words.
+_OTHER = {
+  'model.layers_sha256': 'the model had other layers or sizes of weights',
+  'model.preprocess_sha256': 'the preprocessing did something else',
+}
+_DIGEST = '_sha256'  # How keys of what code does end.
 
 
 def read_history(
   path: Path,
-  identity: dict[str, Any],
+  identity: dict[str, Any] | None,
   keys: Set[str],
   is_entry: Callable[[dict[str, Any]], bool],
 ) -> list[dict[str, Any]]:
@@ -21,6 +27,7 @@ def read_history(
   Args:
     path: the file.
     identity: what is evaluated, for JSON: those of anything else are no part of this.
+      None: that is not known yet.
     keys: what an evaluation is written with; each that is returned has all of them.
     is_entry: whether an object with these keys can be an evaluation.
 
@@ -40,14 +47,24 @@ def read_history(
     )
   ):
     raise UserError(f'{path} is not what this tfeval writes: choose another output_dir')
+  if identity is None:
+    return entries
   there, here = _flat(found['of']), _flat(identity)
   for key in [*here, *there]:
-    if there.get(key) != here.get(key):
+    if key.endswith(_DIGEST) and key not in there:
+      continue  # It was written before there were any.
+    if there.get(key) == here.get(key):
+      continue
+    if key in _OTHER:
       raise UserError(
-        f'{path} is of another evaluation: {key} is '
-        f'{str(there.get(key))[:80]} there and {str(here.get(key))[:80]} '
-        'here: choose another output_dir'
+        f'{path} is of another evaluation: {_OTHER[key]} ({key} differs): choose '
+        'another output_dir'
       )
+    raise UserError(
+      f'{path} is of another evaluation: {key} is '
+      f'{str(there.get(key))[:80]} there and {str(here.get(key))[:80]} '
+      'here: choose another output_dir'
+    )
   return entries
 
 

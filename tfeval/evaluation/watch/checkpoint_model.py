@@ -1,11 +1,12 @@
 """The model that a watcher evaluates, with the values of one checkpoint at a time."""
 
 import dataclasses
+import zipfile
 from collections.abc import Hashable
 
 from tfeval.engine import batch_size
 from tfeval.engine.forward import ForwardPass
-from tfeval.evaluation import resolve
+from tfeval.evaluation import fingerprint, resolve
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, requests
 from tfeval.evaluation.runtime import Runtime
@@ -14,14 +15,18 @@ from tfeval.models.backend import VALUES
 from tfeval.models.keras import checkpoint_values, checkpoints, tracing, weights
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.models.model import Model
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import Lasting, UserError
 
 
 class WatchedModel:
   """A model that takes the values of checkpoints; its step is compiled once."""
 
   def __init__(
-    self, request: ModelRequest | None, config: EvaluationConfig, runtime: Runtime
+    self,
+    request: ModelRequest | None,
+    config: EvaluationConfig,
+    runtime: Runtime,
+    called: str | None = None,
   ):
     """Builds the model.
 
@@ -29,17 +34,29 @@ class WatchedModel:
       request: the model that checkpoints are of; None if each is one itself, `.keras`.
       config: how it is evaluated.
       runtime: where.
+      called: what the model is called in a `tf.train.Checkpoint`, None to look.
 
     Raises:
       UserError: it cannot be built, or checkpoints do not say all of it.
     """
     self._request, self._config, self._runtime = request, config, runtime
+    self._called = called
     self._model: Model | None = None
     self._forward: ForwardPass | None = None
     self._traced: Hashable = None
     if request is not None:
       weights.check_same_normalisation(request.spec)
       self._model = self._load_model(request)
+
+  def digests(self) -> dict[str, str]:
+    """Returns what the code of the model that was built does, for JSON."""
+    if self._model is None:
+      return {}
+    found = {
+      'architecture_sha256': fingerprint.architecture_sha256(self._model),
+      'preprocess_sha256': self._model.preprocess_sha256,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
   def _load_model(self, request: ModelRequest) -> Model:
     with self._runtime.strategy.scope():
@@ -48,7 +65,8 @@ class WatchedModel:
       raise UserError(
         f'{request.spec.text} is no Keras model: checkpoints cannot be loaded into it'
       )
-    return fitting.fit(model, self._runtime.dataset.label_space)
+    dataset = self._runtime.dataset
+    return fitting.fit(model, dataset.label_space, dataset.own_classes)
 
   def _step(self, request: ModelRequest, model: Model) -> ForwardPass:
     """Returns the compiled step, anew where the one before would answer otherwise."""
@@ -79,20 +97,26 @@ class WatchedModel:
     """Returns the model with the values of a checkpoint that did not change.
 
     Raises:
-      UserError: it changed, is damaged, gone or of another model.
+      Lasting: it is whole, and cannot be evaluated.
+      UserError: it changed, is damaged or gone.
       OSError: it is gone.
     """
     path = str(checkpoint.path)
     sha256 = checkpoint.sha256()
     if self._request is None:
       if checkpoint.kind != checkpoints.KERAS:
-        raise UserError('it holds no model: give `model`, whose weights it has')
+        raise Lasting('it holds no model: give `model`, whose weights it has')
       (request,) = requests([path], ['imagenet'])  # Its own.
-      model, forward = self._whole_model(request)
+      try:
+        model, forward = self._whole_model(request)
+      except UserError as error:
+        if not zipfile.is_zipfile(path):  # Its end, which tells, is not there yet.
+          raise
+        raise Lasting(str(error)) from error
     else:
       request = dataclasses.replace(self._request, weights=path)
       model = self._model
-      checkpoint_values.load(model.backend.model, checkpoint, model.name)
+      checkpoint_values.load(model.backend.model, checkpoint, model.name, self._called)
       tracing.refresh_derived_state(model.backend.model)
       model = dataclasses.replace(model, weights=path, weights_sha256=sha256)
       forward = self._step(request, model)

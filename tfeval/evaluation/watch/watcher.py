@@ -20,7 +20,7 @@ from tfeval.models.keras import checkpoints
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.runs.run import Run
 from tfeval.utils import errors, locks, paths
-from tfeval.utils.errors import DataError, UserError
+from tfeval.utils.errors import BeingWritten, DataError, Lasting, UserError
 from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
@@ -60,6 +60,7 @@ class Watcher:
     config: EvaluationConfig,
     log_dir: str | None,
     progress: Progress,
+    checkpoint_object: str | None = None,
   ):
     """Opens the dataset and builds the model.
 
@@ -69,6 +70,8 @@ class Watcher:
       config: how; run directories and `watched.json` are made in its `output_dir`.
       log_dir: scalars are written here, None for `tensorboard` in `output_dir`.
       progress: is told how far an evaluation is.
+      checkpoint_object: what the model is called in a `tf.train.Checkpoint`, None to
+        look, see `checkpoint_objects`.
 
     Raises:
       UserError: something that the user can fix; another watcher has `output_dir`.
@@ -85,7 +88,8 @@ class Watcher:
     self._folder = pathlib.Path(folder).expanduser().absolute()
     self._request, self._config = request, config
     (self._runtime,) = runtime.open_runtimes([config], hosts, progress)
-    self._model = WatchedModel(request, config, self._runtime)
+    self._called = checkpoint_object
+    self._model = WatchedModel(request, config, self._runtime, checkpoint_object)
     output_dir = paths.path(config.store.output_dir)
     self._tries: dict[Checkpoint, int] = {}
     self._faults: dict[Checkpoint, str] = {}
@@ -103,6 +107,8 @@ class Watcher:
     return {
       'folder': str(self._folder),
       'model': None if self._request is None else self._request.spec.text,
+      **self._model.digests(),
+      **({} if self._called is None else {'checkpoint_object': self._called}),
       'dataset': self._runtime.dataset.identity(),
       **identity(self._config),
     }
@@ -159,12 +165,13 @@ class Watcher:
     except DataError:
       raise
     except (UserError, OSError) as error:
-      self._log_failure(checkpoint, errors.one_line(error))
+      lasts = isinstance(error, Lasting)
+      self._log_failure(checkpoint, errors.one_line(error), lasts)
       return None
     self.failed.pop(checkpoint.name, None)
     return self._record(run, entry)
 
-  def _log_failure(self, checkpoint: Checkpoint, why: str) -> None:
+  def _log_failure(self, checkpoint: Checkpoint, why: str, lasts: bool) -> None:
     """Says what becomes of a checkpoint that could not be read."""
     current = checkpoints.now(checkpoint)
     self._faults[checkpoint] = why
@@ -175,12 +182,16 @@ class Watcher:
     elif current != checkpoint:
       self._tries[checkpoint] = TRIES  # What it is now is another one.
       what = 'was written over while it was read: trying again'
+    elif lasts:
+      self._tries[checkpoint] = TRIES
+      self.failed[checkpoint.name] = why
+      what = f'is left out: {why}'
     elif tries < TRIES:
       what = f'cannot be evaluated, trying again: {why}'
     else:
       self.failed[checkpoint.name] = why
       what = f'is left out after {TRIES} tries: {why}'
-    if current != checkpoint or tries in (1, TRIES):
+    if current != checkpoint or lasts or tries in (1, TRIES):
       _LOG.warning('%s %s', checkpoint.name, what)
 
   def _evaluate(self, checkpoint: Checkpoint) -> tuple[Run, dict[str, Any]]:
@@ -188,8 +199,15 @@ class Watcher:
     entry = self._watched.begin(checkpoint, directory_name(request, self._config))
     request = dataclasses.replace(request, directory=entry['run'])
     protocol = resolve.resolve_protocol(request, self._config, model)
-    job = Job(request, model, protocol, self._config, self._runtime, forward)
-    return loop.run_one(job), entry
+    try:
+      job = Job(request, model, protocol, self._config, self._runtime, forward)
+      return loop.run_one(job), entry
+    except (BeingWritten, DataError):
+      raise
+    except UserError as error:
+      if isinstance(error.__cause__, OSError):  # Such as of a full disk.
+        raise
+      raise Lasting(str(error)) from error  # Of a model that was read whole.
 
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
     entry['metrics'], entry['counts'] = {}, {}

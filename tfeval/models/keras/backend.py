@@ -1,7 +1,6 @@
 """Keras models, SavedModels and functions, computed inside of tf.distribute."""
 
 import hashlib
-import json
 import pathlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models.backend import STATISTICS, VALUES, Backend, InputSpec
-from tfeval.models.keras import tracing
+from tfeval.models.keras import architecture, tracing
 from tfeval.utils import files
 
 
@@ -84,15 +83,20 @@ class KerasBackend(FunctionBackend):
     return dict(zip(model.output_names, outputs, strict=True)) if outputs else {}
 
   def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
-    layers = tracing.layer_configs(self.model)
-    if layers[0] is None and not sources:
+    if tracing.config(self.model) is None and not sources:
       return None
-    sha256 = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
+    sha256 = hashlib.sha256(self.architecture_sha256().encode())
     for path in sources:
       sha256.update(bytes.fromhex(files.sha256_of(path)))
     for values in self.model.get_weights():
       sha256.update(np.ascontiguousarray(values).tobytes())
     return sha256.hexdigest()
+
+  def architecture_sha256(self) -> str:
+    return architecture.architecture_sha256(self.model)
+
+  def layers_sha256(self) -> str | None:
+    return architecture.layers_sha256(self.model)
 
   def trace_key(self) -> Hashable:
     return tracing.trace_key(self.model)

@@ -7,43 +7,44 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from tfeval.models.keras import checkpoints, size_budget, tensor_bundle, weights
+from tfeval.models.keras import checkpoint_objects, checkpoints, size_budget, weights
 from tfeval.models.keras.checkpoints import Checkpoint
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import Lasting, UserError
 
 # What `keras.callbacks.OrbaxCheckpoint` stores of a model; the rest is the optimizer's.
 _STATE = ('trainable_variables', 'non_trainable_variables')
 _INSTALL = "Orbax checkpoints need pip install 'tfeval[orbax]'"
 
 
-def load(model: keras.Model, checkpoint: Checkpoint, name: str) -> None:
+def load(
+  model: keras.Model, checkpoint: Checkpoint, name: str, called: str | None = None
+) -> None:
   """Loads a checkpoint into all of a model's weights.
 
   Args:
     model: built.
-    checkpoint: of it: a `.keras` or `.weights.h5` file; what
-      `tf.train.Checkpoint(model=model, ...)` or `tf.train.Checkpoint(model)` wrote; or
-      what `keras.callbacks.OrbaxCheckpoint` did.
+    checkpoint: of it: a `.keras` or `.weights.h5` file; what a `tf.train.Checkpoint`
+      wrote; or what `keras.callbacks.OrbaxCheckpoint` did.
     name: the model's.
+    called: what it is called in a `tf.train.Checkpoint`, see `checkpoint_objects`.
 
   Raises:
+    Lasting: it is whole, and of another model.
     UserError: it is damaged, half written, gone, or of another model. The model has
       some of its values then, perhaps.
   """
   if checkpoint.kind == checkpoints.WEIGHTS:
     weights.load(model, checkpoint.path, name)
     return
-  restore = {
-    checkpoints.KERAS: _keras,
-    checkpoints.TENSORFLOW: _tensorflow,
-    checkpoints.ORBAX: _orbax,
-  }[checkpoint.kind]
   try:
-    restore(model, checkpoint)
+    if checkpoint.kind == checkpoints.TENSORFLOW:
+      checkpoint_objects.restore(model, checkpoint.path, called)
+    elif checkpoint.kind == checkpoints.KERAS:
+      _keras(model, checkpoint, name)
+    else:
+      _orbax(model, checkpoint)
   except UserError:
     raise
   # Of zip, HDF5, TensorFlow and Orbax, each with its own for what is not whole.
@@ -54,31 +55,17 @@ def load(model: keras.Model, checkpoint: Checkpoint, name: str) -> None:
     ) from error
 
 
-def _keras(model: keras.Model, checkpoint: Checkpoint) -> None:
+def _keras(model: keras.Model, checkpoint: Checkpoint, name: str) -> None:
   size_budget.check_archive(checkpoint.path)
-  with weights.none_missing():
-    model.load_weights(checkpoint.path)
-
-
-def _tensorflow(model: keras.Model, checkpoint: Checkpoint) -> None:
-  prefix = str(checkpoint.path)
-  reader = tensor_bundle.reader(checkpoint.path)
-  graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
-    reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
-  )
-  # Of its values the names do not tell: they may be those of the optimizer's.
-  roots = [tf.train.Checkpoint(model)]
-  if any(child.local_name == 'model' for child in graph.nodes[0].children):
-    # Unless that is an attribute of the model's own.
-    roots.insert(0, tf.train.Checkpoint(model=model))
-  for root in roots:
-    status = root.read(prefix).expect_partial()  # The optimizer's are not looked for.
-    try:
-      status.assert_existing_objects_matched()
-      return
-    except AssertionError:
-      if root is roots[-1]:
-        raise
+  try:
+    with weights.none_missing():
+      model.load_weights(checkpoint.path)
+  except Exception as error:
+    # The list of its members, the last of the archive, is there.
+    raise Lasting(
+      f'checkpoint {checkpoint.path} is of another model than {name}: '
+      f'{errors.one_line(error)}'
+    ) from error
 
 
 def _orbax(model: keras.Model, checkpoint: Checkpoint) -> None:

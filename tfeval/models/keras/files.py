@@ -12,8 +12,17 @@ import tensorflow as tf
 
 from tfeval.models import binary, class_maps, heads, table
 from tfeval.models.backend import Backend
-from tfeval.models.keras import factory, size_budget, trust, weights
+from tfeval.models.graph_digest import GraphDigest
+from tfeval.models.keras import (
+  factory,
+  preprocess_function,
+  size_budget,
+  trust,
+  uncompiled,
+  weights,
+)
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
+from tfeval.models.keras.preprocessor import preprocessor_of, with_preprocessor
 from tfeval.models.model import (
   Model,
   function_name,
@@ -50,12 +59,13 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
     limit = TimeLimit(spec.text, known.batch_timeout)
   with limit.batch(counts=False) if limit else contextlib.nullcontext():
     backend, source, sha256, known = _bring(spec, known)
+    known = with_preprocessor(backend.model, spec.text, known)
     _preprocess(spec.text, known)  # Before anything runs.
     if backend.model is not None and not backend.outputs():
       _first_image(
         _function(backend, spec.text, known),
         spec.text,
-        input_side(backend.input_spec, spec.text, known.input_size),
+        input_size_of(backend, spec.text, known),
         known,
       )
     if weights_name not in ('imagenet', 'none'):
@@ -81,8 +91,9 @@ def described(
   Raises:
     UserError: one line that says what is wrong and what to do.
   """
+  known = with_preprocessor(backend.model, name, known)
   preprocess = _preprocess(name, known)
-  input_size = input_side(backend.input_spec, name, known.input_size)
+  input_size = input_size_of(backend, name, known)
   function = _function(backend, name, known)
   chosen = heads.chosen(backend, name, known.output_name)
   if chosen is not None:
@@ -99,10 +110,10 @@ def described(
     function = class_maps.mapped(
       function, name, known.class_map, output == PROBABILITIES
     )
-  preprocess_name = known.preprocess
+  preprocess_name, does = known.preprocess, GraphDigest(None, ())
   if callable(preprocess_name):
     preprocess_name = function_name(preprocess_name)
-    _check_preprocess(preprocess, preprocess_name, name, input_size)
+    does = preprocess_function.check(preprocess, preprocess_name, name, input_size)
   return Model(
     name=name,
     function=function,
@@ -119,7 +130,31 @@ def described(
     backend=backend,
     label_space=space,
     outputs=outputs,
+    preprocess_sha256=does.sha256,
+    preprocess_changes=does.changing,
   )
+
+
+def input_size_of(backend: Backend, name: str, known: ModelOptions) -> int:
+  """Returns the side of what is preprocessed for a model, in pixels.
+
+  Raises:
+    UserError: it cannot be known, or is not that of the model.
+  """
+  if known.input_size is not None and preprocessor_of(backend.model) is not None:
+    return int(known.input_size)  # It may resize.
+  return input_side(backend.input_spec, name, known.input_size)
+
+
+def check_options_of(model: keras.Model, name: str, known: ModelOptions) -> None:
+  """Checks what can be checked of a model that is not built.
+
+  Raises:
+    UserError: the options lack something.
+  """
+  _preprocess(name, with_preprocessor(model, name, known))
+  if known.output is None and not isinstance(model, keras.Sequential):
+    _output_kind(None, name, None)
 
 
 def _is_file(spec: Spec) -> bool:
@@ -177,24 +212,6 @@ def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tens
   )
 
 
-def _check_preprocess(
-  preprocess: Callable[[tf.Tensor], tf.Tensor], name: str, model_name: str, size: int
-) -> None:
-  """Checks that a function of the user's can be part of a TensorFlow graph."""
-  images = tf.TensorSpec((None, size, size, 3), tf.float32)
-  try:
-    traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
-  except Exception as error:  # The user's own code may raise anything.
-    raise UserError(
-      f'the preprocessing {name} of {model_name} cannot run on a float32 '
-      f'tensor [n, {size}, {size}, 3]: {errors.one_line(error)}'
-    ) from error
-  if not isinstance(traced.structured_outputs, tf.TensorSpec | tf.Tensor):
-    raise UserError(
-      f'the preprocessing {name} of {model_name} does not return a tensor'
-    )
-
-
 def _sha256(path: pathlib.Path) -> str:
   """Returns the hash of a file, or of all names and files of a SavedModel."""
   if path.is_dir():
@@ -221,7 +238,7 @@ def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
     stored = trust.check_keras_file(path)
     bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
   try:
-    with bounded, weights.none_missing():
+    with uncompiled.loading(), bounded, weights.none_missing():
       model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except UserError:
     raise

@@ -23,18 +23,19 @@ def layer_configs(model: keras.Model) -> list[Any]:
   """
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # Keras', of lambdas, which nobody loads here.
-    return [_config(layer) for layer in model._flatten_layers()]
+    return [config(layer) for layer in model._flatten_layers()]
 
 
-def _config(layer: keras.layers.Layer) -> dict[str, Any] | None:
+def config(layer: keras.layers.Layer) -> dict[str, Any] | None:
+  """Returns what a layer is made of, its training aside; None if it does not tell."""
   try:
-    config = keras.saving.serialize_keras_object(layer.get_config())
-    json.dumps(config)
+    found = keras.saving.serialize_keras_object(layer.get_config())
+    json.dumps(found)
   except Exception:  # It may be anyone's.
     return None
   return {
     'class': f'{type(layer).__module__}.{type(layer).__qualname__}',
-    'config': _without_training(config),
+    'config': _without_training(found),
   }
 
 

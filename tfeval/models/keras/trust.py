@@ -16,8 +16,9 @@ from typing import Any
 import h5py
 
 from tfeval.models.keras import graph_trust, size_budget, tensor_bundle
+from tfeval.models.keras.uncompiled import COMPILED
 from tfeval.utils import budgets, errors, json_text, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import Lasting, UserError
 from tfeval.utils.numpy_files import BROKEN_ARCHIVE
 
 # What loads code by other names than those of classes.
@@ -97,7 +98,7 @@ def _check_fingerprint(path: pathlib.Path) -> None:
 
 
 def _refusal(path: pathlib.Path, what: str) -> UserError:
-  return UserError(
+  return Lasting(
     f'{path} {what}, which can run code of its author: give '
     '`trust_model` if you trust whoever made the file'
   )
@@ -149,7 +150,10 @@ def _no_model(path: pathlib.Path) -> UserError:
 
 
 def _suspicious(node: Any) -> Iterator[str]:
-  """Yields what in a Keras config is not a plain object of Keras itself."""
+  """Yields what in a Keras config is not a plain object of Keras itself.
+
+  What models in it were compiled with is not loaded: `uncompiled.loading`.
+  """
   stack = [node]
   while stack:
     node = stack.pop()
@@ -167,7 +171,11 @@ def _suspicious(node: Any) -> Iterator[str]:
           yield f'the custom object {module}.{name}'
         elif _is_unknown(module, name):
           yield f'the unknown class {name}'
-      stack.extend(node.values())
+      # Beside these alone nothing else loads it.
+      is_object = isinstance(name, str) and 'config' in node
+      stack.extend(
+        value for key, value in node.items() if not (is_object and key == COMPILED)
+      )
     elif isinstance(node, list):
       stack.extend(node)
 

@@ -15,7 +15,7 @@ from keras.src.utils import file_utils
 from tfeval.models.efficientnet_lite import weights
 from tfeval.models.keras import size_budget, weights_file
 from tfeval.utils import errors, paths
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import Lasting, UserError
 from tfeval.utils.spec import Spec
 
 Construct = Callable[..., keras.Model]
@@ -243,11 +243,11 @@ def load(model: keras.Model, path: pathlib.Path, model_name: str) -> None:
   except UserError:
     raise
   except Exception as error:  # What strange values make Keras raise is open.
-    raise UserError(
+    raise Lasting(
       f'weights {path}, {weights_file.described(path)}, do not fit {model_name} with '
       f'1000 classes, {model.count_params():,} values (other classes, width or '
       f'model?): {errors.one_line(error)}'
     ) from error
   if not readable:
     wanted = 'NAME.h5' if legacy else 'NAME.weights.h5'
-    raise UserError(f'weights {path} have the layout of {wanted}: rename the file')
+    raise Lasting(f'weights {path} have the layout of {wanted}: rename the file')

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfeval.models.backend import VALUES
-from tfeval.models.keras import files
+from tfeval.models.keras import files, preprocess_function
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
 from tfeval.models.model import Model, check_options, function_name
 from tfeval.models.options import ModelOptions, not_of_applications
@@ -22,13 +22,13 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
   Args:
     model: a `keras.Model` that is built; a `Model`, as `load_model` returns it; or a
       function of images, float32 [n, size, size, 3] as `preprocess` makes them, that
-      returns [n, 1000].
+      returns [n, outputs].
     name: by default the model's own.
     known: what cannot be known of it; of a `Model` all is known.
 
   Raises:
-    UserError: it is none of these, is not built, does not return 1000 outputs, or the
-      options lack something.
+    UserError: it is none of these, is not built, returns no value for each of some
+      classes, or the options lack something.
   """
   check_options(known)
   if name is not None and not (isinstance(name, str) and name):
@@ -37,7 +37,7 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
     return _taken(model, name, known)
   if isinstance(model, keras.Model):
     name = model.name if name is None else name
-    if not model.built:
+    if not is_built(model):
       raise UserError(
         f'{name} is not built, it has no weights yet: call it on a batch '
         'of images first, or give its first layer an Input'
@@ -52,12 +52,40 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
   return files.described(FunctionBackend(model), name, known, MEMORY, None)
 
 
+def is_built(model: keras.Model) -> bool:
+  """Returns whether a model has all of its weights.
+
+  A model that was never called itself may have them: its `train_step` has called its
+  layers.
+  """
+  layers = model._flatten_layers(include_self=False)
+  return model.built or bool(layers) and all(layer.built for layer in layers)
+
+
+def check_waiting(model: keras.Model, name: str | None, known: ModelOptions) -> None:
+  """Checks what can be checked of a model that is not built yet.
+
+  Raises:
+    UserError: the options cannot be right, or lack something.
+  """
+  check_options(known)
+  files.check_options_of(model, model.name if name is None else name, known)
+
+
 def _taken(model: Model, name: str | None, known: ModelOptions) -> Model:
   names = [*not_of_applications(), 'input_size']
   given = [name for name in names if getattr(known, name) is not None]
   if given:
     raise UserError(
       f'{given[0]} is known of {model.name}, which tfeval.load_model made: leave it out'
+    )
+  if model.preprocess_sha256 is not None:
+    # What it uses may have been changed since.
+    does = preprocess_function.check(
+      model.preprocess, model.preprocess_name, model.name, model.input_size
+    )
+    model = dataclasses.replace(
+      model, preprocess_sha256=does.sha256, preprocess_changes=does.changing
     )
   if VALUES in model.backend.capabilities:
     # It may have been trained since its file was read.

@@ -128,7 +128,7 @@ def _complete(
   notes = _notes(source, config, table.classes, written, ids)
   # Rows carry ReaL labels from here on.
   labels = [
-    LabelSource(one.name, path=one.path) if one.name in (ORIGINAL, REAL) else one
+    dataclasses.replace(one, file=None) if one.name in (ORIGINAL, REAL) else one
     for one in config.labels
   ]
   store = source.directory / result_file.PREDICTIONS

@@ -167,7 +167,7 @@ def check_own(
   if order is not None:
     by_id = labels[arrow.to_numpy(pc.sort_indices(ids))]
     right = int(np.sum((top1 == by_id)[by_id >= 0]))
-    if class_orders.stands_out('', right, hits, count, len(space)):
+    if class_orders.OrderCounts.of(by_id, labels, top1).are_no_luck(len(space)):
       raise UserError(
         f'{seen}, with the ids of `order={order}` sorted it would be {right}: give that'
       )

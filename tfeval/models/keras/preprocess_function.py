@@ -1,0 +1,56 @@
+"""A preprocessing function of the user's: that it can run, and what it does."""
+
+import logging
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfeval.models.graph_digest import GraphDigest, graph_digest
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+_LOG = logging.getLogger('tfeval')
+
+
+def check(
+  preprocess: Callable[[tf.Tensor], tf.Tensor], name: str, model_name: str, size: int
+) -> GraphDigest:
+  """Checks that a function can be part of a TensorFlow graph.
+
+  Args:
+    preprocess: a function, a layer, anything that is called with images.
+    name: what it is called.
+    model_name: of the model that it is for.
+    size: side of the images.
+
+  Returns:
+    What it does.
+
+  Raises:
+    UserError: it cannot run on float32 [n, size, size, 3], or returns no tensor.
+  """
+  images = tf.TensorSpec((None, size, size, 3), tf.float32)
+  try:
+    if isinstance(preprocess, keras.layers.Layer) and not preprocess.built:
+      preprocess(tf.zeros((1, size, size, 3)))  # Makes what it has, in no graph.
+    traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
+  except Exception as error:  # The user's own code may raise anything.
+    raise UserError(
+      f'the preprocessing {name} of {model_name} cannot run on a float32 '
+      f'tensor [n, {size}, {size}, 3]: {errors.one_line(error)}'
+    ) from error
+  if not isinstance(traced.structured_outputs, tf.TensorSpec | tf.Tensor):
+    raise UserError(
+      f'the preprocessing {name} of {model_name} does not return a tensor'
+    )
+  found = graph_digest(traced)
+  if found.changing:
+    _LOG.warning(
+      'the preprocessing %s of %s may do something else each time (%s): no run with it '
+      'is resumed or shown again, and two of them can differ',
+      name,
+      model_name,
+      ', '.join(found.changing),
+    )
+  return found
