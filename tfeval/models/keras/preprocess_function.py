@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
 from tfeval.models.graph_digest import GraphDigest, graph_digest
+from tfeval.models.keras.versions import both
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -32,7 +32,7 @@ def check(
   """
   images = tf.TensorSpec((None, size, size, 3), tf.float32)
   try:
-    if isinstance(preprocess, keras.layers.Layer) and not preprocess.built:
+    if isinstance(preprocess, both('layers.Layer')) and not preprocess.built:
       preprocess(tf.zeros((1, size, size, 3)))  # Makes what it has, in no graph.
     traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
   except Exception as error:  # The user's own code may raise anything.
