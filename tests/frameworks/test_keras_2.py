@@ -244,9 +244,7 @@ def test_callbacks_that_would_miss_what_is_logged(keras2, data, tmp_path):
   _, _, dataset = data
   callbacks = keras2.callbacks
   first = callbacks.EarlyStopping('val_top1', mode='max')
-  with pytest.raises(
-    UserError, match='EarlyStopping monitors val_top1 and stands befo'
-  ):
+  with pytest.raises(UserError, match='EarlyStopping monitors val_top1 and st'):
     ours = tfeval.keras.EvaluateCallback(dataset)
     network(keras2).fit(dataset, callbacks=[first, ours], verbose=0)
   # Without a mode Keras 2 would keep the model with the lowest.
