@@ -1,5 +1,6 @@
 """tfeval watch, on checkpoints as Keras and TensorFlow write them."""
 
+import importlib
 import json
 import os
 import re
@@ -170,7 +171,8 @@ def test_models_by_themselves_written_over_and_half_written(
   threading.Timer(0.5, (tmp_path / 'seen').touch).start()
   code, entries, err = watch('--timeout=4')
   thread.join()
-  assert [e['run'] for e in entries] == ['best.keras.2'], err
+  (entry,) = entries
+  assert entry['run'].startswith('best.keras') and entry['run'].endswith('.2'), err
   assert 'warning: best.keras ' in err
   assert found(entries[0], tmp_path) == counts(later, noise)
 
@@ -197,6 +199,30 @@ def test_of_another_model(watch, build, tmp_path):
   # They are whole: waiting does not help.
   assert (code, entries) == (2, []) and err.count('is left out: ') == 3
   assert 'trying again' not in err
+
+
+def test_a_factory_that_was_edited_does_not_go_on(watch, build, tmp_path):
+  save(build(1), tmp_path / 'training', 1)
+  flags = '--model=of_watch:build', '--protocol=slim:rounding=nearest'
+  assert watch(*flags, '--final_step=1')[0] == 0
+  save(build(4), tmp_path / 'training', 4)
+
+  def edited(source):
+    (tmp_path / 'of_watch.py').write_text(source)
+    sys.modules.pop('of_watch', None)
+    importlib.invalidate_caches()
+
+  edited(MODULE.replace('strides=2', 'strides=2, activation="relu"'))
+  code, entries, err = watch(*flags, '--final_step=4')
+  assert (code, entries) == (2, []) and 'computed something else' in err
+  # Written before there were digests, or with another comment, it goes on.
+  edited('# The same.\n' + MODULE)
+  path = tmp_path / 'runs/watched.json'
+  written = json.loads(path.read_text())
+  assert written['of'].pop('architecture_sha256')
+  path.write_text(json.dumps(written))
+  code, entries, err = watch(*flags, '--final_step=4')
+  assert code == 0 and [entry['step'] for entry in entries] == [4], err
 
 
 def test_what_only_trust_would_load_is_tried_once(watch, build, tmp_path):

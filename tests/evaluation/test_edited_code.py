@@ -82,6 +82,39 @@ def test_a_variable_that_a_function_uses_is_looked_at_again(noise, model):
     assert classes(evaluator.evaluate()) == expected.tolist()
 
 
+class Scaled(keras.Model):
+  """Computes with a number that no configuration tells of."""
+
+  def __init__(self, inner):
+    super().__init__(name='scaled')
+    self.inner, self.scale = inner, 1.0
+
+  def call(self, x):
+    return self.scale * self.inner(x)
+
+
+def test_an_attribute_that_a_model_uses_is_looked_at_again(noise, model):
+  scaled, traced = Scaled(model), []
+  scaled(np.zeros((1, 32, 32, 3), np.float32))
+  evaluator = tfeval.Evaluator(
+    scaled,
+    f'folder:{noise}',
+    preprocess=lambda x: traced.append(1) or x / 127.5 - 1,
+    input_size=32,
+    output='logits',
+    preflight='off',
+    batch_size=4,
+  )
+  scores = model.predict(noise_pixels(noise) / 127.5 - 1, verbose=0)
+  counted = []
+  for scale in (1.0, 1.0, -1.0):
+    scaled.scale = scale
+    expected = np.argsort(-scale * scores, axis=1, kind='stable')[:, :20]
+    assert classes(evaluator.evaluate()) == expected.tolist()
+    counted.append(len(traced))
+  assert counted[0] == counted[1] < counted[2]
+
+
 def test_a_function_that_counts_its_calls_is_traced_once(noise, model):
   calls = []
 

@@ -223,3 +223,16 @@ def test_a_callback_for_another_model_begins_again(folder):
   fit(model, found)
   assert [entry['step'] for entry in found.history] == [4, 8]
   assert counts(found)[-1] == hits(model, folder)
+
+
+def test_a_dataset_of_the_users_and_a_model_that_is_not_built():
+  keras.utils.set_random_seed(0)
+  images, labels = colours.pixels(6, 1)
+  data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
+  model = compiled(keras.Sequential(layers()))
+  with pytest.raises(UserError, match='cannot be known: give `classes`'):
+    fit(model, tfeval.keras.EvaluateCallback(data))
+  found = tfeval.keras.EvaluateCallback(data, classes=colours.CLASSES)
+  fit(model, found)
+  scores = model.predict(images.astype(np.float32), verbose=0)
+  assert counts(found)[-1] == [int((scores.argmax(1) == labels).sum()), 24]

@@ -173,6 +173,21 @@ def test_what_a_network_computes_counts():
   assert architecture.architecture_sha256(network(activation='tanh')) != first
 
 
+@pytest.mark.parametrize('norm', [True, False])
+def test_names_that_count_on_are_no_part_of_an_architecture(norm):
+  def made(side=3):
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = keras.layers.Conv2D(2, side)(inputs)
+    if norm:
+      x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Concatenate()([x, x * 2])
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+
+  first = architecture.architecture_sha256(made())
+  assert architecture.architecture_sha256(made()) == first
+  assert architecture.architecture_sha256(made(2)) != first
+
+
 def test_training_changes_no_architecture():
   model = network()
   first = architecture.architecture_sha256(model)

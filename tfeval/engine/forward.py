@@ -257,11 +257,26 @@ class ForwardPass:
 def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Callable:
   """Returns what runs a model on the batch of each replica."""
   if not jit or strategies.always_compiles(strategy):
-    return tf.function(lambda pixels: strategy.run(model, (pixels,)), autograph=False)
-  compiled = tf.function(model, jit_compile=True, autograph=False)
+    return tf.function(
+      _Apart(lambda pixels: strategy.run(model, (pixels,))), autograph=False
+    )
+  compiled = tf.function(_Apart(model), jit_compile=True, autograph=False)
   # A program for each replica: inside of one function, or given as it is, `compiled`
   # would be placed on the first device, which cannot read the variables of others.
   return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
+
+
+class _Apart:
+  """A function that TensorFlow knows from all others of the same code.
+
+  It warns where functions of a code are traced often: here each is of another model.
+  """
+
+  def __init__(self, function: Callable):
+    self._function = function
+
+  def __call__(self, pixels):
+    return self._function(pixels)
 
 
 def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:

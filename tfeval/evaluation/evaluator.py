@@ -7,21 +7,19 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import in_memory
-from tfeval.datasets.options import SKIP
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import loop, own_data, resolve, shared_job
-from tfeval.evaluation.config import GIVEN, WARN, EvaluationConfig
+from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
-from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
@@ -104,9 +102,11 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
+  given = {'preflight': ERROR, **given}
   evaluator = Evaluator(
     model, dataset, name=name, classes=classes, progress=progress, **given
   )
+  evaluator._in_training = False
   return evaluator.evaluate(output_dir)
 
 
@@ -119,7 +119,8 @@ class Evaluator:
         run = evaluator.evaluate()
 
   What takes long to make is made once: the input pipeline, and the compiled step while
-  the model's layers stay the same.
+  the model's layers stay the same. `preflight` is `'warn'` by default, and says nothing
+  that a model which has hardly been trained explains.
 
   Attributes:
     model: as the engine is given it; None before there is one, see `waiting`.
@@ -147,31 +148,6 @@ class Evaluator:
     self._open_data(model, dataset, name, classes, progress, given)
     self.take(model)
 
-  @classmethod
-  def waiting(
-    cls,
-    trained: keras.Model,
-    dataset: Any,
-    *,
-    name: str | None = None,
-    classes: Sequence[str] | int | None = None,
-    progress: bool | None = None,
-    **given: Any,
-  ) -> Self:
-    """Returns one that has its data, for a model that `take` is given later.
-
-    Args:
-      trained: tells the strategy; it may not be built yet.
-      dataset, name, classes, progress, **given: see `evaluate`.
-
-    Raises:
-      UserError: something that the user can fix.
-    """
-    found = cls.__new__(cls)
-    found._open_data(trained, dataset, name, classes, progress, given)
-    found._open(trained, None)
-    return found
-
   def _open_data(
     self,
     model: Any,
@@ -187,7 +163,8 @@ class Evaluator:
     self._progress = None if progress is None else truth('progress', progress)
     classes = None if classes is None else _checked_classes(classes)
     self.model: Model | None = None
-    self._name, self._side = name, None
+    self._name, self._side, self._in_training = name, None, True
+    given = {'preflight': WARN, **given}
     own = own_data.OwnData.of(model, dataset, classes, given)
     if own is not None:
       dataset, given = in_memory.NAME, own.keywords
@@ -213,14 +190,6 @@ class Evaluator:
     if self._runtime is None:
       self._open(wrapped.backend.model, wrapped)
     self._adopt(wrapped)
-
-  def check_waiting(self, model: keras.Model) -> None:
-    """Checks what can be checked of a model that is not built yet.
-
-    Raises:
-      UserError: keywords lack something that it will not tell.
-    """
-    wrap.check_waiting(model, self._name, self._requested.model)
 
   def _wrap(self) -> Model:
     known = self._requested.model
@@ -275,13 +244,14 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
     )
-    self._traced, self._code = model.backend.trace_key(), self._preprocess_code()
+    self._traced, self._code = model.backend.trace_key(), self._own_code()
 
-  def _preprocess_code(self) -> str | None:
-    """Returns what changes when a preprocessing function of the user's does."""
-    if self.model.preprocess_sha256 is None:
-      return None
-    return code_digest.code_sha256(self.model.preprocess, whole=False)
+  def _own_code(self) -> Hashable:
+    """Returns what changes when code of the user's, or what it uses, does."""
+    preprocess = None
+    if self.model.preprocess_sha256 is not None:
+      preprocess = code_digest.code_sha256(self.model.preprocess, whole=False)
+    return self.model.backend.own_code(), preprocess
 
   def _named(self, request: ModelRequest) -> ModelRequest:
     if self._name is not None:
@@ -292,13 +262,19 @@ class Evaluator:
 
   @property
   def num_classes(self) -> int:
-    """How many classes the dataset has."""
+    """How many classes the dataset has.
+
+    Raises:
+      UserError: only the model tells, and is not there yet.
+    """
+    if self._runtime is None:
+      raise own_data.unknown_classes()
     return len(self._runtime.dataset.label_space)
 
   @property
   def has_real_labels(self) -> bool:
     """Whether the dataset has ReaL labels."""
-    return self._runtime.dataset.has_real_labels
+    return self._runtime is not None and self._runtime.dataset.has_real_labels
 
   def identity(self) -> dict[str, Any]:
     """Returns what is evaluated, the model's values aside, for JSON."""
@@ -341,35 +317,18 @@ class Evaluator:
       weakref.finalize(run, stack.pop_all().close)
     return run
 
-  def look(self) -> None:
-    """Runs the preflight, which warns of what it finds."""
-    protocol = resolve.resolve_protocol(self._request, self._config, self.model)
-    skips = self._requested.dataset.on_error == SKIP
-    sample = preflight.read_sample(self._runtime.dataset, protocol, skip_errors=skips)
-    preflight.preflight(
-      self.model,
-      sample,
-      WARN,
-      self._runtime.progress,
-      self._forward.batch_size,
-      protocol.library != GIVEN,
-    )
-
   def _evaluate(self, output_dir: str) -> Run:
-    if (
-      self.model.backend.trace_key() != self._traced
-      or self._preprocess_code() != self._code
-    ):
-      # The compiled step has the layers, or the preprocessing, of before.
+    if self.model.backend.trace_key() != self._traced or self._own_code() != self._code:
+      # The compiled step has the layers, or the code, of before.
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
-    run = loop.run_one(
-      shared_job.make_job(
-        self._request, self.model, protocol, config, self._runtime, self._forward
-      )
+    job = shared_job.make_job(
+      self._request, self.model, protocol, config, self._runtime, self._forward
     )
-    self._code = self._preprocess_code()  # It may count how often it is traced.
+    job.training = self._in_training
+    run = loop.run_one(job)
+    self._code = self._own_code()  # It may count how often it is traced.
     return run
 
 

@@ -56,6 +56,7 @@ class Job:
     manifest: what is run.
     run: the complete run, once there is one.
     recorder: stores predictions, once started; None where there is nothing to do.
+    training: whether the model is being trained, see `checks.check_model`.
     sharing: how many models have taken the same batches.
     watch: where the time of these went, once there are any.
   """
@@ -104,7 +105,7 @@ class Job:
     )
     self.run: run.Run | None = None
     self.recorder: recorder.Recorder | None = None
-    self.sharing = 1
+    self.sharing, self.training = 1, False
     self.watch: Stopwatch | None = None
     self._findings: list[str] = []
     self._locks = contextlib.ExitStack()
@@ -158,6 +159,7 @@ class Job:
         runtime.progress,
         self.batch_size,
         self.protocol.library != GIVEN,
+        self.training,
       )
     self._started = time.monotonic()
     if self._step is None:

@@ -84,6 +84,11 @@ class OwnData:
       preprocess_changes=(),
     )
 
+  @property
+  def told_classes(self) -> Sequence[str] | int | None:
+    """The classes without a model; None: these are not known."""
+    return self.classes or in_memory.class_names(self.dataset)
+
   def open(self, model: Model | None) -> ImageDataset:
     """Returns the dataset as the engine is given it.
 
@@ -94,7 +99,7 @@ class OwnData:
       UserError: the classes cannot be known, or as `in_memory.open_dataset` and
         `subset.sample`.
     """
-    classes = self.classes or in_memory.class_names(self.dataset)
+    classes = self.told_classes
     if model is not None and (
       classes is None
       or (
@@ -105,11 +110,16 @@ class OwnData:
     ):
       classes = model.label_space or model.outputs
     if classes is None:
-      raise UserError(
-        'how many classes the dataset has cannot be known: give `classes`, their names '
-        'or how many'
-      )
+      raise unknown_classes()
     encoded = self.keywords['protocol'] != GIVEN
     limit, size = self.keywords.get('limit'), self.keywords.get('sample')
     found = in_memory.open_dataset(self.dataset, classes, limit, encoded)
     return found if size is None else subset.sample(found, str(size))
+
+
+def unknown_classes() -> UserError:
+  """Returns the error of a dataset whose classes nothing tells."""
+  return UserError(
+    'how many classes the dataset has cannot be known: give `classes`, their names '
+    'or how many'
+  )

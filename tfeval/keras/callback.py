@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.evaluator import Evaluator
 from tfeval.evaluation.tracking import event_files
+from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.keras import (
   callback_order,
   first_look,
@@ -113,7 +113,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       UserError: one that cannot be right.
     """
     super().__init__()
-    known = {'name', 'progress', *python_names(EvaluationConfig)}
+    known = {'name', 'progress', 'classes', *python_names(EvaluationConfig)}
     known -= {'output_dir', 'overwrite'}
     for key in how:
       if key not in known:
@@ -153,7 +153,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     return False
 
   @property
-  def _evaluator(self) -> Evaluator:
+  def _evaluator(self) -> WaitingEvaluator:
     return self._evaluated_model.evaluator
 
   @property

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from scipy import stats
 
-from tfeval.evaluation.evaluator import Evaluator
+from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.models.keras.versions import both
 from tfeval.runs.run import Run
 
@@ -26,7 +26,7 @@ class FirstLook:
   def __init__(self, is_wanted: bool):
     self._is_due = is_wanted
 
-  def after(self, evaluator: Evaluator, run: Run, steps: int) -> None:
+  def after(self, evaluator: WaitingEvaluator, run: Run, steps: int) -> None:
     """Looks at the model of an evaluation, if it is time.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfeval.evaluation.evaluator import Evaluator
+from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.keras import callers
 from tfeval.models.keras import wrap
 from tfeval.models.keras.versions import is_model, is_own, model_class
@@ -59,11 +59,11 @@ class EvaluatedModel:
       dataset, how: as of `tfeval.evaluate`.
 
     Raises:
-      UserError: as `Evaluator`.
+      UserError: as `WaitingEvaluator`.
     """
     self.trained, self._chosen = trained, chosen
     self._taken: keras.Model | None = None
-    self.evaluator = Evaluator.waiting(trained, dataset, **how)
+    self.evaluator = WaitingEvaluator(trained, dataset, **how)
 
   @property
   def is_taken(self) -> bool:
@@ -81,7 +81,7 @@ class EvaluatedModel:
     if wrap.is_built(model):
       self._take(model)
     else:
-      self.evaluator.check_waiting(model)
+      self.evaluator.check(model)
 
   def take(self) -> bool:
     """Takes the model as it is now; returns whether it is another one.

@@ -79,6 +79,10 @@ class Backend(abc.ABC):
     """Returns a SHA-256 of what it computes, its values aside; None for none."""
     return None
 
+  def own_code(self) -> Hashable:
+    """Returns a value that changes when code or attributes of the user's do."""
+    return None
+
   def layers_sha256(self) -> str | None:
     """Returns a SHA-256 of its layers and the shapes of its values; None for none.
 

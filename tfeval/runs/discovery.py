@@ -15,7 +15,9 @@ def find_runs(given: Iterable[str | os.PathLike[str]]) -> list[Run | Failure]:
   """Finds runs, complete or not.
 
   Args:
-    given: of each the directory of a run, or a folder of such, as OUTPUT_DIR is.
+    given: of each the directory of a run, or a folder of such, as OUTPUT_DIR is; where
+      it holds none itself, those in its folders count, as what a callback or a loop
+      has for each step.
 
   Returns:
     The runs in the order of `given`, those of a folder sorted; for one that is not
@@ -44,7 +46,7 @@ def expand(given: Iterable[str]) -> list[str]:
     inside: list[str] = []
     with contextlib.suppress(OSError):
       if directory.is_dir() and not _holds_run(directory):
-        inside = sorted(str(one) for one in directory.iterdir() if _holds_run(one))
+        inside = [str(one) for one in _runs_inside(directory)]
     found += inside or [text]
   return found
 
@@ -80,7 +82,7 @@ def _run_directories(path: str | os.PathLike[str]) -> list[paths.Path]:
   if _holds_run(directory):
     return [directory]
   try:
-    found = sorted(inside for inside in directory.iterdir() if _holds_run(inside))
+    found = _runs_inside(directory)
   except OSError as error:
     raise UserError(
       f'cannot read {directory}: {error.strerror}: expected a run '
@@ -91,6 +93,21 @@ def _run_directories(path: str | os.PathLike[str]) -> list[paths.Path]:
       f'{directory} is no run directory and holds none: there is no '
       f'{MANIFEST} and no {RESULT}'
     )
+  return found
+
+
+def _runs_inside(folder: paths.Path) -> list[paths.Path]:
+  """Returns the runs in a folder, sorted; if there are none, those in its folders.
+
+  Raises:
+    OSError: it cannot be read.
+  """
+  inside: list[paths.Path] = sorted(one for one in folder.iterdir())
+  found = [one for one in inside if _holds_run(one)]
+  if not found:
+    for one in inside:
+      if one.is_dir() and not files.is_leftover(one):
+        found += sorted(deeper for deeper in one.iterdir() if _holds_run(deeper))
   return found
 
 

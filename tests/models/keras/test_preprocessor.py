@@ -8,7 +8,8 @@ import tensorflow as tf
 from colours import callback, fit, hits, layers, loss
 
 import tfeval
-from tfeval.models.keras.preprocessor import preprocessor_of
+from tfeval.models.keras.preprocessor import preprocessor_of, with_preprocessor
+from tfeval.models.options import ModelOptions
 from tfeval.utils.errors import UserError
 
 
@@ -48,6 +49,16 @@ class Task(keras.Model):
 
   def predict(self, x, **arguments):
     return super().predict(np.asarray(self._prepared(x)), **arguments)
+
+
+@pytest.mark.parametrize('side', [48, 56, 224])
+def test_the_size_is_the_one_it_makes(side):
+  known = with_preprocessor(
+    Task(keras.layers.Resizing(side, side), side=None), 'task', ModelOptions()
+  )
+  assert known.input_size == side
+  plain = with_preprocessor(Task(lambda x: x / 255), 'task', ModelOptions())
+  assert plain.input_size is None
 
 
 def count(run):

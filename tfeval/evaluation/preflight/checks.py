@@ -20,6 +20,7 @@ from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
 from tfeval.models import table
 from tfeval.models.backend import STATISTICS
 from tfeval.models.keras.preprocessor import preprocessor_of
+from tfeval.models.keras.wrap import MEMORY
 from tfeval.models.model import Model, of_space
 from tfeval.models.options import (
   BACKGROUND,
@@ -52,6 +53,7 @@ def check_model(
   labels: np.ndarray,
   batch_size: int = 32,
   are_pixels: bool = True,
+  training: bool = False,
 ) -> list[Finding]:
   """Looks for faults in how a model is fed and read.
 
@@ -62,6 +64,9 @@ def check_model(
     labels: int64 [n], -1 for none.
     batch_size: images at once, at most.
     are_pixels: whether values are in [0, 255]; else no other preprocessing is tried.
+    training: whether the model is being trained: that it guesses, or predicts the same
+      for all images, is nothing then. Of every model in memory another preprocessing
+      is found by what training does not explain alone, see `feeding.compare`.
 
   Returns:
     What was found, most certain first; nothing where there are no images.
@@ -91,8 +96,11 @@ def check_model(
   backend = model.backend
   if STATISTICS in backend.capabilities and normalisation.is_untrained(backend.model):
     given = match_classes(outputs[known], labels[known], model)
-    return [*_width(model, outputs, None), *sure, *size] or (
-      _collapsed(outputs, labels, np.zeros_like(known)) or _chance(model, given, True)
+    found = [*_width(model, outputs, None), *sure, *size]
+    if found or training:
+      return found
+    return _collapsed(outputs, labels, np.zeros_like(known)) or _chance(
+      model, given, True
     )
   fed: list[Finding] = []
   # What a model preprocesses itself is as it was in its training.
@@ -103,10 +111,13 @@ def check_model(
       images[known] if known.any() else images,
       labels[known],
       outputs[known],
+      training or model.weights == MEMORY,
     )
   else:
     given = match_classes(outputs[known], labels[known], model)
   sure = [*_width(model, outputs, given), *sure, *_order(model, given), *fed]
+  if training:
+    return [*sure, *size]
   if not sure:
     sure = _collapsed(outputs, labels, known)
   return [*sure, *size] or _chance(model, given, False)

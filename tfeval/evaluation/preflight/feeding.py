@@ -26,6 +26,8 @@ _FITS, _DOES_NOT_FIT = 0.2, 0.5
 _SURE = 1e-4
 # Hits contradict the statistics below this.
 _WORSE = 0.05
+# Of a model in training: hits of all images.
+_LEARNED = 0.5
 
 # Given preprocessed images, float32 [n, size, size, 3]: outputs, float32 [n, width].
 ForwardPass = Callable[[tf.Tensor], np.ndarray]
@@ -37,6 +39,7 @@ def compare(
   images: tf.Tensor,
   labels: np.ndarray,
   outputs: np.ndarray,
+  training: bool = False,
 ) -> tuple[ProbeResult, list[Finding]]:
   """Compares preprocessings, and the channels in the opposite order.
 
@@ -47,6 +50,12 @@ def compare(
       there are none.
     labels: int64 [n], class indices; none where they tell nothing.
     outputs: float32 [n, width], the model's outputs.
+    training: whether the model may have seen few images yet. Its moving statistics are
+      between where they began and those of its images then, and biases say more than
+      images do: under another scale it may well hit more. What counts is that its
+      statistics are those of another preprocessing; without statistics, that under
+      another one it has learned, and labels are more probable too: what training
+      minimises.
 
   Returns:
     The results under the preprocessing that fits, and what was found.
@@ -61,11 +70,30 @@ def compare(
     others = normalisation.candidates(model, few)
     if own is not None and own >= _DOES_NOT_FIT:
       found = _by_statistics(trial, given, others, few, own)
-    if found is None and len(labels):
+    if found is None and len(labels) and not (training and own is not None):
       found = _by_hits(trial, given, others)
+      if found and training and not _has_learned(found[0], given, 2):
+        found = None
   if found is None and len(labels):
     found = _channels(trial, given)
+    if found and training and not _has_learned(found[0], given, 1):
+      found = None
   return (found[0], [found[1]]) if found else (given, [])
+
+
+def _has_learned(answers: ProbeResult, given: ProbeResult, times: int) -> bool:
+  """Returns whether training fed a model otherwise, and not for a few steps alone.
+
+  Args:
+    answers, given: under the other preprocessing, and under the model's own.
+    times: how many times as many hits there are under the other one, at least.
+  """
+  better = int(np.sum(answers.scores > given.scores))
+  worse = int(np.sum(answers.scores < given.scores))
+  return (
+    answers.count >= max(_LEARNED * len(answers.hits), times * given.count)
+    and sign_test(better, worse) < _SURE
+  )
 
 
 def _by_statistics(

@@ -28,6 +28,7 @@ def preflight(
   progress: Progress,
   batch_size: int = _BATCH,
   are_pixels: bool = True,
+  training: bool = False,
 ) -> list[str]:
   """Looks for faults that make a result meaningless.
 
@@ -38,6 +39,7 @@ def preflight(
     progress: is told how far it is.
     batch_size: images at once, at most.
     are_pixels: whether values are in [0, 255], and not what a model is fed already.
+    training: whether the model is being trained.
 
   Returns:
     What was found, a line each.
@@ -53,6 +55,7 @@ def preflight(
       labels,
       min(batch_size, _BATCH),
       are_pixels,
+      training,
     )
   if mode == ERROR and not all(f.doubtful for f in findings):
     raise UserError(

@@ -12,6 +12,8 @@ _VERSION = 1
 _OTHER = {
   'model.layers_sha256': 'the model had other layers or sizes of weights',
   'model.preprocess_sha256': 'the preprocessing did something else',
+  'preprocess_sha256': 'the preprocessing did something else',
+  'architecture_sha256': 'the model computed something else',
 }
 _DIGEST = '_sha256'  # How keys of what code does end.
 

@@ -43,6 +43,14 @@ _OF_KERAS = frozenset(
   )
 )
 _BEGINNINGS = ('_compile', '_eval_', '_self_', '_tf_', 'stop_')
+# What is a layer or variable itself, or of training.
+_ELSEWHERE = (
+  'layers.Layer',
+  'Variable',
+  'metrics.Metric',
+  'losses.Loss',
+  'optimizers.Optimizer',
+)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -59,6 +67,15 @@ def architecture_sha256(model: keras.Model) -> str:
     for code in _code(layer):
       sha256.update(code.encode())
   return sha256.hexdigest()
+
+
+def own_code(model: keras.Model) -> tuple[str, ...]:
+  """Returns digests of what is the user's own in a model, with its attributes.
+
+  That no configuration tells of it, a compiled step does not know.
+  """
+  layers = [one for one in model._flatten_layers() if is_users(type(one).__module__)]
+  return tuple(code for layer in layers for code in _code(layer))
 
 
 def layers_sha256(model: keras.Model) -> str:
@@ -87,7 +104,7 @@ def _given_names(configs: list[Any]) -> dict[str, str]:
         look(value.get('class_name', value.get('class')), config.get('name'))
       for one in value.values():
         walk(one)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
       for one in value:
         walk(one)
 
@@ -101,7 +118,7 @@ def _without(value: Any, names: dict[str, str]) -> Any:
     if value.get('class_name') == '__lambda__':
       return '__lambda__'  # Its code tells which line it was on.
     return {key: _without(one, names) for key, one in value.items() if key != 'seed'}
-  if isinstance(value, list):
+  if isinstance(value, list | tuple):  # Arguments of calls are tuples.
     return [_without(one, names) for one in value]
   return names.get(value, value) if isinstance(value, str) else value
 
@@ -139,7 +156,7 @@ def _kinds(*names: str) -> tuple[type, ...]:
 
 def _is_function(value: Any) -> bool:
   """Whether a value is a function of the user's, perhaps with arguments."""
-  if isinstance(value, _kinds('layers.Layer', 'Variable')):
+  if isinstance(value, _kinds(*_ELSEWHERE)):
     return False
   function = getattr(value, 'func', value)
   return callable(function) and is_users(getattr(function, '__module__', 'builtins'))
@@ -151,7 +168,7 @@ def _is_told(value: Any) -> bool:
     return all(map(_is_told, value))
   if isinstance(value, dict):
     return all(map(_is_told, value.values()))
-  if isinstance(value, _kinds('layers.Layer', 'Variable', 'KerasTensor')):
+  if isinstance(value, _kinds(*_ELSEWHERE, 'KerasTensor')):
     return False
   return isinstance(value, (*_PLAIN, np.ndarray, np.generic)) or hasattr(
     value, '__array__'

@@ -95,6 +95,9 @@ class KerasBackend(FunctionBackend):
   def architecture_sha256(self) -> str:
     return architecture.architecture_sha256(self.model)
 
+  def own_code(self) -> Hashable:
+    return architecture.own_code(self.model)
+
   def layers_sha256(self) -> str | None:
     return architecture.layers_sha256(self.model)
 

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from tfeval.models.graph_digest import GraphDigest, graph_digest
@@ -28,8 +30,14 @@ def check(
     What it does.
 
   Raises:
-    UserError: it cannot run on float32 [n, size, size, 3], or returns no tensor.
+    UserError: it cannot run on float32 [n, size, size, 3], returns no tensor, or is a
+      `Normalization` that knows nothing to normalise by.
   """
+  if isinstance(preprocess, type):
+    raise UserError(
+      f'the preprocessing of {model_name} is the class {preprocess.__name__}, expected '
+      f'one of them: give `preprocess={preprocess.__name__}(...)`'
+    )
   images = tf.TensorSpec((None, size, size, 3), tf.float32)
   try:
     if isinstance(preprocess, both('layers.Layer')) and not preprocess.built:
@@ -44,6 +52,11 @@ def check(
     raise UserError(
       f'the preprocessing {name} of {model_name} does not return a tensor'
     )
+  if any(map(_is_not_adapted, _layers(preprocess))):
+    raise UserError(
+      f'the preprocessing {name} of {model_name} knows no mean and variance: adapt it '
+      'to images (`adapt`), or make it with `mean` and `variance`'
+    )
   found = graph_digest(traced)
   if found.changing:
     _LOG.warning(
@@ -54,3 +67,19 @@ def check(
       ', '.join(found.changing),
     )
   return found
+
+
+def _layers(preprocess: Callable) -> list[keras.layers.Layer]:
+  is_layer = isinstance(preprocess, both('layers.Layer'))
+  return preprocess._flatten_layers() if is_layer else []
+
+
+def _is_not_adapted(layer: keras.layers.Layer) -> bool:
+  """Whether a layer that normalises changes nothing, having seen no images."""
+  return (
+    isinstance(layer, both('layers.Normalization'))
+    and layer.input_mean is None
+    and layer.built
+    and not np.any(layer.adapt_mean)
+    and bool(np.all(np.asarray(layer.adapt_variance) == 1))
+  )

@@ -19,7 +19,8 @@ from tfeval.utils.errors import UserError
 _IDENTITY = 'identity'
 # Those of a model that preprocess for it.
 _PREDICTING = ('predict', 'predict_on_batch', 'predict_step')
-_TRIED_SIDE = 48
+# Two sizes tell whether a preprocessor resizes.
+_TRIED_SIDES = (48, 56)
 
 
 def preprocessor_of(model: Any) -> Callable[[tf.Tensor], tf.Tensor] | None:
@@ -59,22 +60,23 @@ def with_preprocessor(model: Any, name: str, known: ModelOptions) -> ModelOption
       f'`preprocess={told}` images would be preprocessed twice: give '
       '`preprocess=identity`, or set preprocessor of the model to None'
     )
-  made = _side_made(found, name)
-  size = known.input_size
-  if size is None and made != _TRIED_SIDE:
-    size = made
+  size, sides = known.input_size, {_side_made(found, name, n) for n in _TRIED_SIDES}
+  if size is None and len(sides) == 1:
+    size = sides.pop()
   return dataclasses.replace(known, preprocess=found, input_size=size)
 
 
-def _side_made(preprocessor: Callable[[tf.Tensor], tf.Tensor], name: str) -> int | None:
-  """Returns the side of what a preprocessor makes of a small image."""
+def _side_made(
+  preprocessor: Callable[[tf.Tensor], tf.Tensor], name: str, side: int
+) -> int:
+  """Returns the side of what a preprocessor makes of an image."""
   way = (
     'set preprocessor of the model to None and give `preprocess` a function of '
     'TensorFlow, float32 [n, size, size, 3] in [0, 255], that does the same'
   )
   called = function_name(preprocessor)
   try:
-    made = preprocessor(tf.zeros((1, _TRIED_SIDE, _TRIED_SIDE, 3)))
+    made = preprocessor(tf.zeros((1, side, side, 3)))
   except Exception as error:  # It may be anyone's.
     raise UserError(
       f'the preprocessor {called} of {name} cannot take images alone '

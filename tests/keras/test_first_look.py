@@ -1,0 +1,74 @@
+"""The first evaluation above chance looks at how a model is fed."""
+
+import colours
+import keras
+import numpy as np
+import pytest
+from colours import callback, layers, loss
+
+from tfeval.keras import first_look
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  return colours.write_folder(tmp_path_factory.mktemp('colours'), per_class=16)
+
+
+def small(normalises=False):
+  keras.utils.set_random_seed(0)
+  _, *rest = layers()
+  if normalises:
+    rest.insert(1, keras.layers.BatchNormalization(momentum=0.5))
+  found = keras.Sequential([keras.Input((32, 32, 3)), *rest], name='small')
+  found.compile(keras.optimizers.Adam(0.05), loss())
+  return found
+
+
+def train(model, found, epochs, prepare):
+  images, labels = colours.pixels(16, 0)
+  return model.fit(
+    prepare(images.astype(np.float32)),
+    labels,
+    batch_size=16,
+    epochs=epochs,
+    verbose=0,
+    callbacks=[found],
+  ).history
+
+
+def scaled(images):
+  return images / 127.5 - 1
+
+
+@pytest.mark.parametrize('preprocess, is_told', [('identity', True), ('tf', False)])
+def test_a_wrong_preprocessing_is_told_once(folder, caplog, preprocess, is_told):
+  found = callback(folder, preprocess=preprocess)
+  values = train(small(), found, 5, scaled)['val_top1']
+  assert max(values) > 0.4  # Of 0.25 by chance.
+  told = [line for line in caplog.messages if 'give `preprocess=' in line]
+  assert len(told) == is_told
+  assert all('small: normalisation: preprocessing identity' in one for one in told)
+
+
+def test_what_is_little_trained_is_not_looked_at(folder, monkeypatch):
+  looked = []
+  model, found = small(), callback(folder, preprocess='tf')
+  monkeypatch.setattr(
+    'tfeval.evaluation.waiting.WaitingEvaluator.look', lambda self: looked.append(1)
+  )
+  model.optimizer.learning_rate = 0.0
+  train(model, found, 2, scaled)  # At chance.
+  assert not looked
+  model.optimizer.learning_rate = 0.05
+  values = train(model, found, 4, scaled)['val_top1']
+  assert max(values) > 0.5 and looked == [1]
+  # Its statistics are half of what they began with, after each step.
+  model, found = small(normalises=True), callback(folder, preprocess='tf')
+  assert first_look.steps_of_statistics(model) == 7
+  train(model, found, 1, scaled)
+  assert looked == [1]
+  train(model, found, 3, scaled)
+  assert looked == [1, 1]
+  # Asked for otherwise, it is left out.
+  train(small(), callback(folder, preprocess='tf', preflight='off'), 4, scaled)
+  assert looked == [1, 1]
