@@ -5,16 +5,7 @@ import pytest
 import recipes
 
 
-def marked(*packages):
-  def mark(test):
-    for one in frameworks.needs(*packages):
-      test = one(test)
-    return test
-
-  return mark
-
-
-@marked('keras_tuner')
+@frameworks.marked('keras_tuner')
 def test_keras_tuner(tmp_path, monkeypatch):
   found = recipes.run('KerasTuner', tmp_path, monkeypatch)
   trials = found['tuner'].oracle.get_best_trials(2)
@@ -22,14 +13,14 @@ def test_keras_tuner(tmp_path, monkeypatch):
   assert len(trials) == 2 and trials[0].score == pytest.approx(correct / count)
 
 
-@marked('orbit')
+@frameworks.marked('orbit')
 def test_orbit(tmp_path, monkeypatch):
   found = recipes.run('Orbit', tmp_path, monkeypatch)
   top1 = found['run'].metrics[0]
   assert [top1['correct'], top1['count']] == recipes.hits(found['model'])
 
 
-@marked('keras_hub')
+@frameworks.marked('keras_hub')
 def test_keras_hub(tmp_path, monkeypatch):
   found = recipes.run('keras-hub', tmp_path, monkeypatch)
   # `predict` of a task calls its preprocessor.

@@ -14,3 +14,14 @@ def needs(*packages: str) -> list[Any]:
   absent = [name for name in packages if importlib.util.find_spec(name) is None]
   reason = f'needs {", ".join(absent)}: make test-frameworks'
   return [pytest.mark.frameworks, pytest.mark.skipif(bool(absent), reason=reason)]
+
+
+def marked(*packages: str) -> Any:
+  """Returns a decorator that gives a test the marks."""
+
+  def mark(test: Any) -> Any:
+    for one in needs(*packages):
+      test = one(test)
+    return test
+
+  return mark
