@@ -1,11 +1,12 @@
 # `make demo`: a pretrained model on real photos. `make test`: the tests.
-# `make test-all`: the long matrices too. PYTHON=python3.12 chooses another Python.
+# `make test-all`: the long matrices too. `make test-frameworks`: what drives Keras 2,
+# keras-hub, KerasTuner, W&B and orbit. PYTHON=python3.12 chooses another Python.
 PYTHON ?= python3
 BIN = .venv/bin
 # A test uses little more than one core. Files stay whole: their fixtures are shared.
 PARALLEL = -n 2 --dist loadfile
 
-.PHONY: demo test test-all clean
+.PHONY: demo test test-all test-frameworks clean
 
 demo: .venv/demo
 	$(BIN)/tfeval evaluate --flagfile=configs/demo.flags
@@ -14,7 +15,7 @@ test: .venv/test
 	$(BIN)/ruff check tfeval tests configs
 	$(BIN)/ruff format --check tfeval tests configs conftest.py
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not frameworks'
 
 test-all: .venv/test-all
 	$(BIN)/ruff check tfeval tests configs
@@ -22,10 +23,19 @@ test-all: .venv/test-all
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
 
+test-frameworks: .venv/test-frameworks .venv/orbit
+	$(BIN)/python -m pytest -m frameworks -rs tests
+
 # What was installed stands in an empty file, so that it is not installed again.
-.venv/demo .venv/test .venv/test-all: .venv/%: setup.cfg pyproject.toml
+.venv/demo .venv/test .venv/test-all .venv/test-frameworks: .venv/%: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	touch $@
+
+# It pins an older TensorFlow, and orbit needs nothing of what it asks for.
+.venv/orbit: .venv/test-frameworks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    tf-models-official
 	touch $@
 
 clean:

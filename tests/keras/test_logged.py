@@ -1,5 +1,6 @@
 """What evaluations add to the logs of a fit, and what those who follow it see."""
 
+import frameworks
 import keras
 import numpy as np
 import pytest
@@ -113,8 +114,9 @@ def test_those_who_take_all_logs_and_stand_before_are_named(noise, caplog):
   ]
 
 
+@frameworks.marked('wandb')
 def test_weights_and_biases_has_each_evaluation(noise, tmp_path, monkeypatch):
-  wandb = pytest.importorskip('wandb', reason='needs wandb')
+  import wandb
   from wandb.integration.keras import WandbMetricsLogger
 
   monkeypatch.chdir(tmp_path)

@@ -140,6 +140,18 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._evaluated = False
     self._kept: History | None = None
 
+  # Keras 2 asks this of each callback, and reads what it logs where it need not be.
+  _supports_tf_logs = True
+
+  def _implements_train_batch_hooks(self) -> bool:
+    return True
+
+  def _implements_test_batch_hooks(self) -> bool:
+    return False
+
+  def _implements_predict_batch_hooks(self) -> bool:
+    return False
+
   @property
   def _evaluator(self) -> WaitingEvaluator:
     return self._evaluated_model.evaluator

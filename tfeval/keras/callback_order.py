@@ -8,6 +8,7 @@ import keras
 from tfeval.keras import callers
 from tfeval.keras.callback_rules import RULES, Other, evaluates
 from tfeval.keras.schedule import Schedule
+from tfeval.models.keras.versions import both
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -23,7 +24,7 @@ def callbacks_around(callback: keras.callbacks.Callback) -> list[Any]:
     (
       list(found.callbacks)
       for _, found in _callers()
-      if isinstance(found, keras.callbacks.CallbackList)
+      if isinstance(found, both('callbacks.CallbackList'))
       and any(one is callback for one in found.callbacks)
     ),
     [],
@@ -39,7 +40,7 @@ def swaps_before(callback: keras.callbacks.Callback) -> bool:
   for one in callbacks_around(callback):
     if one is callback:
       return False
-    if isinstance(one, keras.callbacks.SwapEMAWeights) and one.swap_on_epoch:
+    if isinstance(one, both('callbacks.SwapEMAWeights')) and one.swap_on_epoch:
       return True
   return False
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from keras.callbacks import CSVLogger, ModelCheckpoint
+import numpy as np
 
 from tfeval.keras import compiled, log_readers
+from tfeval.keras.from_rows import LOSS
 from tfeval.keras.logged import REAL
 from tfeval.keras.schedule import Schedule
 from tfeval.metrics import registry
+from tfeval.models.keras.versions import both
 from tfeval.utils.errors import UserError
 
 
@@ -56,10 +58,8 @@ class Other(NamedTuple):
 
   def saves_best(self) -> bool:
     """Whether it saves the best model by what ours logs, or any where that lacks."""
-    is_best = (
-      isinstance(self.callback, ModelCheckpoint) and self.callback.save_best_only
-    )
-    return is_best and self.monitors_ours()
+    is_one = isinstance(self.callback, both('callbacks.ModelCheckpoint'))
+    return is_one and self.callback.save_best_only and self.monitors_ours()
 
   def keeps_best(self) -> bool:
     """Whether it keeps the model of an epoch, the best by what ours logs."""
@@ -77,8 +77,14 @@ class Other(NamedTuple):
   def guesses_direction(self) -> bool:
     """Whether Keras has to guess if what it monitors is better the higher."""
     is_one = hasattr(self.callback, 'monitor_op')  # As those of Keras have.
-    is_auto = is_one and self.monitors_ours() and self.callback.mode == 'auto'
+    if not is_one or not self.monitors_ours():
+      return False
     name = self.monitor.removeprefix('val_')
+    if not hasattr(self.callback, 'mode'):
+      # Keras 2 takes the lowest, and keeps not what it was given.
+      is_lowest = getattr(self.callback, 'monitor_op', None) is np.less
+      return is_lowest and not _is_better_lower(self)
+    is_auto = self.callback.mode == 'auto'
     return is_auto and name != 'loss' and not compiled.has_metric(self.ours.model, name)
 
   def logs_other_batches(self) -> bool:
@@ -177,7 +183,7 @@ RULES: tuple[tuple[Callable[[Other], bool], bool, str], ...] = (
     lambda other: (
       not other.is_before
       and other.when.is_in_each_epoch is False
-      and isinstance(other.callback, CSVLogger)
+      and isinstance(other.callback, both('callbacks.CSVLogger'))
     ),
     False,
     '{kind} writes what the first epoch logs, so {logged} may not be in its file: '
@@ -210,6 +216,15 @@ def _is_metric(other: Other) -> bool:
   except UserError:
     return False
   return other.monitor.startswith(other.ours.prefix)
+
+
+def _is_better_lower(other: Other) -> bool:
+  """Returns whether what is monitored is better the lower, as far as is known."""
+  name = other.monitor.removeprefix(other.ours.prefix).removeprefix(REAL)
+  try:
+    return name == LOSS or not registry.get_metric(name).higher_is_better
+  except UserError:
+    return False
 
 
 def _is_near(other: Other) -> bool:

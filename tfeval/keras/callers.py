@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfeval.models.keras.versions import both
+
 
 def callers() -> Iterator[types.FrameType]:
   """Yields the frames of the functions that are being called, the innermost first."""
@@ -22,8 +24,8 @@ def running_callbacks() -> keras.callbacks.CallbackList | None:
   None outside of these, and before they have made their list.
   """
   found = (frame.f_locals.get('callbacks') for frame in callers())
-  kind = keras.callbacks.CallbackList
-  return next((one for one in found if isinstance(one, kind)), None)
+  kinds = both('callbacks.CallbackList')
+  return next((one for one in found if isinstance(one, kinds)), None)
 
 
 def argument_of_fit(model: keras.Model, name: str) -> Any:

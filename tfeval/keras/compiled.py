@@ -5,6 +5,7 @@ import warnings
 import keras
 
 from tfeval.keras import callers
+from tfeval.models.keras.versions import is_own
 
 
 def metric_names(model: keras.Model) -> set[str] | None:
@@ -14,8 +15,7 @@ def metric_names(model: keras.Model) -> set[str] | None:
   called is read off what they were compiled with, other words of that included.
   """
   if any(
-    not getattr(type(model), step).__module__.startswith('keras.')
-    for step in ('train_step', 'test_step')
+    not is_own(getattr(type(model), step)) for step in ('train_step', 'test_step')
   ):
     return None
   try:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 
+from tfeval.models.keras.versions import to_numpy
 from tfeval.utils.errors import UserError
 from tfeval.utils.uninterrupted import uninterrupted
 
@@ -35,15 +35,9 @@ def in_place_of_weights(model: keras.Model) -> Iterator[None]:
     model: compiled; its optimizer has taken a step.
   """
   pairs = [
-    (weight, average)
-    for optimizer in _keeping(model.optimizer)
-    for weight, average in zip(
-      optimizer._trainable_variables,
-      optimizer._model_variables_moving_average,
-      strict=True,
-    )
+    pair for one in _keeping(model.optimizer) for pair in _with_averages(one, model)
   ]
-  weights = [_value(weight) for weight, _ in pairs]
+  weights = [to_numpy(weight) for weight, _ in pairs]
 
   def put_back() -> None:
     with uninterrupted():
@@ -52,7 +46,7 @@ def in_place_of_weights(model: keras.Model) -> Iterator[None]:
 
   try:
     for weight, average in pairs:
-      weight.assign(_value(average))
+      weight.assign(to_numpy(average))
     yield
   finally:
     try:
@@ -62,8 +56,15 @@ def in_place_of_weights(model: keras.Model) -> Iterator[None]:
       raise
 
 
-def _value(variable: keras.Variable) -> np.ndarray:
-  return np.array(keras.ops.convert_to_numpy(variable))
+def _with_averages(optimizer: Any, model: keras.Model) -> list[tuple[Any, Any]]:
+  """Returns the weights that an optimizer trains, each with its average."""
+  averages = optimizer._model_variables_moving_average
+  if isinstance(optimizer, keras.optimizers.Optimizer):
+    return list(zip(optimizer._trainable_variables, averages, strict=True))
+  # Keras 2's knows the place of each weight.
+  places, key = optimizer._index_dict, optimizer._var_key
+  weights = [one for one in model.trainable_variables if key(one) in places]
+  return [(one, averages[places[key(one)]]) for one in weights]
 
 
 def _keeping(optimizer: Any) -> list[keras.optimizers.Optimizer]:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from tfeval.evaluation.waiting import WaitingEvaluator
+from tfeval.models.keras.versions import both
 from tfeval.runs.run import Run
 
 # How sure it has to be that a model is better than naming one class.
@@ -58,7 +59,7 @@ def steps_of_statistics(model: keras.Model | None) -> int:
   kept = [
     one.momentum
     for one in layers
-    if isinstance(one, keras.layers.BatchNormalization) and one.trainable
+    if isinstance(one, both('layers.BatchNormalization')) and one.trainable
   ]
   slowest = max((one for one in kept if 0 < one < 1), default=None)
   return 0 if slowest is None else math.ceil(math.log(_LEFT) / math.log(slowest))

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from tfeval.keras.hits import Hits
-from tfeval.keras.metrics import RealTopK
+from tfeval.keras.right_classes import OfSets
+from tfeval.models.keras.versions import to_numpy
 from tfeval.models.model import Model
 from tfeval.runs.run import Run
 from tfeval.utils import errors
@@ -34,7 +35,7 @@ def check_metric(metric: keras.metrics.Metric) -> None:
   Raises:
     UserError: it is not.
   """
-  if isinstance(metric, RealTopK):
+  if isinstance(metric, OfSets):
     raise UserError(
       f'metric {metric.name} is of sets of labels, of which rows have one each: '
       f"name 'real_top{metric.k}' in its place"
@@ -165,7 +166,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _state(metric: keras.metrics.Metric) -> list[np.ndarray]:
-  return [np.array(keras.ops.convert_to_numpy(one)) for one in metric.variables]
+  return [to_numpy(one) for one in metric.variables]
 
 
 def _restore(metric: keras.metrics.Metric, values: list[np.ndarray]) -> None:

@@ -2,6 +2,7 @@
 
 import abc
 import numbers
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfeval.keras import ranks, refusals
+from tfeval.models.keras.versions import is_legacy
 from tfeval.utils.arguments import of_kind
 from tfeval.utils.errors import UserError
 
@@ -16,8 +18,11 @@ from tfeval.utils.errors import UserError
 _ROUNDING = 1 / 64
 
 
-class Hits(keras.metrics.Metric, abc.ABC):
+class Hits(abc.ABC):
   """Counts hits and examples in int64: in whatever parts, the sums are the same.
+
+  What metrics of Keras and of Keras 2 share: it stands before `Metric` among their
+  bases.
 
   Under a strategy make it in `strategy.scope()`, as every metric of Keras.
   The state is three int64 variables that replicas add up: `correct`, `count` and
@@ -35,9 +40,27 @@ class Hits(keras.metrics.Metric, abc.ABC):
     self.k = int(k)
     self._direction = 'up'  # As Keras' own tell it, for mode='auto' of callbacks.
     self._correct, self._count, self._refused = (
-      self.add_variable((), 'zeros', dtype='int64', name=part)
+      self.add_weight(name=part, shape=(), initializer='zeros', dtype='int64')
       for part in ('correct', 'count', 'refused')
     )
+
+  @property
+  def variables(self) -> list[Any]:
+    self._check_caller()  # compile of Keras 2 looks here.
+    return super().variables
+
+  def __call__(self, *args: Any, **kwargs: Any) -> tf.Tensor:
+    self._check_caller()  # compile takes what it does not know for a function.
+    return super().__call__(*args, **kwargs)
+
+  def _check_caller(self) -> None:
+    """Raises a `UserError` where the other version of Keras uses this metric."""
+    caller = sys._getframe(2).f_globals.get('__name__', '').partition('.')[0]
+    if caller == ('keras' if is_legacy(self) else 'tf_keras'):
+      raise UserError(
+        f'{self.name} is a metric of another version of Keras than the model: for '
+        'Keras 2 (tf_keras) take tfeval.keras.legacy, else tfeval.keras.metrics'
+      )
 
   @property
   def correct(self) -> int:
@@ -49,6 +72,8 @@ class Hits(keras.metrics.Metric, abc.ABC):
     """How many examples have a label, over all replicas."""
     return self._read(self._count)
 
+  # Keras 2 would convert it, outside of graphs too.
+  @tf.autograph.experimental.do_not_convert
   def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
     """Adds a batch.
 
@@ -94,6 +119,8 @@ class Hits(keras.metrics.Metric, abc.ABC):
     super().reset_state()
     refusals.check_after_batches(self)
 
+  # Keras 2 would convert it, outside of graphs too.
+  @tf.autograph.experimental.do_not_convert
   def result(self) -> tf.Tensor:
     """Returns correct / count as a float64 scalar; NaN without labelled examples.
 
@@ -238,7 +265,9 @@ def _in_replica() -> bool:
 
 def _add(variable: keras.Variable, amount: tf.Tensor) -> None:
   """Adds to a sum over replicas exactly once."""
-  replicas = getattr(variable.value, 'values', None)
+  # That of Keras has TensorFlow's inside, that of Keras 2 is one.
+  stored = variable.value
+  replicas = getattr(variable if callable(stored) else stored, 'values', None)
   if replicas is None or _in_replica():
     variable.assign_add(amount)
   else:

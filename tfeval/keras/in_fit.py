@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.keras import callers
+from tfeval.models.keras.versions import is_model, is_own, model_class
 from tfeval.models.model import function_name
 from tfeval.runs.run import Run
 from tfeval.utils import errors
@@ -27,7 +28,7 @@ def checked(chosen: Any) -> Chosen:
   Raises:
     UserError: it is neither a model nor a function.
   """
-  if chosen is None or isinstance(chosen, keras.Model):
+  if chosen is None or is_model(chosen):
     return chosen
   if callable(chosen) and not isinstance(chosen, type):
     return chosen
@@ -90,7 +91,7 @@ class EvaluatedModel:
     return self._take(self._model())
 
   def _is_function(self) -> bool:
-    return self._chosen is not None and not isinstance(self._chosen, keras.Model)
+    return self._chosen is not None and not is_model(self._chosen)
 
   def _can_be_asked(self) -> bool:
     """Whether the function has all it needs, of what the first batch makes."""
@@ -109,9 +110,9 @@ class EvaluatedModel:
         found = self._chosen(self.trained)
       except Exception as error:  # The user's own code may raise anything.
         raise UserError(f'model={name} failed: {errors.one_line(error)}') from error
-      if not isinstance(found, keras.Model):
+      if not is_model(found):
         raise UserError(f'model={name} returned {shown(found)}, expected a keras.Model')
-    if type(found).call is keras.Model.call:
+    if type(found).call is model_class(found).call:
       raise UserError(f'{found.name} has no call, so it gives no outputs: {_WAY}')
     return found
 
@@ -162,7 +163,7 @@ def _is_same(model: keras.Model, other: keras.Model) -> bool:
 
 def _wiring(model: keras.Model) -> Any:
   """Returns what a model tells of itself but for its name."""
-  if type(model).__module__.split('.')[0] != 'keras':
+  if not is_own(type(model)):
     return id(model)  # It may call its layers in any way.
   return {key: value for key, value in model.get_config().items() if key != 'name'}
 

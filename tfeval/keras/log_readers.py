@@ -8,7 +8,7 @@ import types
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-import keras
+from tfeval.models.keras.versions import both
 
 # Hooks of a callback by where Keras calls them; one may call the next.
 AT_EPOCHS = ('on_epoch_end',)
@@ -32,7 +32,7 @@ def _reads(callback: Any, hook: str, names: Collection[str]) -> bool:
     of_classes = (vars(kind).get(hook) for kind in type(callback).__mro__)
     functions = [(one, 2) for one in of_classes if one is not None]
   for function, position in functions:
-    if function is getattr(keras.callbacks.Callback, hook):
+    if function in [getattr(kind, hook) for kind in both('callbacks.Callback')]:
       return False
     use = _use_of(function, position, hook)
     if use.is_unknown or not use.names.isdisjoint(names):

@@ -5,12 +5,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
 from tfeval.evaluation.evaluator import Evaluator
 from tfeval.keras import compiled, from_rows
 from tfeval.keras.from_rows import LOSS, FromRows
 from tfeval.metrics import registry
+from tfeval.models.keras.versions import both
 from tfeval.runs.run import Run
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -61,7 +60,7 @@ class LoggedMetrics:
     if not asked:
       raise UserError('metrics is empty: name some, or leave it out')
     for one in asked:
-      if isinstance(one, keras.metrics.Metric):
+      if isinstance(one, both('metrics.Metric')):
         from_rows.check_metric(one)
       elif not isinstance(one, str):
         raise UserError(f'metrics has {one!r}, expected names or Keras metrics')
@@ -83,7 +82,7 @@ class LoggedMetrics:
       )
     return best
 
-  def open(self, evaluator: Evaluator, model: keras.Model, dataset: Any) -> None:
+  def open(self, evaluator: Evaluator, model: Any, dataset: Any) -> None:
     """Settles the metrics for a dataset and a model.
 
     Args:
@@ -122,7 +121,7 @@ class LoggedMetrics:
     if evaluator.model is not None:
       self.take(evaluator, model)
 
-  def take(self, evaluator: Evaluator, model: keras.Model) -> None:
+  def take(self, evaluator: Evaluator, model: Any) -> None:
     """Tries what Keras computes, once the evaluator has its model.
 
     Raises:
@@ -165,7 +164,7 @@ class LoggedMetrics:
     return logged, counts
 
 
-def hidden(prefix: str, names: Sequence[str], model: keras.Model) -> set[str]:
+def hidden(prefix: str, names: Sequence[str], model: Any) -> set[str]:
   """Returns which names the `validation_data` of a fit logs as well; warns of them."""
   others = compiled.validation_names(model)
   found = [prefix + name for name in names if prefix + name in others]
@@ -192,7 +191,12 @@ def add(
   """
   if logs is None:
     return set()
-  there = {name for name in values if name in logs or name in known}
+  # Keras 2 begins the logs of an epoch with those of its last batch.
+  there = {
+    name
+    for name, value in values.items()
+    if name in known or name in logs and logs[name] is not value
+  }
   logs.update((name, value) for name, value in values.items() if name not in there)
   if there - known:
     _LOG.warning(
@@ -207,11 +211,11 @@ def _is(one: Any, name: str) -> bool:
 
 
 def _is_of_keras(one: Any) -> bool:
-  return isinstance(one, keras.metrics.Metric) or _is(one, LOSS)
+  return isinstance(one, both('metrics.Metric')) or _is(one, LOSS)
 
 
 def _name(one: Any) -> str:
-  return one.name if isinstance(one, keras.metrics.Metric) else one
+  return one.name if isinstance(one, both('metrics.Metric')) else one
 
 
 def _is_better_higher(one: Any, is_named: bool) -> bool:

@@ -3,13 +3,12 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from tfeval.keras import hits, ranks
+from tfeval.keras import right_classes
 
 
 @keras.saving.register_keras_serializable(package='tfeval')
-class RealTopK(hits.Hits):
+class RealTopK(right_classes.OfSets, keras.metrics.Metric):
   """ReaL top-k accuracy: a right class is among the k highest outputs.
 
   `y_true` is [batch, classes]. A row of 0 and 1, of any dtype, is the set of right
@@ -38,17 +37,6 @@ class RealTopK(hits.Hits):
   (1, 2, 0.5)
   """
 
-  REFUSED = 'a y_true with values outside of 0 to 1'
-
-  def __init__(self, k: int = 5, name: str | None = None):
-    super().__init__(k, name, f'real_top{k}')
-
-  def right_classes(self, y_true, y_pred):
-    y_true = self.rows(y_true, y_pred)
-    is_set = tf.reduce_all(hits.zero_or_one(y_true), axis=1, keepdims=True)
-    right = tf.where(is_set, hits.equals(y_true, 1), ranks.highest(y_true))
-    return right, hits.is_label(y_true)
-
 
 @keras.saving.register_keras_serializable(package='tfeval')
 class RealTop1(RealTopK):
@@ -66,7 +54,7 @@ class RealTop1(RealTopK):
 
 
 @keras.saving.register_keras_serializable(package='tfeval')
-class TopK(hits.Hits):
+class TopK(right_classes.OfOne, keras.metrics.Metric):
   """Top-k accuracy that counts no tie for a hit: a constant model is at chance.
 
   `y_true` is [batch] or [batch, 1], class indices of which a negative one is no
@@ -92,18 +80,3 @@ class TopK(hits.Hits):
   >>> metric.correct, metric.count
   (1, 2)
   """
-
-  REFUSED = 'a label that is no class of y_pred'
-
-  def __init__(self, k: int = 1, name: str | None = None):
-    super().__init__(k, name, f'top{k}')
-
-  def right_classes(self, y_true, y_pred):
-    classes = y_pred.shape[1]
-    if y_true.shape.rank == 2 and y_true.shape[1] == classes > 1:
-      y_true = self.rows(y_true, y_pred)
-      return ranks.highest(y_true), hits.is_label(y_true)
-    labels = self.column('y_true', y_true, y_pred)
-    labels = tf.cast(labels, tf.float64 if labels.dtype.is_floating else tf.int64)
-    right = labels[:, None] == tf.range(classes, dtype=labels.dtype)
-    return right, (labels < 0) | tf.reduce_any(right, axis=1)

@@ -18,6 +18,12 @@ class _AfterBatches(keras.callbacks.Callback):
     super().__init__()
     self.checked: list[Any] = []
 
+  def _implements_train_batch_hooks(self) -> bool:  # Keras 2 asks.
+    return True
+
+  _implements_test_batch_hooks = _implements_train_batch_hooks
+  _implements_predict_batch_hooks = _implements_train_batch_hooks
+
   def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
     # Logs are numbers here: nothing is read from a device without need.
     if any(value != value for value in (logs or {}).values()):
@@ -40,5 +46,7 @@ def check_after_batches(metric: Any) -> None:
   if after is None:
     after = _AfterBatches()
     running.callbacks.append(after)
+    for mode in ('train', 'test'):  # Keras 2 has asked the others already.
+      setattr(running, f'_should_call_{mode}_batch_hooks', True)
   if all(one is not metric for one in after.checked):
     after.checked.append(metric)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import keras
 
+from tfeval.models.keras.versions import to_numpy
+
 
 class Schedule(NamedTuple):
   """Which epochs and batches have an evaluation.
@@ -45,9 +47,9 @@ class Schedule(NamedTuple):
       every_epochs,
       every_steps,
       (callback.params or {}).get('steps'),
-      max(last_step, int(keras.ops.convert_to_numpy(steps))),
+      max(last_step, int(to_numpy(steps))),
       getattr(optimizer, 'gradient_accumulation_steps', None) or 1,
-      getattr(model, 'steps_per_execution', None) or 1,
+      _steps_per_execution(model),
     )
 
   @property
@@ -81,3 +83,10 @@ class Schedule(NamedTuple):
       and not self.first_step % self.every_steps
       and not self.every_batches % self.batches_in_call
     )
+
+
+def _steps_per_execution(model: keras.Model) -> int:
+  found = getattr(model, 'steps_per_execution', None)
+  if found is None:  # Keras 2 has a variable.
+    found = getattr(model, '_steps_per_execution', None)
+  return int(to_numpy(found)) if found is not None else 1

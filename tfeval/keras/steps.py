@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-import keras
+from tfeval.models.keras.versions import to_numpy
 
 _LOG = logging.getLogger('tfeval')
 
@@ -78,7 +78,7 @@ class Steps:
     counted = self._batches
     if not self._counts_batches:
       # Not int(iterations): that of a strategy is none.
-      counted = int(keras.ops.convert_to_numpy(self._optimizer.iterations))
+      counted = int(to_numpy(self._optimizer.iterations))
     self._before = max(self._before, self.step - counted)
     self.step = self._before + counted
     return self.step

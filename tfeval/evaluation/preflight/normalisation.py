@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfeval.models.keras.versions import both
 from tfeval.models.model import Model, preprocessing
 from tfeval.models.options import PREPROCESSINGS
 
@@ -47,9 +48,16 @@ def is_untrained(model: keras.Model) -> bool:
   them zero in every application. A model without either may be trained.
   """
   zeros = [
-    weight for weight in model.weights if weight.name in ('bias', 'beta', 'moving_mean')
+    weight
+    for weight in model.weights
+    if _own_name(weight) in ('bias', 'beta', 'moving_mean')
   ]
   return bool(zeros) and not any(np.any(weight.numpy()) for weight in zeros)
+
+
+def _own_name(weight: keras.Variable) -> str:
+  """Returns the name of a weight in its layer; Keras 2 has `dense/bias:0`, say."""
+  return weight.name.rpartition('/')[2].partition(':')[0]
 
 
 class _Enough(BaseException):
@@ -82,7 +90,7 @@ def batch_distance(model: keras.Model | None, images: tf.Tensor) -> float | None
     else [
       layer
       for layer in model._flatten_layers()
-      if isinstance(layer, keras.layers.BatchNormalization)
+      if isinstance(layer, both('layers.BatchNormalization'))
     ]
   )
   seen: list[float] = []

@@ -5,6 +5,7 @@ what these keep beside their configuration. Names that Keras gives, which count 
 process, and seeds that it draws are no part of it.
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ import numpy as np
 from keras.src.utils import naming
 
 from tfeval.models.keras import tracing
+from tfeval.models.keras.versions import both
 from tfeval.utils.code_digest import code_sha256, is_users
 
 # What Keras puts into the attributes of a layer or model, beside those that it has from
@@ -43,11 +45,11 @@ _OF_KERAS = frozenset(
 _BEGINNINGS = ('_compile', '_eval_', '_self_', '_tf_', 'stop_')
 # What is a layer or variable itself, or of training.
 _ELSEWHERE = (
-  keras.layers.Layer,
-  keras.Variable,
-  keras.Metric,
-  keras.Loss,
-  keras.Optimizer,
+  'layers.Layer',
+  'Variable',
+  'metrics.Metric',
+  'losses.Loss',
+  'optimizers.Optimizer',
 )
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
@@ -133,28 +135,28 @@ def _code(layer: keras.layers.Layer) -> Iterator[str]:
 
 def _state(layer: keras.layers.Layer) -> dict[str, Any]:
   """Returns the attributes of a layer that Keras does not give it."""
-  base = _attributes_of_keras()
+  base = _attributes_of(both('layers.Layer') + both('Model'))
+  weights = {id(one) for one in layer.weights}
   return {
     key: value
     for key, value in vars(layer).items()
-    if key not in base and not key.startswith(_BEGINNINGS)
+    if key not in base and not key.startswith(_BEGINNINGS) and id(value) not in weights
   }
 
 
-def _attributes_of_keras() -> frozenset[str]:
-  if not _ATTRIBUTES:
-    for one in (keras.layers.Layer(name='layer'), keras.Model(name='model')):
-      _ATTRIBUTES.update(vars(one))
-    _ATTRIBUTES.update(_OF_KERAS)
-  return frozenset(_ATTRIBUTES)
+@functools.cache
+def _attributes_of(kinds: tuple[type, ...]) -> frozenset[str]:
+  """Returns what a class of Keras gives each layer and model, or Keras 2."""
+  return _OF_KERAS.union(*(vars(kind(name='one')) for kind in kinds))
 
 
-_ATTRIBUTES: set[str] = set()
+def _kinds(*names: str) -> tuple[type, ...]:
+  return tuple(kind for name in names for kind in both(name))
 
 
 def _is_function(value: Any) -> bool:
   """Whether a value is a function of the user's, perhaps with arguments."""
-  if isinstance(value, _ELSEWHERE):
+  if isinstance(value, _kinds(*_ELSEWHERE)):
     return False
   function = getattr(value, 'func', value)
   return callable(function) and is_users(getattr(function, '__module__', 'builtins'))
@@ -166,7 +168,7 @@ def _is_told(value: Any) -> bool:
     return all(map(_is_told, value))
   if isinstance(value, dict):
     return all(map(_is_told, value.values()))
-  if isinstance(value, (*_ELSEWHERE, keras.KerasTensor)):
+  if isinstance(value, _kinds(*_ELSEWHERE, 'KerasTensor')):
     return False
   return isinstance(value, (*_PLAIN, np.ndarray, np.generic)) or hasattr(
     value, '__array__'

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import keras
 
 from tfeval.models import table
+from tfeval.models.keras.versions import is_model
 from tfeval.models.model import check_options, function_name
 from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
@@ -145,9 +146,8 @@ def _shown(value: Any) -> str:
 
 
 def _checked_model(spec: Spec, value: Any, how: str) -> keras.Model:
-  if isinstance(value, keras.Model):
+  if is_model(value):
     return value
-  # Keras 2 has models too, and its classes the same names.
   package = type(value).__module__.partition('.')[0]
   kind = type(value).__qualname__ + (f' of {package}' if package != 'builtins' else '')
   raise UserError(

@@ -22,7 +22,9 @@ from tfeval.models.keras import (
   weights,
 )
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
+from tfeval.models.keras.legacy import backend_of
 from tfeval.models.keras.preprocessor import preprocessor_of, with_preprocessor
+from tfeval.models.keras.versions import both
 from tfeval.models.model import (
   Model,
   function_name,
@@ -153,7 +155,7 @@ def check_options_of(model: keras.Model, name: str, known: ModelOptions) -> None
     UserError: the options lack something.
   """
   _preprocess(name, with_preprocessor(model, name, known))
-  if known.output is None and not isinstance(model, keras.Sequential):
+  if known.output is None and not isinstance(model, both('Sequential')):
     _output_kind(None, name, None)
 
 
@@ -172,7 +174,7 @@ def _bring(
   """
   if not _is_file(spec):
     model, known = factory.call(spec, known)
-    return KerasBackend(model), 'model', None, known
+    return backend_of(model), 'model', None, known
   _preprocess(spec.text, known)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
@@ -296,9 +298,12 @@ def _output_kind(output: Any, name: str, given: str | None) -> str:
   # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
   # subclass may call its layers in any order.
   history = getattr(output, '_keras_history', None)
-  last = history.operation if history is not None else None
+  # That of Keras 2 is a tuple.
+  last = getattr(history, 'operation', getattr(history, 'layer', None))
   activation = getattr(last, 'activation', None)
-  if activation is keras.activations.softmax or isinstance(last, keras.layers.Softmax):
+  if activation in both('activations.softmax') or isinstance(
+    last, both('layers.Softmax')
+  ):
     if given == LOGITS:
       raise UserError(
         f'{name} ends in a softmax, so it returns probabilities: leave '
@@ -307,9 +312,9 @@ def _output_kind(output: Any, name: str, given: str | None) -> str:
     return PROBABILITIES
   if given is not None:
     return given
-  if activation is keras.activations.sigmoid:
+  if activation in both('activations.sigmoid'):
     return SIGMOID
-  if activation is keras.activations.linear:
+  if activation in both('activations.linear'):
     return LOGITS
   raise UserError(
     f'whether {name} returns logits or probabilities cannot be known: '

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.models.graph_digest import GraphDigest, graph_digest
+from tfeval.models.keras.versions import both
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -39,7 +40,7 @@ def check(
     )
   images = tf.TensorSpec((None, size, size, 3), tf.float32)
   try:
-    if isinstance(preprocess, keras.layers.Layer) and not preprocess.built:
+    if isinstance(preprocess, both('layers.Layer')) and not preprocess.built:
       preprocess(tf.zeros((1, size, size, 3)))  # Makes what it has, in no graph.
     traced = tf.function(preprocess, autograph=False).get_concrete_function(images)
   except Exception as error:  # The user's own code may raise anything.
@@ -69,14 +70,14 @@ def check(
 
 
 def _layers(preprocess: Callable) -> list[keras.layers.Layer]:
-  is_layer = isinstance(preprocess, keras.layers.Layer)
+  is_layer = isinstance(preprocess, both('layers.Layer'))
   return preprocess._flatten_layers() if is_layer else []
 
 
 def _is_not_adapted(layer: keras.layers.Layer) -> bool:
   """Whether a layer that normalises changes nothing, having seen no images."""
   return (
-    isinstance(layer, keras.layers.Normalization)
+    isinstance(layer, both('layers.Normalization'))
     and layer.input_mean is None
     and layer.built
     and not np.any(layer.adapt_mean)

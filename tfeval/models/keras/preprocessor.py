@@ -8,9 +8,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 
+from tfeval.models.keras.versions import is_model, model_class
 from tfeval.models.model import function_name
 from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
@@ -30,8 +30,9 @@ def preprocessor_of(model: Any) -> Callable[[tf.Tensor], tf.Tensor] | None:
   it.
   """
   found = getattr(model, 'preprocessor', None)
-  is_own = isinstance(model, keras.Model) and any(
-    getattr(type(model), name) is not getattr(keras.Model, name) for name in _PREDICTING
+  is_own = is_model(model) and any(
+    getattr(type(model), name) is not getattr(model_class(model), name)
+    for name in _PREDICTING
   )
   return found if is_own and callable(found) else None
 

@@ -7,7 +7,9 @@ import keras
 
 from tfeval.models.backend import VALUES
 from tfeval.models.keras import files, preprocess_function
-from tfeval.models.keras.backend import FunctionBackend, KerasBackend
+from tfeval.models.keras.backend import FunctionBackend
+from tfeval.models.keras.legacy import backend_of
+from tfeval.models.keras.versions import is_model
 from tfeval.models.model import Model, check_options, function_name
 from tfeval.models.options import ModelOptions, not_of_applications
 from tfeval.utils.errors import UserError
@@ -20,9 +22,9 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
   """Returns a model in memory as the engine is given it.
 
   Args:
-    model: a `keras.Model` that is built; a `Model`, as `load_model` returns it; or a
-      function of images, float32 [n, size, size, 3] as `preprocess` makes them, that
-      returns [n, outputs].
+    model: a `keras.Model`, or one of Keras 2, that is built; a `Model`, as `load_model`
+      returns it; or a function of images, float32 [n, size, size, 3] as `preprocess`
+      makes them, that returns [n, outputs].
     name: by default the model's own.
     known: what cannot be known of it; of a `Model` all is known.
 
@@ -35,14 +37,14 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
     raise UserError(f'name is {name!r}, expected what the model is called in results')
   if isinstance(model, Model):
     return _taken(model, name, known)
-  if isinstance(model, keras.Model):
+  if is_model(model):
     name = model.name if name is None else name
     if not model.built:
       raise UserError(
         f'{name} is not built, it has no weights yet: call it on a batch '
         'of images first, or give its first layer an Input'
       )
-    return files.described(KerasBackend(model), name, known, MEMORY, None)
+    return files.described(backend_of(model), name, known, MEMORY, None)
   if not callable(model) or isinstance(model, type):
     raise UserError(
       f'model is {str(model)[:80]!r}, expected a keras.Model, a function '
