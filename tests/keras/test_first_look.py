@@ -40,16 +40,6 @@ def scaled(images):
   return images / 127.5 - 1
 
 
-@pytest.mark.parametrize('preprocess, is_told', [('identity', True), ('tf', False)])
-def test_a_wrong_preprocessing_is_told_once(folder, caplog, preprocess, is_told):
-  found = callback(folder, preprocess=preprocess)
-  values = train(small(), found, 5, scaled)['val_top1']
-  assert max(values) > 0.4  # Of 0.25 by chance.
-  told = [line for line in caplog.messages if 'give `preprocess=' in line]
-  assert len(told) == is_told
-  assert all('small: normalisation: preprocessing identity' in one for one in told)
-
-
 def test_what_is_little_trained_is_not_looked_at(folder, monkeypatch):
   looked = []
   model, found = small(), callback(folder, preprocess='tf')
