@@ -43,6 +43,9 @@ def prepare_environment() -> None:
   os.environ.setdefault('GCS_RETRY_CONFIG_MAX_RETRIES', '4')
   # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
   absl_logging.get_absl_logger().addFilter(_without('has no dataset_info.json'))
+  absl_logging.get_absl_logger().addFilter(_without('`TensorInfo.dtype`'))
+  # What cannot be downloaded is told once, by the error.
+  logging.getLogger('urllib3.connectionpool').addFilter(_without('Retrying ('))
   tensorflow = logging.getLogger('tensorflow')
   tensorflow.addFilter(_without('tf.function retracing'))
   # What --jit on several devices needs.
