@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterable
 
 # Keras prints parts of its messages bold.
+# Where TensorFlow says that an operation was written, in front of what went wrong.
+_DEFINED = re.compile(
+  r'Detected at node \S+ defined at \(most recent call last\):\n(?:\s*File "[^\n]*\n+)+'
+)
 _NODE = re.compile(r'\{\{(function_)?node [^}]*\}\}')
 _TERMINAL_STYLE = re.compile(r'\x1b\[[01]m')
 
@@ -75,7 +79,7 @@ def one_line(error: BaseException, limit: int | None = 300) -> str:
   'two lines'
   """
   text = _TERMINAL_STYLE.sub('', str(error)).partition('Traceback (most recent')[0]
-  text = ' '.join(_NODE.sub('', text).split())
+  text = ' '.join(_NODE.sub('', _DEFINED.sub('', text)).split())
   if limit is not None and len(text) > limit:
     text = text[: limit - 4].rpartition(' ')[0] + ' ...'
   return text or type(error).__name__
