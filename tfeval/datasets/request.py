@@ -29,14 +29,14 @@ def read(config: DatasetConfig, own_options: bool) -> DatasetConfig:
   >>> read(DatasetConfig('imagenet_v2:3.0.0:split=test', limit=5), False).split
   'test'
   """
+  if not own_options and os.path.isdir(_path(config.name)):
+    return config  # That is what the folder is called, whatever stands in it.
   target, given = spec.split(config.name)
   kind = target.partition(':')[0]
   of_kind = locations.OPTIONS if kind in locations.KINDS else ()
   known = {key: given[key] for key in given if key in _FIELDS and key not in of_kind}
   others = {key: value for key, value in given.items() if key not in known}
   if others and not own_options:
-    if os.path.isdir(_path(config.name)):  # That is what it is called.
-      return config
     raise errors.unknown(f'option of {target}', next(iter(others)), _FIELDS)
   name = target
   if others:

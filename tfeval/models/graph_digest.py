@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2, node_def_pb2
 from tensorflow.python.ops import script_ops
 
-from tfeval.utils.code_digest import code_sha256
+from tfeval.utils.code_digest import code_sha256, joined
 
 # Attributes that are of this process or its devices, and of no effect on values.
 _PASSED_OVER = frozenset(
@@ -68,7 +68,7 @@ def graph_digest(function: Any) -> GraphDigest:
   inputs = [one.op.name for one in function.graph.inputs]
   outside = {inside.op.name: value for value, inside in function.graph.captures}
   found = _Graphs(graph)
-  of_inputs = {name: _joined('argument', at) for at, name in enumerate(inputs)}
+  of_inputs = {name: joined('argument', at) for at, name in enumerate(inputs)}
   # Of what it writes itself, the values of this moment are no part of it.
   writes = any(
     one.startswith(('Assign', 'Resource', 'Rng')) for one in found.operations
@@ -84,7 +84,7 @@ def graph_digest(function: Any) -> GraphDigest:
     sums = [_sums(function) for _ in range(2)]
     if sums[0] != sums[1]:
       changing |= found.operations & _OPAQUE
-    sha256 = _joined(sha256, *sums[0])
+    sha256 = joined(sha256, *sums[0])
   return GraphDigest(sha256.hex(), tuple(sorted(changing)))
 
 
@@ -127,37 +127,37 @@ class _Graphs:
       node = there[name]
       if node.op == 'NextIteration':  # Goes round, in graphs of TensorFlow 1.
         self.unknown.add(node.op)
-        found[name] = _joined(node.op)
+        found[name] = joined(node.op)
         continue
       needed = [one for one in map(_node, node.input) if one not in found]
       waiting += reversed(needed)
       if not needed:
         found[name] = self._operation(node, found)
-    return _joined(*(_reference(one, found) for one in outputs))
+    return joined(*(_reference(one, found) for one in outputs))
 
   def _operation(self, node: node_def_pb2.NodeDef, found: Mapping[str, bytes]) -> bytes:
     taken = [_reference(one, found) for one in node.input if not one.startswith('^')]
     after = [_reference(one, found) for one in node.input if one.startswith('^')]
     attributes = [
-      _joined(key, self._attribute(value))
+      joined(key, self._attribute(value))
       for key, value in sorted(node.attr.items())
       if key not in _PASSED_OVER and not key.startswith('_')
     ]
     if node.op in _OF_PYTHON:
       attributes.append(self._python(node))
-    return _joined(node.op, *attributes, *taken, 'after', *sorted(after))
+    return joined(node.op, *attributes, *taken, 'after', *sorted(after))
 
   def _attribute(self, value: attr_value_pb2.AttrValue) -> bytes:
     called = [value.func] if value.HasField('func') else value.list.func
     if called:
-      return _joined(*(self._function(one.name) for one in called))
+      return joined(*(self._function(one.name) for one in called))
     return value.SerializeToString(deterministic=True)
 
   def _function(self, name: str) -> bytes:
     if name not in self._found:
       function = self._functions[name]
       arguments = [one.name for one in function.signature.input_arg]
-      inputs = {one: _joined('argument', at) for at, one in enumerate(arguments)}
+      inputs = {one: joined('argument', at) for at, one in enumerate(arguments)}
       returned = [function.ret[one.name] for one in function.signature.output_arg]
       self._found[name] = self.digest(
         function.node_def, inputs, [*returned, *sorted(function.control_ret.values())]
@@ -182,7 +182,7 @@ def _node(reference: str) -> str:
 def _reference(reference: str, found: Mapping[str, bytes]) -> bytes:
   """Returns the digest of an output of a node; `name` is `name:0`."""
   which = reference.partition(':')[2]
-  return _joined(found[_node(reference)], '' if which == '0' else which)
+  return joined(found[_node(reference)], '' if which == '0' else which)
 
 
 def _value(value: Any, variables: Mapping[int, Any], writes: bool) -> bytes:
@@ -190,15 +190,15 @@ def _value(value: Any, variables: Mapping[int, Any], writes: bool) -> bytes:
   if value.dtype == tf.resource:
     variable = variables.get(id(value))
     if variable is None:  # Of a table, such as of words.
-      return _joined('resource')
+      return joined('resource')
     if writes:
-      return _joined('variable', variable.dtype.name, variable.shape)
+      return joined('variable', variable.dtype.name, variable.shape)
     value = variable
   array = np.asarray(value.numpy())
   if array.dtype.hasobject:
-    return _joined('value', repr(array.tolist()))
+    return joined('value', repr(array.tolist()))
   content = hashlib.sha256(np.ascontiguousarray(array).data).digest()
-  return _joined('value', array.dtype.str, array.shape, content)
+  return joined('value', array.dtype.str, array.shape, content)
 
 
 def _sums(function: Any) -> list[str]:
@@ -212,11 +212,3 @@ def _sums(function: Any) -> list[str]:
   random, values = np.random.RandomState(1), np.abs(made).ravel()
   sums = [random.uniform(1, 2, values.size) @ values for _ in range(_SUMS)]
   return [f'{one:.{_DIGITS}g}' for one in sums]
-
-
-def _joined(*parts: Any) -> bytes:
-  sha256 = hashlib.sha256()
-  for part in parts:
-    content = part if isinstance(part, bytes) else repr(part).encode()
-    sha256.update(len(content).to_bytes(8, 'little') + content)
-  return sha256.digest()

@@ -102,14 +102,14 @@ class _Digest:
   def of(self, value: Any) -> bytes:
     """Returns the digest of a value, 32 bytes."""
     if isinstance(value, enum.Enum):
-      return _joined('enum', _name(type(value)), value.name)
+      return joined('enum', _name(type(value)), value.name)
     if isinstance(value, _PLAIN):
-      return _joined(type(value).__name__, repr(value))
+      return joined(type(value).__name__, repr(value))
     if id(value) in self._found:
       return self._found[id(value)][0]
     depth = len(self._inside)
     if id(value) in self._inside:  # Of values that hold each other.
-      return _joined('again', depth - self._inside[id(value)])
+      return joined('again', depth - self._inside[id(value)])
     if depth > _DEEPEST:
       return self._unknown('values deep in values')
     self._inside[id(value)] = depth
@@ -131,38 +131,38 @@ class _Digest:
     return b''
 
   def _sequence(self, value: Any) -> bytes:
-    return _joined(type(value).__name__, *map(self.of, value))
+    return joined(type(value).__name__, *map(self.of, value))
 
   def _unordered(self, value: Any) -> bytes:
-    return _joined('set', *sorted(map(self.of, value)))
+    return joined('set', *sorted(map(self.of, value)))
 
   def _mapping(self, value: Any) -> bytes:
-    pairs = [_joined(self.of(key), self.of(one)) for key, one in value.items()]
-    return _joined('dict', *sorted(pairs))
+    pairs = [joined(self.of(key), self.of(one)) for key, one in value.items()]
+    return joined('dict', *sorted(pairs))
 
   def _array(self, value: np.ndarray | np.generic) -> bytes:
     if value.dtype.hasobject:
       return self._sequence(value.tolist())
     content = hashlib.sha256(np.ascontiguousarray(value).data).digest()
-    return _joined('array', value.dtype.str, value.shape, content)
+    return joined('array', value.dtype.str, value.shape, content)
 
   def _module(self, value: types.ModuleType) -> bytes:
-    return _joined('module', value.__name__)
+    return joined('module', value.__name__)
 
   def _named(self, value: Any) -> bytes:
-    return _joined('named', _name(value))
+    return joined('named', _name(value))
 
   def _method(self, value: types.MethodType) -> bytes:
-    return _joined('method', self.of(value.__func__), self.of(value.__self__))
+    return joined('method', self.of(value.__func__), self.of(value.__self__))
 
   def _partial(self, value: functools.partial) -> bytes:
-    return _joined('partial', *map(self.of, (value.func, value.args, value.keywords)))
+    return joined('partial', *map(self.of, (value.func, value.args, value.keywords)))
 
   def _wrapped(self, value: Any) -> bytes:
-    return _joined(type(value).__name__, self.of(value.__func__))
+    return joined(type(value).__name__, self.of(value.__func__))
 
   def _property(self, value: property) -> bytes:
-    return _joined('property', *map(self.of, (value.fget, value.fset)))
+    return joined('property', *map(self.of, (value.fget, value.fset)))
 
   def _function(self, value: types.FunctionType) -> bytes:
     if not is_users(value.__module__):
@@ -171,7 +171,7 @@ class _Digest:
       self.of(cell.cell_contents) if _is_full(cell) else b''
       for cell in value.__closure__ or ()
     ]
-    return _joined(
+    return joined(
       'function',
       self._code(value.__code__),
       self.of(value.__defaults__),
@@ -185,7 +185,7 @@ class _Digest:
       self._code(one) if isinstance(one, types.CodeType) else self.of(one)
       for one in code.co_consts
     ]
-    return _joined('code', *(getattr(code, name) for name in _OF_CODE), *consts)
+    return joined('code', *(getattr(code, name) for name in _OF_CODE), *consts)
 
   def _globals(self, function: types.FunctionType) -> Iterator[bytes]:
     """Yields digests of what a function uses of its module."""
@@ -198,10 +198,10 @@ class _Digest:
     there = function.__globals__
     for name in sorted(names & there.keys()):
       value = there[name]
-      yield _joined(name, self.of(value))
+      yield joined(name, self.of(value))
       if isinstance(value, types.ModuleType) and is_users(value.__name__):
         for one in sorted(attributes & vars(value).keys()):
-          yield _joined(name, one, self.of(vars(value)[one]))
+          yield joined(name, one, self.of(vars(value)[one]))
 
   def _class(self, value: type) -> bytes:
     if not is_users(value.__module__):
@@ -213,8 +213,8 @@ class _Digest:
         continue
       for name, one in sorted(vars(base).items()):
         if not (name.startswith('__') and name.endswith('__')) or callable(one):
-          found.append(_joined(name, self._attribute(one)))
-    return _joined('class', *found)
+          found.append(joined(name, self._attribute(one)))
+    return joined('class', *found)
 
   def _attribute(self, value: Any) -> bytes:
     # A class may hold what Python and others keep there: the code is what counts.
@@ -228,17 +228,17 @@ class _Digest:
     try:
       if hasattr(value, 'get_config') and hasattr(value, 'get_weights'):  # A layer.
         config = {k: v for k, v in value.get_config().items() if k != 'name'}
-        return _joined(*parts, self.of(config), self.of(value.get_weights()))
+        return joined(*parts, self.of(config), self.of(value.get_weights()))
       if hasattr(value, '__array__'):  # A tensor, a variable.
-        return _joined(*parts, self._array(np.asarray(value)))
+        return joined(*parts, self._array(np.asarray(value)))
     except Exception:  # It may be anyone's.
       return self._unknown(f'a {type(value).__qualname__} that does not tell of itself')
     if is_users(type(value).__module__) and hasattr(value, '__dict__'):
-      return _joined(*parts, self.of(vars(value)))
+      return joined(*parts, self.of(vars(value)))
     text = repr(value)
     if ' at 0x' in text or len(text) > 10_000:
       return self._unknown(f'a {type(value).__qualname__}')
-    return _joined(*parts, text)
+    return joined(*parts, text)
 
 
 _KINDS: tuple[tuple[Any, Callable[[_Digest, Any], bytes]], ...] = (
@@ -254,11 +254,11 @@ _KINDS: tuple[tuple[Any, Callable[[_Digest, Any], bytes]], ...] = (
   (property, _Digest._property),
   (types.ModuleType, _Digest._module),
   (type, _Digest._class),
-  (os.PathLike, lambda digest, value: _joined('path', os.fspath(value))),
+  (os.PathLike, lambda digest, value: joined('path', os.fspath(value))),
 )
 
 
-def _joined(*parts: Any) -> bytes:
+def joined(*parts: Any) -> bytes:
   """Returns the digest of parts in their order, each known from the next."""
   sha256 = hashlib.sha256()
   for part in parts:
