@@ -186,7 +186,7 @@ def test_files_of_labels_as_beside_photos(tmp_path):
 @pytest.mark.parametrize(
   'texts, ids, labels',
   [
-    (['1', '2', '10'], tuple(map(str, range(11))), [1, 2, 10]),
+    (['3', '2', '10'], tuple(map(str, range(11))), [3, 2, 10]),
     (['0.0', '2.0', '10.0'], tuple(map(str, range(11))), [0, 2, 10]),
     (['2', '10', 'x'], ('10', '2', 'x'), [1, 0, 2]),
   ],
@@ -194,6 +194,18 @@ def test_files_of_labels_as_beside_photos(tmp_path):
 def test_texts_that_are_numbers(texts, ids, labels):
   found = classes.of_texts(location(), ['a', 'b', 'c'], texts)
   assert (found.space.class_ids, found.labels.tolist()) == (ids, labels)
+
+
+def test_labels_from_1_on_are_asked_for(tmp_path):
+  """They count from 1, or class 0 has no image: only names of the container tell."""
+  for texts in (['1', '2', '10'], ['1.0', '3', '3']):
+    with pytest.raises(UserError, match='labels are 1 to .* add :first_label=1'):
+      classes.of_texts(location(), ['a', 'b', 'c'], texts)
+  (tmp_path / 'names').write_text('cat\ndog\nemu\nfox\n')
+  with pytest.raises(UserError, match='labels are 1 to 2'):
+    of_numbers([1, 2, 1], FILES, classes=str(tmp_path / 'names'))
+  found = of_numbers([1, 2, 1], FILES, ['cat', 'dog', 'emu', 'fox'])
+  assert found.labels.tolist() == [1, 2, 1]
 
 
 @pytest.mark.parametrize('text', ['nan', 'NULL', '1.5', '-1'])

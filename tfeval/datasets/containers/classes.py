@@ -72,7 +72,9 @@ def of_numbers(
   named = class_names.chosen(location, names)
   if named is not None:
     space, indices = class_names.resolved(location, named)
-    start = numbering.start(location, numbers, len(named), 0 if names else count_from)
+    start = numbering.start(
+      location, numbers, len(named), 0 if names else count_from, bool(names)
+    )
     labels = numbers - start
     checks.inside(location, images, numbers, (labels < 0) | (labels >= len(named)))
     labels = np.array(indices, np.int64)[labels]

@@ -11,7 +11,11 @@ from tfeval.utils.errors import UserError
 
 
 def start(
-  location: Location, numbers: np.ndarray, count: int | None, count_from: int | None
+  location: Location,
+  numbers: np.ndarray,
+  count: int | None,
+  count_from: int | None,
+  is_declared: bool = False,
 ) -> int:
   """Returns the number of the first class.
 
@@ -20,6 +24,7 @@ def start(
     numbers: int64 [images].
     count: of the classes; None where nothing tells.
     count_from: what it is where the numbers do not prove it; None to ask.
+    is_declared: whether the container itself says so, by names of its classes.
 
   Raises:
     UserError: it cannot be known.
@@ -31,7 +36,8 @@ def start(
     return 0
   if high == (len(imagenet.label_space()) if count is None else count):
     return 1
-  if count_from is not None:
+  # From 1 on: the first of classes that count from 0 has no image, or they count from 1.
+  if count_from is not None and (low != 1 or is_declared):
     return count_from
   raise UserError(
     f'{location.name}: labels are {low} to {high}, which does not tell what the first '
