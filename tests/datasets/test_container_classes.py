@@ -197,7 +197,7 @@ def test_texts_that_are_numbers(texts, ids, labels):
 
 
 def test_labels_from_1_on_are_asked_for(tmp_path):
-  """They count from 1, or class 0 has no image: only names of the container tell."""
+  """They count from 1, or class 0 has no image: only names in a container tell."""
   for texts in (['1', '2', '10'], ['1.0', '3', '3']):
     with pytest.raises(UserError, match='labels are 1 to .* add :first_label=1'):
       classes.of_texts(location(), ['a', 'b', 'c'], texts)

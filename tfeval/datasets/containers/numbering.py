@@ -36,7 +36,7 @@ def start(
     return 0
   if high == (len(imagenet.label_space()) if count is None else count):
     return 1
-  # From 1 on: the first of classes that count from 0 has no image, or they count from 1.
+  # From 1 on: they count from 1, or the first of classes from 0 on has no image.
   if count_from is not None and (low != 1 or is_declared):
     return count_from
   raise UserError(
