@@ -76,6 +76,7 @@ def _first_under(run: Run | Failure, rule: str) -> Run | Failure:
 
 def say(text: str) -> None:
   """Says on stderr, as the last line of a command, what was written where."""
+  sys.stdout.flush()  # Else what was printed before may come behind it.
   terminal.print_line(f'tfeval: {text}', sys.stderr)
 
 
