@@ -62,3 +62,22 @@ def test_what_is_little_trained_is_not_looked_at(folder, monkeypatch):
   # Asked for otherwise, it is left out.
   train(small(), callback(folder, preprocess='tf', preflight='off'), 4, scaled)
   assert looked == [1, 1]
+
+
+@pytest.mark.parametrize('preprocess', ['tf', 'torch'])
+def test_another_preprocessing_than_that_of_the_training_is_told(
+  folder, caplog, preprocess
+):
+  def as_torch(images):
+    return keras.applications.imagenet_utils.preprocess_input(images, mode='torch')
+
+  model, found = small(normalises=True), callback(folder, preprocess=preprocess)
+  values = train(model, found, 6, as_torch)['val_top1']
+  assert max(values) > 0.5
+  told = [record.getMessage() for record in caplog.records]
+  if preprocess == 'torch':
+    assert told == []
+  else:
+    (line,) = told
+    assert line.startswith('small: normalisation: preprocessing tf, expected the prep')
+    assert line.endswith('give `preprocess=torch`')

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import numbers
 import os
 import shutil
 import tempfile
@@ -17,17 +16,16 @@ from tfeval import datasets
 from tfeval.datasets import in_memory
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
-from tfeval.evaluation import loop, own_data, resolve, shared_job
+from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
 from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
-from tfeval.models.options import ModelOptions
 from tfeval.runs.run import Run
 from tfeval.utils import code_digest, errors, options
-from tfeval.utils.arguments import path_text, several, shown, truth, whole_number
+from tfeval.utils.arguments import path_text, truth
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
 from tfeval.utils.spec import Spec, parse
@@ -164,9 +162,9 @@ class Evaluator:
   ) -> None:
     """Checks what was given; what a dataset by name holds is opened with its model."""
     active_strategy.check_outside()
-    _checked(given)
+    keywords.checked(given)
     self._progress = None if progress is None else truth('progress', progress)
-    classes = None if classes is None else _checked_classes(classes)
+    classes = None if classes is None else keywords.checked_classes(classes)
     self.model: Model | None = None
     self._name, self._side, self._in_training = name, None, True
     given = {'preflight': WARN, **given}
@@ -178,7 +176,7 @@ class Evaluator:
         'classes are of data of your own, which are no name: leave them out'
       )
     self._own = own
-    self._requested = _checked({'dataset': dataset, **given})
+    self._requested = keywords.checked({'dataset': dataset, **given})
     self._runtime: Runtime | None = None
 
   def take(self, model: Any, side: int | None = None) -> None:
@@ -352,42 +350,3 @@ def _spec(model: Any, wrapped: Model) -> Spec:
   if isinstance(model, Model):  # What it was loaded by says which recipes it has.
     return dataclasses.replace(parse(model.name), text=wrapped.name)
   return Spec(wrapped.name, wrapped.name)
-
-
-def _checked_classes(classes: Any) -> list[str] | int:
-  """Returns classes of a dataset as they are given in Python.
-
-  Raises:
-    UserError: they are neither names nor a number of them.
-  """
-  if isinstance(classes, numbers.Integral):
-    return whole_number('classes', classes)
-  expected = 'names of classes, or how many there are'
-  if not (names := several('classes', classes, str, expected)):
-    raise UserError(f'classes is {shown(classes)}, expected {expected}')
-  return names
-
-
-def _checked(values: Mapping[str, Any]) -> EvaluationConfig:
-  """Returns the config of keywords; of values as flags have them.
-
-  Raises:
-    UserError: a keyword that is none, or a value that no flag could have.
-  """
-  known = options.python_names(EvaluationConfig)
-  for name in values:
-    if name not in known:
-      raise errors.unknown('keyword', name, known)
-  if type(values.get('sample')) in (int, float):
-    values = {**values, 'sample': str(values['sample'])}
-  config = EvaluationConfig.of(**values)
-  if not isinstance(config.dataset.name, str):
-    raise UserError(
-      f'dataset is of type {type(config.dataset.name).__name__}, expected a TFDS name, '
-      'folder:DIR, a tf.data.Dataset, a PyDataset, arrays (images, labels) or a list '
-      'of batches'
-    )
-  config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
-  # What is known of models is checked with the model.
-  of_model = {field.name for field in options.fields(ModelOptions)}
-  return options.checked(config, {*known} - of_model | {'class_map', 'output_name'})
