@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from colours import callback, layers, loss
 
+from tfeval.datasets.labels import imagenet
 from tfeval.keras import first_look
 
 
@@ -81,3 +82,17 @@ def test_another_preprocessing_than_that_of_the_training_is_told(
     (line,) = told
     assert line.startswith('small: normalisation: preprocessing tf, expected the prep')
     assert line.endswith('give `preprocess=torch`')
+
+
+def test_a_model_of_more_classes_than_the_folder_is_looked_at(tmp_path, caplog):
+  folder = colours.write_folder(tmp_path / 'colours', per_class=16)
+  for letter, wnid in zip('abcd', imagenet.label_space().class_ids, strict=False):
+    (folder / letter).rename(folder / wnid)
+  inputs, *rest, _ = small(normalises=True).layers
+  model = keras.Sequential([keras.Input((32, 32, 3)), inputs, *rest], name='small')
+  model.add(keras.layers.Dense(1000))
+  model.compile(keras.optimizers.Adam(0.05), loss())
+  found = callback(folder, preprocess='tf')
+  train(model, found, 6, scaled)
+  assert found.history[-1]['counts']['val_top1'][1] == 64
+  assert not found._first_look._is_due and not caplog.records

@@ -24,7 +24,7 @@ from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
 from tfeval.runs.run import Run
-from tfeval.utils import code_digest, errors, options
+from tfeval.utils import code_digest, errors, freed_memory, options
 from tfeval.utils.arguments import path_text, truth
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import choose_progress
@@ -334,6 +334,7 @@ class Evaluator:
     job.training = self._in_training
     run = loop.run_one(job)
     self._code = self._own_code()  # It may count how often it is traced.
+    freed_memory.give_back()
     return run
 
 

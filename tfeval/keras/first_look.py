@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from tfeval.evaluation.waiting import WaitingEvaluator
+from tfeval.metrics.entry import ALL
 from tfeval.models.keras.versions import both
 from tfeval.runs.run import Run
 
@@ -46,7 +47,11 @@ def is_above_chance(run: Run) -> bool:
   """Returns whether a model hits more than the name of the largest class would."""
   labels = np.concatenate([part['label'].to_numpy() for part in run.parts(['label'])])
   labels = labels[labels >= 0]
-  (top1,) = (one for one in run.score(metrics=['top1']) if one.labels == 'original')
+  (top1,) = (
+    one
+    for one in run.score(metrics=['top1'])
+    if one.labels == 'original' and one.rule == ALL
+  )
   if not len(labels) or not top1.count:
     return False
   chance = max(np.bincount(labels).max() / len(labels), 1 / top1.count)
