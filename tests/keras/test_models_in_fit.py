@@ -230,9 +230,14 @@ def test_a_dataset_of_the_users_and_a_model_that_is_not_built():
   images, labels = colours.pixels(6, 1)
   data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
   model = compiled(keras.Sequential(layers()))
-  with pytest.raises(UserError, match='cannot be known: give `classes`'):
-    fit(model, tfeval.keras.EvaluateCallback(data))
-  found = tfeval.keras.EvaluateCallback(data, classes=colours.CLASSES)
-  fit(model, found)
+  told, untold = (
+    tfeval.keras.EvaluateCallback(data, classes=classes, prefix=prefix)
+    for classes, prefix in ((colours.CLASSES, 'told_'), (None, 'val_'))
+  )
+  history = fit(model, told, untold)
   scores = model.predict(images.astype(np.float32), verbose=0)
-  assert counts(found)[-1] == [int((scores.argmax(1) == labels).sum()), 24]
+  hits = [int((scores.argmax(1) == labels).sum()), 24]
+  assert told.history[-1]['counts'] == {'told_top1': hits}
+  # Of four classes, as the model tells at its first evaluation, there is no top-5.
+  assert untold.history[-1]['counts'] == {'val_top1': hits}
+  assert {'told_top1', 'val_top1'} == {name for name in history if 'top' in name}

@@ -107,6 +107,17 @@ def test_what_it_does_counts():
   assert of(tf.image.rot90).sha256 != of(tf.image.flip_up_down).sha256
 
 
+@pytest.mark.parametrize('gather', [tf.gather, tf.gather_nd])
+def test_a_table_in_a_variable_counts(gather):
+  def curve(values):
+    table = tf.Variable(values)
+    return of(lambda x: gather(table, tf.cast(x[..., None], tf.int32)))
+
+  first = curve(tf.range(256.0))
+  assert first == curve(tf.range(256.0)) and first.changing == ()
+  assert first != curve(tf.range(256.0)[::-1])
+
+
 @pytest.mark.parametrize('name', ['SCALE', 'scale'])
 def test_a_cell_that_was_edited_is_another_function(name):
   source = f'def preprocess(x): return x / {name}'
@@ -171,6 +182,20 @@ def test_what_a_network_computes_counts():
   assert architecture.architecture_sha256(network()) == first
   assert architecture.architecture_sha256(network(by=3)) != first
   assert architecture.architecture_sha256(network(activation='tanh')) != first
+
+
+class Config:
+  """What people hand their layers."""
+
+  def __init__(self, by):
+    self.by = by
+
+
+def test_an_object_that_a_layer_keeps_counts():
+  def of_config(by):
+    return architecture.architecture_sha256(keras.Sequential([Scale(Config(by))]))
+
+  assert of_config(2) == of_config(2) != of_config(3)
 
 
 @pytest.mark.parametrize('norm', [True, False])

@@ -1,9 +1,13 @@
 """Python code is known by what it does, wherever it is written."""
 
 import functools
+import importlib
+import sys
 import threading
 
 import numpy as np
+import pytest
+import tensorflow as tf
 from cells import cell
 
 from tfeval.utils.code_digest import code_sha256
@@ -71,3 +75,40 @@ def test_what_only_this_process_has_is_not_known():
   lock = threading.Lock()
   assert code_sha256(lambda: lock) is None
   assert code_sha256(lambda: lock, whole=False) is not None
+
+
+@pytest.mark.parametrize('kind', ['object', 'array', 'tensor'])
+def test_what_a_class_or_its_objects_hold_counts(kind):
+  source = """
+class Config:
+  def __init__(self, sign): self.sign = sign
+class Scaled:
+  BY = made(SIGN)
+  def __call__(self, x): return x * self.BY
+"""
+  made = {'array': np.array, 'tensor': tf.constant}.get(kind)
+
+  def held(sign):
+    text = source.replace('made', 'Config') if made is None else source
+    return code_sha256(cell(text, 'Scaled', SIGN=sign, made=made))
+
+  assert held(1.0) == held(1.0) != held(-1.0)
+
+
+def test_modules_in_packages_of_the_user_count(tmp_path, monkeypatch):
+  package = tmp_path / 'some_helpers'
+  package.mkdir()
+  (package / '__init__.py').write_text('')
+  monkeypatch.syspath_prepend(tmp_path)
+
+  def found(code):
+    for name in [one for one in sys.modules if one.startswith('some_helpers')]:
+      monkeypatch.delitem(sys.modules, name)
+    (package / 'part.py').write_text(code)
+    source = (
+      'import some_helpers.part\ndef preprocess(x): return some_helpers.part.scale(x)'
+    )
+    importlib.invalidate_caches()
+    return code_sha256(cell(source))
+
+  assert found('def scale(x): return x') != found('def scale(x): return -x + 1')

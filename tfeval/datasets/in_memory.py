@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import base, looks, own_labels
@@ -20,6 +21,8 @@ _LOG = logging.getLogger('tfeval')
 NAME = 'tf.data'
 # Examples that tell a dataset from others, and are looked at twice at the beginning.
 _COMPARED = 64
+# Labels that are looked at together.
+_AT_ONCE = 4096
 # Seconds of counting.
 _PATIENCE = 10.0
 
@@ -29,6 +32,7 @@ def open_dataset(
   classes: Sequence[str] | LabelSpace | int,
   limit: int | None = None,
   encoded: bool = False,
+  labels: Sequence[np.ndarray] | None = None,
 ) -> base.ImageDataset:
   """Returns a dataset whose images are pixels already.
 
@@ -41,6 +45,8 @@ def open_dataset(
     limit: only so many examples are taken.
     encoded: whether images are uint8 that a protocol is to resize: they are handed on
       as PNG, which loses nothing.
+    labels: all of them, perhaps with the weights behind, where they are at hand: they
+      are looked at now. Of others only the first ones are.
 
   Returns:
     The dataset; without ids, positions are ids. Unless encoded, images are serialized
@@ -67,6 +73,8 @@ def open_dataset(
     cardinality = min(limit, cardinality) if cardinality >= 0 else cardinality
   seen = looks.Looks()
   try:
+    if labels is not None:
+      _check(labels, limit, spec, read_label)
     # Of those that tell no length all are read, and so looked at.
     count = cardinality if cardinality >= 0 else _look(_patient(elements), seen)[0]
     _, digest = _look(elements.take(_COMPARED), seen)
@@ -146,11 +154,7 @@ def _element(
   encoded: bool,
   read_label: Callable[[tf.Tensor], tf.Tensor],
 ) -> Callable[..., Any]:
-  if WEIGHT in spec and spec[WEIGHT].shape.as_list() not in ([], [1]):
-    raise UserError(
-      f'dataset has sample weights of shape {spec[WEIGHT].shape}, expected one for '
-      'each image'
-    )
+  _check_weight(spec)
 
   @tf.autograph.experimental.do_not_convert
   def element(*parts):
@@ -158,11 +162,7 @@ def _element(
       (given,) = parts
     else:
       given = dict(zip(KEYS, parts, strict=False))
-    label = given[LABEL]
-    if WEIGHT in spec:
-      label = own_labels.weighted(label, given[WEIGHT], read_label)
-    else:
-      label = read_label(label)
+    label = _label(given, read_label)
     if encoded:
       content = tf.io.encode_png(given[IMAGE], compression=0)
     else:
@@ -174,6 +174,44 @@ def _element(
     return found
 
   return element
+
+
+def _label(
+  given: Mapping[str, tf.Tensor], read_label: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+  if WEIGHT in given:
+    return own_labels.weighted(given[LABEL], given[WEIGHT], read_label)
+  return read_label(given[LABEL])
+
+
+def _check(
+  labels: Sequence[np.ndarray],
+  limit: int | None,
+  spec: Mapping[str, tf.TensorSpec],
+  read_label: Callable[[tf.Tensor], tf.Tensor],
+) -> None:
+  """Reads labels, and the weights behind them if there are any.
+
+  Raises:
+    OpError: one is wrong.
+  """
+  _check_weight(spec)
+  parts = {
+    key: value[:limit] for key, value in zip((LABEL, WEIGHT), labels, strict=False)
+  }
+  read = tf.data.Dataset.from_tensor_slices(parts).map(
+    tf.autograph.experimental.do_not_convert(lambda one: _label(one, read_label))
+  )
+  for _ in read.batch(_AT_ONCE):
+    pass
+
+
+def _check_weight(spec: Mapping[str, tf.TensorSpec]) -> None:
+  if WEIGHT in spec and spec[WEIGHT].shape.as_list() not in ([], [1]):
+    raise UserError(
+      f'dataset has sample weights of shape {spec[WEIGHT].shape}, expected one for '
+      'each image'
+    )
 
 
 def _look(elements: Iterable[Any], seen: looks.Looks) -> tuple[int, str]:

@@ -30,7 +30,9 @@ def as_dataset(given: Any) -> tf.data.Dataset | None:
   """
   if isinstance(given, tf.data.Dataset):
     return given
-  if isinstance(given, Iterator):
+  # A PyDataset may be one too, as the iterators of ImageDataGenerator are.
+  is_numbered = hasattr(type(given), 'num_batches')
+  if isinstance(given, Iterator) and not is_numbered:
     raise UserError(
       'dataset can be read only once, as generators and iterators are: give a list of '
       'batches, or tf.data.Dataset.from_generator'
@@ -39,8 +41,7 @@ def as_dataset(given: Any) -> tf.data.Dataset | None:
     return _of_arrays(given)
   if isinstance(given, str | bytes | Mapping | np.ndarray | type | tf.Tensor):
     return None
-  # Of a PyDataset, that may have no `__len__`.
-  is_numbered = hasattr(type(given), 'num_batches')
+  # A PyDataset may have no `__len__`.
   if not (hasattr(given, '__getitem__') and (is_numbered or hasattr(given, '__len__'))):
     return None
   try:
@@ -54,10 +55,36 @@ def as_dataset(given: Any) -> tf.data.Dataset | None:
   return _indexed(given, int(count), int(getattr(given, 'workers', 1) or 1))
 
 
+def labels_of(given: Any) -> list[np.ndarray] | None:
+  """Returns all labels of arrays, with the weights behind, if there are any.
+
+  Args:
+    given: what `as_dataset` took.
+
+  Returns:
+    None of data whose labels are not at hand.
+  """
+  if not isinstance(given, tuple):
+    return None
+  return [
+    _array(key, value)
+    for key, value in zip((LABEL, WEIGHT), given[1:], strict=False)
+    if value is not None
+  ]
+
+
 def _of_arrays(given: tuple[Any, ...]) -> tf.data.Dataset:
   expected = 'arrays (images, labels), perhaps with weights'
+  if len(given) == 3 and given[2] is None:
+    given = given[:2]
   if len(given) not in (2, 3) or not all(map(_is_array, given)):
-    raise UserError(f'dataset is {shown(given)}, expected {expected}')
+    raise UserError(f'dataset is {_outline(given)}, expected {expected}')
+  if len(np.shape(given[0])) != 4:
+    shape = list(np.shape(given[0]))
+    raise UserError(
+      f'dataset has images of shape {shape}, expected [n, height, width, channels]: '
+      'grey ones have one channel, images[..., None]'
+    )
   lengths = [len(one) for one in given]
   if len(set(lengths)) > 1:
     raise UserError(
@@ -131,10 +158,19 @@ def _parts(item: Any) -> dict[str, np.ndarray]:
   elif isinstance(item, tuple | list) and len(item) in (2, 3):
     found = dict(zip(KEYS, item, strict=False))
   else:
-    raise UserError(f'dataset has elements {shown(item)}, expected {EXPECTED}')
+    raise UserError(f'dataset has elements {_outline(item)}, expected {EXPECTED}')
   if found.get(WEIGHT, 0) is None:
     del found[WEIGHT]
   return {key: _array(key, value) for key, value in found.items()}
+
+
+def _outline(value: Any) -> str:
+  """Returns what a value is, for messages: arrays without what they hold."""
+  if isinstance(value, tuple | list):
+    return f'({", ".join(map(_outline, value[:4]))}{", ..." * (len(value) > 4)})'
+  if hasattr(value, 'shape'):
+    return f'{type(value).__name__} {list(value.shape)}'
+  return shown(value)
 
 
 def _array(key: str, value: Any) -> np.ndarray:

@@ -219,9 +219,11 @@ def unreadable_after(
   what_to_do = (
     'check its files' if dataset.version is None else 'prepare the dataset again'
   )
+  if dataset.looks is not None:
+    what_to_do = 'correct what it yields'
+  why = re.sub(r'^assertion failed: \[(.*)\]$', r'\1', reason(error))
   return DataError(
-    f'{dataset.name} cannot be read after {done} examples: '
-    f'{reason(error)}: {what_to_do}'
+    f'{dataset.name} cannot be read after {done} examples: {why}: {what_to_do}'
   )
 
 

@@ -266,14 +266,10 @@ class Evaluator:
     return dataclasses.replace(request, directory=directory)
 
   @property
-  def num_classes(self) -> int:
-    """How many classes the dataset has.
-
-    Raises:
-      UserError: only the model tells, and is not there yet.
-    """
+  def num_classes(self) -> int | None:
+    """How many classes the dataset has; None: the model, not there yet, tells."""
     if self._runtime is None:
-      raise own_data.unknown_classes()
+      return None
     return len(self._runtime.dataset.label_space)
 
   @property

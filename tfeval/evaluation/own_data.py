@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import in_memory, own_forms, subset
@@ -28,6 +29,7 @@ class OwnData:
 
   Attributes:
     dataset: the user's.
+    labels: all of them, where they are at hand, see `own_forms.labels_of`.
     classes: their names, how many there are, or None for what can be known.
     keywords: of the evaluation, with what follows from the dataset.
     as_it_stands: whether images are the model's input already.
@@ -36,6 +38,7 @@ class OwnData:
   """
 
   dataset: tf.data.Dataset
+  labels: list[np.ndarray] | None
   classes: Sequence[str] | int | None
   keywords: dict[str, Any]
   as_it_stands: bool
@@ -59,9 +62,10 @@ class OwnData:
     Raises:
       UserError: a keyword is none of such a dataset, or its elements are no images.
     """
-    dataset = own_forms.as_dataset(dataset)
+    given_dataset, dataset = dataset, own_forms.as_dataset(dataset)
     if dataset is None:
       return None
+    labels = own_forms.labels_of(given_dataset)
     for name in _OF_NAMES:
       if given.get(name) is not None:
         raise UserError(f'`{name}` is of datasets that have a name: leave it out')
@@ -78,7 +82,7 @@ class OwnData:
         keywords['preprocess'] = _IDENTITY
       if not resized and height == width is not None:
         keywords.setdefault('input_size', width)
-    return cls(dataset, classes, keywords, as_it_stands, resized, channels or 3)
+    return cls(dataset, labels, classes, keywords, as_it_stands, resized, channels or 3)
 
   def fed(self, model: Model) -> Model:
     """Returns a model that is fed as the dataset's images are.
@@ -129,9 +133,14 @@ class OwnData:
     ):
       classes = model.label_space or model.outputs or _traced_outputs(model)
     if classes is None:
-      raise unknown_classes()
+      raise UserError(
+        'how many classes the dataset has cannot be known: give `classes`, their names '
+        'or how many'
+      )
     limit, size = self.keywords.get('limit'), self.keywords.get('sample')
-    found = in_memory.open_dataset(self.dataset, classes, limit, self.resized)
+    found = in_memory.open_dataset(
+      self.dataset, classes, limit, self.resized, self.labels
+    )
     return found if size is None else subset.sample(found, str(size))
 
 
@@ -149,11 +158,3 @@ def _traced_outputs(model: Model) -> int | None:
       f'{errors.one_line(error)}'
     ) from error
   return traced.output_shapes[-1]
-
-
-def unknown_classes() -> UserError:
-  """Returns the error of a dataset whose classes nothing tells."""
-  return UserError(
-    'how many classes the dataset has cannot be known: give `classes`, their names '
-    'or how many'
-  )

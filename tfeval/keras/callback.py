@@ -62,6 +62,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       `[correct, count]`, and `run`, its directory inside `output_dir`, None unless it
       is the best one.
     prefix: of the names in logs.
+    ema: whether averages of the weights are evaluated.
     output_dir: where the best run and `history.json` are, None for memory.
     best: the run with the highest `best_by`; None before the first.
   """
@@ -92,7 +93,8 @@ class EvaluateCallback(keras.callbacks.Callback):
         one, unless `every_steps` is given.
       every_steps: evaluates after each so many steps.
       metrics: names as of `tfeval score --metrics`, `real_` before those against ReaL
-        labels; `'loss'`, the mean of the compiled one; `'f1'`, the mean of all classes;
+        labels; `'loss'`, the mean of the compiled one over all images, without
+        what layers add (regularisers, add_loss); `'f1'`, the mean of all classes;
         `keras.metrics.Metric`, which gets one-hot labels, or class indices if its name
         has `sparse` in it, and the outputs, of all images that have a label. By default
         top-1 and top-5 of all labels there are.
@@ -125,7 +127,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       for key, value in (('every_epochs', every_epochs), ('every_steps', every_steps))
     )
     self._chosen, self._looks = in_fit.checked(model), 'preflight' not in how
-    self._dataset, self._how, self._ema = dataset, _IN_FIT | how, truth('ema', ema)
+    self._dataset, self._how, self.ema = dataset, _IN_FIT | how, truth('ema', ema)
     of_kind('best_by', best_by, str | None, 'the name of a metric')
     self._metrics = logged.LoggedMetrics(metrics, best_by, self._how)
     if not (isinstance(prefix, str) and prefix):
@@ -176,7 +178,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     model = self.model
     self._check_in_fit()
     self._close()  # That of a fit that did not come to its end.
-    if self._ema:
+    if self.ema:
       check_averages(model)
     if self._evaluated_model is None or self._evaluated_model.trained is not model:
       self._begin_model(model)
@@ -213,7 +215,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     if not self._evaluated_model.is_taken:
       return None
     found = self._evaluator.identity()
-    return found | {'ema': self._ema, 'metrics': self._metrics.identity()}
+    return found | {'ema': self.ema, 'metrics': self._metrics.identity()}
 
   @property
   def logged(self) -> list[str]:
@@ -254,9 +256,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     self._check_in_fit()
     self._steps.end_epoch()
     is_due = self._every_epochs is not None and not (epoch + 1) % self._every_epochs
-    is_new = not self._ema and callback_order.swaps_before(
-      self
-    )  # Since the last batch.
+    is_new = not self.ema and callback_order.swaps_before(self)  # Since the last batch.
     if is_due and (is_new or not self._evaluated):
       self._evaluate(at_epoch_end=True)
     self._hidden |= logged.add(logs, self._values, self._hidden)
@@ -275,7 +275,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       self._metrics.take(self._evaluator, self.model)
       self._kept.identify(self._identity())
     averages: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if self._ema and not (at_epoch_end and callback_order.swaps_before(self)):
+    if self.ema and not (at_epoch_end and callback_order.swaps_before(self)):
       averages = in_place_of_weights(self.model)
     try:
       with averages:

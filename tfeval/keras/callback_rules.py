@@ -61,6 +61,22 @@ class Other(NamedTuple):
     is_one = isinstance(self.callback, both('callbacks.ModelCheckpoint'))
     return is_one and self.callback.save_best_only and self.monitors_ours()
 
+  def compares_too_early(self) -> bool:
+    """Whether it compares values before Keras 3 lets it, at the end of an epoch."""
+    if not self.saves_best() or self.save_freq is None:
+      return False
+    if getattr(self.callback, 'monitor_op', True) is not None:
+      return False
+    first = 1 if self.callback.best is not None else 2
+    batches = self.when.batches
+    return batches is None or first * self.save_freq <= batches
+
+  def swaps_before(self) -> bool:
+    """Whether it has put averages in place of the weights that ours evaluates."""
+    is_one = isinstance(self.callback, both('callbacks.SwapEMAWeights'))
+    swaps = is_one and self.callback.swap_on_epoch and self.is_before
+    return swaps and not self.ours.ema
+
   def keeps_best(self) -> bool:
     """Whether it keeps the model of an epoch, the best by what ours logs."""
     flags = ('save_best_only', 'restore_best_weights')
@@ -124,6 +140,20 @@ RULES: tuple[tuple[Callable[[Other], bool], bool, str], ...] = (
     lambda other: other.monitors_unknown() and _is_near(other),
     False,
     f'unless something else logs it, {_NEVER}',
+  ),
+  (
+    lambda other: other.compares_too_early(),
+    True,
+    '{kind} with save_freq={callback.save_freq} fails at the second value of the first '
+    'epoch, at whose end Keras sets its monitor_op: set that to keras.ops.greater or '
+    "keras.ops.less, or give it save_freq='epoch'",
+  ),
+  (
+    lambda other: other.swaps_before(),
+    False,
+    '{kind} stands before {name}, which so logs the averages of the weights as '
+    '{ours.prefix}top1 and so on at ends of epochs: put {name} before it for the '
+    'weights themselves, or give it ema=True',
   ),
   (
     lambda other: other.file_name != '' and other.is_before,

@@ -47,4 +47,7 @@ def validation_names(model: keras.Model) -> set[str]:
   """Returns what the `fit` that is running logs of its own `validation_data`."""
   if callers.argument_of_fit(model, 'validation_data') is None:
     return set()
-  return {f'val_{name}' for name in metric_names(model) or ()}
+  names = metric_names(model)
+  if names is None:  # Its own `test_step` logs what it likes, most likely these.
+    names = {one.name for one in model.metrics}
+  return {f'val_{name}' for name in names}

@@ -45,8 +45,9 @@ class FirstLook:
 
 def is_above_chance(run: Run) -> bool:
   """Returns whether a model hits more than the name of the largest class would."""
-  labels = np.concatenate([part['label'].to_numpy() for part in run.parts(['label'])])
-  labels = labels[labels >= 0]
+  labels = np.concatenate(
+    [part['label'].drop_null().to_numpy() for part in run.parts(['label'])]
+  )
   (top1,) = (
     one
     for one in run.score(metrics=['top1'])

@@ -1,6 +1,7 @@
 """Metrics and losses of Keras, computed of the rows that an evaluation stores."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from tfeval.runs.run import Run
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 LOSS = 'loss'
 _ROWS = 4096  # At once: 16 MB of outputs for 1000 classes.
 
@@ -47,7 +49,9 @@ class FromRows:
 
   Labels are int32 [n] for a metric or loss in whose name is `sparse`, and for those of
   this package; one-hot float32 [n, outputs] for any other one. Outputs are float32
-  [n, outputs] as the model returns them. Images without a label are left out.
+  [n, outputs] as the model returns them. Of a model with a single output they are
+  [n, 1], and labels float32 [n, 1], 0 or 1; two of each for those of this package.
+  Images without a label are left out.
   """
 
   def __init__(self, asked: Sequence[Any], model: Model, trained: keras.Model):
@@ -66,10 +70,11 @@ class FromRows:
         'metrics of Keras need an output for each class of the dataset in their order, '
         'and these are matched by name: take names of metrics'
       )
-    self._outputs = model.outputs
+    self._outputs, self._is_single = model.outputs, model.is_single
     self._metrics = {one.name: one for one in asked if one != LOSS}
     self._loss = _loss_of(trained) if LOSS in asked else None
-    labels = np.array([0, self._outputs - 1], np.int32)
+    # Three, which no model has as the number of two classes.
+    labels = np.array([0, self._outputs - 1, 0], np.int32)
     self._compute([(labels, np.eye(self._outputs, dtype=np.float32)[labels])])
 
   def describe(self) -> dict[str, Any]:
@@ -90,10 +95,10 @@ class FromRows:
       for labels, outputs in rows:
         for name, metric in self._metrics.items():
           with _told_in_a_line(name):
-            metric.update_state(self._truth(metric, labels), outputs)
+            metric.update_state(*self._given(metric, labels, outputs))
         if self._loss is not None:
           with _told_in_a_line(LOSS):
-            total += self._summed_loss(self._truth(self._loss, labels), outputs)
+            total += self._summed_loss(*self._given(self._loss, labels, outputs))
           count += len(labels)
       found = {
         name: _number(name, metric.result()) for name, metric in self._metrics.items()
@@ -102,6 +107,14 @@ class FromRows:
       for name, metric in self._metrics.items():
         _restore(metric, before[name])
     return found | ({} if self._loss is None else {LOSS: total / max(count, 1)})
+
+  def _given(
+    self, of: Any, labels: np.ndarray, outputs: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns labels and outputs as a metric or a loss takes them."""
+    if self._is_single and not isinstance(of, Hits | F1):
+      return labels[:, None].astype(np.float32), outputs[:, 1:]
+    return self._truth(of, labels), outputs
 
   def _truth(self, of: Any, labels: np.ndarray) -> np.ndarray:
     names = (getattr(of, 'name', None), getattr(of, '__name__', type(of).__name__))
@@ -122,10 +135,17 @@ def _loss_of(model: keras.Model) -> Any:
   loss = model.loss
   if isinstance(loss, str):
     loss = keras.losses.get(loss)
-  if not callable(loss):
+  outputs = getattr(model, 'output_names', None) or []
+  if not callable(loss) or len(outputs) > 1:
     raise UserError(
-      f'metric loss: the model is compiled with loss={loss!r}, expected one loss: '
-      'leave it out of metrics'
+      f'metric loss: the model is compiled with {type(loss).__name__} for '
+      f'{max(1, len(outputs))} outputs, expected one loss of one output: leave it out '
+      'of metrics'
+    )
+  if model.losses:
+    _LOG.warning(
+      'loss is the mean of the compiled one: regularisers and add_loss of '
+      f"{model.name}, which Keras' own val_loss has too, are left out"
     )
   return loss
 

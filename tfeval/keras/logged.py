@@ -97,14 +97,18 @@ class LoggedMetrics:
     if asked is None:
       taken = evaluator.model
       outputs = evaluator.num_classes if taken is None else taken.outputs
-      names = [
-        name
-        for name in registry.DEFAULT
-        # Top-5 of five classes says nothing.
-        if registry.get_metric(name).least_classes <= outputs
-      ]
       prefixes = ['', REAL] if has_real else ['']
-      asked = [prefix + name for prefix in prefixes for name in names]
+      asked = [
+        prefix + name
+        for prefix in prefixes
+        for name in registry.DEFAULT
+        if _says_something(name, outputs)
+      ]
+    for name in (one for one in asked if not _is_of_keras(one)):
+      if not _says_something(name, evaluator.num_classes):
+        raise UserError(
+          f'metric {name} says nothing of {evaluator.num_classes} classes: leave it out'
+        )
     self.best_by = self._check(asked)
     names = [one for one in asked if not _is_of_keras(one)]
     real = [name for name in names if name.startswith(REAL)]
@@ -127,6 +131,11 @@ class LoggedMetrics:
     Raises:
       UserError: it cannot be computed.
     """
+    if self._asked is None:  # Only now it is known how many classes there are.
+      kept = [
+        one for one in self.names if _says_something(one, evaluator.model.outputs)
+      ]
+      self.names, self._registered = tuple(kept), dict.fromkeys(kept)
     if self._asked_of_keras:
       self._of_keras = FromRows(self._asked_of_keras, evaluator.model, model)
 
@@ -204,6 +213,12 @@ def add(
       'logs: give EvaluateCallback another prefix'
     )
   return there
+
+
+def _says_something(name: str, outputs: int | None) -> bool:
+  """Returns whether a metric may be wrong: top-5 of five classes is not."""
+  least = registry.get_metric(name.removeprefix(REAL)).least_classes
+  return outputs is None or least <= outputs
 
 
 def _is(one: Any, name: str) -> bool:

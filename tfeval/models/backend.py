@@ -93,8 +93,8 @@ class Backend(abc.ABC):
   def layers_sha256(self) -> str | None:
     """Returns a SHA-256 of its layers and the shapes of its values; None for none.
 
-    Other than `architecture_sha256` it knows nothing of code or attributes: a model
-    has it as long as it is trained, whatever its layers count.
+    Other than `architecture_sha256` it knows nothing of attributes: a model has it as
+    long as it is trained, whatever its layers count.
     """
     return None
 

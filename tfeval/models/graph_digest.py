@@ -27,13 +27,12 @@ _OF_PYTHON = frozenset(('EagerPyFunc', 'PyFunc', 'PyFuncStateless'))
 _OPAQUE = _OF_PYTHON | {'LookupTableFindV2', 'ReadFile'}
 # Drawing numbers, or writing what is read the next time. `StatelessRandomUniform` does
 # neither.
+_WRITING = ('Assign', 'ResourceApply', 'ResourceScatter', 'ResourceSparse', 'Rng')
 _CHANGING = (
-  'Assign',
+  *_WRITING,
   'Multinomial',
   'ParameterizedTruncatedNormal',
   'Random',
-  'ResourceScatter',
-  'Rng',
   'StatefulRandom',
   'StatefulStandardNormal',
   'StatefulTruncated',
@@ -70,9 +69,7 @@ def graph_digest(function: Any) -> GraphDigest:
   found = _Graphs(graph)
   of_inputs = {name: joined('argument', at) for at, name in enumerate(inputs)}
   # Of what it writes itself, the values of this moment are no part of it.
-  writes = any(
-    one.startswith(('Assign', 'Resource', 'Rng')) for one in found.operations
-  )
+  writes = any(one.startswith(_WRITING) for one in found.operations)
   variables = {id(one.handle): one for one in function.graph.variables}
   for name, value in outside.items():
     of_inputs[name] = _value(value, variables, writes)

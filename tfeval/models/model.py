@@ -83,6 +83,8 @@ class Model:
     channels: of its input; 3 are RGB.
     preprocess_sha256: of what `preprocess` does, see `graph_digest`; None where its
       name says that.
+    is_single: whether `function` makes two values of the only one that the backend
+      returns, see `binary.two_classes`.
     preprocess_changes: operations by which it does something else each time; where
       there are any, no two runs can be known to be the same.
   """
@@ -109,6 +111,7 @@ class Model:
   channels: int = 3
   preprocess_sha256: str | None = None
   preprocess_changes: tuple[str, ...] = ()
+  is_single: bool = False
 
   def __call__(self, pixels: Any) -> tf.Tensor:
     """Returns what the model says of images.

@@ -15,7 +15,7 @@ import pathlib
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,13 @@ def _is_installed(file: str) -> bool:
     return True
   # The virtual environment is in its own folder, not in that of the library.
   return path.is_relative_to(pathlib.Path(sysconfig.get_path('stdlib')).resolve())
+
+
+def holds_values(value: Any) -> bool:
+  """Returns whether a value is an array of any kind, or an object of a user's class."""
+  if hasattr(value, '__array__'):
+    return True
+  return is_users(type(value).__module__) and hasattr(value, '__dict__')
 
 
 class _Digest:
@@ -197,11 +204,22 @@ class _Digest:
         attributes.add(instruction.argval)
     there = function.__globals__
     for name in sorted(names & there.keys()):
-      value = there[name]
-      yield joined(name, self.of(value))
-      if isinstance(value, types.ModuleType) and is_users(value.__name__):
-        for one in sorted(attributes & vars(value).keys()):
-          yield joined(name, one, self.of(vars(value)[one]))
+      yield joined(name, self.of(there[name]))
+      if isinstance(there[name], types.ModuleType):
+        yield from self._of_module(there[name], attributes, set())
+
+  def _of_module(
+    self, module: types.ModuleType, attributes: Set[str], seen: set[str]
+  ) -> Iterator[bytes]:
+    """Yields digests of attributes of a module, and of the user's modules in it."""
+    if not is_users(module.__name__) or module.__name__ in seen:
+      return
+    seen.add(module.__name__)
+    for name in sorted(attributes & vars(module).keys()):
+      value = vars(module)[name]
+      yield joined(module.__name__, name, self.of(value))
+      if isinstance(value, types.ModuleType):
+        yield from self._of_module(value, attributes, seen)
 
   def _class(self, value: type) -> bytes:
     if not is_users(value.__module__):
@@ -217,10 +235,11 @@ class _Digest:
     return joined('class', *found)
 
   def _attribute(self, value: Any) -> bytes:
-    # A class may hold what Python and others keep there: the code is what counts.
     known = (*_PLAIN, types.FunctionType, classmethod, staticmethod, property)
     plain = (tuple, list, dict, set, frozenset, np.ndarray, type)
-    return self.of(value) if isinstance(value, (*known, *plain)) else b''
+    if isinstance(value, (*known, *plain)) or holds_values(value):
+      return self.of(value)
+    return b''  # What Python and others keep in a class: slots, caches.
 
   def _object(self, value: Any) -> bytes:
     """Of an object that no rule is of: its class and its state."""

@@ -159,15 +159,31 @@ def _channels(
     >= _SURE
   ):
     return None
+  saw = (
+    f'{given.count} hits of {len(given.hits)}, and {flipped.count} with '
+    'red and blue exchanged'
+  )
+  name = trial.model.name
+  if _exchanges(trial.model.preprocess, trial.images):
+    fix = (
+      f'{name} wants RGB, which preprocessing {trial.model.preprocess_name} exchanges'
+    )
+    return flipped, Finding('channels', saw, 'BGR', f'{fix}: give another `preprocess`')
   return flipped, Finding(
     'channels',
-    f'{given.count} hits of {len(given.hits)}, and {flipped.count} with '
-    'red and blue exchanged',
+    saw,
     'RGB',
-    f'{trial.model.name} wants BGR: give '
+    f'{name} wants BGR: give '
     '`preprocess=caffe` if it subtracts the mean of the channels, or exchange them '
     'before its first layer',
   )
+
+
+def _exchanges(preprocess: normalisation.Preprocess, images: tf.Tensor) -> bool:
+  """Returns whether a preprocessing makes BGR of RGB images."""
+  black = tf.zeros_like(images[:1])
+  change = np.asarray(preprocess(black + [255.0, 0, 0]) - preprocess(black))
+  return bool(abs(change).sum(axis=(0, 1, 2)).argmax() == 2)
 
 
 @dataclasses.dataclass(frozen=True)

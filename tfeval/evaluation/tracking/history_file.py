@@ -15,6 +15,7 @@ _OTHER = {
   'preprocess_sha256': 'the preprocessing did something else',
   'architecture_sha256': 'the model computed something else',
 }
+_NAME = 'model.name'
 _DIGEST = '_sha256'  # How keys of what code does end.
 
 
@@ -62,10 +63,13 @@ def read_history(
         f'{path} is of another evaluation: {_OTHER[key]} ({key} differs): choose '
         'another output_dir'
       )
+    way = 'choose another output_dir'
+    if key == _NAME:  # Keras counts names up in a process, a cell that is run again.
+      way = f'give name={there.get(key)!r} if it is the same, or {way}'
     raise UserError(
       f'{path} is of another evaluation: {key} is '
       f'{str(there.get(key))[:80]} there and {str(here.get(key))[:80]} '
-      'here: choose another output_dir'
+      f'here: {way}'
     )
   return entries
 

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 from keras.src.utils import naming
 
 from tfeval.models.keras import tracing
 from tfeval.models.keras.versions import both
-from tfeval.utils.code_digest import code_sha256, is_users
+from tfeval.utils.code_digest import code_sha256, holds_values, is_users
 
 # What Keras puts into the attributes of a layer or model, beside those that it has from
 # the beginning.
@@ -79,11 +78,21 @@ def own_code(model: keras.Model) -> tuple[str, ...]:
 
 
 def layers_sha256(model: keras.Model) -> str:
-  """Returns a digest of layers, as they tell of themselves, and shapes of weights."""
+  """Returns a digest of layers, as they tell of themselves, and shapes of weights.
+
+  Of code that is the functions which layers keep, as a Lambda does; numbers that a
+  layer keeps may count what it does.
+  """
   configs = tracing.layer_configs(model)
   weights = [[str(one.dtype), list(one.shape)] for one in model.weights]
   described = [_without(config, _given_names(configs)) for config in configs]
-  content = json.dumps([described, weights], sort_keys=True)
+  functions = [
+    f'{key} {code_sha256(value, whole=False)}'
+    for layer in model._flatten_layers()
+    for key, value in sorted(_state(layer).items())
+    if _is_function(value)
+  ]
+  content = json.dumps([described, weights, functions], sort_keys=True)
   return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -170,6 +179,4 @@ def _is_told(value: Any) -> bool:
     return all(map(_is_told, value.values()))
   if isinstance(value, _kinds(*_ELSEWHERE, 'KerasTensor')):
     return False
-  return isinstance(value, (*_PLAIN, np.ndarray, np.generic)) or hasattr(
-    value, '__array__'
-  )
+  return isinstance(value, _PLAIN) or holds_values(value)

@@ -102,7 +102,8 @@ def described(
     class_maps.check_shape(chosen.shape, name, known.class_map)
   output = _output_kind(chosen, name, known.output)
   outputs = None if chosen is None else chosen.shape[-1]
-  if chosen is not None and chosen.shape[-1] == 1:
+  is_single = outputs == 1
+  if is_single:
     function, output = binary.two_classes(function, name, output), binary.KIND[output]
     outputs = 2
   space = None
@@ -134,6 +135,7 @@ def described(
     outputs=outputs,
     preprocess_sha256=does.sha256,
     preprocess_changes=does.changing,
+    is_single=is_single,
   )
 
 
