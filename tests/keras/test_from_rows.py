@@ -8,7 +8,7 @@ import sklearn.metrics
 from fits import callback, fit, small
 
 from tfeval.datasets.labels import imagenet
-from tfeval.keras import RealTop1, TopK
+from tfeval.keras import EvaluateCallback, RealTop1, TopK
 from tfeval.utils.errors import UserError
 
 
@@ -68,6 +68,52 @@ def test_keras_metrics_and_the_loss_are_those_of_all_outputs(noise):
   }
   assert list(best) == list(expected)
   assert best == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize('activation', ['sigmoid', None])
+def test_of_a_single_output_they_are_those_of_keras(activation):
+  keras.utils.set_random_seed(0)
+  random = np.random.default_rng(0)
+  images = random.integers(0, 256, (60, 8, 8, 3)).astype(np.float32)
+  labels = (images[..., 0].mean((1, 2)) > 127).astype(np.int64)
+  model = keras.Sequential(
+    [
+      keras.Input((8, 8, 3)),
+      keras.layers.Rescaling(1 / 255),
+      keras.layers.GlobalAveragePooling2D(),
+      keras.layers.Dense(1, activation),
+    ]
+  )
+  from_logits = activation is None
+  model.compile('sgd', keras.losses.BinaryCrossentropy(from_logits=from_logits))
+
+  def of_keras():
+    found = [keras.metrics.AUC(from_logits=from_logits, name='auc')]
+    # Its threshold is one of probabilities.
+    return found if from_logits else [*found, keras.metrics.Recall(name='recall')]
+
+  metrics = ['top1', 'loss', 'f1', *of_keras()]
+  found = EvaluateCallback((images, labels), metrics=metrics)
+  model.fit(images, labels, epochs=2, verbose=0, callbacks=[found])
+  model.compile('sgd', model.loss, metrics=of_keras())
+  expected = model.evaluate(images, labels, verbose=0, return_dict=True)
+  scores = model.predict(images, verbose=0)[:, 0]
+  said = scores > (0 if from_logits else 0.5)
+  values = found.history[-1]['metrics']
+  assert found.history[-1]['counts']['val_top1'] == [int((said == labels).sum()), 60]
+  assert values['val_f1'] == pytest.approx(
+    sklearn.metrics.f1_score(labels, said, average='macro'), rel=1e-6
+  )
+  assert {name: values[f'val_{name}'] for name in expected} == pytest.approx(
+    expected, rel=1e-5
+  )
+
+
+def test_what_layers_add_to_a_loss_is_left_out_and_told(noise, caplog):
+  model = small()
+  model.layers[-1].kernel.regularizer = keras.regularizers.L2(0.1)
+  fit(model, callback(noise, metrics=['top1', 'loss']))
+  assert "Keras' own val_loss has too, are left out" in caplog.text
 
 
 def test_a_history_is_of_metrics_as_they_are_configured(noise, tmp_path):

@@ -166,6 +166,58 @@ def test_what_a_step_of_ones_own_logs_is_not_replaced(noise, caplog):
   assert caplog.text.count('something else logs val_top1, which stays in the logs') == 1
 
 
+def test_a_model_that_keras_cannot_compare_yet_is_refused(noise, tmp_path):
+  def train(**how):
+    saved = keras.callbacks.ModelCheckpoint(
+      tmp_path / 'best.keras',
+      monitor='val_top1',
+      mode='max',
+      save_best_only=True,
+      save_freq=1,
+    )
+    for key, value in how.items():
+      setattr(saved, key, value)
+    found = callback(noise, every_steps=1)
+    fit(small(), found, saved)
+    return found.history
+
+  with pytest.raises(UserError, match='fails at the second value .* monitor_op: set'):
+    train()
+  assert len(train(monitor_op=keras.ops.greater)) == 2
+  # Keras itself ends such a fit with a traceback: should it not, the rule can go.
+  saved = keras.callbacks.ModelCheckpoint(
+    tmp_path / 'best.keras', 'loss', mode='min', save_best_only=True, save_freq=1
+  )
+  with pytest.raises(TypeError, match='not callable'):
+    fit(small(), saved)
+
+
+def test_averages_that_are_logged_as_weights_are_told(noise, caplog):
+  for is_first in (True, False):
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    ours = callback(noise)
+    fit(small(use_ema=True), *([ours, swap] if is_first else [swap, ours]))
+    told = 'logs the averages of the weights as val_top1' in caplog.text
+    assert told is not is_first
+
+
+def test_a_metric_of_an_own_test_step_is_told_before_the_fit(noise, caplog):
+  class Own(keras.Model):
+    def test_step(self, data):
+      images, labels = data
+      self.top1.update_state(labels, self(images, training=False))
+      return {'top1': self.top1.result()}
+
+  model = small()
+  own = Own(model.inputs, model.outputs)
+  own.top1 = keras.metrics.SparseTopKCategoricalAccuracy(1, name='top1')
+  own.compile(model.optimizer, model.loss)
+  images, labels = np.zeros((4, 32, 32, 3), np.float32), np.zeros(4)
+  fit(own, callback(noise), validation_data=(images, labels))
+  assert 'validation_data of this fit logs val_top1 too' in caplog.text
+  assert 'something else logs' not in caplog.text
+
+
 def test_averages_are_evaluated_on_either_side_of_swap_ema_weights(noise):
   found = []
   for is_first in (True, False):

@@ -93,6 +93,15 @@ def test_another_error_ends_the_fit(folder, monkeypatch):
     fit(trained, callback(folder))
 
 
+@pytest.fixture
+def interruptible():
+  """Of a shell that starts it in the background a process ignores SIGINT."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interruptible')
 @pytest.mark.parametrize('phase', ['averages', 'evaluation', 'weights'])
 def test_weights_are_put_back_after_an_interrupt(folder, tmp_path, monkeypatch, phase):
   trained = model(use_ema=True, ema_momentum=0.5)
