@@ -77,7 +77,9 @@ def compare(photos: pathlib.Path, images: int, pairs: int) -> None:
     make_folder(photos, images, pathlib.Path(directory))
     folder = f'folder:{directory}'
     found = Paired(folder, preprocess='tf')
-    found.data = tfeval.build_dataset(folder, preprocess='tf', label_mode='int')
+    found.data = tfeval.build_dataset(
+      folder, preprocess='tf', label_mode='int', num_classes=1000
+    )
     fit(model, 224, pairs + 1, found)
   calls, direct, bare = zip(*found.seconds[1:], strict=True)
   print(

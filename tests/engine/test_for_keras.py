@@ -65,9 +65,32 @@ def test_images_without_a_label_weigh_nothing(tmp_path, noise):
     (tmp_path / name).write_bytes((noise / name).read_bytes())
   first = build(tmp_path)
   unlabelled = first.map(lambda batch: batch | {'label': batch['label'] * 0 - 1})
-  fed = unlabelled.map(for_keras.feeding('int', None)(1000))
+  fed = unlabelled.map(for_keras.feeding('int', None)(for_keras.Outputs(1000, None)))
   for _, label, weight in fed:
     assert not label.numpy().any() and not weight.numpy().any()
+
+
+def test_a_folder_of_some_classes_of_a_list_asks_which_labels(noise, tmp_path):
+  wnids = ('n02123045', 'n01440764', 'n01443537')  # Of classes 281, 0 and 1.
+  for wnid, path in zip(wnids, sorted(noise.iterdir()), strict=False):
+    (tmp_path / wnid).mkdir()
+    (tmp_path / wnid / 'photo.jpg').write_bytes(path.read_bytes())
+  with pytest.raises(tfeval.errors.UserError, match='num_classes=3 or 1000, as many'):
+    build(tmp_path, label_mode='int')
+  with pytest.raises(tfeval.errors.UserError, match='num_classes is 7: give'):
+    build(tmp_path, label_mode='int', num_classes=7)
+  with pytest.raises(tfeval.errors.UserError, match='give label_mode too'):
+    build(tmp_path, num_classes=3)
+  for num_classes, expected in ((3, [0, 1, 2]), (1000, [0, 1, 281])):
+    (pixels, label, weight), *rest = build(
+      tmp_path, label_mode='int', num_classes=num_classes, batch_size=4
+    )
+    assert sorted(label.numpy()[:3]) == expected and not rest
+    assert label.numpy()[3] == 0 and weight.numpy().tolist() == [1, 1, 1, 0]
+    ((_, hot, _),) = build(
+      tmp_path, label_mode='categorical', num_classes=num_classes, batch_size=4
+    )
+    assert hot.shape == (4, num_classes)
 
 
 def test_preprocessed_dicts_and_what_is_refused(noise):

@@ -27,6 +27,7 @@ def build_dataset(
   input_size: int | None = None,
   batch_size: int = 64,
   label_mode: str | None = None,
+  num_classes: int | None = None,
   preprocess: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
   strategy: tf.distribute.Strategy | None = None,
   input_context: tf.distribute.InputContext | None = None,
@@ -79,6 +80,9 @@ def build_dataset(
     batch_size: global: images in a step over all replicas of all hosts.
     label_mode: `'int'` for a sparse loss, `'categorical'` for one of one-hot labels; by
       default elements are dicts.
+    num_classes: as many as the model has, where the dataset has some of a larger list,
+      as folders called by wnids have of ImageNet's: how many it has itself, for labels
+      from 0 on in their order, or how many the list has, for labels as of dicts.
     preprocess: a name, see `tfeval.load_model`, or a function of images, float32
       [batch, size, size, 3] in [0, 255], that a graph can hold; by default pixels stay
       as they are.
@@ -112,6 +116,7 @@ def build_dataset(
       raise UserError('strategy and input_context were both given: leave one out')
     replicas = input_context.num_replicas_in_sync
   fed = for_keras.feeding(label_mode, preprocess)
+  num_classes = num_classes and whole_number('num_classes', num_classes)
   batch_size = whole_number('batch_size', batch_size)
   limit = limit if limit is None else whole_number('limit', limit)
   if batch_size % replicas:
@@ -133,9 +138,11 @@ def build_dataset(
     **{key: path_text(key, value) for key, value in where.items()},
   )
 
+  outputs = for_keras.Outputs.of(dataset, label_mode, num_classes)
+
   def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
     share = _share(dataset, resolved, batch_size // replicas, context)
-    return share if fed is None else share.map(fed(len(dataset.label_space)))
+    return share if fed is None else share.map(fed(outputs))
 
   if strategy is not None:
     return strategy.distribute_datasets_from_function(build)

@@ -1,11 +1,14 @@
 """Batches of `build_dataset` as a model, `fit` and `evaluate` of Keras take them."""
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
-from tfeval.models.model import preprocessing
+from tfeval.datasets.base import ImageDataset
+from tfeval.models.model import of_space, preprocessing
 from tfeval.utils import errors
 from tfeval.utils.arguments import shown
 from tfeval.utils.errors import UserError
@@ -14,10 +17,61 @@ from tfeval.utils.errors import UserError
 LABEL_MODES = INT, CATEGORICAL = ('int', 'categorical')
 
 
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+  """What a model has outputs for.
+
+  Attributes:
+    count: how many there are.
+    own: the classes that they are, in order; None: all of the dataset's label space.
+  """
+
+  count: int
+  own: Sequence[int] | None
+
+  @classmethod
+  def of(
+    cls, dataset: ImageDataset, label_mode: str | None, num_classes: int | None
+  ) -> Self:
+    """Returns those of a dataset.
+
+    Args:
+      dataset: has the classes.
+      label_mode, num_classes: as they were given to `build_dataset`.
+
+    Raises:
+      UserError: it has another number of classes, or it has to be said which.
+    """
+    if label_mode is None and num_classes is not None:
+      raise UserError('num_classes is of labels for Keras: give label_mode too')
+    space, own = dataset.label_space, dataset.own_classes
+    counts = [len(space)] if own is None else [len(own), len(space)]
+    if num_classes is None and (label_mode is None or len(counts) == 1):
+      return cls(len(space), None)
+    if num_classes not in counts:
+      given = '' if num_classes is None else f', and num_classes is {num_classes}'
+      raise UserError(
+        f'{dataset.name} has {counts[0]} of {of_space(space)}{given}: give num_classes='
+        f'{" or ".join(map(str, counts))}, as many as the model has'
+      )
+    return cls(num_classes, own if num_classes == counts[0] else None)
+
+  def labels(self, label: tf.Tensor) -> tf.Tensor:
+    """Returns which output is the label, int64 [n]; 0 for none."""
+    # -1 is padding or no label; losses know no such class.
+    label = tf.maximum(label, 0)
+    if self.own is None:
+      return label
+    of_class = np.zeros(max(self.own) + 1, np.int64)
+    of_class[list(self.own)] = np.arange(len(self.own))
+    # No label is 0, which need not be one of the classes.
+    return tf.gather(of_class, label)
+
+
 def feeding(
   label_mode: Any, preprocess: Any
-) -> Callable[[int], Callable[[dict[str, tf.Tensor]], Any]] | None:
-  """Returns what makes, of how many classes there are, a function of a batch.
+) -> Callable[[Outputs], Callable[[dict[str, tf.Tensor]], Any]] | None:
+  """Returns what makes, of what a model has outputs for, a function of a batch.
 
   Args:
     label_mode, preprocess: as they were given to `build_dataset`.
@@ -41,11 +95,11 @@ def feeding(
     )
   if label_mode is None and preprocess is None:
     return None
-  return lambda classes: _fed(classes, label_mode, preprocess)
+  return lambda outputs: _fed(outputs, label_mode, preprocess)
 
 
 def _fed(
-  classes: int,
+  outputs: Outputs,
   label_mode: str | None,
   preprocess: Callable[[tf.Tensor], tf.Tensor] | None,
 ) -> Callable[[dict[str, tf.Tensor]], Any]:
@@ -63,10 +117,9 @@ def _fed(
       batch = {**batch, 'pixels': pixels}
     if label_mode is None:
       return batch
-    # -1 is padding or no label; losses know no such class.
-    label = tf.maximum(batch['label'], 0)
+    label = outputs.labels(batch['label'])
     if label_mode == CATEGORICAL:
-      label = tf.one_hot(label, classes)
+      label = tf.one_hot(label, outputs.count)
     return batch['pixels'], label, tf.cast(batch['label'] >= 0, tf.float32)
 
   return fed

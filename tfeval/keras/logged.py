@@ -162,9 +162,8 @@ class LoggedMetrics:
       stem = name.removeprefix(REAL)
       found = scored['original' if stem == name else 'real', stem]
       if found.value is None:
-        _LOG.warning(
-          f'{prefix}{name} is not logged at step {step}: {found.unavailable}'
-        )
+        why = found.unavailable or f'{found.count} images have a label'
+        _LOG.warning(f'{prefix}{name} is not logged at step {step}: {why}')
         continue
       values[name] = found.value
       if found.kind == registry.COUNT:

@@ -137,7 +137,7 @@ def cannot_write(path: Path, error: OSError, flag: str = '`output_dir`') -> NotW
   """Returns what to tell a user whose disk is full or whose folder is locked."""
   return NotWritten(
     f'cannot write {path}: {error.strerror or error}: make room or '
-    f'choose another {flag}, then run the same command again'
+    f'choose another {flag}, then run it again'
   )
 
 

@@ -306,6 +306,18 @@ def test_swapped_channels(seed, mobilenet, photos):
   assert check(model, photos[0][:32], NONE[:32]) == []
 
 
+def test_channels_that_a_preprocessing_exchanges(mobilenet, photos):
+  model = dataclasses.replace(
+    mobilenet,
+    name='model.keras',
+    preprocess=lambda images: mobilenet.preprocess(images[..., ::-1]),
+    preprocess_name='mine',
+  )
+  (finding,) = check(model, *(part[:128] for part in photos))
+  assert (finding.check, finding.expected) == ('channels', 'BGR')
+  assert 'wants RGB, and preprocessing mine exchanges red and blue' in finding.fix
+
+
 # Outputs
 
 

@@ -54,12 +54,12 @@ def trained(preprocess, steps, optimizer, norm=True, momentum=0.99):
   return model
 
 
-def look(model, preprocess, weights='memory', function=None, training=None):
+def look(model, preprocess, weights='memory', training=None):
   backend = KerasBackend(model)
   wrapped = loading.Model(
     name='letters',
     function=backend,
-    preprocess=function or preprocessing(preprocess),
+    preprocess=preprocessing(preprocess),
     preprocess_name=preprocess,
     input_size=SIDE,
     output='logits',
@@ -117,14 +117,6 @@ def test_what_training_does_not_explain_is_found(normed):
     assert look(learned, given) == []
     (finding,) = look(learned, 'tf' if given == 'identity' else 'identity')
     assert finding.check == 'normalisation' and fits in finding.fix
-
-
-def test_channels_that_a_preprocessing_exchanges_are_told():
-  model = trained('tf', 150, keras.optimizers.Adam(5e-3), norm=False)
-  scaled = preprocessing('tf')
-  (found,) = look(model, 'bgr', 'a.keras', lambda images: scaled(images[..., ::-1]))
-  assert found.check == 'channels' and found.expected == 'BGR'
-  assert 'letters wants RGB, and preprocessing bgr exchanges red and blue' in found.fix
 
 
 def test_a_loop_starts_without_alarm_and_warns_of_faults(noise, caplog):

@@ -165,9 +165,8 @@ def _channels(
   )
   name = trial.model.name
   if _exchanges(trial.model.preprocess, trial.images):
-    fix = (
-      f'{name} wants RGB, which preprocessing {trial.model.preprocess_name} exchanges'
-    )
+    given_name = trial.model.preprocess_name
+    fix = f'{name} wants RGB, and preprocessing {given_name} exchanges red and blue'
     return flipped, Finding('channels', saw, 'BGR', f'{fix}: give another `preprocess`')
   return flipped, Finding(
     'channels',
