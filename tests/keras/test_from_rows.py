@@ -109,6 +109,32 @@ def test_of_a_single_output_they_are_those_of_keras(activation):
   )
 
 
+def test_a_loss_of_the_users_gets_the_labels_of_the_fit(noise):
+  def expected_class(labels, outputs):
+    chances = keras.ops.softmax(outputs)
+    found = keras.ops.sum(chances * keras.ops.arange(1000, dtype='float32'), -1)
+    return keras.ops.square(keras.ops.cast(labels, 'float32') - found)
+
+  model = small()
+  model.compile('sgd', expected_class)
+  found = callback(noise, metrics=['top1', 'loss'], store_logits=True)
+  fit(model, found)
+  rows = found.best.to_arrow(['label', 'logits'])
+  chances = scipy.special.softmax(np.array(rows['logits'].to_pylist()), 1)
+  errors = np.array(rows['label'].to_pylist()) - chances @ np.arange(1000)
+  loss = found.history[-1]['metrics']['val_loss']
+  assert loss == pytest.approx((errors**2).mean(), rel=1e-4)
+
+  def of_all_pairs(labels, outputs):
+    chosen = keras.ops.cast(keras.ops.argmax(outputs, -1, keepdims=True), 'float32')
+    return keras.ops.square(keras.ops.cast(labels, 'float32') - chosen)
+
+  model.compile('sgd', of_all_pairs)
+  with pytest.raises(UserError, match=r'gives \(3, 3\) for 3 images') as caught:
+    fit(model, callback(noise, metrics=['top1', 'loss']))
+  assert '\n' not in str(caught.value)
+
+
 def test_what_layers_add_to_a_loss_is_left_out_and_told(noise, caplog):
   model = small()
   model.layers[-1].kernel.regularizer = keras.regularizers.L2(0.1)

@@ -1,5 +1,7 @@
 """Models that `fit` builds, and models beside the one in training."""
 
+import copy
+
 import colours
 import keras
 import numpy as np
@@ -241,3 +243,14 @@ def test_a_dataset_of_the_users_and_a_model_that_is_not_built():
   # Of four classes, as the model tells at its first evaluation, there is no top-5.
   assert untold.history[-1]['counts'] == {'val_top1': hits}
   assert {'told_top1', 'val_top1'} == {name for name in history if 'top' in name}
+
+
+def test_a_copy_is_a_callback_of_its_own_on_the_same_data():
+  images, labels = colours.pixels(6, 1)
+  data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)
+  first = tfeval.keras.EvaluateCallback(data, classes=colours.CLASSES)
+  other = copy.deepcopy(first)  # As KerasTuner does.
+  for one in (first, other):
+    keras.utils.set_random_seed(0)
+    fit(compiled(keras.Sequential(layers())), one)
+  assert first.history == other.history and first.history is not other.history

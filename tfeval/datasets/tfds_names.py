@@ -104,7 +104,7 @@ def _check_data(
 
 def unknown(name: str, known: Iterable[str]) -> UserError:
   """Returns the error for a name of a dataset that is none of those that TFDS knows."""
-  known = sorted(one for one in known if not one.endswith('_config'))
+  known = sorted({one for one in known if not one.endswith('_config')})
   # The closest of a thousand names is seldom the one that is meant, unless it is very
   # close: ImageNet first.
   likely = difflib.get_close_matches(name.lower(), known, n=3, cutoff=_CLOSE)

@@ -1,9 +1,10 @@
 """A Keras callback that evaluates while `model.fit` trains."""
 
 import contextlib
+import copy
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -154,6 +155,14 @@ class EvaluateCallback(keras.callbacks.Callback):
   def _implements_predict_batch_hooks(self) -> bool:
     return False
 
+  def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    # As KerasTuner does for each trial. Data and models have no copies.
+    shared = (self._dataset, self._chosen)
+    memo |= {id(self): (found := type(self).__new__(type(self)))}
+    memo |= {id(one): one for one in shared}
+    vars(found).update(copy.deepcopy(vars(self), memo))
+    return found
+
   @property
   def _evaluator(self) -> WaitingEvaluator:
     return self._evaluated_model.evaluator
@@ -291,12 +300,15 @@ class EvaluateCallback(keras.callbacks.Callback):
 
   def _run(self, step: int) -> Run:
     """Returns a run that is kept where there is room."""
+    output_dir = None
     try:
       output_dir = self._kept.step_directory(step)
       return self._evaluator.evaluate(output_dir and str(output_dir))
     except errors.Interrupted as error:
+      self._kept.discard(output_dir)
       raise KeyboardInterrupt from error  # It tells what is kept, and nothing is.
     except full_disk.ERRORS as error:
+      self._kept.discard(output_dir)
       if self.output_dir is None:
         raise
       full_disk.tell(error, f'the predictions of step {step} are not kept')

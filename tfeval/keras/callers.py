@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfeval.models.keras.versions import both
 
@@ -36,3 +37,21 @@ def argument_of_fit(model: keras.Model, name: str) -> Any:
       if value is not None:
         return value
   return None
+
+
+def labels_are_indices(model: keras.Model) -> bool | None:
+  """Returns whether the `fit` of a model has indices of classes for labels.
+
+  None: that cannot be told, as of a generator.
+  """
+  labels, x = argument_of_fit(model, 'y'), argument_of_fit(model, 'x')
+  if labels is None and isinstance(x, tf.data.Dataset):
+    spec = x.element_spec
+    labels = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
+  elif labels is None and hasattr(type(x), 'num_batches'):  # A PyDataset.
+    batch = x[0]
+    labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
+  shape = getattr(labels, 'shape', None)
+  if shape is None or getattr(shape, 'rank', len(shape)) not in (1, 2):
+    return None
+  return len(shape) == 1 or shape[1] == 1

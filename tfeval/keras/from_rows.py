@@ -8,12 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfeval.keras import callers
 from tfeval.keras.hits import Hits
 from tfeval.keras.right_classes import OfSets
 from tfeval.models.keras.versions import to_numpy
 from tfeval.models.model import Model
 from tfeval.runs.run import Run
 from tfeval.utils import errors
+from tfeval.utils.code_digest import is_users
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -47,8 +49,9 @@ def check_metric(metric: keras.metrics.Metric) -> None:
 class FromRows:
   """Metrics that take labels and all outputs of a model.
 
-  Labels are int32 [n] for a metric or loss in whose name is `sparse`, and for those of
-  this package; one-hot float32 [n, outputs] for any other one. Outputs are float32
+  Labels are int32 [n] or one-hot, float32 [n, outputs]. The compiled loss, and metrics
+  of the user's own, get what the fit has; others int32 where their name has `sparse` in
+  it, or they are of this package. Outputs are float32
   [n, outputs] as the model returns them. Of a model with a single output they are
   [n, 1], and labels float32 [n, 1], 0 or 1; two of each for those of this package.
   Images without a label are left out.
@@ -73,9 +76,13 @@ class FromRows:
     self._outputs, self._is_single = model.outputs, model.is_single
     self._metrics = {one.name: one for one in asked if one != LOSS}
     self._loss = _loss_of(trained) if LOSS in asked else None
+    self._indices_in_fit = callers.labels_are_indices(trained)
     # Three, which no model has as the number of two classes.
     labels = np.array([0, self._outputs - 1, 0], np.int32)
-    self._compute([(labels, np.eye(self._outputs, dtype=np.float32)[labels])])
+    outputs = np.eye(self._outputs, dtype=np.float32)[labels]
+    self._compute([(labels, outputs)])
+    if self._loss is not None:
+      self._check_loss(labels, outputs)
 
   def describe(self) -> dict[str, Any]:
     """Returns what the metrics are by their names, for JSON."""
@@ -117,18 +124,45 @@ class FromRows:
     return self._truth(of, labels), outputs
 
   def _truth(self, of: Any, labels: np.ndarray) -> np.ndarray:
-    names = (getattr(of, 'name', None), getattr(of, '__name__', type(of).__name__))
-    is_sparse = any('sparse' in str(name).lower() for name in names)
-    if is_sparse or isinstance(of, Hits):
+    if self._takes_indices(of):
       return labels
     return np.eye(self._outputs, dtype=np.float32)[labels]
 
+  def _takes_indices(self, of: Any) -> bool:
+    if isinstance(of, Hits):
+      return True
+    if self._indices_in_fit is not None and (of is self._loss or _is_of_users(of)):
+      return self._indices_in_fit
+    names = (getattr(of, 'name', None), getattr(of, '__name__', type(of).__name__))
+    return any('sparse' in str(name).lower() for name in names)
+
   def _summed_loss(self, truth: np.ndarray, outputs: np.ndarray) -> float:
-    compute: Callable[..., Any] = getattr(self._loss, 'call', self._loss)
-    each = keras.ops.convert_to_numpy(compute(truth, keras.ops.array(outputs)))
+    each = self._losses(truth, outputs)
     if each.ndim == 0 or len(each) != len(outputs):
       raise ValueError(f'gives shape {each.shape} for {len(outputs)} images')
     return float(each.reshape(len(each), -1).mean(1, dtype=np.float64).sum())
+
+  def _losses(self, truth: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    compute: Callable[..., Any] = getattr(self._loss, 'call', self._loss)
+    return keras.ops.convert_to_numpy(compute(truth, keras.ops.array(outputs)))
+
+  def _check_loss(self, labels: np.ndarray, outputs: np.ndarray) -> None:
+    shapes = [
+      self._losses(*self._given(self._loss, labels[:n], outputs[:n])).shape
+      for n in (2, 3)
+    ]
+    if shapes[0][1:] != shapes[1][1:]:
+      raise UserError(
+        f'metric loss: the compiled one gives {shapes[1]} for 3 images, so that of each '
+        'depends on the others: labels are [n] and outputs [n, classes], give labels a '
+        'dimension more in it, or leave loss out of metrics'
+      )
+
+
+def _is_of_users(metric: Any) -> bool:
+  """Returns whether what a metric computes is code of the user's."""
+  computes = getattr(metric, '_fn', None) or type(metric)
+  return is_users(getattr(computes, '__module__', None))
 
 
 def _loss_of(model: keras.Model) -> Any:

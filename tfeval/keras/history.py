@@ -139,6 +139,12 @@ class History:
     locks.remove_unused(directory)  # Of a fit that did not come to its end.
     return directory
 
+  def discard(self, step_directory: Path | None) -> None:
+    """Removes what an evaluation that did not come to its end has left."""
+    if step_directory is not None:
+      with contextlib.suppress(BeingWritten, OSError):
+        locks.remove_unused(step_directory)
+
   def add(self, entry: dict[str, Any], run: Run) -> None:
     """Adds an evaluation; of its run and the best so far one is kept.
 
