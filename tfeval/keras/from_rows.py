@@ -153,7 +153,7 @@ class FromRows:
     ]
     if shapes[0][1:] != shapes[1][1:]:
       raise UserError(
-        f'metric loss: the compiled one gives {shapes[1]} for 3 images, so that of each '
+        f'metric loss: the compiled one gives {shapes[1]} for 3 images, so each '
         'depends on the others: labels are [n] and outputs [n, classes], give labels a '
         'dimension more in it, or leave loss out of metrics'
       )
