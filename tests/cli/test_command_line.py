@@ -134,7 +134,7 @@ def test_version_and_no_command(tfeval):
   [
     ('evaluat', "unknown command 'evaluat': did you mean evaluate?"),
     ('--flag', "unknown command '--flag'"),
-    ('evaluate --modle=ResNet50', 'Did you mean: model?'),
+    ('evaluate --modle=ResNet50', 'Did you mean: model, model_python?'),
     ('score --jsn', 'Did you mean: json?'),
     ('models --nothing_like_it', "unknown command line flag 'nothing_like_it'"),
     ('evaluate', 'no model was given'),
@@ -299,7 +299,7 @@ def test_arguments_of_a_flagfile_and_beside_it(tmp_path):
 
 def test_bad_flagfiles(tfeval, tmp_path):
   file = write(tmp_path / 'a.flags', '--modle=A')
-  assert_mistake(tfeval('evaluate', f'--flagfile={file}'), 'Did you mean: model?')
+  assert_mistake(tfeval('evaluate', f'--flagfile={file}'), 'Did you mean: model, ')
   file = write(tmp_path / 'b.flags', '--limit=0')
   assert_mistake(tfeval('evaluate', f'--flagfile={file}'), '--limit=0')
   assert_mistake(tfeval('evaluate', f'--flagfile={tmp_path}'), 'flagfile')

@@ -104,8 +104,12 @@ def starts(name: str, value: str) -> bool:
 def _model(value: str) -> bool:
   """Whether a model is a function, or of another package; as `models.loading` sees."""
   from tfeval.models import table
+  from tfeval.models.worker import kinds
 
-  target = spec.parse(value).target
+  parsed = spec.parse(value)
+  target = parsed.target
+  if (kind := kinds.kind_of(parsed)) is not None:
+    return kind.source in ('function', 'torch')  # Of the user's own modules.
   if target in table.known_models() or paths.is_url(target) or os.path.exists(target):
     return False
   return ':' in target or target in table.LOADERS

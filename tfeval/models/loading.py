@@ -24,6 +24,8 @@ from tfeval.models.model import (
   preprocessing,
 )
 from tfeval.models.options import DTYPES, LOGITS, ModelOptions, not_of_applications
+from tfeval.models.worker import kinds
+from tfeval.models.worker import loading as worker
 from tfeval.utils import arguments, errors, files, options, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec, parse
@@ -103,6 +105,8 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     raise UserError(
       f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
     )
+  if kinds.kind_of(spec) is not None:
+    return worker.load(spec, weights, known)
   with _dtype_policy(known.dtype):
     if spec.target in table.known_models():
       return _application(spec, weights, known)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.models import table
+from tfeval.models import normalisation, normalisation_ops, table
 from tfeval.models.backend import Backend, InputSpec
 from tfeval.models.options import OUTPUTS, PREPROCESSINGS, ModelOptions
 from tfeval.utils import errors
@@ -263,7 +263,8 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
   Args:
     name: `caffe`, `tf` or `torch` (the modes of
       `keras.applications.imagenet_utils.preprocess_input`), `lite` (EfficientNet-
-      Lite), `identity` (values stay in [0, 255]), or an application's name.
+      Lite), `identity` (values stay in [0, 255]), an application's name, or what
+      `Normalisation.parse` reads.
 
   Returns:
     A function of float32 [..., 3] in [0, 255], RGB.
@@ -282,8 +283,14 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     return preprocessing('EfficientNetLite0')
   if name == 'identity':
     return lambda x: x
+  if normalisation.is_value(name):
+    return normalisation_ops.function(normalisation.Normalisation.parse(name))
+  known = [*PREPROCESSINGS, *normalisation.names()]
   raise errors.unknown(
-    'preprocessing', name, PREPROCESSINGS, "or an application's name"
+    'preprocessing',
+    name,
+    known,
+    "or an application's name, or numbers: mean=M,M,M:std=D,D,D, scale=S:offset=O",
   )
 
 

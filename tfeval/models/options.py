@@ -33,6 +33,8 @@ class ModelOptions:
       for that of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
     dtype: a Keras dtype policy of `DTYPES`.
+    model_python: the Python that runs models of other frameworks, of an environment
+      that has these; None: the one that runs this.
     trust_model: whether files that can run code of their author may be loaded.
     batch_timeout: seconds that a file that is not trusted may take for a batch, None
       for `time_limit.TimeLimit`'s.
@@ -81,6 +83,12 @@ class ModelOptions:
     'What layers compute in, of applications and factories.',
     choices=DTYPES,
     identifies=True,
+    in_python=False,
+  )
+  model_python: str | None = option(
+    None,
+    'The Python that runs models of PyTorch, ONNX and other frameworks, such as '
+    'VENV/bin/python: it needs NumPy and the framework alone.',
     in_python=False,
   )
   trust_model: bool = option(

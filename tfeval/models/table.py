@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+from tfeval.models.worker import kinds
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
@@ -206,6 +207,9 @@ def check_name(spec: Spec) -> None:
     UserError: it is no known name, no existing path and no `module:function`.
   """
   target = spec.target
+  if (kind := kinds.kind_of(spec)) is not None:
+    kinds.check_name(spec, kind)
+    return
   if target in known_models() or paths.is_url(target) or os.path.exists(target):
     return
   module, colon, rest = target.partition(':')

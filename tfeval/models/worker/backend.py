@@ -1,0 +1,90 @@
+"""Models of other frameworks as the engine sees them."""
+
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfeval.models.backend import Backend, InputSpec
+from tfeval.models.worker.process import Process
+from tfeval.utils import files
+
+
+class WorkerBackend(Backend):
+  """A model in a process of its own.
+
+  Inside of a graph it is a call of Python: batches are copied once, into memory that
+  both processes see.
+  """
+
+  def __init__(self, process: Process, told: Mapping[str, Any], side: int | None):
+    """Takes a model that is loaded.
+
+    Args:
+      process: has it.
+      told: what it tells of itself, see the modules of `child`.
+      side: of its input in pixels, where it does not tell.
+    """
+    self._process, self.told = process, dict(told)
+    batch, height, width, channels = told['input']
+    self.input_spec = InputSpec((batch, height or side, width or side, channels))
+    self.parameters = told.get('parameters')
+    self.dtype = told.get('dtype', 'unknown')
+    self._outputs = self._probed()
+
+  def _probed(self) -> dict[str, tf.TensorSpec]:
+    """Runs two images, which tells shapes that files do not."""
+    _, height, width, channels = self.input_spec.shape
+    if None in (height, width):
+      return {}
+    found = self._process.run(np.zeros((2, height, width, channels or 3), np.float32))
+    return {
+      name: tf.TensorSpec([None, *one.shape[1:]], tf.float32)
+      for name, one in found.items()
+    }
+
+  def __call__(self, images: Any) -> dict[str, tf.Tensor]:
+    if not self._outputs:
+      return self._run(np.asarray(images))
+    names = list(self._outputs)
+    specs = list(self._outputs.values())
+
+    def call(images: np.ndarray) -> list[np.ndarray]:
+      found = self._process.run(images)
+      return [found[name] for name in names]
+
+    found = tf.numpy_function(call, [images], [tf.float32] * len(names))
+    outputs = [found] if tf.is_tensor(found) else found  # Of a single one it is that.
+    count = images.shape[0]
+    for output, spec in zip(outputs, specs, strict=True):
+      output.set_shape([count, *spec.shape[1:]])
+    return dict(zip(names, outputs, strict=True))
+
+  def _run(self, images: np.ndarray) -> dict[str, tf.Tensor]:
+    return {k: tf.constant(v) for k, v in self._process.run(images).items()}
+
+  def describe(self) -> dict[str, Any]:
+    return {
+      'versions': {
+        'tensorflow': tf.__version__,
+        'keras': keras.__version__,
+        **self.told['versions'],
+      },
+      'devices': list(self.told['devices']),
+    }
+
+  def outputs(self) -> Mapping[str, tf.TensorSpec]:
+    return dict(self._outputs)
+
+  def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
+    values = self.told.get('sha256')
+    if values is None:
+      return None
+    sha256 = hashlib.sha256(values.encode())
+    for path in sources:
+      sha256.update(bytes.fromhex(files.sha256_of(path)))
+    return sha256.hexdigest()

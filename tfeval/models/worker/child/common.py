@@ -1,0 +1,104 @@
+"""What the modules for each framework share."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import platform
+import sys
+
+import numpy as np
+
+
+class Refused(Exception):
+  """What the user can mend, in a line."""
+
+
+def library(name, extra):
+  """Imports a framework.
+
+  Raises:
+    Refused: it is not there.
+  """
+  try:
+    return importlib.import_module(name)
+  except ImportError as error:
+    raise Refused(
+      f'{name} is not in the Python that runs the model, {sys.executable} ({error}): '
+      f'pip install "tfeval[{extra}]", or give model_python, that of an environment '
+      'which has it'
+    ) from error
+
+
+def user_function(target):
+  """Returns what `module:function` names, imported here alone.
+
+  Raises:
+    Refused: it cannot be imported, or is not there.
+  """
+  module_name, _, name = target.partition(':')
+  try:
+    module = importlib.import_module(module_name)
+  except (Exception, SystemExit) as error:
+    raise Refused(
+      f'cannot import {module_name} (from {os.getcwd()} and PYTHONPATH): '
+      f'{type(error).__name__}: {error}'
+    ) from error
+  found = module
+  for part in name.split('.'):
+    found = getattr(found, part, None)
+  if not callable(found):
+    public = [one for one in vars(module) if not one.startswith('_')][:20]
+    raise Refused(f'{module_name} has no function {name}: it has {", ".join(public)}')
+  return found
+
+
+def source_sha256(function):
+  """Returns the hash of the file that a function is written in; None: there is none."""
+  try:
+    with open(inspect.getsourcefile(function), 'rb') as file:
+      return hashlib.sha256(file.read()).hexdigest()
+  except (TypeError, OSError):
+    return None
+
+
+def versions(**libraries):
+  return {
+    'python_of_model': platform.python_version(),
+    'numpy_of_model': np.__version__,
+  } | {
+    name: str(getattr(module, '__version__', 'unknown'))
+    for name, module in libraries.items()
+  }
+
+
+def named(outputs, names=()):
+  """Returns outputs as (name, array): of one, several in a list, or by name.
+
+  Raises:
+    Refused: they are something else.
+  """
+  if isinstance(outputs, dict) or hasattr(outputs, 'items'):
+    return [(str(key), one) for key, one in outputs.items() if one is not None]
+  if isinstance(outputs, (list, tuple)):
+    if len(names) != len(outputs):
+      names = [str(i) for i in range(len(outputs))]
+    return list(zip(names, outputs, strict=False))
+  return [(names[0] if len(names) == 1 else 'output', outputs)]
+
+
+def flat(array, count):
+  """Returns [n, C] of [n, 1, 1, C] and [n, C, 1, 1], and of [C] where n is 1.
+
+  Raises:
+    Refused: it is not of n images.
+  """
+  array = np.asarray(array)
+  if count == 1 and array.ndim == 1:  # Squeezed.
+    array = array[None]
+  if array.ndim < 2 or array.shape[0] != count:
+    raise Refused(f'the model returns {array.shape} for {count} images')
+  if array.ndim > 2 and array.size == count * max(array.shape[1:]):
+    return array.reshape(count, -1)
+  return array

@@ -1,0 +1,41 @@
+"""Any function of a NumPy batch: `function:module:name`."""
+
+import common
+import numpy as np
+
+
+def load(message):
+  function = common.user_function(message['target'])
+  return Function(function, message)
+
+
+class Function:
+  """Calls a function of float32 [n, size, size, 3], which returns scores, [n, C]."""
+
+  def __init__(self, function, message):
+    self._function, self._options = function, message['options']
+    self._sha256 = common.source_sha256(function)
+    told = getattr(function, 'tfeval', {})
+    if not isinstance(told, dict):
+      raise common.Refused(f'{message["target"]}.tfeval is no dict of what it is fed')
+    self._told = told
+
+  def describe(self):
+    return {
+      'versions': common.versions(),
+      'devices': ['as the function says'],
+      'parameters': None,
+      'input': [None, None, None, 3],
+      'sha256': self._sha256,
+      **{
+        k: self._told[k]
+        for k in ('preprocess', 'input_size', 'output')
+        if k in self._told
+      },
+    }
+
+  def run(self, images):
+    outputs = self._function(np.array(images), **self._options)
+    return [
+      (name, common.flat(one, len(images))) for name, one in common.named(outputs)
+    ]

@@ -1,0 +1,105 @@
+"""Names of models that run in a process of their own; nothing is loaded here."""
+
+import dataclasses
+import pathlib
+
+from tfeval.utils import paths
+from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec
+
+# Before the first colon: the module of `child`, and what it is asked for.
+_PREFIXES = {
+  'function': ('function', 'function'),
+  'torch': ('torch', 'torch'),
+  'torchvision': ('torch', 'torchvision'),
+  'timm': ('torch', 'timm'),
+  'transformers': ('torch', 'transformers'),
+}
+_SUFFIXES = {
+  '.onnx': ('onnx', 'file'),
+  '.tflite': ('litert', 'file'),
+  '.pt': ('torch', 'file'),
+  '.pth': ('torch', 'file'),
+  '.pt2': ('torch', 'file'),
+  '.torchscript': ('torch', 'file'),
+}
+# How files begin that are called so. LiteRT has its mark behind four bytes.
+_BEGINNINGS = {'.tflite': (4, b'TFL3'), '.pt2': (0, b'PK'), '.torchscript': (0, b'PK')}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """Which module of `child` loads a model, and from where.
+
+  Attributes:
+    module: of `child`, `of_MODULE`.
+    source: what that is asked for.
+    target: without the prefix.
+  """
+
+  module: str
+  source: str
+  target: str
+
+
+def kind_of(spec: Spec) -> Kind | None:
+  """Returns which framework a specification is of; None: TensorFlow's own.
+
+  >>> kind_of(Spec('', 'timm:resnet50.a1_in1k'))
+  Kind(module='torch', source='timm', target='resnet50.a1_in1k')
+  """
+  prefix, colon, rest = spec.target.partition(':')
+  if colon and rest and prefix in _PREFIXES:
+    return Kind(*_PREFIXES[prefix], rest)
+  suffix = pathlib.PurePath(spec.target).suffix.lower()
+  if suffix in _SUFFIXES:
+    return Kind(*_SUFFIXES[suffix], spec.target)
+  return None
+
+
+def check_name(spec: Spec, kind: Kind) -> None:
+  """Checks that a model of this name could exist.
+
+  Raises:
+    UserError: it does not.
+  """
+  if kind.source == 'file':
+    file_of(spec, kind)
+    return
+  module, colon, name = kind.target.partition(':')
+  parts = [*module.split('.'), *name.split('.')]
+  if kind.source in ('function', 'torch') and not (
+    colon and all(part.isidentifier() for part in parts)
+  ):
+    raise UserError(
+      f'model {spec.text!r}: expected {kind.source}:MODULE:FUNCTION, as of my_model.py'
+    )
+
+
+def file_of(spec: Spec, kind: Kind) -> pathlib.Path | None:
+  """Returns the file of a model, None of one that is none.
+
+  Raises:
+    UserError: it is not there, or not what its suffix says.
+  """
+  if kind.source != 'file':
+    return None
+  if paths.is_url(spec.target):
+    raise UserError(
+      f'{spec.target}: models of other frameworks are local files: copy it'
+    )
+  path = pathlib.Path(spec.target)
+  if not path.is_file():
+    raise UserError(f'model file {path} does not exist')
+  start, mark = _BEGINNINGS.get(path.suffix.lower(), (0, b''))
+  try:
+    with path.open('rb') as file:
+      found = file.read(64)
+  except OSError as error:
+    raise UserError(f'{path} cannot be read: {error.strerror}') from error
+  if found[start : start + len(mark)] != mark or not found:
+    raise UserError(
+      f'{path} is no {path.suffix} file, it begins with {found[:8]!r}: give the file '
+      'that was exported'
+    )
+  return path.resolve()

@@ -1,0 +1,187 @@
+"""A process that runs a model of another framework, seen from here."""
+
+import collections
+import contextlib
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfeval.models.worker.child import channel
+from tfeval.utils.errors import UserError
+from tfeval.utils.time_limit import LEAST_SECONDS, TIMES_SLOWEST
+
+_CHILD = pathlib.Path(channel.__file__).parent
+# Of what it writes to stderr, what is kept for when it ends.
+_LINES, _LENGTH = 8, 400
+# Seconds that it has to end by itself, once nobody speaks to it any more.
+_TO_END = 2.0
+
+
+class OutOfMemory(MemoryError):
+  """The process has no room for a batch. TensorFlow takes it for one of its own."""
+
+
+class Process:
+  """A process with one model; calls wait for each other."""
+
+  def __init__(self, name: str, python: str | None, seconds: float | None):
+    """Starts it.
+
+    Args:
+      name: the model's, for errors.
+      python: the interpreter; None: this one.
+      seconds: that a batch, and loading, may take; None: 600, or 20 times the slowest
+        batch so far.
+
+    Raises:
+      UserError: there is no such interpreter, or it lacks NumPy.
+    """
+    self._name, self._seconds, self._slowest = name, seconds, 0.0
+    self._lock = threading.Lock()
+    self._memory = channel.SharedMemory()
+    python = sys.executable if python is None else python
+    there, here = os.pipe(), os.pipe()
+    theirs = (there[0], here[1], self._memory.file)
+    try:
+      self._process = subprocess.Popen(
+        [python, str(_CHILD), *map(str, theirs)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=theirs,
+      )
+    except OSError as error:
+      for file in (*there, *here):
+        os.close(file)
+      raise UserError(
+        f'model_python {python} cannot be started: {error.strerror}: give the python '
+        'of an environment, such as VENV/bin/python'
+      ) from error
+    os.close(there[0])
+    os.close(here[1])
+    self._pipe = channel.Pipe(here[0], there[1])
+    self._said: collections.deque[str] = collections.deque(maxlen=_LINES)
+    self._reader = threading.Thread(target=self._listen, daemon=True)
+    self._reader.start()
+    self.close = weakref.finalize(self, _end, self._process, self._pipe)
+
+  def load(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Has it load a model; returns what that tells of itself.
+
+    Raises:
+      UserError: it cannot.
+    """
+    return self._call({'do': 'load', **message}, LEAST_SECONDS)
+
+  def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Computes a batch.
+
+    Args:
+      images: [n, height, width, channels].
+
+    Returns:
+      float32 arrays by the names of outputs.
+
+    Raises:
+      OutOfMemory: there is no room for so many images.
+      UserError: the model raises, or its process ended.
+    """
+    with self._lock:
+      self._memory.reserve(channel.aligned(images.nbytes))
+      self._memory.array(0, images.shape, images.dtype.str)[...] = images
+      started = time.monotonic()
+      limit = max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest)
+      message = {'do': 'run', 'shape': images.shape, 'dtype': images.dtype.str}
+      outputs = self._call(message, limit)
+      self._slowest = max(self._slowest, time.monotonic() - started)
+      return {
+        one['name']: self._memory.array(one['at'], one['shape'], 'float32').copy()
+        for one in outputs
+      }
+
+  def _call(self, message: dict[str, Any], limit: float) -> Any:
+    """Sends a message and waits for what comes back."""
+    limit = limit if self._seconds is None else self._seconds
+    try:
+      self._pipe.send(message)
+      self._wait(limit)
+      reply = self._pipe.receive()
+    except (OSError, ValueError):
+      reply = None
+    if reply is None:
+      raise self._ended()
+    if 'error' in reply:
+      raise self._failed(reply['error'])
+    return reply['ok']
+
+  def _wait(self, limit: float) -> None:
+    """Waits until there is a reply, or the process has ended.
+
+    Raises:
+      UserError: neither within so many seconds.
+    """
+    if not select.select([self._pipe.reads], [], [], limit)[0]:
+      self._process.kill()
+      raise UserError(
+        f'{self._name} has taken more than {limit:g} s: `batch_timeout=SECONDS` waits '
+        'longer'
+      )
+
+  def _failed(self, error: Mapping[str, Any]) -> Exception:
+    """Returns what to raise for an exception of the model."""
+    if error['kind'] == 'memory':
+      return OutOfMemory(f'{self._name}: out of memory: {error["words"]}')
+    if error['refused']:
+      return UserError(f'{self._name}: {error["words"]}')
+    where = f' ({error["where"]})' if error['where'] else ''
+    return UserError(
+      f'{self._name}: {error["kind"]}: {error["words"][:_LENGTH]}{where}'
+    )
+
+  def _ended(self) -> UserError:
+    """Returns what to say of a process that is gone."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+      self._process.wait(_TO_END)
+    self._reader.join(_TO_END)
+    code = self._process.returncode
+    if code is None:
+      why = 'does not answer'
+    elif code < 0:
+      why = f'was ended by {signal.Signals(-code).name}'
+      why += ', as where memory runs out' * (-code == signal.SIGKILL)
+    else:
+      why = f'ended with exit code {code}'
+    last = next((line for line in reversed(self._said) if line.strip()), '')
+    python = self._process.args[0]
+    if "No module named 'numpy'" in last:
+      return UserError(
+        f'model_python {python} lacks NumPy: install numpy and the framework there'
+      )
+    said = f': {" ".join(last.split())[:_LENGTH]}' if last else ''
+    return UserError(f'the process of {self._name} ({python}) {why}{said}')
+
+  def _listen(self) -> None:
+    """Reads what it writes to stderr, of which the last lines are kept."""
+    for line in iter(lambda: self._process.stderr.readline(1 << 14), b''):
+      self._said.append(line.decode(errors='replace'))
+
+
+def _end(process: subprocess.Popen[bytes], pipe: channel.Pipe) -> None:
+  """Ends a process: it does so by itself when nobody speaks to it any more."""
+  pipe.close()
+  try:
+    process.wait(_TO_END)
+  except subprocess.TimeoutExpired:
+    process.kill()
+    process.wait()
+  process.stderr.close()
