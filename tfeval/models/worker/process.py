@@ -112,12 +112,11 @@ class Process:
   def _call(self, message: dict[str, Any], limit: float) -> Any:
     """Sends a message and waits for what comes back."""
     limit = limit if self._seconds is None else self._seconds
-    try:
+    reply = None
+    with contextlib.suppress(OSError):  # It is gone.
       self._pipe.send(message)
       self._wait(limit)
       reply = self._pipe.receive()
-    except (OSError, ValueError):
-      reply = None
     if reply is None:
       raise self._ended()
     if 'error' in reply:

@@ -1,7 +1,5 @@
 """LiteRT (TensorFlow Lite) files, by ai-edge-litert."""
 
-import os
-
 import common
 import numpy as np
 
@@ -14,9 +12,7 @@ def load(message):
     interpreter.allocate_tensors()
   except Exception as error:
     text = ' '.join(str(error).split())
-    raise common.Refused(
-      f'{os.path.basename(path)} cannot be loaded: {text[:300]}'
-    ) from error
+    raise common.Refused(f'it cannot be loaded: {text[:300]}') from error
   return LiteRT(litert, interpreter)
 
 

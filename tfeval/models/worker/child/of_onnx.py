@@ -1,7 +1,5 @@
 """ONNX files, by onnxruntime."""
 
-import os
-
 import common
 import numpy as np
 
@@ -31,9 +29,7 @@ def load(message):
       hint = ': the files of its weights belong beside it'
     elif 'not a registered function' in text or 'is not implemented' in text.lower():
       hint = ': this onnxruntime lacks an operator'
-    raise common.Refused(
-      f'{os.path.basename(path)} cannot be loaded: {text[:300]}{hint}'
-    ) from error
+    raise common.Refused(f'it cannot be loaded: {text[:300]}{hint}') from error
   return Onnx(runtime, session, message)
 
 
