@@ -1,12 +1,13 @@
 # `make demo`: a pretrained model on real photos. `make test`: the tests.
 # `make test-all`: the long matrices too. `make test-frameworks`: what drives Keras 2,
-# keras-hub, KerasTuner, W&B and orbit. PYTHON=python3.12 chooses another Python.
+# keras-hub, KerasTuner, W&B, orbit, ONNX and LiteRT. `make test-torch`: PyTorch's, 5.5 GB.
+# PYTHON=python3.12 chooses another Python.
 PYTHON ?= python3
 BIN = .venv/bin
 # A test uses little more than one core. Files stay whole: their fixtures are shared.
 PARALLEL = -n 2 --dist loadfile
 
-.PHONY: demo test test-all test-frameworks clean
+.PHONY: demo test test-all test-frameworks test-torch clean
 
 demo: .venv/demo
 	$(BIN)/tfeval evaluate --flagfile=configs/demo.flags
@@ -15,7 +16,7 @@ test: .venv/test
 	$(BIN)/ruff check tfeval tests configs
 	$(BIN)/ruff format --check tfeval tests configs conftest.py
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not frameworks'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not frameworks and not torch'
 
 test-all: .venv/test-all
 	$(BIN)/ruff check tfeval tests configs
@@ -26,8 +27,11 @@ test-all: .venv/test-all
 test-frameworks: .venv/test-frameworks .venv/orbit
 	$(BIN)/python -m pytest -m frameworks -rs tests
 
+test-torch: .venv/test-torch
+	$(BIN)/python -m pytest -m torch -rs tests
+
 # What was installed stands in an empty file, so that it is not installed again.
-.venv/demo .venv/test .venv/test-all .venv/test-frameworks: .venv/%: setup.cfg pyproject.toml
+.venv/demo .venv/test .venv/test-all .venv/test-frameworks .venv/test-torch: .venv/%: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	touch $@

@@ -12,8 +12,10 @@ def needs(*packages: str) -> list[Any]:
   Nothing is imported: other tests of the process do without them.
   """
   absent = [name for name in packages if importlib.util.find_spec(name) is None]
-  reason = f'needs {", ".join(absent)}: make test-frameworks'
-  return [pytest.mark.frameworks, pytest.mark.skipif(bool(absent), reason=reason)]
+  of_torch = bool({'torch', 'torchvision', 'timm', 'transformers'} & {*packages})
+  mark = pytest.mark.torch if of_torch else pytest.mark.frameworks
+  reason = f'needs {", ".join(absent)}: make test-{mark.name}'
+  return [mark, pytest.mark.skipif(bool(absent), reason=reason)]
 
 
 def marked(*packages: str) -> Any:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from tfeval.cli import console
-from tfeval.models import table
+from tfeval.models import normalisation, table
 from tfeval.models.table import ModelFacts
 from tfeval.preprocess import protocol
 from tfeval.reports import terminal
@@ -32,7 +32,7 @@ def define_flags(define) -> None:
     'filter',
     None,
     'List models with this text in their names, or '
-    "matching this pattern: 'ResNet*V2'. Case is ignored.",
+    "matching this pattern: 'ResNet*V2', 'torchvision:*'. Case is ignored.",
   )
   define.bool('json', False, 'Print JSON on stdout, nothing else.')
 
@@ -91,9 +91,10 @@ def _matching(text: str | None) -> list[ModelFacts]:
     return list(table.rows())
   pattern = text.lower()
   # As a text first: the brackets of an input_shape are no pattern.
+  rows = [*table.rows(), *table.torchvision_rows()]
   found = [
     row
-    for row in table.rows()
+    for row in rows
     if pattern in row.name.lower() or fnmatch.fnmatchcase(row.name.lower(), pattern)
   ]
   if not found:
@@ -141,7 +142,8 @@ def _explain(facts: ModelFacts, as_json: bool) -> None:
 def _fields(facts: ModelFacts) -> Iterator[tuple[str, str]]:
   yield 'module', facts.module
   yield 'input', f'{facts.input_size} x {facts.input_size} pixels'
-  yield 'preprocessing', f'{facts.preprocess}: {_PREPROCESSING[facts.preprocess]}'
+  does = _PREPROCESSING.get(facts.preprocess) or normalisation.value(facts.preprocess)
+  yield 'preprocessing', f'{facts.preprocess}: {does}'
   yield 'parameters', f'{facts.parameters:,}'
   yield 'multiply-adds', f'{facts.multiply_adds:,} for one image'
   for kind in ('published', 'native'):

@@ -98,6 +98,15 @@ def is_value(text: str) -> bool:
   )
 
 
+def value(name: str) -> str:
+  """Returns what a name stands for.
+
+  >>> value('inception')
+  'mean=0.5,0.5,0.5:std=0.5,0.5,0.5'
+  """
+  return _named()[name]
+
+
 def names() -> tuple[str, ...]:
   """Returns the names of those that have one."""
   return tuple(_named())

