@@ -13,8 +13,8 @@ RUN is a run directory, or a folder of such. Of every two: McNemar's exact test
 with Holm's correction for the number of pairs, a paired bootstrap interval of
 the difference, and how many images would tell them apart. Of runs of the same
 model and weights, computed in another way (--dtype, --jit, devices): how many
-answers flipped. With --margin, whether each further run keeps what the first one
-hits. Images are matched by their ids."""
+answers flipped. With --margin, whether each further run keeps what the first
+one hits. Images are matched by their ids."""
 
 
 def _own_metrics() -> list[str]:
