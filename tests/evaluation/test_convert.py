@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import tfeval as tfeval_package
 from tfeval.models import conversion
+from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
 COUNT = 6
@@ -243,6 +244,67 @@ def test_what_the_runtime_lacks_is_named(tmp_path, tfeval, monkeypatch):
     'LiteRT has no kernel for Erfinv\n',
   )
   assert not list(tmp_path.glob('*.tflite*'))
+
+
+_HEADS = """
+import keras
+
+def two():
+  images = keras.Input((32, 32, 3))
+  x = keras.layers.GlobalAveragePooling2D()(images)
+  outputs = {name: keras.layers.Dense(n, name=name)(x) for name, n in SIZES.items()}
+  return keras.Model(images, outputs)
+
+def single():
+  images = keras.Input((32, 32, 3))
+  x = keras.layers.GlobalAveragePooling2D()(images)
+  return keras.Model(images, keras.layers.Dense(1, activation='sigmoid')(x))
+
+SIZES = {'aux': 7, 'main': 1000}
+"""
+
+
+def test_of_several_outputs_one_is_converted(tmp_path, tfeval, monkeypatch):
+  (tmp_path / 'heads_model.py').write_text(_HEADS)
+  monkeypatch.syspath_prepend(tmp_path)
+  asked = flags('heads_model:two', '--to=litert:float')
+  code, _, err = tfeval(*asked)
+  assert code == 2 and 'give --output_name' in err
+  assert tfeval(*asked, '--output_name=main')[0] == 0
+  described = json.loads((tmp_path / 'heads_model_two.float.tflite.json').read_text())
+  assert described['output']['shape'] == [-1, 1000]
+
+
+def test_a_single_output_is_told_as_it_is_in_the_file(tmp_path, tfeval, monkeypatch):
+  (tmp_path / 'single_model.py').write_text(_HEADS)
+  monkeypatch.syspath_prepend(tmp_path)
+  code, _, _ = tfeval(
+    'convert',
+    'single_model:single',
+    '--preprocess=identity',
+    '--output=sigmoid',
+    '--to=litert:float',
+  )
+  assert code == 0
+  described = json.loads(
+    (tmp_path / 'single_model_single.float.tflite.json').read_text()
+  )
+  assert described['output']['shape'] == [-1, 1]
+  assert '--output=sigmoid' in described['evaluate']
+
+
+def test_a_full_disk_leaves_nothing(saved, tmp_path, tfeval, monkeypatch):
+  write = files.write_atomically
+
+  def full(path, content, *more):
+    if path.suffix == '.tflite':
+      raise files.cannot_write(path, OSError(28, 'No space left on device'), *more)
+    write(path, content, *more)
+
+  monkeypatch.setattr(files, 'write_atomically', full)
+  code, _, err = tfeval(*flags(saved, '--to=litert:float'))
+  assert code == 2 and 'No space left' in err and 'another --output_file' in err
+  assert not list(tmp_path.iterdir())
 
 
 def test_a_saved_model_is_not_converted(saved, tmp_path, tfeval):

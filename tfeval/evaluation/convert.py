@@ -21,9 +21,9 @@ from tfeval.evaluation.plans import ModelRequest
 from tfeval.models.conversion import ConversionOptions, beside
 from tfeval.models.keras import litert
 from tfeval.models.model import Model
-from tfeval.models.options import PROBABILITIES, SIGMOID
+from tfeval.models.options import CLASS_MAPS, PROBABILITIES, SIGMOID
 from tfeval.preprocess.protocol import Protocol
-from tfeval.utils import files
+from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.flagfile import line
 from tfeval.utils.progress import Progress
@@ -106,7 +106,12 @@ def convert(
   }
   # A file that is there has what belongs to it: this goes first.
   files.write_json(beside(path), described)
-  files.write_atomically(path, content, '`output_file`')
+  try:
+    files.write_atomically(path, content, '`output_file`')
+  except BaseException:
+    with contextlib.suppress(OSError):
+      beside(path).unlink(missing_ok=True)
+    raise
   return described
 
 
@@ -155,13 +160,16 @@ def _flags(model: Model, protocol: Protocol, path: pathlib.Path) -> list[str]:
   output = (
     SIGMOID if model.is_single and model.output == PROBABILITIES else model.output
   )
+  class_map = model.class_map
+  if class_map is not None and class_map not in CLASS_MAPS:
+    class_map = paths.absolute(class_map)
   given = {
     'model': path.name,
     'protocol': protocol.spec,
     'preprocess': model.preprocess_name,
     'input_size': model.input_size,
     'output': output,
-    'class_map': model.class_map,
+    'class_map': class_map,
   }
   return [line(name, value) for name, value in given.items() if value is not None]
 
@@ -182,7 +190,7 @@ def summary(described: dict[str, Any], path: pathlib.Path) -> str:
   returned = described['output']['dtype']
   return (
     f'{described["model"]["name"]} is {described["quantization"]} in {path}: '
-    f'{file["bytes"] / 1e6:,.2f} MB, {given["dtype"]} {shape} to {returned}'
+    f'{file["bytes"] / 1e3:,.0f} kB, {given["dtype"]} {shape} to {returned}'
     f'{calibrated}; protocol {described["protocol"]["spec"]}, preprocess '
     f'{described["model"]["preprocess"]}: {beside(path).name} says how it is fed'
   )
