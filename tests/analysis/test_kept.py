@@ -170,3 +170,21 @@ def test_of_a_model_without_hits():
   assert found.bounds(PairedHits(0, 0, 0, 10, 0), 0.95) == (0, np.inf)
   with pytest.raises(UserError, match='expected 1% of'):
     kept.parse_margin('١%')
+
+
+def test_subsets_have_verdicts_of_their_own(runs, tfeval, tmp_path):
+  ids = [f'{i:04d}.JPEG' for i in range(1400, N)]
+  (tmp_path / 'ids').write_text('\n'.join(ids))
+  paths = runs[0].path, runs[2].path
+  asked = ['compare', *paths, '--keep=ids', '--margin=50%']
+  code, out, _ = tfeval(
+    *asked, '--json', '--expect=original@subset/top1:kept:50%', '--common'
+  )
+  assert code == 0
+  whole, subset = (one['kept'][0] for one in json.loads(out)['comparisons'])
+  cells = ('both', 'only_first', 'only_second', 'neither', 'skipped')
+  assert [whole[cell] for cell in cells] == [1482, 18, 10, 490, 0]
+  assert [subset[cell] for cell in cells] == [82, 18, 10, 490, 0]
+  assert subset['kept'] == 92 / 100
+  code, out, _ = tfeval(*asked)
+  assert code == 0 and 'top-1 subset, at least 50 % of the first:' in out
