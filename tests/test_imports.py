@@ -31,6 +31,7 @@ LIGHT_FILES = (
   'engine.cluster',
   'engine.cache.entries',
   'engine.cache.pruning',
+  'models.conversion',
   'models.table',
   'models.published',
   'models.keras.checkpoints',

@@ -1,11 +1,14 @@
 """What the library logs, as users of the command line and of the library see it."""
 
 import logging
+import os
 import subprocess
 import sys
 
+import pytest
+
 from tfeval import cli
-from tfeval.cli import command_flags, protocols
+from tfeval.cli import command_flags, console, protocols
 from tfeval.metrics.registry import METRICS
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
@@ -62,3 +65,23 @@ def test_no_package_is_loaded_to_show_a_message(monkeypatch):
   monkeypatch.setattr(METRICS, '_entry_points', {'torn': None})
   command_flags._all_flags.cache_clear()
   assert command_flags.with_dashes('`metric=torn`') == '--metric=torn'
+
+
+def test_silence_is_of_both_streams_and_of_descriptors(capfd):
+  with console.silent():
+    print('of Python')
+    print('of Python', file=sys.stderr)
+    os.write(2, b'of C++\n')
+  print('heard')
+  os.write(2, b'heard\n')
+  with pytest.raises(UserError, match='why'), console.silent():
+    raise UserError('why')
+  os.write(2, b'again\n')
+  assert capfd.readouterr() == ('heard\n', 'heard\nagain\n')
+
+
+def test_who_wants_to_see_all_does(capfd, monkeypatch):
+  monkeypatch.setattr(command_flags, 'verbose', lambda: True)
+  with console.silent():
+    os.write(2, b'of C++\n')
+  assert capfd.readouterr() == ('', 'of C++\n')

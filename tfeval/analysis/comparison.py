@@ -8,6 +8,7 @@ import numpy as np
 
 from tfeval.analysis import alignment, differences, numeric_flips
 from tfeval.analysis.alignment import AlignedPredictions
+from tfeval.analysis.kept import Margin, Verdict, judge
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import paired
@@ -84,6 +85,7 @@ class Comparison:
     agreement: int64 [runs, runs], images with the same first class, right or wrong.
     flips: of runs of the same model that were computed in another way.
     remarks: what a reader must know beside the figures.
+    margin: how much worse than the first run others may be; None: not asked.
   """
 
   aligned: list[AlignedPredictions]
@@ -92,6 +94,18 @@ class Comparison:
   agreement: np.ndarray
   flips: list[numeric_flips.NumericVariant]
   remarks: list[str]
+  margin: Margin | None = None
+
+  def verdicts(self, labels: str, alpha: float) -> list[Verdict]:
+    """Returns whether each further run keeps what the first hits; none: not asked.
+
+    Args:
+      labels: the label set's name.
+      alpha: of each bound by itself.
+    """
+    if self.margin is None:
+      return []
+    return judge(self.aligned, labels, self.metric, self.margin, alpha)
 
 
 def compare(
@@ -100,6 +114,7 @@ def compare(
   subset: Subset | None = None,
   metric: str = 'top1',
   common: bool = False,
+  margin: Margin | None = None,
 ) -> Comparison:
   """Compares runs on the same images, whatever the order of their rows.
 
@@ -109,6 +124,7 @@ def compare(
     subset: images to compare once more by themselves.
     metric: one of `registry.paired_metrics`.
     common: whether to compare on the images that all runs have where they differ.
+    margin: how much worse than the first run others may be; None: not asked.
 
   Raises:
     UserError: the runs are not of the same images, or not of the same labels.
@@ -151,6 +167,7 @@ def compare(
     paired.agreement(np.stack([one.predicted[:, 0] for one in aligned])),
     numeric_flips.find_variants(aligned, names),
     remarks + more + _remarks(aligned) + alignment.contradictions(aligned),
+    margin,
   )
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
   'leaderboard': 'Rank runs, those that cannot be told apart on one rank.',
   'verify': 'Check that runs are whole and say what their stored predictions say.',
   'relabel': "Make ReaL labels again, at another threshold or from raters' answers.",
+  'convert': 'Convert a Keras model to LiteRT, calibrated by its exact input.',
   'models': 'List the models that are known by name, or explain one.',
   'protocols': 'List the preprocessing protocols, or explain one.',
   'benchmark': 'Measure on this machine where the time of an evaluation goes.',

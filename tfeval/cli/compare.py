@@ -2,17 +2,19 @@
 
 from tfeval.cli import console, label_flags, output
 from tfeval.reports import formats
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import CheckFailed, UserError
 
 USAGE = """Usage: tfeval compare RUN RUN [...] [--flags]
 
   tfeval compare OUTPUT_DIR/ResNet50 OUTPUT_DIR/VGG16 --labels=real.json
+  tfeval compare FP32 INT8 --margin=1% --expect=original/top1:kept:1%
 
 RUN is a run directory, or a folder of such. Of every two: McNemar's exact test
 with Holm's correction for the number of pairs, a paired bootstrap interval of
 the difference, and how many images would tell them apart. Of runs of the same
 model and weights, computed in another way (--dtype, --jit, devices): how many
-answers flipped. Images are matched by their ids."""
+answers flipped. With --margin, whether each further run keeps what the first
+one hits. Images are matched by their ids."""
 
 
 def _own_metrics() -> list[str]:
@@ -26,6 +28,18 @@ def define_flags(define) -> None:
   label_flags.define(define, 'by default all that the rows of all runs carry')
   own = ' or '.join(_own_metrics())
   define.string('metric', 'top1', f'What a hit is: {own}.')
+  define.string(
+    'margin',
+    None,
+    'How much worse than the first run others may be: 1% of its rate, or 0.5pt, '
+    'percentage points. Of each: kept, not kept, or not decided.',
+  )
+  define.multi_string(
+    'expect',
+    [],
+    'LABELS/METRIC:kept:MARGIN, such as original/top1:kept:1%: exit with 1 if a '
+    'further run is not known to keep so much of the first.',
+  )
   define.bool(
     'common', False, 'Compare on the images that all runs have, where some have others.'
   )
@@ -70,10 +84,13 @@ def run(flags, arguments: list[str]) -> int:
   check_level(flags.level)
   check_metric(flags.metric)
   # Arrow, which help does not need.
+  from tfeval.analysis import kept
   from tfeval.analysis.comparison import compare
   from tfeval.runs import discovery
   from tfeval.runs.run import Failure
 
+  margin = None if flags.margin is None else kept.parse_margin(flags.margin)
+  expected = [kept.parse_expectation(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = []
   for run in discovery.find_runs(arguments):
@@ -81,8 +98,11 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError(run.reason)
     runs.append(run)
   comparison = compare(
-    runs, *label_flags.read_labels(flags, runs), flags.metric, flags.common
+    runs, *label_flags.read_labels(flags, runs), flags.metric, flags.common, margin
   )
+  missed = kept.missed(expected, comparison.aligned, flags.level)
   report = comparison, flags.level, flags.seed
   output.print_report(formats.COMPARISON, flags.json, *report)
+  if missed:
+    raise CheckFailed('; '.join(missed))
   return 0

@@ -159,6 +159,27 @@ def without_noise() -> Iterator[None]:
     os.close(screen)
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+  """Where nothing is printed, of Python or of C++; with --verbosity=debug all is.
+
+  For libraries that print dozens of lines and raise what goes wrong.
+  """
+  if command_flags.verbose():
+    yield
+    return
+  sys.stderr.flush()
+  screen = os.dup(2)
+  with open(os.devnull, 'w') as nowhere:
+    os.dup2(nowhere.fileno(), 2)
+    try:
+      with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+    finally:
+      os.dup2(screen, 2)
+      os.close(screen)
+
+
 def _pass_on(reader: int, screen: int) -> None:
   has_gpu = any(pathlib.Path('/dev').glob('nvidia[0-9]*'))
   with os.fdopen(reader, 'rb') as lines:

@@ -7,7 +7,7 @@ from tfeval.analysis.comparison import Comparison, Pair
 from tfeval.analysis.numeric_flips import NumericVariant
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.metrics.accuracy import Count
-from tfeval.reports import terminal
+from tfeval.reports import kept, terminal
 from tfeval.reports.formats import Output
 from tfeval.runs import display
 from tfeval.runs.result_file import counted
@@ -51,6 +51,7 @@ def write_json(comparison: Comparison, level: float, seed: int, output: Output) 
           for count in _counts(comparison, labels)
         ],
         'pairs': [_entry(comparison, pair, level, seed) for pair in pairs],
+        **kept.entries(comparison, labels, level),
       }
       for labels, pairs in comparison.pairs.items()
     ],
@@ -119,6 +120,11 @@ def _sections(
     title = display.metric_name(labels, comparison.metric)
     yield f'{title}:', _models(comparison, labels)
     yield f'{title}, first less second:', _pairs(pairs, level, seed)
+    if comparison.margin is not None:
+      yield (
+        f'{title}, {kept.rule(comparison.margin)}:',
+        kept.table(comparison, labels, level),
+      )
   if comparison.flips:
     yield (
       'flipped top-1 answers of the same model, reference -> other run:',
@@ -242,6 +248,8 @@ def _legend(comparison: Comparison, level: float) -> list[str]:
     f'{level:g}. Interval: paired bootstrap, not corrected. Images needed: for one '
     f'test at p {level:g} to find a difference of this size in 4 of 5 times.'
   ]
+  if comparison.margin is not None:
+    found += kept.legend(comparison, level)
   subset = next((name for name in comparison.pairs if SUBSET_SUFFIX in name), None)
   if subset is not None:
     inside = int(comparison.aligned[0].within(subset).sum())

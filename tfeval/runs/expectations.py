@@ -57,6 +57,7 @@ def parse(text: str) -> Expectation:
     raise UserError(
       f'`expect={text}`: expected LABELS/METRIC:VALUE:TOLERANCE, such as '
       'original/top1:0.704:0.002'
+      + ('; kept is for tfeval compare' if ':kept:' in text else '')
     ) from None
   highest = 1 if _is_share(match['name']) else math.inf
   for number in (value, tolerance):
