@@ -50,7 +50,6 @@ def _load(message):
 def _run(loaded, message, memory):
   """Computes a batch; puts the outputs, float32, behind it."""
   images = memory.array(0, message['shape'], message['dtype'])
-  images.flags.writeable = False
   at, described = channel.aligned(images.nbytes), []
   outputs = [
     (name, np.asarray(common.flat(one, len(images)), np.float32))

@@ -1,7 +1,6 @@
 """Any function of a NumPy batch: `function:module:name`."""
 
 import common
-import numpy as np
 
 
 def load(message):
@@ -35,7 +34,7 @@ class Function:
     }
 
   def run(self, images):
-    outputs = self._function(np.array(images), **self._options)
+    outputs = self._function(images, **self._options)
     return [
       (name, common.flat(one, len(images))) for name, one in common.named(outputs)
     ]

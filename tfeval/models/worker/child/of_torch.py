@@ -5,7 +5,6 @@ import hashlib
 import os
 
 import common
-import numpy as np
 
 _DTYPES = ('float32', 'bfloat16', 'float16')
 _MISSING = 10  # Keys of a state dict that are named.
@@ -77,8 +76,7 @@ class Torch:
   def run(self, images):
     torch = self._torch
     with torch.inference_mode():
-      # What is read cannot be written; it is not, and the warning helps nobody.
-      batch = torch.from_numpy(np.require(images, requirements='W'))
+      batch = torch.from_numpy(images)
       batch = batch.permute(0, 3, 1, 2).to(self._device)
       batch = batch.contiguous(memory_format=self._layout)
       if self._autocast in (None, 'float32'):
