@@ -110,6 +110,8 @@ def _model(value: str) -> bool:
   target = parsed.target
   if (kind := kinds.kind_of(parsed)) is not None:
     return kind.source in ('function', 'torch')  # Of the user's own modules.
+  if target.startswith('kerashub:'):
+    return False
   if target in table.known_models() or paths.is_url(target) or os.path.exists(target):
     return False
   return ':' in target or target in table.LOADERS

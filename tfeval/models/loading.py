@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import class_maps, table
+from tfeval.models.keras import hub
 from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.keras.files import load_file
 from tfeval.models.keras.weights import find_weights, with_own, with_published
@@ -108,6 +109,8 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
   if kinds.kind_of(spec) is not None:
     return worker.load(spec, weights, known)
   with _dtype_policy(known.dtype):
+    if spec.target.startswith(hub.PREFIX):
+      return hub.load(spec, weights, known)
     if spec.target in table.known_models():
       return _application(spec, weights, known)
     return load_file(spec, weights, known)

@@ -15,6 +15,7 @@ from tfeval.utils.registry import Registry
 from tfeval.utils.spec import Spec, parse
 
 TORCHVISION = 'torchvision:'
+_KERASHUB = 'kerashub:'
 # What constructors take for an option that is not given. Only options that some row
 # of the same constructor names are compared by it.
 _DEFAULTS = {'alpha': 1.0, 'minimalistic': False}
@@ -257,6 +258,8 @@ def check_name(spec: Spec) -> None:
   target = spec.target
   if (kind := kinds.kind_of(spec)) is not None:
     kinds.check_name(spec, kind)
+    return
+  if target.startswith(_KERASHUB) and target != _KERASHUB:
     return
   if target in known_models() or paths.is_url(target) or os.path.exists(target):
     return

@@ -1,0 +1,59 @@
+"""Image classifiers of KerasHub, by the name or the folder of a preset."""
+
+import dataclasses
+import os
+from typing import Any
+
+from tfeval.models.keras.files import described
+from tfeval.models.keras.legacy import backend_of
+from tfeval.models.model import Model
+from tfeval.models.options import ModelOptions
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+from tfeval.utils.spec import Spec
+
+PREFIX = 'kerashub:'
+
+
+def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
+  """Loads a preset, with the numbers of its own converter.
+
+  Args:
+    spec: `kerashub:NAME`, a name of KerasHub or Hugging Face (`hf://...`), or a folder
+      that `save_to_preset` wrote; options are arguments of `from_preset`.
+    weights: `'imagenet'`: those of the preset; `'none'`.
+    known: what it does not tell.
+
+  Raises:
+    UserError: KerasHub is not there, or has no such classifier.
+  """
+  name = spec.target.removeprefix(PREFIX)
+  if weights not in ('imagenet', 'none'):
+    raise UserError(f'{spec.text} has the weights of its preset: leave weights out')
+  task = _task(name, {'load_weights': weights != 'none', **dict(spec.options)})
+  side = getattr(getattr(task, 'preprocessor', None), 'image_size', None)
+  if known.input_size is None and side is not None and None not in tuple(side):
+    known = dataclasses.replace(known, input_size=int(tuple(side)[0]))
+  return described(backend_of(task), spec.text, known, 'model', None)
+
+
+def _task(name: str, options: dict[str, Any]) -> Any:
+  try:
+    import keras_hub
+  except ImportError as error:
+    raise UserError(
+      f'kerashub:{name} needs KerasHub ({error}): pip install keras-hub'
+    ) from error
+  presets = keras_hub.models.ImageClassifier.presets
+  is_known = name in presets or '://' in name or os.path.isdir(name)
+  if not is_known:
+    raise errors.unknown('preset of KerasHub', name, presets, 'or a folder of one')
+  try:
+    return keras_hub.models.ImageClassifier.from_preset(name, **options)
+  except Exception as error:  # What a preset and a hub make it raise is open.
+    way = 'download it elsewhere and give the folder'
+    if os.path.isdir(name):
+      way = 'give a folder that save_to_preset of an image classifier wrote'
+    raise UserError(
+      f'kerashub:{name} cannot be loaded: {errors.one_line(error, 160)}: {way}'
+    ) from error
