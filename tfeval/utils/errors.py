@@ -80,6 +80,7 @@ def one_line(error: BaseException, limit: int | None = 300) -> str:
   """
   text = _TERMINAL_STYLE.sub('', str(error)).partition('Traceback (most recent')[0]
   text = ' '.join(_NODE.sub('', _DEFINED.sub('', text)).split())
+  text = text.removeprefix('Graph execution error: ').removeprefix('UserError: ')
   if limit is not None and len(text) > limit:
     text = text[: limit - 4].rpartition(' ')[0] + ' ...'
   return text or type(error).__name__

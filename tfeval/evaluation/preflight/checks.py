@@ -142,13 +142,18 @@ def _outputs(model: Model, images: tf.Tensor, size: int) -> Iterator[np.ndarray]
 
 def _refusal(model: Model, side: int, error: Exception) -> Finding:
   fixed, _ = model.backend.input_spec.sides
-  own = f'{fixed} x {fixed}' if fixed else 'what the model takes'
-  flag = f'`input_size={fixed}`' if fixed else '`input_size`'
-  saw = (
-    f'{model.name} refuses images of {side} x {side} ({errors.one_line(error, 120)})'
-  )
+  if fixed in (None, side):  # What it raises is all that is known.
+    return Finding(
+      'forward pass',
+      f'{model.name} fails on images of {side} x {side}: {errors.one_line(error)}',
+      'scores',
+      'mend what it raises',
+    )
   return Finding(
-    'input size', saw, own, f'give {flag}, or a `protocol` without another size'
+    'input size',
+    f'{model.name} refuses images of {side} x {side} ({errors.one_line(error, 120)})',
+    f'{fixed} x {fixed}',
+    f'give `input_size={fixed}`, or a `protocol` without another size',
   )
 
 
