@@ -109,6 +109,12 @@ def _torchvision(torch, message, options):
     )
   weights = enum[member]
   from_hub = message['weights'] == 'imagenet' and not message.get('state')
+  recipe = weights.transforms()
+  if not from_hub:  # What torchvision sets where it loads the weights itself.
+    if name in ('googlenet', 'inception_v3'):
+      options.setdefault('transform_input', True)
+    if name.startswith('vit_'):
+      options.setdefault('image_size', recipe.crop_size[0])
   try:
     module = torchvision.models.get_model(
       name, weights=weights if from_hub else None, **options
@@ -123,7 +129,6 @@ def _torchvision(torch, message, options):
       f'the weights {member} cannot be downloaded ({type(error).__name__}): put '
       f'{weights.url} into {where}'
     ) from error
-  recipe = weights.transforms()
   kernel = recipe.interpolation.value
   (resize,), (crop,) = recipe.resize_size, recipe.crop_size
   return module, {
