@@ -99,14 +99,25 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     class_maps.label_map(known.class_map)
   if known.dtype not in DTYPES:
     raise errors.unknown('dtype', known.dtype, DTYPES)
-  if keras.config.backend() != 'tensorflow':
-    raise UserError(
-      f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
-    )
+  _check_keras()
   with _dtype_policy(known.dtype):
     if spec.target in table.known_models():
       return _application(spec, weights, known)
     return load_file(spec, weights, known)
+
+
+def _check_keras() -> None:
+  """Checks how Keras is set up, in a process that is the user's own."""
+  if keras.config.backend() != 'tensorflow':
+    raise UserError(
+      f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
+    )
+  for name, expected in (('image_data_format', 'channels_last'), ('floatx', 'float32')):
+    if (found := getattr(keras.config, name)()) != expected:
+      raise UserError(
+        f'Keras is set to {name} {found}, perhaps by keras.json: call '
+        f'keras.config.set_{name}({expected!r}) first'
+      )
 
 
 @contextlib.contextmanager
