@@ -145,6 +145,7 @@ def test_files_that_name_each_other_cost_no_more_than_one(tmp_path):
     '--tpu=10.0.0.1',
     '--tpu=grpc://evil:8470',
     '--tf_data_service=evil:5050',
+    '--import_module=os',
     '--dataset=kaggle:something',
     '--model=of_a_package',
     '--model=gs://bucket/mine.keras',
@@ -208,7 +209,10 @@ def test_every_flag_that_takes_any_text_is_classed():
       free = type(flag.parser) in (absl_flags.ArgumentParser, absl_flags.ListParser)
       if free and not isinstance(flag, absl_flags.EnumFlag):
         found.add(name)
-  assert found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys() == {'tf_data_service'}
+  assert found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys() == {
+    'tf_data_service',
+    'import_module',
+  }
   assert flag_trust.ONLY_DATA | flag_trust._STARTS.keys() <= found
 
 

@@ -103,8 +103,12 @@ def starts(name: str, value: str) -> bool:
 
 def _model(value: str) -> bool:
   """Whether a model is a function, or of another package; as `models.loading` sees."""
-  from tfeval.models import table
+  from tfeval.models import patterns, table
 
+  if value.startswith('@') and not os.path.exists(value):
+    return True  # Of models that its lines name.
+  if (several := patterns.expand([value])) != [value]:
+    return any(map(_model, several))
   target = spec.parse(value).target
   if target in table.known_models() or paths.is_url(target) or os.path.exists(target):
     return False

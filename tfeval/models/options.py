@@ -33,6 +33,7 @@ class ModelOptions:
       for that of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
     dtype: a Keras dtype policy of `DTYPES`.
+    import_module: modules or `.py` files that define what model files need.
     trust_model: whether files that can run code of their author may be loaded.
     batch_timeout: seconds that a file that is not trusted may take for a batch, None
       for `time_limit.TimeLimit`'s.
@@ -81,6 +82,13 @@ class ModelOptions:
     'What layers compute in, of applications and factories.',
     choices=DTYPES,
     identifies=True,
+    in_python=False,
+  )
+  import_module: tuple[str, ...] | None = option(
+    None,
+    'A module or .py file of yours that defines layers, losses or functions that model '
+    'files need; may be repeated. It is imported before a model is loaded.',
+    of_applications=False,
     in_python=False,
   )
   trust_model: bool = option(

@@ -15,6 +15,7 @@ from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
   factory,
+  own_code,
   preprocess_function,
   size_budget,
   trust,
@@ -189,7 +190,7 @@ def _bring(
   if not source.exists():
     raise UserError(f'model file {source} does not exist')
   with paths.local_copy(source) as path:
-    return (_from_file(path, known.trust_model), spec.target, _sha256(path), known)
+    return _from_file(path, known), spec.target, _sha256(path), known
 
 
 def _function(
@@ -227,7 +228,8 @@ def _sha256(path: pathlib.Path) -> str:
   return files.sha256_of(path)
 
 
-def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
+def _from_file(path: pathlib.Path, known: ModelOptions) -> Backend:
+  trusted, own = known.trust_model, own_code.import_modules(known.import_module)
   if path.is_dir():
     if not (path / 'saved_model.pb').is_file():
       raise UserError(
@@ -239,14 +241,21 @@ def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
     return _saved_model(path)
   bounded: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
   if not trusted:
-    stored = trust.check_keras_file(path)
+    stored = trust.check_keras_file(path, own)
     bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
   try:
-    with uncompiled.loading(), bounded, weights.none_missing():
+    with (
+      uncompiled.loading(),
+      bounded,
+      weights.none_missing(),
+      own_code.available(own),
+    ):
       model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except UserError:
     raise
   except Exception as error:  # What a strange file makes Keras raise is open.
+    if (missing := own_code.missing(path, error)) is not None:
+      raise missing from error
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
   return KerasBackend(model)
 
