@@ -15,6 +15,7 @@ from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
   factory,
+  legacy_files,
   own_code,
   preprocess_function,
   size_budget,
@@ -240,9 +241,10 @@ def _from_file(path: pathlib.Path, known: ModelOptions) -> Backend:
       trust.check_saved_model(path)
     return _saved_model(path)
   bounded: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+  most = budgets.DECODED
   if not trusted:
-    stored = trust.check_keras_file(path, own)
-    bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
+    most += trust.check_keras_file(path, own)
+    bounded = size_budget.bounded_variables(path, most)
   try:
     with (
       uncompiled.loading(),
@@ -254,6 +256,9 @@ def _from_file(path: pathlib.Path, known: ModelOptions) -> Backend:
   except UserError:
     raise
   except Exception as error:  # What a strange file makes Keras raise is open.
+    if legacy_files.version(path) is not None:
+      config = trust.read_config(path)
+      return backend_of(legacy_files.load(path, config, own, trusted, most, error))
     if (missing := own_code.missing(path, error)) is not None:
       raise missing from error
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error

@@ -18,6 +18,7 @@ from typing import Any
 
 import keras
 
+from tfeval.models.keras.versions import both
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -51,9 +52,11 @@ def import_modules(names: Sequence[str] | None) -> dict[str, Any]:
     for name, value in vars(module).items():
       if _is_of(value, [module.__name__]) and not _is_built_in(name):
         found[name] = value
-  for name, value in keras.saving.get_custom_objects().items():
-    if _is_of(value, own):
-      found[name] = value
+  # Of Keras 2 too, where a module has imported it.
+  for registered in both('saving.get_custom_objects'):
+    for name, value in registered().items():
+      if _is_of(value, own):
+        found[name] = value
   return found
 
 

@@ -15,7 +15,13 @@ from typing import Any
 
 import h5py
 
-from tfeval.models.keras import graph_trust, size_budget, tensor_bundle
+from tfeval.models.keras import (
+  graph_trust,
+  legacy_files,
+  legacy_trust,
+  size_budget,
+  tensor_bundle,
+)
 from tfeval.models.keras.uncompiled import COMPILED
 from tfeval.utils import budgets, errors, json_text, untrusted
 from tfeval.utils.errors import Lasting, UserError
@@ -60,13 +66,22 @@ def check_keras_file(path: pathlib.Path, own: Collection[str] = ()) -> int:
   untrusted.check_file(path)
   is_h5 = path.suffix in ('.h5', '.hdf5')
   stored = size_budget.check_hdf5(path) if is_h5 and h5py.is_hdf5(path) else 0
-  config = _h5_config(path) if is_h5 else _zip_config(path)
-  for name in _suspicious(config, own):
+  is_legacy = legacy_files.version(path) is not None
+  for name in _suspicious(read_config(path), own, is_legacy):
     further = ''
     if _CUSTOM in name:
       further = ', or `import_module`=MODULE that defines it if it is yours'
     raise _refusal(path, f'contains {name}', further)
   return stored if is_h5 else size_budget.check_archive(path)
+
+
+def read_config(path: pathlib.Path) -> Any:
+  """Returns the configuration of the model in a `.keras` or whole-model `.h5` file.
+
+  Raises:
+    UserError: it has none, or is unreadable.
+  """
+  return _h5_config(path) if path.suffix in ('.h5', '.hdf5') else _zip_config(path)
 
 
 def check_saved_model(path: pathlib.Path) -> None:
@@ -157,7 +172,9 @@ def _no_model(path: pathlib.Path) -> UserError:
   )
 
 
-def _suspicious(node: Any, own: Collection[str]) -> Iterator[str]:
+def _suspicious(
+  node: Any, own: Collection[str], is_legacy: bool = False
+) -> Iterator[str]:
   """Yields what in a Keras config is neither a plain object of Keras nor the user's.
 
   What models in it were compiled with is not loaded: `uncompiled.loading`.
@@ -173,6 +190,10 @@ def _suspicious(node: Any, own: Collection[str]) -> Iterator[str]:
           yield f'a {name} layer'
         elif _is_own(node, own):
           pass
+        elif is_legacy:
+          found = legacy_trust.found(node, class_kinds(), _MODULES, _CUSTOM)
+          if found is not None:
+            yield found
         elif '>' in name or (module is None and node.get('registered_name')):
           yield f'{_CUSTOM}{node.get("registered_name") or name}'
         elif name == 'function' and '>' in str(node['config']):
