@@ -13,10 +13,17 @@ _CLASSES = frozenset(
   'Functional Policy LocallyConnected1D LocallyConnected2D SyncBatchNormalization '
   'ThresholdedReLU TensorShape'.split()
 )
+# Of Keras 2 alone; they run any operation, or method, or what others have written.
+_ACTS = frozenset(
+  'ClassMethod DenseFeatures InstanceMethod InstanceProperty TensorFlowOpLayer '
+  '__typespec__'.split()
+)
 # Layers made of a function of TensorFlow.
 _OF_FUNCTIONS = frozenset({'TFOpLambda', 'SlicingOpLambda'})
 # Values, not objects; `__lambda__` and `__typespec__` are refused.
-_VALUES = frozenset({'__tensor__', '__numpy__', '__bytes__', '__tuple__', '__slice__'})
+_VALUES = frozenset(
+  '__bytes__ __keras_tensor__ __numpy__ __slice__ __tensor__ __tuple__'.split()
+)
 # Functions of TensorFlow that only compute: all of some modules, and these.
 _MODULES = ('math.', 'nn.', 'linalg.', 'image.', 'bitwise.', '__operators__.')
 _FUNCTIONS = frozenset(
@@ -43,6 +50,8 @@ def found(
   if name in _OF_FUNCTIONS:
     function = config.get('function') if isinstance(config, dict) else None
     return None if _only_computes(function) else f'a layer that calls tf.{function}'
+  if name in _ACTS:
+    return f'a {name} layer'
   registered = node.get('registered_name')
   if '>' in name or registered not in (None, name):
     return f'{custom}{registered or name}'
@@ -53,8 +62,10 @@ def found(
     return None
   if not (module is None or _is_known(module, modules)):
     return f'{custom}{module}.{name}'
+  if name in _CLASSES or name in known:
+    return None
   # Any attribute of a module could be named else.
-  return None if name in _CLASSES or name in known else f'the unknown class {name}'
+  return f'{custom}{name}' if module is None else f'the unknown class {name}'
 
 
 def _is_known(module: Any, modules: tuple[str, ...]) -> bool:
