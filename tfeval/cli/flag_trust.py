@@ -26,8 +26,8 @@ _OF_TFDS = re.compile(r'\w+(/[\w.+-]+)*(:[\d.*]+)?')
 ONLY_DATA = frozenset(
   'weights class_map classes sample output_name split data_dir manual_dir real_labels '
   'cache_dir output_dir name log_dir figure expect labels keep omit per_class sort '
-  'columns allow predictions probabilities order scores output raters golden '
-  'raters_golden curve filter checkpoint_object'.split()
+  'columns allow signature tags predictions probabilities order scores output raters '
+  'golden raters_golden curve filter checkpoint_object'.split()
 )
 
 

@@ -33,6 +33,8 @@ class ModelOptions:
       for that of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
     dtype: a Keras dtype policy of `DTYPES`.
+    signature, tags: which signature of which graph of a SavedModel; None:
+      `serving_default`, and the only graph or that with the tag `serve`.
     import_module: modules or `.py` files that define what model files need.
     trust_model: whether files that can run code of their author may be loaded.
     batch_timeout: seconds that a file that is not trusted may take for a batch, None
@@ -82,6 +84,21 @@ class ModelOptions:
     'What layers compute in, of applications and factories.',
     choices=DTYPES,
     identifies=True,
+    in_python=False,
+  )
+  signature: str | None = option(
+    None,
+    'Of a SavedModel, which signature: serving_default by default.',
+    identifies=True,
+    of_applications=False,
+    in_python=False,
+  )
+  tags: str | None = option(
+    None,
+    "Of a SavedModel of several graphs, the tags of one, with commas; '' for none. By "
+    'default those of the only one, or serve.',
+    identifies=True,
+    of_applications=False,
     in_python=False,
   )
   import_module: tuple[str, ...] | None = option(
