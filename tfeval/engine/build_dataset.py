@@ -116,7 +116,8 @@ def build_dataset(
       raise UserError('strategy and input_context were both given: leave one out')
     replicas = input_context.num_replicas_in_sync
   fed = for_keras.feeding(label_mode, preprocess)
-  num_classes = num_classes and whole_number('num_classes', num_classes)
+  if num_classes is not None:
+    num_classes = whole_number('num_classes', num_classes)
   batch_size = whole_number('batch_size', batch_size)
   limit = limit if limit is None else whole_number('limit', limit)
   if batch_size % replicas:

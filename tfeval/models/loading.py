@@ -74,9 +74,8 @@ def load_model(
   if isinstance(given.get('class_map'), os.PathLike):
     given['class_map'] = os.fspath(given['class_map'])
   known = options.replace(ModelOptions(), **given)
-  known = options.checked(known, ('output', 'class_map', 'output_name', 'dtype'))
-  if isinstance(known.import_module, str | os.PathLike):
-    known = options.replace(known, import_module=(os.fspath(known.import_module),))
+  names = ('output', 'class_map', 'output_name', 'dtype', 'signature', 'tags')
+  known = options.checked(known, (*names, 'import_module'))
   spec = target if isinstance(target, Spec) else parse(os.fspath(target))
   return load(spec, os.fspath(weights), known)
 

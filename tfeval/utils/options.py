@@ -8,6 +8,7 @@ Names of options are those of their flags and unique in a config.
 import dataclasses
 import inspect
 import math
+import os
 import typing
 from collections.abc import Callable, Container, Iterator
 from typing import Any
@@ -195,6 +196,11 @@ def _plain(field: Field, value: Any) -> Any:
   name, known = field.name, field.option
   if value is None and field.default is None:
     return None
+  if field.is_many:
+    kinds = str | os.PathLike
+    one = (value,) if isinstance(value, kinds) else value
+    found = arguments.several(name, one, kinds, 'a text or several')
+    return tuple(map(os.fspath, found))
   if isinstance(value, str) and value in known.words:
     return value
   if known.is_path:
