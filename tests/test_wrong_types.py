@@ -47,7 +47,7 @@ def test_values_of_another_type(model, dataset, run, value):
     "weights is .* expected 'imagenet', 'none' or a path",
     lambda: tfeval.load_model(application, weights=value),
   )
-  for name in ('output', 'class_map', 'output_name', 'dtype', 'input_size'):
+  for name in ('output', 'class_map', 'output_name', 'dtype', 'input_size', 'tags'):
     refused(name, lambda name=name: tfeval.load_model(application, **{name: value}))
   refused('path is .* expected the path of a run', lambda: tfeval.load_run(value))
   refused('labels (is|has) .* expected .original', lambda: run.score(labels=value))

@@ -145,6 +145,7 @@ def test_files_that_name_each_other_cost_no_more_than_one(tmp_path):
     '--tpu=10.0.0.1',
     '--tpu=grpc://evil:8470',
     '--tf_data_service=evil:5050',
+    '--import_module=os',
     '--dataset=kaggle:something',
     '--model=of_a_package',
     '--model=gs://bucket/mine.keras',
@@ -209,7 +210,7 @@ def test_every_flag_that_takes_any_text_is_classed():
       if free and not isinstance(flag, absl_flags.EnumFlag):
         found.add(name)
   unknown = found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys()
-  assert unknown == {'tf_data_service', 'model_python'}
+  assert unknown == {'tf_data_service', 'model_python', 'import_module'}
   assert flag_trust.ONLY_DATA | flag_trust._STARTS.keys() <= found
 
 

@@ -9,11 +9,9 @@ import re
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from absl import logging as absl_logging
-
-from tfeval.cli import command_flags, streams
+from tfeval.cli import command_flags, libraries, streams
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.printable import printable
@@ -35,27 +33,6 @@ _LONGEST_LINE = 1 << 16
 _NO_GPU_NOISE = re.compile(rb'failed call to cuInit|Could not find cuda drivers')
 
 
-def prepare_environment() -> None:
-  """Sets what TensorFlow and Keras read when they are imported."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
-  os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
-  # Ten of them, each after twice the wait: three minutes to say "no network".
-  os.environ.setdefault('GCS_RETRY_CONFIG_MAX_RETRIES', '4')
-  # TFDS warns of the folder that it is about to fill; TensorFlow of several models.
-  absl_logging.get_absl_logger().addFilter(_without('has no dataset_info.json'))
-  absl_logging.get_absl_logger().addFilter(_without('`TensorInfo.dtype`'))
-  # What cannot be downloaded is told once, by the error.
-  logging.getLogger('urllib3.connectionpool').addFilter(_without('Retrying ('))
-  tensorflow = logging.getLogger('tensorflow')
-  tensorflow.addFilter(_without('tf.function retracing'))
-  # What --jit on several devices needs.
-  tensorflow.addFilter(_without('eagerly has significant'))
-
-
-def _without(noise: str) -> Callable[[logging.LogRecord], bool]:
-  return lambda record: noise not in record.getMessage()
-
-
 class _Messages(logging.Handler):
   """Shows what the library logs, a line each, on what is stderr at that time."""
 
@@ -68,7 +45,10 @@ class _Messages(logging.Handler):
 @contextlib.contextmanager
 def messages_on_stderr() -> Iterator[None]:
   """Where what the library logs is shown, and goes nowhere else."""
-  logger = logging.getLogger('tfeval')
+  logger, plots = logging.getLogger('tfeval'), logging.getLogger('matplotlib')
+  # It warns of homes that it cannot write to, and that it looks for fonts.
+  of_plots = plots.level
+  plots.setLevel(logging.ERROR)
   before = logger.handlers, logger.level, logger.propagate
   logger.handlers, logger.propagate = [_Messages()], False
   logger.setLevel(logging.INFO)
@@ -77,6 +57,7 @@ def messages_on_stderr() -> Iterator[None]:
   finally:
     logger.handlers, level, logger.propagate = before
     logger.setLevel(level)
+    plots.setLevel(of_plots)
 
 
 @contextlib.contextmanager
@@ -107,9 +88,9 @@ def quiet_tensorflow() -> Iterator[None]:
   """
   _check_address_space()
   with without_noise(), contextlib.redirect_stdout(sys.stderr):
-    prepare_environment()
+    libraries.prepare_environment()
     with kept_imports():
-      import tensorflow  # noqa: F401
+      libraries.import_tensorflow()
     yield
 
 

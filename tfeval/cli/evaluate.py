@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfeval.cli import console, input_flags, output
+from tfeval.engine import cluster
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.runs import expectations
 from tfeval.utils import progress
@@ -35,6 +36,8 @@ def run(flags, arguments: list[str]) -> int:
       '--output_dir is empty: name a directory (a variable that is not set?)'
     )
   here = find_cluster(config)
+  # At once: a variable that is left over would cost an hour of waiting.
+  cluster.log_waiting(here, config.store.output_dir, config.hosts.host_timeout)
   with console.quiet_tensorflow():
     from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
 

@@ -26,8 +26,8 @@ _OF_TFDS = re.compile(r'\w+(/[\w.+-]+)*(:[\d.*]+)?')
 ONLY_DATA = frozenset(
   'weights class_map classes sample output_name split data_dir manual_dir real_labels '
   'cache_dir output_dir name log_dir figure expect labels keep omit per_class sort '
-  'columns allow predictions probabilities order scores output raters golden '
-  'raters_golden curve filter checkpoint_object margin output_file'.split()
+  'columns allow signature tags predictions probabilities order scores output raters '
+  'golden raters_golden curve filter checkpoint_object margin output_file'.split()
 )
 
 
@@ -103,9 +103,13 @@ def starts(name: str, value: str) -> bool:
 
 def _model(value: str) -> bool:
   """Whether a model is a function, or of another package; as `models.loading` sees."""
-  from tfeval.models import table
+  from tfeval.models import patterns, table
   from tfeval.models.worker import kinds
 
+  if value.startswith('@') and not os.path.exists(value):
+    return True  # Of models that its lines name.
+  if (several := patterns.expand([value])) != [value]:
+    return any(map(_model, several))
   parsed = spec.parse(value)
   target = parsed.target
   if (kind := kinds.kind_of(parsed)) is not None:

@@ -9,7 +9,7 @@ from tfeval.cli import command_flags
 from tfeval.evaluation import plans
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest
-from tfeval.models import published
+from tfeval.models import patterns, published
 from tfeval.preprocess import protocol
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
@@ -44,6 +44,8 @@ def define(
     elif field.kind in (int, float):
       of_kind = {'lower_bound': known.least, 'upper_bound': known.most}
     kind = 'enum' if known.choices is not None else _DEFINERS[field.kind]
+    if field.is_many:
+      kind = 'multi_string'
     if known.words:
       kind, of_kind['words'] = 'number_or_word', known.words
     getattr(definer, kind)(
@@ -57,7 +59,8 @@ def define_models(definer, weights: bool = True) -> None:
     'model',
     [],
     'TARGET[:key=value,...]: an application (tfeval models), the path or URL of a '
-    '.keras, .h5 or SavedModel, or module:function; all: every application',
+    '.keras, .h5 or SavedModel, or module:function; patterns such as ResNet*V2, commas '
+    'between several, @FILE with one in each line; all: every application',
     module_name=EvaluationConfig.GROUP,
   )
   if weights:
@@ -128,7 +131,9 @@ def _read(
   requests = plans.requests(flags.model, flags.weights)
   for config in given:
     plans.check_config(requests, config)
-  for request in requests if 'all' not in flags.model else ():
+  # Of many models the one that has no such protocol is told beside the others.
+  each = patterns.expand(flags.model) == flags.model != ['all']
+  for request in requests if each else ():
     text = published.protocol_text(given[0].protocol, request.spec)
     protocol.resolve(text, size=224)
   for config in given if 'dataset' in flags else ():  # Others read images of their own.
@@ -147,6 +152,10 @@ def read_config(flags, **values: Any) -> EvaluationConfig:
     field.name: flags[field.name].value
     for field in options.fields(EvaluationConfig)
     if field.name in flags
+  }
+  given = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in given.items()
   }
   config = EvaluationConfig.of(**given | values)
   return dataclasses.replace(config, dataset=datasets.requested(config.dataset))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
 from tfeval.metrics.entry import ALL, RESTRICTED
-from tfeval.reports import formats, terminal
+from tfeval.reports import failures, formats, terminal
 from tfeval.reports.formats import Output
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
@@ -92,8 +92,11 @@ def say_where(runs: Sequence[Run | Failure]) -> None:
 
 def print_failures(runs: Sequence[Run | Failure]) -> None:
   """Prints on stderr what is wrong with models that could not be evaluated."""
-  for run in runs:
-    if isinstance(run, Failure):
+  failed = [run for run in runs if isinstance(run, Failure)]
+  if len(failed) > failures.FEW:
+    terminal.print_table(failures.failures_table(failed, with_dashes), sys.stderr)
+  else:
+    for run in failed:
       terminal.print_line(f'tfeval: {run.name}: {with_dashes(run.reason)}', sys.stderr)
 
 
@@ -118,8 +121,8 @@ def exit_code(
     expected, [run.result for run in runs if isinstance(run, Run)]
   )
   if failed:
-    failures = f'{len(failed)} of {models or len(runs)} models failed: '
-    raise UserError('; '.join([failures + ', '.join(failed), *missed]))
+    count = f'{len(failed)} of {models or len(runs)} models failed: '
+    raise UserError('; '.join([count + failures.some(failed, 10), *missed]))
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

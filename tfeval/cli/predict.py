@@ -5,7 +5,8 @@ import pathlib
 from tfeval.cli import console, input_flags, output
 from tfeval.datasets import image_files
 from tfeval.datasets.labels import imagenet
-from tfeval.reports import figures, formats
+from tfeval.reports import failures, figures, formats
+from tfeval.runs.run import Failure
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -65,7 +66,8 @@ def run(flags, arguments: list[str]) -> int:
     figures.draw_answers(figure, models, images, photos)
     output.say(f'the figure is in {figure}')
   if failed:
-    failures = [f'{name}: {why}' for name, why in failed.items()]
-    failures.insert(0, f'{len(failed)} of {len(requests)} models failed')
-    raise UserError('; '.join(failures))
+    found = failures.grouped([Failure(*one) for one in failed.items()])
+    told = [f'{failures.some(names)}: {why}' for why, names in found]
+    told.insert(0, f'{len(failed)} of {len(requests)} models failed')
+    raise UserError('; '.join(told))
   return 0

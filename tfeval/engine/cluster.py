@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from tfeval.engine.options import AUTO, MULTI_WORKER, HostsConfig
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 TF_CONFIG = 'TF_CONFIG'
 _ADDRESS = re.compile(r'\S+:\d{1,5}')
 _MOST = 99_999
@@ -28,6 +30,17 @@ class Cluster:
   count: int = 1
   index: int = 0
   addresses: tuple[str, ...] | None = None
+
+  @property
+  def told(self) -> str:
+    """Who says so, where it is TF_CONFIG: for a message, else empty.
+
+    >>> Cluster(2, 0, ('a:1', 'b:1')).told
+    ' (TF_CONFIG names 2 hosts: unset it to evaluate here alone)'
+    """
+    if self.addresses is None or self.count == 1:
+      return ''
+    return f' ({TF_CONFIG} names {self.count} hosts: unset it to evaluate here alone)'
 
   def shard(self, images: int, batch_size: int, index: int | None = None) -> range:
     """Returns the positions that a host evaluates.
@@ -90,6 +103,35 @@ def find_cluster(
       '`num_hosts` and `host_index`'
     )
   return Cluster()
+
+
+def log_waiting(hosts: Cluster, output_dir: str, timeout: float) -> None:
+  """Says which hosts TF_CONFIG names and who waits for whom: it may be left over.
+
+  Args:
+    hosts: as `find_cluster` found them.
+    output_dir: that they share.
+    timeout: seconds that host 0 waits while nothing new comes.
+  """
+  if hosts.addresses is None or hosts.count == 1:
+    return
+  others = [one for i, one in enumerate(hosts.addresses) if i != hosts.index]
+  first = ', '.join(others[:3]) + ', ...' * (len(others) > 3)
+  waits = (
+    f'then waits for theirs in {output_dir}, {timeout:g} s while nothing new comes'
+    if hosts.index == 0
+    else f'{hosts.addresses[0]} joins all in {output_dir}'
+  )
+  _LOG.info(
+    '%s names %d hosts: this is host %d, the others are %s; it evaluates its share of '
+    'the images, %s; unset %s to evaluate here alone',
+    TF_CONFIG,
+    hosts.count,
+    hosts.index,
+    first,
+    waits,
+    TF_CONFIG,
+  )
 
 
 def parse_tf_config(text: str) -> Cluster:

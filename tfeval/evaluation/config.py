@@ -90,12 +90,12 @@ def find_cluster(
   if found.count > 1 and config.store.overwrite:
     raise UserError(
       '`overwrite` with several hosts cannot tell new parts from old: '
-      'delete the run directory first, then leave it out'
+      f'delete the run directory first, then leave it out{found.told}'
     )
   if found.count > 1 and config.devices.batch_size == AUTO:
     raise UserError(
       '`batch_size=auto` may be another one on each host: give the same number on all '
-      'of them'
+      f'of them{found.told}'
     )
   return found
 

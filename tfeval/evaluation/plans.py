@@ -8,7 +8,7 @@ from tfeval.datasets import full_name
 from tfeval.datasets import request as dataset_request
 from tfeval.engine.options import DEVICE, check_devices
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
-from tfeval.models import table
+from tfeval.models import patterns, table
 from tfeval.models.options import check_class_map, not_of_applications
 from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import options, paths, spec
@@ -52,7 +52,8 @@ def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
   """Pairs models with weights.
 
   Args:
-    models: specifications, at least one; `all` is every application.
+    models: specifications, at least one, or what `patterns.expand` makes some of; `all`
+      is every application.
     weights: one for all models, or one for each.
 
   Raises:
@@ -66,6 +67,7 @@ def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
         'one `weights` at most'
       )
     models = list(table.known_models())
+  models = patterns.expand(models)
   if not models:
     raise UserError('no model was given: `model=NAME`; tfeval models lists them')
   if len(weights) not in (1, len(models)):
@@ -227,12 +229,18 @@ def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   name = dataset_request.absolute(full_name(config.dataset.name))
   if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
     class_map = paths.absolute(class_map)
+  imported = config.model.import_module
+  if imported is not None:
+    imported = tuple(
+      paths.absolute(name) if name.endswith('.py') else name for name in imported
+    )
   lines = [
     line('model', request.spec.text),
     line('weights', request.weights),
     *([line('name', request.name)] if request.name else []),
     *options.flagfile_lines(
-      config.replace(dataset=name, class_map=class_map), paths.absolute
+      config.replace(dataset=name, class_map=class_map, import_module=imported),
+      paths.absolute,
     ),
   ]
   return '\n'.join(lines) + '\n'

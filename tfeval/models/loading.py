@@ -77,7 +77,8 @@ def load_model(
   if isinstance(given.get('class_map'), os.PathLike):
     given['class_map'] = os.fspath(given['class_map'])
   known = options.replace(ModelOptions(), **given)
-  known = options.checked(known, ('output', 'class_map', 'output_name', 'dtype'))
+  names = ('output', 'class_map', 'output_name', 'dtype', 'signature', 'tags')
+  known = options.checked(known, (*names, 'import_module'))
   spec = target if isinstance(target, Spec) else parse(os.fspath(target))
   return load(spec, os.fspath(weights), known)
 
@@ -102,18 +103,29 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     class_maps.label_map(known.class_map)
   if known.dtype not in DTYPES:
     raise errors.unknown('dtype', known.dtype, DTYPES)
-  if keras.config.backend() != 'tensorflow':
-    raise UserError(
-      f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
-    )
   if kinds.kind_of(spec) is not None:
     return worker.load(spec, weights, known)
+  _check_keras()
   with _dtype_policy(known.dtype):
     if spec.target.startswith(hub.PREFIX):
       return hub.load(spec, weights, known)
     if spec.target in table.known_models():
       return _application(spec, weights, known)
     return load_file(spec, weights, known)
+
+
+def _check_keras() -> None:
+  """Checks how Keras is set up, in a process that is the user's own."""
+  if keras.config.backend() != 'tensorflow':
+    raise UserError(
+      f'Keras runs on {keras.config.backend()}: set KERAS_BACKEND=tensorflow'
+    )
+  for name, expected in (('image_data_format', 'channels_last'), ('floatx', 'float32')):
+    if (found := getattr(keras.config, name)()) != expected:
+      raise UserError(
+        f'Keras is set to {name} {found}, perhaps by keras.json: call '
+        f'keras.config.set_{name}({expected!r}) first'
+      )
 
 
 @contextlib.contextmanager

@@ -35,6 +35,9 @@ class ModelOptions:
     dtype: a Keras dtype policy of `DTYPES`.
     model_python: the Python that runs models of other frameworks, of an environment
       that has these; None: the one that runs this.
+    signature, tags: which signature of which graph of a SavedModel; None:
+      `serving_default`, and the only graph or that with the tag `serve`.
+    import_module: modules or `.py` files that define what model files need.
     trust_model: whether files that can run code of their author may be loaded.
     batch_timeout: seconds that a file that is not trusted may take for a batch, None
       for `time_limit.TimeLimit`'s.
@@ -89,6 +92,28 @@ class ModelOptions:
     None,
     'The Python that runs models of PyTorch, ONNX and other frameworks, such as '
     'VENV/bin/python: it needs NumPy and the framework alone.',
+    in_python=False,
+  )
+  signature: str | None = option(
+    None,
+    'Of a SavedModel, which signature: serving_default by default.',
+    identifies=True,
+    of_applications=False,
+    in_python=False,
+  )
+  tags: str | None = option(
+    None,
+    "Of a SavedModel of several graphs, the tags of one, with commas; '' for none. By "
+    'default those of the only one, or serve.',
+    identifies=True,
+    of_applications=False,
+    in_python=False,
+  )
+  import_module: tuple[str, ...] | None = option(
+    None,
+    'A module or .py file of yours that defines layers, losses or functions that model '
+    'files need; may be repeated. It is imported before a model is loaded.',
+    of_applications=False,
     in_python=False,
   )
   trust_model: bool = option(

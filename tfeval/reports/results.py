@@ -9,7 +9,7 @@ import pyarrow as pa
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.entry import ALL, COUNT, RESTRICTED, VALUE, MetricEntry
 from tfeval.models import published
-from tfeval.reports import by_class, terminal
+from tfeval.reports import by_class, failures, terminal
 from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import discovery, display
@@ -25,6 +25,10 @@ def write_table(
 ) -> None:
   """Writes the tables of runs and their remarks, behind their first examples."""
   complete = [run for run in runs if isinstance(run, Run)]
+  failed = [run for run in runs if isinstance(run, Failure)]
+  many = len(failed) > failures.FEW
+  if many:
+    runs = complete
   names = discovery.distinct_names(complete)
   for run, name in zip(complete, names, strict=True) if show_examples else ():
     terminal.print_line(f'{name}, the first answers:', output.file)
@@ -33,12 +37,14 @@ def write_table(
       examples_table(parts, show_examples, run.classes.space), output.file
     )
     terminal.print_line(file=output.file)
-  tables = results_tables(runs, terminal.width_of(output.file))
+  tables = results_tables(runs, terminal.width_of(output.file)) if runs else []
   tables += [
     by_class.confusions_table(run.result, name)
     for run, name in zip(complete, names, strict=True)
     if run.result.confusions
   ]
+  if many:
+    tables.append(failures.failures_table(failed, output.wording))
   for table in tables:
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)

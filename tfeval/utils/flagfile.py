@@ -17,7 +17,10 @@ from tfeval.utils.paths import is_url
 _ENCODED = ':json'
 # Flags of which a value starts what is not tfeval's, or reaches other machines: what is
 # seen without knowing models and packages.
-_OF_PROGRAMS = ('tf_data_service', 'flagfile', 'model_python', 'trust_model')
+_OF_PROGRAMS = (
+  *('tf_data_service', 'flagfile', 'model_python', 'import_module'),
+  'trust_model',
+)
 
 
 class Flag(NamedTuple):

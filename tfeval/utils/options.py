@@ -8,6 +8,7 @@ Names of options are those of their flags and unique in a config.
 import dataclasses
 import inspect
 import math
+import os
 import typing
 from collections.abc import Callable, Container, Iterator
 from typing import Any
@@ -76,7 +77,14 @@ class Field:
   def kind(self) -> type:
     """What a flag's values are: of `int | None` int, of `str | Callable` str."""
     kinds = typing.get_args(self.hint) or (self.hint,)
+    if self.is_many:
+      kinds = typing.get_args(next(kind for kind in kinds if typing.get_args(kind)))
     return next(kind for kind in (bool, int, float, str) if kind in kinds)
+
+  @property
+  def is_many(self) -> bool:
+    """Whether it may be given several times: it is `tuple[...] | None`."""
+    return any(typing.get_origin(kind) is tuple for kind in typing.get_args(self.hint))
 
   @property
   def name(self) -> str:
@@ -188,6 +196,11 @@ def _plain(field: Field, value: Any) -> Any:
   name, known = field.name, field.option
   if value is None and field.default is None:
     return None
+  if field.is_many:
+    kinds = str | os.PathLike
+    one = (value,) if isinstance(value, kinds) else value
+    found = arguments.several(name, one, kinds, 'a text or several')
+    return tuple(map(os.fspath, found))
   if isinstance(value, str) and value in known.words:
     return value
   if known.is_path:
@@ -217,7 +230,9 @@ def flagfile_lines(config: Any, absolute: Callable[[str], str]) -> list[str]:
     value = field.of(config)
     if value is None or not field.option.repeated:
       continue
-    if field.kind is bool:
+    if field.is_many:
+      lines += [flagfile.line(field.name, one) for one in value]
+    elif field.kind is bool:
       lines.append(f'--{"" if value else "no"}{field.name}')
     elif field.option.is_path:
       lines.append(flagfile.line(field.name, absolute(value)))

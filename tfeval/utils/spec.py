@@ -91,7 +91,7 @@ def split(text: str) -> tuple[str, dict[str, str]]:
   if match is None:
     raise UserError('an empty name was given: write TARGET[:key=value,...]')
   options: dict[str, str] = {}
-  for part in _split(match['options'] or ''):
+  for part in comma_parts(match['options'] or ''):
     key, equals, value = part.partition('=')
     if not equals or not key.strip().isidentifier():
       raise UserError(f'{text!r}: {part!r} is not key=value')
@@ -101,8 +101,12 @@ def split(text: str) -> tuple[str, dict[str, str]]:
   return match['target'], options
 
 
-def _split(text: str) -> list[str]:
-  """Splits at commas outside of brackets and quotes: `[128,128,3]` stays whole."""
+def comma_parts(text: str) -> list[str]:
+  """Splits at commas outside of brackets and quotes: `[128,128,3]` stays whole.
+
+  >>> comma_parts('a=[1,2],b')
+  ['a=[1,2]', 'b']
+  """
   parts, start, depth, quote = [], 0, 0, ''
   for i, character in enumerate(text):
     if quote:

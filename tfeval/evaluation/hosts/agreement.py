@@ -156,7 +156,7 @@ def wait_for_run(directory: Path, hosts: Cluster, timeout: float) -> None:
       raise UserError(
         f'host 0 has not joined the {hosts.count} shares in {directory}, and nothing '
         f'new came for {timeout:g} s: see why it ended, and that it shares this '
-        '`output_dir`'
+        f'`output_dir`{hosts.told}'
       )
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # As above.
@@ -190,5 +190,5 @@ def _never_arrived(
   return UserError(
     f'not finished, and nothing new for {timeout:g} s: {each}, of {hosts.count} '
     f'hosts in {directory}: start it again, then the same command here; what is done '
-    'is kept'
+    f'is kept{hosts.told}'
   )

@@ -82,7 +82,7 @@ class Watcher:
     if hosts.count > 1:
       raise UserError(
         f'tfeval watch runs on one host, {hosts.count} are told of: give '
-        '`strategy=default` or mirrored'
+        f'`strategy=default` or mirrored{hosts.told}'
       )
     self.failed: dict[str, str] = {}
     self._folder = pathlib.Path(folder).expanduser().absolute()

@@ -15,13 +15,16 @@ from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
   factory,
+  legacy_files,
+  own_code,
   preprocess_function,
+  saved_model,
   size_budget,
   trust,
   uncompiled,
   weights,
 )
-from tfeval.models.keras.backend import FunctionBackend, KerasBackend
+from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.keras.legacy import backend_of
 from tfeval.models.keras.preprocessor import preprocessor_of, with_preprocessor
 from tfeval.models.keras.versions import both
@@ -175,7 +178,9 @@ def _bring(
   A path has a hash; of a factory the second is `'model'`, the third None.
   """
   if not _is_file(spec):
-    model, known = factory.call(spec, known)
+    saved_model.check_options(spec.text, known, is_one=False)
+    with own_code.available(own_code.import_modules(known.import_module)):
+      model, known = factory.call(spec, known)
     return backend_of(model), 'model', None, known
   _preprocess(spec.text, known)  # Before a large file is read.
   if spec.options:
@@ -188,8 +193,9 @@ def _bring(
   source = paths.path(spec.target)
   if not source.exists():
     raise UserError(f'model file {source} does not exist')
+  saved_model.check_options(spec.text, known, source.is_dir())
   with paths.local_copy(source) as path:
-    return (_from_file(path, known.trust_model), spec.target, _sha256(path), known)
+    return _from_file(path, known), spec.target, _sha256(path, known), known
 
 
 def _function(
@@ -216,18 +222,23 @@ def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tens
   )
 
 
-def _sha256(path: pathlib.Path) -> str:
-  """Returns the hash of a file, or of all names and files of a SavedModel."""
+def _sha256(path: pathlib.Path, known: ModelOptions) -> str:
+  """Returns the hash of a file, or of all names and files of a SavedModel.
+
+  And of which part of it is evaluated, where that is not the usual one.
+  """
   if path.is_dir():
-    return files.digest_of_pairs(
+    contents = [
       (os.fspath(p.relative_to(path)), files.sha256_of(p))
       for p in path.rglob('*')
       if p.is_file()
-    )
+    ]
+    return files.digest_of_pairs([*contents, *saved_model.chosen(known)])
   return files.sha256_of(path)
 
 
-def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
+def _from_file(path: pathlib.Path, known: ModelOptions) -> Backend:
+  trusted, own = known.trust_model, own_code.import_modules(known.import_module)
   if path.is_dir():
     if not (path / 'saved_model.pb').is_file():
       raise UserError(
@@ -236,48 +247,30 @@ def _from_file(path: pathlib.Path, trusted: bool) -> Backend:
       )
     if not trusted:
       trust.check_saved_model(path)
-    return _saved_model(path)
+    return saved_model.load(path, known)
   bounded: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+  most = budgets.DECODED
   if not trusted:
-    stored = trust.check_keras_file(path)
-    bounded = size_budget.bounded_variables(path, stored + budgets.DECODED)
+    most += trust.check_keras_file(path, own)
+    bounded = size_budget.bounded_variables(path, most)
   try:
-    with uncompiled.loading(), bounded, weights.none_missing():
+    with (
+      uncompiled.loading(),
+      bounded,
+      weights.none_missing(),
+      own_code.available(own),
+    ):
       model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
   except UserError:
     raise
   except Exception as error:  # What a strange file makes Keras raise is open.
+    if legacy_files.version(path) is not None:
+      config = trust.read_config(path)
+      return backend_of(legacy_files.load(path, config, own, trusted, most, error))
+    if (missing := own_code.missing(path, error)) is not None:
+      raise missing from error
     raise UserError(f'cannot load {path}: {errors.one_line(error)}') from error
   return KerasBackend(model)
-
-
-def _saved_model(path: pathlib.Path) -> Backend:
-  try:
-    loaded = tf.saved_model.load(os.fspath(path))
-    signature = loaded.signatures['serving_default']
-  except Exception as error:  # What a strange file makes TensorFlow raise is open.
-    raise UserError(
-      f'cannot load the SavedModel {path}, or it has no signature '
-      f'serving_default: {errors.one_line(error)}'
-    ) from error
-  inputs = signature.structured_input_signature[1]
-  if len(inputs) != 1:
-    raise UserError(f'{path} has the inputs {", ".join(sorted(inputs))}: expected one')
-  ((input_name, input_spec),) = inputs.items()
-
-  def function(x):
-    return signature(**{input_name: tf.cast(x, input_spec.dtype)})
-
-  # A signature keeps no reference to the variables that it reads.
-  function.loaded = loaded
-  shape = input_spec.shape
-  return FunctionBackend(
-    function,
-    sum(int(tf.size(v)) for v in signature.variables),
-    input_spec.dtype.name,
-    None if shape.rank is None else tuple(shape),
-    signature.structured_outputs,
-  )
 
 
 def _first_image(

@@ -93,7 +93,7 @@ def check_saved_model(
     UserError: names the first such thing, or says the file is unreadable.
   """
   check_files(path)
-  proto = _parsed(path)
+  proto = read_proto(path)
   # The condition on which TensorFlow runs its functions and not its whole graph.
   if len(proto.meta_graphs) != 1 or not proto.meta_graphs[0].HasField(
     'object_graph_def'
@@ -123,7 +123,12 @@ def check_files(folder: pathlib.Path) -> None:
     raise UserError(f'cannot read {folder}: {error.strerror}') from error
 
 
-def _parsed(path: pathlib.Path) -> Any:
+def read_proto(path: pathlib.Path) -> Any:
+  """Returns the `SavedModel` message of a folder.
+
+  Raises:
+    UserError: it is unreadable.
+  """
   from google.protobuf.message import DecodeError
   from tensorflow.core.protobuf import saved_model_pb2
 

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
@@ -113,8 +114,9 @@ class _TooManyVariables(Exception):
   """Ends the making of a model."""
 
 
-@contextlib.contextmanager
-def bounded_variables(path: pathlib.Path, most: int) -> Iterator[None]:
+def bounded_variables(
+  path: pathlib.Path, most: int
+) -> contextlib.AbstractContextManager[None]:
   """Where Keras may make so many bytes of variables in this thread, and no more.
 
   Keras makes a model before it reads its weights, however large.
@@ -122,19 +124,46 @@ def bounded_variables(path: pathlib.Path, most: int) -> Iterator[None]:
   Raises:
     UserError: the model of a file would have more.
   """
-  variable = keras.src.backend.Variable
-  original = variable._initialize_with_initializer
+  return bounded_calls(
+    path,
+    most,
+    keras.src.backend.Variable,
+    '_initialize_with_initializer',
+    lambda variable, _: math.prod(variable._shape) * _bytes_of(variable._dtype),
+  )
+
+
+@contextlib.contextmanager
+def bounded_calls(
+  path: pathlib.Path,
+  most: int,
+  owner: Any,
+  name: str,
+  size_of: Callable[..., int],
+) -> Iterator[None]:
+  """Where calls of a function in this thread may make so many bytes, and no more.
+
+  Args:
+    path: of the file that asks for them.
+    most: bytes.
+    owner, name: where the function is found.
+    size_of: takes what the function does, and returns bytes.
+
+  Raises:
+    UserError: they would make more.
+  """
+  original = getattr(owner, name)
   thread, made = threading.get_ident(), 0
 
-  def counted(self, initializer):
+  def counted(*arguments, **keywords):
     nonlocal made
     if threading.get_ident() == thread:
-      made += math.prod(self._shape) * _bytes_of(self._dtype)
+      made += size_of(*arguments, **keywords)
       if made > most:
         raise _TooManyVariables
-    original(self, initializer)
+    return original(*arguments, **keywords)
 
-  variable._initialize_with_initializer = counted
+  setattr(owner, name, counted)
   try:
     yield
   except Exception as error:
@@ -146,7 +175,7 @@ def bounded_variables(path: pathlib.Path, most: int) -> Iterator[None]:
       ) from error
     raise
   finally:
-    variable._initialize_with_initializer = original
+    setattr(owner, name, original)
 
 
 def _bytes_of(dtype: str) -> int:

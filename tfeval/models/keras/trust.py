@@ -10,12 +10,18 @@ import csv
 import functools
 import pathlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import h5py
 
-from tfeval.models.keras import graph_trust, size_budget, tensor_bundle
+from tfeval.models.keras import (
+  graph_trust,
+  legacy_files,
+  legacy_trust,
+  size_budget,
+  tensor_bundle,
+)
 from tfeval.models.keras.uncompiled import COMPILED
 from tfeval.utils import budgets, errors, json_text, untrusted
 from tfeval.utils.errors import Lasting, UserError
@@ -23,6 +29,7 @@ from tfeval.utils.numpy_files import BROKEN_ARCHIVE
 
 # What loads code by other names than those of classes.
 _RUNS_CODE = frozenset({'__lambda__', 'lambda'})
+_CUSTOM = 'the custom object '
 _MODULES = (
   'keras.layers',
   'keras.src.models',
@@ -42,8 +49,12 @@ _MODULES = (
 )
 
 
-def check_keras_file(path: pathlib.Path) -> int:
+def check_keras_file(path: pathlib.Path, own: Collection[str] = ()) -> int:
   """Refuses a `.keras` or whole-model `.h5` file that would run code, or is a bomb.
+
+  Args:
+    path: of the file.
+    own: names of classes and functions that the user has imported: they may be used.
 
   Returns:
     How many bytes its arrays have.
@@ -55,10 +66,22 @@ def check_keras_file(path: pathlib.Path) -> int:
   untrusted.check_file(path)
   is_h5 = path.suffix in ('.h5', '.hdf5')
   stored = size_budget.check_hdf5(path) if is_h5 and h5py.is_hdf5(path) else 0
-  config = _h5_config(path) if is_h5 else _zip_config(path)
-  for name in _suspicious(config):
-    raise _refusal(path, f'contains {name}')
+  is_legacy = legacy_files.version(path) is not None
+  for name in _suspicious(read_config(path), own, is_legacy):
+    further = ''
+    if _CUSTOM in name:
+      further = ', or `import_module`=MODULE that defines it if it is yours'
+    raise _refusal(path, f'contains {name}', further)
   return stored if is_h5 else size_budget.check_archive(path)
+
+
+def read_config(path: pathlib.Path) -> Any:
+  """Returns the configuration of the model in a `.keras` or whole-model `.h5` file.
+
+  Raises:
+    UserError: it has none, or is unreadable.
+  """
+  return _h5_config(path) if path.suffix in ('.h5', '.hdf5') else _zip_config(path)
 
 
 def check_saved_model(path: pathlib.Path) -> None:
@@ -97,10 +120,10 @@ def _check_fingerprint(path: pathlib.Path) -> None:
     raise UserError(f'{file} is damaged: copy or export {path} again') from error
 
 
-def _refusal(path: pathlib.Path, what: str) -> UserError:
+def _refusal(path: pathlib.Path, what: str, further: str = '') -> UserError:
   return Lasting(
     f'{path} {what}, which can run code of its author: give '
-    '`trust_model` if you trust whoever made the file'
+    f'`trust_model` if you trust whoever made the file{further}'
   )
 
 
@@ -149,8 +172,10 @@ def _no_model(path: pathlib.Path) -> UserError:
   )
 
 
-def _suspicious(node: Any) -> Iterator[str]:
-  """Yields what in a Keras config is not a plain object of Keras itself.
+def _suspicious(
+  node: Any, own: Collection[str], is_legacy: bool = False
+) -> Iterator[str]:
+  """Yields what in a Keras config is neither a plain object of Keras nor the user's.
 
   What models in it were compiled with is not loaded: `uncompiled.loading`.
   """
@@ -163,12 +188,18 @@ def _suspicious(node: Any) -> Iterator[str]:
         short = name.rsplit('>', 1)[-1]
         if short in _RUNS_CODE or class_kinds().get(short) == graph_trust.ACTS:
           yield f'a {name} layer'
+        elif _is_own(node, own):
+          pass
+        elif is_legacy:
+          found = legacy_trust.found(node, class_kinds(), _MODULES, _CUSTOM)
+          if found is not None:
+            yield found
         elif '>' in name or (module is None and node.get('registered_name')):
-          yield f'the custom object {node.get("registered_name") or name}'
+          yield f'{_CUSTOM}{node.get("registered_name") or name}'
         elif name == 'function' and '>' in str(node['config']):
-          yield f'the custom object {node["config"]}'
+          yield f'{_CUSTOM}{node["config"]}'
         elif module is not None and not _is_keras(module):
-          yield f'the custom object {module}.{name}'
+          yield f'{_CUSTOM}{module}.{name}'
         elif _is_unknown(module, name):
           yield f'the unknown class {name}'
       # Beside these alone nothing else loads it.
@@ -178,6 +209,14 @@ def _suspicious(node: Any) -> Iterator[str]:
       )
     elif isinstance(node, list):
       stack.extend(node)
+
+
+def _is_own(node: dict[str, Any], own: Collection[str]) -> bool:
+  """Whether what a config names is what Keras then finds among the user's own."""
+  name = node.get('registered_name') or node['class_name']
+  if node['class_name'] == 'function':
+    name = node['config']
+  return isinstance(name, str) and name in own
 
 
 @functools.cache

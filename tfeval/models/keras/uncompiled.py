@@ -8,6 +8,7 @@ of the user's own, which nobody who evaluates has.
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from keras.src.trainers.trainer import Trainer
 
@@ -17,18 +18,22 @@ _LOCK = threading.RLock()
 
 
 @contextlib.contextmanager
-def loading() -> Iterator[None]:
-  """Where Keras compiles no model that it loads in this thread."""
+def loading(trainer: Any = Trainer) -> Iterator[None]:
+  """Where Keras compiles no model that it loads in this thread.
+
+  Args:
+    trainer: whose models: also `Model` of Keras 2.
+  """
   thread = threading.get_ident()
   with _LOCK:
-    original = Trainer.compile_from_config
+    original = trainer.compile_from_config
 
     def unless_loading(self, config):
       if threading.get_ident() != thread:
         original(self, config)
 
-    Trainer.compile_from_config = unless_loading
+    trainer.compile_from_config = unless_loading
     try:
       yield
     finally:
-      Trainer.compile_from_config = original
+      trainer.compile_from_config = original

@@ -7,6 +7,7 @@ import pathlib
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import h5py
 import keras
@@ -70,7 +71,8 @@ def with_published(
 
   def record(original, fname, origin, **keywords):
     try:
-      path = original(fname, origin, **keywords)
+      path = _in_read_only_home(fname, **keywords)
+      path = path or original(fname, origin, **keywords)
     except Exception as error:  # Keras raises bare Exception when offline.
       raise UserError(
         f'the weights {fname} of {spec.text} cannot be downloaded: get {origin} '
@@ -115,7 +117,28 @@ def with_published(
 
 def _weights_cache() -> pathlib.Path:
   # Keras reads KERAS_HOME once, when it is imported.
-  return pathlib.Path(file_utils.config.keras_home()) / 'models'
+  return pathlib.Path(file_utils.config.keras_home()).expanduser() / 'models'
+
+
+def _in_read_only_home(
+  file_name: str,
+  cache_subdir: str = 'models',
+  file_hash: str | None = None,
+  md5_hash: str | None = None,
+  **_: Any,
+) -> str | None:
+  """Returns a file of a home that Keras cannot write to, and so does not look into.
+
+  None: there is none, or it is not what is published.
+  """
+  path = _weights_cache() / file_name
+  if cache_subdir != 'models' or os.access(_weights_cache().parent, os.W_OK):
+    return None
+  expected = file_hash or md5_hash
+  is_right = path.is_file() and (
+    expected is None or file_utils.validate_file(path, expected)
+  )
+  return os.fspath(path) if is_right else None
 
 
 def with_own(spec: Spec, construct: Construct, path: pathlib.Path) -> keras.Model:

@@ -1,0 +1,117 @@
+"""SavedModels with other signatures and tags than usual; what is there is listed."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfeval.models import loading
+from tfeval.utils.errors import UserError
+
+SIZE = 8
+SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, 'images')
+PIXELS = np.random.default_rng(0).uniform(0, 255, (3, SIZE, SIZE, 3)).astype('float32')
+
+
+def load(path, **given):
+  return loading.load_model(
+    path, preprocess='identity', **{'output': 'logits', **given}
+  )
+
+
+class Net(tf.Module):
+  def __init__(self):
+    self.kernel = tf.Variable(tf.random.stateless_normal((3, 4), (0, 1)))
+
+  @tf.function(input_signature=[SPEC])
+  def logits(self, images):
+    return {'scores': tf.reduce_mean(images, (1, 2)) @ self.kernel}
+
+  @tf.function(input_signature=[SPEC])
+  def negative(self, images):
+    return {'scores': -(tf.reduce_mean(images, (1, 2)) @ self.kernel)}
+
+  @tf.function(input_signature=[SPEC, tf.TensorSpec((), tf.float32, 'rate')])
+  def two(self, images, rate):
+    return {'scores': rate * tf.reduce_mean(images, (1, 2))}
+
+
+@pytest.fixture
+def net():
+  return Net()
+
+
+@pytest.fixture
+def saved(net, tmp_path):
+  path = tmp_path / 'saved'
+  signatures = {'classify': net.logits, 'negative': net.negative, 'two': net.two}
+  tf.saved_model.save(net, str(path), signatures=signatures)
+  return path
+
+
+def test_a_signature_is_chosen(saved, net):
+  classify = load(saved, signature='classify')
+  np.testing.assert_array_equal(classify(PIXELS), net.logits(PIXELS)['scores'])
+  negative = load(saved, signature='negative')
+  np.testing.assert_array_equal(negative(PIXELS), net.negative(PIXELS)['scores'])
+  # What is resumed or compared is of one of them.
+  assert classify.weights_sha256 != negative.weights_sha256
+
+
+@pytest.mark.parametrize('given', [{}, {'signature': 'clasify'}])
+def test_signatures_are_listed(saved, given):
+  with pytest.raises(UserError) as caught:
+    load(saved, **given)
+  text = str(caught.value)
+  assert f'has no signature {given.get("signature", "serving_default")}: ' in text
+  images = f'images float32 [n, {SIZE}, {SIZE}, 3]'
+  assert f'`signature` is one of classify ({images} -> scores float32 [n, 4])' in text
+  assert f'negative ({images} -> scores float32 [n, 4])' in text
+  assert f'two ({images}, rate float32 [] -> scores float32 [n, 3])' in text
+  assert '__saved_model' not in text and '\n' not in text
+
+
+def test_a_signature_of_more_than_images_names_them(saved):
+  with pytest.raises(UserError, match='inputs images, rate in its signature two'):
+    load(saved, signature='two')
+
+
+@pytest.fixture
+def of_tensorflow_1(tmp_path):
+  """Two graphs: one for serving, one to train, with tags and a signature of its own."""
+  path = tmp_path / 'old'
+  v1 = tf.compat.v1
+  builder = v1.saved_model.Builder(str(path))
+  with tf.Graph().as_default(), v1.Session() as session:
+    images = v1.placeholder(tf.float32, (None, SIZE, SIZE, 3), 'images')
+    kernel = v1.get_variable('kernel', initializer=tf.ones((3, 4)))
+    scores = tf.matmul(tf.reduce_mean(images, (1, 2)), kernel)
+    session.run(v1.global_variables_initializer())
+    signature = v1.saved_model.predict_signature_def({'x': images}, {'y': scores})
+    builder.add_meta_graph_and_variables(session, ['serve'], {'default': signature})
+    twice = v1.saved_model.predict_signature_def({'x': images}, {'y': 2 * scores})
+    builder.add_meta_graph(['train', 'gpu'], {'default': twice})
+  builder.save()
+  return path
+
+
+def test_graphs_of_tensorflow_1_by_their_tags(of_tensorflow_1):
+  expected = PIXELS.mean((1, 2)).sum(1, keepdims=True) * np.ones(4)
+  trusted = {'trust_model': True, 'signature': 'default'}
+  found = load(of_tensorflow_1, **trusted)(PIXELS)
+  np.testing.assert_allclose(found, expected, rtol=1e-5)
+  found = load(of_tensorflow_1, **trusted, tags='gpu, train')(PIXELS)
+  np.testing.assert_allclose(found, 2 * expected, rtol=1e-5)
+  with pytest.raises(UserError) as caught:
+    load(of_tensorflow_1, **trusted, tags='')
+  assert str(caught.value) == (
+    f"{of_tensorflow_1} has no graph with the tags '': `tags=gpu,train` or `tags=serve`"
+  )
+  with pytest.raises(UserError, match='format of TensorFlow 1, which can run code'):
+    load(of_tensorflow_1, signature='default')
+
+
+@pytest.mark.parametrize('option', ['signature', 'tags'])
+def test_what_is_no_saved_model_has_none(tmp_path, option):
+  tf.keras.Sequential([tf.keras.Input((SIZE, SIZE, 3))]).save(tmp_path / 'net.keras')
+  with pytest.raises(UserError, match=f'`{option}` is of SavedModels'):
+    load(tmp_path / 'net.keras', **{option: 'a'})
