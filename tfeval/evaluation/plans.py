@@ -9,7 +9,7 @@ from tfeval.datasets import request as dataset_request
 from tfeval.engine.options import DEVICE, check_devices
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.models import patterns, table
-from tfeval.models.options import check_class_map, not_of_applications
+from tfeval.models.options import check_class_map, leave_out, not_of_applications
 from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import options, paths, spec
 from tfeval.utils.errors import UserError
@@ -218,7 +218,7 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
     given = options.flat(config)
     for name in not_of_applications():
       if given[name] is not None:
-        raise UserError(f'`{name}` is known for applications: leave it out')
+        raise leave_out(name, 'applications')
   check_class_map(config.model.class_map)
 
 

@@ -24,7 +24,13 @@ from tfeval.models.model import (
   input_side,
   preprocessing,
 )
-from tfeval.models.options import DTYPES, LOGITS, ModelOptions, not_of_applications
+from tfeval.models.options import (
+  DTYPES,
+  LOGITS,
+  ModelOptions,
+  leave_out,
+  not_of_applications,
+)
 from tfeval.models.worker import kinds
 from tfeval.models.worker import loading as worker
 from tfeval.utils import arguments, errors, files, options, paths
@@ -141,7 +147,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
 def _application(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
   for name in not_of_applications():
     if getattr(known, name) is not None:
-      raise UserError(f'`{name}` is known for {spec.target}: leave it out')
+      raise leave_out(name, spec.target)
   facts = table.known_models()[spec.target]
   module = importlib.import_module(facts.module)
   # The module of MobileNetV3 does not have it, keras.applications has no Lite.

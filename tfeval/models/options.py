@@ -7,6 +7,7 @@ from typing import Any
 from tfeval.datasets.labels import class_lists
 from tfeval.datasets.labels.spaces import LabelMap
 from tfeval.utils import errors, paths
+from tfeval.utils.errors import UserError
 from tfeval.utils.options import fields, option
 
 # Keras' dtype policies.
@@ -154,6 +155,18 @@ def check_class_map(class_map: str | None) -> None:
   if class_map is None or class_map in CLASS_MAPS or paths.is_url(class_map):
     return
   read_class_map(class_map)
+
+
+def leave_out(name: str, whose: str) -> UserError:
+  """Returns the error for an option that an application is given.
+
+  Args:
+    name: of the option.
+    whose: the application, or `applications`.
+  """
+  if name in ('import_module', 'signature', 'tags'):
+    return UserError(f'`{name}` is of model files, {whose} need none: leave it out')
+  return UserError(f'`{name}` is known for {whose}: leave it out')
 
 
 def not_of_applications() -> list[str]:
