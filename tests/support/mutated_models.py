@@ -21,6 +21,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.models import class_maps
 from tfeval.models.efficientnet_lite import torch_pickle
 from tfeval.models.keras import checkpoint_values, checkpoints, files, weights
+from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -57,7 +58,7 @@ def _saved(name: str):
 
 
 def _read_model(path: pathlib.Path) -> list[Any]:
-  return _values(files._from_file(path, trusted=False).model)
+  return _values(files._from_file(path, ModelOptions()).model)
 
 
 @functools.cache
@@ -114,7 +115,7 @@ def _exported(file: str):
 
 def _read_exported(path: pathlib.Path) -> list[Any]:
   folder = path.parent.parent if path.parent.name == 'variables' else path.parent
-  backend = files._from_file(folder, trusted=False)
+  backend = files._from_file(folder, ModelOptions())
   try:
     found = backend(tf.ones((1, SIZE, SIZE, 3)))
   except Exception as error:  # As `engine.forward` takes it.

@@ -91,7 +91,8 @@ def _matching(text: str | None) -> list[ModelFacts]:
     return list(table.rows())
   pattern = text.lower()
   # As a text first: the brackets of an input_shape are no pattern.
-  rows = [*table.rows(), *table.torchvision_rows()]
+  is_of_torchvision = pattern.startswith('torch')
+  rows = table.torchvision_rows() if is_of_torchvision else table.rows()
   found = [
     row
     for row in rows
