@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from tfeval.models.worker.child import channel
+from tfeval.utils import environment
 from tfeval.utils.errors import UserError
 from tfeval.utils.time_limit import LEAST_SECONDS, TIMES_SLOWEST
 
@@ -59,6 +60,7 @@ class Process:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=theirs,
+        env=environment.of_user(),
       )
     except OSError as error:
       for file in (*there, *here):
