@@ -131,3 +131,32 @@ def test_weights_beside_a_file(where, tmp_path):
   with pytest.raises(UserError, match='cannot be loaded: ') as caught:
     loading.load_model(folder / 'a.onnx', preprocess='unit', output='logits')
   assert '\n' not in str(caught.value)
+
+
+def test_weights_beside_a_file_are_part_of_what_it_is(tmp_path):
+  import onnx
+
+  write(tmp_path / 'plain.onnx')
+  model = onnx.load(tmp_path / 'plain.onnx')
+  path = tmp_path / 'a.onnx'
+  onnx.save(
+    model, path, save_as_external_data=True, location='a.bin', size_threshold=1024
+  )
+  known = {'preprocess': 'unit', 'output': 'logits'}
+  first = loading.load_model(path, **known).weights_sha256
+  assert loading.load_model(path, **known).weights_sha256 == first
+  values = bytearray((tmp_path / 'a.bin').read_bytes())
+  values[2] ^= 1
+  (tmp_path / 'a.bin').write_bytes(values)
+  assert loading.load_model(path, **known).weights_sha256 != first
+
+
+def test_options_are_read_or_refused(pixels, tmp_path):
+  write(tmp_path / 'a.onnx')
+  known = {'preprocess': 'unit', 'output': 'logits'}
+  plain = loading.load_model(tmp_path / 'a.onnx', **known)(pixels)
+  same = loading.load_model(f'{tmp_path}/a.onnx:layout=nchw', **known)(pixels)
+  np.testing.assert_array_equal(plain, same)
+  for text, words in (('layout=hwc', 'expected nchw'), ('size=3', 'no option size')):
+    with pytest.raises(UserError, match=words):
+      loading.load_model(f'{tmp_path}/a.onnx:{text}', **known)

@@ -199,3 +199,18 @@ def test_nothing_of_tfeval_is_imported_there():
     assert 'tfeval.' not in path.read_text().replace('`tfeval.', '').replace(
       'tfeval[', ''
     ), path
+
+
+def test_code_of_the_users_is_part_of_what_a_model_is(tmp_path, monkeypatch):
+  monkeypatch.setenv('PYTHONPATH', f'{HERE}{os.pathsep}{tmp_path}')
+  (tmp_path / 'own_model.py').write_text(
+    'import own_part, worker_models\n'
+    'def predict(images): return worker_models.brightness(images) * own_part.BY\n'
+  )
+
+  def fingerprint(by):
+    (tmp_path / 'own_part.py').write_text(f'BY = {by}\n')
+    backend = loading.load_model('function:own_model:predict', **KNOWN).backend
+    return backend.fingerprint(), backend.architecture_sha256()
+
+  assert fingerprint(1) == fingerprint(1) != fingerprint(22)

@@ -80,11 +80,14 @@ class WorkerBackend(Backend):
   def outputs(self) -> Mapping[str, tf.TensorSpec]:
     return dict(self._outputs)
 
+  def architecture_sha256(self) -> str | None:
+    return self.told['code_sha256']
+
   def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
     values = self.told.get('sha256')
     if values is None:
       return None
-    sha256 = hashlib.sha256(values.encode())
+    sha256 = hashlib.sha256(f'{values} {self.told["code_sha256"]}'.encode())
     for path in sources:
       sha256.update(bytes.fromhex(files.sha256_of(path)))
     return sha256.hexdigest()

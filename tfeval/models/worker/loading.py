@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import pathlib
+import re
 from typing import Any
 
 from tfeval.models.keras.files import described
@@ -59,12 +61,33 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
   backend = WorkerBackend(process, told, known.input_size)
   source, sha256 = weights, None
   if path is not None:
-    source, sha256 = spec.target, files.sha256_of(path)
+    source, sha256 = spec.target, _sha256(path)
   elif state is not None:
     sha256 = files.sha256_of(paths.path(state))
   elif kind.module == 'function':
     source = 'model'
   return described(backend, spec.text, known, source, sha256)
+
+
+# A key of external data in ONNX' protobuf, and what is behind it (onnx.proto3,
+# StringStringEntryProto), a text of up to 127 bytes.
+_LOCATION = re.compile(rb'\n\x08location\x12([\x01-\x7f])')
+
+
+def _sha256(path: pathlib.Path) -> str:
+  """Returns the hash of a file, with those that an ONNX file has its weights in."""
+  sha256 = files.sha256_of(path)
+  if path.suffix.lower() != '.onnx':
+    return sha256
+  content = path.read_bytes()
+  names = {
+    content[one.end() :][: one[1][0]].decode(errors='replace')
+    for one in _LOCATION.finditer(content)
+  }
+  if not names:
+    return sha256
+  beside = [(name, files.sha256_of(path.parent / name)) for name in sorted(names)]
+  return files.digest_of_pairs([(path.name, sha256), *beside])
 
 
 def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOptions:

@@ -30,7 +30,7 @@ def main() -> None:
     try:
       if message['do'] == 'load':
         loaded = _load(message)
-        reply = loaded.describe()
+        reply = {**loaded.describe(), 'code_sha256': common.code_sha256()}
       else:
         reply = _run(loaded, message, memory)
     except BaseException as error:  # The model may be anyone's.

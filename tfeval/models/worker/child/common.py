@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import os
 import platform
 import sys
@@ -54,13 +53,38 @@ def user_function(target):
   return found
 
 
-def source_sha256(function):
-  """Returns the hash of the file that a function is written in; None: there is none."""
-  try:
-    with open(inspect.getsourcefile(function), 'rb') as file:
-      return hashlib.sha256(file.read()).hexdigest()
-  except (TypeError, OSError):
-    return None
+def code_sha256():
+  """Returns the hash of the files of all modules here that are the user's own.
+
+  Installed packages are known by their versions.
+  """
+  own, sha256 = os.path.dirname(os.path.abspath(__file__)), hashlib.sha256()
+  library = os.path.dirname(os.__file__)
+  for name, module in sorted(sys.modules.items()):
+    file = getattr(module, '__file__', None)
+    if not file or name == '__main__' or not file.endswith('.py'):
+      continue
+    path = os.path.abspath(file)
+    if os.path.dirname(path) == own or path.startswith(library + os.sep):
+      continue
+    if 'site-packages' in path or 'dist-packages' in path:
+      continue
+    with open(path, 'rb') as source:
+      sha256.update(name.encode() + hashlib.sha256(source.read()).digest())
+  return sha256.hexdigest()
+
+
+def only(message, known=()):
+  """Returns the options of a model.
+
+  Raises:
+    Refused: there is another one than these.
+  """
+  unknown = [key for key in message['options'] if key not in known]
+  if unknown:
+    names = ', '.join(known) or 'none'
+    raise Refused(f'it has no option {unknown[0]}: known: {names}')
+  return message['options']
 
 
 def versions(**libraries):

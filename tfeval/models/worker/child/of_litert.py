@@ -6,6 +6,7 @@ import numpy as np
 
 def load(message):
   litert = common.library('ai_edge_litert.interpreter', 'litert')
+  common.only(message)
   path = message['target']
   try:
     interpreter = litert.Interpreter(path, num_threads=message.get('threads'))

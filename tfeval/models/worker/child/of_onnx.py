@@ -38,6 +38,7 @@ class Onnx:
 
   def __init__(self, runtime, session, message):
     self._runtime, self._session = runtime, session
+    options = common.only(message, ('layout',))
     inputs = session.get_inputs()
     if len(inputs) != 1:
       names = ', '.join(one.name for one in inputs)
@@ -49,7 +50,7 @@ class Onnx:
     shape = [one if isinstance(one, int) else None for one in self._input.shape]
     if len(shape) != 4:
       raise common.Refused(f'its input has the shape {self._input.shape}: expected 4')
-    self._channels_first = _is_channels_first(shape, message.get('layout'))
+    self._channels_first = _is_channels_first(shape, options.get('layout'))
     if self._channels_first:
       shape = [shape[0], shape[2], shape[3], shape[1]]
     self._shape = shape
@@ -110,6 +111,8 @@ def _is_channels_first(shape, layout):
   Raises:
     Refused: it does not.
   """
+  if layout not in (None, 'nchw', 'nhwc'):
+    raise common.Refused(f'layout={layout}: expected nchw or nhwc')
   if layout is not None:
     return layout == 'nchw'
   if (shape[1] == 3) != (shape[3] == 3):
