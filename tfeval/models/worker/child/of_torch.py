@@ -239,6 +239,7 @@ def _own(torch, message, options):
 def _file(torch, message, options):
   """TorchScript and torch.export hold code: only what is trusted is loaded."""
   path = message['target']
+  common.only({'options': options})
   if not message['trust']:
     raise common.Refused(
       'such a file holds code of its author: give trust_model if you trust it'
