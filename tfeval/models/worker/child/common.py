@@ -69,6 +69,8 @@ def code_sha256():
       continue
     if 'site-packages' in path or 'dist-packages' in path:
       continue
+    if not os.path.isfile(path):  # Made in memory, as torch._classes is.
+      continue
     with open(path, 'rb') as source:
       sha256.update(name.encode() + hashlib.sha256(source.read()).digest())
   return sha256.hexdigest()
