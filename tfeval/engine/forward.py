@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from tfeval.engine import device_ranking, output_checks, placement, strategies
 from tfeval.engine.batches import Batch
 from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.engine.placement import Pixels, Placed
+from tfeval.engine.steps import Step
 from tfeval.metrics.competition import RESTRICTED, Competition
 from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.models.model import Model, wrong_outputs
@@ -31,7 +31,7 @@ class InFlight:
 
   Attributes:
     placed: its images.
-    outputs: what each step returns, in order; devices may still be at it.
+    outputs: what `Step.start` returns of each step, in order.
   """
 
   placed: Placed
@@ -80,7 +80,15 @@ class ForwardPass:
       ranks: what outputs are, where they are ranked there, so that only the ranks are
         returned; else None.
       announces: whether it tells of memory that is too small.
+
+    Raises:
+      UserError: XLA is to compile what another process runs.
     """
+    if jit and model.backend.calls_at_once > 1:
+      raise UserError(
+        f'{model.name} runs in a process of its own, where XLA compiles nothing: leave '
+        '`jit` out'
+      )
     self.model = model
     self._resize = device_resize.compiled() if resizes else None
     self._ranks, self._announces = ranks, announces
@@ -88,7 +96,7 @@ class ForwardPass:
     self.batch_size = batch_size
     self._jit = jit
     self._parts, self._lock = 1, threading.Lock()
-    self._step = _step(self._answer, strategy, jit)
+    self._step = Step(self._answer, strategy, jit, model.backend.calls_at_once)
 
   def _answer(self, inputs):
     pixels, *labels = inputs
@@ -162,7 +170,9 @@ class ForwardPass:
       with self.model.in_time():
         try:
           return Answers(self._fetch(started), self._size(len(started.outputs)))
-        except tf.errors.OpError as error:
+        except UserError:
+          raise
+        except Exception as error:  # The model may be anyone's.
           if not is_out_of_memory(error):
             raise self._failed(started.placed, error) from error
           self._halve(len(started.outputs), error)
@@ -172,7 +182,7 @@ class ForwardPass:
     """Starts so many steps."""
     inputs = placement.parts(self._strategy, placed, parts)
     try:
-      return [self._step(part) for part in inputs]
+      return [self._step.start(part) for part in inputs]
     except UserError:
       raise
     except Exception as error:  # The model may be anyone's.
@@ -224,9 +234,10 @@ class ForwardPass:
   def _fetch(self, started: InFlight) -> dict[str, np.ndarray]:
     """Waits for all steps of a batch and puts what they return together."""
     count = started.placed.count
+    steps = [self._step.done(one) for one in started.outputs]
     return {
-      name: self._together([outputs[name] for outputs in started.outputs])[:count]
-      for name in started.outputs[0]
+      name: self._together([outputs[name] for outputs in steps])[:count]
+      for name in steps[0]
     }
 
   def _together(self, outputs: list[Any]) -> np.ndarray:
@@ -248,35 +259,10 @@ class ForwardPass:
 
   def _runs_uncompiled(self, split) -> bool:
     try:
-      _step(self._answer, self._strategy, jit=False)(split)
+      Step(self._answer, self._strategy, jit=False)(split)
     except Exception:
       return False
     return True
-
-
-def _step(model: Callable, strategy: tf.distribute.Strategy, jit: bool) -> Callable:
-  """Returns what runs a model on the batch of each replica."""
-  if not jit or strategies.always_compiles(strategy):
-    return tf.function(
-      _Apart(lambda pixels: strategy.run(model, (pixels,))), autograph=False
-    )
-  compiled = tf.function(_Apart(model), jit_compile=True, autograph=False)
-  # A program for each replica: inside of one function, or given as it is, `compiled`
-  # would be placed on the first device, which cannot read the variables of others.
-  return lambda pixels: strategy.run(lambda part: compiled(part), (pixels,))
-
-
-class _Apart:
-  """A function that TensorFlow knows from all others of the same code.
-
-  It warns where functions of a code are traced often: here each is of another model.
-  """
-
-  def __init__(self, function: Callable):
-    self._function = function
-
-  def __call__(self, pixels):
-    return self._function(pixels)
 
 
 def predict_batch(forward: ForwardPass, batch: Batch) -> np.ndarray:

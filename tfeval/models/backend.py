@@ -49,6 +49,8 @@ class Backend(abc.ABC):
     output_space: the classes of its outputs, None where these are only counted.
     parameters: how many weights it has; None where that cannot be known.
     dtype: what it computes in; several joined by `+`.
+    calls_at_once: how many calls go on beside each other where each waits for something
+      outside of this process; 1 where TensorFlow computes.
   """
 
   input_spec: InputSpec
@@ -57,6 +59,7 @@ class Backend(abc.ABC):
   output_space: LabelSpace | None = None
   parameters: int | None = None
   dtype: str = 'unknown'
+  calls_at_once: int = 1
 
   @abc.abstractmethod
   def __call__(self, images: Any) -> Any:

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -44,6 +45,15 @@ def test_scores_are_those_of_the_function(name, pixels):
   traced = tf.function(model)
   np.testing.assert_array_equal(traced(pixels), expected)
   np.testing.assert_array_equal(traced(pixels[:2]), expected[:2])
+
+
+def test_calls_at_once_get_their_own_answers(pixels):
+  model = load('brightness')
+  batches = [(pixels[: 1 + i % 6] // (1 + i)).astype(np.float32) for i in range(24)]
+  with futures.ThreadPoolExecutor(2 * process.SLOTS) as threads:
+    answers = list(threads.map(tf.function(model), batches))
+  for images, found in zip(batches, answers, strict=True):
+    np.testing.assert_array_equal(found, worker_models.brightness(images))
 
 
 def test_it_says_what_it_is_fed(pixels):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.models.backend import Backend, InputSpec
-from tfeval.models.worker.process import Process
+from tfeval.models.worker.process import SLOTS, Process
 from tfeval.utils import files
 
 
@@ -20,6 +20,8 @@ class WorkerBackend(Backend):
   Inside of a graph it is a call of Python: batches are copied once, into memory that
   both processes see.
   """
+
+  calls_at_once = SLOTS
 
   def __init__(self, process: Process, told: Mapping[str, Any], side: int | None):
     """Takes a model that is loaded.

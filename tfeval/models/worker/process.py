@@ -4,6 +4,7 @@ import collections
 import contextlib
 import os
 import pathlib
+import queue
 import select
 import signal
 import subprocess
@@ -26,6 +27,8 @@ _CHILD = pathlib.Path(channel.__file__).parent
 _LINES, _LENGTH = 8, 400
 # Seconds that it has to end by itself, once nobody speaks to it any more.
 _TO_END = 2.0
+# Batches that have memory of their own: one is computed while the next is copied.
+SLOTS = 2
 
 
 class OutOfMemory(MemoryError):
@@ -33,7 +36,11 @@ class OutOfMemory(MemoryError):
 
 
 class Process:
-  """A process with one model; calls wait for each other."""
+  """A process with one model. It computes a batch at a time, in the order of calls.
+
+  As many calls as there are slots copy and wait at once, further ones until one of
+  these is done.
+  """
 
   def __init__(self, name: str, python: str | None, seconds: float | None):
     """Starts it.
@@ -49,10 +56,13 @@ class Process:
     """
     self._name, self._seconds, self._slowest = name, seconds, 0.0
     self._lock = threading.Lock()
-    self._memory = channel.SharedMemory()
+    self._memories = [channel.SharedMemory() for _ in range(SLOTS)]
+    self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for slot in range(SLOTS):
+      self._free.put(slot)
     python = sys.executable if python is None else python
     there, here = os.pipe(), os.pipe()
-    theirs = (there[0], here[1], self._memory.file)
+    theirs = (there[0], here[1], *(one.file for one in self._memories))
     try:
       self._process = subprocess.Popen(
         [python, str(_CHILD), *map(str, theirs)],
@@ -77,7 +87,7 @@ class Process:
       target=_listen, args=(self._process.stderr, self._said), daemon=True
     )
     self._reader.start()
-    self.close = weakref.finalize(self, _end, self._process, self._pipe, self._memory)
+    self.close = weakref.finalize(self, _end, self._process, self._pipe, self._memories)
 
   def load(self, message: Mapping[str, Any]) -> dict[str, Any]:
     """Has it load a model; returns what that tells of itself.
@@ -100,18 +110,27 @@ class Process:
       OutOfMemory: there is no room for so many images.
       UserError: the model raises, or its process ended.
     """
+    slot = self._free.get()
+    try:
+      return self._run(slot, images)
+    finally:
+      self._free.put(slot)
+
+  def _run(self, slot: int, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Does what `run` does, in one of the memories."""
+    memory = self._memories[slot]
+    memory.reserve(channel.aligned(images.nbytes))
+    memory.array(0, images.shape, images.dtype.str)[...] = images
+    described = {'shape': images.shape, 'dtype': images.dtype.str}
     with self._lock:
-      self._memory.reserve(channel.aligned(images.nbytes))
-      self._memory.array(0, images.shape, images.dtype.str)[...] = images
       started = time.monotonic()
       limit = max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest)
-      message = {'do': 'run', 'shape': images.shape, 'dtype': images.dtype.str}
-      outputs = self._call(message, limit)
+      outputs = self._call({'do': 'run', 'slot': slot, **described}, limit)
       self._slowest = max(self._slowest, time.monotonic() - started)
-      return {
-        one['name']: self._memory.array(one['at'], one['shape'], 'float32').copy()
-        for one in outputs
-      }
+    return {
+      one['name']: memory.array(one['at'], one['shape'], 'float32').copy()
+      for one in outputs
+    }
 
   def _call(self, message: dict[str, Any], limit: float) -> Any:
     """Sends a message and waits for what comes back."""
@@ -181,7 +200,9 @@ def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
 
 
 def _end(
-  process: subprocess.Popen[bytes], pipe: channel.Pipe, memory: channel.SharedMemory
+  process: subprocess.Popen[bytes],
+  pipe: channel.Pipe,
+  memories: list[channel.SharedMemory],
 ) -> None:
   """Ends a process: it does so by itself when nobody speaks to it any more."""
   pipe.close()
@@ -190,4 +211,5 @@ def _end(
   except subprocess.TimeoutExpired:
     process.kill()
     process.wait()
-  memory.close()
+  for memory in memories:
+    memory.close()

@@ -1,7 +1,8 @@
 """Runs a model of another framework: a process of its own, perhaps of another Python.
 
-Started by `tfeval.models.worker.process` as a directory, `python .../child R W MEMORY`:
-nothing of tfeval but the files beside this one is imported, and TensorFlow never is.
+Started by `tfeval.models.worker.process` as a directory, `python .../child R W
+MEMORY ...`: nothing of tfeval but the files beside this one is imported, and TensorFlow
+never is.
 """
 
 import importlib
@@ -22,7 +23,7 @@ _LINES = 4  # Of what an exception says, the last ones.
 def main() -> None:
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # The process that started it decides.
   pipe = channel.Pipe(int(sys.argv[1]), int(sys.argv[2]))
-  memory = channel.SharedMemory(int(sys.argv[3]))
+  memories = [channel.SharedMemory(int(one)) for one in sys.argv[3:]]
   os.dup2(2, 1)  # What models print is no message.
   sys.path.insert(1, os.getcwd())
   loaded = None
@@ -32,7 +33,7 @@ def main() -> None:
         loaded = _load(message)
         reply = {**loaded.describe(), 'code_sha256': common.code_sha256()}
       else:
-        reply = _run(loaded, message, memory)
+        reply = _run(loaded, message, memories[message['slot']])
     except BaseException as error:  # The model may be anyone's.
       pipe.send({'error': _told(error)})
       if isinstance(error, SystemExit):
