@@ -115,3 +115,25 @@ def test_what_is_no_saved_model_has_none(tmp_path, option):
   tf.keras.Sequential([tf.keras.Input((SIZE, SIZE, 3))]).save(tmp_path / 'net.keras')
   with pytest.raises(UserError, match=f'`{option}` is of SavedModels'):
     load(tmp_path / 'net.keras', **{option: 'a'})
+
+
+def test_runs_are_called_by_what_is_evaluated(tfeval, saved, noise, tmp_path):
+  (tmp_path / 'classes.txt').write_text('a\nb\nc\nd\n')
+  photos = tmp_path / 'photos'
+  for number, photo in enumerate(sorted(noise.iterdir())[:4]):
+    (photos / 'abcd'[number]).mkdir(parents=True)
+    (photos / 'abcd'[number] / photo.name).write_bytes(photo.read_bytes())
+  for signature in ('classify', 'negative'):
+    code, _, err = tfeval(
+      'evaluate',
+      f'--model={saved}',
+      f'--dataset=folder:{photos}',
+      '--preprocess=identity',
+      '--output=logits',
+      '--preflight=off',
+      f'--signature={signature}',
+      f'--output_dir={tmp_path / "runs"}',
+    )
+    assert code == 0, err
+  names = sorted(path.name for path in (tmp_path / 'runs').iterdir())
+  assert names == ['saved-classify+photos', 'saved-negative+photos']
