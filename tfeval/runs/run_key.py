@@ -105,7 +105,8 @@ def directory_names(keys: Sequence[RunKey]) -> list[str]:
   Returns:
     For each the model, after `-` a part of it that is not the usual one, after `@`
     weights that are not its own, and after `+` each what is not the default: letters,
-    digits and `._=-+@` only. Of paths the last component, with those before it where it takes them to tell two apart.
+    digits and `._=-+@` only. Of paths the last component, with those before it where it
+    takes them to tell two apart.
 
   >>> directory_names([RunKey('ResNet50'), RunKey('ResNet50', dataset='imagenet_v2',
   ...                                             subset='limit=100', size=160)])
