@@ -81,7 +81,7 @@ def test_another_preprocessing_than_that_of_the_training_is_told(
   else:
     (line,) = told
     assert line.startswith('small: normalisation: preprocessing tf, expected the prep')
-    assert line.endswith('give `preprocess=torch`')
+    assert 'give `preprocess=torch` (of PyTorch imagenet, ' in line
 
 
 def test_a_model_of_more_classes_than_the_folder_is_looked_at(tmp_path, caplog):

@@ -58,6 +58,7 @@ class ImageDataset:
       which are 0 and None, the end, by default. Inside a graph they may be int64 [].
     strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
+    encoded: whether `image` is what a file holds; else it was made of pixels.
     read_by_python: whether `examples` calls Python of this process, so that no other,
       such as a worker of a tf.data service, can run it.
   """
@@ -79,6 +80,7 @@ class ImageDataset:
   listed: Sequence[int] | None = None
   sample: str | None = None
   read_by_python: bool = False
+  encoded: bool = True
   looks: Looks | None = None
 
   @property

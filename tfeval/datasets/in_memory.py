@@ -95,6 +95,7 @@ def open_dataset(
     limit=limit,
     size_digest=digest,
     looks=seen,
+    encoded=False,
     examples=lambda start=0, stop=None: _examples(
       elements, start, count if stop is None else stop
     ),

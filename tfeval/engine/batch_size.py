@@ -15,6 +15,8 @@ _LOG = logging.getLogger('tfeval')
 # Of a replica. More images do not make devices faster, and fill the host's memory; a
 # CPU is as fast with its default.
 _MOST_ON_ACCELERATOR, _MOST_ON_CPU = 1024, 64
+# Of encoded images: as large as those of ImageNet mostly are.
+_PHOTO = (375, 500, 3)
 
 
 def of_host(
@@ -56,8 +58,11 @@ def _largest(
   each = _MOST_ON_CPU if on_cpu else _MOST_ON_ACCELERATOR
   size = each * strategies.local_replicas(strategy)
   step = ForwardPass(model, strategy, size, config.jit, announces=False)
-  side = protocol.size
-  black = np.zeros([size, side, side, protocol.channels], protocol.dtype)
+  if protocol.is_encoded:
+    photo = tf.io.encode_jpeg(tf.zeros(_PHOTO, tf.uint8))
+    black = np.full([size], photo.numpy(), object)
+  else:
+    black = np.zeros([size, *protocol.shape], protocol.dtype)
   # Twice, as while one batch is computed the next one is there already.
   placed = [placement.place(strategy, size, (tf.constant(black),)) for _ in range(2)]
   started = [step.submit(one) for one in placed]

@@ -130,6 +130,8 @@ def build_dataset(
     else whole_number('input_size', input_size)
   )
   resolved = resolve(protocol, size)
+  if resolved.is_encoded:
+    raise UserError('protocol=encoded makes no pixels: give another one')
   where = {'data_dir': data_dir, 'manual_dir': manual_dir, 'real_labels': real_labels}
   dataset = datasets.open_dataset(
     name,

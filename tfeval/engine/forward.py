@@ -197,9 +197,9 @@ class ForwardPass:
 
   def _failed(self, placed: Placed, error: Exception) -> UserError:
     named = f' ({placed.ids[0]} to {placed.ids[-1]})' if placed.ids else ''
+    what = 'encoded images' if self.model.takes_encoded else f'images of {placed.shape}'
     return UserError(
-      f'{self.model.name} cannot run on images of {placed.shape}{named}: '
-      f'{errors.one_line(error)}'
+      f'{self.model.name} cannot run on {what}{named}: {errors.one_line(error)}'
     )
 
   def _size(self, parts: int) -> int:

@@ -33,10 +33,10 @@ def preprocess_image(
     jit_compile: whether XLA compiles the resizing; changes the time, no value.
 
   Returns:
-    [size, size, channels] of the protocol's dtype, RGB.
+    [size, size, channels] of the protocol's dtype, RGB; [] of encoded images.
   """
   pixels = traced.pixels(protocol, jit_compile)(image)
-  return tf.ensure_shape(pixels, [protocol.size, protocol.size, protocol.channels])
+  return tf.ensure_shape(pixels, protocol.shape)
 
 
 def make_pipeline(
@@ -60,8 +60,9 @@ def make_pipeline(
 
   Returns:
     The examples' own entries, batched, `position`: int64 [n], from 0, and
-    `pixels`: [n, size, size, 3] of the protocol's dtype; with a canvas, in place of
-    these what `device_canvas.batch` makes.
+    `pixels`: [n, size, size, 3] of the protocol's dtype, or string [n], the encoded
+    images, of `encoded`; with a canvas, in place of these what
+    `device_canvas.batch` makes.
   """
   if positions is None:
     positions = range(dataset.num_examples)

@@ -93,6 +93,8 @@ def parts(strategy: tf.distribute.Strategy, placed: Placed, number: int) -> list
 
 def _padded(values: tf.Tensor, size: int) -> tf.Tensor:
   n, *rest = values.shape
+  if values.dtype == tf.string:  # An empty text is no image to decode.
+    return tf.concat([values, tf.repeat(values[-1:], size - n, 0)], 0)
   return tf.concat([values, tf.zeros([size - n, *rest], values.dtype)], 0)
 
 
@@ -106,7 +108,7 @@ def _per_replica(
     def cut(values: tf.Tensor) -> tf.Tensor:
       size = values.shape[0] // replicas
       part = values if replicas == 1 else values[index * size :][:size]
-      if not devices:
+      if not devices or values.dtype == tf.string:  # Which are of hosts alone.
         return part
       with tf.device(devices[index]):
         return tf.identity(part)

@@ -80,6 +80,11 @@ def convert(
   allow_tf32(False)
   model = resolve.load_model(request, config)
   protocol = resolve.resolve_protocol(request, config, model)
+  if model.takes_encoded:
+    raise UserError(
+      f'{model.name} takes encoded images, and LiteRT decodes none: convert the model '
+      'behind its decoding, which takes pixels'
+    )
   network = litert.convertible(model)
   calibration = None
   if options.calibrate is not None:

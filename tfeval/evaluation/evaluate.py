@@ -18,6 +18,7 @@ from tfeval.models import fitting
 from tfeval.runs.expectations import Expectation, check_names
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, files, paths
+from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
 
@@ -96,6 +97,11 @@ def measure(
   with strategy.scope():
     model = resolve.load_model(request, config)
     model = fitting.fit(model, dataset.label_space, dataset.own_classes)
+  if model.takes_encoded:
+    raise UserError(
+      f'{model.name} takes encoded images: benchmark measures the stages from these to '
+      'pixels, of models that take pixels'
+    )
   protocol = resolve.resolve_protocol(request, config, model)
   size = batch_size.of_host(config.devices, model, protocol, strategy)
   opened.test_resizing(protocol, size)

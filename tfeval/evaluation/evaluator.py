@@ -236,9 +236,9 @@ class Evaluator:
       self._named(ModelRequest(spec, model.weights, label=spec.text)),
     )
     self._config = self._requested.replace(
-      preprocess=model.preprocess_name,
+      preprocess=None if model.takes_encoded else model.preprocess_name,
       output=model.output,
-      input_size=model.input_size,
+      input_size=model.input_size or None,
       output_name=model.output_name,
     )
     strategy, devices = self._runtime.strategy, self._requested.devices

@@ -13,7 +13,7 @@ from tfeval.datasets.options import SKIP
 from tfeval.engine import batch_size, forward, hardware, output_checks, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
-from tfeval.evaluation import competition, manifest, recorder
+from tfeval.evaluation import competition, manifest, recorder, resolve
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.plans import ModelRequest, flagfile
@@ -23,7 +23,7 @@ from tfeval.evaluation.stopwatch import Stopwatch
 from tfeval.metrics.competition import RESTRICTED
 from tfeval.models import fitting, published
 from tfeval.models.model import Model
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import ENCODED, Protocol
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS, Manifest
 from tfeval.runs.summary import (
@@ -85,6 +85,7 @@ class Job:
     self.request, self.protocol = request, protocol
     self.config, self.runtime = config, runtime
     dataset, strategy = runtime.dataset, runtime.strategy
+    resolve.check_encoded(model, dataset, runtime.cache is not None)
     given = model if step is None else step.model
     model = fitting.fit(given, dataset.label_space, dataset.own_classes)
     self._model, self._step = model, step
@@ -163,7 +164,7 @@ class Job:
         self.config.preflight,
         runtime.progress,
         self.batch_size,
-        self.protocol.library != GIVEN,
+        self.protocol.library not in (GIVEN, ENCODED),
         self.training,
       )
     self._started = time.monotonic()

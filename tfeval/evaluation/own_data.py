@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfeval.datasets import in_memory, own_forms, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import GIVEN
+from tfeval.models.keras.backend import takes_texts
 from tfeval.models.keras.preprocessor import preprocessor_of
 from tfeval.models.model import Model, preprocessing
 from tfeval.utils import errors
@@ -78,9 +79,9 @@ class OwnData:
     if not resized and channels not in (3, None):
       keywords['protocol'] = f'{GIVEN}:channels={channels}'
     if not isinstance(model, Model):  # Of which all is known.
-      if as_it_stands:
+      if as_it_stands and not takes_texts(model):
         keywords['preprocess'] = _IDENTITY
-      if not resized and height == width is not None:
+      if not resized and height == width is not None and not takes_texts(model):
         keywords.setdefault('input_size', width)
     return cls(dataset, labels, classes, keywords, as_it_stands, resized, channels or 3)
 
@@ -90,6 +91,11 @@ class OwnData:
     Raises:
       UserError: it takes others.
     """
+    if model.takes_encoded:
+      raise UserError(
+        f'{model.name} takes encoded images, those of dataset are pixels: give a '
+        'dataset of image files by name, or a model that takes pixels'
+      )
     model = dataclasses.replace(model, channels=self.channels)
     if not self.as_it_stands or preprocessor_of(model.backend.model) is not None:
       return model

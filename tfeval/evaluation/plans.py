@@ -191,7 +191,14 @@ def _key(
     config.model.input_size,
     ' '.join(filter(None, compute)) or None,
     dataset.labels and paths.absolute(dataset.labels),
+    None if name else '-'.join(filter(None, _part(for_model(request, config)))) or None,
   )
+
+
+def _part(config: EvaluationConfig) -> tuple[str | None, str | None]:
+  """Returns the signature and the tags that are asked for."""
+  tags = config.model.tags
+  return config.model.signature, None if tags is None else tags or 'no_tags'
 
 
 def for_model(request: ModelRequest, config: EvaluationConfig) -> EvaluationConfig:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, for_model
 from tfeval.models import loading, model, published
@@ -35,8 +36,45 @@ def resolve_protocol(
   """Returns the protocol that the config asks for, at the size of a model's input.
 
   Raises:
-    UserError: there is none of that name, or it contradicts the size.
+    UserError: there is none of that name, or it contradicts the size; or a model that
+      takes encoded images is given one for pixels, or the other way round.
   """
-  return protocol.resolve(
-    published.protocol_text(config.protocol, request.spec), loaded.input_size
-  )
+  text = published.protocol_text(config.protocol, request.spec)
+  if not loaded.takes_encoded:
+    if text == protocol.ENCODED:
+      raise UserError(
+        f'`protocol={text}` is of models whose input is a string, {loaded.name} takes '
+        'pixels: give another one'
+      )
+    return protocol.resolve(text, loaded.input_size)
+  if text not in (protocol.ENCODED, EvaluationConfig().protocol):
+    raise UserError(
+      f'{loaded.name} takes encoded images, {protocol.BY_MODEL} and resized there: '
+      f'leave `protocol={text}` out'
+    )
+  return protocol.resolve(protocol.ENCODED, 0)
+
+
+def check_encoded(loaded: model.Model, dataset: ImageDataset, caches: bool) -> None:
+  """Checks that a model that takes encoded images can be handed those of a dataset.
+
+  Args:
+    loaded: the model.
+    dataset: the dataset.
+    caches: whether pixels are to be kept.
+
+  Raises:
+    UserError: it cannot.
+  """
+  if not loaded.takes_encoded:
+    return
+  if not dataset.encoded:
+    raise UserError(
+      f'{loaded.name} takes encoded images, those of {dataset.name} are pixels: give '
+      'a dataset of image files, or a model that takes pixels'
+    )
+  if caches:
+    raise UserError(
+      f'{loaded.name} takes encoded images, {protocol.BY_MODEL}, and `cache_dir` keeps '
+      'pixels: leave it out'
+    )

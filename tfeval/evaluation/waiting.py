@@ -11,6 +11,7 @@ from tfeval.evaluation.config import GIVEN, WARN
 from tfeval.evaluation.evaluator import Evaluator
 from tfeval.evaluation.preflight import preflight
 from tfeval.models.keras import wrap
+from tfeval.preprocess.protocol import ENCODED
 
 
 class WaitingEvaluator(Evaluator):
@@ -58,6 +59,6 @@ class WaitingEvaluator(Evaluator):
       WARN,
       self._runtime.progress,
       self._forward.batch_size,
-      protocol.library != GIVEN,
+      protocol.library not in (GIVEN, ENCODED),
       training=True,
     )

@@ -20,9 +20,12 @@ class InputSpec:
   Attributes:
     shape: (batch, height, width, channels), None for each that is free; None where
       nothing is known.
+    encoded: whether it is fed encoded images in place of these: string [n], the bytes
+      of files, which it decodes itself.
   """
 
   shape: tuple[int | None, ...] | None = None
+  encoded: bool = False
 
   @property
   def sides(self) -> tuple[int | None, int | None]:

@@ -63,7 +63,7 @@ class Model:
       what the backend returns.
     preprocess: float32 [batch, size, size, 3] in [0, 255] -> what `function` takes.
     preprocess_name: what `preprocess` is called.
-    input_size: side of the input in pixels.
+    input_size: side of the input in pixels; 0: it takes encoded images.
     output: `'logits'` or `'probabilities'`.
     weights: `'imagenet'`, `'none'`, a path, or `'memory'`, see `models.keras.wrap`.
     weights_sha256: of the file that was loaded; None where there was no file.
@@ -118,7 +118,8 @@ class Model:
 
     Args:
       pixels: tensor or array of any real type, [n, input_size, input_size, channels],
-        n at least 1, RGB in [0, 255]: they are preprocessed here.
+        n at least 1, RGB in [0, 255]: they are preprocessed here. Where it takes
+        encoded images, these: string [n].
 
     Returns:
       float32 [n, outputs], logits or probabilities as `output` says.
@@ -127,6 +128,26 @@ class Model:
       UserError: the images have another shape, or the model does not return a
         value for each of its classes.
     """
+    images = self._encoded(pixels) if self.takes_encoded else self._pixels(pixels)
+    scores = tf.cast(self.function(self.preprocess(images)), tf.float32)
+    outputs = self.outputs if self.said is None else len(self.said)
+    if not scores.shape.is_compatible_with((None, outputs)):
+      raise wrong_outputs(self.name, scores.shape, self.label_space)
+    return scores
+
+  def _encoded(self, images: Any) -> tf.Tensor:
+    try:
+      found = tf.convert_to_tensor(images, tf.string)
+    except (TypeError, ValueError, tf.errors.OpError):
+      found = None
+    if found is None or found.shape.rank != 1 or found.shape[0] == 0:
+      raise UserError(
+        f'{self.name} takes encoded images, strings [n] with n at least 1, got '
+        f'{shown(images)}'
+      )
+    return found
+
+  def _pixels(self, pixels: Any) -> tf.Tensor:
     side, channels = self.input_size, self.channels
     try:
       images = tf.cast(pixels, tf.float32)
@@ -140,11 +161,12 @@ class Model:
         f'{self.name} takes images [n, {side}, {side}, {channels}] with n at '
         f'least 1, got {tuple(shape)}'
       )
-    scores = tf.cast(self.function(self.preprocess(images)), tf.float32)
-    outputs = self.outputs if self.said is None else len(self.said)
-    if not scores.shape.is_compatible_with((None, outputs)):
-      raise wrong_outputs(self.name, scores.shape, self.label_space)
-    return scores
+    return images
+
+  @property
+  def takes_encoded(self) -> bool:
+    """Whether it is handed encoded images, and decodes them itself."""
+    return self.backend.input_spec.encoded
 
   @property
   def order_of_outputs(self) -> list[int] | None:
@@ -170,7 +192,7 @@ class Model:
       'weights': self.weights,
       'weights_sha256': self.weights_sha256,
       'parameters': self.parameters,
-      'input_size': self.input_size,
+      'input_size': self.input_size or None,
       'preprocess': self.preprocess_name,
       'output': self.output,
       'class_map': self.class_map,

@@ -23,7 +23,7 @@ def apply(
 
   Returns:
     [size, size, channels] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
-    not rounded overshoot a little).
+    not rounded overshoot a little); the bytes, [], of `encoded`.
 
   Raises:
     tf.errors.InvalidArgumentError: the image cannot be decoded, is smaller than
@@ -32,7 +32,7 @@ def apply(
   pixels = LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
   # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
   # field of the protocol asks for it.
-  return tf.ensure_shape(pixels, [protocol.size, protocol.size, protocol.channels])
+  return tf.ensure_shape(pixels, protocol.shape)
 
 
 def _decode(protocol, image_bytes):
@@ -104,6 +104,14 @@ def given_pixels(protocol, image_bytes, _):
   )
   with tf.control_dependencies([tf.debugging.Assert(right, [reason])]):
     return tf.reshape(pixels, expected)
+
+
+def encoded_image(_protocol, image_bytes, _):
+  # What is inside, whole or broken, the model finds.
+  known = decode.is_jpeg(image_bytes) | decode.is_png(image_bytes)
+  reason = 'it is neither JPEG nor PNG'
+  with tf.control_dependencies([tf.debugging.Assert(known, [reason])]):
+    return tf.identity(image_bytes)
 
 
 _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}

@@ -33,8 +33,13 @@ LIBRARIES: Registry[Callable[..., Any]] = Registry(
     'tensorflow': 'tfeval.preprocess.apply:tensorflow_pixels',
     'tensorflow1': 'tfeval.preprocess.apply:tensorflow1_pixels',
     'given': 'tfeval.preprocess.apply:given_pixels',
+    'encoded': 'tfeval.preprocess.apply:encoded_image',
   },
 )
+# The protocol, and the library, of models that are handed encoded images.
+ENCODED = 'encoded'
+# What is said of these where others say how an image is decoded.
+BY_MODEL = 'decoded by the model'
 _CHOICES = {
   'kernel': ('cubic', 'bilinear', 'nearest'),
   'decode': ('accurate', 'fast', 'fast_crop'),
@@ -70,10 +75,10 @@ class Protocol:
 
   Attributes:
     name: the protocol's name.
-    size: side of the result, in pixels.
+    size: side of the result, in pixels; 0 where the model is handed encoded images.
     library: whose arithmetic resizes: `opencv`, `pillow`, `tensorflow`
       (tf.image.resize) or `tensorflow1` (without half-pixel centres); `given`: nothing
-      is resized.
+      is resized; `encoded`: nor decoded, images stay the bytes of their files.
     kernel: `cubic`, `bilinear` or `nearest`; the cubic's A is the library's.
     decode: `accurate`: libjpeg's integer DCT, as OpenCV and Pillow decode;
       `fast`: the default of `tf.io.decode_jpeg`; `fast_crop`: likewise, and of a
@@ -106,6 +111,16 @@ class Protocol:
   crop_padding: int = 0
   dtype: str = 'uint8'
   channels: int = 3
+
+  @property
+  def is_encoded(self) -> bool:
+    """Whether the model is handed encoded images, and decodes them itself."""
+    return self.library == ENCODED
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """The shape of an image as the model is handed it; () of encoded ones."""
+    return () if self.is_encoded else (self.size, self.size, self.channels)
 
   @property
   def resize_side(self) -> int:
@@ -153,10 +168,14 @@ class Protocol:
       if key not in _DEFAULTS or value != _DEFAULTS[key]
     }
     canonical = json.dumps(changed, sort_keys=True).encode()
+    if self.is_encoded:  # All else is the model's.
+      told = ('name', 'library', 'decode', 'dtype')
+      parameters = {'size': None, **{key: parameters[key] for key in told}}
+    else:
+      parameters['resize_side'] = self.resize_side
     return {
       'spec': self.spec,
       **parameters,
-      'resize_side': self.resize_side,
       'hash': hashlib.sha256(canonical).hexdigest(),
     }
 
@@ -239,6 +258,10 @@ def resolve(text: str, size: int) -> Protocol:
     if key not in known:
       raise errors.unknown(f'field of protocol {spec.target}', key, known)
   protocol = Protocol(**{'name': spec.target, 'size': size, **named, **given})
+  if named.get('library') == ENCODED:
+    for key in given:
+      raise _wrong(protocol, key, f'images are {BY_MODEL}: leave it out')
+    return dataclasses.replace(protocol, size=0, decode=BY_MODEL)
   # What follows from a field that is given is not to be given as well.
   if 'rounding' in given and 'dtype' not in given:
     protocol = dataclasses.replace(
@@ -271,6 +294,8 @@ def resolve(text: str, size: int) -> Protocol:
 def _check_values(protocol: Protocol) -> None:
   for field in dataclasses.fields(Protocol):
     value = getattr(protocol, field.name)
+    if field.name == 'library' and str(value) == ENCODED:
+      raise _wrong(protocol, 'library', f'that is protocol={ENCODED}, by itself')
     if field.name == 'library' and str(value) not in LIBRARIES:
       raise errors.unknown('preprocessing library', str(value), LIBRARIES)
     if field.name in _CHOICES and value not in _CHOICES[field.name]:

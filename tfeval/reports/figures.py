@@ -164,9 +164,8 @@ def _size(images: int, models: int, top: int) -> tuple[float, float]:
 
 
 def _title(model: PredictingModel) -> str:
-  return (
-    f'{_shortened(model.name, 44)}\n{_shortened(model.protocol, 36)}, {model.size} px'
-  )
+  size = f', {model.size} px' if model.size else ''
+  return f'{_shortened(model.name, 44)}\n{_shortened(model.protocol, 36)}{size}'
 
 
 def legend_label(text: str) -> str:

@@ -91,7 +91,7 @@ def _table(
 def _title(model: PredictingModel, room: int) -> terminal.Cell:
   names = (terminal.shown(text) for text in (model.name, model.protocol))
   lines = (line for name in names for line in _broken(name, room))
-  return (*lines, f'{model.size} px')
+  return (*lines, f'{model.size} px') if model.size else tuple(lines)
 
 
 def _broken(text: str, room: int) -> list[str]:

@@ -11,6 +11,9 @@ from tfeval.utils import paths, spec
 _OWN_WEIGHTS = (None, 'imagenet', 'memory')
 _BETWEEN = '+'
 
+# The protocol of models that are handed encoded images.
+_ENCODED = 'encoded'
+
 
 @dataclasses.dataclass(frozen=True)
 class RunKey:
@@ -33,6 +36,7 @@ class RunKey:
     size: of its pixels; None where it is not known.
     compute: the dtype and what else changes the last digits; None where it is not
       known.
+    part: which signature and graph of a SavedModel; None for the usual ones.
     labels: the path of a file of labels that were taken for the dataset's; None for
       its own.
   """
@@ -46,6 +50,7 @@ class RunKey:
   size: int | None = None
   compute: str | None = None
   labels: str | None = None
+  part: str | None = None
 
   @classmethod
   def of(cls, manifest: Manifest) -> 'RunKey':
@@ -84,6 +89,8 @@ class RunKey:
   def circumstances(self) -> str:
     """On what the model was evaluated, and how."""
     dataset = f'{self.dataset} {self.split}'.rstrip()
+    if self.protocol == _ENCODED:
+      return f'on {dataset}, decoded by the model'
     size = '' if self.size is None else f' at {self.size} pixels'
     return f'on {dataset}, protocol {self.protocol}{size}'
 
@@ -96,9 +103,10 @@ def directory_names(keys: Sequence[RunKey]) -> list[str]:
       absolute.
 
   Returns:
-    For each the model, after `@` weights that are not its own, and after `+` each what
-    is not the default: letters, digits and `._=-+@` only. Of paths the last component,
-    with those before it where it takes them to tell two apart.
+    For each the model, after `-` a part of it that is not the usual one, after `@`
+    weights that are not its own, and after `+` each what is not the default: letters,
+    digits and `._=-+@` only. Of paths the last component, with those before it where it
+    takes them to tell two apart.
 
   >>> directory_names([RunKey('ResNet50'), RunKey('ResNet50', dataset='imagenet_v2',
   ...                                             subset='limit=100', size=160)])
@@ -129,7 +137,10 @@ def _directory_name(
     '' if key.size is None else f'size={key.size}',
     *(key.compute or '').split(),
   ]
-  return _BETWEEN.join([_safe(model) + at_weights, *map(_safe, filter(None, parts))])
+  part = f'-{_safe(key.part)}' if key.part else ''
+  return _BETWEEN.join(
+    [_safe(model) + part + at_weights, *map(_safe, filter(None, parts))]
+  )
 
 
 def _safe(text: str) -> str:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets.labels import imagenet, orders
-from tfeval.evaluation.preflight import checks, normalisation, preflight
+from tfeval.evaluation.preflight import checks, feeding, normalisation, preflight
 from tfeval.models import class_maps, loading, options
 from tfeval.models import model as model_lib
 from tfeval.models.keras.backend import FunctionBackend, KerasBackend
@@ -197,12 +197,18 @@ def test_wrong_normalisation(given, mobilenet, few):
   (finding,) = check(fed(mobilenet, given), *few)
   assert finding.check == 'normalisation'
   assert finding.saw == f'preprocessing {given}'
-  assert finding.fix in ('give `preprocess=tf`', 'give `preprocess=lite`')
+  assert finding.fix.partition(' (')[0] in (
+    'give `preprocess=tf`',
+    'give `preprocess=lite`',
+  )
   # Batch statistics alone, and with the hits of few examples.
   for truth in (NONE[:32], few[1][:20]):
     (same,) = check(fed(mobilenet, given), few[0][: len(truth)], truth)
     assert (same.check, same.saw) == (finding.check, finding.saw)
-    assert same.fix in ('give `preprocess=tf`', 'give `preprocess=lite`')
+    assert same.fix.partition(' (')[0] in (
+      'give `preprocess=tf`',
+      'give `preprocess=lite`',
+    )
 
 
 @pytest.mark.slow
@@ -211,7 +217,10 @@ def test_wrong_normalisation_by_hits_alone(mobilenet, photos):
     fed(mobilenet, 'identity'), backend=FunctionBackend(mobilenet.function)
   )
   (finding,) = check(model, *photos)
-  assert (finding.check, finding.fix) == ('normalisation', 'give `preprocess=tf`')
+  assert finding.check == 'normalisation'
+  assert finding.fix == (
+    'give `preprocess=tf` (of PyTorch inception, mean=0.5,0.5,0.5:std=0.5,0.5,0.5)'
+  )
   # Nothing is claimed without labels and batch statistics.
   assert check(model, photos[0][:32], NONE[:32]) == []
 
@@ -235,11 +244,24 @@ def test_double_normalisation(mobilenet, few):
 
 
 @pytest.mark.slow
-def test_division_by_255_has_no_flag(mobilenet, few):
+def test_division_by_255_is_called_unit(mobilenet, few):
   model = fed(rescaling_inside(mobilenet, 2, -1), 'identity')
   (finding,) = check(model, *few)
   assert finding.check == 'normalisation'
-  assert 'Rescaling' in finding.fix
+  assert finding.fix == 'give `preprocess=unit`'
+
+
+def test_families_are_named_by_what_they_compute(photos):
+  images = tf.constant(photos[0][:2], tf.float32)
+  for name, (same, near) in feeding._FAMILIES.items():
+    given = np.asarray(model_lib.preprocessing(name)(images))
+    by_value = np.asarray(model_lib.preprocessing(same)(images))
+    np.testing.assert_allclose(by_value, given, atol=1e-5)
+    for other in near:
+      found = np.asarray(model_lib.preprocessing(other)(images))
+      assert 0.01 < abs(found - given).max() < 0.15 * np.ptp(given)
+    assert f'of PyTorch {same}, mean=' in feeding._by_value(name)
+  assert feeding._by_value('caffe') == ''
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfeval as api
 from tfeval.models import loading
 from tfeval.utils.errors import UserError
 
@@ -115,3 +116,84 @@ def test_what_is_no_saved_model_has_none(tmp_path, option):
   tf.keras.Sequential([tf.keras.Input((SIZE, SIZE, 3))]).save(tmp_path / 'net.keras')
   with pytest.raises(UserError, match=f'`{option}` is of SavedModels'):
     load(tmp_path / 'net.keras', **{option: 'a'})
+
+
+def test_runs_are_called_by_what_is_evaluated(tfeval, saved, noise, tmp_path):
+  (tmp_path / 'classes.txt').write_text('a\nb\nc\nd\n')
+  photos = tmp_path / 'photos'
+  for number, photo in enumerate(sorted(noise.iterdir())[:4]):
+    (photos / 'abcd'[number]).mkdir(parents=True)
+    (photos / 'abcd'[number] / photo.name).write_bytes(photo.read_bytes())
+  for signature in ('classify', 'negative'):
+    code, _, err = tfeval(
+      'evaluate',
+      f'--model={saved}',
+      f'--dataset=folder:{photos}',
+      '--preprocess=identity',
+      '--output=logits',
+      '--preflight=off',
+      f'--signature={signature}',
+      f'--output_dir={tmp_path / "runs"}',
+    )
+    assert code == 0, err
+  names = sorted(path.name for path in (tmp_path / 'runs').iterdir())
+  assert names == ['saved-classify+photos', 'saved-negative+photos']
+
+
+@pytest.fixture
+def hub_module(tmp_path):
+  """As TensorFlow 1 exported modules: graphs without tags and to train, two signatures.
+
+  Its outputs tell how bright an image is: 0 below, 1 above the middle.
+  """
+  path = tmp_path / 'module'
+  v1 = tf.compat.v1
+  builder = v1.saved_model.Builder(str(path))
+  for tags in ([], ['train']):
+    with tf.Graph().as_default(), v1.Session() as session:
+      images = v1.placeholder(tf.float32, (None, SIZE, SIZE, 3), 'images')
+      kernel = v1.get_variable('kernel', initializer=[[-1.0, 1.0]])
+      features = tf.reduce_mean(images, (1, 2, 3))[:, None] - 0.5
+      made = {'default': features @ kernel, 'image_feature_vector': features}
+      signatures = {
+        name: v1.saved_model.predict_signature_def({'images': images}, {'default': one})
+        for name, one in made.items()
+      }
+      session.run(v1.global_variables_initializer())
+      if tags:
+        builder.add_meta_graph(tags, signatures)
+      else:
+        builder.add_meta_graph_and_variables(session, tags, signatures)
+  builder.save()
+  return path
+
+
+def test_counts_of_a_hub_module_of_tensorflow_1(tfeval, hub_module, tmp_path):
+  levels = np.random.default_rng(0).integers(0, 256, (30, SIZE, SIZE, 3), np.uint8)
+  levels = levels // 8 + np.linspace(96, 128, 30).astype(int)[:, None, None, None]
+  pixels, labels = levels.astype(np.uint8), np.arange(30) % 2
+  np.savez(tmp_path / 'a.npz', images=pixels, labels=labels)
+  arguments = (
+    'evaluate',
+    f'--model={hub_module}',
+    f'--dataset=npz:{tmp_path / "a.npz"}',
+    f'--output_dir={tmp_path / "runs"}',
+    '--protocol=given',
+    '--preprocess=unit',
+    '--output=logits',
+    '--preflight=off',
+    '--tags=',
+  )
+  code, _, err = tfeval(*arguments, '--signature=default')
+  assert code == 2 and '--trust_model' in err and 'format of TensorFlow 1' in err
+  code, _, err = tfeval(*arguments, '--trust_model')
+  assert code == 2 and 'has no signature serving_default' in err, err
+  assert 'default (images' in err and 'image_feature_vector (images' in err
+  code, _, err = tfeval(*arguments, '--trust_model', '--signature=default')
+  assert code == 0, err
+  bright = (pixels.astype(np.float64) / 255).mean((1, 2, 3)) > 0.5
+  hits = int((bright == labels).sum())
+  assert 0 < bright.sum() < 30
+  (run,) = (tmp_path / 'runs').iterdir()
+  assert run.name.startswith('module-default-no_tags')
+  assert api.load_run(run).metrics[0].correct == hits

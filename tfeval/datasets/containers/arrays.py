@@ -69,6 +69,7 @@ def open_arrays(config: DatasetConfig) -> 'ImageDataset':
       labelled,
       [stamp.size] * count,
       _reader(stamp, found.images, count, shape),
+      encoded=False,
       has_stride=isinstance(found.images, Stored),
     ),
   )

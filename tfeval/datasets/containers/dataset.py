@@ -26,6 +26,7 @@ class Found:
       graph, and then there is no step but 1.
     notes: what a reader of the result must know.
     read_by_python: as of `base.ImageDataset`.
+    encoded: as of `base.ImageDataset`.
     has_stride: whether images can be left out without being read.
   """
 
@@ -36,6 +37,7 @@ class Found:
   images: Callable[[Any, Any, int], Any]
   notes: tuple[str, ...] = ()
   read_by_python: bool = True
+  encoded: bool = True
   has_stride: bool = True
 
 
@@ -88,4 +90,5 @@ def make(config: DatasetConfig, found: Found) -> base.ImageDataset:
     examples=lambda start=0, stop=None: examples(start, stop),
     strided=(lambda n: examples(step=n)) if found.has_stride else None,
     read_by_python=found.read_by_python,
+    encoded=found.encoded,
   )

@@ -60,7 +60,8 @@ def check_model(
   Args:
     model: its function is called without being traced: that would take longer than
       the few batches here. It may return any number of outputs.
-    pixels: uint8 or float32 [n, size, size, 3] in [0, 255]; the first 128 are used.
+    pixels: uint8 or float32 [n, size, size, 3] in [0, 255], or encoded images, bytes
+      [n], where it takes these; the first 128 are used.
     labels: int64 [n], -1 for none.
     batch_size: images at once, at most.
     are_pixels: whether values are in [0, 255]; else no other preprocessing is tried.
@@ -77,15 +78,17 @@ def check_model(
 
   # Folders come class by class: the first few are to be of many classes all the same.
   order = np.random.default_rng(0).permutation(min(len(labels), MOST_IMAGES))
-  images = tf.constant(pixels[order], tf.float32)
+  dtype = tf.string if model.takes_encoded else tf.float32
+  images = tf.constant(pixels[order], dtype)
   labels = np.asarray(labels[order], np.int64)
-  size = _size(model, images.shape[1])
+  side = 0 if model.takes_encoded else images.shape[1]
+  size = [] if model.takes_encoded else _size(model, side)
   if not len(labels):
     return size
   try:
     outputs = forward(model.preprocess(images))
   except Exception as error:  # The model may be anyone's.
-    return [_refusal(model, images.shape[1], error)]
+    return [_refusal(model, side, error)]
   broken = _broken(model, outputs)
   if broken:
     return [broken, *size]
@@ -143,9 +146,10 @@ def _outputs(model: Model, images: tf.Tensor, size: int) -> Iterator[np.ndarray]
 def _refusal(model: Model, side: int, error: Exception) -> Finding:
   fixed, _ = model.backend.input_spec.sides
   if fixed in (None, side):  # What it raises is all that is known.
+    what = 'encoded images' if model.takes_encoded else f'images of {side} x {side}'
     return Finding(
       'forward pass',
-      f'{model.name} fails on images of {side} x {side}: {errors.one_line(error)}',
+      f'{model.name} fails on {what}: {errors.one_line(error)}',
       'scores',
       'mend what it raises',
     )

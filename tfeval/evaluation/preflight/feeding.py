@@ -10,6 +10,7 @@ from tfeval.evaluation.preflight import normalisation
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes, sign_test
 from tfeval.models.model import Model
+from tfeval.models.normalisation import value
 
 # A first look at something that costs forward passes: dropped where it is no better.
 _PILOT = 32
@@ -219,19 +220,28 @@ def _hits(given: ProbeResult, answers: ProbeResult) -> str:
   return f'{answers.count} hits of {len(given.hits)} in place of {given.count}'
 
 
+# The same numbers as other frameworks name them, see `models.normalisation`, and
+# families whose numbers are near: within 15 % of the spread of photos.
+_FAMILIES = {'torch': ('imagenet', ('clip', 'dpn')), 'tf': ('inception', ())}
+
+
+def _by_value(name: str) -> str:
+  """Returns which normalisations by value a preprocessing that fits may stand for."""
+  if name not in _FAMILIES:
+    return ''
+  same, near = _FAMILIES[name]
+  others = f', near it {" and ".join(near)}' if near else ''
+  return f' (of PyTorch {same}, {value(same)}{others})'
+
+
 def _finding(model: Model, name: str, why: str) -> Finding:
-  if name == normalisation.DIVIDED:
-    fix = (
-      'divide by 255 in the model (keras.layers.Rescaling) and give '
-      '`preprocess=identity`'
-    )
-  elif application(model):
+  if application(model):
     fix = (
       f'these weights are not for {model.name} as Keras feeds it: load the '
       f'model from a file or a function, with `preprocess={name}`'
     )
   else:
-    fix = f'give `preprocess={name}`'
+    fix = f'give `preprocess={name}`{_by_value(name)}'
   fits = (
     'pixels from 0 to 255, which it rescales itself'
     if name == 'identity'

@@ -12,8 +12,8 @@ from tfeval.models.keras.versions import both
 from tfeval.models.model import Model, preprocessing
 from tfeval.models.options import PREPROCESSINGS
 
-# Has no name that a flag knows, but models of other libraries want it.
-DIVIDED = 'x/255'
+# Of no mode of Keras, but models of other libraries want it.
+DIVIDED = 'unit'
 # Images for the statistics: with half as many, healthy models come near the threshold.
 STATISTICS_IMAGES = 32
 _LAYERS = 3
@@ -31,7 +31,7 @@ def candidates(model: Model, pixels: tf.Tensor) -> dict[str, Preprocess]:
   """
   given = np.asarray(model.preprocess(pixels))
   found: dict[str, Preprocess] = {name: preprocessing(name) for name in PREPROCESSINGS}
-  found[DIVIDED] = lambda x: x / 255.0
+  found[DIVIDED] = preprocessing(DIVIDED)
   # A hundredth of the spread is less than any two of them differ by, but for `tf` and
   # `lite`: no statistics tell these apart, and no answer depends on it.
   return {

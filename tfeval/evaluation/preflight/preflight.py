@@ -17,7 +17,8 @@ from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
 _BATCH = 32
-# Pixels [n, size, size, 3] of the protocol's dtype, and labels, int64 [n].
+# Pixels [n, size, size, 3] of the protocol's dtype, or encoded images, bytes [n]; and
+# labels, int64 [n].
 Sample = tuple[np.ndarray, np.ndarray]
 
 
@@ -108,8 +109,8 @@ def read_sample(
   if dataset.strided is not None and step > 1:
     every = dataset.strided
     dataset = dataclasses.replace(dataset, examples=lambda *_: every(step))
-  none = 0, protocol.size, protocol.size, protocol.channels
-  pixels, labels = [np.zeros(none, np.uint8)], [np.zeros(0, np.int64)]
+  dtype = object if protocol.is_encoded else np.uint8
+  pixels, labels = [np.zeros((0, *protocol.shape), dtype)], [np.zeros(0, np.int64)]
   for batch in batches.decoded(dataset, protocol, min(count, _BATCH), skip_errors):
     pixels.append(batch['pixels'].numpy())
     labels.append(batch['label'].numpy())

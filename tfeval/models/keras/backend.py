@@ -15,6 +15,16 @@ from tfeval.models.keras import architecture, tracing
 from tfeval.utils import files
 
 
+def takes_texts(model: Any) -> bool:
+  """Returns whether the only input of a Keras model is a string for each image."""
+  try:
+    inputs = getattr(model, 'inputs', None)
+  except (AttributeError, ValueError):  # Of a Sequential that is not built.
+    return False
+  dtypes = [getattr(one, 'dtype', None) for one in inputs or []]
+  return len(dtypes) == 1 and dtypes[0] in ('string', tf.string)
+
+
 class FunctionBackend(Backend):
   """A function of TensorFlow, such as the signature of a SavedModel."""
 
@@ -25,10 +35,11 @@ class FunctionBackend(Backend):
     dtype: str = 'unknown',
     input_shape: tuple[int | None, ...] | None = None,
     outputs: Mapping[str, Any] | None = None,
+    encoded: bool = False,
   ):
     self._function, self._outputs = function, outputs or {}
     self.parameters, self.dtype = parameters, dtype
-    self.input_spec = InputSpec(input_shape)
+    self.input_spec = InputSpec(input_shape, encoded)
 
   def __call__(self, images: tf.Tensor) -> Any:
     return self._function(images)
@@ -59,7 +70,7 @@ class KerasBackend(FunctionBackend):
 
   @property
   def input_spec(self) -> InputSpec:
-    return InputSpec(getattr(self.model, 'input_shape', None))
+    return InputSpec(getattr(self.model, 'input_shape', None), takes_texts(self.model))
 
   @property
   def parameters(self) -> int:

@@ -41,6 +41,7 @@ from tfeval.models.options import (
   SIGMOID,
   ModelOptions,
 )
+from tfeval.preprocess.protocol import BY_MODEL
 from tfeval.utils import budgets, errors, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
@@ -65,7 +66,8 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
   with limit.batch(counts=False) if limit else contextlib.nullcontext():
     backend, source, sha256, known = _bring(spec, known)
     known = with_preprocessor(backend.model, spec.text, known)
-    _preprocess(spec.text, known)  # Before anything runs.
+    if not backend.input_spec.encoded:
+      _preprocess(spec.text, known)  # Before anything runs.
     if backend.model is not None and not backend.outputs():
       _first_image(
         _function(backend, spec.text, known),
@@ -97,8 +99,9 @@ def described(
     UserError: one line that says what is wrong and what to do.
   """
   known = with_preprocessor(backend.model, name, known)
-  preprocess = _preprocess(name, known)
-  input_size = input_size_of(backend, name, known)
+  encoded = backend.input_spec.encoded
+  preprocess = _as_they_are(name, known) if encoded else _preprocess(name, known)
+  input_size = 0 if encoded else input_size_of(backend, name, known)
   function = _function(backend, name, known)
   chosen = heads.chosen(backend, name, known.output_name)
   if chosen is not None:
@@ -117,6 +120,8 @@ def described(
       function, name, known.class_map, output == PROBABILITIES
     )
   preprocess_name, does = known.preprocess, GraphDigest(None, ())
+  if encoded:
+    preprocess_name = BY_MODEL
   if callable(preprocess_name):
     preprocess_name = function_name(preprocess_name)
     does = preprocess_function.check(preprocess, preprocess_name, name, input_size)
@@ -140,6 +145,23 @@ def described(
     preprocess_changes=does.changing,
     is_single=is_single,
   )
+
+
+def _as_they_are(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Returns what is done to encoded images, which is nothing.
+
+  Raises:
+    UserError: something is asked for.
+  """
+  for option in ('preprocess', 'input_size'):
+    given = getattr(known, option)
+    if given is not None and given != 'identity':
+      size = ' (or the size of `protocol`)' if option == 'input_size' else ''
+      raise UserError(
+        f'{name} takes encoded images, {BY_MODEL} and resized there: leave '
+        f'`{option}={given}`{size} out'
+      )
+  return tf.identity
 
 
 def input_size_of(backend: Backend, name: str, known: ModelOptions) -> int:
@@ -182,7 +204,8 @@ def _bring(
     with own_code.available(own_code.import_modules(known.import_module)):
       model, known = factory.call(spec, known)
     return backend_of(model), 'model', None, known
-  _preprocess(spec.text, known)  # Before a large file is read.
+  if not os.path.isdir(spec.target):  # A SavedModel may take encoded images.
+    _preprocess(spec.text, known)  # Before a large file is read.
   if spec.options:
     raise UserError(f'{spec.text}: a model file takes no options')
   if known.dtype != 'float32':

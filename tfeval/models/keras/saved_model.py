@@ -70,6 +70,13 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
     )
   ((input_name, input_spec),) = inputs.items()
 
+  encoded = input_spec.dtype == tf.string
+  if encoded and input_spec.shape.rank not in (1, None):
+    raise UserError(
+      f'{path} takes strings {input_spec.shape} in its signature {name}, expected '
+      'encoded images, [n]'
+    )
+
   def function(x):
     return signature(**{input_name: tf.cast(x, input_spec.dtype)})
 
@@ -79,9 +86,10 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
   return FunctionBackend(
     function,
     sum(int(tf.size(v)) for v in signature.variables),
-    input_spec.dtype.name,
+    'unknown' if encoded else input_spec.dtype.name,
     None if shape.rank is None else tuple(shape),
     signature.structured_outputs,
+    encoded,
   )
 
 
