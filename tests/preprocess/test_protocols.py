@@ -112,6 +112,7 @@ def slow(*values):
       'pil:crop_fraction=0.95', 299, functools.partial(references.pil, fraction=0.95)
     ),
     slow('pil:crop_fraction=1.0', 240, functools.partial(references.pil, fraction=1.0)),
+    ('pil:crop_fraction=1.15', 224, functools.partial(references.pil, fraction=1.15)),
     # So many taps that no program is compiled for them.
     slow('pil', 48, references.pil),
     (
@@ -297,6 +298,7 @@ def test_opencv_without_exif_or_window(shared_data):
   [
     ('opencv:crop_fraction=0', 'crop_fraction=0: expected more than 0'),
     ('opencv:crop_fraction=1.5', 'crop_fraction=1.5: expected'),
+    ('pil:crop_fraction=2.5', 'more than 0 and at most 2'),
     ('opencv:crop_fraction=nan', "crop_fraction='nan': expected"),
     ('opencv:crop_fraction=0.001', 'asks for 224000 pixels before the crop'),
     ('opencv:crop_fraction=1e-300', 'asks for 2e+302 pixels'),

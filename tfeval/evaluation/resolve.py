@@ -16,14 +16,24 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
     UserError: it cannot be loaded, or two options name different sizes.
   """
   config = for_model(request, config)
-  size = protocol.requested_size(published.protocol_text(config.protocol, request.spec))
-  if None not in (size, config.model.input_size) and size != config.model.input_size:
-    raise UserError(
-      f'`input_size={config.model.input_size}` contradicts '
-      f'`protocol={config.protocol}`: leave one out'
+  if published.is_told(config.protocol, request.spec):
+    found = loading.load(request.spec, request.weights, config.model)
+    size = protocol.requested_size(_told(request, config, found))
+    if config.model.input_size is None and size not in (None, found.input_size):
+      known = dataclasses.replace(config.model, input_size=size)
+      found = loading.load(request.spec, request.weights, known)
+  else:
+    size = protocol.requested_size(
+      published.protocol_text(config.protocol, request.spec)
     )
-  known = dataclasses.replace(config.model, input_size=config.model.input_size or size)
-  found = loading.load(request.spec, request.weights, known)
+    if None not in (size, config.model.input_size) and size != config.model.input_size:
+      raise UserError(
+        f'`input_size={config.model.input_size}` contradicts '
+        f'`protocol={config.protocol}`: leave one out'
+      )
+    size = config.model.input_size or size
+    known = dataclasses.replace(config.model, input_size=size)
+    found = loading.load(request.spec, request.weights, known)
   return (
     found if request.name is None else dataclasses.replace(found, name=request.name)
   )
@@ -37,6 +47,10 @@ def resolve_protocol(
   Raises:
     UserError: there is none of that name, or it contradicts the size.
   """
-  return protocol.resolve(
-    published.protocol_text(config.protocol, request.spec), loaded.input_size
+  return protocol.resolve(_told(request, config, loaded), loaded.input_size)
+
+
+def _told(request: ModelRequest, config: EvaluationConfig, loaded: model.Model) -> str:
+  return published.protocol_text(
+    config.protocol, request.spec, loaded.backend.told_protocol
   )

@@ -49,6 +49,8 @@ class Backend(abc.ABC):
     output_space: the classes of its outputs, None where these are only counted.
     parameters: how many weights it has; None where that cannot be known.
     dtype: what it computes in; several joined by `+`.
+    told_protocol: the recipe of its weights, as a specification for `protocol.resolve`,
+      where its framework tells it.
   """
 
   input_spec: InputSpec
@@ -57,6 +59,7 @@ class Backend(abc.ABC):
   output_space: LabelSpace | None = None
   parameters: int | None = None
   dtype: str = 'unknown'
+  told_protocol: str | None = None
 
   @abc.abstractmethod
   def __call__(self, images: Any) -> Any:

@@ -71,14 +71,14 @@ def opencv_pixels(protocol, image_bytes, jit_compile):
 
 
 def pillow_pixels(protocol, image_bytes, jit_compile):
-  is_filled = protocol.resize == 'long_side'
+  resized_shape = _long_side_shape if protocol.resize == 'long_side' else _resized_shape
 
   def place(shape):
-    resized = (_long_side_shape if is_filled else _resized_shape)(protocol, shape)
+    resized = resized_shape(protocol, shape)
     spare = resized - protocol.size
     # torchvision's CenterCrop: Python's round, half to even.
     first = tf.cast(tf.round(tf.cast(spare, tf.float64) / 2), tf.int64)
-    # timm's CenterCropOrPad: where one side gets a pixel more, it is the last.
+    # Its padding, and timm's CenterCropOrPad: of an odd number the last side has more.
     return resized, tf.where(spare < 0, -(-spare // 2), first)
 
   decode.refuse_deep_grey(image_bytes)
@@ -91,7 +91,7 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
     protocol.exif,
     protocol.decode != 'accurate',
     jit_compile,
-    fill if is_filled else None,
+    fill if protocol.is_filled else None,
   )
 
 
@@ -106,7 +106,9 @@ def _long_side_shape(protocol, shape):
   sides = tf.cast(shape, tf.float64)
   resized = tf.cast(tf.round(sides / tf.reduce_max(sides / side)), tf.int64)
   reason = tf.strings.format('it is {} pixels, and resized a side has none', [shape])
-  with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(resized > 0), [reason])]):
+  with tf.control_dependencies(
+    [tf.debugging.Assert(tf.reduce_all(resized > 0), [reason])]
+  ):
     return tf.identity(resized)
 
 

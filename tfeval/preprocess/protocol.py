@@ -59,6 +59,8 @@ _ROUNDINGS = {
   'tensorflow1': ('nearest', 'none'),
   'given': ('none',),
 }
+# Three of timm have 1.15, with a black border.
+_MOST_FRACTION = 2
 # No published recipe is near it, and a slip of the finger must not fill the memory.
 _LARGEST_SIDE = 4096
 _MOST_CHANNELS = 1024
@@ -91,7 +93,8 @@ class Protocol:
       the whole image: what lacks of the crop is filled.
     crop: `after` resizing; `before` it, `crop_fraction` of each side;
       `before_square`, of the short side; or `none`.
-    crop_fraction: share of a side that the crop keeps, in (0, 1].
+    crop_fraction: share of a side that the crop keeps, in (0, 1]; above 1, which
+      `pillow` has, the image is smaller than the crop.
     crop_padding: if not 0, `crop_fraction` is size / (size + crop_padding).
     dtype: of the pixels handed to the model's preprocessing.
     channels: of these; others than 3, RGB, only where nothing is resized.
@@ -122,6 +125,11 @@ class Protocol:
     # As timm's transforms_factory; 256, 341 and 378 of the keras-applications
     # README (2019) for 224, 299 and 331.
     return math.floor(self.size / self.crop_fraction)
+
+  @property
+  def is_filled(self) -> bool:
+    """Whether the crop may reach beside the resized image."""
+    return self.resize == 'long_side' or self.resize_side < self.size
 
   @property
   def spec(self) -> str:
@@ -298,8 +306,13 @@ def _check_values(protocol: Protocol) -> None:
     raise _wrong(protocol, 'channels', f'expected a number from 1 to {_MOST_CHANNELS}')
   if not _COLOUR.fullmatch(str(protocol.fill)):
     raise _wrong(protocol, 'fill', 'expected a colour such as #7c7468')
-  if type(fraction) not in (int, float) or not 0 < fraction <= 1:
-    raise _wrong(protocol, 'crop_fraction', 'expected more than 0 and at most 1')
+  most = _MOST_FRACTION if _may_be_filled(protocol) else 1
+  if type(fraction) not in (int, float) or not 0 < fraction <= most:
+    raise _wrong(protocol, 'crop_fraction', f'expected more than 0 and at most {most}')
+
+
+def _may_be_filled(protocol: Protocol) -> bool:
+  return protocol.library == 'pillow' and protocol.crop == 'after'
 
 
 def _check_consistency(protocol: Protocol) -> None:
@@ -330,7 +343,7 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(protocol, 'resize', f'crop={protocol.crop} needs squash')
   if protocol.resize == 'long_side' and library != 'pillow':
     raise _wrong(protocol, 'resize', 'only library=pillow fills what lacks of the crop')
-  if protocol.resize != 'long_side' and protocol.fill != _DEFAULTS['fill']:
+  if not protocol.is_filled and protocol.fill != _DEFAULTS['fill']:
     raise _wrong(protocol, 'fill', 'only resize=long_side has something to fill')
   if library in ('opencv', 'pillow') and protocol.crop.startswith('before'):
     raise _wrong(protocol, 'crop', f'library={library} crops after resizing')
