@@ -1,6 +1,7 @@
 """Models of PyTorch, against PyTorch's own libraries and the port to Keras."""
 
 import dataclasses
+import json
 import pathlib
 import pickle
 import subprocess
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch_references
+from PIL import Image
 
 from tfeval.models import loading, published, table
+from tfeval.models.facts_of_frameworks import torchvision_rows
 from tfeval.models.model import preprocessing
 from tfeval.preprocess import apply, protocol
 from tfeval.utils.errors import UserError
@@ -39,9 +42,20 @@ def photos(shared_data):
 
 
 @pytest.fixture(scope='module')
-def recipes(photos, tmp_path_factory):
+def odd_photos(photos, tmp_path_factory):
+  """Photos, and parts of them: high, wide, small, of odd sides."""
+  directory, found = tmp_path_factory.mktemp('odd'), list(photos[:6])
+  for i, sides in enumerate([(101, 333), (333, 100), (57, 63), (225, 224), (9, 200)]):
+    path = directory / f'{i}.png'
+    Image.open(photos[10 + i]).convert('RGB').crop((3, 5, *sides)).save(path)
+    found.append(path)
+  return found
+
+
+@pytest.fixture(scope='module')
+def recipes(odd_photos, tmp_path_factory):
   out = tmp_path_factory.mktemp('recipes') / 'recipes.npz'
-  reference('recipes', out, *photos[:6])
+  reference('recipes', out, *odd_photos)
   return np.load(out)
 
 
@@ -119,7 +133,7 @@ def test_recipes_of_torchvision(name, recipes, photos):
   facts = table.find_facts(parse(name))
   pixels = pixels_of(facts.published_protocol, facts.input_size, photos[:6])
   found = preprocessing(facts.preprocess)(tf.constant(pixels, tf.float32)).numpy()
-  assert np.count_nonzero(found != recipes[name]) == 0
+  assert np.count_nonzero(found != recipes[name][:6]) == 0
   # As the worker tells them, of the installed version.
   model = loading.load_model(name, weights='none')
   told = model.backend.told
@@ -132,17 +146,32 @@ def test_recipes_of_torchvision(name, recipes, photos):
 
 
 @pytest.mark.parametrize('name', torch_references.TIMM)
-def test_recipes_of_timm(name, recipes, photos):
-  model = loading.load_model(f'timm:{name}', weights='none')
-  pixels = pixels_of(model.backend.told['protocol'], model.input_size, photos[:6])
-  found = model.preprocess(tf.constant(pixels, tf.float32)).numpy()
+def test_recipes_of_timm(name, recipes, odd_photos):
+  """Whatever the crop mode, as timm's own transforms on PIL images."""
+  told = json.loads(str(recipes[f'told:{name}']))
+  pixels = pixels_of(told['protocol'], told['input_size'], odd_photos)
+  found = preprocessing(told['preprocess'])(tf.constant(pixels, tf.float32)).numpy()
+  assert found.shape == recipes[f'timm:{name}'].shape
   assert np.count_nonzero(found != recipes[f'timm:{name}']) == 0
+  facts = table.find_facts(parse(f'timm:{name}'))
+  if facts is None:  # Without 1000 classes.
+    return
+  side = facts.input_size
+  assert protocol.resolve(told['protocol'], side) == protocol.resolve(
+    published.protocol_text('published', parse(f'timm:{name}')), side
+  )
+
+
+def test_timm_tells_its_recipe():
+  model = loading.load_model('timm:resnet18.a1_in1k', weights='none')
+  assert model.input_size == 224
+  assert model.backend.told_protocol == 'pil:size=288,kernel=cubic,crop_fraction=1.0'
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
   'name',
-  sorted({row.name.partition(':weights')[0] for row in table.torchvision_rows()}),
+  sorted({row.name.partition(':weights')[0] for row in torchvision_rows()}),
 )
 def test_every_architecture_runs_at_its_size(name):
   facts = table.find_facts(parse(name))

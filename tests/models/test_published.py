@@ -1,10 +1,12 @@
 """What was published: the right recipe, and an honest comparison."""
 
+import csv
+
 import pytest
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import accuracy
-from tfeval.models import published, table
+from tfeval.models import facts_of_frameworks, normalisation, published, table
 from tfeval.preprocess import protocol
 from tfeval.utils import spec
 from tfeval.utils.errors import UserError
@@ -125,3 +127,65 @@ def test_what_cannot_be_compared_is_not(arguments):
 
 def test_nothing_evaluated_is_no_comparison():
   assert compare(0, count=0) is None
+
+
+def test_every_recipe_of_timm_resolves():
+  rows = facts_of_frameworks.timm_rows()
+  assert len(rows) == 1321
+  assert sum(row.published_top1 is not None for row in rows) == 1266
+  for row in rows:
+    text = published.protocol_text('published', spec.parse(row.name))
+    found = protocol.resolve(text, row.input_size)
+    assert found.size == row.input_size and found.library == 'pillow'
+    normalisation.Normalisation.parse(row.preprocess)
+
+
+def test_figures_of_timm(shared_data):
+  """Of every weights the figure at the size that its recipe has."""
+  table_of = {row.name: row for row in facts_of_frameworks.timm_rows()}
+  path = shared_data / 'facts' / 'timm_results_all.tsv'
+  lines = list(csv.DictReader(path.open(encoding='utf-8'), delimiter='\t'))
+  found = set()
+  for line in lines:
+    row = table_of[f'timm:{line["model"]}']
+    if int(line['img_size']) != row.input_size:
+      continue
+    found.add(row.name)
+    assert (row.published_top1, row.published_top5) == (
+      float(line['in1k_top1']),
+      float(line['in1k_top5']),
+    )
+    resolved = protocol.resolve(row.published_protocol, row.input_size)
+    assert resolved.crop_fraction == pytest.approx(float(line['crop_pct']), abs=6e-4)
+    assert resolved.kernel == line['interpolation'].replace('bicubic', 'cubic')
+    assert row.parameters / 1e6 == pytest.approx(float(line['param_count']), abs=5.1e-3)
+  assert len(found) == len({line['model'] for line in lines})
+
+
+@pytest.mark.parametrize(
+  ('name', 'found'),
+  [
+    ('timm:resnet50', 'timm:resnet50.a1_in1k'),
+    ('timm:resnet50:autocast=bfloat16', 'timm:resnet50.a1_in1k'),
+    ('timm:resnet50.tv_in1k', 'timm:resnet50.tv_in1k'),
+    ('timm:resnet50:num_classes=10', None),  # Of other outputs nothing is published.
+    ('timm:hf-hub:me/mine', None),
+  ],
+)
+def test_names_of_timm(name, found):
+  facts = table.find_facts(spec.parse(name))
+  assert (facts and facts.name) == found
+  assert published.is_told('published', spec.parse(name)) == (found is None)
+
+
+def test_recipes_that_the_model_tells():
+  folder = spec.parse('transformers:my_folder')
+  told = 'pil:kernel=bilinear,resize=squash,crop=none'
+  assert published.protocol_text('published', folder, told) == told
+  with pytest.raises(UserError, match='is known to be that of transformers:my_folder'):
+    published.protocol_text('published', folder)
+  assert published.protocol_text('opencv', folder, told) == 'opencv'
+  for name in ('torch:mine:build', 'function:mine:predict', 'mine.keras'):
+    assert not published.is_told('published', spec.parse(name))
+    with pytest.raises(UserError, match='is none: give a protocol by name'):
+      published.protocol_text('published', spec.parse(name))

@@ -112,8 +112,14 @@ def slow(*values):
       'pil:crop_fraction=0.95', 299, functools.partial(references.pil, fraction=0.95)
     ),
     slow('pil:crop_fraction=1.0', 240, functools.partial(references.pil, fraction=1.0)),
+    ('pil:crop_fraction=1.15', 224, functools.partial(references.pil, fraction=1.15)),
     # So many taps that no program is compiled for them.
     slow('pil', 48, references.pil),
+    (
+      'pil:resize=long_side,crop_fraction=0.9,fill=#7c7468',
+      224,
+      functools.partial(references.pil_border, fraction=0.9, fill=(124, 116, 104)),
+    ),
     slow('squash', 224, references.squash),
     slow(
       'squash:kernel=bilinear',
@@ -153,6 +159,26 @@ def test_equal_to_its_library(shared_data, text, size, reference):
     )
     assert values == 3 * size**2 * len(some)
     assert (differ, largest) == (0, 0)
+
+
+@pytest.mark.parametrize('kernel', ['bilinear', slow('nearest')])
+@pytest.mark.parametrize('fraction', [1.0, slow(0.875)])
+def test_the_long_side_fits_and_the_rest_is_filled(shared_data, kernel, fraction):
+  """Whole photos of odd sides, wide and high, small and large."""
+  text = f'pil:resize=long_side,kernel={kernel},crop_fraction={fraction},fill=#ff0080'
+  encoded = photos(shared_data, 40)
+  resample = {'bilinear': Image.BILINEAR, 'nearest': Image.NEAREST}[kernel]
+  theirs = [
+    references.pil_border(data, 299, resample, fraction, (255, 0, 128))
+    for data in encoded
+  ]
+  assert compare(pixels(text, 299, encoded), theirs)[1:] == (0, 0)
+
+
+def test_a_line_of_pixels_does_not_fit(shared_data):
+  line = cv2.imencode('.png', np.zeros((1, 1000, 3), np.uint8))[1].tobytes()
+  with pytest.raises(tf.errors.InvalidArgumentError, match='a side has none'):
+    applied('pil:resize=long_side,crop_fraction=1', 224)(line)
 
 
 def test_nearest_neighbour_in_every_photo(shared_data):
@@ -273,6 +299,7 @@ def test_opencv_without_exif_or_window(shared_data):
   [
     ('opencv:crop_fraction=0', 'crop_fraction=0: expected more than 0'),
     ('opencv:crop_fraction=1.5', 'crop_fraction=1.5: expected'),
+    ('pil:crop_fraction=2.5', 'more than 0 and at most 2'),
     ('opencv:crop_fraction=nan', "crop_fraction='nan': expected"),
     ('opencv:crop_fraction=0.001', 'asks for 224000 pixels before the crop'),
     ('opencv:crop_fraction=1e-300', 'asks for 2e+302 pixels'),
@@ -294,6 +321,9 @@ def test_opencv_without_exif_or_window(shared_data):
     ('pil:rounding=none', "rounding='none': library=pillow has fixed_point"),
     ('slim:resize=short_side', "resize='short_side': crop=before needs squash"),
     ('pil:crop=none', "crop='none': only resize=squash"),
+    ('tf:resize=long_side', "resize='long_side': only library=pillow fills"),
+    ('pil:fill=#7c7468', "fill='#7c7468': only resize=long_side has something"),
+    ('pil:resize=long_side,fill=red', "fill='red': expected a colour such as"),
     ('pil:crop=before,resize=squash', "crop='before': library=pillow crops after"),
     ('tf:decode=fast_crop', "decode='fast_crop': needs crop=before_square"),
     ('efficientnet:exif=true', 'exif=True: decode=fast_crop decodes nothing'),
@@ -327,6 +357,8 @@ def test_the_hash_names_every_field():
       'tf:decode=fast',
       'tf:rounding=nearest,dtype=uint8',
       'tf:resize=squash',
+      'pil:resize=long_side',
+      'pil:resize=long_side,fill=#7c7468',
       'opencv',
     )
   ]

@@ -8,6 +8,7 @@ returns [size, size, 3], RGB, uint8 or float32.
 """
 
 import io
+import math
 
 import cv2
 import keras
@@ -56,6 +57,17 @@ def pil(data, size, kernel=Image.BICUBIC, fraction=0.875):
     image = image.resize((int(side * width / height), side), kernel)
   left, top = (int(round((side - size) / 2.0)) for side in image.size)
   return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
+def pil_border(data, size, kernel=Image.BICUBIC, fraction=1.0, fill=(0, 0, 0)):
+  """timm's ResizeKeepRatio by the long side and CenterCropOrPad, on PIL images."""
+  image = Image.open(io.BytesIO(data)).convert('RGB')
+  ratio = max(side / math.floor(size / fraction) for side in image.size)
+  image = image.resize([round(side / ratio) for side in image.size], kernel)
+  canvas = Image.new('RGB', [max(side, size) for side in image.size], tuple(fill))
+  canvas.paste(image, [max(0, size - side) // 2 for side in image.size])
+  left, top = (int(round((side - size) / 2.0)) for side in canvas.size)
+  return np.asarray(canvas.crop((left, top, left + size, top + size)))
 
 
 def squash(data, size, interpolation='nearest'):

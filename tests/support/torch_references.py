@@ -4,10 +4,16 @@ python torch_references.py recipes OUT.npz PHOTO...
 python torch_references.py lite OUT_DIR NUMBER
 """
 
+import json
+import pathlib
 import sys
 
 import numpy as np
 
+# What runs in the process of the model.
+CHILD = str(
+  pathlib.Path(__file__).parents[2] / 'tfeval' / 'models' / 'worker' / 'child'
+)
 # One of each recipe that differs in more than numbers, and two of timm's modes.
 TORCHVISION = (
   ('resnet50', 'IMAGENET1K_V1'),
@@ -23,12 +29,21 @@ TIMM = (
   'resnet18.a1_in1k',
   'vit_base_patch16_clip_224.openai_ft_in1k',
   'regnety_120.sw_in12k_ft_in1k',
+  'resnet50.tv_in1k',
+  'vit_base_patch16_siglip_224.webli',
+  'convnextv2_base.fcmae_ft_in22k_in1k_384',
+  'volo_d4_448.sail_in1k',
+  'deepseek_vit_412m.deepseek_v4_1_flash',
+  'deepseek_vit_412m_enc.deepseek_v4_1_flash',
 )
 
 
 def recipes(out, photos):
   import timm
   import torchvision
+
+  sys.path.insert(0, CHILD)
+  import of_torch
   from PIL import Image
 
   images = [Image.open(path).convert('RGB') for path in photos]
@@ -38,9 +53,10 @@ def recipes(out, photos):
     made = np.stack([transform(one).numpy() for one in images])
     found[f'torchvision:{name}:weights={member}'] = made.transpose(0, 2, 3, 1)
   for name in TIMM:
-    config = timm.data.resolve_data_config(
-      {}, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()
-    )
+    given = timm.get_pretrained_cfg(name).to_dict()
+    told = of_torch.told_by_timm(timm, given)
+    found[f'told:{name}'] = np.array(json.dumps(told))
+    config = timm.data.resolve_data_config({}, pretrained_cfg=given, use_test_size=True)
     transform = timm.data.create_transform(**config)
     made = np.stack([transform(one).numpy() for one in images])
     found[f'timm:{name}'] = made.transpose(0, 2, 3, 1)

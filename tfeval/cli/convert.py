@@ -71,8 +71,9 @@ def run(flags, arguments: list[str]) -> int:
   config = input_flags.read_config(flags)
   plans.check_config(requests, config)
   (request,) = requests
-  text = published.protocol_text(config.protocol, request.spec)
-  protocol.resolve(text, size=224)
+  if not published.is_told(config.protocol, request.spec):
+    text = published.protocol_text(config.protocol, request.spec)
+    protocol.resolve(text, size=224)
   path = conversion.output_path(
     flags.output_file, request.spec.text, asked.kind, flags.overwrite
   )

@@ -134,6 +134,8 @@ def _read(
   # Of many models the one that has no such protocol is told beside the others.
   each = patterns.expand(flags.model) == flags.model != ['all']
   for request in requests if each else ():
+    if published.is_told(given[0].protocol, request.spec):
+      continue
     text = published.protocol_text(given[0].protocol, request.spec)
     protocol.resolve(text, size=224)
   for config in given if 'dataset' in flags else ():  # Others read images of their own.

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from tfeval.cli import console
-from tfeval.models import normalisation, table
-from tfeval.models.table import ModelFacts
+from tfeval.models import facts_of_frameworks, normalisation, table
+from tfeval.models.facts import ModelFacts
 from tfeval.preprocess import protocol
 from tfeval.reports import terminal
 from tfeval.utils import errors
@@ -66,7 +66,7 @@ def run(flags, arguments: list[str]) -> int:
         row.name,
         str(row.input_size),
         _short(row.parameters / 1e6),
-        _short(row.multiply_adds / 1e9),
+        '-' if row.multiply_adds is None else _short(row.multiply_adds / 1e9),
         _percent(row.published_top1),
         _percent(row.published_top5),
       )
@@ -91,8 +91,11 @@ def _matching(text: str | None) -> list[ModelFacts]:
     return list(table.rows())
   pattern = text.lower()
   # As a text first: the brackets of an input_shape are no pattern.
-  is_of_torchvision = pattern.startswith('torch')
-  rows = table.torchvision_rows() if is_of_torchvision else table.rows()
+  rows = table.rows()
+  if pattern.startswith('torch'):
+    rows = facts_of_frameworks.torchvision_rows()
+  elif pattern.startswith('timm'):
+    rows = facts_of_frameworks.timm_rows()
   found = [
     row
     for row in rows
@@ -146,7 +149,8 @@ def _fields(facts: ModelFacts) -> Iterator[tuple[str, str]]:
   does = _PREPROCESSING.get(facts.preprocess) or normalisation.value(facts.preprocess)
   yield 'preprocessing', f'{facts.preprocess}: {does}'
   yield 'parameters', f'{facts.parameters:,}'
-  yield 'multiply-adds', f'{facts.multiply_adds:,} for one image'
+  if facts.multiply_adds is not None:
+    yield 'multiply-adds', f'{facts.multiply_adds:,} for one image'
   for kind in ('published', 'native'):
     top1, top5 = (getattr(facts, f'{kind}_top{k}') for k in (1, 5))
     yield kind, f'top-1 {_exact(top1)}, top-5 {_exact(top5)}'

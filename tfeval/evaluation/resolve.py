@@ -17,14 +17,24 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
     UserError: it cannot be loaded, or two options name different sizes.
   """
   config = for_model(request, config)
-  size = protocol.requested_size(published.protocol_text(config.protocol, request.spec))
-  if None not in (size, config.model.input_size) and size != config.model.input_size:
-    raise UserError(
-      f'`input_size={config.model.input_size}` contradicts '
-      f'`protocol={config.protocol}`: leave one out'
+  if published.is_told(config.protocol, request.spec):
+    found = loading.load(request.spec, request.weights, config.model)
+    size = protocol.requested_size(_told(request, config, found))
+    if config.model.input_size is None and size not in (None, found.input_size):
+      known = dataclasses.replace(config.model, input_size=size)
+      found = loading.load(request.spec, request.weights, known)
+  else:
+    size = protocol.requested_size(
+      published.protocol_text(config.protocol, request.spec)
     )
-  known = dataclasses.replace(config.model, input_size=config.model.input_size or size)
-  found = loading.load(request.spec, request.weights, known)
+    if None not in (size, config.model.input_size) and size != config.model.input_size:
+      raise UserError(
+        f'`input_size={config.model.input_size}` contradicts '
+        f'`protocol={config.protocol}`: leave one out'
+      )
+    size = config.model.input_size or size
+    known = dataclasses.replace(config.model, input_size=size)
+    found = loading.load(request.spec, request.weights, known)
   return (
     found if request.name is None else dataclasses.replace(found, name=request.name)
   )
@@ -39,7 +49,7 @@ def resolve_protocol(
     UserError: there is none of that name, or it contradicts the size; or a model that
       takes encoded images is given one for pixels, or the other way round.
   """
-  text = published.protocol_text(config.protocol, request.spec)
+  text = _told(request, config, loaded)
   if not loaded.takes_encoded:
     if text == protocol.ENCODED:
       raise UserError(
@@ -53,6 +63,12 @@ def resolve_protocol(
       f'leave `protocol={text}` out'
     )
   return protocol.resolve(protocol.ENCODED, 0)
+
+
+def _told(request: ModelRequest, config: EvaluationConfig, loaded: model.Model) -> str:
+  return published.protocol_text(
+    config.protocol, request.spec, loaded.backend.told_protocol
+  )
 
 
 def check_encoded(loaded: model.Model, dataset: ImageDataset, caches: bool) -> None:

@@ -54,6 +54,8 @@ class Backend(abc.ABC):
     dtype: what it computes in; several joined by `+`.
     calls_at_once: how many calls go on beside each other where each waits for something
       outside of this process; 1 where TensorFlow computes.
+    told_protocol: the recipe of its weights, as a specification for `protocol.resolve`,
+      where its framework tells it.
   """
 
   input_spec: InputSpec
@@ -63,6 +65,7 @@ class Backend(abc.ABC):
   parameters: int | None = None
   dtype: str = 'unknown'
   calls_at_once: int = 1
+  told_protocol: str | None = None
 
   @abc.abstractmethod
   def __call__(self, images: Any) -> Any:

@@ -7,20 +7,42 @@ from typing import Any
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import MetricEntry
 from tfeval.models import table
+from tfeval.models.facts import ModelFacts
+from tfeval.models.worker import kinds
 from tfeval.preprocess.protocol import Protocol, resolve
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec, parse
 
 PUBLISHED, NATIVE = RECIPES = ('published', 'native')
+# Of which models tell a recipe, see `worker.kinds.Kind.source`.
+_TELLING = ('torchvision', 'timm', 'transformers')
 
 
-def protocol_text(protocol: str, spec: Spec) -> str:
+def is_told(protocol: str, spec: Spec) -> bool:
+  """Returns whether a protocol is known when the model is loaded, not before.
+
+  So is the recipe of weights that no table has: their framework tells it.
+
+  >>> is_told('published', parse('transformers:my_folder'))
+  True
+  """
+  kind = kinds.kind_of(spec)
+  return (
+    protocol == PUBLISHED
+    and kind is not None
+    and kind.source in _TELLING
+    and table.find_facts(spec) is None
+  )
+
+
+def protocol_text(protocol: str, spec: Spec, told: str | None = None) -> str:
   """Returns a protocol's specification, looked up for `published` and `native`.
 
   Args:
     protocol: `published` (the recipe behind a model's published figure), `native`
       (its authors' own), or a specification, which is returned as it is.
     spec: the model.
+    told: the recipe that the loaded model tells, where it does.
 
   Raises:
     UserError: no such recipe is known of the model.
@@ -31,6 +53,12 @@ def protocol_text(protocol: str, spec: Spec) -> str:
   if protocol not in RECIPES:
     return protocol
   facts = table.find_facts(spec)
+  if facts is None and is_told(protocol, spec):
+    if told is None:
+      raise UserError(
+        f'no protocol of tfeval is known to be that of {spec.text}: give one by name'
+      )
+    return told
   if facts is None:
     raise UserError(
       f'`protocol={protocol}` is for applications and their documented '
@@ -124,7 +152,7 @@ def recompute(result: Any, ids: Iterable[str]) -> dict[str, Any] | None:
   return compare(spec, model.weights, protocol, ids, result.metrics)
 
 
-def _follows(facts: table.ModelFacts, recipe: str, protocol: Protocol) -> bool:
+def _follows(facts: ModelFacts, recipe: str, protocol: Protocol) -> bool:
   """Returns whether a protocol is a recipe of which figures are known."""
   text = getattr(facts, f'{recipe}_protocol')
   if text is None or getattr(facts, f'{recipe}_top1') is None:
@@ -172,7 +200,7 @@ def figure(result: dict[str, Any], metric: str) -> float | None:
   return None if percent is None else percent / 100
 
 
-def facts_of(result: dict[str, Any]) -> table.ModelFacts | None:
+def facts_of(result: dict[str, Any]) -> ModelFacts | None:
   """Returns the row of the table of models that a run's model is, if it is one.
 
   The name alone says nothing: predictions of other tools may be called anything.

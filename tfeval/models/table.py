@@ -1,84 +1,29 @@
 """The models known by name: facts from a file, readable without TensorFlow."""
 
-import csv
 import dataclasses
 import functools
-import importlib.resources
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+from tfeval.models import facts_of_frameworks
+from tfeval.models.facts import ModelFacts, lines
 from tfeval.models.worker import kinds
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
 from tfeval.utils.spec import Spec, parse
 
-TORCHVISION = 'torchvision:'
 _KERASHUB = 'kerashub:'
 # What constructors take for an option that is not given. Only options that some row
 # of the same constructor names are compared by it.
 _DEFAULTS = {'alpha': 1.0, 'minimalistic': False}
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelFacts:
-  """One row of `models.tsv`: a constructor, or a variant that has own weights.
-
-  Two figures may stand beside each other. The *published* one is what users of these
-  weights know: Keras' own measurement where there is one, else what Keras or the
-  authors state. The *native* one is the authors' own. They differ because the
-  protocols do. Percent are of the 50,000 validation images of ImageNet 2012.
-
-  Attributes:
-    name: a specification, such as `MobileNet:alpha=0.25,input_shape=[128,128,3]`.
-    module: has `preprocess_input` and, unless `keras.applications` alone has it, the
-      constructor.
-    input_size: side of the input in pixels.
-    preprocess: `caffe`, `tf`, `torch`, `lite`, or `identity` where the model
-      rescales inside.
-    parameters: number of weights with 1000 classes, trainable or not.
-    multiply_adds: of one image at `input_size`, in convolutions and dense layers;
-      a multiplication with its addition is one, biases are none.
-    published_top1: percent, None if there is no figure.
-    published_top5: percent, None if there is no figure.
-    published_source: who says so.
-    published_protocol: a specification for `protocol.resolve`, the recipe behind the
-      figure; None if that is not known.
-    native_top1: percent, None if there is no figure.
-    native_top5: percent, None if there is no figure.
-    native_protocol: the authors' recipe as a specification; None if it is not known
-      or no protocol of tfeval is equal to it.
-    native_source: who says so, and what the recipe is if it is no protocol.
-    weights_file: name of the file, as Keras stores it.
-    weights_hash: `md5:` or `sha256:` and hexadecimal digits; None where Keras checks
-      no hash.
-    traps: what has gone wrong before, a sentence each.
-  """
-
-  name: str
-  module: str
-  input_size: int
-  preprocess: str
-  parameters: int
-  multiply_adds: int
-  published_top1: float | None
-  published_top5: float | None
-  published_source: str
-  published_protocol: str | None
-  native_top1: float | None
-  native_top5: float | None
-  native_protocol: str | None
-  native_source: str
-  weights_file: str
-  weights_hash: str | None
-  traps: tuple[str, ...]
-
-
 @functools.cache
 def rows() -> tuple[ModelFacts, ...]:
   """Returns every row, in the order of the file: variants after their constructor."""
-  return tuple(_facts(line) for line in _lines('models.tsv'))
+  return tuple(_facts(line) for line in lines('models.tsv'))
 
 
 def _facts(line: Mapping[str, str]) -> ModelFacts:
@@ -89,6 +34,8 @@ def _facts(line: Mapping[str, str]) -> ModelFacts:
       values[field.name] = tuple(text.split('; ')) if text else ()
     elif field.type in (int, str):
       values[field.name] = field.type(text)
+    elif field.type == int | None:
+      values[field.name] = int(text) if text else None
     else:  # float | None or str | None.
       read = float if field.type == float | None else str
       values[field.name] = read(text) if text else None
@@ -113,63 +60,11 @@ def find_facts(spec: Spec) -> ModelFacts | None:
   >>> find_facts(parse('MobileNet:alpha=0.3')) is None
   True
   """
-  if spec.target.startswith(TORCHVISION):
-    return _torchvision().get((spec.target, dict(spec.options).get('weights')))
+  if kinds.kind_of(spec) is not None:
+    return facts_of_frameworks.find(spec)
   if spec.target not in known_models():
     return None
   return _rows_by_key().get(_key(spec))
-
-
-@functools.cache
-def torchvision_rows() -> tuple[ModelFacts, ...]:
-  """Returns the classifiers of torchvision, a row for each of their weights.
-
-  Facts are those of `torchvision.models` 0.29.1, `weights.meta` and `.transforms`.
-  """
-  return tuple(dict.fromkeys(_torchvision().values()))
-
-
-@functools.cache
-def _torchvision() -> dict[tuple[str, str | None], ModelFacts]:
-  """Returns the rows by names and weights; None for those by default."""
-  found = {}
-  for line in _lines('torchvision.tsv'):
-    target, side = TORCHVISION + line['name'], int(line['input_size'])
-    facts = ModelFacts(
-      name=f'{target}:weights={line["weights"]}',
-      module='torchvision.models',
-      input_size=side,
-      preprocess=line['preprocess'],
-      parameters=int(line['parameters']),
-      multiply_adds=int(line['multiply_adds']),
-      published_top1=float(line['top1']),
-      published_top5=float(line['top5']),
-      published_source='torchvision.models 0.29.1, meta of the weights',
-      published_protocol=(
-        f'pil:kernel={line["kernel"]},crop_fraction={side / int(line["resize"])!r}'
-      ),
-      native_top1=None,
-      native_top5=None,
-      native_protocol=None,
-      native_source='',
-      weights_file=line['file'],
-      weights_hash=None,
-      traps=(),
-    )
-    found[target, line['weights']] = facts
-    if line['default']:
-      found[target, None] = facts
-  return found
-
-
-def _lines(name: str) -> Iterator[Mapping[str, str]]:
-  path = importlib.resources.files('tfeval.models') / name
-  yield from csv.DictReader(
-    path.read_text('utf-8').splitlines(),
-    delimiter='\t',
-    quoting=csv.QUOTE_NONE,
-    strict=True,
-  )
 
 
 @functools.cache

@@ -71,13 +71,18 @@ def opencv_pixels(protocol, image_bytes, jit_compile):
 
 
 def pillow_pixels(protocol, image_bytes, jit_compile):
+  resized_shape = _long_side_shape if protocol.resize == 'long_side' else _resized_shape
+
   def place(shape):
-    resized = _resized_shape(protocol, shape)
+    resized = resized_shape(protocol, shape)
+    spare = resized - protocol.size
     # torchvision's CenterCrop: Python's round, half to even.
-    first = tf.round(tf.cast(resized - protocol.size, tf.float64) / 2)
-    return resized, tf.cast(first, tf.int64)
+    first = tf.cast(tf.round(tf.cast(spare, tf.float64) / 2), tf.int64)
+    # Its padding, and timm's CenterCropOrPad: of an odd number the last side has more.
+    return resized, tf.where(spare < 0, -(-spare // 2), first)
 
   decode.refuse_deep_grey(image_bytes)
+  fill = [int(protocol.fill[i : i + 2], 16) for i in (1, 3, 5)]
   return pillow.decode_resize_crop(
     image_bytes,
     place,
@@ -86,7 +91,25 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
     protocol.exif,
     protocol.decode != 'accurate',
     jit_compile,
+    fill if protocol.is_filled else None,
   )
+
+
+def _long_side_shape(protocol, shape):
+  """-> int64 [2], as `get_params` of timm's ResizeKeepRatio: in float64, half to even.
+
+  Raises:
+    tf.errors.InvalidArgumentError: nothing would be left of the short side.
+  """
+  # Not a constant, as in `_resized_shape`.
+  side = tf.cast(protocol.resize_side + tf.cast(shape < 0, tf.int64), tf.float64)
+  sides = tf.cast(shape, tf.float64)
+  resized = tf.cast(tf.round(sides / tf.reduce_max(sides / side)), tf.int64)
+  reason = tf.strings.format('it is {} pixels, and resized a side has none', [shape])
+  with tf.control_dependencies(
+    [tf.debugging.Assert(tf.reduce_all(resized > 0), [reason])]
+  ):
+    return tf.identity(resized)
 
 
 def given_pixels(protocol, image_bytes, _):

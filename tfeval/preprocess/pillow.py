@@ -6,8 +6,9 @@ rounding to uint8 after each pass, and for nearest neighbour `ImagingScaleAffine
 (src/libImaging/Geometry.c). Only what the crop needs is decoded and computed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfeval.preprocess import pillow_resample, window
@@ -23,6 +24,7 @@ def decode_resize_crop(
   exif: bool = False,
   fast: bool = False,
   jit_compile: bool = True,
+  fill: Sequence[int] | None = None,
 ) -> tf.Tensor:
   """Decodes an image, resizes it as `PIL.Image.resize` and crops it.
 
@@ -37,6 +39,8 @@ def decode_resize_crop(
     fast: as for `tfeval.preprocess.decode.decode`.
     jit_compile: False for a TensorFlow without XLA on the CPU; the values are
       the same, the resizing takes several times as long.
+    fill: RGB in [0, 255] of what of the crop is beside the resized image; None where
+      the crop is inside of it.
 
   Returns:
     uint8 [size, size, 3].
@@ -53,6 +57,17 @@ def decode_resize_crop(
   shape, low, pixels = window.decode_window(image_bytes, window_of, exif, fast)
   resized, first = place(shape)
   indices = first[:, None] + tf.range(size, dtype=tf.int64)
+  if fill is not None:
+    # What is beside the image is computed as its edge, and then painted over.
+    wanted, indices = indices, tf.clip_by_value(indices, 0, resized[:, None] - 1)
+    inside = tf.equal(wanted, indices)
+    is_image = (inside[0][:, None] & inside[1])[..., None]
+  found = _resized(shape, low, pixels, resized, indices, kernel, jit_compile)
+  return found if fill is None else tf.where(is_image, found, np.uint8(fill))
+
+
+def _resized(shape, low, pixels, resized, indices, kernel, jit_compile):
+  """Returns the rows and columns `indices` of an image of which a window is there."""
   if kernel == 'nearest':
     rows, columns = (
       _nearest(shape[i], resized[i], indices[i]) - low[i] for i in (0, 1)

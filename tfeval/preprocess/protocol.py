@@ -15,6 +15,7 @@ import hashlib
 import importlib.resources
 import json
 import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -44,7 +45,7 @@ _CHOICES = {
   'kernel': ('cubic', 'bilinear', 'nearest'),
   'decode': ('accurate', 'fast', 'fast_crop'),
   'rounding': ('fixed_point', 'nearest', 'none'),
-  'resize': ('short_side', 'squash'),
+  'resize': ('short_side', 'long_side', 'squash'),
   'crop': ('after', 'before', 'before_square', 'none'),
   'dtype': ('uint8', 'float32'),
 }
@@ -63,10 +64,15 @@ _ROUNDINGS = {
   'tensorflow1': ('nearest', 'none'),
   'given': ('none',),
 }
+# Three of timm have 1.15, with a black border.
+_MOST_FRACTION = 2
 # No published recipe is near it, and a slip of the finger must not fill the memory.
 _LARGEST_SIDE = 4096
 _MOST_CHANNELS = 1024
 _ABOUT = ('summary', 'explanation', 'source')
+_COLOUR = re.compile('#[0-9a-f]{6}')
+# Not described at their default, which almost every run has.
+_RARE = ('channels', 'fill')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +94,16 @@ class Protocol:
     antialias: whether the kernel widens when the image shrinks.
     rounding: `fixed_point`: to uint8 in the library's fixed-point arithmetic;
       `nearest`: float taps, rounded once at the end; `none`.
-    resize: `short_side` keeps the aspect, `squash` does not.
+    resize: `short_side` keeps the aspect, `squash` does not; `long_side` keeps it and
+      the whole image: what lacks of the crop is filled.
     crop: `after` resizing; `before` it, `crop_fraction` of each side;
       `before_square`, of the short side; or `none`.
-    crop_fraction: share of a side that the crop keeps, in (0, 1].
+    crop_fraction: share of a side that the crop keeps, in (0, 1]; above 1, which
+      `pillow` has, the image is smaller than the crop.
     crop_padding: if not 0, `crop_fraction` is size / (size + crop_padding).
     dtype: of the pixels handed to the model's preprocessing.
     channels: of these; others than 3, RGB, only where nothing is resized.
+    fill: the colour beside an image that is smaller than the crop, `#rrggbb`.
   """
 
   name: str
@@ -111,6 +120,7 @@ class Protocol:
   crop_padding: int = 0
   dtype: str = 'uint8'
   channels: int = 3
+  fill: str = '#000000'
 
   @property
   def is_encoded(self) -> bool:
@@ -130,6 +140,11 @@ class Protocol:
     # As timm's transforms_factory; 256, 341 and 378 of the keras-applications
     # README (2019) for 224, 299 and 331.
     return math.floor(self.size / self.crop_fraction)
+
+  @property
+  def is_filled(self) -> bool:
+    """Whether the crop may reach beside the resized image."""
+    return self.resize == 'long_side' or self.resize_side < self.size
 
   @property
   def spec(self) -> str:
@@ -160,8 +175,9 @@ class Protocol:
   def describe(self) -> dict[str, Any]:
     """Returns every parameter, and a hash of those not at their default."""
     parameters = dataclasses.asdict(self)
-    if self.channels == _DEFAULTS['channels']:
-      del parameters['channels']  # As of images in files.
+    for field in _RARE:
+      if parameters[field] == _DEFAULTS[field]:
+        del parameters[field]
     changed = {
       key: value
       for key, value in parameters.items()
@@ -313,8 +329,15 @@ def _check_values(protocol: Protocol) -> None:
     raise _wrong(protocol, 'crop_padding', f'expected pixels from 0 to {_LARGEST_SIDE}')
   if type(protocol.channels) is not int or not 1 <= protocol.channels <= _MOST_CHANNELS:
     raise _wrong(protocol, 'channels', f'expected a number from 1 to {_MOST_CHANNELS}')
-  if type(fraction) not in (int, float) or not 0 < fraction <= 1:
-    raise _wrong(protocol, 'crop_fraction', 'expected more than 0 and at most 1')
+  if not _COLOUR.fullmatch(str(protocol.fill)):
+    raise _wrong(protocol, 'fill', 'expected a colour such as #7c7468')
+  most = _MOST_FRACTION if _may_be_filled(protocol) else 1
+  if type(fraction) not in (int, float) or not 0 < fraction <= most:
+    raise _wrong(protocol, 'crop_fraction', f'expected more than 0 and at most {most}')
+
+
+def _may_be_filled(protocol: Protocol) -> bool:
+  return protocol.library == 'pillow' and protocol.crop == 'after'
 
 
 def _check_consistency(protocol: Protocol) -> None:
@@ -339,10 +362,14 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(protocol, 'antialias', f'library={library} has none')
   if not protocol.antialias and library == 'pillow' and protocol.kernel != 'nearest':
     raise _wrong(protocol, 'antialias', f'Pillow always has it for {protocol.kernel}')
-  if protocol.crop == 'none' and protocol.resize == 'short_side':
+  if protocol.crop == 'none' and protocol.resize != 'squash':
     raise _wrong(protocol, 'crop', 'only resize=squash gives a square without')
-  if protocol.crop.startswith('before') and protocol.resize == 'short_side':
+  if protocol.crop.startswith('before') and protocol.resize != 'squash':
     raise _wrong(protocol, 'resize', f'crop={protocol.crop} needs squash')
+  if protocol.resize == 'long_side' and library != 'pillow':
+    raise _wrong(protocol, 'resize', 'only library=pillow fills what lacks of the crop')
+  if not protocol.is_filled and protocol.fill != _DEFAULTS['fill']:
+    raise _wrong(protocol, 'fill', 'only resize=long_side has something to fill')
   if library in ('opencv', 'pillow') and protocol.crop.startswith('before'):
     raise _wrong(protocol, 'crop', f'library={library} crops after resizing')
   if protocol.crop != 'before_square' and protocol.decode == 'fast_crop':

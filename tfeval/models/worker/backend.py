@@ -36,6 +36,7 @@ class WorkerBackend(Backend):
     self.input_spec = InputSpec((batch, height or side, width or side, channels))
     self.parameters = told.get('parameters')
     self.dtype = told.get('dtype', 'unknown')
+    self.told_protocol = told.get('protocol')
     self._outputs = self._probed()
 
   def _probed(self) -> dict[str, tf.TensorSpec]:

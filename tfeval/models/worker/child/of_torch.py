@@ -7,6 +7,7 @@ import os
 import common
 
 _DTYPES = ('float32', 'bfloat16', 'float16')
+_KERNELS = {'bicubic': 'cubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 _MISSING = 10  # Keys of a state dict that are named.
 
 
@@ -163,19 +164,38 @@ def _timm(torch, message, options):
       f'the weights of {name} cannot be downloaded ({type(error).__name__}): download '
       f'{source} elsewhere and give the file as weights'
     ) from error
-  config = timm.data.resolve_data_config({}, model=module)
-  size = config['input_size'][-1]
-  kernel, fraction = _kernel(config['interpolation']), config['crop_pct']
-  protocol = f'pil:kernel={kernel},crop_fraction={fraction!r}'
-  if config['crop_mode'] == 'squash':
-    protocol += ',resize=squash'
   return module, {
     'libraries': {'timm': timm},
-    'input_size': size,
-    'preprocess': _values(config['mean'], config['std']),
-    **({'protocol': protocol} if config['crop_mode'] != 'border' else {}),
+    **told_by_timm(timm, module.pretrained_cfg),
     'output': 'logits',
   }
+
+
+def told_by_timm(timm, given):
+  """Returns the recipe of weights, as validate.py of timm takes it from their config.
+
+  The size is that of the model; the protocol is at the size of tests, where that is
+  another.
+  """
+  size = timm.data.resolve_data_config({}, pretrained_cfg=given)['input_size'][-1]
+  config = timm.data.resolve_data_config({}, pretrained_cfg=given, use_test_size=True)
+  told = {
+    'input_size': size,
+    'preprocess': _values(config['mean'], config['std']),
+  }
+  kernel, (_, height, width) = config['interpolation'], config['input_size']
+  if kernel not in _KERNELS or height != width:
+    return told
+  parts = [f'kernel={_KERNELS[kernel]}', f'crop_fraction={float(config["crop_pct"])!r}']
+  if height != size:
+    parts.insert(0, f'size={height}')
+  if config['crop_mode'] == 'squash':
+    parts.append('resize=squash')
+  elif config['crop_mode'] == 'border':
+    # The mean colour, as timm's transforms_imagenet_eval rounds it.
+    colour = ''.join(f'{round(255 * one):02x}' for one in config['mean'])
+    parts += ['resize=long_side', f'fill=#{colour}']
+  return {**told, 'protocol': 'pil:' + ','.join(parts)}
 
 
 def _transformers(torch, message, options):
@@ -291,10 +311,6 @@ def _load_state(torch, module, path):
 def _values(mean, std):
   mean, std = (','.join(repr(float(one)) for one in values) for values in (mean, std))
   return f'mean={mean}:std={std}'
-
-
-def _kernel(name):
-  return {'bicubic': 'cubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}[name]
 
 
 def _line(error):
