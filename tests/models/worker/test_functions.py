@@ -56,6 +56,17 @@ def test_calls_at_once_get_their_own_answers(pixels):
     np.testing.assert_array_equal(found, worker_models.brightness(images))
 
 
+@pytest.mark.parametrize('name', ['common', 'channel', 'of_torch'])
+def test_modules_of_the_user_may_be_called_as_ours(name, pixels, tmp_path, monkeypatch):
+  (tmp_path / f'{name}.py').write_text((HERE / 'worker_models.py').read_text())
+  (tmp_path / 'mine.py').write_text(f'from {name} import brightness\n')
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  expected = worker_models.brightness(pixels.astype(np.float32))
+  for module in (name, 'mine'):
+    model = loading.load_model(f'function:{module}:brightness', **KNOWN)
+    np.testing.assert_array_equal(model(pixels), expected)
+
+
 def test_it_says_what_it_is_fed(pixels):
   model = loading.load_model('function:worker_models:scaled:by=2.0')
   assert (model.preprocess_name, model.input_size, model.output) == (

@@ -28,7 +28,7 @@ class WorkerBackend(Backend):
 
     Args:
       process: has it.
-      told: what it tells of itself, see the modules of `child`.
+      told: what it tells of itself, see the modules of `tfeval_worker`.
       side: of its input in pixels, where it does not tell.
     """
     self._process, self.told = process, dict(told)

@@ -7,7 +7,7 @@ from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
 
-# Before the first colon: the module of `child`, and what it is asked for.
+# Before the first colon: the module of `tfeval_worker`, and what it is asked for.
 _PREFIXES = {
   'function': ('function', 'function'),
   'torch': ('torch', 'torch'),
@@ -29,10 +29,10 @@ _BEGINNINGS = {'.tflite': (4, b'TFL3'), '.pt2': (0, b'PK'), '.torchscript': (0, 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-  """Which module of `child` loads a model, and from where.
+  """Which module of `tfeval_worker` loads a model, and from where.
 
   Attributes:
-    module: of `child`, `of_MODULE`.
+    module: of `tfeval_worker`, `of_MODULE`.
     source: what that is asked for.
     target: without the prefix.
   """

@@ -17,12 +17,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from tfeval.models.worker.child import channel
+from tfeval.models.worker.child.tfeval_worker import channel
 from tfeval.utils import environment
 from tfeval.utils.errors import UserError
 from tfeval.utils.time_limit import LEAST_SECONDS, TIMES_SLOWEST
 
-_CHILD = pathlib.Path(channel.__file__).parent
+_CHILD = pathlib.Path(channel.__file__).parents[1]
 # Of what it writes to stderr, what is kept for when it ends.
 _LINES, _LENGTH = 8, 400
 # Seconds that it has to end by itself, once nobody speaks to it any more.

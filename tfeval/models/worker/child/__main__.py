@@ -1,8 +1,8 @@
 """Runs a model of another framework: a process of its own, perhaps of another Python.
 
 Started by `tfeval.models.worker.process` as a directory, `python .../child R W
-MEMORY ...`: nothing of tfeval but the files beside this one is imported, and TensorFlow
-never is.
+MEMORY ...`: nothing of tfeval but the package beside this file is imported, and
+TensorFlow never is.
 """
 
 import importlib
@@ -11,12 +11,12 @@ import signal
 import sys
 import traceback
 
-import channel
-import common
 import numpy as np
+from tfeval_worker import channel, common
 
-# Modules beside this one by what they load.
+# Modules of `tfeval_worker` by what they load.
 KINDS = ('function', 'onnx', 'litert', 'torch')
+_OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LINES = 4  # Of what an exception says, the last ones.
 
 
@@ -45,7 +45,7 @@ def main() -> None:
 def _load(message):
   if message['kind'] not in KINDS:
     raise common.Refused(f'unknown kind of model {message["kind"]!r}')
-  return importlib.import_module('of_' + message['kind']).load(message)
+  return importlib.import_module('tfeval_worker.of_' + message['kind']).load(message)
 
 
 def _run(loaded, message, memory):
@@ -68,7 +68,8 @@ def _told(error):
   """Returns what is told of an exception, for JSON."""
   words = str(error).strip() or type(error).__name__
   frames = traceback.extract_tb(error.__traceback__)
-  where = frames[-1] if frames else None
+  theirs = [one for one in frames if not one.filename.startswith(_OWN)]
+  where = theirs[-1] if theirs else None
   return {
     'kind': 'memory' if _is_memory(error) else type(error).__name__,
     'refused': isinstance(error, common.Refused),

@@ -1,7 +1,7 @@
 """LiteRT (TensorFlow Lite) files, by ai-edge-litert."""
 
-import common
 import numpy as np
+from tfeval_worker import common
 
 
 def load(message):

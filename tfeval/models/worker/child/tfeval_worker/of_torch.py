@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import os
 
-import common
+from tfeval_worker import common
 
 _DTYPES = ('float32', 'bfloat16', 'float16')
 _KERNELS = {'bicubic': 'cubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}

@@ -1,6 +1,6 @@
 """Any function of a NumPy batch: `function:module:name`."""
 
-import common
+from tfeval_worker import common
 
 
 def load(message):

@@ -1,7 +1,7 @@
 """ONNX files, by onnxruntime."""
 
-import common
 import numpy as np
+from tfeval_worker import common
 
 # Of ONNX' tensors: what NumPy makes of it.
 _DTYPES = {
