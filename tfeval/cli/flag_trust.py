@@ -113,7 +113,8 @@ def _model(value: str) -> bool:
   parsed = spec.parse(value)
   target = parsed.target
   if (kind := kinds.kind_of(parsed)) is not None:
-    return kind.source in ('function', 'torch')  # Of the user's own modules.
+    # Of the user's own modules; a library of operators.
+    return kind.source in ('function', 'torch') or 'ops' in dict(parsed.options)
   if target.startswith('kerashub:'):
     return False
   if target in table.known_models() or paths.is_url(target) or os.path.exists(target):

@@ -56,13 +56,24 @@ def resolve_protocol(
         f'`protocol={text}` is of models whose input is a string, {loaded.name} takes '
         'pixels: give another one'
       )
-    return protocol.resolve(text, loaded.input_size)
+    found = protocol.resolve(text, loaded.input_size)
+    if found.channels != loaded.channels:
+      raise UserError(
+        f'{loaded.name} takes images of {_channels(loaded.channels)}, the protocol '
+        f'makes those of {found.channels}: give a model of RGB images, or in Python '
+        'evaluate it on arrays of its own kind'
+      )
+    return found
   if text not in (protocol.ENCODED, EvaluationConfig().protocol):
     raise UserError(
       f'{loaded.name} takes encoded images, {protocol.BY_MODEL} and resized there: '
       f'leave `protocol={text}` out'
     )
   return protocol.resolve(protocol.ENCODED, 0)
+
+
+def _channels(count: int) -> str:
+  return f'{count} channel{"s" * (count != 1)}'
 
 
 def _told(request: ModelRequest, config: EvaluationConfig, loaded: model.Model) -> str:

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import pathlib
+import types
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,8 @@ class Backend(abc.ABC):
       outside of this process; 1 where TensorFlow computes.
     told_protocol: the recipe of its weights, as a specification for `protocol.resolve`,
       where its framework tells it.
+    activations: `'softmax'` or `'sigmoid'` by the names of outputs that end in one, of
+      a file that tells its operators; empty where `model` has layers that tell it.
   """
 
   input_spec: InputSpec
@@ -66,6 +69,7 @@ class Backend(abc.ABC):
   dtype: str = 'unknown'
   calls_at_once: int = 1
   told_protocol: str | None = None
+  activations: Mapping[str, str] = types.MappingProxyType({})
 
   @abc.abstractmethod
   def __call__(self, images: Any) -> Any:

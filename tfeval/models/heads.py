@@ -62,3 +62,10 @@ def chosen(backend: Backend, name: str, output_name: str | None) -> Any:
   """
   outputs = backend.outputs()
   return select(lambda x: x, name, output_name)(outputs) if outputs else None
+
+
+def activation(backend: Backend, output_name: str | None) -> str | None:
+  """Returns the activation that the classifier's output ends in, None: not known."""
+  names = list(backend.outputs())
+  name = names[0] if output_name is None and len(names) == 1 else output_name
+  return backend.activations.get(name or '')

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,6 +13,7 @@ from tfeval.models import binary, class_maps, heads, table
 from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
+  activations,
   factory,
   legacy_files,
   own_code,
@@ -34,13 +34,7 @@ from tfeval.models.model import (
   input_side,
   preprocessing,
 )
-from tfeval.models.options import (
-  LOGITS,
-  PREPROCESSINGS,
-  PROBABILITIES,
-  SIGMOID,
-  ModelOptions,
-)
+from tfeval.models.options import PREPROCESSINGS, PROBABILITIES, ModelOptions
 from tfeval.preprocess.protocol import BY_MODEL
 from tfeval.utils import budgets, errors, files, paths
 from tfeval.utils.errors import UserError
@@ -106,7 +100,8 @@ def described(
   chosen = heads.chosen(backend, name, known.output_name)
   if chosen is not None:
     class_maps.check_shape(chosen.shape, name, known.class_map)
-  output = _output_kind(chosen, name, known.output)
+  ends_in = activations.of(chosen) or heads.activation(backend, known.output_name)
+  output = activations.output_kind(ends_in, name, known.output)
   outputs = None if chosen is None else chosen.shape[-1]
   is_single = outputs == 1
   if is_single:
@@ -144,6 +139,7 @@ def described(
     preprocess_sha256=does.sha256,
     preprocess_changes=does.changing,
     is_single=is_single,
+    channels=backend.input_spec.channels or 3,
   )
 
 
@@ -183,7 +179,7 @@ def check_options_of(model: keras.Model, name: str, known: ModelOptions) -> None
   """
   _preprocess(name, with_preprocessor(model, name, known))
   if known.output is None and not isinstance(model, both('Sequential')):
-    _output_kind(None, name, None)
+    activations.output_kind(None, name, None)
 
 
 def _is_file(spec: Spec) -> bool:
@@ -310,31 +306,3 @@ def _first_image(
       f'{name} cannot run on images of {size} x {size}: {errors.one_line(error)}'
     ) from error
   class_maps.check_shape(shape, name, known.class_map)
-
-
-def _output_kind(output: Any, name: str, given: str | None) -> str:
-  # Not `layers[-1]`: operations such as `keras.ops.softmax` are no layers, and a
-  # subclass may call its layers in any order.
-  history = getattr(output, '_keras_history', None)
-  # That of Keras 2 is a tuple.
-  last = getattr(history, 'operation', getattr(history, 'layer', None))
-  activation = getattr(last, 'activation', None)
-  if activation in both('activations.softmax') or isinstance(
-    last, both('layers.Softmax')
-  ):
-    if given == LOGITS:
-      raise UserError(
-        f'{name} ends in a softmax, so it returns probabilities: leave '
-        'out `output=logits`'
-      )
-    return PROBABILITIES
-  if given is not None:
-    return given
-  if activation in both('activations.sigmoid'):
-    return SIGMOID
-  if activation in both('activations.linear'):
-    return LOGITS
-  raise UserError(
-    f'whether {name} returns logits or probabilities cannot be known: '
-    'give `output=logits`, `output=probabilities` or `output=sigmoid`'
-  )

@@ -37,6 +37,7 @@ class WorkerBackend(Backend):
     self.parameters = told.get('parameters')
     self.dtype = told.get('dtype', 'unknown')
     self.told_protocol = told.get('protocol')
+    self.activations = told.get('activations') or {}
     self._outputs = self._probed()
 
   def _probed(self) -> dict[str, tf.TensorSpec]:

@@ -4,12 +4,13 @@ import dataclasses
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from tfeval.models.keras.files import described
 from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
-from tfeval.models.worker import kinds
+from tfeval.models.worker import kinds, whole_numbers
 from tfeval.models.worker.backend import WorkerBackend
 from tfeval.models.worker.process import Process
 from tfeval.utils import files, paths
@@ -58,10 +59,12 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     }
   )
   known = _with_told(spec, known, told)
+  if told.get('whole_numbers') is not None and known.preprocess is not None:
+    whole_numbers.check(spec.text, known.preprocess, told)
   backend = WorkerBackend(process, told, known.input_size)
   source, sha256 = weights, None
   if path is not None:
-    source, sha256 = spec.target, _sha256(path)
+    source, sha256 = spec.target, _sha256(path, _libraries(spec))
   elif state is not None:
     sha256 = files.sha256_of(paths.path(state))
   elif kind.module == 'function':
@@ -74,8 +77,13 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
 _LOCATION = re.compile(rb'\n\x08location\x12([\x01-\x7f])')
 
 
-def _sha256(path: pathlib.Path) -> str:
-  """Returns the hash of a file, with those that an ONNX file has its weights in."""
+def _sha256(path: pathlib.Path, libraries: Sequence[pathlib.Path]) -> str:
+  """Returns the hash of a file, with those that an ONNX file needs.
+
+  Args:
+    path: of the file.
+    libraries: of operators; those of its weights it names itself.
+  """
   sha256 = files.sha256_of(path)
   if path.suffix.lower() != '.onnx':
     return sha256
@@ -84,10 +92,18 @@ def _sha256(path: pathlib.Path) -> str:
     content[one.end() :][: one[1][0]].decode(errors='replace')
     for one in _LOCATION.finditer(content)
   }
-  if not names:
-    return sha256
   beside = [(name, files.sha256_of(path.parent / name)) for name in sorted(names)]
+  beside += [(one.name, files.sha256_of(one)) for one in libraries]
+  if not beside:
+    return sha256
   return files.digest_of_pairs([(path.name, sha256), *beside])
+
+
+def _libraries(spec: Spec) -> list[pathlib.Path]:
+  """Returns the files of operators that a specification names."""
+  given = dict(spec.options).get('ops') or ()
+  several = (given,) if isinstance(given, str) else given
+  return [path for one in several if (path := pathlib.Path(str(one))).is_file()]
 
 
 def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOptions:

@@ -89,6 +89,18 @@ def only(message, known=()):
   return message['options']
 
 
+def threads(options):
+  """Returns how many threads a model is to take, None where nothing is asked for.
+
+  Raises:
+    Refused: it is no such number.
+  """
+  given = options.get('threads')
+  if given is not None and (type(given) is not int or given < 1):
+    raise Refused(f'threads={given}: expected a number from 1 on')
+  return given
+
+
 def versions(**libraries):
   return {
     'python_of_model': platform.python_version(),

@@ -1,78 +1,85 @@
 """LiteRT (TensorFlow Lite) files, by ai-edge-litert."""
 
 import numpy as np
-from tfeval_worker import common
+from tfeval_worker import common, tensors
+
+# Operators that change no order of scores: what stands before them counts.
+_PASSED = ('RESHAPE', 'SQUEEZE', 'EXPAND_DIMS', 'CAST', 'QUANTIZE', 'DEQUANTIZE')
+_ACTIVATIONS = {'SOFTMAX': 'softmax', 'LOGISTIC': 'sigmoid'}
 
 
 def load(message):
   litert = common.library('ai_edge_litert.interpreter', 'litert')
-  common.only(message)
-  path = message['target']
+  options = common.only(message, ('layout', 'threads'))
+  threads = common.threads(options)
   try:
-    interpreter = litert.Interpreter(path, num_threads=message.get('threads'))
+    interpreter = litert.Interpreter(message['target'], num_threads=threads)
     interpreter.allocate_tensors()
   except Exception as error:
     text = ' '.join(str(error).split())
-    raise common.Refused(f'it cannot be loaded: {text[:300]}') from error
-  return LiteRT(litert, interpreter)
+    raise common.Refused(f'it cannot be loaded: {text[:300]}{_hint(text)}') from error
+  return LiteRT(interpreter, _activations(message['target']), options.get('layout'))
+
+
+def _hint(text):
+  """Returns what to do about an error of the interpreter."""
+  if 'Regular TensorFlow ops' in text or 'custom op' in text:
+    return (
+      ': this LiteRT lacks an operator: convert the model with TFLITE_BUILTINS alone, '
+      'or give the SavedModel that it was made of'
+    )
+  return ''
 
 
 class LiteRT:
   """An interpreter; quantised values are converted by the numbers of the file."""
 
-  def __init__(self, litert, interpreter):
-    self._litert, self._interpreter = litert, interpreter
+  def __init__(self, interpreter, activations, layout):
+    self._interpreter = interpreter
     inputs = interpreter.get_input_details()
     if len(inputs) != 1:
       names = ', '.join(one['name'] for one in inputs)
       raise common.Refused(f'it has the inputs {names}: expected one, of images')
     (self._input,) = inputs
-    signature = [int(one) for one in self._input['shape_signature']]
-    if len(signature) != 4:
-      raise common.Refused(f'its input has the shape {signature}: expected 4 numbers')
-    self._channels_first = signature[1] == 3 and signature[3] != 3
-    self._batch = signature[0] if signature[0] > 0 else None
+    self._dtype = np.dtype(self._input['dtype'])
+    if self._dtype.kind not in 'fui':
+      raise common.Refused(
+        f'its input is {self._dtype.name}, expected numbers: convert it without what '
+        'decodes images'
+      )
+    shape = [int(n) if n > 0 else None for n in self._input['shape_signature']]
+    self._channels_first = tensors.channels_first(shape, layout)
+    if self._channels_first:
+      shape = [shape[0], shape[2], shape[3], shape[1]]
+    self._shape = shape
     self._fixed = [int(one) for one in self._input['shape']]
+    self._outputs = interpreter.get_output_details()
+    self._names = [one['name'] for one in self._outputs]
+    self._activations = {
+      name: one for name, one in zip(self._names, activations, strict=False) if one
+    }
 
   def describe(self):
-    _, *rest = [n if n > 0 else None for n in self._input['shape_signature'].tolist()]
-    if self._channels_first:
-      rest = [*rest[1:], rest[0]]
-    outputs = [
-      [one['name'], [None, *(int(n) for n in one['shape'][1:])]]
-      for one in self._interpreter.get_output_details()
-    ]
     import ai_edge_litert
 
+    is_plain = self._dtype.kind in 'ui' and _numbers(self._input) is None
     return {
       'versions': common.versions(ai_edge_litert=ai_edge_litert),
       'devices': ['CPU'],
       'parameters': None,
-      'input': [None, *rest],
-      'batch': self._batch,
-      'dtype': np.dtype(self._input['dtype']).name,
-      'quantised': _numbers(self._input),
-      'outputs': outputs,
+      'input': [None, *self._shape[1:]],
+      'dtype': self._dtype.name,
+      'whole_numbers': tensors.limits(self._dtype) if is_plain else None,
+      'activations': self._activations,
     }
 
   def run(self, images):
+    count = len(images)
     images = _quantised(images, self._input)
     if self._channels_first:
       images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    size = self._batch or len(images)
-    found = []
-    for start in range(0, len(images), size):
-      part = images[start : start + size]
-      if len(part) < size:
-        rows = np.zeros((size - len(part), *part.shape[1:]), part.dtype)
-        part = np.concatenate([part, rows])
-      found.append(self._invoke(part))
-    outputs = [np.concatenate(one)[: len(images)] for one in zip(*found, strict=False)]
-    names = [one['name'] for one in self._interpreter.get_output_details()]
-    return [
-      (name, common.flat(one, len(images)))
-      for name, one in zip(names, outputs, strict=False)
-    ]
+    found = [self._invoke(part) for part in tensors.batches(images, self._shape[0])]
+    return tensors.outputs(self._names, found, count)
 
   def _invoke(self, part):
     interpreter, index = self._interpreter, self._input['index']
@@ -83,15 +90,44 @@ class LiteRT:
     interpreter.set_tensor(index, part)
     interpreter.invoke()
     return [
-      _restored(interpreter.get_tensor(one['index']), one)
-      for one in interpreter.get_output_details()
+      _restored(interpreter.get_tensor(one['index']), one) for one in self._outputs
     ]
+
+
+def _activations(path):
+  """Returns `softmax`, `sigmoid` or None of each output: the operator it ends in."""
+  from ai_edge_litert import schema_py_generated as schema
+
+  names = {
+    value: name
+    for name, value in vars(schema.BuiltinOperator).items()
+    if name.isupper()
+  }
+  with open(path, 'rb') as file:
+    model = schema.Model.GetRootAs(file.read(), 0)
+  graph, made = model.Subgraphs(0), {}
+  for i in range(graph.OperatorsLength()):
+    operator = graph.Operators(i)
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    # The second is of files from before 2020, and of operators that are as old.
+    name = names.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+    given = operator.Inputs(0) if operator.InputsLength() else -1
+    made.update(
+      {operator.Outputs(k): (name, given) for k in range(operator.OutputsLength())}
+    )
+  found = []
+  for i in range(graph.OutputsLength()):
+    name, given = made.get(graph.Outputs(i), (None, -1))
+    while name in _PASSED:
+      name, given = made.get(given, (None, -1))
+    found.append(_ACTIVATIONS.get(name))
+  return found
 
 
 def _numbers(detail):
   """Returns scale and zero point of a quantised tensor, None of another."""
   scale, zero = detail['quantization']
-  return [float(scale), int(zero)] if scale else None
+  return (float(scale), int(zero)) if scale else None
 
 
 def _quantised(images, detail):
@@ -105,10 +141,9 @@ def _quantised(images, detail):
   if dtype.kind == 'f':
     return np.asarray(images, dtype)
   scale, zero = _numbers(detail) or (1.0, 0)
-  scaled = np.asarray(images, np.float32) / np.float32(scale)
-  whole = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)
-  limits = np.iinfo(dtype)
-  return np.clip(whole + np.float32(zero), limits.min, limits.max).astype(dtype)
+  if scale != 1:
+    images = np.asarray(images, np.float32) / np.float32(scale)
+  return tensors.integers(images, dtype, zero)
 
 
 def _restored(values, detail):

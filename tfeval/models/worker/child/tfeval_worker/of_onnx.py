@@ -1,123 +1,181 @@
 """ONNX files, by onnxruntime."""
 
+import os
+
 import numpy as np
-from tfeval_worker import common
+from tfeval_worker import common, onnx_graph, tensors
 
 # Of ONNX' tensors: what NumPy makes of it.
-_DTYPES = {
+_REAL = {
   'tensor(float)': 'float32',
   'tensor(float16)': 'float16',
   'tensor(double)': 'float64',
-  'tensor(uint8)': 'uint8',
-  'tensor(int8)': 'int8',
 }
+_DTYPES = {
+  **_REAL,
+  **{
+    f'tensor({kind}{bits})': f'{kind}{bits}'
+    for kind in ('int', 'uint')
+    for bits in (8, 16, 32, 64)
+  },
+}
+_BFLOAT16 = 'tensor(bfloat16)'
+_BFLOAT16_OF_ONNX = 16  # TensorProto.DataType.
+_CPU, _CUDA = 'CPUExecutionProvider', 'CUDAExecutionProvider'
+# Operators for what surrounds networks; its library is asked for by this name.
+EXTENSIONS = 'onnxruntime_extensions'
+_OF_EXTENSIONS = ('ai.onnx.contrib', 'com.microsoft.extensions')
 
 
 def load(message):
   runtime = common.library('onnxruntime', 'onnx')
-  path = message['target']
+  given = common.only(message, ('layout', 'ops', 'provider', 'threads'))
   options = runtime.SessionOptions()
   options.log_severity_level = 4
+  options.intra_op_num_threads = common.threads(given) or 0
+  _register(options, given.get('ops'), message['trust'])
+  provider = _provider(runtime, given.get('provider'))
   try:
-    session = runtime.InferenceSession(
-      path, options, message.get('providers') or ['CPUExecutionProvider']
-    )
+    session = runtime.InferenceSession(message['target'], options, provider)
   except Exception as error:
     text = ' '.join(str(error).split())
-    hint = ''
-    if 'external' in text.lower() or 'No such file' in text:
-      hint = ': the files of its weights belong beside it'
-    elif 'not a registered function' in text or 'is not implemented' in text.lower():
-      hint = ': this onnxruntime lacks an operator'
-    raise common.Refused(f'it cannot be loaded: {text[:300]}{hint}') from error
-  return Onnx(runtime, session, message)
+    raise common.Refused(f'it cannot be loaded: {text[:300]}{_hint(text)}') from error
+  if given.get('provider') not in (None, *session.get_providers()):
+    raise common.Refused(
+      f'provider={given["provider"]} does not start here: leave it out, or look at its '
+      'libraries and its device'
+    )
+  return Onnx(runtime, session, message['target'], given.get('layout'))
+
+
+def _register(options, ops, trusted):
+  """Has a session take operators of libraries, which is code of whoever made them.
+
+  Raises:
+    Refused: that is not trusted, or they cannot be loaded.
+  """
+  if ops is None:
+    return
+  for library in (ops,) if isinstance(ops, str) else ops:
+    if not trusted:
+      raise common.Refused(
+        f'ops={library} is a library of native code: give `trust_model` if you trust it'
+      )
+    path = library
+    if library == EXTENSIONS:
+      path = common.library(EXTENSIONS, 'onnx').get_library_path()
+    elif not os.path.isfile(path):
+      raise common.Refused(
+        f'ops={library}: there is no such file: give a library of custom operators, or '
+        f'{EXTENSIONS}'
+      )
+    try:
+      options.register_custom_ops_library(os.path.abspath(path))
+    except Exception as error:
+      text = ' '.join(str(error).split())[:300]
+      raise common.Refused(
+        f'ops={library} is no library of custom operators for this onnxruntime: {text}'
+      ) from error
+
+
+def _provider(runtime, given):
+  """Returns what computes: what is asked for, or the GPU where onnxruntime is for one.
+
+  The CPU takes the operators that it lacks. TF32 is off, as in PyTorch and TensorFlow.
+
+  Raises:
+    Refused: onnxruntime does not have it.
+  """
+  there = runtime.get_available_providers()
+  if given not in (None, *there):
+    raise common.Refused(
+      f'provider={given} is not of this onnxruntime, which has {", ".join(there)}'
+    )
+  chosen = given or (_CUDA if _CUDA in there else _CPU)
+  if chosen == _CPU:
+    return [_CPU]
+  return [(chosen, {'use_tf32': '0'} if chosen == _CUDA else {}), _CPU]
+
+
+def _hint(text):
+  """Returns what to do about an error of onnxruntime."""
+  low = text.lower()
+  if 'external' in low or 'No such file' in text:
+    return ': the files of its weights belong beside it'
+  if any(domain in text for domain in _OF_EXTENSIONS):
+    return (
+      f': its operators are of {EXTENSIONS}: pip install it, and give '
+      f':ops={EXTENSIONS} behind the file and `trust_model`'
+    )
+  if 'not a registered function' in text or 'is not implemented' in low:
+    return (
+      ': this onnxruntime lacks an operator: install a newer one, or give the library '
+      'that has it, :ops=LIBRARY.so behind the file, and `trust_model`'
+    )
+  return ''
 
 
 class Onnx:
   """A session; its layout, sizes and dtypes are those of the file."""
 
-  def __init__(self, runtime, session, message):
+  def __init__(self, runtime, session, path, layout):
     self._runtime, self._session = runtime, session
-    options = common.only(message, ('layout',))
+    self._activations = onnx_graph.activations(path)
     inputs = session.get_inputs()
     if len(inputs) != 1:
       names = ', '.join(one.name for one in inputs)
       raise common.Refused(f'it has the inputs {names}: expected one, of images')
     (self._input,) = inputs
-    if self._input.type not in _DTYPES:
-      raise common.Refused(f'its input is {self._input.type}: expected images')
-    self._dtype = np.dtype(_DTYPES[self._input.type])
+    self._is_bfloat16 = self._input.type == _BFLOAT16
+    if self._input.type not in (*_DTYPES, _BFLOAT16):
+      raise common.Refused(
+        f'its input is {self._input.type}, expected numbers: export it without what '
+        'decodes images, or call it in a function of yours, function:MODULE:FUNCTION'
+      )
+    self._dtype = np.dtype(_DTYPES.get(self._input.type, 'float32'))
     shape = [one if isinstance(one, int) else None for one in self._input.shape]
-    if len(shape) != 4:
-      raise common.Refused(f'its input has the shape {self._input.shape}: expected 4')
-    self._channels_first = _is_channels_first(shape, options.get('layout'))
+    self._channels_first = tensors.channels_first(shape, layout)
     if self._channels_first:
       shape = [shape[0], shape[2], shape[3], shape[1]]
     self._shape = shape
+    outputs = session.get_outputs()
+    self._names = [one.name for one in outputs if one.type in _REAL]
+    if not self._names:
+      there = ', '.join(f'{one.name} {one.type}' for one in outputs)
+      raise common.Refused(
+        f'its outputs are {there}: expected scores in float, float16 or double: have '
+        'it end in a Cast, or in DequantizeLinear'
+      )
 
   def describe(self):
-    outputs = [
-      [one.name, [d if isinstance(d, int) else None for d in one.shape or []]]
-      for one in self._session.get_outputs()
-    ]
+    is_integer = self._dtype.kind in 'ui'
     return {
       'versions': common.versions(onnxruntime=self._runtime),
       'devices': self._session.get_providers(),
       'parameters': None,
       'input': [None, *self._shape[1:]],
       'batch': self._shape[0],
-      'dtype': self._dtype.name,
-      'outputs': outputs,
+      'dtype': 'bfloat16' if self._is_bfloat16 else self._dtype.name,
+      'whole_numbers': tensors.limits(self._dtype) if is_integer else None,
+      'activations': self._activations,
     }
 
   def run(self, images):
+    count = len(images)
     if self._dtype.kind in 'ui':
-      images = np.clip(np.rint(images), *_limits(self._dtype))
+      images = tensors.integers(images, self._dtype)
     images = images.astype(self._dtype, copy=False)
     if self._channels_first:
       images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    names = [one.name for one in self._session.get_outputs()]
-    found = [
-      self._session.run(names, {self._input.name: part})
-      for part in _batches(images, self._shape[0])
-    ]
-    parts = [np.concatenate(one)[: len(images)] for one in zip(*found, strict=False)]
-    return [
-      (name, common.flat(one, len(images)))
-      for name, one in zip(names, parts, strict=False)
-    ]
+    found = [self._computed(part) for part in tensors.batches(images, self._shape[0])]
+    return tensors.outputs(self._names, found, count)
 
-
-def _limits(dtype):
-  return np.iinfo(dtype).min, np.iinfo(dtype).max
-
-
-def _batches(images, size):
-  """Yields batches of a fixed size, the last one padded; of a free one all images."""
-  if size is None:
-    yield images
-    return
-  for start in range(0, len(images), size):
-    part = images[start : start + size]
-    missing = size - len(part)
-    if missing:
-      part = np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)])
-    yield part
-
-
-def _is_channels_first(shape, layout):
-  """Returns whether images are [channels, height, width], as the file tells.
-
-  Raises:
-    Refused: it does not.
-  """
-  if layout not in (None, 'nchw', 'nhwc'):
-    raise common.Refused(f'layout={layout}: expected nchw or nhwc')
-  if layout is not None:
-    return layout == 'nchw'
-  if (shape[1] == 3) != (shape[3] == 3):
-    return shape[1] == 3
-  raise common.Refused(
-    f'its input of the shape {shape} does not tell where the channels are: give '
-    ':layout=nchw or :layout=nhwc behind the file'
-  )
+  def _computed(self, part):
+    """Returns all outputs of a batch."""
+    if not self._is_bfloat16:
+      return self._session.run(self._names, {self._input.name: part})
+    value = self._runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+      tensors.bfloat16(part), _BFLOAT16_OF_ONNX
+    )
+    made = self._session.run_with_ort_values(self._names, {self._input.name: value})
+    return [one.numpy() for one in made]
