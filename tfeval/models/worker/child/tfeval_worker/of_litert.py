@@ -1,11 +1,15 @@
 """LiteRT (TensorFlow Lite) files, by ai-edge-litert."""
 
+import re
+
 import numpy as np
 from tfeval_worker import common, tensors
 
 # Operators that change no order of scores: what stands before them counts.
 _PASSED = ('RESHAPE', 'SQUEEZE', 'EXPAND_DIMS', 'CAST', 'QUANTIZE', 'DEQUANTIZE')
 _ACTIVATIONS = {'SOFTMAX': 'softmax', 'LOGISTIC': 'sigmoid'}
+# In errors: an operator of TensorFlow, or of whoever made the file.
+_LACKING = re.compile(r'\((Flex\w+)\)|custom op: (\w+)')
 
 
 def load(message):
@@ -14,21 +18,24 @@ def load(message):
   threads = common.threads(options)
   try:
     interpreter = litert.Interpreter(message['target'], num_threads=threads)
-    interpreter.allocate_tensors()
+    shapes = [one['shape_signature'] for one in interpreter.get_input_details()]
+    # Of free sides it would be made for 1 x 1, where layers may not fit.
+    if all(n > 0 for shape in shapes for n in shape[1:]):
+      interpreter.allocate_tensors()
   except Exception as error:
-    text = ' '.join(str(error).split())
-    raise common.Refused(f'it cannot be loaded: {text[:300]}{_hint(text)}') from error
+    raise common.Refused(_unloadable(' '.join(str(error).split()))) from error
   return LiteRT(interpreter, _activations(message['target']), options.get('layout'))
 
 
-def _hint(text):
-  """Returns what to do about an error of the interpreter."""
-  if 'Regular TensorFlow ops' in text or 'custom op' in text:
+def _unloadable(text):
+  """Returns what to say of an error of the interpreter."""
+  if lacking := _LACKING.search(text):
+    name = lacking[1] or lacking[2]
     return (
-      ': this LiteRT lacks an operator: convert the model with TFLITE_BUILTINS alone, '
-      'or give the SavedModel that it was made of'
+      f'it cannot be loaded: this LiteRT lacks its operator {name}: convert the model '
+      'with TFLITE_BUILTINS alone, or give what it was made of, such as a SavedModel'
     )
-  return ''
+  return f'it cannot be loaded: {text[:300]}'
 
 
 class LiteRT:
@@ -52,7 +59,7 @@ class LiteRT:
     if self._channels_first:
       shape = [shape[0], shape[2], shape[3], shape[1]]
     self._shape = shape
-    self._fixed = [int(one) for one in self._input['shape']]
+    self._fixed = None if None in shape[1:] else self._input['shape'].tolist()
     self._outputs = interpreter.get_output_details()
     self._names = [one['name'] for one in self._outputs]
     self._activations = {
@@ -140,10 +147,7 @@ def _quantised(images, detail):
   dtype = np.dtype(detail['dtype'])
   if dtype.kind == 'f':
     return np.asarray(images, dtype)
-  scale, zero = _numbers(detail) or (1.0, 0)
-  if scale != 1:
-    images = np.asarray(images, np.float32) / np.float32(scale)
-  return tensors.integers(images, dtype, zero)
+  return tensors.integers(images, dtype, *(_numbers(detail) or ()))
 
 
 def _restored(values, detail):

