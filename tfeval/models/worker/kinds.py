@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import zipfile
 
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
@@ -22,9 +23,13 @@ _SUFFIXES = {
   '.pth': ('torch', 'file'),
   '.pt2': ('torch', 'file'),
   '.torchscript': ('torch', 'file'),
+  '.safetensors': ('torch', 'file'),
 }
 # How files begin that are called so. LiteRT has its mark behind four bytes.
-_BEGINNINGS = {'.tflite': (4, b'TFL3'), '.pt2': (0, b'PK'), '.torchscript': (0, b'PK')}
+_BEGINNINGS = {
+  '.tflite': (4, b'TFL3'),
+  **dict.fromkeys(('.pt', '.pth', '.pt2', '.torchscript'), (0, b'PK')),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +102,33 @@ def file_of(spec: Spec, kind: Kind) -> pathlib.Path | None:
       found = file.read(64)
   except OSError as error:
     raise UserError(f'{path} cannot be read: {error.strerror}') from error
+  if kind.module == 'torch' and _is_of_weights(path):
+    raise UserError(
+      f'{path} holds weights and no layers: give it as `weights={path}` of a model '
+      'that has these, torchvision:NAME, timm:NAME or torch:MODULE:FUNCTION; of a '
+      'module that was pickled whole, save the state_dict()'
+    )
   if found[start : start + len(mark)] != mark or not found:
     raise UserError(
       f'{path} is no {path.suffix} file, it begins with {found[:8]!r}: give the file '
       'that was exported'
     )
   return path.resolve()
+
+
+def _is_of_weights(path: pathlib.Path) -> bool:
+  """Whether a file of PyTorch is a state dict, or a pickle of anything else.
+
+  As its names tell, nothing is unpickled: TorchScript and torch.export have `code/` and
+  `models/` beside a pickle, or none. Before PyTorch 1.6 pickles were no archives.
+  """
+  if path.suffix.lower() == '.safetensors':
+    return True
+  try:
+    with zipfile.ZipFile(path) as archive:
+      names = ['/' + name for name in archive.namelist()]
+  except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    with path.open('rb') as file:
+      return file.read(1) == b'\x80'
+  has_code = any('/code/' in name or '/models/' in name for name in names)
+  return not has_code and any(name.endswith('/data.pkl') for name in names)
