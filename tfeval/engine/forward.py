@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfeval.engine import device_ranking, output_checks, placement, strategies
+from tfeval.engine import (
+  device_ranking,
+  output_checks,
+  placement,
+  strategies,
+  undecoded,
+)
 from tfeval.engine.batches import Batch
 from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.engine.placement import Pixels, Placed
@@ -196,6 +202,10 @@ class ForwardPass:
       raise self._failed(placed, error) from error
 
   def _failed(self, placed: Placed, error: Exception) -> UserError:
+    if self.model.takes_encoded:
+      found = undecoded.first(self.model, self._strategy, placed)
+      if found is not None:
+        return found
     named = f' ({placed.ids[0]} to {placed.ids[-1]})' if placed.ids else ''
     what = 'encoded images' if self.model.takes_encoded else f'images of {placed.shape}'
     return UserError(

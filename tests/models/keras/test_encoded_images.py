@@ -144,7 +144,7 @@ def test_a_broken_image_ends_the_run(tfeval, served, folder, tmp_path):
   code, _, err = tfeval(
     *arguments, f'--dataset=folder:{broken}', f'--output_dir={tmp_path}'
   )
-  assert code != 0 and 'cannot run on encoded images' in err, err
+  assert code == 2 and f'cannot decode {first.name}: ' in err, err
   assert 'Traceback' not in err and not (tmp_path / 'served/result.json').exists()
   first.write_bytes(b'\xff\xd8\xff')
   code, _, err = tfeval(
@@ -158,6 +158,21 @@ def test_a_broken_image_ends_the_run(tfeval, served, folder, tmp_path):
   assert run.metrics[0].count == 4 and [
     one.id for one in run.result.dataset.failed
   ] == [first.name]
+
+
+def test_a_fixed_batch_is_padded(network, folder, tmp_path):
+  module = Served(network)
+  spec = tf.TensorSpec((8,), tf.string, 'image_bytes')
+  signature = module.serve.get_concrete_function()
+  fixed = tf.function(lambda images: signature(images), input_signature=[spec])
+  module.fixed = fixed
+  tf.saved_model.save(module, str(tmp_path / 'fixed'), signatures=fixed)
+  model = loading.load_model(tmp_path / 'fixed', output='logits')
+  expected = by_hand(network, folder)
+  hits = sum(said == name.partition('/')[0] for name, said in expected.items())
+  for size in (3, 8, 64):  # None is a multiple of 20.
+    run = api.evaluate(model, f'folder:{folder}', batch_size=size)
+    assert (run.metrics[0].correct, run.metrics[0].count) == (hits, 20)
 
 
 @keras.saving.register_keras_serializable('encoded')

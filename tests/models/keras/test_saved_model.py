@@ -197,3 +197,19 @@ def test_counts_of_a_hub_module_of_tensorflow_1(tfeval, hub_module, tmp_path):
   (run,) = (tmp_path / 'runs').iterdir()
   assert run.name.startswith('module-default-no_tags')
   assert api.load_run(run).metrics[0].correct == hits
+
+
+@pytest.mark.parametrize('size', [1, 4])
+def test_fixed_batches_are_padded(size, net, tmp_path):
+  spec = tf.TensorSpec((size, SIZE, SIZE, 3), tf.float32, 'images')
+  signature = net.logits.get_concrete_function()
+  net.fixed = tf.function(lambda images: signature(images), input_signature=[spec])
+  tf.saved_model.save(net, str(tmp_path / 'fixed'), signatures=net.fixed)
+  model = load(tmp_path / 'fixed')
+  pixels = np.random.default_rng(1).uniform(0, 255, (9, SIZE, SIZE, 3))
+  expected = net.logits(pixels.astype(np.float32))['scores']
+  for step in (model, tf.function(model), tf.function(model, jit_compile=True)):
+    for count in (1, 4, 9):
+      found = step(pixels[:count].astype(np.float32))
+      assert found.shape == (count, 4)
+      np.testing.assert_allclose(found, expected[:count], rtol=1e-5)

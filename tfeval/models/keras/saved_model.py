@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfeval.models.keras import graph_trust
+from tfeval.models.keras import fixed_batch, graph_trust
 from tfeval.models.keras.backend import FunctionBackend
 from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
@@ -80,9 +80,11 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
   def function(x):
     return signature(**{input_name: tf.cast(x, input_spec.dtype)})
 
+  shape = input_spec.shape
+  if shape.rank and shape[0] is not None:
+    function = fixed_batch.padded(function, shape[0], signature.structured_outputs)
   # A signature keeps no reference to the variables that it reads.
   function.loaded = loaded
-  shape = input_spec.shape
   return FunctionBackend(
     function,
     sum(int(tf.size(v)) for v in signature.variables),
