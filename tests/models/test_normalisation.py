@@ -1,5 +1,6 @@
 """Normalisation by value: what is stated is computed, to the last bit."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -24,6 +25,12 @@ EXPECTED = {
   'bgr:mean255=103.939,116.779,123.68': lambda x: x[..., ::-1] - CAFFE,
   'mean255=127.5:std=128': lambda x: (x - np.float32(127.5)) / np.float32(128),
   'scale=1/127.5:offset=-1': lambda x: x / np.float32(127.5) - np.float32(1),
+  **{
+    mode: lambda x, mode=mode: keras.applications.imagenet_utils.preprocess_input(
+      x.copy(), 'channels_last', mode
+    )
+    for mode in ('caffe', 'tf', 'torch')
+  },
 }
 
 

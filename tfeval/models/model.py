@@ -9,7 +9,6 @@ import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -24,6 +23,12 @@ from tfeval.utils.time_limit import TimeLimit
 
 # How outputs are matched to the classes of a dataset.
 BY_ORDER, BY_CLASS = 'order', 'class'
+# Modes of Keras' `preprocess_input`, which TensorFlow would round otherwise in a graph.
+_MODES = {
+  'caffe': 'bgr:mean255=103.939,116.779,123.68',
+  'tf': 'scale=1/127.5:offset=-1',
+  'torch': 'mean=0.485,0.456,0.406:std=0.229,0.224,0.225',
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -299,8 +304,9 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
   if name in table.known_models():
     module = importlib.import_module(table.known_models()[name].module)
     return module.preprocess_input
-  if name in ('caffe', 'tf', 'torch'):  # Keras' own modes.
-    return lambda x: keras.applications.imagenet_utils.preprocess_input(x, mode=name)
+  if name in _MODES:
+    of = normalisation.Normalisation.parse(_MODES[name])
+    return normalisation_ops.function(dataclasses.replace(of, text=name))
   if name == 'lite':
     return preprocessing('EfficientNetLite0')
   if name == 'identity':
@@ -319,6 +325,7 @@ def preprocessing(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
 def function_name(function: Callable[..., Any]) -> str:
   """Returns `module:name` of a function, of the class of another callable.
 
+  >>> import keras
   >>> function_name(preprocessing), function_name(keras.layers.Rescaling(1 / 255))[-9:]
   ('tfeval.models.model:preprocessing', 'Rescaling')
   """

@@ -138,7 +138,8 @@ def _listening(
 
 def _distance(layer: keras.layers.BatchNormalization, inputs: tf.Tensor) -> float:
   inputs = np.asarray(tf.cast(inputs, tf.float32), np.float64)
-  axes = tuple(a for a in range(inputs.ndim) if a != layer.axis % inputs.ndim)
+  kept = {axis % inputs.ndim for axis in np.ravel(layer.axis)}  # In Keras 2 a list.
+  axes = tuple(axis for axis in range(inputs.ndim) if axis not in kept)
   square = (inputs.mean(axes) - layer.moving_mean.numpy()) ** 2
   variance = inputs.var(axes) + layer.epsilon
   moving = layer.moving_variance.numpy() + layer.epsilon
