@@ -120,7 +120,7 @@ def test_scores_are_those_of_a_plain_loop(how, pixels, tmp_path):
   ('content', 'words'),
   [
     (b'', 'is no .onnx file'),
-    (b'not a model', 'cannot be loaded: .*(?i:protobuf)'),
+    (b'not a model', 'Protobuf parsing failed: it is no file of ONNX, or not whole'),
   ],
 )
 def test_files_that_are_none(content, words, tmp_path):
@@ -128,6 +128,22 @@ def test_files_that_are_none(content, words, tmp_path):
   with pytest.raises(UserError, match=words) as caught:
     loading.load_model(tmp_path / 'a.onnx', preprocess='unit', output='logits')
   assert '\n' not in str(caught.value)
+
+
+def test_files_of_a_later_onnx(tmp_path):
+  import onnx
+
+  write(tmp_path / 'a.onnx')
+  model = onnx.load(tmp_path / 'a.onnx')
+  model.opset_import[0].version = 99
+  onnx.save(model, tmp_path / 'opset.onnx')
+  model = onnx.load(tmp_path / 'a.onnx')
+  model.ir_version = 99
+  onnx.save(model, tmp_path / 'ir.onnx')
+  for name in ('opset', 'ir'):
+    told = outcome(tmp_path / f'{name}.onnx')
+    assert '99' in told and 'onnxruntime_src' not in told
+    assert told.endswith('export it for an older version of ONNX')
 
 
 def test_what_a_file_does_not_tell_is_asked_for(tmp_path):

@@ -1,6 +1,7 @@
 """ONNX files, by onnxruntime."""
 
 import os
+import re
 
 import numpy as np
 from tfeval_worker import common, onnx_graph, tensors
@@ -26,6 +27,13 @@ _CPU, _CUDA = 'CPUExecutionProvider', 'CUDAExecutionProvider'
 EXTENSIONS = 'onnxruntime_extensions'
 _OF_EXTENSIONS = ('ai.onnx.contrib', 'com.microsoft.extensions')
 
+# What onnxruntime says before what was wrong, and how much of that is told.
+_BEFORE = re.compile(
+  r'^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?'
+  r'(/onnxruntime_src/.*?\) (?=[A-Z]))?'
+)
+_LONGEST = 300
+
 
 def load(message):
   runtime = common.library('onnxruntime', 'onnx')
@@ -38,8 +46,7 @@ def load(message):
   try:
     session = runtime.InferenceSession(message['target'], options, provider)
   except Exception as error:
-    text = ' '.join(str(error).split())
-    raise common.Refused(f'it cannot be loaded: {text[:300]}{_hint(text)}') from error
+    raise common.Refused(f'it cannot be loaded: {_told(str(error))}') from error
   if given.get('provider') not in (None, *session.get_providers()):
     raise common.Refused(
       f'provider={given["provider"]} does not start here: leave it out, or look at its '
@@ -97,22 +104,30 @@ def _provider(runtime, given):
   return [(chosen, {'use_tf32': '0'} if chosen == _CUDA else {}), _CPU]
 
 
-def _hint(text):
-  """Returns what to do about an error of onnxruntime."""
+def _told(text):
+  """Returns an error of onnxruntime in a line, and what to do about it."""
+  text = _BEFORE.sub('', ' '.join(text.split()))
+  words = text[:_LONGEST].rstrip('. ')
   low = text.lower()
-  if 'external' in low or 'No such file' in text:
-    return ': the files of its weights belong beside it'
   if any(domain in text for domain in _OF_EXTENSIONS):
-    return (
-      f': its operators are of {EXTENSIONS}: pip install it, and give '
-      f':ops={EXTENSIONS} behind the file and `trust_model`'
+    way = (
+      f'its operators are of {EXTENSIONS}: pip install it, and give :ops={EXTENSIONS} '
+      'behind the file and `trust_model`'
     )
-  if 'not a registered function' in text or 'is not implemented' in low:
-    return (
-      ': this onnxruntime lacks an operator: install a newer one, or give the library '
+  elif 'not a registered function' in text or 'is not implemented' in low:
+    way = (
+      'this onnxruntime lacks an operator: install a newer one, or give the library '
       'that has it, :ops=LIBRARY.so behind the file, and `trust_model`'
     )
-  return ''
+  elif 'opset' in low or 'ir version' in low:
+    way = 'install a newer onnxruntime, or export it for an older version of ONNX'
+  elif 'external' in low or 'No such file' in text:
+    way = 'the files of its weights belong beside it'
+  elif 'protobuf' in low:
+    way = 'it is no file of ONNX, or not whole: copy or export it again'
+  else:
+    return words
+  return f'{words}: {way}'
 
 
 class Onnx:
