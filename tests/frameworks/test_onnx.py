@@ -461,3 +461,13 @@ def test_the_graph_is_read_as_onnx_reads_it(child, tmp_path):
   model.graph.output.append(onnx.helper.make_tensor_value_info('product', 1, None))
   onnx.save(model, tmp_path / 'a.onnx')
   assert graph.activations(tmp_path / 'a.onnx') == {'scores': 'softmax'}
+
+
+def test_what_a_graph_ends_in_has_an_end(child):
+  """However it is made: a node that makes what it takes is passed once."""
+  activation = child('common').activation
+  made = {'a': ('Cast', 'b'), 'b': ('Cast', 'a'), 'c': ('Softmax', 'a')}
+  known = frozenset({'Cast'}), {'Softmax': 'softmax'}
+  assert activation(made, 'a', *known) is None
+  assert activation(made, 'c', *known) == 'softmax'
+  assert activation({}, 'c', *known) is None

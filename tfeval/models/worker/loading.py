@@ -101,8 +101,8 @@ def _sha256(path: pathlib.Path, libraries: Sequence[pathlib.Path]) -> str:
 
 def _libraries(spec: Spec) -> list[pathlib.Path]:
   """Returns the files of operators that a specification names."""
-  given = dict(spec.options).get('ops') or ()
-  several = (given,) if isinstance(given, str) else given
+  given = dict(spec.options).get('ops', ())
+  several = given if isinstance(given, tuple) else (given,)
   return [path for one in several if (path := pathlib.Path(str(one))).is_file()]
 
 

@@ -101,6 +101,23 @@ def threads(options):
   return given
 
 
+def activation(made, name, passed, activations):
+  """Returns the activation that an output of a graph ends in, None where in none.
+
+  Args:
+    made: (operator, its first input) by the names of what operators make.
+    name: of the output.
+    passed: operators that change no order of scores: what is before them counts.
+    activations: what is returned, by operators.
+  """
+  for _ in made:  # However a file is made, it has an end.
+    operator, given = made.get(name, (None, None))
+    if operator not in passed:
+      return activations.get(operator)
+    name = given
+  return None
+
+
 def versions(**libraries):
   return {
     'python_of_model': platform.python_version(),

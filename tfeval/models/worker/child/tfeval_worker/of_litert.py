@@ -122,13 +122,10 @@ def _activations(path):
     made.update(
       {operator.Outputs(k): (name, given) for k in range(operator.OutputsLength())}
     )
-  found = []
-  for i in range(graph.OutputsLength()):
-    name, given = made.get(graph.Outputs(i), (None, -1))
-    while name in _PASSED:
-      name, given = made.get(given, (None, -1))
-    found.append(_ACTIVATIONS.get(name))
-  return found
+  return [
+    common.activation(made, graph.Outputs(i), _PASSED, _ACTIVATIONS)
+    for i in range(graph.OutputsLength())
+  ]
 
 
 def _numbers(detail):

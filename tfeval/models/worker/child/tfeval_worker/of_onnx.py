@@ -63,7 +63,7 @@ def _register(options, ops, trusted):
   """
   if ops is None:
     return
-  for library in (ops,) if isinstance(ops, str) else ops:
+  for library in ops if isinstance(ops, list) else [str(ops)]:
     if not trusted:
       raise common.Refused(
         f'ops={library} is a library of native code: give `trust_model` if you trust it'

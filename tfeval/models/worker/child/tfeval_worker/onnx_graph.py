@@ -9,6 +9,8 @@ functions and branches are not looked at.
 
 import mmap
 
+from tfeval_worker import common
+
 # Operators that change no order of scores: what stands before them counts.
 _PASSED = frozenset(
   'Identity Cast Reshape Flatten Squeeze Unsqueeze Dropout QuantizeLinear '
@@ -31,16 +33,10 @@ def activations(path):
         found = _texts(data, node)
         if found.get(7, [''])[0] in ('', 'ai.onnx'):
           for name in found.get(2, [])[:1]:
-            made[name] = found[4][0], found.get(1, [None])[0]
-      names += [_texts(data, one)[1][0] for one in _fields(data, graph, 12)]
-  ends = {}
-  for name in names:
-    operator, given = made.get(name, (None, None))
-    while operator in _PASSED:
-      operator, given = made.get(given, (None, None))
-    if operator in ACTIVATIONS:
-      ends[name] = ACTIVATIONS[operator]
-  return ends
+            made[name] = found.get(4, [''])[0], found.get(1, [None])[0]
+      names += [_texts(data, one).get(1, [''])[0] for one in _fields(data, graph, 12)]
+  ends = {name: common.activation(made, name, _PASSED, ACTIVATIONS) for name in names}
+  return {name: one for name, one in ends.items() if one is not None}
 
 
 def _texts(data, message):
