@@ -40,6 +40,10 @@ class Process:
 
   As many calls as there are slots copy and wait at once, further ones until one of
   these is done.
+
+  Attributes:
+    cpu_seconds: CPU time that it has taken up to the last batch, of all its threads;
+      not that of processes that it starts.
   """
 
   def __init__(self, name: str, python: str | None, seconds: float | None):
@@ -55,14 +59,15 @@ class Process:
       UserError: there is no such interpreter, or it lacks NumPy.
     """
     self._name, self._seconds, self._slowest = name, seconds, 0.0
+    self._too_slow, self.cpu_seconds = '', 0.0
     self._lock = threading.Lock()
     self._memories = [channel.SharedMemory() for _ in range(SLOTS)]
     self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
     for slot in range(SLOTS):
       self._free.put(slot)
     python = sys.executable if python is None else python
-    there, here = os.pipe(), os.pipe()
-    theirs = (there[0], here[1], *(one.file for one in self._memories))
+    there, here, life = os.pipe(), os.pipe(), os.pipe()
+    theirs = (life[0], there[0], here[1], *(one.file for one in self._memories))
     try:
       self._process = subprocess.Popen(
         [python, str(_CHILD), *map(str, theirs)],
@@ -73,21 +78,25 @@ class Process:
         env=environment.of_user(),
       )
     except OSError as error:
-      for file in (*there, *here):
+      for file in (*there, *here, *life):
         os.close(file)
+      for memory in self._memories:
+        memory.close()
       raise UserError(
         f'model_python {python} cannot be started: {error.strerror}: give the python '
         'of an environment, such as VENV/bin/python'
       ) from error
-    os.close(there[0])
-    os.close(here[1])
+    for file in (there[0], here[1], life[0]):
+      os.close(file)
     self._pipe = channel.Pipe(here[0], there[1])
     self._said: collections.deque[str] = collections.deque(maxlen=_LINES)
     self._reader = threading.Thread(
       target=_listen, args=(self._process.stderr, self._said), daemon=True
     )
     self._reader.start()
-    self.close = weakref.finalize(self, _end, self._process, self._pipe, self._memories)
+    self.close = weakref.finalize(
+      self, _end, self._process, self._pipe, life[1], self._memories
+    )
 
   def load(self, message: Mapping[str, Any]) -> dict[str, Any]:
     """Has it load a model; returns what that tells of itself.
@@ -95,7 +104,18 @@ class Process:
     Raises:
       UserError: it cannot.
     """
-    return self._call({'do': 'load', **message}, LEAST_SECONDS)
+    try:
+      return self._call({'do': 'load', **message}, LEAST_SECONDS)
+    except OutOfMemory as error:
+      raise UserError(f'{error}: it does not fit where it is loaded') from error
+
+  def code_sha256(self) -> str:
+    """Returns the hash of all files of the user's that it has imported so far.
+
+    Raises:
+      UserError: its process ended.
+    """
+    return self._call({'do': 'code'}, LEAST_SECONDS)
 
   def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
     """Computes a batch.
@@ -125,11 +145,12 @@ class Process:
     with self._lock:
       started = time.monotonic()
       limit = max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest)
-      outputs = self._call({'do': 'run', 'slot': slot, **described}, limit)
+      reply = self._call({'do': 'run', 'slot': slot, **described}, limit)
       self._slowest = max(self._slowest, time.monotonic() - started)
+      self.cpu_seconds = reply['cpu_seconds']
     return {
       one['name']: memory.array(one['at'], one['shape'], 'float32').copy()
-      for one in outputs
+      for one in reply['outputs']
     }
 
   def _call(self, message: dict[str, Any], limit: float) -> Any:
@@ -154,10 +175,11 @@ class Process:
     """
     if not select.select([self._pipe.reads], [], [], limit)[0]:
       self._process.kill()
-      raise UserError(
+      self._too_slow = (
         f'{self._name} has taken more than {limit:g} s: `batch_timeout=SECONDS` waits '
         'longer'
       )
+      raise UserError(self._too_slow)
 
   def _failed(self, error: Mapping[str, Any]) -> Exception:
     """Returns what to raise for an exception of the model."""
@@ -172,6 +194,8 @@ class Process:
 
   def _ended(self) -> UserError:
     """Returns what to say of a process that is gone."""
+    if self._too_slow:
+      return UserError(f'its process was ended, since {self._too_slow}')
     with contextlib.suppress(subprocess.TimeoutExpired):
       self._process.wait(_TO_END)
     self._reader.join(_TO_END)
@@ -195,13 +219,15 @@ class Process:
 
 def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
   """Reads what a process writes to stderr, of which the last lines are kept."""
-  for line in iter(lambda: stderr.readline(1 << 14), b''):
-    said.append(line.decode(errors='replace'))
+  with stderr:
+    for line in iter(lambda: stderr.readline(1 << 14), b''):
+      said.append(line.decode(errors='replace'))
 
 
 def _end(
   process: subprocess.Popen[bytes],
   pipe: channel.Pipe,
+  life: int,
   memories: list[channel.SharedMemory],
 ) -> None:
   """Ends a process: it does so by itself when nobody speaks to it any more."""
@@ -211,5 +237,6 @@ def _end(
   except subprocess.TimeoutExpired:
     process.kill()
     process.wait()
+  os.close(life)
   for memory in memories:
     memory.close()

@@ -67,6 +67,9 @@ class Torch:
     return {
       'versions': common.versions(torch=torch, **told.pop('libraries', {})),
       'devices': [device],
+      'hardware': {'kind': 'GPU', 'name': device, 'cuda': torch.version.cuda}
+      if self._device.type == 'cuda'
+      else {'kind': 'CPU'},
       'parameters': parameters,
       'sha256': state_sha256,
       'input': [None, None, None, 3],
@@ -238,8 +241,7 @@ def _own(torch, message, options):
   told = {}
   if isinstance(returned, dict):
     told = {k: v for k, v in returned.items() if k != 'model'}
-    unknown = set(told) - {'preprocess', 'input_size', 'output'}
-    if 'model' not in returned or unknown:
+    if 'model' not in returned:
       raise common.Refused(
         f'{message["target"]} returned a dict with {", ".join(returned)}: expected '
         'model, and perhaps preprocess, input_size, output'
@@ -253,7 +255,7 @@ def _own(torch, message, options):
     attribute = getattr(returned, key, None)
     if key not in told and isinstance(attribute, (str, int)):
       told[key] = attribute
-  return returned, told
+  return returned, {'own': told}
 
 
 def _file(torch, message, options):
