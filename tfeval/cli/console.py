@@ -30,7 +30,9 @@ _NOISE = re.compile(
 )
 # How such an error goes on where Python raised it inside of a graph: its traceback.
 _RAISED = re.compile(rb'local_rendezvous\.cc|op_kernel\.cc:\d+\]')
-_TRACEBACK = re.compile(rb'^(Traceback \(most recent call last\):|  |\s*$|[\w.]+: )')
+_TRACEBACK = re.compile(
+  rb'^(Traceback \(most recent call last\):|  |\s*$|\t \[\[|[\w.]+: )'
+)
 # With 3 GB its graphs come out wrong, with 4 a small model is evaluated.
 _ADDRESS_SPACE = 4 * 10**9
 _LONGEST_LINE = 1 << 16

@@ -49,6 +49,7 @@ def test_a_number_of_numpy_is_a_number():
     ('preprocess_of_number', 'preprocessing is 5, expected a name'),
     ('typo', r"the unknown key 'preproces': did you mean preprocess\?"),
     ('version_of_number', 'version is 3, expected a text'),
+    ('version_of_nothing', "version is '', expected a text"),
     ('an_object', "neither text nor number: ufunc <ufunc 'square'>"),
     ('an_array', r'neither text nor number: ndarray \[32 32\]'),
     ('bytes_of_it', "neither text nor number: bytes b'logits'"),

@@ -44,7 +44,7 @@ class WorkerBackend(Backend):
     self._outputs = self._probed()
     # Not before: a function may import when it is called first.
     self._code = process.code_sha256()
-    if version := told.get('own', {}).get('version'):
+    if version := told.get('version'):
       self._code = hashlib.sha256(f'{self._code} {version}'.encode()).hexdigest()
 
   def _probed(self) -> dict[str, tf.TensorSpec]:
@@ -116,7 +116,7 @@ class WorkerBackend(Backend):
 
   def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
     # What a function reads may change; only its author knows, and tells a version.
-    values = self.told.get('sha256') or self.told.get('own', {}).get('version')
+    values = self.told.get('sha256') or self.told.get('version')
     if values is None:
       return None
     sha256 = hashlib.sha256(f'{values} {self._code}'.encode())

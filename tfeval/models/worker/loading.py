@@ -48,16 +48,19 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
   if state is not None and not paths.path(state).is_file():
     raise UserError(f'weights {state} do not exist')
   process = Process(spec.text, known.model_python, known.batch_timeout)
-  told = process.load(
-    {
-      'kind': kind.module,
-      'source': kind.source,
-      'target': kind.target if path is None else os.fspath(path),
-      'options': dict(spec.options),
-      'weights': weights,
-      'state': state and os.path.abspath(state),
-      'trust': known.trust_model,
-    }
+  told = _checked(
+    spec,
+    process.load(
+      {
+        'kind': kind.module,
+        'source': kind.source,
+        'target': kind.target if path is None else os.fspath(path),
+        'options': dict(spec.options),
+        'weights': weights,
+        'state': state and os.path.abspath(state),
+        'trust': known.trust_model,
+      }
+    ),
   )
   known = _with_told(spec, known, told)
   backend = WorkerBackend(process, told, known.input_size)
@@ -98,12 +101,11 @@ def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOp
   Args:
     spec: the model.
     known: options that were given.
-    told: what its process tells; `own` is what the user's code says, as it is.
+    told: what its process tells.
 
   Raises:
-    UserError: they contradict each other, or are not as options may be.
+    UserError: they contradict each other.
   """
-  told = told | _own(spec, told.get('own', {}))
   found: dict[str, Any] = {}
   for key in _TOLD:
     value, given = told.get(key), getattr(known, key)
@@ -117,18 +119,20 @@ def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOp
   return dataclasses.replace(known, **found)
 
 
-def _own(spec: Spec, told: dict[str, Any]) -> dict[str, Any]:
-  """Returns what the user's code says of a model, checked as options are.
+def _checked(spec: Spec, told: dict[str, Any]) -> dict[str, Any]:
+  """Returns what a process tells, with what the user's code says: `own`, as it is.
 
   Raises:
-    UserError: it is none of these options, or not as it may be.
+    UserError: that is nothing that can be said, or not as options may be.
   """
-  for key in told:
+  own = told.get('own', {})
+  for key in own:
     if key not in _OWN:
       found = errors.unknown('key', key, _OWN)
       raise UserError(f'{spec.text} tells of itself the {found}')
+  told = told | own
   version = told.get('version')
-  if version is not None and not isinstance(version, str):
+  if version is not None and not (isinstance(version, str) and version):
     raise UserError(
       f'{spec.text} tells of itself: version is {version!r}, expected a text'
     )

@@ -60,7 +60,10 @@ class Torch:
     if hasattr(self._module, 'state_dict'):
       state = self._module.state_dict()
       parameters = sum(one.numel() for one in self._module.parameters())
-      state_sha256 = _sha256(torch, self._module, state)
+      # Buffers that no file keeps count too.
+      state_sha256 = _sha256(
+        torch, self._module, {**dict(self._module.named_buffers()), **state}
+      )
     device = str(self._device)
     if self._device.type == 'cuda':
       device = torch.cuda.get_device_name(self._device)
@@ -91,7 +94,7 @@ class Torch:
           outputs = self._call(batch)
       outputs = getattr(outputs, 'logits', outputs)
       return [
-        (name, one.float().cpu().numpy())
+        (name, (one if one.is_complex() else one.float()).cpu().numpy())
         for name, one in common.named(outputs)
         if hasattr(one, 'cpu')
       ]
