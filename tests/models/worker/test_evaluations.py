@@ -200,15 +200,17 @@ def test_cpu_time_of_the_other_process_counts(noise, tfeval):
     f'--dataset=folder:{noise}',
     '--protocol=squash',
     '--batch_size=4',
-    '--images=16',
+    '--images=48',
     '--json',
     *FED,
   )
   assert code == 0, err
   stages = {one['name']: one['cpu_ms_per_image'] for one in json.loads(out)['stages']}
-  assert 20 <= stages['forward pass'] < 60
-  assert stages['end to end'] >= 20
-  assert stages['preprocessing'] < 20
+  # One of 12 batches may have been computed before the others were counted.
+  least = 10 * 11 / 12
+  assert least <= stages['forward pass'] < 40
+  assert stages['end to end'] >= least
+  assert stages['preprocessing'] < least
 
 
 class Told(Backend):

@@ -107,11 +107,16 @@ def test_it_is_killed_when_the_other_end_is_closed(before, has_signal):
   assert process.returncode == -signal.SIGKILL
 
 
-def test_a_call_after_one_that_took_too_long_says_so():
-  model = loading.load_model('function:odd_models:hangs', **KNOWN, batch_timeout=2)
+@pytest.mark.parametrize(
+  ('name', 'why'),
+  [('hangs', 'has taken more than 2 s'), ('garbles', 'writes where answers are told')],
+)
+def test_a_call_after_its_process_was_ended_says_why(name, why):
+  name = f'function:odd_models:{name}'
+  model = loading.load_model(name, **KNOWN, batch_timeout=2)
   pixels = np.zeros((5, 32, 32, 3), np.uint8)
   for words in ('', 'its process was ended, since '):
-    with pytest.raises(Exception, match='hangs has taken more than 2 s') as caught:
+    with pytest.raises(Exception, match=f'{name} {why}') as caught:
       model(pixels)
     assert words in str(caught.value)
     assert 'SIGKILL' not in str(caught.value)

@@ -59,7 +59,8 @@ class Process:
       UserError: there is no such interpreter, or it lacks NumPy.
     """
     self._name, self._seconds, self._slowest = name, seconds, 0.0
-    self._too_slow, self.cpu_seconds = '', 0.0
+    # Why it was ended here, once it was.
+    self._fault, self.cpu_seconds = '', 0.0
     self._lock = threading.Lock()
     self._memories = [channel.SharedMemory() for _ in range(SLOTS)]
     self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -160,7 +161,10 @@ class Process:
     with contextlib.suppress(OSError):  # It is gone.
       self._pipe.send(message)
       self._wait(limit)
-      reply = self._pipe.receive()
+      try:
+        reply = self._pipe.receive()
+      except ValueError as error:
+        raise self._kill(f'{self._name} writes where answers are told') from error
     if reply is None:
       raise self._ended()
     if 'error' in reply:
@@ -174,12 +178,16 @@ class Process:
       UserError: neither within so many seconds.
     """
     if not select.select([self._pipe.reads], [], [], limit)[0]:
-      self._process.kill()
-      self._too_slow = (
+      raise self._kill(
         f'{self._name} has taken more than {limit:g} s: `batch_timeout=SECONDS` waits '
         'longer'
       )
-      raise UserError(self._too_slow)
+
+  def _kill(self, why: str) -> UserError:
+    """Ends it; returns what to say."""
+    self._process.kill()
+    self._fault = why
+    return UserError(why)
 
   def _failed(self, error: Mapping[str, Any]) -> Exception:
     """Returns what to raise for an exception of the model."""
@@ -194,8 +202,8 @@ class Process:
 
   def _ended(self) -> UserError:
     """Returns what to say of a process that is gone."""
-    if self._too_slow:
-      return UserError(f'its process was ended, since {self._too_slow}')
+    if self._fault:
+      return UserError(f'its process was ended, since {self._fault}')
     with contextlib.suppress(subprocess.TimeoutExpired):
       self._process.wait(_TO_END)
     self._reader.join(_TO_END)
