@@ -122,6 +122,26 @@ def test_a_call_after_its_process_was_ended_says_why(name, why):
     assert 'SIGKILL' not in str(caught.value)
 
 
+def test_an_answer_to_a_call_that_was_interrupted_is_not_taken_for_another():
+  model = loading.load_model('function:odd_models:takes_a_second', **KNOWN)
+  process = model.backend._process
+
+  def interrupt(signum, frame):
+    raise KeyboardInterrupt
+
+  before = signal.signal(signal.SIGALRM, interrupt)
+  signal.setitimer(signal.ITIMER_REAL, 0.3)
+  try:
+    with pytest.raises(KeyboardInterrupt):
+      process.run(np.ones((5, 32, 32, 3), np.float32))
+  finally:
+    signal.signal(signal.SIGALRM, before)
+  with pytest.raises(
+    UserError, match='takes_a_second was interrupted at a batch: load'
+  ):
+    process.run(np.zeros((5, 32, 32, 3), np.float32))
+
+
 def test_no_file_stays_open():
   name, counts = 'function:odd_models:of_halves', []
   gc.collect()  # Models of other tests.

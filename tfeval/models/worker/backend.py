@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.models.backend import Backend, InputSpec
-from tfeval.models.worker.process import SLOTS, OutOfMemory, Process
+from tfeval.models.worker.failures import OutOfMemory
+from tfeval.models.worker.process import SLOTS, Process
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 

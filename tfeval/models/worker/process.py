@@ -1,12 +1,10 @@
 """A process that runs a model of another framework, seen from here."""
 
 import collections
-import contextlib
 import os
 import pathlib
 import queue
 import select
-import signal
 import subprocess
 import sys
 import threading
@@ -17,22 +15,20 @@ from typing import IO, Any
 
 import numpy as np
 
+from tfeval.models.worker import failures
 from tfeval.models.worker.child.tfeval_worker import channel
+from tfeval.models.worker.failures import OutOfMemory
 from tfeval.utils import environment
 from tfeval.utils.errors import UserError
 from tfeval.utils.time_limit import LEAST_SECONDS, TIMES_SLOWEST
 
 _CHILD = pathlib.Path(channel.__file__).parents[1]
-# Of what it writes to stderr, what is kept for when it ends.
-_LINES, _LENGTH = 8, 400
+# Of what it writes to stderr, the lines that are kept for when it ends.
+_LINES = 8
 # Seconds that it has to end by itself, once nobody speaks to it any more.
 _TO_END = 2.0
 # Batches that have memory of their own: one is computed while the next is copied.
 SLOTS = 2
-
-
-class OutOfMemory(MemoryError):
-  """The process has no room for a batch. TensorFlow takes it for one of its own."""
 
 
 class Process:
@@ -156,20 +152,35 @@ class Process:
 
   def _call(self, message: dict[str, Any], limit: float) -> Any:
     """Sends a message and waits for what comes back."""
+    if self._fault:  # What may still come is the answer to another call.
+      raise UserError(f'its process was ended, since {self._fault}')
     limit = limit if self._seconds is None else self._seconds
-    reply = None
-    with contextlib.suppress(OSError):  # It is gone.
+    try:
+      reply = self._answer(message, limit)
+    except UserError:
+      raise
+    except BaseException:  # Ctrl-C: the answer would be taken for one to the next call.
+      self._kill(f'{self._name} was interrupted at a batch: load it again')
+      raise
+    if reply is None:
+      self._reader.join(_TO_END)
+      raise failures.ended(self._name, self._process, self._said)
+    if 'error' in reply:
+      raise failures.raised(self._name, reply['error'])
+    return reply['ok']
+
+  def _answer(self, message: dict[str, Any], limit: float) -> dict[str, Any] | None:
+    """Returns what comes back for a message, None where the process is gone."""
+    try:
       self._pipe.send(message)
       self._wait(limit)
-      try:
-        reply = self._pipe.receive()
-      except ValueError as error:
-        raise self._kill(f'{self._name} writes where answers are told') from error
-    if reply is None:
-      raise self._ended()
-    if 'error' in reply:
-      raise self._failed(reply['error'])
-    return reply['ok']
+      return self._pipe.receive()
+    except OSError:
+      return None
+    except UserError:
+      raise
+    except ValueError as error:
+      raise self._kill(f'{self._name} writes where answers are told') from error
 
   def _wait(self, limit: float) -> None:
     """Waits until there is a reply, or the process has ended.
@@ -188,41 +199,6 @@ class Process:
     self._process.kill()
     self._fault = why
     return UserError(why)
-
-  def _failed(self, error: Mapping[str, Any]) -> Exception:
-    """Returns what to raise for an exception of the model."""
-    if error['kind'] == 'memory':
-      return OutOfMemory(f'{self._name}: out of memory: {error["words"]}')
-    if error['refused']:
-      return UserError(f'{self._name}: {error["words"]}')
-    where = f' ({error["where"]})' if error['where'] else ''
-    return UserError(
-      f'{self._name}: {error["kind"]}: {error["words"][:_LENGTH]}{where}'
-    )
-
-  def _ended(self) -> UserError:
-    """Returns what to say of a process that is gone."""
-    if self._fault:
-      return UserError(f'its process was ended, since {self._fault}')
-    with contextlib.suppress(subprocess.TimeoutExpired):
-      self._process.wait(_TO_END)
-    self._reader.join(_TO_END)
-    code = self._process.returncode
-    if code is None:
-      why = 'does not answer'
-    elif code < 0:
-      why = f'was ended by {signal.Signals(-code).name}'
-      why += ', as where memory runs out' * (-code == signal.SIGKILL)
-    else:
-      why = f'ended with exit code {code}'
-    last = next((line for line in reversed(self._said) if line.strip()), '')
-    python = self._process.args[0]
-    if "No module named 'numpy'" in last:
-      return UserError(
-        f'model_python {python} lacks NumPy: install numpy and the framework there'
-      )
-    said = f': {" ".join(last.split())[:_LENGTH]}' if last else ''
-    return UserError(f'the process of {self._name} ({python}) {why}{said}')
 
 
 def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
