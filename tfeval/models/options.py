@@ -40,8 +40,8 @@ class ModelOptions:
       `serving_default`, and the only graph or that with the tag `serve`.
     import_module: modules or `.py` files that define what model files need.
     trust_model: whether files that can run code of their author may be loaded.
-    batch_timeout: seconds that a file that is not trusted may take for a batch, None
-      for `time_limit.TimeLimit`'s.
+    batch_timeout: seconds that a file that is not trusted, or a model of another
+      framework, may take for a batch, None for `time_limit.TimeLimit`'s.
   """
 
   GROUP = 'Models'
@@ -127,8 +127,8 @@ class ModelOptions:
   )
   batch_timeout: float | None = option(
     None,
-    'Seconds that a model file may take for a batch, unless it is trusted; by default '
-    '600, or 20 times its slowest batch so far.',
+    'Seconds that a model file, unless it is trusted, or a model of another framework '
+    'may take for a batch; by default 600, or 20 times its slowest batch so far.',
     least=1,
     repeated=False,
     in_python=False,
