@@ -11,6 +11,7 @@ more peer: the tfeval that it imports, such as that of an older commit.
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -72,6 +73,9 @@ def timed(command: list[str]) -> tuple[float, float, str]:
   before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
   done = subprocess.run(command, capture_output=True, text=True, check=False)
   wall = time.monotonic() - started
+  with contextlib.suppress(ChildProcessError):  # Those that have outlived it.
+    while True:
+      os.wait()
   if done.returncode:
     sys.exit(done.stderr)
   after = resource.getrusage(resource.RUSAGE_CHILDREN)

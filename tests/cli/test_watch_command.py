@@ -340,7 +340,7 @@ def test_models_of_the_same_layers_are_traced_once(watcher, build, noise, tmp_pa
     assert run.result['model']['name'].endswith(entry['checkpoint'])
     forwards.append(found._model._forward)
   assert forwards[0] is forwards[1] is forwards[2] is not forwards[3]
-  assert forwards[0]._step.experimental_get_tracing_count() == 1
+  assert forwards[0]._step._call.experimental_get_tracing_count() == 1
 
 
 NORMALISED = """

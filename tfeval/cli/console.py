@@ -22,10 +22,16 @@ _NOISE = re.compile(
   rb'^(I\d{4} |\d{4}-\d\d-\d\d \S+: I |To enable the following instructions'
   rb'|WARNING: All log messages before absl::InitializeLog)'
   rb'|^\t \[\[|oneDNN supports DT_|local_rendezvous\.cc|OP_REQUIRES failed at'
+  rb'|op_kernel\.cc:\d+\]'
   rb'|jpeg_mem\.cc|png_io\.cc'
   # libjpeg's and libpng's own words, which name no image.
   rb'|^(libpng (warning|error)|(Empty|Corrupt|Invalid|Premature end of|Unsupported) '
   rb'JPEG|Maximum supported image|Input file read error|Improper call to JPEG)'
+)
+# How such an error goes on where Python raised it inside of a graph: its traceback.
+_RAISED = re.compile(rb'local_rendezvous\.cc|op_kernel\.cc:\d+\]')
+_TRACEBACK = re.compile(
+  rb'^(Traceback \(most recent call last\):|  |\s*$|\t \[\[|[\w.]+: )'
 )
 # With 3 GB its graphs come out wrong, with 4 a small model is evaluated.
 _ADDRESS_SPACE = 4 * 10**9
@@ -162,10 +168,12 @@ def silent() -> Iterator[None]:
 
 
 def _pass_on(reader: int, screen: int) -> None:
-  has_gpu = any(pathlib.Path('/dev').glob('nvidia[0-9]*'))
+  has_gpu, raised = any(pathlib.Path('/dev').glob('nvidia[0-9]*')), False
   with os.fdopen(reader, 'rb') as lines:
     while line := lines.readline(_LONGEST_LINE):
       noise = _NOISE.search(line) or (not has_gpu and _NO_GPU_NOISE.search(line))
+      if raised := bool(_RAISED.search(line) or (raised and _TRACEBACK.search(line))):
+        continue
       if not noise:
         text = printable(line.decode(errors='backslashreplace'), keep='\n\t')
         # Whoever writes there is not to wait, be the screen closed or full.

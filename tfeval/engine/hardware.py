@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfeval.models.backend import Backend
+
 # The NVIDIA driver's own file: "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535..."
 _DRIVER = pathlib.Path('/proc/driver/nvidia/version')
 
@@ -27,6 +29,24 @@ def describe() -> dict[str, Any]:
   if 'GPU' in kinds:
     return {'kind': 'GPU', 'name': _gpu(), 'cores': cores, **_versions()}
   return {'kind': 'CPU', 'name': cpu(), 'cores': cores}
+
+
+def of(backend: Backend) -> dict[str, Any] | None:
+  """Returns what `describe` does of the devices that compute a model.
+
+  None where they are those of another process, and nobody knows which.
+  """
+  told = backend.hardware()
+  if told is None:
+    return None
+  if not told:
+    return describe()
+  found = {'kind': told['kind'], 'name': told.get('name') or cpu()}
+  found['cores'] = len(os.sched_getaffinity(0))
+  if told['kind'] != 'GPU':
+    return found
+  versions = {'driver': _driver(), 'cuda': told.get('cuda'), 'cudnn': told.get('cudnn')}
+  return found | {name: str(version) for name, version in versions.items() if version}
 
 
 def cpu() -> str:

@@ -89,6 +89,7 @@ class Job:
     given = model if step is None else step.model
     model = fitting.fit(given, dataset.label_space, dataset.own_classes)
     self._model, self._step = model, step
+    self._hardware = hardware.of(model.backend)
     self.classes = competition.classes_of(model, dataset)
     self.directory = paths.path(config.store.output_dir) / request.directory
     self.batch_size = self._batch_size()
@@ -328,7 +329,7 @@ class Job:
         summary.metrics(),
       ),
       self._findings,
-      hardware.describe(),
+      self._hardware,
       self._class_notes(summary),
     )
 

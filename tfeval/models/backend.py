@@ -83,6 +83,20 @@ class Backend(abc.ABC):
   def describe(self) -> dict[str, Any]:
     """Returns `versions` and `devices` of the process that it runs in, for JSON."""
 
+  def hardware(self) -> Mapping[str, Any] | None:
+    """Returns what computes it, where that is another process.
+
+    Returns:
+      `kind`: `'CPU'`, `'GPU'` or `'TPU'`; `name`: of the device, where it is no CPU of
+      this host; perhaps `cuda` and `cudnn`, versions. None where nobody knows. Empty:
+      the devices of this process.
+    """
+    return {}
+
+  def cpu_seconds(self) -> float:
+    """Returns the CPU time of other processes that computed it so far, in seconds."""
+    return 0.0
+
   @abc.abstractmethod
   def outputs(self) -> Mapping[str, Any]:
     """Returns what it tells of its outputs before it runs, by name; may be empty."""

@@ -25,8 +25,8 @@ class ModelOptions:
   """How a model is loaded, and what it wants to be fed, where it does not tell.
 
   Attributes:
-    preprocess: a name that `models.model.preprocessing` knows, or a function of
-      float32 [n, size, size, 3] in [0, 255], or None.
+    preprocess: a name or numbers that `models.model.preprocessing` knows, or a
+      function of float32 [n, size, size, 3] in [0, 255], or None.
     input_size: side of the input in pixels, None for the model's own.
     output: `'logits'`, `'probabilities'`, or `'sigmoid'`, a probability of each class
       by itself, a single one that of the second of two classes; or None.
@@ -40,16 +40,18 @@ class ModelOptions:
       `serving_default`, and the only graph or that with the tag `serve`.
     import_module: modules or `.py` files that define what model files need.
     trust_model: whether files that can run code of their author may be loaded.
-    batch_timeout: seconds that a file that is not trusted may take for a batch, None
-      for `time_limit.TimeLimit`'s.
+    batch_timeout: seconds that a file that is not trusted, or a model of another
+      framework, may take for a batch, None for `time_limit.TimeLimit`'s.
   """
 
   GROUP = 'Models'
 
   preprocess: str | Callable[[Any], Any] | None = option(
     None,
-    'For models that are not applications: caffe, tf, torch, lite, identity, or an '
-    "application's name.",
+    'What turns pixels in [0, 255] into what the model is fed, where it does not tell: '
+    "caffe, tf, torch, lite, identity, an application's name, unit, imagenet, "
+    'inception, clip, dpn, bgr, or numbers, such as mean=M,M,M:std=D,D,D of x / 255, '
+    'or scale=S:offset=O.',
     identifies=True,
     of_applications=False,
   )
@@ -125,8 +127,8 @@ class ModelOptions:
   )
   batch_timeout: float | None = option(
     None,
-    'Seconds that a model file may take for a batch, unless it is trusted; by default '
-    '600, or 20 times its slowest batch so far.',
+    'Seconds that a model file, unless it is trusted, or a model of another framework '
+    'may take for a batch; by default 600, or 20 times its slowest batch so far.',
     least=1,
     repeated=False,
     in_python=False,

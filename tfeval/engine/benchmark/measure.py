@@ -80,7 +80,8 @@ def measure_stages(
   used = (
     CANVAS if config.resize_on == DEVICE else CACHED if cache_dir else PREPROCESSING
   )
-  meter = _Meter(images // batch_size, batch_size, advance)
+  cpu_elsewhere = model.backend.cpu_seconds
+  meter = _Meter(images // batch_size, batch_size, advance, cpu_elsewhere)
   forward = ForwardPass(
     model,
     strategy,
@@ -122,7 +123,7 @@ def measure_stages(
     images=images,
     batch_size=batch_size,
     cores=pipeline.cores(),
-    devices=devices,
+    devices=_of_another(model) or devices,
     replicas=strategy.num_replicas_in_sync,
     stages=(*stages, total),
     unmeasured=unmeasured,
@@ -131,6 +132,12 @@ def measure_stages(
     main_thread_ms=1000 * meter.main_thread_seconds / images,
     cache_bytes_per_image=cache_bytes,
   )
+
+
+def _of_another(model: Model) -> tuple[str, ...]:
+  """Returns the type of the device of another process, where it computes a model."""
+  found = model.backend.hardware()
+  return (found['kind'],) if found else ()  # Of this one, or nobody knows.
 
 
 def _of_model(
@@ -304,9 +311,16 @@ class _Meter:
     main_thread_seconds: of CPU time, that this thread took for the last stage.
   """
 
-  def __init__(self, steps: int, batch_size: int, advance: Callable[[int], None]):
+  def __init__(
+    self,
+    steps: int,
+    batch_size: int,
+    advance: Callable[[int], None],
+    cpu_elsewhere: Callable[[], float],
+  ):
     self.batch_size, self.images = batch_size, steps * batch_size
     self.advance, self._steps = advance, steps
+    self._cpu_elsewhere = cpu_elsewhere
     self.main_thread_seconds = 0.0
 
   def leave_out(self, stages) -> None:
@@ -327,11 +341,14 @@ class _Meter:
       next(elements)
       self.advance(self.batch_size)
     warm()
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), self._cpu_seconds()
     own = time.thread_time()
     for _ in range(self._steps):
       next(elements)
       self.advance(self.batch_size)
     self.main_thread_seconds = time.thread_time() - own
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - wall, self._cpu_seconds() - cpu
     return Stage(name, self.images / wall, 1000 * cpu / self.images)
+
+  def _cpu_seconds(self) -> float:
+    return time.process_time() + self._cpu_elsewhere()

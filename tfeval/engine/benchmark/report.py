@@ -37,7 +37,8 @@ class Stage:
       device, the `forward pass`, `ranking` its outputs into rows; `end to end`, all
       of it at the same time.
     images_per_second: of wall time.
-    cpu_ms_per_image: CPU time of all threads of this process, in milliseconds.
+    cpu_ms_per_image: CPU time of all threads of this process, and of that of a model
+      of another framework, in milliseconds.
   """
 
   name: str
@@ -55,7 +56,8 @@ class BenchmarkReport:
     images: how many images each stage was measured over.
     batch_size: examples in a step over all replicas.
     cores: CPU cores this process may use.
-    devices: types of the devices that compute, such as `('GPU', 'GPU')`.
+    devices: types of the devices that compute, such as `('GPU', 'GPU')`; of another
+      process one for all.
     replicas: of the model, each on a device.
     stages: in the order of the data.
     unmeasured: why a stage is not among them, by its name.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tfeval.models import binary, class_maps, heads, table
+from tfeval.models import binary, class_maps, heads, normalisation, table
 from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
@@ -236,8 +236,9 @@ def _preprocess(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tens
     return preprocessing(known.preprocess)
   raise UserError(
     f'how images are preprocessed for {name} cannot be known: '
-    f'give `preprocess={"|".join(PREPROCESSINGS)}` or the name of '
-    'an application; a factory may return it beside its model'
+    f'give `preprocess={"|".join((*PREPROCESSINGS, *normalisation.names()))}`, numbers '
+    "(mean=M,M,M:std=D,D,D) or an application's name; a factory may return it beside "
+    'its model'
   )
 
 

@@ -42,7 +42,7 @@ def _task(name: str, options: dict[str, Any]) -> Any:
     import keras_hub
   except ImportError as error:
     raise UserError(
-      f'kerashub:{name} needs KerasHub ({error}): pip install keras-hub'
+      f'kerashub:{name} needs KerasHub ({error}): pip install "tfeval[kerashub]"'
     ) from error
   presets = keras_hub.models.ImageClassifier.presets
   is_known = name in presets or '://' in name or os.path.isdir(name)

@@ -10,8 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.models.backend import Backend, InputSpec
+from tfeval.models.worker.failures import OutOfMemory
 from tfeval.models.worker.process import SLOTS, Process
 from tfeval.utils import files
+from tfeval.utils.errors import UserError
 
 
 class WorkerBackend(Backend):
@@ -30,6 +32,9 @@ class WorkerBackend(Backend):
       process: has it.
       told: what it tells of itself, see the modules of `tfeval_worker`.
       side: of its input in pixels, where it does not tell.
+
+    Raises:
+      UserError: it cannot run.
     """
     self._process, self.told = process, dict(told)
     batch, height, width, channels = told['input']
@@ -39,13 +44,28 @@ class WorkerBackend(Backend):
     self.told_protocol = told.get('protocol')
     self.activations = told.get('activations') or {}
     self._outputs = self._probed()
+    # Not before: a function may import when it is called first.
+    self._code = process.code_sha256()
+    if version := told.get('version'):
+      self._code = hashlib.sha256(f'{self._code} {version}'.encode()).hexdigest()
 
   def _probed(self) -> dict[str, tf.TensorSpec]:
-    """Runs two images, which tells shapes that files do not."""
+    """Runs two images, which tells shapes that files do not.
+
+    Raises:
+      UserError: it cannot, or there is no room for them.
+    """
     _, height, width, channels = self.input_spec.shape
     if None in (height, width):
       return {}
-    found = self._process.run(np.zeros((2, height, width, channels or 3), np.float32))
+    images = np.zeros((2, height, width, channels or 3), np.float32)
+    try:
+      found = self._process.run(images)
+    except OutOfMemory as error:
+      raise UserError(
+        f'{error}: there is no room for two images of {height} x {width}: give a '
+        'smaller `input_size`, or another device'
+      ) from error
     return {
       name: tf.TensorSpec([None, *one.shape[1:]], tf.float32)
       for name, one in found.items()
@@ -81,17 +101,27 @@ class WorkerBackend(Backend):
       'devices': list(self.told['devices']),
     }
 
+  def hardware(self) -> Mapping[str, Any] | None:
+    if found := self.told.get('hardware'):
+      return found
+    is_cpu = all('cpu' in one.lower() for one in self.told['devices'])
+    return {'kind': 'CPU'} if is_cpu else None
+
+  def cpu_seconds(self) -> float:
+    return self._process.cpu_seconds
+
   def outputs(self) -> Mapping[str, tf.TensorSpec]:
     return dict(self._outputs)
 
   def architecture_sha256(self) -> str | None:
-    return self.told['code_sha256']
+    return self._code
 
   def fingerprint(self, sources: Sequence[pathlib.Path] = ()) -> str | None:
-    values = self.told.get('sha256')
+    # What a function reads may change; only its author knows, and tells a version.
+    values = self.told.get('sha256') or self.told.get('version')
     if values is None:
       return None
-    sha256 = hashlib.sha256(f'{values} {self.told["code_sha256"]}'.encode())
+    sha256 = hashlib.sha256(f'{values} {self._code}'.encode())
     for path in sources:
       sha256.update(bytes.fromhex(files.sha256_of(path)))
     return sha256.hexdigest()

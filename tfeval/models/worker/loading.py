@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfeval.models.keras.files import described
-from tfeval.models.model import Model
+from tfeval.models.model import Model, check_options
 from tfeval.models.options import ModelOptions
 from tfeval.models.worker import kinds, whole_numbers
 from tfeval.models.worker.backend import WorkerBackend
 from tfeval.models.worker.process import Process
-from tfeval.utils import files, paths
+from tfeval.utils import errors, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import Spec
 
 # What a model may tell of itself, as options have it.
 _TOLD = ('preprocess', 'input_size', 'output')
+# What the user's own code may say: these, and what changes when what it reads does.
+_OWN = (*_TOLD, 'version')
 
 
 def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
@@ -47,16 +49,19 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
   if state is not None and not paths.path(state).is_file():
     raise UserError(f'weights {state} do not exist')
   process = Process(spec.text, known.model_python, known.batch_timeout)
-  told = process.load(
-    {
-      'kind': kind.module,
-      'source': kind.source,
-      'target': kind.target if path is None else os.fspath(path),
-      'options': dict(spec.options),
-      'weights': weights,
-      'state': state and os.path.abspath(state),
-      'trust': known.trust_model,
-    }
+  told = _checked(
+    spec,
+    process.load(
+      {
+        'kind': kind.module,
+        'source': kind.source,
+        'target': kind.target if path is None else os.fspath(path),
+        'options': dict(spec.options),
+        'weights': weights,
+        'state': state and os.path.abspath(state),
+        'trust': known.trust_model,
+      }
+    ),
   )
   known = _with_told(spec, known, told)
   if told.get('whole_numbers') is not None and known.preprocess is not None:
@@ -109,10 +114,15 @@ def _libraries(spec: Spec) -> list[pathlib.Path]:
 def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOptions:
   """Returns what is known, with what a model tells of itself.
 
+  Args:
+    spec: the model.
+    known: options that were given.
+    told: what its process tells.
+
   Raises:
     UserError: they contradict each other.
   """
-  found = {}
+  found: dict[str, Any] = {}
   for key in _TOLD:
     value, given = told.get(key), getattr(known, key)
     if value is None:
@@ -123,3 +133,27 @@ def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOp
       )
     found[key] = value if given is None else given
   return dataclasses.replace(known, **found)
+
+
+def _checked(spec: Spec, told: dict[str, Any]) -> dict[str, Any]:
+  """Returns what a process tells, with what the user's code says: `own`, as it is.
+
+  Raises:
+    UserError: that is nothing that can be said, or not as options may be.
+  """
+  own = told.get('own', {})
+  for key in own:
+    if key not in _OWN:
+      found = errors.unknown('key', key, _OWN)
+      raise UserError(f'{spec.text} tells of itself the {found}')
+  told = told | own
+  version = told.get('version')
+  if version is not None and not (isinstance(version, str) and version):
+    raise UserError(
+      f'{spec.text} tells of itself: version is {version!r}, expected a text'
+    )
+  try:
+    check_options(ModelOptions(**{key: told.get(key) for key in _TOLD}))
+  except UserError as error:
+    raise UserError(f'{spec.text} tells of itself: {error}') from error
+  return told

@@ -1,12 +1,10 @@
 """A process that runs a model of another framework, seen from here."""
 
 import collections
-import contextlib
 import os
 import pathlib
 import queue
 import select
-import signal
 import subprocess
 import sys
 import threading
@@ -17,22 +15,20 @@ from typing import IO, Any
 
 import numpy as np
 
+from tfeval.models.worker import failures
 from tfeval.models.worker.child.tfeval_worker import channel
+from tfeval.models.worker.failures import OutOfMemory
 from tfeval.utils import environment
 from tfeval.utils.errors import UserError
 from tfeval.utils.time_limit import LEAST_SECONDS, TIMES_SLOWEST
 
 _CHILD = pathlib.Path(channel.__file__).parents[1]
-# Of what it writes to stderr, what is kept for when it ends.
-_LINES, _LENGTH = 8, 400
+# Of what it writes to stderr, the lines that are kept for when it ends.
+_LINES = 8
 # Seconds that it has to end by itself, once nobody speaks to it any more.
 _TO_END = 2.0
 # Batches that have memory of their own: one is computed while the next is copied.
 SLOTS = 2
-
-
-class OutOfMemory(MemoryError):
-  """The process has no room for a batch. TensorFlow takes it for one of its own."""
 
 
 class Process:
@@ -40,6 +36,10 @@ class Process:
 
   As many calls as there are slots copy and wait at once, further ones until one of
   these is done.
+
+  Attributes:
+    cpu_seconds: CPU time that it has taken up to the last batch, of all its threads;
+      not that of processes that it starts.
   """
 
   def __init__(self, name: str, python: str | None, seconds: float | None):
@@ -55,14 +55,16 @@ class Process:
       UserError: there is no such interpreter, or it lacks NumPy.
     """
     self._name, self._seconds, self._slowest = name, seconds, 0.0
+    # Why it was ended here, once it was.
+    self._fault, self.cpu_seconds = '', 0.0
     self._lock = threading.Lock()
     self._memories = [channel.SharedMemory() for _ in range(SLOTS)]
     self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
     for slot in range(SLOTS):
       self._free.put(slot)
     python = sys.executable if python is None else python
-    there, here = os.pipe(), os.pipe()
-    theirs = (there[0], here[1], *(one.file for one in self._memories))
+    there, here, life = os.pipe(), os.pipe(), os.pipe()
+    theirs = (life[0], there[0], here[1], *(one.file for one in self._memories))
     try:
       self._process = subprocess.Popen(
         [python, str(_CHILD), *map(str, theirs)],
@@ -73,21 +75,25 @@ class Process:
         env=environment.of_user(),
       )
     except OSError as error:
-      for file in (*there, *here):
+      for file in (*there, *here, *life):
         os.close(file)
+      for memory in self._memories:
+        memory.close()
       raise UserError(
         f'model_python {python} cannot be started: {error.strerror}: give the python '
         'of an environment, such as VENV/bin/python'
       ) from error
-    os.close(there[0])
-    os.close(here[1])
+    for file in (there[0], here[1], life[0]):
+      os.close(file)
     self._pipe = channel.Pipe(here[0], there[1])
     self._said: collections.deque[str] = collections.deque(maxlen=_LINES)
     self._reader = threading.Thread(
       target=_listen, args=(self._process.stderr, self._said), daemon=True
     )
     self._reader.start()
-    self.close = weakref.finalize(self, _end, self._process, self._pipe, self._memories)
+    self.close = weakref.finalize(
+      self, _end, self._process, self._pipe, life[1], self._memories
+    )
 
   def load(self, message: Mapping[str, Any]) -> dict[str, Any]:
     """Has it load a model; returns what that tells of itself.
@@ -95,7 +101,18 @@ class Process:
     Raises:
       UserError: it cannot.
     """
-    return self._call({'do': 'load', **message}, LEAST_SECONDS)
+    try:
+      return self._call({'do': 'load', **message}, LEAST_SECONDS)
+    except OutOfMemory as error:
+      raise UserError(f'{error}: it does not fit where it is loaded') from error
+
+  def code_sha256(self) -> str:
+    """Returns the hash of all files of the user's that it has imported so far.
+
+    Raises:
+      UserError: its process ended.
+    """
+    return self._call({'do': 'code'}, LEAST_SECONDS)
 
   def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
     """Computes a batch.
@@ -125,26 +142,45 @@ class Process:
     with self._lock:
       started = time.monotonic()
       limit = max(LEAST_SECONDS, TIMES_SLOWEST * self._slowest)
-      outputs = self._call({'do': 'run', 'slot': slot, **described}, limit)
+      reply = self._call({'do': 'run', 'slot': slot, **described}, limit)
       self._slowest = max(self._slowest, time.monotonic() - started)
+      self.cpu_seconds = reply['cpu_seconds']
     return {
       one['name']: memory.array(one['at'], one['shape'], 'float32').copy()
-      for one in outputs
+      for one in reply['outputs']
     }
 
   def _call(self, message: dict[str, Any], limit: float) -> Any:
     """Sends a message and waits for what comes back."""
+    if self._fault:  # What may still come is the answer to another call.
+      raise UserError(f'its process was ended, since {self._fault}')
     limit = limit if self._seconds is None else self._seconds
-    reply = None
-    with contextlib.suppress(OSError):  # It is gone.
+    try:
+      reply = self._answer(message, limit)
+    except UserError:
+      raise
+    except BaseException:  # Ctrl-C: the answer would be taken for one to the next call.
+      self._kill(f'{self._name} was interrupted at a batch: load it again')
+      raise
+    if reply is None:
+      self._reader.join(_TO_END)
+      raise failures.ended(self._name, self._process, self._said)
+    if 'error' in reply:
+      raise failures.raised(self._name, reply['error'])
+    return reply['ok']
+
+  def _answer(self, message: dict[str, Any], limit: float) -> dict[str, Any] | None:
+    """Returns what comes back for a message, None where the process is gone."""
+    try:
       self._pipe.send(message)
       self._wait(limit)
-      reply = self._pipe.receive()
-    if reply is None:
-      raise self._ended()
-    if 'error' in reply:
-      raise self._failed(reply['error'])
-    return reply['ok']
+      return self._pipe.receive()
+    except OSError:
+      return None
+    except UserError:
+      raise
+    except ValueError as error:
+      raise self._kill(f'{self._name} writes where answers are told') from error
 
   def _wait(self, limit: float) -> None:
     """Waits until there is a reply, or the process has ended.
@@ -153,55 +189,29 @@ class Process:
       UserError: neither within so many seconds.
     """
     if not select.select([self._pipe.reads], [], [], limit)[0]:
-      self._process.kill()
-      raise UserError(
+      raise self._kill(
         f'{self._name} has taken more than {limit:g} s: `batch_timeout=SECONDS` waits '
         'longer'
       )
 
-  def _failed(self, error: Mapping[str, Any]) -> Exception:
-    """Returns what to raise for an exception of the model."""
-    if error['kind'] == 'memory':
-      return OutOfMemory(f'{self._name}: out of memory: {error["words"]}')
-    if error['refused']:
-      return UserError(f'{self._name}: {error["words"]}')
-    where = f' ({error["where"]})' if error['where'] else ''
-    return UserError(
-      f'{self._name}: {error["kind"]}: {error["words"][:_LENGTH]}{where}'
-    )
-
-  def _ended(self) -> UserError:
-    """Returns what to say of a process that is gone."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-      self._process.wait(_TO_END)
-    self._reader.join(_TO_END)
-    code = self._process.returncode
-    if code is None:
-      why = 'does not answer'
-    elif code < 0:
-      why = f'was ended by {signal.Signals(-code).name}'
-      why += ', as where memory runs out' * (-code == signal.SIGKILL)
-    else:
-      why = f'ended with exit code {code}'
-    last = next((line for line in reversed(self._said) if line.strip()), '')
-    python = self._process.args[0]
-    if "No module named 'numpy'" in last:
-      return UserError(
-        f'model_python {python} lacks NumPy: install numpy and the framework there'
-      )
-    said = f': {" ".join(last.split())[:_LENGTH]}' if last else ''
-    return UserError(f'the process of {self._name} ({python}) {why}{said}')
+  def _kill(self, why: str) -> UserError:
+    """Ends it; returns what to say."""
+    self._process.kill()
+    self._fault = why
+    return UserError(why)
 
 
 def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
   """Reads what a process writes to stderr, of which the last lines are kept."""
-  for line in iter(lambda: stderr.readline(1 << 14), b''):
-    said.append(line.decode(errors='replace'))
+  with stderr:
+    for line in iter(lambda: stderr.readline(1 << 14), b''):
+      said.append(line.decode(errors='replace'))
 
 
 def _end(
   process: subprocess.Popen[bytes],
   pipe: channel.Pipe,
+  life: int,
   memories: list[channel.SharedMemory],
 ) -> None:
   """Ends a process: it does so by itself when nobody speaks to it any more."""
@@ -211,5 +221,6 @@ def _end(
   except subprocess.TimeoutExpired:
     process.kill()
     process.wait()
+  os.close(life)
   for memory in memories:
     memory.close()

@@ -1,29 +1,33 @@
 """Runs a model of another framework: a process of its own, perhaps of another Python.
 
-Started by `tfeval.models.worker.process` as a directory, `python .../child R W
+Started by `tfeval.models.worker.process` as a directory, `python .../child LIFE R W
 MEMORY ...`: nothing of tfeval but the package beside this file is imported, and
 TensorFlow never is.
 """
 
 import importlib
+import json
 import os
 import signal
 import sys
+import time
 import traceback
 
 import numpy as np
-from tfeval_worker import channel, common
+from tfeval_worker import channel, common, life
 
 # Modules of `tfeval_worker` by what they load.
 KINDS = ('function', 'onnx', 'litert', 'torch')
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_LINES = 4  # Of what an exception says, the last ones.
+# Of what an exception says, the last lines, and no more letters than these.
+_LINES, _LONGEST = 4, 4000
 
 
 def main() -> None:
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # The process that started it decides.
-  pipe = channel.Pipe(int(sys.argv[1]), int(sys.argv[2]))
-  memories = [channel.SharedMemory(int(one)) for one in sys.argv[3:]]
+  life.ends_with(int(sys.argv[1]))
+  pipe = channel.Pipe(int(sys.argv[2]), int(sys.argv[3]))
+  memories = [channel.SharedMemory(int(one)) for one in sys.argv[4:]]
   os.dup2(2, 1)  # What models print is no message.
   sys.path.insert(1, os.getcwd())
   loaded = None
@@ -31,9 +35,12 @@ def main() -> None:
     try:
       if message['do'] == 'load':
         loaded = _load(message)
-        reply = {**loaded.describe(), 'code_sha256': common.code_sha256()}
+        reply = _for_json(loaded.describe())
+      elif message['do'] == 'code':
+        reply = common.code_sha256()
       else:
-        reply = _run(loaded, message, memories[message['slot']])
+        outputs = _run(loaded, message, memories[message['slot']])
+        reply = {'outputs': outputs, 'cpu_seconds': time.process_time()}
     except BaseException as error:  # The model may be anyone's.
       pipe.send({'error': _told(error)})
       if isinstance(error, SystemExit):
@@ -53,7 +60,7 @@ def _run(loaded, message, memory):
   images = memory.array(0, message['shape'], message['dtype'])
   at, described = channel.aligned(images.nbytes), []
   outputs = [
-    (name, np.asarray(common.flat(one, len(images)), np.float32))
+    (name, common.real(name, common.flat(one, len(images))))
     for name, one in loaded.run(images)
   ]
   memory.reserve(at + sum(channel.aligned(one.nbytes) for _, one in outputs))
@@ -62,6 +69,26 @@ def _run(loaded, message, memory):
     described.append({'name': name, 'shape': list(one.shape), 'at': at})
     at += channel.aligned(one.nbytes)
   return described
+
+
+def _for_json(told):
+  """Returns what a model tells of itself as JSON has it.
+
+  Raises:
+    Refused: it cannot.
+  """
+
+  def number(value):
+    if isinstance(value, np.generic):
+      return value.item()
+    raise TypeError(f'{type(value).__name__} {str(value)[:80]}')
+
+  try:
+    return json.loads(json.dumps(told, default=number))
+  except (TypeError, ValueError, RecursionError) as error:
+    raise common.Refused(
+      f'it tells of itself what is neither text nor number: {error}'
+    ) from error
 
 
 def _told(error):
@@ -73,7 +100,7 @@ def _told(error):
   return {
     'kind': 'memory' if _is_memory(error) else type(error).__name__,
     'refused': isinstance(error, common.Refused),
-    'words': ' '.join(' '.join(words.splitlines()[-_LINES:]).split()),
+    'words': ' '.join(' '.join(words.splitlines()[-_LINES:])[:_LONGEST].split()),
     'where': f'{os.path.basename(where.filename)}:{where.lineno}' if where else '',
   }
 

@@ -129,11 +129,7 @@ def versions(**libraries):
 
 
 def named(outputs, names=()):
-  """Returns outputs as (name, array): of one, several in a list, or by name.
-
-  Raises:
-    Refused: they are something else.
-  """
+  """Returns outputs as (name, array): of one, several in a list, or by name."""
   if isinstance(outputs, dict) or hasattr(outputs, 'items'):
     return [(str(key), one) for key, one in outputs.items() if one is not None]
   if isinstance(outputs, (list, tuple)):
@@ -157,3 +153,15 @@ def flat(array, count):
   if array.ndim > 2 and array.size == count * max(array.shape[1:]):
     return array.reshape(count, -1)
   return array
+
+
+def real(name, array):
+  """Returns an output as float32; True and False are 1 and 0.
+
+  Raises:
+    Refused: it holds something else than real numbers.
+  """
+  # Not by the kind: bfloat16, as JAX has it, is none of NumPy's own.
+  if not np.can_cast(array.dtype, np.float32, 'same_kind'):
+    raise Refused(f'its output {name!r} is of {array.dtype}: expected real numbers')
+  return np.asarray(array, np.float32)

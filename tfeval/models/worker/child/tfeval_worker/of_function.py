@@ -13,10 +13,9 @@ class Function:
 
   def __init__(self, function, message):
     self._function, self._options = function, message['options']
-    told = getattr(function, 'tfeval', {})
-    if not isinstance(told, dict):
+    self._own = getattr(function, 'tfeval', {})
+    if not isinstance(self._own, dict):
       raise common.Refused(f'{message["target"]}.tfeval is no dict of what it is fed')
-    self._told = told
 
   def describe(self):
     return {
@@ -24,12 +23,7 @@ class Function:
       'devices': ['as the function says'],
       'parameters': None,
       'input': [None, None, None, 3],
-      'sha256': '',
-      **{
-        k: self._told[k]
-        for k in ('preprocess', 'input_size', 'output')
-        if k in self._told
-      },
+      'own': self._own,
     }
 
   def run(self, images):

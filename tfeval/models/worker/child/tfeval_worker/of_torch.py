@@ -60,13 +60,19 @@ class Torch:
     if hasattr(self._module, 'state_dict'):
       state = self._module.state_dict()
       parameters = sum(one.numel() for one in self._module.parameters())
-      state_sha256 = _sha256(torch, self._module, state)
+      # Buffers that no file keeps count too.
+      state_sha256 = _sha256(
+        torch, self._module, {**dict(self._module.named_buffers()), **state}
+      )
     device = str(self._device)
     if self._device.type == 'cuda':
       device = torch.cuda.get_device_name(self._device)
     return {
       'versions': common.versions(torch=torch, **told.pop('libraries', {})),
       'devices': [device],
+      'hardware': {'kind': 'GPU', 'name': device, 'cuda': torch.version.cuda}
+      if self._device.type == 'cuda'
+      else {'kind': 'CPU'},
       'parameters': parameters,
       'sha256': state_sha256,
       'input': [None, None, None, 3],
@@ -88,7 +94,7 @@ class Torch:
           outputs = self._call(batch)
       outputs = getattr(outputs, 'logits', outputs)
       return [
-        (name, one.float().cpu().numpy())
+        (name, (one if one.is_complex() else one.float()).cpu().numpy())
         for name, one in common.named(outputs)
         if hasattr(one, 'cpu')
       ]
@@ -238,8 +244,7 @@ def _own(torch, message, options):
   told = {}
   if isinstance(returned, dict):
     told = {k: v for k, v in returned.items() if k != 'model'}
-    unknown = set(told) - {'preprocess', 'input_size', 'output'}
-    if 'model' not in returned or unknown:
+    if 'model' not in returned:
       raise common.Refused(
         f'{message["target"]} returned a dict with {", ".join(returned)}: expected '
         'model, and perhaps preprocess, input_size, output'
@@ -253,7 +258,7 @@ def _own(torch, message, options):
     attribute = getattr(returned, key, None)
     if key not in told and isinstance(attribute, (str, int)):
       told[key] = attribute
-  return returned, told
+  return returned, {'own': told}
 
 
 def _file(torch, message, options):
