@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-# What runs in the process of the model.
+# Where what runs in the process of the model lies.
 CHILD = str(
   pathlib.Path(__file__).parents[2] / 'tfeval' / 'models' / 'worker' / 'child'
 )
@@ -43,8 +43,8 @@ def recipes(out, photos):
   import torchvision
 
   sys.path.insert(0, CHILD)
-  import of_torch
   from PIL import Image
+  from tfeval_worker import torch_timm
 
   images = [Image.open(path).convert('RGB') for path in photos]
   found = {}
@@ -54,7 +54,7 @@ def recipes(out, photos):
     found[f'torchvision:{name}:weights={member}'] = made.transpose(0, 2, 3, 1)
   for name in TIMM:
     given = timm.get_pretrained_cfg(name).to_dict()
-    told = of_torch.told_by_timm(timm, given)
+    told = torch_timm.told_by_timm(timm, given)
     found[f'told:{name}'] = np.array(json.dumps(told))
     config = timm.data.resolve_data_config({}, pretrained_cfg=given, use_test_size=True)
     transform = timm.data.create_transform(**config)

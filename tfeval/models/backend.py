@@ -56,6 +56,9 @@ class Backend(abc.ABC):
       outside of this process; 1 where TensorFlow computes.
     told_protocol: the recipe of its weights, as a specification for `protocol.resolve`,
       where its framework tells it.
+    no_protocol: why that has none, in words; empty where nothing is known.
+    tells_classes: whether `output_space` is what its framework tells, in words that
+      need not be those of the dataset.
   """
 
   input_spec: InputSpec
@@ -66,6 +69,8 @@ class Backend(abc.ABC):
   dtype: str = 'unknown'
   calls_at_once: int = 1
   told_protocol: str | None = None
+  no_protocol: str = ''
+  tells_classes: bool = False
 
   @abc.abstractmethod
   def __call__(self, images: Any) -> Any:

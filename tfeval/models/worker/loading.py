@@ -9,7 +9,7 @@ from typing import Any
 from tfeval.models.keras.files import described
 from tfeval.models.model import Model
 from tfeval.models.options import ModelOptions
-from tfeval.models.worker import kinds
+from tfeval.models.worker import kinds, told_classes
 from tfeval.models.worker.backend import WorkerBackend
 from tfeval.models.worker.process import Process
 from tfeval.utils import files, paths
@@ -66,7 +66,8 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     sha256 = files.sha256_of(paths.path(state))
   elif kind.module == 'function':
     source = 'model'
-  return described(backend, spec.text, known, source, sha256)
+  model = described(backend, spec.text, known, source, sha256)
+  return told_classes.named(model, told.get('classes'), known.class_map)
 
 
 # A key of external data in ONNX' protobuf, and what is behind it (onnx.proto3,
@@ -100,6 +101,8 @@ def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOp
   for key in _TOLD:
     value, given = told.get(key), getattr(known, key)
     if value is None:
+      if given is None and f'no_{key}' in told:
+        raise UserError(f'{spec.text}: {told[f"no_{key}"]}: give `{key}`')
       continue
     if given not in (None, value) and key != 'input_size':
       raise UserError(
