@@ -30,6 +30,8 @@ def told_by(processor):
     told['input_size'], told['protocol'] = _protocol(processor, normalise)
   except _Unknown as error:
     told.update(input_size=_side(processor), no_protocol=str(error))
+    if told['input_size'] is None:
+      told['no_input_size'] = str(error)
   return told
 
 
