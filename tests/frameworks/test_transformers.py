@@ -164,3 +164,16 @@ def test_a_folder_without_processor(folders, tmp_path):
     loading.load_model(f'transformers:{tmp_path}')
   model = loading.load_model(f'transformers:{tmp_path}', preprocess='unit')
   assert (model.input_size, model.backend.told_protocol) == (64, None)
+
+
+def test_code_that_a_folder_brings_is_not_run(tmp_path):
+  ran = tmp_path / 'ran'
+  (tmp_path / 'mine.py').write_text(f"open({str(ran)!r}, 'w')\n")
+  named = {'AutoConfig': 'mine.Config', 'AutoModelForImageClassification': 'mine.Model'}
+  (tmp_path / 'config.json').write_text(
+    json.dumps({'model_type': 'mine', 'auto_map': named})
+  )
+  for weights in ('imagenet', 'none'):
+    with pytest.raises(UserError, match='brings code of its author: give trust_model'):
+      loading.load_model(f'transformers:{tmp_path}', weights=weights)
+  assert not ran.exists()

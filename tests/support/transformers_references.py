@@ -106,6 +106,29 @@ FOLDERS = {
       'resample': 3,
     },
   ),
+  'levit_crop': (
+    'ViTConfig',
+    {},
+    'LevitImageProcessor',
+    {
+      'size': {'shortest_edge': 64},
+      'crop_size': {'height': 64, 'width': 64},
+      'resample': 3,
+      **IMAGENET,
+    },
+  ),
+  'poolformer_crop': (
+    'ViTConfig',
+    {},
+    'PoolFormerImageProcessor',
+    {
+      'size': {'shortest_edge': 64},
+      'crop_size': {'height': 64, 'width': 64},
+      'crop_pct': 0.9,
+      'resample': 3,
+      **IMAGENET,
+    },
+  ),
   'padded': (
     'ResNetConfig',
     {'embedding_size': 8, 'hidden_sizes': [8, 8], 'depths': [1, 1]},
