@@ -236,7 +236,7 @@ def test_a_file_says_not_which_recipe_is_its_own(tmp_path):
   model = loading.load(plain, str(path), ModelOptions())
   assert (model.input_size, model.backend.told_protocol) == (224, None)
   assert model.label_space is None  # Nobody knows what it was trained on.
-  words = 'differ in their recipes.*give torchvision:resnet50:weights=IMAGENET1K_V1'
+  words = 'in their recipes.*name them, as torchvision:resnet50:weights=IMAGENET1K_V1'
   with pytest.raises(UserError, match=words):
     published.protocol_text(
       'published', plain, None, str(path), model.backend.no_protocol
@@ -245,6 +245,32 @@ def test_a_file_says_not_which_recipe_is_its_own(tmp_path):
     weights = str(path) if spec is named else 'imagenet'
     found = published.protocol_text('published', spec, weights=weights)
     assert found == f'pil:kernel=bilinear,crop_fraction={text}'
+
+
+@pytest.mark.parametrize(
+  ('name', 'words'),
+  [
+    ('torchvision:regnet_y_16gf', 'name them, as torchvision:regnet_y.*`input_size`'),
+    ('timm:resnet18', 'name them, as timm:resnet18.a1_in1k, .*: give `input_size`'),
+  ],
+)
+def test_what_a_file_does_not_say_is_asked_for(name, words, tmp_path):
+  script = (
+    'import sys, torch, torchvision, timm; _, kind, name, out = sys.argv;'
+    'make = timm.create_model if kind == "timm" else torchvision.models.get_model;'
+    'torch.save(make(name).state_dict(), out)'
+  )
+  kind, arch, *_ = name.split(':')
+  path = tmp_path / 'own.pth'
+  subprocess.run([sys.executable, '-c', script, kind, arch, path], check=True)
+  with pytest.raises(UserError, match=words):
+    loading.load_model(name, weights=path)
+
+
+def test_a_transformer_has_the_size_that_is_asked_for(tmp_path):
+  model = loading.load_model('torchvision:vit_b_32:image_size=64', weights='none')
+  assert (model.input_size, model.backend.told_protocol) == (64, None)
+  assert model.backend.no_protocol == 'the recipe of its weights is not of 64 pixels'
 
 
 def test_weights_are_what_their_name_says(tmp_path, monkeypatch):
@@ -278,6 +304,7 @@ def test_every_architecture_runs_at_its_size(name):
   [
     ('torchvision:resnet1', 'no classifier resnet1: such as resnet'),
     ('torchvision:resnet18:weights=V9', 'has no weights V9: it has IMAGENET1K_V1'),
+    ('torchvision:vgg16:weights=IMAGENET1K_FEATURES', 'have no classifier'),
     ('timm:resnot', 'timm has no model resnot: such as'),
     ('torch:torch_references:recipes', 'TypeError'),
     ('torch:torch_references:nothing', 'has no function nothing'),

@@ -37,10 +37,10 @@ def one_of(recipes, names, whose):
   """
   first = recipes[0]
   found = {k: v for k, v in first.items() if all(one.get(k) == v for one in recipes)}
-  if 'protocol' in first and 'protocol' not in found:
-    found['no_protocol'] = (
+  for key in first.keys() - found.keys():
+    found[f'no_{key.removeprefix("no_")}'] = (
       f'the published weights of {whose} differ in their recipes, and a file says not '
-      f'which is its own: give {", ".join(names[:3])}' + ', ...' * (len(names) > 3)
+      f'which it has: name them, as {", ".join(names[:3])}' + ', ...' * (len(names) > 3)
     )
   return found
 

@@ -26,6 +26,8 @@ def load(torch, message, options):
       f'{name} has no weights {member}: it has {", ".join(enum.__members__)}'
     )
   weights = enum[member]
+  if not weights.meta['categories']:
+    raise common.Refused(f'the weights {member} of {name} have no classifier')
   from_hub = message['weights'] == 'imagenet' and not message.get('state')
   asked = dict(options)
   if not from_hub:  # What torchvision sets where it loads the weights itself.
@@ -37,14 +39,18 @@ def load(torch, message, options):
   told = _recipe(weights)
   if message.get('state') and given is None:
     told = recipes.one_of(
-      [_recipe(one) for one in enum],
+      [_recipe(one) for one in enum if one.meta['categories']],
       [f'torchvision:{name}:weights={one.name}' for one in enum],
       name,
     )
   side = options.get('image_size')
   if side is not None and told.get('input_size') != side:
-    told = {'preprocess': told['preprocess'], 'input_size': side}
-    told['no_protocol'] = f'the recipe of its weights is not of {side} pixels'
+    why = f'the recipe of its weights is not of {side} pixels'
+    told = {
+      **{k: v for k, v in told.items() if k in ('preprocess', 'no_preprocess')},
+      'input_size': side,
+      'no_protocol': told.get('no_protocol', why),
+    }
   if from_hub and 'num_classes' not in asked:
     told['classes'] = list(weights.meta['categories'])
   return module, {'libraries': {'torchvision': torchvision}, **told, 'output': 'logits'}
