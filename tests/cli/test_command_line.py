@@ -519,6 +519,16 @@ def test_models_are_filtered(tfeval, text, count):
   assert (code, len(out.splitlines()), err) == (0, count + 6, '')
 
 
+def test_weights_of_torchvision_are_listed(tfeval):
+  code, out, err = tfeval('models', '--filter=torchvision:*')
+  assert (code, err) == (0, '')
+  assert 'Sources: torchvision.models 0.29.1' in out
+  assert '- all: quantised weights are others' in out
+  assert '- inception_v3:weights=IMAGENET1K_V1: 299 pixels of 342' in out
+  code, out, _ = tfeval('models', '--filter=torchvision:vgg1?', '--json')
+  assert (code, len(json.loads(out))) == (0, 4)
+
+
 @pytest.mark.parametrize('row', table.rows(), ids=lambda row: row.name)
 def test_a_model_is_explained(tfeval, monkeypatch, row):
   monkeypatch.setenv('COLUMNS', '80')

@@ -14,9 +14,11 @@ import tensorflow as tf
 import torch_references
 from PIL import Image
 
-from tfeval.models import loading, published, table
+from tfeval.datasets.labels import class_lists, imagenet
+from tfeval.models import fitting, loading, published, table
 from tfeval.models.facts_of_frameworks import torchvision_rows
 from tfeval.models.model import preprocessing
+from tfeval.models.options import ModelOptions
 from tfeval.preprocess import apply, protocol
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import parse
@@ -168,6 +170,118 @@ def test_timm_tells_its_recipe():
   assert model.backend.told_protocol == 'pil:size=288,kernel=cubic,crop_fraction=1.0'
 
 
+def test_interpolations_and_sides_that_timm_may_have(recipes):
+  told = json.loads(str(recipes['variants']))
+  for name, kernel in (
+    ('nearest', 'nearest'),
+    ('bilinear', 'bilinear'),
+    ('bicubic', 'cubic'),
+  ):
+    assert f'kernel={kernel}' in told[name]['protocol']
+  for name in ('box', 'hamming', 'lanczos', 'random'):
+    assert 'protocol' not in told[name]
+    assert f'resizes by {name}, tfeval as Pillow by' in told[name]['no_protocol']
+  assert told['oblong'] == 'it takes images of 64 x 80, expected a square'
+  assert 'images of 64 x 80, no squares' in told['oblong tests']['no_protocol']
+
+
+def test_the_names_that_frameworks_tell_are_those_of_imagenet(recipes, tmp_path):
+  categories = json.loads(str(recipes['categories']))
+  reference('named_by_timm', tmp_path)
+  described = json.loads((tmp_path / 'told.json').read_text())['classes']
+  known = imagenet.label_space()
+  for names in (categories, described):
+    # Not one by one: there are crane bird and maillot tank suit, and two cardigans.
+    assert names != list(known.readable_names)
+    found = class_lists.told(names, 'model')
+    assert found.classes == known
+    np.testing.assert_array_equal(found.indices, np.arange(1000))
+  found = class_lists.told(['background', *described], 'model')
+  assert found.classes == known and found.indices.tolist() == list(range(1, 1001))
+
+
+def test_outputs_in_another_order_are_put_right(photos):
+  pixels = pixels_of('opencv', 224, photos[:8])
+  expected = loading.load_model('torch:torch_references:lite_model')(pixels).numpy()
+  found = loading.load_model('torch:torch_references:turned')
+  assert found.label_space.class_ids[:1] == (imagenet.label_space().class_ids[100],)
+  fitted = fitting.fit(found, imagenet.label_space())
+  np.testing.assert_allclose(fitted(pixels), expected, atol=1e-5)
+  assert fitted.matched == 'class'
+  # Equal names are nothing to speak of, whatever they are called.
+  equal = loading.load_model('torch:torch_references:turned:by=0,wrong=5')
+  assert fitting.fit(equal, imagenet.label_space()).matched is None
+  wrong = loading.load_model('torch:torch_references:turned:wrong=3')
+  words = (
+    r'1000 classes in another order than the dataset, and 3 that .*thing 0, thing 1'
+  )
+  with pytest.raises(UserError, match=words):
+    fitting.fit(wrong, imagenet.label_space())
+  assert found.backend.fingerprint() != wrong.backend.fingerprint()
+
+
+def test_a_file_says_not_which_recipe_is_its_own(tmp_path):
+  """V1 of ResNet-50 is resized to 256, V2 to 232."""
+  script = (
+    'import sys, torch, torchvision; torch.manual_seed(0);'
+    'torch.save(torchvision.models.resnet50().state_dict(), sys.argv[1])'
+  )
+  path = tmp_path / 'own.pth'
+  subprocess.run([sys.executable, '-c', script, path], check=True)
+  plain, named = (
+    parse(f'torchvision:resnet50{one}') for one in ('', ':weights=IMAGENET1K_V1')
+  )
+  assert published.is_told('published', plain, str(path))
+  assert not published.is_told('published', named, str(path))
+  model = loading.load(plain, str(path), ModelOptions())
+  assert (model.input_size, model.backend.told_protocol) == (224, None)
+  assert model.label_space is None  # Nobody knows what it was trained on.
+  words = 'in their recipes.*name them, as torchvision:resnet50:weights=IMAGENET1K_V1'
+  with pytest.raises(UserError, match=words):
+    published.protocol_text(
+      'published', plain, None, str(path), model.backend.no_protocol
+    )
+  for spec, text in ((named, '0.875'), (plain, '0.9655172413793104')):
+    weights = str(path) if spec is named else 'imagenet'
+    found = published.protocol_text('published', spec, weights=weights)
+    assert found == f'pil:kernel=bilinear,crop_fraction={text}'
+
+
+@pytest.mark.parametrize(
+  ('name', 'words'),
+  [
+    ('torchvision:regnet_y_16gf', 'name them, as torchvision:regnet_y.*`input_size`'),
+    ('timm:resnet18', 'name them, as timm:resnet18.a1_in1k, .*: give `input_size`'),
+  ],
+)
+def test_what_a_file_does_not_say_is_asked_for(name, words, tmp_path):
+  script = (
+    'import sys, torch, torchvision, timm; _, kind, name, out = sys.argv;'
+    'make = timm.create_model if kind == "timm" else torchvision.models.get_model;'
+    'torch.save(make(name).state_dict(), out)'
+  )
+  kind, arch, *_ = name.split(':')
+  path = tmp_path / 'own.pth'
+  subprocess.run([sys.executable, '-c', script, kind, arch, path], check=True)
+  with pytest.raises(UserError, match=words):
+    loading.load_model(name, weights=path)
+
+
+def test_a_transformer_has_the_size_that_is_asked_for(tmp_path):
+  model = loading.load_model('torchvision:vit_b_32:image_size=64', weights='none')
+  assert (model.input_size, model.backend.told_protocol) == (64, None)
+  assert model.backend.no_protocol == 'the recipe of its weights is not of 64 pixels'
+
+
+def test_weights_are_what_their_name_says(tmp_path, monkeypatch):
+  monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+  path = tmp_path / 'hub/checkpoints/squeezenet1_1-b8a52dc0.pth'
+  path.parent.mkdir(parents=True)
+  path.write_bytes(b'something else')
+  with pytest.raises(UserError, match='is not what its name says.*delete it'):
+    loading.load_model('torchvision:squeezenet1_1')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
   'name',
@@ -190,6 +304,7 @@ def test_every_architecture_runs_at_its_size(name):
   [
     ('torchvision:resnet1', 'no classifier resnet1: such as resnet'),
     ('torchvision:resnet18:weights=V9', 'has no weights V9: it has IMAGENET1K_V1'),
+    ('torchvision:vgg16:weights=IMAGENET1K_FEATURES', 'have no classifier'),
     ('timm:resnot', 'timm has no model resnot: such as'),
     ('torch:torch_references:recipes', 'TypeError'),
     ('torch:torch_references:nothing', 'has no function nothing'),

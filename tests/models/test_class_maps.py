@@ -12,6 +12,7 @@ from tfeval.datasets.labels import class_lists, imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import fitting, options
 from tfeval.models.loading import load_model as load
+from tfeval.models.worker import told_classes
 from tfeval.utils.errors import UserError
 
 SIZE = 32
@@ -201,6 +202,12 @@ def space(*ids):
     # One that agrees as it stands is no reason to leave out the others.
     (space('ant', 'dog', 'ZEBRA'), space('Dog', 'ant', 'zebra'), [1, 0, 2]),
     (space('Cardigan', 'cardigan'), space('Cardigan'), [0, -1]),
+    # A dog, of which the other name is what the garment is called.
+    (
+      space('Cardigan, Cardigan Welsh corgi', 'cardigan'),
+      LabelSpace('t', ('n1', 'n2'), ('Cardigan', 'cardigan')),
+      [0, 1],
+    ),
     (space('Red, Small', 'RED, LARGE'), space('red, large', 'red, small'), [1, 0]),
     (space('crane', 'crane'), LabelSpace('t', ('a', 'b'), ('crane', 'crane')), [0, 1]),
     (space('N01440764'), space('n01440764'), [0]),
@@ -228,6 +235,65 @@ def test_outputs_behind_the_classes_and_classes_without_one():
   assert fitted.said.tolist() == [1, 2, 3, 4]
   assert fitted.function(None).numpy().tolist() == [[3.0, 2.0, 1.0, 4.0]]
   assert (fitted.outputs, fitted.matched) == (4, 'class')
+
+
+def told(model, names):
+  return told_classes.named(model, list(names), None)
+
+
+def test_classes_that_a_framework_tells(images):
+  """As an explicit map of the same names; where they are equal nothing is done."""
+  expected = base()(images).numpy()
+  names = imagenet.label_space().class_names
+  plain = load(f'{__name__}:base', **IDENTITY)
+  equal = told(plain, (f'{one.upper()}, other' for one in names))
+  fitted = fitting.fit(equal, imagenet.label_space())
+  assert (fitted.matched, fitted.as_returned) == (None, None)
+  np.testing.assert_array_equal(fitted.function(images), expected)
+  turned = load(f'{__name__}:headed:order=background_last', **IDENTITY)
+  turned = told(turned, [*names, 'background'])
+  np.testing.assert_array_equal(
+    fitting.fit(turned, imagenet.label_space()).function(images), expected
+  )
+  # By another order, of which the outputs say no more than their names.
+  by = np.roll(np.arange(1000), -100)
+  rolled = dataclasses.replace(
+    plain, function=lambda x: tf.gather(plain.function(x), by, axis=-1)
+  )
+  fitted = fitting.fit(told(rolled, (names[i] for i in by)), imagenet.label_space())
+  np.testing.assert_array_equal(fitted.function(images), expected)
+  assert fitted.matched == 'class'
+  assert [int(i) for i in fitted.as_returned.classes] == by.tolist()
+
+
+def test_other_words_for_the_same_classes():
+  """Most by their names, all in order: they are the same. In another they may not."""
+  model = load(f'{__name__}:base', **IDENTITY)
+  model = dataclasses.replace(model, outputs=3)
+  classes = space('cat', 'dog', 'great white shark')
+  fitted = fitting.fit(told(model, ['cat', 'dog', 'a fish']), classes)
+  assert fitted.label_space is classes and fitted.matched is None
+  words = r'tells 3 classes in another order .* and 1 .* \(a fish\), .* 1 others \(gre'
+  with pytest.raises(UserError, match=words):
+    fitting.fit(told(model, ['dog', 'cat', 'a fish']), classes)
+  # A map is of the user, who knows what is none of them.
+  model = dataclasses.replace(model, label_space=space('dog', 'cat', 'a fish'))
+  model.backend.output_space = None
+  assert fitting.fit(model, classes).label_space.class_ids[-1] == 'a fish'
+
+
+@pytest.mark.parametrize(
+  'names, words',
+  [
+    (['cat'], 'tells 1 classes and returns 1000 outputs'),
+    (['cat', 7], 'tells classes that are no list of texts'),
+    (['cat', 'cat'], 'tells 1 classes twice, such as cat'),
+    (['-', ''], 'tells no class of its outputs'),
+  ],
+)
+def test_told_classes_that_are_none(names, words):
+  with pytest.raises(UserError, match=words):
+    told(load(f'{__name__}:base', **IDENTITY), names)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ EXPECTED = {
   'bgr': lambda x: x[..., ::-1],
   'bgr:mean255=103.939,116.779,123.68': lambda x: x[..., ::-1] - CAFFE,
   'mean255=127.5:std=128': lambda x: (x - np.float32(127.5)) / np.float32(128),
+  'mean=0.485,0.456,0.406:std=0.47853944,0.4732864,0.47434163:std2=0.3': lambda x: (
+    (x / np.float32(255) - MEAN)
+    / np.array([0.47853944, 0.4732864, 0.47434163], np.float32)
+    / np.float32(0.3)
+  ),
   'scale=1/127.5:offset=-1': lambda x: x / np.float32(127.5) - np.float32(1),
   **{
     mode: lambda x, mode=mode: keras.applications.imagenet_utils.preprocess_input(
@@ -71,6 +76,8 @@ def test_every_name_is_one():
     ('mean=1,2', 'is for 2 channels, images have 3'),
     ('mean=0.5:std=0', 'a std of 0 or less'),
     ('std=0.5', 'a std without a mean'),
+    ('mean=0.5:std=1:std2=0', 'a std of 0 or less'),
+    ('mean=0.5:std2=1', 'a std2 without a std'),
     ('offset=1', 'an offset without a scale'),
     ('scale=0', 'a scale of 0'),
     ('scale=1/0', 'a scale of 0'),

@@ -4,7 +4,7 @@ import pytest
 
 from tfeval.cli import flag_trust
 from tfeval.evaluation.plans import requests
-from tfeval.models import table
+from tfeval.models import facts_of_frameworks, table
 from tfeval.models.patterns import expand
 from tfeval.utils.errors import UserError
 
@@ -31,6 +31,43 @@ def test_what_several_patterns_match_is_there_once():
   assert expand(['VGG16', 'VGG*', 'V*19']) == ['VGG16', 'VGG19']
   with pytest.raises(UserError, match='given twice'):
     requests(['VGG16', 'VGG16'], ['none'])
+
+
+def test_weights_of_other_frameworks():
+  every = [row.name for row in facts_of_frameworks.torchvision_rows()]
+  assert expand(['torchvision:*']) == every and len(every) == 114
+  v1 = 'torchvision:resnet50:weights=IMAGENET1K_V1'
+  v2 = 'torchvision:resnet50:weights=IMAGENET1K_V2'
+  assert expand(['torchvision:resnet5?']) == [v1, v2]
+  assert expand(['torchvision:resnet5*:weights=IMAGENET1K_V1']) == [v1]
+  assert expand(['torchvision:resnet50:*V2']) == [v2]
+  assert expand(['torchvision:resnet50*:autocast=bfloat16,compile=true']) == [
+    f'{v1},autocast=bfloat16,compile=true',
+    f'{v2},autocast=bfloat16,compile=true',
+  ]
+  assert expand(['timm:resnet50.a[123]_in1k:channels_last=true']) == [
+    f'timm:resnet50.a{i}_in1k:channels_last=true' for i in (1, 2, 3)
+  ]
+  every = [row.name for row in facts_of_frameworks.timm_rows()]
+  assert expand(['timm:*a1_in1k']) == [n for n in every if n.endswith('a1_in1k')]
+  # Each is a name that can be evaluated.
+  asked = requests(['torchvision:vgg1?', 'timm:resnet18.*'], ['imagenet'])
+  assert all(table.find_facts(one.spec).name == one.spec.text for one in asked)
+
+
+@pytest.mark.parametrize(
+  'text, words',
+  [
+    ('torchvision:resnot*', 'did you mean torchvision:resnet50 or'),
+    ('timm:resnat50*', 'did you mean timm:resn'),
+    ('torchvision:vgg*:weights=IMAGENET1K_V2', 'no such weights, there are IMAGENET1K'),
+    ('transformers:*', "matches 'transformers:\\*'"),
+  ],
+)
+def test_weights_that_are_none(text, words):
+  with pytest.raises(UserError, match=words) as caught:
+    expand([text])
+  assert '\n' not in str(caught.value)
 
 
 def test_a_pattern_without_a_match_names_near_ones():

@@ -1,12 +1,19 @@
 """What was published: the right recipe, and an honest comparison."""
 
 import csv
+import fnmatch
 
 import pytest
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics import accuracy
-from tfeval.models import facts_of_frameworks, normalisation, published, table
+from tfeval.models import (
+  facts,
+  facts_of_frameworks,
+  normalisation,
+  published,
+  table,
+)
 from tfeval.preprocess import protocol
 from tfeval.utils import spec
 from tfeval.utils.errors import UserError
@@ -176,6 +183,85 @@ def test_names_of_timm(name, found):
   facts = table.find_facts(spec.parse(name))
   assert (facts and facts.name) == found
   assert published.is_told('published', spec.parse(name)) == (found is None)
+
+
+@pytest.mark.parametrize(
+  ('name', 'found'),
+  [
+    ('torchvision:inception_v3', 'torchvision:inception_v3:weights=IMAGENET1K_V1'),
+    ('torchvision:inception_v3:transform_input=false', None),
+    (
+      'torchvision:resnet50:weights=IMAGENET1K_V1,autocast=float16',
+      'torchvision:resnet50:weights=IMAGENET1K_V1',
+    ),
+  ],
+)
+def test_names_of_torchvision(name, found):
+  facts = table.find_facts(spec.parse(name))
+  assert (facts and facts.name) == found
+
+
+@pytest.mark.parametrize('option', ['autocast=bfloat16', 'transform_input=false'])
+def test_figures_are_not_of_models_that_compute_otherwise(option):
+  arguments = {'text': 'pil:kernel=bilinear,crop_fraction=0.8742690058479532'}
+  name = 'torchvision:inception_v3'
+  assert compare(38647, name=name, size=299, **arguments)['same_protocol']
+  assert compare(38647, name=f'{name}:{option}', size=299, **arguments) is None
+  plain = table.find_facts(spec.parse(name))
+  result = {
+    'model': {
+      'name': name,
+      'weights': 'imagenet',
+      'input_size': 299,
+      'parameters': plain.parameters,
+    }
+  }
+  assert published.figure(result, 'top1') == 0.77294
+  result['model']['name'] = f'{name}:{option}'
+  assert published.figure(result, 'top1') is None
+
+
+@pytest.mark.parametrize(
+  ('name', 'told'),
+  [
+    ('torchvision:resnet50', True),
+    ('torchvision:resnet50:weights=IMAGENET1K_V1', False),
+    ('timm:resnet50', True),
+    ('timm:resnet50.a1_in1k', False),
+  ],
+)
+def test_files_of_weights_are_those_that_are_named(name, told):
+  found = spec.parse(name)
+  assert published.is_told('published', found, 'own.pth') is told
+  assert not published.is_told('published', found)
+  if told:
+    with pytest.raises(UserError, match=r'that of \S+ \(because\): give one by name'):
+      published.protocol_text('published', found, None, 'own.pth', 'because')
+  else:
+    text = published.protocol_text('published', found, weights='own.pth')
+    assert text == table.find_facts(found).published_protocol
+
+
+def test_traps_of_torchvision():
+  traps = {row.name: row.traps for row in facts_of_frameworks.torchvision_rows()}
+  assert all(traps.values())
+  for name, found in traps.items():
+    row = table.find_facts(spec.parse(name))
+    resolved = protocol.resolve(row.published_protocol, row.input_size)
+    is_232 = (resolved.resize_side, row.input_size) == (232, 224)
+    is_old = not name.partition(':')[2].startswith(('convnext', 'swin'))
+    assert any('resized to 232' in one for one in found) == (is_232 and is_old)
+    is_cubic = resolved.kernel == 'cubic'
+    assert any('resized bicubic, most' in one for one in found) == is_cubic
+    assert any('Instagram' in one for one in found) == ('SWAG' in name)
+  rows = [
+    *traps,
+    *(row.name for row in facts_of_frameworks.timm_rows()),
+  ]
+  # No pattern is of nothing.
+  for line in facts.lines('traps_of_frameworks.tsv'):
+    for pattern in line['names'].split():
+      assert fnmatch.filter(rows, pattern), pattern
 
 
 def test_recipes_that_the_model_tells():

@@ -175,6 +175,21 @@ def test_the_long_side_fits_and_the_rest_is_filled(shared_data, kernel, fraction
   assert compare(pixels(text, 299, encoded), theirs)[1:] == (0, 0)
 
 
+@pytest.mark.parametrize(
+  ('size', 'fraction'), [(224, 0.875), (160, 0.95), (64, 64 / 57)]
+)
+def test_crops_as_transformers_has_them(shared_data, size, fraction):
+  """Of an odd rest the first side has less; what is smaller has black around it."""
+  encoded = photos(shared_data, 40)
+  theirs = [references.hugging_face(data, size, fraction) for data in encoded]
+  text = f'pil:crop_fraction={fraction!r}'
+  assert compare(pixels(f'{text},crop_at=floor', size, encoded), theirs)[1:] == (0, 0)
+  assert compare(pixels(text, size, encoded), theirs)[1] > 0
+  spec = protocol.resolve(f'{text},crop_at=floor', size).spec
+  assert spec.endswith('crop_at=floor')
+  assert 'crop_at' not in protocol.resolve(text, size).describe()
+
+
 def test_a_line_of_pixels_does_not_fit(shared_data):
   line = cv2.imencode('.png', np.zeros((1, 1000, 3), np.uint8))[1].tobytes()
   with pytest.raises(tf.errors.InvalidArgumentError, match='a side has none'):
@@ -322,6 +337,8 @@ def test_opencv_without_exif_or_window(shared_data):
     ('slim:resize=short_side', "resize='short_side': crop=before needs squash"),
     ('pil:crop=none', "crop='none': only resize=squash"),
     ('tf:resize=long_side', "resize='long_side': only library=pillow fills"),
+    ('pil:crop_at=top', "crop_at='top': expected nearest, floor"),
+    ('opencv:crop_at=floor', "crop_at='floor': only library=pillow has a choice"),
     ('pil:fill=#7c7468', "fill='#7c7468': only resize=long_side has something"),
     ('pil:resize=long_side,fill=red', "fill='red': expected a colour such as"),
     ('pil:crop=before,resize=squash', "crop='before': library=pillow crops after"),

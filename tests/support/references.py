@@ -59,6 +59,20 @@ def pil(data, size, kernel=Image.BICUBIC, fraction=0.875):
   return np.asarray(image.crop((left, top, left + size, top + size)))
 
 
+def hugging_face(data, size, fraction):
+  """Resize and `center_crop` of transformers' image_transforms.py, by PIL images."""
+  image = Image.open(io.BytesIO(data)).convert('RGB')
+  side, short = round(size / fraction), min(image.size)
+  image = image.resize([int(side * one / short) for one in image.size], Image.BICUBIC)
+  sides = [max(one, size) for one in image.size]
+  canvas = Image.new('RGB', sides)
+  canvas.paste(
+    image, [math.ceil((a - b) / 2) for a, b in zip(sides, image.size, strict=True)]
+  )
+  left, top = ((one - size) // 2 for one in sides)
+  return np.asarray(canvas.crop((left, top, left + size, top + size)))
+
+
 def pil_border(data, size, kernel=Image.BICUBIC, fraction=1.0, fill=(0, 0, 0)):
   """timm's ResizeKeepRatio by the long side and CenterCropOrPad, on PIL images."""
   image = Image.open(io.BytesIO(data)).convert('RGB')

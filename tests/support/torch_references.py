@@ -2,6 +2,7 @@
 
 python torch_references.py recipes OUT.npz PHOTO...
 python torch_references.py lite OUT_DIR NUMBER
+python torch_references.py named_by_timm OUT_DIR
 """
 
 import json
@@ -10,7 +11,7 @@ import sys
 
 import numpy as np
 
-# What runs in the process of the model.
+# Where what runs in the process of the model lies.
 CHILD = str(
   pathlib.Path(__file__).parents[2] / 'tfeval' / 'models' / 'worker' / 'child'
 )
@@ -38,13 +39,25 @@ TIMM = (
 )
 
 
+# All that timm knows.
+INTERPOLATIONS = (
+  'nearest',
+  'bilinear',
+  'bicubic',
+  'box',
+  'hamming',
+  'lanczos',
+  'random',
+)
+
+
 def recipes(out, photos):
   import timm
   import torchvision
 
   sys.path.insert(0, CHILD)
-  import of_torch
   from PIL import Image
+  from tfeval_worker import torch_timm
 
   images = [Image.open(path).convert('RGB') for path in photos]
   found = {}
@@ -54,13 +67,76 @@ def recipes(out, photos):
     found[f'torchvision:{name}:weights={member}'] = made.transpose(0, 2, 3, 1)
   for name in TIMM:
     given = timm.get_pretrained_cfg(name).to_dict()
-    told = of_torch.told_by_timm(timm, given)
+    told = torch_timm.told_by_timm(timm, given)
     found[f'told:{name}'] = np.array(json.dumps(told))
     config = timm.data.resolve_data_config({}, pretrained_cfg=given, use_test_size=True)
     transform = timm.data.create_transform(**config)
     made = np.stack([transform(one).numpy() for one in images])
     found[f'timm:{name}'] = made.transpose(0, 2, 3, 1)
+  found['variants'] = np.array(json.dumps(_variants(timm, torch_timm)))
+  weights = torchvision.models.ResNet18_Weights.DEFAULT
+  found['categories'] = np.array(json.dumps(weights.meta['categories']))
   np.savez(out, **found)
+
+
+def _variants(timm, torch_timm):
+  """Returns what is told of configs that no published weights have."""
+  from tfeval_worker import common
+
+  given = timm.get_pretrained_cfg('resnet18.a1_in1k').to_dict()
+  oblong = {'input_size': (3, 64, 80), 'test_input_size': None}
+  changes = {
+    **{one: {'interpolation': one} for one in INTERPOLATIONS},
+    'oblong': oblong,
+    'oblong tests': {'test_input_size': (3, 64, 80)},
+  }
+  found = {}
+  for name, change in changes.items():
+    try:
+      found[name] = torch_timm.told_by_timm(timm, {**given, **change})
+    except common.Refused as error:
+      found[name] = str(error)
+  return found
+
+
+def named_by_timm(directory):
+  """Writes what is told of weights whose config has names of classes."""
+  import timm
+  import torch
+
+  sys.path.insert(0, CHILD)
+  from tfeval_worker import torch_timm
+
+  path = f'{directory}/timm.pth'
+  torch.save(timm.create_model('resnet18.a1_in1k').state_dict(), path)
+  info = timm.data.ImageNetInfo('imagenet-1k')
+  overlay = {
+    'file': path,
+    'label_names': [info.index_to_description(i) for i in range(1000)],
+  }
+  message = {'target': 'resnet18.a1_in1k', 'weights': 'imagenet'}
+  _, told = torch_timm.load(torch, message, {'pretrained_cfg_overlay': overlay})
+  told.pop('libraries')
+  pathlib.Path(directory, 'told.json').write_text(json.dumps(told))
+
+
+def turned(by=100, wrong=0):
+  """A factory whose outputs are ImageNet's, from another class on, and named."""
+  import timm
+  import torch
+
+  class Turned(torch.nn.Module):
+    def __init__(self, module):
+      super().__init__()
+      self.module = module
+
+    def forward(self, images):
+      return torch.roll(self.module(images), -by, 1)
+
+  info = timm.data.ImageNetInfo('imagenet-1k')
+  names = [info.index_to_description((i + by) % 1000) for i in range(1000)]
+  names[32 : 32 + wrong] = [f'thing {i}' for i in range(wrong)]
+  return {**lite_model(), 'model': Turned(build_lite()), 'classes': names}
 
 
 def lite(directory, number):
@@ -112,5 +188,7 @@ def lite_model(number=0, weights=True):
 if __name__ == '__main__':
   if sys.argv[1] == 'recipes':
     recipes(sys.argv[2], sys.argv[3:])
+  elif sys.argv[1] == 'named_by_timm':
+    named_by_timm(sys.argv[2])
   else:
     lite(*sys.argv[2:])

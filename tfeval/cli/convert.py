@@ -71,8 +71,10 @@ def run(flags, arguments: list[str]) -> int:
   config = input_flags.read_config(flags)
   plans.check_config(requests, config)
   (request,) = requests
-  if not published.is_told(config.protocol, request.spec):
-    text = published.protocol_text(config.protocol, request.spec)
+  if not published.is_told(config.protocol, request.spec, request.weights):
+    text = published.protocol_text(
+      config.protocol, request.spec, weights=request.weights
+    )
     protocol.resolve(text, size=224)
   path = conversion.output_path(
     flags.output_file, request.spec.text, asked.kind, flags.overwrite

@@ -134,9 +134,11 @@ def _read(
   # Of many models the one that has no such protocol is told beside the others.
   each = patterns.expand(flags.model) == flags.model != ['all']
   for request in requests if each else ():
-    if published.is_told(given[0].protocol, request.spec):
+    if published.is_told(given[0].protocol, request.spec, request.weights):
       continue
-    text = published.protocol_text(given[0].protocol, request.spec)
+    text = published.protocol_text(
+      given[0].protocol, request.spec, weights=request.weights
+    )
     protocol.resolve(text, size=224)
   for config in given if 'dataset' in flags else ():  # Others read images of their own.
     datasets.check(config.dataset)

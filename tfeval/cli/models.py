@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from tfeval.cli import console
 from tfeval.models import facts_of_frameworks, normalisation, table
 from tfeval.models.facts import ModelFacts
+from tfeval.models.worker import kinds
 from tfeval.preprocess import protocol
-from tfeval.reports import terminal
+from tfeval.reports import failures, terminal
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 from tfeval.utils.spec import parse
@@ -81,9 +82,26 @@ def run(flags, arguments: list[str]) -> int:
       'validation images, each by its own protocol. tfeval models NAME explains one.',
     )
   )
+  for line in _remarks(rows):
+    terminal.print_line(line)
   if others := list(table.LOADERS):
     terminal.print_line(f'Of other packages: {", ".join(others)}.')
   return 0
+
+
+def _remarks(rows: list[ModelFacts]) -> Iterator[str]:
+  """Yields where figures of other frameworks come from, and what is to be known."""
+  of_frameworks = [row for row in rows if kinds.kind_of(parse(row.name))]
+  sources = dict.fromkeys(row.published_source for row in of_frameworks)
+  if sources:
+    yield f'Sources: {"; ".join(sources)}.'
+  names: dict[str, list[str]] = {}
+  for row in of_frameworks:
+    for trap in row.traps:
+      names.setdefault(trap, []).append(row.name.partition(':')[2])
+  for trap, of in names.items():
+    whose = 'all' if len(of) == len(rows) else failures.some(of, 2)
+    yield f'- {whose}: {trap}'
 
 
 def _matching(text: str | None) -> list[ModelFacts]:
@@ -99,7 +117,11 @@ def _matching(text: str | None) -> list[ModelFacts]:
   found = [
     row
     for row in rows
-    if pattern in row.name.lower() or fnmatch.fnmatchcase(row.name.lower(), pattern)
+    if pattern in row.name.lower()
+    or any(
+      fnmatch.fnmatchcase(name, pattern)
+      for name in (row.name.lower(), row.name.lower().partition(':weights=')[0])
+    )
   ]
   if not found:
     raise UserError(

@@ -137,7 +137,9 @@ def order_by_pixels(
 
 def _likely_pixels(request: ModelRequest, config: EvaluationConfig) -> object:
   try:
-    text = published.protocol_text(config.protocol, request.spec)
+    text = published.protocol_text(
+      config.protocol, request.spec, weights=request.weights
+    )
     size = config.model.input_size or requested_size(text)
   except UserError:
     return request  # It is reported when the model is loaded.

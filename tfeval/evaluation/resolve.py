@@ -17,7 +17,7 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
     UserError: it cannot be loaded, or two options name different sizes.
   """
   config = for_model(request, config)
-  if published.is_told(config.protocol, request.spec):
+  if published.is_told(config.protocol, request.spec, request.weights):
     found = loading.load(request.spec, request.weights, config.model)
     size = protocol.requested_size(_told(request, config, found))
     if config.model.input_size is None and size not in (None, found.input_size):
@@ -25,7 +25,7 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
       found = loading.load(request.spec, request.weights, known)
   else:
     size = protocol.requested_size(
-      published.protocol_text(config.protocol, request.spec)
+      published.protocol_text(config.protocol, request.spec, weights=request.weights)
     )
     if None not in (size, config.model.input_size) and size != config.model.input_size:
       raise UserError(
@@ -78,7 +78,11 @@ def _channels(count: int) -> str:
 
 def _told(request: ModelRequest, config: EvaluationConfig, loaded: model.Model) -> str:
   return published.protocol_text(
-    config.protocol, request.spec, loaded.backend.told_protocol
+    config.protocol,
+    request.spec,
+    loaded.backend.told_protocol,
+    request.weights,
+    loaded.backend.no_protocol,
   )
 
 

@@ -59,6 +59,9 @@ class Backend(abc.ABC):
       where its framework tells it.
     activations: `'softmax'` or `'sigmoid'` by the names of outputs that end in one, of
       a file that tells its operators; empty where `model` has layers that tell it.
+    no_protocol: why that has none, in words; empty where nothing is known.
+    tells_classes: whether `output_space` is what its framework tells, in words that
+      need not be those of the dataset.
   """
 
   input_spec: InputSpec
@@ -70,6 +73,8 @@ class Backend(abc.ABC):
   calls_at_once: int = 1
   told_protocol: str | None = None
   activations: Mapping[str, str] = types.MappingProxyType({})
+  no_protocol: str = ''
+  tells_classes: bool = False
 
   @abc.abstractmethod
   def __call__(self, images: Any) -> Any:

@@ -1,12 +1,14 @@
 """Classifiers of torchvision and timm: facts from files, readable without them."""
 
+import fnmatch
 import functools
 
 from tfeval.models.facts import ModelFacts, lines
 from tfeval.utils.spec import Spec
 
 TORCHVISION, TIMM = 'torchvision:', 'timm:'
-# Options of everything that is PyTorch's: the weights and their recipe stay the same.
+# Options of everything that is PyTorch's: weights and recipe stay the same. Others,
+# such as transform_input, make another model of them.
 _OF_RUNS = {'autocast', 'compile', 'channels_last'}
 
 
@@ -17,11 +19,29 @@ def find(spec: Spec) -> ModelFacts | None:
   >>> find(parse('timm:resnet50')).name
   'timm:resnet50.a1_in1k'
   """
-  if spec.target.startswith(TORCHVISION):
-    return _torchvision().get((spec.target, dict(spec.options).get('weights')))
-  if spec.target.startswith(TIMM) and dict(spec.options).keys() <= _OF_RUNS:
+  options = dict(spec.options)
+  if spec.target.startswith(TORCHVISION) and options.keys() <= {*_OF_RUNS, 'weights'}:
+    return _torchvision().get((spec.target, options.get('weights')))
+  if spec.target.startswith(TIMM) and options.keys() <= _OF_RUNS:
     return _timm().get(spec.target)
   return None
+
+
+@functools.cache
+def _traps() -> tuple[tuple[tuple[str, ...], str], ...]:
+  """Returns for patterns of names, as they stand in the table, what is to be known."""
+  return tuple(
+    (tuple(line['names'].split()), f'{line["trap"]} ({line["source"]})')
+    for line in lines('traps_of_frameworks.tsv')
+  )
+
+
+def _traps_of(name: str) -> tuple[str, ...]:
+  return tuple(
+    trap
+    for patterns, trap in _traps()
+    if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+  )
 
 
 @functools.cache
@@ -58,7 +78,7 @@ def _torchvision() -> dict[tuple[str, str | None], ModelFacts]:
       native_source='',
       weights_file=line['file'],
       weights_hash=None,
-      traps=(),
+      traps=_traps_of(f'{target}:weights={line["weights"]}'),
     )
     found[target, line['weights']] = facts
     if line['default']:
@@ -105,7 +125,7 @@ def _timm() -> dict[str, ModelFacts]:
       native_source='',
       weights_file=_where(line['name'], line['file']),
       weights_hash=None,
-      traps=(),
+      traps=_traps_of(name),
     )
     found[name] = facts
     if line['default']:

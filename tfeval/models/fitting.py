@@ -66,7 +66,34 @@ def fit(
       f'{of_space(classes)}, and no output means one of these: '
       f'{_how_to_match(model.name, len(classes))}{numbers_hint(classes, len(named))}'
     )
+  if _is_told(model) and len(named) == len(classes) and -1 in class_of:
+    if not class_lists.is_same_order(class_of):
+      raise _other_words(model, named, classes, class_of)
+    return dataclasses.replace(model, label_space=classes)
   return _matched(model, named, classes, np.array(class_of))
+
+
+def _is_told(model: Model) -> bool:
+  """Returns whether names of outputs are those that its framework tells."""
+  return model.backend.tells_classes and model.label_space == model.backend.output_space
+
+
+def _other_words(
+  model: Model, named: LabelSpace, classes: LabelSpace, class_of: Sequence[int]
+) -> UserError:
+  """Returns the error for as many outputs as classes, of which some mean none.
+
+  They might be the same classes in other words, and in another order.
+  """
+  taken = set(class_of)
+  outputs = [named.class_names[i] for i, one in enumerate(class_of) if one < 0]
+  lacking = [classes.class_names[i] for i in range(len(classes)) if i not in taken]
+  return UserError(
+    f'{model.name} tells {len(named)} classes in another order than the dataset, and '
+    f'{len(outputs)} that this does not have ({first(outputs[:3])}), as it has '
+    f'{len(lacking)} others ({first(lacking[:3])}): give `class_map=`FILE with an id '
+    'or name for each output'
+  )
 
 
 def _how_to_match(name: str, count: int) -> str:

@@ -6,7 +6,8 @@ What is stated is computed in float32 in this order, each step rounded:
 - `scale=S:offset=O`: x * S + O, as Keras' Rescaling has it; or `scale=1/255`: x / 255;
 - `mean=M:std=D`: x / 255, less the mean, through the deviation, as torchvision's
   `to_tensor` and `normalize` have it. One number is of all channels. `mean255=M` is of
-  values in [0, 255], which stay so.
+  values in [0, 255], which stay so. `std2=D` divides once more, as the processor of
+  EfficientNet of Hugging Face's transformers does (`include_top`).
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import Self
 
 from tfeval.utils.errors import UserError
 
-_KEYS = ('bgr', 'scale', 'offset', 'mean', 'std', 'mean255')
+_KEYS = ('bgr', 'scale', 'offset', 'mean', 'std', 'mean255', 'std2')
 _FORMS = 'unit, mean=M,M,M:std=D,D,D, scale=S:offset=O, bgr'
 _NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
 _INVERSE = re.compile(r'1/(?P<divisor>.+)')
@@ -35,6 +36,7 @@ class Normalisation:
     mean: is subtracted then, of each channel or of all.
     deviation: divides then.
     offset: is added then.
+    second_deviation: divides what `deviation` divided, before `offset`; None: nothing.
   """
 
   text: str
@@ -44,6 +46,7 @@ class Normalisation:
   mean: tuple[float, ...] | None = None
   deviation: tuple[float, ...] | None = None
   offset: tuple[float, ...] | None = None
+  second_deviation: tuple[float, ...] | None = None
 
   @classmethod
   def parse(cls, text: str) -> Self:
@@ -66,6 +69,8 @@ class Normalisation:
       )
     if 'std' in given and not given.keys() & {'mean', 'mean255'}:
       raise UserError(f'preprocess {text!r} has a std without a mean')
+    if 'std2' in given and 'std' not in given:
+      raise UserError(f'preprocess {text!r} has a std2 without a std')
     divisor, factor = _scaled(given.get('scale'), text)
     if 'mean' in given:
       divisor = 255.0
@@ -78,15 +83,18 @@ class Normalisation:
       None if mean is None else _numbers(mean, text),
       _numbers(given['std'], text) if 'std' in given else None,
       _numbers(given['offset'], text) if 'offset' in given else None,
+      _numbers(given['std2'], text) if 'std2' in given else None,
     )
-    if found.deviation is not None and min(found.deviation) <= 0:
-      raise UserError(f'preprocess {text!r} has a std of 0 or less')
+    for deviation in (found.deviation, found.second_deviation):
+      if deviation is not None and min(deviation) <= 0:
+        raise UserError(f'preprocess {text!r} has a std of 0 or less')
     return found
 
   @property
   def channels(self) -> int | None:
     """How many channels it is for; None: any number."""
-    counts = {len(one) for one in (self.mean, self.deviation, self.offset) if one} - {1}
+    of_channels = (self.mean, self.deviation, self.second_deviation, self.offset)
+    counts = {len(one) for one in of_channels if one} - {1}
     return 3 if self.bgr else max(counts, default=None)
 
 

@@ -31,6 +31,8 @@ def function(of: Normalisation) -> Callable[[tf.Tensor], tf.Tensor]:
       images = images - _opaque(of.mean)
     if of.deviation is not None:
       images = images / _opaque(of.deviation)
+    if of.second_deviation is not None:
+      images = images / _opaque(of.second_deviation)
     if of.offset is not None:
       images = images + _opaque(of.offset)
     return images

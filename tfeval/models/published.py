@@ -18,10 +18,11 @@ PUBLISHED, NATIVE = RECIPES = ('published', 'native')
 _TELLING = ('torchvision', 'timm', 'transformers')
 
 
-def is_told(protocol: str, spec: Spec) -> bool:
+def is_told(protocol: str, spec: Spec, weights: str = 'imagenet') -> bool:
   """Returns whether a protocol is known when the model is loaded, not before.
 
-  So is the recipe of weights that no table has: their framework tells it.
+  So is the recipe of weights that no table has: their framework tells it. Of a file of
+  weights nothing says which of the published ones it is, if the model's name does not.
 
   >>> is_told('published', parse('transformers:my_folder'))
   True
@@ -31,11 +32,23 @@ def is_told(protocol: str, spec: Spec) -> bool:
     protocol == PUBLISHED
     and kind is not None
     and kind.source in _TELLING
-    and table.find_facts(spec) is None
+    and (table.find_facts(spec) is None or _is_any(spec, weights))
   )
 
 
-def protocol_text(protocol: str, spec: Spec, told: str | None = None) -> str:
+def _is_any(spec: Spec, weights: str) -> bool:
+  """Returns whether weights may be any of those that an architecture has."""
+  is_named = 'weights' in dict(spec.options) or '.' in spec.target.partition('timm:')[2]
+  return weights not in ('imagenet', 'none') and not is_named
+
+
+def protocol_text(
+  protocol: str,
+  spec: Spec,
+  told: str | None = None,
+  weights: str = 'imagenet',
+  reason: str = '',
+) -> str:
   """Returns a protocol's specification, looked up for `published` and `native`.
 
   Args:
@@ -43,6 +56,8 @@ def protocol_text(protocol: str, spec: Spec, told: str | None = None) -> str:
       (its authors' own), or a specification, which is returned as it is.
     spec: the model.
     told: the recipe that the loaded model tells, where it does.
+    weights: where its weights come from, as `loading.load_model` takes it.
+    reason: why it tells none.
 
   Raises:
     UserError: no such recipe is known of the model.
@@ -53,10 +68,12 @@ def protocol_text(protocol: str, spec: Spec, told: str | None = None) -> str:
   if protocol not in RECIPES:
     return protocol
   facts = table.find_facts(spec)
-  if facts is None and is_told(protocol, spec):
+  if is_told(protocol, spec, weights):
     if told is None:
+      why = f' ({reason})' if reason else ''
       raise UserError(
-        f'no protocol of tfeval is known to be that of {spec.text}: give one by name'
+        f'no protocol of tfeval is known to be that of {spec.text}{why}: give one by '
+        'name'
       )
     return told
   if facts is None:
@@ -91,8 +108,8 @@ def compare(
     metrics: what was measured.
 
   Returns:
-    None unless the published weights were evaluated on validation images of
-    ImageNet 2012. Else `figures` (`native` where that recipe was followed and its
+    None unless the published weights were evaluated, in float32, on validation images
+    of ImageNet 2012. Else `figures` (`native` where that recipe was followed and its
     figures are known, else `published`), their `source`, `protocol` (a specification,
     None if it is not known), `same_protocol`, and `metrics`: for top-1 and top-5 on
     the original labels, those that were published, `name`, `published`, `measured`,
@@ -102,6 +119,7 @@ def compare(
   facts = table.find_facts(spec)
   if (
     facts is None
+    or not _computes_as_published(spec)
     or weights != 'imagenet'
     or not all(imagenet.validation_number(name) for name in ids)
   ):
@@ -152,6 +170,11 @@ def recompute(result: Any, ids: Iterable[str]) -> dict[str, Any] | None:
   return compare(spec, model.weights, protocol, ids, result.metrics)
 
 
+def _computes_as_published(spec: Spec) -> bool:
+  """Returns whether options leave a model of PyTorch what it computes in."""
+  return dict(spec.options).get('autocast', 'float32') == 'float32'
+
+
 def _follows(facts: ModelFacts, recipe: str, protocol: Protocol) -> bool:
   """Returns whether a protocol is a recipe of which figures are known."""
   text = getattr(facts, f'{recipe}_protocol')
@@ -195,6 +218,8 @@ def figure(result: dict[str, Any], metric: str) -> float | None:
   """
   facts = facts_of(result)
   if facts is None or result['model'].get('weights') != 'imagenet':
+    return None
+  if not _computes_as_published(parse(result['model']['name'])):
     return None
   percent = getattr(facts, f'published_{metric}', None)
   return None if percent is None else percent / 100

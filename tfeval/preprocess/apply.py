@@ -76,6 +76,8 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
   def place(shape):
     resized = resized_shape(protocol, shape)
     spare = resized - protocol.size
+    if protocol.crop_at == 'floor':  # `center_crop` of transformers, its padding too.
+      return resized, spare // 2
     # torchvision's CenterCrop: Python's round, half to even.
     first = tf.cast(tf.round(tf.cast(spare, tf.float64) / 2), tf.int64)
     # Its padding, and timm's CenterCropOrPad: of an odd number the last side has more.

@@ -48,6 +48,7 @@ _CHOICES = {
   'resize': ('short_side', 'long_side', 'squash'),
   'crop': ('after', 'before', 'before_square', 'none'),
   'dtype': ('uint8', 'float32'),
+  'crop_at': ('nearest', 'floor'),
 }
 # What each library's arithmetic is written for.
 _KERNELS = {
@@ -72,7 +73,7 @@ _MOST_CHANNELS = 1024
 _ABOUT = ('summary', 'explanation', 'source')
 _COLOUR = re.compile('#[0-9a-f]{6}')
 # Not described at their default, which almost every run has.
-_RARE = ('channels', 'fill')
+_RARE = ('channels', 'fill', 'crop_at')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +105,8 @@ class Protocol:
     dtype: of the pixels handed to the model's preprocessing.
     channels: of these; others than 3, RGB, only where nothing is resized.
     fill: the colour beside an image that is smaller than the crop, `#rrggbb`.
+    crop_at: where the crop of `pillow` begins if half a pixel is too much: `nearest`,
+      half to even, as torchvision's; `floor`, as that of Hugging Face's transformers.
   """
 
   name: str
@@ -121,6 +124,7 @@ class Protocol:
   dtype: str = 'uint8'
   channels: int = 3
   fill: str = '#000000'
+  crop_at: str = 'nearest'
 
   @property
   def is_encoded(self) -> bool:
@@ -370,6 +374,8 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(protocol, 'resize', 'only library=pillow fills what lacks of the crop')
   if not protocol.is_filled and protocol.fill != _DEFAULTS['fill']:
     raise _wrong(protocol, 'fill', 'only resize=long_side has something to fill')
+  if library != 'pillow' and protocol.crop_at != _DEFAULTS['crop_at']:
+    raise _wrong(protocol, 'crop_at', 'only library=pillow has a choice')
   if library in ('opencv', 'pillow') and protocol.crop.startswith('before'):
     raise _wrong(protocol, 'crop', f'library={library} crops after resizing')
   if protocol.crop != 'before_square' and protocol.decode == 'fast_crop':

@@ -60,7 +60,7 @@ def read_entries(path: paths.Path) -> list[Entry]:
   if suffix in ('.csv', '.tsv'):
     return _of_table(path, content)
   lines = [line.strip() for line in content.rstrip().splitlines()]
-  return [_of_line(line) for line in _without_numbers(path, lines)]
+  return [of_line(line) for line in _without_numbers(path, lines)]
 
 
 def _without_numbers(path: paths.Path, lines: list[str]) -> list[str]:
@@ -77,7 +77,7 @@ def _without_numbers(path: paths.Path, lines: list[str]) -> list[str]:
   return [found[number] for number in range(len(lines))]
 
 
-def _of_line(line: str) -> Entry:
+def of_line(line: str) -> Entry:
   """Returns id and name; a line may have both, as ImageNet's synset_words.txt has."""
   both = re.fullmatch(r'(n\d{8})\s+(\S.*)', line)
   return (both[1], both[2]) if both else (line, line)

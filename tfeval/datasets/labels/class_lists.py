@@ -1,6 +1,6 @@
 """Classes that files name in an order: those of outputs, or of labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -74,20 +74,86 @@ def read_class_map(path: paths.Path) -> LabelMap:
   return one_each(len(entries), space, meaning)
 
 
+def told(names: Sequence[str], whose: str) -> LabelMap:
+  """Returns what each output means, as a model's framework tells it.
+
+  Other than in a file of the user's, who knows what the dataset calls its classes,
+  words may be others: where as many as ILSVRC2012 has are its classes in its order, as
+  far as they are known, all are.
+
+  Args:
+    names: an id or name for each output; empty, `-` or `background`: it means nothing.
+    whose: the model's name.
+
+  Returns:
+    The classes in the order of the outputs, those of ILSVRC2012 by their wnids.
+
+  Raises:
+    UserError: they name no class, or one twice.
+
+  >>> told(['background', 'cat', 'dog'], 'pets').indices
+  array([1, 2])
+  """
+  texts = [name.strip() for name in names]
+  meaning = [i for i, text in enumerate(texts) if text.lower() not in _NOTHING]
+  if not meaning:
+    raise UserError(f'{whose} tells no class of its outputs: give `class_map=`FILE')
+  entries = [class_files.of_line(texts[i]) for i in meaning]
+  ids, readable = (tuple(one) for one in zip(*entries, strict=True))
+  space, known = LabelSpace(whose, ids, readable), imagenet.label_space()
+  found = match(space, known)
+  if found is not None and len(found) == len(known):
+    # Two classes may have one name, which is that of either.
+    names = [normal(name) for name in known.class_names]
+    in_place = [
+      i if name == names[i] else one
+      for i, (name, one) in enumerate(zip(map(normal, readable), found, strict=True))
+    ]
+    if is_same_order(in_place):
+      space = known
+    elif sorted(found) == list(range(len(known))):
+      space = LabelSpace(
+        known.name,
+        tuple(known.class_ids[i] for i in found),
+        tuple(known.class_names[i] for i in found),
+      )
+  if twice := doubles(list(space.class_ids)):
+    raise UserError(
+      f'{whose} tells {len(twice)} classes twice, such as {twice[0][:80]}: give '
+      '`class_map=`FILE with another id or name for each output'
+    )
+  return one_each(len(texts), space, meaning)
+
+
+def is_same_order(found: Sequence[int]) -> bool:
+  """Returns whether outputs are the classes in order, most by their names.
+
+  Args:
+    found: as `match` returns them.
+
+  >>> is_same_order([0, -1, 2]), is_same_order([0, 2, 1]), is_same_order([-1, -1, 2])
+  (True, False, False)
+  """
+  known = sum(one >= 0 for one in found)
+  return 2 * known > len(found) and all(one in (-1, i) for i, one in enumerate(found))
+
+
 def match(outputs: LabelSpace, classes: LabelSpace) -> list[int] | None:
   """Returns the class that each output means, -1 for none; None: no output means one.
 
-  By ids as they stand, then as `folded`, then by readable names, then by these up to a
-  comma; a class that an output means by one of these is meant by no other by the next.
-  If any ids agree, an output with an id besides its name means nothing by the name. Of
-  names that several classes have the first output is the first class.
+  By ids as they stand, then as `folded`, then by readable names, as they stand and as
+  `folded`, then by these up to a comma; a class that an output means by one of these is
+  meant by no other by the next. If any ids agree, an output with an id besides its name
+  means nothing by the name. Of names that several classes have the first output is the
+  first class.
   """
   found = [classes.index_of_id.get(one, -1) for one in outputs.class_ids]
   _fill(found, map(folded, outputs.class_ids), map(folded, classes.class_ids))
   have_ids = max(found) >= 0
   both = zip(outputs.class_ids, outputs.class_names, strict=True)
   names = ['' if have_ids and one != name else name for one, name in both]
-  for form in (folded, normal):
+  # As they stand first: Cardigan is a dog, cardigan is none.
+  for form in (str, folded, normal):
     _fill(found, map(form, names), map(form, classes.class_names))
   return found if max(found) >= 0 else None
 

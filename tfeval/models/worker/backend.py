@@ -1,6 +1,7 @@
 """Models of other frameworks as the engine sees them."""
 
 import hashlib
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,6 +44,7 @@ class WorkerBackend(Backend):
     self.dtype = told.get('dtype', 'unknown')
     self.told_protocol = told.get('protocol')
     self.activations = told.get('activations') or {}
+    self.no_protocol = told.get('no_protocol', '')
     self._outputs = self._probed()
     # Not before: a function may import when it is called first.
     self._code = process.code_sha256()
@@ -122,6 +124,8 @@ class WorkerBackend(Backend):
     if values is None:
       return None
     sha256 = hashlib.sha256(f'{values} {self._code}'.encode())
+    if self.told.get('classes'):  # They say which class a value is of.
+      sha256.update(json.dumps(self.told['classes']).encode())
     for path in sources:
       sha256.update(bytes.fromhex(files.sha256_of(path)))
     return sha256.hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 from tfeval.models.keras.files import described
 from tfeval.models.model import Model, check_options
 from tfeval.models.options import ModelOptions
-from tfeval.models.worker import kinds, whole_numbers
+from tfeval.models.worker import kinds, told_classes, whole_numbers
 from tfeval.models.worker.backend import WorkerBackend
 from tfeval.models.worker.process import Process
 from tfeval.utils import errors, files, paths
@@ -19,8 +19,9 @@ from tfeval.utils.spec import Spec
 
 # What a model may tell of itself, as options have it.
 _TOLD = ('preprocess', 'input_size', 'output')
-# What the user's own code may say: these, and what changes when what it reads does.
-_OWN = (*_TOLD, 'version')
+# What the user's own code may say too: a name for each output, and what changes when
+# what it reads does.
+_OWN = (*_TOLD, 'classes', 'version')
 
 
 def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
@@ -74,7 +75,8 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     sha256 = files.sha256_of(paths.path(state))
   elif kind.module == 'function':
     source = 'model'
-  return described(backend, spec.text, known, source, sha256)
+  model = described(backend, spec.text, known, source, sha256)
+  return told_classes.named(model, told.get('classes'), known.class_map)
 
 
 # A key of external data in ONNX' protobuf, and what is behind it (onnx.proto3,
@@ -126,6 +128,8 @@ def _with_told(spec: Spec, known: ModelOptions, told: dict[str, Any]) -> ModelOp
   for key in _TOLD:
     value, given = told.get(key), getattr(known, key)
     if value is None:
+      if given is None and f'no_{key}' in told:
+        raise UserError(f'{spec.text}: {told[f"no_{key}"]}: give `{key}`')
       continue
     if given not in (None, value) and key != 'input_size':
       raise UserError(

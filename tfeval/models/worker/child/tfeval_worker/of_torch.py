@@ -1,22 +1,28 @@
 """PyTorch: modules, torchvision, timm, transformers, TorchScript and torch.export."""
 
-import difflib
 import hashlib
 import os
 
-from tfeval_worker import common
+from tfeval_worker import (
+  common,
+  recipes,
+  torch_timm,
+  torch_torchvision,
+  torch_transformers,
+)
 
 _DTYPES = ('float32', 'bfloat16', 'float16')
-_KERNELS = {'bicubic': 'cubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
+# What a factory or its module may tell.
+_TOLD = ('preprocess', 'input_size', 'output', 'classes')
 _MISSING = 10  # Keys of a state dict that are named.
 
 
 def load(message):
   torch = common.library('torch', 'torch')
   maker = {
-    'torchvision': _torchvision,
-    'timm': _timm,
-    'transformers': _transformers,
+    'torchvision': torch_torchvision.load,
+    'timm': torch_timm.load,
+    'transformers': torch_transformers.load,
     'torch': _own,
     'file': _file,
   }[message['source']]
@@ -100,144 +106,6 @@ class Torch:
       ]
 
 
-def _torchvision(torch, message, options):
-  torchvision = common.library('torchvision', 'torch')
-  name = message['target']
-  known = torchvision.models.list_models(module=torchvision.models)
-  if name not in known:
-    raise common.Refused(
-      f'torchvision has no classifier {name}: such as {_near(name, known)}'
-    )
-  enum = torchvision.models.get_model_weights(name)
-  member = options.pop('weights', 'DEFAULT')
-  if member not in enum.__members__:
-    raise common.Refused(
-      f'{name} has no weights {member}: it has {", ".join(enum.__members__)}'
-    )
-  weights = enum[member]
-  from_hub = message['weights'] == 'imagenet' and not message.get('state')
-  recipe = weights.transforms()
-  if not from_hub:  # What torchvision sets where it loads the weights itself.
-    if name in ('googlenet', 'inception_v3'):
-      options.setdefault('transform_input', True)
-    if name.startswith('vit_'):
-      options.setdefault('image_size', recipe.crop_size[0])
-  try:
-    module = torchvision.models.get_model(
-      name, weights=weights if from_hub else None, **options
-    )
-  except (OSError, RuntimeError) as error:
-    if not from_hub:
-      raise
-    where = os.path.join(
-      torch.hub.get_dir(), 'checkpoints', os.path.basename(weights.url)
-    )
-    raise common.Refused(
-      f'the weights {member} cannot be downloaded ({type(error).__name__}): put '
-      f'{weights.url} into {where}'
-    ) from error
-  kernel = recipe.interpolation.value
-  (resize,), (crop,) = recipe.resize_size, recipe.crop_size
-  return module, {
-    'libraries': {'torchvision': torchvision},
-    'input_size': crop,
-    'preprocess': _values(recipe.mean, recipe.std),
-    'protocol': f'pil:kernel={"cubic" if kernel == "bicubic" else kernel},'
-    f'crop_fraction={crop / resize!r}',
-    'output': 'logits',
-    'classes': list(weights.meta['categories']),
-  }
-
-
-def _timm(torch, message, options):
-  timm = common.library('timm', 'torch')
-  name = message['target']
-  pretrained = message['weights'] == 'imagenet' and not message.get('state')
-  try:
-    module = timm.create_model(name, pretrained=pretrained, **options)
-  except RuntimeError as error:
-    if 'Unknown model' not in str(error):
-      raise
-    raise common.Refused(
-      f'timm has no model {name}: such as {_near(name, timm.list_models())}'
-    ) from error
-  except Exception as error:
-    if not pretrained:
-      raise
-    config = timm.get_pretrained_cfg(name)
-    source = f'huggingface.co/{config.hf_hub_id}' if config.hf_hub_id else config.url
-    raise common.Refused(
-      f'the weights of {name} cannot be downloaded ({type(error).__name__}): download '
-      f'{source} elsewhere and give the file as weights'
-    ) from error
-  return module, {
-    'libraries': {'timm': timm},
-    **told_by_timm(timm, module.pretrained_cfg),
-    'output': 'logits',
-  }
-
-
-def told_by_timm(timm, given):
-  """Returns the recipe of weights, as validate.py of timm takes it from their config.
-
-  The size is that of the model; the protocol is at the size of tests, where that is
-  another.
-  """
-  size = timm.data.resolve_data_config({}, pretrained_cfg=given)['input_size'][-1]
-  config = timm.data.resolve_data_config({}, pretrained_cfg=given, use_test_size=True)
-  told = {
-    'input_size': size,
-    'preprocess': _values(config['mean'], config['std']),
-  }
-  kernel, (_, height, width) = config['interpolation'], config['input_size']
-  if kernel not in _KERNELS or height != width:
-    return told
-  parts = [f'kernel={_KERNELS[kernel]}', f'crop_fraction={float(config["crop_pct"])!r}']
-  if height != size:
-    parts.insert(0, f'size={height}')
-  if config['crop_mode'] == 'squash':
-    parts.append('resize=squash')
-  elif config['crop_mode'] == 'border':
-    # The mean colour, as timm's transforms_imagenet_eval rounds it.
-    colour = ''.join(f'{round(255 * one):02x}' for one in config['mean'])
-    parts += ['resize=long_side', f'fill=#{colour}']
-  return {**told, 'protocol': 'pil:' + ','.join(parts)}
-
-
-def _transformers(torch, message, options):
-  transformers = common.library('transformers', 'torch')
-  name = message['target']
-  try:
-    module = transformers.AutoModelForImageClassification.from_pretrained(
-      name, **options
-    )
-    processor = transformers.AutoImageProcessor.from_pretrained(name)
-  except OSError as error:
-    raise common.Refused(
-      f'{name} is neither a folder nor can it be downloaded: download it elsewhere and '
-      f'give the folder ({_line(error)})'
-    ) from error
-  size = processor.size
-  side = (
-    size.get('height') or size.get('shortest_edge') if isinstance(size, dict) else size
-  )
-  crop = getattr(processor, 'crop_size', None) or {}
-  found = {
-    'libraries': {'transformers': transformers},
-    'input_size': crop.get('height')
-    if getattr(processor, 'do_center_crop', False)
-    else side,
-    'output': 'logits',
-    'classes': [module.config.id2label[i] for i in range(module.config.num_labels)],
-  }
-  scale = getattr(processor, 'rescale_factor', 1 / 255)
-  if getattr(processor, 'do_normalize', False) and abs(scale * 255 - 1) < 1e-6:
-    found['preprocess'] = _values(processor.image_mean, processor.image_std)
-  elif abs(scale * 255 - 1) < 1e-6:
-    found['preprocess'] = 'unit'
-  return module, found
-
-
 def _own(torch, message, options):
   build = common.user_function(message['target'])
   returned = build(**options)
@@ -247,16 +115,17 @@ def _own(torch, message, options):
     if 'model' not in returned:
       raise common.Refused(
         f'{message["target"]} returned a dict with {", ".join(returned)}: expected '
-        'model, and perhaps preprocess, input_size, output'
+        f'model, and perhaps {", ".join(_TOLD)}'
       )
     returned = returned['model']
   if not isinstance(returned, torch.nn.Module):
     raise common.Refused(
       f'{message["target"]} returned a {type(returned).__name__}, expected an nn.Module'
     )
-  for key in ('preprocess', 'input_size', 'output'):
+  for key in _TOLD:
     attribute = getattr(returned, key, None)
-    if key not in told and isinstance(attribute, (str, int)):
+    is_told = isinstance(attribute, (list, tuple) if key == 'classes' else (str, int))
+    if key not in told and is_told:
       told[key] = attribute
   return returned, {'own': told}
 
@@ -275,8 +144,8 @@ def _file(torch, message, options):
     return torch.jit.load(path, map_location='cpu'), {}
   except Exception as error:
     raise common.Refused(
-      f'it is neither TorchScript nor of torch.export ({_line(error)}): give a state '
-      'dict as weights of a module, torch:MODULE:FUNCTION'
+      f'it is neither TorchScript nor of torch.export ({recipes.line(error)}): give a '
+      'state dict as weights of a module, torch:MODULE:FUNCTION'
     ) from error
 
 
@@ -290,7 +159,7 @@ def _load_state(torch, module, path):
   except Exception as error:
     raise common.Refused(
       f'weights {os.path.basename(path)} are no state dict of tensors alone, and '
-      f'nothing else of it is run ({_line(error)})'
+      f'nothing else of it is run ({recipes.line(error)})'
     ) from error
   for key in ('state_dict', 'model', 'model_state_dict'):
     if isinstance(state, dict) and isinstance(state.get(key), dict):
@@ -311,19 +180,6 @@ def _load_state(torch, module, path):
         'give those of this module'
       )
   module.load_state_dict(state)
-
-
-def _values(mean, std):
-  mean, std = (','.join(repr(float(one)) for one in values) for values in (mean, std))
-  return f'mean={mean}:std={std}'
-
-
-def _line(error):
-  return ' '.join(str(error).split())[:150]
-
-
-def _near(name, known):
-  return ', '.join(difflib.get_close_matches(name, known, 3, 0.3) or sorted(known)[:3])
 
 
 def _sha256(torch, module, state):
