@@ -18,7 +18,7 @@ from tfeval.models.model import preprocessing
 from tfeval.preprocess import apply, protocol
 from tfeval.utils.errors import UserError
 
-pytestmark = frameworks.needs('torch', 'torchvision', 'transformers')
+pytestmark = frameworks.needs('torch', 'torchvision', 'timm', 'transformers')
 EXACT = [
   name
   for name in transformers_references.FOLDERS
@@ -107,6 +107,17 @@ def test_a_folder_says_what_transformers_says(name, folders, made, photos):
   np.testing.assert_allclose(model(pixels), made[f'{name}:logits'], atol=1e-5)
   names = json.loads((folders / name / 'config.json').read_text())['id2label']
   assert model.label_space.class_names == tuple(names[str(i)] for i in range(6))
+
+
+def test_models_of_timm_in_folders(photos, tmp_path):
+  run('wrapped', tmp_path / 'model', tmp_path / 'made.npz', *photos)
+  made = np.load(tmp_path / 'made.npz')
+  model = loading.load_model(f'transformers:{tmp_path / "model"}')
+  pixels = pixels_of(model.backend.told_protocol, model.input_size, photos)
+  found = model.preprocess(tf.constant(pixels, tf.float32)).numpy()
+  assert np.count_nonzero(found != made['made']) == 0
+  np.testing.assert_allclose(model(pixels), made['logits'], atol=1e-5)
+  assert model.label_space.class_ids == ('cat', 'dog', 'hen')
 
 
 def test_told_classes_are_put_into_the_order_of_the_dataset(folders, photos):

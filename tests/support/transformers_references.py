@@ -3,6 +3,7 @@
 python transformers_references.py make DIR
 python transformers_references.py pixels DIR OUT.npz PHOTO...
 python transformers_references.py headless FOLDER OUT_DIR
+python transformers_references.py wrapped DIR OUT.npz PHOTO...
 """
 
 import json
@@ -261,10 +262,38 @@ def headless(folder, out):
   transformers.AutoImageProcessor.from_pretrained(folder).save_pretrained(out)
 
 
+def wrapped(directory, out, photos):
+  """Saves a model of timm as transformers wraps it; writes what it makes of photos."""
+  import timm
+  import torch
+  import transformers
+  from PIL import Image
+
+  names = dict(enumerate(('cat', 'dog', 'hen')))
+  config = transformers.TimmWrapperConfig(
+    architecture='resnet18',
+    pretrained_cfg=timm.get_pretrained_cfg('resnet18.a1_in1k').to_dict(),
+    num_labels=3,
+    id2label=names,
+    label2id={name: i for i, name in names.items()},
+  )
+  torch.manual_seed(0)
+  model = transformers.TimmWrapperForImageClassification(config).eval()
+  model.save_pretrained(directory)
+  processor = transformers.AutoImageProcessor.from_pretrained(directory)
+  images = [Image.open(path).convert('RGB') for path in photos]
+  made = processor(images)['pixel_values']
+  with torch.inference_mode():
+    logits = model(made).logits.numpy()
+  np.savez(out, made=made.numpy().transpose(0, 2, 3, 1), logits=logits)
+
+
 if __name__ == '__main__':
   if sys.argv[1] == 'make':
     make(sys.argv[2])
   elif sys.argv[1] == 'headless':
     headless(*sys.argv[2:])
+  elif sys.argv[1] == 'wrapped':
+    wrapped(sys.argv[2], sys.argv[3], sys.argv[4:])
   else:
     pixels(sys.argv[2], sys.argv[3], sys.argv[4:])
