@@ -106,7 +106,7 @@ class Watched(EvaluateCallback):
     self.seen.append(
       (
         psutil.Process().memory_info().rss / 2**20,
-        self._evaluator._forward._step.experimental_get_tracing_count(),
+        self._evaluator._forward._step._call.experimental_get_tracing_count(),
         len(context.context().list_function_names()),
       )
     )

@@ -111,11 +111,11 @@ def test_a_dozen_calls_trace_and_make_pipelines_once(noise):
   fit(small(), found, epochs=12)
   assert len(found.history) == 12
   evaluator = found._evaluator
-  assert evaluator._forward._step.experimental_get_tracing_count() == 1
+  assert evaluator._forward._step._call.experimental_get_tracing_count() == 1
   assert len(evaluator._runtime.pipelines) == 1
   fit(found.model, found)  # Nor in another fit.
   assert found._evaluator is evaluator
-  assert evaluator._forward._step.experimental_get_tracing_count() == 1
+  assert evaluator._forward._step._call.experimental_get_tracing_count() == 1
 
 
 def test_the_best_run_is_kept_and_the_history_goes_on(noise, tmp_path):
@@ -500,7 +500,7 @@ def test_a_hundred_calls_grow_nothing(noise):
   fit(small(), found, Seen(), epochs=120)
   assert seen[-1][1] == seen[19][1]
   assert seen[-1][0] - seen[19][0] < 40  # MiB: less than 0.4 of each call stay.
-  assert found._evaluator._forward._step.experimental_get_tracing_count() == 1
+  assert found._evaluator._forward._step._call.experimental_get_tracing_count() == 1
 
 
 def test_mirrored_fit(noise):
@@ -539,7 +539,7 @@ after = tfeval.keras.EvaluateCallback(
 fit(model, found, after, epochs=2)
 direct = tfeval.evaluate(model, 'folder:' + sys.argv[1], preprocess='tf',
                          preflight='off', protocol='squash')
-assert found._evaluator._forward._step.experimental_get_tracing_count() == 1
+assert found._evaluator._forward._step._call.experimental_get_tracing_count() == 1
 print(len(found.history), found.best.result['compute']['replicas'],
       [m['correct'] for m in direct.metrics],
       [hits for hits, _ in after.history[-1]['counts'].values()])

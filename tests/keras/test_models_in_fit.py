@@ -70,7 +70,7 @@ def test_a_model_that_its_first_batch_builds(folder, tmp_path, make):
   fit(compiled(model), found, counted)
   assert [entry['step'] for entry in found.history] == [2, 4, 6, 8]
   assert counts(found)[1::2] == counted.counts and counted.counts[-1][0] > 10
-  assert found._evaluator._forward._step.experimental_get_tracing_count() == 1
+  assert found._evaluator._forward._step._call.experimental_get_tracing_count() == 1
   assert tfeval.load_run(found.best.path).result['model']['input_size'] == 32
 
 
@@ -150,7 +150,7 @@ def test_a_function_is_traced_once_where_its_layers_stay(folder):
   counted = Counted(folder, lambda model: model)
   fit(model, found, counted, epochs=4)
   assert counts(found) == counted.counts
-  assert found._evaluator._forward._step.experimental_get_tracing_count() == 1
+  assert found._evaluator._forward._step._call.experimental_get_tracing_count() == 1
 
 
 def test_a_function_that_copies_averages(folder):

@@ -22,7 +22,8 @@ from tfeval.preprocess import apply, protocol
 pytestmark = pytest.mark.filterwarnings('ignore::UserWarning:PIL')
 _SIZE = 224
 # `given` takes images of one size alone, see test_protocols.py.
-_ALL = tuple(name for name in protocol.named_protocols() if name != 'given')
+_WITHOUT_RESIZING = ('given', protocol.ENCODED)
+_ALL = tuple(n for n in protocol.named_protocols() if n not in _WITHOUT_RESIZING)
 _OF_PILLOW = tuple(
   name for name in _ALL if protocol.resolve(name, _SIZE).library == 'pillow'
 )
