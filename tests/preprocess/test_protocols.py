@@ -233,7 +233,7 @@ def test_opencv_ipp(shared_data, size, jit_compile):
 
 
 @pytest.mark.parametrize(
-  'text', [name if name == 'pil' else slow(name) for name in protocol.named_protocols()]
+  'text', [name if name == 'pil' else slow(name) for name in references.REFERENCES]
 )
 def test_compiling_changes_no_value(shared_data, text):
   """A data set's size decides whether it is compiled."""
