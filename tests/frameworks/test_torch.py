@@ -86,7 +86,7 @@ def test_lite_is_that_of_keras(number, photos):
   np.testing.assert_array_equal(scores.argmax(1), expected.argmax(1))
 
 
-@pytest.mark.parametrize('name', ['lite.pt', 'lite.pt2', 'lite.onnx'])
+@pytest.mark.parametrize('name', ['lite.pt', 'lite.pt2', 'fixed.pt2', 'lite.onnx'])
 def test_exported_files_say_the_same(name, files, photos):
   known = {
     'preprocess': 'mean255=127:std=128',
@@ -99,7 +99,7 @@ def test_exported_files_say_the_same(name, files, photos):
   found = loading.load_model(files / name, **known)(pixels)
   np.testing.assert_allclose(found, expected, atol=1e-4)
   if name != 'lite.onnx':
-    with pytest.raises(UserError, match='holds code of its author: give trust_model'):
+    with pytest.raises(UserError, match='holds code of its author: give `trust_model'):
       loading.load_model(files / name, **{**known, 'trust_model': False})
 
 

@@ -185,6 +185,6 @@ def test_code_that_a_folder_brings_is_not_run(tmp_path):
     json.dumps({'model_type': 'mine', 'auto_map': named})
   )
   for weights in ('imagenet', 'none'):
-    with pytest.raises(UserError, match='brings code of its author: give trust_model'):
+    with pytest.raises(UserError, match='brings code of its author: give `trust_model'):
       loading.load_model(f'transformers:{tmp_path}', weights=weights)
   assert not ran.exists()

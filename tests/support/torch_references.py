@@ -149,6 +149,8 @@ def lite(directory, number):
   free = ({0: torch.export.Dim('n', min=1, max=512)},)
   exported = torch.export.export(module, (images,), dynamic_shapes=free)
   torch.export.save(exported, f'{directory}/lite.pt2')
+  fixed = torch.export.export(module, (torch.zeros(4, 3, 224, 224),))
+  torch.export.save(fixed, f'{directory}/fixed.pt2')
   torch.onnx.export(
     module,
     (images,),

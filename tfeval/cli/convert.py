@@ -70,7 +70,12 @@ def run(flags, arguments: list[str]) -> int:
   requests = plans.requests(arguments, [flags.weights])
   config = input_flags.read_config(flags)
   plans.check_config(requests, config)
-  (request,) = requests
+  request, *more = requests
+  if more:
+    raise UserError(
+      f'{arguments[0]} is {len(requests)} models, {request.spec.text} and '
+      f'{more[0].spec.text} among them: convert takes one'
+    )
   if not published.is_told(config.protocol, request.spec, request.weights):
     text = published.protocol_text(
       config.protocol, request.spec, weights=request.weights

@@ -82,7 +82,9 @@ def run(flags, arguments: list[str]) -> int:
   datasets.check(config.dataset)
   request = None
   if flags.model:
-    (request,) = requests(flags.model, ['imagenet'])
+    request, *more = requests(flags.model, ['imagenet'])
+    if more:
+      raise UserError('checkpoints are of one model: give one --model')
     request = dataclasses.replace(request, weights='none')  # They are none of its own.
     check_config([request], config)
   with console.quiet_tensorflow():

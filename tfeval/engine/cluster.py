@@ -85,6 +85,8 @@ def find_cluster(
     UserError: they contradict each other, are malformed or missing.
   """
   count, index, given = hosts.num_hosts, hosts.host_index, environ.get(TF_CONFIG)
+  if given == '{}':  # As platforms set it for a host that is alone.
+    given = None
   if (count is None) != (index is None):
     raise UserError('`num_hosts` and `host_index` go together: give both or none')
   if count is not None:

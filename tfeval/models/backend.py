@@ -18,15 +18,21 @@ STATISTICS, VALUES = 'batch statistics', 'values'
 class InputSpec:
   """What a model is fed: float32 images, the channels last.
 
+  What differs from that in a model is made of these by its backend.
+
   Attributes:
     shape: (batch, height, width, channels), None for each that is free; None where
       nothing is known.
     encoded: whether it is fed encoded images in place of these: string [n], the bytes
       of files, which it decodes itself.
+    dtype: what these images become; of whole numbers they are rounded.
+    channels_first: whether they are transposed.
   """
 
   shape: tuple[int | None, ...] | None = None
   encoded: bool = False
+  dtype: str = 'float32'
+  channels_first: bool = False
 
   @property
   def sides(self) -> tuple[int | None, int | None]:

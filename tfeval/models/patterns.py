@@ -63,7 +63,7 @@ def _lines(text: str) -> list[str]:
   """Returns the lines of a file of models, without comments."""
   path = pathlib.Path(text[1:]).expanduser()
   try:
-    content = untrusted.read_bytes(path, budgets.FLAGFILES).decode()
+    content = untrusted.read_bytes(path, budgets.FLAGFILES).decode('utf-8-sig')
   except OSError as error:
     raise UserError(f'`model={text}`: cannot read {path}: {error.strerror}') from error
   except UnicodeDecodeError as error:

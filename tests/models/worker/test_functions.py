@@ -35,7 +35,7 @@ def load(name, **known):
 
 
 @pytest.mark.parametrize(
-  'name', ['brightness', 'talks', 'listed', 'is_alone', 'writes']
+  'name', ['brightness', 'talks', 'listed', 'nested_lists', 'is_alone', 'writes']
 )
 def test_scores_are_those_of_the_function(name, pixels):
   model = load(name)
@@ -95,11 +95,21 @@ def test_memory_that_is_too_small_is_known_as_such(pixels):
     tf.function(model)(pixels)
 
 
+def test_what_it_has_started_does_not_hide_its_end(pixels):
+  model, started = load('dies_alone'), time.monotonic()
+  with pytest.raises(UserError, match='ended with exit code 7'):
+    model.backend(pixels.astype(np.float32))
+  assert time.monotonic() - started < 10
+
+
 @pytest.mark.parametrize(
   ('name', 'words'),
   [
     ('raises', r'ValueError: first line the last one says it \(worker_models.py:\d+\)'),
     ('dies', 'was ended by SIGKILL, as where memory runs out'),
+    ('dies_of_real_time', r'was ended by signal \d+'),
+    ('a_text', r'returns a str for 2 images: expected scores, \[2, classes\]'),
+    ('long', r'ValueError: the reason'),
     ('of_one', r'the model returns \(1000,\) for 2 images'),
     ('nothing', 'worker_models has no function nothing: it has '),
   ],

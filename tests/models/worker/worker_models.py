@@ -38,6 +38,14 @@ def listed(images):
   return [brightness(images)]
 
 
+def nested_lists(images):
+  return brightness(images).tolist()
+
+
+def a_text(images):
+  return 'cat'
+
+
 def small(images):
   """As a device with room for four images."""
   if len(images) > 4:
@@ -52,6 +60,24 @@ def is_alone(images):
 
 def raises(images):
   raise ValueError('first line\nthe last one says it')
+
+
+def long(images):
+  raise ValueError('\n'.join(['a' * 300, 'b' * 398, 'the reason']))
+
+
+def dies_alone(images):
+  """What it has started lives on, and has its files."""
+  if len(images) > 2 and os.fork():
+    os._exit(7)
+  if len(images) > 2:
+    time.sleep(20)
+    os._exit(0)
+  return brightness(images)
+
+
+def dies_of_real_time(images):
+  os.kill(os.getpid(), signal.SIGRTMIN + 2)
 
 
 def dies(images):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfeval.models.keras import input_forms
+from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.keras.versions import both
 from tfeval.models.model import Model, preprocessing
 from tfeval.models.options import PREPROCESSINGS
@@ -95,7 +97,8 @@ def batch_distance(model: keras.Model | None, images: tf.Tensor) -> float | None
   )
   seen: list[float] = []
   with _listening(layers, seen), contextlib.suppress(_Enough):
-    model(images, training=False) if layers else None
+    if layers:
+      model(input_forms.fed(images, KerasBackend(model).input_spec), training=False)
   return max(seen, default=None)
 
 

@@ -11,18 +11,22 @@ import tensorflow as tf
 
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models.backend import STATISTICS, VALUES, Backend, InputSpec
-from tfeval.models.keras import architecture, tracing
+from tfeval.models.keras import architecture, input_forms, tracing
 from tfeval.utils import files
 
 
 def takes_texts(model: Any) -> bool:
   """Returns whether the only input of a Keras model is a string for each image."""
-  try:
-    inputs = getattr(model, 'inputs', None)
-  except (AttributeError, ValueError):  # Of a Sequential that is not built.
-    return False
-  dtypes = [getattr(one, 'dtype', None) for one in inputs or []]
+  dtypes = [getattr(one, 'dtype', None) for one in symbolic_inputs(model) or []]
   return len(dtypes) == 1 and dtypes[0] in ('string', tf.string)
+
+
+def symbolic_inputs(model: Any) -> list[Any] | None:
+  """Returns the inputs of a Keras model; None of a subclass, or if it is not built."""
+  try:
+    return getattr(model, 'inputs', None)
+  except (AttributeError, ValueError):
+    return None
 
 
 class FunctionBackend(Backend):
@@ -36,13 +40,15 @@ class FunctionBackend(Backend):
     input_shape: tuple[int | None, ...] | None = None,
     outputs: Mapping[str, Any] | None = None,
     encoded: bool = False,
+    input_dtype: str = 'float32',
   ):
     self._function, self._outputs = function, outputs or {}
     self.parameters, self.dtype = parameters, dtype
-    self.input_spec = InputSpec(input_shape, encoded)
+    self.input_spec = input_forms.spec_of(input_shape, input_dtype, encoded)
 
   def __call__(self, images: tf.Tensor) -> Any:
-    return self._function(images)
+    spec = self.input_spec
+    return self._function(images if spec.encoded else input_forms.fed(images, spec))
 
   def describe(self) -> dict[str, Any]:
     return {
@@ -66,11 +72,17 @@ class KerasBackend(FunctionBackend):
     self.model, self.output_space = model, output_space
 
   def __call__(self, images: tf.Tensor) -> Any:
+    spec = self.input_spec
+    if not spec.encoded:
+      images = input_forms.fed(images, spec)
     return self.model(images, training=False)
 
   @property
   def input_spec(self) -> InputSpec:
-    return InputSpec(getattr(self.model, 'input_shape', None), takes_texts(self.model))
+    shape = getattr(self.model, 'input_shape', None)
+    inputs = symbolic_inputs(self.model) or []
+    dtype = inputs[0].dtype if len(inputs) == 1 else 'float32'
+    return input_forms.spec_of(shape, dtype, takes_texts(self.model))
 
   @property
   def parameters(self) -> int:

@@ -9,12 +9,20 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tfeval.models import binary, class_maps, heads, normalisation, table
-from tfeval.models.backend import Backend
+from tfeval.models import (
+  binary,
+  class_maps,
+  heads,
+  normalisation,
+  table,
+  whole_numbers,
+)
+from tfeval.models.backend import Backend, InputSpec
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
   activations,
   factory,
+  input_forms,
   legacy_files,
   own_code,
   preprocess_function,
@@ -24,7 +32,7 @@ from tfeval.models.keras import (
   uncompiled,
   weights,
 )
-from tfeval.models.keras.backend import KerasBackend
+from tfeval.models.keras.backend import KerasBackend, symbolic_inputs
 from tfeval.models.keras.legacy import backend_of
 from tfeval.models.keras.preprocessor import preprocessor_of, with_preprocessor
 from tfeval.models.keras.versions import both
@@ -95,14 +103,17 @@ def described(
   known = with_preprocessor(backend.model, name, known)
   encoded = backend.input_spec.encoded
   preprocess = _as_they_are(name, known) if encoded else _preprocess(name, known)
+  input_forms.check_one(symbolic_inputs(backend.model), name)
   input_size = 0 if encoded else input_size_of(backend, name, known)
+  _check_whole(name, known, backend.input_spec, input_size)
   function = _function(backend, name, known)
   chosen = heads.chosen(backend, name, known.output_name)
-  if chosen is not None:
-    class_maps.check_shape(chosen.shape, name, known.class_map)
+  shape = None if chosen is None else heads.flat_shape(chosen.shape)
+  if shape is not None:
+    class_maps.check_shape(shape, name, known.class_map)
   ends_in = activations.of(chosen) or heads.activation(backend, known.output_name)
   output = activations.output_kind(ends_in, name, known.output)
-  outputs = None if chosen is None else chosen.shape[-1]
+  outputs = None if shape is None else shape[-1]
   is_single = outputs == 1
   if is_single:
     function, output = binary.two_classes(function, name, output), binary.KIND[output]
@@ -141,6 +152,16 @@ def described(
     is_single=is_single,
     channels=backend.input_spec.channels or 3,
   )
+
+
+def _check_whole(name: str, known: ModelOptions, spec: InputSpec, side: int) -> None:
+  """Checks that an input of whole numbers is not fed what is rounded to a few."""
+  dtype = tf.as_dtype(spec.dtype)
+  if dtype.is_integer and known.preprocess is not None:
+    least, most = dtype.min, dtype.max
+    whole_numbers.check(
+      name, known.preprocess, spec.dtype, (least, most), spec.channels, max(side, 16)
+    )
 
 
 def _as_they_are(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -24,7 +24,8 @@ from tfeval.utils.errors import UserError
 
 # How Keras and Keras 2 say that they do not know a class or a function.
 _UNKNOWN = re.compile(
-  r"(?:Could not locate (?:class|function)|Unknown [\w ]+?:?) '([^'\n]{1,200})'"
+  r"(?:(?:Could not locate (?:class|function)|Unknown [\w ]+?:?) '|"
+  r"Cannot deserialize object of type `)([^'`\n]{1,200})['`]"
 )
 _BUILT_IN = (
   'layers activations initializers regularizers constraints losses ops'.split()

@@ -66,7 +66,7 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
   if len(inputs) != 1:
     raise UserError(
       f'{path} has the inputs {", ".join(sorted(inputs)) or "none"} in its signature '
-      f'{name}: expected one'
+      f'{name}: expected one, of images: `signature` names another'
     )
   ((input_name, input_spec),) = inputs.items()
 
@@ -78,7 +78,7 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
     )
 
   def function(x):
-    return signature(**{input_name: tf.cast(x, input_spec.dtype)})
+    return signature(**{input_name: x})
 
   shape = input_spec.shape
   if shape.rank and shape[0] is not None:
@@ -92,6 +92,7 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
     None if shape.rank is None else tuple(shape),
     signature.structured_outputs,
     encoded,
+    input_spec.dtype.name,
   )
 
 

@@ -33,6 +33,13 @@ def raised(name: str, error: Mapping[str, Any]) -> Exception:
   return UserError(f'{name}: {error["kind"]}: {error["words"][:_LENGTH]}{where}')
 
 
+def _signal_name(number: int) -> str:
+  try:
+    return signal.Signals(number).name
+  except ValueError:  # Of real time, which have none.
+    return f'signal {number}'
+
+
 def ended(
   name: str, process: subprocess.Popen[bytes], said: Sequence[str]
 ) -> UserError:
@@ -49,7 +56,7 @@ def ended(
   if code is None:
     why = 'does not answer'
   elif code < 0:
-    why = f'was ended by {signal.Signals(-code).name}'
+    why = f'was ended by {_signal_name(-code)}'
     why += ', as where memory runs out' * (-code == signal.SIGKILL)
   else:
     why = f'ended with exit code {code}'

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tfeval.models import whole_numbers
 from tfeval.models.keras.files import described
 from tfeval.models.model import Model, check_options
 from tfeval.models.options import ModelOptions
-from tfeval.models.worker import kinds, told_classes, whole_numbers
+from tfeval.models.worker import kinds, told_classes
 from tfeval.models.worker.backend import WorkerBackend
 from tfeval.models.worker.process import Process
 from tfeval.utils import errors, files, paths
@@ -66,7 +67,13 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
   )
   known = _with_told(spec, known, told)
   if told.get('whole_numbers') is not None and known.preprocess is not None:
-    whole_numbers.check(spec.text, known.preprocess, told)
+    whole_numbers.check(
+      spec.text,
+      known.preprocess,
+      told['dtype'],
+      told['whole_numbers'],
+      told['input'][-1],
+    )
   backend = WorkerBackend(process, told, known.input_size)
   source, sha256 = weights, None
   if path is not None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -86,13 +86,14 @@ class Process:
     for file in (there[0], here[1], life[0]):
       os.close(file)
     self._pipe = channel.Pipe(here[0], there[1])
+    self._ends = _pidfd(self._process.pid)
     self._said: collections.deque[str] = collections.deque(maxlen=_LINES)
     self._reader = threading.Thread(
       target=_listen, args=(self._process.stderr, self._said), daemon=True
     )
     self._reader.start()
     self.close = weakref.finalize(
-      self, _end, self._process, self._pipe, life[1], self._memories
+      self, _end, self._process, self._pipe, (life[1], *self._ends), self._memories
     )
 
   def load(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,17 +189,29 @@ class Process:
     Raises:
       UserError: neither within so many seconds.
     """
-    if not select.select([self._pipe.reads], [], [], limit)[0]:
+    found = select.select([self._pipe.reads, *self._ends], [], [], limit)[0]
+    if not found:
       raise self._kill(
         f'{self._name} has taken more than {limit:g} s: `batch_timeout=SECONDS` waits '
         'longer'
       )
+    if self._pipe.reads not in found:
+      # What it has started may live on, and has the pipe.
+      raise ConnectionError
 
   def _kill(self, why: str) -> UserError:
     """Ends it; returns what to say."""
     self._process.kill()
     self._fault = why
     return UserError(why)
+
+
+def _pidfd(process: int) -> tuple[int, ...]:
+  """Returns a file that can be read once a process has ended, none where that lacks."""
+  try:
+    return (os.pidfd_open(process),)
+  except (AttributeError, OSError):  # Before Linux 5.3, and elsewhere.
+    return ()
 
 
 def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
@@ -211,7 +224,7 @@ def _listen(stderr: IO[bytes], said: collections.deque[str]) -> None:
 def _end(
   process: subprocess.Popen[bytes],
   pipe: channel.Pipe,
-  life: int,
+  files: Sequence[int],
   memories: list[channel.SharedMemory],
 ) -> None:
   """Ends a process: it does so by itself when nobody speaks to it any more."""
@@ -221,6 +234,7 @@ def _end(
   except subprocess.TimeoutExpired:
     process.kill()
     process.wait()
-  os.close(life)
+  for file in files:
+    os.close(file)
   for memory in memories:
     memory.close()

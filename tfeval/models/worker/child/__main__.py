@@ -20,7 +20,7 @@ from tfeval_worker import channel, common, life
 KINDS = ('function', 'onnx', 'litert', 'torch')
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Of what an exception says, the last lines, and no more letters than these.
-_LINES, _LONGEST = 4, 4000
+_LINES, _SHOWN, _LONGEST = 4, 400, 4000
 
 
 def main() -> None:
@@ -100,9 +100,21 @@ def _told(error):
   return {
     'kind': 'memory' if _is_memory(error) else type(error).__name__,
     'refused': isinstance(error, common.Refused),
-    'words': ' '.join(' '.join(words.splitlines()[-_LINES:])[:_LONGEST].split()),
+    'words': _reason(words),
     'where': f'{os.path.basename(where.filename)}:{where.lineno}' if where else '',
   }
+
+
+def _reason(words):
+  """Returns the last lines of what an exception says, the end if they are long."""
+  lines = [' '.join(one.split()) for one in words.splitlines() if one.strip()]
+  found = ''
+  for line in reversed(lines[-_LINES:]):
+    longer = f'{line} {found}'.strip()
+    if found and len(longer) > _SHOWN:
+      break
+    found = longer
+  return found[:_LONGEST]
 
 
 def _is_memory(error):

@@ -25,7 +25,7 @@ def library(name, extra):
   except ImportError as error:
     raise Refused(
       f'{name} is not in the Python that runs the model, {sys.executable} ({error}): '
-      f'pip install "tfeval[{extra}]", or give model_python, that of an environment '
+      f'pip install "tfeval[{extra}]", or give `model_python`, that of an environment '
       'which has it'
     ) from error
 
@@ -129,10 +129,13 @@ def versions(**libraries):
 
 
 def named(outputs, names=()):
-  """Returns outputs as (name, array): of one, several in a list, or by name."""
+  """Returns outputs as (name, array): of one, several in a list, or by name.
+
+  A list of lists of numbers is one.
+  """
   if isinstance(outputs, dict) or hasattr(outputs, 'items'):
     return [(str(key), one) for key, one in outputs.items() if one is not None]
-  if isinstance(outputs, (list, tuple)):
+  if isinstance(outputs, (list, tuple)) and any(hasattr(o, 'shape') for o in outputs):
     if len(names) != len(outputs):
       names = [str(i) for i in range(len(outputs))]
     return list(zip(names, outputs, strict=False))
@@ -145,7 +148,15 @@ def flat(array, count):
   Raises:
     Refused: it is not of n images.
   """
-  array = np.asarray(array)
+  try:
+    value, array = array, np.asarray(array)
+  except ValueError as error:
+    raise Refused(f'the model returns rows of unlike lengths: {error}') from error
+  if not array.ndim:
+    raise Refused(
+      f'the model returns a {type(value).__name__} for {count} images: expected scores, '
+      f'[{count}, classes]'
+    )
   if count == 1 and array.ndim == 1:  # Squeezed.
     array = array[None]
   if array.ndim < 2 or array.shape[0] != count:

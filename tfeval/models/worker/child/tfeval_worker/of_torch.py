@@ -6,6 +6,7 @@ import os
 from tfeval_worker import (
   common,
   recipes,
+  tensors,
   torch_timm,
   torch_torchvision,
   torch_transformers,
@@ -83,10 +84,19 @@ class Torch:
       'sha256': state_sha256,
       'input': [None, None, None, 3],
       'dtype': self._autocast or 'float32',
-      **{k: v for k, v in told.items() if k != 'is_exported'},
+      **{k: v for k, v in told.items() if k not in ('is_exported', 'batch')},
     }
 
   def run(self, images):
+    size = self._told.get('batch')
+    if size is None:
+      return self._computed(images)
+    parts = [self._computed(part) for part in tensors.batches(images, size)]
+    names = [name for name, _ in parts[0]]
+    return tensors.outputs(names, [[one for _, one in p] for p in parts], len(images))
+
+  def _computed(self, images):
+    """Returns (name, output) of a batch."""
     torch = self._torch
     with torch.inference_mode():
       batch = torch.from_numpy(images)
@@ -136,17 +146,35 @@ def _file(torch, message, options):
   common.only({'options': options})
   if not message['trust']:
     raise common.Refused(
-      'such a file holds code of its author: give trust_model if you trust it'
+      'such a file holds code of its author: give `trust_model` if you trust it'
     )
   try:
     if path.endswith('.pt2'):
-      return torch.export.load(path).module(), {'is_exported': True}
+      exported = torch.export.load(path)
+      return exported.module(), {'is_exported': True, **_fixed(exported)}
     return torch.jit.load(path, map_location='cpu'), {}
   except Exception as error:
     raise common.Refused(
       f'it is neither TorchScript nor of torch.export ({recipes.line(error)}): give a '
-      'state dict as weights of a module, torch:MODULE:FUNCTION'
+      'state dict as `weights` of a module, torch:MODULE:FUNCTION'
     ) from error
+
+
+def _fixed(exported):
+  """Returns the batch and the input of an export, as far as they are fixed."""
+  names = exported.graph_signature.user_inputs
+  shapes = [
+    node.meta['val'].shape
+    for node in exported.graph.nodes
+    if node.op == 'placeholder' and node.name in names
+  ]
+  if len(shapes) != 1:
+    raise common.Refused(f'it has {len(shapes)} inputs: expected one, of images')
+  sides = [side if isinstance(side, int) else None for side in shapes[0]]
+  if len(sides) != 4:
+    raise common.Refused(f'it takes {sides}: expected images, [n, 3, height, width]')
+  batch, channels, *size = sides
+  return {'batch': batch, 'input': [None, *size, channels or 3]}
 
 
 def _load_state(torch, module, path):

@@ -22,7 +22,7 @@ def load(torch, message, options):
   except (OSError, ValueError) as error:
     if 'trust_remote_code' in str(error):
       raise common.Refused(
-        'it brings code of its author: give trust_model if you trust it'
+        'it brings code of its author: give `trust_model` if you trust it'
       ) from error
     if os.path.isdir(name) or isinstance(error, ValueError):
       raise common.Refused(
