@@ -54,7 +54,10 @@ def test_a_folder_is_fed_as_its_predict_feeds_it(preset):
       'unknown preset of KerasHub .*did you mean resnet_50',
     ),
     ('kerashub:{empty}', 'cannot be loaded: .*a folder that save_to_preset'),
-    ('kerashub:resnet_50_imagenet', 'cannot be loaded: .*give the folder'),
+    (
+      'kerashub:resnet_50_imagenet',
+      'cannot be loaded: .*download kaggle://keras/.*resnet_50.*give kerashub:FOLDER',
+    ),
   ],
 )
 def test_what_is_not_there_is_told_in_a_line(name, words, tmp_path):

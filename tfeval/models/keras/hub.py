@@ -1,7 +1,10 @@
 """Image classifiers of KerasHub, by the name or the folder of a preset."""
 
+import contextlib
 import dataclasses
+import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from tfeval.models.keras.files import described
@@ -49,11 +52,28 @@ def _task(name: str, options: dict[str, Any]) -> Any:
   if not is_known:
     raise errors.unknown('preset of KerasHub', name, presets, 'or a folder of one')
   try:
-    return keras_hub.models.ImageClassifier.from_preset(name, **options)
+    with _without_retries():
+      return keras_hub.models.ImageClassifier.from_preset(name, **options)
   except Exception as error:  # What a preset and a hub make it raise is open.
-    way = 'download it elsewhere and give the folder'
-    if os.path.isdir(name):
-      way = 'give a folder that save_to_preset of an image classifier wrote'
+    way = 'give a folder that save_to_preset of an image classifier wrote'
+    if not os.path.isdir(name):
+      handle = presets[name].get('kaggle_handle', name) if name in presets else name
+      way = (
+        f'where there is no network, download {handle} elsewhere, a folder with '
+        'config.json and model.weights.h5, and give kerashub:FOLDER'
+      )
     raise UserError(
-      f'kerashub:{name} cannot be loaded: {errors.one_line(error, 160)}: {way}'
+      f'kerashub:{name} cannot be loaded: {errors.one_line(error, 100)}: {way}'
     ) from error
+
+
+@contextlib.contextmanager
+def _without_retries() -> Iterator[None]:
+  """Keeps the hub's own lines about each of its attempts to itself."""
+  logger = logging.getLogger('huggingface_hub')
+  before = logger.level
+  logger.setLevel(logging.CRITICAL)
+  try:
+    yield
+  finally:
+    logger.setLevel(before)

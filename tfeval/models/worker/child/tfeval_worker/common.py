@@ -154,8 +154,8 @@ def flat(array, count):
     raise Refused(f'the model returns rows of unlike lengths: {error}') from error
   if not array.ndim:
     raise Refused(
-      f'the model returns a {type(value).__name__} for {count} images: expected scores, '
-      f'[{count}, classes]'
+      f'the model returns a {type(value).__name__} for {count} images: expected '
+      f'scores, [{count}, classes]'
     )
   if count == 1 and array.ndim == 1:  # Squeezed.
     array = array[None]
