@@ -113,10 +113,29 @@ def test_state_dicts(files, photos, tmp_path):
   other = 'torch:torch_references:lite_model:number=1'
   with pytest.raises(UserError, match='lack _blocks.16.* more: give those of this'):
     loading.load_model(other, weights=files / 'lite.pth')
-  (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Evil(str(tmp_path / 'ran'))))
-  with pytest.raises(UserError, match='no state dict of tensors alone'):
+  (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Evil(str(tmp_path / 'ran')), 2))
+  with pytest.raises(UserError, match=r'tensors alone.*nsupported.*GLOBAL io.open'):
     loading.load_model(plain, weights=tmp_path / 'evil.pth')
   assert not (tmp_path / 'ran').exists()
+
+
+def test_keys_of_wrappers_and_both_kinds_of_wrong_ones(files, photos, tmp_path):
+  import torch
+
+  plain = 'torch:torch_references:lite_model:weights=false'
+  pixels = pixels_of('opencv', 224, photos[:2])
+  state = torch.load(files / 'lite.pth', weights_only=True)
+  wrapped = {f'module._orig_mod.{key}': value for key, value in state.items()}
+  torch.save(wrapped, tmp_path / 'wrapped.pth')
+  found = loading.load_model(plain, weights=tmp_path / 'wrapped.pth')
+  expected = loading.load_model(plain, weights=files / 'lite.pth')
+  np.testing.assert_array_equal(found(pixels), expected(pixels))
+  torch.save(
+    {**dict(list(state.items())[2:]), 'mine': state['_fc.bias']}, tmp_path / 'x'
+  )
+  (tmp_path / 'x').rename(tmp_path / 'x.pth')
+  with pytest.raises(UserError, match='lack .*, .* and have unexpected mine: give'):
+    loading.load_model(plain, weights=tmp_path / 'x.pth')
 
 
 class Evil:

@@ -51,3 +51,10 @@ def complex_():
 
 def no_room():
   raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')
+
+
+softmax = torch.nn.Sequential(
+  torch.nn.Flatten(),
+  torch.nn.Sequential(torch.nn.Linear(3 * 32 * 32, 10), torch.nn.Softmax(1)),
+)
+softmax.preprocess, softmax.input_size = 'unit', 32

@@ -57,3 +57,11 @@ def test_what_a_factory_reads_makes_another_model(name, monkeypatch):
     return load(name).backend.fingerprint()
 
   assert fingerprint('1') == fingerprint('1') != fingerprint('2')
+
+
+def test_a_module_by_its_name_and_the_softmax_at_its_end():
+  assert load('softmax').output == 'probabilities'
+  with pytest.raises(UserError, match='ends in a softmax'):
+    loading.load_model(
+      'torch:own_modules:softmax', model_python=PYTHON, output='logits'
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 
 from tfeval_worker import (
   common,
@@ -12,9 +13,15 @@ from tfeval_worker import (
   torch_transformers,
 )
 
+# Options of everything that is PyTorch's.
+_OF_RUN = ('autocast', 'compile', 'channels_last')
 _DTYPES = ('float32', 'bfloat16', 'float16')
 # What a factory or its module may tell.
 _TOLD = ('preprocess', 'input_size', 'output', 'classes')
+# How `torch.load` names what of a pickle it does not read.
+_NO_TENSOR = re.compile(
+  r'(unsupported (?:global|operand|class)\b.*?)(?:\.?\s*\n|\. |$)', re.IGNORECASE
+)
 _MISSING = 10  # Keys of a state dict that are named.
 
 
@@ -28,9 +35,7 @@ def load(message):
     'file': _file,
   }[message['source']]
   options = dict(message['options'])
-  run_options = {
-    k: options.pop(k, None) for k in ('autocast', 'compile', 'channels_last')
-  }
+  run_options = {k: options.pop(k, None) for k in _OF_RUN}
   if run_options['autocast'] not in (None, *_DTYPES):
     raise common.Refused(
       f'autocast={run_options["autocast"]}: expected one of {", ".join(_DTYPES)}'
@@ -84,6 +89,7 @@ class Torch:
       'sha256': state_sha256,
       'input': [None, None, None, 3],
       'dtype': self._autocast or 'float32',
+      'activations': _activations(self._module),
       **{k: v for k, v in told.items() if k not in ('is_exported', 'batch')},
     }
 
@@ -116,9 +122,22 @@ class Torch:
       ]
 
 
+def _activations(module):
+  """Returns the softmax or sigmoid that a chain of modules ends in, by its output."""
+
+  def name_of(one):  # Of TorchScript the class is another.
+    return getattr(one, 'original_name', type(one).__name__)
+
+  while name_of(module) == 'Sequential' and (inside := list(module.children())):
+    module = inside[-1]
+  name = name_of(module).lower()
+  return {'output': name} if name in ('softmax', 'sigmoid') else {}
+
+
 def _own(torch, message, options):
   build = common.user_function(message['target'])
-  returned = build(**options)
+  is_there = isinstance(build, torch.nn.Module) and not options
+  returned = build if is_there else build(**options)
   told = {}
   if isinstance(returned, dict):
     told = {k: v for k, v in returned.items() if k != 'model'}
@@ -143,7 +162,7 @@ def _own(torch, message, options):
 def _file(torch, message, options):
   """TorchScript and torch.export hold code: only what is trusted is loaded."""
   path = message['target']
-  common.only({'options': options})
+  common.only({'options': options}, _OF_RUN)
   if not message['trust']:
     raise common.Refused(
       'such a file holds code of its author: give `trust_model` if you trust it'
@@ -187,27 +206,49 @@ def _load_state(torch, module, path):
   except Exception as error:
     raise common.Refused(
       f'weights {os.path.basename(path)} are no state dict of tensors alone, and '
-      f'nothing else of it is run ({recipes.line(error)})'
+      f'nothing else of it is run ({_why_unread(error)})'
     ) from error
   for key in ('state_dict', 'model', 'model_state_dict'):
     if isinstance(state, dict) and isinstance(state.get(key), dict):
       state = state[key]
   own = module.state_dict()
-  for what, keys in (
-    ('lack', [k for k in own if k not in state]),
-    ('have unexpected', [k for k in state if k not in own]),
-    (
-      'have other shapes of',
-      [k for k in own if k in state and own[k].shape != state[k].shape],
-    ),
-  ):
-    if keys:
-      more = f' and {len(keys) - _MISSING} more' if len(keys) > _MISSING else ''
-      raise common.Refused(
-        f'weights {os.path.basename(path)} {what} {", ".join(keys[:_MISSING])}{more}: '
-        'give those of this module'
-      )
+  state = _without_wrapper(state, own)
+  found = {
+    'lack': [k for k in own if k not in state],
+    'have unexpected': [k for k in state if k not in own],
+    'have other shapes of': [
+      k for k in own if k in state and own[k].shape != state[k].shape
+    ],
+  }
+  wrong = [f'{what} {_listed(keys)}' for what, keys in found.items() if keys]
+  if wrong:
+    raise common.Refused(
+      f'weights {os.path.basename(path)} {" and ".join(wrong)}: give those of this '
+      'module'
+    )
   module.load_state_dict(state)
+
+
+def _without_wrapper(state, own):
+  """Returns a state dict without what DataParallel or torch.compile put before keys."""
+  for prefix in ('module.', '_orig_mod.'):
+    if all(key.startswith(prefix) for key in state) and not any(
+      key.startswith(prefix) for key in own
+    ):
+      state = {key.removeprefix(prefix): value for key, value in state.items()}
+  return state
+
+
+def _listed(keys):
+  more = f' and {len(keys) - _MISSING} more' if len(keys) > _MISSING else ''
+  return ', '.join(keys[:_MISSING]) + more
+
+
+def _why_unread(error):
+  """Returns what of a pickle is no tensor, or else the first words of an error."""
+  found = _NO_TENSOR.search(str(error))
+  words = found[1] if found else str(error)
+  return ' '.join(re.sub('\x1b\\[[0-9;]*m', '', words).split())[:200]
 
 
 def _sha256(torch, module, state):

@@ -21,7 +21,7 @@ def load(torch, message, options):
     source = f'huggingface.co/{config.hf_hub_id}' if config.hf_hub_id else config.url
     raise common.Refused(
       f'the weights of {name} cannot be downloaded ({type(error).__name__}): download '
-      f'{source} elsewhere and give the file as weights'
+      f'{source} elsewhere and give the file as `weights`'
     ) from error
   config = module.pretrained_cfg
   told = told_by_timm(timm, config)

@@ -92,7 +92,7 @@ def _check_hash(path):
   if not found.startswith(named[1]):
     raise common.Refused(
       f'{path} is not what its name says, its SHA-256 begins with {found[:8]}: delete '
-      'it, or give it as weights'
+      'it, or give it as `weights`'
     )
 
 
