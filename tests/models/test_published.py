@@ -65,7 +65,7 @@ def test_recipes_of_facts_that_are_known(name, recipe, text):
 
 @pytest.mark.parametrize('name', ['MobileNet:alpha=0.3', 'mine.keras', 'a.b:c'])
 def test_no_recipe_for_what_is_not_documented(name):
-  with pytest.raises(UserError, match='is for applications and their documented'):
+  with pytest.raises(UserError, match='is for applications, their documented'):
     published.protocol_text('published', spec.parse(name))
 
 

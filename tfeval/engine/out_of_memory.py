@@ -10,7 +10,7 @@ _WORDS = re.compile(
 
 
 def is_out_of_memory(error: Exception) -> bool:
-  """Returns whether an error is one of the ways in which they say so."""
-  return isinstance(error, tf.errors.ResourceExhaustedError) or (
+  """Returns whether an error is one of these ways, or that of Python."""
+  return isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)) or (
     isinstance(error, tf.errors.OpError) and _WORDS.search(error.message) is not None
   )

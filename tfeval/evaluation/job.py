@@ -255,6 +255,11 @@ class Job:
     )
     return predictions.make_ranked_rows(*of_batch, ranked, None, restricted)
 
+  @property
+  def goes_on(self) -> bool:
+    """Whether a later command goes on from what is stored."""
+    return manifest.is_identifiable(self.manifest)
+
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):

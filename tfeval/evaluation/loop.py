@@ -107,7 +107,10 @@ def _run_group(jobs: list[Job], failures: Failures) -> None:
 
 def _flush(jobs: list[Job], failures: Failures) -> str:
   """Writes what jobs were given; says what is kept, and how to resume."""
-  kept = ', '.join(job.flush() for job in failures.without(jobs))
+  left = failures.without(jobs)
+  kept = ', '.join(job.flush() for job in left)
+  if not any(job.goes_on for job in left):
+    return kept
   return f'{kept}: {resume_hint(jobs[0].config)}'
 
 

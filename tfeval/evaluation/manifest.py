@@ -194,7 +194,7 @@ def why_unidentifiable(manifest: Manifest) -> str | None:
       f'({", ".join(model.preprocess_changes)})'
     )
   if (model.weights_sha256 or model.values_sha256) is None:
-    of_function = model.name.startswith('function:')
+    of_function = (model.name or '').startswith('function:')
     return 'it has no weights file' + ' and tells no version' * of_function
   return None
 

@@ -78,8 +78,9 @@ def protocol_text(
     return told
   if facts is None:
     raise UserError(
-      f'`protocol={protocol}` is for applications and their documented '
-      f'variants, {spec.text} is none: give a protocol by name'
+      f'`protocol={protocol}` is for applications, their documented variants, and '
+      f'models of torchvision, timm and transformers, {spec.text} is none: give a '
+      'protocol by name'
     )
   found = getattr(facts, f'{protocol}_protocol')
   if found is None:

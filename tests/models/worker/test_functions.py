@@ -189,7 +189,7 @@ def test_an_evaluation_counts_as_numpy_does(tfeval, noise, tmp_path):
     '--protocol=squash',
     '--output=logits',
     '--batch_size=8',
-    '--preflight=off',
+    '--preflight=warn',
     '--store_logits',
     f'--output_dir={tmp_path}',
     '--json',
@@ -245,3 +245,8 @@ def test_code_of_the_users_is_part_of_what_a_model_is(tmp_path, monkeypatch):
     return backend.fingerprint(), backend.architecture_sha256()
 
   assert fingerprint(1) == fingerprint(1) != fingerprint(22)
+
+
+def test_a_signature_is_of_saved_models(tmp_path):
+  with pytest.raises(UserError, match='`signature` is of SavedModels'):
+    load('brightness', signature='other')

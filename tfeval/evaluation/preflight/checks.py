@@ -135,7 +135,7 @@ def _outputs(model: Model, images: tf.Tensor, size: int) -> Iterator[np.ndarray]
     try:
       found = model.function(images[start : start + size])
       yield np.asarray(tf.cast(found, tf.float32))
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, MemoryError) as error:
       if size == 1 or not is_out_of_memory(error):
         raise
       size = max(1, size // 2)

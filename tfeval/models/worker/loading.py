@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfeval.models import whole_numbers
+from tfeval.models.keras import saved_model
 from tfeval.models.keras.files import described
 from tfeval.models.model import Model, check_options
 from tfeval.models.options import ModelOptions
@@ -45,6 +46,7 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
       f'{spec.text}: dtype is of Keras models: leave it out'
       + ', or give :autocast=bfloat16' * (kind.module == 'torch')
     )
+  saved_model.check_options(spec.text, known, is_one=False)
   state = weights if weights not in ('imagenet', 'none') else None
   if state is not None and (kind.module != 'torch' or path is not None):
     raise UserError(f'{spec.text} brings its weights: leave weights={weights} out')

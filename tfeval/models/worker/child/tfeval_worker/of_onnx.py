@@ -169,7 +169,6 @@ class Onnx:
       'devices': self._session.get_providers(),
       'parameters': None,
       'input': [None, *self._shape[1:]],
-      'batch': self._shape[0],
       'dtype': 'bfloat16' if self._is_bfloat16 else self._dtype.name,
       'whole_numbers': tensors.limits(self._dtype) if is_integer else None,
       'activations': self._activations,

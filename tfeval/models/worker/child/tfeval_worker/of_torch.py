@@ -22,6 +22,7 @@ _TOLD = ('preprocess', 'input_size', 'output', 'classes')
 _NO_TENSOR = re.compile(
   r'(unsupported (?:global|operand|class)\b.*?)(?:\.?\s*\n|\. |$)', re.IGNORECASE
 )
+_COUNTED = '.num_batches_tracked'
 _MISSING = 10  # Keys of a state dict that are named.
 
 
@@ -214,7 +215,8 @@ def _load_state(torch, module, path):
   own = module.state_dict()
   state = _without_wrapper(state, own)
   found = {
-    'lack': [k for k in own if k not in state],
+    # Of files before PyTorch 0.4.1; nothing is computed with it.
+    'lack': [k for k in own if k not in state and not k.endswith(_COUNTED)],
     'have unexpected': [k for k in state if k not in own],
     'have other shapes of': [
       k for k in own if k in state and own[k].shape != state[k].shape
@@ -226,7 +228,7 @@ def _load_state(torch, module, path):
       f'weights {os.path.basename(path)} {" and ".join(wrong)}: give those of this '
       'module'
     )
-  module.load_state_dict(state)
+  module.load_state_dict(state, strict=False)
 
 
 def _without_wrapper(state, own):
