@@ -1,7 +1,7 @@
 """timm's model in a process of its own on the GPU, beside timm's own loop.
 
-    python tests/device/other_frameworks.py --photos=FOLDER [--model=resnet50] [--count=8192]
-        [--batch_size=256] [--turns=2] [--model_python=PYTHON]
+    python tests/device/other_frameworks.py --photos=FOLDER [--model=resnet50]
+        [--count=8192] [--batch_size=256] [--turns=2] [--model_python=PYTHON]
 
 Prints how many answers flip against the CPU (float32), and the speeds of whole commands
 in turns with `peer.py`, whose PyTorch needs timm. Weights are random.
