@@ -78,9 +78,10 @@ def rectangular_factory():
 
 
 def operation_factory():
-  """Returns probabilities, although its last layer is linear."""
+  """Returns probabilities by operations, although its last layer is linear."""
   model = build()
-  return keras.Model(model.input, keras.ops.softmax(model.output))
+  powers = keras.ops.exp(model.output)
+  return keras.Model(model.input, powers / keras.ops.sum(powers, -1, keepdims=True))
 
 
 class Subclass(keras.Model):
