@@ -20,7 +20,9 @@ from PIL import Image
 Image.MAX_IMAGE_PIXELS = None
 
 
-def opencv(data, size, dtype=np.uint8, ipp=False, fraction=0.875):
+def opencv(
+  data, size, dtype=np.uint8, ipp=False, fraction=0.875, kernel=cv2.INTER_CUBIC
+):
   """The keras-applications README (2019): cv2.imread, cv2.resize, crop."""
   used = cv2.ipp.useIPP()
   cv2.ipp.setUseIPP(ipp)
@@ -31,7 +33,7 @@ def opencv(data, size, dtype=np.uint8, ipp=False, fraction=0.875):
   image = cv2.resize(
     image.astype(dtype),
     (width * side // short, height * side // short),
-    interpolation=cv2.INTER_CUBIC,
+    interpolation=kernel,
   )
   cv2.ipp.setUseIPP(used)
   y, x = (side // 2 - size // 2 for side in image.shape[:2])

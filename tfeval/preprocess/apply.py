@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfeval.preprocess import decode, opencv, pillow
+from tfeval.preprocess import decode, opencv, opencv_kernels, pillow
 from tfeval.preprocess.protocol import LIBRARIES, Protocol
 
 # TensorFlow computes the whole resized image in float32, not just the crop: 0.8 GB.
@@ -52,7 +52,10 @@ def _resized_shape(protocol, shape):
 
 def opencv_pixels(protocol, image_bytes, jit_compile):
   if (
-    protocol.resize == 'short_side' and protocol.exif and protocol.decode == 'accurate'
+    protocol.kernel == 'cubic'
+    and protocol.resize == 'short_side'
+    and protocol.exif
+    and protocol.decode == 'accurate'
   ):
     # Float sums come out in another order if they are not compiled, and a choice by
     # the number of images may not change a value.
@@ -67,6 +70,10 @@ def opencv_pixels(protocol, image_bytes, jit_compile):
   resized = _resized_shape(protocol, tf.shape(image, tf.int64)[:2])
   # Without a crop, `resized` is `size` and this is 0.
   first = resized // 2 - protocol.size // 2
+  if protocol.kernel != 'cubic':
+    return opencv_kernels.resize_crop(
+      image, resized, first, protocol.size, protocol.kernel
+    )
   return opencv.resize_crop(image, resized, first, protocol.size, protocol.rounding)
 
 

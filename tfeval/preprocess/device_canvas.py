@@ -26,7 +26,7 @@ DEFAULT_CANVAS = 512
 # What the device is given of each image; the last only if the protocol needs it.
 _INPUTS = ('canvas', 'taps', 'weights', 'in_tail')
 # Fields of a protocol that may have any value; others are refused on the device.
-_ANY = ('name', 'size', 'kernel', 'decode', 'exif', 'antialias', 'dtype', 'crop')
+_ANY = ('name', 'size', 'decode', 'exif', 'antialias', 'dtype', 'crop')
 _ANY += ('crop_fraction', 'crop_padding')
 # Batches that exist at once: one that is filled, two read ahead, one in use.
 _BATCHES = 4
@@ -48,7 +48,12 @@ def check_protocol(
       smaller than the result, or the batches that exist at once are more than all
       memory.
   """
-  wanted = {'library': 'opencv', 'rounding': 'fixed_point', 'resize': 'short_side'}
+  wanted = {
+    'library': 'opencv',
+    'kernel': 'cubic',
+    'rounding': 'fixed_point',
+    'resize': 'short_side',
+  }
   others = {
     field.name: field.default
     for field in dataclasses.fields(protocol)

@@ -42,7 +42,7 @@ ENCODED = 'encoded'
 # What is said of these where others say how an image is decoded.
 BY_MODEL = 'decoded by the model'
 _CHOICES = {
-  'kernel': ('cubic', 'bilinear', 'nearest'),
+  'kernel': ('cubic', 'bilinear', 'nearest', 'area'),
   'decode': ('accurate', 'fast', 'fast_crop'),
   'rounding': ('fixed_point', 'nearest', 'none'),
   'resize': ('short_side', 'long_side', 'squash'),
@@ -52,10 +52,10 @@ _CHOICES = {
 }
 # What each library's arithmetic is written for.
 _KERNELS = {
-  'opencv': ('cubic',),
-  'pillow': _CHOICES['kernel'],
-  'tensorflow': _CHOICES['kernel'],
-  'tensorflow1': _CHOICES['kernel'],
+  'opencv': _CHOICES['kernel'],
+  'pillow': ('cubic', 'bilinear', 'nearest'),
+  'tensorflow': ('cubic', 'bilinear', 'nearest'),
+  'tensorflow1': ('cubic', 'bilinear', 'nearest'),
   'given': ('nearest',),
 }
 _ROUNDINGS = {
@@ -86,7 +86,8 @@ class Protocol:
     library: whose arithmetic resizes: `opencv`, `pillow`, `tensorflow`
       (tf.image.resize) or `tensorflow1` (without half-pixel centres); `given`: nothing
       is resized; `encoded`: nor decoded, images stay the bytes of their files.
-    kernel: `cubic`, `bilinear` or `nearest`; the cubic's A is the library's.
+    kernel: `cubic`, `bilinear` or `nearest`, of `opencv` also `area`; the cubic's A is
+      the library's.
     decode: `accurate`: libjpeg's integer DCT, as OpenCV and Pillow decode;
       `fast`: the default of `tf.io.decode_jpeg`; `fast_crop`: likewise, and of a
       JPEG nothing but the crop is decoded (`tf.io.decode_and_crop_jpeg`), which
@@ -355,6 +356,9 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(
       protocol, 'rounding', f'library={library} has {", ".join(_ROUNDINGS[library])}'
     )
+  if library == 'opencv' and protocol.kernel != 'cubic':
+    if protocol.rounding != 'fixed_point':
+      raise _wrong(protocol, 'rounding', f'kernel={protocol.kernel} is of uint8 alone')
   if protocol.channels != 3 and library != 'given':
     raise _wrong(protocol, 'channels', f'library={library} decodes to 3')
   dtype = 'float32' if protocol.rounding == 'none' else 'uint8'
