@@ -47,6 +47,20 @@ def pixels(protocol: Protocol, jit_compile: bool) -> Callable[[tf.Tensor], tf.Te
 
 
 @functools.cache
+def several(
+  protocols: tuple[Protocol, ...], jit_compile: bool
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+  """Returns `apply.apply_all` for protocols by number, as a function of an image."""
+  return _function(
+    lambda image: {
+      str(i): one
+      for i, one in enumerate(apply.apply_all(protocols, image, jit_compile))
+    },
+    f'{protocols!r} {jit_compile}',
+  )
+
+
+@functools.cache
 def canvas(
   protocol: Protocol, side: int, jit_compile: bool
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:

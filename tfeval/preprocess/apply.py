@@ -1,5 +1,7 @@
 """Applies a protocol to an encoded image, in TensorFlow ops."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tfeval.preprocess import decode, opencv, opencv_kernels, pillow
@@ -33,6 +35,26 @@ def apply(
   # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
   # field of the protocol asks for it.
   return tf.ensure_shape(pixels, protocol.shape)
+
+
+def apply_all(
+  protocols: Sequence[Protocol], image_bytes: tf.Tensor, jit_compile: bool = True
+) -> list[tf.Tensor]:
+  """Does what `apply` does, for several protocols, and decodes once for each decoder.
+
+  Args:
+    protocols: of libraries of `tfeval.preprocess`, all of which decode.
+    image_bytes, jit_compile: as for `apply`.
+
+  Returns:
+    What `apply` returns for each of them, the same bits.
+
+  Raises:
+    tf.errors.InvalidArgumentError: as `apply`, for any of them.
+  """
+  ways = [(one.decode != 'accurate', one.exif) for one in protocols]
+  with decode.shared(image_bytes, ways):
+    return [apply(one, image_bytes, jit_compile) for one in protocols]
 
 
 def _decode(protocol, image_bytes):

@@ -4,6 +4,11 @@ The reference is OpenCV 5.0: `cv2.imdecode(data, cv2.IMREAD_COLOR)` and BGR to
 RGB. JPEG with one or three components and PNG agree with it bit for bit.
 """
 
+import contextlib
+import contextvars
+import types
+from collections.abc import Iterable, Iterator, Mapping
+
 import tensorflow as tf
 
 from tfeval.preprocess import exif
@@ -20,6 +25,30 @@ _MOST_PIXELS = 62_500_000
 # later one overrides it. TensorFlow takes CMYK for inverted, as OpenCV always
 # does, only if there is one.
 _ADOBE = b'\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00'
+# Images that are decoded already, by whether fast and whether turned by EXIF.
+_SHARED: contextvars.ContextVar[Mapping[tuple[bool, bool], tf.Tensor]] = (
+  contextvars.ContextVar('decoded', default=types.MappingProxyType({}))
+)
+
+
+@contextlib.contextmanager
+def shared(image_bytes: tf.Tensor, ways: Iterable[tuple[bool, bool]]) -> Iterator[None]:
+  """Decodes a photo once for all that is traced in this context, wholly.
+
+  Args:
+    image_bytes: scalar string, the only photo of the context.
+    ways: `fast` and `exif_orientation` of `decode` that are asked for.
+  """
+  token = _SHARED.set({way: decode(image_bytes, *way) for way in set(ways)})
+  try:
+    yield
+  finally:
+    _SHARED.reset(token)
+
+
+def is_shared() -> bool:
+  """Whether photos are decoded already."""
+  return bool(_SHARED.get())
 
 
 def decode(
@@ -45,6 +74,8 @@ def decode(
       fills what a truncated JPEG lacks with grey; an evaluation should rather
       stop.
   """
+  if (fast, exif_orientation) in _SHARED.get():
+    return _SHARED.get()[fast, exif_orientation]
   image = tf.cond(
     is_jpeg(image_bytes),
     lambda: _decode_jpeg(image_bytes, fast, exif_orientation),

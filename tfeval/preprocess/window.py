@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfeval.preprocess.decode import decode, decode_jpeg_window, is_jpeg
+from tfeval.preprocess.decode import decode, decode_jpeg_window, is_jpeg, is_shared
 from tfeval.preprocess.exif import jpeg_orientation, may_have_exif
 
 # Columns decoded on each side beyond the taps. Chroma upsampling (factor 2 is
@@ -94,7 +94,10 @@ def decode_window(
     )
 
   def of_whole():
-    image = not_inlined(lambda data: decode(data, fast, exif))(image_bytes)
+    if is_shared():
+      image = decode(image_bytes, fast, exif)
+    else:
+      image = not_inlined(lambda data: decode(data, fast, exif))(image_bytes)
     shape = tf.shape(image, tf.int64)[:2]
     low, size = bounds_of(shape)
     return (
@@ -103,7 +106,7 @@ def decode_window(
       tf.slice(image, tf.pad(low, [[0, 1]]), tf.pad(size, [[0, 1]], constant_values=3)),
     )
 
-  if fast:
+  if fast or is_shared():
     return of_whole()
   return tf.cond(_is_window_decodable(image_bytes, exif), of_jpeg, of_whole)
 
