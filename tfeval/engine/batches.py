@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import data_service
 from tfeval.engine.pipeline import (
+  Protocols,
   by_position,
   cores,
   explain_failure,
@@ -34,9 +35,10 @@ class Batch:
     image_sha256: n SHA-256 digests of the encoded images, 32 bytes each.
     labels: int64 [n], -1 for none.
     real_labels: n lists of classes, or None without ReaL labels.
-    pixels: [n, size, size, 3] of the protocol's dtype, or what `device_resize.resize`
-      makes these of; `placement.Placed` once they are where they are computed with,
-      None once they are not needed any more.
+    pixels: [n, size, size, 3] of the protocol's dtype, of several protocols those of
+      each by its number, or what `device_resize.resize` makes these of;
+      `placement.Placed` once they are where they are computed with, None once they are
+      not needed any more.
     resized_on_host: positions of the images that were too large for the device's
       canvas.
   """
@@ -52,7 +54,7 @@ class Batch:
 
 def read_batches(
   dataset: ImageDataset,
-  protocol: Protocol,
+  protocol: Protocols,
   batch_size: int,
   skip_errors: bool = False,
   positions: range | None = None,
@@ -82,7 +84,7 @@ def read_batches(
 
 def decoded(
   dataset: ImageDataset,
-  protocol: Protocol,
+  protocol: Protocols,
   batch_size: int,
   skip_errors: bool = False,
   positions: range | None = None,

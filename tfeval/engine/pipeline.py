@@ -10,11 +10,14 @@ import tensorflow as tf
 from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import traced
+from tfeval.engine.placement import Pixels
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
 
+# One protocol, or several whose pixels are made of one decoded image.
+Protocols = Protocol | tuple[Protocol, ...]
 # Compiling for the shapes that photos have takes some seconds, as much as it saves
 # on about this many of them.
 WORTH_COMPILING = 500
@@ -23,8 +26,8 @@ _CHUNK = 32
 
 
 def preprocess_image(
-  protocol: Protocol, image: tf.Tensor, jit_compile: bool
-) -> tf.Tensor:
+  protocol: Protocols, image: tf.Tensor, jit_compile: bool
+) -> Pixels:
   """Applies a protocol to one encoded image.
 
   Args:
@@ -33,15 +36,21 @@ def preprocess_image(
     jit_compile: whether XLA compiles the resizing; changes the time, no value.
 
   Returns:
-    [size, size, channels] of the protocol's dtype, RGB; [] of encoded images.
+    [size, size, channels] of the protocol's dtype, RGB; [] of encoded images. Of
+    several protocols these by their number, `'0'`, `'1'`, ...
   """
+  if isinstance(protocol, tuple):
+    made = traced.several(protocol, jit_compile)(image)
+    return {
+      str(i): tf.ensure_shape(made[str(i)], one.shape) for i, one in enumerate(protocol)
+    }
   pixels = traced.pixels(protocol, jit_compile)(image)
   return tf.ensure_shape(pixels, protocol.shape)
 
 
 def make_pipeline(
   dataset: ImageDataset,
-  protocol: Protocol,
+  protocol: Protocols,
   batch_size: int,
   skip_errors: bool = False,
   positions: range | None = None,
@@ -51,7 +60,7 @@ def make_pipeline(
 
   Args:
     dataset: where examples come from.
-    protocol: makes pixels of them.
+    protocol: makes pixels of them; several without a canvas or `skip_errors`.
     batch_size: examples in a batch; the last one may be smaller.
     skip_errors: whether images that cannot be decoded are skipped.
     positions: which examples, without a step; all by default.
@@ -95,7 +104,7 @@ def options() -> tf.data.Options:
 
 def decoded(
   dataset: ImageDataset,
-  protocol: Protocol,
+  protocol: Protocols,
   start: int | tf.Tensor,
   stop: int | tf.Tensor,
   skip_errors: bool,
@@ -181,7 +190,7 @@ def by_position(batches: Iterator, batch_size: int) -> Iterator:
 
 def explain_failure(
   dataset: ImageDataset,
-  protocol: Protocol,
+  protocol: Protocols,
   done: int,
   error: tf.errors.OpError,
   hint: str = 'replace it, or give `on_error=skip`',
@@ -205,8 +214,9 @@ def explain_failure(
       return unreadable_after(dataset, done, unreadable)
     if example is None:
       return DataError(f'reading {dataset.name} failed: {reason(error)}')
-    found = fault(protocol, example['image'])
-    if found:
+    protocols = protocol if isinstance(protocol, tuple) else (protocol,)
+    faults = (fault(one, example['image']) for one in protocols)
+    if found := next(filter(None, faults), None):
       return DataError(
         f'example {_id(example)} is not a readable image: {found}: {hint}'
       )

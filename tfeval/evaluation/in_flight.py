@@ -12,7 +12,9 @@ import dataclasses
 from collections.abc import Iterator
 from concurrent import futures
 
+import numpy as np
 import pyarrow as pa
+import tensorflow as tf
 
 from tfeval.engine import batches, data_service
 from tfeval.engine.batches import Batch
@@ -21,10 +23,11 @@ from tfeval.engine.options import RANKING_THREADS
 from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.stopwatch import HOST, MODEL, Stopwatch
+from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.ahead import THREAD_NAME, ahead
 
 # Batches that wait for a step, on the devices already.
-_PLACED = 2
+_READ_AHEAD = 2
 # Steps that were started and not asked for.
 _SUBMITTED = 2
 # Batches that are ranked or written.
@@ -33,6 +36,8 @@ _RECORDED = 2
 _SECONDS_TO_STORE = 1.0
 
 _Rows = futures.Future[tuple[pa.RecordBatch, int]]
+# A batch by protocol; where pixels are equal it is the same.
+_Placed = dict[Protocol, Batch]
 # A batch without its pixels, and the rows of the models that lacked it.
 _Submitted = tuple[Batch, list[tuple[Job, _Rows]]]
 # The position after a batch, and what ends when its rows are stored.
@@ -48,7 +53,8 @@ def stored(
   more than a second.
 
   Args:
-    jobs: started, of one protocol, runtime and config.
+    jobs: started, of one runtime and config; of several protocols such as
+      `Runtime.read` makes of one decoded image.
     positions: of the images, from a multiple of the batch size.
     failures: is given what is wrong with one of several models, which is left out then.
     watch: is told what takes how long.
@@ -143,33 +149,51 @@ def _submitted(
   watch: Stopwatch,
 ) -> Iterator[_Submitted]:
   """Yields batches in order whose steps were started for the models that lack them."""
-  first = jobs[0]
-  what = first.protocol, first.batch_size, first.skip_errors, positions
+  first, of_protocol = jobs[0], {}
+  for job in jobs:
+    of_protocol.setdefault(job.protocol, job)
+  protocols = tuple(of_protocol)
+  what = first.batch_size, first.skip_errors, positions
   address = first.config.inputs.tf_data_service
 
-  def submit(batch: Batch) -> _Submitted:
-    answers = []
-    seen = dataclasses.replace(batch, pixels=None)
+  def place(batch: Batch) -> _Placed:
+    placed: dict[int, Batch] = {}
+    found = _by_protocol(batch, protocols)
+    for protocol, one in found.items():
+      if id(one) not in placed:
+        placed[id(one)] = of_protocol[protocol].place(one)
+    return {protocol: placed[id(one)] for protocol, one in found.items()}
+
+  def submit(placed: _Placed) -> _Submitted:
+    answers: list[tuple[Job, _Rows]] = []
+    begun: dict[tuple[int, int], _Rows] = {}
+    seen = dataclasses.replace(placed[first.protocol], pixels=None)
     for job in failures.without(jobs):
-      if batch.positions[0] >= job.recorder.remaining.start:
+      if seen.positions[0] >= job.recorder.remaining.start:
+        batch = placed[job.protocol]
+        # The same pixels go once through the same model.
+        key = id(job.step), id(batch)
         with failures.of(job.request):
-          with watch.counting(MODEL):
-            started = job.submit(batch)
-          answers.append((job, threads.rank(job, seen, started)))
+          if key not in begun:
+            with watch.counting(MODEL):
+              started = job.submit(batch)
+            begun[key] = threads.rank(job, seen, started)
+          answers.append((job, begun[key]))
     return seen, answers
 
   if address is None:
-    read = map(first.place, first.runtime.read(*what))
-    yield from map(submit, watch.arriving(ahead(read, _PLACED)))
+    several = protocols if len(protocols) > 1 else first.protocol
+    read = map(place, first.runtime.read(several, *what))
+    yield from map(submit, watch.arriving(ahead(read, _READ_AHEAD)))
     return
   arriving = ahead(
     (
-      (start, first.place(batch) if batch else None)
+      (start, place(batch) if batch else None)
       for start, batch in batches.read_from_service(
-        address, first.runtime.dataset, *what
+        address, first.runtime.dataset, first.protocol, *what
       )
     ),
-    _PLACED,
+    _READ_AHEAD,
   )
   # Answers are put into order, and not the pixels: they are far smaller.
   yield from data_service.in_order(
@@ -178,4 +202,26 @@ def _submitted(
       for start, batch in watch.arriving(arriving)
     ),
     positions[:: first.batch_size],
+  )
+
+
+def _by_protocol(batch: Batch, protocols: tuple[Protocol, ...]) -> _Placed:
+  """Returns a batch by protocol, of those with equal pixels the same one."""
+  if len(protocols) == 1:
+    return {protocols[0]: batch}
+  found: _Placed = {}
+  for i, protocol in enumerate(protocols):
+    pixels = batch.pixels[str(i)].numpy()
+    equal = (one for one in found.values() if _are_equal(one.pixels, pixels))
+    same = next(equal, None)
+    found[protocol] = same or dataclasses.replace(batch, pixels=batch.pixels[str(i)])
+  return found
+
+
+def _are_equal(known: tf.Tensor, pixels: np.ndarray) -> bool:
+  other = known.numpy()
+  return (
+    (other.dtype, other.shape) == (pixels.dtype, pixels.shape)
+    and np.array_equal(other[0], pixels[0])  # Which tells most apart.
+    and np.array_equal(other, pixels)
   )

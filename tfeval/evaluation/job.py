@@ -126,6 +126,11 @@ class Job:
     )
 
   @property
+  def step(self) -> forward.ForwardPass:
+    """The forward pass, once started."""
+    return self._step
+
+  @property
   def skip_errors(self) -> bool:
     """Whether images that cannot be decoded are skipped."""
     return self.config.dataset.on_error == SKIP

@@ -78,11 +78,15 @@ class Runtime:
     return self.self_tests[key]
 
   def read(
-    self, protocol: Protocol, batch_size: int, skip_errors: bool, positions: range
+    self,
+    protocol: pipeline.Protocols,
+    batch_size: int,
+    skip_errors: bool,
+    positions: range,
   ) -> Iterator[batches.Batch]:
     """Yields the dataset's batches, as `read_batches` does, or from the cache."""
     key = protocol, batch_size, skip_errors, positions
-    if self.cache:
+    if self.cache and isinstance(protocol, Protocol):
       yield from reader.read_cached(self.cache, self.dataset, *key)
       return
     if key not in self.pipelines:
