@@ -331,7 +331,9 @@ class Job:
       summary,
       failed,
       timing,
-      published.compare(
+      None
+      if self.config.model.feed
+      else published.compare(
         self.request.spec,
         self.request.weights,
         self.protocol,

@@ -178,6 +178,7 @@ def _key(
   compute = [
     '' if config.model.dtype == plain.model.dtype else config.model.dtype,
     *(way for way in ('jit', 'tf32') if getattr(devices, way)),
+    f'feed={config.model.feed}' if config.model.feed else '',
   ]
   return RunKey(
     name or request.spec.text,

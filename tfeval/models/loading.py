@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.models import class_maps, table
+from tfeval.models import class_maps, feeding, table
 from tfeval.models.keras import hub
 from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.keras.files import load_file
@@ -109,6 +109,10 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     class_maps.label_map(known.class_map)
   if known.dtype not in DTYPES:
     raise errors.unknown('dtype', known.dtype, DTYPES)
+  return feeding.otherwise(_loaded(spec, weights, known), known.feed)
+
+
+def _loaded(spec: Spec, weights: str, known: ModelOptions) -> Model:
   if kinds.kind_of(spec) is not None:
     return worker.load(spec, weights, known)
   _check_keras()

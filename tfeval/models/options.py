@@ -33,6 +33,7 @@ class ModelOptions:
     class_map: in which order the outputs stand, see `class_maps.label_map`; None
       for that of the sorted wnids.
     output_name: which of several outputs is the classifier's, or None.
+    feed: see `feeding.otherwise`.
     dtype: a Keras dtype policy of `DTYPES`.
     model_python: the Python that runs models of other frameworks, of an environment
       that has these; None: the one that runs this.
@@ -83,6 +84,13 @@ class ModelOptions:
     'Which of several outputs is the classifier.',
     identifies=True,
     of_applications=False,
+  )
+  feed: str | None = option(
+    None,
+    'Feed the model otherwise than it wants, to see what that costs: bgr (channels '
+    'exchanged), twice (its preprocessing twice), or another --preprocess in its place.',
+    identifies=True,
+    in_python=False,
   )
   dtype: str = option(
     DTYPES[0],

@@ -72,6 +72,8 @@ _LARGEST_SIDE = 4096
 _MOST_CHANNELS = 1024
 _ABOUT = ('summary', 'explanation', 'source')
 _COLOUR = re.compile('#[0-9a-f]{6}')
+# Fields that go with the library.
+_OF_LIBRARY = ('kernel', 'rounding', 'dtype', 'antialias')
 # Not described at their default, which almost every run has.
 _RARE = ('channels', 'fill', 'crop_at')
 
@@ -310,6 +312,32 @@ def resolve(text: str, size: int) -> Protocol:
     )
   _check_consistency(protocol)
   return protocol
+
+
+def altered(base: Protocol, size: int, fields: Mapping[str, Any]) -> str:
+  """Returns a specification of a protocol with other values of some fields.
+
+  Args:
+    base: the protocol.
+    size: of the input, which the specification does not name.
+    fields: by name. What follows of another library, kernel or crop follows of these.
+
+  Raises:
+    UserError: they contradict the rest.
+
+  >>> altered(resolve('opencv', 224), 224, {'library': 'pillow', 'kernel': 'bilinear'})
+  'opencv:library=pillow,kernel=bilinear,antialias=True'
+  """
+  options = dict(parse(base.spec).options)
+  if 'library' in fields:
+    options = {k: v for k, v in options.items() if k not in _OF_LIBRARY}
+  if fields.keys() & {'crop', 'resize'}:
+    options = {k: v for k, v in options.items() if k not in ('crop', 'resize')}
+  if fields.get('crop') == 'none':
+    options = {k: v for k, v in options.items() if not k.startswith('crop')}
+  given = ','.join(f'{k}={v}' for k, v in {**options, **fields}.items())
+  text = f'{base.name}:{given}' if given else base.name
+  return resolve(text, size).spec
 
 
 def _check_values(protocol: Protocol) -> None:

@@ -1,0 +1,136 @@
+"""What a pipeline does otherwise than a protocol: one step, or several at once."""
+
+import dataclasses
+import functools
+import importlib.resources
+import itertools
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.preprocess.protocol import Protocol, altered
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Departure:
+  """One thing that is done otherwise.
+
+  Attributes:
+    axis, value: its name, such as `resize` and `pillow-bilinear`.
+    fields: of the protocol, by name.
+    feed, dtype: options of the model, None for its own.
+    size: of the input, relative to the model's own; None: its own.
+  """
+
+  axis: str
+  value: str
+  fields: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+  feed: str | None = None
+  dtype: str | None = None
+  size: float | None = None
+
+  @property
+  def text(self) -> str:
+    return f'{self.axis}={self.value}'
+
+
+# What is done at once; nothing: the base.
+Cell = tuple[Departure, ...]
+
+
+@functools.cache
+def axes() -> dict[str, dict[str, Departure]]:
+  """Returns the departures by axis and value."""
+  found = {}
+  for axis, entry in _table().items():
+    found[axis] = {
+      value: Departure(axis, value, **what) for value, what in entry['values'].items()
+    }
+  return found
+
+
+def about(axis: str) -> str:
+  """Returns what an axis is, in words."""
+  return _table()[axis]['about']
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+  path = importlib.resources.files('tfeval.evaluation') / 'departures.toml'
+  return tomllib.loads(path.read_text('utf-8'))
+
+
+def parse(text: str) -> list[Departure]:
+  """Reads an axis of a grid.
+
+  Args:
+    text: `AXIS`, all of its values, or `AXIS=VALUE[,VALUE...]`.
+
+  Raises:
+    UserError: there is no such axis or value.
+
+  >>> [one.text for one in parse('channels')]
+  ['channels=bgr']
+  """
+  axis, equals, values = text.partition('=')
+  if axis not in axes():
+    raise errors.unknown('axis', axis, axes())
+  known = axes()[axis]
+  if not equals:
+    return list(known.values())
+  found = []
+  for value in values.split(','):
+    if value not in known:
+      raise errors.unknown(f'value of {axis}', value, known)
+    found.append(known[value])
+  return found
+
+
+def one_at_a_time(chosen: Iterable[Sequence[Departure]]) -> list[Cell]:
+  """Returns the base and each departure by itself."""
+  return [(), *((one,) for axis in chosen for one in axis)]
+
+
+def grid(chosen: Iterable[Sequence[Departure]]) -> list[Cell]:
+  """Returns every combination of departures, none of an axis among them."""
+  options = [[None, *axis] for axis in chosen]
+  return [
+    tuple(one for one in cell if one is not None)
+    for cell in itertools.product(*options)
+  ]
+
+
+def config_of(cell: Cell, config: EvaluationConfig, base: Protocol) -> EvaluationConfig:
+  """Returns how a cell is evaluated.
+
+  Args:
+    cell: what is done otherwise.
+    config: of the base.
+    base: its protocol, at the size of the model's own input.
+
+  Raises:
+    UserError: the departures contradict each other, or the base.
+  """
+  fields: dict[str, Any] = {}
+  for one in cell:
+    fields |= one.fields
+  sizes = [one.size for one in cell if one.size is not None]
+  size = round(base.size * sizes[0]) if sizes else base.size
+  values: dict[str, Any] = {'protocol': altered(base, size, fields)}
+  for name in ('feed', 'dtype'):
+    given = [getattr(one, name) for one in cell if getattr(one, name) is not None]
+    if len(given) > 1:
+      raise UserError(f'{" and ".join(one.text for one in cell)} exclude each other')
+    if given:
+      values[name] = given[0]
+  if sizes:
+    values['input_size'] = size
+  return config.replace(**values)
+
+
+def is_base(one: Departure, config: EvaluationConfig, base: Protocol) -> bool:
+  """Whether a departure is what the base does anyway."""
+  return config_of((one,), config, base) == config_of((), config, base)

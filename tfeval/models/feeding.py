@@ -1,0 +1,43 @@
+"""A model fed otherwise than it wants to be, to see what that costs."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfeval.models.model import Model, preprocessing
+from tfeval.utils.errors import UserError
+
+# Ways that are of the model's own preprocessing; others are preprocessings.
+BGR, TWICE = 'bgr', 'twice'
+
+
+def otherwise(model: Model, feed: str | None) -> Model:
+  """Returns a model with another preprocessing than its own.
+
+  Args:
+    model: as it wants to be fed.
+    feed: `bgr`, the channels exchanged before its own preprocessing; `twice`, its own
+      applied to what it returned; or what stands in its place, as `preprocessing`
+      reads it; None: its own.
+
+  Raises:
+    UserError: there is no such preprocessing, or the model takes encoded images.
+  """
+  if feed is None:
+    return model
+  if model.takes_encoded:
+    raise UserError(
+      f'{model.name} takes encoded images, and nothing is done to their pixels: leave '
+      f'`feed={feed}` out'
+    )
+  own = model.preprocess
+  ways: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], str]] = {
+    BGR: (lambda x: own(x[..., ::-1]), f'bgr before {model.preprocess_name}'),
+    TWICE: (lambda x: own(own(x)), f'{model.preprocess_name} twice'),
+  }
+  function, name = ways.get(feed) or (
+    preprocessing(feed),
+    f'{feed} in place of {model.preprocess_name}',
+  )
+  return dataclasses.replace(model, preprocess=function, preprocess_name=name)
