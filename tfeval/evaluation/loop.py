@@ -41,7 +41,7 @@ def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | F
       if not logged:
         runtimes[0].log_devices(plans[0].config)
         logged = True
-      _run_group(group, failures)
+      run_group(group, failures)
   if runtimes[0].hosts.index == 0:
     for job in jobs:
       if job.request not in failures.found:
@@ -59,7 +59,7 @@ def run_one(job: Job) -> Run:
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   if job.find_run() is None:
-    _run_group([job], Failures(several=False))
+    run_group([job], Failures(several=False))
   return job.result()
 
 
@@ -72,7 +72,7 @@ def resume_hint(config: EvaluationConfig) -> str:
   )
 
 
-def _run_group(jobs: list[Job], failures: Failures) -> None:
+def run_group(jobs: list[Job], failures: Failures) -> None:
   """Evaluates models on the same images, all that each of them still lacks.
 
   Args:

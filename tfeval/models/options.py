@@ -88,7 +88,8 @@ class ModelOptions:
   feed: str | None = option(
     None,
     'Feed the model otherwise than it wants, to see what that costs: bgr (channels '
-    'exchanged), twice (its preprocessing twice), or another --preprocess in its place.',
+    'exchanged), twice (its preprocessing twice), or another preprocessing in its '
+    'place.',
     identifies=True,
     in_python=False,
   )

@@ -331,6 +331,8 @@ def altered(base: Protocol, size: int, fields: Mapping[str, Any]) -> str:
   options = dict(parse(base.spec).options)
   if 'library' in fields:
     options = {k: v for k, v in options.items() if k not in _OF_LIBRARY}
+    if fields['library'] != 'pillow':  # Which has it by the kernel.
+      fields = {'antialias': False, **fields}
   if fields.keys() & {'crop', 'resize'}:
     options = {k: v for k, v in options.items() if k not in ('crop', 'resize')}
   if fields.get('crop') == 'none':
