@@ -22,6 +22,7 @@ from tfeval.utils.printable import printable
 # What each is for, in a line; a file of this name has its flags and what it does.
 COMMANDS = {
   'evaluate': 'Evaluate models on ImageNet and keep every prediction.',
+  'sweep': 'Evaluate a model under what pipelines do otherwise, on one reading.',
   'watch': 'Evaluate each checkpoint of a training once, as it appears.',
   'predict': 'Show what models see on images of yours, side by side.',
   'import': 'Make runs out of predictions that other tools saved.',

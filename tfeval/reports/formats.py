@@ -36,5 +36,6 @@ COMPARISON = _of('comparison', 'table', 'json')
 LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
+SWEEP = _of('sweep', 'table', 'json')
 VERIFICATION = _of('verification', 'table', 'json')
 PREDICTIONS = _of('predictions', 'table', 'json')

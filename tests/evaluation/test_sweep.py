@@ -1,0 +1,120 @@
+"""A sweep: each cell is the run that `evaluate` makes, byte for byte."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tfeval import cli
+from tfeval.evaluation import departures
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.preprocess import protocol
+from tfeval.utils.errors import UserError
+
+MODEL = 'MobileNet:alpha=0.25'
+# What `evaluate` is told for a cell.
+CELLS = {
+  'base': [],
+  'resize=opencv-area': ['--protocol=opencv:kernel=area'],
+  'resize=tf-cubic': ['--protocol=opencv:library=tensorflow,rounding=none'],
+  'aspect=squash': ['--protocol=opencv:resize=squash,crop=none'],
+  'exif=false': ['--protocol=opencv:exif=false'],
+  'channels=bgr': ['--feed=bgr'],
+  'normalisation=none': ['--feed=identity'],
+  'size=0.857': ['--input_size=192'],
+  'dtype=bfloat16': ['--dtype=mixed_bfloat16'],
+}
+
+
+@pytest.fixture(scope='module')
+def photos(shared_data, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('photos')
+  for path in sorted((shared_data / 'images').glob('n*.JPEG'))[::29]:
+    (folder / path.name[:9]).mkdir(exist_ok=True)
+    shutil.copy(path, folder / path.name[:9])
+  return folder
+
+
+def stored(run):
+  return {
+    path.name: path.read_bytes()
+    for path in sorted((run / 'predictions').rglob('*'))
+    if path.is_file()
+  }
+
+
+def test_cells_are_runs_alone(photos, tmp_path, capsys):
+  common = [
+    f'--model={MODEL}',
+    f'--dataset=folder:{photos}',
+    '--batch_size=4',
+    '--json',
+  ]
+  axes = [f'--axis={cell}' for cell in CELLS if cell != 'base']
+  assert cli.main(['sweep', *common, *axes, f'--output_dir={tmp_path / "swept"}']) == 0
+  found = json.loads(capsys.readouterr().out)
+  assert [one['cell'] for one in found['cells']] == list(CELLS)
+  for one in found['cells']:
+    alone = tmp_path / 'alone' / one['cell'].replace('=', '-')
+    flags = [*common, '--preflight=off', f'--output_dir={alone}', *CELLS[one['cell']]]
+    assert cli.main(['evaluate', *flags]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    (directory,) = alone.iterdir()
+    assert stored(directory) == stored(tmp_path / 'swept' / directory.name), one
+    top1 = result['metrics'][0]
+    assert (one['correct'], one['count']) == (top1['correct'], top1['count'])
+    base = found['cells'][0]['correct']
+    if one['cell'] != 'base':
+      assert np.isclose(one['points'], 100 * (one['correct'] - base) / one['count'])
+
+
+def test_what_is_done_anyway_is_the_base():
+  base = protocol.resolve('opencv', 224)
+  config = EvaluationConfig()
+  same = [
+    one.text
+    for axis in departures.axes().values()
+    for one in axis.values()
+    if departures.is_base(one, config, base)
+  ]
+  assert same == [
+    'resize=opencv-cubic',
+    'aspect=crop',
+    'crop_fraction=0.875',
+    'decode=accurate',
+    'exif=true',
+  ]
+
+
+@pytest.mark.parametrize('name', protocol.named_protocols())
+def test_departures_resolve_or_say_why(name):
+  if name in ('given', 'encoded'):
+    pytest.skip('resizes nothing')
+  base, config = protocol.resolve(name, 224), EvaluationConfig.of(protocol=name)
+  for axis in departures.axes().values():
+    for one in axis.values():
+      try:
+        found = departures.config_of((one,), config, base)
+      except UserError as error:
+        assert str(error).startswith(f'protocol {name}')
+        continue
+      made = protocol.resolve(found.protocol, found.model.input_size or 224)
+      for field, value in one.fields.items():
+        assert getattr(made, field) == value
+
+
+def test_grids_have_every_combination():
+  chosen = [departures.parse('channels'), departures.parse('decode')]
+  texts = [[one.text for one in cell] for cell in departures.grid(chosen)]
+  assert texts[0] == [] and len(texts) == 6
+  assert ['channels=bgr', 'decode=fast'] in texts
+
+
+@pytest.mark.parametrize(
+  ('text', 'words'),
+  [('size=0.5', "unknown value of size '0.5': known: 0.857"), ('x', 'unknown axis')],
+)
+def test_unknown_axes(text, words):
+  with pytest.raises(UserError, match=words):
+    departures.parse(text)

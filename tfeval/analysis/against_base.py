@@ -1,0 +1,91 @@
+"""Runs against one base on the same images: what each departure costs."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfeval.analysis import alignment, differences
+from tfeval.metrics import paired
+from tfeval.metrics.accuracy import Count
+from tfeval.runs.run import Run
+from tfeval.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+  """What a run does otherwise than the base.
+
+  Attributes:
+    name: of the run, as it was given.
+    count: its hits.
+    hits: who hit what, the run first, the base second; None of the base.
+    flipped: images whose first class is another one.
+    p: of McNemar's exact test.
+    p_holm: the same, adjusted by Holm's method for all runs but the base.
+  """
+
+  name: str
+  count: Count
+  hits: paired.PairedHits | None
+  flipped: int
+  p: float | None = None
+  p_holm: float | None = None
+
+  def interval(self, level: float, seed: int) -> tuple[float, float] | None:
+    """Returns the paired bootstrap interval of the difference, in [-1, 1].
+
+    Args:
+      level: coverage, in (0, 1).
+      seed: of the resampling.
+    """
+    if self.hits is None:
+      return None
+    return paired.bootstrap_difference(self.hits, level, seed=seed)
+
+
+def effects(
+  named: Sequence[tuple[str, Run]], labels: str, metric: str = 'top1'
+) -> list[Effect]:
+  """Compares runs with the first of them.
+
+  Args:
+    named: runs and what to call them, the base first.
+    labels: the label set, such as `'original'`.
+    metric: one of `registry.paired_metrics`.
+
+  Raises:
+    UserError: the runs are not of the same images, or lack the label set.
+  """
+  aligned = [alignment.align_run(run, name, None, None) for name, run in named]
+  base = aligned[0]
+  if labels not in base.labels:
+    raise UserError(
+      f'{base.name} has no labels {labels!r}: it has {", ".join(base.labels)}'
+    )
+  counted = base.counted(labels)
+  found = []
+  for one in aligned:
+    if one is not base and (why := differences.ids_difference(base, one)):
+      raise UserError(why)
+    count = one.count(labels, metric)
+    if count is None:
+      raise UserError(f'{one.name} stores too few classes for `metric={metric}`')
+    flipped = int(np.count_nonzero(one.predicted[:, 0] != base.predicted[:, 0]))
+    hits = None
+    if one is not base:
+      mine, theirs = one.hits(labels, metric), base.hits(labels, metric)
+      hits = paired.paired_hits(mine, theirs, counted)
+    found.append(Effect(one.name, count, hits, flipped))
+  return _tested(found)
+
+
+def _tested(found: list[Effect]) -> list[Effect]:
+  p = [paired.mcnemar(one.hits.first, one.hits.second) for one in found if one.hits]
+  adjusted = iter(zip(p, paired.holm(np.array(p)), strict=True))
+  return [
+    one
+    if one.hits is None
+    else dataclasses.replace(one, p=(both := next(adjusted))[0], p_holm=float(both[1]))
+    for one in found
+  ]

@@ -1,0 +1,122 @@
+"""`tfeval sweep`."""
+
+import dataclasses
+import pathlib
+
+from tfeval.cli import compare, console, input_flags, output
+from tfeval.evaluation import departures
+from tfeval.evaluation.config import EvaluationConfig, find_cluster
+from tfeval.reports import figures, formats, sweep
+from tfeval.utils import progress
+from tfeval.utils.errors import UserError
+
+USAGE = """Usage: tfeval sweep --model=NAME [--axis=AXIS[=VALUE,...] ...] [--flags]
+
+  tfeval sweep --model=ResNet50 --dataset=folder:VAL_DIR
+  tfeval sweep --model=ResNet50 --axis=resize --axis=aspect=squash --grid
+
+What each step of a pipeline that others do otherwise costs, in points against
+the base (--protocol, the model's own preprocessing): one at a time, or with
+--grid every combination of the axes. Files are read and decoded once. Each
+cell is an ordinary run in --output_dir. Axes: """
+
+# What a sweep does not do, or says itself.
+_WITHOUT: tuple[str, ...] = (
+  *('dataset', 'preflight', 'cache_dir', 'tf_data_service', 'resize_on', 'canvas'),
+  *('rank_on', 'feed', 'input_size', 'num_hosts', 'host_index', 'host_timeout'),
+  'max_loaded_models',
+)
+USAGE += ', '.join(departures.axes()) + '.'
+
+
+def define_flags(define) -> None:
+  input_flags.define_models(define)
+  input_flags.define_runs(define)
+  parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
+  input_flags.define(define, parts, without=_WITHOUT)
+  define.multi_string(
+    'axis',
+    [],
+    'AXIS for all of its values, or AXIS=VALUE,...; may be repeated (default: all).',
+  )
+  define.bool('grid', False, 'Every combination of the axes, not one at a time.')
+  define.bool('list', False, 'List the axes and their values, and evaluate nothing.')
+  define.string('labels_of', 'original', 'The label set that hits are counted by.')
+  define.string('metric', 'top1', 'What a hit is.')
+  define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
+  define.integer('seed', 0, 'Of the bootstrap.', lower_bound=0)
+  define.string(
+    'figure',
+    None,
+    'Also draw the points into this .png, .pdf or .svg; needs pip install '
+    "'tfeval[figure]'.",
+  )
+  define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
+
+
+def run(flags, arguments: list[str]) -> int:
+  input_flags.check_no_arguments(arguments)
+  if flags.list:
+    for axis, values in departures.axes().items():
+      output.say(f'{axis}: {departures.about(axis)}: {", ".join(values)}')
+    return 0
+  compare.check_level(flags.level)
+  cells = _cells(flags)
+  figure = None
+  if flags.figure is not None:
+    figure = pathlib.Path(flags.figure).expanduser()
+    figures.check_path(figure)
+    figures.import_matplotlib()
+  (plan, *more) = input_flags.read_plans(flags)
+  if more or len(plan.requests) != 1:
+    raise UserError('a sweep is of one model on one dataset: give one of each')
+  if find_cluster(plan.config).count > 1:
+    raise UserError('a sweep is of one host: unset TF_CONFIG')
+  with console.quiet_tensorflow():
+    from tfeval.evaluation import sweep as sweeping  # TensorFlow: seconds.
+
+    swept = sweeping.sweep(plan.requests[0], plan.config, cells, progress.on_stderr)
+  return _report(flags, swept, plan, figure)
+
+
+def _cells(flags) -> list[departures.Cell]:
+  axes = flags.axis or list(departures.axes())
+  chosen = [departures.parse(text) for text in axes]
+  return departures.grid(chosen) if flags.grid else departures.one_at_a_time(chosen)
+
+
+def _report(flags, swept, plan, figure: pathlib.Path | None) -> int:
+  from tfeval.analysis import against_base
+  from tfeval.runs.run import Failure
+
+  named = {_name(one.cell): one for one in swept}
+  failed = [one.found for one in swept if isinstance(one.found, Failure)]
+  base = named[sweep.BASE].found
+  # What is the run of the base says nothing.
+  runs = {
+    name: one.found
+    for name, one in named.items()
+    if not isinstance(one.found, Failure)
+    and (name == sweep.BASE or one.found.path != base.path)
+  }
+  effects = against_base.effects(list(runs.items()), flags.labels_of, flags.metric)
+  about = {
+    'title': f'{plan.requests[0].spec.text} on {plan.config.dataset.name}, '
+    f'{flags.labels_of} {flags.metric}, base {base.result.protocol.text}:',
+    'level': flags.level,
+    'seed': flags.seed,
+    'labels': flags.labels_of,
+    'metric': flags.metric,
+    'base': str(base.path),
+    'paths': {name: str(one.path) for name, one in runs.items()},
+    'departures': {name: {d.axis: d.value for d in named[name].cell} for name in runs},
+  }
+  output.print_report(formats.SWEEP, flags.json, effects, failed, about)
+  if figure is not None:
+    sweep.write_figure(effects, flags.level, flags.seed, figure)
+    output.say(f'the figure is in {figure}')
+  return 0
+
+
+def _name(cell: departures.Cell) -> str:
+  return ', '.join(one.text for one in cell) or sweep.BASE
