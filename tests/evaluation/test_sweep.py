@@ -1,6 +1,7 @@
 """A sweep: each cell is the run that `evaluate` makes, byte for byte."""
 
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_cells_are_runs_alone(photos, tmp_path, capsys):
     assert cli.main(['evaluate', *flags]) == 0
     (result,) = json.loads(capsys.readouterr().out)
     (directory,) = alone.iterdir()
-    assert stored(directory) == stored(tmp_path / 'swept' / directory.name), one
+    assert stored(directory) == stored(pathlib.Path(one['run'])), one
     top1 = result['metrics'][0]
     assert (one['correct'], one['count']) == (top1['correct'], top1['count'])
     base = found['cells'][0]['correct']
@@ -113,7 +114,10 @@ def test_grids_have_every_combination():
 
 @pytest.mark.parametrize(
   ('text', 'words'),
-  [('size=0.5', "unknown value of size '0.5': known: 0.857"), ('x', 'unknown axis')],
+  [
+    ('size=0.5', "unknown value of size '0.5': did you mean 0.857"),
+    ('x', 'unknown axis'),
+  ],
 )
 def test_unknown_axes(text, words):
   with pytest.raises(UserError, match=words):

@@ -2,11 +2,12 @@
 
 import dataclasses
 import pathlib
+import sys
 
 from tfeval.cli import compare, console, input_flags, output
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
-from tfeval.reports import figures, formats, sweep
+from tfeval.reports import figures, formats, sweep, terminal
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -18,7 +19,7 @@ USAGE = """Usage: tfeval sweep --model=NAME [--axis=AXIS[=VALUE,...] ...] [--fla
 What each step of a pipeline that others do otherwise costs, in points against
 the base (--protocol, the model's own preprocessing): one at a time, or with
 --grid every combination of the axes. Files are read and decoded once. Each
-cell is an ordinary run in --output_dir. Axes: """
+cell is an ordinary run in --output_dir. --list names axes and values."""
 
 # What a sweep does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
@@ -26,7 +27,6 @@ _WITHOUT: tuple[str, ...] = (
   *('rank_on', 'feed', 'input_size', 'num_hosts', 'host_index', 'host_timeout'),
   'max_loaded_models',
 )
-USAGE += ', '.join(departures.axes()) + '.'
 
 
 def define_flags(define) -> None:
@@ -57,8 +57,11 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
   if flags.list:
-    for axis, values in departures.axes().items():
-      output.say(f'{axis}: {departures.about(axis)}: {", ".join(values)}')
+    lines = [
+      f'{axis}: {departures.about(axis)}: {", ".join(values)}'
+      for axis, values in departures.axes().items()
+    ]
+    terminal.print_remarks(lines, sys.stdout)
     return 0
   compare.check_level(flags.level)
   cells = _cells(flags)
