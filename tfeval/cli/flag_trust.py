@@ -27,7 +27,8 @@ ONLY_DATA = frozenset(
   'weights class_map classes sample output_name split data_dir manual_dir real_labels '
   'cache_dir output_dir name log_dir figure expect labels keep omit per_class sort '
   'columns allow signature tags predictions probabilities order scores output raters '
-  'golden raters_golden curve filter checkpoint_object margin output_file'.split()
+  'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
+  'labels_of'.split()
 )
 
 
