@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfeval
+from tfeval.models.keras import activations
 from tfeval.utils.errors import UserError
 
 pytestmark = frameworks.needs('tf_keras')
@@ -264,3 +265,16 @@ def test_tf_keras_as_keras_2_and_a_strategy():
     timeout=300,
   )
   assert found.returncode == 0, found.stderr[-3000:]
+
+
+@pytest.mark.parametrize('ends_in', ['softmax', 'sigmoid', 'linear'])
+def test_the_activation_inside_of_nested_models_is_seen(keras2, ends_in):
+  layers = keras2.layers
+  inner = keras2.Sequential([keras2.Input((8,)), layers.Dense(4, activation=ends_in)])
+  found = inner(keras2.Input((8,)))
+  for output in (
+    found,
+    layers.Activation('linear')(found),
+    layers.Reshape((4,))(found),
+  ):
+    assert activations.of(output) == ends_in

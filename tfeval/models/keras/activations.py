@@ -57,7 +57,7 @@ def _behind(last: Any, history: Any) -> Any:
   if type(last).__name__ == 'Activation' and _activation(last) != 'linear':
     return None
   node = last._inbound_nodes[history.node_index]
-  inputs = getattr(node, 'input_tensors', None) or getattr(node, 'keras_inputs', None)
+  inputs = getattr(node, 'input_tensors', None)  # Of Keras 2 perhaps one alone.
   inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
   return inputs[0] if len(inputs) == 1 else None
 
