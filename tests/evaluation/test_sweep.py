@@ -10,7 +10,10 @@ import pytest
 from tfeval import cli
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
+from tfeval.models import loading, published
 from tfeval.preprocess import protocol
+from tfeval.runs.run import load_run
+from tfeval.runs.run_key import RunKey
 from tfeval.utils.errors import UserError
 
 MODEL = 'MobileNet:alpha=0.25'
@@ -45,17 +48,24 @@ def stored(run):
   }
 
 
-def test_cells_are_runs_alone(photos, tmp_path, capsys):
+@pytest.mark.parametrize(
+  'cells',
+  [
+    ('base', 'resize=opencv-area', 'exif=false', 'channels=bgr'),
+    pytest.param(tuple(CELLS), marks=pytest.mark.slow),
+  ],
+)
+def test_cells_are_runs_alone(photos, tmp_path, capsys, cells):
   common = [
     f'--model={MODEL}',
     f'--dataset=folder:{photos}',
     '--batch_size=4',
     '--json',
   ]
-  axes = [f'--axis={cell}' for cell in CELLS if cell != 'base']
+  axes = [f'--axis={cell}' for cell in cells if cell != 'base']
   assert cli.main(['sweep', *common, *axes, f'--output_dir={tmp_path / "swept"}']) == 0
   found = json.loads(capsys.readouterr().out)
-  assert [one['cell'] for one in found['cells']] == list(CELLS)
+  assert [one['cell'] for one in found['cells']] == list(cells)
   for one in found['cells']:
     alone = tmp_path / 'alone' / one['cell'].replace('=', '-')
     flags = [*common, '--preflight=off', f'--output_dir={alone}', *CELLS[one['cell']]]
@@ -88,10 +98,10 @@ def test_what_is_done_anyway_is_the_base():
   ]
 
 
-@pytest.mark.parametrize('name', protocol.named_protocols())
+@pytest.mark.parametrize(
+  'name', [n for n in protocol.named_protocols() if n not in ('given', 'encoded')]
+)
 def test_departures_resolve_or_say_why(name):
-  if name in ('given', 'encoded'):
-    pytest.skip('resizes nothing')
   base, config = protocol.resolve(name, 224), EvaluationConfig.of(protocol=name)
   for axis in departures.axes().values():
     for one in axis.values():
@@ -122,3 +132,36 @@ def test_grids_have_every_combination():
 def test_unknown_axes(text, words):
   with pytest.raises(UserError, match=words):
     departures.parse(text)
+
+
+def test_a_base_of_another_size_stays_at_it(photos, tmp_path, capsys):
+  flags = [f'--model={MODEL}', f'--dataset=folder:{photos}', '--batch_size=4', '--json']
+  flags += ['--protocol=opencv:size=160', f'--output_dir={tmp_path}']
+  assert cli.main(['sweep', *flags, '--axis=decode', '--axis=size=1.143']) == 0
+  cells = json.loads(capsys.readouterr().out)['cells']
+  assert [one['cell'] for one in cells] == ['base', 'decode=fast', 'size=1.143']
+  runs = [pathlib.Path(one['run']) for one in cells]
+  found = [json.loads((run / 'result.json').read_text()) for run in runs]
+  assert [one['protocol']['size'] for one in found] == [160, 160, 183]
+  # Its own flags repeat a run.
+  again = [f'--flagfile={runs[1] / "flags.txt"}', f'--output_dir={tmp_path / "again"}']
+  assert cli.main(['evaluate', *again, '--preflight=off']) == 0
+  (directory,) = (tmp_path / 'again').iterdir()
+  assert stored(directory) == stored(runs[1])
+
+
+def test_a_model_fed_otherwise_says_so(photos, tmp_path, capsys):
+  flags = [f'--model={MODEL}', f'--dataset=folder:{photos}', '--feed=bgr']
+  code = cli.main(
+    ['evaluate', *flags, '--preflight=off', f'--output_dir={tmp_path}', '--json']
+  )
+  assert code == 0
+  (result,) = json.loads(capsys.readouterr().out)
+  assert result['model']['feed'] == 'bgr'
+  assert result['published'] is None
+  assert published.recompute(load_run(next(tmp_path.iterdir())).result, []) is None
+  assert RunKey.of(load_run(next(tmp_path.iterdir())).result).title.endswith(
+    ', fed bgr'
+  )
+  with pytest.raises(UserError, match='unknown preprocessing'):
+    loading.load_model(MODEL, feed='nothing')

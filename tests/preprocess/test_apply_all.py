@@ -8,6 +8,7 @@ from tfeval.engine import traced
 from tfeval.preprocess import protocol
 from tfeval.preprocess.decode import is_shared
 
+FEW = ('opencv', 'opencv:kernel=area', 'opencv:decode=fast', 'pil', 'tf')
 TEXTS = (
   'opencv',
   'opencv:kernel=area',
@@ -27,11 +28,17 @@ TEXTS = (
 )
 
 
-@pytest.mark.parametrize('jit_compile', [True, False])
-def test_all_at_once_are_each_alone(shared_data, jit_compile):
+@pytest.mark.parametrize(
+  ('texts', 'jit_compile'),
+  [
+    (FEW, True),
+    *(pytest.param(TEXTS, jit, marks=pytest.mark.slow) for jit in (True, False)),
+  ],
+)
+def test_all_at_once_are_each_alone(shared_data, texts, jit_compile):
   protocols = tuple(
     protocol.resolve(text, size)
-    for text, size in zip(TEXTS, 8 * (224, 160), strict=False)
+    for text, size in zip(texts, 8 * (224, 160), strict=False)
   )
   files = sorted((shared_data / 'images').glob('n*.JPEG'))[:: 294 // 5]
   together = traced.several(protocols, jit_compile)

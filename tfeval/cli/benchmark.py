@@ -18,7 +18,7 @@ def define_flags(define) -> None:
   input_flags.define(
     define,
     ('model', 'protocol', 'dataset', 'devices', 'inputs'),
-    without=('on_error', 'tf_data_service'),
+    without=('on_error', 'tf_data_service', 'feed'),
     texts={
       'cache_dir': 'Measure, and fill, this cache of preprocessed '
       'images, end to end too (default: a temporary one, alone).'

@@ -19,7 +19,7 @@ IMAGE is a JPEG or PNG, or a folder of them.
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
-  input_flags.define(define, ('model', 'protocol'))
+  input_flags.define(define, ('model', 'protocol'), without=('feed',))
   define.integer(
     'top',
     5,

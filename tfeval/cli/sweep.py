@@ -23,15 +23,13 @@ cell is an ordinary run in --output_dir. --list names axes and values."""
 
 # What a sweep does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
-  *('dataset', 'preflight', 'cache_dir', 'tf_data_service', 'resize_on', 'canvas'),
-  *('rank_on', 'feed', 'input_size', 'num_hosts', 'host_index', 'host_timeout'),
-  'max_loaded_models',
+  *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
+  *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
 )
 
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
-  input_flags.define_runs(define)
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
   input_flags.define(define, parts, without=_WITHOUT)
   define.multi_string(
@@ -70,16 +68,17 @@ def run(flags, arguments: list[str]) -> int:
     figure = pathlib.Path(flags.figure).expanduser()
     figures.check_path(figure)
     figures.import_matplotlib()
-  (plan, *more) = input_flags.read_plans(flags)
-  if more or len(plan.requests) != 1:
-    raise UserError('a sweep is of one model on one dataset: give one of each')
-  if find_cluster(plan.config).count > 1:
+  (request, *more), config = input_flags.read_requests(flags)
+  if more:
+    raise UserError('a sweep is of one model: give one --model')
+  if find_cluster(config).count > 1:
     raise UserError('a sweep is of one host: unset TF_CONFIG')
   with console.quiet_tensorflow():
     from tfeval.evaluation import sweep as sweeping  # TensorFlow: seconds.
 
-    swept = sweeping.sweep(plan.requests[0], plan.config, cells, progress.on_stderr)
-  return _report(flags, swept, plan, figure)
+    swept = sweeping.sweep(request, config, cells, progress.on_stderr)
+  title = f'{request.spec.text} on {config.dataset.name}'
+  return _report(flags, swept, title, figure)
 
 
 def _cells(flags) -> list[departures.Cell]:
@@ -88,7 +87,7 @@ def _cells(flags) -> list[departures.Cell]:
   return departures.grid(chosen) if flags.grid else departures.one_at_a_time(chosen)
 
 
-def _report(flags, swept, plan, figure: pathlib.Path | None) -> int:
+def _report(flags, swept, title: str, figure: pathlib.Path | None) -> int:
   from tfeval.analysis import against_base
   from tfeval.runs.run import Failure
 
@@ -104,8 +103,8 @@ def _report(flags, swept, plan, figure: pathlib.Path | None) -> int:
   }
   effects = against_base.effects(list(runs.items()), flags.labels_of, flags.metric)
   about = {
-    'title': f'{plan.requests[0].spec.text} on {plan.config.dataset.name}, '
-    f'{flags.labels_of} {flags.metric}, base {base.result.protocol.text}:',
+    'title': f'{title}, {flags.labels_of} {flags.metric}, base '
+    f'{base.result.protocol.text}:',
     'level': flags.level,
     'seed': flags.seed,
     'labels': flags.labels_of,

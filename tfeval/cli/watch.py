@@ -25,7 +25,7 @@ def define_flags(define) -> None:
   input_flags.define(
     define,
     ('model', 'protocol', 'dataset', 'devices', 'inputs', 'store'),
-    without=('tf_data_service', 'rows_per_part'),
+    without=('tf_data_service', 'rows_per_part', 'feed'),
     texts={
       'cache_dir': 'Keep preprocessed images in here, so that only the '
       'first checkpoint decodes: tfeval cache.',

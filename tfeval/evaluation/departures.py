@@ -109,14 +109,12 @@ def config_of(cell: Cell, config: EvaluationConfig, base: Protocol) -> Evaluatio
   Args:
     cell: what is done otherwise.
     config: of the base.
-    base: its protocol, at the size of the model's own input.
+    base: its protocol, at the size of the model's input.
 
   Raises:
     UserError: the departures contradict each other, or the base.
   """
-  fields: dict[str, Any] = {}
-  for one in cell:
-    fields |= one.fields
+  fields = {key: value for one in cell for key, value in one.fields.items()}
   sizes = [one.size for one in cell if one.size is not None]
   size = round(base.size * sizes[0]) if sizes else base.size
   values: dict[str, Any] = {'protocol': altered(base, size, fields)}

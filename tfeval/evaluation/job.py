@@ -331,14 +331,13 @@ class Job:
       summary,
       failed,
       timing,
-      None
-      if self.config.model.feed
-      else published.compare(
+      published.compare(
         self.request.spec,
         self.request.weights,
         self.protocol,
         summary.ids,
         summary.metrics(),
+        self.config.model.feed,
       ),
       self._findings,
       self._hardware,

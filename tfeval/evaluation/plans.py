@@ -178,7 +178,6 @@ def _key(
   compute = [
     '' if config.model.dtype == plain.model.dtype else config.model.dtype,
     *(way for way in ('jit', 'tf32') if getattr(devices, way)),
-    f'feed={config.model.feed}' if config.model.feed else '',
   ]
   return RunKey(
     name or request.spec.text,
@@ -193,6 +192,7 @@ def _key(
     ' '.join(filter(None, compute)) or None,
     dataset.labels and paths.absolute(dataset.labels),
     None if name else '-'.join(filter(None, _part(for_model(request, config)))) or None,
+    config.model.feed,
   )
 
 

@@ -19,7 +19,7 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
   config = for_model(request, config)
   if published.is_told(config.protocol, request.spec, request.weights):
     found = loading.load(request.spec, request.weights, config.model)
-    size = protocol.requested_size(_told(request, config, found))
+    size = protocol.requested_size(protocol_text(request, config, found))
     if config.model.input_size is None and size not in (None, found.input_size):
       known = dataclasses.replace(config.model, input_size=size)
       found = loading.load(request.spec, request.weights, known)
@@ -49,7 +49,7 @@ def resolve_protocol(
     UserError: there is none of that name, or it contradicts the size; or a model that
       takes encoded images is given one for pixels, or the other way round.
   """
-  text = _told(request, config, loaded)
+  text = protocol_text(request, config, loaded)
   if not loaded.takes_encoded:
     if text == protocol.ENCODED:
       raise UserError(
@@ -76,7 +76,14 @@ def _channels(count: int) -> str:
   return f'{count} channel{"s" * (count != 1)}'
 
 
-def _told(request: ModelRequest, config: EvaluationConfig, loaded: model.Model) -> str:
+def protocol_text(
+  request: ModelRequest, config: EvaluationConfig, loaded: model.Model
+) -> str:
+  """Returns the protocol of a config as a specification, `published` looked up.
+
+  Raises:
+    UserError: no such recipe is known of the model.
+  """
   return published.protocol_text(
     config.protocol,
     request.spec,

@@ -1,7 +1,6 @@
 """One model under many protocols: each cell an ordinary run, the images read once."""
 
 import dataclasses
-import logging
 from collections.abc import Iterator, Sequence
 
 from tfeval.engine import batch_size, forward
@@ -15,12 +14,10 @@ from tfeval.evaluation.plans import ModelRequest, directory_name
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import feeding, fitting
 from tfeval.models.model import Model
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import Protocol, requested_size
 from tfeval.runs.run import Failure, Run
-from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
-_LOG = logging.getLogger('tfeval')
 # Of the pixels of a batch, under all protocols that are made of one decoded image.
 _MOST_BYTES = 192 << 20
 
@@ -52,54 +49,77 @@ def sweep(
   Args:
     request: the model.
     config: of the base, in which nothing is done otherwise.
-    cells: the first of them the base, `()`.
+    cells: what is done otherwise; the base, `()`, among them or not.
     progress: is told how far it is.
 
   Returns:
-    For each cell its run; of one that the base or the model does not allow why.
+    For the base, and then for each cell, its run; of one that the base or the model
+    does not allow why.
 
   Raises:
     UserError: the data, the model or the base are at fault.
     Interrupted: what was evaluated is kept.
   """
-  config = config.replace(preflight=OFF)  # Which would refuse what is asked for.
   (opened,) = runtime.open_runtimes([config], Cluster(), progress)
-  made = _Models(request, config, opened)
-  base = resolve.resolve_protocol(request, config, made.loaded(config))
+  made = _Models(request, opened)
+  loaded = made.loaded(config)
+  base = resolve.resolve_protocol(request, config, loaded)
+  departing = _departing(request, config, loaded, base)
+  first = made.job(request, config)
+  loop.run_one(first)
   failures = Failures(several=True)
-  requests, jobs = {}, {}
+  jobs = {_what(first): first}
+  requests: dict[Cell, ModelRequest] = {(): first.request}
   for cell in cells:
-    label = ', '.join(one.text for one in cell) or 'base'
-    requests[cell] = dataclasses.replace(request, label=label, directory=label)
+    label = ', '.join(one.text for one in cell)
+    named = dataclasses.replace(request, label=label, directory=label)
+    requests.setdefault(cell, named)
     with failures.of(requests[cell]):
-      asked = config_of(cell, config, base)
-      directory = directory_name(request, asked)
+      job = made.job(named, config_of(cell, departing, base)) if cell else first
       # What is done anyway is the run of the base.
-      if directory not in jobs:
-        jobs[directory] = made.job(
-          dataclasses.replace(requests[cell], directory=directory), asked
-        )
-      requests[cell] = jobs[directory].request
-  _check_base(requests[()], failures)
-  left = [job for job in jobs.values() if job.find_run() is None]
-  for group in _readings(left):
-    loop.run_group(group, failures)
+      requests[cell] = jobs.setdefault(_what(job), job).request
+  _run(list(jobs.values()), failures)
+  runs = {job.request: job for job in jobs.values()}
   return [
-    SweptCell(cell, failures.found.get(one) or jobs[one.directory].result())
+    SweptCell(cell, failures.found.get(one) or runs[one].result())
     for cell, one in requests.items()
   ]
 
 
-def _check_base(request: ModelRequest, failures: Failures) -> None:
-  if request in failures.found:
-    raise UserError(failures.found[request].reason)
+def _what(job: Job) -> tuple[object, ...]:
+  """Returns what tells the cells of a sweep apart."""
+  return job.protocol, job.config.model.feed, job.config.model.dtype
+
+
+def _departing(
+  request: ModelRequest, config: EvaluationConfig, loaded: Model, base: Protocol
+) -> EvaluationConfig:
+  """Returns the config that departures are changes of.
+
+  Its protocol is by name, so that only the size is left of what `published` or the text
+  of the base says; nothing is looked for that is asked for.
+  """
+  text = resolve.protocol_text(request, config, loaded)
+  size = config.model.input_size if requested_size(text) is None else base.size
+  return config.replace(protocol=base.spec, input_size=size, preflight=OFF)
+
+
+def _run(jobs: Sequence[Job], failures: Failures) -> None:
+  """Evaluates what is not there already."""
+  left = []
+  for job in jobs:
+    with failures.of(job.request):
+      if job.find_run() is None:
+        left.append(job)
+  for group in _readings(left):
+    loop.run_group(group, failures)
 
 
 class _Models:
   """The models of a sweep: one for each size and dtype, one step for each feeding."""
 
-  def __init__(self, request: ModelRequest, config: EvaluationConfig, opened: Runtime):
-    self._request, self._config, self._runtime = request, config, opened
+  def __init__(self, request: ModelRequest, opened: Runtime):
+    self._request, self._runtime = request, opened
     self._models: dict[tuple[int | None, str], Model] = {}
     self._steps: dict[tuple[int | None, str, str | None], forward.ForwardPass] = {}
 
@@ -127,7 +147,8 @@ class _Models:
         fitted, opened.strategy, size, config.devices.jit
       )
     step = self._steps[key]
-    return Job(request, step.model, protocol, config, opened, step)
+    named = dataclasses.replace(request, directory=directory_name(request, config))
+    return Job(named, step.model, protocol, config, opened, step)
 
 
 def _readings(jobs: Sequence[Job]) -> Iterator[list[Job]]:

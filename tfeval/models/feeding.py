@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfeval.models import whole_numbers
 from tfeval.models.model import Model, preprocessing
+from tfeval.models.options import BGR, TWICE
 from tfeval.utils.errors import UserError
-
-# Ways that are of the model's own preprocessing; others are preprocessings.
-BGR, TWICE = 'bgr', 'twice'
 
 
 def otherwise(model: Model, feed: str | None) -> Model:
@@ -22,7 +21,8 @@ def otherwise(model: Model, feed: str | None) -> Model:
       reads it; None: its own.
 
   Raises:
-    UserError: there is no such preprocessing, or the model takes encoded images.
+    UserError: there is no such preprocessing, the model takes encoded images, or whole
+      numbers, which this does not make.
   """
   if feed is None:
     return model
@@ -40,4 +40,9 @@ def otherwise(model: Model, feed: str | None) -> Model:
     preprocessing(feed),
     f'{feed} in place of {model.preprocess_name}',
   )
-  return dataclasses.replace(model, preprocess=function, preprocess_name=name)
+  whole_numbers.check(
+    model.name, function, name, model.backend.input_spec, model.input_size
+  )
+  return dataclasses.replace(
+    model, preprocess=function, preprocess_name=name, feed=feed
+  )

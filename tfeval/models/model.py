@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import normalisation, normalisation_ops, table
 from tfeval.models.backend import Backend, InputSpec
-from tfeval.models.options import OUTPUTS, PREPROCESSINGS, ModelOptions
+from tfeval.models.options import FEEDS, OUTPUTS, PREPROCESSINGS, ModelOptions
 from tfeval.utils import errors
 from tfeval.utils.arguments import shown
 from tfeval.utils.errors import UserError
@@ -90,6 +90,7 @@ class Model:
       name says that.
     is_single: whether `function` makes two values of the only one that the backend
       returns, see `binary.two_classes`.
+    feed: how it is fed otherwise than it wants, see `feeding.otherwise`; None: not.
     preprocess_changes: operations by which it does something else each time; where
       there are any, no two runs can be known to be the same.
   """
@@ -116,6 +117,7 @@ class Model:
   channels: int = 3
   preprocess_sha256: str | None = None
   preprocess_changes: tuple[str, ...] = ()
+  feed: str | None = None
   is_single: bool = False
 
   def __call__(self, pixels: Any) -> tf.Tensor:
@@ -202,6 +204,7 @@ class Model:
       'output': self.output,
       'class_map': self.class_map,
       'output_name': self.output_name,
+      **({} if self.feed is None else {'feed': self.feed}),
       **of_function,
     }
 
@@ -214,6 +217,8 @@ def check_options(given: ModelOptions) -> None:
   """
   if given.preprocess is not None and not callable(given.preprocess):
     preprocessing(given.preprocess)
+  if given.feed is not None and given.feed not in FEEDS:
+    preprocessing(given.feed)
   size = given.input_size
   if size is not None and (
     not isinstance(size, numbers.Integral) or size < 1 or isinstance(size, bool)

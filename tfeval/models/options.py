@@ -14,6 +14,8 @@ from tfeval.utils.options import fields, option
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 # What `models.model.preprocessing` knows by name, beside the applications' own.
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
+# What `feeding.otherwise` does to a model's own preprocessing.
+FEEDS = BGR, TWICE = ('bgr', 'twice')
 # Orders of ImageNet's classes that outputs may be in, see `class_maps.label_map`.
 BACKGROUND = ('background_first', 'background_last')
 CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')

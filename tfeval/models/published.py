@@ -98,6 +98,7 @@ def compare(
   protocol: Protocol,
   ids: Iterable[str],
   metrics: Iterable[MetricEntry],
+  feed: str | None = None,
 ) -> dict[str, Any] | None:
   """Compares measured accuracies with the published ones.
 
@@ -107,19 +108,21 @@ def compare(
     protocol: the one that was used.
     ids: of the examples that were evaluated.
     metrics: what was measured.
+    feed: how the model was fed otherwise than it wants, None if it was not.
 
   Returns:
-    None unless the published weights were evaluated, in float32, on validation images
-    of ImageNet 2012. Else `figures` (`native` where that recipe was followed and its
-    figures are known, else `published`), their `source`, `protocol` (a specification,
-    None if it is not known), `same_protocol`, and `metrics`: for top-1 and top-5 on
-    the original labels, those that were published, `name`, `published`, `measured`,
-    `difference` (measured minus published, in 0..1) and `inside`, whether the
-    published figure lies inside the measured interval.
+    None unless the published weights were evaluated, fed as they want, in float32, on
+    validation images of ImageNet 2012. Else `figures` (`native` where that recipe was
+    followed and its figures are known, else `published`), their `source`, `protocol` (a
+    specification, None if it is not known), `same_protocol`, and `metrics`: for top-1
+    and top-5 on the original labels, those that were published, `name`, `published`,
+    `measured`, `difference` (measured minus published, in 0..1) and `inside`, whether
+    the published figure lies inside the measured interval.
   """
   facts = table.find_facts(spec)
   if (
     facts is None
+    or feed is not None
     or not _computes_as_published(spec)
     or weights != 'imagenet'
     or not all(imagenet.validation_number(name) for name in ids)
@@ -168,7 +171,7 @@ def recompute(result: Any, ids: Iterable[str]) -> dict[str, Any] | None:
     spec, protocol = parse(model.name), resolve(described.text, described.size or 0)
   except UserError:
     return None
-  return compare(spec, model.weights, protocol, ids, result.metrics)
+  return compare(spec, model.weights, protocol, ids, result.metrics, model.feed)
 
 
 def _computes_as_published(spec: Spec) -> bool:

@@ -99,6 +99,7 @@ class ModelSection(JsonObject):
   architecture_sha256: str | None = None
   preprocess_sha256: str | None = None
   preprocess_changes: list[str] | None = None
+  feed: str | None = None
   matched: MatchedSection | None = None
 
 

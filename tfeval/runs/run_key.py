@@ -37,6 +37,7 @@ class RunKey:
     compute: the dtype and what else changes the last digits; None where it is not
       known.
     part: which signature and graph of a SavedModel; None for the usual ones.
+    feed: how the model was fed otherwise than it wants; None: it was not.
     labels: the path of a file of labels that were taken for the dataset's; None for
       its own.
   """
@@ -51,6 +52,7 @@ class RunKey:
   compute: str | None = None
   labels: str | None = None
   part: str | None = None
+  feed: str | None = None
 
   @classmethod
   def of(cls, manifest: Manifest) -> 'RunKey':
@@ -66,6 +68,7 @@ class RunKey:
       protocol.text,
       protocol.size,
       None if compute.dtype is None else ' '.join([compute.dtype, *ways]),
+      feed=manifest.model.feed,
     )
 
   @property
@@ -92,7 +95,8 @@ class RunKey:
     if self.protocol == _ENCODED:
       return f'on {dataset}, decoded by the model'
     size = '' if self.size is None else f' at {self.size} pixels'
-    return f'on {dataset}, protocol {self.protocol}{size}'
+    fed = '' if self.feed is None else f', fed {self.feed}'
+    return f'on {dataset}, protocol {self.protocol}{size}{fed}'
 
 
 def directory_names(keys: Sequence[RunKey]) -> list[str]:
@@ -136,6 +140,7 @@ def _directory_name(
     key.protocol,
     '' if key.size is None else f'size={key.size}',
     *(key.compute or '').split(),
+    '' if key.feed is None else f'feed={key.feed}',
   ]
   part = f'-{_safe(key.part)}' if key.part else ''
   return _BETWEEN.join(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -14,7 +13,6 @@ from tfeval.models import loading
 from tfeval.models.backend import Backend
 from tfeval.runs.run import load_run
 
-HERE = pathlib.Path(__file__).parent
 FLAGS = (
   '--protocol=squash',
   '--batch_size=4',
@@ -33,11 +31,6 @@ predict.tfeval = {'preprocess': 'unit', 'input_size': 32, 'output': 'logits'}
 if 'VERSION' in os.environ:
   predict.tfeval['version'] = os.environ['VERSION']
 """
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-  monkeypatch.setenv('PYTHONPATH', str(HERE))
 
 
 @pytest.fixture

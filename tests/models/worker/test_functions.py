@@ -20,16 +20,6 @@ HERE = pathlib.Path(__file__).parent
 KNOWN = {'preprocess': 'identity', 'input_size': 32, 'output': 'logits'}
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-  monkeypatch.setenv('PYTHONPATH', str(HERE))
-
-
-@pytest.fixture(scope='module')
-def pixels():
-  return np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype(np.uint8)
-
-
 def load(name, **known):
   return loading.load_model(f'function:worker_models:{name}', **{**KNOWN, **known})
 

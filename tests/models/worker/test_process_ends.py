@@ -15,7 +15,6 @@ from tfeval.models import loading
 from tfeval.models.worker.child.tfeval_worker import life
 from tfeval.utils.errors import UserError
 
-HERE = pathlib.Path(__file__).parent
 KNOWN = {'preprocess': 'identity', 'input_size': 32, 'output': 'logits'}
 # Loads a model in a thread that ends, as an evaluation does, and calls it.
 PARENT = """
@@ -35,11 +34,6 @@ model(pixels[:2])  # It has not ended with that thread.
 print(model.backend._process._process.pid, flush=True)
 model(pixels)
 """
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-  monkeypatch.setenv('PYTHONPATH', str(HERE))
 
 
 def is_there(pid):

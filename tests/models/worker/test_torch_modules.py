@@ -1,7 +1,6 @@
 """What factories of PyTorch tell of their modules: right, or refused in a line."""
 
 import os
-import pathlib
 
 import frameworks
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from tfeval.models import loading
 from tfeval.utils.errors import UserError
 
-HERE = pathlib.Path(__file__).parent
 # An environment that has it may stand elsewhere.
 PYTHON = os.environ.get('TFEVAL_TORCH_PYTHON')
 pytestmark = pytest.mark.torch if PYTHON else frameworks.needs('torch')
@@ -18,11 +16,6 @@ pytestmark = pytest.mark.torch if PYTHON else frameworks.needs('torch')
 
 def load(name):
   return loading.load_model(f'torch:own_modules:{name}', model_python=PYTHON)
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-  monkeypatch.setenv('PYTHONPATH', str(HERE))
 
 
 def test_it_is_fed_what_it_says():

@@ -17,7 +17,7 @@ from tfeval.models import (
   table,
   whole_numbers,
 )
-from tfeval.models.backend import Backend, InputSpec
+from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
   activations,
@@ -105,7 +105,7 @@ def described(
   preprocess = _as_they_are(name, known) if encoded else _preprocess(name, known)
   input_forms.check_one(symbolic_inputs(backend.model), name)
   input_size = 0 if encoded else input_size_of(backend, name, known)
-  _check_whole(name, known, backend.input_spec, input_size)
+  shown, does = _told_preprocess(preprocess, backend, name, known, input_size)
   function = _function(backend, name, known)
   chosen = heads.chosen(backend, name, known.output_name)
   shape = None if chosen is None else heads.flat_shape(chosen.shape)
@@ -125,17 +125,11 @@ def described(
     function = class_maps.mapped(
       function, name, known.class_map, output == PROBABILITIES
     )
-  preprocess_name, does = known.preprocess, GraphDigest(None, ())
-  if encoded:
-    preprocess_name = BY_MODEL
-  if callable(preprocess_name):
-    preprocess_name = function_name(preprocess_name)
-    does = preprocess_function.check(preprocess, preprocess_name, name, input_size)
   return Model(
     name=name,
     function=function,
     preprocess=preprocess,
-    preprocess_name=preprocess_name,
+    preprocess_name=shown,
     input_size=input_size,
     output=output,
     class_map=class_maps.identity(known.class_map),
@@ -154,14 +148,26 @@ def described(
   )
 
 
-def _check_whole(name: str, known: ModelOptions, spec: InputSpec, side: int) -> None:
-  """Checks that an input of whole numbers is not fed what is rounded to a few."""
-  dtype = tf.as_dtype(spec.dtype)
-  if dtype.is_integer and known.preprocess is not None:
-    least, most = dtype.min, dtype.max
-    whole_numbers.check(
-      name, known.preprocess, spec.dtype, (least, most), spec.channels, max(side, 16)
-    )
+def _told_preprocess(
+  preprocess: Callable[[tf.Tensor], tf.Tensor],
+  backend: Backend,
+  name: str,
+  known: ModelOptions,
+  side: int,
+) -> tuple[str, GraphDigest]:
+  """Returns what a preprocessing is called, and of a function what it does.
+
+  Raises:
+    UserError: it does not make what the model takes.
+  """
+  if backend.input_spec.encoded:
+    return BY_MODEL, GraphDigest(None, ())
+  shown, does = known.preprocess, GraphDigest(None, ())
+  if callable(shown):
+    shown = function_name(shown)
+    does = preprocess_function.check(preprocess, shown, name, side)
+  whole_numbers.check(name, preprocess, shown, backend.input_spec, side)
+  return shown, does
 
 
 def _as_they_are(name: str, known: ModelOptions) -> Callable[[tf.Tensor], tf.Tensor]:

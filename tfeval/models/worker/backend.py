@@ -39,7 +39,11 @@ class WorkerBackend(Backend):
     """
     self._process, self.told = process, dict(told)
     batch, height, width, channels = told['input']
-    self.input_spec = InputSpec((batch, height or side, width or side, channels))
+    self.input_spec = InputSpec(
+      (batch, height or side, width or side, channels),
+      # Its process rounds; what is rounded is checked here.
+      dtype=told['dtype'] if told.get('whole_numbers') else 'float32',
+    )
     self.parameters = told.get('parameters')
     self.dtype = told.get('dtype', 'unknown')
     self.told_protocol = told.get('protocol')

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tfeval.models import whole_numbers
 from tfeval.models.keras import saved_model
 from tfeval.models.keras.files import described
 from tfeval.models.model import Model, check_options
@@ -68,14 +67,6 @@ def load(spec: Spec, weights: str, known: ModelOptions) -> Model:
     ),
   )
   known = _with_told(spec, known, told)
-  if told.get('whole_numbers') is not None and known.preprocess is not None:
-    whole_numbers.check(
-      spec.text,
-      known.preprocess,
-      told['dtype'],
-      told['whole_numbers'],
-      told['input'][-1],
-    )
   backend = WorkerBackend(process, told, known.input_size)
   source, sha256 = weights, None
   if path is not None:

@@ -76,7 +76,7 @@ class LiteRT:
       'parameters': None,
       'input': [None, *self._shape[1:]],
       'dtype': self._dtype.name,
-      'whole_numbers': tensors.limits(self._dtype) if is_plain else None,
+      'whole_numbers': is_plain,
       'activations': self._activations,
     }
 

@@ -163,14 +163,13 @@ class Onnx:
       )
 
   def describe(self):
-    is_integer = self._dtype.kind in 'ui'
     return {
       'versions': common.versions(onnxruntime=self._runtime),
       'devices': self._session.get_providers(),
       'parameters': None,
       'input': [None, *self._shape[1:]],
       'dtype': 'bfloat16' if self._is_bfloat16 else self._dtype.name,
-      'whole_numbers': tensors.limits(self._dtype) if is_integer else None,
+      'whole_numbers': self._dtype.kind in 'ui',
       'activations': self._activations,
     }
 
