@@ -125,7 +125,7 @@ def test_keys_of_wrappers_and_both_kinds_of_wrong_ones(files, photos, tmp_path):
   plain = 'torch:torch_references:lite_model:weights=false'
   pixels = pixels_of('opencv', 224, photos[:2])
   state = torch.load(files / 'lite.pth', weights_only=True)
-  wrapped = {f'module._orig_mod.{key}': value for key, value in state.items()}
+  wrapped = {f'_orig_mod.module.{key}': value for key, value in state.items()}
   torch.save(wrapped, tmp_path / 'wrapped.pth')
   found = loading.load_model(plain, weights=tmp_path / 'wrapped.pth')
   expected = loading.load_model(plain, weights=files / 'lite.pth')
@@ -134,6 +134,9 @@ def test_keys_of_wrappers_and_both_kinds_of_wrong_ones(files, photos, tmp_path):
     {**dict(list(state.items())[2:]), 'mine': state['_fc.bias']}, tmp_path / 'x'
   )
   (tmp_path / 'x').rename(tmp_path / 'x.pth')
+  torch.save(state['_fc.bias'], tmp_path / 'one.pth')
+  with pytest.raises(UserError, match='one.pth hold a Tensor: expected a state dict'):
+    loading.load_model(plain, weights=tmp_path / 'one.pth')
   with pytest.raises(UserError, match='lack .*, .* and have unexpected mine: give'):
     loading.load_model(plain, weights=tmp_path / 'x.pth')
 

@@ -65,6 +65,8 @@ def test_whole_numbers(form, pixels, tmp_path):
   np.testing.assert_allclose(model(floats), network(np.maximum(pixels, 1)), atol=1e-5)
   with pytest.raises(UserError, match='takes whole numbers .uint8, 0 to 255.*identity'):
     loading.load_model(path, **{**KNOWN, 'preprocess': 'unit'})
+  with pytest.raises(UserError, match='unit in place of identity` makes numbers from'):
+    loading.load_model(path, **KNOWN, feed='unit')
 
 
 @pytest.mark.parametrize('form', ['keras', 'saved_model'])

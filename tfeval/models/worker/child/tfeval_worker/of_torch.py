@@ -212,6 +212,11 @@ def _load_state(torch, module, path):
   for key in ('state_dict', 'model', 'model_state_dict'):
     if isinstance(state, dict) and isinstance(state.get(key), dict):
       state = state[key]
+  if not isinstance(state, dict):
+    raise common.Refused(
+      f'weights {os.path.basename(path)} hold a {type(state).__name__}: expected a '
+      'state dict, tensors by name'
+    )
   own = module.state_dict()
   state = _without_wrapper(state, own)
   found = {
@@ -219,7 +224,7 @@ def _load_state(torch, module, path):
     'lack': [k for k in own if k not in state and not k.endswith(_COUNTED)],
     'have unexpected': [k for k in state if k not in own],
     'have other shapes of': [
-      k for k in own if k in state and own[k].shape != state[k].shape
+      k for k in own if k in state and own[k].shape != getattr(state[k], 'shape', None)
     ],
   }
   wrong = [f'{what} {_listed(keys)}' for what, keys in found.items() if keys]
@@ -234,16 +239,16 @@ def _load_state(torch, module, path):
 def _without_wrapper(state, own):
   """Returns a state dict without what DataParallel or torch.compile put before keys."""
   for prefix in ('module.', '_orig_mod.'):
-    if all(key.startswith(prefix) for key in state) and not any(
-      key.startswith(prefix) for key in own
-    ):
-      state = {key.removeprefix(prefix): value for key, value in state.items()}
+    is_wrapped = state and all(str(key).startswith(prefix) for key in state)
+    if is_wrapped and not any(key.startswith(prefix) for key in own):
+      plain = {key.removeprefix(prefix): value for key, value in state.items()}
+      return _without_wrapper(plain, own)
   return state
 
 
 def _listed(keys):
   more = f' and {len(keys) - _MISSING} more' if len(keys) > _MISSING else ''
-  return ', '.join(keys[:_MISSING]) + more
+  return ', '.join(map(str, keys[:_MISSING])) + more
 
 
 def _why_unread(error):
