@@ -75,3 +75,22 @@ def test_a_sample_of_a_folder(noise):
   described = found.describe()
   assert described['partial'] and described['sample'] == '0.5'
   assert 'a sample of 5 of 10 examples, by id' in described['notes']
+
+
+def test_images_that_a_list_names(tmp_path, noise):
+  whole = dataset_of(NAMES)
+  listed = tmp_path / 'ids.txt'
+  listed.write_text('photo 7\nphoto 3\nphoto 111\n')
+  found = subset.only(whole, str(listed))
+  assert ids(found) == ['photo 3', 'photo 7', 'photo 111']
+  assert found.num_examples == 3 and '3 of 200 examples' in found.notes[-1]
+  for text, why in (
+    ('photo 3\nphoto 200\n', '1 of 2 ids are none of the 200 images: photo 200'),
+    ('photo 3\nphoto 3\n', '1 ids twice'),
+    ('', 'no ids|empty|no images'),
+  ):
+    listed.write_text(text)
+    with pytest.raises(UserError, match=why):
+      subset.only(whole, str(listed))
+  with pytest.raises(UserError, match='both given'):
+    datasets.open_dataset(f'folder:{noise}', sample='3', only=str(listed))

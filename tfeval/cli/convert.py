@@ -22,7 +22,7 @@ stands FILE.tflite.json: which model, how its input is made, which images it
 was calibrated on, the flags that evaluate it."""
 
 # Of the dataset, what says which images there are to choose from.
-_WITHOUT = ('labels', 'real_labels', 'sample', 'on_error', 'dtype', 'feed')
+_WITHOUT = ('labels', 'real_labels', 'sample', 'only', 'on_error', 'dtype', 'feed')
 
 
 def define_flags(define) -> None:

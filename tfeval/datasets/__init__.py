@@ -110,12 +110,14 @@ def check(config: DatasetConfig) -> None:
       f'`class_folders={config.class_folders}`: {config.name} is no folder of class '
       'folders: leave it out'
     )
+  parts = [name for name in ('sample', 'limit', 'only') if getattr(config, name)]
+  if len(parts) > 1:
+    both = ' and '.join(f'`{name}`' for name in parts)
+    raise UserError(f'{both} were both given: leave one out')
   if config.sample is not None:
     from tfeval.datasets import sampling
 
     sampling.count_of(config.sample, 1)
-    if config.limit is not None:
-      raise UserError('`sample` and `limit` were both given: leave one out')
   if kind != 'folder' and config.labels is not None:
     raise UserError(
       f'`labels={config.labels}`: {config.name} has labels, a file of them is for '
@@ -145,7 +147,7 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   """
   config = _named(requested(DatasetConfig(name, **options)))
   kind = _kind(config.name)
-  if config not in _opened and (kind != 'folder' or config.sample is not None):
+  if config not in _opened and (kind != 'folder' or config.sample or config.only):
     check(config)
   if OPENERS.is_foreign(kind):
     from tfeval.datasets import plug_ins
@@ -157,10 +159,12 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
     from tfeval.datasets.tfds import open_tfds
 
     found = open_tfds(config)
-  if config.sample is None:
+  if config.sample is None and config.only is None:
     return found
   from tfeval.datasets import subset  # TensorFlow.
 
+  if config.only is not None:
+    return subset.only(found, config.only)
   return subset.sample(found, config.sample)
 
 

@@ -62,6 +62,12 @@ class DatasetConfig:
     'whatever the order or the hosts, a smaller one within a larger one; the result is '
     'marked as partial.',
   )
+  only: str | None = option(
+    None,
+    'Evaluate only the images whose ids a file lists, a line each or a JSON list; the '
+    'result is marked as partial.',
+    is_path=True,
+  )
   on_error: str = option(
     FAIL,
     'fail: stop at an image that cannot be decoded; skip: go on without it and list it '

@@ -1,6 +1,8 @@
 """A part of a dataset by the ids of its images, the same whatever their order."""
 
 import dataclasses
+import hashlib
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,8 @@ import tensorflow as tf
 
 from tfeval.datasets import looks
 from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.subsets import read_ids
 from tfeval.datasets.sampling import chosen_positions, count_of
 from tfeval.utils.errors import UserError
 
@@ -30,15 +34,54 @@ def sample(dataset: ImageDataset, size: str) -> ImageDataset:
   count = count_of(size, total)
   if count > total:
     raise UserError(f'`sample={size}`: {dataset.name} has {total:,} examples')
-  ids = _ids(dataset)
-  chosen = chosen_positions(ids, count)
-  expected = None if dataset.expected_ids is None else [ids[i] for i in chosen]
+  chosen = chosen_positions(ids_of(dataset), count)
+  note = f'a sample of {count:,} of {total:,} examples, by id'
+  return part(dataset, chosen, None if count == total else size, note)
+
+
+def only(dataset: ImageDataset, path: str) -> ImageDataset:
+  """Returns the images of a dataset that a file lists.
+
+  Args:
+    dataset: all examples; where their ids are not known, these are read first.
+    path: of the list of ids, see `subsets.read_ids`.
+
+  Raises:
+    UserError: it is no such list, has an id twice, or one that is no image's.
+  """
+  listed = read_ids(pathlib.Path(path)).to_pylist()
+  position = {one: i for i, one in enumerate(ids_of(dataset))}
+  if unknown := [one for one in listed if one not in position]:
+    raise UserError(
+      f'`only={path}`: {len(unknown)} of {len(listed)} ids are none of the '
+      f'{len(position):,} images: {first(unknown)}'
+    )
+  if twice := doubles(listed):
+    raise UserError(f'`only={path}` has {len(twice)} ids twice: {first(twice)}')
+  chosen = np.sort(np.array([position[one] for one in listed], np.int64))
+  digest = hashlib.sha256('\n'.join(sorted(listed)).encode()).hexdigest()[:16]
+  note = f'{len(listed):,} of {len(position):,} examples, of a list of ids'
+  return part(dataset, chosen, f'ids {digest}', note)
+
+
+def part(
+  dataset: ImageDataset, chosen: np.ndarray, name: str | None, note: str
+) -> ImageDataset:
+  """Returns some examples of a dataset.
+
+  Args:
+    dataset: all examples.
+    chosen: int64 [n], their positions, ascending.
+    name: what tells the part from others; None: it is all.
+    note: what a reader of the result must know.
+  """
+  ids, count = dataset.expected_ids, len(chosen)
   return dataclasses.replace(
     dataset,
     num_examples=count,
-    expected_ids=expected,
-    sample=None if count == total else size,
-    notes=(*dataset.notes, f'a sample of {count:,} of {total:,} examples, by id'),
+    expected_ids=None if ids is None else [ids[i] for i in chosen],
+    sample=name,
+    notes=(*dataset.notes, note),
     examples=lambda start=0, stop=None: _examples(
       dataset, chosen, start, count if stop is None else stop
     ),
@@ -47,7 +90,8 @@ def sample(dataset: ImageDataset, size: str) -> ImageDataset:
   )
 
 
-def _ids(dataset: ImageDataset) -> Sequence[str]:
+def ids_of(dataset: ImageDataset) -> Sequence[str]:
+  """Returns the ids of all examples, in order; where not known they are read."""
   if dataset.expected_ids is not None:
     return dataset.expected_ids
   return [one['id'].numpy().decode() for one in dataset.examples()]

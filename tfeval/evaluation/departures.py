@@ -23,6 +23,7 @@ class Departure:
     fields: of the protocol, by name.
     feed, dtype: options of the model, None for its own.
     size: of the input, relative to the model's own; None: its own.
+    made: how often pipelines do so, 1: often, 0.1: rarely.
   """
 
   axis: str
@@ -31,6 +32,7 @@ class Departure:
   feed: str | None = None
   dtype: str | None = None
   size: float | None = None
+  made: float = 0.3
 
   @property
   def text(self) -> str:
@@ -46,8 +48,10 @@ def axes() -> dict[str, dict[str, Departure]]:
   """Returns the departures by axis and value."""
   found = {}
   for axis, entry in _table().items():
+    usual = {'made': entry['made']}
     found[axis] = {
-      value: Departure(axis, value, **what) for value, what in entry['values'].items()
+      value: Departure(axis, value, **usual | what)
+      for value, what in entry['values'].items()
     }
   return found
 

@@ -20,7 +20,7 @@ _IDENTITY = 'identity'
 # What is of datasets that tfeval opens itself.
 _OF_NAMES = (
   *('split', 'data_dir', 'manual_dir', 'real_labels', 'on_error', 'labels'),
-  'class_folders',
+  *('class_folders', 'only'),
 )
 
 

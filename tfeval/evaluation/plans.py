@@ -172,7 +172,11 @@ def _key(
   protocol = GIVEN if is_given else config.protocol
   subset = [
     f'{key}={value}'
-    for key, value in (('limit', dataset.limit), ('sample', dataset.sample))
+    for key, value in (
+      ('limit', dataset.limit),
+      ('sample', dataset.sample),
+      ('only', dataset.only and os.path.basename(dataset.only)),
+    )
     if value is not None
   ]
   compute = [

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine import batch_size, forward
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
@@ -41,49 +42,101 @@ def sweep(
   cells: Sequence[Cell],
   progress: Progress,
 ) -> list[SweptCell]:
-  """Evaluates a model under departures from its protocol.
-
-  Files are read and decoded once for each group of cells; cells whose pixels are equal
-  share the forward pass. Rows are those of `evaluate` with the same options.
-
-  Args:
-    request: the model.
-    config: of the base, in which nothing is done otherwise.
-    cells: what is done otherwise; the base, `()`, among them or not.
-    progress: is told how far it is.
+  """Evaluates a model under departures from its protocol; see `Sweep`.
 
   Returns:
     For the base, and then for each cell, its run; of one that the base or the model
     does not allow why.
-
-  Raises:
-    UserError: the data, the model or the base are at fault.
-    Interrupted: what was evaluated is kept.
   """
   (opened,) = runtime.open_runtimes([config], Cluster(), progress)
-  made = _Models(request, opened)
-  loaded = made.loaded(config)
-  base = resolve.resolve_protocol(request, config, loaded)
-  departing = _departing(request, config, loaded, base)
-  first = made.job(request, config)
-  loop.run_one(first)
-  failures = Failures(several=True)
-  jobs = {_what(first): first}
-  requests: dict[Cell, ModelRequest] = {(): first.request}
-  for cell in cells:
-    label = ', '.join(one.text for one in cell)
-    named = dataclasses.replace(request, label=label, directory=label)
-    requests.setdefault(cell, named)
-    with failures.of(requests[cell]):
-      job = made.job(named, config_of(cell, departing, base)) if cell else first
-      # What is done anyway is the run of the base.
-      requests[cell] = jobs.setdefault(_what(job), job).request
-  _run(list(jobs.values()), failures)
-  runs = {job.request: job for job in jobs.values()}
-  return [
-    SweptCell(cell, failures.found.get(one) or runs[one].result())
-    for cell, one in requests.items()
-  ]
+  return Sweep(request, config, opened).evaluate(cells)
+
+
+class Sweep:
+  """A model, a protocol and a dataset.
+
+  Files are read and decoded once for each group of cells; cells whose pixels are equal
+  share the forward pass. Rows are those of `evaluate` with the same options.
+
+  Attributes:
+    base: the protocol that cells depart from, at the size of the model's input.
+  """
+
+  def __init__(
+    self,
+    request: ModelRequest,
+    config: EvaluationConfig,
+    opened: Runtime,
+    models: '_Models | None' = None,
+  ):
+    """Loads the model.
+
+    Args:
+      request: the model.
+      config: of the base, in which nothing is done otherwise.
+      opened: where, and on what.
+      models: of a sweep on other images of the dataset.
+
+    Raises:
+      UserError: the model or the base are at fault.
+    """
+    self._request, self._config, self._runtime = request, config, opened
+    self._models = models or _Models(request, opened)
+    loaded = self._models.loaded(config)
+    self.base = resolve.resolve_protocol(request, config, loaded)
+    self._departing = _departing(request, config, loaded, self.base)
+
+  def on(self, config: EvaluationConfig, dataset: ImageDataset) -> 'Sweep':
+    """Returns the same on other images of the dataset, where nothing is looked for.
+
+    Args:
+      config: of the base there.
+      dataset: these images.
+    """
+    opened = dataclasses.replace(self._runtime, dataset=dataset, pipelines={})
+    config = config.replace(preflight=OFF)
+    return Sweep(self._request, config, opened, self._models)
+
+  def evaluate(self, cells: Sequence[Cell]) -> list[SweptCell]:
+    """Evaluates the base and cells.
+
+    Args:
+      cells: what is done otherwise; the base, `()`, among them or not.
+
+    Returns:
+      For the base, and then for each cell, its run; of one that the base or the model
+      does not allow why.
+
+    Raises:
+      UserError: the data, the model or the base are at fault.
+      Interrupted: what was evaluated is kept.
+    """
+    request = self._request
+    first = self._job(request, self._config)
+    loop.run_one(first)
+    failures = Failures(several=True)
+    jobs = {_what(first): first}
+    requests: dict[Cell, ModelRequest] = {(): first.request}
+    for cell in cells:
+      label = ', '.join(one.text for one in cell)
+      named = dataclasses.replace(request, label=label, directory=label)
+      requests.setdefault(cell, named)
+      with failures.of(requests[cell]):
+        job = self._job(named, self._config_of(cell)) if cell else first
+        # What is done anyway is the run of the base.
+        requests[cell] = jobs.setdefault(_what(job), job).request
+    _run(list(jobs.values()), failures)
+    runs = {job.request: job for job in jobs.values()}
+    return [
+      SweptCell(cell, failures.found.get(one) or runs[one].result())
+      for cell, one in requests.items()
+    ]
+
+  def _config_of(self, cell: Cell) -> EvaluationConfig:
+    return config_of(cell, self._departing, self.base)
+
+  def _job(self, request: ModelRequest, config: EvaluationConfig) -> Job:
+    return self._models.job(request, config, self._runtime)
 
 
 def _what(job: Job) -> tuple[object, ...]:
@@ -119,7 +172,7 @@ class _Models:
   """The models of a sweep: one for each size and dtype, one step for each feeding."""
 
   def __init__(self, request: ModelRequest, opened: Runtime):
-    self._request, self._runtime = request, opened
+    self._request, self._strategy = request, opened.strategy
     self._models: dict[tuple[int | None, str], Model] = {}
     self._steps: dict[tuple[int | None, str, str | None], forward.ForwardPass] = {}
 
@@ -127,14 +180,16 @@ class _Models:
     """Returns the model for the size and dtype of a config, fed as it wants."""
     key = config.model.input_size, config.model.dtype
     if key not in self._models:
-      with self._runtime.strategy.scope():
+      with self._strategy.scope():
         own = config.replace(feed=None)
         self._models[key] = resolve.load_model(self._request, own)
     return self._models[key]
 
-  def job(self, request: ModelRequest, config: EvaluationConfig) -> Job:
+  def job(
+    self, request: ModelRequest, config: EvaluationConfig, opened: Runtime
+  ) -> Job:
     """Returns what evaluates a cell; cells of one model and feeding have one step."""
-    known, opened = config.model, self._runtime
+    known = config.model
     model = self.loaded(config)
     protocol = resolve.resolve_protocol(request, config, model)
     key = known.input_size, known.dtype, known.feed

@@ -139,6 +139,8 @@ class DatasetSection(JsonObject):
     """What of the split it is, where images were left out on purpose."""
     if not self.partial or self.expected is None:
       return None
+    if self.sample is not None and self.sample.startswith('ids '):
+      return f'{counted(self.expected, "example")} of a list'
     if self.sample is not None:
       return f'a sample of {counted(self.expected, "example")}'
     which = 'some' if self.limit is None else 'the first'

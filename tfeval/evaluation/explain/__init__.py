@@ -1,0 +1,1 @@
+"""Which departures give the numbers or answers of somebody else."""

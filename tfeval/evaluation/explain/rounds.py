@@ -1,0 +1,121 @@
+"""A model's answers under departures, on more and more of the images."""
+
+import hashlib
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tfeval.analysis.alignment import AlignedPredictions
+from tfeval.analysis.explanation import countings
+from tfeval.datasets import subset
+from tfeval.datasets.sampling import chosen_positions
+from tfeval.engine.cluster import Cluster
+from tfeval.evaluation import runtime
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.departures import Cell
+from tfeval.evaluation.plans import ModelRequest
+from tfeval.evaluation.sweep import Sweep
+from tfeval.runs.run import Failure
+from tfeval.utils import files, paths
+from tfeval.utils.errors import UserError
+from tfeval.utils.progress import Progress
+
+# Of more classes the outputs of all images would be a great deal.
+_MOST_LOGITS = 5000
+Answers = dict[Cell, AlignedPredictions]
+
+
+class Rounds:
+  """Cells of a sweep, each evaluated on as many images as it takes.
+
+  Attributes:
+    ids: of the dataset's images, in order.
+    space: the classes.
+    failed: cells that the base or the model does not allow, and why.
+  """
+
+  def __init__(
+    self, request: ModelRequest, config: EvaluationConfig, progress: Progress
+  ):
+    """Opens the dataset and loads the model.
+
+    Args:
+      request: the model.
+      config: of the base; runs and lists of images are kept in its output directory.
+      progress: is told how far it is.
+
+    Raises:
+      UserError: the data, the model or the base are at fault.
+    """
+    if paths.is_url(config.store.output_dir):
+      raise UserError(
+        f'`output_dir={config.store.output_dir}`: lists of images are kept in it: give '
+        'a directory of a disk'
+      )
+    (opened,) = runtime.open_runtimes([config], Cluster(), progress)
+    self._dataset, self.space = opened.dataset, opened.dataset.label_space
+    self.ids: Sequence[str] = list(subset.ids_of(self._dataset))
+    keep = len(self.space) <= _MOST_LOGITS
+    self._config = config.replace(store_logits=keep)
+    self._whole = Sweep(request, self._config, opened)
+    self._sweeps: dict[tuple[str, ...], Sweep] = {}
+    self.failed: dict[Cell, str] = {}
+
+  @property
+  def base(self) -> str:
+    """The protocol that cells depart from."""
+    return self._whole.base.spec
+
+  def answers(self, cells: Iterable[Cell], ids: Sequence[str]) -> Answers:
+    """Returns what the base and cells say of some images, sorted by id.
+
+    Those that do what another one does, and those that cannot be, are left out.
+    """
+    swept = self._on(sorted(ids)).evaluate([cell for cell in cells if cell])
+    found: Answers = {}
+    known = set()
+    for one in swept:
+      if isinstance(one.found, Failure):
+        self.failed[one.cell] = one.found.reason
+      elif one.found.path not in known:
+        known.add(one.found.path)
+        found[one.cell] = countings.aligned_of(one.found)
+    return found
+
+  def _on(self, ids: Sequence[str]) -> Sweep:
+    key = tuple(ids)
+    if key not in self._sweeps:
+      self._sweeps[key] = self._sweep(ids)
+    return self._sweeps[key]
+
+  def _sweep(self, ids: Sequence[str]) -> Sweep:
+    if len(ids) == len(self.ids):
+      return self._whole.on(self._config, self._dataset)
+    listed = '\n'.join(ids) + '\n'
+    digest = hashlib.sha256(listed.encode()).hexdigest()[:8]
+    directory = pathlib.Path(self._config.store.output_dir).expanduser() / 'images'
+    files.make_directory(directory)
+    path = directory / f'{len(ids)}-{digest}.txt'
+    if not path.exists():
+      files.write_atomically(path, listed.encode())
+    config = self._config.replace(only=str(path), limit=None)
+    return self._whole.on(config, subset.only(self._dataset, str(path)))
+
+
+def sampled(ids: Sequence[str], count: int) -> list[str]:
+  """Returns a sample of ids; a smaller one lies within a larger one."""
+  if count >= len(ids):
+    return list(ids)
+  return [ids[i] for i in chosen_positions(ids, count)]
+
+
+def best(cells: Iterable[Cell], key: Callable[[Cell], tuple], count: int) -> list[Cell]:
+  """Returns the cells whose keys are greatest, in that order."""
+  return sorted(cells, key=key, reverse=True)[:count]
+
+
+def made(cell: Cell) -> float:
+  """Returns how often all departures of a cell are made, relative to others."""
+  # Two at once are made less often than their product says of one pipeline.
+  return float(np.prod([one.made for one in cell]) * 0.3 ** max(len(cell) - 1, 0))
