@@ -157,8 +157,8 @@ def _check_source(source: StoredFeatures, labels: np.ndarray) -> None:
     )
   if counts.max() == 1:
     raise UserError(
-      f'{source.run.path} has one image of each of its {len(counts):,} classes: a probe '
-      'needs several to be fitted on, and to hold one out'
+      f'{source.run.path} has one image of each of its {len(counts):,} classes: a '
+      'probe needs several to be fitted on, and to hold one out'
     )
 
 

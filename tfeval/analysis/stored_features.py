@@ -78,7 +78,7 @@ def check_one_kind(source: StoredFeatures, target: StoredFeatures) -> None:
       f'{target.values.shape[1]}: {advice}'
     )
   for key in ('weights_sha256', 'values_sha256'):
-    here, there = one.result.model[key], other.result.model[key]
+    here, there = (getattr(run.result.model, key) for run in (one, other))
     if here != there:
       raise UserError(
         f'{one.path} is of {one.result.model.name}, {other.path} of '
