@@ -24,10 +24,10 @@ def made(seed):
 
 
 def turned(values):
-  """A known linear map: neighbouring features are mixed and moved."""
+  """A known map, symmetric: neighbouring features are mixed, all are moved."""
   turn = np.eye(DIMENSION)
   for i in range(0, DIMENSION - 1, 2):
-    turn[i : i + 2, i : i + 2] = [[0.6, -0.9], [0.9, 1.4]]
+    turn[i : i + 2, i : i + 2] = [[1, -0.8], [-0.8, 1]]
   return (values.astype(np.float64) @ turn + 0.5).astype(np.float16)
 
 
@@ -82,7 +82,8 @@ def test_alignments_undo_a_linear_map(runs):
   assert coral.hits.second - coral.hits.first == (
     coral.count.correct - none.count.correct
   )
-  assert coral.p_holm < 1e-6 and coral.loss < standardised.loss / 5
+  assert coral.p_holm < 1e-6 and coral.loss < standardised.loss / 3
+  assert coral.count.correct > standardised.count.correct + 10
   assert subspace.dimension == 8
 
 

@@ -102,7 +102,7 @@ def _legend(probe: Probe, level: float) -> list[str]:
     )
     if any(one.name.startswith('subspace') for one in probe.tested):
       found.append(
-        f'subspace: d principal components, by default with {SHARE:.0%} of the '
+        f'subspace: d principal components, by default with {100 * SHARE:g} % of the '
         "source's variance."
       )
     found.append(
