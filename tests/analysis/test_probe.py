@@ -144,7 +144,7 @@ def test_refusals(runs, store, store_run):
   refused('of layer penultimate', source, store('layer', values, layer='conv'))
   refused('12 features .* 11', source, store('size', values[:, 1:]))
   model = {'weights_sha256': 'a'}
-  refused('other weights', source, store('other', values, model=model))
+  refused('weights differ', source, store('other', values, model=model))
   refused('same features of all 500', store('flat', values * 0 + 3), target)
   refused('same features of all', source, store('flat2', values * 0 + 3))
   refused('one image of each', store('one', values[:10], LABELS[:10]), target)

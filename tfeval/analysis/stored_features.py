@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfeval.runs.result_file import ModelSection
 from tfeval.runs.run import Run
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
@@ -77,13 +78,16 @@ def check_one_kind(source: StoredFeatures, target: StoredFeatures) -> None:
       f'{one.path} stores {source.values.shape[1]} features of an image, {other.path} '
       f'{target.values.shape[1]}: {advice}'
     )
-  for key in ('weights_sha256', 'values_sha256'):
-    here, there = (getattr(run.result.model, key) for run in (one, other))
-    if here != there:
-      raise UserError(
-        f'{one.path} is of {one.result.model.name}, {other.path} of '
-        f'{other.result.model.name} with other weights ({key} differs): {advice}'
-      )
+  here, there = (run.result.model for run in (one, other))
+  if _weights(here) != _weights(there):
+    raise UserError(
+      f'{one.path} is of {here.name}, {other.path} of {there.name}, and their weights '
+      f'differ: {advice}'
+    )
+
+
+def _weights(model: ModelSection) -> tuple[str | None, str | None]:
+  return model.weights_sha256, model.values_sha256
 
 
 def label_in(source: StoredFeatures, target: StoredFeatures) -> np.ndarray:
