@@ -98,6 +98,8 @@ def store_run(tmp_path):
     dataset=(),
     protocol=(),
     where=None,
+    features=None,
+    layer='penultimate',
     **finish,
   ):
     predicted = np.asarray(predicted, np.int32)
@@ -106,7 +108,11 @@ def store_run(tmp_path):
     order = np.random.default_rng(seed).permutation(n)
     directory = tmp_path / (where or name)
     writer = predictions.Writer(
-      directory / 'predictions', False, n // 3 + 1, predicted.shape[1]
+      directory / 'predictions',
+      False,
+      n // 3 + 1,
+      predicted.shape[1],
+      features=0 if features is None else features.shape[1],
     )
     ids = [f'{i:04d}.JPEG' for i in range(n)] if ids is None else list(ids)
     rows = predictions.assemble(
@@ -118,6 +124,7 @@ def store_run(tmp_path):
       None,
       None,
       None,
+      features=features,
     )
     for start in range(0, n, 5):
       writer.write(rows.take(pa.array(order[start : start + 5])))
@@ -134,6 +141,9 @@ def store_run(tmp_path):
       },
       'protocol': {'name': 'opencv', 'spec': 'opencv', 'size': 224, **dict(protocol)},
     }
+    if features is not None:
+      kept = {'layer': layer, 'dimension': features.shape[1]}
+      manifest['store'] = {'features': kept}
     run.files.write_json(directory / 'manifest.json', manifest)
     summary = run.summarize(predictions.read_parts(directory / 'predictions'))
     return run.finish(

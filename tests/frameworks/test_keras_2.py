@@ -93,6 +93,18 @@ def test_counts_are_those_of_predict(keras2, data, make):
   assert described['parameters'] == model.count_params()
 
 
+@pytest.mark.parametrize('make', [network, subclass])
+def test_features_are_what_the_classifier_is_fed(keras2, data, make):
+  images, _, dataset = data
+  model = make(keras2)
+  model.fit(dataset, verbose=0)
+  found = tfeval.evaluate(model, dataset, output='logits', store_features=True)
+  expected = images.reshape(IMAGES, -1) / 255
+  if make is network:
+    expected = keras2.Model(model.inputs, model.layers[-2].output)(images)
+  np.testing.assert_allclose(found.features, expected, rtol=2**-10, atol=1e-7)
+
+
 def test_evaluator_takes_the_values_of_the_moment(keras2, data):
   images, labels, dataset = data
   model = network(keras2)

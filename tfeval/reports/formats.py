@@ -36,6 +36,7 @@ COMPARISON = _of('comparison', 'table', 'json')
 LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
+PROBE = _of('probe', 'table', 'json')
 SWEEP = _of('sweep', 'table', 'json')
 EXPLANATION = _of('explanation', 'table', 'json')
 TWO_RUNS = _of('two_runs', 'table', 'json')
