@@ -69,8 +69,8 @@ def test_what_cannot_be_calibrated(logits, said):
 
 def test_agreement_on_a_planted_line():
   source = np.array([0.9, 0.8, 0.7, 0.75])
-  agreements = np.array([[1.0 if i == j else (a + b) / 2.1 for j, b in enumerate(source)]
-                         for i, a in enumerate(source)])  # fmt: skip
+  agreements = (source[:, None] + source) / 2.1
+  np.fill_diagonal(agreements, 1)
   line = special.ndtr(0.8 * special.ndtri(agreements) - 0.5)
   found = unlabelled.on_the_line(source, agreements, line)
   assert found == pytest.approx(special.ndtr(0.8 * special.ndtri(source) - 0.5))

@@ -12,9 +12,9 @@ def frechet_distance(
   """Returns |μ₁ - μ₂|² + tr(C₁ + C₂ - 2 (C₁ C₂)^½), C with n - 1 below the line.
 
   Source: Heusel et al., "GANs trained by a two time-scale update rule converge to a
-  local Nash equilibrium", NeurIPS 2017. With C₁ = A'A and C₂ = B'B the last trace is
-  the sum of the singular values of AB': real and never negative, without a root of a
-  matrix, and exact where C has no full rank.
+  local Nash equilibrium", NeurIPS 2017. The last trace is that of the roots of the
+  eigenvalues of C₁^½ C₂ C₁^½, which is symmetric: real and never negative. With
+  C₁ = A'A, C₂ = B'B and fewer images than dimensions AB'BA' has the same ones.
 
   It is biased: the fewer images, the larger (Chong and Forsyth, "Effectively unbiased
   FID and inception score", CVPR 2020). So it compares nothing but distances of as many
@@ -39,18 +39,16 @@ def frechet_distance(
       'as many of both, at least 2'
     )
   means = pooled[:n].mean(axis=0), pooled[n:].mean(axis=0)
-  roots = [
-    _root(sample - mean)
-    for sample, mean in zip((pooled[:n], pooled[n:]), means, strict=True)
-  ]
-  traces = sum(float(np.square(root).sum()) for root in roots)
-  common = float(linalg.svdvals(roots[0] @ roots[1].T).sum())
-  apart = float(np.square(means[0] - means[1]).sum())
-  return max(0.0, apart + traces - 2 * common)
+  a = (pooled[:n] - means[0]) / np.sqrt(n - 1)
+  b = (pooled[n:] - means[1]) / np.sqrt(m - 1)
+  product = b @ (a.T if n <= a.shape[1] else _root(a.T @ a))
+  common = np.sqrt(np.maximum(np.linalg.eigvalsh(product.T @ product), 0)).sum()
+  apart = np.square(means[0] - means[1]).sum()
+  total = apart + np.square(a).sum() + np.square(b).sum() - 2 * common
+  return max(0.0, float(total))
 
 
-def _root(centred: np.ndarray) -> np.ndarray:
-  """Returns A with A'A the covariance, of at most d rows."""
-  n, d = centred.shape
-  scaled = centred / np.sqrt(n - 1)
-  return scaled if n <= d else linalg.qr(scaled, mode='r', overwrite_a=True)[0][:d]
+def _root(covariance: np.ndarray) -> np.ndarray:
+  """Returns R with RR' the covariance: R'CR has the eigenvalues of C₁^½ C C₁^½."""
+  values, vectors = linalg.eigh(covariance)
+  return vectors * np.sqrt(np.maximum(values, 0))

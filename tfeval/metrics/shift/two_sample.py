@@ -51,7 +51,7 @@ def check_samples(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   first, second = np.asarray(first), np.asarray(second)
   if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
     raise ValueError(
-      f'samples have shapes {first.shape} and {second.shape}, expected (n, d) and (m, d)'
+      f'samples have shapes {first.shape} and {second.shape}, expected as many columns'
     )
   if not len(first) or not len(second) or not first.shape[1]:
     raise ValueError(f'samples have shapes {first.shape} and {second.shape}: empty')
