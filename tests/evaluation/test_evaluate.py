@@ -266,6 +266,7 @@ from tfeval.engine import batches as reading
 from tfeval.engine import batch_size, forward as predict
 from tfeval.engine.options import DeviceConfig
 from tfeval.models import loading
+from tfeval.models.keras import features
 from tfeval.preprocess import protocol
 strategies = [tf.distribute.get_strategy(),
               tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])]
@@ -275,14 +276,19 @@ for strategy in strategies:
     model = loading.load_model(sys.argv[2], preprocess='tf')
   size = batch_size.of_host(DeviceConfig(batch_size=5), model, None, strategy)
   assert size == 4 + strategy.num_replicas_in_sync if size > 5 else 5
-  forward = predict.ForwardPass(model, strategy, size)
+  forward = predict.ForwardPass(
+      model, strategy, size, tap=features.tap_of(model, None))
   batches = list(reading.read_batches(datasets.open_dataset('folder:' + sys.argv[1]),
                               protocol.resolve('squash', 32), size))
   found.append((sum((b.ids for b in batches), []),
-                np.concatenate([predict.predict_batch(forward, b) for b in batches])))
+                np.concatenate([predict.predict_batch(forward, b) for b in batches]),
+                np.concatenate([forward.result(forward.submit(forward.place(b)))
+                                .values['features'] for b in batches])))
 assert found[0][0] == found[1][0] and len(found[0][0]) == 12
 assert (found[0][1].argmax(1) == found[1][1].argmax(1)).all()
 np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-4)
+np.testing.assert_allclose(found[0][2], found[1][2], atol=1e-5)
+assert found[0][2].shape == (12, 4)
 print('same', strategies[1].num_replicas_in_sync)
 """
 

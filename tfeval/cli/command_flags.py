@@ -101,11 +101,26 @@ class _NumberOrWord(flags.IntegerParser):
     return argument if argument in self._words else super().parse(argument)
 
 
+class _TextOrAlone(flags.ArgumentParser):
+  """Parses a text, or what absl makes of a flag without one."""
+
+  def __init__(self, alone: str):
+    self._alone = alone
+
+  def parse(self, argument: Any) -> Any:
+    if argument == '':
+      raise ValueError('expected a text behind =')
+    return {'true': self._alone, 'false': None}.get(argument, argument)
+
+
 class _Definer:
   """absl's DEFINE functions, bound to one set of flags and one module name."""
 
   def __init__(self, flag_values: flags.FlagValues, module: str):
-    self._arguments = {'flag_values': flag_values, 'module_name': module}
+    self._arguments: dict[str, Any] = {
+      'flag_values': flag_values,
+      'module_name': module,
+    }
 
   def number_or_word(
     self, name: str, default: Any, help: str, words: Container[str], **known: Any
@@ -125,6 +140,25 @@ class _Definer:
       help,
       **{**self._arguments, 'module_name': module},
     )
+
+  def text_or_alone(
+    self, name: str, default: Any, help: str, alone: str, module_name: str
+  ) -> None:
+    """Defines a text that may be left out: `--name` is `--name=ALONE`.
+
+    Args:
+      name, default, help, module_name: of the flag.
+      alone: what it stands for without a text.
+    """
+    flag = flags.Flag(
+      _TextOrAlone(alone),
+      flags.ArgumentSerializer(),
+      name,
+      default,
+      help,
+      boolean=True,
+    )
+    flags.DEFINE_flag(flag, **{**self._arguments, 'module_name': module_name})
 
   def __getattr__(self, kind: str):
     return functools.partial(getattr(flags, f'DEFINE_{kind}'), **self._arguments)

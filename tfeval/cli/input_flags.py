@@ -48,6 +48,8 @@ def define(
       kind = 'multi_string'
     if known.words:
       kind, of_kind['words'] = 'number_or_word', known.words
+    if known.alone is not None:
+      kind, of_kind['alone'] = 'text_or_alone', known.alone
     getattr(definer, kind)(
       field.name, default=field.default, help=text, module_name=known.group, **of_kind
     )

@@ -22,6 +22,7 @@ from tfeval.engine.placement import Pixels, Placed
 from tfeval.engine.steps import Step
 from tfeval.metrics.competition import RESTRICTED, Competition
 from tfeval.metrics.stored_rows import STORED_CLASSES
+from tfeval.models.keras.features import Tap
 from tfeval.models.model import Model, wrong_outputs
 from tfeval.models.options import LOGITS
 from tfeval.preprocess import device_resize
@@ -49,7 +50,8 @@ class Answers:
   """What a model says of n images.
 
   Attributes:
-    values: `scores`: float32 [n, classes], or what `device_ranking.ranked` returns.
+    values: `scores`: float32 [n, classes], or what `device_ranking.ranked` returns;
+      `features`: float32 [n, d], where they are taken.
     step_size: how many images, padding included, were computed with at once.
   """
 
@@ -63,6 +65,7 @@ class ForwardPass:
   Attributes:
     model: what runs.
     batch_size: images in a batch over all replicas, padding included.
+    tap: what takes features of the images, None where nothing does.
   """
 
   def __init__(
@@ -74,6 +77,7 @@ class ForwardPass:
     resizes: bool = False,
     ranks: Competition | None = None,
     announces: bool = True,
+    tap: Tap | None = None,
   ):
     """Prepares it.
 
@@ -86,6 +90,7 @@ class ForwardPass:
       ranks: what outputs are, where they are ranked there, so that only the ranks are
         returned; else None.
       announces: whether it tells of memory that is too small.
+      tap: what takes features of the images, or None.
 
     Raises:
       UserError: XLA is to compile what another process runs.
@@ -95,7 +100,7 @@ class ForwardPass:
         f'{model.name} runs in a process of its own, where XLA compiles nothing: leave '
         '`jit` out'
       )
-    self.model = model
+    self.model, self.tap = model, tap
     self._resize = device_resize.compiled() if resizes else None
     self._ranks, self._announces = ranks, announces
     self._strategy = strategy
@@ -106,7 +111,13 @@ class ForwardPass:
 
   def _answer(self, inputs):
     pixels, *labels = inputs
-    scores = self.model(self._resize(pixels) if self._resize else pixels)
+    images = self._resize(pixels) if self._resize else pixels
+    if self.tap is None:
+      return self._of_scores(self.model(images), labels)
+    scores, features = self.tap.during(lambda: self.model(images))
+    return self._of_scores(scores, labels) | {'features': features}
+
+  def _of_scores(self, scores, labels):
     if not labels:
       return {'scores': scores}
     scores = tf.ensure_shape(scores, [None, self.model.outputs])
@@ -246,11 +257,11 @@ class ForwardPass:
     count = started.placed.count
     steps = [self._step.done(one) for one in started.outputs]
     return {
-      name: self._together([outputs[name] for outputs in steps])[:count]
+      name: self._together(name, [outputs[name] for outputs in steps])[:count]
       for name in steps[0]
     }
 
-  def _together(self, outputs: list[Any]) -> np.ndarray:
+  def _together(self, name: str, outputs: list[Any]) -> np.ndarray:
     """Returns an output of all images: those of a replica follow each other."""
     steps = [
       [np.asarray(one) for one in self._strategy.experimental_local_results(output)]
@@ -258,7 +269,7 @@ class ForwardPass:
     ]
     space, outputs = self.model.label_space, self.model.outputs
     for one in itertools.chain.from_iterable(steps):
-      if self._ranks is None and outputs is not None and one.shape[1:] != (outputs,):
+      if name == 'scores' and outputs is not None and one.shape[1:] != (outputs,):
         raise wrong_outputs(self.model.name, one.shape, space)
     found = np.concatenate(
       [one for replica in zip(*steps, strict=True) for one in replica]

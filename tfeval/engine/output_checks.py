@@ -27,6 +27,29 @@ def check_scores(scores: np.ndarray, ids: list[str], model: Model) -> None:
   check_range(finite, lowest, highest, total, ids, model)
 
 
+def check_features(features: np.ndarray, ids: list[str], name: str) -> None:
+  """Checks that features can be stored.
+
+  Args:
+    features: float32 [n, d].
+    ids: what names the n examples.
+    name: the model's.
+
+  Raises:
+    UserError: they are not finite, or too large for float16.
+  """
+  most = np.abs(features).max(axis=1)
+  # NaN is no number that is smaller.
+  good = most <= np.finfo(np.float16).max
+  if not good.all():
+    worst = int(np.argmin(good))
+    raise UserError(
+      f'{name}: the features of example {ids[worst]} reach {most[worst]:.4g}, and '
+      'float16, as which they are stored, ends at 65504: name another layer by '
+      '`store_features=`LAYER'
+    )
+
+
 def check_range(
   finite: np.ndarray,
   lowest: np.ndarray,

@@ -90,6 +90,7 @@ def evaluate(
     split, data_dir, manual_dir, real_labels, labels, class_folders, protocol, limit,
       sample, on_error, preflight, jit, cache_dir, store_logits, overwrite,
       host_timeout: see `tfeval evaluate --help`.
+    store_features: True, or the name of a layer of a Keras model, see there.
     batch_size: images in a step over all replicas of a host.
     output_dir: the run directory is made in here, called `name`, else by the model and
       what is not the default. By default it is a temporary one, which is gone when the
@@ -248,6 +249,7 @@ class Evaluator:
       strategy,
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
+      tap=resolve.resolve_features(self._config, model),
     )
     self._traced, self._code = model.backend.trace_key(), self._own_code()
 

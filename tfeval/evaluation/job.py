@@ -89,6 +89,7 @@ class Job:
     given = model if step is None else step.model
     model = fitting.fit(given, dataset.label_space, dataset.own_classes)
     self._model, self._step = model, step
+    self._tap = step.tap if step else resolve.resolve_features(config, model)
     self._hardware = hardware.of(model.backend)
     self.classes = competition.classes_of(model, dataset)
     self.directory = paths.path(config.store.output_dir) / request.directory
@@ -104,6 +105,7 @@ class Job:
       self.batch_size,
       runtime.hosts.count,
       runtime.test_resizing(protocol, self.batch_size),
+      self._tap.dimension if self._tap else 0,
     )
     self.run: run.Run | None = None
     self.recorder: recorder.Recorder | None = None
@@ -182,6 +184,7 @@ class Job:
         self.config.devices.jit,
         runtime.canvas is not None,
         self.classes.competition if self.config.devices.rank_on == DEVICE else None,
+        tap=self._tap,
       )
     self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:
@@ -243,11 +246,14 @@ class Job:
     """
     of_batch = batch.ids, batch.image_sha256, batch.labels, batch.real_labels
     values, model = answers.values, self._step.model
+    features = values.get('features')
+    if features is not None:
+      output_checks.check_features(features, batch.ids, model.name)
     if 'scores' in values:
       scores, store = values['scores'], self.manifest.store.logits
       output_checks.check_scores(scores, batch.ids, model)
       return predictions.make_rows(
-        *of_batch, scores, model.output, store, self.classes.competition
+        *of_batch, scores, model.output, store, self.classes.competition, features
       )
     output_checks.check_range(
       *(values[name] for name in ('finite', 'lowest', 'highest', 'total')),
@@ -258,7 +264,7 @@ class Job:
       competition.ranks(values, rule, self.classes, model.output)
       for rule in ('', RESTRICTED)
     )
-    return predictions.make_ranked_rows(*of_batch, ranked, None, restricted)
+    return predictions.make_ranked_rows(*of_batch, ranked, None, restricted, features)
 
   @property
   def goes_on(self) -> bool:
@@ -372,7 +378,7 @@ class Job:
       self.flush()
       self.recorder.close()
     self._unlock()
-    self._model = self._step = None
+    self._model = self._step = self._tap = None
 
   def _unlock(self) -> None:
     self._locks.close()

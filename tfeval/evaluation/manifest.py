@@ -56,6 +56,7 @@ def build_manifest(
   batch_size: int,
   hosts: int,
   tested: SelfTest | None = None,
+  features: int = 0,
 ) -> Manifest:
   """Returns what is run: all that a result may depend on.
 
@@ -64,6 +65,7 @@ def build_manifest(
     batch_size: images in a step over all replicas of a host.
     hosts: how many there are.
     tested: how exact devices are that resize; None where the host does.
+    features: how many features of an image are stored.
   """
   described, there = model.describe(), model.backend.describe()
   if model.weights_sha256 is None:
@@ -88,6 +90,11 @@ def build_manifest(
         'classes': classes.kept,
         'rows_per_part': config.store.rows_per_part,
         **({'restricted': classes.kept_restricted} if classes.competing else {}),
+        **(
+          {'features': {'layer': config.store.features, 'dimension': features}}
+          if features
+          else {}
+        ),
       },
       'compute': {
         'versions': {
@@ -172,7 +179,12 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> tuple | None:
 
 
 def _flat(manifest: dict[str, Any]) -> dict[str, Any]:
-  manifest = {**manifest, 'protocol': comparable(manifest['protocol'])}
+  manifest = {
+    **manifest,
+    'protocol': comparable(manifest['protocol']),
+    # Rows with features are other rows than those without.
+    'store': {'features': None, **manifest['store']},
+  }
   return {
     f'{section}.{key}': value
     for section in _SECTIONS

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -109,6 +109,33 @@ def _check_same(
     )
 
 
+def writer_of(
+  store: Path, manifest: Manifest, keep: Sequence[dict] = ()
+) -> predictions.Writer:
+  """Returns what writes the rows that a manifest tells of.
+
+  Args:
+    store: directory of the parts.
+    manifest: what is run.
+    keep: what `resumable_parts` found there.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  classes, features = run_classes.of(manifest), manifest.store.features
+  return predictions.Writer(
+    store,
+    manifest.store.logits,
+    resume.part_size(manifest),
+    classes.kept,
+    keep,
+    len(classes.space),
+    classes.outputs,
+    classes.kept_restricted,
+    features.dimension if features else 0,
+  )
+
+
 class Recorder:
   """Stores the predictions of one model for a range of images.
 
@@ -144,17 +171,7 @@ class Recorder:
       # Batches are stored whole.
       start = (self.positions[-1] // batch_size + 1) * batch_size
     self.remaining = range(min(start, shard.stop), shard.stop)
-    classes = run_classes.of(manifest)
-    self._writer = predictions.Writer(
-      store,
-      manifest.store.logits,
-      resume.part_size(manifest),
-      classes.kept,
-      keep,
-      len(classes.space),
-      classes.outputs,
-      classes.kept_restricted,
-    )
+    self._writer = writer_of(store, manifest, keep)
 
   def append(self, batch: Batch, rows: pa.RecordBatch, step_size: int) -> None:
     """Stores a batch; nothing once it is closed.

@@ -6,7 +6,9 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, for_model
 from tfeval.models import loading, model, published
+from tfeval.models.keras import features
 from tfeval.preprocess import protocol
+from tfeval.runs.options import PENULTIMATE
 from tfeval.utils.errors import UserError
 
 
@@ -91,6 +93,20 @@ def protocol_text(
     request.weights,
     loaded.backend.no_protocol,
   )
+
+
+def resolve_features(
+  config: EvaluationConfig, loaded: model.Model
+) -> features.Tap | None:
+  """Returns what takes the features that the config asks for, None if it does not.
+
+  Raises:
+    UserError: the model has none, or no such layer.
+  """
+  asked = config.store.features
+  if asked is None:
+    return None
+  return features.tap_of(loaded, None if asked == PENULTIMATE else asked)
 
 
 def check_encoded(loaded: model.Model, dataset: ImageDataset, caches: bool) -> None:

@@ -199,7 +199,11 @@ class _Models:
       fitted = fitting.fit(fed, dataset.label_space, dataset.own_classes)
       size = batch_size.of_host(config.devices, fitted, protocol, opened.strategy)
       self._steps[key] = forward.ForwardPass(
-        fitted, opened.strategy, size, config.devices.jit
+        fitted,
+        opened.strategy,
+        size,
+        config.devices.jit,
+        tap=resolve.resolve_features(config, fitted),
       )
     step = self._steps[key]
     named = dataclasses.replace(request, directory=directory_name(request, config))

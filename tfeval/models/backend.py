@@ -10,8 +10,9 @@ from typing import Any
 from tfeval.datasets.labels.spaces import LabelSpace
 
 # What a backend can do beside computing outputs: tell the statistics of its batch
-# normalisation, and take the values of a checkpoint; both by `Backend.model`.
-STATISTICS, VALUES = 'batch statistics', 'values'
+# normalisation, take the values of a checkpoint, and tell what layers return meanwhile;
+# all by `Backend.model`.
+STATISTICS, VALUES, FEATURES = 'batch statistics', 'values', 'features'
 
 
 @dataclasses.dataclass(frozen=True)

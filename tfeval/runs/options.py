@@ -4,6 +4,9 @@ import dataclasses
 
 from tfeval.utils.options import option
 
+# The features that a classifier is fed.
+PENULTIMATE = 'penultimate'
+
 
 @dataclasses.dataclass(frozen=True)
 class StoreConfig:
@@ -21,6 +24,13 @@ class StoreConfig:
   overwrite: bool = option(False, 'Replace what a run directory holds.', repeated=False)
   logits: bool = option(
     False, 'Store all outputs of each example.', name='store_logits'
+  )
+  features: str | None = option(
+    None,
+    'Store the features of each example: what the last Dense layer or convolution, the '
+    'classifier, is fed, or with =LAYER what that layer returns; averaged over space.',
+    name='store_features',
+    alone=PENULTIMATE,
   )
   # What an interruption loses at most; rounded up to whole batches.
   rows_per_part: int = option(

@@ -193,6 +193,18 @@ class ProtocolSection(JsonObject):
     return self.name if self.spec is None else self.spec
 
 
+class FeaturesSection(JsonObject):
+  """What the stored features are.
+
+  Attributes:
+    layer: `penultimate`, or the layer whose output they are.
+    dimension: how many an image has.
+  """
+
+  layer: str
+  dimension: int
+
+
 class StoreSection(JsonObject):
   """What the stored rows keep of each image.
 
@@ -201,12 +213,14 @@ class StoreSection(JsonObject):
     classes: how many ranked classes.
     rows_per_part: as asked for; None of imported predictions.
     restricted: how many ranked classes under the rule `restricted`; None without it.
+    features: which features; None: none.
   """
 
   logits: bool
   classes: int
   rows_per_part: int | None = None
   restricted: int | None = None
+  features: FeaturesSection | None = None
 
 
 class ComputeSection(JsonObject):

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,7 +40,7 @@ from tfeval.runs.summary import (
   columns_read,
   summarize,
 )
-from tfeval.utils import files, paths
+from tfeval.utils import arrow, files, paths
 from tfeval.utils.arguments import of_kind, several
 from tfeval.utils.errors import UserError
 from tfeval.utils.remote_path import RemotePath
@@ -142,6 +143,32 @@ class Run:
       return run_classes.of(self.result)
     except UserError as error:
       raise UserError(f'{self.path / RESULT}: {error}') from error
+
+  @functools.cached_property
+  def features(self) -> np.ndarray | None:
+    """The stored features, float16 [n, d], None where `store_features` kept none.
+
+    In the order of the rows, that of `to_arrow`; finite.
+
+    Raises:
+      UserError: rows are missing or changed, or have not as many as the result says.
+    """
+    kept = self.result.store.features
+    if kept is None:
+      return None
+    found = arrow.matrix(self.to_arrow([predictions.FEATURES])[predictions.FEATURES])
+    if found.shape != (self.result.dataset.evaluated, kept.dimension):
+      raise UserError(
+        f'{self.path} stores features {found.shape}, its {RESULT} says '
+        f'{(self.result.dataset.evaluated, kept.dimension)}: evaluate again'
+      )
+    return found
+
+  @property
+  def features_layer(self) -> str | None:
+    """Which layer they are of: `penultimate`, a name, or None where none are kept."""
+    kept = self.result.store.features
+    return None if kept is None else kept.layer
 
   @property
   def metrics(self) -> list[MetricEntry]:

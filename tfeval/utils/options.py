@@ -34,6 +34,8 @@ class Option:
     identifies: whether it tells which evaluations make one curve.
     of_applications: False for what is known of an application, and has to be given for
       other models.
+    alone: of a text, what a flag without a value stands for, and True in Python; None:
+      it has to have one.
     in_python: whether it is a keyword of `tfeval.evaluate`; False for what belongs to
       the process or to models that are loaded.
   """
@@ -49,6 +51,7 @@ class Option:
   repeated: bool = True
   identifies: bool = False
   of_applications: bool = True
+  alone: str | None = None
   in_python: bool = True
 
 
@@ -203,6 +206,8 @@ def _plain(field: Field, value: Any) -> Any:
     return tuple(map(os.fspath, found))
   if isinstance(value, str) and value in known.words:
     return value
+  if known.alone is not None and isinstance(value, bool):
+    return known.alone if value else None
   if known.is_path:
     return arguments.path_text(name, value)
   if field.kind is int:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
+from tfeval.evaluation import recorder
 from tfeval.runs import predictions
 from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, Manifest
@@ -158,7 +159,7 @@ def merge_shares(
   """
   size = resume.part_size(manifest)
   gapless = manifest.dataset.on_error != SKIP
-  writer = predictions.Writer(directory / PREDICTIONS, manifest.store.logits, size)
+  writer = recorder.writer_of(directory / PREDICTIONS, manifest)
   done: list[int] = []
   for index in range(hosts.count):
     shard = hosts.shard(images, manifest.compute.batch_size, index)

@@ -86,6 +86,7 @@ class WatchedModel:
           ),
           config.devices.jit,
           self._runtime.canvas is not None,
+          tap=resolve.resolve_features(config, model),
         ),
       )
     self._forward.model = model

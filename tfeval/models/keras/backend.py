@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.models.backend import STATISTICS, VALUES, Backend, InputSpec
+from tfeval.models.backend import FEATURES, STATISTICS, VALUES, Backend, InputSpec
 from tfeval.models.keras import architecture, input_forms, tracing
 from tfeval.utils import files
 
@@ -66,7 +66,7 @@ class FunctionBackend(Backend):
 class KerasBackend(FunctionBackend):
   """A `keras.Model`, called with `training=False`."""
 
-  capabilities = frozenset({STATISTICS, VALUES})
+  capabilities = frozenset({STATISTICS, VALUES, FEATURES})
 
   def __init__(self, model: keras.Model, output_space: LabelSpace | None = None):
     self.model, self.output_space = model, output_space

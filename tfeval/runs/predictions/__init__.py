@@ -7,6 +7,7 @@ stale or of an earlier run is never read.
 
 from tfeval.runs.predictions.reader import listed_parts, read_part, read_parts
 from tfeval.runs.predictions.rows import (
+  FEATURES,
   OUTPUTS,
   SCHEMA_VERSION,
   STORED_CLASSES,
@@ -21,6 +22,7 @@ from tfeval.runs.predictions.rows import (
 from tfeval.runs.predictions.writer import Writer
 
 __all__ = (
+  'FEATURES',
   'OUTPUTS',
   'Ranks',
   'SCHEMA_VERSION',

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,7 +32,7 @@ def read_parts(directory: Path, columns: list[str] | None = None) -> Iterator[pa
     UserError: the store is missing, of a newer version, or a part is missing,
       changed or lacks a column.
   """
-  kept, ids = None, 0
+  kept, ids = {'classes': 0, rows.FEATURES: 0}, 0
   for part in listed_parts(directory):
     table = read_part(directory, part, columns)
     if 'id' in table.column_names:
@@ -40,13 +41,15 @@ def read_parts(directory: Path, columns: list[str] | None = None) -> Iterator[pa
         raise UserError(
           f'{directory} has ids of more than {budgets.IDS:,} bytes: evaluate again'
         )
-    if 'classes' in table.column_names:
-      size = table['classes'].type.list_size
-      if size != (kept := kept or size):
-        raise UserError(
-          f'{directory / part["file"]} keeps {size} classes, the part '
-          f'before it {kept}: evaluate again'
-        )
+    for name, before in kept.items():
+      if name in table.column_names:
+        size = table[name].type.list_size
+        kept[name] = before or size
+        if size != kept[name]:
+          raise UserError(
+            f'{directory / part["file"]} keeps {size} {name}, the part before it '
+            f'{before}: evaluate again'
+          )
     yield table
 
 
@@ -158,22 +161,31 @@ def _expected(there: pa.Schema, outputs: int) -> dict[str, pa.DataType]:
   kept = _kept(there, '') or rows.STORED_CLASSES
   competing = _kept(there, RESTRICTED)
   expected = rows.schema(
-    True, max(1, min(kept, outputs)), outputs, min(competing, outputs)
+    True,
+    max(1, min(kept, outputs)),
+    outputs,
+    min(competing, outputs),
+    min(_size(there, rows.FEATURES), budgets.CLASSES),
   )
   return {field.name: field.type for field in expected}
 
 
 def _kept(there: pa.Schema, rule: str) -> int:
   """Returns how many classes are ranked in columns of a rule, 0 if there are none."""
-  for name in (f'classes{rule}', f'log_probs{rule}'):
-    if name in there.names and pa.types.is_fixed_size_list(there.field(name).type):
-      return there.field(name).type.list_size
+  sizes = (_size(there, f'{name}{rule}') for name in ('classes', 'log_probs'))
+  return next(filter(None, sizes), 0)
+
+
+def _size(there: pa.Schema, name: str) -> int:
+  """Returns how long the lists of a column are, 0 where there are none."""
+  if name in there.names and pa.types.is_fixed_size_list(there.field(name).type):
+    return there.field(name).type.list_size
   return 0
 
 
 def _check_columns(path: Path, table: pa.Table, classes: int) -> None:
   """Checks that columns are what `schema` says: a run may come from a stranger."""
-  schema = rows.schema(True, restricted=1)
+  schema = rows.schema(True, restricted=1, features=1)
   for name in set(table.column_names) & set(schema.names):
     column, field = table[name], schema.field(name)
     if column.null_count and not field.nullable:
@@ -191,6 +203,19 @@ def _check_columns(path: Path, table: pa.Table, classes: int) -> None:
       _check_values(path, name, column, (0, classes - 1))
     elif kind in ('log_probs', 'label_log_prob'):
       _check_values(path, name, column, _LOG_PROBS)
+    elif name == rows.FEATURES:
+      _check_features(path, column)
+
+
+def _check_features(path: Path, column: pa.ChunkedArray) -> None:
+  # Of float16 Arrow computes nothing.
+  for chunk in column.chunks:
+    values = chunk.flatten()
+    if values.null_count or not np.isfinite(arrow.to_numpy(values)).all():
+      raise UserError(
+        f'{path}: column {rows.FEATURES} has values that are no finite numbers: '
+        'evaluate again'
+      )
 
 
 def _check_values(

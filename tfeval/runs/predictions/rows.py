@@ -11,6 +11,8 @@ from tfeval.utils.arrow import numbers
 SCHEMA_VERSION = 1
 # How many outputs rows have where their part does not say.
 OUTPUTS = 1000
+# The column of what a layer of the model returns.
+FEATURES = 'features'
 # What `rank_scores` returns.
 Ranks = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 # Outputs that are a probability of each class by itself.
@@ -22,6 +24,7 @@ def schema(
   classes: int = STORED_CLASSES,
   outputs: int = OUTPUTS,
   restricted: int = 0,
+  features: int = 0,
 ) -> pa.Schema:
   """Returns the columns of a part.
 
@@ -31,6 +34,7 @@ def schema(
     outputs: how many there are.
     restricted: how many ranked classes are kept of those that compete under the rule
       `restricted`; 0: there is no such rule.
+    features: how many features are kept; 0: none.
 
   Returns:
     `id`: file name; `image_sha256`: of the encoded bytes, null where these are not
@@ -41,6 +45,7 @@ def schema(
     known; `logits`: the model's outputs as they came (probabilities if that is
     what it returns). Under the rule `restricted`: `classes@restricted`,
     `log_probs@restricted`, `label_log_prob@restricted`, among the outputs that compete.
+    `features`: what a layer of the model is fed or returns.
   """
   fields = [
     pa.field('id', pa.string(), nullable=False),
@@ -60,6 +65,9 @@ def schema(
     ]
   if store_logits:
     fields.append(pa.field('logits', pa.list_(pa.float32(), outputs)))
+  if features:
+    kept = pa.list_(pa.float16(), features)
+    fields.append(pa.field(FEATURES, kept, nullable=False))
   return pa.schema(fields)
 
 
@@ -72,6 +80,7 @@ def make_rows(
   output: str,
   store_logits: bool,
   competition: Competition = ALL,
+  features: np.ndarray | None = None,
 ) -> pa.RecordBatch:
   """Makes the rows of n examples out of a model's outputs.
 
@@ -84,6 +93,7 @@ def make_rows(
     output: `'logits'` or `'probabilities'`: what the scores are.
     store_logits: whether to keep the scores.
     competition: what the outputs are.
+    features: float [n, d], within the range of float16, to keep, or None.
 
   Returns:
     A record batch of `schema(store_logits, ...)`.
@@ -99,6 +109,7 @@ def make_rows(
     rank_scores(scores, labels, output, competition),
     scores if store_logits else None,
     restricted,
+    features,
   )
 
 
@@ -110,6 +121,7 @@ def make_ranked_rows(
   ranked: Ranks,
   scores: np.ndarray | None = None,
   restricted: Ranks | None = None,
+  features: np.ndarray | None = None,
 ) -> pa.RecordBatch:
   """Makes the rows of n examples that are ranked already.
 
@@ -118,6 +130,7 @@ def make_ranked_rows(
     ranked: as `rank_scores` returns them.
     scores: float32 [n, outputs] to keep, or None.
     restricted: the same under the rule `restricted`, None where there is no such rule.
+    features: as for `make_rows`.
 
   Returns:
     A record batch of `schema(scores is not None, ...)`.
@@ -133,6 +146,7 @@ def make_ranked_rows(
     *ranked,
     scores,
     restricted,
+    features,
   )
 
 
@@ -203,6 +217,7 @@ def assemble(
   label_log_prob: np.ndarray | None,
   scores: np.ndarray | None,
   restricted: Ranks | None = None,
+  features: np.ndarray | None = None,
 ) -> pa.RecordBatch:
   """Puts the columns of n rows together.
 
@@ -213,7 +228,7 @@ def assemble(
     log_probs: float [n, k]; None where nothing is known of them.
     label_log_prob: float [n], NaN for unknown; None where all are.
     scores: float [n, outputs] to keep as `logits`, or None.
-    restricted: see `make_ranked_rows`.
+    restricted, features: see `make_ranked_rows`.
 
   Returns:
     A record batch of `schema`.
@@ -234,7 +249,11 @@ def assemble(
   if scores is not None:
     outputs = scores.shape[1]
     columns.append(_fixed_size(scores, np.float32))
-  there = schema(scores is not None, k, outputs, competing)
+  dimension = 0
+  if features is not None:
+    dimension = features.shape[1]
+    columns.append(_fixed_size(features, np.float16))
+  there = schema(scores is not None, k, outputs, competing, dimension)
   return pa.record_batch(columns, schema=there)
 
 

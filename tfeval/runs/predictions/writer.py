@@ -26,6 +26,7 @@ class Writer:
     space: int = OUTPUTS,
     outputs: int | None = None,
     restricted: int = 0,
+    features: int = 0,
   ):
     """Starts a store, discarding what is not kept of an unfinished run.
 
@@ -40,13 +41,14 @@ class Writer:
       outputs: how many of them a model has outputs for; None: all.
       restricted: how many ranked classes rows have under the rule `restricted`; 0:
         there is no such rule.
+      features: how many features rows have.
 
     Raises:
       UserError: the directory cannot be written.
     """
     self._directory = directory
     outputs = space if outputs is None else outputs
-    self._schema = schema(store_logits, classes, outputs, restricted)
+    self._schema = schema(store_logits, classes, outputs, restricted, features)
     self._sizes = {} if space == OUTPUTS else {'classes': space}
     if outputs != space:
       self._sizes['outputs'] = outputs

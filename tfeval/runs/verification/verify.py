@@ -196,7 +196,10 @@ def _rows(directory: _Directory) -> str:
   """Checks that every column is there and agrees with the others."""
   store = directory.result.store
   classes = directory.classes
-  columns = predictions.schema(store.logits, restricted=classes.kept_restricted).names
+  dimension = store.features.dimension if store.features else 0
+  columns = predictions.schema(
+    store.logits, restricted=classes.kept_restricted, features=dimension
+  ).names
   parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
   sizes = {(one.get('classes'), one.get('outputs')) for one in directory.parts}
   hold(
@@ -211,6 +214,12 @@ def _rows(directory: _Directory) -> str:
       kept == store.classes,
       f'{kept} classes are stored, {result_file.RESULT} says {store.classes}',
     )
+    if dimension:
+      there = part[predictions.FEATURES].type.list_size
+      hold(
+        there == dimension,
+        f'{there} features are stored, {result_file.RESULT} says {dimension}',
+      )
     if classes.restricted is None:
       continue
     if fault := row_checks.fault(part, RESTRICTED):
