@@ -36,6 +36,7 @@ COMPARISON = _of('comparison', 'table', 'json')
 LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
+SHIFT = _of('shift', 'table', 'json')
 SWEEP = _of('sweep', 'table', 'json')
 VERIFICATION = _of('verification', 'table', 'json')
 PREDICTIONS = _of('predictions', 'table', 'json')

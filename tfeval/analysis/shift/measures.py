@@ -41,6 +41,7 @@ class Measure:
     p_holm: the same, by Holm's method for all that are told beside it.
     unavailable: why there is no value.
     images: how many of each side it is of, where that is not all.
+    medians: of source and target, of measures of one number for each image.
   """
 
   name: str
@@ -51,6 +52,7 @@ class Measure:
   p_holm: float | None = None
   unavailable: str | None = None
   images: int | None = None
+  medians: tuple[float, float] | None = None
 
 
 def corrected(measures: list[Measure]) -> list[Measure]:
@@ -74,7 +76,8 @@ def splits(n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def of_features(space: Geometry, options: Options) -> list[Measure]:
   """Returns the measures of features: kernels, distances, Fréchet, a classifier."""
   n, seed = len(space.first), options.seed
-  several = two_sample.rbf_kernel(space.distances, [space.sigma * f for f in (0.5, 1, 2)])
+  widths = [space.sigma * factor for factor in (0.5, 1, 2)]
+  several = two_sample.rbf_kernel(space.distances, widths)
   tested: list[tuple[str, np.ndarray, Callable, Callable]] = [
     ('MMD²', space.kernel, two_sample.mmd_test, two_sample.mmd2),
     ('MMD², three widths', several, two_sample.mmd_test, two_sample.mmd2),

@@ -4,13 +4,13 @@ The verdict rests on few tests, corrected together by Holm's method, so that of 
 that do not differ one in twenty is called a shift at level 0.05, whatever else is
 measured beside them:
 
-- features: MMD² (outputs, or how sure the model is, where no features are stored),
+- features: MMD² (of outputs, or of how sure the model is, where there are none),
 - classes: χ² of what is predicted, which is off exactly where an estimate of class
   shares by the confusion matrix is,
 - errors at equal features, where both sides have labels.
 
-Which name a change gets is decided by a further one: whether other class shares alone
-explain the features (Lipton et al. 2018 call that label shift).
+Which name a change gets is decided by two more: whether class shares have moved, and
+whether these alone explain the features, as label shift says.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ import numpy as np
 from tfeval.analysis.shift.classes import ClassShares
 from tfeval.analysis.shift.concept import AtEqualFeatures
 from tfeval.analysis.shift.measures import Measure, Options, corrected
-from tfeval.analysis.shift.side import Geometry, Side
-from tfeval.metrics import label_shift
+from tfeval.analysis.shift.side import LEAST_IMAGES, Geometry, Side
 from tfeval.metrics.shift import outputs, reweighted
 
 COVARIATE, PRIOR, CONCEPT = 'covariate shift', 'prior shift', 'concept shift'
 UNNAMED, NONE = 'a shift, covariate or prior', 'none told apart'
+ERRORS, CLASSES = 'errors', 'χ² of predicted classes'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,33 +67,57 @@ def decide(
   """
   by_name = {one.name: one for one in measures}
   inputs = by_name['MMD²'] if space is not None else _confidence(source, target)
-  tests = [one for one in (inputs, by_name['χ² of predicted classes']) if one]
+  tests = [one for one in (inputs, by_name[CLASSES]) if one is not None]
   if concept is not None and concept.p is not None:
-    tests.append(
-      Measure('errors', 'equal features', concept.excess, concept.null, concept.p)
-    )
+    errors = Measure(ERRORS, 'equal features', concept.excess, concept.null, concept.p)
+    tests.append(errors)
   tests = corrected(tests)
-  told = {one.name for one in tests if one.p_holm <= options.level}  # type: ignore
-  classes_moved = 'χ² of predicted classes' in told
+  told = {one.name for one in tests if told_apart(one, options.level)}
+  moved = shares_moved(source, target, measures, options)
   explained = None
-  if told - {'errors'} and shares is not None and space is not None:
+  if told - {ERRORS} and moved and shares is not None and space is not None:
     explained = _explained(space, shares, options)
-  kind = _kind(told, classes_moved, explained, options.level)
-  return Verdict(kind, tests, explained, _reasons(tests, explained, concept, options))
+  if ERRORS in told:
+    kind = CONCEPT
+  elif not told:
+    kind = NONE
+  elif not moved:
+    kind = COVARIATE
+  elif explained is None:
+    kind = UNNAMED
+  else:
+    kind = PRIOR if explained > options.level else COVARIATE
+  reasons = [_reason(one, options.level) for one in tests]
+  if told and not moved and CLASSES in told:
+    reasons.append('classes by labels: not told apart')
+  if explained is not None:
+    fits = 'explain' if explained > options.level else 'do not explain'
+    reasons.append(f'other class shares alone {fits} the features (p {explained:.3f})')
+  if concept is not None and concept.why is not None:
+    reasons.append(f'errors at equal features: not compared, {concept.why}')
+  return Verdict(kind, tests, explained, reasons)
 
 
-def _kind(
-  told: set[str], classes_moved: bool, explained: float | None, level: float
-) -> str:
-  if 'errors' in told:
-    return CONCEPT
-  if not told:
-    return NONE
-  if not classes_moved:
-    return COVARIATE
-  if explained is None:
-    return UNNAMED
-  return PRIOR if explained > level else COVARIATE
+def told_apart(measure: Measure, level: float) -> bool:
+  """Whether a measure tells the sides apart, by its p-value by Holm's method."""
+  return measure.p_holm is not None and measure.p_holm <= level
+
+
+def shares_moved(
+  source: Side, target: Side, measures: list[Measure], options: Options
+) -> bool:
+  """Whether class shares differ: those predicted, and where there are labels these too.
+
+  Corrupted images may all be taken for the same few classes, and labels say otherwise.
+  """
+  predicted = next(one for one in measures if one.name == CLASSES)
+  if predicted.p is None or predicted.p > options.level:
+    return False
+  first, second = (side.labels[side.labels >= 0] for side in (source, target))
+  if min(len(first), len(second)) < LEAST_IMAGES:
+    return True
+  by_labels = outputs.of_classes(first, second, options.permutations, options.seed)
+  return by_labels.p <= options.level
 
 
 def _confidence(source: Side, target: Side) -> Measure | None:
@@ -111,44 +135,17 @@ def _confidence(source: Side, target: Side) -> Measure | None:
 
 
 def _explained(space: Geometry, shares: ClassShares, options: Options) -> float:
-  posteriors = np.exp(np.concatenate(shares.log_probs))
-  return reweighted.reweighted_test(
+  _, p = reweighted.reweighted_test(
     space.kernel,
     len(space.first),
-    posteriors,
+    np.exp(np.concatenate(shares.log_probs)),
     shares.weights,
     options.permutations,
     options.seed,
-  )[1]
+  )
+  return p
 
 
-def _reasons(
-  tests: list[Measure],
-  explained: float | None,
-  concept: AtEqualFeatures | None,
-  options: Options,
-) -> list[str]:
-  found = []
-  for one in tests:
-    differ = one.p_holm is not None and one.p_holm <= options.level
-    found.append(f'{one.name} of {one.of}: {"differ" if differ else "not told apart"}')
-  if explained is not None:
-    fits = explained > options.level
-    found.append(
-      f'other class shares alone {"explain" if fits else "do not explain"} the features'
-    )
-  if concept is not None and concept.why is not None:
-    found.append(f'errors at equal features are not compared: {concept.why}')
-  return found
-
-
-def shares_moved(measures: list[Measure], level: float) -> bool:
-  """Whether predicted classes alone differ: then confidences are adjusted to shares."""
-  one = next(one for one in measures if one.name == 'χ² of predicted classes')
-  return one.p is not None and one.p <= level
-
-
-def predicted_by(shares: ClassShares, side: int) -> np.ndarray:
-  """Returns float64 [n, k], probabilities under the shares of a side, 0 or 1."""
-  weights = shares.weights if side else np.ones(len(shares.columns))
-  return label_shift.adjusted(shares.log_probs[side], weights)
+def _reason(test: Measure, level: float) -> str:
+  differ = 'differ' if told_apart(test, level) else 'not told apart'
+  return f'{test.name}, {test.of}: {differ}'

@@ -14,8 +14,8 @@ def pairs(
   """Returns pairs of images, the closest first: greedy matching within a reach.
 
   Those that are nearest to each other, then those among the rest, and so on. Each image
-  is in one pair at most, and neither sample is treated otherwise than the other, so that
-  where nothing differs their order in a pair is by chance.
+  is in one pair at most, and neither sample is treated otherwise than the other: where
+  nothing differs their order in a pair is by chance.
 
   Args:
     distances: float [n, m], of the first sample to the second; infinite for images that
