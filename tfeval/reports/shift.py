@@ -146,8 +146,8 @@ def _remarks(shift: Shift) -> list[str]:
   if shift.measures or shift.statistics:
     found.append(
       'two halves: the same measure between halves of the source, the mean of '
-      f"{SPLITS} splits. Holm p: by Holm's method for the measures of the model, and for "
-      f'those of images; they differ where it is at most {shift.options.level:g}'
+      f"{SPLITS} splits. Holm p: by Holm's method for the measures of the model, and "
+      f'for those of images; they differ where it is at most {shift.options.level:g}'
     )
   unavailable = [one for one in shift.measures + shift.statistics if one.unavailable]
   found += [f'{one.name}: {one.unavailable}' for one in unavailable]
@@ -176,7 +176,8 @@ def _remarks(shift: Shift) -> list[str]:
     found.append(
       f'guesses start from {100 * guesses.source_hits:.1f} % of hits in the source'
       f'{calibrated}; their spread is that of drawing images anew, not how wrong they '
-      'may be. MMD² and Fréchet distances do not predict accuracy (Guillory et al. 2021)'
+      'may be. MMD² and Fréchet distances do not predict accuracy (Guillory et al., '
+      '2021)'
     )
   return found + shift.remarks
 
