@@ -38,5 +38,8 @@ LEADERBOARD = _of(
 )
 SHIFT = _of('shift', 'table', 'json')
 SWEEP = _of('sweep', 'table', 'json')
+EXPLANATION = _of('explanation', 'table', 'json')
+TWO_RUNS = _of('two_runs', 'table', 'json')
+EFFECTS = _of('effects', 'table', 'json')
 VERIFICATION = _of('verification', 'table', 'json')
 PREDICTIONS = _of('predictions', 'table', 'json')
