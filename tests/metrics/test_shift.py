@@ -178,13 +178,16 @@ def test_outputs_against_scipy():
 
 def test_pairs_and_their_differences_against_counting():
   distances = two_sample.pair_distances(FIRST, SECOND)[:12, 12:]
-  expected = [
-    (i, j)
-    for i in range(12)
-    for j in range(10)
-    if distances[i, j] == distances[i].min() == distances[:, j].min()
-  ]
-  assert list(zip(*matched.mutual_neighbours(distances), strict=True)) == expected
+  expected, left = set(), distances.copy()
+  while np.isfinite(left).any():
+    i, j = np.unravel_index(left.argmin(), left.shape)
+    expected.add((int(i), int(j)))
+    left[i], left[:, j] = np.inf, np.inf
+  found = set(zip(*map(np.ndarray.tolist, matched.pairs(distances)), strict=True))
+  assert found == expected and len(found) == 10
+  near = {pair for pair in expected if distances[pair] <= 1}
+  found = set(zip(*map(np.ndarray.tolist, matched.pairs(distances, 1)), strict=True))
+  assert found == near and 0 < len(near) < 10
   differences = np.array([1.0, 1, 1, 1, 1, 0, 0, -1])
   mean, p = matched.mean_difference_test(differences, 20_000)
   exact = stats.permutation_test(

@@ -161,8 +161,9 @@ def _remarks(shift: Shift) -> list[str]:
       'the verdict has a correction of its own, for the few tests that it rests on'
     )
     found.append(_shares(shift))
-  if (errors := shift.concept) is not None and errors.excess is not None:
+  if (errors := shift.concept) is not None and errors.p is not None:
     assert errors.source is not None and errors.target is not None
+    assert errors.excess is not None
     found.append(
       f'errors at equal features: {errors.pairs:,} pairs, {100 * errors.source:.1f} % '
       f'in the source, {100 * errors.target:.1f} % in the target; beyond what '
