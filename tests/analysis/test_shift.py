@@ -28,11 +28,11 @@ def diagnose(n, seed, **planted):
 
 
 @pytest.mark.parametrize(
-  'kind, planted', [(kind, one) for kind in KINDS for one in KINDS[kind]]
+  'kind, planted', [(kind, all_planted[0]) for kind, all_planted in KINDS.items()]
 )
 def test_planted_shifts_get_their_names(kind, planted):
-  found = [diagnose(N, seed, **planted)[2].verdict.kind for seed in range(3)]
-  assert found.count(kind) >= 2, found
+  found = [diagnose(N, seed, **planted)[2].verdict.kind for seed in range(2)]
+  assert found == [kind] * 2
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_guesses_are_near_and_say_by_how_much(skewed):
 
 
 def test_the_farthest_are_those_planted():
-  source, target, _ = diagnose(100, 4)
+  source, target = made_shift.draw(100, 4), made_shift.draw(100, 5)
   target.features[[7, 90]] += np.float16(9)
   found = diagnosis.diagnose(source, target, Options(permutations=19), far=3)
   assert {one.id for one in found.farthest[:2]} == set(target.ids[[7, 90]])
@@ -125,7 +125,7 @@ def test_without_features_outputs_tell_and_without_these_how_sure_it_is():
     (['features'], verdict.PRIOR),
     (['features', 'log_probs'], verdict.UNNAMED),
   ):
-    sides = diagnose(N, 5, **planted)[:2]
+    sides = made_shift.draw(N, 6), made_shift.draw(N, 7, **planted)
     for side in sides:
       for name in names:
         object.__setattr__(side, name, None)
@@ -159,7 +159,7 @@ def test_statistics_of_images_and_the_farthest():
 def test_the_command(tmp_path, tfeval, monkeypatch):
   monkeypatch.setenv('COLUMNS', '80')
   monkeypatch.chdir(tmp_path)
-  source, target, _ = diagnose(300, 7)
+  source, target = made_shift.draw(300, 14), made_shift.draw(300, 15)
   shifted = made_shift.draw(300, 8, priors=made_shift.SKEWED)
   for name, side in (('source', source), ('same', target), ('skewed', shifted)):
     made_shift.store(tmp_path / name, side)
@@ -174,16 +174,14 @@ def test_the_command(tmp_path, tfeval, monkeypatch):
   code, out, _ = tfeval('shift', 'source', 'skewed', quick)
   assert f'verdict: {verdict.PRIOR}' in out and 'no accuracy was measured' in out
   assert max(map(len, out.splitlines())) <= 80
-  code, out, _ = tfeval('shift', 'source', 'skewed', quick, '--json')
+  more = ['--json', '--max_images=250', '--beside=source,skewed']
+  code, out, _ = tfeval('shift', 'source', 'skewed', quick, *more)
   found = json.loads(out)
+  assert found['source']['images'] == 250
   assert found['verdict']['kind'] == verdict.PRIOR
   assert len(found['class_shares']) == 10 and len(found['farthest']) == 10
   assert sum(one['target'] for one in found['class_shares']) == pytest.approx(1)
-  code, out, _ = tfeval('shift', 'source', 'skewed', quick, '--json', '--max_images=60')
-  assert json.loads(out)['source']['images'] == 60
-  beside = '--beside=source,skewed'
-  code, out, _ = tfeval('shift', 'source', 'skewed', quick, '--json', beside)
-  names = [one['name'] for one in json.loads(out)['guessed_without_labels']['guesses']]
+  names = [one['name'] for one in found['guessed_without_labels']['guesses']]
   assert names[-2:] == ['agreement with made', 'agreement on the line']
 
 

@@ -88,7 +88,7 @@ def store(directory, side, logits=True, features=True, dimension=None, layer=Non
     'schema_version': 1,
     'model': {'name': 'made', 'output': 'logits', 'weights_sha256': 'aa'},
     'dataset': {
-      'name': f'folder:{directory.name}',
+      'name': 'folder:/not/there',
       'split': '',
       'partial': False,
       'expected': n,

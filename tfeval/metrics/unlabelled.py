@@ -133,7 +133,7 @@ def bootstrap(
   source_hits: np.ndarray,
   source: np.ndarray,
   target: np.ndarray,
-  resamples: int = 1000,
+  resamples: int = 500,
   seed: int = 0,
 ) -> dict[str, np.ndarray]:
   """Returns how the guesses spread where images are drawn anew, of both sides.

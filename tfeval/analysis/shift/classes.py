@@ -12,7 +12,7 @@ from tfeval.metrics import bias_corrected, label_shift
 LEAST_IN_CLASS = 10
 _DRAWS = 200
 # Of bootstrap draws; the estimate itself is computed to the last digits.
-_TOLERANCE, _STEPS = 1e-5, 300
+_TOLERANCE, _STEPS = 1e-4, 100
 
 
 class CannotEstimate(Exception):

@@ -65,7 +65,11 @@ def farthest(source: ImageStatistics, target: ImageStatistics, count: int) -> li
     Of each the distance to the source's median by its spread (of the median absolute
     deviation, for normal values), and the share of the source that is as far.
   """
-  names = list(source.values)
+  names = [
+    name
+    for name, values in source.values.items()
+    if not (np.isnan(values).all() or np.isnan(target.values[name]).all())
+  ]
   first, second = (
     np.stack([side.values[name] for name in names], 1) for side in (source, target)
   )
