@@ -160,7 +160,7 @@ def test_the_command(tmp_path, tfeval, monkeypatch):
   monkeypatch.setenv('COLUMNS', '80')
   monkeypatch.chdir(tmp_path)
   source, target = made_shift.draw(300, 14), made_shift.draw(300, 15)
-  shifted = made_shift.draw(300, 8, priors=made_shift.SKEWED)
+  shifted = made_shift.draw(300, 16, priors=made_shift.SKEWED)
   for name, side in (('source', source), ('same', target), ('skewed', shifted)):
     made_shift.store(tmp_path / name, side)
   # What is stored is what was made.
@@ -212,7 +212,8 @@ def test_refusals_in_a_line(tmp_path, tfeval, monkeypatch, store_run):
     (['source', 'few'], '9 images: too few to tell anything'),
     (['bare', 'bare'], 'neither features nor probabilities'),
     (['source', 'bare'], 'classes'),
-    (['source', 'empty'], 'holds no images'),
+    (['source', 'empty'], '/not/there is not there'),
+    (['empty', 'empty'], 'holds no images'),
     (['source', 'nowhere'], 'nowhere'),
     (['source', 'source', '--level=0.9'], '--level=0.9'),
     (['source', 'source', '--metric=nll'], '--metric=nll'),
