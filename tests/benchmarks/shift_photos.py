@@ -70,7 +70,7 @@ def evaluate(model, folder, runs):
     f'--output_dir={runs}',
     '--store_features',
     '--store_logits',
-    '--preflight=off',
+    '--preflight=warn',
   )
   return runs / folder.name
 
