@@ -24,7 +24,8 @@ class AtEqualFeatures:
   Attributes:
     pairs: how many.
     source, target: shares of errors, in [0, 1].
-    excess: how many more errors the target has than confidence tells, in [-2, 2].
+    excess: how many more errors the target has (than confidence tells, where class
+      shares have moved), in [-2, 2].
     null: the same between two halves of the source.
     p: that as much comes by chance; None where it cannot be told.
     why: why not.
@@ -49,8 +50,8 @@ def at_equal_features(
 ) -> AtEqualFeatures:
   """Compares errors of mutual nearest neighbours.
 
-  An error counts as much as it comes unexpected: less what the calibrated confidence
-  says, under the class shares of its side where these have moved, since other shares
+  Where class shares have moved, an error counts as much as it comes unexpected: less
+  what the calibrated confidence says under the shares of its side, since other shares
   alone change which class is likely at the same features.
 
   Args:
@@ -61,7 +62,7 @@ def at_equal_features(
     options: of tests.
   """
   n = len(source)
-  residuals = _residuals(source, target, shares, moved)
+  residuals = _residuals(source, target, shares if moved else None)
   reach, null = _between_halves(source, space, residuals[0], options.seed)
   between = space.distances[:n, n:]
   between = np.where(source.labelled[:, None] & target.labelled, between, np.inf)
@@ -93,19 +94,18 @@ def at_equal_features(
 
 
 def _residuals(
-  source: Side, target: Side, shares: ClassShares | None, moved: bool
+  source: Side, target: Side, shares: ClassShares | None
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns errors less their probability, float64 [n] and [m]."""
+  """Returns errors, less their probability where shares are given: float64 [n], [m]."""
   found = []
   for number, side in enumerate((source, target)):
     chance = np.zeros(len(side))
     if shares is not None:
-      weights = shares.weights if moved and number else np.ones(len(shares.columns))
+      weights = shares.weights if number else np.ones(len(shares.columns))
       probs = label_shift.adjusted(shares.log_probs[number], weights)
       at = np.minimum(np.searchsorted(shares.columns, side.predicted), len(weights) - 1)
       known = shares.columns[at] == side.predicted
-      chance = np.where(known, probs[np.arange(len(side)), at], 0)
-      chance = 1 - chance
+      chance = 1 - np.where(known, probs[np.arange(len(side)), at], 0)
     found.append((~side.hits).astype(np.float64) - chance)
   return found[0], found[1]
 
