@@ -166,8 +166,9 @@ def _remarks(shift: Shift) -> list[str]:
     assert errors.excess is not None
     found.append(
       f'errors at equal features: {errors.pairs:,} pairs, {100 * errors.source:.1f} % '
-      f'in the source, {100 * errors.target:.1f} % in the target; {100 * errors.excess:+.1f} '
-      'points (beyond what confidence tells, where class shares have moved), '
+      f'in the source, {100 * errors.target:.1f} % in the target; '
+      f'{100 * errors.excess:+.1f} points (beyond what confidence tells, where class '
+      'shares have moved), '
       f'{100 * (errors.null or 0):+.1f} between halves of the source'
     )
   if (guesses := shift.guesses) is not None:
