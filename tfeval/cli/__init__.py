@@ -30,6 +30,7 @@ COMMANDS = {
   'score': 'Compute the metrics of runs again from their stored predictions.',
   'compare': 'Compare runs on the same images, pair by pair.',
   'probe': 'Test a linear probe on stored features, perhaps aligned.',
+  'shift': 'Tell what changed between the images of two runs, and of which kind.',
   'leaderboard': 'Rank runs, those that cannot be told apart on one rank.',
   'verify': 'Check that runs are whole and say what their stored predictions say.',
   'relabel': "Make ReaL labels again, at another threshold or from raters' answers.",

@@ -37,6 +37,7 @@ LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
 PROBE = _of('probe', 'table', 'json')
+SHIFT = _of('shift', 'table', 'json')
 SWEEP = _of('sweep', 'table', 'json')
 EXPLANATION = _of('explanation', 'table', 'json')
 TWO_RUNS = _of('two_runs', 'table', 'json')

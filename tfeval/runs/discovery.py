@@ -111,6 +111,15 @@ def _runs_inside(folder: paths.Path) -> list[paths.Path]:
   return found
 
 
+def holds_runs(directory: paths.Path) -> bool:
+  """Whether a path is a run directory or a folder of such."""
+  if _holds_run(directory):
+    return True
+  with contextlib.suppress(OSError):
+    return directory.is_dir() and bool(_runs_inside(directory))
+  return False
+
+
 def _holds_run(directory: paths.Path) -> bool:
   return any((directory / name).is_file() for name in (MANIFEST, RESULT))
 

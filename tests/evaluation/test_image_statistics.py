@@ -1,0 +1,68 @@
+"""Statistics of real photos, of folders and of the dataset of a run."""
+
+import json
+import shutil
+import types
+
+import cv2
+import numpy as np
+import pytest
+
+from tfeval.evaluation import image_statistics
+from tfeval.metrics.shift import image_statistics as formulas
+
+
+def nothing(count):
+  del count
+
+
+@pytest.fixture
+def folder(photos, tmp_path):
+  """Photos in a folder and in one inside of it, with a broken one and no image."""
+  (tmp_path / 'photos/inside').mkdir(parents=True)
+  for number, path in enumerate(sorted(photos.iterdir())):
+    where = 'photos/inside' if number % 2 else 'photos'
+    shutil.copy(path, tmp_path / where / path.name)
+  (tmp_path / 'photos/broken.jpg').write_bytes(b'\xff\xd8\xff and no more')
+  (tmp_path / 'photos/notes.txt').write_text('no image')
+  return tmp_path / 'photos'
+
+
+def test_photos_of_a_folder_against_opencv(folder):
+  seen = []
+  found = image_statistics.of_folder(str(folder), 'mine', 100, seen.append)
+  assert len(found.ids) == 12 and list(found.failed) == ['broken.jpg']
+  assert sum(seen) == 13 and sum('inside/' in one for one in found.ids) == 6
+  for at, name in enumerate(found.ids):
+    pixels = cv2.imread(str(folder / name))[..., ::-1]
+    for key, value in formulas.of_pixels(pixels).items():
+      assert found.values[key][at] == pytest.approx(value), (name, key)
+    quality = formulas.jpeg_quality((folder / name).read_bytes())
+    assert found.values['JPEG quality'][at] == quality
+  few = image_statistics.of_folder(str(folder), 'mine', 5, nothing)
+  assert set(few.ids) | set(few.failed) <= set(found.ids) | {'broken.jpg'}
+  assert len(few.ids) + len(few.failed) == 5
+
+
+def test_images_of_a_run_are_those_of_its_dataset(noise):
+  section = types.SimpleNamespace(name=f'folder:{noise}', config=None, split='')
+  names = sorted(path.name for path in noise.iterdir())
+  where = {'data_dir': None, 'manual_dir': None}
+  found = image_statistics.of_dataset(section, 'run', names[2:5], where, nothing)
+  assert sorted(found.ids) == names[2:5]
+  whole = image_statistics.of_folder(str(noise), 'folder', 100, nothing)
+  at = [whole.ids.index(one) for one in found.ids]
+  for key, values in found.values.items():
+    assert np.array_equal(values, whole.values[key][at])
+
+
+def test_a_folder_against_a_folder(folder, noise, tfeval):
+  code, out, err = tfeval('shift', folder, noise, '--json', '--farthest=3')
+  assert code == 0, err
+  found = json.loads(out)
+  assert found['verdict'] is None and found['guessed_without_labels'] is None
+  assert found['source']['images'] == 12 and found['target']['images'] == 10
+  # So few tell nothing, which is said of each.
+  assert all('images have one' in one['unavailable'] for one in found['measures'])
+  assert len(found['farthest']) == 3
+  assert any('broken.jpg' in one for one in found['remarks'])

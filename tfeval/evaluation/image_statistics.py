@@ -1,0 +1,136 @@
+"""Measures the images of a folder or of a run's dataset, without a model."""
+
+import concurrent.futures
+import itertools
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfeval import datasets
+from tfeval.analysis.shift.images import ImageStatistics
+from tfeval.datasets import image_files, sampling
+from tfeval.engine import pipeline
+from tfeval.metrics.shift import image_statistics
+from tfeval.preprocess import decode, limits
+from tfeval.runs.result_file import EvaluatedSection
+from tfeval.utils.errors import UserError
+
+_THREADS = 8
+# Encoded images in memory at once.
+_AT_ONCE = 64
+
+
+def of_folder(
+  path: str, name: str, most: int, advance: Callable[[int], None]
+) -> ImageStatistics:
+  """Measures the images in a folder and in the folders inside of it.
+
+  Args:
+    path: of the folder.
+    name: what readers call it.
+    most: how many images at most, drawn by their ids: their paths in the folder.
+    advance: is told how many more images are done.
+
+  Raises:
+    UserError: it holds no images, or cannot be read.
+  """
+  root = pathlib.Path(path).expanduser()
+  found = dict(sorted(_images_below(root)))
+  if not found:
+    raise UserError(f'{path} holds no images: expected JPEG or PNG files')
+  ids = list(found)
+  chosen = [ids[i] for i in sampling.chosen_positions(ids, most)]
+  images = ((one, image_files.read_image(found[one])) for one in chosen)
+  return _measured(name, images, advance)
+
+
+def _images_below(root: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+  def refuse(error: OSError):
+    raise UserError(f'cannot read {error.filename}: {error.strerror}') from error
+
+  for folder, inside, names in os.walk(root, onerror=refuse):
+    inside[:] = [one for one in inside if not image_files.is_clutter(one)]
+    for name in names:
+      path = pathlib.Path(folder, name)
+      if image_files.is_clutter(name):
+        continue
+      if image_files.kind_of_file(path, name) is not None:
+        yield path.relative_to(root).as_posix(), path
+
+
+def of_dataset(
+  section: EvaluatedSection,
+  name: str,
+  ids: Iterable[str],
+  where: dict[str, str | None],
+  advance: Callable[[int], None],
+) -> ImageStatistics:
+  """Measures images of the dataset that a run was made of.
+
+  Args:
+    section: what the run says of it.
+    name: what readers call the side.
+    ids: of the images.
+    where: `data_dir` and `manual_dir`, as `datasets.open_dataset` takes them.
+    advance: is told how many more images are done.
+
+  Raises:
+    UserError: it cannot be opened, or holds none of the images.
+  """
+  full = section.name
+  if section.config is not None:
+    full += f'/{section.config}'
+  dataset = datasets.open_dataset(full, split=section.split or None, **where)
+  wanted = set(ids)
+  images = (
+    (one['id'].decode(), one['image'])
+    for one in dataset.examples().as_numpy_iterator()
+    if one['id'].decode() in wanted
+  )
+  found = _measured(name, images, advance)
+  if not found.ids:
+    raise UserError(f'{full} holds none of the images of the run')
+  return found
+
+
+def _measured(
+  name: str, images: Iterable[tuple[str, bytes]], advance: Callable[[int], None]
+) -> ImageStatistics:
+  ids: list[str] = []
+  rows: list[dict[str, float]] = []
+  failed: dict[str, str] = {}
+  images = iter(images)
+  with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    while block := list(itertools.islice(images, _AT_ONCE)):
+      of_block = pool.map(_measure, [encoded for _, encoded in block])
+      for (one, _), found in zip(block, of_block, strict=True):
+        if isinstance(found, str):
+          failed[one] = found
+        else:
+          ids.append(one)
+          rows.append(found)
+        advance(1)
+  names = list(rows[0]) if rows else []
+  values = {key: np.array([row[key] for row in rows]) for key in names}
+  return ImageStatistics(name, ids, values, failed)
+
+
+def _measure(encoded: bytes) -> dict[str, float] | str:
+  """Returns the statistics of an image, or what is wrong with it."""
+  try:
+    pixels = _decode(tf.constant(encoded)).numpy()
+  except tf.errors.OpError as error:
+    return pipeline.reason(error)
+  quality = image_statistics.jpeg_quality(encoded)
+  return {
+    **image_statistics.of_pixels(pixels),
+    'JPEG quality': float('nan') if quality is None else float(quality),
+  }
+
+
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+def _decode(encoded: tf.Tensor) -> tf.Tensor:
+  return limits.with_limits(encoded, decode.decode)

@@ -1,0 +1,1 @@
+"""Whether two sets of images differ: pure functions over features and outputs."""
