@@ -15,6 +15,7 @@ from tfeval.engine import (
   placement,
   strategies,
   undecoded,
+  views,
 )
 from tfeval.engine.batches import Batch
 from tfeval.engine.out_of_memory import is_out_of_memory
@@ -25,6 +26,7 @@ from tfeval.metrics.stored_rows import STORED_CLASSES
 from tfeval.models.model import Model, wrong_outputs
 from tfeval.models.options import LOGITS
 from tfeval.preprocess import device_resize
+from tfeval.preprocess.protocol import NO_TTA
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -74,6 +76,7 @@ class ForwardPass:
     resizes: bool = False,
     ranks: Competition | None = None,
     announces: bool = True,
+    tta: str = NO_TTA,
   ):
     """Prepares it.
 
@@ -86,6 +89,7 @@ class ForwardPass:
       ranks: what outputs are, where they are ranked there, so that only the ranks are
         returned; else None.
       announces: whether it tells of memory that is too small.
+      tta: what outputs are averaged over, see `views.averaged`.
 
     Raises:
       UserError: XLA is to compile what another process runs.
@@ -97,7 +101,7 @@ class ForwardPass:
       )
     self.model = model
     self._resize = device_resize.compiled() if resizes else None
-    self._ranks, self._announces = ranks, announces
+    self._ranks, self._announces, self._tta = ranks, announces, tta
     self._strategy = strategy
     self.batch_size = batch_size
     self._jit = jit
@@ -106,7 +110,8 @@ class ForwardPass:
 
   def _answer(self, inputs):
     pixels, *labels = inputs
-    scores = self.model(self._resize(pixels) if self._resize else pixels)
+    pixels = self._resize(pixels) if self._resize else pixels
+    scores = views.averaged(self.model, pixels, self._tta)
     if not labels:
       return {'scores': scores}
     scores = tf.ensure_shape(scores, [None, self.model.outputs])

@@ -248,6 +248,7 @@ class Evaluator:
       strategy,
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
+      tta=protocol.tta,
     )
     self._traced, self._code = model.backend.trace_key(), self._own_code()
 

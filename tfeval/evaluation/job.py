@@ -182,6 +182,7 @@ class Job:
         self.config.devices.jit,
         runtime.canvas is not None,
         self.classes.competition if self.config.devices.rank_on == DEVICE else None,
+        tta=self.protocol.tta,
       )
     self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:

@@ -10,6 +10,7 @@ from tfeval.engine.options import DEVICE, check_devices
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.models import patterns, table
 from tfeval.models.options import check_class_map, leave_out, not_of_applications
+from tfeval.preprocess.protocol import with_tta
 from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import options, paths, spec
 from tfeval.utils.errors import UserError
@@ -169,7 +170,7 @@ def _key(
   plain, dataset, devices = EvaluationConfig(), config.dataset, config.devices
   # Of pixels as they are given, their channels are the dataset's.
   is_given = config.protocol.partition(':')[0] == GIVEN
-  protocol = GIVEN if is_given else config.protocol
+  protocol = with_tta(GIVEN if is_given else config.protocol, config.tta)
   subset = [
     f'{key}={value}'
     for key, value in (
@@ -191,7 +192,7 @@ def _key(
     else spec.split(dataset_request.absolute(full_name(dataset.name)))[0],
     dataset.split or '',
     ' '.join(subset) or None,
-    '' if protocol in (plain.protocol, GIVEN) else config.protocol,
+    '' if protocol in (plain.protocol, GIVEN) else protocol,
     config.model.input_size,
     ' '.join(filter(None, compute)) or None,
     dataset.labels and paths.absolute(dataset.labels),
