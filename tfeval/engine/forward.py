@@ -110,8 +110,7 @@ class ForwardPass:
 
   def _answer(self, inputs):
     pixels, *labels = inputs
-    pixels = self._resize(pixels) if self._resize else pixels
-    scores = views.averaged(self.model, pixels, self._tta)
+    scores = self._scores(self._resize(pixels) if self._resize else pixels)
     if not labels:
       return {'scores': scores}
     scores = tf.ensure_shape(scores, [None, self.model.outputs])
@@ -124,6 +123,9 @@ class ForwardPass:
       competing, labels[1], STORED_CLASSES, is_logits, renormalised=True
     )
     return found | {name + RESTRICTED: value for name, value in of_rule.items()}
+
+  def _scores(self, pixels: tf.Tensor) -> tf.Tensor:
+    return views.averaged(self.model, pixels, self._tta)
 
   def __call__(self, pixels: Pixels) -> np.ndarray:
     """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size.

@@ -49,6 +49,13 @@ class EvaluationConfig:
     choices=TTA,
     identifies=True,
   )
+  adapt: str | None = option(
+    None,
+    'Adapt to the images without their labels, beside the plain run: '
+    'bn[:n=50,N=16], tent[:lr=,momentum=,steps=,batch=], prior:source=RUN, '
+    'temperature:source=RUN.',
+    identifies=True,
+  )
   preflight: str = option(
     ERROR,
     'Look at the answers to 128 images first. error: stop at a fault, such as another '

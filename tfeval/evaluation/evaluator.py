@@ -17,8 +17,16 @@ from tfeval.datasets import in_memory
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
+from tfeval.evaluation.adaptation import adapted, beside
 from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
-from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
+from tfeval.evaluation.plans import (
+  ModelRequest,
+  Plan,
+  check_adaptation,
+  directory_name,
+  make_plans,
+  without_adaptation,
+)
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
@@ -88,8 +96,10 @@ def evaluate(
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
     split, data_dir, manual_dir, real_labels, labels, class_folders, protocol, limit,
-      sample, on_error, preflight, jit, cache_dir, store_logits, overwrite,
+      sample, on_error, preflight, jit, cache_dir, store_logits, overwrite, tta,
       host_timeout: see `tfeval evaluate --help`.
+    adapt: likewise; the run that is returned is the adapted one, the plain one lies
+      beside it, and `result.against_plain` compares them.
     batch_size: images in a step over all replicas of a host.
     output_dir: the run directory is made in here, called `name`, else by the model and
       what is not the default. By default it is a temporary one, which is gone when the
@@ -177,6 +187,8 @@ class Evaluator:
       )
     self._own = own
     self._requested = keywords.checked({'dataset': dataset, **given})
+    if self._requested.adapt is not None:
+      check_adaptation(self._requested)
     self._runtime: Runtime | None = None
 
   def take(self, model: Any, side: int | None = None) -> None:
@@ -288,6 +300,7 @@ class Evaluator:
       'protocol': protocol.spec,
       'size': protocol.size,
       'dataset': self._runtime.dataset.identity(),
+      **({} if self._config.adapt is None else {'adapt': self._config.adapt}),
     }
 
   def evaluate(self, output_dir: str | os.PathLike[str] | None = None) -> Run:
@@ -325,11 +338,17 @@ class Evaluator:
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
+    (plain,) = without_adaptation([Plan(config, (self._request,))])
     job = shared_job.make_job(
-      self._request, self.model, protocol, config, self._runtime, self._forward
+      *(*plain.requests, self.model, protocol, plain.config),
+      *(self._runtime, self._forward),
     )
     job.training = self._in_training
     run = loop.run_one(job)
+    if config.adapt is not None:
+      what = self.model, protocol, config, self._runtime
+      adapting = adapted.adapted_job(self._request, *what)
+      run = beside.beside(run, loop.run_one(adapting))
     self._code = self._own_code()  # It may count how often it is traced.
     freed_memory.give_back()
     return run

@@ -264,13 +264,13 @@ class Job:
   @property
   def goes_on(self) -> bool:
     """Whether a later command goes on from what is stored."""
-    return manifest.is_identifiable(self.manifest)
+    return manifest.why_begins_again(self.manifest) is None
 
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):
       self.recorder.flush()
-    why = manifest.why_unidentifiable(self.manifest)
+    why = manifest.why_begins_again(self.manifest)
     if why is not None:
       return f'{self.request.label} starts again: {why}'
     return (
@@ -339,6 +339,7 @@ class Job:
         summary.ids,
         summary.metrics(),
         self.config.model.feed,
+        self.manifest.model.adaptation is not None,
       ),
       self._findings,
       self._hardware,
