@@ -1,13 +1,17 @@
 """Models adapted to a target, against Keras in training and NumPy by hand."""
 
+import contextlib
 import hashlib
 import json
-import pathlib
+import shutil
 
 import cv2
 import keras
 import numpy as np
+import pyarrow.compute as pc
 import pytest
+import scipy.stats
+import tensorflow as tf
 
 import tfeval
 from tfeval import cli
@@ -38,7 +42,7 @@ def small(side=SIDE):
     for variable in layer.weights:
       shape = variable.shape
       noise = values.normal(size=shape)
-      variable.assign(abs(noise) + 0.5 if 'var' in variable.name else noise)
+      variable.assign(abs(noise) + 0.1 if 'var' in variable.name else noise / 5)
   model.layers[1].trainable = False  # Which Keras would not give batch statistics.
   return model
 
@@ -134,3 +138,233 @@ def test_statistics_of_the_whole_target(photos):
   # They fit into one batch: all are normalised by all.
   scores = by_hand(model, list(known.values()))
   assert_equal(logits(run), dict(zip(known, scores, strict=True)))
+
+
+def test_tent_by_hand(photos):
+  """Against Keras' own layers, trained by Keras' SGD in batches of the same order."""
+  model, known = small(), images(photos)
+  how = 'tent:lr=0.5,momentum=0.8,batch=15'
+  run = evaluate(model, photos, adapt=how)
+  order, expected = in_order(known), {}
+  reference = small()
+  layers = [x for x in reference.layers if hasattr(x, 'moving_mean')]
+  learned = [v for x in layers for v in (x.gamma, x.beta) if v is not None]
+  optimizer = keras.optimizers.SGD(0.5, 0.8)
+  for start in range(0, COUNT, 15):
+    batch = order[start : start + 15]
+    x = np.stack([known[one] for one in [*batch, *order[: 15 - len(batch)]]])
+    with tf.GradientTape() as tape:
+      for layer in reference.layers:
+        if layer in layers:
+          mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+          x = (x - mean) / tf.sqrt(variance + layer.epsilon)
+          x = x * (layer.gamma if layer.scale else 1) + layer.beta
+        else:
+          x = layer(x, training=False)
+      probabilities = tf.nn.softmax(x)
+      entropy = -tf.reduce_sum(probabilities * tf.math.log(probabilities), 1)
+      loss = tf.reduce_mean(entropy)
+    # Keras' velocity has the rate in it, which is the same while that stays.
+    gradients = tape.gradient(loss, [v.value for v in learned])
+    optimizer.apply_gradients(zip(gradients, learned, strict=True))
+    expected |= dict(zip(batch, x.numpy(), strict=False))
+  assert_equal(logits(run), expected)
+  plain = by_hand(small(), [known[one] for one in order[:15]])
+  assert not np.allclose([logits(run)[one] for one in order[15:30]], plain, atol=0.1)
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+  path = tmp_path_factory.mktemp('model') / 'small.keras'
+  small().save(path)
+  return path
+
+
+def command(saved, photos, output, *more):
+  """What evaluates the saved network; returns the adapted run."""
+  flags = [f'--model={saved}', '--name=small', f'--dataset=folder:{photos}']
+  flags += [
+    '--preprocess=unit',
+    '--output=logits',
+    '--protocol=squash',
+    '--input_size=24',
+  ]
+  flags += ['--preflight=off', '--store_logits', f'--output_dir={output}']
+  assert cli.main(['evaluate', *flags, *more]) == 0
+  runs = [load_run(path) for path in sorted(output.iterdir())]
+  return max(runs, key=lambda run: run.result.model.adaptation is not None)
+
+
+def rows(run):
+  table = run.to_arrow(['id', 'classes', 'log_probs', 'logits'])
+  return table.take(pc.sort_indices(table['id'])).combine_chunks()
+
+
+METHODS = ('bn', 'bn:n=10,N=1', 'tent:lr=0.1,batch=10')
+
+
+@pytest.mark.parametrize('how', METHODS)
+def test_labels_order_and_batch_size_change_nothing(saved, photos, tmp_path, how):
+  shuffled = tmp_path / 'shuffled'
+  labels = np.random.default_rng(5).integers(0, CLASSES, COUNT)
+  for path, label in zip(sorted(photos.rglob('*.png')), labels, strict=True):
+    (shuffled / f'class{label}').mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, shuffled / f'class{label}')
+  one = command(saved, photos, tmp_path / 'a', f'--adapt={how}', '--batch_size=7')
+  other = command(saved, shuffled, tmp_path / 'b', f'--adapt={how}', '--batch_size=32')
+  labels = [
+    {row['id']: row['label'] for row in run.to_arrow(['id', 'label']).to_pylist()}
+    for run in (one, other)
+  ]
+  assert sum(label != labels[1][name] for name, label in labels[0].items()) > COUNT / 2
+  assert rows(one).equals(rows(other))
+  assert len({first for first, *_ in rows(one)['classes'].to_pylist()}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('how', METHODS[:2])
+def test_two_hosts_and_an_interruption_change_nothing(saved, photos, tmp_path, how):
+  alone = command(saved, photos, tmp_path / 'alone', f'--adapt={how}')
+  hosts = ('--num_hosts=2', f'--adapt={how}', '--rows_per_part=10', '--batch_size=7')
+  for index in (1, 0):
+    flags = (*hosts, f'--host_index={index}')
+    if index:
+      with contextlib.suppress(StopIteration, ValueError, UserError):
+        command(saved, photos, tmp_path / 'hosts', *flags)
+    else:
+      both = command(saved, photos, tmp_path / 'hosts', *flags)
+  assert both.result.compute.hosts == 2
+  assert rows(both).equals(rows(alone))
+  small_parts = (f'--adapt={how}', '--rows_per_part=10', '--batch_size=5')
+  parts = command(saved, photos, tmp_path / 'parts', *small_parts)
+  whole = rows(parts)
+  (parts.path / 'result.json').unlink()
+  index = json.loads((parts.path / 'predictions/index.json').read_text())
+  kept = index['parts'].pop()
+  (parts.path / 'predictions/index.json').write_text(json.dumps(index))
+  assert kept['rows'] < COUNT
+  again = command(saved, photos, tmp_path / 'parts', *small_parts)
+  assert rows(again).equals(whole)
+
+
+def test_the_plain_run_stands_beside_it(saved, photos, tmp_path, capsys):
+  run = command(saved, photos, tmp_path, '--adapt=bn:n=10', '--json')
+  plain, adapted = json.loads(capsys.readouterr().out)
+  names = {path.name for path in tmp_path.iterdir()}
+  assert run.path.name in names
+  assert run.path.name.removesuffix('+adapt=bn_n=10_N=16') in names - {run.path.name}
+  assert 'adaptation' not in plain['model']
+  assert run.key.model_name == 'small +bn:n=10,N=16'
+  found = adapted['against_plain']
+  truth = {row['id']: row['label'] for row in run.to_arrow(['id', 'label']).to_pylist()}
+  hits = [
+    {
+      row['id']: row['classes'][0] == truth[row['id']]
+      for row in one.to_arrow().to_pylist()
+    }
+    for one in (run, load_run(found['run']))
+  ]
+  gained = sum(hits[0][one] and not hits[1][one] for one in truth)
+  lost = sum(hits[1][one] and not hits[0][one] for one in truth)
+  assert found['points'] == pytest.approx(100 * (gained - lost) / COUNT)
+  assert found['low'] <= found['points'] <= found['high']
+  assert found['p'] == pytest.approx(
+    scipy.stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1
+  )
+  assert '--adapt=bn:n=10' in (run.path / 'flags.txt').read_text()
+  assert '--adapt' not in (load_run(found['run']).path / 'flags.txt').read_text()
+  # It is found again, and nothing is evaluated.
+  before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.parquet')}
+  command(saved, photos, tmp_path, '--adapt=bn:n=10')
+  assert before == {
+    path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.parquet')
+  }
+  assert 'AGAINST PLAIN: ' in capsys.readouterr().out
+  assert cli.main(['verify', str(run.path)]) == 0
+
+
+class OwnNormalization(keras.layers.BatchNormalization):
+  """Computes in a way of its own."""
+
+  def call(self, inputs, training=None, mask=None):
+    return super().call(inputs, training=training, mask=mask)
+
+
+class Compiled(keras.Model):
+  """What it computes is compiled before anybody asks."""
+
+  def __init__(self):
+    super().__init__(name='compiled')
+    self.inner = small()
+    self.fast = tf.function(lambda x: self.inner(x, training=False))
+
+  def call(self, x, training=False):
+    return self.fast(x)
+
+
+def without_normalization():
+  return keras.Sequential(
+    [keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(CLASSES)]
+  )
+
+
+def with_own_normalization():
+  layers = without_normalization().layers
+  return keras.Sequential([keras.Input((SIDE, SIDE, 3)), OwnNormalization(), *layers])
+
+
+def function():
+  return lambda x: tf.tile(x[:, 0, 0], [1, 2])[:, :CLASSES]
+
+
+def compiled():
+  model = Compiled()
+  for _ in range(2):  # Its function is traced for these images.
+    model(tf.zeros([7, SIDE, SIDE, 3]))
+  return model
+
+
+@pytest.mark.parametrize(
+  ('make', 'how', 'message'),
+  [
+    (without_normalization, 'bn', 'nothing to adapt: it has no BatchNormalization'),
+    (without_normalization, 'tent', 'nothing to adapt: it has no BatchNormalization'),
+    (with_own_normalization, 'bn', 'OwnNormalization computes in a way of its own'),
+    (
+      compiled,
+      'bn:n=7',
+      'statistics of 2 of 2 BatchNormalization layers cannot be set',
+    ),
+    (function, 'bn', 'no Keras model with its layers'),
+    (small, 'bn:n=47', 'batches of 47 images of .* which has 46: give fewer'),
+    (small, 'bn:N=4', 'give n as well'),
+    (small, 'bn:n=0', 'expected a whole number from 1 on'),
+    (small, 'tent:lr=-1', 'expected a number above 0'),
+    (small, 'bn:m=1', "unknown option of adapt=bn 'm'"),
+    (small, 'batchnorm', "unknown adaptation 'batchnorm'"),
+    (small, 'prior', 'needs the run of the model on the source'),
+  ],
+)
+def test_what_cannot_be_adapted_is_told_in_a_line(photos, make, how, message):
+  more = {'input_size': SIDE} if make in (compiled, function) else {}
+  with pytest.raises(UserError, match=message) as error:
+    evaluate(make(), photos, adapt=how, **more)
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (('--adapt=bn', '--resize_on=device'), 'leave --resize_on=device out'),
+    (('--adapt=bn:n=8', '--on_error=skip'), 'leave --on_error=skip out'),
+    (('--adapt=tent', '--tta=flip'), 'with --tta=flip: leave one out'),
+    (('--adapt=temperature:source=no',), 'needs all outputs: give --store_logits'),
+  ],
+)
+def test_contradictions_are_told_in_a_line(photos, tmp_path, capsys, flags, message):
+  model = '--model=MobileNet:alpha=0.25'
+  data = (f'--dataset=folder:{photos}', f'--output_dir={tmp_path}')
+  assert cli.main(['evaluate', model, *data, *flags]) == 2
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert message in line
+  assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tfeval.datasets.options import SKIP
 from tfeval.engine.cluster import Cluster
-from tfeval.runs import predictions
+from tfeval.runs import predictions, run_classes
 from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import DONE, HOSTS, MANIFEST, PREDICTIONS, Manifest
 from tfeval.utils import budgets, files
@@ -158,7 +158,17 @@ def merge_shares(
   """
   size = resume.part_size(manifest)
   gapless = manifest.dataset.on_error != SKIP
-  writer = predictions.Writer(directory / PREDICTIONS, manifest.store.logits, size)
+  classes = run_classes.of(manifest)
+  writer = predictions.Writer(
+    directory / PREDICTIONS,
+    manifest.store.logits,
+    size,
+    classes.kept,
+    (),
+    len(classes.space),
+    classes.outputs,
+    classes.kept_restricted,
+  )
   done: list[int] = []
   for index in range(hosts.count):
     shard = hosts.shard(images, manifest.compute.batch_size, index)
