@@ -13,11 +13,14 @@ import keras
 import tensorflow as tf
 
 from tfeval import datasets
+from tfeval.analysis import against_plain
 from tfeval.datasets import in_memory
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
-from tfeval.evaluation.adaptation import adapted, beside
+from tfeval.evaluation.adaptation import adapted, outputs
+from tfeval.evaluation.adaptation.request import OfSource
+from tfeval.evaluation.adaptation.request import parse as parse_adaptation
 from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
 from tfeval.evaluation.plans import (
   ModelRequest,
@@ -31,6 +34,7 @@ from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
+from tfeval.preprocess.protocol import Protocol
 from tfeval.runs.run import Run
 from tfeval.utils import code_digest, errors, freed_memory, options
 from tfeval.utils.arguments import path_text, truth
@@ -346,12 +350,18 @@ class Evaluator:
     job.training = self._in_training
     run = loop.run_one(job)
     if config.adapt is not None:
-      what = self.model, protocol, config, self._runtime
-      adapting = adapted.adapted_job(self._request, *what)
-      run = beside.beside(run, loop.run_one(adapting))
+      run = against_plain.beside(run, self._adapted(run, protocol, config))
     self._code = self._own_code()  # It may count how often it is traced.
     freed_memory.give_back()
     return run
+
+  def _adapted(self, plain: Run, protocol: Protocol, config: EvaluationConfig) -> Run:
+    asked = parse_adaptation(config.adapt)
+    if isinstance(asked, OfSource):
+      return outputs.adapted_run(self._request, plain, asked, config)
+    return loop.run_one(
+      adapted.adapted_job(self._request, self.model, protocol, config, self._runtime)
+    )
 
 
 # For help() and editors.
