@@ -387,14 +387,13 @@ def test_outputs_of_a_source_run_make_a_run_of_their_own(
   source = command(trained, photos, tmp_path / 'source')
   few = tmp_path / 'few'
   for path in sorted(photos.rglob('*.png')):
-    if labels[path.name] in (0, 4):
+    if labels[path.name] == 0 or not list((few / path.parent.name).glob('*')):
       (few / path.parent.name).mkdir(parents=True, exist_ok=True)
       shutil.copy(path, few / path.parent.name)
-  for label in range(CLASSES):
-    (few / f'class{label}').mkdir(exist_ok=True)
   how = f'--adapt=prior:source={source.path}'
+  capsys.readouterr()
   run = command(trained, few, tmp_path / 'target', how, '--json')
-  plain, adapted = json.loads(capsys.readouterr().out.splitlines()[-1])
+  plain, adapted = json.loads(capsys.readouterr().out)
   assert run.key.model_name == 'small +prior:source=small'
   assert (
     cli.main(['score', found := adapted['against_plain']['run'], how, '--json']) == 0
@@ -403,8 +402,12 @@ def test_outputs_of_a_source_run_make_a_run_of_their_own(
   assert [one['metrics'] for one in scored] == [plain['metrics'], adapted['metrics']]
   assert scored[1]['against_plain'] == adapted['against_plain']
   assert found != str(run.path)
-  # Classes that the target has not are not said any more.
-  assert {first for first, *_ in rows(run)['classes'].to_pylist()} <= {0, 4}
+  # The class that most images are of is said more often.
+  answers = [
+    [first for first, *_ in rows(one)['classes'].to_pylist()].count(0)
+    for one in (run, load_run(found))
+  ]
+  assert answers[0] > answers[1]
   again = command(trained, few, tmp_path / 'target', how)
   assert again.path == run.path
   assert cli.main(['verify', str(run.path)]) == 0
