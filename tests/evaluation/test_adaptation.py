@@ -1,9 +1,13 @@
 """Models adapted to a target, against Keras in training and NumPy by hand."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import cv2
 import keras
@@ -14,7 +18,9 @@ import scipy.stats
 import tensorflow as tf
 
 import tfeval
-from tfeval import cli
+from tfeval import cli, datasets
+from tfeval.datasets import subset
+from tfeval.evaluation.adaptation import ordering
 from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
 
@@ -411,3 +417,64 @@ def test_outputs_of_a_source_run_make_a_run_of_their_own(
   again = command(trained, few, tmp_path / 'target', how)
   assert again.path == run.path
   assert cli.main(['verify', str(run.path)]) == 0
+
+
+def test_a_dataset_that_is_read_in_ranges_alone(photos):
+  dataset = datasets.open_dataset(f'folder:{photos}')
+  ranges = dataclasses.replace(dataset, at=None)
+  found = []
+  for one in (dataset, ranges):
+    ordered = ordering.in_seeded_order(one)
+    assert ordered.expected_ids == in_order(dataset.expected_ids)
+    read = [
+      {key: value.numpy() for key, value in example.items()}
+      for example in [*ordered.examples(0, 5), *ordered.examples(5)]
+    ]
+    assert [one['id'].decode() for one in read] == ordered.expected_ids
+    found.append(read)
+  assert found[0] == found[1]
+  assert ordered.read_by_python
+  part = subset.sample(dataset, '20')
+  assert ordering.in_seeded_order(part).expected_ids == in_order(part.expected_ids)
+  first = next(iter(ordering.in_seeded_order(part).examples(3)))
+  assert first['id'].numpy().decode() == in_order(part.expected_ids)[3]
+
+
+TWO_REPLICAS = """
+import sys
+import tensorflow as tf
+cpu, = tf.config.list_physical_devices('CPU')
+tf.config.set_logical_device_configuration(
+  cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import test_adaptation as tests
+from tfeval.utils import arrow
+found = []
+for strategy in (tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']), None):
+  for how in ('bn', 'bn:n=10'):
+    with strategy.scope() if strategy else tests.contextlib.nullcontext():
+      model = tests.small()
+    run = tests.evaluate(model, sys.argv[1], adapt=how, batch_size=8)
+    assert run.result.compute.replicas == (2 if strategy else 1)
+    found.append(tests.rows(run))
+assert found[1].equals(found[3])
+for one, two in zip(*(arrow.matrix(found[i]['logits']) for i in (0, 2))):
+  tests.np.testing.assert_allclose(one, two, atol=1e-4)
+with tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']).scope():
+  model = tests.small()
+try:
+  tests.evaluate(model, sys.argv[1], adapt='tent:batch=8')
+except tests.UserError as error:
+  print(error)
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_change_nothing(photos):
+  environment = {**os.environ, 'PYTHONPATH': os.path.dirname(__file__)}
+  done = subprocess.run(
+    [sys.executable, '-c', TWO_REPLICAS, photos],
+    capture_output=True,
+    text=True,
+    env=environment,
+  )
+  assert 'there are 2 replicas: give `devices=1`' in done.stdout, done.stderr[-3000:]
