@@ -23,6 +23,7 @@ from tfeval.utils.printable import printable
 COMMANDS = {
   'evaluate': 'Evaluate models on ImageNet and keep every prediction.',
   'sweep': 'Evaluate a model under what pipelines do otherwise, on one reading.',
+  'explain': 'Find out why a number is another one: which steps were done otherwise.',
   'watch': 'Evaluate each checkpoint of a training once, as it appears.',
   'predict': 'Show what models see on images of yours, side by side.',
   'import': 'Make runs out of predictions that other tools saved.',

@@ -101,14 +101,18 @@ def check_no_arguments(arguments: list[str]) -> None:
     )
 
 
-def read_requests(flags) -> tuple[list[ModelRequest], EvaluationConfig]:
+def read_requests(flags, **values: Any) -> tuple[list[ModelRequest], EvaluationConfig]:
   """Returns the models and the config that a command's flags give.
+
+  Args:
+    flags: of a command.
+    **values: that stand in place of flags, by the names of options.
 
   Raises:
     UserError: a model is not known, the protocol contradicts itself, or a dataset is
       not as it should be: reported at once, before TensorFlow is imported.
   """
-  requests, (given,) = _read(flags, [read_config(flags)])
+  requests, (given,) = _read(flags, [read_config(flags, **values)])
   return requests, given
 
 

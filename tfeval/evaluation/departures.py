@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tfeval.evaluation.config import EvaluationConfig
+from tfeval.models.options import BGR
 from tfeval.preprocess.protocol import Protocol, altered
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -21,7 +22,8 @@ class Departure:
   Attributes:
     axis, value: its name, such as `resize` and `pillow-bilinear`.
     fields: of the protocol, by name.
-    feed, dtype: options of the model, None for its own.
+    feed, dtype: options of the model, None for those of the base; an empty feed is the
+      model's own.
     size: of the input, relative to the model's own; None: its own.
     made: how often pipelines do so, 1: often, 0.1: rarely.
   """
@@ -107,6 +109,14 @@ def grid(chosen: Iterable[Sequence[Departure]]) -> list[Cell]:
   ]
 
 
+def contradict(first: Departure, second: Departure) -> bool:
+  """Whether two departures cannot be made at once: they say other things of one."""
+  both = first.fields.keys() & second.fields.keys()
+  return first.axis == second.axis or any(
+    first.fields[one] != second.fields[one] for one in both
+  )
+
+
 def config_of(cell: Cell, config: EvaluationConfig, base: Protocol) -> EvaluationConfig:
   """Returns how a cell is evaluated.
 
@@ -118,16 +128,19 @@ def config_of(cell: Cell, config: EvaluationConfig, base: Protocol) -> Evaluatio
   Raises:
     UserError: the departures contradict each other, or the base.
   """
+  for first, second in itertools.combinations(cell, 2):
+    if contradict(first, second):
+      raise UserError(f'{first.text} and {second.text} exclude each other')
   fields = {key: value for one in cell for key, value in one.fields.items()}
   sizes = [one.size for one in cell if one.size is not None]
   size = round(base.size * sizes[0]) if sizes else base.size
   values: dict[str, Any] = {'protocol': altered(base, size, fields)}
-  for name in ('feed', 'dtype'):
-    given = [getattr(one, name) for one in cell if getattr(one, name) is not None]
-    if len(given) > 1:
-      raise UserError(f'{" and ".join(one.text for one in cell)} exclude each other')
-    if given:
-      values[name] = given[0]
+  feeds = [one.feed for one in cell if one.feed is not None]
+  if feeds:
+    values['feed'] = '+'.join(sorted(feeds, key=lambda feed: feed != BGR)) or None
+  for one in cell:
+    if one.dtype is not None:
+      values['dtype'] = one.dtype
   if sizes:
     values['input_size'] = size
   return config.replace(**values)

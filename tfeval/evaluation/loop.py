@@ -133,7 +133,10 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
     job.sharing, job.watch = len(jobs), watch
   remaining = [job.recorder.remaining for job in jobs]
   positions = range(min(one.start for one in remaining), remaining[0].stop)
-  name = first.request.label if len(jobs) == 1 else f'{len(jobs)} models'
+  name = first.request.label
+  if len(jobs) > 1:
+    of_one = len({job.request.spec for job in jobs}) == 1
+    name = f'{len(jobs)} {"runs" if of_one else "models"}'
   kept = ', '.join(str(job.directory) for job in jobs)
   supervision.note(
     f'what was evaluated of {name} until then is kept in {kept}: '

@@ -82,6 +82,7 @@ class Sweep:
     """
     self._request, self._config, self._runtime = request, config, opened
     self._models = models or _Models(request, opened)
+    self._runs: dict[tuple[object, ...], Run] = {}
     loaded = self._models.loaded(config)
     self.base = resolve.resolve_protocol(request, config, loaded)
     self._departing = _departing(request, config, loaded, self.base)
@@ -113,7 +114,8 @@ class Sweep:
     """
     request = self._request
     first = self._job(request, self._config)
-    loop.run_one(first)
+    if _what(first) not in self._runs:
+      self._runs[_what(first)] = loop.run_one(first)
     failures = Failures(several=True)
     jobs = {_what(first): first}
     requests: dict[Cell, ModelRequest] = {(): first.request}
@@ -125,10 +127,13 @@ class Sweep:
         job = self._job(named, self._config_of(cell)) if cell else first
         # What is done anyway is the run of the base.
         requests[cell] = jobs.setdefault(_what(job), job).request
-    _run(list(jobs.values()), failures)
-    runs = {job.request: job for job in jobs.values()}
+    _run([job for what, job in jobs.items() if what not in self._runs], failures)
+    for what, job in jobs.items():
+      if what not in self._runs and job.request not in failures.found:
+        self._runs[what] = job.result()
+    whats = {job.request: what for what, job in jobs.items()}
     return [
-      SweptCell(cell, failures.found.get(one) or runs[one].result())
+      SweptCell(cell, failures.found.get(one) or self._runs[whats[one]])
       for cell, one in requests.items()
     ]
 

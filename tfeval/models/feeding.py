@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfeval.models import whole_numbers
 from tfeval.models.model import Model, preprocessing
-from tfeval.models.options import BGR, TWICE
+from tfeval.models.options import BGR, NO_MEAN, TWICE
 from tfeval.utils.errors import UserError
 
 
@@ -17,8 +17,9 @@ def otherwise(model: Model, feed: str | None) -> Model:
   Args:
     model: as it wants to be fed.
     feed: `bgr`, the channels exchanged before its own preprocessing; `twice`, its own
-      applied to what it returned; or what stands in its place, as `preprocessing`
-      reads it; None: its own.
+      applied to what it returned; `no_mean`, less what it makes of black; what stands
+      in its place, as `preprocessing` reads it; `bgr+` and one of these, both; None:
+      its own.
 
   Raises:
     UserError: there is no such preprocessing, the model takes encoded images, or whole
@@ -31,18 +32,23 @@ def otherwise(model: Model, feed: str | None) -> Model:
       f'{model.name} takes encoded images, and nothing is done to their pixels: leave '
       f'`feed={feed}` out'
     )
-  own = model.preprocess
-  ways: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], str]] = {
-    BGR: (lambda x: own(x[..., ::-1]), f'bgr before {model.preprocess_name}'),
-    TWICE: (lambda x: own(own(x)), f'{model.preprocess_name} twice'),
-  }
-  function, name = ways.get(feed) or (
-    preprocessing(feed),
-    f'{feed} in place of {model.preprocess_name}',
-  )
+  function, name = _fed(model, feed)
   whole_numbers.check(
     model.name, function, name, model.backend.input_spec, model.input_size
   )
   return dataclasses.replace(
     model, preprocess=function, preprocess_name=name, feed=feed
   )
+
+
+def _fed(model: Model, feed: str) -> tuple[Callable[[tf.Tensor], tf.Tensor], str]:
+  own, name = model.preprocess, model.preprocess_name
+  if feed == BGR or feed.startswith(f'{BGR}+'):
+    if feed != BGR:
+      own, name = _fed(model, feed.removeprefix(f'{BGR}+'))
+    return lambda x: own(x[..., ::-1]), f'bgr before {name}'
+  if feed == TWICE:
+    return lambda x: own(own(x)), f'{name} twice'
+  if feed == NO_MEAN:
+    return lambda x: own(x) - own(tf.zeros_like(x)), f'{name} without its mean'
+  return preprocessing(feed), f'{feed} in place of {name}'

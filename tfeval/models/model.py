@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import normalisation, normalisation_ops, table
 from tfeval.models.backend import Backend, InputSpec
-from tfeval.models.options import FEEDS, OUTPUTS, PREPROCESSINGS, ModelOptions
+from tfeval.models.options import BGR, FEEDS, OUTPUTS, PREPROCESSINGS, ModelOptions
 from tfeval.utils import errors
 from tfeval.utils.arguments import shown
 from tfeval.utils.errors import UserError
@@ -221,8 +221,9 @@ def check_options(given: ModelOptions) -> None:
   """
   if given.preprocess is not None and not callable(given.preprocess):
     preprocessing(given.preprocess)
-  if given.feed is not None and given.feed not in FEEDS:
-    preprocessing(given.feed)
+  feed = (given.feed or BGR).removeprefix(f'{BGR}+')
+  if feed not in FEEDS:
+    preprocessing(feed)
   size = given.input_size
   if size is not None and (
     not isinstance(size, numbers.Integral) or size < 1 or isinstance(size, bool)

@@ -15,7 +15,7 @@ DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 # What `models.model.preprocessing` knows by name, beside the applications' own.
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
 # What `feeding.otherwise` does to a model's own preprocessing.
-FEEDS = BGR, TWICE = ('bgr', 'twice')
+FEEDS = BGR, TWICE, NO_MEAN = ('bgr', 'twice', 'no_mean')
 # Orders of ImageNet's classes that outputs may be in, see `class_maps.label_map`.
 BACKGROUND = ('background_first', 'background_last')
 CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')
@@ -90,8 +90,8 @@ class ModelOptions:
   feed: str | None = option(
     None,
     'Feed the model otherwise than it wants, to see what that costs: bgr (channels '
-    'exchanged), twice (its preprocessing twice), or another preprocessing in its '
-    'place.',
+    'exchanged), twice (its preprocessing twice), no_mean (without its mean), another '
+    'preprocessing in its place, or bgr+ and one of these.',
     identifies=True,
     in_python=False,
   )

@@ -37,5 +37,8 @@ LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
 SWEEP = _of('sweep', 'table', 'json')
+EXPLANATION = _of('explanation', 'table', 'json')
+TWO_RUNS = _of('two_runs', 'table', 'json')
+EFFECTS = _of('effects', 'table', 'json')
 VERIFICATION = _of('verification', 'table', 'json')
 PREDICTIONS = _of('predictions', 'table', 'json')

@@ -32,6 +32,11 @@ class Report:
   half: float
   images: int | None = None
 
+  @property
+  def title(self) -> str:
+    of = '' if self.images is None else f' of {self.images:,} other images'
+    return f'reported {100 * self.value:g} %{of}'
+
 
 def parse(text: str, images: int | None = None) -> Report:
   """Reads a report.

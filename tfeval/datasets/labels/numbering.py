@@ -23,6 +23,7 @@ WORDS = {
   'id': 'numbers in the order of ids',
   'id_lower_case': 'numbers in the order of ids whatever their case',
   'number': 'numbers in the order of ids by their value',
+  'text': 'numbers sorted as text: 0, 1, 10, 100',
   'reversed': 'numbers from the last class on',
 }
 

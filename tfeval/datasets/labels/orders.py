@@ -22,8 +22,9 @@ def other_class_orders(space: LabelSpace) -> dict[str, np.ndarray]:
     where that is none. `ilsvrc_id`: by the ids of ImageNet's development kit. `name`:
     by readable name; `name_lower_case`: without regard to case; `id`, `id_lower_case`:
     the same of ids, such as names of folders; `number`: ids that are numbers by their
-    value, not as text; `reversed`; `one_too_high`, `one_too_low`: a head of one output
-    more that was cut at its wrong end. Without those that are the space's own.
+    value, not as text; `text`: by their places, sorted as text; `reversed`;
+    `one_too_high`, `one_too_low`: a head of one output more that was cut at its wrong
+    end. Without those that are the space's own.
   """
   ids, names, index = space.class_ids, space.class_names, np.arange(len(space))
   # Folders named by what a class is called come in either order, depending on who
@@ -33,6 +34,7 @@ def other_class_orders(space: LabelSpace) -> dict[str, np.ndarray]:
     'name_lower_case': np.argsort([name.lower() for name in names], kind='stable'),
     'id': np.argsort(ids, kind='stable'),
     'id_lower_case': np.argsort([one.lower() for one in ids], kind='stable'),
+    'text': np.argsort([str(i) for i in index], kind='stable'),
     'reversed': index[::-1].copy(),
     ONE_TOO_HIGH: index - 1,
     ONE_TOO_LOW: np.where(index < index[-1], index + 1, -1),

@@ -9,6 +9,7 @@ from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.explanation import candidates, countings, matching
 from tfeval.analysis.explanation.candidates import Candidate, Explanation
 from tfeval.analysis.explanation.matching import Reading
+from tfeval.evaluation import departures
 from tfeval.evaluation.departures import Cell, Departure
 from tfeval.evaluation.explain.rounds import Rounds, made, sampled
 from tfeval.runs.importing import answers as importing
@@ -22,6 +23,9 @@ _FIRST, _PAIRS, _WRONG = 256, 96, 64
 _KEPT, _LEADERS = 4, 3
 # How many of those are shown that were tried on fewer images.
 _SHOWN = 10
+# OpenCV's wheels for x86 compute its cubic so: a build, nothing that is done otherwise.
+_CUBIC = {'library': 'opencv', 'kernel': 'cubic', 'rounding': 'fixed_point'}
+_IPP = Departure('build', 'opencv-ipp', {'rounding': 'nearest'})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,12 +183,14 @@ class _Search:
   ):
     self._rounds, self._rows, self._singles = rounds, rows, singles
     self.ids = sorted(ids)
+    self.has_ipp = False
     self.tried: dict[Cell, _Match] = {}
 
   def run(self) -> dict[Cell, _Match]:
     """Returns what was tried on all images; `tried` has the others too."""
     first = sorted(sampled(self.ids, _FIRST))
     alone = self._answers([(one,) for one in self._singles], first)
+    alone = self._as_built(alone, first)
     self.tried |= alone
     self._check_order(alone, first)
     kept = self._on_all(alone)
@@ -192,9 +198,39 @@ class _Search:
       kept |= self._on_all(self._two_at_once(kept), kept)
     return kept
 
+  def _as_built(
+    self, alone: dict[Cell, _Match], ids: Sequence[str]
+  ) -> dict[Cell, _Match]:
+    """Tries OpenCV's cubic as IPP computes it; keeps that if more answers agree."""
+    best = max(alone.values(), key=lambda one: one.rank)
+    if best.is_exact or not self._is_cubic(best.cell):
+      return alone
+    self.has_ipp = True
+    built = self._answers([best.cell], ids)
+    if max(one.agree for one in built.values()) > best.agree:
+      return self._answers(list(alone), ids)
+    self.has_ipp = False
+    return alone
+
   def _answers(self, cells: Sequence[Cell], ids: Sequence[str]) -> dict[Cell, _Match]:
-    answers = self._rounds.answers(cells, ids)
-    return {cell: self._match(cell, ours, ids) for cell, ours in answers.items()}
+    """Tries the base and cells; by what is done otherwise, the build aside."""
+    built = {self._built(cell): cell for cell in ((), *cells)}
+    answers = self._rounds.answers(list(built), ids)
+    return {
+      built[one]: self._match(built[one], ours, ids)
+      for one, ours in answers.items()
+      if one in built  # Else the base as it is not built.
+    }
+
+  def _built(self, cell: Cell) -> Cell:
+    return (*cell, _IPP) if self.has_ipp and self._is_cubic(cell) else cell
+
+  def _is_cubic(self, cell: Cell) -> bool:
+    fields = {name: value for one in cell for name, value in one.fields.items()}
+    base = self._rounds.base
+    return all(
+      fields.get(name, getattr(base, name)) == value for name, value in _CUBIC.items()
+    )
 
   def _match(self, cell: Cell, ours: AlignedPredictions, ids: Sequence[str]) -> _Match:
     """Returns a cell with the reading under which most answers agree."""
@@ -226,7 +262,7 @@ class _Search:
       _ordered((*leader, one)): None
       for leader in leaders
       for one in self._singles
-      if one.axis != leader[0].axis
+      if not departures.contradict(one, leader[0])
     }
     wrong = [one for one, same in zip(self.ids, best.same, strict=True) if not same]
     wrong = sampled(wrong, _WRONG)
@@ -296,13 +332,18 @@ def _explanation(
   first = dataclasses.replace(
     found[0], alike=tuple(_departures(one, rows) for one in alike)
   )
+  built = []
+  if search.has_ipp:
+    built.append(
+      "OpenCV's bicubic as IPP computes it, the default of its wheels for x86"
+    )
   return Explanation(
     [first, *found[1:]],
     len(rows.ids),
     len(search.ids),
-    rounds.base,
+    rounds.base.spec,
     float(first.of - (first.agree or 0)),
-    [*rows.remarks, *_remarks(first, len(rows.ids), len(search.ids))],
+    [*rows.remarks, *_remarks(first, len(rows.ids), len(search.ids)), *built],
     {_name(cell): why for cell, why in rounds.failed.items()},
   )
 

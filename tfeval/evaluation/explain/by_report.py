@@ -11,6 +11,7 @@ from tfeval.analysis.explanation import candidates, countings, report
 from tfeval.analysis.explanation.candidates import Candidate, Explanation
 from tfeval.analysis.explanation.countings import Counted
 from tfeval.analysis.explanation.report import Estimate, Fit, Report
+from tfeval.evaluation import departures
 from tfeval.evaluation.departures import Cell, Departure
 from tfeval.evaluation.explain.rounds import Rounds, made, sampled
 from tfeval.utils.errors import UserError
@@ -96,7 +97,7 @@ class _Search:
     base, guessed = plain[()].estimate, []
     singles = [cell for cell in plain if len(cell) == 1]
     for (first,), (second,) in itertools.combinations(singles, 2):
-      if first.axis == second.axis:
+      if departures.contradict(first, second):
         continue
       estimate = report.both_at_once(
         base, plain[first,].estimate, plain[second,].estimate
@@ -213,7 +214,7 @@ def _explanation(
     found,
     search.total,
     len(search.ids),
-    rounds.base,
+    rounds.base.spec,
     100 * (reported.value - found[0].value),
     _remarks(likely, found[0], search, reported, level),
     {

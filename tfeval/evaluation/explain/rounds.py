@@ -1,6 +1,7 @@
 """A model's answers under departures, on more and more of the images."""
 
 import hashlib
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
@@ -16,6 +17,7 @@ from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.departures import Cell
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.evaluation.sweep import Sweep
+from tfeval.preprocess.protocol import Protocol
 from tfeval.runs.run import Failure
 from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
@@ -23,6 +25,8 @@ from tfeval.utils.progress import Progress
 
 # Of more classes the outputs of all images would be a great deal.
 _MOST_LOGITS = 5000
+# Of a search, in an output directory.
+DIRECTORY = 'explain'
 Answers = dict[Cell, AlignedPredictions]
 
 
@@ -57,15 +61,17 @@ class Rounds:
     self._dataset, self.space = opened.dataset, opened.dataset.label_space
     self.ids: Sequence[str] = list(subset.ids_of(self._dataset))
     keep = len(self.space) <= _MOST_LOGITS
-    self._config = config.replace(store_logits=keep)
+    # Beside the runs that were asked for.
+    directory = os.path.join(config.store.output_dir, DIRECTORY)
+    self._config = config.replace(store_logits=keep, output_dir=directory)
     self._whole = Sweep(request, self._config, opened)
     self._sweeps: dict[tuple[str, ...], Sweep] = {}
     self.failed: dict[Cell, str] = {}
 
   @property
-  def base(self) -> str:
+  def base(self) -> Protocol:
     """The protocol that cells depart from."""
-    return self._whole.base.spec
+    return self._whole.base
 
   def answers(self, cells: Iterable[Cell], ids: Sequence[str]) -> Answers:
     """Returns what the base and cells say of some images, sorted by id.
