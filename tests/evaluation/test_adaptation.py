@@ -351,11 +351,13 @@ def compiled():
     (small, 'prior', 'needs the run of the model on the source'),
   ],
 )
-def test_what_cannot_be_adapted_is_told_in_a_line(photos, make, how, message):
+def test_what_cannot_be_adapted_is_told_in_a_line(photos, tmp_path, make, how, message):
   more = {'input_size': SIDE} if make in (compiled, function) else {}
   with pytest.raises(UserError, match=message) as error:
-    evaluate(make(), photos, adapt=how, **more)
+    evaluate(make(), photos, adapt=how, output_dir=tmp_path, **more)
   assert '\n' not in str(error.value)
+  # Only what is compiled already shows when it is called, after the plain run.
+  assert make is compiled or not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -365,6 +367,8 @@ def test_what_cannot_be_adapted_is_told_in_a_line(photos, make, how, message):
     (('--adapt=bn:n=8', '--on_error=skip'), 'leave --on_error=skip out'),
     (('--adapt=tent', '--tta=flip'), 'with --tta=flip: leave one out'),
     (('--adapt=temperature:source=no',), 'needs all outputs: give --store_logits'),
+    (('--adapt=prior:source=no', '--store_logits'), 'no is not a run directory'),
+    (('--adapt=bn:n=47', '--protocol=opencv'), 'which has 46: give fewer'),
   ],
 )
 def test_contradictions_are_told_in_a_line(photos, tmp_path, capsys, flags, message):

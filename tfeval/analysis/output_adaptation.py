@@ -82,8 +82,8 @@ def adapted(run: Run, method: str, source: Run, text: str) -> OutputAdaptedRun:
     UserError: the runs are not of the same model, lack outputs, or the source gives no
       temperature.
   """
-  for one in (run, source):
-    _check_outputs(one)
+  check_outputs(run)
+  check_outputs(source)
   _check_same_model(run, source)
   rows = source.to_arrow(['id', 'label', 'logits'])
   log_probs = log_probs_of(source, rows)
@@ -110,7 +110,12 @@ def log_probs_of(run: Run, rows: pa.Table) -> np.ndarray:
   return np.log(np.maximum(outputs, _LEAST))
 
 
-def _check_outputs(run: Run) -> None:
+def check_outputs(run: Run) -> None:
+  """Checks that a run has what is adapted, or adapted by.
+
+  Raises:
+    UserError: it has not all outputs, or no probabilities, or is adapted already.
+  """
   if not run.result.store.logits:
     raise UserError(f'{run.path} needs all outputs: evaluate it with `store_logits`')
   if run.result.model.output not in ('logits', 'probabilities'):

@@ -19,7 +19,7 @@ from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
 from tfeval.evaluation.adaptation import adapted, outputs
-from tfeval.evaluation.adaptation.request import OfSource
+from tfeval.evaluation.adaptation.request import Adaptation, OfSource
 from tfeval.evaluation.adaptation.request import parse as parse_adaptation
 from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
 from tfeval.evaluation.plans import (
@@ -342,6 +342,9 @@ class Evaluator:
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
+    asked = None if config.adapt is None else parse_adaptation(config.adapt)
+    if asked is not None and asked.OF_LAYERS:
+      adapted.check(asked, self.model, self._runtime)
     (plain,) = without_adaptation([Plan(config, (self._request,))])
     job = shared_job.make_job(
       *(*plain.requests, self.model, protocol, plain.config),
@@ -349,14 +352,15 @@ class Evaluator:
     )
     job.training = self._in_training
     run = loop.run_one(job)
-    if config.adapt is not None:
-      run = against_plain.beside(run, self._adapted(run, protocol, config))
+    if asked is not None:
+      run = against_plain.beside(run, self._adapted(run, asked, protocol, config))
     self._code = self._own_code()  # It may count how often it is traced.
     freed_memory.give_back()
     return run
 
-  def _adapted(self, plain: Run, protocol: Protocol, config: EvaluationConfig) -> Run:
-    asked = parse_adaptation(config.adapt)
+  def _adapted(
+    self, plain: Run, asked: Adaptation, protocol: Protocol, config: EvaluationConfig
+  ) -> Run:
     if isinstance(asked, OfSource):
       return outputs.adapted_run(self._request, plain, asked, config)
     return loop.run_one(

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 
+from tfeval.analysis import output_adaptation
 from tfeval.datasets import full_name
 from tfeval.datasets import request as dataset_request
 from tfeval.datasets.options import SKIP
@@ -13,6 +14,7 @@ from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.models import patterns, table
 from tfeval.models.options import check_class_map, leave_out, not_of_applications
 from tfeval.preprocess.protocol import NO_TTA, with_tta
+from tfeval.runs.run import load_run
 from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import options, paths, spec
 from tfeval.utils.errors import UserError
@@ -273,6 +275,8 @@ def check_adaptation(config: EvaluationConfig) -> None:
   if not asked.OF_LAYERS:
     if not config.store.logits:
       raise UserError(f'{name} needs all outputs: give `store_logits` too')
+    if isinstance(asked, adaptation.OfSource):
+      output_adaptation.check_outputs(load_run(str(asked.source)))
     return
   if config.devices.resize_on == DEVICE:
     raise UserError(f'{name} takes pixels of the host: leave `resize_on=device` out')

@@ -10,7 +10,7 @@ from tfeval.engine import batches, forward, strategies
 from tfeval.engine.options import DEVICE
 from tfeval.evaluation import competition, shared_job
 from tfeval.evaluation.adaptation import ordering, passes, request, statistics
-from tfeval.evaluation.adaptation.request import BatchNorm, Tent
+from tfeval.evaluation.adaptation.request import Adaptation, BatchNorm, Tent
 from tfeval.evaluation.config import OFF, EvaluationConfig
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.plans import ModelRequest
@@ -50,11 +50,35 @@ def adapted_job(
   asked = request.parse(config.adapt or '')
   config = config.replace(preflight=OFF)  # The plain run had it.
   requested = dataclasses.replace(requested, label=f'{requested.label} +{asked.text}')
+  check(asked, model, runtime)
   dataset = runtime.dataset
   model = fitting.fit(model, dataset.label_space, dataset.own_classes)
   if isinstance(asked, BatchNorm) and asked.n is None:
     return _of_whole(requested, model, protocol, config, runtime)
   return _of_batches(requested, model, protocol, config, runtime, asked)
+
+
+def check(asked: Adaptation, model: Model, runtime: Runtime) -> None:
+  """Checks that a model can be adapted to a dataset, before anything is evaluated.
+
+  Raises:
+    UserError: there is nothing to adapt, or not enough images for a batch.
+  """
+  batch_norm.layers_of(model)
+  each, dataset = _images_in_batch(asked), runtime.dataset
+  if each is not None and each > dataset.num_examples:
+    raise UserError(
+      f'adapt={asked.text}: batches of {each} images of {dataset.name}, which has '
+      f'{dataset.num_examples:,}: give fewer'
+    )
+  if isinstance(asked, Tent):
+    _check_alone(asked, runtime)
+
+
+def _images_in_batch(asked: Adaptation) -> int | None:
+  if isinstance(asked, Tent):
+    return asked.batch
+  return asked.n if isinstance(asked, BatchNorm) else None
 
 
 def _of_whole(
@@ -92,16 +116,12 @@ def _of_batches(
   protocol: Protocol,
   config: EvaluationConfig,
   runtime: Runtime,
-  asked: request.Adaptation,
+  asked: Adaptation,
 ) -> Job:
   """Returns what evaluates in batches of the seeded order."""
   layers = batch_norm.layers_of(model)
-  each = asked.batch if isinstance(asked, Tent) else asked.n
-  if each > runtime.dataset.num_examples:
-    raise UserError(
-      f'adapt={asked.text}: batches of {each} images of {runtime.dataset.name}, which '
-      f'has {runtime.dataset.num_examples:,}: give fewer'
-    )
+  each = _images_in_batch(asked)
+  assert each is not None
   ordered = dataclasses.replace(
     runtime,
     dataset=ordering.in_seeded_order(runtime.dataset),
@@ -121,7 +141,6 @@ def _of_batches(
     ranks = competition.classes_of(model, runtime.dataset).competition
   strategy = runtime.strategy
   if isinstance(asked, Tent):
-    _check_alone(asked, runtime)
     with strategy.scope():
       step: forward.ForwardPass = passes.TentPass(
         model, strategy, asked, layers, fill, jit=config.devices.jit, ranks=ranks

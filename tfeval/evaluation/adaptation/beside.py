@@ -31,14 +31,21 @@ def run_beside(
     UserError, Interrupted: as `loop.run_jobs`.
   """
   plain_plans = without_adaptation(plans)
+  loads = [
+    functools.cache(functools.partial(_load, plans[0], i, runtimes[0]))
+    for i in range(len(plans[0].requests))
+  ]
+  if len(loads) == 1 and parse(plans[0].config.adapt or '').OF_LAYERS:
+    # Before the plain run; several models are not kept in memory for it.
+    for plan, runtime in zip(plans, runtimes, strict=True):
+      adapted.check(parse(plan.config.adapt or ''), loads[0](), runtime)
   plain = loop.run_jobs(plain_plans, runtimes)
   is_first = runtimes[0].hosts.index == 0
   requests = [request for plan in plain_plans for request in plan.requests]
   of_plain = dict(zip(requests, plain, strict=True)) if is_first else {}
   failures = Failures(several=len(requests) > 1)
   found: dict[ModelRequest, Run | Failure] = {}
-  for i in range(len(plans[0].requests)):
-    load = functools.cache(functools.partial(_load, plans[0], i, runtimes[0]))
+  for i, load in enumerate(loads):
     for plan, plain_plan, runtime in zip(plans, plain_plans, runtimes, strict=True):
       base, request = of_plain.get(plain_plan.requests[i]), plan.requests[i]
       if isinstance(base, Failure):
