@@ -282,7 +282,7 @@ def real_labels(one: Somebody) -> dict[str, list[int]]:
 
 
 def make_photos(folder: pathlib.Path) -> None:
-  """Copies photos, called as validation images of their classes, which have ReaL labels."""
+  """Copies photos, named as validation images of their classes: these have labels."""
   ids = dict(
     line.split('\t')[:2]
     for line in (SHARED / 'devkit/ilsvrc_ids.tsv').read_text().splitlines()[1:]

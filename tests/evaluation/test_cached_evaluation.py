@@ -33,7 +33,7 @@ def whole(inputs, tmp_path_factory):
 @pytest.fixture
 def run(inputs, tmp_path, monkeypatch):
   """Evaluates with a cache of small chunks."""
-  monkeypatch.setattr(chunks, 'images_per_chunk', lambda size, dtype: 8)
+  monkeypatch.setattr(chunks, 'images_per_chunk', lambda *_: 8)
   return lambda output, *more: cli.main(
     [
       *inputs,
@@ -88,7 +88,7 @@ def test_an_interrupted_run(run, whole, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_hosts(run, tmp_path, monkeypatch):
   # Of four chunks the shares, up to 24 and from there, have parts of the second.
-  monkeypatch.setattr(chunks, 'images_per_chunk', lambda size, dtype: 16)
+  monkeypatch.setattr(chunks, 'images_per_chunk', lambda *_: 16)
   for output in ('first', 'second'):
     for index in (1, 0):
       assert run(output, '--num_hosts=2', f'--host_index={index}') == 0

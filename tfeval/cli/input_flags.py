@@ -145,7 +145,7 @@ def _read(
     text = published.protocol_text(
       given[0].protocol, request.spec, weights=request.weights
     )
-    protocol.resolve(text, size=224)
+    protocol.resolve(protocol.with_tta(text, given[0].tta), size=224)
   for config in given if 'dataset' in flags else ():  # Others read images of their own.
     datasets.check(config.dataset)
   return requests, given

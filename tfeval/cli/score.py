@@ -4,9 +4,11 @@ import dataclasses
 import sys
 from typing import Any
 
+from tfeval.analysis import against_plain, output_adaptation
 from tfeval.cli import console, label_flags, output
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.evaluation.adaptation import request
 from tfeval.metrics import accuracy, registry
 from tfeval.metrics.collectors import TopPredictions
 from tfeval.metrics.entry import MetricEntry
@@ -35,6 +37,13 @@ def further_usage() -> str:
 
 def define_flags(define) -> None:
   label_flags.define(define, 'by default all that the rows carry')
+  define.string(
+    'adapt',
+    None,
+    'Also score outputs adapted to their images without labels: prior:source=RUN or '
+    'temperature:source=RUN, the run of the model on the source. Needs all outputs, '
+    'which --store_logits keeps.',
+  )
   define.multi_string(
     'metrics',
     [],
@@ -62,6 +71,8 @@ def run(flags, arguments: list[str]) -> int:
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = [load_run(path) for path in discovery.expand(arguments)]
+  if flags.adapt is not None:
+    runs = _with_adapted(runs, flags.adapt)
   labels, subset = label_flags.read_labels(flags, runs)
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None
@@ -70,7 +81,11 @@ def run(flags, arguments: list[str]) -> int:
   answers: list[tuple[str, LabelSpace, dict[str, TopPredictions]]] = []
   for run in runs:
     summary = run.summary(labels, subset, metrics, by_classes)
-    if labels is None and (found := run.contradiction(_carried(summary))):
+    if (
+      not isinstance(run, output_adaptation.OutputAdaptedRun)
+      and labels is None
+      and (found := run.contradiction(_carried(summary)))
+    ):
       terminal.print_line(f'tfeval: {found}', sys.stderr)
     added: dict[str, Any] = {'metrics': summary.metrics(flags.interval)}
     if summary.subset is not None:
@@ -91,6 +106,22 @@ def run(flags, arguments: list[str]) -> int:
   if flags.per_class is not None:
     output.say(f'the classes are in {flags.per_class}')
   return output.exit_code(scored, expected)
+
+
+def _with_adapted(runs: list[Run], text: str) -> list[Run]:
+  """Returns runs, each with the same of adapted outputs behind it."""
+  asked = request.parse(text)
+  if not isinstance(asked, request.OfSource):
+    raise UserError(
+      f'--adapt={asked.text} needs the model, stored rows have its outputs alone: give '
+      'it to tfeval evaluate, or one of prior:source=RUN, temperature:source=RUN'
+    )
+  source = load_run(str(asked.source))
+  found = []
+  for run in runs:
+    adapted = output_adaptation.adapted(run, asked.NAME, source, asked.text)
+    found += [run, against_plain.beside(run, adapted)]
+  return found
 
 
 def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:

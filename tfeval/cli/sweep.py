@@ -25,6 +25,7 @@ cell is an ordinary run in --output_dir. --list names axes and values."""
 _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
+  'adapt',
 )
 
 

@@ -56,6 +56,8 @@ class ImageDataset:
       (encoded bytes), `label` int64 (-1 for none) and, with ReaL labels of its
       own, `real_labels` bool [classes]; of the positions from `start` to before `stop`,
       which are 0 and None, the end, by default. Inside a graph they may be int64 [].
+    at: makes `examples` of positions, int64 [n], in their order; None where only ranges
+      can be read without reading what is before.
     strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
     encoded: whether `image` is what a file holds; else it was made of pixels.
@@ -70,6 +72,7 @@ class ImageDataset:
   label_space: LabelSpace
   num_examples: int
   examples: Callable[..., Any]
+  at: Callable[[Any], Any] | None = None
   expected_ids: Sequence[str] | None = None
   limit: int | None = None
   notes: tuple[str, ...] = ()

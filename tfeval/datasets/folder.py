@@ -6,6 +6,7 @@ files, `folder_labels` their classes.
 
 import logging
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -58,6 +59,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
       for name, label, path in zip(ids, content.labels, content.paths, strict=True)
     ),
     examples=lambda start=0, stop=None: _examples(content, slice(start, stop)),
+    at=lambda positions: _read(_columns(content), lambda x: tf.gather(x, positions)),
     # Class folders come one after the other.
     strided=lambda n: _examples(content, slice(None, None, n)),
   )
@@ -73,14 +75,21 @@ def _size(path: str) -> int:
 
 
 def _examples(content: FolderContent, which: slice):
-  columns = {
+  # Tensors are cut, which may be done inside a graph, not lists.
+  return _read(_columns(content), lambda column: column[which])
+
+
+def _columns(content: FolderContent) -> dict[str, tf.Tensor]:
+  return {
     'id': tf.constant(content.ids),
     'path': tf.constant(content.paths),
     'label': tf.constant(content.labels, tf.int64),
   }
-  # Tensors are cut, which may be done inside a graph, not lists.
+
+
+def _read(columns: dict[str, tf.Tensor], chosen: Callable[[tf.Tensor], tf.Tensor]):
   dataset = tf.data.Dataset.from_tensor_slices(
-    {name: column[which] for name, column in columns.items()}
+    {name: chosen(column) for name, column in columns.items()}
   )
 
   def read(example):

@@ -75,7 +75,7 @@ def part(
     name: what tells the part from others; None: it is all.
     note: what a reader of the result must know.
   """
-  ids, count = dataset.expected_ids, len(chosen)
+  ids, at, count = dataset.expected_ids, dataset.at, len(chosen)
   return dataclasses.replace(
     dataset,
     num_examples=count,
@@ -85,6 +85,7 @@ def part(
     examples=lambda start=0, stop=None: _examples(
       dataset, chosen, start, count if stop is None else stop
     ),
+    at=None if at is None else lambda i: at(tf.gather(tf.constant(chosen), i)),
     strided=None,
     looks=None if dataset.looks is None else looks.Looks(),
   )

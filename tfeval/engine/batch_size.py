@@ -57,7 +57,9 @@ def _largest(
   )
   each = _MOST_ON_CPU if on_cpu else _MOST_ON_ACCELERATOR
   size = each * strategies.local_replicas(strategy)
-  step = ForwardPass(model, strategy, size, config.jit, announces=False)
+  step = ForwardPass(
+    model, strategy, size, config.jit, announces=False, tta=protocol.tta
+  )
   if protocol.is_encoded:
     photo = tf.io.encode_jpeg(tf.zeros(_PHOTO, tf.uint8))
     black = np.full([size], photo.numpy(), object)

@@ -132,6 +132,11 @@ def build_dataset(
   resolved = resolve(protocol, size)
   if resolved.is_encoded:
     raise UserError('protocol=encoded makes no pixels: give another one')
+  if resolved.views > 1:
+    raise UserError(
+      f'protocol={protocol}: tta={resolved.tta} is of evaluations, which average '
+      'answers: leave it out'
+    )
   where = {'data_dir': data_dir, 'manual_dir': manual_dir, 'real_labels': real_labels}
   dataset = datasets.open_dataset(
     name,

@@ -15,6 +15,7 @@ from tfeval.engine import (
   placement,
   strategies,
   undecoded,
+  views,
 )
 from tfeval.engine.batches import Batch
 from tfeval.engine.out_of_memory import is_out_of_memory
@@ -26,6 +27,7 @@ from tfeval.models.keras.features import Tap
 from tfeval.models.model import Model, wrong_outputs
 from tfeval.models.options import LOGITS
 from tfeval.preprocess import device_resize
+from tfeval.preprocess.protocol import NO_TTA
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -78,6 +80,7 @@ class ForwardPass:
     ranks: Competition | None = None,
     announces: bool = True,
     tap: Tap | None = None,
+    tta: str = NO_TTA,
   ):
     """Prepares it.
 
@@ -91,6 +94,7 @@ class ForwardPass:
         returned; else None.
       announces: whether it tells of memory that is too small.
       tap: what takes features of the images, or None.
+      tta: what outputs are averaged over, see `views.averaged`.
 
     Raises:
       UserError: XLA is to compile what another process runs.
@@ -102,7 +106,7 @@ class ForwardPass:
       )
     self.model, self.tap = model, tap
     self._resize = device_resize.compiled() if resizes else None
-    self._ranks, self._announces = ranks, announces
+    self._ranks, self._announces, self._tta = ranks, announces, tta
     self._strategy = strategy
     self.batch_size = batch_size
     self._jit = jit
@@ -113,8 +117,8 @@ class ForwardPass:
     pixels, *labels = inputs
     images = self._resize(pixels) if self._resize else pixels
     if self.tap is None:
-      return self._of_scores(self.model(images), labels)
-    scores, features = self.tap.during(lambda: self.model(images))
+      return self._of_scores(self._scores(images), labels)
+    scores, features = self.tap.during(lambda: self._scores(images))
     return self._of_scores(scores, labels) | {'features': features}
 
   def _of_scores(self, scores, labels):
@@ -130,6 +134,9 @@ class ForwardPass:
       competing, labels[1], STORED_CLASSES, is_logits, renormalised=True
     )
     return found | {name + RESTRICTED: value for name, value in of_rule.items()}
+
+  def _scores(self, pixels: tf.Tensor) -> tf.Tensor:
+    return views.averaged(self.model, pixels, self._tta)
 
   def __call__(self, pixels: Pixels) -> np.ndarray:
     """Returns float32 [n, classes] for the pixels of a `Batch`, n <= batch_size.

@@ -14,6 +14,7 @@ from tfeval.engine.options import (
   InputConfig,
 )
 from tfeval.models.options import ModelOptions
+from tfeval.preprocess.protocol import NO_TTA, TTA
 from tfeval.runs.options import StoreConfig
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
@@ -39,6 +40,20 @@ class EvaluationConfig:
     'opencv',
     'NAME[:field=value,...]: how images become pixels (tfeval protocols); published: '
     "the recipe behind the model's published figure; native: its authors' own.",
+    identifies=True,
+  )
+  tta: str = option(
+    NO_TTA,
+    'Average probabilities over views of each image: flip, the crop and its mirror; '
+    'five_crop, corners and centre; ten_crop, these and their mirrors.',
+    choices=TTA,
+    identifies=True,
+  )
+  adapt: str | None = option(
+    None,
+    'Adapt to the images without their labels, beside the plain run: '
+    'bn[:n=50,N=16], tent[:lr=,momentum=,steps=,batch=], prior:source=RUN, '
+    'temperature:source=RUN.',
     identifies=True,
   )
   preflight: str = option(

@@ -85,6 +85,8 @@ def convert(
       f'{model.name} takes encoded images, and LiteRT decodes none: convert the model '
       'behind its decoding, which takes pixels'
     )
+  if protocol.views > 1:
+    raise UserError(f'a converted file sees one view: leave `tta={protocol.tta}` out')
   network = litert.convertible(model)
   calibration = None
   if options.calibrate is not None:

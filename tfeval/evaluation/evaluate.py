@@ -11,6 +11,7 @@ from tfeval.engine.benchmark.measure import (
 )
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
+from tfeval.evaluation.adaptation import beside
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.evaluation.plans import ModelRequest, Plan
 from tfeval.metrics.competition import RESTRICTED
@@ -36,8 +37,9 @@ def evaluate(
     expectations: of metrics that each dataset has to give.
 
   Returns:
-    A complete run for each dataset and model, in their order; for one of several that
-    cannot be evaluated what is wrong with it. Of several hosts only 0 has them: it
+    A complete run for each dataset and model, in their order, where they are adapted
+    the plain one and the adapted one; for one of several that cannot be evaluated what
+    is wrong with it. Of several hosts only 0 has them: it
     waits for the others once its share of all models is done.
 
   Raises:
@@ -74,6 +76,8 @@ def _evaluate(
         for rule in ('', RESTRICTED)
       ],
     )
+  if config.adapt is not None:
+    return beside.run_beside(plans, runtimes)
   return loop.run_jobs(plans, runtimes)
 
 

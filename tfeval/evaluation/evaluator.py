@@ -13,16 +13,28 @@ import keras
 import tensorflow as tf
 
 from tfeval import datasets
+from tfeval.analysis import against_plain
 from tfeval.datasets import in_memory
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
 from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
+from tfeval.evaluation.adaptation import adapted, outputs
+from tfeval.evaluation.adaptation.request import Adaptation, OfSource
+from tfeval.evaluation.adaptation.request import parse as parse_adaptation
 from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
-from tfeval.evaluation.plans import ModelRequest, directory_name, make_plans
+from tfeval.evaluation.plans import (
+  ModelRequest,
+  Plan,
+  check_adaptation,
+  directory_name,
+  make_plans,
+  without_adaptation,
+)
 from tfeval.evaluation.runtime import Runtime
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
+from tfeval.preprocess.protocol import Protocol
 from tfeval.runs.run import Run
 from tfeval.utils import code_digest, errors, freed_memory, options
 from tfeval.utils.arguments import path_text, truth
@@ -88,9 +100,11 @@ def evaluate(
     preprocess, input_size, output, class_map, output_name: what the model does not
       tell, see `tfeval.load_model`.
     split, data_dir, manual_dir, real_labels, labels, class_folders, protocol, limit,
-      sample, on_error, preflight, jit, cache_dir, store_logits, overwrite,
+      sample, on_error, preflight, jit, cache_dir, store_logits, overwrite, tta,
       host_timeout: see `tfeval evaluate --help`.
     store_features: True, or the name of a layer of a Keras model, see there.
+    adapt: likewise; the run that is returned is the adapted one, the plain one lies
+      beside it, and `result.against_plain` compares them.
     batch_size: images in a step over all replicas of a host.
     output_dir: the run directory is made in here, called `name`, else by the model and
       what is not the default. By default it is a temporary one, which is gone when the
@@ -178,6 +192,8 @@ class Evaluator:
       )
     self._own = own
     self._requested = keywords.checked({'dataset': dataset, **given})
+    if self._requested.adapt is not None:
+      check_adaptation(self._requested)
     self._runtime: Runtime | None = None
 
   def take(self, model: Any, side: int | None = None) -> None:
@@ -250,6 +266,7 @@ class Evaluator:
       batch_size.of_host(devices, model, protocol, strategy),
       devices.jit,
       tap=resolve.resolve_features(self._config, model),
+      tta=protocol.tta,
     )
     self._traced, self._code = model.backend.trace_key(), self._own_code()
 
@@ -289,6 +306,7 @@ class Evaluator:
       'protocol': protocol.spec,
       'size': protocol.size,
       'dataset': self._runtime.dataset.identity(),
+      **({} if self._config.adapt is None else {'adapt': self._config.adapt}),
     }
 
   def evaluate(self, output_dir: str | os.PathLike[str] | None = None) -> Run:
@@ -326,14 +344,30 @@ class Evaluator:
       self._adopt(self._wrap())
     config = self._config.replace(output_dir=output_dir)
     protocol = resolve.resolve_protocol(self._request, config, self.model)
+    asked = None if config.adapt is None else parse_adaptation(config.adapt)
+    if asked is not None and asked.OF_LAYERS:
+      adapted.check(asked, self.model, self._runtime)
+    (plain,) = without_adaptation([Plan(config, (self._request,))])
     job = shared_job.make_job(
-      self._request, self.model, protocol, config, self._runtime, self._forward
+      *(*plain.requests, self.model, protocol, plain.config),
+      *(self._runtime, self._forward),
     )
     job.training = self._in_training
     run = loop.run_one(job)
+    if asked is not None:
+      run = against_plain.beside(run, self._adapted(run, asked, protocol, config))
     self._code = self._own_code()  # It may count how often it is traced.
     freed_memory.give_back()
     return run
+
+  def _adapted(
+    self, plain: Run, asked: Adaptation, protocol: Protocol, config: EvaluationConfig
+  ) -> Run:
+    if isinstance(asked, OfSource):
+      return outputs.adapted_run(self._request, plain, asked, config)
+    return loop.run_one(
+      adapted.adapted_job(self._request, self.model, protocol, config, self._runtime)
+    )
 
 
 # For help() and editors.

@@ -185,6 +185,7 @@ class Job:
         runtime.canvas is not None,
         self.classes.competition if self.config.devices.rank_on == DEVICE else None,
         tap=self._tap,
+        tta=self.protocol.tta,
       )
     self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:
@@ -269,13 +270,13 @@ class Job:
   @property
   def goes_on(self) -> bool:
     """Whether a later command goes on from what is stored."""
-    return manifest.is_identifiable(self.manifest)
+    return manifest.why_begins_again(self.manifest) is None
 
   def flush(self) -> str:
     """Writes what the recorder was given, if that can be; says what is kept."""
     with contextlib.suppress(UserError):
       self.recorder.flush()
-    why = manifest.why_unidentifiable(self.manifest)
+    why = manifest.why_begins_again(self.manifest)
     if why is not None:
       return f'{self.request.label} starts again: {why}'
     return (
@@ -344,6 +345,7 @@ class Job:
         summary.ids,
         summary.metrics(),
         self.config.model.feed,
+        self.manifest.model.adaptation is not None,
       ),
       self._findings,
       self._hardware,

@@ -58,9 +58,18 @@ def run_one(job: Job) -> Run:
     UserError: the data, the model or the directory are at fault.
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
+  share(job)
+  return job.result()
+
+
+def share(job: Job) -> None:
+  """Evaluates the share of a host that others join, unless the run is there.
+
+  Raises:
+    UserError, Interrupted: as `run_one`.
+  """
   if job.find_run() is None:
     run_group([job], Failures(several=False))
-  return job.result()
 
 
 def resume_hint(config: EvaluationConfig) -> str:

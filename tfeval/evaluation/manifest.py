@@ -16,6 +16,7 @@ from tfeval.engine import strategies
 from tfeval.engine.options import MOST_BATCH_SIZE
 from tfeval.engine.self_test import SelfTest
 from tfeval.evaluation import fingerprint
+from tfeval.evaluation.adaptation.request import Tent
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
@@ -209,6 +210,14 @@ def why_unidentifiable(manifest: Manifest) -> str | None:
     of_function = (model.name or '').startswith('function:')
     return 'it has no weights file' + ' and tells no version' * of_function
   return None
+
+
+def why_begins_again(manifest: Manifest) -> str | None:
+  """Returns why an interrupted run begins again, None if it goes on."""
+  adaptation = manifest.model.adaptation
+  if adaptation is not None and adaptation.text.startswith(Tent.NAME):
+    return f'adapted by {adaptation.text}, its answers hang on all images before'
+  return why_unidentifiable(manifest)
 
 
 def complete_run(

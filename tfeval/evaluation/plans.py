@@ -4,12 +4,17 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 
+from tfeval.analysis import output_adaptation
 from tfeval.datasets import full_name
 from tfeval.datasets import request as dataset_request
+from tfeval.datasets.options import SKIP
 from tfeval.engine.options import DEVICE, check_devices
+from tfeval.evaluation.adaptation import request as adaptation
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.models import patterns, table
 from tfeval.models.options import check_class_map, leave_out, not_of_applications
+from tfeval.preprocess.protocol import NO_TTA, with_tta
+from tfeval.runs.run import load_run
 from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import options, paths, spec
 from tfeval.utils.errors import UserError
@@ -128,7 +133,9 @@ def make_plans(
     each *= len(configs)
   directories = directory_names(
     [
-      RunKey(name) if name and is_whole else _key(request, config, name)
+      RunKey(name, adapt=_adapt(config))
+      if name and is_whole
+      else _key(request, config, name)
       for (request, config), name in zip(runs, each, strict=True)
     ]
   )
@@ -169,7 +176,7 @@ def _key(
   plain, dataset, devices = EvaluationConfig(), config.dataset, config.devices
   # Of pixels as they are given, their channels are the dataset's.
   is_given = config.protocol.partition(':')[0] == GIVEN
-  protocol = GIVEN if is_given else config.protocol
+  protocol = with_tta(GIVEN if is_given else config.protocol, config.tta)
   subset = [
     f'{key}={value}'
     for key, value in (
@@ -191,19 +198,40 @@ def _key(
     else spec.split(dataset_request.absolute(full_name(dataset.name)))[0],
     dataset.split or '',
     ' '.join(subset) or None,
-    '' if protocol in (plain.protocol, GIVEN) else config.protocol,
+    '' if protocol in (plain.protocol, GIVEN) else protocol,
     config.model.input_size,
     ' '.join(filter(None, compute)) or None,
     dataset.labels and paths.absolute(dataset.labels),
     None if name else '-'.join(filter(None, _part(for_model(request, config)))) or None,
     config.model.feed,
+    _adapt(config),
   )
+
+
+def _adapt(config: EvaluationConfig) -> str | None:
+  return None if config.adapt is None else adaptation.parse(config.adapt).text
 
 
 def _part(config: EvaluationConfig) -> tuple[str | None, str | None]:
   """Returns the signature and the tags that are asked for."""
   tags = config.model.tags
   return config.model.signature, None if tags is None else tags or 'no_tags'
+
+
+def without_adaptation(plans: Sequence[Plan]) -> list[Plan]:
+  """Returns the plans of the plain runs beside adapted ones."""
+  found = []
+  for plan in plans:
+    if plan.config.adapt is None:
+      found.append(plan)
+      continue
+    ending = directory_names([RunKey('-', adapt=_adapt(plan.config))])[0][1:]
+    requests = (
+      dataclasses.replace(one, directory=one.directory.removesuffix(ending))
+      for one in plan.requests
+    )
+    found.append(Plan(plan.config.replace(adapt=None), tuple(requests)))
+  return found
 
 
 def for_model(request: ModelRequest, config: EvaluationConfig) -> EvaluationConfig:
@@ -226,12 +254,44 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
       '`rank_on=device` keeps outputs on the device, `store_logits` stores all of '
       'them: leave one out'
     )
+  if config.store.features and (config.tta != NO_TTA or config.adapt is not None):
+    other = 'tta' if config.tta != NO_TTA else 'adapt'
+    raise UserError(
+      f'`store_features` is of the model and of one view of an image: leave `{other}` '
+      'out, or the features'
+    )
+  if config.adapt is not None:
+    check_adaptation(config)
   if all(request.spec.target in table.known_models() for request in requested):
     given = options.flat(config)
     for name in not_of_applications():
       if given[name] is not None:
         raise leave_out(name, 'applications')
   check_class_map(config.model.class_map)
+
+
+def check_adaptation(config: EvaluationConfig) -> None:
+  """Checks that an adaptation goes together with what else is asked for.
+
+  Raises:
+    UserError: it does not, or is none.
+  """
+  asked = adaptation.parse(config.adapt or '')
+  name = f'`adapt={asked.text}`'
+  if not asked.OF_LAYERS:
+    if not config.store.logits:
+      raise UserError(f'{name} needs all outputs: give `store_logits` too')
+    if isinstance(asked, adaptation.OfSource):
+      output_adaptation.check_outputs(load_run(str(asked.source)))
+    return
+  if config.devices.resize_on == DEVICE:
+    raise UserError(f'{name} takes pixels of the host: leave `resize_on=device` out')
+  if config.tta != NO_TTA:
+    raise UserError(f'{name} with `tta={config.tta}`: leave one out')
+  if config.dataset.on_error == SKIP and asked.text != adaptation.BatchNorm.NAME:
+    raise UserError(
+      f'{name} computes with batches of so many images: leave `on_error=skip` out'
+    )
 
 
 def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
@@ -241,6 +301,8 @@ def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
   name = dataset_request.absolute(full_name(config.dataset.name))
   if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
     class_map = paths.absolute(class_map)
+  if config.adapt is not None:
+    config = config.replace(adapt=adaptation.absolute(config.adapt))
   imported = config.model.import_module
   if imported is not None:
     imported = tuple(

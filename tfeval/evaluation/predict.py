@@ -105,7 +105,9 @@ class _LoadedModel:
     self._protocol = resolve.resolve_protocol(request, config, model)
     # One by one: a prediction may not depend on the images beside it,
     # and in batches of another size the last digits differ.
-    self._forward = forward.ForwardPass(model, strategies.make_strategy('default'), 1)
+    self._forward = forward.ForwardPass(
+      model, strategies.make_strategy('default'), 1, tta=self._protocol.tta
+    )
     self.answerer = PredictingModel(
       RunKey(request.spec.text, request.weights).text,
       self._protocol.spec,

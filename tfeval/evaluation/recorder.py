@@ -12,7 +12,7 @@ import pyarrow as pa
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import SKIP
 from tfeval.engine.batches import Batch
-from tfeval.evaluation.manifest import is_identifiable
+from tfeval.evaluation.manifest import why_begins_again
 from tfeval.runs import predictions, run_classes
 from tfeval.runs.predictions import resume
 from tfeval.runs.result_file import Manifest
@@ -36,7 +36,7 @@ def resumable_parts(
   if overwrite or not store.is_dir():
     return []
   parts = []
-  if is_identifiable(manifest):
+  if why_begins_again(manifest) is None:
     parts = resume.whole_parts(store, shard, manifest.dataset.on_error != SKIP)
   rows = sum(part['rows'] for part in parts)
   if rows:

@@ -52,6 +52,11 @@ def resolve_protocol(
       takes encoded images is given one for pixels, or the other way round.
   """
   text = protocol_text(request, config, loaded)
+  if loaded.takes_encoded and config.tta != protocol.NO_TTA:
+    raise UserError(
+      f'{loaded.name} takes encoded images, of which there are no other views: leave '
+      f'`tta={config.tta}` out'
+    )
   if not loaded.takes_encoded:
     if text == protocol.ENCODED:
       raise UserError(
@@ -86,13 +91,14 @@ def protocol_text(
   Raises:
     UserError: no such recipe is known of the model.
   """
-  return published.protocol_text(
+  found = published.protocol_text(
     config.protocol,
     request.spec,
     loaded.backend.told_protocol,
     request.weights,
     loaded.backend.no_protocol,
   )
+  return protocol.with_tta(found, config.tta)
 
 
 def resolve_features(

@@ -179,7 +179,7 @@ class _Models:
   def __init__(self, request: ModelRequest, opened: Runtime):
     self._request, self._strategy = request, opened.strategy
     self._models: dict[tuple[int | None, str], Model] = {}
-    self._steps: dict[tuple[int | None, str, str | None], forward.ForwardPass] = {}
+    self._steps: dict[tuple[int | None, str, str | None, str], forward.ForwardPass] = {}
 
   def loaded(self, config: EvaluationConfig) -> Model:
     """Returns the model for the size and dtype of a config, fed as it wants."""
@@ -197,7 +197,7 @@ class _Models:
     known = config.model
     model = self.loaded(config)
     protocol = resolve.resolve_protocol(request, config, model)
-    key = known.input_size, known.dtype, known.feed
+    key = known.input_size, known.dtype, known.feed, protocol.tta
     if key not in self._steps:
       dataset = opened.dataset
       fed = feeding.otherwise(model, known.feed)
@@ -209,6 +209,7 @@ class _Models:
         size,
         config.devices.jit,
         tap=resolve.resolve_features(config, fitted),
+        tta=protocol.tta,
       )
     step = self._steps[key]
     named = dataclasses.replace(request, directory=directory_name(request, config))
@@ -234,5 +235,5 @@ def _readings(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 
 def _bytes_of(protocol: Protocol) -> int:
-  values = protocol.size**2 * protocol.channels
+  values = protocol.crops * protocol.size**2 * protocol.channels
   return values * (4 if protocol.dtype == 'float32' else 1)

@@ -117,7 +117,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     """
     super().__init__()
     known = {'name', 'progress', 'classes', *python_names(EvaluationConfig)}
-    known -= {'output_dir', 'overwrite'}
+    known -= {'output_dir', 'overwrite', 'adapt'}
     for key in how:
       if key not in known:
         raise errors.unknown('keyword of EvaluateCallback', key, known)

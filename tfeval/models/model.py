@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,8 @@ class Model:
     is_single: whether `function` makes two values of the only one that the backend
       returns, see `binary.two_classes`.
     feed: how it is fed otherwise than it wants, see `feeding.otherwise`; None: not.
+    adaptation: how it was adapted to what it is evaluated on, as the manifest says it;
+      None: not.
     preprocess_changes: operations by which it does something else each time; where
       there are any, no two runs can be known to be the same.
   """
@@ -118,6 +120,7 @@ class Model:
   preprocess_sha256: str | None = None
   preprocess_changes: tuple[str, ...] = ()
   feed: str | None = None
+  adaptation: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False)
   is_single: bool = False
 
   def __call__(self, pixels: Any) -> tf.Tensor:
@@ -205,6 +208,7 @@ class Model:
       'class_map': self.class_map,
       'output_name': self.output_name,
       **({} if self.feed is None else {'feed': self.feed}),
+      **({} if self.adaptation is None else {'adaptation': dict(self.adaptation)}),
       **of_function,
     }
 

@@ -99,6 +99,7 @@ def compare(
   ids: Iterable[str],
   metrics: Iterable[MetricEntry],
   feed: str | None = None,
+  adapted: bool = False,
 ) -> dict[str, Any] | None:
   """Compares measured accuracies with the published ones.
 
@@ -109,6 +110,7 @@ def compare(
     ids: of the examples that were evaluated.
     metrics: what was measured.
     feed: how the model was fed otherwise than it wants, None if it was not.
+    adapted: whether it was adapted to the examples.
 
   Returns:
     None unless the published weights were evaluated, fed as they want, in float32, on
@@ -123,6 +125,7 @@ def compare(
   if (
     facts is None
     or feed is not None
+    or adapted
     or not _computes_as_published(spec)
     or weights != 'imagenet'
     or not all(imagenet.validation_number(name) for name in ids)
@@ -171,7 +174,8 @@ def recompute(result: Any, ids: Iterable[str]) -> dict[str, Any] | None:
     spec, protocol = parse(model.name), resolve(described.text, described.size or 0)
   except UserError:
     return None
-  return compare(spec, model.weights, protocol, ids, result.metrics, model.feed)
+  how = model.feed, model.adaptation is not None
+  return compare(spec, model.weights, protocol, ids, result.metrics, *how)
 
 
 def _computes_as_published(spec: Spec) -> bool:

@@ -25,13 +25,18 @@ def apply(
 
   Returns:
     [size, size, channels] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
-    not rounded overshoot a little); the bytes, [], of `encoded`.
+    not rounded overshoot a little), of several crops [crops, size, size, channels]:
+    upper left, upper right, lower left, lower right, centre; the bytes, [], of
+    `encoded`.
 
   Raises:
     tf.errors.InvalidArgumentError: the image cannot be decoded, is smaller than
       what is to be cut out of it, or so long that resized it fills the memory.
   """
-  pixels = LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
+  if protocol.crops == 1:
+    pixels = LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
+  else:
+    pixels = _five_crops(protocol, image_bytes)
   # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
   # field of the protocol asks for it.
   return tf.ensure_shape(pixels, protocol.shape)
@@ -72,6 +77,56 @@ def _resized_shape(protocol, shape):
   return shape * protocol.resize_side // tf.reduce_min(shape)
 
 
+def _five_crops(protocol, image_bytes):
+  """Decodes and resizes an image once; the last crop is that of the plain protocol."""
+  size = protocol.size
+  image = _decode(protocol, image_bytes)
+  resized = tf.cast(_whole_resized_shape(protocol, image), tf.int64)
+  whole, centre = _WHOLE[protocol.library](protocol, image_bytes, image, resized)
+  last, zero = resized - size, tf.zeros([], tf.int64)
+  places = [
+    tf.stack([zero, zero]),
+    tf.stack([zero, last[1]]),
+    tf.stack([last[0], zero]),
+    last,
+    centre,
+  ]
+  crops = [
+    whole[row : row + size, at : at + size] for row, at in map(tf.unstack, places)
+  ]
+  return tf.stack(crops)
+
+
+def _opencv_whole(protocol, _, image, resized):
+  centre = resized // 2 - protocol.size // 2
+  if protocol.kernel == 'cubic':
+    return opencv.resize(image, resized, protocol.rounding), centre
+  zeros = tf.zeros([2], tf.int64)
+  return opencv_kernels.resize_crop(
+    image, resized, zeros, resized, protocol.kernel
+  ), centre
+
+
+def _pillow_whole(protocol, image_bytes, image, resized):
+  decode.refuse_deep_grey(image_bytes)
+  centre = _pillow_first(protocol, resized)
+  return pillow.resize(image, resized, protocol.kernel), centre
+
+
+def _tensorflow_whole(protocol, _, image, resized):
+  resize = _RESIZED[protocol.library]
+  whole = resize(protocol, image, tf.cast(resized, tf.int32))
+  return _rounded(protocol, whole), (resized - protocol.size) // 2
+
+
+_WHOLE = {
+  'opencv': _opencv_whole,
+  'pillow': _pillow_whole,
+  'tensorflow': _tensorflow_whole,
+  'tensorflow1': _tensorflow_whole,
+}
+
+
 def opencv_pixels(protocol, image_bytes, jit_compile):
   if (
     protocol.kernel == 'cubic'
@@ -104,13 +159,7 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
 
   def place(shape):
     resized = resized_shape(protocol, shape)
-    spare = resized - protocol.size
-    if protocol.crop_at == 'floor':  # `center_crop` of transformers, its padding too.
-      return resized, spare // 2
-    # torchvision's CenterCrop: Python's round, half to even.
-    first = tf.cast(tf.round(tf.cast(spare, tf.float64) / 2), tf.int64)
-    # Its padding, and timm's CenterCropOrPad: of an odd number the last side has more.
-    return resized, tf.where(spare < 0, -(-spare // 2), first)
+    return resized, _pillow_first(protocol, resized)
 
   decode.refuse_deep_grey(image_bytes)
   fill = [int(protocol.fill[i : i + 2], 16) for i in (1, 3, 5)]
@@ -124,6 +173,17 @@ def pillow_pixels(protocol, image_bytes, jit_compile):
     jit_compile,
     fill if protocol.is_filled else None,
   )
+
+
+def _pillow_first(protocol, resized):
+  """-> int64 [2], where the crop in the centre of a resized image begins."""
+  spare = resized - protocol.size
+  if protocol.crop_at == 'floor':  # `center_crop` of transformers, its padding too.
+    return spare // 2
+  # torchvision's CenterCrop: Python's round, half to even.
+  first = tf.cast(tf.round(tf.cast(spare, tf.float64) / 2), tf.int64)
+  # Its padding, and timm's CenterCropOrPad: of an odd number the last side has more.
+  return tf.where(spare < 0, -(-spare // 2), first)
 
 
 def _long_side_shape(protocol, shape):
@@ -173,16 +233,24 @@ _METHODS = {'cubic': 'bicubic', 'bilinear': 'bilinear', 'nearest': 'nearest'}
 
 def tensorflow_pixels(protocol, image_bytes, _):
   image = _cropped_before(protocol, image_bytes)
+  shape = _whole_resized_shape(protocol, image)
+  return _cropped_after(protocol, _tensorflow_resized(protocol, image, shape))
+
+
+def _tensorflow_resized(protocol, image, shape):
   resized = tf.image.resize(
-    image,
-    _whole_resized_shape(protocol, image),
-    method=_METHODS[protocol.kernel],
-    antialias=protocol.antialias,
+    image, shape, method=_METHODS[protocol.kernel], antialias=protocol.antialias
   )
-  return _cropped_after(protocol, tf.cast(resized, tf.float32))
+  return tf.cast(resized, tf.float32)
 
 
 def tensorflow1_pixels(protocol, image_bytes, _):
+  image = _cropped_before(protocol, image_bytes)
+  shape = _whole_resized_shape(protocol, image)
+  return _cropped_after(protocol, _tensorflow1_resized(protocol, image, shape))
+
+
+def _tensorflow1_resized(protocol, image, shape):
   # What tf.image.resize_bicubic and resize_bilinear were in TensorFlow 1: no
   # half-pixel centres; the cubic has A = -0.75 out of a table of 1024 steps.
   resize = {
@@ -190,14 +258,13 @@ def tensorflow1_pixels(protocol, image_bytes, _):
     'bilinear': tf.raw_ops.ResizeBilinear,
     'nearest': tf.raw_ops.ResizeNearestNeighbor,
   }[protocol.kernel]
-  image = _cropped_before(protocol, image_bytes)
   resized = resize(
-    images=image[None],
-    size=_whole_resized_shape(protocol, image),
-    align_corners=False,
-    half_pixel_centers=False,
+    images=image[None], size=shape, align_corners=False, half_pixel_centers=False
   )[0]
-  return _cropped_after(protocol, tf.cast(resized, tf.float32))
+  return tf.cast(resized, tf.float32)
+
+
+_RESIZED = {'tensorflow': _tensorflow_resized, 'tensorflow1': _tensorflow1_resized}
 
 
 def _whole_resized_shape(protocol, image):
@@ -254,6 +321,10 @@ def _cropped_after(protocol, resized):
     resized = resized[
       first[0] : first[0] + protocol.size, first[1] : first[1] + protocol.size
     ]
+  return _rounded(protocol, resized)
+
+
+def _rounded(protocol, pixels):
   if protocol.rounding == 'nearest':
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-  return resized
+    return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+  return pixels

@@ -60,7 +60,7 @@ def check_protocol(
     if field.name not in (*wanted, *_ANY)
   }
   for field, value in (wanted | others).items():
-    if getattr(protocol, field) != value:
+    if getattr(protocol.of_pixels, field) != value:
       raise UserError(
         f'protocol {protocol.spec} cannot be resized on the device, '
         f'{field}={getattr(protocol, field)}: implemented is opencv '

@@ -98,8 +98,29 @@ def resize_crop(
   )
 
 
+def resize(image: tf.Tensor, resized: tf.Tensor, rounding: str) -> tf.Tensor:
+  """Resizes a decoded image with INTER_CUBIC, all of it.
+
+  Args:
+    image: uint8 [height, width, 3].
+    resized: int64 [2], height and width after resizing.
+    rounding: as for `decode_resize_crop`.
+
+  Returns:
+    [resized height, resized width, 3], float32 for `none`, else uint8.
+  """
+  zeros = tf.zeros([2], tf.int64)
+  shape = tf.shape(image, tf.int64)[:2]
+  return _resize_window(
+    image, shape, tf.zeros([2], tf.int32), resized, zeros, resized, rounding
+  )
+
+
 def _resize_window(pixels, shape, low, resized, first, size, rounding):
-  """As `resize_crop`, from a window of an image of `shape` that begins at `low`."""
+  """As `resize_crop`, from a window of an image of `shape` that begins at `low`.
+
+  `size` may be int64 [2], height and width of the crop.
+  """
   if rounding == 'nearest':
 
     def resize(rounding):
@@ -110,23 +131,20 @@ def _resize_window(pixels, shape, low, resized, first, size, rounding):
       resize('fixed_point'),
       lambda: opencv_cubic.to_uint8(resize('none')()),
     )
-  floor, weights = opencv_cubic.weights(shape, resized, first, size, rounding)
-  floor = tf.stack([floor[:size], floor[size::3]])
-  taps = floor + np.arange(-1, 3, dtype=np.int32)[:, None, None]
-  limit = tf.cast(shape, tf.int32)[:, None] - 1
-  taps = tf.clip_by_value(taps, 0, limit) - low[:, None]
+  taps, weights = [], []
+  for i, side in enumerate(
+    (size, size) if isinstance(size, int) else (size[0], size[1])
+  ):
+    index = first[i] + tf.range(side, dtype=tf.int64)
+    floor, four = opencv_cubic.weights_along(shape[i], resized[i], index, rounding)
+    at = floor + np.arange(-1, 3, dtype=np.int32)[:, None]
+    at = tf.clip_by_value(at, 0, tf.cast(shape[i], tf.int32) - 1)
+    taps.append(at - low[i])
+    weights.append(four)
   in_tail = None
   if rounding == 'fixed_point':
-    in_tail = tail(resized[1], first[1], size)
-  return opencv_cubic.plain(
-    pixels,
-    taps[:, 0],
-    taps[:, 1],
-    weights[:, :size],
-    weights[:, size::3],
-    rounding,
-    in_tail,
-  )
+    in_tail = tail(resized[1], first[1], side)
+  return opencv_cubic.plain(pixels, *taps, *weights, rounding, in_tail)
 
 
 def _is_left_by_ipp(shape):
@@ -139,12 +157,12 @@ def tail(width: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:
   Args:
     width: of the resized photo; of a batch, int64 [n, 1, 1].
     first: column of it where the row begins, likewise.
-    size: columns of the row.
+    size: columns of the row; an integer, or int64 [].
 
   Returns:
     bool [size, 3], of a batch [n, size, 3].
   """
-  column = first + np.arange(size)[:, None]
+  column = first + tf.range(size, dtype=tf.int64)[:, None]
   return 3 * column + np.arange(3) >= 3 * width // _LANES * _LANES
 
 

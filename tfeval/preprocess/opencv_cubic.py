@@ -49,6 +49,24 @@ def weights(
   )
 
 
+def weights_along(
+  source: tf.Tensor, target: tf.Tensor, index: tf.Tensor, rounding: str
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """The same of one axis.
+
+  Args:
+    source: int64 [], length of the photo along it.
+    target: int64 [], length of the whole resized photo.
+    index: int64 [n], the rows or columns wanted of the resized photo.
+    rounding: see above.
+
+  Returns:
+    int32 [n], the second of four source rows or columns; float32 [4, n], the weights
+    of the four.
+  """
+  return _weights_at(index, _scale(source, target), rounding)
+
+
 def weights_of_batch(
   source: tf.Tensor, target: tf.Tensor, first: tf.Tensor, count: int
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -36,7 +36,11 @@ class Axis(NamedTuple):
 
 
 def resize_crop(
-  image: tf.Tensor, resized: tf.Tensor, first: tf.Tensor, size: int, kernel: str
+  image: tf.Tensor,
+  resized: tf.Tensor,
+  first: tf.Tensor,
+  size: int | tf.Tensor,
+  kernel: str,
 ) -> tf.Tensor:
   """Resizes a decoded image and crops it.
 
@@ -44,17 +48,18 @@ def resize_crop(
     image: uint8 [height, width, 3].
     resized: int64 [2], height and width after resizing.
     first: int64 [2], first row and column of the crop in the resized image.
-    size: side of the crop, in pixels.
+    size: side of the crop, in pixels; or int64 [2], its height and width.
     kernel: `nearest` (INTER_NEAREST), `bilinear` (INTER_LINEAR) or `area` (INTER_AREA).
 
   Returns:
-    uint8 [size, size, 3].
+    uint8 [size, size, 3], or [height, width, 3].
   """
   # Not a constant: of a division by one graphs make a product that rounds otherwise.
   source = tf.shape(image, tf.int64)[:2] + tf.bitwise.right_shift(resized, 63)
   inverse = tf.cast(resized, tf.float64) / tf.cast(source, tf.float64)
   scale = 1 / inverse
-  index = first[:, None] + np.arange(size, dtype=np.int64)
+  sides = (size, size) if isinstance(size, int) else (size[0], size[1])
+  index = [first[i] + tf.range(side, dtype=tf.int64) for i, side in enumerate(sides)]
   rows, columns = (Axis(index[i], source[i], scale[i], inverse[i]) for i in range(2))
   if kernel == 'nearest':
     return _take(image, _nearest(rows), _nearest(columns))

@@ -73,14 +73,10 @@ def _resized(shape, low, pixels, resized, indices, kernel, jit_compile):
       _nearest(shape[i], resized[i], indices[i]) - low[i] for i in (0, 1)
     )
     return tf.gather(tf.gather(pixels, rows), columns, axis=1)
-  # New in Pillow 13, so that the longer pass has less to do. Both orders round in
-  # between: earlier versions differ by 1 in images much higher than wide.
-  shrinks = shape - resized
-  vertical_first = (shrinks[0] > 0) & (shrinks[0] > 2 * shrinks[1])
   at, coefficients = _coefficients(
     kernel, shape, resized, indices, low + window.side_of(pixels)
   )
-  args = pixels, at - low[:, None], coefficients, vertical_first
+  args = pixels, at - low[:, None], coefficients, _is_vertical_first(shape, resized)
   if not jit_compile:
     return pillow_resample.plain(*args)
   return tf.cond(
@@ -89,6 +85,42 @@ def _resized(shape, low, pixels, resized, indices, kernel, jit_compile):
     lambda: pillow_resample.compiled(*args),
     lambda: window.not_inlined(pillow_resample.plain)(*args),
   )
+
+
+def resize(image: tf.Tensor, resized: tf.Tensor, kernel: str) -> tf.Tensor:
+  """Resizes a decoded image as `PIL.Image.resize`, all of it.
+
+  Args:
+    image: uint8 [height, width, 3].
+    resized: int64 [2], height and width after resizing.
+    kernel: as for `decode_resize_crop`.
+
+  Returns:
+    uint8 [resized height, resized width, 3].
+  """
+  indices = [tf.range(resized[i]) for i in (0, 1)]
+  shape = tf.shape(image, tf.int64)[:2]
+  if kernel == 'nearest':
+    rows, columns = (_nearest(shape[i], resized[i], indices[i]) for i in (0, 1))
+    return tf.gather(tf.gather(image, rows), columns, axis=1)
+  end = window.side_of(image)[None]
+  axes = [
+    _coefficients(kernel, shape[i : i + 1], resized[i : i + 1], indices[i][None], end)
+    for i in (0, 1)
+  ]
+  return pillow_resample.plain(
+    image,
+    [first[0] for first, _ in axes],
+    [coefficients[0] for _, coefficients in axes],
+    _is_vertical_first(shape, resized),
+  )
+
+
+def _is_vertical_first(shape, resized):
+  # New in Pillow 13, so that the longer pass has less to do. Both orders round in
+  # between: earlier versions differ by 1 in images much higher than wide.
+  shrinks = shape - resized
+  return (shrinks[0] > 0) & (shrinks[0] > 2 * shrinks[1])
 
 
 def _scale(shape, resized):

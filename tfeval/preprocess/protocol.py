@@ -41,6 +41,8 @@ LIBRARIES: Registry[Callable[..., Any]] = Registry(
 ENCODED = 'encoded'
 # What is said of these where others say how an image is decoded.
 BY_MODEL = 'decoded by the model'
+# What probabilities are averaged over.
+TTA = NO_TTA, FLIP, FIVE_CROP, TEN_CROP = ('none', 'flip', 'five_crop', 'ten_crop')
 _CHOICES = {
   'kernel': ('cubic', 'bilinear', 'nearest', 'area'),
   'decode': ('accurate', 'fast', 'fast_crop'),
@@ -49,6 +51,7 @@ _CHOICES = {
   'crop': ('after', 'before', 'before_square', 'none'),
   'dtype': ('uint8', 'float32'),
   'crop_at': ('nearest', 'floor'),
+  'tta': TTA,
 }
 # What each library's arithmetic is written for.
 _KERNELS = {
@@ -75,7 +78,7 @@ _COLOUR = re.compile('#[0-9a-f]{6}')
 # Fields that go with the library.
 _OF_LIBRARY = ('kernel', 'rounding', 'dtype', 'antialias')
 # Not described at their default, which almost every run has.
-_RARE = ('channels', 'fill', 'crop_at')
+_RARE = ('channels', 'fill', 'crop_at', 'tta')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +113,9 @@ class Protocol:
     fill: the colour beside an image that is smaller than the crop, `#rrggbb`.
     crop_at: where the crop of `pillow` begins if half a pixel is too much: `nearest`,
       half to even, as torchvision's; `floor`, as that of Hugging Face's transformers.
+    tta: which views of an image probabilities are averaged over: `none`; `flip`, the
+      crop and its mirror; `five_crop`, the four corners of the resized image and the
+      crop; `ten_crop`, these and their mirrors (Krizhevsky et al. 2012).
   """
 
   name: str
@@ -128,6 +134,23 @@ class Protocol:
   channels: int = 3
   fill: str = '#000000'
   crop_at: str = 'nearest'
+  tta: str = NO_TTA
+
+  @property
+  def crops(self) -> int:
+    """How many crops of an image there are."""
+    return crops_of(self.tta)
+
+  @property
+  def views(self) -> int:
+    """How many views of an image the model is handed, mirrors included."""
+    return 2 * self.crops if self.tta in (FLIP, TEN_CROP) else self.crops
+
+  @property
+  def of_pixels(self) -> 'Protocol':
+    """What makes the same pixels, and nothing is mirrored of."""
+    tta = NO_TTA if self.crops == 1 else FIVE_CROP
+    return self if self.tta == tta else dataclasses.replace(self, tta=tta)
 
   @property
   def is_encoded(self) -> bool:
@@ -136,8 +159,14 @@ class Protocol:
 
   @property
   def shape(self) -> tuple[int, ...]:
-    """The shape of an image as the model is handed it; () of encoded ones."""
-    return () if self.is_encoded else (self.size, self.size, self.channels)
+    """The shape of an image as it is made: [crops,] side, side, channels.
+
+    That of encoded ones is ().
+    """
+    if self.is_encoded:
+      return ()
+    shape = (self.size, self.size, self.channels)
+    return shape if self.crops == 1 else (self.crops, *shape)
 
   @property
   def resize_side(self) -> int:
@@ -208,6 +237,11 @@ _DEFAULTS = {
   for field in dataclasses.fields(Protocol)
   if field.default is not dataclasses.MISSING
 }
+
+
+def crops_of(tta: Any) -> int:
+  """Returns how many crops of an image there are, mirrors aside."""
+  return 5 if tta in (FIVE_CROP, TEN_CROP) else 1
 
 
 def comparable(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,6 +348,30 @@ def resolve(text: str, size: int) -> Protocol:
   return protocol
 
 
+def with_tta(text: str, tta: str) -> str:
+  """Returns a specification with views to average over.
+
+  Args:
+    text: the specification.
+    tta: see `Protocol`.
+
+  Raises:
+    UserError: it says other views already.
+
+  >>> with_tta('opencv:size=96', 'flip'), with_tta('published', 'none')
+  ('opencv:size=96,tta=flip', 'published')
+  """
+  if tta == NO_TTA:
+    return text
+  spec = parse(text)
+  there = dict(spec.options).get('tta', tta)
+  if there != tta:
+    raise UserError(f'`tta={tta}` contradicts `protocol={text}`: leave one out')
+  if 'tta' in dict(spec.options):
+    return text
+  return f'{text}{"," if spec.options else ":"}tta={tta}'
+
+
 def altered(base: Protocol, size: int, fields: Mapping[str, Any]) -> str:
   """Returns a specification of a protocol with other values of some fields.
 
@@ -410,12 +468,26 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(protocol, 'fill', 'only resize=long_side has something to fill')
   if library != 'pillow' and protocol.crop_at != _DEFAULTS['crop_at']:
     raise _wrong(protocol, 'crop_at', 'only library=pillow has a choice')
+  if protocol.crops > 1:
+    _check_crops(protocol)
   if library in ('opencv', 'pillow') and protocol.crop.startswith('before'):
     raise _wrong(protocol, 'crop', f'library={library} crops after resizing')
   if protocol.crop != 'before_square' and protocol.decode == 'fast_crop':
     raise _wrong(protocol, 'decode', 'needs crop=before_square')
   if protocol.decode == 'fast_crop' and protocol.exif:
     raise _wrong(protocol, 'exif', 'decode=fast_crop decodes nothing to be turned')
+
+
+def _check_crops(protocol: Protocol) -> None:
+  """Checks that there are corners beside the centre of a resized image."""
+  if protocol.library == 'given':
+    raise _wrong(protocol, 'tta', 'nothing is resized, and there are no corners to cut')
+  if protocol.crop.startswith('before'):
+    raise _wrong(protocol, 'tta', f'crop={protocol.crop} leaves no corners to cut')
+  if protocol.is_filled:
+    raise _wrong(protocol, 'tta', 'the crop reaches beside the resized image')
+  if protocol.resize == 'squash' and protocol.resize_side == protocol.size:
+    raise _wrong(protocol, 'tta', 'resized it has the size of the crop: all are equal')
 
 
 def _check_side(protocol: Protocol, field: str, side: int) -> None:

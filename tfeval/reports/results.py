@@ -10,10 +10,11 @@ from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.entry import ALL, COUNT, RESTRICTED, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports import by_class, failures, terminal
+from tfeval.reports.comparison import p_value, points
 from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import discovery, display
-from tfeval.runs.result_file import counted
+from tfeval.runs.result_file import AgainstPlainSection, counted
 from tfeval.runs.run import Failure, Run
 from tfeval.runs.run_classes import BY_ORDER, RunClasses
 from tfeval.runs.summary import TOP
@@ -158,10 +159,23 @@ def remarks(runs: Sequence[Run | Failure]) -> list[str]:
     if result.subset is not None:
       of = counted(result.subset.of, 'image')
       words.append(f'subset: {result.subset.images} of {of}')
+    words += _against_plain(result.against_plain)
     words += _of_classes(run)
     words += _unavailable(result.metrics)
     found.append('; '.join(words))
   return found
+
+
+def _against_plain(found: AgainstPlainSection | None) -> list[str]:
+  """Returns what an adaptation gains or costs, in words."""
+  if found is None:
+    return []
+  return [
+    f'AGAINST PLAIN: {points(found.points / 100)} points ({found.correct:,} hits, '
+    f'{found.plain_correct:,} plain, of {found.count:,}; paired interval '
+    f'{points(found.low / 100)} to {points(found.high / 100)}; McNemar p '
+    f'{p_value(found.p)}; {found.flips:,} answers flipped), {found.labels} labels'
+  ]
 
 
 def _of_classes(run: Run) -> list[str]:

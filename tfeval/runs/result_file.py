@@ -77,6 +77,28 @@ class MatchedSection(JsonObject):
   restricted: list[int] | None = None
 
 
+class AdaptationSection(JsonObject):
+  """How a model was adapted to the images that it was evaluated on, without labels.
+
+  Attributes:
+    text: method and options, as they are asked for.
+    order: how the images were ordered for batches; None where there were none.
+    seed: of the order.
+    batch: images in a batch, where statistics are of batches.
+    layers: how many layers of batch normalisation compute otherwise.
+    source_sha256: of the stored rows of the run on the source.
+    temperature: that outputs were divided by.
+  """
+
+  text: str
+  order: str | None = None
+  seed: int | None = None
+  batch: int | None = None
+  layers: int | None = None
+  source_sha256: str | None = None
+  temperature: float | None = None
+
+
 class ModelSection(JsonObject):
   """The model, as `Model.describe` has it; its attributes are those of `Model`.
 
@@ -100,6 +122,7 @@ class ModelSection(JsonObject):
   preprocess_sha256: str | None = None
   preprocess_changes: list[str] | None = None
   feed: str | None = None
+  adaptation: AdaptationSection | None = None
   matched: MatchedSection | None = None
 
 
@@ -373,6 +396,33 @@ class ConfusionEntry(JsonObject):
   predicted_name: str
 
 
+class AgainstPlainSection(JsonObject):
+  """An adapted run against the plain one on the same images.
+
+  Attributes:
+    run: the directory of the plain run.
+    labels, metric: what hits were counted by.
+    correct, plain_correct: hits of the adapted run and of the plain one.
+    count: labelled images.
+    points: what the adaptation gains, in percentage points.
+    low, high: of its paired bootstrap interval of 95 %.
+    p: of McNemar's exact test.
+    flips: images whose first class is another one.
+  """
+
+  run: str
+  labels: str
+  metric: str
+  correct: int
+  plain_correct: int
+  count: int
+  points: float
+  low: float
+  high: float
+  p: float
+  flips: int
+
+
 class Result(Manifest):
   """What was run and what came out: the content of `result.json`.
 
@@ -380,6 +430,7 @@ class Result(Manifest):
     published: what was published of the model; None where nothing is compared.
     preflight: what was found before the run, and did not stop it.
     subset, confusions: only printed by `tfeval score`.
+    against_plain: only printed where an adapted model is evaluated.
   """
 
   dataset: EvaluatedSection
@@ -390,6 +441,7 @@ class Result(Manifest):
   hardware: HardwareSection | None = None
   subset: SubsetSection | None = None
   confusions: list[ConfusionEntry] | None = None
+  against_plain: AgainstPlainSection | None = None
 
   @property
   def caveats(self) -> list[str]:

@@ -38,6 +38,7 @@ class RunKey:
       known.
     part: which signature and graph of a SavedModel; None for the usual ones.
     feed: how the model was fed otherwise than it wants; None: it was not.
+    adapt: how it was adapted to the images; None: it was not.
     labels: the path of a file of labels that were taken for the dataset's; None for
       its own.
   """
@@ -53,11 +54,13 @@ class RunKey:
   labels: str | None = None
   part: str | None = None
   feed: str | None = None
+  adapt: str | None = None
 
   @classmethod
   def of(cls, manifest: Manifest) -> 'RunKey':
     """Returns what a manifest or a result names."""
     dataset, protocol, compute = manifest.dataset, manifest.protocol, manifest.compute
+    adaptation = manifest.model.adaptation
     ways = [name for name in ('jit', 'tf32') if getattr(compute, name)]
     return cls(
       manifest.model.name,
@@ -69,12 +72,17 @@ class RunKey:
       protocol.size,
       None if compute.dtype is None else ' '.join([compute.dtype, *ways]),
       feed=manifest.model.feed,
+      adapt=None if adaptation is None else adaptation.text,
     )
 
   @property
   def model_name(self) -> str:
-    """What readers call the model: of a file its name without the folders."""
-    return _components(self.model)[-1]
+    """What readers call the model: of a file its name without the folders.
+
+    Behind it stands how it was adapted, if it was.
+    """
+    adapted = '' if self.adapt is None else f' +{self.adapt}'
+    return _components(self.model)[-1] + adapted
 
   @property
   def text(self) -> str:
@@ -141,6 +149,7 @@ def _directory_name(
     '' if key.size is None else f'size={key.size}',
     *(key.compute or '').split(),
     '' if key.feed is None else f'feed={key.feed}',
+    '' if key.adapt is None else f'adapt={key.adapt}',
   ]
   part = f'-{_safe(key.part)}' if key.part else ''
   return _BETWEEN.join(

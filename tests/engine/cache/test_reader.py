@@ -32,7 +32,7 @@ WHOLE = 7
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
   """Eight images in a chunk."""
-  monkeypatch.setattr(chunks, 'images_per_chunk', lambda size, dtype: SIZE)
+  monkeypatch.setattr(chunks, 'images_per_chunk', lambda *_: SIZE)
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +51,7 @@ def own_folder(folder, tmp_path):
 def filled_once(folder, tmp_path_factory):
   directory = tmp_path_factory.mktemp('cache')
   with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(chunks, 'images_per_chunk', lambda size, dtype: SIZE)
+    patched.setattr(chunks, 'images_per_chunk', lambda *_: SIZE)
     read(directory / 'c', folder)
     read(directory / 'other', folder, OTHER, positions=range(16, 24))
   return directory

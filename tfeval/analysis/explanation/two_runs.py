@@ -22,6 +22,7 @@ FIELDS = {
   'crop_fraction': ('crop_fraction', 'crop_padding'),
   'decode': ('decode',),
   'exif': ('exif',),
+  'tta': ('tta',),
 }
 # Of the model's section of a manifest, by what differs.
 _MODEL = {
@@ -30,6 +31,7 @@ _MODEL = {
   'architecture': ('architecture_sha256', 'parameters'),
   'normalisation': ('feed', 'preprocess', 'preprocess_sha256'),
   'outputs': ('output', 'class_map', 'output_name', 'matched'),
+  'adaptation': ('adaptation',),
 }
 _DATASET = ('name', 'config', 'version', 'split')
 # What no difference of points is expected of: together they are what is left.

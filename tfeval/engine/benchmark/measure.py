@@ -89,6 +89,7 @@ def measure_stages(
     config.jit,
     used == CANVAS,
     ALL if config.rank_on == DEVICE else None,
+    tta=protocol.tta,
   )
   devices = tuple(
     d.device_type for d in tf.config.list_logical_devices() if d.device_type != 'CPU'
@@ -288,7 +289,8 @@ def _fill(
   cache: writer.Cache, dataset: ImageDataset, protocol: Protocol, meter: '_Meter'
 ) -> tuple[tf.data.Dataset, int] | None:
   """Returns what `cache.reader.filled` does, of the first images."""
-  room = max(1, _MOST_CACHED_BYTES // chunks.image_bytes(protocol.size, protocol.dtype))
+  bytes_of_image = chunks.image_bytes(protocol.size, protocol.dtype, protocol.crops)
+  room = max(1, _MOST_CACHED_BYTES // bytes_of_image)
   images = min(dataset.num_examples, meter.images, room)
   found = reader.filled(
     cache,

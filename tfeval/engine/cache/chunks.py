@@ -55,18 +55,19 @@ def parse(path: pathlib.Path) -> Chunk | None:
   return Chunk(path, int(found[1]), int(found[2]), found[3])
 
 
-def image_bytes(size: int, dtype: str) -> int:
-  """Returns how many bytes the pixels of an image have: size x size x 3."""
-  return size * size * 3 * np.dtype(dtype).itemsize
+def image_bytes(size: int, dtype: str, crops: int = 1) -> int:
+  """Returns how many bytes the pixels of an image have: crops x size x size x 3."""
+  return crops * size * size * 3 * np.dtype(dtype).itemsize
 
 
-def images_per_chunk(size: int, dtype: str) -> int:
+def images_per_chunk(size: int, dtype: str, crops: int = 1) -> int:
   """Returns how many positions a chunk covers: a power of two, as batches often are.
 
   >>> images_per_chunk(224, 'uint8'), images_per_chunk(224, 'float32')
   (128, 32)
   """
-  return 1 << max(0, (_LARGEST_BYTES // image_bytes(size, dtype)).bit_length() - 1)
+  each = image_bytes(size, dtype, crops)
+  return 1 << max(0, (_LARGEST_BYTES // each).bit_length() - 1)
 
 
 def header(key: str, start: int, stop: int) -> bytes:
@@ -79,18 +80,18 @@ def record(sha256: bytes, pixels: np.ndarray) -> bytes:
 
   Args:
     sha256: digest of the encoded image, 32 bytes.
-    pixels: [size, size, 3] of the protocol's dtype.
+    pixels: [size, size, 3], or of several crops, of the protocol's dtype.
   """
   return sha256 + pixels.astype(pixels.dtype.newbyteorder('<'), copy=False).tobytes()
 
 
-def fault(chunk: Chunk, key: str, size: int, dtype: str) -> str | None:
+def fault(chunk: Chunk, key: str, size: int, dtype: str, crops: int = 1) -> str | None:
   """Returns what is wrong with a chunk, None if nothing is; reads all of it.
 
   Args:
     chunk: the file.
     key: of the entry that it lies in.
-    size, dtype: of the entry's protocol.
+    size, dtype, crops: of the entry's protocol.
   """
   first = header(key, chunk.start, chunk.stop)
   start = struct.pack('<Q', len(first))
@@ -98,7 +99,8 @@ def fault(chunk: Chunk, key: str, size: int, dtype: str) -> str | None:
   expected = (
     framing
     + len(first)
-    + (chunk.stop - chunk.start) * (framing + _SHA256_BYTES + image_bytes(size, dtype))
+    + (chunk.stop - chunk.start)
+    * (framing + _SHA256_BYTES + image_bytes(size, dtype, crops))
   )
   try:
     with untrusted.open_file(chunk.path, within=chunk.path.parent) as file:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfeval.engine.cache import chunks
 from tfeval.engine.cache.chunks import Chunk
+from tfeval.preprocess.protocol import NO_TTA, crops_of
 from tfeval.utils import files, paths, untrusted
 from tfeval.utils.errors import UserError
 
@@ -61,7 +62,13 @@ class Entry:
     if self.description is None:
       return f'its {ENTRY} is missing or damaged'
     protocol = self.description['protocol']
-    return chunks.fault(chunk, self.key, protocol['size'], protocol['dtype'])
+    return chunks.fault(
+      chunk,
+      self.key,
+      protocol['size'],
+      protocol['dtype'],
+      crops_of(protocol.get('tta', NO_TTA)),
+    )
 
 
 def size_of(path: pathlib.Path) -> int:

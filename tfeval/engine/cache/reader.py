@@ -120,11 +120,14 @@ class _Store:
   """
 
   def __init__(self, cache: writer.Cache, dataset: ImageDataset, protocol: Protocol):
+    # Mirrors are made of what is cached.
+    protocol = protocol.of_pixels
     description = describe(dataset, protocol)
     self.protocol = protocol
     self.key = entries.key_of(description)
     self._count = dataset.num_examples
-    self._size = chunks.images_per_chunk(protocol.size, protocol.dtype)
+    of_image = protocol.size, protocol.dtype, protocol.crops
+    self._size = chunks.images_per_chunk(*of_image)
     directory = cache.root / self.key
     cache.open(directory, description)
     self._chunks: dict[int, Chunk] = {}
@@ -170,7 +173,8 @@ class _Store:
     return self._chunks.get(position // self._size * self._size)
 
   def fault(self, chunk: Chunk) -> str | None:
-    return chunks.fault(chunk, self.key, self.protocol.size, self.protocol.dtype)
+    one = self.protocol
+    return chunks.fault(chunk, self.key, one.size, one.dtype, one.crops)
 
   def reject(self, chunk: Chunk, why: str) -> None:
     """Removes a chunk that is wrong, to be made again."""
@@ -270,13 +274,13 @@ def _batches(
   repeat: bool = False,
 ) -> tf.data.Dataset:
   """Returns pairs of a batch as of `pipeline.make_pipeline`, and the digests cached."""
-  dtype, size = tf.as_dtype(protocol.dtype), protocol.size
+  dtype = tf.as_dtype(protocol.dtype)
 
   @tf.autograph.experimental.do_not_convert
   def with_pixels(numbered, records):
     position, example = numbered
     values = tf.io.decode_raw(records, dtype)[:, _SHA256_BYTES // dtype.size :]
-    pixels = tf.reshape(values, [-1, size, size, protocol.channels])
+    pixels = tf.reshape(values, [-1, *protocol.shape])
     return (
       {**example, 'position': position, 'pixels': pixels},
       tf.strings.substr(records, 0, _SHA256_BYTES),

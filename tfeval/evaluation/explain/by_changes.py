@@ -28,8 +28,13 @@ def config_of(first: Result, config: EvaluationConfig) -> EvaluationConfig:
     config: with the data, and all that no result tells.
 
   Raises:
-    UserError: its protocol is not known.
+    UserError: its protocol is not known, or it is of an adapted model.
   """
+  if first.model.adaptation is not None:
+    raise UserError(
+      f'{first.model.name} was adapted to its images: give its plain run first, or '
+      'leave `model` out'
+    )
   if first.protocol.spec is None:
     raise UserError(
       f'the protocol of {first.model.name} is not known, as of imported predictions: '

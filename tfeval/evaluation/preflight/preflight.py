@@ -11,7 +11,7 @@ from tfeval.engine import batches
 from tfeval.evaluation.config import ERROR
 from tfeval.evaluation.preflight import checks
 from tfeval.models.model import Model
-from tfeval.preprocess.protocol import Protocol
+from tfeval.preprocess.protocol import NO_TTA, Protocol
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
@@ -100,11 +100,13 @@ def read_sample(
     skip_errors: whether images that cannot be decoded are skipped.
 
   Returns:
-    The images, spread over the dataset where it is in an order of classes.
+    The images, one view of each, spread over the dataset where it is in an order of
+    classes.
 
   Raises:
     UserError: an image is broken, or nothing can be read.
   """
+  protocol = dataclasses.replace(protocol, tta=NO_TTA)
   step = max(1, dataset.num_examples // count)
   if dataset.strided is not None and step > 1:
     every = dataset.strided

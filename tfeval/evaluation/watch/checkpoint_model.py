@@ -73,20 +73,17 @@ class WatchedModel:
     traced = model.backend.trace_key()
     if self._forward is None or traced != self._traced:
       strategy, config = self._runtime.strategy, self._config
+      protocol = resolve.resolve_protocol(request, config, model)
       self._traced, self._forward = (
         traced,
         ForwardPass(
           model,
           strategy,
-          batch_size.of_host(
-            config.devices,
-            model,
-            resolve.resolve_protocol(request, config, model),
-            strategy,
-          ),
+          batch_size.of_host(config.devices, model, protocol, strategy),
           config.devices.jit,
           self._runtime.canvas is not None,
           tap=resolve.resolve_features(config, model),
+          tta=protocol.tta,
         ),
       )
     self._forward.model = model
