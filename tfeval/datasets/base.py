@@ -60,6 +60,8 @@ class ImageDataset:
       can be read without reading what is before.
     strided: makes `examples` of every n-th only, from n; None where the first are as
       good as any others, being in no order of classes.
+    relative_paths: where each lies in a folder, by which tools that read class folders
+      sort; None where nothing is known of it.
     encoded: whether `image` is what a file holds; else it was made of pixels.
     read_by_python: whether `examples` calls Python of this process, so that no other,
       such as a worker of a tf.data service, can run it.
@@ -85,6 +87,7 @@ class ImageDataset:
   read_by_python: bool = False
   encoded: bool = True
   looks: Looks | None = None
+  relative_paths: Sequence[str] | None = None
 
   @property
   def own_classes(self) -> Sequence[int] | None:

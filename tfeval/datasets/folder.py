@@ -62,6 +62,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     at=lambda positions: _read(_columns(content), lambda x: tf.gather(x, positions)),
     # Class folders come one after the other.
     strided=lambda n: _examples(content, slice(None, None, n)),
+    relative_paths=[os.path.relpath(path, content.root) for path in content.paths],
   )
 
 

@@ -76,10 +76,12 @@ def part(
     note: what a reader of the result must know.
   """
   ids, at, count = dataset.expected_ids, dataset.at, len(chosen)
+  where = dataset.relative_paths
   return dataclasses.replace(
     dataset,
     num_examples=count,
     expected_ids=None if ids is None else [ids[i] for i in chosen],
+    relative_paths=None if where is None else [where[i] for i in chosen],
     sample=name,
     notes=(*dataset.notes, note),
     examples=lambda start=0, stop=None: _examples(

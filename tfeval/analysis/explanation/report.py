@@ -12,8 +12,8 @@ from tfeval.utils.errors import UserError
 # Share of answers that small differences flip, either way: of another decoder, of
 # arithmetic in another order (shared figures: 1 % of images with TF32 or bfloat16).
 _FLIPPED = 0.01
-_NUMBER = re.compile(r'(\d{1,3})(?:\.(\d{1,6}))?(%?)')
-_COUNTS = re.compile(r'([\d,_]+)/([\d,_]+)')
+_NUMBER = re.compile(r'(\d{1,3})(?:\.(\d{1,6}))?(%?)', re.ASCII)
+_COUNTS = re.compile(r'([\d,_]+)/([\d,_]+)', re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)

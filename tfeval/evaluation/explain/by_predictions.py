@@ -92,6 +92,7 @@ class _Rows:
 
   def __init__(self, rounds: Rounds, given: importing.Answers, order: str):
     self._given, self._order, self._all = given, order, rounds.ids
+    self._where = rounds.relative_paths
     self.path = given.path
     self.scored, self.classes = given.scored, given.classes
     self.batches: countings.Departures = ()
@@ -112,7 +113,8 @@ class _Rows:
     if self._given.ids is not None:
       return {}
     found = {}
-    for name, order in row_orders.other_orders(self._all, self._order).items():
+    others = row_orders.other_orders(self._all, self._order, self._where)
+    for name, order in others.items():
       row = {one: i for i, one in enumerate(order[: len(self.classes)])}
       none = np.full_like(self.classes[:1], -1)
       padded = np.concatenate([self.classes, none])
@@ -121,7 +123,7 @@ class _Rows:
 
   def _by_order(self) -> list[str]:
     path, n = self.path, len(self.classes)
-    ids = row_orders.in_order(self._all, self._order)
+    ids = row_orders.in_order(self._all, self._order, self._where)
     if n > len(ids):
       size = _batch_of(n, len(ids), padded=True)
       if size is None:

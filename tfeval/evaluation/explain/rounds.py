@@ -35,6 +35,7 @@ class Rounds:
 
   Attributes:
     ids: of the dataset's images, in order.
+    relative_paths: where each lies in a folder; None: nothing is known of it.
     space: the classes.
     failed: cells that the base or the model does not allow, and why.
   """
@@ -59,6 +60,7 @@ class Rounds:
       )
     (opened,) = runtime.open_runtimes([config], Cluster(), progress)
     self._dataset, self.space = opened.dataset, opened.dataset.label_space
+    self.relative_paths = opened.dataset.relative_paths
     self.ids: Sequence[str] = list(subset.ids_of(self._dataset))
     keep = len(self.space) <= _MOST_LOGITS
     # Beside the runs that were asked for.

@@ -12,13 +12,16 @@ from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
 
-def in_order(ids: Sequence[str], order: str) -> list[str]:
+def in_order(
+  ids: Sequence[str], order: str, relative_paths: Sequence[str] | None = None
+) -> list[str]:
   """Returns ids in the order of rows.
 
   Args:
     ids: of a dataset's images.
     order: `file_name`: by file name; `class_folder`: by folder, then file name, as
       tools read a folder for each class; or the path of a list of ids.
+    relative_paths: where each image lies in a folder; None: its id tells.
 
   Raises:
     UserError: the list has other ids, or one twice; nothing tells the folders.
@@ -31,7 +34,7 @@ def in_order(ids: Sequence[str], order: str) -> list[str]:
   if order == FILE_NAME:
     return sorted(ids, key=lambda one: (one.rsplit('/', 1)[-1], one))
   if order == CLASS_FOLDER:
-    return _by_folder(ids)
+    return _by_folder(ids, ids if relative_paths is None else relative_paths)
   listed = subsets.read_ids(pathlib.Path(order)).to_pylist()
   known = set(ids)
   if unknown := [one for one in listed if one not in known]:
@@ -44,22 +47,25 @@ def in_order(ids: Sequence[str], order: str) -> list[str]:
   return listed
 
 
-def other_orders(ids: Sequence[str], order: str) -> dict[str, list[str]]:
+def other_orders(
+  ids: Sequence[str], order: str, relative_paths: Sequence[str] | None = None
+) -> dict[str, list[str]]:
   """Returns what else the order of rows may be, by name, as `in_order` has it."""
   found = {}
   for name in NAMED:
     try:
-      found[name] = in_order(ids, name)
+      found[name] = in_order(ids, name, relative_paths)
     except UserError:
       continue  # No folders.
-  asked = in_order(ids, order)
+  asked = in_order(ids, order, relative_paths)
   found['the order of the dataset'] = list(ids)
   return {name: one for name, one in found.items() if one != asked}
 
 
-def _by_folder(ids: Sequence[str]) -> list[str]:
-  if all('/' in one for one in ids):
-    return sorted(ids, key=lambda one: tuple(one.rsplit('/', 1)))
+def _by_folder(ids: Sequence[str], where: Sequence[str]) -> list[str]:
+  if all('/' in one for one in where):
+    order = sorted(range(len(ids)), key=lambda i: tuple(where[i].rsplit('/', 1)))
+    return [ids[i] for i in order]
   at = sets.validation_numbers(arrow.strings(list(ids))) - 1
   if (at < 0).any():
     raise UserError(
