@@ -26,7 +26,8 @@ def runs(store_run, tmp_path, monkeypatch):
 def test_tables(runs, tfeval):
   code, out, err = tfeval('probe', 'clean', 'fog', '--align=coral', '--align=subspace')
   assert (code, err) == (0, '') and max(map(len, out.splitlines())) <= 80
-  assert 'A linear probe on 2 features (penultimate), fitted on clean:' in out
+  assert 'A linear probe on 2 features, fitted on the source:' in out
+  assert 'source: clean;' in out and 'features (penultimate)' in out
   assert re.search(r'\nsource, held out +19\d +200 +9\d\.\d\d +9\d\.\d\d - ', out)
   assert re.search(r'\ntarget, none +\d\d+ +200 +5\d\.\d\d', out)
   assert re.search(r'\ntarget, coral +19\d +200', out)
@@ -54,6 +55,22 @@ def test_json(runs, tfeval):
   low, high = (against['interval'][key] for key in ('low', 'high'))
   assert low < against['points'] < high
   assert against['points'] == pytest.approx(100 * (coral['value'] - none['value']))
+
+
+def test_long_names_fit_the_terminal(store_run, tfeval, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  values = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float16)
+  places = [
+    f'{side}/a_network_of_a_long_name:alpha=0.25+set' for side in ('one', 'two')
+  ]
+  for where in places:
+    ids = [f'{where[:3]}{i}' for i in range(200)]
+    layer = 'stage_4/block_11/expanded_convolution/activation'
+    more = {'ids': ids, 'features': values, 'layer': layer, 'where': where}
+    store_run('a_network_of_a_long_name', LABELS, LABELS, **more)
+  code, out, err = tfeval('probe', *places, '--align=coral')
+  assert (code, err) == (0, '') and max(map(len, out.splitlines())) <= 80
+  assert all(where in out for where in places)
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,9 @@ def write_table(probe: Probe, level: float, seed: int, output: Output) -> None:
     seed: of the resampling.
     output: where to.
   """
-  source, target = probe.source, probe.target
+  source = probe.source
   terminal.print_line(
-    f'A linear probe on {source.values.shape[1]:,} features '
-    f'({source.run.features_layer}), fitted on {source.name}:',
+    f'A linear probe on {source.values.shape[1]:,} features, fitted on the source:',
     output.file,
   )
   rows = [('source, held out', *_count(probe.held_out), '')]
@@ -36,7 +35,7 @@ def write_table(probe: Probe, level: float, seed: int, output: Output) -> None:
   terminal.print_rows(titles, rows, range(1, len(titles)), output.file)
   if len(probe.tested) > 1:
     terminal.print_line(file=output.file)
-    terminal.print_line(f'{target.name}, aligned less as it is:', output.file)
+    terminal.print_line('The target, aligned less as it is:', output.file)
     terminal.print_table(_changes(probe, level, seed), output.file)
   terminal.print_line(file=output.file)
   terminal.print_remarks(_legend(probe, level), output.file)
@@ -92,8 +91,9 @@ def _legend(probe: Probe, level: float) -> list[str]:
   found = [
     f'source: {source.name}; each image by a probe fitted without it, in {probe.folds} '
     f'folds. target: {target.name}, whose labels are for the counts alone. The probe: '
-    'logistic regression (L2, C = 1) on features in standard deviations. CORAL loss: '
-    'how far apart the covariances of what it is given are.'
+    f'logistic regression (L2, C = 1) on features ({source.run.features_layer}) in '
+    'standard deviations. CORAL loss: how far apart the covariances of what it is '
+    'given are.'
   ]
   if len(probe.tested) > 1:
     found.append(
@@ -103,7 +103,8 @@ def _legend(probe: Probe, level: float) -> list[str]:
     if any(one.name.startswith('subspace') for one in probe.tested):
       found.append(
         f'subspace: d principal components, by default with {100 * SHARE:g} % of the '
-        "source's variance."
+        "source's variance; its CORAL loss is that of d features, and is not to be "
+        'compared with that of all.'
       )
     found.append(
       f"* significant: McNemar's exact test, two-sided, after Holm's correction, p at "
