@@ -36,12 +36,10 @@ def test_planted_shifts_get_their_names(kind, planted):
 
 
 @pytest.mark.slow
-def test_planted_shifts_get_their_names_of_ten_classes_with_500():
+def test_planted_shifts_get_their_names_of_as_many_as_the_command_takes():
   for kind, all_planted in KINDS.items():
     for planted in all_planted:
-      found = [
-        diagnose(10 * N, seed, **planted)[2].verdict.kind for seed in range(100, 102)
-      ]
+      found = [diagnose(4 * N, seed, **planted)[2].verdict.kind for seed in (100, 101)]
       assert found == [kind] * 2, planted
 
 

@@ -11,9 +11,9 @@ from tfeval.metrics import label_shift
 from tfeval.metrics.shift import matched
 
 # Pairs are no farther apart than this quantile of those between halves of the source.
-_ALIKE = 0.5
-# Pairs whose features differ with this p-value are not alike.
-_UNLIKE = 0.01
+_ALIKE = 0.4
+# Pairs whose features differ with this p-value are not alike: of so many swaps.
+_UNLIKE, _SWAPS = 0.005, 1999
 LEAST_PAIRS = 20
 
 
@@ -80,7 +80,7 @@ def at_equal_features(
   if moved and shares is not None:
     ratios = np.exp(np.concatenate(shares.log_probs)) @ shares.weights
   balance = matched.balance_p(
-    space.kernel, n, (first, second), ratios, options.permutations, options.seed
+    space.kernel, n, (first, second), ratios, _SWAPS, options.seed
   )
   if balance <= _UNLIKE:
     return AtEqualFeatures(

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import math
+import warnings
 from statistics import NormalDist
 
 import numpy as np
@@ -52,7 +53,7 @@ def classifier_test(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Cla
   """
   if importlib.util.find_spec('sklearn') is None:
     raise NotInstalled("needs scikit-learn: pip install 'tfeval[shift]'")
-  from sklearn import linear_model, model_selection, pipeline, preprocessing
+  from sklearn import exceptions, linear_model, model_selection, pipeline, preprocessing
 
   pooled = two_sample.check_samples(first, second)
   n, m = len(first), len(pooled) - len(first)
@@ -66,7 +67,10 @@ def classifier_test(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Cla
     ),
   )
   folds = model_selection.StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-  said = model_selection.cross_val_predict(classifier, pooled, of_second, cv=folds)
+  with warnings.catch_warnings():
+    # One that has not converged is one that tells less.
+    warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
+    said = model_selection.cross_val_predict(classifier, pooled, of_second, cv=folds)
   right = (said == of_second).astype(float)
   accuracy = (right[:n].mean() + right[n:].mean()) / 2
   # Of a classifier that says `second` so often, whatever it sees.

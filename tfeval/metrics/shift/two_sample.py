@@ -4,7 +4,7 @@ Both tests are sums over a matrix of all pairs of both samples, n of the first a
 the second: it is made once, and permuted by products with blocks of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -185,23 +185,6 @@ def permuted(
     for block in shuffled(_first(matrix, n), permutations, seed, _BLOCK)
   ]
   return np.concatenate(found)
-
-
-def halves(
-  matrix: np.ndarray, n: int, splits: int, seed: int = 0
-) -> Iterator[np.ndarray]:
-  """Yields the matrix of the first sample, its two halves one behind the other.
-
-  Args:
-    matrix: [n + m, n + m].
-    n: how many the first sample has; of odd ones the last one drawn is left out.
-    splits: how often.
-    seed: of NumPy's default generator.
-  """
-  random = np.random.default_rng(seed)
-  for _ in range(splits):
-    order = random.permutation(n)[: n - n % 2]
-    yield matrix[np.ix_(order, order)]
 
 
 def _first(matrix: np.ndarray, n: int) -> np.ndarray:
