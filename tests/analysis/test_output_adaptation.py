@@ -124,6 +124,17 @@ def test_labels_of_the_target_change_nothing(runs, target, tmp_path):
   assert not one.to_arrow(['label']).equals(two.to_arrow(['label']))
 
 
+def test_fewer_images_than_classes_are_told(target, runs, tmp_path, caplog):
+  few = imported(tmp_path, 'few', target[0][:3], target[1][:3])
+  known = load_run(runs['source'])
+  output_adaptation.adapted(load_run(few), 'prior', known, 'prior')
+  assert '3 images tell little of the frequencies of 4 classes' in caplog.text
+  caplog.clear()
+  output_adaptation.adapted(load_run(runs['target']), 'prior', known, 'prior')
+  output_adaptation.adapted(load_run(few), 'temperature', known, 'temperature')
+  assert not caplog.text
+
+
 def test_the_source_itself_is_left_as_it_is(runs, capsys):
   _, adapted = scored(capsys, runs['source'], f'prior:source={runs["source"]}')
   assert adapted['against_plain']['flips'] == 0

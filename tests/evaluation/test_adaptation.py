@@ -287,6 +287,10 @@ def test_the_plain_run_stands_beside_it(saved, photos, tmp_path, capsys):
   }
   assert 'AGAINST PLAIN: ' in capsys.readouterr().out
   assert cli.main(['verify', str(run.path)]) == 0
+  capsys.readouterr()
+  assert cli.main(['explain', found['run'], str(run.path)]) == 0
+  (line,) = (x for x in capsys.readouterr().out.splitlines() if 'adaptation' in x)
+  assert line.split() == ['adaptation', 'None', 'bn:n=10,N=16']
 
 
 class OwnNormalization(keras.layers.BatchNormalization):

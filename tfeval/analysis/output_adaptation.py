@@ -5,6 +5,7 @@ Nothing is computed by the model again, and no label of the target is read.
 
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfeval.runs.run import Run
 from tfeval.utils import arrow
 from tfeval.utils.errors import UserError
 
+_LOG = logging.getLogger('tfeval')
 PRIOR, TEMPERATURE = 'prior', 'temperature'
 # Of classes that the target has not: their logarithms stay finite.
 _LEAST = 1e-30
@@ -93,6 +95,11 @@ def adapted(run: Run, method: str, source: Run, text: str) -> OutputAdaptedRun:
     calibrated = np.exp(ranking.log_softmax(log_probs / fitted))
     priors = np.maximum(calibrated.mean(axis=0), _LEAST)
     target = log_probs_of(run, run.to_arrow(['logits']))
+    if len(target) < len(priors):
+      _LOG.warning(
+        f'{run.path}: {len(target):,} images tell little of the frequencies of '
+        f'{len(priors):,} classes: adapt={PRIOR} is likely to do harm'
+      )
     found = label_shift.em_priors(ranking.log_softmax(target / fitted), priors)
     weights = found / priors
   section = AdaptationSection(

@@ -244,6 +244,8 @@ def _of(
 
 
 def _text(value: Any) -> str:
+  if isinstance(value, Mapping) and 'text' in value:
+    return str(value['text'])
   text = ', '.join(map(str, value)) if isinstance(value, list) else str(value)
   is_digest = len(text) == 64 and all(one in '0123456789abcdef' for one in text)
   return text[:12] if is_digest else text
