@@ -153,7 +153,8 @@ def _requested(flags) -> tuple[ModelRequest, EvaluationConfig]:
 
 
 def _singles(flags) -> list[departures.Departure]:
-  axes = flags.axis or list(departures.axes())
+  has_file = any(one.endswith('.keras') for one in flags.model)
+  axes = flags.axis or departures.usual(has_file)
   return [one for text in axes for one in departures.parse(text)]
 
 

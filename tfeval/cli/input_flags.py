@@ -69,8 +69,8 @@ def define_models(definer, weights: bool = True) -> None:
     definer.multi_string(
       'weights',
       ['imagenet'],
-      'imagenet, none, or the path or URL of a weights '
-      'file; one for all models or one for each',
+      'imagenet, none, averages (of use_ema=True, in a .keras file), or the path or '
+      'URL of a weights file; one for all models or one for each',
       module_name=EvaluationConfig.GROUP,
     )
 

@@ -24,6 +24,7 @@ class Departure:
     fields: of the protocol, by name.
     feed, dtype: options of the model, None for those of the base; an empty feed is the
       model's own.
+    weights: of the model, `averages`; None: those of the base.
     size: of the input, relative to the model's own; None: its own.
     made: how often pipelines do so, 1: often, 0.1: rarely.
   """
@@ -34,6 +35,7 @@ class Departure:
   feed: str | None = None
   dtype: str | None = None
   size: float | None = None
+  weights: str | None = None
   made: float = 0.3
 
   @property
@@ -56,6 +58,25 @@ def axes() -> dict[str, dict[str, Departure]]:
       for value, what in entry['values'].items()
     }
   return found
+
+
+def usual(has_file: bool) -> list[str]:
+  """Returns the axes that are tried unless some are named.
+
+  Args:
+    has_file: whether the model is a file, which may hold averages of its weights.
+  """
+  return [axis for axis in axes() if has_file or axis != 'weights']
+
+
+def weights_of(cell: Cell, weights: str) -> str:
+  """Returns which weights a cell is evaluated with.
+
+  Args:
+    cell: what is done otherwise.
+    weights: of the base.
+  """
+  return next((one.weights for one in cell if one.weights is not None), weights)
 
 
 def about(axis: str) -> str:

@@ -12,7 +12,12 @@ from tfeval.engine.options import DEVICE, check_devices
 from tfeval.evaluation.adaptation import request as adaptation
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.models import patterns, table
-from tfeval.models.options import check_class_map, leave_out, not_of_applications
+from tfeval.models.options import (
+  AVERAGES,
+  check_class_map,
+  leave_out,
+  not_of_applications,
+)
 from tfeval.preprocess.protocol import NO_TTA, with_tta
 from tfeval.runs.run import load_run
 from tfeval.runs.run_key import RunKey, directory_names
@@ -94,11 +99,11 @@ def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
     ):
       path = paths.absolute(one.target)
       one = spec.Spec(path, path, one.options)
-    if weight not in ('imagenet', 'none'):
+    if weight not in ('imagenet', 'none', AVERAGES):
       if not paths.is_url(weight) and not os.path.exists(os.path.expanduser(weight)):
         raise UserError(
           f'weights file {weight!r} does not exist: `weights` is '
-          'imagenet, none or the path of a file'
+          'imagenet, none, averages or the path of a file'
         )
       weight = paths.absolute(weight)
     found.append(ModelRequest(one, weight, label=one.text))

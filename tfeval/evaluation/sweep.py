@@ -8,7 +8,7 @@ from tfeval.engine import batch_size, forward
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import OFF, EvaluationConfig
-from tfeval.evaluation.departures import Cell, config_of
+from tfeval.evaluation.departures import Cell, config_of, weights_of
 from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.plans import ModelRequest, directory_name
@@ -81,9 +81,9 @@ class Sweep:
       UserError: the model or the base are at fault.
     """
     self._request, self._config, self._runtime = request, config, opened
-    self._models = models or _Models(request, opened)
+    self._models = models or _Models(opened)
     self._runs: dict[tuple[object, ...], Run] = {}
-    loaded = self._models.loaded(config)
+    loaded = self._models.loaded(request, config)
     self.base = resolve.resolve_protocol(request, config, loaded)
     self._departing = _departing(request, config, loaded, self.base)
 
@@ -121,7 +121,10 @@ class Sweep:
     requests: dict[Cell, ModelRequest] = {(): first.request}
     for cell in cells:
       label = ', '.join(one.text for one in cell)
-      named = dataclasses.replace(request, label=label, directory=label)
+      weights = weights_of(cell, request.weights)
+      named = dataclasses.replace(
+        request, weights=weights, label=label, directory=label
+      )
       requests.setdefault(cell, named)
       with failures.of(requests[cell]):
         job = self._job(named, self._config_of(cell)) if cell else first
@@ -146,7 +149,8 @@ class Sweep:
 
 def _what(job: Job) -> tuple[object, ...]:
   """Returns what tells the cells of a sweep apart."""
-  return job.protocol, job.config.model.feed, job.config.model.dtype
+  given = job.config.model
+  return job.protocol, given.feed, given.dtype, job.request.weights
 
 
 def _departing(
@@ -174,20 +178,20 @@ def _run(jobs: Sequence[Job], failures: Failures) -> None:
 
 
 class _Models:
-  """The models of a sweep: one for each size and dtype, one step for each feeding."""
+  """The models of a sweep by size, dtype and weights, and a step for each feeding."""
 
-  def __init__(self, request: ModelRequest, opened: Runtime):
-    self._request, self._strategy = request, opened.strategy
-    self._models: dict[tuple[int | None, str], Model] = {}
-    self._steps: dict[tuple[int | None, str, str | None, str], forward.ForwardPass] = {}
+  def __init__(self, opened: Runtime):
+    self._strategy = opened.strategy
+    self._models: dict[tuple[object, ...], Model] = {}
+    self._steps: dict[tuple[object, ...], forward.ForwardPass] = {}
 
-  def loaded(self, config: EvaluationConfig) -> Model:
+  def loaded(self, request: ModelRequest, config: EvaluationConfig) -> Model:
     """Returns the model for the size and dtype of a config, fed as it wants."""
-    key = config.model.input_size, config.model.dtype
+    key = request.weights, config.model.input_size, config.model.dtype
     if key not in self._models:
       with self._strategy.scope():
         own = config.replace(feed=None)
-        self._models[key] = resolve.load_model(self._request, own)
+        self._models[key] = resolve.load_model(request, own)
     return self._models[key]
 
   def job(
@@ -195,9 +199,9 @@ class _Models:
   ) -> Job:
     """Returns what evaluates a cell; cells of one model and feeding have one step."""
     known = config.model
-    model = self.loaded(config)
+    model = self.loaded(request, config)
     protocol = resolve.resolve_protocol(request, config, model)
-    key = known.input_size, known.dtype, known.feed, protocol.tta
+    key = request.weights, known.input_size, known.dtype, known.feed, protocol.tta
     if key not in self._steps:
       dataset = opened.dataset
       fed = feeding.otherwise(model, known.feed)

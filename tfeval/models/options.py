@@ -16,6 +16,8 @@ DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PREPROCESSINGS = ('caffe', 'tf', 'torch', 'lite', 'identity')
 # What `feeding.otherwise` does to a model's own preprocessing.
 FEEDS = BGR, TWICE, NO_MEAN = ('bgr', 'twice', 'no_mean')
+# Of a model file: the moving averages of its weights, see `keras/averages`.
+AVERAGES = 'averages'
 # Orders of ImageNet's classes that outputs may be in, see `class_maps.label_map`.
 BACKGROUND = ('background_first', 'background_last')
 CLASS_MAPS = (*BACKGROUND, 'ilsvrc_id', 'name')

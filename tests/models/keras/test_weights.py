@@ -15,6 +15,7 @@ from small_models import (
   IDENTITY,
   NAME,
   SIZE,
+  build,
   load,
   refused,
   save_legacy_weights,
@@ -233,3 +234,31 @@ def test_efficientnet_by_path_is_normalised_as_by_name(
       normalised.save_weights(saved)
     again = load('EfficientNetB0', saved).function(images)
     np.testing.assert_allclose(again, normalised(images), rtol=1e-3, atol=1e-8)
+
+
+def test_averages_of_a_model_file(tmp_path):
+  """The file's model has the averages that its optimizer kept, as Keras gives them."""
+  rng = np.random.default_rng(0)
+  images = rng.random((8, SIZE, SIZE, 3), np.float32)
+  path = str(tmp_path / 'trained.keras')
+  schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+  for optimizer in (
+    keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5),
+    keras.optimizers.SGD(schedule, momentum=0.9, use_ema=True, ema_momentum=0.5),
+  ):
+    model = build(classes=10)
+    model.compile(optimizer, 'mse')
+    # As in the middle of a fit, which ends with the averages as weights.
+    for _ in range(3):
+      model.train_on_batch(images, rng.random((8, 10)))
+    model.save(path)
+    plain = load(path, **IDENTITY)
+    found = load(path, 'averages', **IDENTITY)
+    assert found.weights_sha256 != plain.weights_sha256
+    assert not np.allclose(found(images), plain(images), rtol=1e-3)
+    optimizer.finalize_variable_values(model.trainable_variables)  # The averages.
+    assert np.allclose(found(images), model(images), rtol=1e-5)
+  model = build(classes=10)
+  model.save(path)
+  refused('no moving averages of its weights', path, 'averages', **IDENTITY)
+  refused('is of .keras files', 'small_models:build', 'averages', **IDENTITY)

@@ -21,6 +21,7 @@ from tfeval.models.backend import Backend
 from tfeval.models.graph_digest import GraphDigest
 from tfeval.models.keras import (
   activations,
+  averages,
   factory,
   input_forms,
   legacy_files,
@@ -42,7 +43,7 @@ from tfeval.models.model import (
   input_side,
   preprocessing,
 )
-from tfeval.models.options import PREPROCESSINGS, PROBABILITIES, ModelOptions
+from tfeval.models.options import AVERAGES, PREPROCESSINGS, PROBABILITIES, ModelOptions
 from tfeval.preprocess.protocol import BY_MODEL
 from tfeval.utils import budgets, errors, files, paths
 from tfeval.utils.errors import UserError
@@ -55,8 +56,8 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
 
   Args:
     spec: a path, or `module:function` with keyword arguments.
-    weights_name: path of a weights file; `'imagenet'` and `'none'` leave the model
-      the weights it brings.
+    weights_name: path of a weights file; `'averages'` of those it brings; `'imagenet'`
+      and `'none'` leave the model the weights it brings.
     known: what cannot be known of it.
 
   Raises:
@@ -77,13 +78,26 @@ def load_file(spec: Spec, weights_name: str, known: ModelOptions) -> Model:
         input_size_of(backend, spec.text, known),
         known,
       )
-    if weights_name not in ('imagenet', 'none'):
+    if weights_name == AVERAGES:
+      source, sha256 = _with_averages(backend, spec, source, sha256)
+    elif weights_name not in ('imagenet', 'none'):
       with paths.local_copy(weights.find_weights(weights_name)) as path:
         weights.load(backend.model, path, spec.text)
         sha256 = files.sha256_of(path)
       source = weights_name
   model = described(backend, spec.text, known, source, sha256)
   return dataclasses.replace(model, time_limit=limit)
+
+
+def _with_averages(
+  backend: Backend, spec: Spec, source: str, sha256: str | None
+) -> tuple[str, str]:
+  """Gives a model its averages; returns where these came from, and their hash."""
+  if not spec.target.endswith('.keras') or sha256 is None:
+    raise UserError(f'{spec.text}: `weights={AVERAGES}` is of .keras files alone')
+  with paths.local_copy(paths.path(spec.target)) as path:
+    averages.load(backend.model, path, spec.text)
+  return f'{source} {AVERAGES}', files.digest_of_pairs([(AVERAGES, sha256)])
 
 
 def described(
