@@ -45,16 +45,24 @@ def of_probabilities(first: np.ndarray, second: np.ndarray) -> Tested:
     first: float [n, classes], probabilities.
     second: float [m, classes].
   """
-  from scipy import stats
-
-  distances = [
-    stats.ks_2samp(a, b, method='asymp').statistic
-    for a, b in zip(first.T, second.T, strict=True)
-  ]
+  distances = _distances(first, second)
   # Of the same sizes the largest distance has the lowest p-value.
   worst = int(np.argmax(distances))
   value, p = kolmogorov_smirnov(first[:, worst], second[:, worst])
   return Tested(value, min(1.0, p * len(distances)))
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """Returns float64 [classes], Kolmogorov-Smirnov's distance of each column."""
+  n, both = len(first), np.concatenate([first, second])
+  order = np.argsort(both, axis=0)
+  of_first = np.cumsum(order < n, axis=0)
+  of_second = np.arange(1, len(both) + 1)[:, None] - of_first
+  apart = np.abs(of_first / n - of_second / len(second))
+  # Of equal values both distribution functions jump at once.
+  values = np.take_along_axis(both, order, axis=0)
+  apart[:-1][values[:-1] == values[1:]] = 0
+  return apart.max(axis=0)
 
 
 def of_classes(
