@@ -282,14 +282,24 @@ def real_labels(one: Somebody) -> dict[str, list[int]]:
 
 
 def make_photos(folder: pathlib.Path) -> None:
-  photos = sorted((SHARED / 'images').glob('n*.JPEG'))
-  for i, path in enumerate(photos):
-    into = folder / path.name[:9]
-    into.mkdir(parents=True)
-    shutil.copy(path, into)
+  """Copies photos, called as validation images of their classes, which have ReaL labels."""
+  ids = dict(
+    line.split('\t')[:2]
+    for line in (SHARED / 'devkit/ilsvrc_ids.tsv').read_text().splitlines()[1:]
+  )
+  truth = SHARED / 'devkit/ILSVRC2012_validation_ground_truth.txt'
+  numbers: dict[str, list[int]] = {}
+  for number, ilsvrc_id in enumerate(truth.read_text().split(), 1):
+    numbers.setdefault(ids[ilsvrc_id], []).append(number)
+  for i, path in enumerate(sorted((SHARED / 'images').glob('n*.JPEG'))):
+    wnid = path.name[:9]
+    (folder / wnid).mkdir(parents=True)
+    first, second, *_ = (
+      folder / wnid / f'ILSVRC2012_val_{number:08}.JPEG' for number in numbers[wnid]
+    )
+    shutil.copy(path, first)
     if i < TWICE:
-      mirrored = cv2.imread(str(path))[:, ::-1]
-      cv2.imwrite(str(into / f'{path.stem}_mirrored.JPEG'), mirrored)
+      cv2.imwrite(str(second), cv2.imread(str(path))[:, ::-1])
 
 
 def explained(command: list[str], *flags: str) -> dict:
@@ -317,7 +327,10 @@ def main() -> None:
     base = pathlib.Path(name)
     make_photos(base / 'photos')
     one = Somebody(base / 'photos')
-    (base / 'real.json').write_text(json.dumps(real_labels(one)))
+    listed: list[list[int]] = [[] for _ in range(50_000)]
+    for name_, labels in real_labels(one).items():
+      listed[int(name_[-13:-5]) - 1] = labels
+    (base / 'real.json').write_text(json.dumps(listed))
     mistakes = planted(one)
     if args.only:
       mistakes = {key: mistakes[key] for key in args.only.split(',')}
