@@ -117,7 +117,10 @@ def assert_equal(found, expected):
     np.testing.assert_allclose(found[name], values, atol=2e-4, rtol=2e-4)
 
 
-@pytest.mark.parametrize(('n', 'source'), [(10, 16), (10, 0), (23, 5)])
+@pytest.mark.parametrize(
+  ('n', 'source'),
+  [(10, 16), *(pytest.param(*x, marks=pytest.mark.slow) for x in [(10, 0), (23, 5)])],
+)
 def test_batches_of_n_by_hand(photos, n, source):
   model, known = small(), images(photos)
   before = [values.copy() for values in model.get_weights()]
@@ -209,7 +212,9 @@ def rows(run):
 METHODS = ('bn', 'bn:n=10,N=0', 'tent:lr=0.1,batch=10')
 
 
-@pytest.mark.parametrize('how', METHODS)
+@pytest.mark.parametrize(
+  'how', [*(pytest.param(m, marks=pytest.mark.slow) for m in METHODS[:2]), METHODS[2]]
+)
 def test_labels_order_and_batch_size_change_nothing(saved, photos, tmp_path, how):
   shuffled = tmp_path / 'shuffled'
   labels = np.random.default_rng(5).integers(0, CLASSES, COUNT)
@@ -384,6 +389,7 @@ def test_contradictions_are_told_in_a_line(photos, tmp_path, capsys, flags, mess
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_outputs_of_a_source_run_make_a_run_of_their_own(
   saved, photos, tmp_path, capsys
 ):
