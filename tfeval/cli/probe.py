@@ -6,7 +6,7 @@ from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval probe SOURCE TARGET [--align=ALIGNMENT ...] [--flags]
 
-  tfeval probe OUTPUT_DIR/clean OUTPUT_DIR/fog --align=coral --align=subspace:d=20
+  tfeval probe RUNS/clean RUNS/fog --align=coral --align=subspace:d=20
 
 SOURCE and TARGET are run directories of one model, evaluated with
 --store_features. A linear classifier is fitted on the features and labels of
