@@ -174,7 +174,9 @@ def planted(one: Somebody) -> dict[str, tuple[list[dict], np.ndarray | None, str
     add(name, {'resize': f'opencv-{name}'}, one.scores(by_cv2(kernel)))
   add('Pillow', {'recipe': 'torchvision'}, one.scores(by_pillow(Image.BILINEAR)))
   add('timm', {'recipe': 'timm'}, one.scores(by_pillow(Image.BICUBIC)))
-  add('antialias', {'resize': 'tf-bilinear-antialias'}, one.scores(by_tf))
+  # TensorFlow applies no orientation of EXIF.
+  turned = {'exif': 'false', 'resize': 'tf-bilinear-antialias'}
+  add('antialias', turned, one.scores(by_tf))
   add('load_img', {'recipe': 'keras-load_img'}, one.scores(load_img))
   add('dataset', {'recipe': 'keras-dataset'}, one.scores(of_dataset))
   add('squash', {'aspect': 'squash'}, one.scores(squashed()))
