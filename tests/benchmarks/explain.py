@@ -63,10 +63,10 @@ def main() -> None:
       new = f'--output_dir={base / "explained" / title}'
       cpu, wall, printed = timed([*tfeval, 'explain', *common, new, flag])
       first = json.loads(printed)['candidates'][0]
+      ratios = f'{cpu / one_cpu:.1f} and {wall / one_wall:.1f} evaluations'
+      found = f'{first["departures"]} {first["state"]}'
       print(
-        f'{title}: CPU {cpu:.1f} s ({cpu / one_cpu:.1f} evaluations), wall {wall:.1f} s '
-        f'({wall / one_wall:.1f}); {first["departures"]} {first["state"]}',
-        flush=True,
+        f'{title}: CPU {cpu:.1f} s, wall {wall:.1f} s, {ratios}; {found}', flush=True
       )
 
 

@@ -127,7 +127,7 @@ class Search:
     """Tries the best on all images of the sample."""
     ranked = sorted(tried.values(), key=lambda one: one.rank, reverse=True)
     exact = [one.cell for one in ranked if one.is_exact][: 2 * _KEPT]
-    cells = exact if len(exact) > _KEPT else [one.cell for one in ranked[:_KEPT]]
+    cells = exact or [one.cell for one in ranked[:_KEPT]]
     cells = [cell for cell in cells if not known or cell not in known]
     return self._answers(cells, self.ids)
 
