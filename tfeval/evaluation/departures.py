@@ -169,4 +169,6 @@ def config_of(cell: Cell, config: EvaluationConfig, base: Protocol) -> Evaluatio
 
 def is_base(one: Departure, config: EvaluationConfig, base: Protocol) -> bool:
   """Whether a departure is what the base does anyway."""
+  if one.weights is not None:
+    return False
   return config_of((one,), config, base) == config_of((), config, base)
