@@ -101,7 +101,8 @@ def test_answers_that_fit_no_image(explain, answers, photos):
   for predictions, said in (
     ((best + 500) % 1000, 'no more than by chance'),
     (np.zeros(77, int), '77 rows, 33 images are there'),
-    (best - 1.5, 'has classes outside of 0 to 1000'),
+    (best - 1.5, 'best classes are whole numbers'),
+    (best - 1000, 'has classes outside of 0 to 1000'),
     (np.full((33, 1000), np.nan), 'NaN'),
   ):
     code, out, err = explain(predictions=predictions)
