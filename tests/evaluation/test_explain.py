@@ -132,6 +132,7 @@ def test_a_number_leaves_the_truth_among_what_fits(explain, answers, photos):
   assert 'no departure that was tried gives 100 %' in found['remarks'][0]
 
 
+@pytest.mark.slow
 def test_two_runs_one_change_at_a_time(photos, runs, tmp_path, capsys):
   common = [f'--model={MODEL}', f'--dataset=folder:{photos}', '--preflight=off']
   common += ['--batch_size=16', '--json']
