@@ -23,7 +23,7 @@ class Step:
   def __init__(self, model, value=5.0):
     self.model, self._value = model, value
 
-  batch_size = 2
+  batch_size, tap = 2, None
 
   def place(self, batch):
     return len(batch.ids)

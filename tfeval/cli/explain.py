@@ -105,7 +105,7 @@ def _search(flags) -> int:
   given, reported = None, None
   if flags.predictions is not None:
     given = pathlib.Path(flags.predictions).expanduser()
-    if not given.exists():
+    if not given.is_file():
       raise UserError(f'--predictions={flags.predictions}: no such file')
     if flags.reported_count is not None:
       raise UserError('--reported_count is of --reported: leave it out')

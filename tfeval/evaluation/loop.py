@@ -51,6 +51,10 @@ def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | F
   return [results[request] for request in requests if request in results]
 
 
+# Of runs that are interrupted at once, of how many it is told what is kept.
+_TOLD = 3
+
+
 def run_one(job: Job) -> Run:
   """Returns the run of a single model, evaluated unless it is there already.
 
@@ -117,7 +121,10 @@ def run_group(jobs: list[Job], failures: Failures) -> None:
 def _flush(jobs: list[Job], failures: Failures) -> str:
   """Writes what jobs were given; says what is kept, and how to resume."""
   left = failures.without(jobs)
-  kept = ', '.join(job.flush() for job in left)
+  flushed = [job.flush() for job in left]
+  kept = ', '.join(flushed[:_TOLD])
+  if len(flushed) > _TOLD:
+    kept += f' and likewise of {len(flushed) - _TOLD} more'
   if not any(job.goes_on for job in left):
     return kept
   return f'{kept}: {resume_hint(jobs[0].config)}'

@@ -79,6 +79,7 @@ def write_json(found: Explanation, about: dict[str, Any], output: Output) -> Non
     'candidates': [
       {
         'departures': dict(one.departures),
+        'build': one.build,
         'state': one.state,
         'agree': one.agree,
         'of': one.of,

@@ -25,7 +25,23 @@ def test_reports(text, value, half):
 
 
 @pytest.mark.parametrize(
-  'text', ['', 'x', '101', '-1', '0.616', '3/2', '1/0', '1/', '/', '1e2', '61.6 %', '٣']
+  'text',
+  [
+    '',
+    'x',
+    '101',
+    '-1',
+    '0.616',
+    '0.6',
+    '1.0',
+    '3/2',
+    '1/0',
+    '1/',
+    '/',
+    '1e2',
+    '61.6 %',
+    '٣',
+  ],
 )
 def test_what_is_no_report(text):
   with pytest.raises(UserError, match='reported'):

@@ -26,6 +26,7 @@ class Candidate:
       None where it is guessed, or a mean of shares.
     run: the directory of the run; None where it was not tried.
     alike: other departures under which all answers are the same as under these.
+    build: of the library that resizes, where it is another than the protocol names.
   """
 
   departures: Departures
@@ -39,10 +40,12 @@ class Candidate:
   count: int | None = None
   run: str | None = None
   alike: tuple[Departures, ...] = ()
+  build: str | None = None
 
   @property
   def name(self) -> str:
-    return text_of(self.departures)
+    built = '' if self.build is None else f' ({self.build})'
+    return text_of(self.departures) + built
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,7 +61,7 @@ def parse(text: str, images: int | None = None) -> Report:
   if not 0 <= value <= 1:
     raise UserError(f'`reported={text}`: expected percent, such as 61.6, or 616/1000')
   assert found is not None  # It would not be 0 to 1.
-  if value <= 0.01 and not found[3] and len(found[2] or '') > 1:
+  if value <= 0.01 and not found[3] and found[2]:
     raise UserError(
       f'`reported={text}` may be a share: give percent, {100 * float(text):g}, or '
       f'{text}% if it is so little'

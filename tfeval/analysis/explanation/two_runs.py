@@ -244,6 +244,8 @@ def _of(
 
 
 def _text(value: Any) -> str:
+  if value is None:
+    return '-'
   if isinstance(value, Mapping) and 'text' in value:
     return str(value['text'])
   text = ', '.join(map(str, value)) if isinstance(value, list) else str(value)

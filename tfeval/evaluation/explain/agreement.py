@@ -27,12 +27,13 @@ _IPP = Departure('build', 'opencv-ipp', {'rounding': 'nearest'})
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-  """A cell, how the other answers are read, and on which images both agree."""
+  """A cell, how other answers are read, on which images both agree, and the build."""
 
   cell: Cell
   reading: Reading
   same: np.ndarray
   ours: AlignedPredictions
+  build: str | None
 
   @property
   def agree(self) -> int:
@@ -95,7 +96,7 @@ class Search:
     built = {self._built(cell): cell for cell in ((), *cells)}
     answers = self._rounds.answers(list(built), ids)
     return {
-      built[one]: self._match(built[one], ours, ids)
+      built[one]: self._match(built[one], ours, ids, one[-1:] == (_IPP,))
       for one, ours in answers.items()
       if one in built  # Else the base as it is not built.
     }
@@ -110,15 +111,16 @@ class Search:
       fields.get(name, getattr(base, name)) == value for name, value in _CUBIC.items()
     )
 
-  def _match(self, cell: Cell, ours: AlignedPredictions, ids: Sequence[str]) -> Match:
+  def _match(
+    self, cell: Cell, ours: AlignedPredictions, ids: Sequence[str], has_ipp: bool
+  ) -> Match:
     """Returns a cell with the reading under which most answers agree."""
     space, theirs = self._rounds.space, self._rows.of(ids)
-    found = [
-      Match(
-        cell, reading, matching.agreeing(ours.predicted, theirs, reading, space), ours
-      )
-      for reading in matching.readings(theirs, self._rows.scored, space)
-    ]
+    build = _IPP.value if has_ipp else None
+    found = []
+    for reading in matching.readings(theirs, self._rows.scored, space):
+      same = matching.agreeing(ours.predicted, theirs, reading, space)
+      found.append(Match(cell, reading, same, ours, build))
     return max(found, key=lambda one: one.rank)
 
   def _on_all(

@@ -79,7 +79,9 @@ def _explanation(
   built = []
   if search.has_ipp:
     built.append(
-      "OpenCV's bicubic as IPP computes it, the default of its wheels for x86"
+      "opencv-ipp: these rows have OpenCV's bicubic as IPP computes it, the default of "
+      'its wheels for x86 (rounding=nearest in a protocol); points are against a base '
+      'that has it too'
     )
   return Explanation(
     [first, *found[1:]],
@@ -123,6 +125,7 @@ def _candidate(
     correct=None if count is None else count.correct,
     count=None if count is None else count.count,
     run=str(one.ours.run.path),
+    build=one.build,
   )
 
 
@@ -140,7 +143,7 @@ def _remarks(first: Candidate, images: int, sample: int) -> list[str]:
   if sample < images:
     found.append(
       f'{sample:,} of {images:,} images were looked at, by their ids; a departure that '
-      f'changes fewer than 1 in {sample // 3:,} answers may not show'
+      f'changes fewer than 1 in {max(sample // 3, 1):,} answers may not show'
     )
   if first.alike:
     alike = '; '.join(map(candidates.text_of, first.alike))

@@ -1,6 +1,7 @@
 """A model's answers under departures, on more and more of the images."""
 
 import hashlib
+import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
+_LOG = logging.getLogger('tfeval')
 # Of more classes the outputs of all images would be a great deal.
 _MOST_LOGITS = 5000
 # Of a search, in an output directory.
@@ -80,7 +82,11 @@ class Rounds:
 
     Those that do what another one does, and those that cannot be, are left out.
     """
-    swept = self._on(sorted(ids)).evaluate([cell for cell in cells if cell])
+    asked = [cell for cell in cells if cell]
+    _LOG.info(
+      f'{len(asked) + 1:,} pipelines on {len(ids):,} of {len(self.ids):,} images'
+    )
+    swept = self._on(sorted(ids)).evaluate(asked)
     found: Answers = {}
     known = set()
     for one in swept:
