@@ -14,6 +14,9 @@ from tfeval.evaluation.stopwatch import Stopwatch
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, supervision, termination
 
+# Of runs that are interrupted at once, of how many it is told what is kept.
+_TOLD = 3
+
 
 def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | Failure]:
   """Evaluates models; those that share a protocol and a size share its images.
@@ -49,10 +52,6 @@ def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | F
           job.result()
   results = {job.request: job.run for job in jobs if job.run} | failures.found
   return [results[request] for request in requests if request in results]
-
-
-# Of runs that are interrupted at once, of how many it is told what is kept.
-_TOLD = 3
 
 
 def run_one(job: Job) -> Run:
