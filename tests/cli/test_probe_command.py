@@ -38,9 +38,10 @@ def test_tables(runs, tfeval):
 
 
 def test_json(runs, tfeval):
-  code, out, _ = tfeval('probe', 'clean', 'fog', '--align=coral', '--json')
+  code, out, err = tfeval('probe', 'clean', 'fog', '--align=coral', '--json')
+  assert code == 0, err
   found = json.loads(out)
-  assert code == 0 and [one['align'] for one in found['tested']] == [
+  assert [one['align'] for one in found['tested']] == [
     'none',
     'standardised',
     'coral',
