@@ -295,7 +295,7 @@ def test_the_plain_run_stands_beside_it(saved, photos, tmp_path, capsys):
   capsys.readouterr()
   assert cli.main(['explain', found['run'], str(run.path)]) == 0
   (line,) = (x for x in capsys.readouterr().out.splitlines() if 'adaptation' in x)
-  assert line.split() == ['adaptation', 'None', 'bn:n=10,N=16']
+  assert line.split() == ['adaptation', '-', 'bn:n=10,N=16']
 
 
 class OwnNormalization(keras.layers.BatchNormalization):
