@@ -132,7 +132,7 @@ def _search(flags) -> int:
       )
   about = {
     'title': f'{request.spec.text} on {config.dataset.name}, {" ".join(meant)}, '
-    f'base {found.base}: {reported.title if reported else flags.predictions}',
+    f'base {found.base}: {reported.title if reported else theirs.path.name}',
     'labels': flags.labels_of,
     'metric': flags.metric,
     'level': flags.level,
