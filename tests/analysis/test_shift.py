@@ -31,8 +31,7 @@ def diagnose(n, seed, **planted):
   'kind, planted', [(kind, all_planted[0]) for kind, all_planted in KINDS.items()]
 )
 def test_planted_shifts_get_their_names(kind, planted):
-  found = [diagnose(N, seed, **planted)[2].verdict.kind for seed in range(2)]
-  assert found == [kind] * 2
+  assert diagnose(N, 0, **planted)[2].verdict.kind == kind
 
 
 @pytest.mark.slow

@@ -118,6 +118,7 @@ def test_from_a_cache_and_ranked_on_the_device(command, tmp_path):
   assert len(entries) == 1
 
 
+@pytest.mark.slow
 def test_mirrors_of_what_a_device_resizes(command, tmp_path, capsys):
   evaluated(command, tmp_path / 'host', '--tta=flip')
   evaluated(command, tmp_path / 'device', '--tta=flip', '--resize_on=device')
