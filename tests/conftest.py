@@ -120,9 +120,7 @@ def store_run(tmp_path):
       pa.array(hashes or [None] * n, pa.binary(32)),
       np.asarray(labels, np.int32),
       pa.array(real or [None] * n, pa.list_(pa.int32())),
-      predicted,
-      None,
-      None,
+      {'all': predictions.Ranks(predicted, None, None)},
       None,
       features=features,
     )

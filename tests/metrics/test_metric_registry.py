@@ -301,9 +301,11 @@ def test_few_classes_without_probabilities(tmp_path):
       pa.array(given['hashes'], pa.binary(32)),
       labels,
       pa.nulls(ROWS, pa.list_(pa.int32())),
-      np.tile(np.arange(3, dtype=np.int32), (ROWS, 1)),
-      None,
-      None,
+      {
+        'all': predictions.Ranks(
+          np.tile(np.arange(3, dtype=np.int32), (ROWS, 1)), None, None
+        )
+      },
       None,
     )
   )

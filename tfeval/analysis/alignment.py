@@ -13,8 +13,8 @@ from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX, LabelSource, check_ids
 from tfeval.datasets.labels.subsets import Subset, select
 from tfeval.metrics import accuracy, registry
-from tfeval.metrics.competition import RESTRICTED
-from tfeval.metrics.entry import MetricEntry
+from tfeval.metrics.competition import suffix
+from tfeval.metrics.entry import RESTRICTED, MetricEntry
 from tfeval.runs import summary
 from tfeval.runs.run import Run
 from tfeval.utils import arrow
@@ -32,7 +32,8 @@ class AlignedPredictions:
     ids: string [n], sorted.
     hashes: binary [n], SHA-256 of the images; null where it is not known.
     predicted: int32 [n, at most 5], classes, best first.
-    predicted_restricted: the same under the rule `restricted`; None without it.
+    by_rule: the same under other rules, by name; zeros of images that a rule is not
+      for.
     labels: the right classes, by label set.
     inside: bool [n], which images belong to the subset; None without one.
     contradiction: what `Run.contradiction` says of the rows.
@@ -44,7 +45,7 @@ class AlignedPredictions:
   hashes: pa.Array
   predicted: np.ndarray
   labels: dict[str, accuracy.LabelSets]
-  predicted_restricted: np.ndarray | None = None
+  by_rule: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
   inside: np.ndarray | None = None
   contradiction: str | None = None
 
@@ -67,11 +68,11 @@ class AlignedPredictions:
     """Returns the predictions under a metric's rule; None where it says nothing."""
     asked, classes = registry.get_metric(metric), self.run.classes
     ranked, competing = self.predicted, classes.outputs
-    if metric.endswith(RESTRICTED):
-      if self.predicted_restricted is None:
+    if rule := metric.partition('@')[2]:
+      if rule not in self.by_rule:
         return None
-      ranked = self.predicted_restricted
-      competing = classes.competing or classes.outputs
+      ranked = self.by_rule[rule]
+      competing = classes.competing(rule) or classes.outputs
     few = asked.least_classes > competing or asked.classes > ranked.shape[1]
     return None if few else ranked
 
@@ -103,9 +104,7 @@ class AlignedPredictions:
       ids=self.ids.filter(found),
       hashes=self.hashes.filter(found),
       predicted=self.predicted[kept],
-      predicted_restricted=None
-      if self.predicted_restricted is None
-      else self.predicted_restricted[kept],
+      by_rule={name: ranked[kept] for name, ranked in self.by_rule.items()},
       labels={name: select(sets, kept) for name, sets in self.labels.items()},
       inside=None if self.inside is None else self.inside[kept],
     )
@@ -140,11 +139,15 @@ def align_run(
     table['image_sha256'].combine_chunks(),
     _first(table, 'classes'),
     carried,
-    _first(table, f'classes{RESTRICTED}') if run.classes.competing else None,
+    {
+      rule: _first(table, f'classes{suffix(rule)}')
+      for rule in run.classes.kept_by_rule
+      if not run.classes.is_partner(rule)
+    },
   )
   contradiction = run.contradiction(_metrics(found))
   if labels is not None:
-    sets = {one.name: one.of_rows(table) for one in labels}
+    sets = {one.name: run.classes.named(one.of_rows(table)) for one in labels}
     found = dataclasses.replace(found, labels=sets)
   for one in labels or ():
     check_ids(one, ids, run.path)
@@ -180,8 +183,8 @@ def with_common_rule(aligned: list[AlignedPredictions]) -> list[AlignedPredictio
   def given(one: AlignedPredictions) -> AlignedPredictions:
     classes = one.run.classes
     said = np.arange(len(classes.space)) if classes.said is None else classes.said
-    if one.predicted_restricted is None and np.array_equal(said, rule):
-      return dataclasses.replace(one, predicted_restricted=one.predicted)
+    if RESTRICTED not in one.by_rule and np.array_equal(said, rule):
+      return dataclasses.replace(one, by_rule=one.by_rule | {RESTRICTED: one.predicted})
     return one
 
   return [given(one) for one in aligned]
@@ -189,10 +192,11 @@ def with_common_rule(aligned: list[AlignedPredictions]) -> list[AlignedPredictio
 
 def metric_keys(aligned: Iterable[AlignedPredictions]) -> list[str]:
   """Returns the metrics that runs can be compared by, under the rules that all have."""
-  names = registry.paired_metrics()
-  if any(one.predicted_restricted is None for one in aligned):
-    return names
-  return names + [name + RESTRICTED for name in names]
+  names, (first_run, *others) = registry.paired_metrics(), aligned
+  common = [
+    rule for rule in first_run.by_rule if all(rule in one.by_rule for one in others)
+  ]
+  return names + [name + suffix(rule) for rule in common for name in names]
 
 
 def _metrics(aligned: AlignedPredictions) -> Iterator[MetricEntry]:

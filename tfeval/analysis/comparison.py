@@ -12,7 +12,6 @@ from tfeval.analysis.kept import Margin, Verdict, judge
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import paired
-from tfeval.metrics.competition import RESTRICTED
 from tfeval.runs import discovery
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
@@ -150,8 +149,8 @@ def compare(
     if one.ranked(metric) is None:
       there = [m for m in alignment.metric_keys([one]) if one.ranked(m) is not None]
       why = (
-        'has no rule `restricted`'
-        if metric.endswith(RESTRICTED) and one.predicted_restricted is None
+        f'has no rule `{rule}`'
+        if (rule := metric.partition('@')[2]) and rule not in one.by_rule
         else f'stores {one.predicted.shape[1]} of {one.run.classes.outputs} classes of '
         'each image'
       )

@@ -9,7 +9,6 @@ import pyarrow as pa
 from tfeval.analysis import alignment
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.metrics import noninferiority, paired, registry
-from tfeval.metrics.competition import RESTRICTED
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -216,7 +215,7 @@ def parse_expectation(text: str) -> KeptExpectation:
       f'`expect={text}`: expected LABELS/METRIC:kept:MARGIN, such as '
       'original/top1:kept:1%'
     )
-  stem = found['metric'].removesuffix(RESTRICTED)
+  stem = found['metric'].partition('@')[0]
   if stem not in registry.METRICS or not registry.METRICS[stem].paired:
     raise errors.unknown('metric in `expect`', stem, registry.paired_metrics())
   margin = _parse_margin(found['margin'], f'`expect={text}`')

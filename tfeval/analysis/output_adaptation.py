@@ -53,17 +53,13 @@ class OutputAdaptedRun(Run):
     if output == 'probabilities':
       scores = np.exp(scores)
     labels = arrow.to_numpy(part['label'], null=-1)
-    restricted = None
-    if competition.restricted is not None:
-      restricted = predictions.rank_scores(scores, labels, output, competition, True)
     return predictions.assemble(
       arrow.joined(part['id']),
       arrow.joined(part['image_sha256']),
       labels,
       arrow.joined(part['real_labels']),
-      *predictions.rank_scores(scores, labels, output, competition),
+      predictions.rank_by_rule(scores, labels, output, competition),
       scores,
-      restricted,
     )
 
 

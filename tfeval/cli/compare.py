@@ -70,7 +70,7 @@ def check_metric(name: str) -> None:
   from tfeval.metrics import registry
 
   own = ' or '.join(_own_metrics())
-  stem = name.removesuffix('@restricted')
+  stem = name.partition('@')[0]
   if stem not in registry.METRICS or not registry.METRICS[stem].paired:
     raise UserError(
       f'--metric={name}: expected {own}, of the rule restricted {own}@restricted, or '

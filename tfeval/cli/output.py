@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
+from tfeval.datasets.labels.class_sets import PARTNERS
 from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.reports import failures, formats, terminal
 from tfeval.reports.formats import Output
@@ -29,9 +30,10 @@ def define_class_rule(definer) -> None:
   definer.enum(
     'class_rule',
     ALL,
-    [ALL, RESTRICTED],
+    [ALL, RESTRICTED, *PARTNERS],
     'Which metrics tables show first, where a model can say more than the classes of '
-    'the dataset: among all that it can say, or among these classes alone.',
+    'the dataset: among all that it can say, or among these classes alone; of '
+    'validation images, as images of another test set count.',
   )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from tfeval.analysis import against_plain, output_adaptation
+from tfeval.analysis import against_plain, other_rules, output_adaptation
 from tfeval.cli import console, label_flags, output
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -76,6 +76,8 @@ def run(flags, arguments: list[str]) -> int:
   labels, subset = label_flags.read_labels(flags, runs)
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None
+  rules = [*other_rules.rules_of(names), flags.class_rule]
+  runs = [other_rules.with_rules(run, rules) for run in runs]
   by_classes = flags.per_class is not None or flags.confusions > 0
   scored: list[Run] = []
   answers: list[tuple[str, LabelSpace, dict[str, TopPredictions]]] = []
@@ -130,9 +132,9 @@ def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
   if not found:
     raise UserError(
       '--per_class and --confusions need one label for each image, '
-      f'{", ".join(summary.scores)} of {run.path} do not give that'
+      f'{", ".join(summary.label_sets)} of {run.path} do not give that'
     )
-  for name in summary.scores.keys() - found.keys():
+  for name in set(summary.label_sets) - found.keys():
     terminal.print_line(
       f'tfeval: {run.path}: {name} is not one label for each image: left out of '
       'what is by class',

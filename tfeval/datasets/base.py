@@ -8,6 +8,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.looks import Looks
+from tfeval.metrics.competition import Rule
 from tfeval.utils import files, paths
 from tfeval.utils.errors import DataError, UserError
 
@@ -40,6 +41,7 @@ class ImageDataset:
     label_space: the classes that its labels are indices of.
     competing: those that compete under the rule `restricted`, ascending; None: there is
       no such rule, as of parts of the ImageNet validation set.
+    rules: further class rules, or `restricted` and `all` in groups.
     listed: the classes that its folders or names are, in the order of these; None:
       those that compete, or all.
     num_examples: how many examples there must be.
@@ -82,6 +84,7 @@ class ImageDataset:
   size_digest: str | None = None
   strided: Callable[[int], Any] | None = None
   competing: Sequence[int] | None = None
+  rules: tuple[Rule, ...] = ()
   listed: Sequence[int] | None = None
   sample: str | None = None
   read_by_python: bool = False

@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from tfeval.datasets import base, folder_content
 from tfeval.datasets.folder_content import FolderContent
+from tfeval.datasets.labels import class_sets, imagenet
 from tfeval.datasets.options import DatasetConfig
+from tfeval.metrics.competition import Rule
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
@@ -48,6 +50,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     label_space=content.space,
     competing=content.competing,
     listed=content.listed,
+    rules=_partner_rules(content),
     num_examples=len(ids),
     expected_ids=ids,
     limit=content.limit,
@@ -64,6 +67,15 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     strided=lambda n: _examples(content, slice(None, None, n)),
     relative_paths=[os.path.relpath(path, content.root) for path in content.paths],
   )
+
+
+def _partner_rules(content: FolderContent) -> tuple[Rule, ...]:
+  """Returns the rules of other sets, of validation images of ImageNet."""
+  names = (os.path.basename(one) for one in content.ids)
+  imagenet_classes = content.space.digest == imagenet.label_space().digest
+  if imagenet_classes and all(map(imagenet.validation_number, names)):
+    return class_sets.partner_rules()
+  return ()
 
 
 def _size(path: str) -> int:

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import pathlib
+import re
 import sys
 import tarfile
 
@@ -15,7 +16,7 @@ from etils import epath
 from tensorflow_datasets.core.download import downloader
 
 from tfeval.datasets import base, splits, tfds_metadata, tfds_names, tfds_places
-from tfeval.datasets.labels import imagenet, resolution
+from tfeval.datasets.labels import class_sets, imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.tfds_records import Records
@@ -99,6 +100,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     label_space=space,
     competing=sorted(indices) if len(indices) < len(space) else None,
     listed=resolution.listed(space, indices),
+    rules=class_sets.partner_rules() if _is_validation(builder, split) else (),
     num_examples=size,
     expected_ids=[imagenet.validation_name(i + 1) for i in range(count)]
     if full
@@ -111,6 +113,12 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       start, size if stop is None else stop
     ),
   )
+
+
+def _is_validation(builder, split: str) -> bool:
+  """Whether examples are validation images of ImageNet as they are."""
+  names = re.findall(r'[a-z]+(?=\[|\+|$)', split)
+  return builder.name in tfds_names.FROM_TAR and set(names) == {'validation'}
 
 
 def _check_places(builder, name: str) -> None:

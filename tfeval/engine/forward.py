@@ -21,8 +21,8 @@ from tfeval.engine.batches import Batch
 from tfeval.engine.out_of_memory import is_out_of_memory
 from tfeval.engine.placement import Pixels, Placed
 from tfeval.engine.steps import Step
-from tfeval.metrics.competition import RESTRICTED, Competition
-from tfeval.metrics.stored_rows import STORED_CLASSES
+from tfeval.metrics.competition import Competition, suffix
+from tfeval.metrics.stored_rows import kept_classes
 from tfeval.models.keras.features import Tap
 from tfeval.models.model import Model, wrong_outputs
 from tfeval.models.options import LOGITS
@@ -125,15 +125,12 @@ class ForwardPass:
     if not labels:
       return {'scores': scores}
     scores = tf.ensure_shape(scores, [None, self.model.outputs])
-    is_logits = self.model.output == LOGITS
-    found = device_ranking.ranked(scores, labels[0], STORED_CLASSES, is_logits)
-    if len(labels) == 1:
-      return found
-    competing = tf.gather(scores, self._ranks.restricted, axis=1)
-    of_rule = device_ranking.ranked(
-      competing, labels[1], STORED_CLASSES, is_logits, renormalised=True
-    )
-    return found | {name + RESTRICTED: value for name, value in of_rule.items()}
+    found, is_logits = {}, self.model.output == LOGITS
+    for rule, of_rule in zip(self._ranks.rules, labels, strict=True):
+      kept, contest = kept_classes(self._ranks, rule), self._ranks.contests.get(rule)
+      ranks = device_ranking.ranked(scores, of_rule, kept, is_logits, contest)
+      found |= {name + suffix(rule): value for name, value in ranks.items()}
+    return found
 
   def _scores(self, pixels: tf.Tensor) -> tf.Tensor:
     return views.averaged(self.model, pixels, self._tta)
@@ -160,10 +157,9 @@ class ForwardPass:
 
   def _labels(self, batch: Batch) -> tuple[tf.Tensor, ...]:
     """Returns which output is the label of each image, under each rule."""
-    rules = (False, True) if self._ranks.restricted is not None else (False,)
     return tuple(
       tf.constant(self._ranks.columns_of(batch.labels, rule), tf.int64)
-      for rule in rules
+      for rule in self._ranks.rules
     )
 
   def submit(self, placed: Placed) -> InFlight:

@@ -6,6 +6,9 @@ import numpy as np
 
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels.listing import first
+from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.metrics.competition import Rule, singles, suffix
+from tfeval.metrics.entry import RESTRICTED
 from tfeval.models.model import Model
 from tfeval.models.options import SIGMOID
 from tfeval.runs import predictions
@@ -19,40 +22,55 @@ def classes_of(model: Model, dataset: ImageDataset) -> RunClasses:
 
   Args:
     model: as `fitting.fit` returns it for the dataset's label space.
-    dataset: has the rule `restricted` where the model says more than compete under it.
+    dataset: has rules of its own, and `restricted` where the model says more than
+      compete under it.
   """
   space = model.label_space
   assert space is not None  # It is fitted.
   said = np.arange(len(space)) if model.said is None else model.said
-  restricted = None
-  if dataset.competing is not None or len(space) > len(dataset.label_space):
-    own = dataset.competing
-    own = np.arange(len(dataset.label_space)) if own is None else np.asarray(own)
-    restricted = np.intersect1d(own, said)
-    if len(restricted) in (0, len(said)):
-      restricted = None
-  return RunClasses(dataset.label_space, space, model.said, restricted)
+  rules = list(dataset.rules)
+  if not any(rule.name == RESTRICTED for rule in rules):
+    rules += _restricted(space, said, dataset)
+  return RunClasses(dataset.label_space, space, model.said, tuple(rules))
+
+
+def _restricted(
+  space: LabelSpace, said: np.ndarray, dataset: ImageDataset
+) -> list[Rule]:
+  """Returns the rule `restricted`, where it leaves out some that a model says."""
+  if dataset.competing is None and len(space) == len(dataset.label_space):
+    return []
+  own = dataset.competing
+  own = np.arange(len(dataset.label_space)) if own is None else np.asarray(own)
+  restricted = np.intersect1d(own, said)
+  return [singles(RESTRICTED, restricted)] if 0 < len(restricted) < len(said) else []
 
 
 def ranks(
-  values: Mapping[str, np.ndarray], rule: str, classes: RunClasses, output: str
-) -> predictions.Ranks | None:
-  """Returns the ranks that a device made under a rule; None where there is none.
+  values: Mapping[str, np.ndarray],
+  rule: str,
+  classes: RunClasses,
+  labels: np.ndarray,
+  output: str,
+) -> predictions.Ranks:
+  """Returns the ranks that a device made under a rule.
 
   Args:
     values: what `ForwardPass.result` returned.
-    rule: `''`, or `RESTRICTED`.
+    rule: its name.
     classes: what the outputs are.
+    labels: int64 [n], of the images.
     output: what their values are, of `models.options.OUTPUTS`.
   """
-  if f'classes{rule}' not in values:
-    return None
-  found = (values[name + rule] for name in ('log_probs', 'label_log_prob'))
+  of_rule = suffix(rule)
+  found = (values[name + of_rule] for name in ('log_probs', 'label_log_prob'))
   return predictions.named_ranks(
-    values[f'classes{rule}'],
+    values[f'classes{of_rule}'],
     # No distribution over the classes.
     *((None, None) if output == SIGMOID else found),
-    classes.competition.classes(bool(rule)),
+    labels,
+    classes.competition,
+    rule,
   )
 
 

@@ -14,7 +14,8 @@ from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.adaptation import beside
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.evaluation.plans import ModelRequest, Plan
-from tfeval.metrics.competition import RESTRICTED
+from tfeval.metrics.competition import suffix
+from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.models import fitting
 from tfeval.runs.expectations import Expectation, check_names
 from tfeval.runs.run import Failure, Run
@@ -70,10 +71,10 @@ def _evaluate(
     check_names(
       expectations,
       [
-        (name, f'top{k}{rule}')
+        (name, f'top{k}{suffix(rule)}')
         for name in ['original', *['real'] * opened.dataset.has_real_labels]
         for k in (1, 5)
-        for rule in ('', RESTRICTED)
+        for rule in {ALL, RESTRICTED, *(one.name for one in opened.dataset.rules)}
       ],
     )
   if config.adapt is not None:

@@ -20,7 +20,6 @@ from tfeval.evaluation.plans import ModelRequest, flagfile
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
-from tfeval.metrics.competition import RESTRICTED
 from tfeval.models import fitting, published
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import ENCODED, Protocol
@@ -261,11 +260,12 @@ class Job:
       batch.ids,
       model,
     )
-    ranked, restricted = (
-      competition.ranks(values, rule, self.classes, model.output)
-      for rule in ('', RESTRICTED)
-    )
-    return predictions.make_ranked_rows(*of_batch, ranked, None, restricted, features)
+    rules = self.classes.competition.rules
+    ranked = {
+      rule: competition.ranks(values, rule, self.classes, batch.labels, model.output)
+      for rule in rules
+    }
+    return predictions.make_ranked_rows(*of_batch, ranked, None, features)
 
   @property
   def goes_on(self) -> bool:
@@ -312,7 +312,7 @@ class Job:
     dataset, failed = self.runtime.dataset, {}
     if self.skip_errors:
       failed = pipeline.failures(dataset, self.protocol, set(positions))
-    columns = columns_read(SUMMARY_COLUMNS, self.classes.competing > 0)
+    columns = columns_read(SUMMARY_COLUMNS, self.classes)
     summary = summarize(
       predictions.read_parts(self.directory / PREDICTIONS, columns),
       request=SummaryRequest(classes=self.classes),

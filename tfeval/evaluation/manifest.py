@@ -18,6 +18,7 @@ from tfeval.engine.self_test import SelfTest
 from tfeval.evaluation import fingerprint
 from tfeval.evaluation.adaptation.request import Tent
 from tfeval.evaluation.config import EvaluationConfig
+from tfeval.metrics.entry import RESTRICTED
 from tfeval.models.model import Model
 from tfeval.preprocess import device_canvas
 from tfeval.preprocess.protocol import Protocol, comparable
@@ -88,9 +89,9 @@ def build_manifest(
       'protocol': protocol.describe(),
       'store': {
         'logits': config.store.logits,
-        'classes': classes.kept,
+        'classes': classes.kept(),
         'rows_per_part': config.store.rows_per_part,
-        **({'restricted': classes.kept_restricted} if classes.competing else {}),
+        **({'restricted': kept} if (kept := classes.kept(RESTRICTED)) else {}),
         **(
           {'features': {'layer': config.store.features, 'dimension': features}}
           if features

@@ -127,11 +127,11 @@ def writer_of(
     store,
     manifest.store.logits,
     resume.part_size(manifest),
-    classes.kept,
+    classes.kept(),
     keep,
     len(classes.space),
     classes.outputs,
-    classes.kept_restricted,
+    classes.kept_by_rule,
     features.dimension if features else 0,
   )
 

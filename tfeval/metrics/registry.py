@@ -19,7 +19,6 @@ from tfeval.metrics import (
   accuracy,
   calibration,
   collectors,
-  competition,
   selective,
   temperature,
 )
@@ -201,7 +200,7 @@ _PREDICTIONS = collectors.TopPredictions, ()
 def get_metric(name: str) -> Metric:
   """Returns a metric of `METRICS`, or `topK` for any K; of any class rule.
 
-  With `@restricted` behind its name it is asked for under that rule alone.
+  With a rule behind its name, as `@restricted`, it is asked for under that one alone.
 
   Raises:
     UserError: it is not known.
@@ -211,7 +210,7 @@ def get_metric(name: str) -> Metric:
   >>> get_metric('top1@restricted').classes
   1
   """
-  name = name.removesuffix(competition.RESTRICTED)
+  name = name.partition('@')[0]
   if name not in METRICS.entries and (found := _TOP.fullmatch(name)):
     return _top(int(found[1]))
   return METRICS.get(name, '(topK for any K is one too)')
@@ -237,17 +236,28 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
   return names
 
 
-def names_of_rule(names: Iterable[str], rule: str) -> tuple[str, ...]:
+def names_of_rule(
+  names: Iterable[str], rule: str, partner: bool = False
+) -> tuple[str, ...]:
   """Returns the metrics that are asked for under a class rule, by their own names.
+
+  Args:
+    names: of metrics, with the rule that one is asked for alone behind it.
+    rule: the rule.
+    partner: whether it is that of another set, under which nothing is asked for but by
+      its name, and what every result has.
 
   >>> names = ('top1@restricted', 'ece')
   >>> names_of_rule(names, 'all'), names_of_rule(names, 'restricted')
   (('ece',), ('top1', 'ece'))
   """
-  if rule == ALL:
-    return tuple(name for name in names if not name.endswith(competition.RESTRICTED))
-  stems = (name.removesuffix(competition.RESTRICTED) for name in names)
-  return tuple(dict.fromkeys(stems))
+  split = [name.partition('@')[::2] for name in names]
+  found = [
+    stem
+    for stem, of_rule in split
+    if of_rule == rule or not of_rule and (not partner or stem in DEFAULT)
+  ]
+  return tuple(dict.fromkeys(found))
 
 
 def required_columns(

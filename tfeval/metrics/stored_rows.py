@@ -9,13 +9,23 @@ import pyarrow as pa
 
 from tfeval.metrics import ranking
 from tfeval.metrics.accuracy import LabelSets
+from tfeval.metrics.competition import Competition
 from tfeval.utils import arrow
 
 # How many ranked classes rows keep.
 STORED_CLASSES = 20
+# And under the rule of another set.
+_PARTNER_CLASSES = 5
 NEEDS_OUTPUTS = 'needs all outputs, which --store_logits keeps'
 # Rows at once: of all outputs 2 MB.
 _BLOCK = 256
+
+
+def kept_classes(competition: Competition, rule: str) -> int:
+  """Returns how many ranked classes rows keep under a rule, at most."""
+  contest = competition.contests.get(rule)
+  partner = contest is not None and contest.rule.partner
+  return _PARTNER_CLASSES if partner else STORED_CLASSES
 
 
 class MetricUnavailable(Exception):

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.metrics.entry import ALL, COUNT, RESTRICTED, VALUE, MetricEntry
+from tfeval.metrics.competition import MEAN
+from tfeval.metrics.entry import ALL, COUNT, VALUE, MetricEntry
 from tfeval.models import published
 from tfeval.reports import by_class, failures, terminal
 from tfeval.reports.comparison import p_value, points
@@ -103,7 +104,7 @@ def _table(
       continue
     if run.result.state:
       names.append(f'({run.result.state})')
-    found = [metric for metric in run.metrics if metric.kind == kind]
+    found = [metric for metric in _shown(run) if metric.kind == kind]
     metrics = [[display.metric_name(m.labels, m.key), *cells(m)] for m in found]
     models.append((names, metrics))
   beside = [
@@ -117,6 +118,17 @@ def _table(
     for names, rows in models
   ]
   return _sections(['model and metric'], titles, above)
+
+
+def _shown(run: Run) -> list[MetricEntry]:
+  """Returns the metrics of a table: of rules of other sets the first one's alone.
+
+  These stand there by the thousand classes that all images are of, until one is asked
+  to be first.
+  """
+  metrics = run.result.metrics
+  first = metrics[0].rule if metrics else ALL
+  return [m for m in metrics if m.rule == first or not run.classes.is_partner(m.rule)]
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:
@@ -187,12 +199,25 @@ def _of_classes(run: Run) -> list[str]:
     words.append(_by_order(classes, matched.order))
   if others := len(classes.space) - len(classes.dataset):
     words.append(f'the model can say {others:,} more than the classes of the dataset')
-  if classes.competing:
-    words.append(
-      f'restricted: among {classes.competing:,} of the {classes.outputs:,} classes '
-      'that it can say'
-    )
+  words += _of_rules(classes)
   return words + _no_top5(run)
+
+
+def _of_rules(classes: RunClasses) -> list[str]:
+  """Returns which classes compete under each rule that tables show."""
+  words = []
+  for name, contest in classes.competition.contests.items():
+    if contest.rule.partner:
+      continue
+    which = f'{len(contest.columns):,} of the {classes.outputs:,} classes'
+    if not contest.is_grouped:
+      words.append(f'{name}: among {which} that it can say')
+      continue
+    how = 'the mean probability' if contest.rule.reduce == MEAN else 'any'
+    words.append(
+      f'{name}: {how} of the outputs of {len(contest.sizes):,} among {which}'
+    )
+  return words
 
 
 def _no_top5(run: Run) -> list[str]:
@@ -200,7 +225,8 @@ def _no_top5(run: Run) -> list[str]:
   most = TOP[-1]
   there = {(metric.name, metric.rule) for metric in run.result.metrics}
   words = []
-  for rule, count in ((ALL, run.classes.outputs), (RESTRICTED, run.classes.competing)):
+  for rule in run.classes.competition.rules:
+    count = run.classes.competing(rule)
     if 0 < count <= most and (f'top{most}', rule) not in there:
       of_rule = '' if rule == ALL else f' {rule}'
       words.append(

@@ -4,8 +4,9 @@ What is here, and `metrics/entry.py`, knows the keys of this JSON; everything el
 attributes. `verification/result.schema.json` says the same for other programs.
 """
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import class_sets, imagenet
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.metrics.competition import Rule
 from tfeval.metrics.entry import MetricEntry
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
@@ -59,6 +60,36 @@ class ClassesSection(JsonObject):
     return LabelSpace(self.name, tuple(self.ids), tuple(names))
 
 
+class RuleSection(JsonObject):
+  """A class rule of a packaged set, see `metrics.competition.Rule`.
+
+  Attributes:
+    name: the rule's.
+    class_set: of `datasets.labels.class_sets`.
+    sha256: over its classes.
+    reduce: what becomes of outputs that mean the same class, `max` or `mean`.
+    partner: whether it is for the images of the set's classes alone.
+  """
+
+  name: str
+  class_set: str
+  sha256: str
+  reduce: str
+  partner: bool = False
+
+  @classmethod
+  def of(cls, rule: Rule) -> 'RuleSection':
+    """Returns what is told of a rule of a packaged set."""
+    found = class_sets.read(rule.class_set or '')
+    return cls(
+      name=rule.name,
+      class_set=found.name,
+      sha256=found.digest,
+      reduce=rule.reduce,
+      partner=rule.partner,
+    )
+
+
 class MatchedSection(JsonObject):
   """How outputs were matched to the dataset's classes, see `models.fitting.fit`.
 
@@ -67,7 +98,9 @@ class MatchedSection(JsonObject):
     others: what it says that is no class of the dataset: the classes behind these.
     unsaid: indices of the classes that it has no output for.
     order: indices of the classes that its outputs are, where they do not ascend.
-    restricted: indices of the classes that compete under the rule `restricted`.
+    restricted: indices of the classes that compete under the rule `restricted`, where
+      they are no packaged set's.
+    rules: those of packaged sets.
   """
 
   by: str
@@ -75,6 +108,7 @@ class MatchedSection(JsonObject):
   unsaid: list[int] | None = None
   order: list[int] | None = None
   restricted: list[int] | None = None
+  rules: list[RuleSection] | None = None
 
 
 class AdaptationSection(JsonObject):

@@ -22,7 +22,7 @@ from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
-from tfeval.metrics.entry import ALL, MetricEntry
+from tfeval.metrics.entry import ALL, RESTRICTED, MetricEntry
 from tfeval.runs import (
   contradictions,
   display,
@@ -217,7 +217,7 @@ class Run:
     Raises:
       UserError: there are none, or they are not those that the result was made of.
     """
-    columns = columns_read(SUMMARY_COLUMNS, self.classes.competing > 0)
+    columns = columns_read(SUMMARY_COLUMNS, self.classes)
     table = self.to_arrow(columns).combine_chunks()
     table = table.take(pc.sort_indices(table['id']))
     self._check(summarize([table], labels=()))
@@ -307,14 +307,9 @@ class Run:
     only_original = [one.name for one in labels or ()] == [sets.ORIGINAL]
     stored_outputs = self.result.store.logits is True
     columns = registry.required_columns(names, only_original, stored_outputs)
-    restricted = self.classes.competing > 0
-    if not restricted and len(registry.names_of_rule(names, ALL)) < len(names):
-      raise UserError(
-        f'{self.path} has no metrics of the rule restricted: the model can say no '
-        'classes but those of the dataset: leave @restricted out'
-      )
+    self._check_rules(names)
     found = summarize(
-      self.parts(columns_read(SUMMARY_COLUMNS + columns, restricted)),
+      self.parts(columns_read(SUMMARY_COLUMNS + columns, self.classes)),
       labels,
       subset,
       SummaryRequest(
@@ -329,6 +324,23 @@ class Run:
     if subset is not None:
       subset.check(found.column('id'), self.path)
     return found
+
+  def _check_rules(self, names: Sequence[str]) -> None:
+    """Checks that metrics are of rules that the rows have."""
+    for name in names:
+      rule = name.partition('@')[2] or ALL
+      if self.classes.has(rule):
+        continue
+      if rule == RESTRICTED:
+        raise UserError(
+          f'{self.path} has no metrics of the rule restricted: the model can say no '
+          'classes but those of the dataset: leave @restricted out'
+        )
+      raise UserError(
+        f'{self.path} has no rule {rule} for {name}: it has '
+        f"{', '.join(self.classes.competition.rules)}; of ImageNet's validation images "
+        'evaluate again, or a run with `store_logits`'
+      )
 
   def _check(self, summary: Summary) -> None:
     """Checks that rows are those that the result was made of."""

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import numbering, sets, subsets
 from tfeval.datasets.labels.numbering import NumberingCounts
 from tfeval.metrics import accuracy, collectors, registry
-from tfeval.metrics.competition import RESTRICTED as RESTRICTED_SUFFIX
-from tfeval.metrics.entry import ALL, RESTRICTED, MetricEntry
+from tfeval.metrics.accuracy import LabelSets
+from tfeval.metrics.competition import suffix
+from tfeval.metrics.entry import ALL, MetricEntry
 from tfeval.metrics.stored_rows import ScoredRows
 from tfeval.runs import predictions
 from tfeval.runs.digests import digest_of_sorted
@@ -49,21 +50,22 @@ class Summary:
 
   Attributes:
     request: what it was made for.
-    scores: by the label set's name, of the rule `all`.
-    restricted: the same of the rule `restricted`; empty without it.
+    scores: by the rule and the label set's name.
     identities: `id`, `image_sha256` and `label` of the rows, part by part.
     subset: how many images belong to the subset; None without one.
     numberings: of label sets in files, how their labels would be right, by name.
   """
 
   request: SummaryRequest
-  scores: dict[str, registry.LabelSetScores]
+  scores: dict[tuple[str, str], registry.LabelSetScores]
   identities: list[pa.Table]
   subset: int | None = None
-  restricted: dict[str, registry.LabelSetScores] = dataclasses.field(
-    default_factory=dict
-  )
   numberings: dict[str, NumberingCounts] = dataclasses.field(default_factory=dict)
+
+  @property
+  def label_sets(self) -> list[str]:
+    """The names of the label sets."""
+    return list(dict.fromkeys(labels for _, labels in self.scores))
 
   def column(self, name: str) -> pa.Array:
     """Returns a column of the identities."""
@@ -90,7 +92,8 @@ class Summary:
     """
     for one in labels:
       sets.check_ids(one, self.column('id'), where)
-      if not (one.name in self.scores and self.scores[one.name].count):
+      scores = self.scores.get((ALL, one.name))
+      if not (scores and scores.count):
         raise no_labels(one, where, self.ids)
       if one.name in self.numberings:
         numbering.warn(one.path, where, self.numberings[one.name])
@@ -101,10 +104,12 @@ class Summary:
     Args:
       interval: see `accuracy.INTERVALS`.
     """
+    rules = dict.fromkeys(rule for rule, _ in self.scores)
     found = [
       entry
-      for rule, of_rule in ((ALL, self.scores), (RESTRICTED, self.restricted))
-      for name, scores in of_rule.items()
+      for rule in rules
+      for (of_rule, name), scores in self.scores.items()
+      if of_rule == rule
       for entry in scores.entries(name, interval, rule)
     ]
     if self.request.metrics is not None:
@@ -115,8 +120,8 @@ class Summary:
     """Returns the predictions by the label set's name, where images have one label."""
     return {
       name: scores.predictions
-      for name, scores in self.scores.items()
-      if scores.predictions is not None
+      for (rule, name), scores in self.scores.items()
+      if rule == ALL and scores.predictions is not None
     }
 
   def digests(self) -> dict[str, str]:
@@ -189,12 +194,12 @@ def summarize(
   return summary
 
 
-def columns_read(names: Iterable[str], restricted: bool) -> list[str]:
-  """Returns the columns that hold what `names` do, of the rule `restricted` as well."""
+def columns_read(names: Iterable[str], classes: RunClasses) -> list[str]:
+  """Returns the columns that hold what `names` do, of all rules."""
   names = list(names)
-  if not restricted:
-    return names
-  return names + [name + RESTRICTED_SUFFIX for name in names if name in _OF_RULES]
+  of_rules = [name for name in names if name in _OF_RULES]
+  found = [one + suffix(rule) for rule in classes.kept_by_rule for one in of_rules]
+  return names + found
 
 
 def _add(
@@ -203,13 +208,22 @@ def _add(
   request = summary.request
   classes = request.classes or IMAGENET
   count = len(classes.space)
-  _scores(summary, ALL, name, classes.outputs).add(
-    ScoredRows(rows, labels, count, classes.said, request.output)
-  )
-  if classes.competing:
-    of_rule = _scores(summary, RESTRICTED, name, classes.competing)
-    # Of stored outputs nothing is read: all of them compete there.
-    of_rule.add(ScoredRows(_under_restricted(rows), labels, count))
+  if ALL not in classes.competition.contests:
+    _scores(summary, ALL, name, classes).add(
+      ScoredRows(rows, labels, count, classes.said, request.output)
+    )
+  for rule, contest in classes.competition.contests.items():
+    values = contest.rule.named(np.asarray(labels.values))
+    named = LabelSets(values, np.asarray(labels.sizes))
+    of_rule = _under(rule, rows)
+    if contest.rule.partner:
+      # Others have no label under it: they are skipped.
+      inside = arrow.to_numpy(of_rule['classes'].is_valid())
+      values = subsets.select(named, inside).values
+      named = LabelSets(values, np.where(inside, named.sizes, 0))
+      of_rule = _filled(of_rule)
+    # Of stored outputs nothing is read: all of them compete there, each for itself.
+    _scores(summary, rule, name, classes).add(ScoredRows(of_rule, named, count))
 
 
 def _add_numbering(
@@ -223,22 +237,40 @@ def _add_numbering(
 
 
 def _scores(
-  summary: Summary, rule: str, name: str, competing: int
+  summary: Summary, rule: str, name: str, classes: RunClasses
 ) -> registry.LabelSetScores:
   request = summary.request
-  there = summary.scores if rule == ALL else summary.restricted
-  if name not in there:
+  if (rule, name) not in summary.scores:
     asked = registry.DEFAULT if request.metrics is None else request.metrics
-    names = registry.names_of_rule(asked, rule)
-    there[name] = registry.LabelSetScores(names, competing, request.keep_predictions)
-  return there[name]
+    names = registry.names_of_rule(asked, rule, classes.is_partner(rule))
+    summary.scores[rule, name] = registry.LabelSetScores(
+      names, classes.competing(rule), request.keep_predictions
+    )
+  return summary.scores[rule, name]
 
 
-def _under_restricted(rows: pa.Table) -> pa.Table:
-  """Returns rows whose ranks are those of the rule `restricted`."""
-  suffix = RESTRICTED_SUFFIX
-  kept = [n for n in rows.column_names if n not in (*_OF_RULES, 'logits')]
-  return rows.select(kept).rename_columns([n.removesuffix(suffix) for n in kept])
+def _filled(rows: pa.Table) -> pa.Table:
+  """Returns rows with zeros for lists of ranks that are not there."""
+  for name in set(rows.column_names) & {'classes', 'log_probs'}:
+    values = arrow.matrix(rows[name])
+    values = np.where(np.isnan(values), 0, values)
+    kind = rows[name].type
+    flat = pa.array(values.reshape(-1)).cast(kind.value_type)
+    column = pa.FixedSizeListArray.from_arrays(flat, kind.list_size)
+    rows = rows.set_column(rows.column_names.index(name), name, column)
+  return rows
+
+
+def _under(rule: str, rows: pa.Table) -> pa.Table:
+  """Returns rows whose ranks are those of a rule, without stored outputs."""
+  names = {
+    name: name.removesuffix(suffix(rule))
+    for name in rows.column_names
+    if name.removesuffix(suffix(rule)) in _OF_RULES and name.endswith(suffix(rule))
+  }
+  others = [n for n in rows.column_names if '@' not in n and n not in _OF_RULES]
+  kept = [name for name in others if name != 'logits']
+  return rows.select([*kept, *names]).rename_columns([*kept, *names.values()])
 
 
 def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:

@@ -63,12 +63,12 @@ def _written(
     (),
     len(classes.space),
     classes.outputs,
-    classes.kept_restricted,
+    classes.kept_by_rule,
   )
   for rows in made.parts():
     writer.write(rows)
   writer.flush()
-  columns = columns_read(SUMMARY_COLUMNS, classes.competing > 0)
+  columns = columns_read(SUMMARY_COLUMNS, classes)
   summary = summarize(
     predictions.read_parts(directory / PREDICTIONS, columns),
     request=SummaryRequest(classes=classes),

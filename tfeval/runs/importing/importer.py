@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.listing import check_rows
 from tfeval.datasets.labels.sets import ORIGINAL, REAL, LabelSource
+from tfeval.metrics.entry import ALL
 from tfeval.runs import predictions, result_file, run_directory
 from tfeval.runs.importing import directory, orders, readers, rows
 from tfeval.runs.importing.directory import ImportConfig, by_validation_order
@@ -198,9 +199,7 @@ def _write(source: Source, config: ImportConfig, table: readers.Table) -> _Writt
         pa.nulls(n, pa.binary(32)),
         labels,
         _real(by_name, ids),
-        ranked.classes,
-        ranked.log_probs,
-        ranked.label_log_prob,
+        {ALL: ranked.ranks},
         ranked.scores if keep else None,
       )
     )

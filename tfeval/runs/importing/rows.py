@@ -37,6 +37,11 @@ class Ranked:
   scores: np.ndarray | None
   output: str | None
 
+  @property
+  def ranks(self) -> predictions.Ranks:
+    """The same as rows keep them of a rule."""
+    return predictions.Ranks(self.classes, self.log_probs, self.label_log_prob)
+
 
 def rank(
   block: Block,
@@ -75,7 +80,7 @@ def rank(
     if output == PROBABILITIES:
       _check_probabilities(scores, refuse_scores, whole=True)
     ranked = predictions.rank_scores(scores, labels, output)
-    return Ranked(*ranked, scores.astype(np.float32), output)
+    return Ranked(*ranked[:3], scores.astype(np.float32), output)
   _check_classes(block.classes, refuse, classes)
   ranked_classes = block.classes.astype(np.int32)
   kept = predictions.STORED_CLASSES

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.metrics.competition import RESTRICTED
 from tfeval.runs.predictions import rows
 from tfeval.utils import arrow, budgets, errors, files, parquet
 from tfeval.utils.errors import UserError
@@ -17,6 +16,8 @@ from tfeval.utils.paths import Path
 
 # The softmax of a model may come out at 1 + 2**-23.
 _LOG_PROBS = -math.inf, 1e-6
+# A column of a rule, its kind and the rule's name.
+_OF_RULE = re.compile(r'(classes|log_probs|label_log_prob)@([a-z][a-z0-9_]{0,63})')
 # Anything else could lead out of the directory.
 _PART = re.compile(r'part-\d{5,}\.parquet')
 
@@ -159,15 +160,21 @@ def _expected(there: pa.Schema, outputs: int) -> dict[str, pa.DataType]:
   """Returns the types that `schema` says, by the names of the columns."""
   # Imported rows may keep fewer classes than those of our own models.
   kept = _kept(there, '') or rows.STORED_CLASSES
-  competing = _kept(there, RESTRICTED)
+  rules = {rule: min(_kept(there, f'@{rule}'), outputs) for rule in _rules(there.names)}
   expected = rows.schema(
     True,
     max(1, min(kept, outputs)),
     outputs,
-    min(competing, outputs),
+    rules,
     min(_size(there, rows.FEATURES), budgets.CLASSES),
   )
   return {field.name: field.type for field in expected}
+
+
+def _rules(names: list[str]) -> list[str]:
+  """Returns the names of the rules that columns are of, `all` aside."""
+  found = filter(None, map(_OF_RULE.fullmatch, names))
+  return list(dict.fromkeys(one[2] for one in found))
 
 
 def _kept(there: pa.Schema, rule: str) -> int:
@@ -185,7 +192,8 @@ def _size(there: pa.Schema, name: str) -> int:
 
 def _check_columns(path: Path, table: pa.Table, classes: int) -> None:
   """Checks that columns are what `schema` says: a run may come from a stranger."""
-  schema = rows.schema(True, restricted=1, features=1)
+  rules = _rules(table.column_names)
+  schema = rows.schema(True, rules=dict.fromkeys(rules, 1), features=1)
   for name in set(table.column_names) & set(schema.names):
     column, field = table[name], schema.field(name)
     if column.null_count and not field.nullable:
@@ -198,7 +206,7 @@ def _check_columns(path: Path, table: pa.Table, classes: int) -> None:
         column.validate(full=True)
       except pa.ArrowException as error:
         raise UserError(f'{path} has ids that are not UTF-8: evaluate again') from error
-    kind = name.removesuffix(RESTRICTED)
+    kind = name.partition('@')[0]
     if kind in ('label', 'real_labels', 'classes'):
       _check_values(path, name, column, (0, classes - 1))
     elif kind in ('log_probs', 'label_log_prob'):

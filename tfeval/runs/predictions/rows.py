@@ -1,11 +1,15 @@
 """The rows of the prediction store, made of what a model returns."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 
 from tfeval.metrics import ranking
-from tfeval.metrics.competition import ALL, RESTRICTED, Competition
-from tfeval.metrics.stored_rows import STORED_CLASSES
+from tfeval.metrics.competition import EVERYTHING, MEAN, Competition, suffix
+from tfeval.metrics.entry import ALL, RESTRICTED
+from tfeval.metrics.stored_rows import STORED_CLASSES, kept_classes
 from tfeval.utils.arrow import numbers
 
 SCHEMA_VERSION = 1
@@ -13,17 +17,32 @@ SCHEMA_VERSION = 1
 OUTPUTS = 1000
 # The column of what a layer of the model returns.
 FEATURES = 'features'
-# What `rank_scores` returns.
-Ranks = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 # Outputs that are a probability of each class by itself.
 SIGMOID = 'sigmoid'
+
+
+class Ranks(NamedTuple):
+  """What n rows keep of a rule.
+
+  Attributes:
+    classes: int [n, k], best first.
+    log_probs: float [n, k]; None where nothing is known of them.
+    label_log_prob: float [n], of the label, NaN for unknown, -inf where no output is
+      its class; None where all are unknown.
+    counted: bool [n], which rows the rule is for; None: all.
+  """
+
+  classes: np.ndarray
+  log_probs: np.ndarray | None
+  label_log_prob: np.ndarray | None
+  counted: np.ndarray | None = None
 
 
 def schema(
   store_logits: bool,
   classes: int = STORED_CLASSES,
   outputs: int = OUTPUTS,
-  restricted: int = 0,
+  rules: Mapping[str, int] | None = None,
   features: int = 0,
 ) -> pa.Schema:
   """Returns the columns of a part.
@@ -32,8 +51,7 @@ def schema(
     store_logits: whether all outputs are kept.
     classes: how many ranked classes are kept.
     outputs: how many there are.
-    restricted: how many ranked classes are kept of those that compete under the rule
-      `restricted`; 0: there is no such rule.
+    rules: how many ranked classes are kept under rules other than `all`, by name.
     features: how many features are kept; 0: none.
 
   Returns:
@@ -44,7 +62,8 @@ def schema(
     `label_log_prob`: of the original label, null without one or where it is not
     known; `logits`: the model's outputs as they came (probabilities if that is
     what it returns). Under the rule `restricted`: `classes@restricted`,
-    `log_probs@restricted`, `label_log_prob@restricted`, among the outputs that compete.
+    `log_probs@restricted`, `label_log_prob@restricted`, among the outputs that compete;
+    of other rules likewise, null in rows that they are not for.
     `features`: what a layer of the model is fed or returns.
   """
   fields = [
@@ -56,12 +75,12 @@ def schema(
     pa.field('log_probs', pa.list_(pa.float32(), classes)),
     pa.field('label_log_prob', pa.float32()),
   ]
-  if restricted:
-    classes_type = pa.list_(pa.int32(), restricted)
+  for rule, kept in (rules or {}).items():
+    classes_type, of_rule = pa.list_(pa.int32(), kept), suffix(rule)
     fields += [
-      pa.field(f'classes{RESTRICTED}', classes_type, nullable=False),
-      pa.field(f'log_probs{RESTRICTED}', pa.list_(pa.float32(), restricted)),
-      pa.field(f'label_log_prob{RESTRICTED}', pa.float32()),
+      pa.field(f'classes{of_rule}', classes_type, nullable=rule != RESTRICTED),
+      pa.field(f'log_probs{of_rule}', pa.list_(pa.float32(), kept)),
+      pa.field(f'label_log_prob{of_rule}', pa.float32()),
     ]
   if store_logits:
     fields.append(pa.field('logits', pa.list_(pa.float32(), outputs)))
@@ -79,7 +98,7 @@ def make_rows(
   scores: np.ndarray,
   output: str,
   store_logits: bool,
-  competition: Competition = ALL,
+  competition: Competition = EVERYTHING,
   features: np.ndarray | None = None,
 ) -> pa.RecordBatch:
   """Makes the rows of n examples out of a model's outputs.
@@ -98,17 +117,13 @@ def make_rows(
   Returns:
     A record batch of `schema(store_logits, ...)`.
   """
-  restricted = None
-  if competition.restricted is not None:
-    restricted = rank_scores(scores, labels, output, competition, True)
   return make_ranked_rows(
     ids,
     hashes,
     labels,
     real_labels,
-    rank_scores(scores, labels, output, competition),
+    rank_by_rule(scores, labels, output, competition),
     scores if store_logits else None,
-    restricted,
     features,
   )
 
@@ -118,18 +133,16 @@ def make_ranked_rows(
   hashes: list[bytes],
   labels: np.ndarray,
   real_labels: list[list[int]] | None,
-  ranked: Ranks,
+  ranked: Mapping[str, Ranks],
   scores: np.ndarray | None = None,
-  restricted: Ranks | None = None,
   features: np.ndarray | None = None,
 ) -> pa.RecordBatch:
   """Makes the rows of n examples that are ranked already.
 
   Args:
     ids, hashes, labels, real_labels: as for `make_rows`.
-    ranked: as `rank_scores` returns them.
+    ranked: as `rank_by_rule` returns them.
     scores: float32 [n, outputs] to keep, or None.
-    restricted: the same under the rule `restricted`, None where there is no such rule.
     features: as for `make_rows`.
 
   Returns:
@@ -143,68 +156,108 @@ def make_ranked_rows(
       real_labels if real_labels is not None else [None] * len(ids),
       pa.list_(pa.int32()),
     ),
-    *ranked,
+    ranked,
     scores,
-    restricted,
     features,
   )
+
+
+def rank_by_rule(
+  scores: np.ndarray, labels: np.ndarray, output: str, competition: Competition
+) -> dict[str, Ranks]:
+  """Returns what `rank_scores` does of every rule, by its name, `all` first."""
+  return {
+    rule: rank_scores(scores, labels, output, competition, rule)
+    for rule in competition.rules
+  }
 
 
 def rank_scores(
   scores: np.ndarray,
   labels: np.ndarray,
   output: str,
-  competition: Competition = ALL,
-  restricted: bool = False,
+  competition: Competition = EVERYTHING,
+  rule: str = ALL,
 ) -> Ranks:
-  """Ranks all outputs of n examples.
+  """Ranks outputs of n examples under a rule.
 
   Args:
     scores: float [n, outputs], finite.
     labels: int [n], original labels, negative for none.
     output: `'logits'`, `'probabilities'` or `'sigmoid'`: what the scores are.
     competition: what the outputs are.
-    restricted: whether only those compete that do under the rule `restricted`;
-      probabilities are then made to sum to 1 again.
+    rule: its name. Where fewer outputs compete, their probabilities are made to sum to
+      1; of those that mean the same class the highest counts, or their mean, see
+      `competition.Rule`.
 
   Returns:
-    int32 [n, k], the best classes, 20 or all; float64 [n, k], their
-    log-probabilities; float64 [n], the log-probability of the label, NaN without one,
-    -inf where no output is its class. Of sigmoids the probabilities are None: they are
-    no distribution.
+    The best classes, 20 or all, of rules of another set 5; log-probabilities in
+    float64. Of sigmoids these are None: they are no distribution.
   """
-  if restricted:
-    scores = scores[:, competition.restricted]
-  ranked = ranking.top_k(scores, min(STORED_CLASSES, scores.shape[1]))
-  if output == SIGMOID:
-    return named_ranks(ranked, None, None, competition.classes(restricted))
-  if output == 'logits':
-    log_probs = ranking.log_softmax(scores)
-  else:
-    with np.errstate(divide='ignore'):
-      log_probs = np.log(scores.astype(np.float64))
-      if restricted:
-        log_probs -= np.log(scores.sum(axis=1, keepdims=True, dtype=np.float64))
-  columns = competition.columns_of(labels, restricted)
+  scores, log_probs = _competing(scores, output, competition, rule)
+  kept = min(kept_classes(competition, rule), scores.shape[1])
+  ranked = ranking.top_k(scores, kept)
+  if log_probs is None:
+    return named_ranks(ranked, None, None, labels, competition, rule)
+  columns = competition.columns_of(labels, rule)
   of_label = log_probs[np.arange(len(labels)), np.maximum(columns, 0)]
   return named_ranks(
     ranked,
     np.take_along_axis(log_probs, ranked, axis=1),
     np.select([columns >= 0, columns == -1], [of_label, np.nan], -np.inf),
-    competition.classes(restricted),
+    labels,
+    competition,
+    rule,
   )
+
+
+def _competing(
+  scores: np.ndarray, output: str, competition: Competition, rule: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Returns what is ranked under a rule, and its logarithms of probabilities."""
+  contest = competition.contests.get(rule)
+  if contest is None:
+    return scores, _log_probs(scores, output, False)
+  chosen = scores[:, contest.columns]
+  if contest.rule.reduce == MEAN and output != SIGMOID:
+    of_all = np.exp(_log_probs(scores, output, False)[:, contest.columns])
+    mean = contest.reduced(of_all)
+    with np.errstate(divide='ignore'):
+      # As a device ranks them.
+      return mean.astype(np.float32), np.log(mean)
+  log_probs = _log_probs(chosen, output, rule != ALL)
+  return contest.reduced(chosen), (
+    None if log_probs is None else contest.reduced(log_probs)
+  )
+
+
+def _log_probs(scores: np.ndarray, output: str, renormalised: bool):
+  """Returns float64 [n, m], None of sigmoids."""
+  if output == SIGMOID:
+    return None
+  if output == 'logits':
+    return ranking.log_softmax(scores)
+  with np.errstate(divide='ignore'):
+    log_probs = np.log(scores.astype(np.float64))
+    if renormalised:
+      log_probs -= np.log(scores.sum(axis=1, keepdims=True, dtype=np.float64))
+  return log_probs
 
 
 def named_ranks(
   ranked: np.ndarray,
   log_probs: np.ndarray | None,
   label_log_prob: np.ndarray | None,
-  classes: np.ndarray | None,
+  labels: np.ndarray,
+  competition: Competition,
+  rule: str,
 ) -> Ranks:
-  """Returns ranks of outputs as ranks of classes; see `Competition.classes`."""
+  """Returns ranks of what competes as ranks of classes; see `Competition.classes`."""
+  classes, contest = competition.classes(rule), competition.contests.get(rule)
   if classes is not None:
     ranked = classes[ranked].astype(np.int32)
-  return ranked, log_probs, label_log_prob
+  counted = None if contest is None else contest.counts(labels)
+  return Ranks(ranked, log_probs, label_log_prob, counted)
 
 
 def assemble(
@@ -212,11 +265,8 @@ def assemble(
   hashes: pa.Array,
   labels: np.ndarray,
   real_labels: pa.Array,
-  ranked: np.ndarray,
-  log_probs: np.ndarray | None,
-  label_log_prob: np.ndarray | None,
+  ranked: Mapping[str, Ranks],
   scores: np.ndarray | None,
-  restricted: Ranks | None = None,
   features: np.ndarray | None = None,
 ) -> pa.RecordBatch:
   """Puts the columns of n rows together.
@@ -224,27 +274,21 @@ def assemble(
   Args:
     ids, hashes, real_labels: as `schema` has them.
     labels: int [n], negative for none.
-    ranked: int [n, k], classes, best first.
-    log_probs: float [n, k]; None where nothing is known of them.
-    label_log_prob: float [n], NaN for unknown; None where all are.
+    ranked: by rule, `all` first.
     scores: float [n, outputs] to keep as `logits`, or None.
-    restricted, features: see `make_ranked_rows`.
+    features: see `make_rows`.
 
   Returns:
     A record batch of `schema`.
   """
-  n, k = ranked.shape
   columns = [
     ids,
     hashes,
     numbers(labels.astype(np.int32), labels < 0),
     real_labels,
-    *_ranks((ranked, log_probs, label_log_prob)),
+    *(column for ranks in ranked.values() for column in _ranks(ranks)),
   ]
-  competing = 0
-  if restricted is not None:
-    competing = restricted[0].shape[1]
-    columns += _ranks(restricted)
+  kept = {rule: ranks.classes.shape[1] for rule, ranks in ranked.items()}
   outputs = OUTPUTS
   if scores is not None:
     outputs = scores.shape[1]
@@ -253,28 +297,46 @@ def assemble(
   if features is not None:
     dimension = features.shape[1]
     columns.append(_fixed_size(features, np.float16))
-  there = schema(scores is not None, k, outputs, competing, dimension)
+  there = schema(scores is not None, kept.pop(ALL), outputs, kept, dimension)
   return pa.record_batch(columns, schema=there)
+
+
+def columns_of_rule(rule: str, ranks: Ranks) -> dict[str, pa.Array]:
+  """Returns the columns of n rows under a rule, by their names."""
+  names = [name + suffix(rule) for name in Ranks._fields]
+  return dict(zip(names, _ranks(ranks), strict=False))
 
 
 def _ranks(ranks: Ranks) -> list[pa.Array]:
   """Returns the columns of ranks, null where nothing is known of probabilities."""
-  ranked, log_probs, label_log_prob = ranks
+  ranked, log_probs, label_log_prob, counted = ranks
   n, k = ranked.shape
+  without = None if counted is None else ~counted
   return [
-    _fixed_size(ranked, np.int32),
+    _fixed_size(ranked, np.int32, without),
     pa.nulls(n, pa.list_(pa.float32(), k))
     if log_probs is None
-    else _fixed_size(log_probs, np.float32),
-    pa.nulls(n, pa.float32()) if label_log_prob is None else _known(label_log_prob),
+    else _fixed_size(log_probs, np.float32, without),
+    pa.nulls(n, pa.float32())
+    if label_log_prob is None
+    else _known(label_log_prob, without),
   ]
 
 
-def _known(values: np.ndarray) -> pa.Array:
-  """Returns float32 values, null where they are NaN."""
-  return numbers(values.astype(np.float32), np.isnan(values))
+def _known(values: np.ndarray, without: np.ndarray | None) -> pa.Array:
+  """Returns float32 values, null where they are NaN and in rows `without`."""
+  unknown = np.isnan(values) if without is None else np.isnan(values) | without
+  return numbers(values.astype(np.float32), unknown)
 
 
-def _fixed_size(values: np.ndarray, dtype: type) -> pa.Array:
-  flat: np.ndarray = np.ascontiguousarray(values, dtype).reshape(-1)
-  return pa.FixedSizeListArray.from_arrays(numbers(flat), values.shape[1])
+def _fixed_size(
+  values: np.ndarray, dtype: type, without: np.ndarray | None = None
+) -> pa.Array:
+  values = np.ascontiguousarray(values, dtype)
+  mask = None
+  if without is not None:
+    # What nobody reads would show in the bytes.
+    values = np.where(without[:, None], np.zeros(1, dtype), values)
+    mask = pa.array(without)
+  flat = numbers(values.reshape(-1))
+  return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)

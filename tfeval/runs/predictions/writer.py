@@ -1,7 +1,7 @@
 """Writes rows in parts, and a list of these that holds at every moment."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ class Writer:
     keep: Sequence[dict] = (),
     space: int = OUTPUTS,
     outputs: int | None = None,
-    restricted: int = 0,
+    rules: Mapping[str, int] | None = None,
     features: int = 0,
   ):
     """Starts a store, discarding what is not kept of an unfinished run.
@@ -39,8 +39,7 @@ class Writer:
       keep: what `resume.whole_parts` found.
       space: how many classes there are.
       outputs: how many of them a model has outputs for; None: all.
-      restricted: how many ranked classes rows have under the rule `restricted`; 0:
-        there is no such rule.
+      rules: how many ranked classes rows have under rules other than `all`, by name.
       features: how many features rows have.
 
     Raises:
@@ -48,7 +47,7 @@ class Writer:
     """
     self._directory = directory
     outputs = space if outputs is None else outputs
-    self._schema = schema(store_logits, classes, outputs, restricted, features)
+    self._schema = schema(store_logits, classes, outputs, rules, features)
     self._sizes = {} if space == OUTPUTS else {'classes': space}
     if outputs != space:
       self._sizes['outputs'] = outputs

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from tfeval.metrics.competition import Rule
 from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
 
@@ -10,7 +11,7 @@ from tfeval.utils.arrow import to_numpy
 _TOLERANCE = 1e-6
 
 
-def fault(part: pa.Table, rule: str = '') -> str | None:
+def fault(part: pa.Table, suffix: str = '', rule: Rule | None = None) -> str | None:
   """Returns what is wrong with stored rows, and in which first; None: nothing is.
 
   The classes of a row must differ, their log-probabilities descend (ties are
@@ -20,16 +21,18 @@ def fault(part: pa.Table, rule: str = '') -> str | None:
 
   Args:
     part: rows of `predictions.schema`, all of it but `logits`.
-    rule: behind the names of the columns, such as `competition.RESTRICTED`.
+    suffix: behind the names of the columns, such as `@restricted`.
+    rule: which classes mean the same; None: none do.
   """
   classes, log_probs = (
-    arrow.matrix(part[name + rule]) for name in ('classes', 'log_probs')
+    arrow.matrix(part[name + suffix]) for name in ('classes', 'log_probs')
   )
   label = to_numpy(part['label'], null=-1)
-  of_label = to_numpy(part['label_log_prob' + rule], null=np.nan)
+  label = label if rule is None else rule.named(label)
+  of_label = to_numpy(part['label_log_prob' + suffix], null=np.nan)
   ordered = np.sort(classes, axis=1)
   beside = classes == label[:, None]
-  ranked, known = beside.any(axis=1), to_numpy(part['log_probs' + rule].is_valid())
+  ranked, known = beside.any(axis=1), to_numpy(part['log_probs' + suffix].is_valid())
   expected = np.where(
     ranked, log_probs[np.arange(len(label)), beside.argmax(axis=1)], np.nan
   )

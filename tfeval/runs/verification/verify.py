@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tfeval.datasets.labels import sets
-from tfeval.metrics.competition import RESTRICTED
+from tfeval.metrics.competition import suffix
 from tfeval.runs import predictions, result_file, result_reader, run_classes
 from tfeval.runs.result_file import Result
 from tfeval.runs.run_classes import RunClasses
@@ -82,7 +83,7 @@ class _Directory:
 
   @functools.cached_property
   def rows(self) -> Summary:
-    columns = columns_read(SUMMARY_COLUMNS, self.classes.competing > 0)
+    columns = columns_read(SUMMARY_COLUMNS, self.classes)
     return summarize(
       predictions.read_parts(self.path / result_file.PREDICTIONS, columns),
       request=SummaryRequest(classes=self.classes),
@@ -198,7 +199,7 @@ def _rows(directory: _Directory) -> str:
   classes = directory.classes
   dimension = store.features.dimension if store.features else 0
   columns = predictions.schema(
-    store.logits, restricted=classes.kept_restricted, features=dimension
+    store.logits, rules=classes.kept_by_rule, features=dimension
   ).names
   parts = predictions.read_parts(directory.path / result_file.PREDICTIONS, columns)
   sizes = {(one.get('classes'), one.get('outputs')) for one in directory.parts}
@@ -207,8 +208,8 @@ def _rows(directory: _Directory) -> str:
     f'parts are of other classes or outputs than {result_file.RESULT} says',
   )
   for number, part in enumerate(parts):
-    if fault := row_checks.fault(part):
-      raise Failed(f'part {number}: {fault}')
+    for rule in classes.competition.rules:
+      _check_rule(part, number, rule, classes)
     kept = part['classes'].type.list_size
     hold(
       kept == store.classes,
@@ -220,16 +221,28 @@ def _rows(directory: _Directory) -> str:
         there == dimension,
         f'{there} features are stored, {result_file.RESULT} says {dimension}',
       )
-    if classes.restricted is None:
-      continue
-    if fault := row_checks.fault(part, RESTRICTED):
-      raise Failed(f'part {number}: {fault}')
-    competing = np.unique(arrow.matrix(part[f'classes{RESTRICTED}']))
-    hold(
-      bool(np.isin(competing, classes.restricted).all()),
-      f'part {number}: a class that does not compete is among classes{RESTRICTED}',
-    )
   return f'{len(columns)} columns, which agree'
+
+
+def _check_rule(part: pa.Table, number: int, rule: str, classes: RunClasses) -> None:
+  contest, of_rule = classes.competition.contests.get(rule), suffix(rule)
+  if contest is not None and contest.rule.partner:
+    label = arrow.to_numpy(part['label'], null=-1)
+    there = arrow.to_numpy(part[f'classes{of_rule}'].is_valid())
+    hold(
+      bool((there == contest.counts(label)).all()),
+      f'part {number}: classes{of_rule} are not those of the images of its classes',
+    )
+    part = part.filter(pa.array(there))
+  named = None if contest is None else contest.rule
+  if fault := row_checks.fault(part, of_rule, named):
+    raise Failed(f'part {number}: {fault}')
+  if contest is not None:
+    competing = np.unique(arrow.matrix(part[f'classes{of_rule}']))
+    hold(
+      bool(np.isin(competing, contest.classes).all()),
+      f'part {number}: a class that does not compete is among classes{of_rule}',
+    )
 
 
 def _ids(directory: _Directory) -> str:
