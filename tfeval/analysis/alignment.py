@@ -129,7 +129,7 @@ def align_run(
   ids = table['id'].combine_chunks()
   carried = {
     key: value
-    for key, value in summary.label_columns(table).items()
+    for key, value in summary.label_columns(table, run.classes.label_set).items()
     if len(value.values)
   }
   found = AlignedPredictions(

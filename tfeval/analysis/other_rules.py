@@ -73,8 +73,8 @@ def with_rules(run: Run, rules: Iterable[str]) -> Run:
     raise UserError(f'{what}, and its classes are not those of ImageNet: leave it out')
   if not run.result.store.logits or run.result.model.output is None:
     raise UserError(
-      f'{what}, and stores no outputs of all classes: evaluate again (validation images '
-      'are ranked by it), or with `store_logits`'
+      f'{what}, and stores no outputs of all classes: evaluate again (validation '
+      'images are ranked by it), or with `store_logits`'
     )
   made = [class_sets.read(name).rule(name, partner=True) for name in lacking]
   classes = run.classes

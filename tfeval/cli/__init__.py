@@ -36,6 +36,7 @@ COMMANDS = {
   'relabel': "Make ReaL labels again, at another threshold or from raters' answers.",
   'convert': 'Convert a Keras model to LiteRT, calibrated by its exact input.',
   'models': 'List the models that are known by name, or explain one.',
+  'datasets': 'List the test sets that are known by name, or explain one.',
   'protocols': 'List the preprocessing protocols, or explain one.',
   'benchmark': 'Measure on this machine where the time of an evaluation goes.',
   'cache': 'Show, check or clear the images that --cache_dir keeps.',

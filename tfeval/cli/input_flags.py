@@ -6,6 +6,7 @@ from typing import Any
 
 from tfeval import datasets
 from tfeval.cli import command_flags
+from tfeval.datasets import variants
 from tfeval.evaluation import plans
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest
@@ -124,7 +125,8 @@ def read_plans(flags) -> list[plans.Plan]:
   Raises:
     UserError: as `read_requests`, or two runs would be called the same.
   """
-  given = [read_config(flags, dataset=name) for name in flags.dataset]
+  names = [one for name in flags.dataset for one in datasets.several(name)]
+  given = [read_config(flags, dataset=name) for name in names]
   if not given:
     raise UserError('--dataset is empty: name one')
   requests, configs = _read(flags, given)
@@ -168,4 +170,7 @@ def read_config(flags, **values: Any) -> EvaluationConfig:
     for name, value in given.items()
   }
   config = EvaluationConfig.of(**given | values)
-  return dataclasses.replace(config, dataset=datasets.requested(config.dataset))
+  config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
+  default = EvaluationConfig().protocol
+  found = variants.protocol_of(config.dataset.name, config.protocol, default)
+  return config.replace(protocol=found)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tfeval.cli.command_flags import with_dashes
+from tfeval.datasets import variants
 from tfeval.datasets.labels.class_sets import PARTNERS
 from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.reports import failures, formats, terminal
@@ -29,11 +30,12 @@ def define_class_rule(definer) -> None:
   """Defines `--class_rule`."""
   definer.enum(
     'class_rule',
-    ALL,
+    None,
     [ALL, RESTRICTED, *PARTNERS],
     'Which metrics tables show first, where a model can say more than the classes of '
     'the dataset: among all that it can say, or among these classes alone; of '
-    'validation images, as images of another test set count.',
+    'validation images, as images of another test set count (default: the rule of the '
+    "set's authors).",
   )
 
 
@@ -60,18 +62,19 @@ def print_runs(
   runs: Sequence[Run | Failure],
   as_json: bool,
   show_examples: int,
-  class_rule: str = ALL,
+  class_rule: str | None = None,
 ) -> None:
   """Prints runs as a list of JSON results, or as tables with their remarks."""
-  if not as_json and class_rule != ALL:
+  if not as_json:
     runs = [_first_under(run, class_rule) for run in runs]
   print_report(formats.RESULTS, as_json, runs, show_examples)
 
 
-def _first_under(run: Run | Failure, rule: str) -> Run | Failure:
+def _first_under(run: Run | Failure, rule: str | None) -> Run | Failure:
   """Returns a run whose metrics of a rule stand before the others."""
   if isinstance(run, Failure):
     return run
+  rule = rule or variants.first_rule(run.result.dataset.name)
   metrics = sorted(run.metrics, key=lambda metric: metric.rule != rule)
   return dataclasses.replace(run, result=run.result.replaced(metrics=metrics))
 

@@ -76,7 +76,7 @@ def run(flags, arguments: list[str]) -> int:
   labels, subset = label_flags.read_labels(flags, runs)
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None
-  rules = [*other_rules.rules_of(names), flags.class_rule]
+  rules = [*other_rules.rules_of(names), *filter(None, [flags.class_rule])]
   runs = [other_rules.with_rules(run, rules) for run in runs]
   by_classes = flags.per_class is not None or flags.confusions > 0
   scored: list[Run] = []

@@ -34,8 +34,25 @@ _CONTAINERS = {
   'tfrecord': 'tfeval.datasets.containers.tfrecord:open_tfrecord',
   'npz': 'tfeval.datasets.containers.arrays:open_arrays',
 }
+# Test sets that TFDS does not build, see `variants.toml`.
+_VARIANTS = dict.fromkeys(
+  (
+    'imagenet_o',
+    'objectnet',
+    'imagenet_c',
+    'imagenet_c_bar',
+    'imagewoof',
+    'imagenet100',
+    'mini_imagenet',
+    'tiny_imagenet',
+    'imagenet_hard',
+    'imagenet_x',
+    'label_errors',
+  ),
+  'tfeval.datasets.variant:open_variant',
+)
 OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
-  'dataset', _PLAIN | _CONTAINERS, 'tfeval.datasets'
+  'dataset', _PLAIN | _CONTAINERS | _VARIANTS, 'tfeval.datasets'
 )
 # What finds mistakes of a `DatasetConfig` before TensorFlow is imported.
 CHECKS: 'Registry[Callable[[DatasetConfig], None]]' = Registry(
@@ -72,6 +89,24 @@ def requested(config: DatasetConfig) -> DatasetConfig:
 
   kind = _kind(full_name(config.name))
   return request.read(config, kind in OPENERS and kind not in _PLAIN)
+
+
+def several(name: str) -> list[str]:
+  """Returns the names of the datasets that a name stands for, one for most.
+
+  The folder of a test set of corruptions, `imagenet_c:DIR`, stands for each of its
+  corruptions and severities.
+  """
+  from tfeval.datasets import variant_folders, variants
+
+  known = variants.of_dataset(name)
+  if known is None or known.layout != variants.CORRUPTIONS:
+    return [name]
+  where, colon, options = name.partition(':')[2].partition(':')
+  if not where:
+    return [name]
+  found = variant_folders.corruptions(where)
+  return [f'{known.name}:{one}{colon}{options}' for one in found]
 
 
 def full_name(name: str) -> str:
@@ -127,10 +162,22 @@ def check(config: DatasetConfig) -> None:
     CHECKS[kind](_named(config))
   elif kind in _CONTAINERS:
     _opened[_named(config)] = OPENERS[kind](_named(config))
-  elif kind not in OPENERS:
+  elif kind in _VARIANTS or kind not in OPENERS:
+    _check_other(config)
+
+
+def _check_other(config: DatasetConfig) -> None:
+  from tfeval.datasets import variant_folders, variants
+
+  known = variants.of_dataset(config.name)
+  if known is None or known.tfds and variants.directory_of(config.name) is None:
     from tfeval.datasets import tfds_names
 
     tfds_names.check(config)
+  elif known.layout in variant_folders.READERS:
+    variant_folders.read(known, config)
+  else:
+    raise UserError(variant_folders.missing(known))
 
 
 def open_dataset(name: str, **options: Any) -> 'ImageDataset':
@@ -156,9 +203,7 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   elif kind in OPENERS:
     found = _opened.pop(config) if config in _opened else OPENERS[kind](config)
   else:
-    from tfeval.datasets.tfds import open_tfds
-
-    found = open_tfds(config)
+    found = _open_other(config)
   if config.sample is None and config.only is None:
     return found
   from tfeval.datasets import subset  # TensorFlow.
@@ -166,6 +211,19 @@ def open_dataset(name: str, **options: Any) -> 'ImageDataset':
   if config.only is not None:
     return subset.only(found, config.only)
   return subset.sample(found, config.sample)
+
+
+def _open_other(config: DatasetConfig) -> 'ImageDataset':
+  """Opens what TFDS builds, or the folder of a test set that it could build."""
+  from tfeval.datasets import variant, variants
+
+  known = variants.of_dataset(config.name)
+  if known is not None and variants.directory_of(config.name) is not None:
+    return variant.open_variant(config)
+  from tfeval.datasets.tfds import open_tfds
+
+  found = open_tfds(config)
+  return found if known is None else variant.with_rules(found, known)
 
 
 def _named(config: DatasetConfig) -> DatasetConfig:

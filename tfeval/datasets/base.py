@@ -49,8 +49,8 @@ class ImageDataset:
     limit: only so many examples of the split are taken; None for all.
     sample: how large a sample of the examples it is, see `subset.sample`; None: all.
     notes: what a reader of the result must know about the data.
-    label_sets: further labels of the examples by name; `real` are ReaL labels, whose
-      column is `real_labels`.
+    label_sets: further labels of the examples by name, one at most: `real`, ReaL
+      labels, or `multilabel`. The column is `real_labels`, whatever the name.
     size_digest: digest over the sizes of the files that hold the images, and their
       labels where these are known beforehand: tells without reading them that data
       have changed, not that they have not.
@@ -99,16 +99,22 @@ class ImageDataset:
 
   @property
   def has_real_labels(self) -> bool:
-    return REAL in self.label_sets
+    """Whether there are sets of labels, of any name."""
+    return bool(self.label_sets)
+
+  @property
+  def label_set(self) -> str:
+    """The name of the sets of labels, `real` where there are none."""
+    return next(iter(self.label_sets), REAL)
 
   @property
   def real_labels(self) -> Mapping[str, Sequence[int]] | None:
     """ReaL labels by id, None where they come with the examples or not at all."""
-    return self.label_sets[REAL].by_id if self.has_real_labels else None
+    return self.label_sets[self.label_set].by_id if self.has_real_labels else None
 
   @property
   def real_labels_digest(self) -> str | None:
-    return self.label_sets[REAL].digest if self.has_real_labels else None
+    return self.label_sets[self.label_set].digest if self.has_real_labels else None
 
   def describe(self) -> dict[str, Any]:
     """Returns the `dataset` entry of a manifest."""
@@ -122,6 +128,7 @@ class ImageDataset:
       **({} if self.sample is None else {'sample': self.sample}),
       'expected': self.num_examples,
       'real_labels': self.real_labels_digest,
+      **({} if self.label_set == REAL else {'label_set': self.label_set}),
       'size_digest': self.size_digest,
       'notes': list(self.notes),
     }

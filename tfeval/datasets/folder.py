@@ -41,6 +41,15 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
   given = os.path.expanduser(config.name.partition(':')[2])
   if content.root != given:
     _LOG.info(f'folder:{given}: the images are in {content.root}')
+  return of_content(content, config)
+
+
+def of_content(content: FolderContent, config: DatasetConfig) -> base.ImageDataset:
+  """Returns the dataset of images that were found in a folder.
+
+  Raises:
+    UserError: see `folder_content.label_sets`; or a file vanished meanwhile.
+  """
   ids = content.ids
   return base.ImageDataset(
     name=f'folder:{os.path.realpath(content.root)}',

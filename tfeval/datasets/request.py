@@ -2,6 +2,7 @@
 
 import os
 
+from tfeval.datasets import variants
 from tfeval.datasets.containers import locations
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import errors, options, paths, spec
@@ -71,6 +72,7 @@ def absolute(name: str) -> str:
     return locations.absolute(name)
   # Of a plug-in that is opened by its folder; else a version.
   is_path = directory[:1] in '/~.' or os.sep in directory
+  is_path = is_path or variants.directory_of(name) is not None
   if kind == 'folder' or colon and is_path and os.path.exists(_path(directory)):
     return f'{kind}:{paths.absolute(directory)}'
   return name

@@ -15,17 +15,28 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core.download import downloader
 
-from tfeval.datasets import base, splits, tfds_metadata, tfds_names, tfds_places
+from tfeval.datasets import (
+  base,
+  splits,
+  tfds_metadata,
+  tfds_names,
+  tfds_places,
+  variants,
+)
 from tfeval.datasets.labels import class_sets, imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
-from tfeval.datasets.tfds_records import Records
+from tfeval.datasets.tfds_records import Records, SetsOfLabels
 from tfeval.utils import budgets, errors, files, locks, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
 REAL_JSON = 'real.json'
-_LABEL_KEYS = ('label', 'original_label')
+MULTILABEL = 'multilabel'
+# Both are hits (Shankar et al. 2020), and what is problematic does not count.
+_MULTI_KEYS = 'correct_multi_labels', 'unclear_multi_labels'
+_PROBLEMATIC = 'is_problematic'
+_LABEL_KEYS = ('label', 'original_label', 'shape_label')
 _REAL_KEY = 'real_label'
 
 
@@ -73,22 +84,22 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   if limit is not None and limit >= count:
     limit = None  # It is the whole.
   size = limit or count
-  own_real = _REAL_KEY in builder.info.features and config.real_labels is None
+  own_sets = _own_sets(builder, config)
   with tfds_metadata.told(name, builder.data_dir):
     records = Records(
       builder,
       split,
       image_key,
       label_key,
-      _REAL_KEY if own_real else None,
+      own_sets,
       len(space),
       None if indices == list(range(len(space))) else indices,
     )
   validation = builder.name in tfds_names.FROM_TAR and split == 'validation'
   full = validation and count == imagenet.NUM_VALIDATION and limit is None
   label_sets = {}
-  if own_real:
-    label_sets[base.REAL] = base.LabelSet('dataset')
+  if own_sets is not None:
+    label_sets[own_sets.name] = base.LabelSet('dataset')
   elif config.real_labels is not None:
     by_name = base.RealLabels(config.real_labels)
     label_sets[base.REAL] = base.LabelSet(by_name.digest, by_name)
@@ -113,6 +124,18 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       start, size if stop is None else stop
     ),
   )
+
+
+def _own_sets(builder, config: DatasetConfig) -> SetsOfLabels | None:
+  """Returns what sets of labels the examples have, None where they have none."""
+  features = builder.info.features
+  if config.real_labels is not None:
+    return None
+  if _REAL_KEY in features:
+    return SetsOfLabels(base.REAL, (_REAL_KEY,))
+  if _MULTI_KEYS[0] in features:
+    return SetsOfLabels(MULTILABEL, _MULTI_KEYS, _PROBLEMATIC)
+  return None
 
 
 def _is_validation(builder, split: str) -> bool:
@@ -249,6 +272,11 @@ def _classes(name: str, feature) -> tuple[LabelSpace, list[int]]:
     raise UserError(
       f'{name} has {len(feature.names):,} classes, expected 1 to {budgets.CLASSES:,}'
     )
+  variant = variants.of_dataset(name)
+  known = class_sets.read(variant.class_set) if variant and variant.class_set else None
+  if known is not None and set(feature.names) == set(known.names):
+    group_of = dict(zip(known.names, known.groups, strict=True))
+    return imagenet.label_space(), [group_of[one][0] for one in feature.names]
   return resolution.resolve(name, list(feature.names))
 
 

@@ -1,5 +1,6 @@
 """The records of a TFDS split by position, from any position on."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -9,6 +10,21 @@ import tensorflow_datasets as tfds
 
 from tfeval.datasets import tfds_metadata
 from tfeval.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class SetsOfLabels:
+  """Which features are the sets of right classes of an example.
+
+  Attributes:
+    name: what the sets are called.
+    keys: of sequences of classes, which are put together.
+    without: of the feature that says that an example has none; None: all have one.
+  """
+
+  name: str
+  keys: tuple[str, ...]
+  without: str | None = None
 
 
 class Records:
@@ -24,7 +40,7 @@ class Records:
     split: str,
     image_key: str,
     label_key: str,
-    real_key: str | None,
+    sets: SetsOfLabels | None,
     num_classes: int,
     indices: Sequence[int] | None = None,
   ):
@@ -34,7 +50,7 @@ class Records:
       builder: of a prepared dataset.
       split: any TFDS split or slice that holds examples.
       image_key, label_key: features of that name.
-      real_key: the feature of ReaL labels, or None.
+      sets: the features of sets of labels, or None.
       num_classes: of the label space.
       indices: the class that each label is, None for its number.
 
@@ -51,7 +67,7 @@ class Records:
     self._adapter = tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format]
     self._features = builder.info.features
     self._image_key, self._label_key = image_key, label_key
-    self._real_key, self._num_classes = real_key, num_classes
+    self._sets, self._num_classes = sets, num_classes
     self._indices = None if indices is None else np.array(indices, np.int64)
     files = builder.info.splits[split].file_instructions
     self._paths = [os.fspath(file.filename) for file in files]
@@ -105,14 +121,17 @@ class Records:
       'image': example[self._image_key],
       'label': label,
     }
-    if self._real_key is not None:
-      # A set of fixed size: lists of labels would not batch.
-      hot = tf.one_hot(
-        example[self._real_key],
-        self._num_classes,
-        on_value=True,
-        off_value=False,
-        dtype=tf.bool,
-      )
-      converted['real_labels'] = tf.reduce_any(hot, axis=0)
+    if self._sets is not None:
+      converted['real_labels'] = self._set(example, self._sets)
     return converted
+
+  def _set(self, example: dict[str, tf.Tensor], sets: SetsOfLabels) -> tf.Tensor:
+    """Returns bool [classes]: a set of fixed size, since lists would not batch."""
+    classes = tf.concat([example[key] for key in sets.keys], 0)
+    hot = tf.one_hot(
+      classes, self._num_classes, on_value=True, off_value=False, dtype=tf.bool
+    )
+    found = tf.reduce_any(hot, axis=0)
+    if sets.without is None:
+      return found
+    return tf.logical_and(found, tf.logical_not(example[sets.without]))

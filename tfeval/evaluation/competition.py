@@ -31,7 +31,9 @@ def classes_of(model: Model, dataset: ImageDataset) -> RunClasses:
   rules = list(dataset.rules)
   if not any(rule.name == RESTRICTED for rule in rules):
     rules += _restricted(space, said, dataset)
-  return RunClasses(dataset.label_space, space, model.said, tuple(rules))
+  return RunClasses(
+    dataset.label_space, space, model.said, tuple(rules), dataset.label_set
+  )
 
 
 def _restricted(

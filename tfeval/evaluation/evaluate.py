@@ -72,7 +72,7 @@ def _evaluate(
       expectations,
       [
         (name, f'top{k}{suffix(rule)}')
-        for name in ['original', *['real'] * opened.dataset.has_real_labels]
+        for name in ['original', *opened.dataset.label_sets]
         for k in (1, 5)
         for rule in {ALL, RESTRICTED, *(one.name for one in opened.dataset.rules)}
       ],

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from tfeval.analysis import output_adaptation
-from tfeval.datasets import full_name
+from tfeval.datasets import full_name, variants
 from tfeval.datasets import request as dataset_request
 from tfeval.datasets.options import SKIP
 from tfeval.engine.options import DEVICE, check_devices
@@ -198,9 +198,7 @@ def _key(
   return RunKey(
     name or request.spec.text,
     None if name else request.weights,
-    ''
-    if dataset.name == plain.dataset.name
-    else spec.split(dataset_request.absolute(full_name(dataset.name)))[0],
+    '' if dataset.name == plain.dataset.name else _dataset_key(dataset.name),
     dataset.split or '',
     ' '.join(subset) or None,
     '' if protocol in (plain.protocol, GIVEN) else protocol,
@@ -211,6 +209,14 @@ def _key(
     config.model.feed,
     _adapt(config),
   )
+
+
+def _dataset_key(name: str) -> str:
+  """Returns what a run's name has of its dataset, a path or a name."""
+  found = variants.run_name(name)
+  if found is not None:
+    return found
+  return spec.split(dataset_request.absolute(full_name(name)))[0]
 
 
 def _adapt(config: EvaluationConfig) -> str | None:

@@ -169,6 +169,7 @@ class DatasetSection(JsonObject):
     resized_on_host: images that did not fit the canvas of a device.
     classes: None: those of ILSVRC2012.
     sample: how large a sample it is, as asked for.
+    label_set: what the label sets of its examples are; None: ReaL labels, if any.
   """
 
   name: str
@@ -185,6 +186,7 @@ class DatasetSection(JsonObject):
   resized_on_host: int | None = None
   classes: ClassesSection | None = None
   sample: str | None = None
+  label_set: str | None = None
 
   @property
   def label_space(self) -> LabelSpace:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfeval.datasets.labels import class_sets, imagenet
+from tfeval.datasets.labels import class_sets, imagenet, sets
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import competition
 from tfeval.metrics.accuracy import LabelSets
@@ -34,6 +34,7 @@ class RunClasses:
     dataset: those that labels are of.
     space: those that predictions are of: the dataset's, then what else the model says.
     said: int64 [outputs], the class of each of its outputs, ascending; None: all.
+    label_set: what the sets of labels in rows are called, if there are any.
     rules: under which else classes compete than that all of these do, each for
       itself: of another set, in groups, or fewer of them.
   """
@@ -42,6 +43,7 @@ class RunClasses:
   space: LabelSpace
   said: np.ndarray | None = None
   rules: tuple[Rule, ...] = ()
+  label_set: str = sets.REAL
 
   @property
   def outputs(self) -> int:
@@ -142,8 +144,9 @@ def of(described: Manifest | Result) -> RunClasses:
     UserError: what it tells cannot be.
   """
   dataset, matched = described.dataset.label_space, described.model.matched
+  label_set = described.dataset.label_set or sets.REAL
   if matched is None:
-    return RunClasses(dataset, dataset)
+    return RunClasses(dataset, dataset, label_set=label_set)
   space = dataset
   if matched.others is not None:
     others = matched.others.space()
@@ -168,7 +171,7 @@ def of(described: Manifest | Result) -> RunClasses:
     restricted is None or (len(restricted) and np.isin(restricted, there).all())
   ):
     raise UserError('its `matched` classes are damaged: evaluate again')
-  return RunClasses(dataset, space, said, tuple(rules))
+  return RunClasses(dataset, space, said, tuple(rules), label_set)
 
 
 def _packaged(section: RuleSection, dataset: LabelSpace) -> Rule:

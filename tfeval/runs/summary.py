@@ -175,7 +175,7 @@ def summarize(
   for part in parts:
     summary.identities.append(part.select(['id', 'image_sha256', 'label']))
     label_sets = (
-      label_columns(part)
+      label_columns(part, (request.classes or IMAGENET).label_set)
       if labels is None
       else {one.name: one.of_rows(part) for one in labels}
     )
@@ -273,14 +273,17 @@ def _under(rule: str, rows: pa.Table) -> pa.Table:
   return rows.select([*kept, *names]).rename_columns([*kept, *names.values()])
 
 
-def label_columns(part: pa.Table) -> dict[str, accuracy.LabelSets]:
+def label_columns(
+  part: pa.Table, label_set: str = sets.REAL
+) -> dict[str, accuracy.LabelSets]:
   """Returns the label sets that stored rows carry, by name.
 
   `original` is always there; `real` where the dataset has ReaL labels, that is,
-  where the column is not null (an empty list is an image without a label).
+  where the column is not null (an empty list is an image without a label); other sets
+  in that column are called `label_set`.
   """
   original = arrow.to_numpy(part['label'], null=-1)
   found = {sets.ORIGINAL: accuracy.LabelSets.from_single(original)}
   if len(part) and part['real_labels'].null_count < len(part):
-    found[sets.REAL] = sets.LabelSource(sets.REAL).of_rows(part)
+    found[label_set] = sets.LabelSource(sets.REAL).of_rows(part)
   return found

@@ -295,7 +295,8 @@ def _metrics(directory: _Directory) -> str:
     for m in directory.rows.metrics()
     if m.count or (m.labels, m.key) in reported
   }
-  stored = {key for key in reported if key[0] in (sets.ORIGINAL, sets.REAL)}
+  of_rows = sets.ORIGINAL, directory.classes.label_set
+  stored = {key for key in reported if key[0] in of_rows}
   for key in sorted(carried.keys() | stored):
     name = '/'.join(key)
     hold(key in reported, f'{name} is missing')
