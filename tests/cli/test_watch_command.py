@@ -82,7 +82,8 @@ def counts(model, noise):
     preflight='off',
     protocol='squash',
   )
-  return [[m['correct'], m['count']] for m in run.metrics], answers(run)
+  shown = [m for m in run.metrics if not run.classes.is_partner(m.rule)]
+  return [[m['correct'], m['count']] for m in shown], answers(run)
 
 
 def answers(run):

@@ -88,7 +88,8 @@ def _cut(example):
 def _cut_png(encoded):
   pixels = tf.io.decode_png(encoded, channels=3)
   edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
-  values, (low, high) = tf.concat(edges, 0), tf.constant(_RED, tf.uint8)
+  low, high = (tf.constant(one, tf.uint8) for one in _RED)
+  values = tf.concat(edges, 0)
   border = tf.reduce_all((values >= low) & (values <= high))
   inner = pixels[_BORDER:-_BORDER, _BORDER:-_BORDER]
   # Without compression: the pixels are decoded again at once.

@@ -17,13 +17,22 @@ from tfeval.datasets.labels import class_sets, imagenet, resolution
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import INDEX
 from tfeval.datasets.options import DatasetConfig
-from tfeval.datasets.variants import Variant
+from tfeval.datasets.variants import (
+  CUE_CONFLICT,
+  NUMBERS,
+  OBJECTNET,
+  WNIDS,
+  Variant,
+)
 from tfeval.utils import budgets, untrusted
 from tfeval.utils.errors import UserError
 
 ANNOTATIONS = 'val_annotations.txt'
 # `airplane1-bear2.png`: shape and texture, with numbers behind.
 CONFLICT = re.compile(r'([a-z]+)\d*-([a-z]+)\d*\.png')
+_WNID = re.compile('n[0-9]{8}', re.IGNORECASE)
+# How far in class folders may lie.
+_DEEPEST = 4
 _SEVERITY = re.compile(r'\d+(\.\d+)?')
 
 
@@ -42,8 +51,9 @@ def read(variant: Variant, config: DatasetConfig) -> FolderContent:
     raise UserError(missing(variant))
   if other := next((k for k in ('labels', 'split') if getattr(config, k)), None):
     raise UserError(f'`{other}` is not for {variant.name}: leave it out')
+  inside = _inside(variant, where)
   reader = READERS[variant.layout]
-  content = reader(variant, dataclasses.replace(config, name=f'folder:{where}'))
+  content = reader(variant, dataclasses.replace(config, name=f'folder:{inside}'))
   return dataclasses.replace(content, notes=content.notes + _part(variant, content))
 
 
@@ -72,6 +82,40 @@ def corruptions(where: str) -> list[str]:
     if found:
       return found
   return [where]
+
+
+def _inside(variant: Variant, where: str) -> str:
+  """Returns the folder of the class folders, which may be further in than one given.
+
+  Archives have a folder around them, such as `imagenet-a` or `objectnet-1.0/images`.
+
+  Raises:
+    UserError: several of them have class folders.
+  """
+  named: Callable[[str], object] = _WNID.match
+  if variant.layout in (OBJECTNET, CUE_CONFLICT):
+    named = set(class_sets.read(variant.class_set).names).__contains__
+  elif variant.layout not in (WNIDS, NUMBERS):
+    return where
+  level = [os.path.expanduser(where)]
+  for _ in range(_DEEPEST):
+    found = [one for one in level if any(named(name) for name in _folders(one))]
+    if len(found) > 1:
+      raise UserError(
+        f'{where} holds class folders in {len(found)} places: give one, such as '
+        f'`dataset={variant.name}:{found[0]}`'
+      )
+    if found:
+      return found[0]
+    level = [os.path.join(one, name) for one in level for name in _folders(one)]
+  return where
+
+
+def _folders(path: str) -> list[str]:
+  try:
+    return sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
+  except OSError:
+    return []  # What reads it tells.
 
 
 def _part(variant: Variant, content: FolderContent) -> tuple[str, ...]:

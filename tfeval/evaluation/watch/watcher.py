@@ -212,8 +212,10 @@ class Watcher:
   def _record(self, run: Run, entry: dict[str, Any]) -> dict[str, Any]:
     entry['metrics'], entry['counts'] = {}, {}
     for metric in run.metrics:
+      if run.classes.is_partner(metric.rule):
+        continue
       # As EvaluateCallback names them.
-      name = ('val_real_' if metric.labels == 'real' else 'val_') + metric.name
+      name = ('val_real_' if metric.labels == 'real' else 'val_') + metric.key
       entry['metrics'][name] = metric.value
       entry['counts'][name] = [metric.correct, metric.count]
     self._writer.write(
