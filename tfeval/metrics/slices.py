@@ -84,7 +84,8 @@ def count_slices(codes: np.ndarray, slices: int, hit: np.ndarray) -> list[Slice 
   inside = codes >= 0
   counts = np.bincount(codes[inside], minlength=slices)
   correct = np.bincount(codes[inside & hit], minlength=slices)
-  all_count, all_correct = np.count_nonzero(known), np.count_nonzero(known & hit)
+  all_count = int(np.count_nonzero(known))
+  all_correct = int(np.count_nonzero(known & hit))
   found: list[Slice | None] = []
   for right, count in zip(correct.tolist(), counts.tolist(), strict=True):
     if not count:
