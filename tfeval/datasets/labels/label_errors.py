@@ -11,12 +11,12 @@ machine learning benchmarks" (2021, arXiv:2103.14749); see `label_errors.tsv`.
 
 import dataclasses
 import functools
-import importlib.resources
 
 import numpy as np
 
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.label_table import LabelTable
+from tfeval.utils import fact_table
 
 NAME = 'label_errors'
 # Of the five votes on an image.
@@ -57,11 +57,12 @@ class Votes:
 @functools.cache
 def read_votes() -> Votes:
   """Returns the votes as they are packaged."""
-  path = importlib.resources.files('tfeval.datasets.labels') / f'{NAME}.tsv'
-  lines = [line for line in path.read_text().splitlines() if line[0] != '#']
-  found = np.array([line.split('\t') for line in lines[1:]])
-  number, given, guessed = found[:, :3].astype(np.int64).T
-  votes = np.array([[int(digit) for digit in text] for text in found[:, 3]])
+  rows = list(fact_table.rows('tfeval.datasets.labels', f'{NAME}.tsv'))
+  number, given, guessed = (
+    np.array([int(row[name]) for row in rows])
+    for name in ('number', 'given', 'guessed')
+  )
+  votes = np.array([[int(digit) for digit in row['votes']] for row in rows])
   return Votes(number, given, guessed, votes)
 
 
