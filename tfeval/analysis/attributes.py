@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfeval.analysis.shift.images import ImageStatistics
 from tfeval.datasets.labels import columns, sets
 from tfeval.datasets.labels.group_files import GroupTable
 from tfeval.metrics.slices import NONE, UNKNOWN
@@ -46,8 +47,8 @@ def of_table(table: GroupTable) -> tuple[list[Attribute], list[str]]:
 
   Args:
     table: of groups. A column of 0 and 1 (or of true and false) is one slice, the
-      images with 1; numbers of more than 24 values are four, quarters of the images;
-      all else is a slice for each value.
+      images with 1; numbers of more than 24 values, or of most images another, are four,
+      quarters of the images; all else is a slice for each value.
 
   Returns:
     The attributes, and remarks on columns of which nothing can be made.
@@ -79,15 +80,17 @@ def _attribute(name: str, texts: pa.Array) -> Attribute | str:
   if {value.lower() for value in known} <= _BINARY.keys():
     binary = [_BINARY.get(value.lower(), UNKNOWN) for value in values]
     return Attribute(name, (name,), np.array(binary)[code_of], is_factor=True)
+  labelled = int(np.count_nonzero(~np.array(unknown)[code_of]))
+  # Of most values there are several images, or they are no groups.
+  repeated = len(known) <= max(4, labelled // 2)
   numbers = _numbers(values, unknown)
-  if numbers is not None:
-    if len(known) > _MOST_NUMBERS and not columns.names_classes(name):
-      return _quarters(name, numbers[code_of])
+  if numbers is None:
+    known.sort()
+  elif columns.names_classes(name) or repeated and len(known) <= _MOST_NUMBERS:
     known.sort(key=float)
   else:
-    known.sort()
-  labelled = int(np.count_nonzero(~np.array(unknown)[code_of]))
-  if len(known) > max(_MOST_NUMBERS, min(_MOST_CATEGORIES, labelled // 2)):
+    return _quarters(name, numbers[code_of])
+  if len(known) > _MOST_CATEGORIES or not (repeated or len(known) <= _MOST_NUMBERS):
     return f'{len(known):,} values of {labelled:,} images are no groups'
   place = {value: i for i, value in enumerate(known)}
   codes = np.array([place.get(value, UNKNOWN) for value in values], np.int64)
@@ -159,3 +162,25 @@ def _texts(column: str, run: Run, rows: pa.Table) -> list[str]:
   # Two classes of ImageNet are called crane, two maillot.
   names = [f'{name} ({i})' for i, name in enumerate(run.label_space.class_names)]
   return [names[label] if label >= 0 else '' for label in found.tolist()]
+
+
+def of_statistics(found: Sequence[ImageStatistics]) -> GroupTable:
+  """Returns what was measured of images, of different ones each.
+
+  Raises:
+    UserError: none of them could be decoded.
+  """
+  ids = [one for each in found for one in each.ids]
+  if not ids:
+    raise UserError('`by=images`: none of the images can be decoded')
+  values = {
+    name: np.concatenate([each.values[name] for each in found if each.ids])
+    for name in next(each.values for each in found if each.ids)
+  }
+  texts = {
+    name: arrow.strings(['' if np.isnan(x) else f'{x:.6g}' for x in column])
+    for name, column in values.items()
+  }
+  failed = sum(len(each.failed) for each in found)
+  notes = (f'{failed:,} images cannot be decoded',) if failed else ()
+  return GroupTable(arrow.strings(ids), texts, notes)
