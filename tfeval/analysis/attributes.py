@@ -47,8 +47,8 @@ def of_table(table: GroupTable) -> tuple[list[Attribute], list[str]]:
 
   Args:
     table: of groups. A column of 0 and 1 (or of true and false) is one slice, the
-      images with 1; numbers of more than 24 values, or of most images another, are four,
-      quarters of the images; all else is a slice for each value.
+      images with 1; numbers of more than 24 values, or of nearly as many as there are
+      images, are four, quarters of the images; all else is a slice for each value.
 
   Returns:
     The attributes, and remarks on columns of which nothing can be made.
