@@ -176,8 +176,8 @@ def warnings(report: Report) -> list[str]:
     for worse, better, attribute in sliced.simpson:
       found.append(
         f'SIMPSON: {title}: {report.names[better]} is better of all images, '
-        f'{report.names[worse]} in each slice of {attribute}: the runs have other '
-        'shares of these'
+        f'{report.names[worse]} in each slice of {attribute}: of the easier slices one '
+        'has more images, or images outside of these decide'
       )
     sure = [one for one in sliced.reversed if one.p_holm <= LEVEL]
     found += [_reversal(report, sliced, title, one) for one in sure[:10]]
