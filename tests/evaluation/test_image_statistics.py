@@ -66,3 +66,39 @@ def test_a_folder_against_a_folder(folder, noise, tfeval):
   assert all('images have one' in one['unavailable'] for one in found['measures'])
   assert len(found['farthest']) == 3
   assert any('broken.jpg' in one for one in found['remarks'])
+
+
+def test_slices_by_what_images_are_like(store_run, photos, tmp_path, tfeval):
+  names = sorted(path.name for path in photos.iterdir())
+  labels = np.arange(12) % 3
+  hit = np.arange(12) % 4 > 0
+  run = store_run(
+    'a', np.where(hit, labels, 3), labels, ids=names,
+    dataset={'name': f'folder:{photos}'},
+  )  # fmt: skip
+  csv = tmp_path / 'statistics.csv'
+  code, out, err = tfeval(
+    'score', run.path, '--by=images', f'--write_groups={csv}', '--json'
+  )
+  assert code == 0, err
+  found = json.loads(out)['sliced'][0]['slices']
+  brightness = np.array(
+    [formulas.of_pixels(cv2.imread(str(photos / name))[..., ::-1])['brightness']
+     for name in names]
+  )  # fmt: skip
+  darkest = brightness <= np.quantile(brightness, 0.25)
+  low = min(
+    (one for one in found if one['attribute'] == 'brightness'),
+    key=lambda one: float(one['slice'].split()[0]),
+  )['runs'][0]
+  assert (low['correct'], low['count']) == (sum(hit & darkest), sum(darkest)) != (0, 0)
+  again = tfeval('score', run.path, f'--by={csv}', '--json')
+  assert again[0] == 0 and json.loads(again[1])['sliced'][0]['slices'] == found
+  code, _, err = tfeval('score', run.path, '--by=label', f'--write_groups={csv}')
+  assert code == 2 and '--write_groups is of --by=images' in err
+
+
+def test_images_that_are_not_at_hand_make_no_slices(store_run, tfeval):
+  run = store_run('a', [1, 2], [1, 2], dataset={'name': 'folder:nowhere'})
+  code, _, err = tfeval('score', run.path, '--by=images')
+  assert code == 2 and 'cannot measure images: nowhere is not there' in err

@@ -254,6 +254,7 @@ _NO_FILE = 'is a named pipe|is a device|is not a file|no file'
 _predictions = mutated_tables._read_predictions
 _labels = mutated_tables._read_labels
 _ids = mutated_tables._read_ids
+_groups = mutated_tables._read_groups
 _NESTED = b'[[],' + b'[],' * 2_500_000 + b'[]]'
 
 CASES = {
@@ -322,6 +323,21 @@ CASES = {
   ),
   'labels in too many rows': Case(
     'x.csv', _text(b'id,label\n', 1, b'a,1\n' * 2_500_000), _labels, '2,000,000 rows'
+  ),
+  'groups in a million columns': Case(
+    'x.csv', _text(b'id,' * 1_000_000 + b'\n', 3), _groups, 'a header of'
+  ),
+  'groups in too many rows': Case(
+    'x.csv', _text(b'id,kind\n', 1, b'a,1\n' * 2_500_000), _groups, '2,000,000 rows'
+  ),
+  'groups of empty lists': Case(
+    'x.jsonl', _text(_NESTED), _groups, '2,500,004 lists and objects'
+  ),
+  'groups in too many lines': Case(
+    'x.jsonl', _text(b'{}\n', 2_500_000), _groups, '2,000,000 rows'
+  ),
+  'equal groups of all rows': Case(
+    'x.parquet', _write(_rows(2_500_000)), _groups, '2,500,000 rows'
   ),
   'labels of empty lists': Case(
     'x.json', _text(_NESTED), _labels, '2,500,003 lists and objects'

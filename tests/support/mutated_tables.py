@@ -11,9 +11,17 @@ import pyarrow.parquet as pq
 import scipy.io
 from mutations import Format, of_json
 
+from tfeval.analysis import attributes
 from tfeval.analysis.relabel import raters
 from tfeval.cli import flagfiles
-from tfeval.datasets.labels import files, imagenet, matlab, sets, subsets
+from tfeval.datasets.labels import (
+  files,
+  group_files,
+  imagenet,
+  matlab,
+  sets,
+  subsets,
+)
 from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.runs import discovery, predictions, run
 from tfeval.runs.importing import importer, readers, sources
@@ -153,6 +161,48 @@ def _parquet_labels(directory: pathlib.Path) -> pathlib.Path:
   labels = [[n, n + 1] for n in range(ROWS)]
   metadata = {'huggingface': json.dumps(names)}
   pq.write_table(pa.table({'id': _NAMES, 'label': labels}, metadata=metadata), path)
+  return path
+
+
+# Groups
+
+
+def _read_groups(path: pathlib.Path) -> list[Any]:
+  """Returns what is known of images, and the slices that are made of it."""
+  found = group_files.read_groups(path)
+  made = attributes.of_table(found)[0]
+  for one in made:
+    assert one.codes.shape == (len(found.ids),)
+    assert one.codes.max() < len(one.slices)
+  return [
+    found.ids.to_pylist(),
+    {name: texts.to_pylist() for name, texts in found.columns.items()},
+  ]
+
+
+def _groups() -> list[dict[str, Any]]:
+  return [
+    {'id': name, 'dark': n % 2, 'angle': n % 18, 'size': n / 7, 'kind': 'ab'[n % 2]}
+    for n, name in enumerate(_NAMES)
+  ]
+
+
+def _csv_groups(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'groups.csv'
+  rows = [[*_groups()[0]], *(row.values() for row in _groups())]
+  path.write_text('\n'.join(','.join(map(str, row)) for row in rows) + '\n')
+  return path
+
+
+def _lines_of_groups(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'groups.jsonl'
+  path.write_text('\n'.join(map(json.dumps, _groups())) + '\n')
+  return path
+
+
+def _parquet_groups(directory: pathlib.Path) -> pathlib.Path:
+  path = directory / 'groups.parquet'
+  pq.write_table(pa.Table.from_pylist(_groups()), path)
   return path
 
 
@@ -345,6 +395,9 @@ FORMATS = (
   Format('labels.lst', _list_of_labels, _read_labels),
   Format('labels.txt', _text_labels, _read_labels),
   Format('labels.parquet', _parquet_labels, _read_labels),
+  Format('groups.csv', _csv_groups, _read_groups),
+  Format('groups.jsonl', _lines_of_groups, _read_groups),
+  Format('groups.parquet', _parquet_groups, _read_groups),
   Format('meta.mat', _meta, _read_meta),
   Format('ids.txt', _ids, _read_ids),
   Format('ids.json', _json_ids, _read_ids, of_json),

@@ -28,9 +28,10 @@ def define_labels(definer, default: list[str], by_default: str) -> None:
   definer.multi_string(
     'labels',
     default,
-    'original (of the TFDS package), real (that the rows carry), '
-    'the path of a file of labels (.csv, .tsv, .txt, .lst, .json, .npy, .parquet) by '
-    'file name or in validation order, such as real.json, or '
+    'original (of the TFDS package), real (that the rows carry), label_errors (the '
+    'original ones, corrected as people voted), the path of a file of labels (.csv, '
+    '.tsv, .txt, .lst, .json, .npy, .parquet) by file name or in validation order, '
+    'such as real.json, or '
     f'{MULTILABEL} (that TFDS has prepared); {by_default}.',
   )
   definer.string(
@@ -48,7 +49,10 @@ def define(definer, by_default: str) -> None:
     'all.',
   )
   definer.string(
-    'omit', None, 'A list of ids: metrics without these images, beside those of all.'
+    'omit',
+    None,
+    'A list of ids, or label_errors, the 2,916 validation images whose label was voted '
+    'down: metrics without these images, beside those of all.',
   )
 
 

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from tfeval.analysis import against_plain, other_rules, output_adaptation
-from tfeval.cli import console, label_flags, output
+from tfeval.cli import console, label_flags, output, slice_flags
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.evaluation.adaptation import request
@@ -23,6 +23,7 @@ USAGE = """Usage: tfeval score RUN... [--flags]
 
   tfeval score RUN --labels=original --labels=corrected.csv --omit=doubles.txt
   tfeval score RUN --metrics=top1,nll,ece,auroc --confusions=10
+  tfeval score RUN RUN --by=groups.csv
 
 RUN is a run directory, OUTPUT_DIR/MODEL, or a folder of such. Nothing is
 evaluated and nothing is written in it; TensorFlow is not needed."""
@@ -55,6 +56,7 @@ def define_flags(define) -> None:
     list(accuracy.INTERVALS),
     "Of accuracies; Clopper-Pearson's never covers less than 95 %.",
   )
+  slice_flags.define(define)
   define.string('per_class', None, 'A CSV file to write the accuracy of each class to.')
   define.integer(
     'confusions', 0, 'Print so many of the most frequent confusions.', lower_bound=0
@@ -71,11 +73,14 @@ def run(flags, arguments: list[str]) -> int:
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = [load_run(path) for path in discovery.expand(arguments)]
+  names = [name.strip() for text in flags.metrics for name in text.split(',')]
+  metrics = registry.check_names(names) or None
+  if flags.by is not None:
+    slice_flags.print_slices(flags, runs, metrics or ())
+    return 0
   if flags.adapt is not None:
     runs = _with_adapted(runs, flags.adapt)
   labels, subset = label_flags.read_labels(flags, runs)
-  names = [name.strip() for text in flags.metrics for name in text.split(',')]
-  metrics = registry.check_names(names) or None
   rules = [*other_rules.rules_of(names), *filter(None, [flags.class_rule])]
   runs = [other_rules.with_rules(run, rules) for run in runs]
   by_classes = flags.per_class is not None or flags.confusions > 0

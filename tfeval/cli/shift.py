@@ -169,8 +169,8 @@ def _measure(
 ) -> 'tuple[ImageStatistics, ImageStatistics] | str':
   """Returns what was measured of the images, or why it was not."""
   for side, _ in wanted:
-    if not isinstance(side, str) and (why := _not_at_hand(flags, side)):
-      return why
+    if not isinstance(side, str) and (why := not_at_hand(flags, side)):
+      return f'images themselves are not compared: {why}'
   where = {'data_dir': flags.data_dir, 'manual_dir': flags.manual_dir}
   with console.quiet_tensorflow():
     from tfeval.evaluation import image_statistics  # TensorFlow: seconds.
@@ -191,20 +191,23 @@ def _measure(
   return found[0], found[1]
 
 
-def _not_at_hand(flags, run: 'Run') -> str | None:
-  """Returns why the images of a run cannot be read; None: they may be."""
+def not_at_hand(flags, run: 'Run') -> str | None:
+  """Returns why the images of a run cannot be read; None: they may be.
+
+  Args:
+    flags: with `--data_dir` and `--manual_dir`.
+    run: the run.
+  """
   section = run.result.dataset
   kind, _, directory = section.name.partition(':')
-  told = 'images themselves are not compared: '
   if run.result.imported is not None:
-    return f'{told}{run.path} was imported'
+    return f'{run.path} was imported'
   if kind == 'folder':
     there = os.path.isdir(directory)
-    return None if there else f'{told}{directory} is not there'
+    return None if there else f'{directory} is not there'
   if flags.data_dir is None and flags.manual_dir is None:
     return (
-      f'{told}{run.path} is of {section.name}: `data_dir` or `manual_dir` say where '
-      'that lies'
+      f'{run.path} is of {section.name}: `data_dir` or `manual_dir` say where that lies'
     )
   return None
 

@@ -36,6 +36,7 @@ COMPARISON = _of('comparison', 'table', 'json')
 LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
+SLICES = _of('slices', 'table', 'json')
 PROBE = _of('probe', 'table', 'json')
 SHIFT = _of('shift', 'table', 'json')
 SWEEP = _of('sweep', 'table', 'json')

@@ -11,7 +11,7 @@ from tfeval.utils.printable import printable
 _FEWEST = 500
 # What MathJax of versions 2 and 3 passes over: names may hold a $.
 _NO_MATHEMATICS = 'tex2jax_ignore mathjax_ignore'
-_LABELS = {'original': '', 'real': 'ReaL '}
+_LABELS = {'original': '', 'real': 'ReaL ', 'label_errors': 'cleaned '}
 
 
 def metric_name(labels: str, name: str) -> str:

@@ -75,12 +75,27 @@ def by_header(path: pathlib.Path, names: Sequence[str]) -> Columns | None:
     return None
   if len(names) == 1:
     return Columns(None, label)
-  found = next((plain.index(name) for name in _IDS if name in plain), None)
+  found = id_column(names)
   if found is None and len(names) == 2:
     found = 1 - label
   if found is None or len(set(plain)) < len(plain) and plain.count(plain[label]) > 1:
     raise unknown_columns(path, names)
   return Columns(found, label)
+
+
+def id_column(names: Sequence[str]) -> int | None:
+  """Returns which column holds the images by its name, None where no name says so.
+
+  >>> id_column(['rotation', 'Image ID'])
+  1
+  """
+  plain = [_plain(name) for name in names]
+  return next((plain.index(name) for name in _IDS if name in plain), None)
+
+
+def names_classes(name: str) -> bool:
+  """Whether a column is called as one of labels, so that its numbers are classes."""
+  return _plain(name) in _LABELS
 
 
 def unknown_columns(path: pathlib.Path, names: Sequence[str]) -> UserError:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels import imagenet
+from tfeval.datasets.labels import imagenet, label_errors
 from tfeval.datasets.labels.label_table import LabelTable
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -79,8 +79,9 @@ def open_labels(
   """Opens label sets.
 
   Args:
-    given: of each `original`, `real` (those that the rows carry), or a path, see
-      `files.read_labels`; or one of `prepared`; or an opened one.
+    given: of each `original`, `real` (those that the rows carry), `label_errors` (see
+      `label_errors.corrected`), or a path, see `files.read_labels`; or one of
+      `prepared`; or an opened one.
     space: the classes; None: those of ILSVRC2012.
     prepared: label sets that are no files, by name.
 
@@ -105,6 +106,8 @@ def _open(
   if text in (ORIGINAL, REAL) or text in prepared:
     is_imagenet = space.digest == imagenet.label_space().digest
     return LabelSource(text, prepared.get(text), is_imagenet=is_imagenet)
+  if text == label_errors.NAME:
+    return _corrected(space)
   path = pathlib.Path(text).expanduser()
   if path.stem == ORIGINAL or SUBSET_SUFFIX in path.stem:
     raise UserError(
@@ -117,6 +120,17 @@ def _open(
   if table.note:
     _LOG.info('%s: %s', path, table.note)
   return LabelSource(path.stem, table, path)
+
+
+def _corrected(space: LabelSpace) -> LabelSource:
+  if space.digest != imagenet.label_space().digest:
+    raise UserError(
+      f'`labels={label_errors.NAME}` are of the 1000 classes of ILSVRC2012, the runs '
+      f'are of {len(space):,} others: leave it out'
+    )
+  table = label_errors.corrected()
+  _LOG.info('%s: %s', label_errors.NAME, table.note)
+  return LabelSource(label_errors.NAME, table)
 
 
 @functools.cache

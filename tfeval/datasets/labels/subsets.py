@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfeval.datasets.labels import label_errors, sets
 from tfeval.datasets.labels.listing import check_rows, first, to_ids
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets, paths, untrusted
@@ -21,10 +22,12 @@ class Subset:
   Attributes:
     keep: ids of the only images that count; None for all.
     omit: ids of images that do not.
+    omit_numbers: int [k], numbers of validation images that do not; None: all do.
   """
 
   keep: pa.Array | None
   omit: pa.Array | None
+  omit_numbers: np.ndarray | None = None
 
   def mask(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Returns bool [n]: which images belong to it."""
@@ -33,14 +36,23 @@ class Subset:
       inside &= to_numpy(pc.is_in(ids, self.keep))
     if self.omit is not None:
       inside &= ~to_numpy(pc.is_in(ids, self.omit))
+    if self.omit_numbers is not None:
+      numbers = sets.validation_numbers(arrow.joined(ids))
+      inside &= ~np.isin(numbers, self.omit_numbers)
     return inside
 
   def check(self, ids: pa.Array, where: paths.Path) -> None:
     """Checks that it names nothing but these images, and some of them.
 
     Raises:
-      UserError: it names others, and lists the first ten; or leaves none.
+      UserError: it names others, and lists the first ten; or leaves none; or it omits
+        numbers, and none of the images has one.
     """
+    if self.omit_numbers is not None and not sets.validation_numbers(ids).any():
+      raise UserError(
+        f'`omit={label_errors.NAME}`: none of the {len(ids)} images of {where} is '
+        f'called as validation images are: the first is {ids[0]}'
+      )
     for flag, listed in (('keep', self.keep), ('omit', self.omit)):
       if listed is None:
         continue
@@ -59,15 +71,19 @@ def open_subset(keep: str | None, omit: str | None) -> Subset | None:
   """Reads lists of ids; returns None without any.
 
   Args:
-    keep, omit: paths, see `read_ids`.
+    keep, omit: paths, see `read_ids`; or to omit `label_errors`, the validation images
+      whose original label is an error.
   """
   if keep is None and omit is None:
     return None
-  lists = [
+  numbers = None
+  if omit == label_errors.NAME:
+    omit, numbers = None, label_errors.error_numbers()
+  kept, omitted = (
     None if path is None else pc.unique(read_ids(pathlib.Path(path)))
     for path in (keep, omit)
-  ]
-  return Subset(*lists)
+  )
+  return Subset(kept, omitted, numbers)
 
 
 def read_ids(path: pathlib.Path) -> pa.Array:

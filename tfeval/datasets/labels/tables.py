@@ -21,7 +21,7 @@ from tfeval.utils.errors import UserError
 # What else separates columns: blanks.
 _DELIMITERS = ('\t', ',', ';')
 _MOST_COLUMNS = 8
-_BLANKS = ' '
+BLANKS = ' '
 
 
 def read_csv_header(
@@ -88,9 +88,9 @@ def read_table(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
   Raises:
     UserError: the file is empty, no table, or its columns cannot be told.
   """
-  first, skip = _first_line(path)
-  delimiter = _delimiter(path, first)
-  if delimiter == _BLANKS:
+  first, skip = first_line(path)
+  delimiter = delimiter_of(path, first)
+  if delimiter == BLANKS:
     return _read_lines(path, are_labels)
   names = read_csv_header(path, delimiter, skip)
   found = columns.by_header(path, names)
@@ -100,7 +100,7 @@ def read_table(path: pathlib.Path, are_labels: IsMeant) -> LabelEntries:
   if found is not None:
     wanted = [i for i in (found.id, found.label) if i is not None]
   skip += found is not None
-  read = _read_csv(path, delimiter, len(names), wanted, skip)
+  read = read_columns(path, delimiter, len(names), wanted, skip)
   if found is None:
     found = columns.by_content(path, read, are_labels)
     return _entries(found, read, sets=False)
@@ -116,7 +116,7 @@ def _entries(found: Columns, read: Sequence[pa.Array], sets: bool) -> LabelEntri
   return LabelEntries.one_each(ids, read[found.label], sets)
 
 
-def _first_line(path: pathlib.Path) -> tuple[str, int]:
+def first_line(path: pathlib.Path) -> tuple[str, int]:
   """Returns the first line of a table, and how many stand before it.
 
   That is `sep=;`, by which Excel knows what separates columns.
@@ -133,7 +133,7 @@ def _first_line(path: pathlib.Path) -> tuple[str, int]:
   return line, skip
 
 
-def _delimiter(path: pathlib.Path, line: str) -> str:
+def delimiter_of(path: pathlib.Path, line: str) -> str:
   """Returns what separates the columns of a file with this first line."""
   if not line.strip():
     raise UserError(f'{path} is not a CSV file: it is empty, or its first line is')
@@ -144,10 +144,10 @@ def _delimiter(path: pathlib.Path, line: str) -> str:
   in_text = path.suffix.lower() not in ('.csv', '.tsv')
   if line.count(by_count) and not (in_text and ' ' in line.partition(by_count)[0]):
     return by_count
-  return _BLANKS if len(line.split()) > 1 or in_text else ','
+  return BLANKS if len(line.split()) > 1 or in_text else ','
 
 
-def _read_csv(
+def read_columns(
   path: pathlib.Path,
   delimiter: str,
   count: int,
