@@ -1,0 +1,1 @@
+"""Models on several test sets: gaps, ranks, measures of the sets' authors."""
