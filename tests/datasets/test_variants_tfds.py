@@ -143,3 +143,93 @@ def test_runs_are_whole_and_the_rule_of_the_authors_is_first(runs, capsys):
   (result,) = json.loads(capsys.readouterr().out)
   rules = {one['name']: one for one in result['model']['matched']['rules']}
   assert rules['categories']['reduce'] == 'mean' and rules['all']['reduce'] == 'max'
+
+
+@pytest.fixture(scope='module')
+def clean(shared_data, tmp_path_factory):
+  """The run on photos that are called as validation images, of which all are known."""
+  from tfeval.datasets.labels import imagenet
+
+  folder, output = (tmp_path_factory.mktemp(name) for name in ('val', 'clean'))
+  index = imagenet.label_space().index_of_id
+  truth = imagenet.original_validation_labels()
+  photos = standin_archives.photos_by_wnid(shared_data)
+  for wnid, content in list(photos.items())[::2]:
+    number = truth.index(index[wnid]) + 1
+    (folder / wnid).mkdir()
+    (folder / wnid / imagenet.validation_name(number)).write_bytes(content)
+  flags = [f'--dataset=folder:{folder}', f'--model={MODEL}', '--preflight=off']
+  flags += [f'--output_dir={output}', '--batch_size=16', '--store_logits']
+  assert cli.main(['evaluate', *flags]) == 0
+  return load_run(next(output.iterdir()))
+
+
+def test_sets_side_by_side(runs, clean, capsys):
+  from statsmodels.stats.proportion import confint_proportions_2indep
+
+  names = ('imagenet_a', 'imagenet_v2', 'geirhos_conflict_stimuli')
+  paths = [str(runs[name].path) for name in names] + [str(clean.path)]
+  capsys.readouterr()
+  assert cli.main(['leaderboard', *paths, '--json']) == 0
+  board = json.loads(capsys.readouterr().out)
+  (row,) = board['rows']
+  of_a = row['datasets']['imagenet_a']
+  hits, count = found(runs['imagenet_a'], 'restricted')
+  partner, partner_count = found(clean, 'imagenet_a')
+  assert (of_a['correct'], of_a['count']) == (hits, count)
+  gap = of_a['gap']
+  assert (gap['clean_correct'], gap['clean_count']) == (partner, partner_count)
+  assert gap['points'] == pytest.approx(100 * (hits / count - partner / partner_count))
+  expected = confint_proportions_2indep(
+    hits, count, partner, partner_count, method='newcomb', compare='diff'
+  )
+  assert [gap['low'] / 100, gap['high'] / 100] == pytest.approx(expected, abs=1e-9)
+  of_v2 = row['datasets']['imagenet_v2/matched-frequency']
+  x, y = (np.divide(*found(one, 'all')) for one in (clean, runs['imagenet_v2']))
+  # Slope and intercept of the fit over ImageNet Testbed's models.
+  line = 1 / (1 + np.exp(-(0.92323 * np.log(x / (1 - x)) - 0.49769)))
+  assert of_v2['effective_robustness'] == pytest.approx(100 * (y - line), abs=0.01)
+  cues = row['datasets']['geirhos_conflict_stimuli']['measures']
+  assert cues['shape_bias'] == pytest.approx(bias(runs['geirhos_conflict_stimuli']))
+  assert board['mean_over'] == [one['name'] for one in board['datasets']]
+  assert row['mean'] == pytest.approx(
+    np.mean([one['value'] for one in row['datasets'].values()])
+  )
+  assert cli.main(['leaderboard', *paths]) == 0
+  out = capsys.readouterr().out
+  assert max(map(len, out.splitlines())) <= 80
+  for way in ('csv', 'markdown'):
+    assert cli.main(['leaderboard', *paths, f'--format={way}']) == 0
+    assert str(count) in capsys.readouterr().out
+  assert cli.main(['leaderboard', *paths, '--sort=imagenet_q']) == 2
+  assert cli.main(['leaderboard', *paths, '--labels=original']) == 2
+  err = capsys.readouterr().err.splitlines()
+  assert 'unknown set to sort by' in err[0] and 'of several test sets' in err[1]
+
+
+def bias(run):
+  """Shape decisions over those for either, of names and stored outputs."""
+  from tfeval.datasets.labels import class_sets
+
+  known, by = class_sets.read('cue_conflict'), {'shape': 0, 'texture': 0}
+  for row in run.to_arrow(['id', 'logits']).to_pylist():
+    shape, texture = (part.rstrip('0123456789') for part in row['id'][:-4].split('-'))
+    logits = np.array(row['logits'], np.float64)
+    p = np.exp(logits - logits.max())
+    told = known.names[np.argmax([p[list(group)].mean() for group in known.groups])]
+    if shape != texture:
+      by['shape'] += told == shape
+      by['texture'] += told == texture
+  return by['shape'] / (by['shape'] + by['texture'])
+
+
+def test_a_set_without_its_partner_or_twice(runs, capsys, tmp_path):
+  import shutil
+
+  paths = [str(runs[name].path) for name in ('imagenet_a', 'imagenet_r')]
+  assert cli.main(['leaderboard', *paths]) == 0
+  out = ' '.join(capsys.readouterr().out.split())
+  assert 'imagenet_a: no clean partner: add a run of the model on imagenet2012' in out
+  shutil.copytree(paths[0], tmp_path / 'again')
+  assert cli.main(['leaderboard', *paths, str(tmp_path / 'again')]) == 2
+  assert 'are both of MobileNet:alpha=0.25 on imagenet_a' in capsys.readouterr().err

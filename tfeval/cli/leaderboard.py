@@ -13,7 +13,10 @@ USAGE = """Usage: tfeval leaderboard RUN [...] [--flags]
 RUN is a run directory, or a folder of such. Models share a rank whose
 difference from the best of them is not significant: McNemar's exact test with
 Holm's correction for all pairs. That relation is not transitive: models on
-different ranks may not be told apart either; the remarks name those pairs."""
+different ranks may not be told apart either; the remarks name those pairs.
+
+Runs on several test sets (tfeval datasets) stand side by side: counts by the rule
+of each set's authors, gaps to the validation images of the same classes, ranks."""
 
 
 def define_flags(define) -> None:
@@ -21,7 +24,8 @@ def define_flags(define) -> None:
   define.string(
     'sort',
     None,
-    'LABELS/METRIC to rank by, such as real/top1; by default original/top1.',
+    'LABELS/METRIC to rank by, such as real/top1; by default original/top1. Of several '
+    'test sets the name of one, or mean.',
   )
   define.list(
     'columns',
@@ -55,14 +59,18 @@ def run(flags, arguments: list[str]) -> int:
     )
   # Arrow, which help does not need.
   from tfeval.analysis import leaderboard
+  from tfeval.analysis.across import places
   from tfeval.reports import leaderboard_columns
   from tfeval.runs import discovery
+  from tfeval.runs.run import Run
 
   for what in flags.allow:
     if what not in leaderboard.ALLOWED:
       raise errors.unknown('--allow', what, leaderboard.ALLOWED)
   console.import_tensorflow_for(arguments)
   runs = discovery.find_runs(arguments)
+  if places.are_several([run for run in runs if isinstance(run, Run)]):
+    return _across(flags, runs)
   board = leaderboard.rank(
     runs,
     *label_flags.read_labels(flags, runs),
@@ -73,4 +81,19 @@ def run(flags, arguments: list[str]) -> int:
   chosen = leaderboard_columns.choose(board, flags.columns)
   report = board, chosen
   output.print_report(formats.LEADERBOARD, flags.json, *report, format=flags.format)
+  return 0
+
+
+def _across(flags, runs) -> int:
+  """Prints runs on several test sets side by side."""
+  from tfeval.analysis.across import table
+
+  for name in ('labels', 'keep', 'omit', 'columns', 'allow'):
+    if flags[name].present:
+      raise UserError(
+        f'--{name} is for runs on the same images, these are of several test sets: '
+        'leave it out, or give runs on one set'
+      )
+  found = table.across(runs, flags.sort)
+  output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
   return 0

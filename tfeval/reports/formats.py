@@ -37,6 +37,7 @@ LEADERBOARD = _of(
   'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
 )
 SLICES = _of('slices', 'table', 'json')
+ACROSS = _of('across', 'table', 'csv', 'json', 'markdown')
 PROBE = _of('probe', 'table', 'json')
 SHIFT = _of('shift', 'table', 'json')
 SWEEP = _of('sweep', 'table', 'json')

@@ -213,10 +213,13 @@ def _of_rules(classes: RunClasses) -> list[str]:
     if not contest.is_grouped:
       words.append(f'{name}: among {which} that it can say')
       continue
-    how = 'the mean probability' if contest.rule.reduce == MEAN else 'any'
-    words.append(
-      f'{name}: {how} of the outputs of {len(contest.sizes):,} among {which}'
-    )
+    those = f'{len(contest.columns):,} outputs of {len(contest.sizes):,} classes'
+    if contest.rule.reduce == MEAN:
+      words.append(f'{name}: the mean probability of each class among the {those}')
+    elif name == ALL:
+      words.append(f'{name}: among {which} that it can say, any output of a class hits')
+    else:
+      words.append(f'{name}: among the {those}, any output of a class hits')
   return words
 
 

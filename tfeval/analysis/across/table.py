@@ -124,7 +124,7 @@ def across(runs: Sequence[Run | Failure], sort: str | None = None) -> Across:
     }
     rows.append(Row(name, cells))
   shared = [
-    p.name for p in places if all(_value(row, p.name) is not None for row in rows)
+    place.name for place in places if all(_is_accuracy(row, place.name) for row in rows)
   ]
   rows = [dataclasses.replace(row, mean=_mean(row, shared)) for row in rows]
   rows = _ranked(rows, places)
@@ -304,6 +304,11 @@ def _add(
 
 def _value(row: Row, name: str) -> float | None:
   return row.cells[name].value if name in row.cells else None
+
+
+def _is_accuracy(row: Row, name: str) -> bool:
+  """Whether what a model has on a set is an accuracy, no other measure."""
+  return _value(row, name) is not None and 'aupr' not in row.cells[name].extra
 
 
 def _mean(row: Row, shared: Sequence[str]) -> float | None:
