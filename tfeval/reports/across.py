@@ -9,6 +9,7 @@ from tfeval.analysis.across.places import Place
 from tfeval.analysis.across.table import MEAN, Across, Cell, Gap, Row
 from tfeval.datasets.labels.listing import first
 from tfeval.metrics import intervals
+from tfeval.models import published_on_sets
 from tfeval.reports import terminal
 from tfeval.reports.formats import Output
 
@@ -98,6 +99,7 @@ def content(found: Across, wording: Callable[[str], str] = str) -> dict[str, Any
         'mean': row.mean,
         'datasets': {
           place.name: cell_entry(row.cells[place.name], place)
+          | {'timm': _published(row.name, place)}
           for place in found.places
           if place.name in row.cells
         },
@@ -251,10 +253,18 @@ def _set_rows(found: Across, place: Place) -> tuple[list[str], list[list[str]]]:
   add('gap', lambda cell: None if cell.gap is None else f'{cell.gap.points:+.2f}')
   add('95 %', lambda cell: None if cell.gap is None else _gap_range(cell.gap))
   add('beyond', lambda c: None if c.robustness is None else f'{c.robustness:+.2f}')
+  timm = [_percent(_published(name, place)) for name, _ in those]
+  if any(text != '-' for text in timm):
+    columns.append(('timm %', timm))
   for key in extras:
     add(_MEASURES.get(key, key), functools.partial(_measure, key))
   rows = [list(cells) for cells in zip(*(texts for _, texts in columns), strict=True)]
   return [title for title, _ in columns], rows
+
+
+def _published(name: str, place: Place) -> float | None:
+  known = published_on_sets.of_model(name)
+  return None if known is None else known.top1.get(place.name)
 
 
 def _rank(cell: Cell) -> str | None:
@@ -298,6 +308,10 @@ def remarks(found: Across) -> list[str]:
     lines.append(
       'beyond: points beyond what the line through the models of ImageNet Testbed says '
       'for the clean accuracy (effective robustness, Taori et al. 2020)'
+    )
+  if any(_published(row.name, p) for row in found.rows for p in found.places):
+    lines.append(
+      'timm: what timm publishes of the same weights, each at its own size and crop'
     )
   if len(found.shared) > 1:
     lines.append(f'mean: over {first(found.shared)}, which all models have')
