@@ -35,13 +35,15 @@ _CSV = (
 def write_table(found: Across, output: Output) -> None:
   """Writes an overview, a table for each set, and what must be known."""
   width = terminal.width_of(output.file)
-  for table in _overview(found, width):
+  titles, *lines = _overview_cells(found)
+  for table in _tables(titles, lines, width):
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
   for place in found.places:
     terminal.print_paragraph(_title(place), output.file)
-    terminal.print_table(_of_set(found, place), output.file)
-    terminal.print_line(file=output.file)
+    for table in _tables(*_set_rows(found, place), width):
+      terminal.print_table(table, output.file)
+      terminal.print_line(file=output.file)
   terminal.print_remarks(map(output.wording, remarks(found)), output.file)
 
 
@@ -163,19 +165,22 @@ def _interval(correct: int, count: int) -> tuple[float | None, float | None]:
   return intervals.wilson(correct, count) if count else (None, None)
 
 
-def _overview(found: Across, width: int) -> list[terminal.Table]:
-  """Returns the rates of all models on all sets, in as many tables as it takes."""
-  titles, *lines = _overview_cells(found)
-  name_width = max(terminal.width_of_cell(line[0]) for line in [titles, *lines])
+def _tables(
+  titles: list[Any], lines: list[list[Any]], width: int
+) -> list[terminal.Table]:
+  """Returns what stands beside a name, in as many tables as it takes."""
+  needed = [
+    max(map(terminal.width_of_cell, column))
+    for column in zip(titles, *lines, strict=True)
+  ]
   blocks: list[list[int]] = [[]]
-  used = name_width
+  used = needed[0]
   for i in range(1, len(titles)):
-    needs = max(terminal.width_of_cell(line[i]) for line in [titles, *lines])
-    if blocks[-1] and used + terminal.GAP + needs > width:
+    if blocks[-1] and used + terminal.GAP + needed[i] > width:
       blocks.append([])
-      used = name_width
+      used = needed[0]
     blocks[-1].append(i)
-    used += terminal.GAP + needs
+    used += terminal.GAP + needed[i]
   tables = []
   for block in blocks:
     table = terminal.new_table()
@@ -221,18 +226,7 @@ def _title(place: Place) -> str:
   return title if place.labels == 'original' else f'{title}, labels {place.labels}'
 
 
-def _of_set(found: Across, place: Place) -> terminal.Table:
-  titles, rows = _set_rows(found, place)
-  table = terminal.new_table()
-  for i, title in enumerate(titles):
-    justify = 'right' if i else 'left'
-    table.add_column(title, justify=justify, overflow='fold' if i == 0 else 'ellipsis')
-  for row in rows:
-    table.add_row(*row)
-  return table
-
-
-def _set_rows(found: Across, place: Place) -> tuple[list[str], list[list[str]]]:
+def _set_rows(found: Across, place: Place) -> tuple[list[Any], list[list[Any]]]:
   """Returns titles and rows of a set, without columns that nothing stands in."""
   those = [
     (row.name, row.cells[place.name]) for row in found.rows if place.name in row.cells
