@@ -196,7 +196,10 @@ class _Store:
     """
     for number, position in enumerate(batch.positions):
       if position in sampled:
-        made = pipeline.preprocess_image(self.protocol, encoded[number], False)
+        image_id = tf.constant(batch.ids[number])
+        made = pipeline.preprocess_image(
+          self.protocol, encoded[number], image_id, False
+        )
         if not tf.reduce_all(made == batch.pixels[number]):
           chunk = self.at(position)
           raise UserError(
