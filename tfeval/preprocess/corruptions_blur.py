@@ -14,60 +14,53 @@ import tensorflow as tf
 
 from tfeval.preprocess.corruptions_noise import to_uint8, unit
 
-# Of the square that Fourier transforms are made of: 224 + 2 * 10, and whole powers.
-_TRANSFORMED = 256
+# Sides that are transformed by Fourier quickly.
+_SIDES = 256, 288, 320
 
 
 def gaussian_blur(image: tf.Tensor, sigma: float) -> tf.Tensor:
   """`skimage.filters.gaussian`: scipy's gaussian_filter, mode nearest, truncate 4."""
-  matrix = tf.constant(gaussian_matrix(image.shape[0], sigma, 'nearest', 4), tf.float32)
-  return to_uint8(_separable(unit(image), matrix))
-
-
-@functools.cache
-def gaussian_matrix(side: int, sigma: float, mode: str, truncate: float) -> np.ndarray:
-  """Returns what `scipy.ndimage.gaussian_filter1d` multiplies a line by.
-
-  Args:
-    side: values of a line.
-    sigma, mode, truncate: of `gaussian_filter1d`.
-
-  Returns:
-    float64 [side, side]; a line as a column comes behind it.
-  """
-  return scipy.ndimage.gaussian_filter1d(
-    np.eye(side), sigma, axis=0, mode=mode, truncate=truncate
-  )
-
-
-def _separable(values: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
-  """Multiplies the columns of an image by a matrix, and then its rows."""
-  for _ in range(2):
-    shape = values.shape
-    flat = tf.matmul(matrix, tf.reshape(values, [shape[0], -1]))
-    values = tf.transpose(tf.reshape(flat, shape), [1, 0, 2])
-  return values
+  reach = int(4 * sigma + 0.5)
+  at = np.arange(-reach, reach + 1)
+  weights = np.exp(-(at**2) / (2 * sigma**2))
+  weights /= weights.sum()
+  edge = np.clip(np.arange(-reach, image.shape[0] + reach), 0, image.shape[0] - 1)
+  padded = tf.gather(tf.gather(unit(image, tf.float64), edge), edge, axis=1)
+  return _convolved(padded, np.outer(weights, weights))
 
 
 def defocus_blur(image: tf.Tensor, parameters: tuple[int, float]) -> tf.Tensor:
-  """Correlates with a disk (`cv2.filter2D`, border REFLECT_101), by Fourier transforms.
+  """Convolves with a disk: `cv2.filter2D`, border REFLECT_101.
 
   Args:
     image: the image.
     parameters: the radius of the disk, in pixels, and the sigma that softens it.
   """
   kernel = disk(*parameters)
-  reach, side = len(kernel) // 2, image.shape[0]
-  padded = tf.pad(
-    unit(image, tf.float64), [[reach, reach], [reach, reach], [0, 0]], 'REFLECT'
-  )
+  reach = len(kernel) // 2
+  border = [[reach, reach], [reach, reach], [0, 0]]
+  padded = tf.pad(unit(image, tf.float64), border, 'REFLECT')
+  return _convolved(padded, kernel.astype(np.float64))
+
+
+def _convolved(padded: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
+  """Convolves by Fourier transforms, each value with all of the kernel.
+
+  Args:
+    padded: float64 [side + n - 1, side + n - 1, 3], in 0..1.
+    kernel: float64 [n, n].
+
+  Returns:
+    uint8 [side, side, 3].
+  """
+  around = len(kernel) - 1
+  side = padded.shape[0] - around
+  size = [next(one for one in _SIDES if one >= padded.shape[0])] * 2
   channels = tf.transpose(padded, [2, 0, 1])
-  size = [_TRANSFORMED, _TRANSFORMED]
-  # The kernel is its own mirror: a correlation is a convolution.
-  response = np.fft.rfft2(kernel.astype(np.float64), size)
-  blurred = tf.signal.irfft2d(tf.signal.rfft2d(channels, size) * response, size)
-  first = 2 * reach
-  inside = blurred[:, first : first + side, first : first + side]
+  waves = tf.signal.rfft2d(channels, size) * np.fft.rfft2(kernel, size)
+  found = tf.signal.irfft2d(waves, size)
+  # What comes before is of the other side.
+  inside = found[:, around : around + side, around : around + side]
   return to_uint8(tf.transpose(inside, [1, 2, 0]))
 
 

@@ -32,7 +32,9 @@ def saturate(image: tf.Tensor, parameters: tuple[float, float]) -> tf.Tensor:
 def contrast(image: tf.Tensor, factor: float) -> tf.Tensor:
   """Multiplies the distance of each value to the mean of its channel."""
   values = unit(image, tf.float64)
-  means = tf.reduce_mean(values, axis=[0, 1], keepdims=True)
+  # Of whole numbers: no order of threads can change a sum.
+  sums = tf.reduce_sum(tf.cast(image, tf.int32), axis=[0, 1], keepdims=True)
+  means = tf.cast(sums, tf.float64) * (1 / (255 * image.shape[0] * image.shape[1]))
   return to_uint8((values - means) * factor + means)
 
 

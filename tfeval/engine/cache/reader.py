@@ -336,5 +336,6 @@ def describe(dataset: ImageDataset, protocol: Protocol) -> dict:
 def _preprocessing_sha256() -> str:
   folder = pathlib.Path(apply.__file__).parent
   return files.digest_of_pairs(
-    (path.name, files.sha256_of(path)) for path in sorted(folder.glob('*.py'))
+    (path.name, files.sha256_of(path))
+    for path in [*sorted(folder.glob('*.py')), folder / 'corruptions.toml']
   )
