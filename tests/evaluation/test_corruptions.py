@@ -1,7 +1,6 @@
 """Corrupted runs: those of plain loops, one reading of the images for all of them."""
 
 import json
-import pathlib
 import shutil
 
 import keras
@@ -69,7 +68,7 @@ def test_images_are_read_once_for_all(together):
   assert [args[0] for args in reads] == [protocol.resolve('pil:kernel=bilinear', 224)]
 
 
-@pytest.mark.parametrize('corruption', ['gaussian_noise:2', 'fog:1'])
+@pytest.mark.parametrize('corruption', ['fog:1'])
 def test_a_run_alone_has_the_same_predictions(common, together, corruption, tmp_path):
   flags = [*common, f'--corruption={corruption}', f'--output_dir={tmp_path}']
   assert cli.main(['evaluate', *flags]) == 0
@@ -88,7 +87,7 @@ def test_predictions_are_those_of_a_plain_loop(photos, together, corruption):
   rows = run.to_arrow().to_pydict()
   assert len(rows['id']) == 11
   for name, found in zip(rows['id'], rows['classes'], strict=True):
-    path = photos / name
+    (path,) = photos.rglob(name)
     clean = references.pil(path.read_bytes(), 224, Image.BILINEAR)
     pixels = corruptions.corrupt(tf.constant(clean), tf.constant(name), of, 0)
     scores = model.predict(pixels.numpy()[None] / np.float32(127.5) - 1, verbose=0)[0]
@@ -197,9 +196,12 @@ def test_flags_that_cannot_be_are_one_line(common, flags, message, tmp_path, cap
   assert message in err and len(err.splitlines()) == 1
 
 
-def test_a_run_says_what_it_is_and_how_to_repeat_it(together, tmp_path):
+def test_a_run_says_what_it_is_and_how_to_repeat_it(together, capsys):
   directory = together[0]['fog:1']
   assert directory.name.endswith('+corruption=fog-1')
   flags = (directory / 'flags.txt').read_text()
   assert '--corruption=fog:1' in flags.splitlines()
+  again = ['evaluate', f'--flagfile={directory / "flags.txt"}', '--json']
+  assert cli.main([*again, f'--output_dir={directory.parent}']) == 0
+  assert 'is complete' in capsys.readouterr().err
   assert load_run(directory).result.published is None

@@ -28,7 +28,8 @@ ONLY_DATA = frozenset(
   'cache_dir output_dir name log_dir figure expect labels keep omit per_class sort '
   'columns allow signature tags predictions probabilities order scores output raters '
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
-  'labels_of store_features align adapt beside reported only'.split()
+  'labels_of store_features align adapt beside reported only corruption '
+  'frost_textures'.split()
 )
 
 
