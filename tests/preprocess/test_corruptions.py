@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import shutil
+import subprocess
 
 import corrupted
 import numpy as np
@@ -30,7 +32,7 @@ GEOMETRY = [name for name in corruption_table.kinds() if name not in OF_IMAGENET
 # Where every value is that of the reference: most are float64 in its order, or NumPy.
 EXACT = (
   *('jpeg_compression', 'contrast', 'brightness', 'saturate', 'pixelate'),
-  *('glass_blur', 'fog', 'frost', 'snow', 'spatter'),
+  *('glass_blur', 'fog', 'frost'),
 )
 
 
@@ -105,6 +107,21 @@ def test_motion_goes_to_the_lower_right_of_a_positive_angle():
   np.testing.assert_array_equal(rows, columns)
   assert rows.max() == 15 and rows.min() < 10
   assert found.sum() == pytest.approx(255, abs=5)
+
+
+@pytest.mark.parametrize('degrees', [-45, -7.3, 0, 44.1, -120.3])
+def test_motion_blur_is_that_of_imagemagick(photo, tmp_path, degrees):
+  convert = shutil.which('convert-im6.q16') or shutil.which('magick')
+  if convert is None:
+    pytest.skip('ImageMagick is not installed')
+  source, target = tmp_path / 'source.png', tmp_path / 'target.png'
+  Image.fromarray(photo).save(source)
+  for radius, sigma in corruption_table.kinds()['motion_blur'].parameters:
+    blur = f'{radius}x{sigma}+{degrees}'
+    subprocess.run([convert, source, '-motion-blur', blur, target], check=True)
+    found = corruptions_moved.motion_blurred(photo, radius, sigma, degrees)
+    off = np.abs(found.astype(int) - np.asarray(Image.open(target).convert('RGB')))
+    assert off.max() <= 1 and (off > 0).mean() < 0.001
 
 
 @pytest.mark.parametrize('name', GEOMETRY)

@@ -121,4 +121,4 @@ def motion_blurred(image, radius, sigma, degrees):
     row = np.clip(rows + math.ceil(i * sine - 0.5), 0, image.shape[0] - 1)
     column = np.clip(columns + math.ceil(i * cosine - 0.5), 0, image.shape[1] - 1)
     total += weight / sum(weights) * image[row, column]
-  return np.rint(total).astype(np.uint8)
+  return (np.rint(257 * total) // 257).astype(np.uint8)

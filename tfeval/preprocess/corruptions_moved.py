@@ -71,7 +71,8 @@ def motion_blurred(
     degrees: the angle.
 
   Returns:
-    uint8 [h, w, c], rounded, as it comes out of the PNG that the authors read again.
+    uint8 [h, w, c], rounded to 16 bits and truncated to 8: what version 6.9.11 (Q16)
+    writes into the PNG that the authors read again.
   """
   at = np.arange(2 * radius + 1)
   weights = np.exp(-(at**2) / (2 * sigma**2))
@@ -86,7 +87,7 @@ def motion_blurred(
   total = np.zeros((height, width, channels), np.float32)
   for weight, x, y in zip(weights, right + most, down + most, strict=True):
     total += weight * padded[y : y + height, x : x + width]
-  return np.rint(np.clip(total, 0, 255)).astype(np.uint8)
+  return (np.rint(total * np.float32(257)).astype(np.int32) // 257).astype(np.uint8)
 
 
 def elastic_transform(
