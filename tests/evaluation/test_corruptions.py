@@ -18,7 +18,7 @@ from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
 
 MODEL = 'MobileNet:alpha=0.25'
-# In TensorFlow, in NumPy, and of another size than most of what it draws.
+# In TensorFlow, with draws and without, and in NumPy.
 SOME = ('gaussian_noise:2', 'fog:1', 'pixelate:3')
 
 
@@ -34,6 +34,11 @@ def photos(shared_data, tmp_path_factory):
 @pytest.fixture(scope='module')
 def common(photos):
   return [f'--model={MODEL}', f'--dataset=folder:{photos}', '--batch_size=4', '--json']
+
+
+@pytest.fixture(scope='module')
+def model():
+  return keras.applications.MobileNet(alpha=0.25)
 
 
 @pytest.fixture(scope='module')
@@ -76,13 +81,34 @@ def test_a_run_alone_has_the_same_predictions(common, together, corruption, tmp_
   assert stored(directory) == stored(together[0][corruption])
 
 
-@pytest.mark.parametrize('corruption', SOME)
-def test_predictions_are_those_of_a_plain_loop(photos, together, corruption):
+@pytest.mark.slow
+def test_others_join_from_a_cache_of_clean_pixels(together, photos, tmp_path):
+  """Broken images, a cache and an interruption change no prediction of the others."""
+  folder = tmp_path / 'photos'
+  shutil.copytree(photos, folder)
+  broken = sorted(folder.rglob('*.JPEG'))[5]
+  broken.write_bytes(broken.read_bytes()[:500])
+  flags = [f'--model={MODEL}', '--batch_size=4', '--on_error=skip', '--json']
+  flags += [f'--dataset=folder:{folder}']
+  flags += [f'--cache_dir={tmp_path / "cache"}', f'--output_dir={tmp_path / "runs"}']
+  for corruptions_of in ('pixelate:3', 'pixelate:3,fog:1'):
+    assert cli.main(['evaluate', *flags, f'--corruption={corruptions_of}']) == 0
+  assert len([path for path in (tmp_path / 'cache').iterdir() if path.is_dir()]) == 1
+  for corruption in ('pixelate:3', 'fog:1'):
+    (directory,) = (tmp_path / 'runs').glob(f'*{corruption.replace(":", "-")}')
+    rows, whole = (
+      {row['id']: row['classes'] for row in load_run(one).to_arrow().to_pylist()}
+      for one in (directory, together[0][corruption])
+    )
+    assert len(rows) == 10 and rows.items() <= whole.items()
+
+
+@pytest.mark.parametrize('corruption', ['gaussian_noise:2', 'fog:1'])
+def test_predictions_are_those_of_a_plain_loop(photos, together, model, corruption):
   run = load_run(together[0][corruption])
   assert run.result.protocol.text == (
     f'pil:kernel=bilinear,corruption={corruption.replace(":", "-")}'
   )
-  model = keras.applications.MobileNet(alpha=0.25)
   of = corruption_table.parse(corruption)
   rows = run.to_arrow().to_pydict()
   assert len(rows['id']) == 11
@@ -90,7 +116,7 @@ def test_predictions_are_those_of_a_plain_loop(photos, together, corruption):
     (path,) = photos.rglob(name)
     clean = references.pil(path.read_bytes(), 224, Image.BILINEAR)
     pixels = corruptions.corrupt(tf.constant(clean), tf.constant(name), of, 0)
-    scores = model.predict(pixels.numpy()[None] / np.float32(127.5) - 1, verbose=0)[0]
+    scores = model(pixels.numpy()[None] / np.float32(127.5) - 1, training=False)[0]
     assert np.argmax(scores) == found[0]
 
 
@@ -117,9 +143,7 @@ def test_another_size_is_squashed_by_the_protocol_of_the_model(photos):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize(
-  'name', ['speckle_noise-3', 'zoom_blur-2', 'elastic_transform-4']
-)
+@pytest.mark.parametrize('name', ['speckle_noise-3'])
 def test_batches_are_corrupted_as_pipelines_corrupt(photos, name):
   from tfeval import datasets
 

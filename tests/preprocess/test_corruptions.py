@@ -34,6 +34,8 @@ EXACT = (
   *('jpeg_compression', 'contrast', 'brightness', 'saturate', 'pixelate'),
   *('glass_blur', 'fog', 'frost'),
 )
+# Of which Grappler has changed last digits, and one in NumPy.
+IN_GRAPHS = ('speckle_noise', 'zoom_blur', 'brightness', 'fog')
 
 
 @pytest.fixture(scope='module')
@@ -64,7 +66,7 @@ def test_values_are_those_of_tfds_from_the_same_draws(photo, name):
 
 
 @pytest.mark.parametrize('name', NOISES)
-@pytest.mark.parametrize('severity', [1, 3, 5])
+@pytest.mark.parametrize('severity', [1, 4])
 def test_noises_have_the_distribution_of_numpy_and_skimage(name, severity):
   for level in (40, 128, 220):
     image = np.full((224, 224, 3), level, np.uint8)
@@ -174,7 +176,14 @@ def test_draws_hang_on_id_severity_and_seed_alone(photo, name):
   assert any((other != found).any() for other in others)
 
 
-@pytest.mark.parametrize('name', [name for name in OF_IMAGENET_C if name != 'frost'])
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=() if name in IN_GRAPHS else pytest.mark.slow)
+    for name in OF_IMAGENET_C
+    if name != 'frost'
+  ],
+)
 def test_a_batch_in_threads_of_tf_data_has_the_values_of_one_image(photo, name):
   ids = [f'{i}.jpg' for i in range(3)]
 

@@ -9,6 +9,7 @@ and nothing that is stored depends on who was first.
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from concurrent import futures
 
@@ -64,7 +65,8 @@ def stored(
     watch: is told what takes how long.
 
   Yields:
-    The position after a batch, once it is stored for all models.
+    The position after a batch, once it is stored for all models; until then that of its
+    first image whenever some of them have it.
 
   Raises:
     UserError: the data, the only model, or the disk are at fault.
@@ -175,13 +177,19 @@ def _submitted(
       if protocol in of_protocol and id(one) not in placed:
         placed[id(one)] = of_protocol[protocol].place(one)
     several = {p: placed[id(one)] for p, one in found.items() if p in of_protocol}
+    lacking = {
+      job.protocol
+      for job in failures.without(jobs)
+      if batch.positions[0] >= job.recorder.remaining.start
+    }
+    due = [protocol for protocol in corrupting if protocol in lacking]
     if several:
-      yield several, not corrupting
-    for protocol in corrupting:
+      yield several, not due
+    for protocol in due:
       clean = found[protocol.before_corruption]
       pixels = corrupted(protocol, clean.pixels, clean.ids)
       one = of_protocol[protocol].place(dataclasses.replace(clean, pixels=pixels))
-      yield {protocol: one}, protocol == corrupting[-1]
+      yield {protocol: one}, protocol == due[-1]
 
   def submit(part: _Part) -> _Submitted:
     placed, is_last = part
@@ -214,7 +222,9 @@ def _submitted(
       for start, batch in batches.read_from_service(
         address, first.runtime.dataset, plain[0], *what
       )
-      for number, part in enumerate(parts(batch) if batch else [None] * count)
+      for number, part in itertools.zip_longest(
+        range(count), parts(batch) if batch else ()
+      )
     ),
     _READ_AHEAD,
   )

@@ -174,6 +174,8 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
     contextlib.closing(in_flight.stored(jobs, positions, failures, watch)) as stored,
   ):
     for done in termination.storing(stored, lambda: _flush(jobs, failures)):
+      if done == at:
+        continue  # Of a batch that more is made of.
       # Images that were skipped on the way are done as well.
       advance(done - at, _status(jobs, watch))
       at = done
