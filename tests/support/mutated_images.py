@@ -46,7 +46,9 @@ def _read(path: pathlib.Path) -> bytes:
   if fault is not None:
     assert '\n' not in fault
     raise UserError(fault)
-  pixels = pipeline.preprocess_image(_protocol(), encoded, False).numpy()
+  pixels = pipeline.preprocess_image(
+    _protocol(), encoded, tf.constant(''), False
+  ).numpy()
   assert pixels.shape == (SIZE, SIZE, 3) and pixels.dtype == np.uint8
   return pixels.tobytes()
 

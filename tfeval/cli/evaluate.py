@@ -19,7 +19,7 @@ def define_flags(define) -> None:
   input_flags.define_models(define)
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
   input_flags.define_runs(define)
-  input_flags.define(define, parts, without=('dataset',))
+  input_flags.define(define, parts, without=('dataset', 'corruption'))
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   output.define_expect(define)
   output.define_show_examples(define)

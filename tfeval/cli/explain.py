@@ -28,6 +28,7 @@ each difference carries. --list: published effects, with their sources."""
 # What a search does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
+  *('corruption', 'corruption_seed', 'frost_textures'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
   *('sample', 'limit', 'only', 'store_logits', 'adapt'),
 )

@@ -28,8 +28,8 @@ ONLY_DATA = frozenset(
   'cache_dir output_dir name log_dir figure expect labels keep omit per_class sort '
   'columns allow signature tags predictions probabilities order scores output raters '
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
-  'labels_of store_features align adapt beside reported only by '
-  'write_groups'.split()
+  'labels_of store_features align adapt beside reported only write_groups corruption '
+  'frost_textures'.split()
 )
 
 

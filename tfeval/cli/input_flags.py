@@ -11,7 +11,7 @@ from tfeval.evaluation import plans
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import patterns, published
-from tfeval.preprocess import protocol
+from tfeval.preprocess import corruption_table, protocol
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
 
@@ -88,6 +88,14 @@ def define_runs(definer) -> None:
     module_name=dataset.option.group,
   )
   definer.multi_string(
+    'corruption',
+    [corruption_table.NONE],
+    'NAME:SEVERITY: corrupt images as ImageNet-C does, behind its crop of 224 pixels, '
+    'whatever the protocol; NAME: at each of its severities; all: each of the 19; '
+    'none; commas between several. May be repeated: images are read once for all.',
+    module_name=EvaluationConfig.GROUP,
+  )
+  definer.multi_string(
     'name',
     [],
     'What a run and its directory are called: one for each model, or for each run, '
@@ -120,13 +128,20 @@ def read_requests(flags, **values: Any) -> tuple[list[ModelRequest], EvaluationC
 
 
 def read_plans(flags) -> list[plans.Plan]:
-  """Returns what a command's flags ask for that may name several datasets.
+  """Returns what a command's flags ask for that may name datasets and corruptions.
 
   Raises:
     UserError: as `read_requests`, or two runs would be called the same.
   """
-  names = [one for name in flags.dataset for one in datasets.several(name)]
-  given = [read_config(flags, dataset=name) for name in names]
+  corruptions = corruption_table.expand(flags.corruption)
+  given = [
+    config
+    for text in flags.dataset
+    for name in datasets.several(text)
+    for config in plans.corrupted_configs(
+      read_config(flags, dataset=name, corruption=corruption_table.NONE), corruptions
+    )
+  ]
   if not given:
     raise UserError('--dataset is empty: name one')
   requests, configs = _read(flags, given)
@@ -147,7 +162,8 @@ def _read(
     text = published.protocol_text(
       given[0].protocol, request.spec, weights=request.weights
     )
-    protocol.resolve(protocol.with_tta(text, given[0].tta), size=224)
+    for config in given:
+      protocol.resolve(plans.with_operations(text, config), size=224)
   for config in given if 'dataset' in flags else ():  # Others read images of their own.
     datasets.check(config.dataset)
   return requests, given

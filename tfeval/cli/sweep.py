@@ -24,6 +24,7 @@ cell is an ordinary run in --output_dir. --list names axes and values."""
 # What a sweep does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
+  *('corruption', 'corruption_seed', 'frost_textures'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
   'adapt',
 )

@@ -9,7 +9,7 @@ batches come back, in any order, and some again where a worker has ended.
 
 import logging
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
 import tensorflow as tf
@@ -32,6 +32,7 @@ _IN_FLIGHT = 1024
 _MOST_BATCHES = 16
 
 _T = TypeVar('_T')
+_Key = TypeVar('_Key', bound=Hashable)
 
 
 def check_service(address: str) -> None:
@@ -135,7 +136,7 @@ def batches(
 
 
 def in_order(
-  arriving: Iterable[tuple[int, _T | None]], starts: Iterable[int]
+  arriving: Iterable[tuple[_Key, _T | None]], starts: Iterable[_Key]
 ) -> Iterator[_T]:
   """Yields what arrives in the order of its starts.
 
@@ -148,7 +149,7 @@ def in_order(
   >>> list(in_order([(4, 'b'), (0, 'a'), (12, 'c'), (8, None)], range(0, 16, 4)))
   ['a', 'b', 'c']
   """
-  held: dict[int, _T | None] = {}
+  held: dict[_Key, _T | None] = {}
   source = iter(arriving)
   for start in starts:
     while start not in held:

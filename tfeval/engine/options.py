@@ -101,6 +101,13 @@ class InputConfig:
     in_python=False,
   )
 
+  frost_textures: str | None = option(
+    None,
+    'The folder of the five photos that the corruption frost takes (default: that of '
+    'the installed package imagecorruptions).',
+    is_path=True,
+  )
+
 
 @dataclasses.dataclass(frozen=True)
 class HostsConfig:

@@ -11,7 +11,7 @@ from tfeval.datasets import image_files
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import traced
 from tfeval.engine.placement import Pixels
-from tfeval.preprocess import device_canvas
+from tfeval.preprocess import apply, device_canvas
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils import errors
 from tfeval.utils.errors import DataError, UserError
@@ -26,13 +26,14 @@ _CHUNK = 32
 
 
 def preprocess_image(
-  protocol: Protocols, image: tf.Tensor, jit_compile: bool
+  protocol: Protocols, image: tf.Tensor, image_id: tf.Tensor, jit_compile: bool
 ) -> Pixels:
   """Applies a protocol to one encoded image.
 
   Args:
     protocol: says what to do.
     image: scalar string, the encoded image.
+    image_id: scalar string, which image it is: what is drawn hangs on it.
     jit_compile: whether XLA compiles the resizing; changes the time, no value.
 
   Returns:
@@ -40,12 +41,21 @@ def preprocess_image(
     several protocols these by their number, `'0'`, `'1'`, ...
   """
   if isinstance(protocol, tuple):
-    made = traced.several(protocol, jit_compile)(image)
+    plain = tuple(dict.fromkeys(one.before_corruption for one in protocol))
+    made = traced.several(plain, jit_compile)(image)
     return {
-      str(i): tf.ensure_shape(made[str(i)], one.shape) for i, one in enumerate(protocol)
+      str(i): _corrupted(one, made[str(plain.index(one.before_corruption))], image_id)
+      for i, one in enumerate(protocol)
     }
-  pixels = traced.pixels(protocol, jit_compile)(image)
-  return tf.ensure_shape(pixels, protocol.shape)
+  pixels = traced.pixels(protocol.before_corruption, jit_compile)(image)
+  return _corrupted(protocol, pixels, image_id)
+
+
+def _corrupted(protocol: Protocol, pixels: tf.Tensor, image_id: tf.Tensor) -> tf.Tensor:
+  pixels = tf.ensure_shape(pixels, protocol.before_corruption.shape)
+  if protocol.is_corrupted:
+    return apply.corrupted(protocol, pixels, image_id)
+  return pixels
 
 
 def make_pipeline(
@@ -126,7 +136,11 @@ def decoded(
   @tf.autograph.experimental.do_not_convert
   def add_pixels(position, example):
     found = (
-      {'pixels': preprocess_image(protocol, example['image'], jit_compile)}
+      {
+        'pixels': preprocess_image(
+          protocol, example['image'], example['id'], jit_compile
+        )
+      }
       if canvas is None
       else traced.canvas(protocol, canvas, jit_compile)(example['image'])
     )
@@ -293,7 +307,9 @@ def _id(example) -> str:
 def fault(protocol: Protocol, encoded: tf.Tensor) -> str | None:
   """Returns what is wrong with an encoded image, None if nothing is."""
   try:
-    preprocess_image(protocol, encoded, jit_compile=False)
+    # What is corrupted could be decoded.
+    plain = protocol.before_corruption
+    preprocess_image(plain, encoded, tf.constant(''), jit_compile=False)
     return None
   except tf.errors.OpError as broken:
     error = broken

@@ -14,6 +14,7 @@ from tfeval.engine.options import (
   InputConfig,
 )
 from tfeval.models.options import ModelOptions
+from tfeval.preprocess.corruption_table import NONE
 from tfeval.preprocess.protocol import NO_TTA, TTA
 from tfeval.runs.options import StoreConfig
 from tfeval.utils import options
@@ -48,6 +49,15 @@ class EvaluationConfig:
     'five_crop, corners and centre; ten_crop, these and their mirrors.',
     choices=TTA,
     identifies=True,
+  )
+  corruption: str = option(
+    NONE,
+    'NAME:SEVERITY: corrupt images as ImageNet-C does, behind its crop of 224 pixels, '
+    'whatever the protocol; such as fog:3.',
+    identifies=True,
+  )
+  corruption_seed: int = option(
+    0, 'Of what corruptions draw.', least=0, identifies=True
   )
   adapt: str | None = option(
     None,

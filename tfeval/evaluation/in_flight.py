@@ -9,6 +9,7 @@ and nothing that is stored depends on who was first.
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from concurrent import futures
 
@@ -18,6 +19,7 @@ import tensorflow as tf
 
 from tfeval.engine import batches, data_service
 from tfeval.engine.batches import Batch
+from tfeval.engine.corrupting import corrupted
 from tfeval.engine.forward import InFlight
 from tfeval.engine.options import RANKING_THREADS
 from tfeval.evaluation.failures import Failures
@@ -38,8 +40,11 @@ _SECONDS_TO_STORE = 1.0
 _Rows = futures.Future[tuple[pa.RecordBatch, int]]
 # A batch by protocol; where pixels are equal it is the same.
 _Placed = dict[Protocol, Batch]
-# A batch without its pixels, and the rows of the models that lacked it.
-_Submitted = tuple[Batch, list[tuple[Job, _Rows]]]
+# A batch without its pixels, the rows of the models that lacked it and took this part
+# of them, and whether it was the last part.
+_Submitted = tuple[Batch, list[tuple[Job, _Rows]], bool]
+# A part of a batch: pixels of some protocols, and whether it is the last.
+_Part = tuple[_Placed, bool]
 # The position after a batch, and what ends when its rows are stored.
 _Recording = tuple[int, list[tuple[Job, futures.Future[None]]]]
 
@@ -54,13 +59,14 @@ def stored(
 
   Args:
     jobs: started, of one runtime and config; of several protocols such as
-      `Runtime.read` makes of one decoded image.
+      `Runtime.read` makes of one decoded image, or that corrupt what one makes.
     positions: of the images, from a multiple of the batch size.
     failures: is given what is wrong with one of several models, which is left out then.
     watch: is told what takes how long.
 
   Yields:
-    The position after a batch, once it is stored for all models.
+    The position after a batch, once it is stored for all models; until then that of its
+    first image whenever some of them have it.
 
   Raises:
     UserError: the data, the only model, or the disk are at fault.
@@ -71,9 +77,10 @@ def stored(
   threads = _Threads(watch)
   submitted = ahead(_submitted(jobs, positions, failures, threads, watch), _SUBMITTED)
   try:
-    for batch, answers in submitted:
+    for batch, answers, is_last in submitted:
       storing = [(job, threads.record(job, batch, rows)) for job, rows in answers]
-      recording.append((batch.positions[-1] + 1, storing))
+      stop = batch.positions[-1] + 1 if is_last else batch.positions[0]
+      recording.append((stop, storing))
       if len(recording) > _RECORDED:
         yield _recorded(recording.popleft(), failures)
       if not failures.without(jobs):
@@ -153,23 +160,44 @@ def _submitted(
   for job in jobs:
     of_protocol.setdefault(job.protocol, job)
   protocols = tuple(of_protocol)
+  plain = tuple(dict.fromkeys(one.before_corruption for one in protocols))
+  corrupting = [one for one in protocols if one.is_corrupted]
+  count = len(corrupting) + (len(corrupting) < len(protocols))
   what = first.batch_size, first.skip_errors, positions
   address = first.config.inputs.tf_data_service
 
-  def place(batch: Batch) -> _Placed:
-    placed: dict[int, Batch] = {}
-    found = _by_protocol(batch, protocols)
-    for protocol, one in found.items():
-      if id(one) not in placed:
-        placed[id(one)] = of_protocol[protocol].place(one)
-    return {protocol: placed[id(one)] for protocol, one in found.items()}
+  def parts(batch: Batch) -> Iterator[_Part]:
+    """Yields a batch for the protocols that are read, and for each that corrupts it.
 
-  def submit(placed: _Placed) -> _Submitted:
+    One after the other: all corruptions of a batch would fill the memory.
+    """
+    found = _by_protocol(batch, plain)
+    placed: dict[int, Batch] = {}
+    for protocol, one in found.items():
+      if protocol in of_protocol and id(one) not in placed:
+        placed[id(one)] = of_protocol[protocol].place(one)
+    several = {p: placed[id(one)] for p, one in found.items() if p in of_protocol}
+    lacking = {
+      job.protocol
+      for job in failures.without(jobs)
+      if batch.positions[0] >= job.recorder.remaining.start
+    }
+    due = [protocol for protocol in corrupting if protocol in lacking]
+    if several:
+      yield several, not due
+    for protocol in due:
+      clean = found[protocol.before_corruption]
+      pixels = corrupted(protocol, clean.pixels, clean.ids)
+      one = of_protocol[protocol].place(dataclasses.replace(clean, pixels=pixels))
+      yield {protocol: one}, protocol == due[-1]
+
+  def submit(part: _Part) -> _Submitted:
+    placed, is_last = part
     answers: list[tuple[Job, _Rows]] = []
     begun: dict[tuple[int, int], _Rows] = {}
-    seen = dataclasses.replace(placed[first.protocol], pixels=None)
+    seen = dataclasses.replace(next(iter(placed.values())), pixels=None)
     for job in failures.without(jobs):
-      if seen.positions[0] >= job.recorder.remaining.start:
+      if job.protocol in placed and seen.positions[0] >= job.recorder.remaining.start:
         batch = placed[job.protocol]
         # The same pixels go once through the same model.
         key = id(job.step), id(batch)
@@ -179,18 +207,23 @@ def _submitted(
               started = job.submit(batch)
             begun[key] = threads.rank(job, seen, started)
           answers.append((job, begun[key]))
-    return seen, answers
+    return seen, answers, is_last
 
   if address is None:
-    several = protocols if len(protocols) > 1 else first.protocol
-    read = map(place, first.runtime.read(several, *what))
+    several = plain if len(plain) > 1 else plain[0]
+    read = (
+      part for batch in first.runtime.read(several, *what) for part in parts(batch)
+    )
     yield from map(submit, watch.arriving(ahead(read, _READ_AHEAD)))
     return
   arriving = ahead(
     (
-      (start, place(batch) if batch else None)
+      ((start, number), part)
       for start, batch in batches.read_from_service(
-        address, first.runtime.dataset, first.protocol, *what
+        address, first.runtime.dataset, plain[0], *what
+      )
+      for number, part in itertools.zip_longest(
+        range(count), parts(batch) if batch else ()
       )
     ),
     _READ_AHEAD,
@@ -198,10 +231,14 @@ def _submitted(
   # Answers are put into order, and not the pixels: they are far smaller.
   yield from data_service.in_order(
     (
-      (start, submit(batch) if batch else None)
-      for start, batch in watch.arriving(arriving)
+      (place, submit(part) if part else None)
+      for place, part in watch.arriving(arriving)
     ),
-    positions[:: first.batch_size],
+    [
+      (start, number)
+      for start in positions[:: first.batch_size]
+      for number in range(count)
+    ],
   )
 
 

@@ -68,6 +68,7 @@ class Job:
     config: EvaluationConfig,
     runtime: Runtime,
     step: forward.ForwardPass | None = None,
+    steps: dict[str, forward.ForwardPass] | None = None,
   ):
     """Plans the evaluation of a model.
 
@@ -77,6 +78,8 @@ class Job:
       protocol: at the size of the model's input.
       config, runtime: how it is evaluated and where.
       step: its forward pass, where there is one from before.
+      steps: those of other jobs of the model on this dataset, by what they average
+        over; this one's comes in as well.
 
     Raises:
       UserError: the model cannot be evaluated as the config says.
@@ -88,6 +91,7 @@ class Job:
     given = model if step is None else step.model
     model = fitting.fit(given, dataset.label_space, dataset.own_classes)
     self._model, self._step = model, step
+    self._steps = {} if steps is None else steps
     self._tap = step.tap if step else resolve.resolve_features(config, model)
     self._hardware = hardware.of(model.backend)
     self.classes = competition.classes_of(model, dataset)
@@ -175,8 +179,9 @@ class Job:
         self.training,
       )
     self._started = time.monotonic()
+    self._step = self._step or self._steps.get(self.protocol.tta)
     if self._step is None:
-      self._step = forward.ForwardPass(
+      self._step = self._steps[self.protocol.tta] = forward.ForwardPass(
         self._model,
         runtime.strategy,
         self.batch_size,
@@ -381,6 +386,7 @@ class Job:
       self.recorder.close()
     self._unlock()
     self._model = self._step = self._tap = None
+    self._steps = {}
 
   def _unlock(self) -> None:
     self._locks.close()

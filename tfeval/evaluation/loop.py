@@ -7,10 +7,12 @@ from tfeval.evaluation import in_flight, model_loading
 from tfeval.evaluation.config import OFF, EvaluationConfig
 from tfeval.evaluation.failures import Failures
 from tfeval.evaluation.job import Job
-from tfeval.evaluation.plans import Plan
+from tfeval.evaluation.plans import ModelRequest, Plan
 from tfeval.evaluation.preflight import preflight
+from tfeval.evaluation.preflight.preflight import Sample
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
+from tfeval.preprocess.protocol import Protocol
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, supervision, termination
 
@@ -88,21 +90,17 @@ def run_group(jobs: list[Job], failures: Failures) -> None:
   """Evaluates models on the same images, all that each of them still lacks.
 
   Args:
-    jobs: of one protocol, runtime and config; closed when this returns.
+    jobs: of one runtime, of pixels that are made of the same, and of configs that
+      differ in their corruption alone; closed when this returns.
     failures: is given what is wrong with one of them.
   """
-  first = jobs[0]
   with contextlib.ExitStack() as stack:
     for job in jobs:
       stack.callback(job.close)
-    sample = None
-    if first.config.preflight != OFF:
-      sample = preflight.read_sample(
-        first.runtime.dataset, first.protocol, skip_errors=first.skip_errors
-      )
+    samples = _samples(jobs)
     for job in jobs:
       with failures.of(job.request):
-        job.start(sample)
+        job.start(samples.get(job.request))
     running = [job for job in failures.without(jobs) if job.recorder]
     try:
       _run_batches(running, failures)
@@ -115,6 +113,28 @@ def run_group(jobs: list[Job], failures: Failures) -> None:
       if not running:
         raise
       raise errors.Interrupted(_flush(running, failures)) from error
+
+
+def _samples(jobs: list[Job]) -> dict[ModelRequest, Sample]:
+  """Returns images to look at each model with, once however often they are corrupted.
+
+  None are of a job whose model another one looks at.
+  """
+  found: dict[ModelRequest, Sample] = {}
+  of_protocol: dict[Protocol, Sample] = {}
+  looked = set()
+  for job in jobs:
+    of, request = job.protocol.clean, job.request
+    model = request.spec, request.weights, request.name
+    if job.config.preflight == OFF or model in looked:
+      continue
+    if of not in of_protocol:
+      of_protocol[of] = preflight.read_sample(
+        job.runtime.dataset, of, skip_errors=job.skip_errors
+      )
+    found[request] = of_protocol[of]
+    looked.add(model)
+  return found
 
 
 def _flush(jobs: list[Job], failures: Failures) -> str:
@@ -154,6 +174,8 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
     contextlib.closing(in_flight.stored(jobs, positions, failures, watch)) as stored,
   ):
     for done in termination.storing(stored, lambda: _flush(jobs, failures)):
+      if done == at:
+        continue  # Of a batch that more is made of.
       # Images that were skipped on the way are done as well.
       advance(done - at, _status(jobs, watch))
       at = done

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import AbstractContextManager
 
+from tfeval.engine.forward import ForwardPass
 from tfeval.evaluation import resolve, shared_job
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.job import Job
@@ -39,8 +40,9 @@ def job_groups(
   """Yields models that share a protocol, a size and a dataset, each once on each.
 
   Args:
-    plans: one for each dataset. At most `max_loaded_models` of the models are in
-      memory, one of which loads while a group runs, unless all that are left fit.
+    plans: one for each dataset and corruption. At most `max_loaded_models` of the
+      models are in memory, one of which loads while a group runs, unless all that are
+      left fit.
     runtimes: where, one for each plan.
     attempt: makes the context in which a model is loaded; one that passes over an
       error leaves the model out.
@@ -101,7 +103,7 @@ def _jobs_of(
 
 def _by_batches(jobs: list[Job], runtimes: Sequence[Runtime]) -> Iterator[list[Job]]:
   """Yields jobs that take the same batches, those of a dataset after another."""
-  for runtime in runtimes:
+  for runtime in {id(one): one for one in runtimes}.values():
     left = [job for job in jobs if job.runtime is runtime]
     while left:
       group = [job for job in left if _shares_pixels(job, left[0])]
@@ -161,12 +163,18 @@ def _start_loading(
     config = plans[0].config
     with runtimes[0].strategy.scope():
       model = resolve.load_model(requests[0], config)
-    protocol = resolve.resolve_protocol(requests[0], config, model)
     jobs: list[Job | UserError] = []
+    steps: dict[int, dict[str, ForwardPass]] = {}  # By dataset.
     for request, plan, runtime in zip(requests, plans, runtimes, strict=True):
+      of_dataset = steps.setdefault(id(runtime), {})
       try:
-        jobs.append(shared_job.make_job(request, model, protocol, plan.config, runtime))
-      except UserError as error:  # Of this dataset alone.
+        protocol = resolve.resolve_protocol(request, plan.config, model)
+        jobs.append(
+          shared_job.make_job(
+            request, model, protocol, plan.config, runtime, steps=of_dataset
+          )
+        )
+      except UserError as error:  # Of this dataset or corruption alone.
         jobs.append(error)
     return jobs
 
@@ -184,4 +192,6 @@ def _start_loading(
 
 
 def _shares_pixels(job: Job, other: Job) -> bool:
-  return job.protocol == other.protocol and job.batch_size == other.batch_size
+  """Whether both take the same pixels, or make theirs of the same."""
+  plain = [one.protocol.before_corruption for one in (job, other)]
+  return plain[0] == plain[1] and job.batch_size == other.batch_size

@@ -18,7 +18,8 @@ from tfeval.models.options import (
   leave_out,
   not_of_applications,
 )
-from tfeval.preprocess.protocol import NO_TTA, with_tta
+from tfeval.preprocess.corruption_table import NONE, parse
+from tfeval.preprocess.protocol import NO_TTA, with_corruption, with_tta
 from tfeval.runs.run import load_run
 from tfeval.runs.run_key import RunKey, directory_names
 from tfeval.utils import options, paths, spec
@@ -138,7 +139,7 @@ def make_plans(
     each *= len(configs)
   directories = directory_names(
     [
-      RunKey(name, adapt=_adapt(config))
+      RunKey(name, adapt=_adapt(config), corruption=_corruption(config))
       if name and is_whole
       else _key(request, config, name)
       for (request, config), name in zip(runs, each, strict=True)
@@ -162,6 +163,33 @@ def make_plans(
     Plan(config, tuple(named[i * count : (i + 1) * count]))
     for i, config in enumerate(configs)
   ]
+
+
+def with_operations(text: str, config: EvaluationConfig) -> str:
+  """Returns the specification of a protocol with what options add to it.
+
+  Raises:
+    UserError: it says something else already, or there is no such corruption.
+  """
+  text = with_corruption(text, config.corruption, config.corruption_seed)
+  return with_tta(text, config.tta)
+
+
+def corrupted_configs(
+  config: EvaluationConfig, corruptions: Sequence[str]
+) -> list[EvaluationConfig]:
+  """Returns a config for each corruption.
+
+  Args:
+    config: of what is done otherwise.
+    corruptions: as `corruption_table.expand` returns them.
+  """
+  found = []
+  for one in corruptions:
+    # The clean run beside corrupted ones draws nothing.
+    seed = 0 if one == NONE and len(corruptions) > 1 else config.corruption_seed
+    found.append(config.replace(corruption=one, corruption_seed=seed))
+  return found
 
 
 def directory_name(request: ModelRequest, config: EvaluationConfig) -> str:
@@ -208,6 +236,7 @@ def _key(
     None if name else '-'.join(filter(None, _part(for_model(request, config)))) or None,
     config.model.feed,
     _adapt(config),
+    _corruption(config),
   )
 
 
@@ -217,6 +246,13 @@ def _dataset_key(name: str) -> str:
   if found is not None:
     return found
   return spec.split(dataset_request.absolute(full_name(name)))[0]
+
+
+def _corruption(config: EvaluationConfig) -> str | None:
+  if config.corruption == NONE:
+    return None
+  seed = f',seed={config.corruption_seed}' if config.corruption_seed else ''
+  return parse(config.corruption).in_protocol + seed
 
 
 def _adapt(config: EvaluationConfig) -> str | None:

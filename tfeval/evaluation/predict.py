@@ -117,7 +117,9 @@ class _LoadedModel:
   def scores(self, path: pathlib.Path, encoded: tf.Tensor) -> np.ndarray:
     """Returns the float32 [outputs] for one encoded image."""
     try:
-      pixels = pipeline.preprocess_image(self._protocol, encoded, jit_compile=False)
+      pixels = pipeline.preprocess_image(
+        self._protocol, encoded, tf.constant(path.name), jit_compile=False
+      )
     except tf.errors.OpError as error:
       fault = pipeline.fault(self._protocol, encoded) or pipeline.reason(error)
       raise image_files.unreadable(path, fault) from error

@@ -4,10 +4,10 @@ import dataclasses
 
 from tfeval.datasets.base import ImageDataset
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.plans import ModelRequest, for_model
+from tfeval.evaluation.plans import ModelRequest, for_model, with_operations
 from tfeval.models import loading, model, published
 from tfeval.models.keras import features
-from tfeval.preprocess import protocol
+from tfeval.preprocess import corruption_table, corruptions, protocol
 from tfeval.runs.options import PENULTIMATE
 from tfeval.utils.errors import UserError
 
@@ -49,13 +49,19 @@ def resolve_protocol(
 
   Raises:
     UserError: there is none of that name, or it contradicts the size; or a model that
-      takes encoded images is given one for pixels, or the other way round.
+      takes encoded images is given one for pixels, or the other way round; or what a
+      corruption needs is not there.
   """
   text = protocol_text(request, config, loaded)
   if loaded.takes_encoded and config.tta != protocol.NO_TTA:
     raise UserError(
       f'{loaded.name} takes encoded images, of which there are no other views: leave '
       f'`tta={config.tta}` out'
+    )
+  if loaded.takes_encoded and config.corruption != corruption_table.NONE:
+    raise UserError(
+      f'{loaded.name} takes encoded images, and corruptions are of pixels: leave '
+      f'`corruption={config.corruption}` out'
     )
   if not loaded.takes_encoded:
     if text == protocol.ENCODED:
@@ -70,6 +76,8 @@ def resolve_protocol(
         f'makes those of {found.channels}: give a model of RGB images, or in Python '
         'evaluate it on arrays of its own kind'
       )
+    if found.is_corrupted:
+      corruptions.check(corruption_table.parse(found.corruption))
     return found
   if text not in (protocol.ENCODED, EvaluationConfig().protocol):
     raise UserError(
@@ -98,7 +106,7 @@ def protocol_text(
     request.weights,
     loaded.backend.no_protocol,
   )
-  return protocol.with_tta(found, config.tta)
+  return with_operations(found, config)
 
 
 def resolve_features(

@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.datasets import base
+from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import batches, data_service, pipeline, self_test, strategies
 from tfeval.engine.cache import reader, writer
 from tfeval.engine.cluster import Cluster
 from tfeval.engine.options import AUTO, DEVICE, MULTI_WORKER
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.preprocess import device_canvas
+from tfeval.preprocess import device_canvas, frost_textures
 from tfeval.preprocess.protocol import Protocol
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
@@ -113,7 +114,8 @@ def open_runtimes(
   """Makes devices ready and opens datasets.
 
   Args:
-    configs: one for each dataset, all else of them is the same.
+    configs: of datasets and corruptions, all else of them is the same. Those of one
+      dataset share one.
     hosts: this one among others.
     progress: is told how far it is.
 
@@ -132,20 +134,22 @@ def open_runtimes(
   canvas = None
   if devices.resize_on == DEVICE:
     canvas = devices.canvas or device_canvas.DEFAULT_CANVAS
+  frost_textures.look_in(inputs.frost_textures)
   self_tests: dict[Any, self_test.SelfTest] = {}
-  return [
-    Runtime(
-      _open_dataset(config),
-      strategy,
-      name,
-      hosts,
-      progress,
-      cache,
-      canvas,
-      self_tests=self_tests,
-    )
-    for config in configs
-  ]
+  opened: dict[DatasetConfig, Runtime] = {}
+  for config in configs:
+    if config.dataset not in opened:
+      opened[config.dataset] = Runtime(
+        _open_dataset(config),
+        strategy,
+        name,
+        hosts,
+        progress,
+        cache,
+        canvas,
+        self_tests=self_tests,
+      )
+  return [opened[config.dataset] for config in configs]
 
 
 def _open_dataset(config: EvaluationConfig) -> base.ImageDataset:

@@ -161,11 +161,11 @@ class SharedJob(Job):
     return joined
 
 
-def make_job(request, model, protocol, config, runtime, step=None) -> Job:
+def make_job(request, model, protocol, config, runtime, step=None, steps=None) -> Job:
   """Returns the job of this host, be it one of several; arguments are those of `Job`.
 
   Raises:
     UserError: the model cannot be evaluated as the config says.
   """
   made = SharedJob if runtime.hosts.count > 1 else Job
-  return made(request, model, protocol, config, runtime, step)
+  return made(request, model, protocol, config, runtime, step, steps)

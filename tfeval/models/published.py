@@ -114,18 +114,20 @@ def compare(
 
   Returns:
     None unless the published weights were evaluated, fed as they want, in float32, on
-    validation images of ImageNet 2012. Else `figures` (`native` where that recipe was
-    followed and its figures are known, else `published`), their `source`, `protocol` (a
-    specification, None if it is not known), `same_protocol`, and `metrics`: for top-1
-    and top-5 on the original labels, those that were published, `name`, `published`,
-    `measured`, `difference` (measured minus published, in 0..1) and `inside`, whether
-    the published figure lies inside the measured interval.
+    validation images of ImageNet 2012 that were not corrupted. Else `figures` (`native`
+    where that recipe was followed and its figures are known, else `published`), their
+    `source`, `protocol` (a specification, None if it is not known), `same_protocol`,
+    and `metrics`: for top-1 and top-5 on the original labels, those that were
+    published, `name`, `published`, `measured`, `difference` (measured minus published,
+    in 0..1) and `inside`, whether the published figure lies inside the measured
+    interval.
   """
   facts = table.find_facts(spec)
   if (
     facts is None
     or feed is not None
     or adapted
+    or protocol.is_corrupted
     or not _computes_as_published(spec)
     or weights != 'imagenet'
     or not all(imagenet.validation_number(name) for name in ids)

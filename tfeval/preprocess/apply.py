@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfeval.preprocess import decode, opencv, opencv_kernels, pillow
+from tfeval.preprocess import (
+  corruption_table,
+  corruptions,
+  decode,
+  opencv,
+  opencv_kernels,
+  pillow,
+)
 from tfeval.preprocess.protocol import LIBRARIES, Protocol
 
 # TensorFlow computes the whole resized image in float32, not just the crop: 0.8 GB.
@@ -13,15 +20,19 @@ _MOST_RESIZED_PIXELS = 2**26
 
 
 def apply(
-  protocol: Protocol, image_bytes: tf.Tensor, jit_compile: bool = True
+  protocol: Protocol,
+  image_bytes: tf.Tensor,
+  jit_compile: bool = True,
+  image_id: tf.Tensor | None = None,
 ) -> tf.Tensor:
-  """Decodes, resizes and crops one image.
+  """Decodes, resizes and crops one image, and corrupts it where a protocol says so.
 
   Args:
     protocol: says how.
     image_bytes: scalar string, the encoded image.
     jit_compile: whether XLA compiles the resizing of `opencv` and `pillow`;
       changes the time, no value.
+    image_id: scalar string, which image it is; a protocol that corrupts needs it.
 
   Returns:
     [size, size, channels] of the protocol's dtype, RGB, 0..255 (cubic kernels that are
@@ -32,14 +43,48 @@ def apply(
   Raises:
     tf.errors.InvalidArgumentError: the image cannot be decoded, is smaller than
       what is to be cut out of it, or so long that resized it fills the memory.
+    UserError: what a corruption needs is not there.
   """
+  if protocol.is_corrupted:
+    clean = apply(protocol.before_corruption, image_bytes, jit_compile)
+    return corrupted(protocol, clean, image_id)
   if protocol.crops == 1:
     pixels = LIBRARIES[protocol.library](protocol, image_bytes, jit_compile)
   else:
     pixels = _five_crops(protocol, image_bytes)
-  # What changes pixels behind the crop, uint8 to uint8, is done to them here, where a
-  # field of the protocol asks for it.
   return tf.ensure_shape(pixels, protocol.shape)
+
+
+def corrupted(
+  protocol: Protocol, pixels: tf.Tensor, image_id: tf.Tensor | None
+) -> tf.Tensor:
+  """Does what a protocol says behind the crop: corrupts, and resizes if need be.
+
+  Args:
+    protocol: one that corrupts.
+    pixels: uint8 [224, 224, 3], what its `before_corruption` makes.
+    image_id: scalar string.
+
+  Returns:
+    [size, size, 3] of the protocol's dtype.
+
+  Raises:
+    UserError: what the corruption needs is not there.
+  """
+  if image_id is None:
+    raise ValueError(f'{protocol.spec} draws by the id of an image: none is given')
+  corruption = corruption_table.parse(protocol.corruption)
+  found = corruptions.corrupt(pixels, image_id, corruption, protocol.corruption_seed)
+  if protocol.size != pixels.shape[0]:
+    found = _squashed(protocol, found)
+  return tf.ensure_shape(found, protocol.shape)
+
+
+def _squashed(protocol, image):
+  resized = tf.constant([protocol.size, protocol.size], tf.int64)
+  if protocol.library == 'pillow':
+    return pillow.resize(image, resized, protocol.kernel)
+  return _WHOLE[protocol.library](protocol, None, image, resized)[0]
 
 
 def apply_all(
@@ -48,7 +93,8 @@ def apply_all(
   """Does what `apply` does, for several protocols, and decodes once for each decoder.
 
   Args:
-    protocols: of libraries of `tfeval.preprocess`, all of which decode.
+    protocols: of libraries of `tfeval.preprocess`, all of which decode, and none of
+      which corrupts.
     image_bytes, jit_compile: as for `apply`.
 
   Returns:

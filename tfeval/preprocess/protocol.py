@@ -20,6 +20,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tfeval.preprocess import corruption_table
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 from tfeval.utils.registry import Registry
@@ -78,7 +79,10 @@ _COLOUR = re.compile('#[0-9a-f]{6}')
 # Fields that go with the library.
 _OF_LIBRARY = ('kernel', 'rounding', 'dtype', 'antialias')
 # Not described at their default, which almost every run has.
-_RARE = ('channels', 'fill', 'crop_at', 'tta')
+_RARE = ('channels', 'fill', 'crop_at', 'tta', 'corruption', 'corruption_seed')
+# What images are made of that are corrupted: what the authors of ImageNet-C did, whose
+# parameters are of this size.
+_BEFORE_CORRUPTION, _CORRUPTED_SIDE = 'pil:kernel=bilinear', 224
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +120,10 @@ class Protocol:
     tta: which views of an image probabilities are averaged over: `none`; `flip`, the
       crop and its mirror; `five_crop`, the four corners of the resized image and the
       crop; `ten_crop`, these and their mirrors (Krizhevsky et al. 2012).
+    corruption: `none`, or `NAME-SEVERITY` of `corruption_table`. What is corrupted is
+      `pil:kernel=bilinear` at 224 pixels, whatever else the protocol says; for another
+      size its library squashes these 224 pixels.
+    corruption_seed: another one draws otherwise.
   """
 
   name: str
@@ -135,6 +143,8 @@ class Protocol:
   fill: str = '#000000'
   crop_at: str = 'nearest'
   tta: str = NO_TTA
+  corruption: str = corruption_table.NONE
+  corruption_seed: int = 0
 
   @property
   def crops(self) -> int:
@@ -151,6 +161,23 @@ class Protocol:
     """What makes the same pixels, and nothing is mirrored of."""
     tta = NO_TTA if self.crops == 1 else FIVE_CROP
     return self if self.tta == tta else dataclasses.replace(self, tta=tta)
+
+  @property
+  def is_corrupted(self) -> bool:
+    """Whether pixels are corrupted before the model is handed them."""
+    return self.corruption != corruption_table.NONE
+
+  @property
+  def clean(self) -> 'Protocol':
+    """The same without corruption."""
+    return dataclasses.replace(
+      self, corruption=corruption_table.NONE, corruption_seed=0
+    )
+
+  @property
+  def before_corruption(self) -> 'Protocol':
+    """What makes the pixels that are corrupted; where none are, this one."""
+    return _before_corruption() if self.is_corrupted else self
 
   @property
   def is_encoded(self) -> bool:
@@ -237,6 +264,11 @@ _DEFAULTS = {
   for field in dataclasses.fields(Protocol)
   if field.default is not dataclasses.MISSING
 }
+
+
+@functools.cache
+def _before_corruption() -> Protocol:
+  return resolve(_BEFORE_CORRUPTION, _CORRUPTED_SIDE)
 
 
 def crops_of(tta: Any) -> int:
@@ -345,7 +377,56 @@ def resolve(text: str, size: int) -> Protocol:
       protocol, crop_fraction=protocol.size / (protocol.size + protocol.crop_padding)
     )
   _check_consistency(protocol)
-  return protocol
+  return _corrupting(protocol) if protocol.is_corrupted else protocol
+
+
+def _corrupting(protocol: Protocol) -> Protocol:
+  """Returns a protocol that says what is done to images that are corrupted.
+
+  Of one that does not say so: what it does to the whole image is not done to them.
+  """
+  fields = ('size', 'tta', 'corruption', 'corruption_seed')
+  if protocol.size == _CORRUPTED_SIDE:
+    kept = {field: getattr(protocol, field) for field in fields}
+    return dataclasses.replace(_before_corruption(), **kept)
+  kept = {field: getattr(protocol, field) for field in (*fields, *_OF_LIBRARY)}
+  return Protocol(
+    **kept,
+    name=protocol.name,
+    library=protocol.library,
+    resize='squash',
+    crop='none',
+    crop_fraction=1.0,
+  )
+
+
+def with_corruption(text: str, corruption: str, seed: int = 0) -> str:
+  """Returns a specification with a corruption.
+
+  Args:
+    text: the specification.
+    corruption: `none`, or as `corruption_table.parse` reads it.
+    seed: of what it draws.
+
+  Raises:
+    UserError: there is no such corruption, or the specification has another one.
+
+  >>> with_corruption('opencv', 'fog:3'), with_corruption('opencv', 'none')
+  ('opencv:corruption=fog-3', 'opencv')
+  """
+  if corruption == corruption_table.NONE:
+    if seed:
+      raise UserError(f'`corruption_seed={seed}` without `corruption`: leave it out')
+    return text
+  asked = corruption_table.parse(corruption).in_protocol
+  given = dict(parse(text).options)
+  if given.keys() & {'corruption', 'corruption_seed'}:
+    raise UserError(
+      f'`corruption={corruption}` beside `protocol={text}`, which has one: leave one '
+      'out'
+    )
+  of_seed = f',corruption_seed={seed}' if seed else ''
+  return f'{text}{"," if given else ":"}corruption={asked}{of_seed}'
 
 
 def with_tta(text: str, tta: str) -> str:
@@ -422,6 +503,9 @@ def _check_values(protocol: Protocol) -> None:
     raise _wrong(protocol, 'crop_padding', f'expected pixels from 0 to {_LARGEST_SIDE}')
   if type(protocol.channels) is not int or not 1 <= protocol.channels <= _MOST_CHANNELS:
     raise _wrong(protocol, 'channels', f'expected a number from 1 to {_MOST_CHANNELS}')
+  seed = protocol.corruption_seed
+  if type(seed) is not int or not 0 <= seed < 2**63:
+    raise _wrong(protocol, 'corruption_seed', 'expected a number from 0 on')
   if not _COLOUR.fullmatch(str(protocol.fill)):
     raise _wrong(protocol, 'fill', 'expected a colour such as #7c7468')
   most = _MOST_FRACTION if _may_be_filled(protocol) else 1
@@ -470,6 +554,10 @@ def _check_consistency(protocol: Protocol) -> None:
     raise _wrong(protocol, 'crop_at', 'only library=pillow has a choice')
   if protocol.crops > 1:
     _check_crops(protocol)
+  if protocol.is_corrupted:
+    _check_corruption(protocol)
+  elif protocol.corruption_seed:
+    raise _wrong(protocol, 'corruption_seed', 'nothing is corrupted')
   if library in ('opencv', 'pillow') and protocol.crop.startswith('before'):
     raise _wrong(protocol, 'crop', f'library={library} crops after resizing')
   if protocol.crop != 'before_square' and protocol.decode == 'fast_crop':
@@ -488,6 +576,16 @@ def _check_crops(protocol: Protocol) -> None:
     raise _wrong(protocol, 'tta', 'the crop reaches beside the resized image')
   if protocol.resize == 'squash' and protocol.resize_side == protocol.size:
     raise _wrong(protocol, 'tta', 'resized it has the size of the crop: all are equal')
+
+
+def _check_corruption(protocol: Protocol) -> None:
+  corruption_table.parse(str(protocol.corruption))
+  if protocol.library not in _KERNELS or protocol.library == 'given':
+    raise _wrong(
+      protocol, 'corruption', f'library={protocol.library} is of its own pixels'
+    )
+  if protocol.crops > 1:
+    raise _wrong(protocol, 'tta', 'a corrupted image is its centre, without corners')
 
 
 def _check_side(protocol: Protocol, field: str, side: int) -> None:

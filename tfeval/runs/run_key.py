@@ -39,6 +39,8 @@ class RunKey:
     part: which signature and graph of a SavedModel; None for the usual ones.
     feed: how the model was fed otherwise than it wants; None: it was not.
     adapt: how it was adapted to the images; None: it was not.
+    corruption: how images were corrupted, where the protocol does not say it; None:
+      they were not, or it does.
     labels: the path of a file of labels that were taken for the dataset's; None for
       its own.
   """
@@ -55,6 +57,7 @@ class RunKey:
   part: str | None = None
   feed: str | None = None
   adapt: str | None = None
+  corruption: str | None = None
 
   @classmethod
   def of(cls, manifest: Manifest) -> 'RunKey':
@@ -146,6 +149,7 @@ def _directory_name(
     key.subset or '',
     f'labels={labels}' if labels else '',
     key.protocol,
+    '' if key.corruption is None else f'corruption={key.corruption}',
     '' if key.size is None else f'size={key.size}',
     *(key.compute or '').split(),
     '' if key.feed is None else f'feed={key.feed}',

@@ -23,6 +23,7 @@ FIELDS = {
   'decode': ('decode',),
   'exif': ('exif',),
   'tta': ('tta',),
+  'corruption': ('corruption', 'corruption_seed'),
 }
 # Of the model's section of a manifest, by what differs.
 _MODEL = {

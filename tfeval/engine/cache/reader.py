@@ -196,7 +196,10 @@ class _Store:
     """
     for number, position in enumerate(batch.positions):
       if position in sampled:
-        made = pipeline.preprocess_image(self.protocol, encoded[number], False)
+        image_id = tf.constant(batch.ids[number])
+        made = pipeline.preprocess_image(
+          self.protocol, encoded[number], image_id, False
+        )
         if not tf.reduce_all(made == batch.pixels[number]):
           chunk = self.at(position)
           raise UserError(
@@ -333,5 +336,6 @@ def describe(dataset: ImageDataset, protocol: Protocol) -> dict:
 def _preprocessing_sha256() -> str:
   folder = pathlib.Path(apply.__file__).parent
   return files.digest_of_pairs(
-    (path.name, files.sha256_of(path)) for path in sorted(folder.glob('*.py'))
+    (path.name, files.sha256_of(path))
+    for path in [*sorted(folder.glob('*.py')), folder / 'corruptions.toml']
   )

@@ -100,13 +100,13 @@ def read_sample(
     skip_errors: whether images that cannot be decoded are skipped.
 
   Returns:
-    The images, one view of each, spread over the dataset where it is in an order of
-    classes.
+    The images, one view of each and not corrupted, spread over the dataset where it is
+    in an order of classes.
 
   Raises:
     UserError: an image is broken, or nothing can be read.
   """
-  protocol = dataclasses.replace(protocol, tta=NO_TTA)
+  protocol = dataclasses.replace(protocol.clean, tta=NO_TTA)
   step = max(1, dataset.num_examples // count)
   if dataset.strided is not None and step > 1:
     every = dataset.strided
