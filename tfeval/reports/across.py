@@ -317,6 +317,11 @@ def remarks(found: Across) -> list[str]:
 def _of_errors(found: Across) -> list[str]:
   names = {key for row in found.rows for c in row.cells.values() for key in c.extra}
   lines = []
+  if any(place.part for place in found.places):
+    lines.append(
+      'of corruptions errors in %: the mean of five severities, or one of them by its '
+      'number'
+    )
   if 'mCE' in names:
     lines.append(
       'mCE: errors over those of AlexNet, mean of the fifteen corruptions (Hendrycks '

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from tfeval.analysis import robustness
 from tfeval.analysis.across import measures
 from tfeval.analysis.across.places import IMAGENET, Place, full_name, place_of
+from tfeval.analysis.corruption_errors import SEVERITIES
 from tfeval.datasets.variants import variants
 from tfeval.metrics import intervals
 from tfeval.metrics.accuracy import LEVEL, Count
@@ -290,6 +291,12 @@ def _of_corruptions(
     if error is not None:
       _add(extra, 'relative_mCE', of_all.relative_mce, remarks)
   value = 1 - extra['mean_error'] if 'mean_error' in extra else None
+  for name, errors_ in of_all.errors.items():
+    if None not in errors_:
+      extra[name] = of_all.mean_error(name)
+      continue
+    numbered = zip(SEVERITIES, errors_, strict=True)
+    extra |= {f'{name}:{i}': error for i, error in numbered if error is not None}
   return Cell(tuple(runs), None, value, extra)
 
 
