@@ -15,8 +15,8 @@ difference from the best of them is not significant: McNemar's exact test with
 Holm's correction for all pairs. That relation is not transitive: models on
 different ranks may not be told apart either; the remarks name those pairs.
 
-Runs on several test sets (tfeval datasets) stand side by side: counts by the rule
-of each set's authors, gaps to the validation images of the same classes, ranks."""
+Runs on several test sets (tfeval datasets) stand side by side: counts by the
+rule of each set's authors, gaps to validation images of its classes, ranks."""
 
 
 def define_flags(define) -> None:
