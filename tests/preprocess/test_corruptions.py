@@ -73,7 +73,8 @@ def test_noises_have_the_distribution_of_numpy_and_skimage(name, severity):
     found = corrupt(image, name, severity, str(level))
     of = Corruption(name, severity)
     expected = corrupted.by_tfds(image, of, str(level))
-    assert scipy.stats.ks_2samp(found.ravel(), expected.ravel()).pvalue > 0.01
+    # Of 24 tests.
+    assert scipy.stats.ks_2samp(found.ravel(), expected.ravel()).pvalue > 0.001
     # Each channel is drawn by itself, as is each pixel.
     for other in (np.roll(found, 1, 2), np.roll(found, 1, 1), np.roll(found, 1, 0)):
       assert abs(np.corrcoef(found.ravel(), other.ravel())[0, 1]) < 0.01
