@@ -108,7 +108,12 @@ def _escaped(text: str) -> str:
 
 
 def _rows(result: Result) -> list[tuple[str, str, str]]:
+  """Returns names, figures and their basis, but under rules of other sets."""
+  matched = result.model.matched
+  packaged = (matched.rules if matched else None) or ()
+  partners = {rule.name for rule in packaged if rule.partner}
   return [
     (printable(metric_name(m.labels, m.key)), figure(m), printable(basis(m)))
     for m in result.metrics
+    if m.rule not in partners
   ]
