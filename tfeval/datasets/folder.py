@@ -50,6 +50,7 @@ def open_folder(config: DatasetConfig) -> base.ImageDataset:
     listed=content.listed,
     num_examples=len(ids),
     expected_ids=ids,
+    has_ids_in_order=True,
     limit=content.limit,
     notes=content.notes,
     label_sets=folder_content.label_sets(config, ids),

@@ -61,7 +61,9 @@ class Rounds:
         'a directory of a disk'
       )
     (opened,) = runtime.open_runtimes([config], Cluster(), progress)
-    self._dataset, self.space = opened.dataset, opened.dataset.label_space
+    # Read once, where they are not known beforehand.
+    self._dataset = subset.with_ids(opened.dataset)
+    self.space = opened.dataset.label_space
     self.relative_paths = opened.dataset.relative_paths
     self.ids: Sequence[str] = list(subset.ids_of(self._dataset))
     keep = len(self.space) <= _MOST_LOGITS
