@@ -29,7 +29,8 @@ each difference carries. --list: published effects, with their sources."""
 _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
-  *('sample', 'limit', 'only', 'store_logits', 'adapt'),
+  # Images that cannot be decoded are answered by nobody.
+  *('sample', 'limit', 'only', 'store_logits', 'adapt', 'on_error'),
 )
 
 

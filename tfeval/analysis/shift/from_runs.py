@@ -180,6 +180,13 @@ def _check_features(source: Run, target: Run) -> None:
     )
 
 
+def hashes(run: Run, ids: Sequence[str]) -> dict[str, bytes | None]:
+  """Returns the SHA-256 of images, None where it is not stored, by their ids."""
+  table = run.to_arrow(['id', 'image_sha256'])
+  known = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+  return {one: known[one] for one in ids}
+
+
 def column_names(run: Run) -> list[str]:
   """Returns what the outputs of a run's model are called."""
   classes = run.classes
