@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfeval.analysis.explanation import candidates
+from tfeval.analysis import alignment
+from tfeval.analysis.explanation import candidates, two_runs
 from tfeval.datasets.labels import imagenet
 from tfeval.evaluation import departures
-from tfeval.evaluation.explain import by_predictions
+from tfeval.evaluation.explain import by_changes, by_predictions
 from tfeval.runs.importing.answers import Answers
+from tfeval.utils.errors import UserError
 
 ALL = [one for axis in departures.usual(False) for one in departures.parse(axis)]
 
@@ -107,3 +109,21 @@ def test_two_at_once(pair):
   first = found.candidates[0]
   assert {*first.departures} == {(one.axis, one.value) for one in cell}
   assert first.state == candidates.IDENTIFIED
+
+
+def test_the_model_is_that_of_the_first_run(store_run):
+  answers, labels = np.arange(20), np.arange(20)
+  first, second, found, other = (
+    store_run(name, answers, labels, model={'name': 'm', 'weights_sha256': weights})
+    for name, weights in (('1', 'a'), ('2', 'b'), ('3', 'a'), ('4', 'c'))
+  )
+  runs = two_runs.two_runs(first, second, 'original', 'top1')
+  rounds = types.SimpleNamespace(ids=runs.first.ids.to_pylist(), failed={})
+  for run in (found, other):
+    again = alignment.align_run(run, 'again', None, None)
+    rounds.answers = lambda cells, ids, again=again: {(): again}
+    if run is other:
+      with pytest.raises(UserError, match='m has other weights than m of the first'):
+        by_changes.explain(rounds, runs, 20)
+    else:
+      assert by_changes.explain(rounds, runs, 20).again == 0

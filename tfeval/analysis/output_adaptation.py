@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.metrics import label_shift, ranking, temperature
-from tfeval.runs import predictions
+from tfeval.runs import predictions, same_model
 from tfeval.runs.result_file import PREDICTIONS, AdaptationSection
 from tfeval.runs.run import Run
 from tfeval.utils import arrow
@@ -137,8 +137,14 @@ def _check_same_model(run: Run, source: Run) -> None:
     for classes in (run.classes, source.classes)
     for said in [range(len(classes.space)) if classes.said is None else classes.said]
   ]
+  here, there = run.result.model, source.result.model
+  if same_model.same_weights(here, there) is None and here.name != there.name:
+    _LOG.warning(
+      f'{source.path} is of {there.name}, {run.path} of {here.name}, and their weights '
+      'are not known: outputs are adapted by a run of the same model'
+    )
   for key in ('weights_sha256', 'values_sha256', 'output', 'preprocess', 'feed'):
-    mine, theirs = (getattr(one.result.model, key) for one in (run, source))
+    mine, theirs = (getattr(one, key) for one in (here, there))
     if mine != theirs:
       raise UserError(
         f'{source.path} is of another model than {run.path}: {key} is '

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.runs.result_file import ModelSection
+from tfeval.runs import same_model
 from tfeval.runs.run import Run
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
@@ -57,6 +57,27 @@ def read(run: Run, name: str) -> StoredFeatures:
   )
 
 
+def check_one_layer(one: Run, other: Run) -> None:
+  """Checks that two runs store features of the same layer.
+
+  Raises:
+    UserError: one stores none, or they are of other layers or sizes.
+  """
+  here, there = (run.result.store.features for run in (one, other))
+  for run, features in ((one, here), (other, there)):
+    if features is None:
+      raise UserError(
+        f'{run.path} stores no features: evaluate again with `store_features`'
+      )
+  assert here is not None and there is not None
+  if (here.layer, here.dimension) != (there.layer, there.dimension):
+    raise UserError(
+      f'{one.path} stores {here.dimension} features of {here.layer}, {other.path} '
+      f'{there.dimension} of {there.layer}: evaluate again with the same '
+      '`store_features`'
+    )
+
+
 def check_one_kind(source: StoredFeatures, target: StoredFeatures) -> None:
   """Checks that features are of the same layer of the same model.
 
@@ -64,30 +85,13 @@ def check_one_kind(source: StoredFeatures, target: StoredFeatures) -> None:
     UserError: they are not, so that nothing about them can be compared.
   """
   one, other = source.run, target.run
-  advice = 'features of one layer of one model can be compared'
-  for run in (one, other):
-    if run.result.store.features is None:
-      raise UserError(f'{run.path} stores no features')
-  if one.features_layer != other.features_layer:
-    raise UserError(
-      f'{one.path} stores features of layer {one.features_layer}, {other.path} of '
-      f'{other.features_layer}: {advice}'
-    )
-  if source.values.shape[1] != target.values.shape[1]:
-    raise UserError(
-      f'{one.path} stores {source.values.shape[1]} features of an image, {other.path} '
-      f'{target.values.shape[1]}: {advice}'
-    )
+  check_one_layer(one, other)
   here, there = (run.result.model for run in (one, other))
-  if _weights(here) != _weights(there):
+  if same_model.same_weights(here, there) is False:
     raise UserError(
       f'{one.path} is of {here.name}, {other.path} of {there.name}, and their weights '
-      f'differ: {advice}'
+      'differ: features of one model can be compared'
     )
-
-
-def _weights(model: ModelSection) -> tuple[str | None, str | None]:
-  return model.weights_sha256, model.values_sha256
 
 
 def label_in(source: StoredFeatures, target: StoredFeatures) -> np.ndarray:

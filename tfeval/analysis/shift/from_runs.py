@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from tfeval.analysis import alignment
+from tfeval.analysis import alignment, stored_features
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.shift.side import LEAST_IMAGES, Side
 from tfeval.datasets import sampling
 from tfeval.metrics import ranking
 from tfeval.preprocess import protocol
+from tfeval.runs import same_model
 from tfeval.runs.run import Run, load_run
 from tfeval.runs.run_classes import RunClasses
 from tfeval.runs.same_classes import classes_difference
@@ -140,44 +141,26 @@ def check_comparable(source: Run, target: Run) -> list[str]:
   if found := classes_difference(source, target):
     raise UserError(f'{found}: a shift is told of runs of the same classes')
   one, other = source.result, target.result
-  digests = [x.model.weights_sha256 or x.model.values_sha256 for x in (one, other)]
-  if None not in digests and digests[0] != digests[1]:
+  same = same_model.same_weights(one.model, other.model)
+  if same is False:
     raise UserError(
       f'{source.path} and {target.path} have other weights: a shift is told of one '
       'model on two sets of images; `tfeval compare` compares models'
     )
-  _check_features(source, target)
+  if one.store.features is not None or other.store.features is not None:
+    stored_features.check_one_layer(source, target)
   remarks = []
   if protocol.comparable(one.protocol) != protocol.comparable(other.protocol):
     remarks.append(
       f'the protocols differ: {one.protocol.text} and {other.protocol.text}; what '
       'differs may be that'
     )
-  if None in digests and one.model.name != other.model.name:
+  if same is None and one.model.name != other.model.name:
     remarks.append(
       f'the models are called {one.model.name} and {other.model.name}, and their '
       'weights are not known: a shift is told of one model'
     )
   return remarks
-
-
-def _check_features(source: Run, target: Run) -> None:
-  """Checks that features of both are of one layer, where both have any."""
-  one, other = (run.result.store.features for run in (source, target))
-  for here, there, run in ((one, other, target), (other, one, source)):
-    if here is not None and there is None:
-      raise UserError(
-        f'{run.path} stores no features, the other run does: evaluate again with '
-        '`store_features`'
-      )
-  if one is None or other is None:
-    return
-  if (one.layer, one.dimension) != (other.layer, other.dimension):
-    raise UserError(
-      f'{source.path} stores {one.dimension} features of {one.layer}, {target.path} '
-      f'{other.dimension} of {other.layer}: evaluate again with the same '
-      '`store_features`'
-    )
 
 
 def hashes(run: Run, ids: Sequence[str]) -> dict[str, bytes | None]:

@@ -13,6 +13,7 @@ from tfeval.evaluation.departures import Cell, Departure
 from tfeval.evaluation.explain.rounds import Rounds, sampled
 from tfeval.metrics import paired
 from tfeval.preprocess import protocol
+from tfeval.runs import same_model
 from tfeval.runs.result_file import Result
 from tfeval.utils.errors import UserError
 
@@ -74,13 +75,14 @@ def explain(rounds: Rounds, runs: TwoRuns, sample: int) -> Changes:
     if (change := _of(one.what, first, second)) is not None
   }
   ids = sorted(sampled(there, sample))
+  _check_model(rounds.answers([], ids)[()].run.result, first)
   together: Cell = tuple(changes.values())
   cells: list[Cell] = [(one,) for one in changes.values()]
   answers = rounds.answers([*cells, together], ids)
   listed = pa.array(ids)
   stored, wanted = (one.restricted(listed) for one in (runs.first, runs.second))
   again = int(np.count_nonzero(stored.predicted[:, 0] != answers[()].predicted[:, 0]))
-  # A digest tells another model; a few answers are how it is computed.
+  # Of the same weights a few answers are how they are computed.
   if again > max(3, len(ids) // 20):
     raise UserError(
       f'{again:,} of {len(ids):,} answers of {first.model.name} are others than its '
@@ -102,6 +104,15 @@ def explain(rounds: Rounds, runs: TwoRuns, sample: int) -> Changes:
     again,
     {cell[0].axis: why for cell, why in rounds.failed.items() if len(cell) == 1},
   )
+
+
+def _check_model(found: Result, first: Result) -> None:
+  """Checks that the model that was loaded is that of the first run."""
+  if same_model.same_weights(found.model, first.model) is False:
+    raise UserError(
+      f'{found.model.name} has other weights than {first.model.name} of the first run: '
+      'give the model and weights of that run'
+    )
 
 
 def _left(runs: TwoRuns, base: AlignedPredictions, wanted: AlignedPredictions) -> float:
