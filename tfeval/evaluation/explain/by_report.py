@@ -161,7 +161,7 @@ class _Search:
       return Estimate(counted.value, 0.0)
     if len(counted.values) != len(base):
       return report.of_sample(counted.values, self.total)
-    return report.of_two_samples(self.base, counted.values - base, self.total)
+    return report.of_two_samples(self.base, base, counted.values, self.total)
 
   def plain(self, cell: Cell) -> _Trial:
     """Returns a cell, counted as tfeval counts."""
