@@ -100,7 +100,10 @@ def adapted(run: Run, method: str, source: Run, text: str) -> OutputAdaptedRun:
         f'{run.path}: {len(target):,} images tell little of the frequencies of '
         f'{len(priors):,} classes: adapt={PRIOR} is likely to do harm'
       )
-    found = label_shift.em_priors(ranking.log_softmax(target / fitted), priors)
+    try:
+      found = label_shift.em_priors(ranking.log_softmax(target / fitted), priors)
+    except ValueError as error:
+      raise UserError(f'{run.path}: {error}') from error
     weights = found / priors
   section = AdaptationSection(
     text=text, source_sha256=_rows_sha256(source), temperature=fitted
