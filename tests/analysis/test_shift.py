@@ -1,13 +1,14 @@
 """Shifts that are planted get their names; two halves are no shift."""
 
 import collections
+import dataclasses
 import json
 
 import made_shift
 import numpy as np
 import pytest
 
-from tfeval.analysis.shift import diagnosis, from_runs, images, verdict
+from tfeval.analysis.shift import diagnosis, from_runs, guesses, images, verdict
 from tfeval.analysis.shift.measures import Options
 from tfeval.metrics import unlabelled
 from tfeval.metrics.shift import two_sample
@@ -106,6 +107,27 @@ def test_guesses_are_near_and_say_by_how_much(skewed):
   agreement, _, on_line = found.each[-3:]
   assert agreement.value == 1 and 'probit' in on_line.unavailable
   assert unlabelled.agreement(np.stack([target.predicted] * 2)).min() == 1
+
+
+def test_the_error_of_a_guess_is_of_the_images_with_labels(skewed):
+  """Labels of the surest images alone say nothing of how wrong the whole is."""
+  source, target, shift = skewed
+  labelled = target.scores['max probability'] > 0.9
+  some = dataclasses.replace(target, labelled=labelled)
+  # The same images alone.
+  alone = target.take(np.flatnonzero(labelled))
+  options = Options(permutations=19)
+  other, third = made_shift.draw(N, 8), made_shift.draw(N, 9)
+  beside = [(other, third), (third, other)]
+  beside_alone = [(one, two.take(np.flatnonzero(labelled))) for one, two in beside]
+  found = guesses.guess(source, some, options, beside).each
+  expected = guesses.guess(source, alone, options, beside_alone).each
+  whole = guesses.guess(source, target, options, beside).each
+  assert len(found) == len(expected) == 7
+  for one, wanted, all_of in zip(found, expected, whole, strict=True):
+    assert one.error == pytest.approx(wanted.error), one.name
+    assert one.value == all_of.value
+  assert abs(found[0].value - target.hits[labelled].mean() - found[0].error) > 0.05
 
 
 def test_the_farthest_are_those_planted():

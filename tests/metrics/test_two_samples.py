@@ -151,6 +151,15 @@ def test_frechet_against_the_root_of_a_matrix(n, d):
     frechet.frechet_distance(first, second[1:])
 
 
+def test_what_is_far_from_chance_has_a_p_value():
+  """1 - cdf is 0 from 8.3 standard deviations on."""
+  pytest.importorskip('sklearn')
+  random = np.random.default_rng(0)
+  first, second = random.standard_normal((2, 600, 4)) + np.array([0, 5])[:, None, None]
+  found = classifier.classifier_test(first, second)
+  assert found.accuracy > 0.99 and 0 < found.p < 1e-100
+
+
 def test_a_classifier_finds_what_is_there_and_nothing_else():
   random = np.random.default_rng(1)
   samples = random.standard_normal((20, 2, 150, 40))
