@@ -1,5 +1,6 @@
 """The search for what gives answers, without a model: what each cell says is made."""
 
+import dataclasses
 import hashlib
 import pathlib
 import types
@@ -13,10 +14,11 @@ from tfeval.analysis.explanation import candidates, two_runs
 from tfeval.datasets.labels import imagenet
 from tfeval.evaluation import departures
 from tfeval.evaluation.explain import by_changes, by_predictions
+from tfeval.reports import explanation
 from tfeval.runs.importing.answers import Answers
 from tfeval.utils.errors import UserError
 
-ALL = [one for axis in departures.usual(False) for one in departures.parse(axis)]
+ALL = [one for axis in departures.usual() for one in departures.parse(axis)]
 
 
 class MadeRounds:
@@ -118,7 +120,7 @@ def test_the_model_is_that_of_the_first_run(store_run):
     for name, weights in (('1', 'a'), ('2', 'b'), ('3', 'a'), ('4', 'c'))
   )
   runs = two_runs.two_runs(first, second, 'original', 'top1')
-  rounds = types.SimpleNamespace(ids=runs.first.ids.to_pylist(), failed={})
+  rounds = types.SimpleNamespace(ids=runs.first.ids.to_pylist(), failed={}, base=None)
   for run in (found, other):
     again = alignment.align_run(run, 'again', None, None)
     rounds.answers = lambda cells, ids, again=again: {(): again}
@@ -127,3 +129,18 @@ def test_the_model_is_that_of_the_first_run(store_run):
         by_changes.explain(rounds, runs, 20)
     else:
       assert by_changes.explain(rounds, runs, 20).again == 0
+
+
+def test_a_figure(tmp_path):
+  pytest.importorskip('matplotlib')
+  rounds = MadeRounds(400, {one.text: 0.2 for one in ALL})
+  found = explain(rounds, rounds.predicted((ALL[0],), rounds.ids))
+  report = dataclasses.replace(found.candidates[0], agree=None, sd=0.01, value=0.6)
+  reported = dataclasses.replace(found, candidates=[report])
+  for one, value in ((found, None), (reported, 61.6)):
+    about = {'reported': value, 'labels': 'original', 'metric': 'top1'}
+    path = tmp_path / f'{value}.svg'
+    explanation.write_figure(one, about, path)
+    # A line for each candidate, beside the one that is drawn at what is due.
+    names = path.read_text().count('<g id="ytick_')
+    assert names == len(one.candidates)

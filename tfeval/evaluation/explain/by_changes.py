@@ -8,11 +8,13 @@ import pyarrow as pa
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.explanation import two_runs
 from tfeval.analysis.explanation.two_runs import FIELDS, Changes, Difference, TwoRuns
+from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.departures import Cell, Departure
 from tfeval.evaluation.explain.rounds import Rounds, sampled
 from tfeval.metrics import paired
 from tfeval.preprocess import protocol
+from tfeval.preprocess.protocol import Protocol
 from tfeval.runs import same_model
 from tfeval.runs.result_file import Result
 from tfeval.utils.errors import UserError
@@ -88,7 +90,7 @@ def explain(rounds: Rounds, runs: TwoRuns, sample: int) -> Changes:
       f'{again:,} of {len(ids):,} answers of {first.model.name} are others than its '
       'run has: give the model, weights and data of that run'
     )
-  carried = _Carried(answers, wanted, runs)
+  carried = _Carried(answers, wanted, runs, rounds.base)
   found = [
     carried.of(one, changes[one.what]) if one.what in changes else one
     for one in runs.found
@@ -130,20 +132,24 @@ class _Carried:
     answers: dict[Cell, AlignedPredictions],
     wanted: AlignedPredictions,
     runs: TwoRuns,
+    base: Protocol,
   ):
     self._answers, self._wanted, self._runs = answers, wanted, runs
+    self._base = base
 
   def of(self, one: Difference, change: Departure) -> Difference:
     changed = self._answers.get((change,))
     if changed is None:
       return one
     hits = self.hits(changed)
+    known = departures.named(change, self._base)
     return dataclasses.replace(
       one,
       points=100 * hits.difference,
       hits=hits,
       agree=self.agree(changed),
       why='',
+      departure=None if known is None else (known.axis, known.value),
     )
 
   def hits(self, changed: AlignedPredictions) -> paired.PairedHits:

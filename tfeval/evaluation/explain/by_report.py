@@ -188,6 +188,7 @@ def _explanation(
           one.estimate.value,
           one.points,
           p=one.fit.p,
+          sd=one.estimate.sd,
           correct=one.counted.correct,
           count=one.counted.count,
           run=one.run,
@@ -201,7 +202,15 @@ def _explanation(
     ranked.append(
       (
         fit.score,
-        Candidate(departures, candidates.UNTRIED, 0, estimate.value, points, p=fit.p),
+        Candidate(
+          departures,
+          candidates.UNTRIED,
+          0,
+          estimate.value,
+          points,
+          p=fit.p,
+          sd=estimate.sd,
+        ),
       )
     )
   ranked.sort(key=lambda one: (one[1].state == candidates.UNLIKELY, -one[0]))
