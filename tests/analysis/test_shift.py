@@ -8,6 +8,7 @@ import made_shift
 import numpy as np
 import pytest
 
+from tfeval.analysis import stored_outputs
 from tfeval.analysis.shift import diagnosis, from_runs, guesses, images, verdict
 from tfeval.analysis.shift.measures import Options
 from tfeval.metrics import unlabelled
@@ -173,6 +174,25 @@ def test_statistics_of_images_and_the_farthest():
   assert quality.value is None and 'have one' in quality.unavailable
   found = images.farthest(source, target, 2)
   assert found[0].id == '149.png' and found[0].distance > 12 and found[0].share == 0
+
+
+def test_of_images_that_are_not_drawn_nothing_is_held(tmp_path, monkeypatch):
+  made_shift.store(tmp_path / 'run', made_shift.draw(300, 11))
+  run, seen = from_runs.load_run(str(tmp_path / 'run')), []
+  whole = from_runs.read(run, 'made', 'original', 'top1')
+  softmax = stored_outputs.ranking.log_softmax
+
+  def counted(outputs):
+    seen.append(len(outputs))
+    return softmax(outputs)
+
+  monkeypatch.setattr(stored_outputs.ranking, 'log_softmax', counted)
+  drawn = from_runs.read(run, 'made', 'original', 'top1', 40)
+  assert seen == [40] and len(drawn) == 40
+  expected = whole.take(np.flatnonzero(np.isin(whole.ids, drawn.ids)))
+  for field in dataclasses.fields(expected):
+    mine, theirs = (getattr(one, field.name) for one in (drawn, expected))
+    assert np.array_equal(mine, theirs), field.name
 
 
 def test_the_command(tmp_path, tfeval, monkeypatch):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from tfeval.analysis import stored_outputs
 from tfeval.metrics import label_shift, ranking, temperature
 from tfeval.runs import predictions, same_model
 from tfeval.runs.result_file import PREDICTIONS, AdaptationSection
@@ -20,8 +21,6 @@ from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
 PRIOR, TEMPERATURE = 'prior', 'temperature'
-# Of classes that the target has not: their logarithms stay finite.
-_LEAST = 1e-30
 # Rows at once: of 1000 outputs 16 MB.
 _BLOCK = 2048
 
@@ -46,9 +45,9 @@ class OutputAdaptedRun(Run):
 
   def _adapted(self, part: pa.Table) -> pa.RecordBatch:
     output, competition = self.result.model.output or '', self.classes.competition
-    scores = log_probs_of(self, part) / self.temperature
+    scores = stored_outputs.log_probs(self, part) / self.temperature
     if self.weights is not None:
-      scores = scores + np.log(np.maximum(self.weights, _LEAST))
+      scores = scores + np.log(np.maximum(self.weights, stored_outputs.LEAST))
     scores = ranking.log_softmax(scores).astype(np.float32)
     if output == 'probabilities':
       scores = np.exp(scores)
@@ -88,13 +87,13 @@ def adapted(run: Run, method: str, source: Run, text: str) -> OutputAdaptedRun:
   check_outputs(source)
   _check_same_model(run, source)
   rows = source.to_arrow(['id', 'label', 'logits'])
-  log_probs = log_probs_of(source, rows)
+  log_probs = stored_outputs.log_probs(source, rows)
   fitted = _temperature(source, rows, log_probs)
   weights = None
   if method == PRIOR:
     calibrated = np.exp(ranking.log_softmax(log_probs / fitted))
-    priors = np.maximum(calibrated.mean(axis=0), _LEAST)
-    target = log_probs_of(run, run.to_arrow(['logits']))
+    priors = np.maximum(calibrated.mean(axis=0), stored_outputs.LEAST)
+    target = stored_outputs.log_probs(run, run.to_arrow(['logits']))
     if len(target) < len(priors):
       _LOG.warning(
         f'{run.path}: {len(target):,} images tell little of the frequencies of '
@@ -110,14 +109,6 @@ def adapted(run: Run, method: str, source: Run, text: str) -> OutputAdaptedRun:
   )
   result = run.result.replaced(model=run.result.model.replaced(adaptation=section))
   return OutputAdaptedRun(run.path, result, run.stamp, fitted, weights)
-
-
-def log_probs_of(run: Run, rows: pa.Table) -> np.ndarray:
-  """Returns float64 [n, outputs], logarithms of stored probabilities."""
-  outputs = arrow.matrix(rows['logits']).astype(np.float64)
-  if run.result.model.output == 'logits':
-    return ranking.log_softmax(outputs)
-  return np.log(np.maximum(outputs, _LEAST))
 
 
 def check_outputs(run: Run) -> None:

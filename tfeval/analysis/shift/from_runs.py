@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 
-from tfeval.analysis import alignment, stored_features
+from tfeval.analysis import alignment, stored_features, stored_outputs
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.shift.side import LEAST_IMAGES, Side
 from tfeval.datasets import sampling
-from tfeval.metrics import ranking
 from tfeval.preprocess import protocol
 from tfeval.runs import same_model
 from tfeval.runs.run import Run, load_run
@@ -46,15 +45,16 @@ def read(
       f'{run.path} has {count} images: too few to tell anything, expected '
       f'{LEAST_IMAGES} or more'
     )
-  side = _side(run, aligned, labels, metric)
-  if most is None or count <= most:
-    return side
-  return side.take(sampling.chosen_positions(side.ids.tolist(), most))
+  if most is not None and count > most:
+    # First, so that nothing is held of the others.
+    chosen = sampling.chosen_positions(aligned.ids.to_pylist(), most)
+    aligned = aligned.restricted(aligned.ids.take(pa.array(chosen)))
+  return _side(run, aligned, labels, metric)
 
 
 def _side(run: Run, aligned: AlignedPredictions, labels: str, metric: str) -> Side:
   ids = aligned.ids.to_pylist()
-  log_probs = all_log_probs(run)
+  log_probs = _all_log_probs(run, ids)
   single = hits = labelled = None
   if labels in aligned.labels:
     hits, labelled = aligned.hits(labels, metric), aligned.counted(labels)
@@ -76,43 +76,30 @@ def _side(run: Run, aligned: AlignedPredictions, labels: str, metric: str) -> Si
     nothing if hits is None else hits,
     nothing if labelled is None else labelled,
     single,
-    _features(run),
+    stored_features.values_of(run, ids),
     run.features_layer,
-    _ranked(run),
+    _ranked(run, ids),
     log_probs,
   )
 
 
-def _order(run: Run) -> np.ndarray:
-  """Returns the positions of the rows in the order of their ids."""
-  return arrow.to_numpy(pc.sort_indices(run.to_arrow(['id'])['id']))
-
-
-def _features(run: Run) -> np.ndarray | None:
-  return None if run.features is None else run.features[_order(run)]
-
-
-def _ranked(run: Run) -> np.ndarray | None:
+def _ranked(run: Run, ids: Sequence[str]) -> np.ndarray | None:
   """Returns float32 [n, k], log-probabilities, best first; None where unknown."""
-  found = arrow.matrix(run.to_arrow(['log_probs'])['log_probs'])
-  return None if np.isnan(found).any() else found[_order(run)]
+  found = arrow.matrix(stored_outputs.rows(run, ['log_probs'], ids)['log_probs'])
+  return None if np.isnan(found).any() else found
 
 
-def all_log_probs(run: Run) -> np.ndarray | None:
+def _all_log_probs(run: Run, ids: Sequence[str]) -> np.ndarray | None:
   """Returns float64 [n, outputs] in the order of ids, None where some are not stored.
 
   They are made of stored outputs, or of ranked classes where those are all.
   """
   outputs = run.classes.outputs
-  if run.result.store.logits and run.result.model.output in ('logits', 'probabilities'):
-    stored = arrow.matrix(run.to_arrow(['logits'])['logits']).astype(np.float64)
-    if run.result.model.output == 'logits':
-      found = ranking.log_softmax(stored)
-    else:
-      with np.errstate(divide='ignore'):
-        found = np.log(stored)
+  if stored_outputs.has_probabilities(run):
+    table = stored_outputs.rows(run, ['logits'], ids)
+    found = stored_outputs.log_probs(run, table)
   else:
-    table = run.to_arrow(['classes', 'log_probs'])
+    table = stored_outputs.rows(run, ['classes', 'log_probs'], ids)
     classes, values = (arrow.matrix(table[name]) for name in table.column_names)
     if values.shape[1] < outputs or np.isnan(values).any():
       return None
@@ -121,7 +108,7 @@ def all_log_probs(run: Run) -> np.ndarray | None:
     np.put_along_axis(found, columns, values.astype(np.float64), axis=1)
   if not (np.isfinite(found) | (found == -np.inf)).all():
     return None
-  return np.maximum(found, _LOWEST)[_order(run)]
+  return np.maximum(found, _LOWEST, out=found)
 
 
 def _columns(classes: RunClasses, values: np.ndarray) -> np.ndarray:
