@@ -7,6 +7,7 @@ import numpy as np
 from tfeval.analysis.shift.measures import Options
 from tfeval.analysis.shift.side import Side
 from tfeval.metrics import bias_corrected, label_shift
+from tfeval.metrics.stored_rows import NEEDS_OUTPUTS
 
 # Labelled images of the source for each class, on average, that calibration takes.
 LEAST_IN_CLASS = 10
@@ -60,7 +61,7 @@ def estimate(source: Side, target: Side, options: Options) -> ClassShares:
     CannotEstimate: not all outputs are stored, or the source has too few labels.
   """
   if source.log_probs is None or target.log_probs is None:
-    raise CannotEstimate('needs all outputs, which --store_logits keeps')
+    raise CannotEstimate(NEEDS_OUTPUTS)
   there = source.labels >= 0
   if not there.any():
     raise CannotEstimate('needs one label for each image of the source')

@@ -11,6 +11,7 @@ from tfeval.analysis.shift.measures import Options
 from tfeval.analysis.shift.side import Side
 from tfeval.metrics import bias_corrected, temperature, unlabelled
 from tfeval.metrics.shift import outputs
+from tfeval.metrics.stored_rows import NEEDS_OUTPUTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ def guess(
     ('ATC-NE', 'negative entropy'),
   ):
     if score not in scores:
-      why = 'needs all outputs, which --store_logits keeps'
+      why = NEEDS_OUTPUTS
       found.append(Guess(name, unavailable=why))
       continue
     first = scores[score][0][there]

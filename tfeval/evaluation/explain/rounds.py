@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -124,11 +124,6 @@ def sampled(ids: Sequence[str], count: int) -> list[str]:
   if count >= len(ids):
     return list(ids)
   return [ids[i] for i in chosen_positions(ids, count)]
-
-
-def best(cells: Iterable[Cell], key: Callable[[Cell], tuple], count: int) -> list[Cell]:
-  """Returns the cells whose keys are greatest, in that order."""
-  return sorted(cells, key=key, reverse=True)[:count]
 
 
 def made(cell: Cell) -> float:
