@@ -25,7 +25,10 @@ def drawn(priors, n, seed):
 
 def imported(directory, name, labels, logits):
   ids = [f'{name}{i:04d}' for i in range(len(labels))]
-  paths = {key: directory / f'{name}.{key}' for key in ('npy', 'ids', 'csv', 'classes')}
+  paths = {key: directory / f'{name}.{key}' for key in ('ids', 'csv', 'classes')}
+  # The model of an import is called as its file.
+  paths['npy'] = directory / f'of_{name}' / 'theirs.npy'
+  paths['npy'].parent.mkdir()
   np.save(paths['npy'], logits)
   paths['ids'].write_text('\n'.join(ids))
   rows = (f'{one},{label}' for one, label in zip(ids, labels, strict=True))
@@ -154,6 +157,16 @@ def test_what_does_not_fit_is_told_in_a_line(runs, tmp_path, source, capsys):
     assert cli.main(['score', str(target), f'--adapt={how}']) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
+
+
+def test_models_of_other_names_without_digests_are_told(runs, caplog):
+  target, source = (load_run(runs[name]) for name in ('target', 'source'))
+  output_adaptation.adapted(target, 'temperature', target, 'temperature')
+  assert not caplog.records
+  name = source.result.model.replaced(name='another')
+  other = type(source)(source.path, source.result.replaced(model=name), source.stamp)
+  output_adaptation.adapted(target, 'temperature', other, 'temperature')
+  assert 'is of another' in caplog.text and 'weights are not known' in caplog.text
 
 
 def test_another_model_and_rows_without_outputs_are_refused(runs):

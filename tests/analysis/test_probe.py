@@ -141,10 +141,10 @@ def test_refusals(runs, store, store_run):
 
   values = made(0)
   refused('stores no features: .*store_features', source, store_run('no', [1], [1]))
-  refused('of layer penultimate', source, store('layer', values, layer='conv'))
-  refused('12 features .* 11', source, store('size', values[:, 1:]))
-  model = {'weights_sha256': 'a'}
-  refused('weights differ', source, store('other', values, model=model))
+  refused('features of penultimate, ', source, store('layer', values, layer='conv'))
+  refused('12 features .* 11 of', source, store('size', values[:, 1:]))
+  both = [store(one, values, model={'weights_sha256': one}) for one in 'ab']
+  refused('weights differ', *both)
   refused('same features of all 500', store('flat', values * 0 + 3), target)
   refused('same features of all', source, store('flat2', values * 0 + 3))
   refused('one image of each', store('one', values[:10], LABELS[:10]), target)

@@ -1,13 +1,15 @@
 """Shifts that are planted get their names; two halves are no shift."""
 
 import collections
+import dataclasses
 import json
 
 import made_shift
 import numpy as np
 import pytest
 
-from tfeval.analysis.shift import diagnosis, from_runs, images, verdict
+from tfeval.analysis import stored_outputs
+from tfeval.analysis.shift import diagnosis, from_runs, guesses, images, verdict
 from tfeval.analysis.shift.measures import Options
 from tfeval.metrics import unlabelled
 from tfeval.metrics.shift import two_sample
@@ -108,6 +110,27 @@ def test_guesses_are_near_and_say_by_how_much(skewed):
   assert unlabelled.agreement(np.stack([target.predicted] * 2)).min() == 1
 
 
+def test_the_error_of_a_guess_is_of_the_images_with_labels(skewed):
+  """Labels of the surest images alone say nothing of how wrong the whole is."""
+  source, target, shift = skewed
+  labelled = target.scores['max probability'] > 0.9
+  some = dataclasses.replace(target, labelled=labelled)
+  # The same images alone.
+  alone = target.take(np.flatnonzero(labelled))
+  options = Options(permutations=19)
+  other, third = made_shift.draw(N, 8), made_shift.draw(N, 9)
+  beside = [(other, third), (third, other)]
+  beside_alone = [(one, two.take(np.flatnonzero(labelled))) for one, two in beside]
+  found = guesses.guess(source, some, options, beside).each
+  expected = guesses.guess(source, alone, options, beside_alone).each
+  whole = guesses.guess(source, target, options, beside).each
+  assert len(found) == len(expected) == 7
+  for one, wanted, all_of in zip(found, expected, whole, strict=True):
+    assert one.error == pytest.approx(wanted.error), one.name
+    assert one.value == all_of.value
+  assert abs(found[0].value - target.hits[labelled].mean() - found[0].error) > 0.05
+
+
 def test_the_farthest_are_those_planted():
   source, target = made_shift.draw(100, 4), made_shift.draw(100, 5)
   target.features[[7, 90]] += np.float16(9)
@@ -151,6 +174,25 @@ def test_statistics_of_images_and_the_farthest():
   assert quality.value is None and 'have one' in quality.unavailable
   found = images.farthest(source, target, 2)
   assert found[0].id == '149.png' and found[0].distance > 12 and found[0].share == 0
+
+
+def test_of_images_that_are_not_drawn_nothing_is_held(tmp_path, monkeypatch):
+  made_shift.store(tmp_path / 'run', made_shift.draw(300, 11))
+  run, seen = from_runs.load_run(str(tmp_path / 'run')), []
+  whole = from_runs.read(run, 'made', 'original', 'top1')
+  softmax = stored_outputs.ranking.log_softmax
+
+  def counted(outputs):
+    seen.append(len(outputs))
+    return softmax(outputs)
+
+  monkeypatch.setattr(stored_outputs.ranking, 'log_softmax', counted)
+  drawn = from_runs.read(run, 'made', 'original', 'top1', 40)
+  assert seen == [40] and len(drawn) == 40
+  expected = whole.take(np.flatnonzero(np.isin(whole.ids, drawn.ids)))
+  for field in dataclasses.fields(expected):
+    mine, theirs = (getattr(one, field.name) for one in (drawn, expected))
+    assert np.array_equal(mine, theirs), field.name
 
 
 def test_the_command(tmp_path, tfeval, monkeypatch):

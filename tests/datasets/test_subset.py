@@ -1,14 +1,16 @@
 """Samples by id: nested, and the same whatever the order."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfeval import datasets
-from tfeval.datasets import sampling, subset
+from tfeval.datasets import base, sampling, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels import imagenet
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import DataError, UserError
 
 
 def dataset_of(names):
@@ -42,6 +44,26 @@ def test_a_smaller_sample_lies_within_a_larger_one_in_any_order():
     assert before <= set(found)
     assert found == sorted(found, key=NAMES.index)
     before = set(found)
+
+
+def test_images_in_another_order_than_the_ids_that_are_expected(tmp_path):
+  """As of TFDS, which stores validation images by hashes of their names."""
+  stored = list(np.random.default_rng(0).permutation(NAMES))
+  whole = dataclasses.replace(dataset_of(stored), expected_ids=NAMES)
+  (tmp_path / 'ids.txt').write_text('photo 7\nphoto 3\nphoto 111\n')
+  for found in (
+    subset.sample(whole, '30'),
+    subset.only(whole, str(tmp_path / 'ids.txt')),
+  ):
+    read = ids(found)
+    assert read == found.expected_ids == sorted(read, key=stored.index)
+    base.check_coverage(found, read, [])
+  assert set(read) == {'photo 3', 'photo 7', 'photo 111'}
+  assert set(ids(subset.sample(whole, '30'))) == set(
+    ids(subset.sample(dataset_of(NAMES), '30'))
+  )
+  with pytest.raises(DataError, match='1 expected examples are missing'):
+    subset.sample(dataclasses.replace(whole, expected_ids=[*NAMES[:-1], 'x']), '30')
 
 
 def test_ranges_of_a_sample():

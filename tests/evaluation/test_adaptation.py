@@ -291,7 +291,9 @@ def test_the_plain_run_stands_beside_it(saved, photos, tmp_path, capsys):
   assert before == {
     path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.parquet')
   }
-  assert 'AGAINST PLAIN: ' in capsys.readouterr().out
+  said = ' '.join(capsys.readouterr().out.split())
+  assert 'AGAINST PLAIN: ' in said
+  assert 'on clean images is told by a run on these with the same --adapt' in said
   assert cli.main(['verify', str(run.path)]) == 0
   capsys.readouterr()
   assert cli.main(['explain', found['run'], str(run.path)]) == 0

@@ -114,6 +114,19 @@ def test_answers_that_fit_no_image(explain, answers, photos):
     assert code == 2 and not out and said in err.splitlines()[-1], err
 
 
+def test_an_image_that_cannot_be_decoded(explain, answers, photos, tmp_path):
+  broken = next(photos.iterdir()) / 'broken.JPEG'
+  try:
+    broken.write_bytes(b'\xff\xd8\xff and no more')
+    theirs = np.append(answers.argmax(1), 0)
+    code, out, err = explain(f'--output_dir={tmp_path}', predictions=theirs)
+  finally:
+    broken.unlink()
+  assert code == 2 and not out and 'broken.JPEG' in err.splitlines()[-1]
+  code, out, err = explain('--on_error=skip', '--reported=60')
+  assert code == 2 and not out and 'on_error' in err
+
+
 def test_a_number_leaves_the_truth_among_what_fits(explain, answers, photos):
   wnids = {path.name: path.parent.name for path in photos.glob('*/*')}
   hits = sum(

@@ -1,5 +1,6 @@
 """A sweep: each cell is the run that `evaluate` makes, byte for byte."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tfeval import cli
+from tfeval.analysis.explanation import two_runs
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.models import loading, published
@@ -83,11 +85,12 @@ def test_cells_are_runs_alone(photos, tmp_path, capsys, cells):
 def test_what_is_done_anyway_is_the_base():
   base = protocol.resolve('opencv', 224)
   config = EvaluationConfig()
+  plain = departures.config_of((), config, base)
   same = [
     one.text
     for axis in departures.axes().values()
     for one in axis.values()
-    if departures.is_base(one, config, base)
+    if one.weights is None and departures.config_of((one,), config, base) == plain
   ]
   assert same == [
     'resize=opencv-cubic',
@@ -96,6 +99,23 @@ def test_what_is_done_anyway_is_the_base():
     'decode=accurate',
     'exif=true',
   ]
+
+
+def test_what_is_done_otherwise_has_the_name_of_a_sweep():
+  base = protocol.resolve('opencv', 224)
+  for axis, values in departures.axes().items():
+    for value, one in values.items():
+      # As `explain` makes it of two runs: all fields that are of the axis.
+      size = round(base.size * (one.size or 1))
+      other = protocol.resolve(protocol.altered(base, size, one.fields), size)
+      fields = {name: getattr(other, name) for name in two_runs.FIELDS.get(axis, ())}
+      fields |= {} if fields else one.fields
+      change = dataclasses.replace(one, value='as the second', fields=fields)
+      found = departures.named(change, base)
+      if value not in ('opencv-cubic', 'crop', '0.875', 'accurate') and axis != 'exif':
+        assert found is not None and found.text == one.text, one
+  own = departures.Departure('decode', '', {'decode': 'fast_crop'})
+  assert departures.named(own, base) is None
 
 
 @pytest.mark.parametrize(

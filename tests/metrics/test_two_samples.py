@@ -76,14 +76,18 @@ def test_vectors_of_label_shift(vectors):
   found = label_shift.bbse(SOURCE, LABELS, TARGET)
   assert found.tolist() == rounded(vectors['bbse_soft_w'])
 
-  def em(most):
-    return label_shift.em_priors(np.log(TARGET), np.full(3, 1 / 3), most=most)
-
   wanted = vectors['em_saerens_q_prior_from_labels']
-  assert em(10_000).tolist() == pytest.approx(wanted, abs=5.1e-6)
-  # Counted from 0, the step that changes so little that it is the last.
-  last = vectors['em_iterations_tol_1e-12_L1']
-  assert em(10_000).tolist() == em(last + 1).tolist() != em(last).tolist()
+  found = label_shift.em_priors(np.log(TARGET), np.full(3, 1 / 3))
+  assert found.tolist() == pytest.approx(wanted, abs=5.1e-6)
+  # Step by step: counted from 0, the one that changes so little that it is the last.
+  priors, changes = np.full((1, 3), 1 / 3), []
+  counts = np.full((len(TARGET), 1), 1 / len(TARGET))
+  while not changes or changes[-1] >= 1e-12:
+    after, _ = label_shift._em_step(3 * TARGET, counts, priors)
+    changes.append(np.abs(after - priors).sum())
+    priors = after
+  assert len(changes) - 1 == vectors['em_iterations_tol_1e-12_L1']
+  assert found == pytest.approx(priors[0], abs=1e-8)
 
 
 def test_vectors_of_accuracy_without_labels(vectors):
@@ -145,6 +149,15 @@ def test_frechet_against_the_root_of_a_matrix(n, d):
   assert frechet.frechet_distance(first, first) == pytest.approx(0, abs=1e-9)
   with pytest.raises(ValueError, match='biased by how many'):
     frechet.frechet_distance(first, second[1:])
+
+
+def test_what_is_far_from_chance_has_a_p_value():
+  """1 - cdf is 0 from 8.3 standard deviations on."""
+  pytest.importorskip('sklearn')
+  random = np.random.default_rng(0)
+  first, second = random.standard_normal((2, 600, 4)) + np.array([0, 5])[:, None, None]
+  found = classifier.classifier_test(first, second)
+  assert found.accuracy > 0.99 and 0 < found.p < 1e-100
 
 
 def test_a_classifier_finds_what_is_there_and_nothing_else():

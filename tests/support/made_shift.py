@@ -63,7 +63,16 @@ def draw(n, seed, priors=None, moved=0.0, selected=0.0, relabelled=0.0) -> Side:
   )
 
 
-def store(directory, side, logits=True, features=True, dimension=None, layer=None):
+def store(
+  directory,
+  side,
+  logits=True,
+  features=True,
+  dimension=None,
+  layer=None,
+  dataset='folder:/not/there',
+  hashes=None,
+):
   """Stores a side as a run of its own, and returns it."""
   n, classes = len(side), side.log_probs.shape[1]
   kept = np.asarray(side.features)[:, :dimension] if features else None
@@ -74,7 +83,7 @@ def store(directory, side, logits=True, features=True, dimension=None, layer=Non
   writer.write(
     predictions.make_rows(
       side.ids.tolist(),
-      [bytes(32)] * n,
+      hashes or [bytes(32)] * n,
       np.where(side.labelled, side.labels, -1),
       None,
       side.log_probs.astype(np.float32),
@@ -88,7 +97,7 @@ def store(directory, side, logits=True, features=True, dimension=None, layer=Non
     'schema_version': 1,
     'model': {'name': 'made', 'output': 'logits', 'weights_sha256': 'aa'},
     'dataset': {
-      'name': 'folder:/not/there',
+      'name': dataset,
       'split': '',
       'partial': False,
       'expected': n,

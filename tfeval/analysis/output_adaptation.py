@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from tfeval.analysis import stored_outputs
 from tfeval.metrics import label_shift, ranking, temperature
-from tfeval.runs import predictions
+from tfeval.runs import predictions, same_model
 from tfeval.runs.result_file import PREDICTIONS, AdaptationSection
 from tfeval.runs.run import Run
 from tfeval.utils import arrow
@@ -20,8 +21,6 @@ from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
 PRIOR, TEMPERATURE = 'prior', 'temperature'
-# Of classes that the target has not: their logarithms stay finite.
-_LEAST = 1e-30
 # Rows at once: of 1000 outputs 16 MB.
 _BLOCK = 2048
 
@@ -46,9 +45,9 @@ class OutputAdaptedRun(Run):
 
   def _adapted(self, part: pa.Table) -> pa.RecordBatch:
     output, competition = self.result.model.output or '', self.classes.competition
-    scores = log_probs_of(self, part) / self.temperature
+    scores = stored_outputs.log_probs(self, part) / self.temperature
     if self.weights is not None:
-      scores = scores + np.log(np.maximum(self.weights, _LEAST))
+      scores = scores + np.log(np.maximum(self.weights, stored_outputs.LEAST))
     scores = ranking.log_softmax(scores).astype(np.float32)
     if output == 'probabilities':
       scores = np.exp(scores)
@@ -84,33 +83,28 @@ def adapted(run: Run, method: str, source: Run, text: str) -> OutputAdaptedRun:
   check_outputs(source)
   _check_same_model(run, source)
   rows = source.to_arrow(['id', 'label', 'logits'])
-  log_probs = log_probs_of(source, rows)
+  log_probs = stored_outputs.log_probs(source, rows)
   fitted = _temperature(source, rows, log_probs)
   weights = None
   if method == PRIOR:
     calibrated = np.exp(ranking.log_softmax(log_probs / fitted))
-    priors = np.maximum(calibrated.mean(axis=0), _LEAST)
-    target = log_probs_of(run, run.to_arrow(['logits']))
+    priors = np.maximum(calibrated.mean(axis=0), stored_outputs.LEAST)
+    target = stored_outputs.log_probs(run, run.to_arrow(['logits']))
     if len(target) < len(priors):
       _LOG.warning(
         f'{run.path}: {len(target):,} images tell little of the frequencies of '
         f'{len(priors):,} classes: adapt={PRIOR} is likely to do harm'
       )
-    found = label_shift.em_priors(ranking.log_softmax(target / fitted), priors)
+    try:
+      found = label_shift.em_priors(ranking.log_softmax(target / fitted), priors)
+    except ValueError as error:
+      raise UserError(f'{run.path}: {error}') from error
     weights = found / priors
   section = AdaptationSection(
     text=text, source_sha256=_rows_sha256(source), temperature=fitted
   )
   result = run.result.replaced(model=run.result.model.replaced(adaptation=section))
   return OutputAdaptedRun(run.path, result, run.stamp, fitted, weights)
-
-
-def log_probs_of(run: Run, rows: pa.Table) -> np.ndarray:
-  """Returns float64 [n, outputs], logarithms of stored probabilities."""
-  outputs = arrow.matrix(rows['logits']).astype(np.float64)
-  if run.result.model.output == 'logits':
-    return ranking.log_softmax(outputs)
-  return np.log(np.maximum(outputs, _LEAST))
 
 
 def check_outputs(run: Run) -> None:
@@ -133,8 +127,14 @@ def _check_same_model(run: Run, source: Run) -> None:
     for classes in (run.classes, source.classes)
     for said in [range(len(classes.space)) if classes.said is None else classes.said]
   ]
+  here, there = run.result.model, source.result.model
+  if same_model.same_weights(here, there) is None and here.name != there.name:
+    _LOG.warning(
+      f'{source.path} is of {there.name}, {run.path} of {here.name}, and their weights '
+      'are not known: outputs are adapted by a run of the same model'
+    )
   for key in ('weights_sha256', 'values_sha256', 'output', 'preprocess', 'feed'):
-    mine, theirs = (getattr(one.result.model, key) for one in (run, source))
+    mine, theirs = (getattr(one, key) for one in (here, there))
     if mine != theirs:
       raise UserError(
         f'{source.path} is of another model than {run.path}: {key} is '

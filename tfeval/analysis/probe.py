@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
 
-from tfeval.analysis import stored_features
+from tfeval.analysis import probe_remarks, stored_features
+from tfeval.analysis.probe_remarks import CORAL
 from tfeval.analysis.stored_features import StoredFeatures
 from tfeval.metrics import domain_alignment, paired
 from tfeval.metrics.accuracy import Count
@@ -23,7 +23,7 @@ from tfeval.runs.run import Run
 from tfeval.utils import errors, spec
 from tfeval.utils.errors import UserError
 
-NONE, STANDARDISED, CORAL, SUBSPACE = 'none', 'standardised', 'coral', 'subspace'
+NONE, STANDARDISED, SUBSPACE = 'none', 'standardised', 'subspace'
 ALIGNMENTS = NONE, CORAL, SUBSPACE
 FOLDS = 5
 # Of the variance of the source, what a subspace has where no size is given.
@@ -140,9 +140,9 @@ def probe(source: Run, target: Run, alignments: Sequence[Alignment] = ()) -> Pro
     folds,
     _against_none(tested, truth, counted),
     [
-      *_remarks_on_classes(one, other, labels, truth, counted),
-      *_remarks_on_features(one, fitted, asked, asked_for),
-      *_remarks_on_images(one, other),
+      *probe_remarks.on_classes(one, other, labels, truth, counted),
+      *probe_remarks.on_features(one, fitted, asked, [each.name for each in asked_for]),
+      *probe_remarks.on_images(one, other),
       *steps.remarks,
     ],
   )
@@ -306,69 +306,3 @@ def _against_none(
     for one, cells, raw, holm in zip(others, hits, p, adjusted, strict=True)
   ]
   return [none, *found]
-
-
-def _remarks_on_classes(
-  source: StoredFeatures,
-  target: StoredFeatures,
-  labels: np.ndarray,
-  truth: np.ndarray,
-  counted: np.ndarray,
-) -> Iterator[str]:
-  here, single = np.unique(labels, return_counts=True)
-  alone = int((~np.isin(here, truth)).sum())
-  if alone:
-    yield (
-      f'{alone:,} of {len(here):,} classes of {source.name} have no image in '
-      f'{target.name}: they stay answers, since which they are is not known without '
-      'labels'
-    )
-  lacking = (truth != -1) & ~counted
-  if lacking.any():
-    classes = len(np.unique(target.labels[lacking]))
-    yield (
-      f'{int(lacking.sum()):,} images of {target.name} are not counted: {source.name} '
-      f'has no image of their {classes:,} classes'
-    )
-  if (once := int((single == 1).sum())) > 0:
-    yield (
-      f'{once:,} classes have one image in {source.name}: held out, it cannot be hit'
-    )
-
-
-def _remarks_on_features(
-  source: StoredFeatures,
-  fitted: np.ndarray,
-  asked: np.ndarray,
-  alignments: Sequence[Alignment],
-) -> Iterator[str]:
-  dimension = fitted.shape[1]
-  if dimension < source.values.shape[1]:
-    yield (
-      f'{source.values.shape[1] - dimension:,} of {source.values.shape[1]:,} features '
-      f'are constant in {source.name} and were left out'
-    )
-  if min(len(fitted), len(asked)) <= dimension:
-    what = 'the probe is held back by its L2 penalty'
-    if any(one.name == CORAL for one in alignments):
-      what += ', covariances are of lower rank and filled up by + I'
-    yield (
-      f'{len(fitted):,} and {len(asked):,} images for {dimension:,} features: {what}'
-    )
-
-
-def _remarks_on_images(source: StoredFeatures, target: StoredFeatures) -> Iterator[str]:
-  known = source.hashes.drop_null()
-  same = pc.is_in(target.hashes.drop_null(), known)
-  count = pc.sum(same).as_py() or 0
-  named = pc.sum(pc.is_in(target.ids, source.ids)).as_py() or 0
-  if count:
-    yield (
-      f'{count:,} images of {target.name} are images of {source.name}: the probe has '
-      'seen them, and its figure is too good'
-    )
-  elif named:
-    yield (
-      f'{named:,} images of {target.name} are called as images of {source.name}: if '
-      'they are made of these, the figure is too good'
-    )

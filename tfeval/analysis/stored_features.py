@@ -1,14 +1,15 @@
 """Stored features of runs with their labels, and whether two runs' are of one kind."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tfeval.runs.result_file import ModelSection
+from tfeval.analysis import stored_outputs
+from tfeval.runs import predictions, same_model
 from tfeval.runs.run import Run
-from tfeval.utils.arrow import to_numpy
+from tfeval.utils.arrow import matrix, to_numpy
 from tfeval.utils.errors import UserError
 
 
@@ -39,22 +40,67 @@ def read(run: Run, name: str) -> StoredFeatures:
   Raises:
     UserError: it has none, or its rows are not those that its result was made of.
   """
-  values = run.features
-  if values is None:
-    raise UserError(
-      f'{run.path} stores no features: evaluate again with `store_features`, into '
-      'another `output_dir` or under a `name`'
-    )
   rows = run.sorted_rows()
-  order = to_numpy(pc.sort_indices(run.to_arrow(['id'])['id']))
+  ids = rows['id'].combine_chunks()
+  values = values_of(run, ids.to_pylist())
+  if values is None:
+    raise _none(run)
+  hashes = rows['image_sha256'].combine_chunks()
   return StoredFeatures(
-    run,
-    name,
-    rows['id'].combine_chunks(),
-    rows['image_sha256'].combine_chunks(),
-    values[order],
-    to_numpy(rows['label'], null=-1),
+    run, name, ids, hashes, values, to_numpy(rows['label'], null=-1)
   )
+
+
+def values_of(run: Run, ids: Sequence[str]) -> np.ndarray | None:
+  """Returns the features of some images of a run, in the order of the ids.
+
+  Args:
+    run: the run.
+    ids: of the images.
+
+  Returns:
+    float16 [n, d], finite; None where none are stored.
+
+  Raises:
+    UserError: rows are missing or changed, or have not as many as the result says.
+  """
+  kept = run.result.store.features
+  if kept is None:
+    return None
+  column = stored_outputs.rows(run, [predictions.FEATURES], ids)[predictions.FEATURES]
+  found = matrix(column)
+  if found.shape != (len(ids), kept.dimension):
+    raise UserError(
+      f'{run.path} stores features {found.shape}, expected '
+      f'{(len(ids), kept.dimension)}: evaluate again'
+    )
+  return found
+
+
+def _none(run: Run) -> UserError:
+  return UserError(
+    f'{run.path} stores no features: evaluate again with `store_features`, into '
+    'another `output_dir` or under a `name`'
+  )
+
+
+def check_one_layer(one: Run, other: Run) -> None:
+  """Checks that two runs store features of the same layer.
+
+  Raises:
+    UserError: one stores none, or they are of other layers or sizes.
+  """
+  here, there = (run.result.store.features for run in (one, other))
+  for run, features in ((one, here), (other, there)):
+    if features is None:
+      raise _none(run)
+  assert here is not None and there is not None
+  if (here.layer, here.dimension) != (there.layer, there.dimension):
+    raise UserError(
+      f'{one.path} stores {here.dimension} features of {here.layer}, {other.path} '
+      f'{there.dimension} of {there.layer}: evaluate again with the same '
+      '`store_features`'
+    )
 
 
 def check_one_kind(source: StoredFeatures, target: StoredFeatures) -> None:
@@ -64,30 +110,13 @@ def check_one_kind(source: StoredFeatures, target: StoredFeatures) -> None:
     UserError: they are not, so that nothing about them can be compared.
   """
   one, other = source.run, target.run
-  advice = 'features of one layer of one model can be compared'
-  for run in (one, other):
-    if run.result.store.features is None:
-      raise UserError(f'{run.path} stores no features')
-  if one.features_layer != other.features_layer:
-    raise UserError(
-      f'{one.path} stores features of layer {one.features_layer}, {other.path} of '
-      f'{other.features_layer}: {advice}'
-    )
-  if source.values.shape[1] != target.values.shape[1]:
-    raise UserError(
-      f'{one.path} stores {source.values.shape[1]} features of an image, {other.path} '
-      f'{target.values.shape[1]}: {advice}'
-    )
+  check_one_layer(one, other)
   here, there = (run.result.model for run in (one, other))
-  if _weights(here) != _weights(there):
+  if same_model.same_weights(here, there) is False:
     raise UserError(
       f'{one.path} is of {here.name}, {other.path} of {there.name}, and their weights '
-      f'differ: {advice}'
+      'differ: features of one model can be compared'
     )
-
-
-def _weights(model: ModelSection) -> tuple[str | None, str | None]:
-  return model.weights_sha256, model.values_sha256
 
 
 def label_in(source: StoredFeatures, target: StoredFeatures) -> np.ndarray:

@@ -7,7 +7,7 @@ from tfeval.cli import compare, console, input_flags, output
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.evaluation.plans import ModelRequest
-from tfeval.reports import formats
+from tfeval.reports import figures, formats
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -30,8 +30,11 @@ _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
   *('corruption', 'corruption_seed', 'frost_textures'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
-  *('sample', 'limit', 'only', 'store_logits', 'adapt'),
+  # Images that cannot be decoded are answered by nobody.
+  *('sample', 'limit', 'only', 'store_logits', 'adapt', 'on_error'),
 )
+# Of `level`: of one way in it is another thing than of the other.
+_UNLIKELY, _SIGNIFICANT = 0.01, 0.05
 
 
 def define_flags(define) -> None:
@@ -67,9 +70,21 @@ def define_flags(define) -> None:
   )
   define.string('labels_of', 'original', 'The label set that hits are counted by.')
   define.string('metric', 'top1', 'What a hit is.')
-  define.float('level', 0.01, 'What is seen less often than that is called unlikely.')
+  define.float(
+    'level',
+    None,
+    'Of --reported: what is seen less often than that is called unlikely (default: '
+    f'{_UNLIKELY}). Of two runs: significance level; intervals cover 1 - level '
+    f'(default: {_SIGNIFICANT}).',
+  )
   define.integer('seed', 0, 'Of the bootstrap.', lower_bound=0)
   define.bool('list', False, 'List published effects, and evaluate nothing.')
+  define.string(
+    'figure',
+    None,
+    'Also draw the candidates into this .png, .pdf or .svg: their agreement or '
+    "accuracy, or the points of differences; needs pip install 'tfeval[figure]'.",
+  )
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -91,17 +106,24 @@ def run(flags, arguments: list[str]) -> int:
     )
   if flags.list:
     return _list(flags)
-  compare.check_level(flags.level)
+  if flags.figure is not None:
+    figures.check_path(_figure(flags))
+    figures.import_matplotlib()
+  level = flags.level
+  if level is None:
+    level = _SIGNIFICANT if arguments else _UNLIKELY
+  compare.check_level(level)
   compare.check_metric(flags.metric)
   if arguments:
-    return _runs(flags, arguments)
-  return _search(flags)
+    return _runs(flags, arguments, level)
+  return _search(flags, level)
 
 
-def _search(flags) -> int:
+def _search(flags, level: float) -> int:
   """Looks for departures that give a number, or answers."""
   # Arrow and SciPy, which help does not need.
   from tfeval.analysis.explanation import report
+  from tfeval.reports import explanation
 
   given, reported = None, None
   if flags.predictions is not None:
@@ -122,9 +144,7 @@ def _search(flags) -> int:
 
     rounds = Rounds(request, config, progress.on_stderr)
     if reported is not None:
-      found = by_report.explain(
-        rounds, reported, singles, flags.sample, *meant, flags.level
-      )
+      found = by_report.explain(rounds, reported, singles, flags.sample, *meant, level)
     else:
       assert given is not None  # One of them is.
       theirs = answers.read(given, rounds.space)
@@ -136,11 +156,18 @@ def _search(flags) -> int:
     f'base {found.base}: {reported.title if reported else theirs.path.name}',
     'labels': flags.labels_of,
     'metric': flags.metric,
-    'level': flags.level,
+    'level': level,
     'reported': None if reported is None else 100 * reported.value,
   }
   output.print_report(formats.EXPLANATION, flags.json, found, about)
+  if flags.figure is not None:
+    explanation.write_figure(found, about, _figure(flags))
+    output.say(f'the figure is in {_figure(flags)}')
   return 0
+
+
+def _figure(flags) -> pathlib.Path:
+  return pathlib.Path(flags.figure).expanduser()
 
 
 def _requested(flags) -> tuple[ModelRequest, EvaluationConfig]:
@@ -154,8 +181,7 @@ def _requested(flags) -> tuple[ModelRequest, EvaluationConfig]:
 
 
 def _singles(flags) -> list[departures.Departure]:
-  has_file = any(one.endswith('.keras') for one in flags.model)
-  axes = flags.axis or departures.usual(has_file)
+  axes = flags.axis or departures.usual(flags.model)
   return [one for text in axes for one in departures.parse(text)]
 
 
@@ -168,11 +194,12 @@ def _list(flags) -> int:
   return 0
 
 
-def _runs(flags, arguments: list[str]) -> int:
+def _runs(flags, arguments: list[str], level: float) -> int:
   """Says what differs between two runs, and evaluates each difference if asked to."""
   if len(arguments) != 2:
     raise UserError(f'{len(arguments)} runs were given: expected two')
   from tfeval.analysis.explanation import two_runs
+  from tfeval.reports import two_runs as two_runs_report
   from tfeval.runs.run import load_run
 
   console.import_tensorflow_for(arguments)
@@ -189,6 +216,9 @@ def _runs(flags, arguments: list[str]) -> int:
 
       rounds = Rounds(request, config, progress.on_stderr)
       changes = by_changes.explain(rounds, found, flags.sample)
-  about = {'level': flags.level, 'seed': flags.seed}
+  about = {'level': level, 'seed': flags.seed}
   output.print_report(formats.TWO_RUNS, flags.json, found, changes, about)
+  if flags.figure is not None:
+    two_runs_report.write_figure(found, changes, about, _figure(flags))
+    output.say(f'the figure is in {_figure(flags)}')
   return 0

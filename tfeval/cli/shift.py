@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tfeval.cli import compare, console, output
@@ -114,14 +115,17 @@ def _of_runs(flags, source: 'Run', target: 'Run', options: 'Options') -> 'Shift'
   found = diagnosis.diagnose(sides[0], sides[1], options, flags.farthest, beside)
   statistics = []
   if flags.images:
-    measured = _measure(flags, [(source, sides[0].ids), (target, sides[1].ids)], names)
-    if isinstance(measured, str):
-      remarks.append(measured)
+    wanted = [(source, sides[0].ids.tolist()), (target, sides[1].ids.tolist())]
+    try:
+      measured = _measure(flags, wanted, names)
+    except UserError as error:
+      # What the model tells stands without them.
+      remarks.append(f'images themselves are not compared: {error}')
     else:
       from tfeval.analysis.shift import images
 
       statistics = images.compare(*measured, options)
-      remarks += _failures(measured)
+      remarks += _left_out(measured)
   return dataclasses.replace(
     found, statistics=statistics, remarks=[*found.remarks, *remarks]
   )
@@ -148,8 +152,6 @@ def _of_folders(flags, sides: 'list[Run | str]', options: 'Options') -> 'Shift':
     wanted.append((side, [ids[i] for i in chosen]))
     names += discovery.distinct_names([side])
   measured = _measure(flags, wanted, names)
-  if isinstance(measured, str):
-    raise UserError(measured)
   return Shift(
     (names[0], names[1]),
     (len(measured[0].ids), len(measured[1].ids)),
@@ -159,18 +161,24 @@ def _of_folders(flags, sides: 'list[Run | str]', options: 'Options') -> 'Shift':
     remarks=[
       'no model has seen one of the sides: images alone are compared; farthest: from '
       'the median of the source, by its spread, in any of these statistics',
-      *_failures(measured),
+      *_left_out(measured),
     ],
   )
 
 
 def _measure(
-  flags, wanted, names: list[str]
-) -> 'tuple[ImageStatistics, ImageStatistics] | str':
-  """Returns what was measured of the images, or why it was not."""
+  flags, wanted: 'Sequence[tuple[Run | str, list[str]]]', names: list[str]
+) -> 'tuple[ImageStatistics, ImageStatistics]':
+  """Measures images, those of a folder or those of a run with some ids.
+
+  Raises:
+    UserError: they are not at hand, or none can be decoded.
+  """
   for side, _ in wanted:
-    if not isinstance(side, str) and (why := not_at_hand(flags, side)):
-      return f'images themselves are not compared: {why}'
+    if not isinstance(side, str):
+      check_at_hand(flags, side)
+  from tfeval.analysis.shift import from_runs
+
   where = {'data_dir': flags.data_dir, 'manual_dir': flags.manual_dir}
   with console.quiet_tensorflow():
     from tfeval.evaluation import image_statistics  # TensorFlow: seconds.
@@ -182,8 +190,9 @@ def _measure(
         if isinstance(side, str):
           of = image_statistics.of_folder(side, name, flags.max_images, advance)
         else:
+          hashes = from_runs.hashes(side, ids)
           section = side.result.dataset
-          of = image_statistics.of_dataset(section, name, ids, where, advance)
+          of = image_statistics.of_run(section, name, hashes, where, advance)
       found.append(of)
   for one in found:
     if not one.ids:
@@ -191,31 +200,37 @@ def _measure(
   return found[0], found[1]
 
 
-def not_at_hand(flags, run: 'Run') -> str | None:
-  """Returns why the images of a run cannot be read; None: they may be.
+def check_at_hand(flags, run: 'Run') -> None:
+  """Checks that the images of a run may be read.
 
   Args:
     flags: with `--data_dir` and `--manual_dir`.
     run: the run.
+
+  Raises:
+    UserError: they cannot.
   """
   section = run.result.dataset
   kind, _, directory = section.name.partition(':')
   if run.result.imported is not None:
-    return f'{run.path} was imported'
+    raise UserError(f'{run.path} was imported')
   if kind == 'folder':
-    there = os.path.isdir(directory)
-    return None if there else f'{directory} is not there'
-  if flags.data_dir is None and flags.manual_dir is None:
-    return (
+    if not os.path.isdir(directory):
+      raise UserError(f'{directory} is not there')
+  elif not directory and flags.data_dir is None and flags.manual_dir is None:
+    raise UserError(
       f'{run.path} is of {section.name}: `data_dir` or `manual_dir` say where that lies'
     )
-  return None
 
 
-def _failures(measured: 'tuple[ImageStatistics, ...]') -> list[str]:
+def _left_out(measured: 'tuple[ImageStatistics, ...]') -> list[str]:
+  """Says which images are left out of the statistics, and why."""
   return [
-    f'{len(one.failed):,} images of {one.name} cannot be decoded: '
-    + ', '.join(list(one.failed)[:10])
+    f'{len(ids):,} images of {one.name} {why}: ' + ', '.join(list(ids)[:10])
     for one in measured
-    if one.failed
+    for ids, why in (
+      (one.failed, 'cannot be decoded'),
+      (one.changed, 'are no longer those of the run, and are left out of statistics'),
+    )
+    if ids
   ]

@@ -76,11 +76,14 @@ def _measured(flags, runs: 'list[Run]') -> 'GroupTable':
     UserError: they are not at hand, or cannot be decoded.
   """
   from tfeval.analysis import attributes
+  from tfeval.analysis.shift import from_runs
 
   where = {'data_dir': flags.data_dir, 'manual_dir': flags.manual_dir}
   for run in runs:
-    if why := shift.not_at_hand(flags, run):
-      raise UserError(f'--by={IMAGES} cannot measure images: {why}')
+    try:
+      shift.check_at_hand(flags, run)
+    except UserError as error:
+      raise UserError(f'--by={IMAGES} cannot measure images: {error}') from error
   known: set[str] = set()
   found = []
   with console.quiet_tensorflow():
@@ -93,7 +96,8 @@ def _measured(flags, runs: 'list[Run]') -> 'GroupTable':
       known.update(ids)
       name, section = run.key.model_name, run.result.dataset
       with progress.on_stderr(f'images of {name}', len(ids)) as advance:
-        of = image_statistics.of_dataset(section, name, ids, where, advance)
+        hashes = from_runs.hashes(run, ids)
+        of = image_statistics.of_run(section, name, hashes, where, advance)
       found.append(of)
   table = attributes.of_statistics(found)
   if flags.write_groups is not None:

@@ -84,8 +84,7 @@ def run(flags, arguments: list[str]) -> int:
 
 
 def _cells(flags) -> list[departures.Cell]:
-  has_file = any(one.endswith('.keras') for one in flags.model)
-  axes = flags.axis or departures.usual(has_file)
+  axes = flags.axis or departures.usual(flags.model)
   chosen = [departures.parse(text) for text in axes]
   return departures.grid(chosen) if flags.grid else departures.one_at_a_time(chosen)
 

@@ -46,6 +46,8 @@ class ImageDataset:
       those that compete, or all.
     num_examples: how many examples there must be.
     expected_ids: their ids where these are known beforehand, else None.
+    has_ids_in_order: whether `expected_ids` stand in the order of the examples, so that
+      each is that of its position; TFDS keeps examples in an order of its own.
     limit: only so many examples of the split are taken; None for all.
     sample: how large a sample of the examples it is, see `subset.sample`; None: all.
     notes: what a reader of the result must know about the data.
@@ -78,6 +80,7 @@ class ImageDataset:
   examples: Callable[..., Any]
   at: Callable[[Any], Any] | None = None
   expected_ids: Sequence[str] | None = None
+  has_ids_in_order: bool = False
   limit: int | None = None
   notes: tuple[str, ...] = ()
   label_sets: Mapping[str, LabelSet] = dataclasses.field(default_factory=dict)

@@ -62,6 +62,7 @@ def of_content(content: FolderContent, config: DatasetConfig) -> base.ImageDatas
     rules=_partner_rules(content),
     num_examples=len(ids),
     expected_ids=ids,
+    has_ids_in_order=True,
     limit=content.limit,
     notes=content.notes,
     label_sets=folder_content.label_sets(config, ids),

@@ -126,6 +126,18 @@ def read_folder(config: DatasetConfig) -> FolderContent:
   )
 
 
+def paths_by_id(directory: str) -> dict[str, pathlib.Path]:
+  """Returns where the images of a folder lie, by their ids, whatever their labels.
+
+  Raises:
+    UserError: see `folder_layout.read_layout`.
+  """
+  layout = read_layout(directory)
+  ids = _ids([Image.of(path) for path in layout.images])
+  paths = (pathlib.Path(layout.root, path) for path in layout.images)
+  return dict(zip(ids, paths, strict=True))
+
+
 def _labels_beside(labels: str, layout: Layout, ids: list[str]) -> ImageLabels:
   """Returns what a file says of images that lie in no class folders.
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import looks
-from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.base import ImageDataset, check_coverage
 from tfeval.datasets.labels.listing import doubles, first
 from tfeval.datasets.labels.subsets import read_ids
 from tfeval.datasets.sampling import chosen_positions, count_of
@@ -24,16 +24,18 @@ def sample(dataset: ImageDataset, size: str) -> ImageDataset:
   within the larger one, and nothing about order, shards or hosts changes it.
 
   Args:
-    dataset: all examples; where their ids are not known, these are read first.
+    dataset: all examples; where their order of ids is not known, these are read first.
     size: how many, such as `'1000'`, or which share, such as `'0.1'`.
 
   Raises:
     UserError: it is no size, or of more examples than there are.
+    DataError: the ids that were read are not those that are expected.
   """
   total = dataset.num_examples
   count = count_of(size, total)
   if count > total:
     raise UserError(f'`sample={size}`: {dataset.name} has {total:,} examples')
+  dataset = with_ids(dataset)
   chosen = chosen_positions(ids_of(dataset), count)
   note = f'a sample of {count:,} of {total:,} examples, by id'
   return part(dataset, chosen, None if count == total else size, note)
@@ -43,12 +45,14 @@ def only(dataset: ImageDataset, path: str) -> ImageDataset:
   """Returns the images of a dataset that a file lists.
 
   Args:
-    dataset: all examples; where their ids are not known, these are read first.
+    dataset: all examples; where their order of ids is not known, these are read first.
     path: of the list of ids, see `subsets.read_ids`.
 
   Raises:
     UserError: it is no such list, has an id twice, or one that is no image's.
+    DataError: the ids that were read are not those that are expected.
   """
+  dataset = with_ids(dataset)
   listed = read_ids(pathlib.Path(path)).to_pylist()
   position = {one: i for i, one in enumerate(ids_of(dataset))}
   if unknown := [one for one in listed if one not in position]:
@@ -70,17 +74,17 @@ def part(
   """Returns some examples of a dataset.
 
   Args:
-    dataset: all examples.
+    dataset: all examples, see `with_ids`.
     chosen: int64 [n], their positions, ascending.
     name: what tells the part from others; None: it is all.
     note: what a reader of the result must know.
   """
-  ids, at, count = dataset.expected_ids, dataset.at, len(chosen)
+  ids, at, count = ids_of(dataset), dataset.at, len(chosen)
   where = dataset.relative_paths
   return dataclasses.replace(
     dataset,
     num_examples=count,
-    expected_ids=None if ids is None else [ids[i] for i in chosen],
+    expected_ids=[ids[i] for i in chosen],
     relative_paths=None if where is None else [where[i] for i in chosen],
     sample=name,
     notes=(*dataset.notes, note),
@@ -93,11 +97,27 @@ def part(
   )
 
 
+def with_ids(dataset: ImageDataset) -> ImageDataset:
+  """Returns a dataset whose ids are known by position; where they are not, it is read.
+
+  Raises:
+    DataError: the ids that were read are not those that are expected.
+  """
+  if dataset.has_ids_in_order:
+    return dataset
+  ids = [one.decode() for one in dataset.examples().map(_id).as_numpy_iterator()]
+  check_coverage(dataset, ids, [])
+  return dataclasses.replace(dataset, expected_ids=ids, has_ids_in_order=True)
+
+
 def ids_of(dataset: ImageDataset) -> Sequence[str]:
-  """Returns the ids of all examples, in order; where not known they are read."""
-  if dataset.expected_ids is not None:
-    return dataset.expected_ids
-  return [one['id'].numpy().decode() for one in dataset.examples()]
+  """Returns the ids of all examples, in their order, of a dataset that has these."""
+  assert dataset.has_ids_in_order and dataset.expected_ids is not None
+  return dataset.expected_ids
+
+
+def _id(example: dict[str, tf.Tensor]) -> tf.Tensor:
+  return example['id']
 
 
 def _examples(

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.models.options import BGR
-from tfeval.preprocess.protocol import Protocol, altered
+from tfeval.preprocess.protocol import Protocol, altered, resolve
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
@@ -60,12 +60,13 @@ def axes() -> dict[str, dict[str, Departure]]:
   return found
 
 
-def usual(has_file: bool) -> list[str]:
+def usual(models: Iterable[str] = ()) -> list[str]:
   """Returns the axes that are tried unless some are named.
 
   Args:
-    has_file: whether the model is a file, which may hold averages of its weights.
+    models: as they were given; a file of one may hold averages of its weights.
   """
+  has_file = any(one.endswith('.keras') for one in models)
   return [axis for axis in axes() if has_file or axis != 'weights']
 
 
@@ -167,8 +168,24 @@ def config_of(cell: Cell, config: EvaluationConfig, base: Protocol) -> Evaluatio
   return config.replace(**values)
 
 
-def is_base(one: Departure, config: EvaluationConfig, base: Protocol) -> bool:
-  """Whether a departure is what the base does anyway."""
-  if one.weights is not None:
-    return False
-  return config_of((one,), config, base) == config_of((), config, base)
+def named(change: Departure, base: Protocol) -> Departure | None:
+  """Returns the departure of `axes` that does the same to a base; None: there is none.
+
+  Args:
+    change: fields, feed, dtype or size, whatever it is called.
+    base: its protocol, at the size of the model's input.
+  """
+  wanted = _effect(change, base)
+  each = (one for values in axes().values() for one in values.values())
+  return next((one for one in each if _effect(one, base) == wanted), None)
+
+
+def _effect(one: Departure, base: Protocol) -> tuple[Any, ...] | None:
+  """Returns what a departure makes of a base, but for its name; None: it cannot."""
+  size = base.size if one.size is None else round(base.size * one.size)
+  try:
+    protocol = resolve(altered(base, size, one.fields), size)
+  except UserError:
+    return None
+  made = dataclasses.replace(protocol, name='')
+  return made, one.feed, one.dtype, one.weights

@@ -1,17 +1,19 @@
 """Measures the images of a folder or of a run's dataset, without a model."""
 
 import concurrent.futures
+import dataclasses
+import hashlib
 import itertools
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from tfeval import datasets
 from tfeval.analysis.shift.images import ImageStatistics
-from tfeval.datasets import image_files, sampling
+from tfeval.datasets import folder_content, image_files, sampling
 from tfeval.engine import pipeline
 from tfeval.metrics.shift import image_statistics
 from tfeval.preprocess import decode, limits
@@ -61,39 +63,71 @@ def _images_below(root: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
         yield path.relative_to(root).as_posix(), path
 
 
-def of_dataset(
+def of_run(
   section: EvaluatedSection,
   name: str,
-  ids: Iterable[str],
+  hashes: Mapping[str, bytes | None],
   where: dict[str, str | None],
   advance: Callable[[int], None],
 ) -> ImageStatistics:
-  """Measures images of the dataset that a run was made of.
+  """Measures images that a run was made of, where they are still the same.
 
   Args:
-    section: what the run says of it.
+    section: what the run says of its dataset.
     name: what readers call the side.
-    ids: of the images.
+    hashes: SHA-256 of each image by its id; None where it is not known.
     where: `data_dir` and `manual_dir`, as `datasets.open_dataset` takes them.
     advance: is told how many more images are done.
 
   Raises:
-    UserError: it cannot be opened, or holds none of the images.
+    UserError: the dataset cannot be opened or read, or holds none of the images.
   """
+  kind, _, directory = section.name.partition(':')
+  if kind == 'folder':
+    paths = folder_content.paths_by_id(directory)
+    there = (one for one in hashes if one in paths)
+    images = ((one, image_files.read_image(paths[one])) for one in there)
+  else:
+    images = _of_dataset(section, hashes, where)
+  changed: list[str] = []
+  try:
+    found = _measured(name, _unchanged(images, hashes, changed), advance)
+  except tf.errors.OpError as error:
+    raise UserError(f'{section.name}: {pipeline.reason(error)}') from error
+  if not found.ids and not found.failed:
+    what = 'the same' if changed else 'there'
+    raise UserError(f'none of the images of {name} is {what} in {section.name}')
+  return dataclasses.replace(found, changed=changed)
+
+
+def _of_dataset(
+  section: EvaluatedSection, ids: Iterable[str], where: dict[str, str | None]
+) -> Iterator[tuple[str, bytes]]:
+  """Yields the encoded images with some ids, until all are found."""
   full = section.name
   if section.config is not None:
     full += f'/{section.config}'
   dataset = datasets.open_dataset(full, split=section.split or None, **where)
-  wanted = set(ids)
-  images = (
-    (one['id'].decode(), one['image'])
-    for one in dataset.examples().as_numpy_iterator()
-    if one['id'].decode() in wanted
+  wanted = list(ids)
+  known = tf.lookup.StaticHashTable(
+    tf.lookup.KeyValueTensorInitializer(wanted, tf.ones(len(wanted), tf.int64)), 0
   )
-  found = _measured(name, images, advance)
-  if not found.ids:
-    raise UserError(f'{full} holds none of the images of the run')
-  return found
+  examples = dataset.examples().filter(lambda one: known.lookup(one['id']) > 0)
+  for one in examples.take(len(wanted)).as_numpy_iterator():
+    yield one['id'].decode(), one['image']
+
+
+def _unchanged(
+  images: Iterable[tuple[str, bytes]],
+  hashes: Mapping[str, bytes | None],
+  changed: list[str],
+) -> Iterator[tuple[str, bytes]]:
+  """Yields the images that have their hash; the ids of others go to `changed`."""
+  for one, encoded in images:
+    if hashes[one] in (None, hashlib.sha256(encoded).digest()):
+      yield one, encoded
+    else:
+      changed.append(one)
 
 
 def _measured(

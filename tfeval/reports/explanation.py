@@ -1,14 +1,18 @@
 """What may be behind a number, as a table 80 columns wide and as JSON."""
 
+import pathlib
 from typing import Any
 
 from tfeval.analysis.explanation.candidates import Candidate, Explanation
-from tfeval.reports import terminal
+from tfeval.metrics import intervals
+from tfeval.reports import figures, terminal
 from tfeval.reports.comparison import p_value, points
 from tfeval.reports.formats import Output
 
 # Of those that cannot be told apart, how many a table shows.
 _SHOWN = 20
+# 95 % of a normal distribution lie within so many standard deviations.
+_NORMAL = 1.96
 
 
 def write_table(found: Explanation, about: dict[str, Any], output: Output) -> None:
@@ -98,3 +102,34 @@ def write_json(found: Explanation, about: dict[str, Any], output: Output) -> Non
     'not_tried': [{'cell': name, 'reason': why} for name, why in found.failed.items()],
   }
   terminal.print_json(content, output.file)
+
+
+def write_figure(found: Explanation, about: dict[str, Any], path: pathlib.Path) -> None:
+  """Draws the candidates of the table, best first, with intervals of 95 %.
+
+  Of answers: the share of images with the same one (Wilson), and a line at all of
+  them; of a report: the accuracy over all images, and a line at what was reported.
+
+  Args:
+    found: the explanation.
+    about: `reported`, in percent, None of answers.
+    path: of the picture, by its suffix PNG, PDF or SVG.
+
+  Raises:
+    UserError: matplotlib is not there, or the file cannot be written.
+  """
+  rows = []
+  for one in found.candidates[:_SHOWN]:
+    if one.agree is not None:
+      value = one.agree / one.of
+      low, high = intervals.wilson(one.agree, one.of)
+    else:
+      value, spread = one.value, _NORMAL * (one.sd or 0.0)
+      low, high = max(value - spread, 0.0), min(value + spread, 1.0)
+    rows.append((f'{one.name}: {one.state}', 100 * value, 100 * low, 100 * high))
+  reported = about['reported']
+  if reported is None:
+    figures.draw_effects(path, rows, 'images with the same answer, %', 100.0)
+  else:
+    title = f'{about["labels"]} {about["metric"]}, %; the line: {reported:g} reported'
+    figures.draw_effects(path, rows, title, reported)

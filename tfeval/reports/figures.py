@@ -118,14 +118,18 @@ def draw_answers(
 
 
 def draw_effects(
-  path: pathlib.Path, rows: Sequence[tuple[str, float, float, float]], title: str
+  path: pathlib.Path,
+  rows: Sequence[tuple[str, float, float, float]],
+  title: str,
+  at: float = 0.0,
 ) -> None:
-  """Draws a point with an interval for each row, and a line at 0.
+  """Draws a point with an interval for each row, and a line.
 
   Args:
     path: of the file; its extension is the format.
     rows: name, value and the ends of its interval, from above.
     title: of the axis.
+    at: where the line is.
 
   Raises:
     UserError: the file cannot be written, or matplotlib is not installed.
@@ -133,7 +137,7 @@ def draw_effects(
   height = 0.9 + 0.22 * len(rows)
   with drawing(path, 7, height, layout='constrained') as figure:
     axes = figure.add_subplot()
-    axes.axvline(0, color='#888888', linewidth=0.8)
+    axes.axvline(at, color='#888888', linewidth=0.8)
     places = range(len(rows), 0, -1)
     for place, (_, value, low, high) in zip(places, rows, strict=True):
       axes.plot([low, high], [place, place], color='#4f81bd', linewidth=1.6)

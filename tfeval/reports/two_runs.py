@@ -1,10 +1,11 @@
 """What differs between two runs, as a table 80 columns wide and as JSON."""
 
+import pathlib
 from typing import Any
 
 from tfeval.analysis.explanation.two_runs import Changes, Difference, TwoRuns
 from tfeval.metrics import paired
-from tfeval.reports import terminal
+from tfeval.reports import figures, terminal
 from tfeval.reports.comparison import points
 from tfeval.reports.formats import Output
 
@@ -122,7 +123,7 @@ def write_json(
     'differences': [_difference(one, about) for one in found],
     'candidates': [
       {
-        'departures': {one.what: one.second},
+        'departures': dict([one.departure or (one.what, one.second)]),
         'agree': one.agree,
         'of': None if changes is None else changes.of,
         'points': one.points,
@@ -155,3 +156,29 @@ def _difference(one: Difference, about: dict[str, Any]) -> dict[str, Any]:
     'agree': one.agree,
     'why_not': one.why or None,
   }
+
+
+def write_figure(
+  runs: TwoRuns, changes: Changes | None, about: dict[str, Any], path: pathlib.Path
+) -> None:
+  """Draws the points that differences carry, with intervals where these are known.
+
+  Args:
+    runs, changes, about: as of `write_table`.
+    path: of the picture, by its suffix PNG, PDF or SVG.
+
+  Raises:
+    UserError: matplotlib is not there, or the file cannot be written.
+  """
+  found = runs.found if changes is None else changes.runs.found
+  rows = []
+  for one in found:
+    if one.points is not None:
+      low, high = _interval(one, about) or (one.points / 100,) * 2
+      rows.append((one.what, one.points, 100 * low, 100 * high))
+  more = [('unexplained', _unexplained(runs, changes)), ('in all', runs.total)]
+  if changes is not None and changes.together is not None:
+    more.insert(0, ('all changes at once', changes.together))
+  rows += [(name, value, value, value) for name, value in more]
+  title = 'percentage points of hits, the second run less the first'
+  figures.draw_effects(path, rows, title)

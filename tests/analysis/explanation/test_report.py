@@ -60,14 +60,29 @@ def test_an_accuracy_of_a_sample_against_the_hypergeometric():
   assert report.of_sample(np.ones(total), total).sd == 0.0
 
 
-def test_samples_of_a_base_and_a_difference():
+@pytest.mark.parametrize('broken', [0.1, 0.6])
+def test_samples_of_a_base_and_a_difference(broken):
+  """The error is as large as it is over samples that are drawn again and again."""
   rng = np.random.default_rng(0)
-  base = rng.random(2000) < 0.6
-  differences = np.where(rng.random(500) < 0.1, -1.0, 0.0)
-  found = report.of_two_samples(base.astype(float), differences, 50_000)
-  assert np.isclose(found.value, base.mean() + differences.mean())
-  parts = (report.of_sample(one, 50_000).sd for one in (base * 1.0, differences))
-  assert np.isclose(found.sd, np.hypot(*parts))
+  total, n, m = 3000, 1000, 250
+  base = (rng.random(total) < 0.6).astype(float)
+  # Hits are lost, some others are won: the difference goes with the base.
+  cell = np.where(rng.random(total) < broken, rng.random(total) < 0.2, base)
+  errors, told = [], []
+  for _ in range(1000):
+    drawn = rng.permutation(total)[:n]
+    few = drawn[:m]
+    found = report.of_two_samples(base[drawn], base[few], cell[few], total)
+    errors.append(found.value - cell.mean())
+    told.append(found.sd)
+  assert np.isclose(np.std(errors), np.mean(told), rtol=0.08)
+
+
+def test_a_difference_on_all_of_the_sample_is_a_sample():
+  rng = np.random.default_rng(0)
+  base, cell = (rng.random((2, 500)) < [[0.9], [0.2]]).astype(float)
+  found = report.of_two_samples(base, base, cell, 2000)
+  assert found == report.of_sample(cell, 2000)
 
 
 def test_what_is_unlikely_at_a_level():

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from tfeval.cli import explain
+
 N = 100
 LABELS = np.arange(N) % 10
 RIGHT, WRONG = LABELS, (LABELS + 1) % 10
@@ -44,6 +46,23 @@ def test_images_labels_and_manifests(store_run, tfeval, tmp_path, monkeypatch):
   code, out, _ = tfeval('explain', 'a', 'b')
   assert code == 0 and max(map(len, out.splitlines())) <= 80
   assert 'unexplained' in out and '+11.11' in out
+
+
+def test_a_figure_and_the_level_of_intervals(store_run, tfeval, tmp_path, monkeypatch):
+  pytest.importorskip('matplotlib')
+  other = np.where(np.arange(N) < 60, LABELS, 999)
+  first = store_run('a', RIGHT, LABELS)
+  second = store_run('b', RIGHT, other, model={'name': 'a'})
+  path = tmp_path / 'points.png'
+  code, _, err = tfeval('explain', first.path, second.path, f'--figure={path}')
+  assert code == 0 and path.read_bytes()[:4] == b'\x89PNG' and str(path) in err
+  code, out, err = tfeval('explain', first.path, second.path, '--figure=points.gif')
+  assert code == 2 and not out and '.png, .pdf or .svg' in err
+  seen = []
+  monkeypatch.setattr(explain.output, 'print_report', lambda *args: seen.append(args))
+  for flags, level in ([], 0.05), (['--level=0.1'], 0.1):
+    assert tfeval('explain', first.path, second.path, *flags)[0] == 0
+    assert seen.pop()[-1]['level'] == level
 
 
 def test_runs_that_are_the_same(store_run, tfeval):

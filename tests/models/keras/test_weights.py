@@ -245,6 +245,9 @@ def test_averages_of_a_model_file(tmp_path):
   for optimizer in (
     keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5),
     keras.optimizers.SGD(schedule, momentum=0.9, use_ema=True, ema_momentum=0.5),
+    keras.optimizers.LossScaleOptimizer(
+      keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    ),
   ):
     model = build(classes=10)
     model.compile(optimizer, 'mse')
@@ -256,7 +259,8 @@ def test_averages_of_a_model_file(tmp_path):
     found = load(path, 'averages', **IDENTITY)
     assert found.weights_sha256 != plain.weights_sha256
     assert not np.allclose(found(images), plain(images), rtol=1e-3)
-    optimizer.finalize_variable_values(model.trainable_variables)  # The averages.
+    kept = getattr(optimizer, 'inner_optimizer', optimizer)
+    kept.finalize_variable_values(model.trainable_variables)  # The averages.
     assert np.allclose(found(images), model(images), rtol=1e-5)
   model = build(classes=10)
   model.save(path)

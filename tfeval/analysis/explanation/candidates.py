@@ -22,6 +22,7 @@ class Candidate:
     points: percentage points against the base on the same images; None: not counted.
     agree: images with the same answer; None of a report.
     p: of the report; None of predictions.
+    sd: standard deviation of `value` as that of all images; None of predictions.
     correct, count: what `value` is the share of, on the images that it was tried on;
       None where it is guessed, or a mean of shares.
     run: the directory of the run; None where it was not tried.
@@ -36,6 +37,7 @@ class Candidate:
   points: float | None = None
   agree: int | None = None
   p: float | None = None
+  sd: float | None = None
   correct: int | None = None
   count: int | None = None
   run: str | None = None

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
+from tfeval.analysis import stored_outputs
 from tfeval.analysis.alignment import AlignedPredictions, align_run
 from tfeval.analysis.explanation import matching
 from tfeval.metrics import registry
 from tfeval.runs.run import Run
-from tfeval.utils.arrow import to_numpy
+from tfeval.utils import arrow
 
 # Batches that scripts are run with, the most usual first.
 BATCH_SIZES = (32, 64, 128, 256, 16, 100, 50, 8, 512)
@@ -152,23 +152,20 @@ def _scores(run: Run) -> np.ndarray | None:
   """Returns float32 [n, outputs] in the order of ids; None where not all is kept."""
   if not run.result.store.logits or len(run.classes.space) != run.classes.outputs:
     return None
-  table = run.to_arrow(['id', 'logits']).combine_chunks()
-  table = table.take(pc.sort_indices(table['id']))
-  return to_numpy(pc.list_flatten(table['logits'])).reshape(len(table), -1)
+  return arrow.matrix(stored_outputs.rows(run, ['logits'])['logits'])
 
 
 def _with_ties(
   run: Run, aligned: AlignedPredictions, inside: np.ndarray, metric: str
 ) -> Iterator[Counted]:
   """Yields hits of labels that are as probable as the last class that counts."""
-  table = run.to_arrow(['id', 'log_probs', 'label_log_prob']).combine_chunks()
-  table = table.take(pc.sort_indices(table['id'])).filter(inside)
+  table = stored_outputs.rows(run, ['log_probs', 'label_log_prob']).filter(inside)
   of_label, best = table['label_log_prob'], table['log_probs']
   last = registry.get_metric(metric).classes - 1
   if of_label.null_count or best.null_count or not len(table):
     return
-  ranked = to_numpy(pc.list_flatten(best)).reshape(len(table), -1)
-  yield _of(to_numpy(of_label) >= ranked[:, last], 'ties', 'hits')
+  ranked = arrow.matrix(best)
+  yield _of(arrow.to_numpy(of_label) >= ranked[:, last], 'ties', 'hits')
 
 
 def _by_batches(hits: np.ndarray) -> Iterator[Counted]:

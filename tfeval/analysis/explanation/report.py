@@ -101,17 +101,33 @@ def of_sample(values: np.ndarray, total: int) -> Estimate:
   return Estimate(float(values.mean()), math.sqrt(spread / n * (1 - n / total)))
 
 
-def of_two_samples(base: np.ndarray, differences: np.ndarray, total: int) -> Estimate:
+def of_two_samples(
+  base: np.ndarray, there: np.ndarray, values: np.ndarray, total: int
+) -> Estimate:
   """Estimates an accuracy from the base on a sample and a difference on less.
 
   Args:
     base: float [n], hits of the base.
-    differences: float [m], hits of a cell less those of the base on m of the images.
-    total: how many images there are.
+    there: float [m], those of m of the same images, which are a sample of them.
+    values: float [m], hits of a cell on these.
+    total: how many images there are, N.
+
+  Returns:
+    The mean of the base and that of the difference d, b + d, with the variance of both
+    (double sampling, Cochran, Sampling Techniques, 1977, 12.6; the mean of d over the m
+    is that over the n, on average, which b goes along with):
+    S²(b) (1/n - 1/N) + S²(d) (1/m - 1/N) + 2 S(b, d) (1/n - 1/N).
   """
+  if len(values) == len(base):  # All of them: the base tells nothing more.
+    return of_sample(values, total)
+  n, m, differences = len(base), len(values), values - there
   plain, more = of_sample(base, total), of_sample(differences, total)
   value = min(max(plain.value + more.value, 0.0), 1.0)
-  return Estimate(value, math.hypot(plain.sd, more.sd))
+  together = float(np.cov(there, differences)[0, 1]) if m > 1 else 0.0
+  left = 1 / n - 1 / total
+  variance = plain.sd**2 + more.sd**2 + 2 * together * left
+  # As of one sample: at least as if one had been otherwise.
+  return Estimate(value, math.sqrt(max(variance, left / n)))
 
 
 @dataclasses.dataclass(frozen=True)

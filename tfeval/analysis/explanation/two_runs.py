@@ -57,6 +57,7 @@ class Difference:
     agree: images with the answer of the second run, where the first does this alone
       as the second; None: not tried.
     why: why points are not known.
+    departure: axis and value that do in a sweep what the second run does; None: none.
   """
 
   what: str
@@ -66,6 +67,7 @@ class Difference:
   hits: paired.PairedHits | None = None
   agree: int | None = None
   why: str = ''
+  departure: tuple[str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,17 @@ import numpy as np
 from tfeval.analysis.shift.measures import Options
 from tfeval.analysis.shift.side import Side
 from tfeval.metrics import bias_corrected, label_shift
+from tfeval.metrics.stored_rows import NEEDS_OUTPUTS
 
 # Labelled images of the source for each class, on average, that calibration takes.
 LEAST_IN_CLASS = 10
 _DRAWS = 200
-# Of bootstrap draws; the estimate itself is computed to the last digits.
-_TOLERANCE, _STEPS = 1e-4, 100
+# Of bootstrap draws, in log-likelihood of an image: of 2,000 images it is 0.02 of all,
+# where the bounds are 1.9 apart from the estimate.
+_TOLERANCE = 1e-5
+# Draws begin near the estimate, each class with some of its share in the source: of
+# nothing EM makes something in many steps only.
+_NEAR = 0.9
 
 
 class CannotEstimate(Exception):
@@ -56,7 +61,7 @@ def estimate(source: Side, target: Side, options: Options) -> ClassShares:
     CannotEstimate: not all outputs are stored, or the source has too few labels.
   """
   if source.log_probs is None or target.log_probs is None:
-    raise CannotEstimate('needs all outputs, which --store_logits keeps')
+    raise CannotEstimate(NEEDS_OUTPUTS)
   there = source.labels >= 0
   if not there.any():
     raise CannotEstimate('needs one label for each image of the source')
@@ -77,12 +82,16 @@ def estimate(source: Side, target: Side, options: Options) -> ClassShares:
     for one in (source, target)
   ]
   priors = np.bincount(labels) / len(labels)
+  try:
+    found = label_shift.em_priors(scaled[1], priors)
+  except ValueError as error:
+    raise CannotEstimate(str(error)) from error
   draws = label_shift.em_priors(
     scaled[1],
     priors,
     label_shift.bootstrap_weights(len(target), _DRAWS, options.seed),
     _TOLERANCE,
-    _STEPS,
+    start=_NEAR * found + (1 - _NEAR) * priors,
   )
   low, high = np.quantile(draws, [options.level / 2, 1 - options.level / 2], axis=0)
   try:
@@ -92,7 +101,7 @@ def estimate(source: Side, target: Side, options: Options) -> ClassShares:
   return ClassShares(
     columns,
     priors,
-    label_shift.em_priors(scaled[1], priors),
+    found,
     low,
     high,
     None if weights is None else weights * priors,

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 
-from tfeval.analysis import alignment
+from tfeval.analysis import alignment, stored_features, stored_outputs
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.shift.side import LEAST_IMAGES, Side
 from tfeval.datasets import sampling
-from tfeval.metrics import ranking
 from tfeval.preprocess import protocol
+from tfeval.runs import same_model
 from tfeval.runs.run import Run, load_run
 from tfeval.runs.run_classes import RunClasses
 from tfeval.runs.same_classes import classes_difference
@@ -45,15 +45,16 @@ def read(
       f'{run.path} has {count} images: too few to tell anything, expected '
       f'{LEAST_IMAGES} or more'
     )
-  side = _side(run, aligned, labels, metric)
-  if most is None or count <= most:
-    return side
-  return side.take(sampling.chosen_positions(side.ids.tolist(), most))
+  if most is not None and count > most:
+    # First, so that nothing is held of the others.
+    chosen = sampling.chosen_positions(aligned.ids.to_pylist(), most)
+    aligned = aligned.restricted(aligned.ids.take(pa.array(chosen)))
+  return _side(run, aligned, labels, metric)
 
 
 def _side(run: Run, aligned: AlignedPredictions, labels: str, metric: str) -> Side:
   ids = aligned.ids.to_pylist()
-  log_probs = all_log_probs(run)
+  log_probs = _all_log_probs(run, ids)
   single = hits = labelled = None
   if labels in aligned.labels:
     hits, labelled = aligned.hits(labels, metric), aligned.counted(labels)
@@ -75,43 +76,30 @@ def _side(run: Run, aligned: AlignedPredictions, labels: str, metric: str) -> Si
     nothing if hits is None else hits,
     nothing if labelled is None else labelled,
     single,
-    _features(run),
+    stored_features.values_of(run, ids),
     run.features_layer,
-    _ranked(run),
+    _ranked(run, ids),
     log_probs,
   )
 
 
-def _order(run: Run) -> np.ndarray:
-  """Returns the positions of the rows in the order of their ids."""
-  return arrow.to_numpy(pc.sort_indices(run.to_arrow(['id'])['id']))
-
-
-def _features(run: Run) -> np.ndarray | None:
-  return None if run.features is None else run.features[_order(run)]
-
-
-def _ranked(run: Run) -> np.ndarray | None:
+def _ranked(run: Run, ids: Sequence[str]) -> np.ndarray | None:
   """Returns float32 [n, k], log-probabilities, best first; None where unknown."""
-  found = arrow.matrix(run.to_arrow(['log_probs'])['log_probs'])
-  return None if np.isnan(found).any() else found[_order(run)]
+  found = arrow.matrix(stored_outputs.rows(run, ['log_probs'], ids)['log_probs'])
+  return None if np.isnan(found).any() else found
 
 
-def all_log_probs(run: Run) -> np.ndarray | None:
+def _all_log_probs(run: Run, ids: Sequence[str]) -> np.ndarray | None:
   """Returns float64 [n, outputs] in the order of ids, None where some are not stored.
 
   They are made of stored outputs, or of ranked classes where those are all.
   """
   outputs = run.classes.outputs
-  if run.result.store.logits and run.result.model.output in ('logits', 'probabilities'):
-    stored = arrow.matrix(run.to_arrow(['logits'])['logits']).astype(np.float64)
-    if run.result.model.output == 'logits':
-      found = ranking.log_softmax(stored)
-    else:
-      with np.errstate(divide='ignore'):
-        found = np.log(stored)
+  if stored_outputs.has_probabilities(run):
+    table = stored_outputs.rows(run, ['logits'], ids)
+    found = stored_outputs.log_probs(run, table)
   else:
-    table = run.to_arrow(['classes', 'log_probs'])
+    table = stored_outputs.rows(run, ['classes', 'log_probs'], ids)
     classes, values = (arrow.matrix(table[name]) for name in table.column_names)
     if values.shape[1] < outputs or np.isnan(values).any():
       return None
@@ -120,7 +108,7 @@ def all_log_probs(run: Run) -> np.ndarray | None:
     np.put_along_axis(found, columns, values.astype(np.float64), axis=1)
   if not (np.isfinite(found) | (found == -np.inf)).all():
     return None
-  return np.maximum(found, _LOWEST)[_order(run)]
+  return np.maximum(found, _LOWEST, out=found)
 
 
 def _columns(classes: RunClasses, values: np.ndarray) -> np.ndarray:
@@ -140,20 +128,21 @@ def check_comparable(source: Run, target: Run) -> list[str]:
   if found := classes_difference(source, target):
     raise UserError(f'{found}: a shift is told of runs of the same classes')
   one, other = source.result, target.result
-  digests = [x.model.weights_sha256 or x.model.values_sha256 for x in (one, other)]
-  if None not in digests and digests[0] != digests[1]:
+  same = same_model.same_weights(one.model, other.model)
+  if same is False:
     raise UserError(
       f'{source.path} and {target.path} have other weights: a shift is told of one '
       'model on two sets of images; `tfeval compare` compares models'
     )
-  _check_features(source, target)
+  if one.store.features is not None or other.store.features is not None:
+    stored_features.check_one_layer(source, target)
   remarks = []
   if protocol.comparable(one.protocol) != protocol.comparable(other.protocol):
     remarks.append(
       f'the protocols differ: {one.protocol.text} and {other.protocol.text}; what '
       'differs may be that'
     )
-  if None in digests and one.model.name != other.model.name:
+  if same is None and one.model.name != other.model.name:
     remarks.append(
       f'the models are called {one.model.name} and {other.model.name}, and their '
       'weights are not known: a shift is told of one model'
@@ -161,23 +150,11 @@ def check_comparable(source: Run, target: Run) -> list[str]:
   return remarks
 
 
-def _check_features(source: Run, target: Run) -> None:
-  """Checks that features of both are of one layer, where both have any."""
-  one, other = (run.result.store.features for run in (source, target))
-  for here, there, run in ((one, other, target), (other, one, source)):
-    if here is not None and there is None:
-      raise UserError(
-        f'{run.path} stores no features, the other run does: evaluate again with '
-        '`store_features`'
-      )
-  if one is None or other is None:
-    return
-  if (one.layer, one.dimension) != (other.layer, other.dimension):
-    raise UserError(
-      f'{source.path} stores {one.dimension} features of {one.layer}, {target.path} '
-      f'{other.dimension} of {other.layer}: evaluate again with the same '
-      '`store_features`'
-    )
+def hashes(run: Run, ids: Sequence[str]) -> dict[str, bytes | None]:
+  """Returns the SHA-256 of images, None where it is not stored, by their ids."""
+  table = run.to_arrow(['id', 'image_sha256'])
+  known = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+  return {one: known[one] for one in ids}
 
 
 def column_names(run: Run) -> list[str]:

@@ -1,7 +1,9 @@
 """How accurate the model may be on the target: guesses without its labels."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -9,6 +11,7 @@ from tfeval.analysis.shift.measures import Options
 from tfeval.analysis.shift.side import Side
 from tfeval.metrics import bias_corrected, temperature, unlabelled
 from tfeval.metrics.shift import outputs
+from tfeval.metrics.stored_rows import NEEDS_OUTPUTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Guess:
     name: of the method.
     value: in [0, 1] or near; None where it cannot be made.
     low, high: its spread where images are drawn anew; None where there is none.
-    error: value less the share of hits, where the target has labels.
+    error: the same of the labelled images alone less their share of hits, where the
+      target has labels.
     unavailable: why there is none.
   """
 
@@ -60,7 +64,8 @@ def guess(
   if not there.any() or not source.scores or not target.scores:
     return None
   fitted, scores = _scores(source, target)
-  truth = target.hits[target.labelled].mean() if target.labelled.any() else None
+  inside = target.labelled
+  truth = float(target.hits[inside].mean()) if inside.any() else None
   hits = source.hits[there]
   spreads = {
     name: unlabelled.bootstrap(hits, one[there], other, seed=options.seed)
@@ -68,32 +73,33 @@ def guess(
   }
   found = []
 
-  def add(name: str, method: str, score: str, value: float) -> None:
+  def add(
+    name: str, method: str, score: str, of: Callable[[np.ndarray], float]
+  ) -> None:
+    other = scores[score][1]
     tail = options.level / 2
     low, high = np.quantile(spreads[score][method], [tail, 1 - tail])
-    error = None if truth is None else float(value - truth)
-    found.append(Guess(name, value, float(low), float(high), error))
+    error = None if truth is None else of(other[inside]) - truth
+    found.append(Guess(name, of(other), float(low), float(high), error))
 
-  sure = scores['max probability']
+  sure = scores['max probability'][0][there]
+  add('average confidence', 'AC', 'max probability', unlabelled.average_confidence)
   add(
-    'average confidence',
-    'AC',
+    'DoC',
+    'DoC',
     'max probability',
-    unlabelled.average_confidence(sure[1]),
+    lambda other: unlabelled.difference_of_confidences(hits, sure, other),
   )
-  doc = unlabelled.difference_of_confidences(hits, sure[0][there], sure[1])
-  add('DoC', 'DoC', 'max probability', doc)
   for name, score in (
     ('ATC-MC', 'max probability'),
     ('ATC-NE', 'negative entropy'),
   ):
     if score not in scores:
-      why = 'needs all outputs, which --store_logits keeps'
+      why = NEEDS_OUTPUTS
       found.append(Guess(name, unavailable=why))
       continue
-    one, other = scores[score]
-    value = unlabelled.above_threshold(hits, one[there], other)
-    add(name, 'ATC', score, value)
+    first = scores[score][0][there]
+    add(name, 'ATC', score, functools.partial(unlabelled.above_threshold, hits, first))
   found += _agreements([(source, target), *beside], truth) if beside else []
   return Guesses(float(hits.mean()), fitted, found)
 
@@ -132,22 +138,34 @@ def _agreements(
   models: Sequence[tuple[Side, Side]], truth: float | None
 ) -> list[Guess]:
   """Returns what the agreement of several models says of the first one."""
-  source, target = (
-    unlabelled.agreement(np.stack([pair[side].predicted for pair in models]))
-    for side in (0, 1)
-  )
+  source = unlabelled.agreement(np.stack([one.predicted for one, _ in models]))
+  predicted = np.stack([other.predicted for _, other in models])
+  target = unlabelled.agreement(predicted)
+  accuracies = [one.hits[one.labelled].mean() for one, _ in models]
+  inside = None
+  if truth is not None:
+    inside = unlabelled.agreement(predicted[:, models[0][1].labelled])
 
-  def made(name: str, value: float) -> Guess:
-    return Guess(name, value, error=None if truth is None else value - truth)
+  def made(name: str, of: Callable[[np.ndarray], float]) -> Guess:
+    error = None
+    if inside is not None and truth is not None:
+      with contextlib.suppress(ValueError):  # So few have labels.
+        error = of(inside) - truth
+    return Guess(name, of(target), error=error)
+
+  def with_model(i: int) -> Callable[[np.ndarray], float]:
+    return lambda agree: float(agree[0, i])
 
   found = [
-    made(f'agreement with {pair[1].name}', float(target[0, i]))
-    for i, pair in enumerate(models)
+    made(f'agreement with {one.name}', with_model(i))
+    for i, (_, one) in enumerate(models)
     if i
   ]
-  accuracies = [one.hits[one.labelled].mean() for one, _ in models]
   try:
-    on_line = unlabelled.on_the_line(accuracies, source, target)
+    on_line = made(
+      'agreement on the line',
+      lambda agree: float(unlabelled.on_the_line(accuracies, source, agree)[0]),
+    )
   except ValueError as error:
-    return [*found, Guess('agreement on the line', unavailable=str(error))]
-  return [*found, made('agreement on the line', float(on_line[0]))]
+    on_line = Guess('agreement on the line', unavailable=str(error))
+  return [*found, on_line]

@@ -8,6 +8,7 @@ import numpy as np
 from tfeval.analysis.shift.side import Geometry, Side
 from tfeval.metrics import paired
 from tfeval.metrics.shift import classifier, frechet, outputs, two_sample
+from tfeval.metrics.stored_rows import NEEDS_OUTPUTS
 
 # How often the source is halved at random: the mean stands beside each measure.
 SPLITS = 5
@@ -148,7 +149,7 @@ def of_outputs(source: Side, target: Side, options: Options) -> list[Measure]:
       pair = source.scores[name], target.scores[name]
       found.append(measure(f'KS of {name}', *pair, outputs.kolmogorov_smirnov))
   if source.log_probs is None or target.log_probs is None:
-    why = 'needs all outputs, which --store_logits keeps'
+    why = NEEDS_OUTPUTS
     return [*found, Measure('KS of each class', 'outputs', unavailable=why)]
   pair = np.exp(source.log_probs), np.exp(target.log_probs)
   return [*found, measure('KS of each class', *pair, outputs.of_probabilities)]

@@ -80,6 +80,7 @@ def make(config: DatasetConfig, found: Found) -> base.ImageDataset:
     listed=found.labelled.listed,
     num_examples=len(ids),
     expected_ids=ids,
+    has_ids_in_order=True,
     limit=limit,
     notes=notes,
     label_sets=label_sets,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfeval.datasets import looks
+from tfeval.datasets import looks, subset
 from tfeval.datasets.base import ImageDataset
 from tfeval.engine import pipeline
 from tfeval.utils.errors import UserError
@@ -42,8 +42,8 @@ def in_seeded_order(dataset: ImageDataset) -> ImageDataset:
   Raises:
     UserError: it cannot be read, or the file cannot be written.
   """
-  if dataset.at is not None and dataset.expected_ids is not None:
-    ids, at = dataset.expected_ids, dataset.at
+  if dataset.at is not None and dataset.has_ids_in_order:
+    ids, at = subset.ids_of(dataset), dataset.at
   else:
     spool = _Spool(dataset)
     ids, at = spool.ids, spool.at
@@ -57,6 +57,7 @@ def in_seeded_order(dataset: ImageDataset) -> ImageDataset:
     examples=examples,
     at=None,
     expected_ids=[ids[i] for i in order],
+    has_ids_in_order=True,
     strided=None,
     looks=None if dataset.looks is None else looks.Looks(),
     read_by_python=dataset.read_by_python or dataset.at is None,

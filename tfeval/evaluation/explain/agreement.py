@@ -18,7 +18,8 @@ from tfeval.utils.errors import UserError
 # Images that tell most departures apart, and those that all are tried on two at once:
 # of these so many on which the best one alone is wrong.
 _FIRST, _PAIRS, _WRONG = 256, 96, 64
-# How many are tried on all images of the sample, and how many with each other one.
+# How many are tried on all images of the sample if none is exact, and how many with
+# each other one.
 _KEPT, _LEADERS = 4, 3
 # OpenCV's wheels for x86 compute its cubic so: a build, nothing that is done otherwise.
 _CUBIC = {'library': 'opencv', 'kernel': 'cubic', 'rounding': 'fixed_point'}
@@ -27,10 +28,20 @@ _IPP = Departure('build', 'opencv-ipp', {'rounding': 'nearest'})
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-  """A cell, how other answers are read, on which images both agree, and the build."""
+  """A cell, and how well it fits.
+
+  Attributes:
+    cell: what is done otherwise.
+    reading: how other answers are read.
+    others: further readings under which all answers are the same.
+    same: bool [n], on which images both agree.
+    ours: what was predicted.
+    build: of the library that resizes.
+  """
 
   cell: Cell
   reading: Reading
+  others: tuple[Reading, ...]
   same: np.ndarray
   ours: AlignedPredictions
   build: str | None
@@ -120,15 +131,23 @@ class Search:
     found = []
     for reading in matching.readings(theirs, self._rows.scored, space):
       same = matching.agreeing(ours.predicted, theirs, reading, space)
-      found.append(Match(cell, reading, same, ours, build))
-    return max(found, key=lambda one: one.rank)
+      found.append(Match(cell, reading, (), same, ours, build))
+    best = max(found, key=lambda one: one.rank)
+    # The best few in any order are the same where the best ones are.
+    others = [
+      one.reading
+      for one in found
+      if one.is_exact and one.reading.class_order != best.reading.class_order
+    ]
+    return dataclasses.replace(best, others=tuple(others))
 
   def _on_all(
     self, tried: dict[Cell, Match], known: dict[Cell, Match] | None = None
   ) -> dict[Cell, Match]:
     """Tries the best on all images of the sample."""
     ranked = sorted(tried.values(), key=lambda one: one.rank, reverse=True)
-    exact = [one.cell for one in ranked if one.is_exact][: 2 * _KEPT]
+    # Of these only more images tell which it is.
+    exact = [one.cell for one in ranked if one.is_exact]
     cells = exact or [one.cell for one in ranked[:_KEPT]]
     cells = [cell for cell in cells if not known or cell not in known]
     return self._answers(cells, self.ids)

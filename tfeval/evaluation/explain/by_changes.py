@@ -8,11 +8,14 @@ import pyarrow as pa
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.explanation import two_runs
 from tfeval.analysis.explanation.two_runs import FIELDS, Changes, Difference, TwoRuns
+from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.departures import Cell, Departure
 from tfeval.evaluation.explain.rounds import Rounds, sampled
 from tfeval.metrics import paired
 from tfeval.preprocess import protocol
+from tfeval.preprocess.protocol import Protocol
+from tfeval.runs import same_model
 from tfeval.runs.result_file import Result
 from tfeval.utils.errors import UserError
 
@@ -74,19 +77,20 @@ def explain(rounds: Rounds, runs: TwoRuns, sample: int) -> Changes:
     if (change := _of(one.what, first, second)) is not None
   }
   ids = sorted(sampled(there, sample))
+  _check_model(rounds.answers([], ids)[()].run.result, first)
   together: Cell = tuple(changes.values())
   cells: list[Cell] = [(one,) for one in changes.values()]
   answers = rounds.answers([*cells, together], ids)
   listed = pa.array(ids)
   stored, wanted = (one.restricted(listed) for one in (runs.first, runs.second))
   again = int(np.count_nonzero(stored.predicted[:, 0] != answers[()].predicted[:, 0]))
-  # A digest tells another model; a few answers are how it is computed.
+  # Of the same weights a few answers are how they are computed.
   if again > max(3, len(ids) // 20):
     raise UserError(
       f'{again:,} of {len(ids):,} answers of {first.model.name} are others than its '
       'run has: give the model, weights and data of that run'
     )
-  carried = _Carried(answers, wanted, runs)
+  carried = _Carried(answers, wanted, runs, rounds.base)
   found = [
     carried.of(one, changes[one.what]) if one.what in changes else one
     for one in runs.found
@@ -104,6 +108,15 @@ def explain(rounds: Rounds, runs: TwoRuns, sample: int) -> Changes:
   )
 
 
+def _check_model(found: Result, first: Result) -> None:
+  """Checks that the model that was loaded is that of the first run."""
+  if same_model.same_weights(found.model, first.model) is False:
+    raise UserError(
+      f'{found.model.name} has other weights than {first.model.name} of the first run: '
+      'give the model and weights of that run'
+    )
+
+
 def _left(runs: TwoRuns, base: AlignedPredictions, wanted: AlignedPredictions) -> float:
   """Returns points between the base and what is wanted, by the labels of the latter."""
   relabelled = dataclasses.replace(base, labels=wanted.labels)
@@ -119,20 +132,24 @@ class _Carried:
     answers: dict[Cell, AlignedPredictions],
     wanted: AlignedPredictions,
     runs: TwoRuns,
+    base: Protocol,
   ):
     self._answers, self._wanted, self._runs = answers, wanted, runs
+    self._base = base
 
   def of(self, one: Difference, change: Departure) -> Difference:
     changed = self._answers.get((change,))
     if changed is None:
       return one
     hits = self.hits(changed)
+    known = departures.named(change, self._base)
     return dataclasses.replace(
       one,
       points=100 * hits.difference,
       hits=hits,
       agree=self.agree(changed),
       why='',
+      departure=None if known is None else (known.axis, known.value),
     )
 
   def hits(self, changed: AlignedPredictions) -> paired.PairedHits:

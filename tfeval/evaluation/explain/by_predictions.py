@@ -16,6 +16,12 @@ from tfeval.runs.importing import answers as importing
 
 # How many of those are shown that were tried on fewer images.
 _SHOWN = 10
+# What none is seen of in n images is at most 3 in n of all, at 95 %: Hanley and
+# Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249 (1983).
+_NONE_SEEN = 3
+# Images that departures of 1 in 100 answers show on: the least that the shared figures
+# have for another decoder or another arithmetic.
+_ENOUGH = 100 * _NONE_SEEN
 
 
 def explain(
@@ -69,10 +75,11 @@ def _explanation(
   ]
   best = ranked[0]
   alike = [
-    one
-    for one in ranked[1:]
-    if np.array_equal(one.ours.predicted[:, 0], best.ours.predicted[:, 0])
+    dataclasses.replace(best, reading=reading)
+    for reading in best.others
+    if best.is_exact
   ]
+  alike += [one for one in ranked[1:] if _is_alike(one, best)]
   first = dataclasses.replace(
     found[0], alike=tuple(_departures(one, rows) for one in alike)
   )
@@ -92,6 +99,13 @@ def _explanation(
     [*rows.remarks, *_remarks(first, len(rows.ids), len(search.ids)), *built],
     {_name(cell): why for cell, why in rounds.failed.items()},
   )
+
+
+def _is_alike(one: Match, best: Match) -> bool:
+  """Whether these images do not tell two matches apart."""
+  if best.is_exact:
+    return one.is_exact
+  return np.array_equal(one.ours.predicted[:, 0], best.ours.predicted[:, 0])
 
 
 def _candidate(
@@ -140,21 +154,27 @@ def _name(cell: Cell) -> str:
 
 def _remarks(first: Candidate, images: int, sample: int) -> list[str]:
   found = []
-  if sample < images:
+  if first.state == candidates.IDENTIFIED:
+    found.append(f'identified: all {first.of:,} answers are the same')
+  else:
+    assert first.agree is not None  # It was tried.
     found.append(
-      f'{sample:,} of {images:,} images were looked at, by their ids; a departure that '
-      f'changes fewer than 1 in {max(sample // 3, 1):,} answers may not show'
+      f'not identified: the nearest has another answer for {first.of - first.agree:,} '
+      f'of {first.of:,} images'
     )
   if first.alike:
     alike = '; '.join(map(candidates.text_of, first.alike))
     found.append(f'not told apart from it on these images: {alike}')
-  if first.state == candidates.IDENTIFIED:
-    found.insert(0, f'identified: all {first.of:,} answers are the same')
-  else:
-    assert first.agree is not None  # It was tried.
-    found.insert(
-      0,
-      f'not identified: the nearest has another answer for {first.of - first.agree:,} '
-      f'of {first.of:,} images',
+  if sample < images:
+    found.append(f'{sample:,} of {images:,} images were looked at, by their ids')
+  # None in n is seen of one in n / 3 once in twenty times.
+  found.append(
+    f'on {sample:,} images a departure that changes fewer than 1 in '
+    f'{max(sample // _NONE_SEEN, 1):,} answers may not show'
+  )
+  if sample < _ENOUGH:
+    found.append(
+      'these are few: decoders, filters that are near and arithmetic change about 1 '
+      f'in 100 answers, which takes {_ENOUGH:,} images or more to see'
     )
   return found

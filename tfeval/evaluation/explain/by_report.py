@@ -161,7 +161,7 @@ class _Search:
       return Estimate(counted.value, 0.0)
     if len(counted.values) != len(base):
       return report.of_sample(counted.values, self.total)
-    return report.of_two_samples(self.base, counted.values - base, self.total)
+    return report.of_two_samples(self.base, base, counted.values, self.total)
 
   def plain(self, cell: Cell) -> _Trial:
     """Returns a cell, counted as tfeval counts."""
@@ -188,6 +188,7 @@ def _explanation(
           one.estimate.value,
           one.points,
           p=one.fit.p,
+          sd=one.estimate.sd,
           correct=one.counted.correct,
           count=one.counted.count,
           run=one.run,
@@ -201,7 +202,15 @@ def _explanation(
     ranked.append(
       (
         fit.score,
-        Candidate(departures, candidates.UNTRIED, 0, estimate.value, points, p=fit.p),
+        Candidate(
+          departures,
+          candidates.UNTRIED,
+          0,
+          estimate.value,
+          points,
+          p=fit.p,
+          sd=estimate.sd,
+        ),
       )
     )
   ranked.sort(key=lambda one: (one[1].state == candidates.UNLIKELY, -one[0]))

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -61,7 +61,9 @@ class Rounds:
         'a directory of a disk'
       )
     (opened,) = runtime.open_runtimes([config], Cluster(), progress)
-    self._dataset, self.space = opened.dataset, opened.dataset.label_space
+    # Read once, where they are not known beforehand.
+    self._dataset = subset.with_ids(opened.dataset)
+    self.space = opened.dataset.label_space
     self.relative_paths = opened.dataset.relative_paths
     self.ids: Sequence[str] = list(subset.ids_of(self._dataset))
     keep = len(self.space) <= _MOST_LOGITS
@@ -122,11 +124,6 @@ def sampled(ids: Sequence[str], count: int) -> list[str]:
   if count >= len(ids):
     return list(ids)
   return [ids[i] for i in chosen_positions(ids, count)]
-
-
-def best(cells: Iterable[Cell], key: Callable[[Cell], tuple], count: int) -> list[Cell]:
-  """Returns the cells whose keys are greatest, in that order."""
-  return sorted(cells, key=key, reverse=True)[:count]
 
 
 def made(cell: Cell) -> float:

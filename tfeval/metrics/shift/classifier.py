@@ -4,9 +4,9 @@ import dataclasses
 import importlib.util
 import math
 import warnings
-from statistics import NormalDist
 
 import numpy as np
+from scipy import stats
 
 from tfeval.metrics.shift import two_sample
 
@@ -78,5 +78,5 @@ def classifier_test(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Cla
   deviation = math.sqrt(rate * (1 - rate) * (1 / n + 1 / m)) / 2
   if deviation == 0:
     return Classified(0.5, 1.0)
-  p = 1 - NormalDist().cdf((accuracy - 0.5) / deviation)
+  p = stats.norm.sf((accuracy - 0.5) / deviation)
   return Classified(float(accuracy), float(p))

@@ -46,7 +46,7 @@ def reweighted_test(
   if posteriors.shape != (total, len(weights)) or not (weights >= 0).all():
     raise ValueError(f'posteriors have shape {posteriors.shape}, weights {weights}')
   ratios = posteriors @ weights
-  # As many are expected of the second as there are.
+  # Of true weights as many are expected of the second as there are.
   chance = _chances(ratios, n, m)
   slopes = np.divide(
     posteriors,
@@ -72,6 +72,10 @@ def reweighted_test(
 
 
 def _chances(ratios: np.ndarray, n: int, m: int) -> np.ndarray:
-  """Returns float64 [n + m, 1], of which the mean is m / (n + m)."""
+  """Returns π, float64 [n + m, 1]; its mean is m / (n + m) in expectation.
+
+  Ratios are scaled to a mean of 1 in the first sample, which they have there if the
+  weights are true.
+  """
   scaled = ratios * (n / max(ratios[:n].sum(), np.finfo(float).tiny))
   return (m * scaled / (n + m * scaled))[:, None]

@@ -22,7 +22,7 @@ def pair_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     second: float [m, d], finite.
 
   Returns:
-    float64 [n + m, n + m], symmetric, 0 on the diagonal.
+    float64 [n + m, n + m], symmetric but for rounding, 0 on the diagonal.
 
   Raises:
     ValueError: other shapes, no rows, or values that are not finite.
@@ -37,7 +37,7 @@ def pair_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   found += squares
   np.maximum(found, 0, out=found)
   np.sqrt(found, out=found)
-  # Each is the same from both ends, whatever the order of the sums.
+  # What rounding leaves of it has a root that is no small number.
   np.fill_diagonal(found, 0)
   return found
 

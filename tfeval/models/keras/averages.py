@@ -13,7 +13,7 @@ from tfeval.models.options import AVERAGES
 from tfeval.utils.errors import UserError
 
 _WEIGHTS = 'model.weights.h5'
-_VARIABLES = 'optimizer/vars'
+_OPTIMIZER, _INNER = 'optimizer', 'inner_optimizer'
 
 
 def load(model: keras.Model, path: pathlib.Path, name: str) -> None:
@@ -31,7 +31,7 @@ def load(model: keras.Model, path: pathlib.Path, name: str) -> None:
   Raises:
     UserError: there are no averages in it.
   """
-  known = _optimizer(path)
+  known, where = _optimizer(path)
   if not known.get('use_ema'):
     raise UserError(
       f'{name} has no moving averages of its weights, which an optimizer with '
@@ -43,7 +43,7 @@ def load(model: keras.Model, path: pathlib.Path, name: str) -> None:
     zipfile.ZipFile(path) as archive,
     h5py.File(io.BytesIO(archive.read(_WEIGHTS)), 'r') as file,
   ):
-    stored = file.get(_VARIABLES, {})
+    stored = file.get(where, {})
     values = [stored.get(str(first + i)) for i in range(len(trained))]
     if any(
       not isinstance(value, h5py.Dataset) or value.shape != tuple(weight.shape)
@@ -57,9 +57,23 @@ def load(model: keras.Model, path: pathlib.Path, name: str) -> None:
       weight.assign(np.asarray(value))
 
 
-def _optimizer(path: pathlib.Path) -> dict:
-  """Returns the config of the optimizer in a file; empty: it has none."""
+def _optimizer(path: pathlib.Path) -> tuple[dict, str]:
+  """Returns the config of the optimizer in a file, and where its variables are.
+
+  One that scales the loss has another inside of it, which has the averages.
+
+  Returns:
+    Empty: the file has none.
+  """
   found = trust.read_config(path) if zipfile.is_zipfile(path) else None
+  where = _OPTIMIZER
   for key in ('compile_config', 'optimizer', 'config'):
-    found = found.get(key) if isinstance(found, dict) else None
-  return found if isinstance(found, dict) else {}
+    found = _inside(found, key)
+  while inner := _inside(_inside(found, _INNER), 'config'):
+    found, where = inner, f'{where}/{_INNER}'
+  return found or {}, f'{where}/vars'
+
+
+def _inside(found: dict | None, key: str) -> dict | None:
+  value = None if found is None else found.get(key)
+  return value if isinstance(value, dict) else None

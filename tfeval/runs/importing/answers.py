@@ -1,5 +1,6 @@
 """The classes that someone's pipeline said, whatever their numbers mean."""
 
+import contextlib
 import dataclasses
 import pathlib
 
@@ -8,8 +9,8 @@ import numpy as np
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import ranking
 from tfeval.runs.importing import readers
-from tfeval.runs.importing.blocks import Block
-from tfeval.utils import budgets, numpy_files
+from tfeval.runs.importing.blocks import Block, Table
+from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
 # Of scores so many of the best are kept.
@@ -51,9 +52,12 @@ def read(path: pathlib.Path, space: LabelSpace) -> Answers:
   found: list[np.ndarray] = []
   ids: list[str] = []
   scored = False
-  with readers.opened(path, None, _as_wide(path, space)) as table:
+  with contextlib.ExitStack() as stack:
+    table, too_wide = _opened(stack, path, space)
     for block in table.blocks():
       scored = block.classes is None
+      if too_wide is not None and not scored:
+        raise too_wide  # Best classes have no background.
       start = sum(map(len, found))
       found.append(_classes(path, block, start, len(space)))
       if block.ids is not None:
@@ -65,18 +69,29 @@ def read(path: pathlib.Path, space: LabelSpace) -> Answers:
   return Answers(path, ids or None, np.concatenate(found), scored)
 
 
-def _as_wide(path: pathlib.Path, space: LabelSpace) -> LabelSpace:
-  """Returns a space with an output for a background, where the file has one."""
-  if path.suffix.lower() != '.npy' or not path.is_file():
-    return space
-  found = numpy_files.load_npy(path)
-  if found.dtype.kind != 'f' or found.shape[1:] != (len(space) + 1,):
-    return space
-  return LabelSpace(
-    f'{space.name} and a background',
-    (BACKGROUND, *space.class_ids),
-    (BACKGROUND, *space.class_names),
-  )
+def _opened(
+  stack: contextlib.ExitStack, path: pathlib.Path, space: LabelSpace
+) -> tuple[Table, UserError | None]:
+  """Opens a table, of scores with an output for a background too.
+
+  Returns:
+    The table, and what is wrong with it unless it has such scores; None: nothing.
+
+  Raises:
+    UserError: it cannot be read in either way.
+  """
+  try:
+    return stack.enter_context(readers.opened(path, None, space)), None
+  except UserError as error:
+    wider = LabelSpace(
+      f'{space.name} and a background',
+      (BACKGROUND, *space.class_ids),
+      (BACKGROUND, *space.class_names),
+    )
+    try:
+      return stack.enter_context(readers.opened(path, None, wider)), error
+    except UserError:
+      raise error from None
 
 
 def _classes(path: pathlib.Path, block: Block, start: int, classes: int) -> np.ndarray:

@@ -44,6 +44,7 @@ def open_flags(config):
     label_space=imagenet.label_space(),
     num_examples=count,
     expected_ids=ids,
+    has_ids_in_order=True,
     limit=None if count == COUNT else count,
     size_digest=files.digest_of_pairs(zip(ids, labels, strict=True)),
     examples=examples,
