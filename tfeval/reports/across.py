@@ -5,8 +5,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tfeval.analysis.across.cells import Cell, Gap
 from tfeval.analysis.across.places import Place
-from tfeval.analysis.across.table import MEAN, Across, Cell, Gap, Row
+from tfeval.analysis.across.table import MEAN, Across, Row
 from tfeval.datasets.labels.listing import first
 from tfeval.metrics import intervals
 from tfeval.models import published_on_sets
