@@ -201,6 +201,9 @@ def test_sets_side_by_side(runs, clean, capsys):
   for way in ('csv', 'markdown'):
     assert cli.main(['leaderboard', *paths, f'--format={way}']) == 0
     assert str(count) in capsys.readouterr().out
+  assert cli.main(['leaderboard', *paths, f'--base={MODEL}', '--json']) == 0
+  (row,) = json.loads(capsys.readouterr().out)['rows']
+  assert {one['relative_robustness'] for one in row['datasets'].values()} == {0}
   assert cli.main(['leaderboard', *paths, '--sort=imagenet_q']) == 2
   assert cli.main(['leaderboard', *paths, '--labels=original']) == 2
   err = capsys.readouterr().err.splitlines()

@@ -27,6 +27,9 @@ def define_flags(define) -> None:
     'LABELS/METRIC to rank by, such as real/top1; by default original/top1. Of several '
     'test sets the name of one, or mean.',
   )
+  define.string(
+    'base', None, 'Of several test sets the model that others are held against.'
+  )
   define.list(
     'columns',
     None,
@@ -71,6 +74,8 @@ def run(flags, arguments: list[str]) -> int:
   runs = discovery.find_runs(arguments)
   if places.are_several([run for run in runs if isinstance(run, Run)]):
     return _across(flags, runs)
+  if flags.base is not None:
+    raise UserError('--base is for runs on several test sets: leave it out')
   board = leaderboard.rank(
     runs,
     *label_flags.read_labels(flags, runs),
@@ -94,6 +99,6 @@ def _across(flags, runs) -> int:
         f'--{name} is for runs on the same images, these are of several test sets: '
         'leave it out, or give runs on one set'
       )
-  found = table.across(runs, flags.sort)
+  found = table.across(runs, flags.sort, flags.base)
   output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
   return 0

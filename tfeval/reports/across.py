@@ -29,7 +29,7 @@ _COUNTS = ('unknown', 'known')
 _CSV = (
   *('model', 'dataset', 'rule', 'labels', 'correct', 'count', 'skipped', 'value'),
   *('low', 'high', 'rank', 'change', 'gap_points', 'gap_low', 'gap_high', 'clean_rule'),
-  *('clean_correct', 'clean_count', 'effective_robustness'),
+  *('clean_correct', 'clean_count', 'effective_robustness', 'relative_robustness'),
 )
 
 
@@ -85,6 +85,7 @@ def content(found: Across, wording: Callable[[str], str] = str) -> dict[str, Any
   """Returns all of it as JSON can hold it."""
   return {
     'sort': found.sort,
+    'base': found.base,
     'mean_over': found.shared,
     'datasets': [
       {
@@ -125,6 +126,7 @@ def cell_entry(cell: Cell, place: Place) -> dict[str, Any]:
     'rank': cell.rank,
     'change': cell.change,
     'effective_robustness': cell.robustness,
+    'relative_robustness': cell.relative,
     'measures': cell.extra,
     'runs': [str(run.path) for run in cell.runs],
   }
@@ -247,6 +249,7 @@ def _set_rows(found: Across, place: Place) -> tuple[list[Any], list[list[Any]]]:
   add('95 %', lambda cell: None if cell.count is None else _range(cell))
   add('gap', lambda cell: None if cell.gap is None else f'{cell.gap.points:+.2f}')
   add('95 %', lambda cell: None if cell.gap is None else _gap_range(cell.gap))
+  add('to base', lambda c: None if c.relative is None else f'{c.relative:+.2f}')
   add('beyond', lambda c: None if c.robustness is None else f'{c.robustness:+.2f}')
   timm = [_percent(_published(name, place)) for name, _ in those]
   if any(text != '-' for text in timm):
@@ -303,6 +306,10 @@ def remarks(found: Across) -> list[str]:
     lines.append(
       'beyond: points beyond what the line through the models of ImageNet Testbed says '
       'for the clean accuracy (effective robustness, Taori et al. 2020)'
+    )
+  if found.base is not None:
+    lines.append(
+      f'to base: points beyond {found.base} on the same set (relative robustness)'
     )
   if any(_published(row.name, p) for row in found.rows for p in found.places):
     lines.append(

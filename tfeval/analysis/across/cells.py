@@ -48,6 +48,7 @@ class Cell:
     rank: among the models, 1 the best.
     change: this rank less that on the clean partner's images; None without.
     robustness: accuracy beyond what the fit of clean accuracy says, in points.
+    relative: accuracy beyond that of the base model on the set, in points.
   """
 
   runs: tuple[Run, ...]
@@ -58,6 +59,7 @@ class Cell:
   rank: int | None = None
   change: int | None = None
   robustness: float | None = None
+  relative: float | None = None
 
 
 def make_cell(

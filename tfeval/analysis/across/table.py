@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from tfeval.analysis import robustness
 from tfeval.analysis.across.cells import Cell, make_cell
 from tfeval.analysis.across.places import IMAGENET, Place, full_name, place_of
 from tfeval.datasets.variants import variants
@@ -36,6 +37,7 @@ class Across:
     places: the sets, in the order of columns, those that are known first.
     rows: the models, sorted.
     sort: the set that they are sorted by, or `mean`.
+    base: the model that relative robustness is to; None without.
     shared: the sets whose mean is taken.
     remarks: what a reader must know.
     failures: runs that are not there.
@@ -44,21 +46,25 @@ class Across:
   places: list[Place]
   rows: list[Row]
   sort: str
+  base: str | None
   shared: list[str]
   remarks: list[str]
   failures: list[Failure]
 
 
-def across(runs: Sequence[Run | Failure], sort: str | None = None) -> Across:
+def across(
+  runs: Sequence[Run | Failure], sort: str | None = None, base: str | None = None
+) -> Across:
   """Puts runs on several test sets side by side.
 
   Args:
     runs: complete ones, and failures that are told.
     sort: the name of a set, or `mean`; by default the first set.
+    base: the model that others are held against on each set; None: none is.
 
   Raises:
     UserError: a model has two runs on a set, a run lacks the rule of a set's authors,
-      or nothing is called `sort`.
+      or nothing is called `sort` or `base`.
   """
   complete = [run for run in runs if isinstance(run, Run)]
   failures = [run for run in runs if isinstance(run, Failure)]
@@ -79,11 +85,13 @@ def across(runs: Sequence[Run | Failure], sort: str | None = None) -> Across:
     place.name for place in places if all(_is_accuracy(row, place.name) for row in rows)
   ]
   rows = [dataclasses.replace(row, mean=_mean(row, shared)) for row in rows]
-  rows = _ranked(rows, places)
+  rows = _against(_ranked(rows, places), base)
   chosen = _sort(sort, places, shared)
   rows.sort(key=lambda row: (-(_sorted_by(row, chosen) or -1.0), row.name))
   remarks += _protocols(complete)
-  return Across(places, rows, chosen, shared, list(dict.fromkeys(remarks)), failures)
+  return Across(
+    places, rows, chosen, base, shared, list(dict.fromkeys(remarks)), failures
+  )
 
 
 def _grouped(runs: Sequence[Run]) -> dict[str, dict[str, list[Run]]]:
@@ -151,6 +159,31 @@ def _ranked(rows: Sequence[Row], places: Sequence[Place]) -> list[Row]:
     dataclasses.replace(row, cells=cells)
     for row, cells in zip(rows, found, strict=True)
   ]
+
+
+def _against(rows: Sequence[Row], base: str | None) -> list[Row]:
+  """Returns the rows with what each model has beyond a base model on each set."""
+  if base is None:
+    return list(rows)
+  (of_base,) = [row for row in rows if row.name == base] or [None]
+  if of_base is None:
+    raise errors.unknown('model to hold others against', base, [r.name for r in rows])
+  return [
+    dataclasses.replace(
+      row,
+      cells={
+        name: _beyond(cell, of_base.cells.get(name)) for name, cell in row.cells.items()
+      },
+    )
+    for row in rows
+  ]
+
+
+def _beyond(cell: Cell, base: Cell | None) -> Cell:
+  if base is None or cell.value is None or base.value is None:
+    return cell
+  gained = robustness.relative_robustness(cell.value, base.value)
+  return dataclasses.replace(cell, relative=gained)
 
 
 def _sort(sort: str | None, places: Sequence[Place], shared: Sequence[str]) -> str:
