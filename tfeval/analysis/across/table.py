@@ -89,9 +89,8 @@ def across(
   chosen = _sort(sort, places, shared)
   rows.sort(key=lambda row: (-(_sorted_by(row, chosen) or -1.0), row.name))
   remarks += _protocols(complete)
-  return Across(
-    places, rows, chosen, base, shared, list(dict.fromkeys(remarks)), failures
-  )
+  remarks = list(dict.fromkeys(remarks))
+  return Across(places, rows, chosen, base, shared, remarks, failures)
 
 
 def _grouped(runs: Sequence[Run]) -> dict[str, dict[str, list[Run]]]:
@@ -165,14 +164,14 @@ def _against(rows: Sequence[Row], base: str | None) -> list[Row]:
   """Returns the rows with what each model has beyond a base model on each set."""
   if base is None:
     return list(rows)
-  (of_base,) = [row for row in rows if row.name == base] or [None]
-  if of_base is None:
-    raise errors.unknown('model to hold others against', base, [r.name for r in rows])
+  known = {row.name: row.cells for row in rows}
+  if base not in known:
+    raise errors.unknown('model to hold others against', base, known)
   return [
     dataclasses.replace(
       row,
       cells={
-        name: _beyond(cell, of_base.cells.get(name)) for name, cell in row.cells.items()
+        name: _beyond(cell, known[base].get(name)) for name, cell in row.cells.items()
       },
     )
     for row in rows
