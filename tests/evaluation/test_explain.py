@@ -165,6 +165,8 @@ def test_two_runs_one_change_at_a_time(photos, runs, tmp_path, capsys):
   of = {one['what']: one for one in found['differences']}
   for what in ('aspect', 'normalisation'):
     assert of[what]['points'] is not None
+  named = [one['departures'] for one in found['candidates']]
+  assert {'aspect': 'squash'} in named and {'channels': 'bgr'} in named
   first, second = (one['metrics'][0]['correct'] for one in both)
   n = both[0]['metrics'][0]['count']
   assert np.isclose(found['points'], 100 * (second - first) / n)
