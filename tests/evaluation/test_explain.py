@@ -77,17 +77,16 @@ def test_answers_identify_what_was_done(explain, answers, photos):
   assert found['unexplained'] == 0 and found['images'] == n
   # What is known of the others agrees less.
   assert all(one['agree'] < one['of'] for one in found['candidates'][1:])
-  # All outputs with a background before them; the last batch is missing.
-  with_background = np.pad(answers[:32], [(0, 0), (1, 0)])
-  code, out, _ = explain('--json', predictions=with_background)
+  # All outputs with a background before them; the runs are found again.
+  with_background = np.pad(answers, [(0, 0), (1, 0)])
+  code, out, err = explain('--json', predictions=with_background)
+  assert 'pipelines on 33 of 33 images' in err and 'is complete' not in err
   found, best = first(out)
   assert code == 0 and best['departures'] == {
     'aspect': 'squash',
     'channels': 'bgr',
     'class_order': 'one_too_high',
-    'batches': 'last_lost:32',
   }
-  assert found['images'] == 32 and any('32 rows' in one for one in found['remarks'])
   code, out, _ = explain(predictions=answers.argmax(1))
   assert code == 0 and widest(out, photos) <= 80
   assert 'aspect=squash, channels=bgr' in out and 'identified' in out
@@ -106,7 +105,7 @@ def test_answers_that_fit_no_image(explain, answers, photos):
   for predictions, said in (
     ((best + 500) % 1000, 'no more than by chance'),
     (np.zeros(77, int), '77 rows, 33 images are there'),
-    (best - 1.5, 'best classes are whole numbers'),
+    (best - 1.5, 'expected all outputs, [n, 1000]; best classes are whole numbers'),
     (best - 1000, 'has classes outside of 0 to 1000'),
     (np.full((33, 1000), np.nan), 'NaN'),
   ):
@@ -166,6 +165,8 @@ def test_two_runs_one_change_at_a_time(photos, runs, tmp_path, capsys):
   of = {one['what']: one for one in found['differences']}
   for what in ('aspect', 'normalisation'):
     assert of[what]['points'] is not None
+  named = [one['departures'] for one in found['candidates']]
+  assert {'aspect': 'squash'} in named and {'channels': 'bgr'} in named
   first, second = (one['metrics'][0]['correct'] for one in both)
   n = both[0]['metrics'][0]['count']
   assert np.isclose(found['points'], 100 * (second - first) / n)

@@ -103,6 +103,16 @@ def test_departures_that_only_more_images_tell_apart():
   assert first.of == first.agree == 5000 == rounds.most
 
 
+def test_a_last_batch_that_is_missing_or_padded():
+  rounds = MadeRounds(330, {})
+  classes = rounds.predicted((), rounds.ids)
+  found = explain(rounds, classes[:320])
+  assert found.candidates[0].departures == (('batches', 'last_lost:32'),)
+  assert found.images == 320 and any('320 rows' in one for one in found.remarks)
+  found = explain(rounds, np.append(classes, [0] * 22))
+  assert found.candidates[0].departures == (('batches', 'last_padded:32'),)
+
+
 @pytest.mark.parametrize('pair', [(0, 32), (2, 25)])
 def test_two_at_once(pair):
   rounds = MadeRounds(1000, {one.text: 0.2 for one in ALL})

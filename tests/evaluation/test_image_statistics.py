@@ -115,6 +115,8 @@ def test_the_command_goes_on_without_images(folder, noise, tmp_path, tfeval):
   assert any('KS of brightness' == one['name'] for one in found['measures'])
   said = [one for one in found['remarks'] if one.startswith('1 images of made (target')]
   assert said and names[3] in said[0]
+  gone = [one for one in found['remarks'] if 'are no longer there' in one]
+  assert gone and gone[0].startswith('10 images of made') and 'gone 9' in gone[0]
   code, out, err = tfeval('shift', tmp_path / 'target', tmp_path / 'other', *quick)
   assert code == 0, err
   found = json.loads(out)

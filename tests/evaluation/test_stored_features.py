@@ -33,7 +33,10 @@ def expected(model, noise):
   return pooled.predict(noise_pixels(noise) / 127.5 - 1, verbose=0)
 
 
-@pytest.mark.parametrize('how', [{}, {'jit': True}, {'batch_size': 7}])
+@pytest.mark.parametrize(
+  'how',
+  [{}, pytest.param({'jit': True}, marks=pytest.mark.slow), {'batch_size': 7}],
+)
 def test_features_are_those_of_keras(model, noise, expected, how):
   run = evaluate(model, noise, store_features=True, **how)
   assert run.features.dtype == np.float16 and run.features_layer == 'penultimate'

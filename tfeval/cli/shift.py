@@ -231,6 +231,7 @@ def _left_out(measured: 'tuple[ImageStatistics, ...]') -> list[str]:
     for ids, why in (
       (one.failed, 'cannot be decoded'),
       (one.changed, 'are no longer those of the run, and are left out of statistics'),
+      (one.missing, 'are no longer there, and are left out of statistics'),
     )
     if ids
   ]

@@ -97,7 +97,9 @@ def of_run(
   if not found.ids and not found.failed:
     what = 'the same' if changed else 'there'
     raise UserError(f'none of the images of {name} is {what} in {section.name}')
-  return dataclasses.replace(found, changed=changed)
+  seen = {*found.ids, *found.failed, *changed}
+  missing = [one for one in hashes if one not in seen]
+  return dataclasses.replace(found, changed=changed, missing=missing)
 
 
 def _of_dataset(

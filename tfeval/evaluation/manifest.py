@@ -40,6 +40,11 @@ from tfeval.utils.errors import BeingWritten, UserError
 from tfeval.utils.paths import Path
 
 _LOG = logging.getLogger('tfeval')
+# Of a run that is there.
+FOUND = (
+  '%s is complete: shown as it is, its images are not looked at (`overwrite` evaluates '
+  'again)'
+)
 # What digests of code say in words.
 _EDITED = {
   'model.architecture_sha256': 'the model computed something else when it was made',
@@ -259,11 +264,7 @@ def complete_run(
   except UserError as error:
     raise UserError(f'{directory} holds a damaged run ({error}): {advice}') from error
   locks.remove_abandoned(directory)
-  _LOG.info(
-    '%s is complete: shown as it is, its images are not looked at (`overwrite` '
-    'evaluates again)',
-    directory,
-  )
+  _LOG.info(FOUND, directory)
   return found
 
 

@@ -23,8 +23,8 @@ class ImageStatistics:
     values: float64 [n] by statistic, see `metrics.shift.image_statistics`; NaN where an
       image has none.
     failed: what is wrong with the others, by id.
-    changed: ids of those that are no longer the bytes that the run had; they are left
-      out.
+    changed: ids of those that are no longer the bytes that the run had, and
+    missing: of those that are no longer there; both are left out.
   """
 
   name: str
@@ -32,6 +32,7 @@ class ImageStatistics:
   values: dict[str, np.ndarray]
   failed: dict[str, str]
   changed: list[str] = dataclasses.field(default_factory=list)
+  missing: list[str] = dataclasses.field(default_factory=list)
 
 
 def compare(

@@ -1,10 +1,11 @@
 """A model's answers under departures, on more and more of the images."""
 
+import contextlib
 import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from tfeval.analysis.explanation import countings
 from tfeval.datasets import subset
 from tfeval.datasets.sampling import chosen_positions
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation import runtime
+from tfeval.evaluation import manifest, runtime
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.departures import Cell
 from tfeval.evaluation.plans import ModelRequest
@@ -88,7 +89,8 @@ class Rounds:
     _LOG.info(
       f'{len(asked) + 1:,} pipelines on {len(ids):,} of {len(self.ids):,} images'
     )
-    swept = self._on(sorted(ids)).evaluate(asked)
+    with _without(manifest.FOUND):  # A line for each of dozens.
+      swept = self._on(sorted(ids)).evaluate(asked)
     found: Answers = {}
     known = set()
     for one in swept:
@@ -117,6 +119,20 @@ class Rounds:
       files.write_atomically(path, listed.encode())
     config = self._config.replace(only=str(path), limit=None)
     return self._whole.on(config, subset.only(self._dataset, str(path)))
+
+
+@contextlib.contextmanager
+def _without(message: str) -> Iterator[None]:
+  """Where a message is not logged, whatever is filled into it."""
+
+  def is_another(record: logging.LogRecord) -> bool:
+    return record.msg != message
+
+  _LOG.addFilter(is_another)
+  try:
+    yield
+  finally:
+    _LOG.removeFilter(is_another)
 
 
 def sampled(ids: Sequence[str], count: int) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import ranking
 from tfeval.runs.importing import readers
-from tfeval.runs.importing.blocks import Block, Table
+from tfeval.runs.importing.blocks import OR_NAMED, Block, Table
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
@@ -83,15 +83,17 @@ def _opened(
   try:
     return stack.enter_context(readers.opened(path, None, space)), None
   except UserError as error:
+    # Which classes there are is known of the dataset.
+    refused = UserError(str(error).replace(OR_NAMED, ''))
     wider = LabelSpace(
       f'{space.name} and a background',
       (BACKGROUND, *space.class_ids),
       (BACKGROUND, *space.class_names),
     )
     try:
-      return stack.enter_context(readers.opened(path, None, wider)), error
+      return stack.enter_context(readers.opened(path, None, wider)), refused
     except UserError:
-      raise error from None
+      raise refused from None
 
 
 def _classes(path: pathlib.Path, block: Block, start: int, classes: int) -> np.ndarray:

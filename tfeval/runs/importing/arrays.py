@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tfeval.runs.importing.blocks import BLOCK, Block, Table
+from tfeval.runs.importing.blocks import BLOCK, OR_NAMED, Block, Table
 from tfeval.utils import budgets, numpy_files
 from tfeval.utils.errors import UserError
 from tfeval.utils.numpy_files import Array
@@ -101,7 +101,7 @@ def _table(path: pathlib.Path, matrices: Sequence[_Matrix], classes: int) -> Tab
     hint = (
       ': leave the background class out'
       if width == classes + 1
-      else ', or `classes`, a file that names them; best classes are whole numbers'
+      else f'{OR_NAMED}; best classes are whole numbers'
     )
     raise UserError(
       f'{path} holds floats {list(shapes[0])}, expected all outputs, '

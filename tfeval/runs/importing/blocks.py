@@ -11,6 +11,8 @@ import pyarrow as pa
 from tfeval.utils import arrow, errors
 from tfeval.utils.errors import UserError
 
+# What to do of outputs of other classes, where these can be named.
+OR_NAMED = ', or `classes`, a file that names them'
 # Values in a block: 1000 rows of all outputs.
 BLOCK = 1_000_000
 

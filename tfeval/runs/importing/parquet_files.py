@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import flat
-from tfeval.runs.importing.blocks import BLOCK, Block, Table, ids_of, readable
+from tfeval.runs.importing.blocks import BLOCK, OR_NAMED, Block, Table, ids_of, readable
 from tfeval.utils import parquet
 from tfeval.utils.arrow import to_numpy
 from tfeval.utils.errors import UserError
@@ -62,8 +62,7 @@ def _of_lists(path: pathlib.Path, file: parquet.File, expected: int) -> Table:
   width = _lists(path, batch, lists[0]).shape[1]
   if classes is None and width != expected:
     raise UserError(
-      f'{path}: {scores} has {width} values in a row, expected {expected}, or '
-      '`classes`, a file that names them'
+      f'{path}: {scores} has {width} values in a row, expected {expected}{OR_NAMED}'
     )
 
   def blocks() -> Iterator[Block]:
