@@ -1,17 +1,19 @@
 """The flags of commands that run models, as the parts of the config declare them."""
 
 import dataclasses
+import itertools
 from collections.abc import Container, Mapping
 from typing import Any
 
 from tfeval import datasets
-from tfeval.cli import command_flags
+from tfeval.cli import command_flags, suite_flags
 from tfeval.datasets import variants
 from tfeval.evaluation import plans
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import patterns, published
 from tfeval.preprocess import protocol
+from tfeval.runs.run import Failure
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
 
@@ -87,6 +89,7 @@ def define_runs(definer) -> None:
     f'{dataset.option.help} May be repeated: each model is loaded once.',
     module_name=dataset.option.group,
   )
+  suite_flags.define(definer)
   definer.multi_string(
     'name',
     [],
@@ -119,38 +122,57 @@ def read_requests(flags, **values: Any) -> tuple[list[ModelRequest], EvaluationC
   return requests, given
 
 
-def read_plans(flags) -> list[plans.Plan]:
+def read_plans(flags) -> tuple[list[plans.Plan], list[Failure]]:
   """Returns what a command's flags ask for that may name several datasets.
+
+  Returns:
+    A plan for each dataset, and the datasets of suites that are missing.
 
   Raises:
     UserError: as `read_requests`, or two runs would be called the same.
   """
-  names = [one for name in flags.dataset for one in datasets.several(name)]
-  given = [read_config(flags, dataset=name) for name in names]
-  if not given:
-    raise UserError('--dataset is empty: name one')
-  requests, configs = _read(flags, given)
-  return plans.make_plans(requests, configs, flags.name)
+  asked = suite_flags.asked(flags)
+  given = [read_config(flags, dataset=one.name) for one in asked]
+  requests = _read_models(flags, given)
+  there, missing = [], []
+  # Of all, so that runs are called the same whatever is missing.
+  for one, plan in zip(
+    asked, plans.make_plans(requests, given, flags.name), strict=True
+  ):
+    try:
+      datasets.check(plan.config.dataset)
+    except UserError as error:
+      if not one.is_optional:
+        raise
+      missing.append(Failure(one.name, str(error), is_missing=True))
+    else:
+      name = one.name if one.is_optional else None
+      there.append(dataclasses.replace(plan, of_suite=name))
+  return there, missing
 
 
 def _read(
   flags, given: list[EvaluationConfig]
 ) -> tuple[list[ModelRequest], list[EvaluationConfig]]:
+  requests = _read_models(flags, given)
+  for config in given if 'dataset' in flags else ():  # Others read images of their own.
+    datasets.check(config.dataset)
+  return requests, given
+
+
+def _read_models(flags, given: list[EvaluationConfig]) -> list[ModelRequest]:
   requests = plans.requests(flags.model, flags.weights)
   for config in given:
     plans.check_config(requests, config)
   # Of many models the one that has no such protocol is told beside the others.
   each = patterns.expand(flags.model) == flags.model != ['all']
-  for request in requests if each else ():
-    if published.is_told(given[0].protocol, request.spec, request.weights):
+  asked = dict.fromkeys((config.protocol, config.tta) for config in given)
+  for request, (text, tta) in itertools.product(requests if each else (), asked):
+    if published.is_told(text, request.spec, request.weights):
       continue
-    text = published.protocol_text(
-      given[0].protocol, request.spec, weights=request.weights
-    )
-    protocol.resolve(protocol.with_tta(text, given[0].tta), size=224)
-  for config in given if 'dataset' in flags else ():  # Others read images of their own.
-    datasets.check(config.dataset)
-  return requests, given
+    text = published.protocol_text(text, request.spec, weights=request.weights)
+    protocol.resolve(protocol.with_tta(text, tta), size=224)
+  return requests
 
 
 def read_config(flags, **values: Any) -> EvaluationConfig:

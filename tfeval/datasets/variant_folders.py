@@ -24,7 +24,7 @@ from tfeval.datasets.variants import (
   WNIDS,
   Variant,
 )
-from tfeval.utils import budgets, untrusted
+from tfeval.utils import budgets, errors, untrusted
 from tfeval.utils.errors import UserError
 
 ANNOTATIONS = 'val_annotations.txt'
@@ -41,11 +41,14 @@ def read(variant: Variant, config: DatasetConfig) -> FolderContent:
 
   Args:
     variant: which set.
-    config: its `name` is `SET:DIR`.
+    config: its `name` is `SET:DIR`, or `SET/CONFIG:DIR`.
 
   Raises:
     UserError: no folder was given, or it holds something else.
   """
+  part = variants.config_of(config.name)
+  if part is not None and part not in variant.configs:
+    raise errors.unknown(f'configuration of {variant.name}', part, variant.configs)
   where = variants.directory_of(config.name)
   if where is None:
     raise UserError(missing(variant))
@@ -63,7 +66,7 @@ def missing(variant: Variant) -> str:
     return f'{variant.name} has no images: see tfeval datasets {variant.name}'
   return (
     f'{variant.title} is not built by TFDS: get it from {variant.source} and give '
-    f'`dataset={variant.comes_from}`'
+    f'`dataset={variant.comes_from}`, or a `sets_dir` with a folder {variant.name}'
   )
 
 

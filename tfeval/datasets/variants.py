@@ -150,17 +150,29 @@ def directory_of(name: str) -> str | None:
   return where
 
 
+def config_of(name: str) -> str | None:
+  """Returns the configuration that stands in the name of a dataset, None without.
+
+  >>> config_of('imagenet_v2/topimages:photos'), config_of('imagenet_v2:/photos')
+  ('topimages', None)
+  """
+  target = name.partition(':')[0]
+  return target.partition('/')[2] or None
+
+
 def run_name(name: str) -> str | None:
   """Returns what runs on a set are called that lies in a folder; None for others.
 
   >>> run_name('imagenet_c:/data/c/fog/3'), run_name('objectnet:/data/o')
   ('imagenet_c_fog_3', 'objectnet')
+  >>> run_name('imagenet_v2/topimages:/data/top')
+  'imagenet_v2_topimages'
   """
   variant, where = of_dataset(name), directory_of(name)
   if variant is None or where is None:
     return None
   if variant.layout != CORRUPTIONS:
-    return variant.name
+    return '_'.join(filter(None, (variant.name, config_of(name))))
   parts = os.path.normpath(where).split(os.sep)[-2:]
   return '_'.join([variant.name, *parts])
 

@@ -161,10 +161,11 @@ def _start_loading(
     config = plans[0].config
     with runtimes[0].strategy.scope():
       model = resolve.load_model(requests[0], config)
-    protocol = resolve.resolve_protocol(requests[0], config, model)
     jobs: list[Job | UserError] = []
     for request, plan, runtime in zip(requests, plans, runtimes, strict=True):
       try:
+        # Of images that are cropped already it is another one.
+        protocol = resolve.resolve_protocol(request, plan.config, model)
         jobs.append(shared_job.make_job(request, model, protocol, plan.config, runtime))
       except UserError as error:  # Of this dataset alone.
         jobs.append(error)

@@ -52,10 +52,13 @@ class Plan:
   Attributes:
     config: how.
     requests: the models, in the same order in each plan of a command.
+    of_suite: what a suite calls the dataset, others of which go on without it where it
+      is missing or damaged; None: it has to be there.
   """
 
   config: EvaluationConfig
   requests: tuple[ModelRequest, ...]
+  of_suite: str | None = None
 
 
 def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
@@ -241,7 +244,8 @@ def without_adaptation(plans: Sequence[Plan]) -> list[Plan]:
       dataclasses.replace(one, directory=one.directory.removesuffix(ending))
       for one in plan.requests
     )
-    found.append(Plan(plan.config.replace(adapt=None), tuple(requests)))
+    config = plan.config.replace(adapt=None)
+    found.append(Plan(config, tuple(requests), plan.of_suite))
   return found
 
 
