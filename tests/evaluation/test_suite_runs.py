@@ -1,15 +1,24 @@
 """A suite in one command: models loaded once, missing sets as rows, kills."""
 
+import itertools
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import standin_archives
 
 from tfeval import cli
 from tfeval.datasets import tfds_preparing
+from tfeval.datasets.labels import class_sets, imagenet
 from tfeval.evaluation import resolve
+from tfeval.runs.run import load_run
 
 MODEL = 'MobileNet:alpha=0.25'
+KINDS = ('fog/1', 'fog/3', 'frost/2')
+FOLDERS = ('imagenet_o', 'imagenet_c')
 
 
 @pytest.fixture(scope='module')
@@ -20,8 +29,6 @@ def photos(shared_data):
 @pytest.fixture
 def sets_dir(photos, tmp_path):
   """ImageNet-A and one configuration of V2 in folders, and a damaged ImageNet-R."""
-  from tfeval.datasets.labels import class_sets, imagenet
-
   of_a = [group[0] for group in class_sets.read('imagenet_a').wnids]
   of_r = [group[0] for group in class_sets.read('imagenet_r').wnids]
   index = imagenet.label_space().index_of_id
@@ -86,8 +93,11 @@ def test_missing_sets_are_rows(sets_dir, tmp_path, capsys, monkeypatch):
   # Again, without --json: nothing is evaluated, each missing set has a row.
   assert cli.main(flags) == 0
   out = capsys.readouterr().out
+  # A name stands above what is wide.
+  rows = [line.split() for line in out.splitlines()]
+  words = [a + b for a, b in itertools.pairwise(rows)]
   for name in errors:
-    assert any(line.split() == [name, 'missing'] for line in out.splitlines())
+    assert [name, 'missing'] in words
     assert f'{name} is MISSING: ' in out
   assert cli.main([*flags, '--strict']) == 2
   err = capsys.readouterr().err.splitlines()[-1]
@@ -124,3 +134,63 @@ def test_a_damaged_set_stops_no_other(sets_dir, tmp_path, capsys):
   assert 'imagenet_r' in failed['model']['name'] and 'x.jpg' in failed['error']
   assert complete['dataset']['evaluated'] == 3
   assert '1 of 2 models failed' in shown.err.splitlines()[-1]
+
+
+def started(flags):
+  return subprocess.Popen(
+    [sys.executable, '-m', 'tfeval', *flags],
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+  )
+
+
+def killed_after(flags, output, results):
+  """Starts a command, and kills it when so many runs are complete."""
+  process = started(flags)
+  while process.poll() is None and len([*output.glob('*/result.json')]) < results:
+    time.sleep(0.01)
+  process.kill()
+  process.communicate(timeout=60)
+  return process.returncode
+
+
+def rows_of(output):
+  return {
+    path.name: sorted(load_run(path).to_arrow().to_pylist(), key=lambda row: row['id'])
+    for path in output.iterdir()
+  }
+
+
+@pytest.mark.slow
+def test_a_suite_that_is_killed_twice(photos, shared_data, tmp_path):
+  """Seven sets of TFDS, four in folders, and one that is missing."""
+  counts = standin_archives.seed_all(tmp_path / 'tfds', shared_data, 8)
+  wnids = list(photos)[:8]
+  of_o = [group[0] for group in class_sets.read('imagenet_o').wnids]
+  put(
+    tmp_path / 'sets',
+    {f'imagenet_o/{w}/x.jpg': photos[w] for w in of_o if w in photos}
+    | {f'imagenet_c/{kind}/{w}/x.JPEG': photos[w] for kind in KINDS for w in wnids},
+  )
+  (tmp_path / 'suite.txt').write_text('\n'.join([*counts, 'objectnet', *FOLDERS]))
+  how = [f'--model={MODEL}', f'--suite={tmp_path}/suite.txt', '--preflight=off']
+  how += [f'--sets_dir={tmp_path}/sets', f'--data_dir={tmp_path}/tfds']
+  how += ['--batch_size=2', '--rows_per_part=2', '--json']
+  flags = {
+    name: ['evaluate', *how, f'--output_dir={tmp_path / name}']
+    for name in ('whole', 'killed')
+  }
+  for results in (2, 7):
+    code = killed_after(flags['killed'], tmp_path / 'killed', results)
+    assert code == -signal.SIGKILL
+  outputs = {}
+  for name, one in flags.items():
+    process = started(one)
+    outputs[name], err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+  *results, missing = json.loads(outputs['killed'])
+  assert len(results) == len(counts) + 4 and missing['dataset']['name'] == 'objectnet'
+  assert rows_of(tmp_path / 'killed') == rows_of(tmp_path / 'whole')
+  of_whole = [one['metrics'] for one in json.loads(outputs['whole'])[:-1]]
+  assert [one['metrics'] for one in results] == of_whole

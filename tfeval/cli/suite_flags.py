@@ -76,8 +76,9 @@ def in_order(flags, runs: Sequence[Run | Failure]) -> list[Run | Failure]:
   order = [one.name for one in asked(flags)]
 
   def place(run: Run | Failure) -> int:
-    is_missing = isinstance(run, Failure) and run.is_missing
-    return 1 + order.index(run.name) if is_missing else 0
+    if isinstance(run, Failure) and run.is_missing:
+      return 1 + order.index(run.name)
+    return 0
 
   return sorted(runs, key=place)
 

@@ -213,6 +213,9 @@ def _classes(name: str, feature) -> tuple[LabelSpace, list[int]]:
   if known is not None and set(feature.names) == set(known.names):
     group_of = dict(zip(known.names, known.groups, strict=True))
     return imagenet.label_space(), [group_of[one][0] for one in feature.names]
+  # Of a set of ImageNet's thousand classes, numbers are these in order.
+  if variant is not None and list(feature.names) == [str(i) for i in range(1000)]:
+    return imagenet.label_space(), list(range(1000))
   return resolution.resolve(name, list(feature.names))
 
 
