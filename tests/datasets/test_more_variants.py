@@ -113,7 +113,10 @@ def test_multi_labels_and_imagenet_m(
   assert found(whole)[:2] == (sum(np.array(originals)[there]), sum(there))
 
 
-@pytest.mark.parametrize('factor', ['size', 'location', 'rotation'])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ('location', 'rotation')]
+
+
+@pytest.mark.parametrize('factor', ['size', *SLOW])
 def test_si_score(factor, shared_data, answers_of, tmp_path):
   members, classes = standin_archives.on_backgrounds(shared_data, factor)
   (url,) = (u for u in standin_archives.urls('siscore') if f'/{factor}.zip' in u)
@@ -125,6 +128,7 @@ def test_si_score(factor, shared_data, answers_of, tmp_path):
   hits = sum(a == b for a, b in zip(answers_of(members.values()), right, strict=True))
   assert found(run) == (hits, len(members), 0) and 0 < hits
   assert {metric.rule for metric in run.metrics} == {'all'}
+  assert sorted(run.to_arrow(['id'])['id'].to_pylist()) == [str(i) for i in range(8)]
 
 
 @pytest.mark.slow  # The builder makes a graph for each image.

@@ -124,6 +124,7 @@ def test_none_is_there(tmp_path, capsys):
   assert 'ObjectNet is not built by TFDS' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_damaged_set_stops_no_other(sets_dir, tmp_path, capsys):
   suite = tmp_path / 'suite.txt'
   suite.write_text('imagenet_r\nimagenet_v2/topimages\n')

@@ -76,7 +76,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   if limit is not None and limit >= count:
     limit = None  # It is the whole.
   size = limit or count
-  own_sets = _own_sets(builder, config)
+  own_sets, variant = _own_sets(builder, config), variants.of_dataset(builder.name)
   with tfds_metadata.told(name, builder.data_dir):
     records = Records(
       builder,
@@ -86,6 +86,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       own_sets,
       len(space),
       None if indices == list(range(len(space))) else indices,
+      '' if variant is None else variant.id_key,
     )
   validation = builder.name in tfds_names.FROM_TAR and split == 'validation'
   full = validation and count == imagenet.NUM_VALIDATION and limit is None

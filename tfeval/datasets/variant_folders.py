@@ -52,6 +52,10 @@ def read(variant: Variant, config: DatasetConfig) -> FolderContent:
   where = variants.directory_of(config.name)
   if where is None:
     raise UserError(missing(variant))
+  if os.path.isfile(os.path.expanduser(where)):
+    raise UserError(
+      f'{where} is a file: unpack it and give the folder, `dataset={variant.name}:DIR`'
+    )
   if other := next((k for k in ('labels', 'split') if getattr(config, k)), None):
     raise UserError(f'`{other}` is not for {variant.name}: leave it out')
   inside = _inside(variant, where)

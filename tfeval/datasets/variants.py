@@ -52,6 +52,8 @@ class Variant:
     class_set: of `labels.class_sets`; '' where it has all 1000 classes.
     rule: the class rule of its authors.
     label: the feature of TFDS that is the label, '' for the usual one.
+    id_key: the feature of TFDS that tells its images apart, a whole number; '' for the
+      usual one.
     unlabelled: whether its images are of none of the classes.
     ready: the side of its images where they are cropped already, 0 where not.
     protocol: that of its authors, '' where they have none of their own.
@@ -74,6 +76,7 @@ class Variant:
   class_set: str = ''
   rule: str = 'all'
   label: str = ''
+  id_key: str = ''
   unlabelled: bool = False
   ready: int = 0
   protocol: str = ''
