@@ -5,6 +5,7 @@ import io
 import logging
 import sys
 import tarfile
+from urllib import parse
 
 import requests
 import tensorflow_datasets as tfds
@@ -60,11 +61,12 @@ def prepare(builder, manual_dir: str | None) -> None:
   except UserError:
     raise
   except requests.RequestException as error:
-    if isinstance(error, requests.ConnectionError):
+    reason = errors.one_line(error)
+    if isinstance(error, requests.ConnectionError) and error.request is not None:
       _Tries.count = 1
+      reason = f'{parse.urlsplit(error.request.url).hostname} cannot be reached'
     raise UserError(
-      f'cannot download {builder.name}{_without_network(builder, manual)}: '
-      f'{errors.one_line(error)}'
+      f'cannot download {builder.name}, {reason}{_without_network(builder, manual)}'
     ) from error
   except Exception as error:  # TFDS and TensorFlow raise many types.
     raise UserError(
