@@ -143,3 +143,48 @@ def conflicts(shared: pathlib.Path, photos: dict[str, bytes]):
   (archive,) = (url for url in there if url.endswith('.zip'))
   (mapping,) = (url for url in there if url.endswith('.txt'))
   return {archive: zipped(members), mapping: '\n'.join(lines).encode()}, len(members)
+
+
+def multi_labels(answers: dict[str, int], wnids: list[str]) -> dict:
+  """Returns the file of multi-labels, by answers that tell every rule apart.
+
+  Args:
+    answers: the class that a model says of each validation image, by its name.
+    wnids: of the 1000 classes.
+  """
+  annotations, problematic, of_m = {}, {}, []
+  for i, name in enumerate(sorted(answers)[:-4]):  # Not all are among the 20,000.
+    answer, other = wnids[answers[name]], wnids[(answers[name] + 500) % 1000]
+    annotations[name] = (
+      {'correct': [answer, other], 'wrong': []},
+      {'correct': [other], 'unclear': [answer]},
+      {'correct': [other], 'wrong': [answer]},
+      {'unclear': [answer]},
+      {'correct': [other], 'unclear': [], 'wrong': [answer]},
+    )[i % 5]
+    if i % 7 == 3:
+      problematic[name] = ['drawing']
+    elif i % 4 == 1:
+      of_m.append(name)
+  return {
+    # Of ImageNet-V2 as well, behind those of validation images.
+    'initial_annots': annotations | {'a_v2_image.jpeg': {'correct': [wnids[0]]}},
+    'problematic_images': problematic,
+    'imagenet_m': of_m,
+  }
+
+
+def on_backgrounds(
+  shared: pathlib.Path, factor: str
+) -> tuple[dict[str, bytes], dict[str, int]]:
+  """Returns the members of an archive of SI-Score, and the class of each folder."""
+  from tensorflow_datasets.datasets.siscore import labels
+
+  names = [row['wnid'] for row in class_names(shared)]
+  photos, members = photos_by_wnid(shared), {}
+  top = {'size': 'area', 'rotation': 'rotation'}.get(factor, 'location20_area02_min0pc')
+  for folder, index in labels.IMAGENET_LABELS.items():
+    is_known = folder in labels.DATASET_LABELS and names[index] in photos
+    if is_known and len(members) < 8:
+      members[f'{top}/{folder}/{len(members)}.jpg'] = photos[names[index]]
+  return members, labels.IMAGENET_LABELS

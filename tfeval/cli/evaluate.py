@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfeval.cli import console, input_flags, output
+from tfeval.cli import console, input_flags, output, suite_flags
 from tfeval.engine import cluster
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.runs import expectations
@@ -12,7 +12,8 @@ from tfeval.utils.errors import UserError
 USAGE = """Usage: tfeval evaluate --model=NAME [--model=NAME ...] [--flags]
 
   tfeval evaluate --model=ResNet50 --manual_dir=DIR_WITH_THE_VALIDATION_TAR
-  tfeval evaluate --model=MobileNet:alpha=0.25 --dataset=folder:VAL_DIR"""
+  tfeval evaluate --model=MobileNet:alpha=0.25 --dataset=folder:VAL_DIR
+  tfeval evaluate --model=ResNet50 --suite=natural --sets_dir=DIR"""
 
 
 def define_flags(define) -> None:
@@ -29,7 +30,10 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
   expected = [expectations.parse(text) for text in flags.expect]
-  plans = input_flags.read_plans(flags)
+  plans, missing = input_flags.read_plans(flags)
+  if not plans:
+    output.print_runs(missing, flags.json, 0)
+    suite_flags.check_missing(missing, flags.strict)
   config = plans[0].config
   if not config.store.output_dir:
     raise UserError(
@@ -42,12 +46,15 @@ def run(flags, arguments: list[str]) -> int:
     from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
 
     runs = evaluate.evaluate(plans, progress.on_stderr, expected)
+  if here.index == 0:
+    runs = suite_flags.in_order(flags, [*runs, *missing])
   if here.index == 0 or flags.json:
     output.print_runs(runs, flags.json, flags.show_examples, flags.class_rule)
     output.say_where(runs)
   else:
     # Only the host that joins has results.
     output.print_failures(runs)
+  suite_flags.check_missing(runs, flags.strict)
   asked = sum(len(plan.requests) for plan in plans)
   asked *= 1 if config.adapt is None else 2  # With the plain runs.
   return output.exit_code(runs, expected, asked)

@@ -29,7 +29,7 @@ ONLY_DATA = frozenset(
   'columns allow signature tags predictions probabilities order scores output raters '
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
   'labels_of store_features align adapt beside reported only write_groups corruption '
-  'frost_textures base'.split()
+  'frost_textures base sets_dir'.split()
 )
 
 
@@ -126,12 +126,24 @@ def _model(value: str) -> bool:
 
 def _dataset(value: str) -> bool:
   """Whether a dataset is of another package, or may be fetched with its code."""
-  from tfeval.datasets import OPENERS
+  from tfeval.datasets import OPENERS, variants
 
   kind = re.split('[:/]', value)[0]
-  return kind not in OPENERS.entries and (
-    kind in OPENERS or not _OF_TFDS.fullmatch(value)
-  )
+  if kind in OPENERS.entries or kind in variants.variants():
+    return False
+  return kind in OPENERS or not _OF_TFDS.fullmatch(spec.split(value)[0])
+
+
+def _suite(value: str) -> bool:
+  """Whether a suite is a file that names such datasets, or none that can be read."""
+  from tfeval.datasets import suites
+
+  if value in suites.suites():
+    return False
+  try:
+    return any(map(_dataset, suites.datasets_of(value)))
+  except UserError:
+    return True
 
 
 def _protocol(value: str) -> bool:
@@ -156,6 +168,7 @@ _STARTS: Mapping[str, Callable[[str], bool]] = {
   'model': _model,
   'preprocess': flagfile.names_function,
   'dataset': _dataset,
+  'suite': _suite,
   'protocol': _protocol,
   'metrics': _metrics,
   'metric': _metrics,

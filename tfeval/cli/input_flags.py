@@ -1,17 +1,19 @@
 """The flags of commands that run models, as the parts of the config declare them."""
 
 import dataclasses
+import itertools
 from collections.abc import Container, Mapping
 from typing import Any
 
 from tfeval import datasets
-from tfeval.cli import command_flags
+from tfeval.cli import command_flags, suite_flags
 from tfeval.datasets import variants
 from tfeval.evaluation import plans
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import patterns, published
 from tfeval.preprocess import corruption_table, protocol
+from tfeval.runs.run import Failure
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
 
@@ -87,6 +89,7 @@ def define_runs(definer) -> None:
     f'{dataset.option.help} May be repeated: each model is loaded once.',
     module_name=dataset.option.group,
   )
+  suite_flags.define(definer)
   definer.multi_string(
     'corruption',
     [corruption_table.NONE],
@@ -127,46 +130,81 @@ def read_requests(flags, **values: Any) -> tuple[list[ModelRequest], EvaluationC
   return requests, given
 
 
-def read_plans(flags) -> list[plans.Plan]:
+def read_plans(flags) -> tuple[list[plans.Plan], list[Failure]]:
   """Returns what a command's flags ask for that may name datasets and corruptions.
+
+  Returns:
+    A plan for each dataset, and the datasets of suites that are missing.
 
   Raises:
     UserError: as `read_requests`, or two runs would be called the same.
   """
   corruptions = corruption_table.expand(flags.corruption)
-  given = [
-    config
-    for text in flags.dataset
-    for name in datasets.several(text)
+  asked = [
+    (one, config)
+    for one in suite_flags.asked(flags)
     for config in plans.corrupted_configs(
-      read_config(flags, dataset=name, corruption=corruption_table.NONE), corruptions
+      read_config(flags, dataset=one.name, corruption=corruption_table.NONE),
+      corruptions,
     )
   ]
-  if not given:
-    raise UserError('--dataset is empty: name one')
-  requests, configs = _read(flags, given)
-  return plans.make_plans(requests, configs, flags.name)
+  given = [config for _, config in asked]
+  requests = _read_models(flags, given)
+  # Of all, so that runs are called the same whatever is missing.
+  planned = plans.make_plans(requests, given, flags.name)
+  there: list[plans.Plan] = []
+  faults: dict[str, str | None] = {}
+  for (one, config), plan in zip(asked, planned, strict=True):
+    if one.name not in faults:
+      faults[one.name] = _fault(one, config)
+    if faults[one.name] is None:
+      name = one.name if one.is_optional else None
+      there.append(dataclasses.replace(plan, of_suite=name))
+  return there, [
+    Failure(name, reason, is_missing=True)
+    for name, reason in faults.items()
+    if reason is not None
+  ]
+
+
+def _fault(one: suite_flags.Asked, config: EvaluationConfig) -> str | None:
+  """Returns why a dataset of a suite cannot be opened; None: it may be.
+
+  Raises:
+    UserError: one of no suite cannot.
+  """
+  try:
+    datasets.check(config.dataset)
+  except UserError as error:
+    if not one.is_optional:
+      raise
+    return str(error)
+  return None
 
 
 def _read(
   flags, given: list[EvaluationConfig]
 ) -> tuple[list[ModelRequest], list[EvaluationConfig]]:
+  requests = _read_models(flags, given)
+  for config in given if 'dataset' in flags else ():  # Others read images of their own.
+    datasets.check(config.dataset)
+  return requests, given
+
+
+def _read_models(flags, given: list[EvaluationConfig]) -> list[ModelRequest]:
   requests = plans.requests(flags.model, flags.weights)
   for config in given:
     plans.check_config(requests, config)
   # Of many models the one that has no such protocol is told beside the others.
   each = patterns.expand(flags.model) == flags.model != ['all']
-  for request in requests if each else ():
-    if published.is_told(given[0].protocol, request.spec, request.weights):
+  for request, config in itertools.product(requests if each else (), given):
+    if published.is_told(config.protocol, request.spec, request.weights):
       continue
     text = published.protocol_text(
-      given[0].protocol, request.spec, weights=request.weights
+      config.protocol, request.spec, weights=request.weights
     )
-    for config in given:
-      protocol.resolve(plans.with_operations(text, config), size=224)
-  for config in given if 'dataset' in flags else ():  # Others read images of their own.
-    datasets.check(config.dataset)
-  return requests, given
+    protocol.resolve(plans.with_operations(text, config), size=224)
+  return requests
 
 
 def read_config(flags, **values: Any) -> EvaluationConfig:

@@ -121,7 +121,7 @@ def exit_code(
     UserError: some were not, or lack a metric that is expected.
     CheckFailed: an expectation does not hold.
   """
-  failed = [run.name for run in runs if isinstance(run, Failure)]
+  failed = [run.name for run in runs if isinstance(run, Failure) and not run.is_missing]
   missed = expectations.missed(
     expected, [run.result for run in runs if isinstance(run, Run)]
   )

@@ -45,12 +45,11 @@ _VARIANTS = dict.fromkeys(
     'imagenet100',
     'mini_imagenet',
     'tiny_imagenet',
-    'imagenet_hard',
     'imagenet_x',
     'label_errors',
   ),
   'tfeval.datasets.variant:open_variant',
-)
+) | {'imagenet_hard': 'tfeval.datasets.imagenet_hard:open_imagenet_hard'}
 OPENERS: 'Registry[Callable[[DatasetConfig], ImageDataset]]' = Registry(
   'dataset', _PLAIN | _CONTAINERS | _VARIANTS, 'tfeval.datasets'
 )
@@ -176,6 +175,8 @@ def _check_other(config: DatasetConfig) -> None:
     tfds_names.check(config)
   elif known.layout in variant_folders.READERS:
     variant_folders.read(known, config)
+  elif known.layout == variants.PARQUET:
+    _opened[_named(config)] = OPENERS[known.name](_named(config))
   else:
     raise UserError(variant_folders.missing(known))
 

@@ -52,7 +52,8 @@ class ImageDataset:
     sample: how large a sample of the examples it is, see `subset.sample`; None: all.
     notes: what a reader of the result must know about the data.
     label_sets: further labels of the examples by name, one at most: `real`, ReaL
-      labels, or `multilabel`. The column is `real_labels`, whatever the name.
+      labels, `multilabel`, or `any_label`. The column is `real_labels`, whatever the
+      name.
     size_digest: digest over the sizes of the files that hold the images, and their
       labels where these are known beforehand: tells without reading them that data
       have changed, not that they have not.

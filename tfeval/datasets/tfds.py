@@ -1,19 +1,12 @@
 """TFDS datasets: prepared where needed, checked, and read undecoded."""
 
-import contextlib
-import io
-import logging
 import os
 import pathlib
 import re
-import sys
-import tarfile
 
-import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
-from tensorflow_datasets.core.download import downloader
 
 from tfeval.datasets import (
   base,
@@ -21,17 +14,16 @@ from tfeval.datasets import (
   tfds_metadata,
   tfds_names,
   tfds_places,
+  tfds_preparing,
   variants,
 )
 from tfeval.datasets.labels import class_sets, imagenet, resolution
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.tfds_records import Records, SetsOfLabels
-from tfeval.utils import budgets, errors, files, locks, paths
+from tfeval.utils import budgets, errors, files
 from tfeval.utils.errors import UserError
 
-_LOG = logging.getLogger('tfeval')
-REAL_JSON = 'real.json'
 MULTILABEL = 'multilabel'
 # Both are hits (Shankar et al. 2020), and what is problematic does not count.
 _MULTI_KEYS = 'correct_multi_labels', 'unclear_multi_labels'
@@ -62,7 +54,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   if not builder.is_prepared():
     if config.manual_dir is None:
       _check_places(builder, name)
-    _prepare(builder, config.manual_dir)
+    tfds_preparing.prepare(builder, config.manual_dir)
     # Another process may have prepared it, and then this builder knows no splits.
     builder = _builder(name, config.data_dir)
   known = builder.info.splits
@@ -84,7 +76,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
   if limit is not None and limit >= count:
     limit = None  # It is the whole.
   size = limit or count
-  own_sets = _own_sets(builder, config)
+  own_sets, variant = _own_sets(builder, config), variants.of_dataset(builder.name)
   with tfds_metadata.told(name, builder.data_dir):
     records = Records(
       builder,
@@ -94,6 +86,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
       own_sets,
       len(space),
       None if indices == list(range(len(space))) else indices,
+      '' if variant is None else variant.id_key,
     )
   validation = builder.name in tfds_names.FROM_TAR and split == 'validation'
   full = validation and count == imagenet.NUM_VALIDATION and limit is None
@@ -181,62 +174,6 @@ def _builder(name: str, data_dir: str | None):
     raise UserError(f'dataset {name}: {errors.one_line(error)}') from error
 
 
-def _prepare(builder, manual_dir: str | None) -> None:
-  manual = paths.path(manual_dir) if manual_dir else None
-  if builder.name in tfds_names.FROM_TAR:
-    _check_tar(tfds_names.find_tar(builder.name, builder.data_dir, manual_dir))
-  if not sys.stderr.isatty():
-    # Its bars redraw themselves many times a second: pages of a log file.
-    tfds.disable_progress_bar()
-  # Ten of them, each after twice the wait: three minutes to say "no network".
-  downloader.MAX_RETRIES = 4
-  config = tfds.download.DownloadConfig(manual_dir=manual and str(manual))
-  where = paths.path(builder.data_dir)
-  work = f'preparing {builder.name} in {where}'
-  try:
-    # TFDS writes, and removes what it takes for leftovers, as if it were alone.
-    with locks.one_at_a_time(where.with_name(f'.{where.name}.lock'), work):
-      if builder.is_prepared():
-        return
-      _LOG.info(work)
-      # What TFDS prints beside its bars says "Unknown size" of all that matters.
-      with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(download_config=config)
-  except UserError:
-    raise
-  except requests.RequestException as error:
-    what = builder.name
-    if what == 'imagenet2012_real':
-      what += (
-        f': without network put {REAL_JSON} of '
-        f'google-research/reassessed-imagenet into {manual}'
-      )
-    raise UserError(f'cannot download {what}: {errors.one_line(error)}') from error
-  except Exception as error:  # TFDS and TensorFlow raise many types.
-    raise UserError(
-      f'cannot prepare {builder.name} in {builder.data_dir}: {errors.one_line(error)}'
-    ) from error
-
-
-def _check_tar(path: paths.Path) -> None:
-  """Checks that labels, which TFDS zips to sorted member names, will be right."""
-  try:
-    with path.open('rb') as file, tarfile.open(fileobj=file) as tar:
-      names = sorted(tar.getnames())
-  except (tarfile.TarError, OSError, EOFError) as error:
-    raise UserError(
-      f'{path} is not a whole tar file: {errors.one_line(error)}: copy it again'
-    ) from error
-  expected = [imagenet.validation_name(i + 1) for i in range(len(names))]
-  wrong = next(((n, e) for n, e in zip(names, expected, strict=True) if n != e), None)
-  if wrong or not names:
-    seen, due = wrong or ('nothing', imagenet.validation_name(1))
-    raise UserError(
-      f'{path} holds {seen} where {due} is due: labels go by '
-      f'position, so use {tfds_names.VALIDATION_TAR} as it was downloaded'
-    )
-
-
 def _features(builder) -> tuple[str, str]:
   """Returns the keys of the image and of the label."""
   features = builder.info.features
@@ -277,6 +214,9 @@ def _classes(name: str, feature) -> tuple[LabelSpace, list[int]]:
   if known is not None and set(feature.names) == set(known.names):
     group_of = dict(zip(known.names, known.groups, strict=True))
     return imagenet.label_space(), [group_of[one][0] for one in feature.names]
+  # Of a set of ImageNet's thousand classes, numbers are these in order.
+  if variant is not None and list(feature.names) == [str(i) for i in range(1000)]:
+    return imagenet.label_space(), list(range(1000))
   return resolution.resolve(name, list(feature.names))
 
 

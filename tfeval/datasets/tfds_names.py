@@ -22,6 +22,8 @@ from tfeval.utils.errors import UserError
 VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
 # Builders that read the validation tar, which nobody may download for you.
 FROM_TAR = frozenset({'imagenet2012', 'imagenet2012_real'})
+# And those that make other images or labels of it.
+NEED_TAR = FROM_TAR | {'imagenet2012_multilabel', 'imagenet2012_corrupted'}
 # `name/config:version/arguments`, as `tensorflow_datasets/core/naming.py` has it.
 _NAME = re.compile(
   r'(?P<namespace>[\w-]+:)?(?P<name>[a-zA-Z]\w*)(/(?P<config>[\w+.-]+))?'
@@ -98,7 +100,7 @@ def _check_data(
     return
   if manual_dir is None:
     tfds_places.check(name, None, version, root, asked)
-  if name in FROM_TAR and not paths.is_url(manual_dir):
+  if name in NEED_TAR and not paths.is_url(manual_dir):
     find_tar(name, root / name / version, manual_dir)
 
 
@@ -118,7 +120,7 @@ def find_tar(name: str, directory: object, manual_dir: str | None) -> paths.Path
   """Returns the path of the validation tar.
 
   Args:
-    name: of a builder of `FROM_TAR`.
+    name: of a builder of `NEED_TAR`.
     directory: in which it is not prepared.
     manual_dir: where the tar should lie.
 

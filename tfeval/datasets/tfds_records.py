@@ -43,6 +43,7 @@ class Records:
     sets: SetsOfLabels | None,
     num_classes: int,
     indices: Sequence[int] | None = None,
+    id_key: str = '',
   ):
     """Finds the files of a split.
 
@@ -53,6 +54,8 @@ class Records:
       sets: the features of sets of labels, or None.
       num_classes: of the label space.
       indices: the class that each label is, None for its number.
+      id_key: the feature, an integer, that is the id of an example; '': `file_name`, or
+        the id that TFDS gives.
 
     Raises:
       UserError: the files have a format that TensorFlow does not read, are no files,
@@ -66,7 +69,7 @@ class Records:
       )
     self._adapter = tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format]
     self._features = builder.info.features
-    self._image_key, self._label_key = image_key, label_key
+    self._image_key, self._label_key, self._id_key = image_key, label_key, id_key
     self._sets, self._num_classes = sets, num_classes
     self._indices = None if indices is None else np.array(indices, np.int64)
     files = builder.info.splits[split].file_instructions
@@ -116,8 +119,11 @@ class Records:
     label = tf.cast(example[self._label_key], tf.int64)
     if self._indices is not None:
       label = tf.where(label < 0, label, tf.gather(self._indices, tf.maximum(label, 0)))
+    identity = example.get('file_name', tfds_id)
+    if self._id_key:
+      identity = tf.strings.as_string(example[self._id_key])
     converted = {
-      'id': example.get('file_name', tfds_id),
+      'id': identity,
       'image': example[self._image_key],
       'label': label,
     }

@@ -24,7 +24,7 @@ def open_variant(config: DatasetConfig) -> base.ImageDataset:
   """Opens a test set that lies in a folder, as its authors publish it.
 
   Args:
-    config: its `name` is `SET:DIR`, of a set of `variants.toml`.
+    config: its `name` is `SET:DIR`, or `SET/CONFIG:DIR`, of a set of `variants.toml`.
 
   Raises:
     UserError: no folder was given, or it holds something else.
@@ -36,7 +36,9 @@ def open_variant(config: DatasetConfig) -> base.ImageDataset:
   content = variant_folders.read(variant, config)
   found = folder.of_content(content, config)
   path = pathlib.Path(os.path.realpath(content.root))
-  parts = '_'.join(path.parts[-2:]) if variant.layout == variants.CORRUPTIONS else None
+  parts = variants.config_of(config.name)
+  if variant.layout == variants.CORRUPTIONS:
+    parts = '_'.join(path.parts[-2:])
   found = dataclasses.replace(found, name=f'{variant.name}:{path}', config=parts)
   if variant.layout == variants.OBJECTNET:
     found = _without_border(found)

@@ -24,7 +24,7 @@ from tfeval.datasets.variants import (
   WNIDS,
   Variant,
 )
-from tfeval.utils import budgets, untrusted
+from tfeval.utils import budgets, errors, untrusted
 from tfeval.utils.errors import UserError
 
 ANNOTATIONS = 'val_annotations.txt'
@@ -41,14 +41,21 @@ def read(variant: Variant, config: DatasetConfig) -> FolderContent:
 
   Args:
     variant: which set.
-    config: its `name` is `SET:DIR`.
+    config: its `name` is `SET:DIR`, or `SET/CONFIG:DIR`.
 
   Raises:
     UserError: no folder was given, or it holds something else.
   """
+  part = variants.config_of(config.name)
+  if part is not None and part not in variant.configs:
+    raise errors.unknown(f'configuration of {variant.name}', part, variant.configs)
   where = variants.directory_of(config.name)
   if where is None:
     raise UserError(missing(variant))
+  if os.path.isfile(os.path.expanduser(where)):
+    raise UserError(
+      f'{where} is a file: unpack it and give the folder, `dataset={variant.name}:DIR`'
+    )
   if other := next((k for k in ('labels', 'split') if getattr(config, k)), None):
     raise UserError(f'`{other}` is not for {variant.name}: leave it out')
   inside = _inside(variant, where)
@@ -63,7 +70,7 @@ def missing(variant: Variant) -> str:
     return f'{variant.name} has no images: see tfeval datasets {variant.name}'
   return (
     f'{variant.title} is not built by TFDS: get it from {variant.source} and give '
-    f'`dataset={variant.comes_from}`'
+    f'`dataset={variant.comes_from}`, or a `sets_dir` with a folder {variant.name}'
   )
 
 

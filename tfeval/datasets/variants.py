@@ -52,6 +52,8 @@ class Variant:
     class_set: of `labels.class_sets`; '' where it has all 1000 classes.
     rule: the class rule of its authors.
     label: the feature of TFDS that is the label, '' for the usual one.
+    id_key: the feature of TFDS that tells its images apart, a whole number; '' for the
+      usual one.
     unlabelled: whether its images are of none of the classes.
     ready: the side of its images where they are cropped already, 0 where not.
     protocol: that of its authors, '' where they have none of their own.
@@ -74,6 +76,7 @@ class Variant:
   class_set: str = ''
   rule: str = 'all'
   label: str = ''
+  id_key: str = ''
   unlabelled: bool = False
   ready: int = 0
   protocol: str = ''
@@ -150,17 +153,29 @@ def directory_of(name: str) -> str | None:
   return where
 
 
+def config_of(name: str) -> str | None:
+  """Returns the configuration that stands in the name of a dataset, None without.
+
+  >>> config_of('imagenet_v2/topimages:photos'), config_of('imagenet_v2:/photos')
+  ('topimages', None)
+  """
+  target = name.partition(':')[0]
+  return target.partition('/')[2] or None
+
+
 def run_name(name: str) -> str | None:
   """Returns what runs on a set are called that lies in a folder; None for others.
 
   >>> run_name('imagenet_c:/data/c/fog/3'), run_name('objectnet:/data/o')
   ('imagenet_c_fog_3', 'objectnet')
+  >>> run_name('imagenet_v2/topimages:/data/top')
+  'imagenet_v2_topimages'
   """
   variant, where = of_dataset(name), directory_of(name)
   if variant is None or where is None:
     return None
   if variant.layout != CORRUPTIONS:
-    return variant.name
+    return '_'.join(filter(None, (variant.name, config_of(name))))
   parts = os.path.normpath(where).split(os.sep)[-2:]
   return '_'.join([variant.name, *parts])
 

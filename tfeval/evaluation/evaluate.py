@@ -1,6 +1,6 @@
 """Joins dataset, engine, predictions and metrics: what `tfeval evaluate` calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tfeval.engine import batch_size
 from tfeval.engine.benchmark.measure import (
@@ -40,8 +40,8 @@ def evaluate(
   Returns:
     A complete run for each dataset and model, in their order, where they are adapted
     the plain one and the adapted one; for one of several that cannot be evaluated what
-    is wrong with it. Of several hosts only 0 has them: it
-    waits for the others once its share of all models is done.
+    is wrong with it; behind them the datasets of suites that are missing. Of several
+    hosts only 0 has runs: it waits for the others once its share of all is done.
 
   Raises:
     UserError: something the user can fix, of the data or of the only model. Runs
@@ -66,7 +66,9 @@ def _evaluate(
   hosts = find_cluster(config)
   # Not an hour later: it may not be possible.
   files.check_directory(paths.path(config.store.output_dir))
-  runtimes = runtime.open_runtimes([plan.config for plan in plans], hosts, progress)
+  plans, runtimes, missing = _opened(plans, runtime.opener(config, hosts, progress))
+  if not plans:
+    return missing
   for opened in runtimes:
     check_names(
       expectations,
@@ -77,9 +79,30 @@ def _evaluate(
         for rule in {ALL, RESTRICTED, *(one.name for one in opened.dataset.rules)}
       ],
     )
-  if config.adapt is not None:
-    return beside.run_beside(plans, runtimes)
-  return loop.run_jobs(plans, runtimes)
+  run = loop.run_jobs if config.adapt is None else beside.run_beside
+  return run(plans, runtimes) + missing
+
+
+def _opened(
+  plans: Sequence[Plan], open_one: Callable[[EvaluationConfig], runtime.Runtime]
+) -> tuple[list[Plan], list[runtime.Runtime], list[Run | Failure]]:
+  """Opens datasets; returns the plans of those that are there, these, and the others.
+
+  Raises:
+    UserError: one is not there, and not of a suite.
+  """
+  there, runtimes, missing = [], [], list[Run | Failure]()
+  for plan in plans:
+    try:
+      runtimes.append(open_one(plan.config))
+    except UserError as error:
+      if plan.of_suite is None:
+        raise
+      reason = errors.one_line(error, None)
+      missing.append(Failure(plan.of_suite, reason, is_missing=True))
+    else:
+      there.append(plan)
+  return there, runtimes, missing
 
 
 def measure(

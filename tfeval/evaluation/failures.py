@@ -17,13 +17,14 @@ class Failures:
     found: what is wrong, by request.
   """
 
-  def __init__(self, several: bool):
+  def __init__(self, several: bool, data_may_fail: bool = False):
     """Begins with none.
 
     Args:
       several: whether there is more than one run.
+      data_may_fail: whether data that are at fault stop their own runs alone.
     """
-    self._several = several
+    self._several, self._data_may_fail = several, data_may_fail
     self.found: dict[ModelRequest, Failure] = {}
 
   @contextlib.contextmanager
@@ -36,10 +37,28 @@ class Failures:
     try:
       yield
     except UserError as error:
-      if not self._several or isinstance(error, DataError):
+      of_data = isinstance(error, DataError) and not self._data_may_fail
+      if not self._several or of_data:
         raise
-      reason = errors.one_line(error, None)
-      self.found[request] = Failure(request.label, reason)
+      self._add(request, error)
+
+  @contextlib.contextmanager
+  def of_data(self, jobs: list[Job]) -> Iterator[None]:
+    """Where the data of jobs may turn out to be at fault.
+
+    Raises:
+      UserError: they are, and no other data could be evaluated.
+    """
+    try:
+      yield
+    except UserError as error:
+      if not self._data_may_fail:
+        raise
+      for job in self.without(jobs):
+        self._add(job.request, error)
+
+  def _add(self, request: ModelRequest, error: UserError) -> None:
+    self.found[request] = Failure(request.label, errors.one_line(error, None))
 
   def without(self, jobs: list[Job]) -> list[Job]:
     """Returns the jobs of the models with which nothing is wrong."""

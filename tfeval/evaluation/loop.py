@@ -38,7 +38,8 @@ def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | F
     Interrupted: Ctrl-C or SIGTERM; what was evaluated is kept.
   """
   requests = [request for plan in plans for request in plan.requests]
-  failures = Failures(several=len(requests) > 1)
+  suite = any(plan.of_suite is not None for plan in plans)
+  failures = Failures(len(requests) > 1 or suite, data_may_fail=suite)
   jobs, logged = [], False
   for group in model_loading.job_groups(plans, runtimes, failures.of):
     jobs += group
@@ -46,7 +47,8 @@ def run_jobs(plans: Sequence[Plan], runtimes: Sequence[Runtime]) -> list[Run | F
       if not logged:
         runtimes[0].log_devices(plans[0].config)
         logged = True
-      run_group(group, failures)
+      with failures.of_data(group):
+        run_group(group, failures)
   if runtimes[0].hosts.index == 0:
     for job in jobs:
       if job.request not in failures.found:

@@ -168,6 +168,7 @@ def _start_loading(
     for request, plan, runtime in zip(requests, plans, runtimes, strict=True):
       of_dataset = steps.setdefault(id(runtime), {})
       try:
+        # Of images that are cropped already it is another one.
         protocol = resolve.resolve_protocol(request, plan.config, model)
         jobs.append(
           shared_job.make_job(

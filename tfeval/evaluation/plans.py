@@ -53,10 +53,13 @@ class Plan:
   Attributes:
     config: how.
     requests: the models, in the same order in each plan of a command.
+    of_suite: what a suite calls the dataset, others of which go on without it where it
+      is missing or damaged; None: it has to be there.
   """
 
   config: EvaluationConfig
   requests: tuple[ModelRequest, ...]
+  of_suite: str | None = None
 
 
 def requests(models: list[str], weights: list[str]) -> list[ModelRequest]:
@@ -277,7 +280,8 @@ def without_adaptation(plans: Sequence[Plan]) -> list[Plan]:
       dataclasses.replace(one, directory=one.directory.removesuffix(ending))
       for one in plan.requests
     )
-    found.append(Plan(plan.config.replace(adapt=None), tuple(requests)))
+    config = plan.config.replace(adapt=None)
+    found.append(Plan(config, tuple(requests), plan.of_suite))
   return found
 
 
@@ -296,6 +300,12 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
       these; or two options contradict each other.
   """
   check_devices(config.devices, config.inputs)
+  variant = variants.of_dataset(config.dataset.name)
+  if variant is not None and variant.ready and config.corruption != NONE:
+    raise UserError(
+      f'`corruption={config.corruption}`: images of {variant.name} are corrupted '
+      'already: leave it out'
+    )
   if config.devices.rank_on == DEVICE and config.store.logits:
     raise UserError(
       '`rank_on=device` keeps outputs on the device, `store_logits` stores all of '

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -122,7 +122,23 @@ def open_runtimes(
   Raises:
     UserError: devices or data are not there, or there can be no cache.
   """
-  devices, inputs = configs[0].devices, configs[0].inputs
+  open_one = opener(configs[0], hosts, progress)
+  return [open_one(config) for config in configs]
+
+
+def opener(
+  config: EvaluationConfig, hosts: Cluster, progress: Progress
+) -> Callable[[EvaluationConfig], Runtime]:
+  """Makes devices ready; returns what opens a dataset there.
+
+  Args:
+    config: of any of the datasets.
+    hosts, progress: as of `open_runtimes`.
+
+  Raises:
+    UserError: devices are not there, or there can be no cache.
+  """
+  devices, inputs = config.devices, config.inputs
   cache = None if inputs.cache_dir is None else writer.Cache(inputs.cache_dir)
   strategies.allow_tf32(devices.tf32)
   strategies.grow_memory()
@@ -137,19 +153,16 @@ def open_runtimes(
   frost_textures.look_in(inputs.frost_textures)
   self_tests: dict[Any, self_test.SelfTest] = {}
   opened: dict[DatasetConfig, Runtime] = {}
-  for config in configs:
+
+  def open_one(config: EvaluationConfig) -> Runtime:
     if config.dataset not in opened:
+      dataset = _open_dataset(config)
       opened[config.dataset] = Runtime(
-        _open_dataset(config),
-        strategy,
-        name,
-        hosts,
-        progress,
-        cache,
-        canvas,
-        self_tests=self_tests,
+        dataset, strategy, name, hosts, progress, cache, canvas, self_tests=self_tests
       )
-  return [opened[config.dataset] for config in configs]
+    return opened[config.dataset]
+
+  return open_one
 
 
 def _open_dataset(config: EvaluationConfig) -> base.ImageDataset:

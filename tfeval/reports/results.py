@@ -27,10 +27,10 @@ def write_table(
 ) -> None:
   """Writes the tables of runs and their remarks, behind their first examples."""
   complete = [run for run in runs if isinstance(run, Run)]
-  failed = [run for run in runs if isinstance(run, Failure)]
+  failed = [run for run in runs if isinstance(run, Failure) and not run.is_missing]
   many = len(failed) > failures.FEW
   if many:
-    runs = complete
+    runs = [run for run in runs if isinstance(run, Run) or run.is_missing]
   names = discovery.distinct_names(complete)
   for run, name in zip(complete, names, strict=True) if show_examples else ():
     terminal.print_line(f'{name}, the first answers:', output.file)
@@ -55,10 +55,13 @@ def write_table(
 
 
 def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:
-  """Writes a list of results; of a model that failed its name and why."""
+  """Writes a list of results; of a model that failed, or a missing set, why."""
   terminal.print_json(
     [
-      {'model': {'name': run.name}, 'error': output.wording(run.reason)}
+      {
+        'dataset' if run.is_missing else 'model': {'name': run.name},
+        'error': output.wording(run.reason),
+      }
       if isinstance(run, Failure)
       else run.result
       for run in runs
@@ -100,7 +103,7 @@ def _table(
   for run, name in zip(runs, discovery.distinct_names(runs), strict=True):
     names = [name]
     if isinstance(run, Failure):
-      models.append((names, [['failed']]))
+      models.append((names, [['missing' if run.is_missing else 'failed']]))
       continue
     if run.result.state:
       names.append(f'({run.result.state})')
@@ -160,7 +163,8 @@ def remarks(runs: Sequence[Run | Failure]) -> list[str]:
   found = []
   for run, name in zip(runs, discovery.distinct_names(runs), strict=True):
     if isinstance(run, Failure):
-      found.append(f'{name} FAILED: {run.reason}')
+      what = 'is MISSING' if run.is_missing else 'FAILED'
+      found.append(f'{name} {what}: {run.reason}')
       continue
     result = run.result
     words = [f'{name} {run.key.circumstances}', *result.caveats]

@@ -51,15 +51,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-  """A model that could not be evaluated, among others that could.
+  """A model that could not be evaluated, among others that could, or a missing set.
 
   Attributes:
-    name: the model's.
+    name: the model's, or the dataset's.
     reason: what was wrong and what to do.
+    is_missing: whether it is a dataset of a suite that is not on this machine.
   """
 
   name: str
   reason: str
+  is_missing: bool = False
 
   @property
   def key(self) -> RunKey:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from tfeval.analysis import robustness
 from tfeval.analysis.across import measures
-from tfeval.analysis.across.places import Place, place_of
+from tfeval.analysis.across.places import MULTILABEL, Place, place_of
 from tfeval.analysis.corruption_errors import SEVERITIES
 from tfeval.metrics import intervals
 from tfeval.metrics.accuracy import LEVEL, Count
@@ -90,7 +90,7 @@ def make_cell(
   elif run.classes.has(measures.CATEGORIES):
     cues = measures.shape_bias(run)
     extra = {'shape_bias': cues.shape_bias, 'decided': cues.decided}
-  elif place.labels != 'original':
+  elif place.labels == MULTILABEL:
     extra = {'class_mean': measures.class_mean(run)}
     value = extra['class_mean']
   gap = None if count is None else _gap(place, count, partner, remarks)

@@ -15,7 +15,8 @@ from tfeval.runs.run_key import RunKey
 # What is called so in tables, whether it has ReaL labels beside it or not.
 IMAGENET = 'imagenet'
 _VALIDATION = ('imagenet2012', 'imagenet2012_real')
-MULTILABEL = 'multilabel'
+# Label sets of authors that have no single label, or do not count it.
+MULTILABEL, ANY_LABEL = 'multilabel', 'any_label'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +64,8 @@ def place_of(run: Run) -> Place:
   if dataset.split == 'imagenet_m':
     name += '/m'
   labels = sets.ORIGINAL
-  if run.classes.label_set == MULTILABEL:
-    labels = MULTILABEL
+  if run.classes.label_set in (MULTILABEL, ANY_LABEL):
+    labels = run.classes.label_set
   return Place(name, variant, None, variant.rule, labels)
 
 

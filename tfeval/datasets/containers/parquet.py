@@ -5,7 +5,6 @@ schema's metadata under `huggingface`. Of a row group no more than a few rows ar
 memory at once.
 """
 
-import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -20,16 +19,17 @@ from tfeval.datasets.containers.parquet_columns import (
   find_columns,
   inside_of,
   read_column,
+  told,
 )
 from tfeval.datasets.containers.stamps import Stamp
+from tfeval.datasets.labels import imagenet
 from tfeval.datasets.options import DatasetConfig
-from tfeval.utils import budgets, errors, parquet
+from tfeval.utils import budgets, parquet
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
 
-_DAMAGED = (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError)
 _IMAGES_AT_ONCE = 16
 
 
@@ -71,6 +71,23 @@ def open_parquet(config: DatasetConfig) -> 'ImageDataset':
   """
   location = locations.find(config)
   files = [_opened(path, location) for path in location.files]
+  return dataset.make(config, _found(location, files))
+
+
+def open_images(location: locations.Location) -> dataset.Found:
+  """Opens the images of files of Parquet without their labels, -1 each.
+
+  Raises:
+    UserError: as `open_parquet`.
+  """
+  files = [_opened(path, location, with_labels=False) for path in location.files]
+  return _found(location, files, with_labels=False)
+
+
+def _found(
+  location: locations.Location, files: list[_File], with_labels: bool = True
+) -> dataset.Found:
+  """Returns the images of files in order, with their labels or without."""
   _check_alike(location, files)
   rows = [len(file.paths) for file in files]
   if not sum(rows):
@@ -98,38 +115,23 @@ def open_parquet(config: DatasetConfig) -> 'ImageDataset':
     return reading.in_chunks(rows_of, places[:2], places[2], start, stop, step)
 
   sizes = [file.stamp.size for file in files for _ in file.paths]
-  return dataset.make(
-    config,
-    dataset.Found(
-      location, ids, _labelled(location, names, ids, files), sizes, read, notes
-    ),
-  )
+  labelled = classes.Labelled(imagenet.label_space(), np.full(len(ids), -1, np.int64))
+  if with_labels:
+    labelled = _labelled(location, names, ids, files)
+  return dataset.Found(location, ids, labelled, sizes, read, notes)
 
 
-@contextlib.contextmanager
-def _told(path: pathlib.Path) -> Iterator[None]:
-  """Where what damaged Parquet raises becomes one line."""
-  try:
-    yield
-  except UserError:
-    raise
-  except (OSError, *_DAMAGED) as error:
-    if isinstance(error, OSError) and error.strerror:
-      raise UserError(f'cannot read {path}: {error.strerror}') from error
-    # Arrow's own are such as well.
-    raise UserError(
-      f'{path} is not a readable Parquet file: {errors.one_line(error, 120)}: get it '
-      'again'
-    ) from error
-
-
-def _opened(path: pathlib.Path, location: locations.Location) -> _File:
+def _opened(
+  path: pathlib.Path, location: locations.Location, with_labels: bool = True
+) -> _File:
   """Reads what a file says of itself, and its columns but for the images."""
-  with _told(path):
+  with told(path):
     stamp = Stamp.of(path)
-  with _told(path), stamp.opened() as file:
+  with told(path), stamp.opened() as file:
     content = parquet.File(path, file)
-    columns = find_columns(content, location.label, location.labels is None)
+    columns = find_columns(
+      content, location.label, with_labels and location.labels is None
+    )
     at_once = content.check_streamed(columns.image, _IMAGES_AT_ONCE, True)
     rows = sum(content.rows)
     labels: Any = [''] * rows

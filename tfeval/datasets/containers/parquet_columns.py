@@ -1,14 +1,20 @@
 """Which columns of Parquet are the image, its path and its label; the small ones."""
 
+import contextlib
 import dataclasses
+import pathlib
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.utils import arrow, budgets, json_text, parquet
+from tfeval.datasets.containers import locations
+from tfeval.datasets.containers.stamps import Stamp
+from tfeval.utils import arrow, budgets, errors, json_text, parquet
 from tfeval.utils.errors import UserError
 
+_DAMAGED = (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError)
 _METADATA = b'huggingface'
 _IMAGES = ('image', 'img', 'jpg', 'png', 'pixel_values')
 _ROWS_AT_ONCE = 4096
@@ -60,6 +66,44 @@ def find_columns(
     return Columns(image, path, None)
   label = _label(content, features, label)
   return Columns(image, path, label, _classes(content, features.get(label)))
+
+
+@contextlib.contextmanager
+def told(path: pathlib.Path) -> Iterator[None]:
+  """Where what damaged Parquet raises becomes one line."""
+  try:
+    yield
+  except UserError:
+    raise
+  except (OSError, *_DAMAGED) as error:
+    if isinstance(error, OSError) and error.strerror:
+      raise UserError(f'cannot read {path}: {error.strerror}') from error
+    # Arrow's own are such as well.
+    raise UserError(
+      f'{path} is not a readable Parquet file: {errors.one_line(error, 120)}: get it '
+      'again'
+    ) from error
+
+
+def read_lists(location: locations.Location, name: str) -> list[list[int]]:
+  """Reads a column of lists of whole numbers, of all rows; null is an empty one.
+
+  Raises:
+    UserError: a file is damaged, or has no such column.
+  """
+  found: list[list[int]] = []
+  for path in location.files:
+    with told(path), Stamp.of(path).opened() as file:
+      content = parquet.File(path, file)
+      kind = content.type_of(name) if name in content.schema.names else pa.null()
+      if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not (
+        pa.types.is_integer(kind.value_type)
+      ):
+        raise UserError(
+          f'{path} has no column {name} of lists of whole numbers: is it another set?'
+        )
+      found += [row or [] for row in read_column(content, file, name)]
+  return found
 
 
 def read_column(content: parquet.File, file: BinaryIO, name: str) -> list[Any]:
