@@ -93,12 +93,12 @@ def _across(flags, runs) -> int:
   """Prints runs on several test sets side by side."""
   from tfeval.analysis.across import table
 
-  for name in ('labels', 'keep', 'omit', 'columns', 'allow'):
+  for name in ('labels', 'keep', 'omit', 'columns'):
     if flags[name].present:
       raise UserError(
         f'--{name} is for runs on the same images, these are of several test sets: '
         'leave it out, or give runs on one set'
       )
-  found = table.across(runs, flags.sort, flags.base)
+  found = table.across(runs, flags.sort, flags.base, 'data' in flags.allow)
   output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
   return 0

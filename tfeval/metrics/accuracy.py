@@ -28,6 +28,11 @@ class Count:
   count: int
   skipped: int
 
+  @property
+  def rate(self) -> float:
+    """The share that was hit, in [0, 1]; 0 without examples."""
+    return self.correct / self.count if self.count else 0.0
+
   def __add__(self, other: 'Count') -> 'Count':
     return Count(
       self.correct + other.correct,

@@ -245,7 +245,7 @@ def _set_rows(found: Across, place: Place) -> tuple[list[Any], list[list[Any]]]:
   add('rank', _rank)
   add('hits', lambda cell: None if cell.count is None else f'{cell.count.correct:,}')
   add('of', lambda cell: None if cell.count is None else f'{cell.count.count:,}')
-  add('%', lambda cell: None if cell.count is None else _percent(cell.value))
+  add('%', lambda cell: None if cell.count is None else _percent(cell.count.rate))
   add('95 %', lambda cell: None if cell.count is None else _range(cell))
   add('gap', lambda cell: None if cell.gap is None else f'{cell.gap.points:+.2f}')
   add('95 %', lambda cell: None if cell.gap is None else _gap_range(cell.gap))
@@ -298,9 +298,9 @@ def remarks(found: Across) -> list[str]:
   cells = [cell for row in found.rows for cell in row.cells.values()]
   if any(cell.gap is not None for cell in cells):
     lines.append(
-      'gap: points less than on validation images of the same classes under the same '
-      "rule (of all classes where a set has all); Newcombe's interval of two samples; "
-      'rank (+1): one place worse than on these'
+      'gap: points above (+) or below (-) those on validation images of the same '
+      'classes under the same rule (all images where a set has all classes), with '
+      "Newcombe's interval of two samples; rank (+1): one place worse than on these"
     )
   if any(cell.robustness is not None for cell in cells):
     lines.append(

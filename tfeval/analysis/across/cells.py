@@ -5,14 +5,18 @@ from collections.abc import Callable, Sequence
 
 from tfeval.analysis import robustness
 from tfeval.analysis.across import measures
-from tfeval.analysis.across.places import MULTILABEL, Place, place_of
+from tfeval.analysis.across.places import FEW, MULTILABEL, Place, place_of
 from tfeval.analysis.corruption_errors import SEVERITIES
+from tfeval.datasets.labels import class_sets
 from tfeval.metrics import intervals
 from tfeval.metrics.accuracy import LEVEL, Count
-from tfeval.metrics.entry import ALL
+from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.metrics.out_of_distribution import Detection
 from tfeval.runs.run import Run
 from tfeval.utils.errors import UserError
+
+# Measures of all corruptions together, beside the errors of each.
+OF_SETS = ('mean_error', 'mCE', 'relative_mCE')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +67,16 @@ class Cell:
 
 
 def make_cell(
-  place: Place, runs: Sequence[Run], clean: Sequence[Run] | None, remarks: list[str]
+  model: str,
+  place: Place,
+  runs: Sequence[Run],
+  clean: Sequence[Run] | None,
+  remarks: list[str],
 ) -> Cell:
   """Returns what a model has on a set.
 
   Args:
+    model: its name, for remarks.
     place: the set.
     runs: of the model on it; several of corruptions.
     clean: of the model on validation images, if there are any.
@@ -78,22 +87,23 @@ def make_cell(
   """
   partner = clean[0] if clean else None
   if place.part is not None:
-    return _of_corruptions(place, runs, partner, remarks)
+    return _of_corruptions(model, place, runs, partner, remarks)
   (run,) = runs
   unlabelled = place.variant is not None and place.variant.unlabelled
   count = None if unlabelled else _count(run, place)
-  extra, value = {}, None if count is None else count.correct / max(count.count, 1)
+  extra: dict[str, float | None] = {}
+  value = None if count is None or not count.count else count.correct / count.count
   if unlabelled:
-    found = _detection(run, partner, place, remarks)
+    found = _detection(model, run, partner, place, remarks)
     extra = {} if found is None else dataclasses.asdict(found)
     value = None if found is None else found.aupr
   elif run.classes.has(measures.CATEGORIES):
     cues = measures.shape_bias(run)
     extra = {'shape_bias': cues.shape_bias, 'decided': cues.decided}
-  elif place.labels == MULTILABEL:
-    extra = {'class_mean': measures.class_mean(run)}
-    value = extra['class_mean']
-  gap = None if count is None else _gap(place, count, partner, remarks)
+  elif place.labels == MULTILABEL and not place.name.endswith(FEW):
+    # By which its authors rank; of so few images it is the hits.
+    value = extra['class_mean'] = measures.class_mean(run)
+  gap = None if count is None else _gap(model, run, place, count, partner, remarks)
   return Cell(
     tuple(runs),
     count,
@@ -115,7 +125,7 @@ def _count(run: Run, place: Place) -> Count:
       assert metric.correct is not None  # Of rows it is known.
       return Count(metric.correct, metric.count, metric.skipped)
   # A model that says these classes alone has the rule without its name.
-  if place.rule == 'restricted' and not run.classes.has(place.rule):
+  if place.rule == RESTRICTED and _says_no_other(run, place):
     return _count(run, dataclasses.replace(place, rule=ALL))
   raise UserError(
     f'{run.path} has no top-1 under the rule {place.rule} of {place.name}, as others '
@@ -123,31 +133,57 @@ def _count(run: Run, place: Place) -> Count:
   )
 
 
+def _says_no_other(run: Run, place: Place) -> bool:
+  """Whether a model has no outputs but of the classes of a set."""
+  if place.variant is None or not place.variant.class_set:
+    return False
+  groups = class_sets.read(place.variant.class_set).wnids
+  known = {wnid for group in groups for wnid in group}
+  classes = run.classes
+  said = range(len(classes.space)) if classes.said is None else classes.said
+  return all(classes.space.class_ids[i] in known for i in said)
+
+
 def _detection(
-  run: Run, partner: Run | None, place: Place, remarks: list[str]
+  model: str, run: Run, partner: Run | None, place: Place, remarks: list[str]
 ) -> Detection | None:
   if partner is None or not partner.classes.has('imagenet_o'):
-    remarks.append(_lacking(place, 'imagenet_o'))
+    remarks.append(_lacking(model, place, 'imagenet_o'))
     return None
-  return measures.outliers(run, partner)
+  try:
+    return measures.outliers(run, partner)
+  except UserError as error:
+    remarks.append(f'{place.name}: {error}')
+    return None
 
 
-def _lacking(place: Place, rule: str) -> str:
+def _lacking(model: str, place: Place, rule: str) -> str:
   under = '' if rule == ALL else f', with the rule {rule}'
   return (
-    f'{place.name}: no clean partner: add a run of the model on imagenet2012{under}'
+    f'{place.name}: {model} has no clean partner: add its run on imagenet2012{under}'
   )
 
 
 def _gap(
-  place: Place, count: Count, partner: Run | None, remarks: list[str]
+  model: str,
+  run: Run,
+  place: Place,
+  count: Count,
+  partner: Run | None,
+  remarks: list[str],
 ) -> Gap | None:
   if not place.clean:
     return None
   clean = None if partner is None else _clean(partner, place.clean)
-  if clean is None or not clean.count or not count.count:
-    remarks.append(_lacking(place, place.clean))
+  if partner is None or clean is None or not clean.count or not count.count:
+    remarks.append(_lacking(model, place, place.clean))
     return None
+  mine, other = (one.result.protocol.text for one in (run, partner))
+  if mine != other:
+    remarks.append(
+      f'{place.name}: gaps are between unlike protocols, {mine} there and {other} of '
+      'the clean partner'
+    )
   low, high = intervals.newcombe(
     count.correct, count.count, clean.correct, clean.count, LEVEL
   )
@@ -182,39 +218,60 @@ def _robustness(
 
 
 def _of_corruptions(
-  place: Place, runs: Sequence[Run], partner: Run | None, remarks: list[str]
+  model: str,
+  place: Place,
+  runs: Sequence[Run],
+  partner: Run | None,
+  remarks: list[str],
 ) -> Cell:
   """Returns a model on corruptions: errors, and the mCE of the authors' files alone."""
   counts = {place_of(run).part: _count(run, place) for run in runs}
   found = {
     part: 1 - one.correct / one.count
     for part, one in counts.items()
-    if part is not None
+    if part is not None and one.count
   }
   clean = None if partner is None else _clean(partner, ALL)
   error = None if clean is None or not clean.count else 1 - clean.correct / clean.count
   official = place.name == 'imagenet_c'
   of_all = measures.corruption_errors(found, error, official)
   extra: dict[str, float] = {}
-  _add(extra, 'mean_error', of_all.mean_over_all, remarks)
-  if official:
-    _add(extra, 'mCE', of_all.mce, remarks)
-    if error is not None:
-      _add(extra, 'relative_mCE', of_all.relative_mce, remarks)
-  value = 1 - extra['mean_error'] if 'mean_error' in extra else None
-  for name, errors_ in of_all.errors.items():
-    if None not in errors_:
-      extra[name] = of_all.mean_error(name)
+  for name, of_name in of_all.errors.items():
+    known = [error for error in of_name if error is not None]
+    if len(known) == len(of_name):
+      extra[name] = sum(known) / len(known)
       continue
-    numbered = zip(SEVERITIES, errors_, strict=True)
+    numbered = zip(SEVERITIES, of_name, strict=True)
     extra |= {f'{name}:{i}': error for i, error in numbered if error is not None}
-  return Cell(tuple(runs), None, value, extra)
+  if official:
+    _add(model, extra, 'mCE', of_all.mce, remarks)
+    if error is not None:
+      _add(model, extra, 'relative_mCE', of_all.relative_mce, remarks)
+  return Cell(tuple(runs), None, None, extra)
+
+
+def with_mean_error(cell: Cell, corruptions: Sequence[str]) -> Cell:
+  """Returns a cell of corruptions with the mean of their errors.
+
+  Args:
+    cell: that has the error of each.
+    corruptions: those that all models have; none: there is no mean.
+  """
+  if not corruptions:
+    return cell
+  mean = sum(cell.extra[name] for name in corruptions) / len(corruptions)
+  extra = {'mean_error': mean, **cell.extra}
+  return dataclasses.replace(cell, value=1 - mean, extra=extra)
 
 
 def _add(
-  extra: dict[str, float], name: str, compute: Callable[[], float], remarks: list[str]
+  model: str,
+  extra: dict[str, float],
+  name: str,
+  compute: Callable[[], float],
+  remarks: list[str],
 ) -> None:
   try:
     extra[name] = compute()
   except UserError as error:
-    remarks.append(f'no {name}: {error}')
+    remarks.append(f'{model}: no {name}: {error}')

@@ -66,8 +66,10 @@ def _confidence(run: Run, rule: str) -> np.ndarray:
   return np.exp(arrow.matrix(there.filter(there.is_valid()))[:, 0].astype(np.float64))
 
 
-def class_mean(run: Run) -> float:
+def class_mean(run: Run) -> float | None:
   """Returns the mean of the classes' accuracies by multi-labels, in [0, 1].
+
+  None where no image has labels.
 
   As the authors count (Shankar et al. 2020): a class is that of the original label;
   images without a label, which are problematic, are left out.
@@ -82,6 +84,8 @@ def class_mean(run: Run) -> float:
   hit = accuracy.hits(arrow.matrix(rows['classes']), sets, 1)
   counted = np.asarray(sets.sizes) > 0
   label = arrow.to_numpy(rows['label'], null=-1)[counted]
+  if not len(label):
+    return None
   right = np.bincount(label, hit[counted])
   count = np.bincount(label)
   return float((right[count > 0] / count[count > 0]).mean())

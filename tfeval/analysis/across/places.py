@@ -19,6 +19,10 @@ _VALIDATION = ('imagenet2012', 'imagenet2012_real')
 MULTILABEL, ANY_LABEL = 'multilabel', 'any_label'
 
 
+# Behind the name of a set of few images, of which the number of hits is the figure.
+FEW = '/m'
+
+
 @dataclasses.dataclass(frozen=True)
 class Place:
   """A test set as a column of tables.
@@ -45,10 +49,16 @@ class Place:
 
 def place_of(run: Run) -> Place:
   """Returns the set that a run is of, by what its manifest says."""
-  dataset = run.result.dataset
   corruption = generated(run.result)
   if corruption is not None:
-    return Place('imagenet, corrupted here', None, corruption)
+    of = _of_dataset(run)
+    name = f'{of.name}, corrupted here'
+    return dataclasses.replace(of, name=name, variant=None, part=corruption)
+  return _of_dataset(run)
+
+
+def _of_dataset(run: Run) -> Place:
+  dataset = run.result.dataset
   variant = variants.of_dataset(dataset.name)
   if variant is None:
     if is_validation(run):
@@ -62,7 +72,7 @@ def place_of(run: Run) -> Place:
   several = dataset.config and dataset.config != variant.name
   name = f'{variant.name}/{dataset.config}' if several else variant.name
   if dataset.split == 'imagenet_m':
-    name += '/m'
+    name += FEW
   labels = sets.ORIGINAL
   if run.classes.label_set in (MULTILABEL, ANY_LABEL):
     labels = run.classes.label_set
@@ -71,8 +81,9 @@ def place_of(run: Run) -> Place:
 
 def is_validation(run: Run) -> bool:
   """Whether images are ImageNet's validation images, with the rules of other sets."""
-  if run.result.dataset.name in _VALIDATION:
-    return True
+  dataset = run.result.dataset
+  if dataset.name in _VALIDATION:
+    return dataset.split.partition('[')[0] == 'validation'
   return any(run.classes.is_partner(rule) for rule in run.classes.competition.rules)
 
 

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfeval.analysis import robustness
-from tfeval.analysis.across.cells import Cell, make_cell
+from tfeval.analysis.across import same_images
+from tfeval.analysis.across.cells import OF_SETS, Cell, make_cell, with_mean_error
 from tfeval.analysis.across.places import IMAGENET, Place, full_name, place_of
 from tfeval.datasets.variants import variants
 from tfeval.runs.run import Failure, Run
@@ -53,7 +54,10 @@ class Across:
 
 
 def across(
-  runs: Sequence[Run | Failure], sort: str | None = None, base: str | None = None
+  runs: Sequence[Run | Failure],
+  sort: str | None = None,
+  base: str | None = None,
+  allow_data: bool = False,
 ) -> Across:
   """Puts runs on several test sets side by side.
 
@@ -61,36 +65,66 @@ def across(
     runs: complete ones, and failures that are told.
     sort: the name of a set, or `mean`; by default the first set.
     base: the model that others are held against on each set; None: none is.
+    allow_data: whether runs on a set may be of unlike images, which is then told.
 
   Raises:
-    UserError: a model has two runs on a set, a run lacks the rule of a set's authors,
-      or nothing is called `sort` or `base`.
+    UserError: a model has two runs on a set, runs on a set are of unlike images, one
+      lacks the rule of a set's authors, or nothing is called `sort` or `base`.
   """
   complete = [run for run in runs if isinstance(run, Run)]
   failures = [run for run in runs if isinstance(run, Failure)]
   grouped = _grouped(complete)
+  remarks = same_images.check(complete, allow_data)
   places = _ordered({p.name: p for p in map(place_of, complete)})
   rows = []
-  remarks: list[str] = []
   for name, of_model in grouped.items():
+    clean = of_model.get(IMAGENET)
     cells = {
-      place.name: make_cell(
-        place, of_model[place.name], of_model.get(IMAGENET), remarks
-      )
+      place.name: make_cell(name, place, of_model[place.name], clean, remarks)
       for place in places
       if place.name in of_model
     }
     rows.append(Row(name, cells))
+  rows = _with_mean_errors(rows, places, remarks)
   shared = [
     place.name for place in places if all(_is_accuracy(row, place.name) for row in rows)
   ]
   rows = [dataclasses.replace(row, mean=_mean(row, shared)) for row in rows]
   rows = _against(_ranked(rows, places), base)
   chosen = _sort(sort, places, shared)
-  rows.sort(key=lambda row: (-(_sorted_by(row, chosen) or -1.0), row.name))
-  remarks += _protocols(complete)
-  remarks = list(dict.fromkeys(remarks))
+  rows.sort(key=lambda row: _order(row, chosen))
+  remarks = list(dict.fromkeys(remarks + _protocols(complete)))
   return Across(places, rows, chosen, base, shared, remarks, failures)
+
+
+def _order(row: Row, name: str) -> tuple[bool, float, str]:
+  value = _sorted_by(row, name)
+  return (value is None, -(value or 0.0), row.name)
+
+
+def _with_mean_errors(
+  rows: Sequence[Row], places: Sequence[Place], remarks: list[str]
+) -> list[Row]:
+  """Returns the rows with mean errors over the corruptions that all models have."""
+  found = [dict(row.cells) for row in rows]
+  for place in places:
+    cells = [row[place.name] for row in found if place.name in row]
+    if place.part is None:
+      continue
+    names = [
+      name
+      for name in cells[0].extra
+      if ':' not in name and name not in OF_SETS and all(name in c.extra for c in cells)
+    ]
+    of = f'mean error over {len(names)} corruptions, which all models have whole'
+    remarks.append(
+      f'{place.name}: {of if names else "no mean error: no corruption is whole"}'
+    )
+    for row in found:
+      if place.name in row:
+        row[place.name] = with_mean_error(row[place.name], names)
+  pairs = zip(rows, found, strict=True)
+  return [dataclasses.replace(row, cells=cells) for row, cells in pairs]
 
 
 def _grouped(runs: Sequence[Run]) -> dict[str, dict[str, list[Run]]]:
@@ -138,26 +172,30 @@ def _ranked(rows: Sequence[Row], places: Sequence[Place]) -> list[Row]:
   """Returns the rows with ranks by each set, and how these change from clean ones."""
   found = [dict(row.cells) for row in rows]
   for place in places:
-    values = [_value(row, place.name) for row in rows]
-    for i, value in enumerate(values):
-      if value is None:
-        continue
-      rank = 1 + sum(other is not None and other > value for other in values)
-      cell = found[i][place.name]
-      change = None
-      if cell.gap is not None:
-        mine = cell.gap.clean.correct / cell.gap.clean.count
-        others = [
-          one.gap.clean.correct / one.gap.clean.count
-          for row in rows
-          if (one := row.cells.get(place.name)) is not None and one.gap is not None
-        ]
-        change = rank - 1 - sum(other > mine for other in others)
-      found[i][place.name] = dataclasses.replace(cell, rank=rank, change=change)
-  return [
-    dataclasses.replace(row, cells=cells)
-    for row, cells in zip(rows, found, strict=True)
-  ]
+    there = [row[place.name] for row in found if place.name in row]
+    for row in found:
+      cell = row.get(place.name)
+      if cell is not None and cell.value is not None:
+        rank = 1 + _better(cell.value, [one.value for one in there])
+        row[place.name] = dataclasses.replace(
+          cell, rank=rank, change=_change(cell, there)
+        )
+  pairs = zip(rows, found, strict=True)
+  return [dataclasses.replace(row, cells=cells) for row, cells in pairs]
+
+
+def _better(value: float, others: Sequence[float | None]) -> int:
+  return sum(other is not None and other > value for other in others)
+
+
+def _change(cell: Cell, cells: Sequence[Cell]) -> int | None:
+  """Returns how many places worse a model is than on the clean partner, or None."""
+  if cell.gap is None or cell.value is None:
+    return None
+  both = [(one.value, one.gap.clean.rate) for one in cells if one.gap is not None]
+  return _better(cell.value, [value for value, _ in both]) - _better(
+    cell.gap.clean.rate, [rate for _, rate in both]
+  )
 
 
 def _against(rows: Sequence[Row], base: str | None) -> list[Row]:
