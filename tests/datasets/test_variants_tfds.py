@@ -232,7 +232,7 @@ def test_a_set_without_its_partner_or_twice(runs, capsys, tmp_path):
   paths = [str(runs[name].path) for name in ('imagenet_a', 'imagenet_r')]
   assert cli.main(['leaderboard', *paths]) == 0
   out = ' '.join(capsys.readouterr().out.split())
-  assert 'imagenet_a: no clean partner: add a run of the model on imagenet2012' in out
+  assert f'imagenet_a: {MODEL} has no clean partner: add its run on imagenet2012' in out
   shutil.copytree(paths[0], tmp_path / 'again')
   assert cli.main(['leaderboard', *paths, str(tmp_path / 'again')]) == 2
   assert 'are both of MobileNet:alpha=0.25 on imagenet_a' in capsys.readouterr().err

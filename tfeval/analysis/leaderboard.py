@@ -21,10 +21,12 @@ import numpy as np
 
 from tfeval.analysis import alignment, comparison, differences
 from tfeval.analysis.alignment import AlignedPredictions
+from tfeval.datasets import variants
 from tfeval.datasets.labels.sets import ORIGINAL, LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics import registry
 from tfeval.metrics.accuracy import Count
+from tfeval.metrics.competition import suffix
 from tfeval.runs import discovery
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
@@ -108,7 +110,7 @@ def rank(
   names, remarks = alignment.used_labels(aligned)
   aligned = alignment.with_common_rule(aligned)
   metrics = alignment.metric_keys(aligned)
-  chosen = _sort(sort, names, metrics)
+  chosen = _sort(sort or _of_authors(aligned, names, metrics), names, metrics)
   rows = [_row(one, names, metrics) for one in aligned]
   for name in names:
     key = name, chosen[1]
@@ -243,6 +245,17 @@ def _protocol_difference(
 
 def _protocol(aligned: AlignedPredictions) -> str:
   return aligned.run.result.protocol.text
+
+
+def _of_authors(
+  aligned: Sequence[AlignedPredictions], names: list[str], metrics: list[str]
+) -> str | None:
+  """Returns LABELS/METRIC by the rule of a test set's authors, None for the usual."""
+  rules = {variants.first_rule(one.run.result.dataset.name) for one in aligned}
+  metric = f'top1{suffix(rules.pop())}'
+  if rules or metric not in metrics or ORIGINAL not in names:
+    return None
+  return f'{ORIGINAL}/{metric}'
 
 
 def _sort(text: str | None, names: list[str], metrics: list[str]) -> tuple[str, str]:

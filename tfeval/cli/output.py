@@ -63,19 +63,36 @@ def print_runs(
   as_json: bool,
   show_examples: int,
   class_rule: str | None = None,
+  asked: Sequence[str] = (),
 ) -> None:
-  """Prints runs as a list of JSON results, or as tables with their remarks."""
+  """Prints runs as a list of JSON results, or as tables with their remarks.
+
+  Args:
+    runs: the runs.
+    as_json: whether as JSON.
+    show_examples: how many.
+    class_rule: whose metrics tables show first; None: that of the set's authors.
+    asked: metrics that were asked for by their names.
+  """
   if not as_json:
-    runs = [_first_under(run, class_rule) for run in runs]
+    runs = [_shown(run, class_rule, asked) for run in runs]
   print_report(formats.RESULTS, as_json, runs, show_examples)
 
 
-def _first_under(run: Run | Failure, rule: str | None) -> Run | Failure:
-  """Returns a run whose metrics of a rule stand before the others."""
+def _shown(run: Run | Failure, rule: str | None, asked: Sequence[str]) -> Run | Failure:
+  """Returns a run whose metrics of a rule stand before the others.
+
+  Those of validation images by rules of other sets are left out, but for that rule and
+  what is asked for.
+  """
   if isinstance(run, Failure):
     return run
   rule = rule or variants.first_rule(run.result.dataset.name)
-  metrics = sorted(run.metrics, key=lambda metric: metric.rule != rule)
+  metrics = [
+    one
+    for one in sorted(run.metrics, key=lambda metric: metric.rule != rule)
+    if one.rule == rule or one.key in asked or not run.classes.is_partner(one.rule)
+  ]
   return dataclasses.replace(run, result=run.result.replaced(metrics=metrics))
 
 

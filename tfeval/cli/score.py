@@ -91,7 +91,7 @@ def run(flags, arguments: list[str]) -> int:
     if (
       not isinstance(run, output_adaptation.OutputAdaptedRun)
       and labels is None
-      and (found := run.contradiction(_carried(summary)))
+      and (found := run.contradiction(_carried(run, summary)))
     ):
       terminal.print_line(f'tfeval: {found}', sys.stderr)
     added: dict[str, Any] = {'metrics': summary.metrics(flags.interval)}
@@ -109,7 +109,7 @@ def run(flags, arguments: list[str]) -> int:
     files.write_atomically(
       paths.path(flags.per_class), by_class.per_class_csv(answers), '--per_class'
     )
-  output.print_runs(scored, flags.json, flags.show_examples, flags.class_rule)
+  output.print_runs(scored, flags.json, flags.show_examples, flags.class_rule, names)
   if flags.per_class is not None:
     output.say(f'the classes are in {flags.per_class}')
   return output.exit_code(scored, expected)
@@ -148,11 +148,13 @@ def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
   return found
 
 
-def _carried(summary: Summary) -> list[MetricEntry]:
+def _carried(run: Run, summary: Summary) -> list[MetricEntry]:
   """Returns the metrics that every result has, of all images."""
+  added = run.ranked if isinstance(run, other_rules.RankedRun) else ()
   return [
     metric
     for metric in summary.metrics()
     if not metric.labels.endswith(sets.SUBSET_SUFFIX)
     and metric.name in registry.DEFAULT
+    and metric.rule not in added
   ]

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from tfeval.runs.result_file import (
   ClassesSection,
   Manifest,
 )
-from tfeval.runs.run_classes import RunClasses
+from tfeval.runs.run_classes import BY_CLASS, RunClasses
 from tfeval.runs.run_key import RunKey
 from tfeval.utils import files, locks
 from tfeval.utils.errors import BeingWritten, UserError
@@ -290,6 +291,11 @@ def _another(
     title = 'another experiment'
   mine = RunKey.of(here).title
   this = f', this is {mine}' if mine != title else ''
+  if key == 'model.matched' and _of_own_rules(theirs) == _of_own_rules(ours):
+    return UserError(
+      f'{directory} holds {title}, made before validation images were ranked by the '
+      f'rules of other test sets: {advice}'
+    )
   edited = _EDITED.get(key)
   if edited is not None:
     return UserError(
@@ -299,6 +305,13 @@ def _another(
     f'{directory} holds {title}{this}: {key} is {repr(theirs)[:200]} there and '
     f'{repr(ours)[:200]} here: {advice}'
   )
+
+
+def _of_own_rules(matched: Mapping[str, Any] | None) -> dict[str, Any]:
+  """Returns how outputs were matched, but for the rules of other test sets."""
+  found = {'by': BY_CLASS, **(matched or {})}
+  rules = [one for one in found.pop('rules', None) or () if not one.get('partner')]
+  return found | {'rules': rules}
 
 
 def _same(directory: Path, manifest: Manifest, last: str, advice: str) -> bool:

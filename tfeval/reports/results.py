@@ -107,7 +107,7 @@ def _table(
       continue
     if run.result.state:
       names.append(f'({run.result.state})')
-    found = [metric for metric in _shown(run) if metric.kind == kind]
+    found = [metric for metric in run.metrics if metric.kind == kind]
     metrics = [[display.metric_name(m.labels, m.key), *cells(m)] for m in found]
     models.append((names, metrics))
   beside = [
@@ -121,17 +121,6 @@ def _table(
     for names, rows in models
   ]
   return _sections(['model and metric'], titles, above)
-
-
-def _shown(run: Run) -> list[MetricEntry]:
-  """Returns the metrics of a table: of rules of other sets the first one's alone.
-
-  These stand there by the thousand classes that all images are of, until one is asked
-  to be first.
-  """
-  metrics = run.result.metrics
-  first = metrics[0].rule if metrics else ALL
-  return [m for m in metrics if m.rule == first or not run.classes.is_partner(m.rule)]
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:

@@ -1,7 +1,7 @@
 """A model on a test set: counts, the gap to clean images, measures of its authors."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tfeval.analysis import robustness
 from tfeval.analysis.across import measures
@@ -225,29 +225,36 @@ def _of_corruptions(
   remarks: list[str],
 ) -> Cell:
   """Returns a model on corruptions: errors, and the mCE of the authors' files alone."""
-  counts = {place_of(run).part: _count(run, place) for run in runs}
-  found = {
-    part: 1 - one.correct / one.count
-    for part, one in counts.items()
-    if part is not None and one.count
-  }
-  clean = None if partner is None else _clean(partner, ALL)
-  error = None if clean is None or not clean.count else 1 - clean.correct / clean.count
-  official = place.name == 'imagenet_c'
-  of_all = measures.corruption_errors(found, error, official)
-  extra: dict[str, float] = {}
-  for name, of_name in of_all.errors.items():
-    known = [error for error in of_name if error is not None]
-    if len(known) == len(of_name):
-      extra[name] = sum(known) / len(known)
-      continue
-    numbered = zip(SEVERITIES, of_name, strict=True)
-    extra |= {f'{name}:{i}': error for i, error in numbered if error is not None}
-  if official:
-    _add(model, extra, 'mCE', of_all.mce, remarks)
+  found = {}
+  for run in runs:
+    part, count = place_of(run).part, _count(run, place)
+    if part is not None and count.count:
+      found[part] = 1 - count.rate
+  extra = _errors(found)
+  if place.name == 'imagenet_c':
+    clean = None if partner is None else _clean(partner, ALL)
+    error = None if clean is None or not clean.count else 1 - clean.rate
+    official = measures.corruption_errors(found, error)
+    _add(model, extra, 'mCE', official.mce, remarks)
     if error is not None:
-      _add(model, extra, 'relative_mCE', of_all.relative_mce, remarks)
+      _add(model, extra, 'relative_mCE', official.relative_mce, remarks)
   return Cell(tuple(runs), None, None, extra)
+
+
+def _errors(found: Mapping[tuple[str, str], float]) -> dict[str, float]:
+  """Returns the mean error of each corruption, of parts of one each error."""
+  by_name: dict[str, dict[str, float]] = {}
+  for (name, severity), error in found.items():
+    by_name.setdefault(name, {})[severity] = error
+  extra = {}
+  for name, of in by_name.items():
+    if len(of) == len(SEVERITIES):
+      extra[name] = sum(of.values()) / len(of)
+    else:
+      extra |= {
+        f'{name}:{severity}': of[severity] for severity in sorted(of, key=float)
+      }
+  return extra
 
 
 def with_mean_error(cell: Cell, corruptions: Sequence[str]) -> Cell:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.analysis.across.places import MULTILABEL
-from tfeval.analysis.corruption_errors import CorruptionErrors
+from tfeval.analysis.corruption_errors import SEVERITIES, CorruptionErrors
 from tfeval.datasets.labels import class_sets
 from tfeval.datasets.variant_folders import conflict_of
 from tfeval.metrics import accuracy, cue_conflict, out_of_distribution
@@ -98,22 +98,16 @@ def _sets(rows: pa.Table) -> accuracy.LabelSets:
 
 
 def corruption_errors(
-  found: dict[tuple[str, str], float], clean: float | None, official: bool
+  found: dict[tuple[str, str], float], clean: float | None
 ) -> CorruptionErrors:
-  """Returns the errors on corrupted images.
+  """Returns the errors on the files of ImageNet-C's authors.
 
   Args:
     found: by corruption and severity, in [0, 1].
     clean: on clean images.
-    official: whether the images are the files of ImageNet-C's authors.
   """
-  by_name: dict[str, dict[str, float]] = {}
-  for (corruption, severity), error in found.items():
-    by_name.setdefault(corruption, {})[severity] = error
-  errors: dict[str, list[float | None]] = {}
-  for name, of in by_name.items():
-    if set(of) <= set('12345'):
-      errors[name] = [of.get(str(severity)) for severity in range(1, 6)]
-    else:  # Of C-bar, in the order of its own numbers.
-      errors[name] = [of[one] for one in sorted(of, key=float)]
-  return CorruptionErrors(errors, clean, official)
+  errors = {
+    name: [found.get((name, str(severity))) for severity in SEVERITIES]
+    for name in dict.fromkeys(name for name, _ in found)
+  }
+  return CorruptionErrors(errors, clean, official=True)
