@@ -13,8 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from mutations import Format, of_json
 
-from tfeval.datasets import base, open_dataset, tfds_names
-from tfeval.datasets import tfds as tfds_reader
+from tfeval.datasets import base, open_dataset, tfds_names, tfds_preparing
 from tfeval.datasets.labels import imagenet
 from tfeval.engine import batches
 
@@ -143,6 +142,6 @@ FORMATS = (
   ),
   Format('features.json', _prepared('features.json'), _read_description, of_json),
   Format('labels.txt', _prepared('original_label.labels.txt'), _read_description),
-  Format('validation.tar', _tar, tfds_reader._check_tar),
+  Format('validation.tar', _tar, tfds_preparing._check_tar),
   Format('real.json', _real, _read_real),
 )
