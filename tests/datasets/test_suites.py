@@ -37,7 +37,7 @@ def test_a_file_of_sets(tmp_path):
   path.write_bytes(b'\xff\xfe\x00')
   with pytest.raises(UserError, match='is not text'):
     suites.datasets_of(str(path))
-  with pytest.raises(UserError, match='that file does not exist'):
+  with pytest.raises(UserError, match='does not exist: give a file'):
     suites.datasets_of(str(tmp_path / 'none.txt'))
   with pytest.raises(UserError, match='did you mean natural'):
     suites.datasets_of('naturl')

@@ -195,3 +195,23 @@ def test_a_suite_that_is_killed_twice(photos, shared_data, tmp_path):
   assert rows_of(tmp_path / 'killed') == rows_of(tmp_path / 'whole')
   of_whole = [one['metrics'] for one in json.loads(outputs['whole'])[:-1]]
   assert [one['metrics'] for one in results] == of_whole
+
+
+def test_a_damaged_set_is_a_failure_and_a_missing_one_is_not(tmp_path, tfeval):
+  from tfeval.datasets.labels import imagenet
+
+  wnid = imagenet.label_space().class_ids[0]  # A tench, which ImageNet-A lacks.
+  (tmp_path / 'sets/imagenet_a' / wnid).mkdir(parents=True)
+  (tmp_path / 'sets/imagenet_a' / wnid / 'a.jpg').write_bytes(b'\xff\xd8\xff')
+  (tmp_path / 'suite.txt').write_text('imagenet_a # there\nobjectnet\n')
+  code, out, err = tfeval(
+    'evaluate',
+    '--model=MobileNet:alpha=0.25',
+    f'--suite={tmp_path}/suite.txt',
+    f'--sets_dir={tmp_path}/sets',
+    f'--output_dir={tmp_path}/runs',
+  )
+  assert code == 2
+  said = ' '.join((out + err).split())
+  assert 'imagenet_a FAILED' in said.replace(f':{tmp_path}/sets/imagenet_a', '')
+  assert 'objectnet is MISSING' in said

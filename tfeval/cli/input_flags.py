@@ -15,7 +15,7 @@ from tfeval.models import patterns, published
 from tfeval.preprocess import corruption_table, protocol
 from tfeval.runs.run import Failure
 from tfeval.utils import options
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 
 _DEFINERS = {str: 'string', int: 'integer', float: 'float', bool: 'bool'}
 
@@ -153,21 +153,17 @@ def read_plans(flags) -> tuple[list[plans.Plan], list[Failure]]:
   # Of all, so that runs are called the same whatever is missing.
   planned = plans.make_plans(requests, given, flags.name)
   there: list[plans.Plan] = []
-  faults: dict[str, str | None] = {}
+  faults: dict[str, Failure | None] = {}
   for (one, config), plan in zip(asked, planned, strict=True):
     if one.name not in faults:
       faults[one.name] = _fault(one, config)
     if faults[one.name] is None:
       name = one.name if one.is_optional else None
       there.append(dataclasses.replace(plan, of_suite=name))
-  return there, [
-    Failure(name, reason, is_missing=True)
-    for name, reason in faults.items()
-    if reason is not None
-  ]
+  return there, [fault for fault in faults.values() if fault is not None]
 
 
-def _fault(one: suite_flags.Asked, config: EvaluationConfig) -> str | None:
+def _fault(one: suite_flags.Asked, config: EvaluationConfig) -> Failure | None:
   """Returns why a dataset of a suite cannot be opened; None: it may be.
 
   Raises:
@@ -178,7 +174,7 @@ def _fault(one: suite_flags.Asked, config: EvaluationConfig) -> str | None:
   except UserError as error:
     if not one.is_optional:
       raise
-    return str(error)
+    return Failure(one.name, str(error), is_missing=isinstance(error, MissingData))
   return None
 
 

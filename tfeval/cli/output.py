@@ -87,7 +87,8 @@ def _shown(run: Run | Failure, rule: str | None, asked: Sequence[str]) -> Run | 
   """
   if isinstance(run, Failure):
     return run
-  rule = rule or variants.first_rule(run.result.dataset.name)
+  dataset = run.result.dataset.name
+  rule = variants.rule_in(dataset, rule) if rule else variants.first_rule(dataset)
   metrics = [
     one
     for one in sorted(run.metrics, key=lambda metric: metric.rule != rule)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfeval.analysis import against_plain, other_rules, output_adaptation
 from tfeval.cli import console, label_flags, output, slice_flags
+from tfeval.datasets import variants
 from tfeval.datasets.labels import sets
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.evaluation.adaptation import request
@@ -81,8 +82,7 @@ def run(flags, arguments: list[str]) -> int:
   if flags.adapt is not None:
     runs = _with_adapted(runs, flags.adapt)
   labels, subset = label_flags.read_labels(flags, runs)
-  rules = [*other_rules.rules_of(names), *filter(None, [flags.class_rule])]
-  runs = [other_rules.with_rules(run, rules) for run in runs]
+  runs = [_with_rules(run, names, flags.class_rule) for run in runs]
   by_classes = flags.per_class is not None or flags.confusions > 0
   scored: list[Run] = []
   answers: list[tuple[str, LabelSpace, dict[str, TopPredictions]]] = []
@@ -146,6 +146,13 @@ def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
       sys.stderr,
     )
   return found
+
+
+def _with_rules(run: Run, names: list[str], class_rule: str | None) -> Run:
+  """Returns a run that has the rules of metrics, and the one to be shown first."""
+  first = [] if class_rule is None else [class_rule]
+  shown = [variants.rule_in(run.result.dataset.name, rule) for rule in first]
+  return other_rules.with_rules(run, [*other_rules.rules_of(names), *shown])
 
 
 def _carried(run: Run, summary: Summary) -> list[MetricEntry]:

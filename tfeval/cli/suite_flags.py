@@ -1,5 +1,6 @@
 """Flags of test sets that are evaluated together: which, and where they lie."""
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -61,6 +62,13 @@ def asked(flags) -> list[Asked]:
     raise UserError('--strict is of --suite: a dataset that is given has to be there')
   found = [Asked(name, False) for name in given]
   found += [Asked(name, True) for name in dict.fromkeys(of_suites) if name not in given]
+  if flags.sets_dir is not None and not os.path.isdir(
+    os.path.expanduser(flags.sets_dir)
+  ):
+    raise UserError(
+      f'--sets_dir={flags.sets_dir} is no folder: give the one that holds folders of '
+      'test sets, each called by the name of its set'
+    )
   if flags.sets_dir is not None:
     found = [
       one._replace(name=suites.placed(one.name, flags.sets_dir)) for one in found

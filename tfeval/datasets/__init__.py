@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfeval.datasets.options import AUTO, DatasetConfig
 from tfeval.utils import paths
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 from tfeval.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _check_other(config: DatasetConfig) -> None:
   elif known.layout == variants.PARQUET:
     _opened[_named(config)] = OPENERS[known.name](_named(config))
   else:
-    raise UserError(variant_folders.missing(known))
+    raise MissingData(variant_folders.missing(known))
 
 
 def open_dataset(name: str, **options: Any) -> 'ImageDataset':

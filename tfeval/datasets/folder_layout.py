@@ -11,7 +11,7 @@ import re
 from tfeval.datasets import folder_root, image_files
 from tfeval.datasets.folder_root import MOST_LEVELS, entries
 from tfeval.utils import budgets
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 
 _WNID = re.compile('n[0-9]{8}', re.IGNORECASE)
 
@@ -75,7 +75,7 @@ def read_layout(directory: str) -> Layout:
   """
   given = os.path.expanduser(directory)
   if not directory or not os.path.isdir(given):
-    raise UserError(
+    raise MissingData(
       f'folder {directory!r} does not exist: give the folder that holds '
       'ILSVRC2012_val_*.JPEG or a folder for each class'
     )

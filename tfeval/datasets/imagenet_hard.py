@@ -13,7 +13,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import files
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 
 # What metrics call the labels of an image, any of which is right.
 ANY_LABEL = 'any_label'
@@ -35,7 +35,7 @@ def open_imagenet_hard(config: DatasetConfig) -> base.ImageDataset:
   variant = variants.get('imagenet_hard')
   where = variants.directory_of(config.name)
   if where is None:
-    raise UserError(variant_folders.missing(variant))
+    raise MissingData(variant_folders.missing(variant))
   if config.real_labels is not None:
     raise UserError(f'`real_labels` is not for {variant.name}: leave it out')
   location = locations.find(dataclasses.replace(config, name=f'parquet:{where}'))

@@ -44,7 +44,7 @@ def datasets_of(suite: str) -> list[str]:
 
   Args:
     suite: its name, or the path of a text file with a dataset and its options in each
-      line; `#` begins a line that is a remark.
+      line; `#` at the beginning or behind a space begins a remark.
 
   Raises:
     UserError: it is neither, the file is no text, is empty, or a line is no dataset.
@@ -54,7 +54,10 @@ def datasets_of(suite: str) -> list[str]:
   path = os.path.expanduser(suite)
   if not os.path.isfile(path):
     if os.sep in suite or '.' in suite:
-      raise UserError(f'`suite={suite}`: that file does not exist')
+      what = 'is a folder' if os.path.isdir(path) else 'does not exist'
+      raise UserError(
+        f'`suite={suite}` {what}: give a file with a dataset in each line'
+      )
     raise errors.unknown('suite', suite, [*suites(), 'FILE'])
   try:
     text = untrusted.read_bytes(paths.path(path), budgets.TEXT_FILE).decode()
@@ -62,8 +65,8 @@ def datasets_of(suite: str) -> list[str]:
     raise UserError(f'{suite} is not text: give a dataset in each line') from error
   found = []
   for number, line in enumerate(text.splitlines(), 1):
-    name = line.strip()
-    if name and not name.startswith('#'):
+    name = re.split(r'(?:^|\s)#', line)[0].strip()
+    if name:
       _check_name(name, f'{suite}, line {number}')
       found.append(name)
   if not found:

@@ -17,7 +17,7 @@ from tfeval.datasets import OPENERS, tfds_places
 from tfeval.datasets.containers import locations
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import errors, paths
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 
 VALIDATION_TAR = 'ILSVRC2012_img_val.tar'
 # Builders that read the validation tar, which nobody may download for you.
@@ -130,7 +130,7 @@ def find_tar(name: str, directory: object, manual_dir: str | None) -> paths.Path
   tar = paths.path(manual_dir) / VALIDATION_TAR if manual_dir else None
   if tar is None or not tar.is_file():
     looked = f'{tar} does not exist' if tar else 'no `manual_dir` was given'
-    raise UserError(
+    raise MissingData(
       f'{name} is not prepared in {directory} and {looked}: get '
       f'{VALIDATION_TAR} from https://image-net.org/download-images (registration) '
       f'and give its directory as `manual_dir`, or a prepared one as `data_dir`'

@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData
 
 _INFO = 'dataset_info.json'
 # Each is made of the same images.
@@ -40,7 +40,7 @@ def check(
     right = asked or version
     if place == root:
       if versions and not asked:
-        raise UserError(
+        raise MissingData(
           f'{missing}, version {", ".join(versions)} is: give '
           f'`dataset={inside}:{versions[-1]}`'
         )
@@ -48,7 +48,7 @@ def check(
       also = ''
       if version and version not in versions:
         also = f' and `dataset={inside}:{versions[-1]}`'
-      raise UserError(f'{missing}, but in {place}: give `data_dir={place}`{also}')
+      raise MissingData(f'{missing}, but in {place}: give `data_dir={place}`{also}')
   sister = _SISTERS.get(name)
   for place in _places(root) if sister else ():
     if _versions(place / sister):
@@ -58,7 +58,7 @@ def check(
         if sister == 'imagenet2012'
         else ''
       )
-      raise UserError(
+      raise MissingData(
         f'{missing}, but {sister} is, which has the same images: give '
         f'`dataset={sister}`{where}{real}; or prepare it with `manual_dir`'
       )

@@ -14,7 +14,7 @@ from tensorflow_datasets.core.download import downloader
 from tfeval.datasets import tfds_names, variants
 from tfeval.datasets.labels import imagenet
 from tfeval.utils import errors, locks, paths
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 
 _LOG = logging.getLogger('tfeval')
 REAL_JSON = 'real.json'
@@ -65,7 +65,7 @@ def prepare(builder, manual_dir: str | None) -> None:
     if isinstance(error, requests.ConnectionError) and error.request is not None:
       _Tries.count = 1
       reason = f'{parse.urlsplit(error.request.url).hostname} cannot be reached'
-    raise UserError(
+    raise MissingData(
       f'cannot download {builder.name}, {reason}{_without_network(builder, manual)}'
     ) from error
   except Exception as error:  # TFDS and TensorFlow raise many types.

@@ -12,7 +12,7 @@ from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.variants import Variant
 from tfeval.metrics.competition import Rule
 from tfeval.metrics.entry import RESTRICTED
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData
 
 CATEGORIES = 'categories'
 _BORDER = 2
@@ -32,7 +32,7 @@ def open_variant(config: DatasetConfig) -> base.ImageDataset:
   variant = variants.of_dataset(config.name)
   assert variant is not None  # It is opened by its name.
   if variant.layout not in variant_folders.READERS:
-    raise UserError(variant_folders.missing(variant))
+    raise MissingData(variant_folders.missing(variant))
   content = variant_folders.read(variant, config)
   found = folder.of_content(content, config)
   path = pathlib.Path(os.path.realpath(content.root))

@@ -25,7 +25,7 @@ from tfeval.datasets.variants import (
   Variant,
 )
 from tfeval.utils import budgets, errors, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError
 
 ANNOTATIONS = 'val_annotations.txt'
 # `airplane1-bear2.png`: shape and texture, with numbers behind.
@@ -51,7 +51,7 @@ def read(variant: Variant, config: DatasetConfig) -> FolderContent:
     raise errors.unknown(f'configuration of {variant.name}', part, variant.configs)
   where = variants.directory_of(config.name)
   if where is None:
-    raise UserError(missing(variant))
+    raise MissingData(missing(variant))
   if os.path.isfile(os.path.expanduser(where)):
     raise UserError(
       f'{where} is a file: unpack it and give the folder, `dataset={variant.name}:DIR`'

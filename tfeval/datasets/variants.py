@@ -106,14 +106,18 @@ def variants() -> dict[str, Variant]:
 
 
 def get(name: str) -> Variant:
-  """Returns a set by its name.
+  """Returns a set by its name, with a configuration behind it or without.
 
   Raises:
     UserError: there is none.
   """
-  if name not in variants():
+  known, _, config = name.partition('/')
+  if known not in variants():
     raise errors.unknown('test set', name, variants())
-  return variants()[name]
+  found = variants()[known]
+  if config and config not in found.configs:
+    raise errors.unknown(f'configuration of {known}', config, found.configs)
+  return found
 
 
 def of_dataset(name: str) -> Variant | None:
@@ -135,6 +139,16 @@ def first_rule(name: str) -> str:
   """
   variant = of_dataset(name)
   return ALL if variant is None else variant.rule
+
+
+def rule_in(name: str, rule: str) -> str:
+  """Returns what a rule is called in runs on a dataset: that of a set is its own there.
+
+  >>> rule_in('imagenet_a', 'imagenet_a'), rule_in('imagenet2012', 'imagenet_a')
+  ('restricted', 'imagenet_a')
+  """
+  variant = of_dataset(name)
+  return variant.rule if variant is not None and variant.class_set == rule else rule
 
 
 def directory_of(name: str) -> str | None:

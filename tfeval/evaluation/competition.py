@@ -8,7 +8,7 @@ from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.competition import Rule, singles, suffix
-from tfeval.metrics.entry import RESTRICTED
+from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.models.model import Model
 from tfeval.models.options import SIGMOID
 from tfeval.runs import predictions
@@ -98,6 +98,11 @@ def unsaid_notes(classes: RunClasses, summary: Summary) -> list[str]:
 def absent_notes(classes: RunClasses, summary: Summary) -> list[str]:
   """Says how many classes have no image among those that were evaluated."""
   labels = arrow.to_numpy(summary.column('label'), null=-1)
-  total = len(classes.dataset)
-  absent = total - len(np.unique(labels[labels >= 0]))
+  there, total = np.unique(labels[labels >= 0]), len(classes.dataset)
+  own = [r for r in classes.competition.rules if r != ALL and not classes.is_partner(r)]
+  if own:
+    # Of a set of fewer classes than its labels could be.
+    rule = classes.rule(own[0])
+    there, total = np.intersect1d(rule.named(there), rule.classes), len(rule.classes)
+  absent = total - len(there)
   return [f'{absent:,} of {total:,} classes have no image in it'] if absent else []

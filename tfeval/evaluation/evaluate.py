@@ -99,7 +99,8 @@ def _opened(
       if plan.of_suite is None:
         raise
       reason = errors.one_line(error, None)
-      missing.append(Failure(plan.of_suite, reason, is_missing=True))
+      is_missing = isinstance(error, errors.MissingData)
+      missing.append(Failure(plan.of_suite, reason, is_missing=is_missing))
     else:
       there.append(plan)
   return there, runtimes, missing

@@ -26,6 +26,10 @@ class DataError(UserError):
   """The data are at fault, not a model: no other model could be evaluated either."""
 
 
+class MissingData(UserError):
+  """A dataset is not on this machine; says how to get it."""
+
+
 class BeingWritten(UserError):
   """Another process writes what was to be read or written; see `locks`."""
 

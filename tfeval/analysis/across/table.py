@@ -7,6 +7,7 @@ from tfeval.analysis import robustness
 from tfeval.analysis.across import same_images
 from tfeval.analysis.across.cells import OF_SETS, Cell, make_cell, with_mean_error
 from tfeval.analysis.across.places import IMAGENET, Place, full_name, place_of
+from tfeval.analysis.corruption_errors import of_mce
 from tfeval.datasets.variants import variants
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
@@ -116,6 +117,8 @@ def _with_mean_errors(
       for name in cells[0].extra
       if ':' not in name and name not in OF_SETS and all(name in c.extra for c in cells)
     ]
+    if place.name == 'imagenet_c':  # Of which four are for validation.
+      names = [name for name in names if name in of_mce()]
     of = f'mean error over {len(names)} corruptions, which all models have whole'
     remarks.append(
       f'{place.name}: {of if names else "no mean error: no corruption is whole"}'
