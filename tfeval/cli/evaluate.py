@@ -34,6 +34,7 @@ def run(flags, arguments: list[str]) -> int:
   if not plans:
     output.print_runs(missing, flags.json, 0)
     suite_flags.check_missing(missing, flags.strict)
+    return output.exit_code(missing, expected)
   config = plans[0].config
   if not config.store.output_dir:
     raise UserError(

@@ -62,9 +62,8 @@ def asked(flags) -> list[Asked]:
     raise UserError('--strict is of --suite: a dataset that is given has to be there')
   found = [Asked(name, False) for name in given]
   found += [Asked(name, True) for name in dict.fromkeys(of_suites) if name not in given]
-  if flags.sets_dir is not None and not os.path.isdir(
-    os.path.expanduser(flags.sets_dir)
-  ):
+  folder = flags.sets_dir
+  if folder is not None and not os.path.isdir(os.path.expanduser(folder)):
     raise UserError(
       f'--sets_dir={flags.sets_dir} is no folder: give the one that holds folders of '
       'test sets, each called by the name of its set'
