@@ -10,6 +10,7 @@ import standin_archives
 
 from tfeval import cli, datasets
 from tfeval.datasets import variants
+from tfeval.datasets.labels import class_sets
 from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
 
@@ -178,6 +179,15 @@ def test_files_of_imagenet_c_are_not_resized_again(photos, logits_of, tmp_path, 
     assert run.result.dataset.config == name.split('/', 1)[1].replace('/', '_')
   said = variants.protocol_of(f'imagenet_c:{tmp_path / "c"}/fog/1', 'pil', 'opencv')
   assert said == 'pil' and 'cropped already' in caplog.text
+
+
+def test_validation_images_alone_have_the_rules_of_other_sets(photos, tmp_path):
+  photo = next(iter(photos.values()))
+  image = {'fog/1/n01751748/ILSVRC2012_val_00000001.JPEG': photo}  # A sea snake.
+  folder = put(tmp_path, image) / 'fog' / '1'
+  as_they_are = datasets.open_dataset(f'folder:{folder}')
+  assert [rule.name for rule in as_they_are.rules] == list(class_sets.PARTNERS)
+  assert not datasets.open_dataset(f'imagenet_c:{folder}').rules
 
 
 def imagenet_ids():

@@ -347,6 +347,7 @@ class Job:
         self.request.spec,
         self.request.weights,
         self.protocol,
+        dataset.name,
         summary.ids,
         summary.metrics(),
         self.config.model.feed,
