@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import standin_archives
 
+import tfeval
 from tfeval import cli, datasets
 from tfeval.datasets import variants
 from tfeval.datasets.labels import class_sets
@@ -188,6 +189,24 @@ def test_validation_images_alone_have_the_rules_of_other_sets(photos, tmp_path):
   as_they_are = datasets.open_dataset(f'folder:{folder}')
   assert [rule.name for rule in as_they_are.rules] == list(class_sets.PARTNERS)
   assert not datasets.open_dataset(f'imagenet_c:{folder}').rules
+
+
+def test_python_does_not_resize_them_again_either(photos, model, tmp_path):
+  wnid, photo = next(iter(photos.items()))
+  image = cv2.resize(pixels_of(photo), (224, 224))
+  encoded = cv2.imencode('.jpg', image)[1].tobytes()
+  name = f'imagenet_c:{put(tmp_path, {f"fog/1/{wnid}/x.JPEG": encoded})}/fog/1'
+  as_usual = tfeval.Evaluator(model, name, preprocess='tf')
+  assert as_usual.identity()['protocol'] == 'opencv:resize=squash,crop=none'
+  (batch,) = tfeval.build_dataset(name, batch_size=1)
+  np.testing.assert_array_equal(batch['pixels'][0][..., ::-1], pixels_of(encoded))
+  with pytest.raises(UserError, match='corrupted already'):
+    tfeval.Evaluator(model, name, preprocess='tf', corruption='fog:1')
+  v2 = put(tmp_path / 'v2', {'0/x.jpeg': photo})
+  of_authors = tfeval.Evaluator(
+    model, f'imagenet_v2:{v2}', preprocess='tf', protocol='authors'
+  )
+  assert of_authors.identity()['protocol'] == 'pil:kernel=bilinear'
 
 
 def imagenet_ids():
