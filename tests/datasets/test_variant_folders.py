@@ -191,6 +191,12 @@ def test_validation_images_alone_have_the_rules_of_other_sets(photos, tmp_path):
   assert not datasets.open_dataset(f'imagenet_c:{folder}').rules
 
 
+def test_a_run_is_called_by_the_whole_path(tmp_path, monkeypatch):
+  put(tmp_path, {'fog/1/x.JPEG': b''})
+  monkeypatch.chdir(tmp_path / 'fog')
+  assert variants.run_name('imagenet_c:1') == 'imagenet_c_fog_1'
+
+
 def test_python_does_not_resize_them_again_either(photos, model, tmp_path):
   wnid, photo = next(iter(photos.items()))
   image = cv2.resize(pixels_of(photo), (224, 224))
