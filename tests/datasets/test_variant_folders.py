@@ -10,7 +10,7 @@ import standin_archives
 
 import tfeval
 from tfeval import cli, datasets
-from tfeval.datasets import variants
+from tfeval.datasets import variant_folders, variants
 from tfeval.datasets.labels import class_sets
 from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
@@ -77,6 +77,7 @@ def found(run, rule):
   return one.correct, one.count
 
 
+PNG_START = b'\x89PNG\r\n\x1a\n'
 BORDER = (0, 0, 255)  # OpenCV's red.
 
 
@@ -191,6 +192,29 @@ def test_validation_images_alone_have_the_rules_of_other_sets(photos, tmp_path):
   assert not datasets.open_dataset(f'imagenet_c:{folder}').rules
 
 
+def test_corruptions_and_severities_in_a_folder(tmp_path):
+  names = ('fog/1', 'fog/10', 'weather/snow/2.5')
+  put(tmp_path, {f'{name}/n01440764/3/x.JPEG': b'' for name in names})
+  found = variant_folders.corruptions(str(tmp_path))
+  assert found == [f'{tmp_path}/{name}' for name in names]
+  # One corruption with all its severities, or one of these.
+  assert datasets.several(f'imagenet_c:{tmp_path}/fog:limit=2') == [
+    f'imagenet_c:{tmp_path}/fog/{severity}:limit=2' for severity in ('1', '10')
+  ]
+  one = f'imagenet_c_bar:{tmp_path}/fog/1'
+  assert datasets.several(one) == [one]
+
+
+def test_messages_name_the_set(tmp_path):
+  put(tmp_path, {f'{name}/cat/x.png': PNG_START for name in ('train', 'val')})
+  v2 = 'imagenet_v2/topimages'
+  with pytest.raises(UserError, match=f'`dataset=imagenet_a:{tmp_path}/val`'):
+    datasets.open_dataset(f'imagenet_a:{tmp_path}')
+  with pytest.raises(UserError, match=f'`dataset={v2}:{tmp_path}/val`') as error:
+    datasets.open_dataset(f'{v2}:{tmp_path}')
+  assert 'folder:' not in str(error.value)
+
+
 def test_a_run_is_called_by_the_whole_path(tmp_path, monkeypatch):
   put(tmp_path, {'fog/1/x.JPEG': b''})
   monkeypatch.chdir(tmp_path / 'fog')
@@ -244,7 +268,9 @@ def test_tiny_imagenet_by_its_annotations(photos, facts, tmp_path):
 
 def test_folders_of_v2_are_numbers(photos, tmp_path):
   index = {wnid: i for i, wnid in enumerate(imagenet_ids())}
-  put(tmp_path, {f'{index[w]}/{w}.jpeg': photos[w] for w in list(photos)[:12]})
+  # Its archive has a folder around them.
+  top = tmp_path / 'imagenetv2-topimages'
+  put(top, {f'{index[w]}/{w}.jpeg': photos[w] for w in list(photos)[:12]})
   dataset = datasets.open_dataset(f'imagenet_v2:{tmp_path}')
   for one in dataset.examples().as_numpy_iterator():
     assert index[one['id'].decode()[:9]] == one['label']
