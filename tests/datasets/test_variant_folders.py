@@ -117,8 +117,31 @@ def test_objectnet(objectnet, logits_of, facts, tmp_path):
   assert found(run, 'restricted') == (restricted, len(rows))
   notes = ' '.join(run.result.dataset.notes)
   assert 'left out: 1 images of 1 classes' in notes and '18,574' in notes
+  assert '3 of 13 images that were looked at have no red border' in notes
   assert run.path.name == f'{MODEL.replace(":", "_")}+objectnet'
   assert cli.main(['verify', str(run.path)]) == 0
+
+
+def test_borders_of_objectnet_that_stay(photos, facts, tmp_path):
+  folder = facts('objectnet_113')[0]['folder']
+  image = np.zeros((12, 12, 3), np.uint8)
+  image[:] = BORDER
+  jpeg = cv2.imencode('.jpg', image)[1].tobytes()
+  put(tmp_path, {f'{folder}/a.png': png(image), f'{folder}/b.jpg': jpeg})
+  dataset = datasets.open_dataset(f'objectnet:{tmp_path}')
+  assert dataset.notes[2:] == ('1 images are no PNG: a red border in them is not cut',)
+  cut, kept = (one['image'] for one in dataset.strided(1).as_numpy_iterator())
+  assert pixels_of(cut).shape == (8, 8, 3) and kept == jpeg
+
+
+def test_cue_conflicts_without_a_conflict_have_no_label(photos, tmp_path):
+  photo = png(pixels_of(next(iter(photos.values()))))
+  names = ('cat1-bear2.png', 'cat2-cat1.png')
+  put(tmp_path, {f'cat/{name}': photo for name in names})
+  dataset = datasets.open_dataset(f'geirhos_conflict_stimuli:{tmp_path}')
+  labels = [int(one['label']) for one in dataset.examples().as_numpy_iterator()]
+  cat = class_sets.read('cue_conflict')
+  assert labels == [cat.groups[cat.names.index('cat')][0], -1]
 
 
 def test_imagenet_a_in_a_folder_of_few_classes(photos, facts, logits_of, tmp_path):
