@@ -147,8 +147,11 @@ def _is_bordered(path: str) -> bool:
 
 
 def _cut(example):
-  is_png = tf.strings.substr(example['image'], 0, 4) == b'\x89PNG'
-  image = tf.cond(is_png, lambda: _cut_png(example['image']), lambda: example['image'])
+  encoded = example['image']
+  # What is cut off at its end is decoded where damaged images are told by name.
+  end = tf.strings.substr(encoded, tf.maximum(tf.strings.length(encoded) - 8, 0), 4)
+  is_whole = (tf.strings.substr(encoded, 0, 4) == b'\x89PNG') & (end == b'IEND')
+  image = tf.cond(is_whole, lambda: _cut_png(encoded), lambda: encoded)
   return example | {'image': image}
 
 
