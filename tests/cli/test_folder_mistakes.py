@@ -30,7 +30,7 @@ def test_refused_before_tensorflow(folders, tmp_path):
     '--dataset=folder:nowhere': "folder 'nowhere' does not exist: give the folder",
     f'--dataset={folders}/nowhere': 'does not exist: give the folder',
     f'--dataset={folders}/empty': 'holds no images: expected',
-    f'--dataset=folder:{folders}/both': f'give folder:{folders}/both/val or folder:',
+    f'--dataset=folder:{folders}/both': f'give --dataset=folder:{folders}/both/val or',
     f'--dataset=folder:{folders}/crane': 'or give --class_folders=name if',
     f'--dataset=folder:{folders}/photos': 'cat.jpg: no label is known for this name',
     f'--dataset=folder:{folders}/flat --split=test': '--split=test: a folder has no',

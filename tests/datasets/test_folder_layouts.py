@@ -126,17 +126,26 @@ def test_the_root_that_was_entered(tmp_path):
   [
     (
       [f'train/{TENCH}/a.png', f'val/{TENCH}/b.png'],
-      'ROOT holds val and train, not classes: give folder:ROOT/val or folder:ROOT/t',
+      'ROOT holds val and train, not classes: give `dataset=folder:ROOT/val` or `data',
     ),
     (
       [f'ILSVRC/Data/CLS-LOC/{split}/a.JPEG' for split in ('train/n1', 'test', 'val')],
-      'give folder:ROOT/ILSVRC/Data/CLS-LOC/val or ',
+      'give `dataset=folder:ROOT/ILSVRC/Data/CLS-LOC/val` or ',
     ),
-    ([f'train/{TENCH}/a.png'], 'ROOT holds train, not classes: give folder:ROOT/train'),
-    (['test/1.JPEG', 'train/a/a.png'], 'give folder:ROOT/test or folder:ROOT/train'),
-    (['photos/cat/a.png', 'photos/dog/a.png'], 'give folder:ROOT/photos'),
-    (['val/cat/a.png', 'cat/b.png'], 'give folder:ROOT/val'),
-    ([f'a/{TENCH}/a.png', f'b/{TENCH}/a.png'], 'give folder:ROOT/a or folder:ROOT/b'),
+    (
+      [f'train/{TENCH}/a.png'],
+      'ROOT holds train, not classes: give `dataset=folder:ROOT/train`',
+    ),
+    (
+      ['test/1.JPEG', 'train/a/a.png'],
+      'folder:ROOT/test` or `dataset=folder:ROOT/train`',
+    ),
+    (['photos/cat/a.png', 'photos/dog/a.png'], 'give `dataset=folder:ROOT/photos`'),
+    (['val/cat/a.png', 'cat/b.png'], 'give `dataset=folder:ROOT/val`'),
+    (
+      [f'a/{TENCH}/a.png', f'b/{TENCH}/a.png'],
+      'folder:ROOT/a` or `dataset=folder:ROOT/b`',
+    ),
   ],
 )
 def test_several_roots(names, words, tmp_path):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import standin_archives
 
+import tfeval
 from tfeval import cli, datasets
-from tfeval.datasets import variants
+from tfeval.datasets import variant_folders, variants
+from tfeval.datasets.labels import class_sets
 from tfeval.runs.run import load_run
 from tfeval.utils.errors import UserError
 
@@ -75,6 +77,7 @@ def found(run, rule):
   return one.correct, one.count
 
 
+PNG_START = b'\x89PNG\r\n\x1a\n'
 BORDER = (0, 0, 255)  # OpenCV's red.
 
 
@@ -114,8 +117,33 @@ def test_objectnet(objectnet, logits_of, facts, tmp_path):
   assert found(run, 'restricted') == (restricted, len(rows))
   notes = ' '.join(run.result.dataset.notes)
   assert 'left out: 1 images of 1 classes' in notes and '18,574' in notes
+  assert '3 of 13 images that were looked at have no red border' in notes
   assert run.path.name == f'{MODEL.replace(":", "_")}+objectnet'
   assert cli.main(['verify', str(run.path)]) == 0
+
+
+def test_borders_of_objectnet_that_stay(photos, facts, tmp_path):
+  folder = facts('objectnet_113')[0]['folder']
+  image = np.zeros((12, 12, 3), np.uint8)
+  image[:] = BORDER
+  jpeg = cv2.imencode('.jpg', image)[1].tobytes()
+  half = png(image)[:-20]  # What is wrong with it is told where it is decoded.
+  members = {'a.png': png(image), 'b.jpg': jpeg, 'c.png': half}
+  put(tmp_path, {f'{folder}/{name}': one for name, one in members.items()})
+  dataset = datasets.open_dataset(f'objectnet:{tmp_path}')
+  assert dataset.notes[2:] == ('1 images are no PNG: a red border in them is not cut',)
+  cut, *kept = (one['image'] for one in dataset.strided(1).as_numpy_iterator())
+  assert pixels_of(cut).shape == (8, 8, 3) and kept == [jpeg, half]
+
+
+def test_cue_conflicts_without_a_conflict_have_no_label(photos, tmp_path):
+  photo = png(pixels_of(next(iter(photos.values()))))
+  names = ('cat1-bear2.png', 'cat2-cat1.png')
+  put(tmp_path, {f'cat/{name}': photo for name in names})
+  dataset = datasets.open_dataset(f'geirhos_conflict_stimuli:{tmp_path}')
+  labels = [int(one['label']) for one in dataset.examples().as_numpy_iterator()]
+  cat = class_sets.read('cue_conflict')
+  assert labels == [cat.groups[cat.names.index('cat')][0], -1]
 
 
 def test_imagenet_a_in_a_folder_of_few_classes(photos, facts, logits_of, tmp_path):
@@ -180,6 +208,62 @@ def test_files_of_imagenet_c_are_not_resized_again(photos, logits_of, tmp_path, 
   assert said == 'pil' and 'cropped already' in caplog.text
 
 
+def test_validation_images_alone_have_the_rules_of_other_sets(photos, tmp_path):
+  photo = next(iter(photos.values()))
+  image = {'fog/1/n01751748/ILSVRC2012_val_00000001.JPEG': photo}  # A sea snake.
+  folder = put(tmp_path, image) / 'fog' / '1'
+  as_they_are = datasets.open_dataset(f'folder:{folder}')
+  assert [rule.name for rule in as_they_are.rules] == list(class_sets.PARTNERS)
+  assert not datasets.open_dataset(f'imagenet_c:{folder}').rules
+
+
+def test_corruptions_and_severities_in_a_folder(tmp_path):
+  names = ('fog/1', 'fog/10', 'weather/snow/2.5')
+  put(tmp_path, {f'{name}/n01440764/3/x.JPEG': b'' for name in names})
+  found = variant_folders.corruptions(str(tmp_path))
+  assert found == [f'{tmp_path}/{name}' for name in names]
+  # One corruption with all its severities, or one of these.
+  assert datasets.several(f'imagenet_c:{tmp_path}/fog:limit=2') == [
+    f'imagenet_c:{tmp_path}/fog/{severity}:limit=2' for severity in ('1', '10')
+  ]
+  one = f'imagenet_c_bar:{tmp_path}/fog/1'
+  assert datasets.several(one) == [one]
+
+
+def test_messages_name_the_set(tmp_path):
+  put(tmp_path, {f'{name}/cat/x.png': PNG_START for name in ('train', 'val')})
+  v2 = 'imagenet_v2/topimages'
+  with pytest.raises(UserError, match=f'`dataset=imagenet_a:{tmp_path}/val`'):
+    datasets.open_dataset(f'imagenet_a:{tmp_path}')
+  with pytest.raises(UserError, match=f'`dataset={v2}:{tmp_path}/val`') as error:
+    datasets.open_dataset(f'{v2}:{tmp_path}')
+  assert 'folder:' not in str(error.value)
+
+
+def test_a_run_is_called_by_the_whole_path(tmp_path, monkeypatch):
+  put(tmp_path, {'fog/1/x.JPEG': b''})
+  monkeypatch.chdir(tmp_path / 'fog')
+  assert variants.run_name('imagenet_c:1') == 'imagenet_c_fog_1'
+
+
+def test_python_does_not_resize_them_again_either(photos, model, tmp_path):
+  wnid, photo = next(iter(photos.items()))
+  image = cv2.resize(pixels_of(photo), (224, 224))
+  encoded = cv2.imencode('.jpg', image)[1].tobytes()
+  name = f'imagenet_c:{put(tmp_path, {f"fog/1/{wnid}/x.JPEG": encoded})}/fog/1'
+  as_usual = tfeval.Evaluator(model, name, preprocess='tf')
+  assert as_usual.identity()['protocol'] == 'opencv:resize=squash,crop=none'
+  (batch,) = tfeval.build_dataset(name, batch_size=1)
+  np.testing.assert_array_equal(batch['pixels'][0][..., ::-1], pixels_of(encoded))
+  with pytest.raises(UserError, match='corrupted already'):
+    tfeval.Evaluator(model, name, preprocess='tf', corruption='fog:1')
+  v2 = put(tmp_path / 'v2', {'0/x.jpeg': photo})
+  of_authors = tfeval.Evaluator(
+    model, f'imagenet_v2:{v2}', preprocess='tf', protocol='authors'
+  )
+  assert of_authors.identity()['protocol'] == 'pil:kernel=bilinear'
+
+
 def imagenet_ids():
   from tfeval.datasets.labels import imagenet
 
@@ -209,7 +293,9 @@ def test_tiny_imagenet_by_its_annotations(photos, facts, tmp_path):
 
 def test_folders_of_v2_are_numbers(photos, tmp_path):
   index = {wnid: i for i, wnid in enumerate(imagenet_ids())}
-  put(tmp_path, {f'{index[w]}/{w}.jpeg': photos[w] for w in list(photos)[:12]})
+  # Its archive has a folder around them.
+  top = tmp_path / 'imagenetv2-topimages'
+  put(top, {f'{index[w]}/{w}.jpeg': photos[w] for w in list(photos)[:12]})
   dataset = datasets.open_dataset(f'imagenet_v2:{tmp_path}')
   for one in dataset.examples().as_numpy_iterator():
     assert index[one['id'].decode()[:9]] == one['label']

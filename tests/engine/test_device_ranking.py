@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tfeval.engine import device_ranking
-from tfeval.metrics import ranking
+from tfeval.metrics import competition, ranking
+from tfeval.metrics.competition import MAX, MEAN, Rule
+from tfeval.runs import predictions
 
 CLASSES, KEPT = 1000, 20
 LABELS = np.array([3, -1, 999, 0, 17, 500, 1, -1])
@@ -82,3 +84,28 @@ def test_what_cannot_be_scores_is_seen():
   found = _ranked(scores, False)
   assert np.flatnonzero(~found['finite']).tolist() == [2, 4]
   assert found['lowest'][0] == scores[0].min()
+
+
+GROUPS = tuple((i, i + 400, i + 700) for i in range(300))
+
+
+@pytest.mark.parametrize('output', ['logits', 'probabilities', 'sigmoid'])
+@pytest.mark.parametrize(('name', 'reduce'), [('all', MAX), ('some', MAX), ('c', MEAN)])
+def test_classes_of_a_rule_are_those_of_numpy(output, name, reduce):
+  # Few values, so that means of them come near each other.
+  scores = RANDOM.integers(1, 40, (len(LABELS), CLASSES)).astype(np.float32) / 41
+  if output == 'probabilities':
+    scores /= scores.sum(1, keepdims=True)
+  contest = competition.contest(Rule(name, GROUPS, reduce), None, CLASSES)
+  found = device_ranking.ranked(
+    tf.constant(scores), tf.constant(LABELS % 300), KEPT, output == 'logits', contest
+  )
+  of_rule = competition.Competition(None, {name: contest})
+  expected = predictions.rank_scores(scores, LABELS % 300, output, of_rule, name)
+  named = contest.classes[found['classes'].numpy()]
+  np.testing.assert_array_equal(named, expected.classes)
+  if output == 'sigmoid':
+    assert expected.log_probs is None
+  else:
+    of_host = expected.log_probs
+    np.testing.assert_allclose(found['log_probs'], of_host, rtol=1e-12, atol=1e-12)

@@ -228,3 +228,24 @@ def test_groups_of_which_a_model_says_few():
   assert found.columns.tolist() == [2, 1] and found.classes.tolist() == [0, 3]
   assert rule.named(np.array([7, 4, 5, -1])).tolist() == [0, 3, 5, -1]
   assert competition.contest(rule, np.array([1, 5]), 12) is None
+
+
+@pytest.mark.parametrize('output', ['logits', 'probabilities'])
+def test_what_a_model_says_beyond_the_classes_competes_under_all(output):
+  from tfeval.runs import predictions
+
+  # The last three are none of the twelve classes that the rule was made for.
+  scores, labels = random_scores(outputs=15), np.arange(40) % 12
+  rule = Rule('all', ((0, 7), (3, 4, 11)))
+  found = competition.Competition(None, {'all': competition.contest(rule, None, 15)})
+  p = np.exp(scores.astype(np.float64))
+  p /= p.sum(1, keepdims=True)
+  given = scores if output == 'logits' else p.astype(np.float32)
+  ranks = predictions.rank_scores(given, labels, output, found)
+  name_of = dict(enumerate(range(15))) | {7: 0, 4: 3, 11: 3}
+  for row, classes, log_probs in zip(p, ranks.classes, ranks.log_probs, strict=True):
+    names = list(dict.fromkeys(name_of[i] for i in np.argsort(-row)))
+    assert classes.tolist() == names
+    best = [max(row[i] for i in range(15) if name_of[i] == one) for one in names]
+    np.testing.assert_allclose(np.exp(log_probs), best, rtol=1e-5)
+  assert {12, 13, 14} < set(ranks.classes[:, 0])

@@ -8,6 +8,7 @@ from evaluations import make_inputs
 
 from tfeval import datasets
 from tfeval.datasets.options import DatasetConfig
+from tfeval.engine import views
 from tfeval.evaluation import plans, resolve
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.runs.run import load_run
@@ -37,12 +38,18 @@ def _rows(run):
 
 def test_a_model_is_loaded_once_for_all_datasets(inputs, tmp_path, tfeval, monkeypatch):
   loaded, load = [], resolve.load_model
+  traced, average = [], views.averaged
 
   def counted(request, config):
     loaded.append(request)
     return load(request, config)
 
+  def counted_trace(*given):
+    traced.append(given)
+    return average(*given)
+
   monkeypatch.setattr(resolve, 'load_model', counted)
+  monkeypatch.setattr(views, 'averaged', counted_trace)
   folder, rest = _folder(inputs), inputs[:]
   rest.remove(f'--dataset={folder}')
   together = tmp_path / 'together'
@@ -54,7 +61,7 @@ def test_a_model_is_loaded_once_for_all_datasets(inputs, tmp_path, tfeval, monke
     f'--output_dir={together}',
     '--json',
   )
-  assert code == 0 and len(loaded) == 1
+  assert code == 0 and len(loaded) == len(traced) == 1
   name, tail = f'small.keras+{folder.rpartition("/")[2]}', '+slim_rounding=nearest'
   names = [f'{name}{part}{tail}' for part in ('', '+limit=5', '+sample=4')]
   assert sorted(path.name for path in together.iterdir()) == sorted(names)

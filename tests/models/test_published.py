@@ -77,6 +77,7 @@ def compare(
   text='opencv',
   ids=None,
   size=224,
+  dataset='imagenet2012',
 ):
   metrics = [
     accuracy.Count(correct, count, 0).entry('top1', 'original'),
@@ -86,6 +87,7 @@ def compare(
     spec.parse(name),
     weights,
     protocol.resolve(text, size),
+    dataset,
     ids or [imagenet.validation_name(1)],
     metrics,
   )
@@ -126,10 +128,19 @@ def test_another_protocol_is_said():
     {'name': 'mine.keras'},
     {'name': 'MobileNet:alpha=0.3'},
     {'ids': [imagenet.validation_name(1), 'cat.jpg']},
+    {'dataset': 'imagenet_c:/data/fog/1'},
+    {'dataset': 'imagenet_c_bar:/data/sparkles/1'},
+    {'dataset': 'imagenet2012_corrupted'},
+    {'dataset': 'imagenet2012_multilabel'},
   ],
 )
 def test_what_cannot_be_compared_is_not(arguments):
   assert compare(37464, **arguments) is None
+
+
+@pytest.mark.parametrize('dataset', ['folder:/val', 'imagenet2012_real'])
+def test_validation_images_may_lie_anywhere(dataset):
+  assert compare(37464, dataset=dataset)['same_protocol']
 
 
 def test_nothing_evaluated_is_no_comparison():

@@ -7,9 +7,8 @@ from typing import Any
 
 from tfeval import datasets
 from tfeval.cli import command_flags, suite_flags
-from tfeval.datasets import variants
 from tfeval.evaluation import plans
-from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.config import EvaluationConfig, for_dataset
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import patterns, published
 from tfeval.preprocess import corruption_table, protocol
@@ -220,7 +219,6 @@ def read_config(flags, **values: Any) -> EvaluationConfig:
     for name, value in given.items()
   }
   config = EvaluationConfig.of(**given | values)
-  config = dataclasses.replace(config, dataset=datasets.requested(config.dataset))
-  default = EvaluationConfig().protocol
-  found = variants.protocol_of(config.dataset.name, config.protocol, default)
-  return config.replace(protocol=found)
+  return for_dataset(
+    dataclasses.replace(config, dataset=datasets.requested(config.dataset))
+  )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfeval.datasets import base, folder_content
+from tfeval.datasets import base, folder_content, variants
 from tfeval.datasets.folder_content import FolderContent
 from tfeval.datasets.labels import class_sets, imagenet
 from tfeval.datasets.options import DatasetConfig
@@ -59,7 +59,7 @@ def of_content(content: FolderContent, config: DatasetConfig) -> base.ImageDatas
     label_space=content.space,
     competing=content.competing,
     listed=content.listed,
-    rules=_partner_rules(content),
+    rules=_partner_rules(content, config.name),
     num_examples=len(ids),
     expected_ids=ids,
     has_ids_in_order=True,
@@ -79,8 +79,13 @@ def of_content(content: FolderContent, config: DatasetConfig) -> base.ImageDatas
   )
 
 
-def _partner_rules(content: FolderContent) -> tuple[Rule, ...]:
-  """Returns the rules of other sets, of validation images of ImageNet."""
+def _partner_rules(content: FolderContent, name: str) -> tuple[Rule, ...]:
+  """Returns the rules of other sets, of validation images of ImageNet as they are.
+
+  Files of ImageNet-C are called as they are, and are a test set of their own.
+  """
+  if variants.of_dataset(name) is not None:
+    return ()
   names = (os.path.basename(one) for one in content.ids)
   imagenet_classes = content.space.digest == imagenet.label_space().digest
   if imagenet_classes and all(map(imagenet.validation_number, names)):

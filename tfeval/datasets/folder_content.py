@@ -81,7 +81,8 @@ def read_folder(config: DatasetConfig) -> FolderContent:
   """Finds the images of a folder and their labels.
 
   Args:
-    config: its `name` is `folder:DIR`; see `folder.open_folder`. Its `labels` are those
+    config: its `name` is `folder:DIR`, or that of a test set before the folder; see
+      `folder.open_folder`. Its `labels` are those
       of images that lie in no class folders.
 
   Raises:
@@ -91,7 +92,8 @@ def read_folder(config: DatasetConfig) -> FolderContent:
   """
   if config.split is not None:
     raise UserError(f'`split={config.split}`: a folder has no splits: leave it out')
-  layout = read_layout(config.name.partition(':')[2])
+  kind, _, directory = config.name.partition(':')
+  layout = read_layout(directory, kind)
   if layout.undecoded and config.on_error == FAIL:
     path, kind = min(layout.undecoded.items())
     fault = image_files.not_decoded(kind)

@@ -9,7 +9,7 @@ import os
 import re
 
 from tfeval.datasets import folder_root, image_files
-from tfeval.datasets.folder_root import MOST_LEVELS, entries
+from tfeval.datasets.folder_root import FOLDER, MOST_LEVELS, entries
 from tfeval.utils import budgets
 from tfeval.utils.errors import MissingData, UserError
 
@@ -62,12 +62,13 @@ class Layout:
     return sorted({image.partition('/')[0] for image in self.images if '/' in image})
 
 
-def read_layout(directory: str) -> Layout:
+def read_layout(directory: str, kind: str = FOLDER) -> Layout:
   """Finds the images of a folder.
 
   Args:
     directory: of the user. Where it holds nothing but the way to the validation
       images, as `val` or `ILSVRC/Data/CLS-LOC/val`, these are meant.
+    kind: what stands before it in the name of the dataset, for messages.
 
   Raises:
     UserError: it is missing, unreadable or holds no images; several folders in it may
@@ -79,7 +80,7 @@ def read_layout(directory: str) -> Layout:
       f'folder {directory!r} does not exist: give the folder that holds '
       'ILSVRC2012_val_*.JPEG or a folder for each class'
     )
-  root = folder_root.find_root(given)
+  root = folder_root.find_root(given, kind)
   _check_name(os.path.realpath(root))
   layout = Layout(root, [], {}, [], LeftOut(), LeftOut())
   folders = []
@@ -101,11 +102,11 @@ def read_layout(directory: str) -> Layout:
       'or images in a folder for each class'
     )
   layout.images.sort()
-  _check_depth(layout)
+  _check_depth(layout, kind)
   return layout
 
 
-def _check_depth(layout: Layout) -> None:
+def _check_depth(layout: Layout, kind: str) -> None:
   """Checks that folders for classes do not lie in what would be class folders.
 
   Raises:
@@ -114,7 +115,7 @@ def _check_depth(layout: Layout) -> None:
   deep = (image.split('/', 2) for image in layout.images if image.count('/') > 1)
   outer = {one[0] for one in deep if _WNID.match(one[1]) and not _WNID.match(one[0])}
   if outer:
-    raise folder_root.several(layout.root, sorted(outer))
+    raise folder_root.several(layout.root, sorted(outer), kind)
 
 
 def _add_folder(layout: Layout, inside: str, level: int) -> None:

@@ -7,6 +7,8 @@ from tfeval.datasets import image_files
 from tfeval.utils import budgets
 from tfeval.utils.errors import UserError
 
+# What stands before folders that are no test set of the field.
+FOLDER = 'folder'
 # Folders that stand on the way to images, and those that may be meant beside them.
 _ENTERED = frozenset({'val', 'validation', 'valid', 'ilsvrc', 'data', 'cls-loc'})
 _SPLITS = frozenset({'train', 'training', 'test', 'testing'})
@@ -14,12 +16,13 @@ _SPLITS = frozenset({'train', 'training', 'test', 'testing'})
 MOST_LEVELS = 8
 
 
-def find_root(given: str) -> str:
+def find_root(given: str, kind: str = FOLDER) -> str:
   """Returns the folder that images or class folders lie in.
 
   Args:
     given: a folder. Where it holds nothing but the way to the validation images, as
       `val` or `ILSVRC/Data/CLS-LOC/val`, this is gone.
+    kind: what stands before it in the name of the dataset.
 
   Raises:
     UserError: a folder cannot be read; several folders may be meant.
@@ -34,7 +37,7 @@ def find_root(given: str) -> str:
         folders.append(entry.name)
       elif _may_be_image(entry):
         return root
-    way = _way(root, sorted(folders))
+    way = _way(root, sorted(folders), kind)
     if way is None:
       return root
     root = os.path.join(root, way)
@@ -64,7 +67,7 @@ def _may_be_image(entry: os.DirEntry) -> bool:
   return image_files.kind_of_file(entry.path, entry.name) is not None
 
 
-def _way(root: str, folders: list[str]) -> str | None:
+def _way(root: str, folders: list[str], kind: str) -> str | None:
   """Returns the folder that has to be entered to find images, None for none.
 
   Raises:
@@ -78,23 +81,23 @@ def _way(root: str, folders: list[str]) -> str | None:
     if folders and all(name.lower() in special for name in folders):
       if len(folders) == 1 and folders[0].lower() in _ENTERED:
         return folders[0]
-      raise several(root, folders)
+      raise several(root, folders, kind)
   if len(folders) != 1 and not lower & special:
     return None
   inner = [name for name in folders if not _holds_image(os.path.join(root, name), 0)]
   inner = [name for name in inner if _holds_image(os.path.join(root, name))]
   if inner and (len(folders) == 1 or {name.lower() for name in inner} & special):
-    raise several(root, inner)
+    raise several(root, inner, kind)
   return None
 
 
-def several(root: str, folders: list[str]) -> UserError:
+def several(root: str, folders: list[str], kind: str) -> UserError:
   """Returns the error for folders of which one has to be chosen; validation first."""
   folders = sorted(folders, key=lambda name: (name.lower() not in _ENTERED, name))
   ways = [os.path.join(root, name) for name in folders]
   return UserError(
     f'{root} holds {" and ".join(folders[:3])}, not classes: give '
-    + ' or '.join(f'folder:{way}' for way in ways[:2])
+    + ' or '.join(f'`dataset={kind}:{way}`' for way in ways[:2])
   )
 
 

@@ -3,12 +3,15 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfeval.datasets import base, folder, variant_folders, variants
 from tfeval.datasets.labels import class_sets
 from tfeval.datasets.options import DatasetConfig
+from tfeval.datasets.variant_folders import CONFLICT
 from tfeval.datasets.variants import Variant
 from tfeval.metrics.competition import Rule
 from tfeval.metrics.entry import RESTRICTED
@@ -16,6 +19,8 @@ from tfeval.utils.errors import MissingData
 
 CATEGORIES = 'categories'
 _BORDER = 2
+# Images whose borders are looked at beforehand.
+_LOOKED_AT = 20
 # Least and most of red, green and blue in it.
 _RED = (250, 0, 0), (255, 5, 5)
 
@@ -41,13 +46,15 @@ def open_variant(config: DatasetConfig) -> base.ImageDataset:
     parts = '_'.join(path.parts[-2:])
   found = dataclasses.replace(found, name=f'{variant.name}:{path}', config=parts)
   if variant.layout == variants.OBJECTNET:
-    found = _without_border(found)
+    found = _without_border(found, content.paths)
   return with_rules(found, variant)
 
 
 def with_rules(dataset: base.ImageDataset, variant: Variant) -> base.ImageDataset:
   """Returns a dataset with the class rules of a set, and what is to be known of it."""
   rules = rules_of(variant)
+  if variant.layout == variants.CUE_CONFLICT:
+    dataset = _without_same_cues(dataset)
   if variant.class_set and not rules:
     known = [group[0] for group in class_sets.read(variant.class_set).groups]
     dataset = dataclasses.replace(dataset, competing=sorted(known))
@@ -67,32 +74,98 @@ def rules_of(variant: Variant) -> tuple[Rule, ...]:
   return (known.rule_of_all(), known.rule(name))
 
 
-def _without_border(dataset: base.ImageDataset) -> base.ImageDataset:
-  """Returns a dataset whose images have no red border, where they had one."""
+def _mapped(
+  dataset: base.ImageDataset, function: Callable[[dict], dict], *notes: str
+) -> base.ImageDataset:
+  """Returns a dataset with other examples, of which notes tell."""
 
-  def examples(*args):
-    return dataset.examples(*args).map(_cut, num_parallel_calls=tf.data.AUTOTUNE)
-
-  def at(positions):
-    return dataset.at(positions).map(_cut, num_parallel_calls=tf.data.AUTOTUNE)
+  def mapped(make):
+    return make and (
+      lambda *args, **which: make(*args, **which).map(
+        function, num_parallel_calls=tf.data.AUTOTUNE
+      )
+    )
 
   return dataclasses.replace(
-    dataset, examples=examples, at=at, strided=None, encoded=False
+    dataset,
+    examples=mapped(dataset.examples),
+    at=mapped(dataset.at),
+    strided=mapped(dataset.strided),
+    notes=(*dataset.notes, *notes),
   )
 
 
+def _without_same_cues(dataset: base.ImageDataset) -> base.ImageDataset:
+  """Returns a dataset in which images without a conflict have no label."""
+  return _mapped(
+    dataset,
+    _only_conflicts,
+    'images whose shape and texture are of one category have no label: their authors '
+    'leave them out',
+  )
+
+
+def _only_conflicts(example):
+  # As `variant_folders.CONFLICT`, of which TensorFlow does not return the groups.
+  shape, texture = (
+    tf.strings.regex_replace(example['id'], rf'.*?{CONFLICT.pattern}$', group)
+    for group in (r'\1', r'\2')
+  )
+  label = tf.where(shape == texture, np.int64(-1), example['label'])
+  return example | {'label': label}
+
+
+def _without_border(
+  dataset: base.ImageDataset, paths: Sequence[str]
+) -> base.ImageDataset:
+  """Returns a dataset whose PNG images have no red border, where they had one."""
+  found = _mapped(dataset, _cut, *_border_notes(paths))
+  return dataclasses.replace(found, encoded=False)
+
+
+def _border_notes(paths: Sequence[str]) -> Iterator[str]:
+  """Says where images have no border, or one that stays.
+
+  Of some alone: to look at all takes as long as to decode them.
+  """
+  found = [path for path in paths if path.lower().endswith('.png')]
+  if others := len(paths) - len(found):
+    yield f'{others:,} images are no PNG: a red border in them is not cut'
+  looked_at = found[:: max(1, -(-len(found) // _LOOKED_AT))]
+  if without := sum(not _is_bordered(path) for path in looked_at):
+    yield (
+      f'{without} of {len(looked_at)} images that were looked at have no red border: '
+      'nothing is cut of these'
+    )
+
+
+def _is_bordered(path: str) -> bool:
+  try:
+    return bool(_has_border(tf.io.decode_png(tf.io.read_file(path), channels=3)))
+  except tf.errors.OpError:
+    return True  # What is wrong with it is told where it is evaluated.
+
+
 def _cut(example):
-  is_png = tf.strings.substr(example['image'], 0, 4) == b'\x89PNG'
-  image = tf.cond(is_png, lambda: _cut_png(example['image']), lambda: example['image'])
+  encoded = example['image']
+  # What is cut off at its end is decoded where damaged images are told by name.
+  end = tf.strings.substr(encoded, tf.maximum(tf.strings.length(encoded) - 8, 0), 4)
+  is_whole = (tf.strings.substr(encoded, 0, 4) == b'\x89PNG') & (end == b'IEND')
+  image = tf.cond(is_whole, lambda: _cut_png(encoded), lambda: encoded)
   return example | {'image': image}
 
 
 def _cut_png(encoded):
   pixels = tf.io.decode_png(encoded, channels=3)
+  inner = pixels[_BORDER:-_BORDER, _BORDER:-_BORDER]
+  # Without compression: the pixels are decoded again at once.
+  return tf.cond(
+    _has_border(pixels), lambda: tf.io.encode_png(inner, 0), lambda: encoded
+  )
+
+
+def _has_border(pixels):
   edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
   low, high = (tf.constant(one, tf.uint8) for one in _RED)
   values = tf.concat(edges, 0)
-  border = tf.reduce_all((values >= low) & (values <= high))
-  inner = pixels[_BORDER:-_BORDER, _BORDER:-_BORDER]
-  # Without compression: the pixels are decoded again at once.
-  return tf.cond(border, lambda: tf.io.encode_png(inner, 0), lambda: encoded)
+  return tf.reduce_all((values >= low) & (values <= high))

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tfeval.datasets import folder_content, variants
 from tfeval.datasets.folder_content import FolderContent
@@ -31,6 +31,8 @@ ANNOTATIONS = 'val_annotations.txt'
 # `airplane1-bear2.png`: shape and texture, with numbers behind.
 CONFLICT = re.compile(r'([a-z]+)\d*-([a-z]+)\d*\.png')
 _WNID = re.compile('n[0-9]{8}', re.IGNORECASE)
+# Class folders of V2 are 0 to 999, or wnids.
+_NUMBER_OR_WNID = re.compile(f'[0-9]{{1,3}}|{_WNID.pattern}', re.IGNORECASE)
 # How far in class folders may lie.
 _DEEPEST = 4
 _SEVERITY = re.compile(r'\d+(\.\d+)?')
@@ -60,7 +62,7 @@ def read(variant: Variant, config: DatasetConfig) -> FolderContent:
     raise UserError(f'`{other}` is not for {variant.name}: leave it out')
   inside = _inside(variant, where)
   reader = READERS[variant.layout]
-  content = reader(variant, dataclasses.replace(config, name=f'folder:{inside}'))
+  content = reader(variant, _in_folder(config, inside))
   return dataclasses.replace(content, notes=content.notes + _part(variant, content))
 
 
@@ -77,18 +79,35 @@ def missing(variant: Variant) -> str:
 def corruptions(where: str) -> list[str]:
   """Returns the folders of corruptions and severities in a folder, in text order.
 
-  `DIR/fog/3`, or with a group between as in the archives: `DIR/weather/fog/3`. A
-  folder that holds classes is its only one.
+  `DIR/3`, `DIR/fog/3`, or with a group between as in the archives: `DIR/weather/fog/3`.
+  A folder that holds classes is its only one.
   """
-  root = pathlib.Path(where).expanduser()
-  found = []
-  for depth in ('*/*', '*/*/*'):
-    for path in sorted(root.glob(depth)):
-      if _SEVERITY.fullmatch(path.name) and path.is_dir():
-        found.append(str(path))
-    if found:
-      return found
-  return [where]
+  found = _severities(os.path.expanduser(where), _DEEPEST)
+  return sorted(found) or [where]
+
+
+def _severities(folder: str, levels: int) -> Iterator[str]:
+  """Yields folders that are called as severities, so many levels in at most.
+
+  Their images are not looked at, nor those of class folders.
+  """
+  for name in _folders(folder):
+    path = os.path.join(folder, name)
+    if _SEVERITY.fullmatch(name):
+      yield path
+    elif levels > 1 and not _WNID.fullmatch(name):
+      yield from _severities(path, levels - 1)
+
+
+def _in_folder(config: DatasetConfig, folder: str) -> DatasetConfig:
+  """Returns the config of a test set in another folder, which readers are given."""
+  kind = config.name.partition(':')[0]
+  return dataclasses.replace(config, name=f'{kind}:{folder}')
+
+
+def _layout(config: DatasetConfig) -> Layout:
+  kind, _, folder = config.name.partition(':')
+  return read_layout(folder, kind)
 
 
 def _inside(variant: Variant, where: str) -> str:
@@ -102,7 +121,9 @@ def _inside(variant: Variant, where: str) -> str:
   named: Callable[[str], object] = _WNID.match
   if variant.layout in (OBJECTNET, CUE_CONFLICT):
     named = set(class_sets.read(variant.class_set).names).__contains__
-  elif variant.layout not in (WNIDS, NUMBERS):
+  elif variant.layout == NUMBERS:
+    named = _NUMBER_OR_WNID.fullmatch
+  elif variant.layout != WNIDS:
     return where
   level = [os.path.expanduser(where)]
   for _ in range(_DEEPEST):
@@ -167,7 +188,7 @@ def _of_wnids(variant: Variant, config: DatasetConfig) -> FolderContent:
 
 def _of_numbers(variant: Variant, config: DatasetConfig) -> FolderContent:
   """Reads folders that are called 0 to 999, by their numbers."""
-  names = read_layout(config.name.partition(':')[2]).class_folders
+  names = _layout(config).class_folders
   if not all(name.isdecimal() for name in names):
     return _of_wnids(variant, config)
   return folder_content.read_folder(dataclasses.replace(config, class_folders=INDEX))
@@ -189,7 +210,7 @@ def _of_objectnet(variant: Variant, config: DatasetConfig) -> FolderContent:
   label_of = {
     name: group[0] for name, group in zip(known.names, known.groups, strict=True)
   }
-  layout = read_layout(config.name.partition(':')[2])
+  layout = _layout(config)
   inside = [path for path in layout.images if path.partition('/')[0] in label_of]
   if not inside:
     raise UserError(
@@ -209,10 +230,9 @@ def _of_tiny(variant: Variant, config: DatasetConfig) -> FolderContent:
   inside = given / 'val' if (given / 'val').is_dir() else given
   annotations = inside / ANNOTATIONS
   if not annotations.is_file():
-    found = dataclasses.replace(config, name=f'folder:{inside}')
-    return _of_wnids(variant, found)
+    return _of_wnids(variant, _in_folder(config, str(inside)))
   images = inside / 'images'
-  layout = read_layout(str(images if images.is_dir() else inside))
+  layout = _layout(_in_folder(config, str(images if images.is_dir() else inside)))
   by_name = _annotated(annotations, variant)
   lacking = [path for path in layout.images if os.path.basename(path) not in by_name]
   if lacking:
@@ -251,7 +271,7 @@ def _of_cue_conflict(variant: Variant, config: DatasetConfig) -> FolderContent:
   label_of = {
     name: group[0] for name, group in zip(known.names, known.groups, strict=True)
   }
-  layout = read_layout(config.name.partition(':')[2])
+  layout = _layout(config)
   labels = []
   for path in layout.images:
     shape, texture = conflict_of(path) or ('', '')

@@ -12,7 +12,7 @@ import re
 import tomllib
 
 from tfeval.metrics.entry import ALL
-from tfeval.utils import errors
+from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
 
 _LOG = logging.getLogger('tfeval')
@@ -190,7 +190,7 @@ def run_name(name: str) -> str | None:
     return None
   if variant.layout != CORRUPTIONS:
     return '_'.join(filter(None, (variant.name, config_of(name))))
-  parts = os.path.normpath(where).split(os.sep)[-2:]
+  parts = paths.absolute(where).split(os.sep)[-2:]
   return '_'.join([variant.name, *parts])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval import datasets
+from tfeval.datasets import variants
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import FORMS
 from tfeval.engine import for_keras, pipeline
@@ -18,12 +19,13 @@ from tfeval.utils.errors import UserError
 
 # Of most applications, where the protocol names no size.
 _SIZE = 224
+_PROTOCOL = 'opencv'
 
 
 def build_dataset(
   name: str = 'imagenet2012_real',
   *,
-  protocol: str = 'opencv',
+  protocol: str = _PROTOCOL,
   input_size: int | None = None,
   batch_size: int = 64,
   label_mode: str | None = None,
@@ -124,6 +126,7 @@ def build_dataset(
     raise UserError(
       f'batch_size is {batch_size}, expected a multiple of {replicas} replicas'
     )
+  protocol = variants.protocol_of(name, protocol, _PROTOCOL)
   size = (
     requested_size(protocol) or _SIZE
     if input_size is None

@@ -70,7 +70,9 @@ def _competing(
     return scores, _log_probs(scores, is_logits, False)
   chosen = tf.gather(scores, contest.columns, axis=1)
   if contest.rule.reduce == MEAN:
-    of_all = tf.exp(_log_probs(scores, is_logits, False))
+    of_all = tf.cast(scores, tf.float64)
+    if is_logits:
+      of_all = tf.exp(_log_probs(scores, is_logits, False))
     mean = _reduced(tf.gather(of_all, contest.columns, axis=1), contest)
     return tf.cast(mean, tf.float32), tf.math.log(mean)
   log_probs = _log_probs(chosen, is_logits, contest.rule.name != ALL)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from tfeval.datasets import variants
 from tfeval.datasets.options import DatasetConfig
 from tfeval.engine import cluster
 from tfeval.engine.options import (
@@ -123,6 +124,18 @@ def find_cluster(
       f'of them{found.told}'
     )
   return found
+
+
+def for_dataset(config: EvaluationConfig) -> EvaluationConfig:
+  """Returns a config with the protocol that its dataset asks for, if it does.
+
+  Raises:
+    UserError: that of its authors is asked for, and none is known.
+  """
+  found = variants.protocol_of(
+    config.dataset.name, config.protocol, EvaluationConfig.protocol
+  )
+  return config.replace(protocol=found)
 
 
 def identity(config: EvaluationConfig) -> dict[str, Any]:

@@ -21,11 +21,12 @@ from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
 from tfeval.evaluation.adaptation import adapted, outputs
 from tfeval.evaluation.adaptation.request import Adaptation, OfSource
 from tfeval.evaluation.adaptation.request import parse as parse_adaptation
-from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig
+from tfeval.evaluation.config import ERROR, WARN, EvaluationConfig, for_dataset
 from tfeval.evaluation.plans import (
   ModelRequest,
   Plan,
   check_adaptation,
+  check_corruption,
   directory_name,
   make_plans,
   without_adaptation,
@@ -191,7 +192,8 @@ class Evaluator:
         'classes are of data of your own, which are no name: leave them out'
       )
     self._own = own
-    self._requested = keywords.checked({'dataset': dataset, **given})
+    self._requested = for_dataset(keywords.checked({'dataset': dataset, **given}))
+    check_corruption(self._requested)
     if self._requested.adapt is not None:
       check_adaptation(self._requested)
     self._runtime: Runtime | None = None

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import logging
 import time
+from collections.abc import Hashable
 
 import pyarrow as pa
 
@@ -79,7 +80,7 @@ class Job:
     config: EvaluationConfig,
     runtime: Runtime,
     step: forward.ForwardPass | None = None,
-    steps: dict[str, forward.ForwardPass] | None = None,
+    steps: dict[Hashable, forward.ForwardPass] | None = None,
   ):
     """Plans the evaluation of a model.
 
@@ -89,8 +90,8 @@ class Job:
       protocol: at the size of the model's input.
       config, runtime: how it is evaluated and where.
       step: its forward pass, where there is one from before.
-      steps: those of other jobs of the model on this dataset, by what they average
-        over; this one's comes in as well.
+      steps: those of other jobs of the model, by what they hang on; this one's comes
+        in as well.
 
     Raises:
       UserError: the model cannot be evaluated as the config says.
@@ -190,9 +191,10 @@ class Job:
         self.training,
       )
     self._started = time.monotonic()
-    self._step = self._step or self._steps.get(self.protocol.tta)
+    key = self._step_key()
+    self._step = self._step or self._steps.get(key)
     if self._step is None:
-      self._step = self._steps[self.protocol.tta] = forward.ForwardPass(
+      self._step = self._steps[key] = forward.ForwardPass(
         self._model,
         runtime.strategy,
         self.batch_size,
@@ -205,6 +207,26 @@ class Job:
     self._locks.enter_context(locks.locked(self._written_directory))
     if self.find_run() is None:
       self._open_store()
+
+  def _step_key(self) -> Hashable:
+    """Returns what the step hangs on, beside the model that was loaded.
+
+    Jobs on several datasets have one step, traced and compiled once, where all of it is
+    the same.
+    """
+    model, devices = self._model, self.config.devices
+    order = None if model.as_returned is None else model.as_returned.classes.tobytes()
+    return (
+      self.protocol.tta,
+      self.batch_size,
+      devices.jit,
+      self.runtime.canvas,
+      self.config.store.features,
+      # How its outputs were fitted to the classes of the dataset.
+      model.label_space.digest,
+      order,
+      self.classes.rules if devices.rank_on == DEVICE else None,
+    )
 
   @property
   def _written_directory(self) -> paths.Path:
@@ -358,6 +380,7 @@ class Job:
         self.request.spec,
         self.request.weights,
         self.protocol,
+        dataset.name,
         summary.ids,
         summary.metrics(),
         self.config.model.feed,

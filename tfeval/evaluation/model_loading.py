@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent import futures
 from contextlib import AbstractContextManager
 
@@ -164,15 +164,14 @@ def _start_loading(
     with runtimes[0].strategy.scope():
       model = resolve.load_model(requests[0], config)
     jobs: list[Job | UserError] = []
-    steps: dict[int, dict[str, ForwardPass]] = {}  # By dataset.
+    steps: dict[Hashable, ForwardPass] = {}
     for request, plan, runtime in zip(requests, plans, runtimes, strict=True):
-      of_dataset = steps.setdefault(id(runtime), {})
       try:
         # Of images that are cropped already it is another one.
         protocol = resolve.resolve_protocol(request, plan.config, model)
         jobs.append(
           shared_job.make_job(
-            request, model, protocol, plan.config, runtime, steps=of_dataset
+            request, model, protocol, plan.config, runtime, steps=steps
           )
         )
       except UserError as error:  # Of this dataset or corruption alone.

@@ -300,12 +300,7 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
       these; or two options contradict each other.
   """
   check_devices(config.devices, config.inputs)
-  variant = variants.of_dataset(config.dataset.name)
-  if variant is not None and variant.ready and config.corruption != NONE:
-    raise UserError(
-      f'`corruption={config.corruption}`: images of {variant.name} are corrupted '
-      'already: leave it out'
-    )
+  check_corruption(config)
   if config.devices.rank_on == DEVICE and config.store.logits:
     raise UserError(
       '`rank_on=device` keeps outputs on the device, `store_logits` stores all of '
@@ -325,6 +320,20 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
       if given[name] is not None:
         raise leave_out(name, 'applications')
   check_class_map(config.model.class_map)
+
+
+def check_corruption(config: EvaluationConfig) -> None:
+  """Checks that images are not corrupted twice.
+
+  Raises:
+    UserError: those of the dataset are corrupted already.
+  """
+  variant = variants.of_dataset(config.dataset.name)
+  if variant is not None and variant.ready and config.corruption != NONE:
+    raise UserError(
+      f'`corruption={config.corruption}`: images of {variant.name} are corrupted '
+      'already: leave it out'
+    )
 
 
 def check_adaptation(config: EvaluationConfig) -> None:

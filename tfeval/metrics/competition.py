@@ -28,7 +28,8 @@ class Rule:
   Attributes:
     name: such as `restricted`; its metrics are called `top1@restricted`.
     groups: those that compete, in groups that mean the same. Rows name a group by its
-      first class, which is in order of these; most groups have but one.
+      first class, which is in order of these; most groups have but one. Under `all`
+      every class in none of them competes as well, each for itself.
     reduce: `MAX`: a group scores as its highest output does, so that any of them hits.
       `MEAN`: by the mean of its probabilities among all outputs.
     partner: whether the rule is that of another test set, for the images of its classes
@@ -132,7 +133,10 @@ def contest(rule: Rule, said: np.ndarray | None, classes: int) -> Contest | None
     column = np.arange(classes)
   else:
     column[said] = np.arange(len(said))
-  found = [(group[0], [column[one] for one in group]) for group in rule.groups]
+  groups = rule.groups
+  if rule.name == ALL:
+    groups += tuple((one,) for one in set(range(classes)).difference(*groups))
+  found = [(group[0], [column[one] for one in group]) for group in groups]
   found = [(name, [one for one in those if one >= 0]) for name, those in found]
   there = sorted((name, those) for name, those in found if those)
   if not there:

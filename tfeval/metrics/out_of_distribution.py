@@ -4,7 +4,8 @@ Of ImageNet-O the score is the negative of the highest probability among its 200
 classes, softmax over these alone; known images are validation images of these classes.
 
 Source: Hendrycks et al., "Natural adversarial examples" (2021, arXiv:1907.07174),
-section 4, and their eval_many_models.py.
+section 4, and eval_many_models.py and calibration_tools.py of
+hendrycks/natural-adv-examples.
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ class Detection:
   Attributes:
     aupr: average precision, in [0, 1]; by chance the share of unknown images.
     auroc: probability that an unknown image has the higher score, ties for a half.
-    fpr: share of known images above the score that 95 % of the unknown reach.
+    fpr: share of known images that reach the threshold which nearest to 95 % of the
+      unknown reach.
     unknown, known: how many images there are.
   """
 
@@ -37,8 +39,10 @@ def detection(unknown: np.ndarray, known: np.ndarray) -> Detection:
   """Measures how well scores tell unknown images from known ones.
 
   Average precision is the sum over distinct scores of precision times gain in recall,
-  without interpolation; the false positive rate that of the highest threshold which at
-  least 95 % of the unknown images reach.
+  without interpolation. The false positive rate is that of its authors: of the distinct
+  scores as thresholds, up to the highest that all unknown images reach, it takes the
+  one whose recall is nearest to 95 %, above or below; of two that are as near, the
+  lower one.
 
   Args:
     unknown: float [n], scores, higher for what is taken to be unknown.
@@ -68,7 +72,17 @@ def detection(unknown: np.ndarray, known: np.ndarray) -> Detection:
   return Detection(
     float((precision * positives).sum() / found[-1]),
     float(below / (found[-1] * wrong[-1])),
-    float(false[np.argmax(recall >= RECALL)]),
+    float(false[_nearest(recall)]),
     int(found[-1]),
     int(wrong[-1]),
   )
+
+
+def _nearest(recall: np.ndarray) -> int:
+  """Returns where recall is nearest to `RECALL`, of equals the last.
+
+  Args:
+    recall: float [k], not falling, 1 at the end.
+  """
+  distance = np.abs(recall[: np.argmax(recall == 1) + 1] - RECALL)
+  return len(distance) - 1 - int(np.argmin(distance[::-1]))

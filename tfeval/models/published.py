@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from tfeval.datasets import variants
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.entry import MetricEntry
 from tfeval.models import table
@@ -96,6 +97,7 @@ def compare(
   spec: Spec,
   weights: str,
   protocol: Protocol,
+  dataset: str,
   ids: Iterable[str],
   metrics: Iterable[MetricEntry],
   feed: str | None = None,
@@ -107,6 +109,7 @@ def compare(
     spec: the model.
     weights: where its weights came from.
     protocol: the one that was used.
+    dataset: the name of what was evaluated.
     ids: of the examples that were evaluated.
     metrics: what was measured.
     feed: how the model was fed otherwise than it wants, None if it was not.
@@ -114,7 +117,8 @@ def compare(
 
   Returns:
     None unless the published weights were evaluated, fed as they want, in float32, on
-    validation images of ImageNet 2012 that were not corrupted. Else `figures` (`native`
+    validation images of ImageNet 2012 as they are: not corrupted, and of no other test
+    set, whose files may have their names. Else `figures` (`native`
     where that recipe was followed and its figures are known, else `published`), their
     `source`, `protocol` (a specification, None if it is not known), `same_protocol`,
     and `metrics`: for top-1 and top-5 on the original labels, those that were
@@ -128,6 +132,7 @@ def compare(
     or feed is not None
     or adapted
     or protocol.is_corrupted
+    or variants.of_dataset(dataset) is not None
     or not _computes_as_published(spec)
     or weights != 'imagenet'
     or not all(imagenet.validation_number(name) for name in ids)
@@ -176,8 +181,16 @@ def recompute(result: Any, ids: Iterable[str]) -> dict[str, Any] | None:
     spec, protocol = parse(model.name), resolve(described.text, described.size or 0)
   except UserError:
     return None
-  how = model.feed, model.adaptation is not None
-  return compare(spec, model.weights, protocol, ids, result.metrics, *how)
+  return compare(
+    spec,
+    model.weights,
+    protocol,
+    result.dataset.name,
+    ids,
+    result.metrics,
+    model.feed,
+    model.adaptation is not None,
+  )
 
 
 def _computes_as_published(spec: Spec) -> bool:

@@ -65,13 +65,23 @@ def test_of_imagenet_x_factors_alone_are_read(tmp_path):
   assert len(found.ids) == 40 and 'is missing' in found.notes[0]
 
 
-def test_prototypes_of_imagenet_x_are_left_out(tmp_path):
+@pytest.mark.parametrize('line', ['{}', 'n01440764,{}'])
+def test_prototypes_of_imagenet_x_are_left_out(tmp_path, line):
   path = imagenet_x(tmp_path)
   names = ['ILSVRC2012_val_00000003.JPEG', 'ILSVRC2012_val_00049999.JPEG']
-  (tmp_path / 'prototypical_paths.csv').write_text('\n'.join(['file_name', *names]))
+  header = line.replace('n01440764', 'wnid').format('file_name')
+  lines = [header, *map(line.format, names)]
+  (tmp_path / 'prototypical_paths.csv').write_text('\n'.join(lines))
   found = group_files.read_groups(path)
   assert len(found.ids) == 39 and names[0] not in found.ids.to_pylist()
   assert '1 prototypes' in found.notes[0]
+
+
+def test_prototypes_without_a_column_of_images(tmp_path):
+  path = imagenet_x(tmp_path)
+  (tmp_path / 'prototypical_paths.csv').write_text('a,b\n1,2\n')
+  with pytest.raises(UserError, match='prototypical_paths.csv has the columns a, b'):
+    group_files.read_groups(path)
 
 
 @pytest.mark.parametrize(

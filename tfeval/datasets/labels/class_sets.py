@@ -17,6 +17,7 @@ import importlib.resources
 
 from tfeval.datasets.labels import imagenet
 from tfeval.metrics.competition import MAX, MEAN, Rule
+from tfeval.metrics.entry import ALL
 from tfeval.utils import errors
 
 # Their images have a clean partner: validation images of the same classes.
@@ -64,11 +65,8 @@ class ClassSet:
     return Rule(name, groups, reduce, partner, self.name)
 
   def rule_of_all(self) -> Rule:
-    """Returns the rule `all`: the other classes compete as well, each for itself."""
-    inside = {one for group in self.groups for one in group}
-    others = (i for i in range(len(imagenet.label_space())) if i not in inside)
-    groups = sorted([*self.groups, *((one,) for one in others)])
-    return Rule('all', tuple(groups), MAX, False, self.name)
+    """Returns the rule `all`: other classes compete as well, whatever a model says."""
+    return self.rule(ALL, reduce=MAX)
 
 
 @functools.cache

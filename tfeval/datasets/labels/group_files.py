@@ -72,13 +72,7 @@ def read_groups(path: pathlib.Path) -> GroupTable:
     found = _READERS[kind](path)
   except (OSError, pa.ArrowException) as error:
     raise UserError(f'cannot read {path}: {errors.one_line(error, 120)}') from error
-  at = columns.id_column(list(found))
-  if at is None:
-    raise UserError(
-      f'{path} has the columns {first(list(found))[:200]}: expected one of images, '
-      'called file_name, image_id or id'
-    )
-  ids = found.pop(list(found)[at])
+  ids = found.pop(_id_column(path, list(found)))
   if not found or not len(ids):
     raise UserError(f'{path} has no groups: expected ids and columns beside them')
   counts = pc.value_counts(ids)
@@ -92,6 +86,21 @@ def read_groups(path: pathlib.Path) -> GroupTable:
   return _imagenet_x(path, table) if set(IMAGENET_X) <= set(found) else table
 
 
+def _id_column(path: pathlib.Path, names: list[str]) -> str:
+  """Returns which column is that of images.
+
+  Raises:
+    UserError: none is.
+  """
+  at = columns.id_column(names)
+  if at is None:
+    raise UserError(
+      f'{path} has the columns {first(names)[:200]}: expected one of images, called '
+      'file_name, image_id or id'
+    )
+  return names[at]
+
+
 def _imagenet_x(path: pathlib.Path, table: GroupTable) -> GroupTable:
   """Returns the factors alone, without prototypes where these are known."""
   chosen = {name: table.columns[name] for name in IMAGENET_X}
@@ -99,7 +108,8 @@ def _imagenet_x(path: pathlib.Path, table: GroupTable) -> GroupTable:
   if not beside.is_file():
     note = f'ImageNet-X: {beside} is missing, prototypes count as all others'
     return GroupTable(table.ids, chosen, (note,))
-  (names,) = _read_text(beside).values()
+  prototypes = _read_text(beside)
+  names = prototypes[_id_column(beside, list(prototypes))]
   kept = pc.invert(pc.is_in(table.ids, names))
   left_out = len(kept) - int(to_numpy(kept).sum())
   note = f'ImageNet-X: {left_out:,} prototypes of {_PROTOTYPES} are left out'

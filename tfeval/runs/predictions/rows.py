@@ -219,12 +219,14 @@ def _competing(
   if contest is None:
     return scores, _log_probs(scores, output, False)
   chosen = scores[:, contest.columns]
-  if contest.rule.reduce == MEAN and output != SIGMOID:
-    of_all = np.exp(_log_probs(scores, output, False)[:, contest.columns])
-    mean = contest.reduced(of_all)
+  if contest.rule.reduce == MEAN:
+    of_all = scores.astype(np.float64)
+    if output == 'logits':
+      of_all = np.exp(ranking.log_softmax(scores))
+    mean = contest.reduced(of_all[:, contest.columns])
     with np.errstate(divide='ignore'):
       # As a device ranks them.
-      return mean.astype(np.float32), np.log(mean)
+      return mean.astype(np.float32), None if output == SIGMOID else np.log(mean)
   log_probs = _log_probs(chosen, output, rule != ALL)
   return contest.reduced(chosen), (
     None if log_probs is None else contest.reduced(log_probs)
