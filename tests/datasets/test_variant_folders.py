@@ -209,7 +209,8 @@ def test_files_of_imagenet_c_are_not_resized_again(photos, logits_of, tmp_path, 
 
 
 def test_validation_images_alone_have_the_rules_of_other_sets(photos, tmp_path):
-  photo = next(iter(photos.values()))
+  small = cv2.resize(pixels_of(next(iter(photos.values()))), (224, 224))
+  photo = cv2.imencode('.jpg', small)[1].tobytes()
   image = {'fog/1/n01751748/ILSVRC2012_val_00000001.JPEG': photo}  # A sea snake.
   folder = put(tmp_path, image) / 'fog' / '1'
   as_they_are = datasets.open_dataset(f'folder:{folder}')
@@ -337,3 +338,21 @@ def test_the_command_lists_them(capsys):
   assert len(found['classes']) == 200 and found['rule'] == 'restricted'
   assert cli.main(['datasets', 'imagenet_q']) == 2
   assert 'did you mean' in capsys.readouterr().err
+
+
+def test_what_is_no_imagenet_c_is_refused(photos, tmp_path):
+  photo = next(iter(photos.values()))
+  small = cv2.imencode('.jpg', cv2.resize(pixels_of(photo), (224, 224)))[1].tobytes()
+  wnid = next(iter(photos))
+  for folder, content, message in (
+    ('a/fog/6', small, 'and fog/6 is none'),
+    ('b/foggy/3', small, 'and foggy/3 is none'),
+    ('c/fog/3', photo, 'images of ImageNet-C have 224 x 224'),
+  ):
+    put(tmp_path, {f'{folder}/{wnid}/x.JPEG': content})
+    with pytest.raises(UserError, match=message):
+      datasets.open_dataset(f'imagenet_c:{tmp_path}/{folder}')
+  twice = {f'd/{name}/{wnid}/x.JPEG': small for name in ('fog/3', 'weather/fog/3')}
+  put(tmp_path, twice)
+  with pytest.raises(UserError, match='holds fog/3 in several places'):
+    datasets.several(f'imagenet_c:{tmp_path}/d')

@@ -15,7 +15,7 @@ from tfeval.datasets.variant_folders import CONFLICT
 from tfeval.datasets.variants import Variant
 from tfeval.metrics.competition import Rule
 from tfeval.metrics.entry import RESTRICTED
-from tfeval.utils.errors import MissingData
+from tfeval.utils.errors import MissingData, UserError
 
 CATEGORIES = 'categories'
 _BORDER = 2
@@ -44,10 +44,29 @@ def open_variant(config: DatasetConfig) -> base.ImageDataset:
   parts = variants.config_of(config.name)
   if variant.layout == variants.CORRUPTIONS:
     parts = '_'.join(path.parts[-2:])
+    _check_side(content.paths[0], variant)
   found = dataclasses.replace(found, name=f'{variant.name}:{path}', config=parts)
   if variant.layout == variants.OBJECTNET:
     found = _without_border(found, content.paths)
   return with_rules(found, variant)
+
+
+def _check_side(path: str, variant: Variant) -> None:
+  """Checks the size of an image of a set whose images are cropped already.
+
+  Raises:
+    UserError: it is another one.
+  """
+  encoded = tf.io.read_file(path)
+  try:
+    shape = tf.io.decode_image(encoded, channels=3, expand_animations=False).shape
+  except tf.errors.OpError:
+    return  # What reads it tells.
+  if tuple(shape[:2]) != (variant.ready, variant.ready):
+    raise UserError(
+      f'{path} has {shape[1]} x {shape[0]} pixels, images of {variant.title} have '
+      f'{variant.ready} x {variant.ready}: is it another set?'
+    )
 
 
 def with_rules(dataset: base.ImageDataset, variant: Variant) -> base.ImageDataset:

@@ -27,6 +27,7 @@ from tfeval.datasets.variants import (
 from tfeval.utils import budgets, errors, untrusted
 from tfeval.utils.errors import MissingData, UserError
 
+IMAGENET_C = 'imagenet_c'
 ANNOTATIONS = 'val_annotations.txt'
 # `airplane1-bear2.png`: shape and texture, with numbers behind.
 CONFLICT = re.compile(r'([a-z]+)\d*-([a-z]+)\d*\.png')
@@ -82,8 +83,14 @@ def corruptions(where: str) -> list[str]:
   `DIR/3`, `DIR/fog/3`, or with a group between as in the archives: `DIR/weather/fog/3`.
   A folder that holds classes is its only one.
   """
-  found = _severities(os.path.expanduser(where), _DEEPEST)
-  return sorted(found) or [where]
+  found = sorted(_severities(os.path.expanduser(where), _DEEPEST))
+  ends = collections.Counter(tuple(path.split(os.sep)[-2:]) for path in found)
+  if twice := [path for path in found if ends[tuple(path.split(os.sep)[-2:])] > 1]:
+    raise UserError(
+      f'{where} holds {"/".join(twice[0].split(os.sep)[-2:])} in several places: '
+      f'{first(twice)}: remove one, or give one'
+    )
+  return found or [where]
 
 
 def _severities(folder: str, levels: int) -> Iterator[str]:
@@ -170,7 +177,8 @@ def _of_wnids(variant: Variant, config: DatasetConfig) -> FolderContent:
       f'as n01440764, found {first(content.space.class_ids[:3])}'
     )
   if not variant.class_set:
-    return content
+    # All classes compete, whichever have an image here.
+    return dataclasses.replace(content, competing=None, listed=None)
   known = [group[0] for group in class_sets.read(variant.class_set).groups]
   others = sorted(set(content.labels) - set(known))
   if others:
@@ -200,6 +208,14 @@ def _of_corruption(variant: Variant, config: DatasetConfig) -> FolderContent:
     raise UserError(
       f'{where} holds {len(those)} folders of corruptions and severities: give one, '
       f'such as `dataset={variant.name}:{those[0]}`'
+    )
+  name, severity = pathlib.Path(os.path.realpath(where)).parts[-2:]
+  if name not in variant.corruptions or (
+    variant.name == IMAGENET_C and severity not in '12345'
+  ):
+    raise UserError(
+      f'{where}: expected a folder of {variant.title}, as fog/3 or sparkles/1, and '
+      f'{name}/{severity} is none: tfeval datasets {variant.name} --json lists them'
     )
   return _of_wnids(variant, config)
 

@@ -55,6 +55,7 @@ class Variant:
     id_key: the feature of TFDS that tells its images apart, a whole number; '' for the
       usual one.
     unlabelled: whether its images are of none of the classes.
+    corruptions: the names of those that a set is made of.
     ready: the side of its images where they are cropped already, 0 where not.
     protocol: that of its authors, '' where they have none of their own.
     clean: the rule under which validation images are its clean partner, '' for none.
@@ -78,6 +79,7 @@ class Variant:
   label: str = ''
   id_key: str = ''
   unlabelled: bool = False
+  corruptions: tuple[str, ...] = ()
   ready: int = 0
   protocol: str = ''
   clean: str = ''
@@ -97,7 +99,7 @@ class Variant:
 def variants() -> dict[str, Variant]:
   """Returns all sets by name, in the order of the file."""
   path = importlib.resources.files('tfeval.datasets') / 'variants.toml'
-  lists = ('configs', 'traps', 'anchors')
+  lists = ('configs', 'traps', 'anchors', 'corruptions')
   found = {}
   for name, fields in tomllib.loads(path.read_text('utf-8')).items():
     values = {k: tuple(v) if k in lists else v for k, v in fields.items()}
