@@ -232,7 +232,9 @@ def _key(
     '' if dataset.name == plain.dataset.name else _dataset_key(dataset.name),
     dataset.split or '',
     ' '.join(subset) or None,
-    '' if protocol in (plain.protocol, GIVEN) else protocol,
+    ''
+    if protocol in (plain.protocol, GIVEN, _own_protocol(dataset.name))
+    else protocol,
     config.model.input_size,
     ' '.join(filter(None, compute)) or None,
     dataset.labels and paths.absolute(dataset.labels),
@@ -241,6 +243,12 @@ def _key(
     _adapt(config),
     _corruption(config),
   )
+
+
+def _own_protocol(name: str) -> str | None:
+  """Returns the protocol that belongs to a set whose images are cropped already."""
+  variant = variants.of_dataset(name)
+  return variant.protocol if variant is not None and variant.ready else None
 
 
 def _dataset_key(name: str) -> str:
