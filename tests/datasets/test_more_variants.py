@@ -113,10 +113,8 @@ def test_multi_labels_and_imagenet_m(
   assert found(whole)[:2] == (sum(np.array(originals)[there]), sum(there))
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ('location', 'rotation')]
-
-
-@pytest.mark.parametrize('factor', ['size', *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize('factor', ['size', 'location', 'rotation'])
 def test_si_score(factor, shared_data, answers_of, tmp_path):
   members, classes = standin_archives.on_backgrounds(shared_data, factor)
   (url,) = (u for u in standin_archives.urls('siscore') if f'/{factor}.zip' in u)

@@ -97,6 +97,7 @@ def objectnet(photos, facts, tmp_path_factory):
   return put(tmp_path_factory.mktemp('objectnet'), members), rows
 
 
+@pytest.mark.slow
 def test_objectnet(objectnet, logits_of, facts, tmp_path):
   folder, rows = objectnet
   (run,) = evaluate(tmp_path, f'--dataset=objectnet:{folder}')
@@ -146,6 +147,7 @@ def test_cue_conflicts_without_a_conflict_have_no_label(photos, tmp_path):
   assert labels == [cat.groups[cat.names.index('cat')][0], -1]
 
 
+@pytest.mark.slow
 def test_imagenet_a_in_a_folder_of_few_classes(photos, facts, logits_of, tmp_path):
   rows = [row for row in facts('imagenet_a_200') if row['wnid'] in photos][:9]
   names = {row['wnid']: f'imagenet-a/{row["wnid"]}/x.jpg' for row in rows}
@@ -183,6 +185,7 @@ def test_imagenet_o_has_no_labels(photos, facts, tmp_path):
     assert np.exp(row['log_probs@restricted'][0]) == pytest.approx((p / p.sum()).max())
 
 
+@pytest.mark.slow
 def test_files_of_imagenet_c_are_not_resized_again(photos, logits_of, tmp_path, caplog):
   wnids, names = list(photos)[:6], ('weather/fog/1', 'weather/fog/3', 'weather/frost/2')
   images = {}

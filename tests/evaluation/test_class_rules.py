@@ -32,7 +32,7 @@ def photos(shared_data, tmp_path_factory):
   folder = tmp_path_factory.mktemp('photos')
   index = imagenet.label_space().index_of_id
   truth = imagenet.original_validation_labels()
-  for path in sorted((shared_data / 'images').glob('n*.JPEG'))[::6]:
+  for path in sorted((shared_data / 'images').glob('n*.JPEG'))[::12]:
     wnid = path.name[:9]
     (folder / wnid).mkdir(exist_ok=True)
     number = truth.index(index[wnid]) + 1
@@ -159,6 +159,7 @@ def test_commands_know_them(run, facts, capsys):
   assert 'imagenet_a' not in out
 
 
+@pytest.mark.slow
 def test_ranked_on_the_device(run, photos, tmp_path):
   device = evaluated(photos, tmp_path, '--rank_on=device')
   names = [n for n in device.to_arrow().column_names if 'prob' not in n]
@@ -166,6 +167,7 @@ def test_ranked_on_the_device(run, photos, tmp_path):
   assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_older_runs_are_ranked_by_their_outputs(
   photos, tmp_path, monkeypatch, facts, capsys
 ):

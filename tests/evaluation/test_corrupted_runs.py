@@ -73,6 +73,7 @@ def test_images_are_read_once_for_all(together):
   assert [args[0] for args in reads] == [protocol.resolve('pil:kernel=bilinear', 224)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('corruption', ['fog:1'])
 def test_a_run_alone_has_the_same_predictions(common, together, corruption, tmp_path):
   flags = [*common, f'--corruption={corruption}', f'--output_dir={tmp_path}']
@@ -188,6 +189,7 @@ def test_protocols_that_cannot_be_are_refused(text, message):
     protocol.resolve(text, 224)
 
 
+@pytest.mark.slow
 def test_frost_without_photos_is_a_row_and_the_others_run(common, tmp_path, capsys):
   flags = [*common, '--corruption=frost:1,contrast:1', f'--output_dir={tmp_path / "r"}']
   try:
