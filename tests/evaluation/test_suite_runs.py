@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 import pytest
 import standin_archives
 
@@ -26,6 +28,12 @@ def photos(shared_data):
   return standin_archives.photos_by_wnid(shared_data)
 
 
+def cropped(encoded):
+  """A photo of the size that files of ImageNet-C have."""
+  image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+  return cv2.imencode('.jpg', cv2.resize(image, (224, 224)))[1].tobytes()
+
+
 @pytest.fixture
 def sets_dir(photos, tmp_path):
   """ImageNet-A and one configuration of V2 in folders, and a damaged ImageNet-R."""
@@ -39,7 +47,9 @@ def sets_dir(photos, tmp_path):
     | {f'imagenet_v2/topimages/{index[w]}/{w}.jpeg': photos[w] for w in wnids}
     | {f'imagenet_r/{w}/x.jpg': b'damaged' for w in of_r[:2]}
     | {
-      f'imagenet_c/{k}/{w}/x.JPEG': photos[w] for k in ('fog/1', 'fog/3') for w in wnids
+      f'imagenet_c/{k}/{w}/x.JPEG': cropped(photos[w])
+      for k in ('fog/1', 'fog/3')
+      for w in wnids
     },
   )
   return tmp_path / 'sets'
@@ -172,7 +182,11 @@ def test_a_suite_that_is_killed_twice(photos, shared_data, tmp_path):
   put(
     tmp_path / 'sets',
     {f'imagenet_o/{w}/x.jpg': photos[w] for w in of_o if w in photos}
-    | {f'imagenet_c/{kind}/{w}/x.JPEG': photos[w] for kind in KINDS for w in wnids},
+    | {
+      f'imagenet_c/{kind}/{w}/x.JPEG': cropped(photos[w])
+      for kind in KINDS
+      for w in wnids
+    },
   )
   (tmp_path / 'suite.txt').write_text('\n'.join([*counts, 'objectnet', *FOLDERS]))
   how = [f'--model={MODEL}', f'--suite={tmp_path}/suite.txt', '--preflight=off']

@@ -215,7 +215,7 @@ def _of_corruption(variant: Variant, config: DatasetConfig) -> FolderContent:
   ):
     raise UserError(
       f'{where}: expected a folder of {variant.title}, as fog/3 or sparkles/1, and '
-      f'{name}/{severity} is none: tfeval datasets {variant.name} --json lists them'
+      f'{name}/{severity} is none: see tfeval datasets {variant.name}'
     )
   return _of_wnids(variant, config)
 
