@@ -185,7 +185,7 @@ def test_the_command(store_run, tmp_path, tfeval):
     ([f'--by={path}', '--confusions=3'], '--by and --confusions'),
     ([f'--by={path}', '--metrics=ece'], '--metrics=ece counts no images'),
     ([f'--by={path}:x'], 'has no column x: kind, dark'),
-    (['--by=nothing'], '--by=nothing: expected label'),
+    (['--by=nothing'], '--by=nothing is no file, and none of label'),
   ):
     code, _, err = tfeval('score', runs[0], *flags)
     assert code == 2 and what in err and err.count('\n') == 1

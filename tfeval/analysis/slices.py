@@ -85,8 +85,8 @@ def groups_by(by: str, runs: Sequence[Run]) -> GroupTable:
     path = pathlib.Path(file).expanduser()
   if not path.exists():
     raise UserError(
-      f'`by={by}`: expected {", ".join(attributes.OF_ROWS)} of the stored rows, or a '
-      'file of groups, perhaps with one of its columns: FILE:COLUMN'
+      f'`by={by}` is no file, and none of {", ".join(attributes.OF_ROWS)} and images: '
+      'give a file of groups, perhaps with one of its columns, FILE:COLUMN'
     )
   table = group_files.read_groups(path)
   if not column:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
+from tfeval.datasets import variants
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.competition import MEAN
 from tfeval.metrics.entry import ALL, COUNT, VALUE, MetricEntry
@@ -194,6 +195,12 @@ def _of_classes(run: Run) -> list[str]:
   if others := len(classes.space) - len(classes.dataset):
     words.append(f'the model can say {others:,} more than the classes of the dataset')
   words += _of_rules(classes)
+  variant = variants.of_dataset(run.result.dataset.name)
+  if variant is not None and variant.unlabelled:
+    words.append(
+      f'images of {variant.title} are of none of the classes: tfeval leaderboard has '
+      'AUPR, AUROC and FPR, beside a run of the model on imagenet2012'
+    )
   return words + _no_top5(run)
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfeval.datasets.labels import imagenet, orders
 from tfeval.engine.out_of_memory import is_out_of_memory
-from tfeval.evaluation.preflight import feeding, normalisation
+from tfeval.evaluation.preflight import feeding, label_order, normalisation
 from tfeval.evaluation.preflight.finding import Finding, application
 from tfeval.evaluation.preflight.probe import ProbeResult, match_classes
 from tfeval.models import table
@@ -120,6 +120,8 @@ def check_model(
     )
   else:
     given = match_classes(outputs[known], labels[known], model)
+  if given.order is None:
+    sure += label_order.check(model, outputs[known], labels[known])
   sure = [*_width(model, outputs, given), *sure, *_order(model, given), *fed]
   if training:
     return [*sure, *size]
