@@ -129,7 +129,8 @@ def measure_stages(
     stages=(*stages, total),
     unmeasured=unmeasured,
     input=used,
-    waiting=waiting.seconds * total.images_per_second / images,
+    # It goes on to wait for a few images after the last that is measured.
+    waiting=min(1.0, waiting.seconds * total.images_per_second / images),
     main_thread_ms=1000 * meter.main_thread_seconds / images,
     cache_bytes_per_image=cache_bytes,
   )
@@ -191,17 +192,18 @@ class _Waiting:
   """
 
   def __init__(self) -> None:
-    self.seconds = 0.0
+    self.seconds, self._since = 0.0, 0.0
 
   def restart(self) -> None:
-    self.seconds = 0.0
+    self.seconds, self._since = 0.0, time.perf_counter()
 
   def elements(self, source: Iterator) -> Iterator:
     """Yields elements, and counts until they come."""
     while True:
       started = time.perf_counter()
       element = next(source)
-      self.seconds += time.perf_counter() - started
+      # Another thread counts: it may have begun to wait before.
+      self.seconds += time.perf_counter() - max(started, self._since)
       yield element
 
 
