@@ -17,7 +17,7 @@ from tfeval.evaluation.explain.rounds import Rounds, made, sampled
 from tfeval.utils.errors import UserError
 
 # Images that every departure is tried on, and how many are tried on all of the sample.
-_FIRST, _KEPT = 512, 8
+_FIRST, _KEPT = 384, 8
 # How many pairs are tried, of those that may give the number.
 _PAIRS = 12
 # How many of those are told that are unlikely.
