@@ -71,18 +71,6 @@ class CorruptionErrors:
     self._check([corruption], 'a mean error')
     return _mean(self.errors[corruption])
 
-  def mean_over_all(self, corruptions: Sequence[str] | None = None) -> float:
-    """Returns the mean of `mean_error` over corruptions, by default all there are.
-
-    Raises:
-      UserError: a severity is missing, or there are none.
-    """
-    names = list(self.errors if corruptions is None else corruptions)
-    if not names:
-      raise UserError('a mean error needs a corruption, none was evaluated')
-    self._check(names, 'a mean error')
-    return sum(map(self.mean_error, names)) / len(names)
-
   def relative_error(self, corruption: str) -> float:
     """Returns the mean error less that on clean images, in [-1, 1].
 

@@ -10,6 +10,7 @@ from tfeval.analysis.corruption_errors import SEVERITIES
 from tfeval.datasets.labels import class_sets
 from tfeval.metrics import intervals
 from tfeval.metrics.accuracy import LEVEL, Count
+from tfeval.metrics.cue_conflict import CueDecisions
 from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.metrics.out_of_distribution import Detection
 from tfeval.runs.run import Run
@@ -100,6 +101,7 @@ def make_cell(
   elif run.classes.has(measures.CATEGORIES):
     cues = measures.shape_bias(run)
     extra = {'shape_bias': cues.shape_bias, 'decided': cues.decided}
+    remarks += _cue_intervals(model, place, cues)
   elif place.labels == MULTILABEL and not place.name.endswith(FEW):
     # By which its authors rank; of so few images it is the hits.
     value = extra['class_mean'] = measures.class_mean(run)
@@ -112,6 +114,17 @@ def make_cell(
     gap,
     robustness=None if gap is None else _robustness(place, count, gap, partner),
   )
+
+
+def _cue_intervals(model: str, place: Place, cues: CueDecisions) -> list[str]:
+  """Says how far chance in the choice of images reaches, where any was decided."""
+  both = cues.shape_bias_interval, cues.decided_interval
+  ends = [f'{100 * one[0]:.1f} to {100 * one[1]:.1f}' for one in both if one]
+  if len(ends) < len(both):
+    return []
+  return [
+    f'{place.name}, {model}: 95 % intervals of shape bias {ends[0]}, decided {ends[1]}'
+  ]
 
 
 def _count(run: Run, place: Place) -> Count:
