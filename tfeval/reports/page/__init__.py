@@ -1,0 +1,1 @@
+"""Results as pages: what they hold, and how it becomes HTML, a frame or a figure."""

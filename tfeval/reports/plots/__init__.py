@@ -1,0 +1,1 @@
+"""Figures: what is drawn, as values, and matplotlib, which draws it."""

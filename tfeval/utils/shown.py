@@ -1,0 +1,37 @@
+"""Results that notebooks show as HTML and that become frames of pandas."""
+
+import importlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+  import pandas
+
+
+class Shown:
+  """A result that shows itself.
+
+  Attributes:
+    DOCUMENT: `'module:function'` of what makes a `reports.page.content.Document` of it;
+      a name, since reports stand above what they report.
+  """
+
+  DOCUMENT: ClassVar[str]
+
+  def to_pandas(self) -> 'pandas.DataFrame':
+    """Returns its main table as a frame, with values that are not rounded.
+
+    Raises:
+      UserError: pandas is not installed.
+    """
+    return _found('tfeval.reports.page.frame:frame')(self._document())
+
+  def _document(self) -> Any:
+    return _found(self.DOCUMENT)(self)
+
+  def _repr_html_(self) -> str | None:
+    return _found('tfeval.reports.page.render:fragment')(self._document())
+
+
+def _found(name: str) -> Any:
+  module, _, attribute = name.partition(':')
+  return getattr(importlib.import_module(module), attribute)
