@@ -330,6 +330,17 @@ class LabelSetScores:
     assert isinstance(found, collectors.TopPredictions)  # That is its key.
     return found
 
+  def collected(self, kind: type[Collector]) -> Collector | str:
+    """Returns what metrics have kept of the rows, or why it cannot be had.
+
+    Args:
+      kind: of a collector without arguments that one of the metrics has.
+    """
+    found = self._collectors[kind, ()]
+    if not self.count:
+      return 'no image has a label'
+    return found if found.reason is None else found.reason
+
   def entries(
     self, labels: str, interval: str = 'wilson', rule: str = ALL
   ) -> list[MetricEntry]:

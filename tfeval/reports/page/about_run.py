@@ -1,0 +1,109 @@
+"""What a run was: checks before it, its protocol in words, and how to repeat it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tfeval.models import published
+from tfeval.preprocess import protocol
+from tfeval.reports.page.content import Code, Facts, Missing, Part, Remarks, Section
+from tfeval.runs import display
+from tfeval.runs.result_file import FLAGS, MANIFEST, Result
+from tfeval.runs.run import Run
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+
+# Lists of ids and hashes that one looks up in the file.
+_LONGEST = 20_000
+
+
+def section(run: Run, name: str | None = None) -> Section:
+  """Returns all that is known of how a run came about.
+
+  Args:
+    run: the run.
+    name: in the heading, among several runs.
+  """
+  result = run.result
+  parts: list[Part] = [Remarks(checks(result))]
+  parts.append(Facts([*_in_words(result)]))
+  parts.append(Facts([*_facts(run)], code=True))
+  parts += _repeat(run)
+  title = 'How it was made' if name is None else f'How {name} was made'
+  return Section(title, parts)
+
+
+def checks(result: Result) -> list[str]:
+  """Returns what preflight found, and whether figures are what is published."""
+  found = [f'PREFLIGHT: {one}' for one in result.preflight or ()]
+  if not found:
+    imported = result.imported is not None
+    why = 'no model ran here' if imported else 'nothing was found'
+    found.append(f'Preflight: {why}.')
+  found += display.chance_remarks(result)
+  if result.published is not None:
+    found.append(published.sentence(result.published))
+  failed = result.dataset.failed
+  if failed:
+    found.append(f'{len(failed):,} images were skipped: {failed[0].reason}')
+  return found + list(result.dataset.class_notes or ())
+
+
+def _in_words(result: Result) -> Iterator[tuple[str, str]]:
+  """Yields what happened to an image before the model."""
+  name = result.protocol.name
+  try:
+    about: Mapping[str, str] = protocol.about(name)
+  except UserError:
+    about = {}
+  yield 'protocol', result.protocol.text
+  if about:
+    yield 'in words', f'{about["summary"]} {about["explanation"]}'
+    if result.protocol.spec not in (None, name):
+      yield 'but', f'as {result.protocol.spec}; the words are of {name} as it is'
+    yield 'source', about['source']
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+  result = run.result
+  yield 'run', str(run.path)
+  yield 'dataset', f'{result.dataset.name} {result.dataset.split}'.strip()
+  yield 'label digest', result.dataset.label_digest
+  yield 'content digest', result.dataset.content_digest
+  for key in ('weights', 'weights_sha256', 'architecture_sha256', 'values_sha256'):
+    value = getattr(result.model, key)
+    if value is not None:
+      yield key.replace('_', ' '), str(value)
+  versions = result.compute.versions
+  yield 'versions', ', '.join(f'{name} {one}' for name, one in versions.items())
+  compute = result.compute
+  devices = ', '.join(compute.devices or ())
+  if devices:
+    yield 'devices', f'{devices}, dtype {compute.dtype}, jit {compute.jit}'
+  if result.timing.finished:
+    yield 'finished', result.timing.finished
+
+
+def _repeat(run: Run) -> Iterator[Part]:
+  path = run.path / FLAGS
+  try:
+    flags = path.read_text('utf-8')
+  except (OSError, UnicodeDecodeError):
+    flags = ''
+  if flags:
+    yield Facts([('repeat it', f'tfeval evaluate --flagfile={path}')], code=True)
+    yield Code(flags.strip())
+  else:
+    yield Missing(
+      'How to repeat it', f'there is no {FLAGS}: the predictions were imported, or '
+      'came from a model in memory'
+    )  # fmt: skip
+  try:
+    manifest: Any = files.read_json(run.path / MANIFEST, run.path)
+  except UserError as error:
+    yield Missing('The manifest', str(error))
+    return
+  text = json.dumps(manifest, indent=1, ensure_ascii=False)
+  if len(text) > _LONGEST:
+    text = f'{text[:_LONGEST]}\n... the whole is in {run.path / MANIFEST}'
+  yield Code(text)
