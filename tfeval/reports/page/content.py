@@ -49,12 +49,14 @@ class Column:
     title: what people read above it.
     text: how a value that is there is shown; None: it is a text, shown as it is.
     about: what the figure is, for who does not know; empty: the title says it.
+    program: whether only programs read it: pages show it otherwise.
   """
 
   name: str
   title: str
   text: Callable[[Any], str] | None = None
   about: str = ''
+  program: bool = False
 
   @property
   def is_number(self) -> bool:
@@ -90,12 +92,18 @@ class Table:
   more: int = 0
   labels: int = 1
 
+  @property
+  def seen(self) -> list[Column]:
+    """The columns that people read."""
+    return [column for column in self.columns if not column.program]
+
   def texts(self) -> list[list[tuple[str, Any]]]:
     """Returns for each cell what people read, and what it is sorted by."""
     return [
       [
         (column.shown(value), value if column.is_number else None)
         for column, value in zip(self.columns, row, strict=True)
+        if not column.program
       ]
       for row in self.rows
     ]

@@ -11,6 +11,7 @@ import importlib.resources
 from typing import Any
 
 import tfeval
+from tfeval.reports import figures
 from tfeval.reports.page.content import Document
 from tfeval.utils.errors import UserError
 from tfeval.utils.printable import printable
@@ -51,6 +52,16 @@ def fragment(document: Document) -> str | None:
   return environment.get_template('cell.html').render(
     document=document, style=_file('cell.css')
   )
+
+
+def check_installed() -> None:
+  """Checks that pages can be made.
+
+  Raises:
+    UserError: Jinja2 or matplotlib is not installed.
+  """
+  _environment('`report`')
+  figures.import_matplotlib()
 
 
 def _file(name: str) -> str:

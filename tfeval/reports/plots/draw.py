@@ -24,7 +24,8 @@ COLOURS = (
   *('#0072b2', '#d55e00', '#00805f', '#b0468c'),
   *('#8a6d00', '#2f8fc9', '#57606a', '#7a3fb5'),
 )
-INK, SOFT, LINE, GROUND = '#1b1f24', '#57606b', '#d0d7de', '#ffffff'
+# The ground is not the white of a number in a dark cell.
+INK, SOFT, LINE, GROUND = '#1b1f24', '#57606b', '#d0d7de', '#fffffe'
 _MARKS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
 _DASHES: tuple[Any, ...] = ('-', (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 _WIDTH = 7.2
@@ -235,7 +236,7 @@ def _matrix(plot: kinds.Matrix, figure: 'Figure') -> None:
   for i, row in enumerate(plot.texts):
     for j, text in enumerate(row):
       dark = plot.values[i, j] > 0.55
-      colour = 'white' if dark else 'black'
+      colour = '#ffffff' if dark else '#000000'
       axes.text(j + 0.5, i + 0.5, text, fontsize=6.5, color=colour,
                 horizontalalignment='center', verticalalignment='center')  # fmt: skip
 

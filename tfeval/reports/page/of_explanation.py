@@ -1,0 +1,62 @@
+"""What may be behind a number, as a page."""
+
+from tfeval.analysis.explanation.candidates import Explanation
+from tfeval.reports import explanation as texts
+from tfeval.reports.comparison import p_value
+from tfeval.reports.page import content
+from tfeval.reports.page.content import (
+  Column,
+  Document,
+  Figure,
+  Missing,
+  Part,
+  Remarks,
+  Section,
+  Table,
+)
+from tfeval.reports.plots import kinds
+
+
+def document(found: Explanation) -> Document:
+  """Returns a page of an explanation."""
+  parts: list[Part] = [table(found), figure(found)]
+  parts.append(Remarks([*found.remarks, texts.legend(found)]))
+  parts += [Missing(name, why) for name, why in found.failed.items()]
+  return Document(
+    'Why the number is different', [Section('Candidates', parts)], found.title
+  )
+
+
+def table(found: Explanation) -> Table:
+  """Returns the candidates, best first."""
+  rows = [
+    (one.name, one.state, one.agree, one.of, one.correct, one.count, one.value,
+     one.points, one.p)
+    for one in found.candidates
+  ]  # fmt: skip
+  columns = (
+    Column('candidate', 'done otherwise'),
+    Column('state', 'state'),
+    Column('agree', 'same answer', content.counted),
+    Column('of', 'of', content.counted),
+    Column('correct', 'correct', content.counted),
+    Column('count', 'of', content.counted),
+    Column('value', '%', content.percent),
+    Column('points', 'points', '{:+.2f}'.format, 'against the base'),
+    Column('p', 'p', p_value),
+  )
+  return Table('Candidates, best first', columns, rows)
+
+
+def figure(found: Explanation) -> Figure:
+  """Returns the best candidates with intervals of 95 %."""
+  rows = [kinds.Interval(*row) for row in texts.intervals_of(found)]
+  reported = found.reported
+  if reported is None:
+    title, at = 'images with the same answer, %', 100.0
+  else:
+    title, at = f'{found.labels} {found.metric}, %', reported
+  about = '' if reported is None else f'The dashed line: {reported:g} % reported.'
+  return Figure(
+    'The best candidates', kinds.Intervals(rows, title, at=at), table(found), about
+  )

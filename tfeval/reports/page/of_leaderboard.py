@@ -1,0 +1,167 @@
+"""A leaderboard as a page: the table, ranks with their ties, accuracy by its price."""
+
+from collections.abc import Iterator
+
+from tfeval.analysis.leaderboard import Leaderboard, Row
+from tfeval.reports import leaderboard as texts
+from tfeval.reports import leaderboard_columns
+from tfeval.reports.page import content
+from tfeval.reports.page.content import (
+  Column,
+  Document,
+  Figure,
+  Missing,
+  Part,
+  Remarks,
+  Section,
+  Table,
+)
+from tfeval.reports.plots import kinds
+from tfeval.runs import display
+
+# What accuracy is bought with: column, title and what is told of it.
+_PRICES = (
+  ('parameters', 'parameters, millions', 1e-6),
+  ('multiply_adds', 'multiply-adds of one image, billions', 1e-9),
+  ('images_per_second', 'images per second, as evaluated here', 1.0),
+)
+
+
+def document(board: Leaderboard) -> Document:
+  """Returns a page of a leaderboard."""
+  title = display.metric_name(*board.sort)
+  sections = [
+    Section(
+      'Ranks', [table(board), ranks(board), Remarks(texts.remarks(board, _all(board)))]
+    ),
+    Section('Accuracy and its price', tradeoffs(board)),
+  ]
+  images = f'{len([row for row in board.rows if row.run]):,} runs ranked by {title}'
+  return Document('Leaderboard', sections, images)
+
+
+def _all(board: Leaderboard) -> dict[str, leaderboard_columns.Column]:
+  return leaderboard_columns.columns(board)
+
+
+def table(board: Leaderboard) -> Table:
+  """Returns all columns of a leaderboard, those without a value left out."""
+  chosen = {
+    name: column
+    for name, column in _all(board).items()
+    if any(column.value(row) is not None for row in board.rows)
+  }
+  columns = [
+    Column(name, one.title.replace('- ', ''), one.text if one.number else None)
+    for name, one in chosen.items()
+  ]
+  columns.append(Column('ties', 'not told from'))
+  rows = [
+    (*(one.value(row) for one in chosen.values()), ', '.join(row.ties) or None)
+    for row in board.rows
+  ]
+  return Table('Leaderboard', columns, rows, shown=50, labels=2)
+
+
+def ranks(board: Leaderboard) -> Figure:
+  """Returns accuracies with intervals, a bar joining models on one rank."""
+  labels, metric = board.sort
+  rows, places, numbers = [], [], []
+  for row in _ranked(board):
+    count = row.counts[board.sort]
+    interval = count.entry(metric, labels).interval
+    assert interval is not None  # Of images.
+    value = 100 * count.correct / count.count
+    rows.append(
+      kinds.Interval(
+        f'{row.ranks[labels]}  {row.name}',
+        value,
+        100 * interval.low,
+        100 * interval.high,
+      )
+    )
+    places.append(row.ranks[labels])
+    ends = interval.low, interval.high
+    rate = count.correct / count.count
+    counted = count.correct, count.count, rate, *ends
+    numbers.append((row.ranks[labels], row.name, *counted))
+  columns = (
+    Column('rank', 'rank', str),
+    Column('model', 'model'),
+    Column('correct', 'correct', content.counted),
+    Column('count', 'of', content.counted),
+    Column('value', '%', content.percent),
+    Column('low', 'from %', content.percent),
+    Column('high', 'to %', content.percent),
+  )
+  title = display.metric_name(*board.sort)
+  about = 'Intervals cover 95 % of each by itself; pairs on the same images are told '
+  about += 'apart more sharply than where these overlap.'
+  if board.tests:
+    about += ' A bar joins models on one rank.'
+  return Figure(
+    f'{title} with intervals',
+    kinds.Intervals(rows, f'{title}, %', joined=list(_joined(places, board))),
+    Table('Ranks', columns, numbers, labels=2),
+    about,
+  )
+
+
+def _ranked(board: Leaderboard) -> Iterator[Row]:
+  return (row for row in board.rows if board.sort[0] in row.ranks)
+
+
+def _joined(places: list[int], board: Leaderboard) -> Iterator[tuple[int, int]]:
+  if not board.tests:
+    return
+  for place in dict.fromkeys(places):
+    first, count = places.index(place), places.count(place)
+    if count > 1:
+      yield first, first + count - 1
+
+
+def tradeoffs(board: Leaderboard) -> list[Part]:
+  """Returns accuracy against each price, as far as it is known of two runs or more."""
+  parts: list[Part] = []
+  for name, title, scale in _PRICES:
+    figure = tradeoff(board, name, title, scale)
+    if figure is None:
+      reason = 'is known of fewer than two runs: of models that tfeval ran itself it is'
+      parts.append(Missing(f'Accuracy against {title}', reason))
+    else:
+      parts.append(figure)
+  return parts
+
+
+def tradeoff(board: Leaderboard, name: str, title: str, scale: float) -> Figure | None:
+  """Returns accuracy against a column; None where it is known of one run at most."""
+  column = _all(board)[name]
+  labels, metric = board.sort
+  points, rows = [], []
+  for row in _ranked(board):
+    value, count = column.value(row), row.counts[board.sort]
+    if value is None or value <= 0:
+      continue
+    interval = count.entry(metric, labels).interval
+    assert interval is not None
+    points.append(
+      kinds.Point(row.name, scale * value, 100 * count.correct / count.count,
+                  100 * interval.low, 100 * interval.high)
+    )  # fmt: skip
+    rows.append((row.name, value, count.correct, count.count,
+                 count.correct / count.count))  # fmt: skip
+  if len(points) < 2:
+    return None
+  columns = (
+    Column('model', 'model'),
+    Column(name, name.replace('_', ' '), column.text),
+    Column('correct', 'correct', content.counted),
+    Column('count', 'of', content.counted),
+    Column('value', '%', content.percent),
+  )
+  accuracy = display.metric_name(*board.sort)
+  return Figure(
+    f'{accuracy} against {title}',
+    kinds.Scatter(points, title, f'{accuracy}, %', log_x=True),
+    Table('Models', columns, rows),
+  )

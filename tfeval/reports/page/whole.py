@@ -1,0 +1,139 @@
+"""Pages of several runs: which kind they are, and the sections of each kind."""
+
+from collections.abc import Sequence
+
+from tfeval.analysis import comparison, leaderboard
+from tfeval.analysis.across import places
+from tfeval.analysis.across import table as across_table
+from tfeval.analysis.portrait import Portrait
+from tfeval.datasets.labels.sets import LabelSource
+from tfeval.datasets.labels.subsets import Subset
+from tfeval.reports.page import (
+  about_run,
+  confidence,
+  of_across,
+  of_comparison,
+  of_leaderboard,
+)
+from tfeval.reports.page.content import Document, Part, Section
+from tfeval.runs.run import Failure, Run
+from tfeval.runs.same_model import same_weights
+from tfeval.utils.errors import UserError
+
+AUTO, RUN, COMPARISON, LEADERBOARD, SUITE, SWEEP, EXPLANATION, SHIFT = KINDS = (
+  *('auto', 'run', 'comparison', 'leaderboard', 'suite', 'sweep', 'explanation'),
+  'shift',
+)
+# Runs of which every pair, and each one's making, is told.
+_FEW = 8
+
+
+def kind_of(runs: Sequence[Run | Failure]) -> str:
+  """Returns what kind of page runs make by themselves."""
+  complete = [run for run in runs if isinstance(run, Run)]
+  if len(runs) == 1:
+    return RUN
+  if places.are_several(complete):
+    return SUITE
+  if len(complete) == len(runs) and is_sweep(complete):
+    return SWEEP
+  return COMPARISON if len(runs) == 2 else LEADERBOARD
+
+
+def is_sweep(runs: Sequence[Run]) -> bool:
+  """Whether runs are of one model on the same images, each by another protocol."""
+  first = runs[0]
+  protocols = {run.result.protocol.hash for run in runs}
+  return (
+    len(protocols) == len(runs)
+    and None not in protocols
+    and all(
+      run.result.model.name == first.result.model.name
+      and same_weights(run.result.model, first.result.model)
+      and run.result.dataset.content_digest == first.result.dataset.content_digest
+      for run in runs[1:]
+    )
+  )
+
+
+def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Document:
+  """Returns a page of runs on the same images.
+
+  Args:
+    found: the comparison.
+    portraits: of the runs, in their order; none: their rows are not shown.
+  """
+  page = of_comparison.document(found)
+  sections = [*page.sections]
+  names = [one.name for one in found.aligned]
+  sections += overlaid(names, portraits)
+  sections += [about_run.section(one.run, one.name) for one in found.aligned[:_FEW]]
+  caveats = [
+    f'{one.name}: {caveat}'
+    for one in found.aligned
+    for caveat in one.run.result.caveats
+  ]
+  return Document(page.title, sections, page.subtitle, caveats, page.main)
+
+
+def ranked(
+  board: leaderboard.Leaderboard,
+  pairs: comparison.Comparison | None,
+  portraits: Sequence[Portrait],
+) -> Document:
+  """Returns a page of a leaderboard.
+
+  Args:
+    board: the leaderboard.
+    pairs: the same runs in pairs; None: they cannot be compared, or are too many.
+    portraits: of the runs, in the order of the board; none: rows are not shown.
+  """
+  page = of_leaderboard.document(board)
+  sections = [*page.sections]
+  runs = [(row.name, row.run) for row in board.rows if row.run is not None]
+  if pairs is not None:
+    sections += of_comparison.document(pairs).sections[1:]
+  sections += overlaid([name for name, _ in runs], portraits)
+  sections += [about_run.section(run, name) for name, run in runs[:_FEW]]
+  caveats = [f'{row.name}: {row.failure}' for row in board.rows if row.failure]
+  caveats += [f'{name}: {one}' for name, run in runs for one in run.result.caveats]
+  return Document(page.title, sections, page.subtitle, caveats)
+
+
+def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
+  """Returns curves of several runs in the same axes, by the first label set."""
+  chosen, called = [], []
+  for name, portrait in zip(names, portraits, strict=bool(portraits)):
+    first = portrait.sets[0]
+    if first.confidences is not None:
+      chosen.append(first)
+      called.append(name)
+  if not chosen:
+    return []
+  parts: list[Part] = [
+    confidence.risk_coverage(chosen, called),
+    confidence.precision_recall(chosen, called),
+  ]
+  return [Section('Confidence', parts)]
+
+
+def suite(found: across_table.Across) -> Document:
+  """Returns a page of models on several test sets."""
+  page = of_across.document(found)
+  caveats = [f'{one.name}: {one.reason}' for one in found.failures]
+  return Document(page.title, page.sections, page.subtitle, caveats)
+
+
+def pairs_of(
+  runs: Sequence[Run],
+  labels: Sequence[LabelSource] | None,
+  subset: Subset | None,
+  level: float,
+) -> comparison.Comparison | None:
+  """Returns runs in pairs, None where they are too many or of other images."""
+  if not 1 < len(runs) <= _FEW:
+    return None
+  try:
+    return comparison.compare(runs, labels, subset, level=level)
+  except UserError:
+    return None

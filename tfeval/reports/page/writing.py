@@ -1,0 +1,55 @@
+"""Pages as files."""
+
+import pathlib
+
+from tfeval.reports.page import render
+from tfeval.reports.page.content import Document
+from tfeval.utils import files
+from tfeval.utils.errors import UserError
+
+SUFFIXES = ('.html', '.htm')
+
+
+def check_path(path: pathlib.Path, overwrite: bool, name: str = 'output') -> None:
+  """Checks that a page can be written there, before its content is computed.
+
+  Args:
+    path: of the file.
+    overwrite: whether one that is there is replaced.
+    name: of the parameter.
+
+  Raises:
+    UserError: it is no name of a page, is there, or cannot be written; or Jinja2 or
+      matplotlib is not installed.
+  """
+  if path.suffix.lower() not in SUFFIXES:
+    raise UserError(f'`{name}={path}`: give a name that ends in .html')
+  check_new(path, overwrite, name)
+  render.check_installed()
+
+
+def check_new(path: pathlib.Path, overwrite: bool, name: str = 'output') -> None:
+  """Checks that a file is not there, or may be replaced, and its folder is.
+
+  Raises:
+    UserError: it is there, a folder, or its folder is not.
+  """
+  if path.is_dir():
+    raise UserError(f'`{name}={path}` is a folder: give the name of a file')
+  if path.exists() and not overwrite:
+    raise UserError(f'`{name}={path}` is there already: give `overwrite` to replace it')
+  if not path.parent.is_dir():
+    raise UserError(
+      f'`{name}={path}`: the folder {path.parent} does not exist: make it or choose '
+      'another'
+    )
+
+
+def write(document: Document, path: pathlib.Path, name: str = 'output') -> None:
+  """Writes a page.
+
+  Raises:
+    UserError: the file cannot be written, or an extra is not installed.
+  """
+  content = render.page(document).encode(errors='backslashreplace')
+  files.write_atomically(path, content, f'`{name}`')
