@@ -31,8 +31,8 @@ def section(found: Sweep) -> Section:
     'What each departure costs',
     parts,
     f'Of {count:,} images. Points are of hits against the base on the same images, '
-    f'with a paired bootstrap interval of {100 * (1 - found.level):g} %; flips are images '
-    'whose first class is another one.',
+    f'with a paired bootstrap interval of {100 * (1 - found.level):g} %; flips are '
+    'images whose first class is another one.',
   )
 
 

@@ -4,9 +4,10 @@ Colours are those of Okabe and Ito ("Color universal design", 2008), darkened wh
 stood too light on white; marks and dashes differ too, so that no figure needs colours.
 """
 
+import contextlib
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,22 @@ COLOURS = (
 INK, SOFT, LINE, GROUND = '#1b1f24', '#57606b', '#d0d7de', '#fffffe'
 _MARKS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
 _DASHES: tuple[Any, ...] = ('-', (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+_STYLE: dict[str, Any] = {
+  # Names of files and runs may hold a $, which would be mathematics.
+  'text.parse_math': False,
+  'font.size': 9,
+  'font.family': 'DejaVu Sans',
+  'text.color': INK,
+  'axes.labelcolor': INK,
+  'axes.edgecolor': SOFT,
+  'xtick.color': INK,
+  'ytick.color': INK,
+  'axes.linewidth': 0.8,
+  'figure.facecolor': GROUND,
+  'axes.facecolor': 'none',
+  'svg.fonttype': 'none',
+  'pdf.fonttype': 42,
+}
 _WIDTH = 7.2
 # Characters of a name beside a row or a point.
 _NAME = 42
@@ -51,10 +68,7 @@ def draw(plot: kinds.Plot, figure: 'Figure') -> None:
     plot: what.
     figure: of `size_of`.
   """
-  with warnings.catch_warnings():
-    # Of signs in a name that the font does not have.
-    warnings.filterwarnings('ignore', 'Glyph')
-    _drawing(plot)(plot, figure)
+  _drawing(plot)(plot, figure)
 
 
 def _drawing(plot: kinds.Plot) -> Any:
@@ -67,24 +81,22 @@ def _drawing(plot: kinds.Plot) -> Any:
   }[type(plot)]
 
 
-def style() -> dict[str, Any]:
-  """Returns matplotlib's settings for all figures."""
-  return {
-    # Names of files and runs may hold a $, which would be mathematics.
-    'text.parse_math': False,
-    'font.size': 9,
-    'font.family': 'DejaVu Sans',
-    'text.color': INK,
-    'axes.labelcolor': INK,
-    'axes.edgecolor': SOFT,
-    'xtick.color': INK,
-    'ytick.color': INK,
-    'axes.linewidth': 0.8,
-    'figure.facecolor': GROUND,
-    'axes.facecolor': 'none',
-    'svg.fonttype': 'none',
-    'pdf.fonttype': 42,
-  }
+@contextlib.contextmanager
+def styled(salt: str) -> Iterator[None]:
+  """Where figures are made, drawn and saved: all of them look alike.
+
+  Args:
+    salt: of the ids in an SVG, so that the same figure is the same file.
+
+  Raises:
+    UserError: matplotlib is not installed.
+  """
+  matplotlib = figures.import_matplotlib()
+  with matplotlib.rc_context({**_STYLE, 'svg.hashsalt': salt}):
+    with warnings.catch_warnings():
+      # Of signs in a name that the font does not have.
+      warnings.filterwarnings('ignore', 'Glyph')
+      yield
 
 
 def short(text: str, most: int = _NAME) -> str:

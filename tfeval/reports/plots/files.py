@@ -29,7 +29,7 @@ def write(figure: 'Figure', path: pathlib.Path) -> None:
   content = io.BytesIO()
   kind = path.suffix.lower().removeprefix('.')
   undated = {'pdf': {'CreationDate': None}, 'svg': {'Date': None}}.get(kind)
-  with matplotlib.rc_context({**draw.style(), 'svg.hashsalt': 'tfeval'}):
+  with draw.styled('tfeval'):
     size = draw.size_of(figure.plot)
     made = matplotlib.figure.Figure(size, dpi=_DPI, layout='constrained')
     draw.draw(figure.plot, made)

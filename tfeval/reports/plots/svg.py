@@ -38,7 +38,7 @@ def drawn(figure: 'Figure', number: str) -> str:
   matplotlib = figures.import_matplotlib()
   content = io.StringIO()
   # The same ids each time, so that the same result is the same page.
-  with matplotlib.rc_context({**draw.style(), 'svg.hashsalt': number}):
+  with draw.styled(number):
     made = matplotlib.figure.Figure(draw.size_of(figure.plot), layout='constrained')
     draw.draw(figure.plot, made)
     made.savefig(content, format='svg', metadata={'Date': None})
