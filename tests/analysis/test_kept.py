@@ -55,7 +55,7 @@ def runs(store_run, tmp_path, monkeypatch):
 )
 def test_verdicts_against_counting(runs, text, expected):
   margin = kept.parse_margin(text)
-  found = compare(runs, margin=margin).verdicts('original', 0.05)
+  found = compare(runs, margin=margin).verdicts('original')
   assert [one.verdict for one in found] == expected
   for one, cells in zip(found, (EXACT, ALIKE, WORSE), strict=True):
     both, first, second = cells
@@ -81,7 +81,7 @@ def test_verdicts_against_counting(runs, text, expected):
 
 
 def test_so_many_images_more_decide_it(runs):
-  found = compare(runs, margin=kept.parse_margin('1%')).verdicts('original', 0.05)[1]
+  found = compare(runs, margin=kept.parse_margin('1%')).verdicts('original')[1]
   scale = (N + found.more_images) / N
   cells = [round(scale * cell) for cell in (*ALIKE, N - sum(ALIKE))]
   more = found.margin.score(PairedHits(*cells, 0))

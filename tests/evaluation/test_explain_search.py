@@ -32,6 +32,9 @@ class MadeRounds:
     self.ids = [f'{i:05d}.JPEG' for i in range(images)]
     self._shares, self.most = shares, 0
 
+  def title(self, labels, metric, what):
+    return f'{labels} {metric}: {what}'
+
   def predicted(self, cell, ids):
     """Returns the classes that the model says of some images."""
     found = np.array([int(one[:5]) * 7 % 1000 for one in ids])
@@ -146,11 +149,10 @@ def test_a_figure(tmp_path):
   rounds = MadeRounds(400, {one.text: 0.2 for one in ALL})
   found = explain(rounds, rounds.predicted((ALL[0],), rounds.ids))
   report = dataclasses.replace(found.candidates[0], agree=None, sd=0.01, value=0.6)
-  reported = dataclasses.replace(found, candidates=[report])
-  for one, value in ((found, None), (reported, 61.6)):
-    about = {'reported': value, 'labels': 'original', 'metric': 'top1'}
-    path = tmp_path / f'{value}.svg'
-    explanation.write_figure(one, about, path)
+  reported = dataclasses.replace(found, candidates=[report], reported=61.6)
+  for one in (found, reported):
+    path = tmp_path / f'{one.reported}.svg'
+    explanation.write_figure(one, path)
     # A line for each candidate, beside the one that is drawn at what is due.
     names = path.read_text().count('<g id="ytick_')
     assert names == len(one.candidates)

@@ -1,15 +1,16 @@
 """Runs against one base on the same images: what each departure costs."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tfeval.analysis import alignment, differences
 from tfeval.metrics import paired
 from tfeval.metrics.accuracy import Count
-from tfeval.runs.run import Run
+from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,43 @@ class Effect:
     if self.hits is None:
       return None
     return paired.bootstrap_difference(self.hits, level, seed=seed)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sweep(Shown):
+  """A model under departures from a base.
+
+  Attributes:
+    title: the model and the dataset.
+    effects: of the cells, the base first.
+    failed: cells that the base or the model does not allow.
+    runs: by the name of the cell.
+    departures: axis and value, by the name of the cell; none of the base.
+    labels, metric: what a hit is.
+    level: of significance; intervals cover 1 - level.
+    seed: of the resampling.
+  """
+
+  DOCUMENT = 'tfeval.reports.page.of_sweep:document'
+
+  title: str
+  effects: list[Effect]
+  failed: list[Failure]
+  runs: Mapping[str, Run]
+  departures: Mapping[str, Mapping[str, str]]
+  labels: str = 'original'
+  metric: str = 'top1'
+  level: float = 0.05
+  seed: int = 0
+
+  @property
+  def base(self) -> Run:
+    """The run that others are held against."""
+    return self.runs[self.effects[0].name]
+
+  def interval(self, one: Effect) -> tuple[float, float] | None:
+    """Returns the interval of the difference from the base, in [-1, 1]."""
+    return one.interval(1 - self.level, self.seed)
 
 
 def effects(

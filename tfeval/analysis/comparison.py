@@ -16,6 +16,7 @@ from tfeval.runs import discovery
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +74,8 @@ def pairs(aligned: Sequence[AlignedPredictions], name: str, metric: str) -> list
   ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison(Shown):
   """Several runs on the same images.
 
   Attributes:
@@ -85,7 +86,11 @@ class Comparison:
     flips: of runs of the same model that were computed in another way.
     remarks: what a reader must know beside the figures.
     margin: how much worse than the first run others may be; None: not asked.
+    level: of significance; intervals cover 1 - level.
+    seed: of the resampling.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_comparison:document'
 
   aligned: list[AlignedPredictions]
   metric: str
@@ -94,17 +99,24 @@ class Comparison:
   flips: list[numeric_flips.NumericVariant]
   remarks: list[str]
   margin: Margin | None = None
+  level: float = 0.05
+  seed: int = 0
 
-  def verdicts(self, labels: str, alpha: float) -> list[Verdict]:
+  def interval(self, pair: Pair) -> tuple[float, float]:
+    """Returns the interval of the difference of a pair, in [-1, 1]."""
+    return pair.interval(1 - self.level, self.seed)
+
+  def verdicts(self, labels: str) -> list[Verdict]:
     """Returns whether each further run keeps what the first hits; none: not asked.
+
+    Each bound by itself is at `level`.
 
     Args:
       labels: the label set's name.
-      alpha: of each bound by itself.
     """
     if self.margin is None:
       return []
-    return judge(self.aligned, labels, self.metric, self.margin, alpha)
+    return judge(self.aligned, labels, self.metric, self.margin, self.level)
 
 
 def compare(
@@ -114,6 +126,8 @@ def compare(
   metric: str = 'top1',
   common: bool = False,
   margin: Margin | None = None,
+  level: float = 0.05,
+  seed: int = 0,
 ) -> Comparison:
   """Compares runs on the same images, whatever the order of their rows.
 
@@ -124,6 +138,8 @@ def compare(
     metric: one of `registry.paired_metrics`.
     common: whether to compare on the images that all runs have where they differ.
     margin: how much worse than the first run others may be; None: not asked.
+    level: of significance, in (0, 1).
+    seed: of the resampling.
 
   Raises:
     UserError: the runs are not of the same images, or not of the same labels.
@@ -167,6 +183,8 @@ def compare(
     numeric_flips.find_variants(aligned, names),
     remarks + more + _remarks(aligned) + alignment.contradictions(aligned),
     margin,
+    level,
+    seed,
   )
 
 

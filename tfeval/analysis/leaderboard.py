@@ -31,6 +31,7 @@ from tfeval.runs import discovery
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 DATA, PROTOCOL = ALLOWED = ('data', 'protocol')
 
@@ -59,7 +60,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Leaderboard:
+class Leaderboard(Shown):
   """Ranked runs.
 
   Attributes:
@@ -72,6 +73,8 @@ class Leaderboard:
     different: what differs among the runs, of `ALLOWED`.
     remarks: what a reader must know beside the figures.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_leaderboard:document'
 
   rows: list[Row]
   labels: list[str]

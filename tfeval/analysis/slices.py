@@ -22,6 +22,7 @@ from tfeval.metrics.slices import UNKNOWN, Slice
 from tfeval.runs import discovery
 from tfeval.runs.run import Run
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Sliced:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Report(Shown):
   """Runs in slices.
 
   Attributes:
@@ -58,6 +59,8 @@ class Report:
     sliced: by label set and metric.
     remarks: what a reader must know beside the figures.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_slices:document'
 
   by: str
   runs: list[Run]

@@ -98,11 +98,16 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError(run.reason)
     runs.append(run)
   comparison = compare(
-    runs, *label_flags.read_labels(flags, runs), flags.metric, flags.common, margin
+    runs,
+    *label_flags.read_labels(flags, runs),
+    flags.metric,
+    flags.common,
+    margin,
+    flags.level,
+    flags.seed,
   )
   missed = kept.missed(expected, comparison.aligned, flags.level)
-  report = comparison, flags.level, flags.seed
-  output.print_report(formats.COMPARISON, flags.json, *report)
+  output.print_report(formats.COMPARISON, flags.json, comparison)
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

@@ -151,17 +151,9 @@ def _search(flags, level: float) -> int:
       found = by_predictions.explain(
         rounds, theirs, flags.order, singles, flags.sample, *meant
       )
-  about = {
-    'title': f'{request.spec.text} on {config.dataset.name}, {" ".join(meant)}, '
-    f'base {found.base}: {reported.title if reported else theirs.path.name}',
-    'labels': flags.labels_of,
-    'metric': flags.metric,
-    'level': level,
-    'reported': None if reported is None else 100 * reported.value,
-  }
-  output.print_report(formats.EXPLANATION, flags.json, found, about)
+  output.print_report(formats.EXPLANATION, flags.json, found)
   if flags.figure is not None:
-    explanation.write_figure(found, about, _figure(flags))
+    explanation.write_figure(found, _figure(flags))
     output.say(f'the figure is in {_figure(flags)}')
   return 0
 
@@ -204,8 +196,8 @@ def _runs(flags, arguments: list[str], level: float) -> int:
 
   console.import_tensorflow_for(arguments)
   first, second = (load_run(path) for path in arguments)
-  found = two_runs.two_runs(first, second, flags.labels_of, flags.metric)
-  changes = None
+  meant = flags.labels_of, flags.metric
+  found = two_runs.two_runs(first, second, *meant, level, flags.seed)
   if flags.model:
     from tfeval.evaluation.explain import by_changes
 
@@ -216,9 +208,9 @@ def _runs(flags, arguments: list[str], level: float) -> int:
 
       rounds = Rounds(request, config, progress.on_stderr)
       changes = by_changes.explain(rounds, found, flags.sample)
-  about = {'level': level, 'seed': flags.seed}
-  output.print_report(formats.TWO_RUNS, flags.json, found, changes, about)
+    found = dataclasses.replace(found, changes=changes)
+  output.print_report(formats.TWO_RUNS, flags.json, found)
   if flags.figure is not None:
-    two_runs_report.write_figure(found, changes, about, _figure(flags))
+    two_runs_report.write_figure(found, _figure(flags))
     output.say(f'the figure is in {_figure(flags)}')
   return 0

@@ -66,7 +66,6 @@ def run(flags, arguments: list[str]) -> int:
   compare.check_level(flags.level)
   compare.check_metric(flags.metric)
   # Arrow and SciPy, which help does not need.
-  from tfeval.analysis.shift import from_runs
   from tfeval.analysis.shift.measures import Options
 
   options = Options(flags.level, flags.permutations, flags.seed)
@@ -75,10 +74,9 @@ def run(flags, arguments: list[str]) -> int:
   runs = [side for side in sides if not isinstance(side, str)]
   if len(runs) == 2:
     found = _of_runs(flags, runs[0], runs[1], options)
-    classes = from_runs.column_names(runs[0])
   else:
-    found, classes = _of_folders(flags, sides, options), []
-  output.print_report(formats.SHIFT, flags.json, found, classes)
+    found = _of_folders(flags, sides, options)
+  output.print_report(formats.SHIFT, flags.json, found)
   return 0
 
 
@@ -127,7 +125,10 @@ def _of_runs(flags, source: 'Run', target: 'Run', options: 'Options') -> 'Shift'
       statistics = images.compare(*measured, options)
       remarks += _left_out(measured)
   return dataclasses.replace(
-    found, statistics=statistics, remarks=[*found.remarks, *remarks]
+    found,
+    statistics=statistics,
+    remarks=[*found.remarks, *remarks],
+    classes=from_runs.column_names(source),
   )
 
 

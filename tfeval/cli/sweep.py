@@ -21,6 +21,8 @@ the base (--protocol, the model's own preprocessing): one at a time, or with
 --grid every combination of the axes. Files are read and decoded once. Each
 cell is an ordinary run in --output_dir. --list names axes and values."""
 
+# What a cell is called that does nothing otherwise.
+BASE = 'base'
 # What a sweep does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
@@ -90,37 +92,36 @@ def _cells(flags) -> list[departures.Cell]:
 
 
 def _report(flags, swept, title: str, figure: pathlib.Path | None) -> int:
-  from tfeval.analysis import against_base
+  from tfeval.analysis.against_base import Sweep, effects
   from tfeval.runs.run import Failure
 
   named = {_name(one.cell): one for one in swept}
   failed = [one.found for one in swept if isinstance(one.found, Failure)]
-  base = named[sweep.BASE].found
+  base = named[BASE].found
   # What is the run of the base says nothing.
   runs = {
     name: one.found
     for name, one in named.items()
     if not isinstance(one.found, Failure)
-    and (name == sweep.BASE or one.found.path != base.path)
+    and (name == BASE or one.found.path != base.path)
   }
-  effects = against_base.effects(list(runs.items()), flags.labels_of, flags.metric)
-  about = {
-    'title': f'{title}, {flags.labels_of} {flags.metric}, base '
-    f'{base.result.protocol.text}:',
-    'level': flags.level,
-    'seed': flags.seed,
-    'labels': flags.labels_of,
-    'metric': flags.metric,
-    'base': str(base.path),
-    'paths': {name: str(one.path) for name, one in runs.items()},
-    'departures': {name: {d.axis: d.value for d in named[name].cell} for name in runs},
-  }
-  output.print_report(formats.SWEEP, flags.json, effects, failed, about)
+  meant = flags.labels_of, flags.metric
+  found = Sweep(
+    title,
+    effects(list(runs.items()), *meant),
+    failed,
+    runs,
+    {name: {d.axis: d.value for d in named[name].cell} for name in runs},
+    *meant,
+    flags.level,
+    flags.seed,
+  )
+  output.print_report(formats.SWEEP, flags.json, found)
   if figure is not None:
-    sweep.write_figure(effects, flags.level, flags.seed, figure)
+    sweep.write_figure(found, figure)
     output.say(f'the figure is in {figure}')
   return 0
 
 
 def _name(cell: departures.Cell) -> str:
-  return ', '.join(one.text for one in cell) or sweep.BASE
+  return ', '.join(one.text for one in cell) or BASE

@@ -16,25 +16,21 @@ from tfeval.runs.result_file import counted
 _BLOCK = 12
 
 
-def write_table(
-  comparison: Comparison, level: float, seed: int, output: Output
-) -> None:
+def write_table(comparison: Comparison, output: Output) -> None:
   """Writes the tables of a comparison and what their columns are.
 
   Args:
     comparison: of runs.
-    level: of significance; intervals cover 1 - level.
-    seed: of the resampling.
     output: where to.
   """
-  for title, table in _sections(comparison, level, seed):
+  for title, table in _sections(comparison):
     terminal.print_line(title, output.file)
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
-  terminal.print_remarks(_legend(comparison, level), output.file)
+  terminal.print_remarks(_legend(comparison), output.file)
 
 
-def write_json(comparison: Comparison, level: float, seed: int, output: Output) -> None:
+def write_json(comparison: Comparison, output: Output) -> None:
   """Writes a JSON object; the arguments are those of `write_table`."""
   content = {
     'runs': [
@@ -42,7 +38,7 @@ def write_json(comparison: Comparison, level: float, seed: int, output: Output) 
     ],
     'images': len(comparison.aligned[0].ids),
     'metric': comparison.metric,
-    'level': level,
+    'level': comparison.level,
     'comparisons': [
       {
         'labels': labels,
@@ -50,8 +46,8 @@ def write_json(comparison: Comparison, level: float, seed: int, output: Output) 
           count.entry(comparison.metric, labels)
           for count in _counts(comparison, labels)
         ],
-        'pairs': [_entry(comparison, pair, level, seed) for pair in pairs],
-        **kept.entries(comparison, labels, level),
+        'pairs': [_entry(comparison, pair) for pair in pairs],
+        **kept.entries(comparison, labels),
       }
       for labels, pairs in comparison.pairs.items()
     ],
@@ -68,10 +64,9 @@ def _counts(comparison: Comparison, labels: str) -> list[Count]:
   return [count for count in counts if count is not None]
 
 
-def _entry(
-  comparison: Comparison, pair: Pair, level: float, seed: int
-) -> dict[str, Any]:
-  low, high = pair.interval(1 - level, seed)
+def _entry(comparison: Comparison, pair: Pair) -> dict[str, Any]:
+  level = comparison.level
+  low, high = comparison.interval(pair)
   return {
     'first': comparison.aligned[pair.first].name,
     'second': comparison.aligned[pair.second].name,
@@ -86,7 +81,7 @@ def _entry(
       'level': 1 - level,
       'low': low,
       'high': high,
-      'seed': seed,
+      'seed': comparison.seed,
     },
     'p': pair.p,
     'p_holm': pair.p_holm,
@@ -113,17 +108,15 @@ def _flips_entry(comparison: Comparison, found: NumericVariant) -> dict[str, Any
   }
 
 
-def _sections(
-  comparison: Comparison, level: float, seed: int
-) -> Iterator[tuple[str, terminal.Table]]:
+def _sections(comparison: Comparison) -> Iterator[tuple[str, terminal.Table]]:
   for labels, pairs in comparison.pairs.items():
     title = display.metric_name(labels, comparison.metric)
     yield f'{title}:', _models(comparison, labels)
-    yield f'{title}, first less second:', _pairs(pairs, level, seed)
+    yield f'{title}, first less second:', _pairs(comparison, pairs)
     if comparison.margin is not None:
       yield (
         f'{title}, {kept.rule(comparison.margin)}:',
-        kept.table(comparison, labels, level),
+        kept.table(comparison, labels),
       )
   if comparison.flips:
     yield (
@@ -155,7 +148,8 @@ def _models(comparison: Comparison, labels: str) -> terminal.Table:
   )
 
 
-def _pairs(pairs: list[Pair], level: float, seed: int) -> terminal.Table:
+def _pairs(comparison: Comparison, pairs: list[Pair]) -> terminal.Table:
+  level = comparison.level
   titles = (
     'pair',
     ('only', 'first'),
@@ -169,7 +163,7 @@ def _pairs(pairs: list[Pair], level: float, seed: int) -> terminal.Table:
   )
   rows = []
   for pair in pairs:
-    low, high = pair.interval(1 - level, seed)
+    low, high = comparison.interval(pair)
     needed = pair.images_needed(level)
     rows.append(
       (
@@ -239,7 +233,8 @@ def p_value(p: float) -> str:
   return f'{p:.3f}' if p >= 0.001 else f'{p:.0e}'
 
 
-def _legend(comparison: Comparison, level: float) -> list[str]:
+def _legend(comparison: Comparison) -> list[str]:
+  level = comparison.level
   number = len(next(iter(comparison.pairs.values())))
   several = len(comparison.pairs) > 1
   found = [
@@ -249,7 +244,7 @@ def _legend(comparison: Comparison, level: float) -> list[str]:
     f'test at p {level:g} to find a difference of this size in 4 of 5 times.'
   ]
   if comparison.margin is not None:
-    found += kept.legend(comparison, level)
+    found += kept.legend(comparison)
   subset = next((name for name in comparison.pairs if SUBSET_SUFFIX in name), None)
   if subset is not None:
     inside = int(comparison.aligned[0].within(subset).sum())

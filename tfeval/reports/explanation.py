@@ -1,7 +1,6 @@
 """What may be behind a number, as a table 80 columns wide and as JSON."""
 
 import pathlib
-from typing import Any
 
 from tfeval.analysis.explanation.candidates import Candidate, Explanation
 from tfeval.metrics import intervals
@@ -15,15 +14,14 @@ _SHOWN = 20
 _NORMAL = 1.96
 
 
-def write_table(found: Explanation, about: dict[str, Any], output: Output) -> None:
+def write_table(found: Explanation, output: Output) -> None:
   """Writes candidates, best first, and what a reader must know.
 
   Args:
     found: the explanation.
-    about: `title`.
     output: where to.
   """
-  terminal.print_paragraph(about['title'], output.file)
+  terminal.print_paragraph(found.title, output.file)
   by_answers = found.candidates[0].agree is not None
   rows = [_row(one, by_answers) for one in found.candidates[:_SHOWN]]
   last = ('agree', 'of') if by_answers else ('p',)
@@ -70,14 +68,14 @@ def _legend(found: Explanation, by_answers: bool) -> str:
   )
 
 
-def write_json(found: Explanation, about: dict[str, Any], output: Output) -> None:
+def write_json(found: Explanation, output: Output) -> None:
   """Writes a JSON object; the arguments are those of `write_table`."""
   content = {
     'base': found.base,
-    'labels': about['labels'],
-    'metric': about['metric'],
-    'level': about['level'],
-    'reported': about['reported'],
+    'labels': found.labels,
+    'metric': found.metric,
+    'level': found.level,
+    'reported': found.reported,
     'images': found.images,
     'sample': found.sample,
     'candidates': [
@@ -104,7 +102,7 @@ def write_json(found: Explanation, about: dict[str, Any], output: Output) -> Non
   terminal.print_json(content, output.file)
 
 
-def write_figure(found: Explanation, about: dict[str, Any], path: pathlib.Path) -> None:
+def write_figure(found: Explanation, path: pathlib.Path) -> None:
   """Draws the candidates of the table, best first, with intervals of 95 %.
 
   Of answers: the share of images with the same one (Wilson), and a line at all of
@@ -112,7 +110,6 @@ def write_figure(found: Explanation, about: dict[str, Any], path: pathlib.Path) 
 
   Args:
     found: the explanation.
-    about: `reported`, in percent, None of answers.
     path: of the picture, by its suffix PNG, PDF or SVG.
 
   Raises:
@@ -127,9 +124,8 @@ def write_figure(found: Explanation, about: dict[str, Any], path: pathlib.Path) 
       value, spread = one.value, _NORMAL * (one.sd or 0.0)
       low, high = max(value - spread, 0.0), min(value + spread, 1.0)
     rows.append((f'{one.name}: {one.state}', 100 * value, 100 * low, 100 * high))
-  reported = about['reported']
-  if reported is None:
+  if (reported := found.reported) is None:
     figures.draw_effects(path, rows, 'images with the same answer, %', 100.0)
   else:
-    title = f'{about["labels"]} {about["metric"]}, %; the line: {reported:g} reported'
+    title = f'{found.labels} {found.metric}, %; the line: {reported:g} reported'
     figures.draw_effects(path, rows, title, reported)

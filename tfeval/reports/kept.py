@@ -21,16 +21,15 @@ def rule(margin: Margin) -> str:
   return f'at most {100 * margin.share:.6g} points below the first'
 
 
-def table(comparison: Comparison, labels: str, level: float) -> terminal.Table:
+def table(comparison: Comparison, labels: str) -> terminal.Table:
   """Returns the table of the verdicts on one label set.
 
   Args:
     comparison: with a margin.
     labels: the label set's name.
-    level: 1 less that of the bounds.
   """
   rows = []
-  for one in comparison.verdicts(labels, level):
+  for one in comparison.verdicts(labels):
     figures = [_figure(one, value) for value in (one.kept, one.low, one.high)]
     more = '-' if one.more_images is None else f'{one.more_images:,}'
     rows.append(
@@ -63,13 +62,13 @@ def _figure(verdict: Verdict, value: float | None) -> str:
   return f'{100 * value:.2f}' if verdict.margin.is_relative else f'{100 * value:+.2f}'
 
 
-def legend(comparison: Comparison, level: float) -> list[str]:
+def legend(comparison: Comparison) -> list[str]:
   """Says what the columns are, and which images the models disagree on.
 
   Args:
-    comparison, level: as of `table`.
+    comparison: with a margin.
   """
-  share = f'{100 - 100 * level:g} %'
+  share = f'{100 - 100 * comparison.level:g} %'
   found = [
     f'kept: what is kept at least, with a confidence of {share}, is within the margin; '
     'not kept: what is kept at most is below it. Score tests of paired rates, each '
@@ -77,7 +76,7 @@ def legend(comparison: Comparison, level: float) -> list[str]:
     'many of the same shares would decide it in 4 of 5 times.'
   ]
   for labels in comparison.pairs:
-    for one in comparison.verdicts(labels, level):
+    for one in comparison.verdicts(labels):
       if one.verdict == NOT_DECIDED:
         found.append(_disagreement(comparison, labels, one))
   return found
@@ -94,7 +93,7 @@ def _disagreement(comparison: Comparison, labels: str, one: Verdict) -> str:
   return f'not decided by {name}, {one.first + 1} - {one.second + 1}: {seen}'
 
 
-def entries(comparison: Comparison, labels: str, level: float) -> dict[str, Any]:
+def entries(comparison: Comparison, labels: str) -> dict[str, Any]:
   """Returns the entry `kept` of a label set, for JSON; nothing where none was asked.
 
   Args:
@@ -104,11 +103,11 @@ def entries(comparison: Comparison, labels: str, level: float) -> dict[str, Any]
   margin = comparison.margin
   if margin is None:
     return {}
-  verdicts = comparison.verdicts(labels, level)
-  return {'kept': [_entry(comparison, one, level) for one in verdicts]}
+  verdicts = comparison.verdicts(labels)
+  return {'kept': [_entry(comparison, one) for one in verdicts]}
 
 
-def _entry(comparison: Comparison, one: Verdict, level: float) -> dict[str, Any]:
+def _entry(comparison: Comparison, one: Verdict) -> dict[str, Any]:
   margin, high = one.margin, None if one.high == float('inf') else one.high
   return {
     'first': comparison.aligned[one.first].name,
@@ -122,7 +121,7 @@ def _entry(comparison: Comparison, one: Verdict, level: float) -> dict[str, Any]
     'kept': one.kept,
     'bounds': {
       'method': 'Tang, Tang and Chan' if margin.is_relative else 'Tango',
-      'level': 1 - level,
+      'level': 1 - comparison.level,
       'low': one.low,
       'high': high,
     },

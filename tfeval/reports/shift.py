@@ -15,12 +15,11 @@ from tfeval.reports.formats import Output
 _CLASSES = 10
 
 
-def write_table(shift: Shift, classes: list[str], output: Output) -> None:
+def write_table(shift: Shift, output: Output) -> None:
   """Writes the verdict, the measures, class shares, guesses and the farthest images.
 
   Args:
     shift: what is told.
-    classes: names of the columns of outputs.
     output: where to.
   """
   names, images = shift.names, shift.images
@@ -33,14 +32,14 @@ def write_table(shift: Shift, classes: list[str], output: Output) -> None:
     for reason in shift.verdict.reasons:
       terminal.print_paragraph(reason, output.file, first='  - ', others='    ')
   terminal.print_line(file=output.file)
-  for title, table in _sections(shift, classes):
+  for title, table in _sections(shift):
     terminal.print_line(title, output.file)
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
   terminal.print_remarks(map(output.wording, _remarks(shift)), output.file)
 
 
-def _sections(shift: Shift, classes: list[str]) -> Iterator[tuple[str, terminal.Table]]:
+def _sections(shift: Shift) -> Iterator[tuple[str, terminal.Table]]:
   level = shift.options.level
   for of in dict.fromkeys(one.of for one in shift.measures):
     rows = [_row(one, level) for one in shift.measures if one.of == of]
@@ -51,7 +50,7 @@ def _sections(shift: Shift, classes: list[str]) -> Iterator[tuple[str, terminal.
     numbers = (1, 2, 3, 4, 6, 7)
     yield 'images:', terminal.plain_table(of_images, rows, numbers=numbers)
   if shift.shares is not None:
-    yield from _classes(shift, classes)
+    yield from _classes(shift)
   if shift.guesses is not None:
     yield 'hits guessed without labels, % (no accuracy was measured):', _guesses(shift)
   if shift.farthest:
@@ -93,7 +92,7 @@ def _number(value: float | None) -> str:
   return '-' if value is None else f'{value:.3g}'
 
 
-def _classes(shift: Shift, classes: list[str]) -> Iterator[tuple[str, terminal.Table]]:
+def _classes(shift: Shift) -> Iterator[tuple[str, terminal.Table]]:
   """Yields the table of classes that have other shares, if there are any."""
   shares = shift.shares
   assert shares is not None
@@ -107,7 +106,7 @@ def _classes(shift: Shift, classes: list[str]) -> Iterator[tuple[str, terminal.T
     return
   rows = [
     (
-      classes[shares.columns[i]],
+      shift.classes[shares.columns[i]],
       f'{100 * shares.source[i]:.2f}',
       f'{100 * shares.target[i]:.2f}',
       f'{100 * shares.low[i]:.2f} to {100 * shares.high[i]:.2f}',
@@ -193,7 +192,7 @@ def _shares(shift: Shift) -> str:
   )
 
 
-def write_json(shift: Shift, classes: list[str], output: Output) -> None:
+def write_json(shift: Shift, output: Output) -> None:
   """Writes a JSON object; the arguments are those of `write_table`."""
   level = shift.options.level
   content: dict[str, Any] = {
@@ -211,7 +210,7 @@ def write_json(shift: Shift, classes: list[str], output: Output) -> None:
       'reasons': shift.verdict.reasons,
     },
     'measures': [_entry(one, level) for one in shift.measures + shift.statistics],
-    'class_shares': _share_entries(shift, classes),
+    'class_shares': _share_entries(shift),
     'errors_at_equal_features': None
     if shift.concept is None
     else dataclasses.asdict(shift.concept),
@@ -233,13 +232,13 @@ def _entry(one: Measure, level: float) -> dict[str, Any]:
   return {**dataclasses.asdict(one), 'differ': differ}
 
 
-def _share_entries(shift: Shift, classes: list[str]) -> list[dict[str, Any]] | None:
+def _share_entries(shift: Shift) -> list[dict[str, Any]] | None:
   shares = shift.shares
   if shares is None:
     return None
   return [
     {
-      'class': classes[column],
+      'class': shift.classes[column],
       'source': float(shares.source[i]),
       'target': float(shares.target[i]),
       'low': float(shares.low[i]),

@@ -3,22 +3,17 @@
 import pathlib
 from typing import Any
 
-from tfeval.analysis.explanation.two_runs import Changes, Difference, TwoRuns
-from tfeval.metrics import paired
+from tfeval.analysis.explanation.two_runs import Difference, TwoRuns
 from tfeval.reports import figures, terminal
 from tfeval.reports.comparison import points
 from tfeval.reports.formats import Output
 
 
-def write_table(
-  runs: TwoRuns, changes: Changes | None, about: dict[str, Any], output: Output
-) -> None:
+def write_table(runs: TwoRuns, output: Output) -> None:
   """Writes each difference and the points that it carries.
 
   Args:
     runs: the two.
-    changes: what came of evaluating the first again; None: it was not asked for.
-    about: `level` and `seed` of intervals.
     output: where to.
   """
   for name, one, (hits, count) in zip(
@@ -30,51 +25,36 @@ def write_table(
       output.file,
     )
   terminal.print_line(file=output.file)
-  found = runs.found if changes is None else changes.runs.found
   rows = [
     (
       one.what,
       str(one.first),
       str(one.second),
       '' if one.points is None else points(one.points / 100),
-      _interval_text(one, about),
+      _interval_text(runs, one),
     )
-    for one in found
+    for one in runs.differences
   ]
+  changes = runs.changes
   if changes is not None and changes.together is not None:
     rows.append(('all changes at once', '', '', points(changes.together / 100), ''))
-  rows.append(('unexplained', '', '', points(_unexplained(runs, changes) / 100), ''))
+  rows.append(('unexplained', '', '', points(runs.unexplained / 100), ''))
   rows.append(('in all', '', '', points(runs.total / 100), ''))
   titles = ('', 'first', 'second', 'points', 'interval')
   terminal.print_table(
     terminal.plain_table(titles, rows, numbers=range(3, 5)), output.file
   )
   terminal.print_line(file=output.file)
-  terminal.print_remarks(
-    map(output.wording, _remarks(runs, changes, about)), output.file
-  )
+  terminal.print_remarks(map(output.wording, _remarks(runs)), output.file)
 
 
-def _unexplained(runs: TwoRuns, changes: Changes | None) -> float:
-  return runs.unexplained if changes is None else changes.unexplained
-
-
-def _interval(one: Difference, about: dict[str, Any]) -> tuple[float, float] | None:
-  if one.hits is None or not one.hits.count:
-    return None
-  level, seed = 1 - about['level'], about['seed']
-  return paired.bootstrap_difference(one.hits, level, seed=seed)
-
-
-def _interval_text(one: Difference, about: dict[str, Any]) -> str:
-  interval = _interval(one, about)
+def _interval_text(runs: TwoRuns, one: Difference) -> str:
+  interval = runs.interval(one)
   return '' if interval is None else f'{points(interval[0])} to {points(interval[1])}'
 
 
-def _remarks(
-  runs: TwoRuns, changes: Changes | None, about: dict[str, Any]
-) -> list[str]:
-  n = len(runs.first.ids)
+def _remarks(runs: TwoRuns) -> list[str]:
+  n, changes = len(runs.first.ids), runs.changes
   found = [f'{runs.flipped:,} of {n:,} images have another first class']
   if changes is None:
     found.append(
@@ -84,7 +64,7 @@ def _remarks(
     return found
   found.append(
     f'each was changed alone in the first run, on {changes.of:,} of {n:,} images, with '
-    f'a paired bootstrap interval of {100 * (1 - about["level"]):g} %; unexplained: '
+    f'a paired bootstrap interval of {100 * (1 - runs.level):g} %; unexplained: '
     'what all of them at once and the labels leave on these images'
   )
   if changes.together is not None:
@@ -95,7 +75,7 @@ def _remarks(
   if changes.again:
     found.append(f'the first run evaluated again gives {changes.again:,} other answers')
   found += [f'not changed: {what}: {why}' for what, why in changes.failed.items()]
-  left = [one for one in changes.runs.found if one.points is None]
+  left = [one for one in changes.found if one.points is None]
   found += [
     f'{one.what} was not changed: {one.why}' for one in left if one.what in _NOT_TRIED
   ]
@@ -106,11 +86,9 @@ def _remarks(
 _NOT_TRIED = ('model', 'weights', 'architecture', 'outputs', 'content of images')
 
 
-def write_json(
-  runs: TwoRuns, changes: Changes | None, about: dict[str, Any], output: Output
-) -> None:
+def write_json(runs: TwoRuns, output: Output) -> None:
   """Writes a JSON object; the arguments are those of `write_table`."""
-  found = runs.found if changes is None else changes.runs.found
+  found, changes = runs.differences, runs.changes
   tried = [one for one in found if one.agree is not None]
   content = {
     'first': _run(runs, 0),
@@ -120,7 +98,7 @@ def write_json(
     'images': len(runs.first.ids),
     'flipped': runs.flipped,
     'points': runs.total,
-    'differences': [_difference(one, about) for one in found],
+    'differences': [_difference(runs, one) for one in found],
     'candidates': [
       {
         'departures': dict([one.departure or (one.what, one.second)]),
@@ -134,7 +112,7 @@ def write_json(
     'together': None if changes is None else changes.together,
     'agree': None if changes is None else changes.agree,
     'evaluated_again_flipped': None if changes is None else changes.again,
-    'unexplained': _unexplained(runs, changes),
+    'unexplained': runs.unexplained,
     'not_changed': {} if changes is None else changes.failed,
   }
   terminal.print_json(content, output.file)
@@ -145,8 +123,8 @@ def _run(runs: TwoRuns, at: int) -> dict[str, Any]:
   return {'run': str(one.run.path), 'correct': hits, 'count': count}
 
 
-def _difference(one: Difference, about: dict[str, Any]) -> dict[str, Any]:
-  interval = _interval(one, about)
+def _difference(runs: TwoRuns, one: Difference) -> dict[str, Any]:
+  interval = runs.interval(one)
   return {
     'what': one.what,
     'first': one.first,
@@ -158,25 +136,23 @@ def _difference(one: Difference, about: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def write_figure(
-  runs: TwoRuns, changes: Changes | None, about: dict[str, Any], path: pathlib.Path
-) -> None:
+def write_figure(runs: TwoRuns, path: pathlib.Path) -> None:
   """Draws the points that differences carry, with intervals where these are known.
 
   Args:
-    runs, changes, about: as of `write_table`.
+    runs: the two.
     path: of the picture, by its suffix PNG, PDF or SVG.
 
   Raises:
     UserError: matplotlib is not there, or the file cannot be written.
   """
-  found = runs.found if changes is None else changes.runs.found
   rows = []
-  for one in found:
+  for one in runs.differences:
     if one.points is not None:
-      low, high = _interval(one, about) or (one.points / 100,) * 2
+      low, high = runs.interval(one) or (one.points / 100,) * 2
       rows.append((one.what, one.points, 100 * low, 100 * high))
-  more = [('unexplained', _unexplained(runs, changes)), ('in all', runs.total)]
+  changes = runs.changes
+  more = [('unexplained', runs.unexplained), ('in all', runs.total)]
   if changes is not None and changes.together is not None:
     more.insert(0, ('all changes at once', changes.together))
   rows += [(name, value, value, value) for name, value in more]

@@ -62,7 +62,7 @@ def test_a_figure_and_the_level_of_intervals(store_run, tfeval, tmp_path, monkey
   monkeypatch.setattr(explain.output, 'print_report', lambda *args: seen.append(args))
   for flags, level in ([], 0.05), (['--level=0.1'], 0.1):
     assert tfeval('explain', first.path, second.path, *flags)[0] == 0
-    assert seen.pop()[-1]['level'] == level
+    assert seen.pop()[-1].level == level
 
 
 def test_runs_that_are_the_same(store_run, tfeval):

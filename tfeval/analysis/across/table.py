@@ -12,6 +12,7 @@ from tfeval.datasets.variants import variants
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 MEAN = 'mean'
 
@@ -32,7 +33,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Across:
+class Across(Shown):
   """Models on test sets.
 
   Attributes:
@@ -44,6 +45,8 @@ class Across:
     remarks: what a reader must know.
     failures: runs that are not there.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_across:document'
 
   places: list[Place]
   rows: list[Row]

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfeval.analysis.explanation.countings import Departures
+from tfeval.utils.shown import Shown
 
 IDENTIFIED, NEAR = 'identified', 'near'
 FITS, UNLIKELY, UNTRIED = 'fits', 'unlikely', 'not tried'
@@ -51,7 +52,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Explanation:
+class Explanation(Shown):
   """What was found.
 
   Attributes:
@@ -63,7 +64,13 @@ class Explanation:
       images whose answer differs from the first candidate's.
     remarks: what cannot be told apart, and what else a reader must know.
     failed: departures that could not be tried, and why.
+    title: of what, and of which answers or number.
+    labels, metric: what a hit is.
+    level: what is seen less often than that is called unlikely; None of predictions.
+    reported: the number that is explained, in percent; None of predictions.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_explanation:document'
 
   candidates: list[Candidate]
   images: int
@@ -72,6 +79,11 @@ class Explanation:
   unexplained: float
   remarks: list[str]
   failed: dict[str, str]
+  title: str = ''
+  labels: str = 'original'
+  metric: str = 'top1'
+  level: float | None = None
+  reported: float | None = None
 
 
 def text_of(departures: Departures) -> str:

@@ -14,6 +14,7 @@ from tfeval.preprocess import protocol
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 # Fields of a protocol by what is done otherwise where they differ.
 FIELDS = {
@@ -71,7 +72,31 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoRuns:
+class Changes:
+  """What came of evaluating the first run again.
+
+  Attributes:
+    found: the differences, with points of what was changed alone.
+    of: images that were looked at.
+    together: percentage points of all changes at once; None: there was none.
+    unexplained: percentage points on these images that are left of the difference,
+      beside changes and labels.
+    agree: images with the second run's answer under all of them.
+    again: images whose answer the first run evaluated again does not give.
+    failed: what could not be changed, and why.
+  """
+
+  found: list[Difference]
+  of: int
+  together: float | None
+  unexplained: float
+  agree: int
+  again: int
+  failed: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoRuns(Shown):
   """Two runs of a model.
 
   Attributes:
@@ -79,7 +104,12 @@ class TwoRuns:
     of_all: hits and images of each, of all that each has.
     labels, metric: what is counted.
     found: what differs.
+    level: of significance; intervals cover 1 - level.
+    seed: of the resampling.
+    changes: what came of evaluating the first again; None: it was not asked for.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_two_runs:document'
 
   first: AlignedPredictions
   second: AlignedPredictions
@@ -87,6 +117,24 @@ class TwoRuns:
   labels: str
   metric: str
   found: list[Difference]
+  level: float = 0.05
+  seed: int = 0
+  changes: Changes | None = None
+
+  @property
+  def differences(self) -> list[Difference]:
+    """What they do otherwise, with points of what was changed alone if any was."""
+    return self.found if self.changes is None else self.changes.found
+
+  def interval(self, one: Difference) -> tuple[float, float] | None:
+    """Returns the paired bootstrap interval of what a difference carries.
+
+    Returns:
+      In [-1, 1]; None where no pairs are known.
+    """
+    if one.hits is None or not one.hits.count:
+      return None
+    return paired.bootstrap_difference(one.hits, 1 - self.level, seed=self.seed)
 
   @property
   def total(self) -> float:
@@ -103,40 +151,27 @@ class TwoRuns:
   @property
   def unexplained(self) -> float:
     """Percentage points that no difference carries, as far as these are known."""
+    if self.changes is not None:
+      return self.changes.unexplained
     return self.total - sum(one.points or 0.0 for one in self.found)
 
 
-@dataclasses.dataclass(frozen=True)
-class Changes:
-  """What came of evaluating the first run again.
-
-  Attributes:
-    runs: the two, with points of what was changed alone.
-    of: images that were looked at.
-    together: percentage points of all changes at once; None: there was none.
-    unexplained: percentage points on these images that are left of the difference,
-      beside changes and labels.
-    agree: images with the second run's answer under all of them.
-    again: images whose answer the first run evaluated again does not give.
-    failed: what could not be changed, and why.
-  """
-
-  runs: TwoRuns
-  of: int
-  together: float | None
-  unexplained: float
-  agree: int
-  again: int
-  failed: dict[str, str]
-
-
-def two_runs(first: Run, second: Run, labels: str, metric: str) -> TwoRuns:
+def two_runs(
+  first: Run,
+  second: Run,
+  labels: str,
+  metric: str,
+  level: float = 0.05,
+  seed: int = 0,
+) -> TwoRuns:
   """Compares how two runs came to be, and what they predicted.
 
   Args:
     first, second: the runs.
     labels: the label set that hits are counted by.
     metric: one of `registry.paired_metrics`.
+    level: of significance, in (0, 1).
+    seed: of the resampling.
 
   Raises:
     UserError: they have no image in common, other classes, or no such labels.
@@ -162,7 +197,7 @@ def two_runs(first: Run, second: Run, labels: str, metric: str) -> TwoRuns:
   ]
   of_all = tuple((one.correct, one.count) for one in counts if one is not None)
   assert len(of_all) == 2  # Both have the metric.
-  return TwoRuns(a, b, of_all, labels, metric, found)
+  return TwoRuns(a, b, of_all, labels, metric, found, level, seed)
 
 
 def _images(

@@ -15,10 +15,11 @@ from tfeval.analysis.shift.side import Geometry, Side, geometry
 from tfeval.analysis.shift.verdict import Verdict
 from tfeval.metrics.shift import two_sample
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Shift:
+class Shift(Shown):
   """What is told of a source and a target.
 
   Attributes:
@@ -35,7 +36,10 @@ class Shift:
     guesses: of hits without labels; None without labels of the source.
     farthest: images of the target.
     remarks: what a reader must know beside the figures.
+    classes: names of the columns of outputs, which `shares` and others number.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_shift:document'
 
   names: tuple[str, str]
   images: tuple[int, int]
@@ -49,6 +53,7 @@ class Shift:
   guesses: Guesses | None = None
   farthest: list[Far] = dataclasses.field(default_factory=list)
   remarks: list[str] = dataclasses.field(default_factory=list)
+  classes: list[str] = dataclasses.field(default_factory=list)
 
 
 def diagnose(

@@ -98,7 +98,7 @@ def explain(rounds: Rounds, runs: TwoRuns, sample: int) -> Changes:
   last = answers.get(together) if len(together) > 1 else answers.get(together[:1])
   of_all = None if last is None else 100 * carried.hits(last).difference
   return Changes(
-    dataclasses.replace(runs, found=found),
+    found,
     len(ids),
     of_all,
     _left(runs, answers[()], wanted) - (of_all or 0.0),

@@ -49,7 +49,9 @@ def explain(
   rows = Rows(rounds, given, order)
   search = Search(rounds, rows, singles, sampled(rows.ids, sample))
   kept = search.run()
-  return _explanation(rounds, rows, search, kept, labels, metric)
+  found = _explanation(rounds, rows, search, kept, labels, metric)
+  title = rounds.title(labels, metric, given.path.name)
+  return dataclasses.replace(found, title=title, labels=labels, metric=metric)
 
 
 def _explanation(

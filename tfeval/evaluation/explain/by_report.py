@@ -70,7 +70,15 @@ def explain(
   search.alone([(one,) for one in singles])
   guessed = search.two_at_once(level)
   search.on_all()
-  return _explanation(rounds, search, guessed, reported, level)
+  found = _explanation(rounds, search, guessed, reported, level)
+  return dataclasses.replace(
+    found,
+    title=rounds.title(labels, metric, reported.title),
+    labels=labels,
+    metric=metric,
+    level=level,
+    reported=100 * reported.value,
+  )
 
 
 class _Search:

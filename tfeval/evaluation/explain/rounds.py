@@ -70,6 +70,7 @@ class Rounds:
     keep = len(self.space) <= _MOST_LOGITS
     # Beside the runs that were asked for.
     directory = os.path.join(config.store.output_dir, DIRECTORY)
+    self._on_what = f'{request.spec.text} on {config.dataset.name}'
     self._config = config.replace(store_logits=keep, output_dir=directory)
     self._whole = Sweep(request, self._config, opened)
     self._sweeps: dict[tuple[str, ...], Sweep] = {}
@@ -79,6 +80,10 @@ class Rounds:
   def base(self) -> Protocol:
     """The protocol that cells depart from."""
     return self._whole.base
+
+  def title(self, labels: str, metric: str, what: str) -> str:
+    """Returns what is explained, and of what, in a line."""
+    return f'{self._on_what}, {labels} {metric}, base {self.base.spec}: {what}'
 
   def answers(self, cells: Iterable[Cell], ids: Sequence[str]) -> Answers:
     """Returns what the base and cells say of some images, sorted by id.
