@@ -14,7 +14,8 @@ from tfeval.analysis.explanation import candidates, two_runs
 from tfeval.datasets.labels import imagenet
 from tfeval.evaluation import departures
 from tfeval.evaluation.explain import by_changes, by_predictions
-from tfeval.reports import explanation
+from tfeval.reports.page import of_explanation
+from tfeval.reports.plots import files
 from tfeval.runs.importing.answers import Answers
 from tfeval.utils.errors import UserError
 
@@ -152,7 +153,7 @@ def test_a_figure(tmp_path):
   reported = dataclasses.replace(found, candidates=[report], reported=61.6)
   for one in (found, reported):
     path = tmp_path / f'{one.reported}.svg'
-    explanation.write_figure(one, path)
+    files.write(of_explanation.figure(one), path)
     # A line for each candidate, beside the one that is drawn at what is due.
     names = path.read_text().count('<g id="ytick_')
     assert names == len(one.candidates)

@@ -123,7 +123,7 @@ def _search(flags, level: float) -> int:
   """Looks for departures that give a number, or answers."""
   # Arrow and SciPy, which help does not need.
   from tfeval.analysis.explanation import report
-  from tfeval.reports import explanation
+  from tfeval.reports.page import of_explanation
 
   given, reported = None, None
   if flags.predictions is not None:
@@ -153,8 +153,7 @@ def _search(flags, level: float) -> int:
       )
   output.print_report(formats.EXPLANATION, flags.json, found)
   if flags.figure is not None:
-    explanation.write_figure(found, _figure(flags))
-    output.say(f'the figure is in {_figure(flags)}')
+    output.draw(of_explanation.figure(found), _figure(flags))
   return 0
 
 
@@ -191,7 +190,7 @@ def _runs(flags, arguments: list[str], level: float) -> int:
   if len(arguments) != 2:
     raise UserError(f'{len(arguments)} runs were given: expected two')
   from tfeval.analysis.explanation import two_runs
-  from tfeval.reports import two_runs as two_runs_report
+  from tfeval.reports.page import of_two_runs
   from tfeval.runs.run import load_run
 
   console.import_tensorflow_for(arguments)
@@ -211,6 +210,5 @@ def _runs(flags, arguments: list[str], level: float) -> int:
     found = dataclasses.replace(found, changes=changes)
   output.print_report(formats.TWO_RUNS, flags.json, found)
   if flags.figure is not None:
-    two_runs_report.write_figure(found, _figure(flags))
-    output.say(f'the figure is in {_figure(flags)}')
+    output.draw(of_two_runs.figure(found), _figure(flags))
   return 0

@@ -1,8 +1,10 @@
 """How commands print what came out, for people and for programs."""
 
 import dataclasses
+import pathlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tfeval.cli.command_flags import with_dashes
 from tfeval.datasets import variants
@@ -10,10 +12,14 @@ from tfeval.datasets.labels.class_sets import PARTNERS
 from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.reports import failures, formats, terminal
 from tfeval.reports.formats import Output
+from tfeval.reports.plots import files as plot_files
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import CheckFailed, UserError
 from tfeval.utils.registry import Registry
+
+if TYPE_CHECKING:
+  from tfeval.reports.page.content import Figure
 
 
 def define_expect(definer) -> None:
@@ -101,6 +107,12 @@ def say(text: str) -> None:
   """Says on stderr, as the last line of a command, what was written where."""
   sys.stdout.flush()  # Else what was printed before may come behind it.
   terminal.print_line(f'tfeval: {text}', sys.stderr)
+
+
+def draw(figure: 'Figure', path: pathlib.Path) -> None:
+  """Writes a figure to a file and says so; see `plots.files.write`."""
+  plot_files.write(figure, path)
+  say(f'the figure is in {path}')
 
 
 def say_where(runs: Sequence[Run | Failure]) -> None:

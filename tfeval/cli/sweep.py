@@ -7,7 +7,7 @@ import sys
 from tfeval.cli import compare, console, input_flags, output
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
-from tfeval.reports import figures, formats, sweep, terminal
+from tfeval.reports import figures, formats, terminal
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
 
@@ -93,6 +93,7 @@ def _cells(flags) -> list[departures.Cell]:
 
 def _report(flags, swept, title: str, figure: pathlib.Path | None) -> int:
   from tfeval.analysis.against_base import Sweep, effects
+  from tfeval.reports.page import of_sweep
   from tfeval.runs.run import Failure
 
   named = {_name(one.cell): one for one in swept}
@@ -118,8 +119,7 @@ def _report(flags, swept, title: str, figure: pathlib.Path | None) -> int:
   )
   output.print_report(formats.SWEEP, flags.json, found)
   if figure is not None:
-    sweep.write_figure(found, figure)
-    output.say(f'the figure is in {figure}')
+    output.draw(of_sweep.figure(found), figure)
   return 0
 
 

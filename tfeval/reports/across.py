@@ -41,7 +41,7 @@ def write_table(found: Across, output: Output) -> None:
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
   for place in found.places:
-    terminal.print_paragraph(_title(place), output.file)
+    terminal.print_paragraph(set_title(place), output.file)
     for table in _tables(*_set_rows(found, place), width):
       terminal.print_table(table, output.file)
       terminal.print_line(file=output.file)
@@ -53,7 +53,7 @@ def write_markdown(found: Across, output: Output) -> None:
   terminal.print_markdown_table(_overview_rows(found), output.file)
   for place in found.places:
     terminal.print_line(file=output.file)
-    terminal.print_line(f'**{_title(place)}**', output.file)
+    terminal.print_line(f'**{set_title(place)}**', output.file)
     terminal.print_line(file=output.file)
     titles, rows = _set_rows(found, place)
     aligned = ['---', *['---:'] * (len(titles) - 1)]
@@ -222,7 +222,8 @@ def _value(row: Row, place: Place) -> float | None:
   return row.cells[place.name].value if place.name in row.cells else None
 
 
-def _title(place: Place) -> str:
+def set_title(place: Place) -> str:
+  """Returns what readers call a set."""
   title = place.name
   if place.rule != 'all':
     title += f', rule {place.rule}'
@@ -255,7 +256,7 @@ def _set_rows(found: Across, place: Place) -> tuple[list[Any], list[list[Any]]]:
   if any(text != '-' for text in timm):
     columns.append(('timm %', timm))
   for key in extras:
-    add(_MEASURES.get(key, key), functools.partial(_measure, key))
+    add(measure_title(key), functools.partial(_measure, key))
   rows = [list(cells) for cells in zip(*(texts for _, texts in columns), strict=True)]
   return [title for title, _ in columns], rows
 
@@ -279,6 +280,11 @@ def _range(cell: Cell) -> str:
 
 def _gap_range(gap: Gap) -> str:
   return f'{gap.low:+.1f} {gap.high:+.1f}'
+
+
+def measure_title(key: str) -> str:
+  """Returns what readers call a measure of a set's own."""
+  return _MEASURES.get(key, key)
 
 
 def _measure(key: str, cell: Cell) -> str | None:

@@ -27,7 +27,7 @@ def write_table(comparison: Comparison, output: Output) -> None:
     terminal.print_line(title, output.file)
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
-  terminal.print_remarks(_legend(comparison), output.file)
+  terminal.print_remarks(legend(comparison), output.file)
 
 
 def write_json(comparison: Comparison, output: Output) -> None:
@@ -233,7 +233,8 @@ def p_value(p: float) -> str:
   return f'{p:.3f}' if p >= 0.001 else f'{p:.0e}'
 
 
-def _legend(comparison: Comparison) -> list[str]:
+def legend(comparison: Comparison) -> list[str]:
+  """Returns what the columns are, and what else a reader must know."""
   level = comparison.level
   number = len(next(iter(comparison.pairs.values())))
   several = len(comparison.pairs) > 1

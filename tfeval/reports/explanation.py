@@ -1,10 +1,8 @@
 """What may be behind a number, as a table 80 columns wide and as JSON."""
 
-import pathlib
-
 from tfeval.analysis.explanation.candidates import Candidate, Explanation
 from tfeval.metrics import intervals
-from tfeval.reports import figures, terminal
+from tfeval.reports import terminal
 from tfeval.reports.comparison import p_value, points
 from tfeval.reports.formats import Output
 
@@ -34,7 +32,7 @@ def write_table(found: Explanation, output: Output) -> None:
   remarks = [
     *found.remarks,
     *([f'{hidden:,} more candidates are in `json`'] if hidden > 0 else []),
-    _legend(found, by_answers),
+    legend(found),
     *(f'not tried: {name}: {why}' for name, why in found.failed.items()),
   ]
   terminal.print_remarks(map(output.wording, remarks), output.file)
@@ -55,8 +53,9 @@ def _row(one: Candidate, by_answers: bool) -> tuple[str, ...]:
   )
 
 
-def _legend(found: Explanation, by_answers: bool) -> str:
-  if by_answers:
+def legend(found: Explanation) -> str:
+  """Returns what the columns are."""
+  if found.candidates[0].agree is not None:
     return (
       'agree: images with the same first class, of those that it was tried on; points: '
       'hits of the run against the base on the same images'
@@ -102,18 +101,14 @@ def write_json(found: Explanation, output: Output) -> None:
   terminal.print_json(content, output.file)
 
 
-def write_figure(found: Explanation, path: pathlib.Path) -> None:
-  """Draws the candidates of the table, best first, with intervals of 95 %.
+def intervals_of(
+  found: Explanation,
+) -> list[tuple[str, float, float, float]]:
+  """Returns the candidates of the table with intervals of 95 %.
 
-  Of answers: the share of images with the same one (Wilson), and a line at all of
-  them; of a report: the accuracy over all images, and a line at what was reported.
-
-  Args:
-    found: the explanation.
-    path: of the picture, by its suffix PNG, PDF or SVG.
-
-  Raises:
-    UserError: matplotlib is not there, or the file cannot be written.
+  Returns:
+    Name, value and the ends of its interval, in percent. Of predictions: the share of
+    images with the same one (Wilson); of a number: the accuracy over all images.
   """
   rows = []
   for one in found.candidates[:_SHOWN]:
@@ -124,8 +119,4 @@ def write_figure(found: Explanation, path: pathlib.Path) -> None:
       value, spread = one.value, _NORMAL * (one.sd or 0.0)
       low, high = max(value - spread, 0.0), min(value + spread, 1.0)
     rows.append((f'{one.name}: {one.state}', 100 * value, 100 * low, 100 * high))
-  if (reported := found.reported) is None:
-    figures.draw_effects(path, rows, 'images with the same answer, %', 100.0)
-  else:
-    title = f'{found.labels} {found.metric}, %; the line: {reported:g} reported'
-    figures.draw_effects(path, rows, title, reported)
+  return rows

@@ -117,38 +117,6 @@ def draw_answers(
           axes.set_title(_title(model), loc='left', fontsize=9, linespacing=1.3)
 
 
-def draw_effects(
-  path: pathlib.Path,
-  rows: Sequence[tuple[str, float, float, float]],
-  title: str,
-  at: float = 0.0,
-) -> None:
-  """Draws a point with an interval for each row, and a line.
-
-  Args:
-    path: of the file; its extension is the format.
-    rows: name, value and the ends of its interval, from above.
-    title: of the axis.
-    at: where the line is.
-
-  Raises:
-    UserError: the file cannot be written, or matplotlib is not installed.
-  """
-  height = 0.9 + 0.22 * len(rows)
-  with drawing(path, 7, height, layout='constrained') as figure:
-    axes = figure.add_subplot()
-    axes.axvline(at, color='#888888', linewidth=0.8)
-    places = range(len(rows), 0, -1)
-    for place, (_, value, low, high) in zip(places, rows, strict=True):
-      axes.plot([low, high], [place, place], color='#4f81bd', linewidth=1.6)
-      axes.plot([value], [place], 'o', color='#1f3b63', markersize=4)
-    axes.set_yticks(list(places), [printable(row[0]) for row in rows])
-    axes.set_ylim(0.4, len(rows) + 0.6)
-    axes.set_xlabel(title)
-    axes.spines[['top', 'right', 'left']].set_visible(False)
-    axes.tick_params(axis='y', length=0)
-
-
 @contextlib.contextmanager
 def drawing(
   path: pathlib.Path, width: float, height: float, layout: Any

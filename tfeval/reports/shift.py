@@ -36,7 +36,7 @@ def write_table(shift: Shift, output: Output) -> None:
     terminal.print_line(title, output.file)
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
-  terminal.print_remarks(map(output.wording, _remarks(shift)), output.file)
+  terminal.print_remarks(map(output.wording, remarks(shift)), output.file)
 
 
 def _sections(shift: Shift) -> Iterator[tuple[str, terminal.Table]]:
@@ -68,7 +68,7 @@ _TITLES = ('measure', 'value', ('two', 'halves'), 'p', ('Holm', 'p'), '')
 def _row(one: Measure, level: float) -> tuple[str, ...]:
   if one.unavailable is not None:
     return one.name, '-', '-', '-', '-', ''
-  told = 'differ' if verdict.told_apart(one, level) else 'not told'
+  told = differ(verdict.told_apart(one, level))
   return (
     one.name,
     _number(one.value),
@@ -77,6 +77,11 @@ def _row(one: Measure, level: float) -> tuple[str, ...]:
     '-' if one.p_holm is None else p_value(one.p_holm),
     '' if one.p is None else told,
   )
+
+
+def differ(told_apart: bool) -> str:
+  """Returns what is said of a measure that was tested."""
+  return 'differ' if told_apart else 'not told'
 
 
 def _medians(one: Measure) -> tuple[str, ...]:
@@ -140,7 +145,8 @@ def _guesses(shift: Shift) -> terminal.Table:
   return terminal.plain_table(titles, rows, numbers=(1, 2, 3))
 
 
-def _remarks(shift: Shift) -> list[str]:
+def remarks(shift: Shift) -> list[str]:
+  """Returns what a reader must know beside the measures."""
   found = []
   if shift.measures or shift.statistics:
     found.append(

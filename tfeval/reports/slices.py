@@ -77,7 +77,7 @@ def write_table(report: Report, most: int, output: Output) -> None:
       text = f'{hidden:,} better slices are not shown: `slices=0` shows all'
       terminal.print_line(output.wording(text), output.file)
     terminal.print_line(file=output.file)
-  remarks = [*warnings(report), *_legend(report), *report.remarks]
+  remarks = [*warnings(report), *legend(report), *report.remarks]
   terminal.print_remarks(map(output.wording, remarks), output.file)
 
 
@@ -152,7 +152,8 @@ def _name(attribute: str, text: str, alone: bool = False) -> str:
   return text if alone or attribute == text else f'{attribute} {text}'
 
 
-def _legend(report: Report) -> list[str]:
+def legend(report: Report) -> list[str]:
+  """Returns what the columns are."""
   several = len(report.runs) > 1
   share = f'{100 - 100 * LEVEL:g} %'
   rest = (

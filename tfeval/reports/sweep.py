@@ -1,9 +1,7 @@
 """A sweep as a table 80 columns wide, as JSON, and as a figure."""
 
-import pathlib
-
 from tfeval.analysis.against_base import Effect, Sweep
-from tfeval.reports import figures, terminal
+from tfeval.reports import terminal
 from tfeval.reports.comparison import p_value, points
 from tfeval.reports.formats import Output
 
@@ -90,20 +88,3 @@ def write_json(found: Sweep, output: Output) -> None:
 def _points(one: Effect) -> float | None:
   difference = None if one.hits is None else one.hits.difference
   return None if difference is None else 100 * difference
-
-
-def write_figure(found: Sweep, path: pathlib.Path) -> None:
-  """Draws points against the base with their intervals, one line for each cell.
-
-  Args:
-    found: the sweep.
-    path: of the picture, by its suffix PNG, PDF or SVG.
-
-  Raises:
-    UserError: matplotlib is not there, or the file cannot be written.
-  """
-  rows = []
-  for one in found.effects[1:]:
-    low, high = found.interval(one) or (0.0, 0.0)
-    rows.append((one.name, _points(one) or 0.0, 100 * low, 100 * high))
-  figures.draw_effects(path, rows, 'percentage points of hits against the base')

@@ -1,10 +1,9 @@
 """What differs between two runs, as a table 80 columns wide and as JSON."""
 
-import pathlib
 from typing import Any
 
 from tfeval.analysis.explanation.two_runs import Difference, TwoRuns
-from tfeval.reports import figures, terminal
+from tfeval.reports import terminal
 from tfeval.reports.comparison import points
 from tfeval.reports.formats import Output
 
@@ -45,7 +44,7 @@ def write_table(runs: TwoRuns, output: Output) -> None:
     terminal.plain_table(titles, rows, numbers=range(3, 5)), output.file
   )
   terminal.print_line(file=output.file)
-  terminal.print_remarks(map(output.wording, _remarks(runs)), output.file)
+  terminal.print_remarks(map(output.wording, remarks(runs)), output.file)
 
 
 def _interval_text(runs: TwoRuns, one: Difference) -> str:
@@ -53,7 +52,8 @@ def _interval_text(runs: TwoRuns, one: Difference) -> str:
   return '' if interval is None else f'{points(interval[0])} to {points(interval[1])}'
 
 
-def _remarks(runs: TwoRuns) -> list[str]:
+def remarks(runs: TwoRuns) -> list[str]:
+  """Returns what a reader must know beside the points."""
   n, changes = len(runs.first.ids), runs.changes
   found = [f'{runs.flipped:,} of {n:,} images have another first class']
   if changes is None:
@@ -134,27 +134,3 @@ def _difference(runs: TwoRuns, one: Difference) -> dict[str, Any]:
     'agree': one.agree,
     'why_not': one.why or None,
   }
-
-
-def write_figure(runs: TwoRuns, path: pathlib.Path) -> None:
-  """Draws the points that differences carry, with intervals where these are known.
-
-  Args:
-    runs: the two.
-    path: of the picture, by its suffix PNG, PDF or SVG.
-
-  Raises:
-    UserError: matplotlib is not there, or the file cannot be written.
-  """
-  rows = []
-  for one in runs.differences:
-    if one.points is not None:
-      low, high = runs.interval(one) or (one.points / 100,) * 2
-      rows.append((one.what, one.points, 100 * low, 100 * high))
-  changes = runs.changes
-  more = [('unexplained', runs.unexplained), ('in all', runs.total)]
-  if changes is not None and changes.together is not None:
-    more.insert(0, ('all changes at once', changes.together))
-  rows += [(name, value, value, value) for name, value in more]
-  title = 'percentage points of hits, the second run less the first'
-  figures.draw_effects(path, rows, title)

@@ -1,7 +1,7 @@
 """A model on a test set: counts, the gap to clean images, measures of its authors."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tfeval.analysis import robustness
 from tfeval.analysis.across import measures
@@ -252,6 +252,14 @@ def _of_corruptions(
     if error is not None:
       _add(model, extra, 'relative_mCE', official.relative_mce, remarks)
   return Cell(tuple(runs), None, None, extra)
+
+
+def severities(cell: Cell, place: Place) -> Iterator[tuple[str, int, Count]]:
+  """Yields corruption, severity and top-1 of each run that a cell is made of."""
+  for run in cell.runs:
+    part = place_of(run).part
+    if part is not None:
+      yield part[0], int(part[1]), _count(run, place)
 
 
 def _errors(found: Mapping[tuple[str, str], float]) -> dict[str, float]:

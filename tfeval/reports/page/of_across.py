@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from tfeval.analysis import robustness
+from tfeval.analysis.across import cells
 from tfeval.analysis.across.places import IMAGENET, Place
 from tfeval.analysis.across.table import MEAN, Across
+from tfeval.metrics.accuracy import Count
 from tfeval.reports import across as texts
 from tfeval.reports.page import content
 from tfeval.reports.page.content import (
@@ -140,7 +142,8 @@ def scatters(found: Across) -> Iterator[Figure]:
       if cell is None or cell.count is None or cell.robustness is None:
         continue
       assert cell.gap is not None  # Robustness has one.
-      counted = cell.gap.clean if kind == robustness.SAME else clean and clean.count
+      of_all = None if clean is None else clean.count
+      counted = cell.gap.clean if kind == robustness.SAME else of_all
       if counted is None or not counted.count or not cell.count.count:
         continue
       entry = texts.cell_entry(cell, place)
@@ -194,15 +197,19 @@ def severities(found: Across) -> Figure | None:
     for place in found.places:
       if place.part is None or place.name not in row.cells:
         continue
-      by_name: dict[str, list[tuple[float, int, int]]] = {}
-      for name, severity, correct, count in texts.severities(row.cells[place.name]):
-        by_name.setdefault(name, []).append((severity, correct, count))
+      by_name: dict[str, dict[int, Count]] = {}
+      for name, severity, count in cells.severities(row.cells[place.name], place):
+        if count.count:
+          by_name.setdefault(name, {})[severity] = count
       for name, of in by_name.items():
-        of.sort()
-        accuracy = np.array([100 * correct / count for _, correct, count in of])
         several = f'{row.name}: {name}' if len(found.rows) > 1 else name
-        series.append(kinds.Series(several, np.array([s for s, _, _ in of]), accuracy))
-        rows += [(row.name, place.name, name, int(s), c, n, c / n) for s, c, n in of]
+        x = sorted(of)
+        y = np.array([100 * of[severity].rate for severity in x])
+        series.append(kinds.Series(several, np.array(x), y))
+        rows += [
+          (row.name, place.name, name, s, of[s].correct, of[s].count, of[s].rate)
+          for s in x
+        ]
   if not series:
     return None
   columns = (

@@ -7,6 +7,7 @@ from tfeval.reports.page.content import (
   Column,
   Document,
   Figure,
+  Part,
   Remarks,
   Section,
   Table,
@@ -16,7 +17,7 @@ from tfeval.reports.plots import kinds
 
 def document(found: TwoRuns) -> Document:
   """Returns a page of two runs."""
-  parts = [table(found), figure(found), Remarks(texts.remarks(found))]
+  parts: list[Part] = [table(found), figure(found), Remarks(texts.remarks(found))]
   runs = [
     f'{name}: {one.run.path}, {hits:,} of {count:,}'
     for name, one, (hits, count) in zip(
