@@ -153,7 +153,7 @@ def test_a_figure(tmp_path):
   reported = dataclasses.replace(found, candidates=[report], reported=61.6)
   for one in (found, reported):
     path = tmp_path / f'{one.reported}.svg'
-    files.write(of_explanation.figure(one), path)
+    files.save(of_explanation.figure(one), path)
     # A line for each candidate, beside the one that is drawn at what is due.
     names = path.read_text().count('<g id="ytick_')
     assert names == len(one.candidates)

@@ -111,7 +111,7 @@ def say(text: str) -> None:
 
 def draw(figure: 'Figure', path: pathlib.Path) -> None:
   """Writes a figure to a file and says so; see `plots.files.write`."""
-  plot_files.write(figure, path)
+  plot_files.save(figure, path)
   say(f'the figure is in {path}')
 
 

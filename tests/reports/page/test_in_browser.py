@@ -17,7 +17,7 @@ axe_playwright = pytest.importorskip('axe_playwright_python.sync_playwright')
 @pytest.fixture(scope='module')
 def report(hostile, tmp_path_factory):
   path = tmp_path_factory.mktemp('page') / 'report.html'
-  writing.write(of_run.whole(portray(load_run(hostile)), []), path)
+  writing.save(of_run.whole(portray(load_run(hostile)), []), path)
   return path
 
 
@@ -184,7 +184,7 @@ def test_ids_are_unique_and_references_lead_somewhere(page):
 
 def test_the_same_run_is_the_same_page(hostile, report, tmp_path):
   again = tmp_path / 'again.html'
-  writing.write(of_run.whole(portray(load_run(hostile)), []), again)
+  writing.save(of_run.whole(portray(load_run(hostile)), []), again)
   assert again.read_bytes() == report.read_bytes()
 
 

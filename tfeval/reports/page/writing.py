@@ -45,7 +45,7 @@ def check_new(path: pathlib.Path, overwrite: bool, name: str = 'output') -> None
     )
 
 
-def write(document: Document, path: pathlib.Path, name: str = 'output') -> None:
+def save(document: Document, path: pathlib.Path, name: str = 'output') -> None:
   """Writes a page.
 
   Raises:

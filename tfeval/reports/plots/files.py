@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _DPI = 200
 
 
-def write(figure: 'Figure', path: pathlib.Path) -> None:
+def save(figure: 'Figure', path: pathlib.Path) -> None:
   """Writes a figure; the format is that of the suffix.
 
   Args:
