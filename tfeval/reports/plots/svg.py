@@ -11,12 +11,11 @@ if TYPE_CHECKING:
   from tfeval.reports.page.content import Figure
 
 # matplotlib writes colours as these; pages say what each is in the light and the dark.
-_VARIABLES = {
-  **{colour: f'var(--c{i})' for i, colour in enumerate(draw.COLOURS)},
-  draw.INK: 'var(--ink)',
-  draw.SOFT: 'var(--soft)',
-  draw.LINE: 'var(--line)',
-  draw.GROUND: 'none',
+_PROPERTIES = {
+  **{colour: f'c{i}' for i, colour in enumerate(draw.COLOURS)},
+  draw.INK: 'ink',
+  draw.SOFT: 'soft',
+  draw.LINE: 'line',
 }
 _COLOUR = re.compile(r'(?<=(?:fill|roke): )#[0-9a-f]{6}(?=[;"])')
 _METADATA = re.compile(r'<metadata>.*?</metadata>', re.DOTALL)
@@ -50,6 +49,14 @@ def drawn(figure: 'Figure', number: str) -> str:
 
 def _of_page(tag: str, number: str) -> str:
   """Returns a tag with the colours, the fonts and the ids of a page."""
-  tag = _COLOUR.sub(lambda found: _VARIABLES.get(found[0], found[0]), tag)
+  tag = _COLOUR.sub(lambda found: _colour(found[0]), tag)
   tag = _IDS.sub(lambda found: f'{found[1]}{number}-', tag)
   return tag.replace("'DejaVu Sans'", 'inherit')
+
+
+def _colour(written: str) -> str:
+  """Returns a colour that matplotlib has written as pages say it."""
+  if written == draw.GROUND:
+    return 'none'
+  name = _PROPERTIES.get(written)
+  return written if name is None else f'var({"-" * 2}{name})'
