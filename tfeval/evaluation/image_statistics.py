@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfeval import datasets
 from tfeval.analysis.shift.images import ImageStatistics
-from tfeval.datasets import folder_content, image_files, sampling
+from tfeval.datasets import image_files, sampling
 from tfeval.engine import pipeline
+from tfeval.evaluation import images_again
 from tfeval.metrics.shift import image_statistics
 from tfeval.preprocess import decode, limits
 from tfeval.runs.result_file import EvaluatedSection
@@ -82,41 +82,15 @@ def of_run(
   Raises:
     UserError: the dataset cannot be opened or read, or holds none of the images.
   """
-  kind, _, directory = section.name.partition(':')
-  if kind == 'folder':
-    paths = folder_content.paths_by_id(directory)
-    there = (one for one in hashes if one in paths)
-    images = ((one, image_files.read_image(paths[one])) for one in there)
-  else:
-    images = _of_dataset(section, hashes, where)
+  images = images_again.read(section, hashes, where)
   changed: list[str] = []
-  try:
-    found = _measured(name, _unchanged(images, hashes, changed), advance)
-  except tf.errors.OpError as error:
-    raise UserError(f'{section.name}: {pipeline.reason(error)}') from error
+  found = _measured(name, _unchanged(images, hashes, changed), advance)
   if not found.ids and not found.failed:
     what = 'the same' if changed else 'there'
     raise UserError(f'none of the images of {name} is {what} in {section.name}')
   seen = {*found.ids, *found.failed, *changed}
   missing = [one for one in hashes if one not in seen]
   return dataclasses.replace(found, changed=changed, missing=missing)
-
-
-def _of_dataset(
-  section: EvaluatedSection, ids: Iterable[str], where: dict[str, str | None]
-) -> Iterator[tuple[str, bytes]]:
-  """Yields the encoded images with some ids, until all are found."""
-  full = section.name
-  if section.config is not None:
-    full += f'/{section.config}'
-  dataset = datasets.open_dataset(full, split=section.split or None, **where)
-  wanted = list(ids)
-  known = tf.lookup.StaticHashTable(
-    tf.lookup.KeyValueTensorInitializer(wanted, tf.ones(len(wanted), tf.int64)), 0
-  )
-  examples = dataset.examples().filter(lambda one: known.lookup(one['id']) > 0)
-  for one in examples.take(len(wanted)).as_numpy_iterator():
-    yield one['id'].decode(), one['image']
 
 
 def _unchanged(
