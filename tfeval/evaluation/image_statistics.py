@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -40,27 +39,13 @@ def of_folder(
     UserError: it holds no images, or cannot be read.
   """
   root = pathlib.Path(path).expanduser()
-  found = dict(sorted(_images_below(root)))
+  found = dict(sorted(image_files.images_below(root)))
   if not found:
     raise UserError(f'{path} holds no images: expected JPEG or PNG files')
   ids = list(found)
   chosen = [ids[i] for i in sampling.chosen_positions(ids, most)]
   images = ((one, image_files.read_image(found[one])) for one in chosen)
   return _measured(name, images, advance)
-
-
-def _images_below(root: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
-  def refuse(error: OSError):
-    raise UserError(f'cannot read {error.filename}: {error.strerror}') from error
-
-  for folder, inside, names in os.walk(root, onerror=refuse):
-    inside[:] = [one for one in inside if not image_files.is_clutter(one)]
-    for name in names:
-      path = pathlib.Path(folder, name)
-      if image_files.is_clutter(name):
-        continue
-      if image_files.kind_of_file(path, name) is not None:
-        yield path.relative_to(root).as_posix(), path
 
 
 def of_run(

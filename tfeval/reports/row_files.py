@@ -9,7 +9,6 @@ import contextlib
 import csv
 import decimal
 import io
-import itertools
 import json
 import math
 import os
@@ -149,17 +148,25 @@ def plain(value: float) -> str:
 @contextlib.contextmanager
 def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
   with pq.ParquetWriter(file, schema, compression='zstd') as writer:
+    kept: list[Row] = []
+
+    def flush() -> None:
+      columns = [
+        pa.array([_cleaned(row.get(field.name)) for row in kept], field.type)
+        for field in schema
+      ]
+      writer.write_table(pa.table(columns, schema=schema))
+      kept.clear()
 
     def write(rows: Iterable[Row]) -> None:
-      rows = iter(rows)
-      while block := list(itertools.islice(rows, _GROUP)):
-        columns = [
-          pa.array([_cleaned(row.get(field.name)) for row in block], field.type)
-          for field in schema
-        ]
-        writer.write_table(pa.table(columns, schema=schema))
+      for row in rows:
+        kept.append(row)
+        if len(kept) == _GROUP:
+          flush()
 
     yield write
+    if kept:
+      flush()
 
 
 def _cleaned(value: Any) -> Any:
