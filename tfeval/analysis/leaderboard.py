@@ -49,6 +49,8 @@ class Row:
       such figure.
     ties: names of the models whose difference in the figure that is sorted by is
       not significant; empty where that was not computed.
+    reference: whether it is a packaged result, whose predictions are not there; its
+      ranks are those among the reference results.
   """
 
   name: str
@@ -57,6 +59,7 @@ class Row:
   counts: dict[tuple[str, str], Count] = dataclasses.field(default_factory=dict)
   ranks: dict[str, int] = dataclasses.field(default_factory=dict)
   ties: list[str] = dataclasses.field(default_factory=list)
+  reference: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,7 @@ COMMANDS = {
   'predict': 'Show what models see on images of yours, side by side.',
   'import': 'Make runs out of predictions that other tools saved.',
   'score': 'Compute the metrics of runs again from their stored predictions.',
+  'mistakes': 'Show which images runs get wrong, the most confident first.',
   'compare': 'Compare runs on the same images, pair by pair.',
   'probe': 'Test a linear probe on stored features, perhaps aligned.',
   'shift': 'Tell what changed between the images of two runs, and of which kind.',

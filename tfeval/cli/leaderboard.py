@@ -47,7 +47,14 @@ def define_flags(define) -> None:
     'format',
     'table',
     list(formats.LEADERBOARD),
-    'How to print it; the remarks of csv go to stderr.',
+    'How to print it; the remarks of csv go to stderr. tsv: counts and ranks alone, as '
+    'the reference results are packaged.',
+  )
+  define.bool(
+    'reference',
+    False,
+    'Also show the packaged results of public models on the 50,000 validation images; '
+    'nothing is tested against them.',
   )
   define.bool('json', False, 'The same as --format=json, with all columns.')
 
@@ -61,7 +68,7 @@ def run(flags, arguments: list[str]) -> int:
       f'--json and --format={flags.format} were both given: leave one out'
     )
   # Arrow, which help does not need.
-  from tfeval.analysis import leaderboard
+  from tfeval.analysis import leaderboard, reference_results
   from tfeval.analysis.across import places
   from tfeval.reports import leaderboard_columns
   from tfeval.runs import discovery
@@ -83,6 +90,8 @@ def run(flags, arguments: list[str]) -> int:
     flags.level,
     flags.allow,
   )
+  if flags.reference:
+    board = reference_results.with_references(board)
   chosen = leaderboard_columns.choose(board, flags.columns)
   report = board, chosen
   output.print_report(formats.LEADERBOARD, flags.json, *report, format=flags.format)
@@ -93,7 +102,7 @@ def _across(flags, runs) -> int:
   """Prints runs on several test sets side by side."""
   from tfeval.analysis.across import table
 
-  for name in ('labels', 'keep', 'omit', 'columns'):
+  for name in ('labels', 'keep', 'omit', 'columns', 'reference'):
     if flags[name].present:
       raise UserError(
         f'--{name} is for runs on the same images, these are of several test sets: '

@@ -3,7 +3,7 @@
 import os
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tfeval.utils import untrusted
 from tfeval.utils.errors import UserError
@@ -119,12 +119,13 @@ def _start(path: str | os.PathLike[str]) -> bytes:
   return read_image(path, START)
 
 
-def find_images(named: Iterable[str]) -> list[pathlib.Path]:
+def find_images(named: Iterable[str], check: bool = True) -> list[pathlib.Path]:
   """Returns image files, in the order in which they are named.
 
   Args:
-    named: paths of files and of folders; a folder stands for the images that lie
-      directly in it, sorted by name, hidden ones left out.
+    named: paths of files and of folders; a folder stands for the images in it and in
+      the folders inside of it, sorted by path, hidden ones left out.
+    check: whether each is looked into.
 
   Raises:
     UserError: a file or folder is missing, unreadable or no image by its first
@@ -138,31 +139,50 @@ def find_images(named: Iterable[str]) -> list[pathlib.Path]:
         f'{_shown(name)} does not exist: give image files, or a folder of them'
       )
     found += _in_folder(path) if path.is_dir() else [path]
-  for path in found:
-    _check(path)
+  for path in found if check else ():
+    check_image(path)
   return found
 
 
 def _in_folder(folder: pathlib.Path) -> list[pathlib.Path]:
-  try:
-    entries = sorted(folder.iterdir())
-  except OSError as error:
-    raise UserError(f'cannot read {_shown(folder)}: {error.strerror}') from error
-  images = [
-    path
-    for path in entries
-    if not is_clutter(path.name)
-    and not path.is_dir()
-    and kind_of_file(path, path.name) is not None
-  ]
+  images = [path for _, path in sorted(images_below(folder))]
   if not images:
     raise UserError(
-      f'{_shown(folder)} holds no images: expected JPEG or PNG files directly in it'
+      f'{_shown(folder)} holds no images: expected JPEG or PNG files in it'
     )
   return images
 
 
-def _check(path: pathlib.Path) -> None:
+def images_below(root: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+  """Yields images in a folder and in those inside of it, but hidden ones.
+
+  Links to folders are not followed.
+
+  Yields:
+    The path from `root`, with slashes, and the path.
+
+  Raises:
+    UserError: a folder cannot be read.
+  """
+
+  def refuse(error: OSError):
+    where = _shown(error.filename or root)
+    raise UserError(f'cannot read {where}: {error.strerror}') from error
+
+  for folder, inside, names in os.walk(root, onerror=refuse):
+    inside[:] = [one for one in inside if not is_clutter(one)]
+    for name in names:
+      path = pathlib.Path(folder, name)
+      if not is_clutter(name) and kind_of_file(path, name) is not None:
+        yield path.relative_to(root).as_posix(), path
+
+
+def check_image(path: pathlib.Path) -> None:
+  """Checks that a file can be read and starts as an image does.
+
+  Raises:
+    UserError: it cannot, or does not.
+  """
   try:
     os.fspath(path).encode()
   except UnicodeEncodeError as error:

@@ -4,17 +4,16 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from tfeval import datasets
 from tfeval.analysis.shift.images import ImageStatistics
-from tfeval.datasets import folder_content, image_files, sampling
+from tfeval.datasets import image_files, sampling
 from tfeval.engine import pipeline
+from tfeval.evaluation import images_again
 from tfeval.metrics.shift import image_statistics
 from tfeval.preprocess import decode, limits
 from tfeval.runs.result_file import EvaluatedSection
@@ -40,27 +39,13 @@ def of_folder(
     UserError: it holds no images, or cannot be read.
   """
   root = pathlib.Path(path).expanduser()
-  found = dict(sorted(_images_below(root)))
+  found = dict(sorted(image_files.images_below(root)))
   if not found:
     raise UserError(f'{path} holds no images: expected JPEG or PNG files')
   ids = list(found)
   chosen = [ids[i] for i in sampling.chosen_positions(ids, most)]
   images = ((one, image_files.read_image(found[one])) for one in chosen)
   return _measured(name, images, advance)
-
-
-def _images_below(root: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
-  def refuse(error: OSError):
-    raise UserError(f'cannot read {error.filename}: {error.strerror}') from error
-
-  for folder, inside, names in os.walk(root, onerror=refuse):
-    inside[:] = [one for one in inside if not image_files.is_clutter(one)]
-    for name in names:
-      path = pathlib.Path(folder, name)
-      if image_files.is_clutter(name):
-        continue
-      if image_files.kind_of_file(path, name) is not None:
-        yield path.relative_to(root).as_posix(), path
 
 
 def of_run(
@@ -82,41 +67,15 @@ def of_run(
   Raises:
     UserError: the dataset cannot be opened or read, or holds none of the images.
   """
-  kind, _, directory = section.name.partition(':')
-  if kind == 'folder':
-    paths = folder_content.paths_by_id(directory)
-    there = (one for one in hashes if one in paths)
-    images = ((one, image_files.read_image(paths[one])) for one in there)
-  else:
-    images = _of_dataset(section, hashes, where)
+  images = images_again.read(section, hashes, where)
   changed: list[str] = []
-  try:
-    found = _measured(name, _unchanged(images, hashes, changed), advance)
-  except tf.errors.OpError as error:
-    raise UserError(f'{section.name}: {pipeline.reason(error)}') from error
+  found = _measured(name, _unchanged(images, hashes, changed), advance)
   if not found.ids and not found.failed:
     what = 'the same' if changed else 'there'
     raise UserError(f'none of the images of {name} is {what} in {section.name}')
   seen = {*found.ids, *found.failed, *changed}
   missing = [one for one in hashes if one not in seen]
   return dataclasses.replace(found, changed=changed, missing=missing)
-
-
-def _of_dataset(
-  section: EvaluatedSection, ids: Iterable[str], where: dict[str, str | None]
-) -> Iterator[tuple[str, bytes]]:
-  """Yields the encoded images with some ids, until all are found."""
-  full = section.name
-  if section.config is not None:
-    full += f'/{section.config}'
-  dataset = datasets.open_dataset(full, split=section.split or None, **where)
-  wanted = list(ids)
-  known = tf.lookup.StaticHashTable(
-    tf.lookup.KeyValueTensorInitializer(wanted, tf.ones(len(wanted), tf.int64)), 0
-  )
-  examples = dataset.examples().filter(lambda one: known.lookup(one['id']) > 0)
-  for one in examples.take(len(wanted)).as_numpy_iterator():
-    yield one['id'].decode(), one['image']
 
 
 def _unchanged(

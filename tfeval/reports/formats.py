@@ -34,7 +34,7 @@ def _of(
 RESULTS = _of('results', 'table', 'json')
 COMPARISON = _of('comparison', 'table', 'json')
 LEADERBOARD = _of(
-  'leaderboard', 'table', 'csv', 'json', 'markdown', group='tfeval.reports'
+  'leaderboard', 'table', 'csv', 'json', 'markdown', 'tsv', group='tfeval.reports'
 )
 SLICES = _of('slices', 'table', 'json')
 ACROSS = _of('across', 'table', 'csv', 'json', 'markdown')
@@ -46,3 +46,4 @@ TWO_RUNS = _of('two_runs', 'table', 'json')
 EFFECTS = _of('effects', 'table', 'json')
 VERIFICATION = _of('verification', 'table', 'json')
 PREDICTIONS = _of('predictions', 'table', 'json')
+MISTAKES = _of('mistakes', 'table', 'json')

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from tfeval.analysis import reference_results
 from tfeval.analysis.leaderboard import Leaderboard, Row
 from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
@@ -111,6 +112,12 @@ def write_csv(board: Leaderboard, chosen: dict[str, Column], output: Output) -> 
   terminal.print_remarks(map(output.wording, remarks(board, chosen)), output.aside)
 
 
+def write_tsv(board: Leaderboard, _: dict[str, Column], output: Output) -> None:
+  """Writes counts and ranks between tabs, as the packaged reference results stand."""
+  for row in reference_results.columns(board):
+    terminal.print_cells(row, output.file)
+
+
 def write_json(board: Leaderboard, _: dict[str, Column], output: Output) -> None:
   """Writes a JSON object with all columns, whichever are chosen."""
   terminal.print_json(content(board, output.wording), output.file)
@@ -128,6 +135,7 @@ def content(board: Leaderboard, wording: Callable[[str], str] = str) -> dict[str
         **{name: column.value(row) for name, column in known.items()},
         'path': str(row.run.path) if row.run else None,
         'failure': row.failure,
+        **({'reference': True, 'ranks': row.ranks} if row.reference else {}),
         'ties': row.ties,
         'metrics': [
           count.entry(metric, labels) for (labels, metric), count in row.counts.items()
@@ -150,7 +158,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
       f'{counted(board.tests, "pair")}, p at most {board.level:g})'
     )
     found += _ties_across_ranks(board)
-  elif len(board.rows) > 1:
+  elif sum(not row.reference for row in board.rows) > 1:
     found.append(f'rank: by {title}')
   if any(name.endswith('/change') for name in chosen):
     found.append(
@@ -178,7 +186,7 @@ def _counted(board: Leaderboard) -> list[str]:
     counts = {
       row.name: row.counts[labels, board.sort[1]]
       for row in board.rows
-      if (labels, board.sort[1]) in row.counts
+      if (labels, board.sort[1]) in row.counts and not row.reference
     }
     sizes = sorted({(one.count, one.skipped) for one in counts.values()})
     of = ' or '.join(f'{count:,}' for count, _ in sizes)
@@ -206,7 +214,11 @@ def _by_another_protocol(compared: PublishedSection | None) -> bool:
 def _ties_across_ranks(board: Leaderboard) -> list[str]:
   """Names models on different ranks that do not differ significantly either."""
   labels = board.sort[0]
-  places = {row.name: row.ranks[labels] for row in board.rows if labels in row.ranks}
+  places = {
+    row.name: row.ranks[labels]
+    for row in board.rows
+    if labels in row.ranks and not row.reference
+  }
   found = [
     f'{row.name} ({places[row.name]}) and {other} ({places[other]})'
     for row in board.rows
@@ -233,7 +245,11 @@ def _cells(
     text = '-' if value is None else column.text(value)
     if name.rpartition('/')[2] == 'rank' and value is not None and board.tests:
       labels = name.rpartition('/')[0] or board.sort[0]
-      shared = [other for other in board.rows if other.ranks.get(labels) == value]
+      shared = [
+        other
+        for other in board.rows
+        if not other.reference and other.ranks.get(labels) == value
+      ]
       text = '=' * (len(shared) > 1) + text
     named = name == 'model' and state != leaderboard_columns.COMPLETE
     cells.append((text, f'({state})') if named else text)

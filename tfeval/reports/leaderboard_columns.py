@@ -13,7 +13,7 @@ from tfeval.reports.comparison import points
 from tfeval.runs import display
 from tfeval.utils import errors
 
-COMPLETE, FAILED = 'complete', 'failed'
+COMPLETE, FAILED, REFERENCE = 'complete', 'failed', 'reference'
 # What is shown where runs differ.
 _TELLING = {DATA: 'images', PROTOCOL: 'protocol'}
 
@@ -116,14 +116,17 @@ def choose(board: Leaderboard, names: Sequence[str] | None) -> dict[str, Column]
 
 
 def state(row: Row) -> str:
-  """Returns `complete`, `failed`, or what is not complete of a run."""
+  """Returns `complete`, `failed`, `reference`, or what is not complete of a run."""
+  if row.reference:
+    return REFERENCE
   if row.run is None:
     return FAILED
   return row.run.result.state or COMPLETE
 
 
 def _rank(labels: str) -> Callable[[Row], int | None]:
-  return lambda row: row.ranks.get(labels)
+  # References are ranked among themselves.
+  return lambda row: None if row.reference else row.ranks.get(labels)
 
 
 def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:
@@ -148,7 +151,7 @@ def _interval(key: tuple[str, str], end: str) -> Callable[[Row], float | None]:
 
 def _change(labels: str, sorted_labels: str) -> Callable[[Row], int | None]:
   def value(row: Row) -> int | None:
-    if not {labels, sorted_labels} <= row.ranks.keys():
+    if row.reference or not {labels, sorted_labels} <= row.ranks.keys():
       return None
     return row.ranks[labels] - row.ranks[sorted_labels]
 

@@ -157,6 +157,11 @@ def print_csv(rows: Iterable[Iterable[Any]], file: TextIO | None = None) -> None
   writer.writerows(map(printable.csv_cell, row) for row in rows)
 
 
+def print_cells(cells: Iterable[str], file: TextIO | None = None) -> None:
+  """Prints texts with tabs between them, a line."""
+  print('\t'.join(map(printable.printable, cells)), file=file)
+
+
 def print_markdown_table(rows: Iterable[Iterable[str]], file: TextIO) -> None:
   """Prints rows of a table of GitHub's Markdown; the second is what aligns it."""
   for number, row in enumerate(rows):

@@ -1,7 +1,7 @@
 """What models predicted for single images, ranked and named."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,10 +62,26 @@ class ImagePredictions:
   Attributes:
     path: of the image's file, as it was given.
     predictions: for each model, its highest classes.
+    crops: for each model, the file of the pixels that it saw; empty where none were
+      asked for.
   """
 
   path: str
   predictions: tuple[tuple[ClassPrediction, ...], ...]
+  crops: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedImage:
+  """An image that could not be decoded, among others that could.
+
+  Attributes:
+    path: of the image's file, as it was given.
+    reason: what is wrong with it.
+  """
+
+  path: str
+  reason: str
 
 
 def rank(
@@ -117,17 +133,23 @@ def describe(
   """Returns what `--json` prints: an entry for each image."""
   models = list(models)
   return [
-    {
-      'path': image.path,
-      'models': [
-        {
-          'model': model.name,
-          'protocol': model.protocol,
-          'size': model.size,
-          'predictions': [one.describe() for one in ranked],
-        }
-        for model, ranked in zip(models, image.predictions, strict=True)
-      ],
-    }
-    for image in images
+    {'path': image.path, 'models': describe_image(models, image)} for image in images
   ]
+
+
+def describe_image(
+  models: Sequence[PredictingModel], image: ImagePredictions
+) -> list[dict[str, Any]]:
+  """Returns what JSON says of an image: an entry for each model."""
+  found: list[dict[str, Any]] = []
+  for number, model in enumerate(models):
+    one: dict[str, Any] = {
+      'model': model.name,
+      'protocol': model.protocol,
+      'size': model.size,
+    }
+    if image.crops:
+      one['crop'] = image.crops[number]
+    one['predictions'] = [each.describe() for each in image.predictions[number]]
+    found.append(one)
+  return found

@@ -10,8 +10,8 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, TypeVar
 
 from tfeval.utils import json_text, lock_file, untrusted
 from tfeval.utils.errors import NotWritten, UserError
@@ -69,14 +69,41 @@ def _write_remote(path: RemotePath, content: bytes) -> None:
       temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def writing(path: pathlib.Path, flag: str) -> Iterator[BinaryIO]:
+  """Where a file is written bit by bit, which is there when the context ends.
+
+  Args:
+    path: of the file, on this machine.
+    flag: what chooses another place.
+
+  Raises:
+    UserError: the file cannot be written: no space, no permission. Of other errors
+      nothing is left either.
+  """
+  try:
+    _check_no_device(path)
+    with _renamed(path) as file:
+      yield file
+  except OSError as error:
+    raise cannot_write(path, error, flag) from error
+
+
 def _write_local(path: pathlib.Path, content: bytes) -> None:
+  with _renamed(path) as file:
+    file.write(content)
+
+
+@contextlib.contextmanager
+def _renamed(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """Where a file is written that gets its name when the context ends."""
   for other in _unfinished_of(path):
     lock_file.remove_abandoned(other)
   temporary, descriptor = _create(path)
   # Closed last: until then it is locked.
   with os.fdopen(descriptor, 'wb') as file:
     try:
-      file.write(content)
+      yield file
       file.flush()
       # Without it a power cut can leave the new name on an empty file.
       os.fsync(descriptor)
