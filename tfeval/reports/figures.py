@@ -58,7 +58,7 @@ def check_figure(path: pathlib.Path, images: int, models: int, top: int) -> None
   import_matplotlib()
 
 
-def check_path(path: pathlib.Path) -> None:
+def check_path(path: pathlib.Path, name: str = 'figure') -> None:
   """Checks that a figure can be written there.
 
   Raises:
@@ -66,10 +66,10 @@ def check_path(path: pathlib.Path) -> None:
       cannot be written.
   """
   if path.suffix.lower().removeprefix('.') not in FORMATS:
-    raise UserError(f'`figure={path}`: give a name that ends in .png, .pdf or .svg')
+    raise UserError(f'`{name}={path}`: give a name that ends in .png, .pdf or .svg')
   if path.is_dir():
-    raise UserError(f'`figure={path}` is a folder: give the name of a file')
-  where = f'`figure={path}`: the folder {path.parent}'
+    raise UserError(f'`{name}={path}` is a folder: give the name of a file')
+  where = f'`{name}={path}`: the folder {path.parent}'
   if not path.parent.is_dir():
     raise UserError(f'{where} does not exist: make it or choose another')
   if not os.access(path.parent, os.W_OK):

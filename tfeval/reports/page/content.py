@@ -172,12 +172,12 @@ class Picture:
 
   Attributes:
     id: of the image.
-    png: of a thumbnail, PNG; None where there is none.
+    jpeg: of a thumbnail; None where there is none.
     lines: term and text.
   """
 
   id: str
-  png: bytes | None
+  jpeg: bytes | None
   lines: Sequence[tuple[str, str]]
 
 

@@ -147,14 +147,15 @@ def _kept(found: Comparison) -> Table:
 
 def disagreement(found: Comparison) -> list[Part]:
   """Returns how often models say the same, and of two runs on what they do not."""
-  parts: list[Part] = [_agreement(found)]
+  parts: list[Part] = [agreement(found)]
   if len(found.aligned) == 2:
     labels = next(iter(found.pairs))
     parts += [_classes(found, labels), _images(found, labels)]
   return parts
 
 
-def _agreement(found: Comparison) -> Figure:
+def agreement(found: Comparison) -> Figure:
+  """Returns how often every two runs say the same first class."""
   names = [one.name for one in found.aligned]
   images = len(found.aligned[0].ids)
   rows = [

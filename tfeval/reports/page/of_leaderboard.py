@@ -19,12 +19,12 @@ from tfeval.reports.page.content import (
 from tfeval.reports.plots import kinds
 from tfeval.runs import display
 
-# What accuracy is bought with: column, title and what is told of it.
-_PRICES = (
-  ('parameters', 'parameters, millions', 1e-6),
-  ('multiply_adds', 'multiply-adds of one image, billions', 1e-9),
-  ('images_per_second', 'images per second, as evaluated here', 1.0),
-)
+# What accuracy is bought with, by the column: title of the axis, and its unit.
+_PRICES = {
+  'parameters': ('parameters, millions', 1e-6),
+  'multiply_adds': ('multiply-adds of one image, billions', 1e-9),
+  'images_per_second': ('images per second, as evaluated here', 1.0),
+}
 
 
 def document(board: Leaderboard) -> Document:
@@ -123,18 +123,24 @@ def _joined(places: list[int], board: Leaderboard) -> Iterator[tuple[int, int]]:
 def tradeoffs(board: Leaderboard) -> list[Part]:
   """Returns accuracy against each price, as far as it is known of two runs or more."""
   parts: list[Part] = []
-  for name, title, scale in _PRICES:
-    figure = tradeoff(board, name, title, scale)
+  for name, (title, _) in _PRICES.items():
+    figure = tradeoff(board, name)
     if figure is None:
-      reason = 'is known of fewer than two runs: of models that tfeval ran itself it is'
+      reason = 'is known of fewer than two of the runs: imported ones do not say it'
       parts.append(Missing(f'Accuracy against {title}', reason))
     else:
       parts.append(figure)
   return parts
 
 
-def tradeoff(board: Leaderboard, name: str, title: str, scale: float) -> Figure | None:
-  """Returns accuracy against a column; None where it is known of one run at most."""
+def tradeoff(board: Leaderboard, name: str) -> Figure | None:
+  """Returns accuracy against a column; None where it is known of one run at most.
+
+  Args:
+    board: the leaderboard.
+    name: `parameters`, `multiply_adds` or `images_per_second`.
+  """
+  title, scale = _PRICES[name]
   column = _all(board)[name]
   labels, metric = board.sort
   points, rows = [], []

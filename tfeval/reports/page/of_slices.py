@@ -1,5 +1,7 @@
 """Accuracy in slices as a page."""
 
+import dataclasses
+
 from tfeval.analysis.slices import Report, Sliced
 from tfeval.reports import slices as texts
 from tfeval.reports.comparison import p_value, points
@@ -16,8 +18,8 @@ from tfeval.reports.page.content import (
 from tfeval.reports.plots import kinds
 from tfeval.runs import display
 
-# Slices that a figure has room for.
-_DRAWN = 40
+# Slices that a page and a figure have room for.
+_SLICES, _DRAWN = 500, 40
 
 
 def document(found: Report) -> Document:
@@ -34,10 +36,10 @@ def section(found: Report) -> Section:
   return Section(f'Slices by {found.by}', [*parts, Remarks(remarks)])
 
 
-def table(found: Report, sliced: Sliced) -> Table:
-  """Returns a row for each slice of each run that has images in it."""
+def table(found: Report, sliced: Sliced, most: int = _SLICES) -> Table:
+  """Returns a row for each of the worst slices of each run that has images in it."""
   rows = []
-  for i, (attribute, text) in enumerate(sliced.slices):
+  for i, (attribute, text) in enumerate(sliced.slices[:most]):
     for name, of_run in zip(found.names, sliced.found, strict=True):
       if (one := of_run[i]) is None:
         continue
@@ -63,7 +65,8 @@ def table(found: Report, sliced: Sliced) -> Table:
     Column('error_ratio', 'error ratio', '{:.3f}'.format),
   )
   title = f'{display.metric_name(sliced.labels, sliced.metric)} by slice'
-  return Table(title, columns, rows, labels=3)
+  more = max(0, len(sliced.slices) - most)
+  return Table(title, columns, rows, labels=3, more=more)
 
 
 def figure(found: Report, sliced: Sliced) -> Figure:
@@ -83,6 +86,6 @@ def figure(found: Report, sliced: Sliced) -> Figure:
   return Figure(
     f'{title} by slice, the worst first',
     kinds.Intervals(rows, f'{title}, %', at=at, groups=names),
-    table(found, sliced),
+    dataclasses.replace(table(found, sliced, _DRAWN), more=0),
     f'Intervals cover 95 % (Wilson). The dashed line: all images of {found.names[0]}.',
   )

@@ -8,6 +8,7 @@ import base64
 import functools
 import hashlib
 import importlib.resources
+from collections.abc import Callable
 from typing import Any
 
 import tfeval
@@ -19,8 +20,12 @@ from tfeval.utils.printable import printable
 _NEEDS = "needs Jinja2: pip install 'tfeval[report]'"
 
 
-def page(document: Document) -> str:
+def page(document: Document, wording: Callable[[str], str] = str) -> str:
   """Returns a whole page.
+
+  Args:
+    document: what it holds.
+    wording: how what names a parameter in backquotes is worded.
 
   Raises:
     UserError: Jinja2 or matplotlib is not installed.
@@ -36,6 +41,7 @@ def page(document: Document) -> str:
       style_hash=_hash(style),
       script_hash=_hash(script),
       version=tfeval.__version__,
+      wording=wording,
     )
   )
 
@@ -50,7 +56,7 @@ def fragment(document: Document) -> str | None:
   except UserError:
     return None
   return environment.get_template('cell.html').render(
-    document=document, style=_file('cell.css')
+    document=document, style=_file('cell.css'), wording=str
   )
 
 
@@ -104,8 +110,8 @@ def _made_environment() -> Any:
     # Of our own making: our files, and pictures whose texts matplotlib escapes.
     'ours': trusted,
     'svg': lambda figure, number: trusted(svg.drawn(figure, number)),
-    'png': lambda content: (
-      'data:image/png;base64,' + base64.b64encode(content).decode()
+    'jpeg': lambda content: (
+      'data:image/jpeg;base64,' + base64.b64encode(content).decode()
     ),
     'anchor': _anchor,
   }

@@ -25,7 +25,7 @@ AUTO, RUN, COMPARISON, LEADERBOARD, SUITE, SWEEP, EXPLANATION, SHIFT = KINDS = (
   'shift',
 )
 # Runs of which every pair, and each one's making, is told.
-_FEW = 8
+FEW = 8
 
 
 def kind_of(runs: Sequence[Run | Failure]) -> str:
@@ -67,7 +67,7 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
   sections = [*page.sections]
   names = [one.name for one in found.aligned]
   sections += overlaid(names, portraits)
-  sections += [about_run.section(one.run, one.name) for one in found.aligned[:_FEW]]
+  sections += [about_run.section(one.run, one.name) for one in found.aligned[:FEW]]
   caveats = [
     f'{one.name}: {caveat}'
     for one in found.aligned
@@ -94,7 +94,7 @@ def ranked(
   if pairs is not None:
     sections += of_comparison.document(pairs).sections[1:]
   sections += overlaid([name for name, _ in runs], portraits)
-  sections += [about_run.section(run, name) for name, run in runs[:_FEW]]
+  sections += [about_run.section(run, name) for name, run in runs[:FEW]]
   caveats = [f'{row.name}: {row.failure}' for row in board.rows if row.failure]
   caveats += [f'{name}: {one}' for name, run in runs for one in run.result.caveats]
   return Document(page.title, sections, page.subtitle, caveats)
@@ -131,7 +131,7 @@ def pairs_of(
   level: float,
 ) -> comparison.Comparison | None:
   """Returns runs in pairs, None where they are too many or of other images."""
-  if not 1 < len(runs) <= _FEW:
+  if not 1 < len(runs) <= FEW:
     return None
   try:
     return comparison.compare(runs, labels, subset, level=level)

@@ -1,6 +1,7 @@
 """Pages as files."""
 
 import pathlib
+from collections.abc import Callable
 
 from tfeval.reports.page import render
 from tfeval.reports.page.content import Document
@@ -45,11 +46,22 @@ def check_new(path: pathlib.Path, overwrite: bool, name: str = 'output') -> None
     )
 
 
-def save(document: Document, path: pathlib.Path, name: str = 'output') -> None:
+def save(
+  document: Document,
+  path: pathlib.Path,
+  wording: Callable[[str], str] = str,
+  name: str = 'output',
+) -> None:
   """Writes a page.
+
+  Args:
+    document: what it holds.
+    path: of the file, see `check_path`.
+    wording: how what names a parameter in backquotes is worded.
+    name: of the parameter that gives the path.
 
   Raises:
     UserError: the file cannot be written, or an extra is not installed.
   """
-  content = render.page(document).encode(errors='backslashreplace')
+  content = render.page(document, wording).encode(errors='backslashreplace')
   files.write_atomically(path, content, f'`{name}`')

@@ -1,0 +1,183 @@
+"""One figure of runs, by the code of pages."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tfeval.api import checks, given
+from tfeval.utils import errors
+from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  from tfeval.analysis.portrait import OfLabels, Portrait
+  from tfeval.reports.page.content import Figure
+  from tfeval.runs.run import Failure, Run
+
+KINDS = (
+  *('reliability', 'pr', 'risk_coverage', 'confusion', 'ranks', 'tradeoff', 'severity'),
+  *('slices', 'robustness', 'agreement'),
+)
+_OF_ONE = ('reliability', 'confusion')
+_OF_SETS = ('severity', 'robustness')
+AGAINST = ('parameters', 'multiply_adds', 'images_per_second')
+_Read = 'tuple[Sequence[LabelSource] | None, Subset | None]'
+
+
+def figure(
+  *runs: Any,
+  kind: str,
+  output: given.Path,
+  labels: Any = None,
+  keep: given.Path | None = None,
+  omit: given.Path | None = None,
+  data_dir: given.Path | None = None,
+  by: str | None = None,
+  against: str = 'parameters',
+  sort: str | None = None,
+  allow: str | Sequence[str] = (),
+  level: float = 0.05,
+  overwrite: bool = False,
+) -> 'Figure':
+  """Draws one figure of runs into a file, fit for a paper.
+
+  Args:
+    *runs: run directories, folders of such, or `Run`s.
+    kind: `reliability` and `confusion` of one run; `pr` (precision and recall by
+      confidence) and `risk_coverage` of one or several; `ranks`, `tradeoff` and
+      `agreement` of several; `severity` (of corruptions) and `robustness` of runs on
+      several test sets; `slices` by `by`.
+    output: a .png, .svg or .pdf.
+    labels, keep, omit, data_dir: see `compare`; the first label set is drawn.
+    by: the attribute of slices, see `tfeval score --help`.
+    against: of `tradeoff`, one of `AGAINST`.
+    sort, allow: see `leaderboard`.
+    level: of significance.
+    overwrite: whether a file that is there is replaced.
+
+  Returns:
+    What is drawn, and its numbers.
+
+  Raises:
+    UserError: the runs do not have it; the file is there or cannot be written;
+      matplotlib is not installed.
+  """
+  from tfeval.reports import figures
+  from tfeval.reports.page import writing
+  from tfeval.reports.plots import files
+
+  if kind not in KINDS:
+    raise errors.unknown('`kind`', kind, KINDS)
+  if against not in AGAINST:
+    raise errors.unknown('`against`', against, AGAINST)
+  if (by is None) == (kind == 'slices'):
+    raise UserError('`by` is for `kind=slices`, which needs it')
+  path = given.file_path('output', output)
+  assert path is not None  # It has no default.
+  figures.check_path(path, 'output')
+  writing.check_new(path, overwrite)
+  figures.import_matplotlib()
+  found = given.found(runs)
+  level = checks.level(level)
+  allowed = [allow] if isinstance(allow, str) else list(allow)
+  if kind in _OF_SETS:
+    drawn = _of_sets(found, kind)
+  else:
+    read = given.labels_and_subset(found, labels, keep, omit, data_dir)
+    if kind in ('ranks', 'tradeoff'):
+      drawn = _of_board(found, kind, read, sort, level, allowed, against)
+    else:
+      drawn = _of_rows(given.complete(list(found)), kind, read, by)
+  files.save(drawn, path)
+  return drawn
+
+
+def _of_sets(found: 'list[Run | Failure]', kind: str) -> 'Figure':
+  from tfeval.analysis.across import table
+  from tfeval.reports.page import of_across
+
+  across = table.across(found)
+  if kind == 'severity':
+    drawn = of_across.severities(across)
+    if drawn is None:
+      raise UserError('no run is of corrupted images: evaluate with `corruption`')
+    return drawn
+  scatters = list(of_across.scatters(across))
+  if not scatters:
+    raise UserError(
+      'effective robustness needs runs of a model on imagenet2012 and on a set that '
+      'ImageNet Testbed has fits of, such as imagenet_v2'
+    )
+  return scatters[0]
+
+
+def _of_board(
+  found: 'list[Run | Failure]',
+  kind: str,
+  read: Any,
+  sort: str | None,
+  level: float,
+  allow: list[str],
+  against: str,
+) -> 'Figure':
+  from tfeval.analysis import leaderboard
+  from tfeval.reports.page import of_leaderboard
+
+  board = leaderboard.rank(found, *read, sort, level, allow)
+  if kind == 'ranks':
+    return of_leaderboard.ranks(board)
+  drawn = of_leaderboard.tradeoff(board, against)
+  if drawn is None:
+    raise UserError(
+      f'`against={against}` is known of fewer than two of the runs: imported ones do '
+      'not say it'
+    )
+  return drawn
+
+
+def _of_rows(runs: 'list[Run]', kind: str, read: Any, by: str | None) -> 'Figure':
+  if kind in _OF_ONE and len(runs) != 1:
+    raise UserError(f'`kind={kind}` is of one run, {len(runs)} were given')
+  if kind == 'slices':
+    from tfeval.analysis import slices
+    from tfeval.reports.page import of_slices
+
+    assert by is not None  # It was checked.
+    report = slices.report(runs, by, slices.groups_by(by, runs), *read, ('top1',))
+    return of_slices.figure(report, report.sliced[0])
+  if kind == 'agreement':
+    from tfeval.analysis import comparison
+    from tfeval.reports.page import of_comparison
+
+    return of_comparison.agreement(comparison.compare(runs, *read))
+  return _of_portraits(runs, kind, read)
+
+
+def _of_portraits(runs: 'list[Run]', kind: str, read: Any) -> 'Figure':
+  from tfeval.analysis import portrait
+  from tfeval.reports.page import classes, confidence
+  from tfeval.runs import discovery
+
+  portraits = [portrait.portray(run, *read) for run in runs]
+  if kind == 'confusion':
+    (one,) = portraits
+    confusion = one.sets[0].confusion()
+    if confusion is None:
+      raise UserError(
+        f'{one.run.path}: images have several {one.sets[0].labels} labels, or none: '
+        'give other `labels`'
+      )
+    return classes.matrix(one.sets[0], one.run.classes.space, confusion)
+  sets = [_confident(one) for one in portraits]
+  if kind == 'reliability':
+    return confidence.reliability(portraits[0], sets[0])
+  names = discovery.distinct_names(runs) if len(runs) > 1 else None
+  draw = confidence.risk_coverage
+  if kind == 'pr':
+    draw = confidence.precision_recall
+  return draw(sets, names)
+
+
+def _confident(one: 'Portrait') -> 'OfLabels':
+  first = one.sets[0]
+  if first.confidences is None:
+    raise UserError(f'{one.run.path}: no confidences: {first.no_confidences}')
+  return first

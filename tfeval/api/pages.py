@@ -1,0 +1,214 @@
+"""The pages of each kind: what is read of runs, and what is made of it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tfeval.api import around, given
+from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  from tfeval.analysis.hardest import Hardest
+  from tfeval.analysis.mistakes import Mistakes
+  from tfeval.datasets.labels.sets import LabelSource
+  from tfeval.datasets.labels.subsets import Subset
+  from tfeval.reports.page.content import Document, Section
+  from tfeval.runs.run import Failure, Run
+
+# The longer side of a thumbnail: some 10 kB each.
+_PIXELS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+  """What a page is asked for.
+
+  Attributes:
+    labels, subset: opened; None: what rows carry, all images.
+    metrics: of one run, more than a page has by itself.
+    by: attributes of slices.
+    images: how many of the hardest images are shown.
+    dataset: where to read these instead of where the run says.
+    where: `data_dir` and `manual_dir`.
+    sort, base, allow: of leaderboards.
+    level: of significance.
+  """
+
+  labels: 'Sequence[LabelSource] | None' = None
+  subset: 'Subset | None' = None
+  metrics: Sequence[str] = ()
+  by: Sequence[str] = ()
+  images: int = 0
+  dataset: str | None = None
+  where: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+  sort: str | None = None
+  base: str | None = None
+  allow: Sequence[str] = ()
+  level: float = 0.05
+
+
+def of_one(run: 'Run', asked: Asked) -> 'Document':
+  """Returns the page of one run."""
+  from tfeval.analysis import mistakes, portrait
+  from tfeval.reports.page import hard_images, of_run
+
+  found = portrait.portray(run, asked.labels, asked.subset, asked.metrics)
+  more = _slices([run], asked)
+  try:
+    wrong = mistakes.mistakes(run, hard_images.ROWS, labels=_first(asked))
+    more.append(_hard(run, wrong, asked))
+  except UserError as error:
+    more.append(_without('Most confidently wrong images', error))
+  return of_run.whole(found, more)
+
+
+def of_several(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
+  """Returns the page of a comparison."""
+  from tfeval.analysis import comparison, portrait
+  from tfeval.reports.page import whole
+
+  found = comparison.compare(runs, asked.labels, asked.subset, level=asked.level)
+  portraits = [portrait.portray(run, asked.labels, asked.subset) for run in runs]
+  return _with(whole.compared(found, portraits), runs, asked)
+
+
+def of_leaderboard(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
+  """Returns the page of a leaderboard."""
+  from tfeval.analysis import leaderboard, portrait
+  from tfeval.reports.page import whole
+
+  board = leaderboard.rank(
+    runs, asked.labels, asked.subset, asked.sort, asked.level, asked.allow
+  )
+  ranked = [row.run for row in board.rows if row.run is not None]
+  few = ranked[: whole.FEW]
+  pairs = whole.pairs_of(ranked, asked.labels, asked.subset, asked.level)
+  portraits = [portrait.portray(run, asked.labels, asked.subset) for run in few]
+  return _with(whole.ranked(board, pairs, portraits), ranked, asked)
+
+
+def of_suite(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
+  """Returns the page of models on several test sets."""
+  from tfeval.analysis.across import table
+  from tfeval.reports.page import whole
+
+  return whole.suite(table.across(runs, asked.sort, asked.base, 'data' in asked.allow))
+
+
+def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
+  """Returns the page of one model under several protocols, the first one the base."""
+  from tfeval.analysis import against_base
+  from tfeval.reports.page import of_sweep as page
+  from tfeval.runs.result_file import Result
+
+  def text(result: Result) -> str:
+    return result.protocol.text
+
+  first = _base(runs)
+  ordered = [first, *(run for run in runs if run is not first)]
+  named = {text(run.result): run for run in ordered}
+  if len(named) != len(runs):
+    raise UserError(
+      f'{len(runs)} runs have {len(named)} protocols: a sweep has one run of each'
+    )
+  effects = against_base.effects([*named.items()], 'original', 'top1')
+  found = against_base.Sweep(
+    first.key.title, effects, [], named, {name: {} for name in named},
+    level=asked.level,
+  )  # fmt: skip
+  return _with(page.document(found), ordered, asked)
+
+
+def of_two(first: 'Run', second: 'Run', asked: Asked) -> 'Document':
+  """Returns the page of what differs between two runs on common images."""
+  from tfeval.analysis.explanation import two_runs
+  from tfeval.reports.page import of_two_runs
+
+  found = two_runs.two_runs(first, second, 'original', 'top1', asked.level)
+  return of_two_runs.document(found)
+
+
+def _base(runs: 'Sequence[Run]') -> 'Run':
+  """Returns the run of the protocol that others depart from: the plainest name."""
+  return min(runs, key=lambda run: (':' in run.result.protocol.text, runs.index(run)))
+
+
+def _with(document: 'Document', runs: 'Sequence[Run]', asked: Asked) -> 'Document':
+  """Returns a page of several runs with slices and the hardest images."""
+  from tfeval.analysis.hardest import hardest
+  from tfeval.reports.page import hard_images
+
+  more = _slices(runs, asked)
+  if len(runs) > 1:
+    try:
+      found = hardest(runs, hard_images.ROWS, labels=_first(asked))
+      more.append(_hard(runs[0], found, asked))
+    except UserError as error:
+      more.append(_without('Hardest images', error))
+  sections = [*document.sections]
+  made = sum(one.title.startswith('How ') for one in sections)
+  at = len(sections) - made
+  return dataclasses.replace(document, sections=[*sections[:at], *more, *sections[at:]])
+
+
+def _slices(runs: 'Sequence[Run]', asked: Asked) -> 'list[Section]':
+  if not asked.by:
+    return []
+  from tfeval.analysis import slices
+  from tfeval.reports.page import of_slices
+
+  found = []
+  for by in asked.by:
+    groups = slices.groups_by(by, runs)
+    report = slices.report(runs, by, groups, asked.labels, asked.subset, ('top1',))
+    found.append(of_slices.section(report))
+  return found
+
+
+def _hard(run: 'Run', found: 'Mistakes | Hardest', asked: Asked) -> 'Section':
+  from tfeval.reports.page import hard_images
+
+  thumbnails = None
+  if asked.images:
+    ids = hard_images.ids_of(found, asked.images)
+    thumbnails = _thumbnails(run, ids, asked)
+  return hard_images.section(found, thumbnails)
+
+
+def _thumbnails(run: 'Run', ids: list[str], asked: Asked) -> dict[str, bytes | str]:
+  with around.tensorflow():
+    from tfeval.evaluation import images_again  # TensorFlow: seconds.
+
+    return images_again.thumbnails(
+      run, ids, _PIXELS, dataset=asked.dataset, **asked.where
+    )
+
+
+def _without(title: str, error: UserError) -> 'Section':
+  from tfeval.reports.page.content import Missing, Section
+
+  return Section(title, [Missing(title, str(error))])
+
+
+def _first(asked: Asked) -> 'LabelSource | None':
+  return asked.labels[0] if asked.labels else None
+
+
+def shifted(runs: Sequence[Any], where: Mapping[str, Any], level: float) -> 'Document':
+  """Returns the page of what changed between the images of two runs."""
+  from tfeval.api.shift import shift
+  from tfeval.reports.page import of_shift
+
+  source, target = runs
+  return of_shift.document(shift(source, target, level=level, **where))
+
+
+def two(runs: 'Sequence[Run | Failure]', kind: str) -> 'list[Run]':
+  """Returns the two runs that some pages are of.
+
+  Raises:
+    UserError: there are not two, or one is not complete.
+  """
+  if len(runs) != 2:
+    raise UserError(f'`kind={kind}` is of two runs, {len(runs)} were given')
+  return given.complete([one for one in runs])
