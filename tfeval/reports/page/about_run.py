@@ -84,6 +84,17 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield 'finished', result.timing.finished
 
 
+def repeated(run: Run) -> str | None:
+  """Returns the command that repeats a run, None where nothing does."""
+  path = run.path / FLAGS
+  try:
+    there = path.is_file()
+  except OSError:
+    there = False
+  # The flag's name is the command line's; this is a command to copy.
+  return f'tfeval evaluate {"-" * 2}flagfile={path}' if there else None
+
+
 def _repeat(run: Run) -> Iterator[Part]:
   path = run.path / FLAGS
   try:
@@ -91,7 +102,7 @@ def _repeat(run: Run) -> Iterator[Part]:
   except (OSError, UnicodeDecodeError):
     flags = ''
   if flags:
-    yield Facts([('repeat it', f'tfeval evaluate --flagfile={path}')], code=True)
+    yield Facts([('repeat it', repeated(run) or '')], code=True)
     yield Code(flags.strip())
   else:
     yield Missing(

@@ -115,7 +115,7 @@ def risk_coverage(sets: list[OfLabels], names: list[str] | None = None) -> Figur
   return Figure(
     _title('Risk by coverage', sets[0]),
     kinds.Lines([_thinned(one) for one in series], 'coverage: images accepted, %',
-                'risk: errors among these, %', (0, 100), (0, None)),  # type: ignore[arg-type]
+                'risk: errors among these, %', (0, 100), (0, None)),
     Table('Points of the curve', columns, rows),
     'Only the most confident predictions are accepted, from left to right more of '
     'them; images of equal confidence come together.',
@@ -146,7 +146,7 @@ def precision_recall(sets: list[OfLabels], names: list[str] | None = None) -> Fi
     _title('Precision and recall', sets[0]),
     kinds.Lines([_thinned(one) for one in series],
                 'recall: accepted and right, % of all images',
-                'precision: right, % of accepted', (0, 100), (None, 101)),  # type: ignore[arg-type]
+                'precision: right, % of accepted', (0, 100), (None, 101)),
     Table('Points of the curve', columns, rows),
     'Of first classes alone, over all images together (micro average): one that is '
     'not confident enough is not accepted. Recall ends at top-1.',

@@ -11,7 +11,7 @@ from tfeval.analysis.across.places import IMAGENET, Place
 from tfeval.analysis.across.table import MEAN, Across
 from tfeval.metrics.accuracy import Count
 from tfeval.reports import across as texts
-from tfeval.reports.page import content
+from tfeval.reports.page import about_run, content
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -22,6 +22,7 @@ from tfeval.reports.page.content import (
   Table,
 )
 from tfeval.reports.plots import kinds
+from tfeval.runs.result_file import counted
 from tfeval.utils.errors import UserError
 
 # Points of the line of expected accuracy.
@@ -41,9 +42,12 @@ def document(found: Across) -> Document:
   if lines is not None:
     sections.append(Section('Corruptions by severity', [lines]))
   sections.append(Section('How to read it', [Remarks(texts.remarks(found))]))
+  sections.append(Section('How it was made', [runs(found)]))
   sets = ', '.join(place.name for place in found.places)
   return Document(
-    f'{len(found.rows)} models on {len(found.places)} test sets', sections, sets
+    f'{counted(len(found.rows), "model")} on {counted(len(found.places), "test set")}',
+    sections,
+    sets,
   )
 
 
@@ -223,9 +227,31 @@ def severities(found: Across) -> Figure | None:
   )
   return Figure(
     'Accuracy by severity',
-    kinds.Lines(series, 'severity', 'images hit, %', whole_x=True),
+    kinds.Lines(series, 'severity', 'images hit, %', y_range=(0, None), whole_x=True),
     Table('Severities', columns, rows, labels=4),
   )
+
+
+def runs(found: Across) -> Table:
+  """Returns the runs that all of it is made of, and how each is repeated."""
+  rows = [
+    (row.name, place.name, run.result.protocol.text, run.result.dataset.evaluated,
+     str(run.path), run.result.dataset.content_digest, about_run.repeated(run))
+    for place in found.places
+    for row in found.rows
+    if place.name in row.cells
+    for run in row.cells[place.name].runs
+  ]  # fmt: skip
+  columns = (
+    Column('model', 'model'),
+    Column('set', 'set'),
+    Column('protocol', 'protocol'),
+    Column('images', 'images', content.counted),
+    Column('run', 'run'),
+    Column('content_digest', 'content digest'),
+    Column('repeat', 'repeat it'),
+  )
+  return Table('Runs', columns, rows, labels=2)
 
 
 def _signed(value: float) -> str:

@@ -165,9 +165,9 @@ def _lines(plot: kinds.Lines, figure: 'Figure') -> None:
       axes.plot(one.x, one.y, **known)
   axes.set(xlabel=plot.x, ylabel=plot.y)
   if plot.x_range is not None:
-    axes.set_xlim(plot.x_range)
+    axes.set_xlim(*plot.x_range)
   if plot.y_range is not None:
-    axes.set_ylim(plot.y_range)
+    axes.set_ylim(*plot.y_range)
   if plot.whole_x:
     from matplotlib.ticker import MaxNLocator
 

@@ -70,15 +70,15 @@ class Lines:
   Attributes:
     series: the lines.
     x, y: titles of the axes.
-    x_range, y_range: of the axes; None: that of the points.
+    x_range, y_range: of the axes; None, or an end that is None: that of the points.
     whole_x: whether only whole numbers are marked on x.
   """
 
   series: Sequence[Series]
   x: str
   y: str
-  x_range: tuple[float, float] | None = None
-  y_range: tuple[float, float] | None = None
+  x_range: tuple[float | None, float | None] | None = None
+  y_range: tuple[float | None, float | None] | None = None
   whole_x: bool = False
 
 
