@@ -20,6 +20,7 @@ LIGHT_PACKAGES = (
   'analysis',
   'reports',
   'datasets.labels',
+  'api',
   'cli',
 )
 # TFDS reads these labels.

@@ -15,6 +15,7 @@ from tfeval.cli import watch
 from tfeval.datasets.labels import imagenet
 from tfeval.reports import predictions, results, terminal
 from tfeval.reports.formats import Output
+from tfeval.runs.predicted import Predictions
 from tfeval.runs.run import Failure
 from tfeval.runs.top_classes import ClassPrediction, ImagePredictions, PredictingModel
 from tfeval.utils import printable
@@ -171,7 +172,7 @@ def test_predictions_of_images():
   models = [PredictingModel(BAD, BAD, 224)] * 2
   images = [ImagePredictions(BAD, [[answer]] * 2)] * 2
   out = io.StringIO()
-  predictions.write_table(models, images, Output(out, out))
+  predictions.write_table(Predictions(models, images), Output(out, out))
   shown = out.getvalue()
   assert not nasty.unsafe(shown)
   assert shown.splitlines().count(printable.printable(BAD)) == 2

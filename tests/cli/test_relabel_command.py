@@ -161,7 +161,10 @@ def test_everything(relabel, files):
     ('--raters=raters.npz --raters_golden=a.npz', '--raters_golden needs'),
     ('--scores=scores.npz --curve=a.csv', 'need --golden'),
     ('run --scores=scores.npz', 'runs are for --curve'),
-    ('nowhere --scores=scores.npz --golden=golden.npz --curve=a.csv', 'not a run'),
+    (
+      'nowhere --scores=scores.npz --golden=golden.npz --curve=a.csv',
+      'a run directory',
+    ),
     ('--scores=scores.npz --golden=golden.npz --figure=a.gif', '.png, .pdf or .svg'),
     ('--scores=scores.npz --output=scores.npz', 'is given twice'),
     ('--scores=scores.npz --output=no/a.json', 'cannot write no/a.json'),

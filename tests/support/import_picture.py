@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 # From the top; a package imports only packages on lower floors.
 FLOORS = (
   ('cli',),
-  ('keras',),
+  ('api', 'keras'),
   ('evaluation',),
   ('reports',),
   ('analysis', 'engine'),

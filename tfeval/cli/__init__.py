@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import tfeval
+from tfeval.api import around
 from tfeval.cli import command_flags, console, streams
 from tfeval.utils import errors, termination
 from tfeval.utils.printable import printable
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.guarded(),
     console.messages_on_stderr(),
     termination.handled(command_flags.with_dashes) as terminated,
+    around.surrounded(console.quiet_tensorflow),
   ):
     return _exit_code(argv, terminated)
 

@@ -2,11 +2,10 @@
 
 import dataclasses
 
-from tfeval.cli import console, input_flags
+from tfeval.api.benchmark import MOST_IMAGES, PARTS, WITHOUT, benchmark
+from tfeval.cli import input_flags
 from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import terminal
-from tfeval.utils import progress
-from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval benchmark --model=NAME [--flags]
 
@@ -17,8 +16,8 @@ def define_flags(define) -> None:
   input_flags.define_models(define)
   input_flags.define(
     define,
-    ('model', 'protocol', 'dataset', 'devices', 'inputs'),
-    without=('on_error', 'tf_data_service', 'feed'),
+    PARTS,
+    without=WITHOUT,
     texts={
       'cache_dir': 'Measure, and fill, this cache of preprocessed '
       'images, end to end too (default: a temporary one, alone).'
@@ -30,20 +29,20 @@ def define_flags(define) -> None:
     'How many images to measure each stage over; those of the dataset again and again, '
     'if it has fewer, and 4 batches at least.',
     lower_bound=1,
-    upper_bound=1 << 24,
+    upper_bound=MOST_IMAGES,
   )
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
-  (request, *more), config = input_flags.read_requests(flags)
-  if more:
-    raise UserError(f'{len(more) + 1} --model were given: benchmark takes one')
-  with console.quiet_tensorflow():
-    from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
-
-    report = evaluate.measure(request, config, flags.images, progress.on_stderr)
+  report = benchmark(
+    flags.model,
+    weights=flags.weights,
+    images=flags.images,
+    progress=True,
+    **input_flags.given(flags),
+  )
   if flags.json:
     advice = with_dashes(report.advice)
     terminal.print_json({**dataclasses.asdict(report), 'advice': advice})

@@ -1,5 +1,7 @@
 """`tfeval compare RUN...`."""
 
+from tfeval.api import checks
+from tfeval.api.compare import compare
 from tfeval.cli import console, label_flags, output
 from tfeval.reports import formats
 from tfeval.utils.errors import CheckFailed, UserError
@@ -17,16 +19,9 @@ answers flipped. With --margin, whether each further run keeps what the first
 one hits. Images are matched by their ids."""
 
 
-def _own_metrics() -> list[str]:
-  """Returns what runs can be compared by; no other package is loaded to say so."""
-  from tfeval.metrics.registry import METRICS
-
-  return [name for name in METRICS.entries if METRICS[name].paired]
-
-
 def define_flags(define) -> None:
   label_flags.define(define, 'by default all that the rows of all runs carry')
-  own = ' or '.join(_own_metrics())
+  own = ' or '.join(checks.paired_names())
   define.string('metric', 'top1', f'What a hit is: {own}.')
   define.string(
     'margin',
@@ -48,63 +43,23 @@ def define_flags(define) -> None:
   define.bool('json', False, 'Print JSON, nothing else.')
 
 
-def check_level(level: float) -> None:
-  """Checks that a significance level is one that tests are defined for.
-
-  Raises:
-    UserError: it is not.
-  """
-  if not 0 < level <= 0.5:
-    raise UserError(
-      f'--level={level}: expected a significance level above 0 and at '
-      'most 0.5, such as 0.05'
-    )
-
-
-def check_metric(name: str) -> None:
-  """Checks that runs can be compared by a metric.
-
-  Raises:
-    UserError: there is none of this name, or an image is no hit or miss of it.
-  """
-  from tfeval.metrics import registry
-
-  own = ' or '.join(_own_metrics())
-  stem = name.partition('@')[0]
-  if stem not in registry.METRICS or not registry.METRICS[stem].paired:
-    raise UserError(
-      f'--metric={name}: expected {own}, of the rule restricted {own}@restricted, or '
-      'hits of a plug-in'
-    )
-
-
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no runs were given: tfeval compare RUN RUN ...')
-  check_level(flags.level)
-  check_metric(flags.metric)
-  # Arrow, which help does not need.
-  from tfeval.analysis import kept
-  from tfeval.analysis.comparison import compare
-  from tfeval.runs import discovery
-  from tfeval.runs.run import Failure
+  checks.level(flags.level)
+  checks.paired_metric(flags.metric)
+  from tfeval.analysis import kept  # Arrow, which help does not need.
 
-  margin = None if flags.margin is None else kept.parse_margin(flags.margin)
   expected = [kept.parse_expectation(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
-  runs = []
-  for run in discovery.find_runs(arguments):
-    if isinstance(run, Failure):
-      raise UserError(run.reason)
-    runs.append(run)
   comparison = compare(
-    runs,
-    *label_flags.read_labels(flags, runs),
-    flags.metric,
-    flags.common,
-    margin,
-    flags.level,
-    flags.seed,
+    *arguments,
+    **label_flags.given_values(flags),
+    metric=flags.metric,
+    margin=flags.margin,
+    common=flags.common,
+    level=flags.level,
+    seed=flags.seed,
   )
   missed = kept.missed(expected, comparison.aligned, flags.level)
   output.print_report(formats.COMPARISON, flags.json, comparison)

@@ -1,8 +1,8 @@
 """`tfeval datasets`."""
 
 import dataclasses
-import fnmatch
 
+from tfeval.api.listing import list_datasets
 from tfeval.datasets import variants
 from tfeval.datasets.labels import class_sets
 from tfeval.datasets.variants import Variant
@@ -35,9 +35,7 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError(f'{arguments[0]} and --filter were both given: leave one out')
     _explain(variants.get(arguments[0]), flags.json)
     return 0
-  found = [one for one in variants.variants().values() if _matches(one, flags.filter)]
-  if not found:
-    raise UserError(f'--filter={flags.filter}: no set is called so, or of that kind')
+  found = list_datasets(flags.filter)
   if flags.json:
     terminal.print_json([_entry(one) for one in found])
     return 0
@@ -64,12 +62,6 @@ def run(flags, arguments: list[str]) -> int:
     )
   )
   return 0
-
-
-def _matches(variant: Variant, text: str | None) -> bool:
-  if text is None or text == variant.kind:
-    return True
-  return text.lower() in variant.name or fnmatch.fnmatchcase(variant.name, text)
 
 
 def _classes(variant: Variant) -> str:

@@ -3,13 +3,17 @@
 import dataclasses
 import pathlib
 
-from tfeval.cli import compare, console, input_flags, output
-from tfeval.evaluation import departures
-from tfeval.evaluation.config import EvaluationConfig, find_cluster
-from tfeval.evaluation.plans import ModelRequest
+from tfeval.api.explain import (
+  SIGNIFICANT,
+  UNLIKELY,
+  WITHOUT,
+  check_one_way,
+  explain,
+)
+from tfeval.cli import console, input_flags, output
+from tfeval.evaluation.config import EvaluationConfig
 from tfeval.reports import figures, formats
-from tfeval.utils import progress
-from tfeval.utils.errors import UserError
+from tfeval.reports.page import of_explanation, of_two_runs
 
 USAGE = """Usage: tfeval explain --model=NAME --reported=61.6 [--flags]
        tfeval explain --model=NAME --predictions=FILE [--flags]
@@ -25,22 +29,11 @@ otherwise, one or two at once, give an accuracy that somebody reports.
 classes or scores from any script. Two runs: what differs, and how many points
 each difference carries. --list: published effects, with their sources."""
 
-# What a search does not do, or says itself.
-_WITHOUT: tuple[str, ...] = (
-  *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
-  *('corruption', 'corruption_seed', 'frost_textures'),
-  *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
-  # Images that cannot be decoded are answered by nobody.
-  *('sample', 'limit', 'only', 'store_logits', 'adapt', 'on_error'),
-)
-# Of `level`: of one way in it is another thing than of the other.
-_UNLIKELY, _SIGNIFICANT = 0.01, 0.05
-
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
-  input_flags.define(define, parts, without=_WITHOUT)
+  input_flags.define(define, parts, without=WITHOUT)
   define.string('reported', None, 'An accuracy: percent (61.6), or hits/images.')
   define.integer(
     'reported_count',
@@ -74,8 +67,8 @@ def define_flags(define) -> None:
     'level',
     None,
     'Of --reported: what is seen less often than that is called unlikely (default: '
-    f'{_UNLIKELY}). Of two runs: significance level; intervals cover 1 - level '
-    f'(default: {_SIGNIFICANT}).',
+    f'{UNLIKELY}). Of two runs: significance level; intervals cover 1 - level '
+    f'(default: {SIGNIFICANT}).',
   )
   define.integer('seed', 0, 'Of the bootstrap.', lower_bound=0)
   define.bool('list', False, 'List published effects, and evaluate nothing.')
@@ -89,91 +82,32 @@ def define_flags(define) -> None:
 
 
 def run(flags, arguments: list[str]) -> int:
-  ways = [
-    name
-    for name, given in (
-      ('--list', flags.list),
-      ('--reported', flags.reported is not None),
-      ('--predictions', flags.predictions is not None),
-      ('two runs', bool(arguments)),
-    )
-    if given
-  ]
-  if len(ways) != 1:
-    raise UserError(
-      f'expected one of --reported, --predictions, two runs and --list, got '
-      f'{" and ".join(ways) or "none"} (tfeval explain --help)'
-    )
+  others = ['`list`'] if flags.list else []
+  check_one_way(flags.reported, flags.predictions, arguments, others)
   if flags.list:
     return _list(flags)
+  figure = None
   if flags.figure is not None:
-    figures.check_path(_figure(flags))
+    figure = pathlib.Path(flags.figure).expanduser()
+    figures.check_path(figure)
     figures.import_matplotlib()
-  level = flags.level
-  if level is None:
-    level = _SIGNIFICANT if arguments else _UNLIKELY
-  compare.check_level(level)
-  compare.check_metric(flags.metric)
-  if arguments:
-    return _runs(flags, arguments, level)
-  return _search(flags, level)
-
-
-def _search(flags, level: float) -> int:
-  """Looks for departures that give a number, or answers."""
-  # Arrow and SciPy, which help does not need.
-  from tfeval.analysis.explanation import report
-  from tfeval.reports.page import of_explanation
-
-  given, reported = None, None
-  if flags.predictions is not None:
-    given = pathlib.Path(flags.predictions).expanduser()
-    if not given.is_file():
-      raise UserError(f'--predictions={flags.predictions}: no such file')
-    if flags.reported_count is not None:
-      raise UserError('--reported_count is of --reported: leave it out')
-  else:
-    reported = report.parse(flags.reported, flags.reported_count)
-  singles = _singles(flags)
-  request, config = _requested(flags)
-  meant = flags.labels_of, flags.metric
-  with console.quiet_tensorflow():
-    from tfeval.evaluation.explain import by_predictions, by_report  # TensorFlow.
-    from tfeval.evaluation.explain.rounds import Rounds
-    from tfeval.runs.importing import answers
-
-    rounds = Rounds(request, config, progress.on_stderr)
-    if reported is not None:
-      found = by_report.explain(rounds, reported, singles, flags.sample, *meant, level)
-    else:
-      assert given is not None  # One of them is.
-      theirs = answers.read(given, rounds.space)
-      found = by_predictions.explain(
-        rounds, theirs, flags.order, singles, flags.sample, *meant
-      )
-  output.print_report(formats.EXPLANATION, flags.json, found)
-  if flags.figure is not None:
-    output.draw(of_explanation.figure(found), _figure(flags))
+  console.import_tensorflow_for(arguments)
+  names = (
+    *('weights', 'reported', 'reported_count', 'predictions', 'order', 'sample'),
+    *('axis', 'labels_of', 'metric', 'level', 'seed'),
+  )
+  found = explain(
+    *arguments,
+    model=flags.model,
+    progress=True,
+    **{name: flags[name].value for name in names},
+    **{k: v for k, v in input_flags.given(flags).items() if k not in names},
+  )
+  kind = formats.TWO_RUNS if arguments else formats.EXPLANATION
+  output.print_report(kind, flags.json, found)
+  if figure is not None:
+    output.draw((of_two_runs if arguments else of_explanation).figure(found), figure)
   return 0
-
-
-def _figure(flags) -> pathlib.Path:
-  return pathlib.Path(flags.figure).expanduser()
-
-
-def _requested(flags) -> tuple[ModelRequest, EvaluationConfig]:
-  # Its --sample is another one.
-  (request, *more), config = input_flags.read_requests(flags, sample=None)
-  if more:
-    raise UserError('an explanation is of one model: give one --model')
-  if find_cluster(config).count > 1:
-    raise UserError('an explanation is made on one host: unset TF_CONFIG')
-  return request, config
-
-
-def _singles(flags) -> list[departures.Departure]:
-  axes = flags.axis or departures.usual(flags.model)
-  return [one for text in axes for one in departures.parse(text)]
 
 
 def _list(flags) -> int:
@@ -182,33 +116,4 @@ def _list(flags) -> int:
   output.print_report(
     formats.EFFECTS, flags.json, effects.published(), effects.measured()
   )
-  return 0
-
-
-def _runs(flags, arguments: list[str], level: float) -> int:
-  """Says what differs between two runs, and evaluates each difference if asked to."""
-  if len(arguments) != 2:
-    raise UserError(f'{len(arguments)} runs were given: expected two')
-  from tfeval.analysis.explanation import two_runs
-  from tfeval.reports.page import of_two_runs
-  from tfeval.runs.run import load_run
-
-  console.import_tensorflow_for(arguments)
-  first, second = (load_run(path) for path in arguments)
-  meant = flags.labels_of, flags.metric
-  found = two_runs.two_runs(first, second, *meant, level, flags.seed)
-  if flags.model:
-    from tfeval.evaluation.explain import by_changes
-
-    request, config = _requested(flags)
-    config = by_changes.config_of(first.result, config)
-    with console.quiet_tensorflow():
-      from tfeval.evaluation.explain.rounds import Rounds  # TensorFlow.
-
-      rounds = Rounds(request, config, progress.on_stderr)
-      changes = by_changes.explain(rounds, found, flags.sample)
-    found = dataclasses.replace(found, changes=changes)
-  output.print_report(formats.TWO_RUNS, flags.json, found)
-  if flags.figure is not None:
-    output.draw(of_two_runs.figure(found), _figure(flags))
   return 0

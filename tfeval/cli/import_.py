@@ -1,5 +1,6 @@
 """`tfeval import`."""
 
+from tfeval.api.import_predictions import OUTPUT_DIR, import_predictions
 from tfeval.cli import console, label_flags, output
 from tfeval.runs import expectations
 from tfeval.utils.errors import UserError
@@ -51,7 +52,7 @@ def define_flags(define) -> None:
   define.bool('store_logits', False, 'Store all outputs of each image.')
   define.string(
     'output_dir',
-    'tfeval_runs/imported',
+    OUTPUT_DIR,
     'The run directory; of a folder of predictions there is one for each file in it.',
   )
   define.bool('overwrite', False, 'Replace what a run directory holds.')
@@ -70,21 +71,12 @@ def run(flags, arguments: list[str]) -> int:
       'no predictions were given: tfeval import --predictions=FILE_OR_FOLDER'
     )
   expected = [expectations.parse(text) for text in flags.expect]
-  # Arrow, which help does not need.
-  from tfeval.runs.importing import importer, sources
-
   console.import_tensorflow_for([flags.output_dir])
-  found = sources.find_sources(flags.predictions, flags.probabilities, flags.output_dir)
-  config = importer.ImportConfig(
-    labels=label_flags.open_import_labels(flags),
-    order=flags.order,
-    output=flags.output,
-    partial=flags.partial,
-    store_logits=flags.store_logits,
-    overwrite=flags.overwrite,
-    classes=label_flags.classes_path(flags),
+  names = (
+    *('predictions', 'probabilities', 'order', 'labels', 'data_dir', 'classes'),
+    *('output', 'partial', 'store_logits', 'output_dir', 'overwrite'),
   )
-  runs = importer.import_all(found, config)
+  runs = import_predictions(**{name: flags[name].value for name in names})
   output.print_runs(runs, flags.json, show_examples=0)
   output.say_where(runs)
   return output.exit_code(runs, expected)

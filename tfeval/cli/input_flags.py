@@ -1,17 +1,16 @@
 """The flags of commands that run models, as the parts of the config declare them."""
 
 import dataclasses
-import itertools
 from collections.abc import Container, Mapping
 from typing import Any
 
 from tfeval import datasets
+from tfeval.api import requests as requesting
 from tfeval.cli import command_flags, suite_flags
 from tfeval.evaluation import plans
 from tfeval.evaluation.config import EvaluationConfig, for_dataset
 from tfeval.evaluation.plans import ModelRequest
-from tfeval.models import patterns, published
-from tfeval.preprocess import corruption_table, protocol
+from tfeval.preprocess import corruption_table
 from tfeval.runs.run import Failure
 from tfeval.utils import options
 from tfeval.utils.errors import MissingData, UserError
@@ -187,19 +186,20 @@ def _read(
 
 
 def _read_models(flags, given: list[EvaluationConfig]) -> list[ModelRequest]:
-  requests = plans.requests(flags.model, flags.weights)
-  for config in given:
-    plans.check_config(requests, config)
-  # Of many models the one that has no such protocol is told beside the others.
-  each = patterns.expand(flags.model) == flags.model != ['all']
-  for request, config in itertools.product(requests if each else (), given):
-    if published.is_told(config.protocol, request.spec, request.weights):
-      continue
-    text = published.protocol_text(
-      config.protocol, request.spec, weights=request.weights
-    )
-    protocol.resolve(plans.with_operations(text, config), size=224)
-  return requests
+  return requesting.requests(flags.model, flags.weights, given)
+
+
+def given(flags) -> dict[str, Any]:
+  """Returns the values of a command's flags that are options of a config."""
+  values = {
+    field.name: flags[field.name].value
+    for field in options.fields(EvaluationConfig)
+    if field.name in flags
+  }
+  return {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in values.items()
+  }
 
 
 def read_config(flags, **values: Any) -> EvaluationConfig:
@@ -209,16 +209,7 @@ def read_config(flags, **values: Any) -> EvaluationConfig:
     flags: of a command.
     **values: that stand in place of flags, by the names of options.
   """
-  given = {
-    field.name: flags[field.name].value
-    for field in options.fields(EvaluationConfig)
-    if field.name in flags
-  }
-  given = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in given.items()
-  }
-  config = EvaluationConfig.of(**given | values)
+  config = EvaluationConfig.of(**given(flags) | values)
   return for_dataset(
     dataclasses.replace(config, dataset=datasets.requested(config.dataset))
   )

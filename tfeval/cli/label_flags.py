@@ -1,11 +1,9 @@
 """The flags that say what rows are counted against, shared by several commands."""
 
-import dataclasses
-import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tfeval.cli import console
-from tfeval.utils.errors import UserError
+from tfeval.api import given
+from tfeval.api.given import MULTILABEL
 
 if TYPE_CHECKING:
   from collections.abc import Sequence
@@ -13,8 +11,6 @@ if TYPE_CHECKING:
   from tfeval.datasets.labels import sets, subsets
   from tfeval.datasets.labels.spaces import LabelSpace
   from tfeval.runs.run import Failure, Run
-
-MULTILABEL = 'imagenet2012_multilabel'
 
 
 def define_labels(definer, default: list[str], by_default: str) -> None:
@@ -56,6 +52,11 @@ def define(definer, by_default: str) -> None:
   )
 
 
+def given_values(flags) -> dict[str, Any]:
+  """Returns what functions take that open labels: the values of these flags."""
+  return {name: flags[name].value for name in ('labels', 'keep', 'omit', 'data_dir')}
+
+
 def read_labels(
   flags, runs: 'Sequence[Run | Failure]'
 ) -> 'tuple[list[sets.LabelSource] | None, subsets.Subset | None]':
@@ -64,50 +65,11 @@ def read_labels(
   Raises:
     UserError: something is wrong with them, or runs are of different classes.
   """
-  from tfeval.datasets.labels import subsets  # Arrow, which help does not need.
-  from tfeval.runs.same_classes import one_space
-
-  space = one_space(runs) if flags.labels else None
-  labels = open_labels(flags.labels, flags.data_dir, space) or None
-  return labels, subsets.open_subset(flags.keep, flags.omit)
+  return given.labels_and_subset(runs, *given_values(flags).values())
 
 
 def open_labels(
   texts: list[str], data_dir: str | None, space: 'LabelSpace | None' = None
 ) -> 'list[sets.LabelSource]':
   """Opens the label sets of `--labels`; see `sets.open_labels`."""
-  from tfeval.datasets.labels import sets  # Arrow, which help does not need.
-
-  prepared = {}
-  if MULTILABEL in texts:
-    with console.quiet_tensorflow():
-      from tfeval.datasets.labels import multilabel  # TensorFlow, which takes seconds.
-
-      prepared[MULTILABEL] = multilabel.load(data_dir)
-  return sets.open_labels(texts, space, prepared)
-
-
-def classes_path(flags) -> 'pathlib.Path | None':
-  """Returns the file of `--classes`."""
-  return None if flags.classes is None else pathlib.Path(flags.classes).expanduser()
-
-
-def open_import_labels(flags) -> 'tuple[sets.LabelSource, ...]':
-  """Opens the label sets of an import; of other classes the first is the original one.
-
-  Raises:
-    UserError: something is wrong with them, or with `--classes`.
-  """
-  from tfeval.datasets.labels import class_lists, sets
-
-  path = classes_path(flags)
-  if path is None:
-    return tuple(open_labels(flags.labels, flags.data_dir))
-  space = class_lists.read_space(path)
-  if sets.ORIGINAL in flags.labels or sets.REAL in flags.labels:
-    raise UserError(
-      f'--classes={path}: the labels original and real are of ILSVRC2012: give '
-      '--labels=FILE with the labels of these images'
-    )
-  first, *others = open_labels(flags.labels, flags.data_dir, space)
-  return dataclasses.replace(first, name=sets.ORIGINAL), *others
+  return given.labels(texts, data_dir, space)

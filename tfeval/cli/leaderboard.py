@@ -1,9 +1,9 @@
 """`tfeval leaderboard RUN...`."""
 
+from tfeval.api import checks
+from tfeval.api.compare import leaderboard, of_one_set
 from tfeval.cli import console, label_flags, output
-from tfeval.cli.compare import check_level
 from tfeval.reports import formats
-from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval leaderboard RUN [...] [--flags]
@@ -62,52 +62,34 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no runs were given: tfeval leaderboard RUN ...')
-  check_level(flags.level)
+  checks.level(flags.level)
   if flags.json and flags['format'].present and flags.format != 'json':
     raise UserError(
       f'--json and --format={flags.format} were both given: leave one out'
     )
-  # Arrow, which help does not need.
-  from tfeval.analysis import leaderboard, reference_results
-  from tfeval.analysis.across import places
+  from tfeval.analysis import reference_results  # Arrow, which help does not need.
+  from tfeval.analysis.across.table import Across
   from tfeval.reports import leaderboard_columns
-  from tfeval.runs import discovery
-  from tfeval.runs.run import Run
 
-  for what in flags.allow:
-    if what not in leaderboard.ALLOWED:
-      raise errors.unknown('--allow', what, leaderboard.ALLOWED)
   console.import_tensorflow_for(arguments)
-  runs = discovery.find_runs(arguments)
-  if places.are_several([run for run in runs if isinstance(run, Run)]):
-    return _across(flags, runs)
-  if flags.base is not None:
-    raise UserError('--base is for runs on several test sets: leave it out')
-  board = leaderboard.rank(
-    runs,
-    *label_flags.read_labels(flags, runs),
-    flags.sort,
-    flags.level,
-    flags.allow,
+  found = leaderboard(
+    *arguments,
+    **label_flags.given_values(flags),
+    sort=flags.sort,
+    base=flags.base,
+    level=flags.level,
+    allow=flags.allow,
   )
+  if isinstance(found, Across):
+    for name in ('columns', 'reference'):
+      if flags[name].present:
+        raise UserError(of_one_set(name))
+    output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
+    return 0
   if flags.reference:
-    board = reference_results.with_references(board)
-  chosen = leaderboard_columns.choose(board, flags.columns)
-  report = board, chosen
-  output.print_report(formats.LEADERBOARD, flags.json, *report, format=flags.format)
-  return 0
-
-
-def _across(flags, runs) -> int:
-  """Prints runs on several test sets side by side."""
-  from tfeval.analysis.across import table
-
-  for name in ('labels', 'keep', 'omit', 'columns', 'reference'):
-    if flags[name].present:
-      raise UserError(
-        f'--{name} is for runs on the same images, these are of several test sets: '
-        'leave it out, or give runs on one set'
-      )
-  found = table.across(runs, flags.sort, flags.base, 'data' in flags.allow)
-  output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
+    found = reference_results.with_references(found)
+  chosen = leaderboard_columns.choose(found, flags.columns)
+  output.print_report(
+    formats.LEADERBOARD, flags.json, found, chosen, format=flags.format
+  )
   return 0

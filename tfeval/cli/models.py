@@ -1,12 +1,12 @@
 """`tfeval models`."""
 
 import dataclasses
-import fnmatch
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from tfeval.api.listing import list_models
 from tfeval.cli import console
-from tfeval.models import facts_of_frameworks, normalisation, table
+from tfeval.models import normalisation, table
 from tfeval.models.facts import ModelFacts
 from tfeval.models.worker import kinds
 from tfeval.preprocess import protocol
@@ -48,7 +48,7 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError(f'{arguments[0]} and --filter were both given: leave one out')
     _explain(_find(arguments[0]), flags.json)
     return 0
-  rows = _matching(flags.filter)
+  rows = list_models(flags.filter)
   if flags.json:
     terminal.print_json([dataclasses.asdict(row) for row in rows])
     return 0
@@ -89,7 +89,7 @@ def run(flags, arguments: list[str]) -> int:
   return 0
 
 
-def _remarks(rows: list[ModelFacts]) -> Iterator[str]:
+def _remarks(rows: Sequence[ModelFacts]) -> Iterator[str]:
   """Yields where figures of other frameworks come from, and what is to be known."""
   of_frameworks = [row for row in rows if kinds.kind_of(parse(row.name))]
   sources = dict.fromkeys(row.published_source for row in of_frameworks)
@@ -102,32 +102,6 @@ def _remarks(rows: list[ModelFacts]) -> Iterator[str]:
   for trap, of in names.items():
     whose = 'all' if len(of) == len(rows) else failures.some(of, 2)
     yield f'- {whose}: {trap}'
-
-
-def _matching(text: str | None) -> list[ModelFacts]:
-  if text is None:
-    return list(table.rows())
-  pattern = text.lower()
-  # As a text first: the brackets of an input_shape are no pattern.
-  rows = table.rows()
-  if pattern.startswith('torch'):
-    rows = facts_of_frameworks.torchvision_rows()
-  elif pattern.startswith('timm'):
-    rows = facts_of_frameworks.timm_rows()
-  found = [
-    row
-    for row in rows
-    if pattern in row.name.lower()
-    or any(
-      fnmatch.fnmatchcase(name, pattern)
-      for name in (row.name.lower(), row.name.lower().partition(':weights=')[0])
-    )
-  ]
-  if not found:
-    raise UserError(
-      f'--filter={text}: no model has that in its name; tfeval models lists them all'
-    )
-  return found
 
 
 def _find(name: str) -> ModelFacts:

@@ -6,12 +6,14 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tfeval.api.predict import PARTS, WITHOUT
 from tfeval.cli import console, input_flags, output
 from tfeval.cli.command_flags import with_dashes
 from tfeval.datasets import image_files
 from tfeval.datasets.labels import imagenet
 from tfeval.datasets.options import FAIL, ON_ERROR, SKIP
 from tfeval.reports import failures, figures, formats
+from tfeval.runs.predicted import Predictions
 from tfeval.runs.run import Failure
 from tfeval.utils import progress
 from tfeval.utils.errors import UserError
@@ -37,7 +39,7 @@ _MOST_HIDDEN = 19
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
-  input_flags.define(define, ('model', 'protocol'), without=('feed',))
+  input_flags.define(define, PARTS, without=WITHOUT)
   define.integer(
     'top',
     5,
@@ -94,7 +96,8 @@ def run(flags, arguments: list[str]) -> int:
     drawn = [pathlib.Path(one.path) for one in images] if 'figure' in files else []
     photos = [predict.small_picture(path, figures.PHOTO_PIXELS) for path in drawn]
   if flags.json or (images and not _is_summed_up(files, paths)):
-    output.print_report(formats.PREDICTIONS, flags.json, models, images)
+    shown = Predictions(models, images, failed)
+    output.print_report(formats.PREDICTIONS, flags.json, shown)
   if drawn:
     figures.draw_answers(files['figure'], models, images, photos)
   _tell(files, drawn, len(paths), broken)

@@ -1,6 +1,7 @@
 """`tfeval probe SOURCE TARGET`."""
 
-from tfeval.cli import compare, console, output
+from tfeval.api import checks
+from tfeval.cli import console, output
 from tfeval.reports import formats
 from tfeval.utils.errors import UserError
 
@@ -33,7 +34,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       f'{len(arguments)} runs were given, expected two: tfeval probe SOURCE TARGET'
     )
-  compare.check_level(flags.level)
+  checks.level(flags.level)
   # Arrow, which help does not need.
   from tfeval.analysis import probe
   from tfeval.runs.run import load_run

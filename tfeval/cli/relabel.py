@@ -1,20 +1,18 @@
 """`tfeval relabel`."""
 
+import dataclasses
 import json
-import math
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tfeval.analysis.relabel import labels
-from tfeval.analysis.relabel.raters import Pairs, Rated, Scores, load_scores, load_votes
+from tfeval.api.relabel import INPUTS, SCORES, THRESHOLD, relabel
 from tfeval.cli import output
-from tfeval.metrics.precision_recall import Curve
 from tfeval.reports import figures, precision_recall, terminal
-from tfeval.runs.run import Run, load_run
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  from tfeval.analysis.relabel.relabelled import Relabelled
 
 USAGE = """Usage: tfeval relabel [RUN...] --scores=scores.npz [--flags]
 
@@ -29,7 +27,6 @@ A point of a curve is of the labels at or above its threshold: a probability
 for scores, a log-probability for RUNs, 1 for original labels and top-1 answers.
 Labels that the experts were not asked about count as wrong, of RUNs and of
 original labels: their precision is a lower bound."""
-_INPUTS = ('scores', 'raters', 'golden', 'raters_golden')
 _OUTPUTS = ('output', 'curve', 'figure')
 
 
@@ -37,7 +34,7 @@ def define_flags(define) -> None:
   define.string('scores', None, 'scores.npz of google-research/reassessed-imagenet.')
   define.float(
     'threshold',
-    labels.THRESHOLD,
+    THRESHOLD,
     'Labels score more than this.',
     lower_bound=0,
     upper_bound=1,
@@ -68,62 +65,34 @@ def define_flags(define) -> None:
 
 
 def run(flags, arguments: list[str]) -> int:
-  paths = _paths(flags, arguments)
-  runs = [load_run(path) for path in arguments]
-  scored = {'scores': load_scores(paths['scores'])} if 'scores' in paths else {}
-  votes = {name: load_votes(paths[name]) for name in _INPUTS[1:] if name in paths}
-  if 'raters' in votes:
-    scored['golden'] = labels.aggregate(*(votes[name] for name in _INPUTS[1:]))
-  curves = (
-    _curves(scored, votes['golden'], runs) if {'curve', 'figure'} & {*paths} else {}
-  )
-  labelled_by = flags.aggregate or 'scores'
-  report = _report(scored, votes.get('golden'), flags.threshold, labelled_by)
+  paths = _outputs(flags, arguments)
+  names = *INPUTS, 'threshold', 'aggregate'
+  found = relabel(*arguments, **{name: flags[name].value for name in names})
   if 'output' in paths:
-    found = labels.labels_at(scored[labelled_by], flags.threshold)
-    report['labels'] = {
-      'images': sum(map(bool, found)),
-      'without': sum(not one for one in found),
-      'labels': sum(map(len, found)),
-    }
-    files.write_atomically(paths['output'], json.dumps(found).encode(), '--output')
+    content = json.dumps(found.labels).encode()
+    files.write_atomically(paths['output'], content, '--output')
   if 'curve' in paths:
-    precision_recall.write_csv(paths['curve'], curves)
+    precision_recall.write_csv(paths['curve'], found.curves)
   if 'figure' in paths:
-    precision_recall.draw(paths['figure'], curves)
-  _print(report, flags.json)
+    precision_recall.draw(paths['figure'], found.curves)
+  _print(found, 'output' in paths, flags.json)
   written = [f'{name} in {paths[name]}' for name in _OUTPUTS if name in paths]
   if written:
     output.say(f'written: {", ".join(written)}')
   return 0
 
 
-def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
-  """Returns the files that were given, by their flags, and checks that they fit."""
+def _outputs(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
+  """Returns the files that are to be written, and checks that they fit."""
   given = {
     name: pathlib.Path(flags[name].value).expanduser()
-    for name in _INPUTS + _OUTPUTS
+    for name in INPUTS + _OUTPUTS
     if flags[name].value is not None
   }
   names, drawn = given.keys(), {'curve', 'figure'} & given.keys()
-  aggregated = {'golden', 'raters_golden'} <= names
-  if math.isnan(flags.threshold):  # absl's bounds let it pass.
-    raise UserError('--threshold=nan: give a number from 0 to 1')
-  if not {'scores', 'raters'} & names:
-    raise UserError(
-      'neither --scores nor --raters was given: tfeval relabel '
-      '--scores=scores.npz --output=real.json'
-    )
-  if flags.aggregate and 'raters' not in names:
-    raise UserError('--aggregate needs --raters')
-  if flags.aggregate and not aggregated:
-    raise UserError('--aggregate=golden needs --golden and --raters_golden')
-  if 'raters_golden' in names and not {'raters', 'golden'} <= names:
-    raise UserError('--raters_golden needs --raters and --golden')
-  if 'output' in names and not flags.aggregate and 'scores' not in names:
-    raise UserError('--output without --scores: say which --aggregate is to label')
-  if 'raters' in names and not aggregated:
-    raise UserError('--raters needs --golden and --raters_golden')
+  if {'scores', 'raters'} & names and not flags.aggregate:
+    if 'output' in names and 'scores' not in names:
+      raise UserError('--output without --scores: say which --aggregate is to label')
   if drawn and 'golden' not in names:
     raise UserError('--curve and --figure need --golden')
   if arguments and not drawn:
@@ -135,79 +104,39 @@ def _paths(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
   for name in _OUTPUTS:
     if name in given and resolved.count(given[name].resolve()) > 1:
       raise UserError(f'--{name}={given[name]} is given twice: it would be overwritten')
-  return given
+  return {name: given[name] for name in _OUTPUTS if name in given}
 
 
-def _curves(
-  scored: dict[str, Scores], golden: Rated, runs: list[Run]
-) -> dict[str, Curve]:
-  curves = {name: labels.score_curve(scores, golden) for name, scores in scored.items()}
-  original = labels.original_proposals(golden)
-  curves['original labels'] = labels.proposal_curve(
-    original, np.ones(len(original.image)), golden
-  )
-  for run in runs:
-    name = run.result.model.name
-    if name in curves:
-      name = str(run.path)
-    pairs, log_probs, first = labels.run_proposals(
-      str(run.path), run.parts(['id', 'classes', 'log_probs'])
-    )
-    curves[name] = labels.proposal_curve(pairs, log_probs, golden)
-    curves[f'{name}, top-1'] = labels.proposal_curve(
-      Pairs(pairs.image[first], pairs.label[first]), np.ones(first.sum()), golden
-    )
-  return curves
-
-
-def _report(
-  scored: dict[str, Scores], golden: Rated | None, threshold: float, labelled_by: str
-) -> dict[str, Any]:
-  rows: list[dict[str, Any]] = []
-  published = scored.get('scores')
-  for name, scores in scored.items():
-    row: dict[str, Any] = {
-      'name': name,
-      'pairs': len(scores.score),
-      'above': int((scores.score > threshold).sum()),
-    }
-    if published is not None and name != 'scores':
-      row['with_scores'] = labels.agreement(
-        scores, published.score > threshold, published.pairs, threshold
-      )
-      if not row['with_scores'][1]:
-        raise UserError('--raters and --scores are of different pairs')
-    if golden is not None:
-      row['with_golden'] = labels.agreement(
-        scores, labels.truth(golden), golden.pairs, threshold
-      )
-    rows.append(row)
-  return {'threshold': threshold, 'labelled_by': labelled_by, 'scored': rows}
-
-
-def _print(report: dict[str, Any], as_json: bool) -> None:
+def _print(found: 'Relabelled', written: bool, as_json: bool) -> None:
   if as_json:
-    terminal.print_json(report)
+    entries = [dataclasses.asdict(one) for one in found.agreement]
+    content = {
+      'threshold': found.threshold,
+      'labelled_by': found.labelled_by or SCORES,
+      'scored': [{k: v for k, v in row.items() if v is not None} for row in entries],
+      **({'labels': found.counts} if written else {}),
+    }
+    terminal.print_json(content)
     return
   rows = [
     (
-      row['name'],
-      f'{row["pairs"]:,}',
-      f'{row["above"]:,}',
-      _percent(row.get('with_scores')),
-      _percent(row.get('with_golden')),
+      one.name,
+      f'{one.pairs:,}',
+      f'{one.above:,}',
+      _percent(one.with_scores),
+      _percent(one.with_golden),
     )
-    for row in report['scored']
+    for one in found.agreement
   ]
-  above = f'> {report["threshold"]:g}'
+  above = f'> {found.threshold:g}'
   titles = ('scores', 'pairs', above, ('as scores', '%'), ('as golden', '%'))
   terminal.print_rows(titles, rows, numbers=range(1, 5))
   terminal.print_line()
-  if 'labels' in report:
-    found = report['labels']
+  if written:
+    counts = found.counts
     terminal.print_line(
-      f'{found["labels"]:,} labels of {found["images"]:,} images by '
-      f'{report["labelled_by"]}; {found["without"]:,} images have none.'
+      f'{counts["labels"]:,} labels of {counts["images"]:,} images by '
+      f'{found.labelled_by}; {counts["without"]:,} images have none.'
     )
 
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tfeval.cli import console, label_flags, output, shift
+from tfeval.api import images_at_hand
+from tfeval.cli import label_flags, output
 from tfeval.reports import formats, terminal
 from tfeval.utils import files, paths, progress
 from tfeval.utils.errors import UserError
@@ -76,29 +77,22 @@ def _measured(flags, runs: 'list[Run]') -> 'GroupTable':
     UserError: they are not at hand, or cannot be decoded.
   """
   from tfeval.analysis import attributes
-  from tfeval.analysis.shift import from_runs
 
   where = {'data_dir': flags.data_dir, 'manual_dir': flags.manual_dir}
   for run in runs:
     try:
-      shift.check_at_hand(flags, run)
+      images_at_hand.check_at_hand(run, where)
     except UserError as error:
       raise UserError(f'--by={IMAGES} cannot measure images: {error}') from error
   known: set[str] = set()
-  found = []
-  with console.quiet_tensorflow():
-    from tfeval.evaluation import image_statistics  # TensorFlow: seconds.
-
-    for run in runs:
-      ids = [one for one in run.to_arrow(['id'])['id'].to_pylist() if one not in known]
-      if not ids:
-        continue
+  wanted: list[tuple[Run | str, list[str]]] = []
+  for run in runs:
+    ids = [one for one in run.to_arrow(['id'])['id'].to_pylist() if one not in known]
+    if ids:
       known.update(ids)
-      name, section = run.key.model_name, run.result.dataset
-      with progress.on_stderr(f'images of {name}', len(ids)) as advance:
-        hashes = from_runs.hashes(run, ids)
-        of = image_statistics.of_run(section, name, hashes, where, advance)
-      found.append(of)
+      wanted.append((run, ids))
+  names = [run.key.model_name for run, _ in wanted if not isinstance(run, str)]
+  found = images_at_hand.measure(wanted, names, where, 0, progress.on_stderr)
   table = attributes.of_statistics(found)
   if flags.write_groups is not None:
     columns = [table.ids.to_pylist(), *(c.to_pylist() for c in table.columns.values())]

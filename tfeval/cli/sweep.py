@@ -4,12 +4,12 @@ import dataclasses
 import pathlib
 import sys
 
-from tfeval.cli import compare, console, input_flags, output
+from tfeval.api.sweep import WITHOUT, sweep
+from tfeval.cli import input_flags, output
 from tfeval.evaluation import departures
-from tfeval.evaluation.config import EvaluationConfig, find_cluster
+from tfeval.evaluation.config import EvaluationConfig
 from tfeval.reports import figures, formats, terminal
-from tfeval.utils import progress
-from tfeval.utils.errors import UserError
+from tfeval.reports.page import of_sweep
 
 USAGE = """Usage: tfeval sweep --model=NAME [--axis=AXIS[=VALUE,...] ...] [--flags]
 
@@ -21,21 +21,11 @@ the base (--protocol, the model's own preprocessing): one at a time, or with
 --grid every combination of the axes. Files are read and decoded once. Each
 cell is an ordinary run in --output_dir. --list names axes and values."""
 
-# What a cell is called that does nothing otherwise.
-BASE = 'base'
-# What a sweep does not do, or says itself.
-_WITHOUT: tuple[str, ...] = (
-  *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
-  *('corruption', 'corruption_seed', 'frost_textures'),
-  *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
-  'adapt',
-)
-
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
-  input_flags.define(define, parts, without=_WITHOUT)
+  input_flags.define(define, parts, without=WITHOUT)
   define.multi_string(
     'axis',
     [],
@@ -65,63 +55,19 @@ def run(flags, arguments: list[str]) -> int:
     ]
     terminal.print_remarks(lines, sys.stdout)
     return 0
-  compare.check_level(flags.level)
-  cells = _cells(flags)
   figure = None
   if flags.figure is not None:
     figure = pathlib.Path(flags.figure).expanduser()
     figures.check_path(figure)
     figures.import_matplotlib()
-  (request, *more), config = input_flags.read_requests(flags)
-  if more:
-    raise UserError('a sweep is of one model: give one --model')
-  if find_cluster(config).count > 1:
-    raise UserError('a sweep is of one host: unset TF_CONFIG')
-  with console.quiet_tensorflow():
-    from tfeval.evaluation import sweep as sweeping  # TensorFlow: seconds.
-
-    swept = sweeping.sweep(request, config, cells, progress.on_stderr)
-  title = f'{request.spec.text} on {config.dataset.name}'
-  return _report(flags, swept, title, figure)
-
-
-def _cells(flags) -> list[departures.Cell]:
-  axes = flags.axis or departures.usual(flags.model)
-  chosen = [departures.parse(text) for text in axes]
-  return departures.grid(chosen) if flags.grid else departures.one_at_a_time(chosen)
-
-
-def _report(flags, swept, title: str, figure: pathlib.Path | None) -> int:
-  from tfeval.analysis.against_base import Sweep, effects
-  from tfeval.reports.page import of_sweep
-  from tfeval.runs.run import Failure
-
-  named = {_name(one.cell): one for one in swept}
-  failed = [one.found for one in swept if isinstance(one.found, Failure)]
-  base = named[BASE].found
-  # What is the run of the base says nothing.
-  runs = {
-    name: one.found
-    for name, one in named.items()
-    if not isinstance(one.found, Failure)
-    and (name == BASE or one.found.path != base.path)
-  }
-  meant = flags.labels_of, flags.metric
-  found = Sweep(
-    title,
-    effects(list(runs.items()), *meant),
-    failed,
-    runs,
-    {name: {d.axis: d.value for d in named[name].cell} for name in runs},
-    *meant,
-    flags.level,
-    flags.seed,
+  names = 'weights', 'axis', 'grid', 'labels_of', 'metric', 'level', 'seed'
+  found = sweep(
+    flags.model,
+    progress=True,
+    **{name: flags[name].value for name in names},
+    **input_flags.given(flags),
   )
   output.print_report(formats.SWEEP, flags.json, found)
   if figure is not None:
     output.draw(of_sweep.figure(found), figure)
   return 0
-
-
-def _name(cell: departures.Cell) -> str:
-  return ', '.join(one.text for one in cell) or BASE

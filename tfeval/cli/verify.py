@@ -1,10 +1,8 @@
 """`tfeval verify RUN...`."""
 
+from tfeval.api.verify import verify
 from tfeval.cli import console, output
-from tfeval.models import published
 from tfeval.reports import formats
-from tfeval.runs import discovery
-from tfeval.runs.verification import verify
 from tfeval.utils.errors import CheckFailed, UserError
 
 USAGE = """Usage: tfeval verify RUN... [--json]
@@ -23,12 +21,8 @@ def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval verify OUTPUT_DIR/MODEL ...')
   console.import_tensorflow_for(arguments)
-  there = discovery.expand(arguments)
-  runs = [(path, verify.verify(path, published.recompute)) for path in there]
-  output.print_report(formats.VERIFICATION, flags.json, runs)
-  failed = [
-    path for path, checks in runs if any(check.state != verify.OK for check in checks)
-  ]
-  if failed:
-    raise CheckFailed(f'{len(failed)} of {len(runs)} runs failed: {", ".join(failed)}')
+  found = verify(*arguments)
+  output.print_report(formats.VERIFICATION, flags.json, found)
+  if failed := [run.path for run in found.failed]:
+    raise CheckFailed(f'{len(failed)} of {len(found)} runs failed: {", ".join(failed)}')
   return 0

@@ -14,6 +14,7 @@ import tomllib
 from tfeval.metrics.entry import ALL
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
+from tfeval.utils.shown import Shown
 
 _LOG = logging.getLogger('tfeval')
 NATURAL, ROBUST, CLEAN, SUBSET, FACTORS = KINDS = (
@@ -93,6 +94,12 @@ class Variant:
     if self.layout:
       ways.append(f'{self.name}:{"FILES" if self.layout == PARQUET else "DIR"}')
     return ' or '.join(ways)
+
+
+class Variants(tuple[Variant, ...], Shown):
+  """Test sets, each with what is known of it."""
+
+  DOCUMENT = 'tfeval.reports.page.of_datasets:document'
 
 
 @functools.cache

@@ -247,7 +247,7 @@ class Evaluator:
 
   def _adopt(self, model: Model) -> None:
     """Makes what depends on the model: its config and its compiled step."""
-    spec = _spec(self._given, model)
+    spec = spec_of(self._given, model)
     dataset = self._runtime.dataset
     model = fitting.fit(model, dataset.label_space, dataset.own_classes)
     self.model, self._request = (
@@ -381,7 +381,13 @@ for _function in (evaluate, Evaluator.__init__):
   )
 
 
-def _spec(model: Any, wrapped: Model) -> Spec:
+def spec_of(model: Any, wrapped: Model) -> Spec:
+  """Returns what stands for a model in memory where others have their names.
+
+  Args:
+    model: as it was given.
+    wrapped: the same as the engine is given it.
+  """
   if isinstance(model, Model):  # What it was loaded by says which recipes it has.
     return dataclasses.replace(parse(model.name), text=wrapped.name)
   return Spec(wrapped.name, wrapped.name)

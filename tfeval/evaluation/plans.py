@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tfeval.analysis import output_adaptation
 from tfeval.datasets import full_name, variants
@@ -37,6 +38,7 @@ class ModelRequest:
     directory: of the run, inside the output directory.
     name: what results call it; None: what it is asked for by.
     label: what messages call the run.
+    loaded: a `models.model.Model`, where it is in memory already; None: it is not.
   """
 
   spec: spec.Spec
@@ -44,6 +46,7 @@ class ModelRequest:
   directory: str = ''
   name: str | None = None
   label: str = ''
+  loaded: Any = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,8 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
   Raises:
     UserError: it cannot be loaded, or two options name different sizes.
   """
+  if request.loaded is not None:
+    return _in_memory(request.loaded, config)
   config = for_model(request, config)
   if published.is_told(config.protocol, request.spec, request.weights):
     found = loading.load(request.spec, request.weights, config.model)
@@ -40,6 +42,20 @@ def load_model(request: ModelRequest, config: EvaluationConfig) -> model.Model:
   return (
     found if request.name is None else dataclasses.replace(found, name=request.name)
   )
+
+
+def _in_memory(loaded: model.Model, config: EvaluationConfig) -> model.Model:
+  """Returns a model as it is in memory.
+
+  Raises:
+    UserError: the config asks for another dtype than it computes in.
+  """
+  if config.model.dtype not in (EvaluationConfig().model.dtype, loaded.dtype):
+    raise UserError(
+      f'{loaded.name} is in memory and computes in {loaded.dtype}: `dtype='
+      f'{config.model.dtype}` is of models by name'
+    )
+  return loaded
 
 
 def resolve_protocol(

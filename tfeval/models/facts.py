@@ -5,6 +5,8 @@ import dataclasses
 import importlib.resources
 from collections.abc import Iterator, Mapping
 
+from tfeval.utils.shown import Shown
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
@@ -60,6 +62,12 @@ class ModelFacts:
   weights_file: str
   weights_hash: str | None
   traps: tuple[str, ...]
+
+
+class Models(tuple[ModelFacts, ...], Shown):
+  """Models, each with what is known of it."""
+
+  DOCUMENT = 'tfeval.reports.page.of_models:document'
 
 
 def lines(name: str) -> Iterator[Mapping[str, str]]:

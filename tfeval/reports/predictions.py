@@ -7,6 +7,7 @@ from tfeval.reports import terminal
 from tfeval.reports.formats import Output
 from tfeval.reports.terminal import GAP, new_table
 from tfeval.runs import top_classes
+from tfeval.runs.predicted import Predictions
 from tfeval.runs.top_classes import (
   ClassPrediction,
   ImagePredictions,
@@ -28,21 +29,17 @@ _BREAKS = (
 )
 
 
-def write_table(
-  models: Sequence[PredictingModel], images: Sequence[ImagePredictions], output: Output
-) -> None:
+def write_table(found: Predictions, output: Output) -> None:
   """Writes the path and the tables of each image."""
-  for number, image in enumerate(images):
+  for number, image in enumerate(found.images):
     terminal.print_lines([''] * (number > 0) + [image.path], output.file)
-    for table in answers_tables(models, image):
+    for table in answers_tables(found.models, image):
       terminal.print_table(table, output.file)
 
 
-def write_json(
-  models: Sequence[PredictingModel], images: Sequence[ImagePredictions], output: Output
-) -> None:
+def write_json(found: Predictions, output: Output) -> None:
   """Writes a list with an object for each image."""
-  terminal.print_json(top_classes.describe(models, images), output.file)
+  terminal.print_json(top_classes.describe(found.models, found.images), output.file)
 
 
 def answers_tables(

@@ -330,6 +330,28 @@ class ImportedSection(JsonObject):
   labels: list[ImportedLabels]
 
 
+class EnsembleMember(JsonObject):
+  """A run that an ensemble was made of.
+
+  Attributes:
+    rows_sha256: of the digests of its parts.
+    weights_sha256: of its model's weights, or of its values; None: not known.
+    protocol: as it is asked for.
+  """
+
+  name: str
+  rows_sha256: str
+  weights_sha256: str | None = nullable()
+  protocol: str
+
+
+class EnsembleSection(JsonObject):
+  """What several runs were made one of, and how: `mean` or `votes`."""
+
+  how: str
+  members: list[EnsembleMember]
+
+
 class Manifest(JsonObject):
   """What is run: the content of `manifest.json`."""
 
@@ -340,6 +362,7 @@ class Manifest(JsonObject):
   store: StoreSection
   compute: ComputeSection
   imported: ImportedSection | None = None
+  ensemble: EnsembleSection | None = None
 
 
 class PublishedMetric(JsonObject):

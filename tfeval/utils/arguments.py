@@ -26,6 +26,20 @@ def whole_number(
   return int(value)
 
 
+def number(name: str, value: Any, least: float | None = None) -> float:
+  """Returns a number that is given in Python, of NumPy's types too, as a float.
+
+  Raises:
+    UserError: it is no finite number, or too small.
+  """
+  is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+  if not is_number or not math.isfinite(value):
+    raise UserError(f'{name} is {shown(value)}, expected a number')
+  if least is not None and value < least:
+    raise UserError(f'{name} is {value!r}, expected {least} at least')
+  return float(value)
+
+
 def truth(name: str, value: Any) -> bool:
   """Returns True or False as it is given in Python, of NumPy's type too.
 

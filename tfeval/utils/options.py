@@ -215,6 +215,8 @@ def _plain(field: Field, value: Any) -> Any:
     return arguments.whole_number(name, value, least, known.most or math.inf)
   if field.kind is bool:
     return arguments.truth(name, value)
+  if field.kind is float:
+    return arguments.number(name, value, known.least)
   if not isinstance(value, str):
     # What was given may be a whole dataset: the message stays one line.
     raise UserError(f'{name} is {str(value)[:80]}, expected a text')

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfeval.engine.options import RANKING_THREADS
+from tfeval.utils.shown import Shown
 
 READING, DECODING, PREPROCESSING, CACHED, CANVAS = (
   'reading',
@@ -47,7 +48,7 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchmarkReport:
+class BenchmarkReport(Shown):
   """What was measured, and what follows from it.
 
   Attributes:
@@ -75,6 +76,8 @@ class BenchmarkReport:
     reached: share of the smaller one that end to end has; on a CPU, of what its cores
       can do of both.
   """
+
+  DOCUMENT = 'tfeval.reports.page.of_benchmark:document'
 
   model: str
   protocol: str

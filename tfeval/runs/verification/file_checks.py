@@ -71,6 +71,8 @@ def _repeated(manifest: dict[str, Any]) -> tuple[str, str]:
     # Of predictions the name alone: they may have been imported elsewhere.
     if 'imported' in manifest:
       return 'predictions', manifest['imported']['files'][0]['file']
+    if 'ensemble' in manifest:
+      return 'name', manifest['model']['name']
     return 'model', manifest['model']['name']
   except (KeyError, TypeError, IndexError) as error:
     raise Failed(f'{result_file.MANIFEST} does not say what was run') from error

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from tfeval.runs.verification.result_checks import Failed, hold, same
 from tfeval.utils import arrow, files, paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import WrongType
+from tfeval.utils.shown import Shown
 
 # Given a result and the ids of its rows.
 Recompute = Callable[[Result, Iterable[str]], Mapping[str, Any] | None]
@@ -52,6 +53,35 @@ class Check:
   name: str
   state: str
   seen: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified:
+  """A run directory that was checked.
+
+  Attributes:
+    path: its own.
+    checks: what came out of each check.
+  """
+
+  path: str
+  checks: Sequence[Check]
+
+  @property
+  def ok(self) -> bool:
+    """Whether every check passes."""
+    return all(check.state == OK for check in self.checks)
+
+
+class Verification(tuple[Verified, ...], Shown):
+  """Run directories that were checked."""
+
+  DOCUMENT = 'tfeval.reports.page.of_verification:document'
+
+  @property
+  def failed(self) -> list[Verified]:
+    """Those of which a check does not pass."""
+    return [one for one in self if not one.ok]
 
 
 class _Directory:
@@ -135,6 +165,17 @@ def verify(
   if stamp != result_reader.stamp(directory.path):
     raise result_reader.being_written(directory.path)
   return done
+
+
+def verify_all(
+  directories: Iterable[str], recompute: Recompute | None = None
+) -> Verification:
+  """Checks run directories, see `verify`.
+
+  Raises:
+    UserError: one is none, or jsonschema is not installed.
+  """
+  return Verification(Verified(one, verify(one, recompute)) for one in directories)
 
 
 def _follows(schema: str, content: Any, file: str) -> str:

@@ -1,0 +1,1 @@
+"""Several runs on the same images as one: their mean, or what most of them say."""
