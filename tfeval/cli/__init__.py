@@ -32,6 +32,7 @@ COMMANDS = {
   'probe': 'Test a linear probe on stored features, perhaps aligned.',
   'shift': 'Tell what changed between the images of two runs, and of which kind.',
   'leaderboard': 'Rank runs, those that cannot be told apart on one rank.',
+  'export': 'Write runs for model cards, tables and other tools.',
   'verify': 'Check that runs are whole and say what their stored predictions say.',
   'relabel': "Make ReaL labels again, at another threshold or from raters' answers.",
   'convert': 'Convert a Keras model to LiteRT, calibrated by its exact input.',
