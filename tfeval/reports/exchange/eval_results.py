@@ -9,8 +9,8 @@ from typing import Any
 
 from tfeval.datasets import variants
 from tfeval.datasets.labels import sets
-from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.metrics.competition import suffix
+from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.reports.exchange import export, hub, yaml_text
 from tfeval.reports.exchange.export import Export, Request
 from tfeval.runs.run import Run
@@ -100,7 +100,7 @@ def notes(metric: MetricEntry, run: Run) -> str:
   split = ' '.join(
     filter(None, [hub.shown_name(dataset), dataset.config, dataset.split])
   )
-  version = result.compute.versions.get('tfeval', '')
+  version = (result.compute.versions or {}).get('tfeval', '')
   parts = [
     f'{metric.name} of {metric.labels} labels',
     f'class rule {metric.rule}' + (f' ({rule})' if metric.rule == 'all' else ''),

@@ -97,7 +97,7 @@ def _remarks(runs: Sequence[Run], file: TextIO) -> None:
     weights = result.model.weights_sha256 or result.model.values_sha256
     versions = ' '.join(
       f'{name} {version}'
-      for name, version in result.compute.versions.items()
+      for name, version in (result.compute.versions or {}).items()
       if name in ('tfeval', 'tensorflow', 'keras')
     )
     digests = (('weights', weights), ('protocol', result.protocol.hash))
