@@ -8,6 +8,7 @@ from typing import Any
 from tfeval.evaluation.tracking.history_file import flat
 from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.runs.result_file import Result
+from tfeval.runs.run import Run
 from tfeval.utils.printable import printable
 
 # Of the manifest, which says what is run.
@@ -44,20 +45,20 @@ def _plain(value: Any) -> Any:
   return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
 
 
-def values_of(result: Result) -> dict[str, float]:
+def values_of(run: Run) -> dict[str, float]:
   """Returns the metrics of a run: `original/top1`, its counts, its interval.
 
-  Metrics without a value are left out.
+  Metrics without a value are left out, and rules of other test sets.
   """
   found: dict[str, float] = {}
-  for metric in result.metrics:
-    if metric.value is None:
+  for metric in run.metrics:
+    if metric.value is None or run.classes.is_partner(metric.rule):
       continue
     name = f'{metric.labels}/{metric.key}'
     found[name] = metric.value
     found |= counts_of(name, metric)
   for name in ('seconds', 'images_per_second'):
-    if (value := getattr(result.timing, name)) is not None:
+    if (value := getattr(run.result.timing, name)) is not None:
       found[name] = value
   return found
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tfeval.utils import environment
 from tfeval.utils.errors import UserError
 
 # What a tracking server or store is named by (mlflow.org, "Backend Stores").
@@ -68,9 +67,6 @@ class MlflowTracker:
 
   def _connected(self) -> Any:
     if self._client is None:
-      for name, value in _BOUNDS.items():
-        if name not in os.environ:
-          environment.set_here(name, value)
       from mlflow import MlflowClient
 
       self._client = MlflowClient(self._where)
@@ -127,7 +123,13 @@ def _name(text: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Where nothing is logged that is no error: of tables that are made, of retries."""
+  """Where nothing is logged, of tables that are made and of retries, and those are few.
+
+  What the user has set holds, and what the process does with MLflow elsewhere is as it
+  was.
+  """
+  added = {name: value for name, value in _BOUNDS.items() if name not in os.environ}
+  os.environ.update(added)
   loggers = [logging.getLogger(name) for name in _NOISY]
   levels = [logger.level for logger in loggers]
   for logger in loggers:
@@ -135,5 +137,7 @@ def _quiet() -> Iterator[None]:
   try:
     yield
   finally:
+    for name in added:
+      os.environ.pop(name, None)
     for logger, level in zip(loggers, levels, strict=True):
       logger.setLevel(level)

@@ -28,7 +28,7 @@ def log_runs(targets: Sequence[Target], runs: Sequence[Run | Failure]) -> None:
   for target in targets:
     for at, run in enumerate(complete):
       one = _Guarded(target, run.path.name)
-      one.log(config_values.values_of(run.result), 0, _config(run, False))
+      one.log(config_values.values_of(run), 0, _config(run, False))
       one.store(run, '')
       one.end(True)
       if one.fault is not None:

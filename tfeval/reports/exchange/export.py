@@ -68,6 +68,15 @@ def left_out(runs: Sequence[Run]) -> list[str]:
   return found
 
 
+def of_card(run: Run) -> list[MetricEntry]:
+  """Returns the metrics for people: with a value, under no rule of another test set."""
+  return [
+    one
+    for one in run.metrics
+    if one.value is not None and not run.classes.is_partner(one.rule)
+  ]
+
+
 def title(metric: MetricEntry) -> str:
   """Returns what readers call a metric: `ReaL top-1 restricted`."""
   return display.metric_name(metric.labels, metric.key)

@@ -10,7 +10,7 @@ from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.preprocess import protocol
 from tfeval.reports import results, terminal
 from tfeval.reports.exchange import hub
-from tfeval.reports.exchange.export import Export, Request, left_out, title
+from tfeval.reports.exchange.export import Export, Request, left_out, of_card, title
 from tfeval.runs import display
 from tfeval.runs.result_file import FLAGS
 from tfeval.runs.run import Run
@@ -52,10 +52,9 @@ def _table(runs: Sequence[Run], request: Request) -> Iterator[Sequence[str]]:
       filter(None, [hub.shown_name(dataset), dataset.config, dataset.split])
     )
     state = f' ({run.result.state})' if run.result.state else ''
-    for metric in run.metrics:
-      if metric.value is not None:
-        name = request.model_name or run.key.model_name
-        yield name, where + state, title(metric), *_figures(metric)
+    for metric in of_card(run):
+      name = request.model_name or run.key.model_name
+      yield name, where + state, title(metric), *_figures(metric)
 
 
 def _figures(metric: MetricEntry) -> Iterator[str]:

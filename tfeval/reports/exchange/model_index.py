@@ -48,7 +48,7 @@ def _result(run: Run, request: Request) -> dict[str, Any]:
     'split': found.split or None,
     'revision': found.revision,
   }
-  metrics = [_metric(one, run, request) for one in run.metrics if one.value is not None]
+  metrics = [_metric(one, run, request) for one in export.of_card(run)]
   source = hub.source_of(request)
   return {
     'task': dict(_TASK),
