@@ -304,6 +304,7 @@ def test_markdown_has_counts_protocol_caveats_and_flags(tfeval, stored):
     '--nojit',
     '--protocol=opencv',
   ]
+  assert 'net on imagenet2012\\_real, for `tfeval evaluate`:' in out
   assert '/home' not in out and '/data' not in out
 
 
@@ -383,3 +384,15 @@ def test_the_rule_of_the_authors_is_the_value(stored):
     'ImageNet-V2 matched-frequency validation',
   )
   assert np.isclose(hub.value(run.metrics[0], Request(percent=True)), 75)
+
+
+def test_a_format_of_another_package(tfeval, stored, monkeypatch):
+  from tfeval.reports import formats
+  from tfeval.reports.exchange.export import Export
+
+  def lines(runs, request):
+    return Export(f'{len(runs)} {request.model_name}\n'.encode(), ['told'])
+
+  monkeypatch.setitem(formats.EXPORTS.entries, 'lines', lines)
+  out, err = exported(tfeval, stored(), '--to=lines', '--model_name=mine')
+  assert (out, err) == ('1 mine\n', 'tfeval: told\n')

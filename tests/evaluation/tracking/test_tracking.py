@@ -10,6 +10,7 @@ import tensorflow as tf
 from fits import fit, small
 
 import tfeval as tfeval_lib
+from tfeval.cli import flag_trust
 from tfeval.evaluation.tracking import artifacts, config_values, tracked, trackers
 from tfeval.keras import EvaluateCallback
 from tfeval.runs.run import load_run
@@ -282,3 +283,31 @@ def test_a_run_is_logged_again_by_the_command_that_finds_it(fake, run):
   for _ in range(2):
     tracked.log_runs(trackers.targets('fake:here'), [load_run(run.path)])
   assert [call[0] for call in fake.calls].count('begin') == 2
+
+
+def test_the_same_place_is_logged_to_once(fake, run):
+  tracked.log_runs(trackers.targets(['fake:here', 'fake:here']), [run])
+  assert len(fake.calls) == 4
+
+
+@pytest.mark.parametrize(
+  ('value', 'starts'),
+  [
+    ('mlflow:sqlite:///x.db', False),
+    ('wandb:offline', False),
+    ('tensorboard:board', False),
+    ('mlflow:http://host:5000', True),
+    ('mlflow:postgresql://host/x', True),
+    ('wandb:project', True),
+    ('of_another_package:x', True),
+  ],
+)
+def test_a_flagfile_reaches_no_server_without_trust(value, starts):
+  assert flag_trust.starts('log_to', value) == starts
+
+
+def test_a_flagfile_that_names_a_server_is_refused(tfeval, tmp_path):
+  flags = tmp_path / 'flags.txt'
+  flags.write_text('--model=MobileNet\n--log_to=mlflow:http://127.0.0.1:9\n')
+  code, _, err = tfeval('evaluate', f'--flagfile={flags}')
+  assert code == 2 and '--trust_model' in err

@@ -110,18 +110,17 @@ def _remarks(runs: Sequence[Run], file: TextIO) -> None:
 
 def _flags(runs: Sequence[Run], file: TextIO) -> None:
   """Writes the flags of each run, of paths the last part alone."""
-  _line(
-    file,
-    'Each block is a flagfile for `tfeval evaluate`; folders of the machine are left '
-    'out of paths.',
-  )
+  _line(file, 'Each block is a flagfile. Folders of the machine are left out of paths.')
   for run in runs:
     lines = _flag_lines(run)
+    name = f'{run.key.model_name} on {hub.shown_name(run.result.dataset)}'
+    command = 'evaluate' if run.result.imported is None else 'import'
+    what = f'for `tfeval {command}`:' if lines else 'no flags are stored.'
     _line(file)
+    _line(file, f'{markdown_cell(name)}, {what}')
     if not lines:
-      where = markdown_cell(str(run.path.name))
-      _line(file, f'{where}: predictions that were imported have no flags.')
       continue
+    _line(file)
     # More than any row of these that a value has, so that none ends the block.
     longest = max([2, *map(len, re.findall('`+', '\n'.join(lines)))])
     for text in ('`' * (longest + 1), *lines, '`' * (longest + 1)):
