@@ -1,6 +1,7 @@
 # `make demo`: a pretrained model on real photos. `make test`: the tests.
 # `make test-all`: the long matrices too. `make test-frameworks`: what drives Keras 2,
-# keras-hub, KerasTuner, W&B, orbit, ONNX and LiteRT. `make test-torch`: PyTorch's, 5.5 GB.
+# keras-hub, KerasTuner, W&B, MLflow, orbit, ONNX and LiteRT. `make test-torch`:
+# PyTorch's, 5.5 GB.
 # PYTHON=python3.12 chooses another Python.
 PYTHON ?= python3
 BIN = .venv/bin

@@ -36,6 +36,7 @@ COMMANDS = {
   'leaderboard': 'Rank runs, those that cannot be told apart on one rank.',
   'report': 'Make a page of runs that opens in a browser.',
   'figure': 'Draw one figure of runs into a file.',
+  'export': 'Write runs for model cards, tables and other tools.',
   'verify': 'Check that runs are whole and say what their stored predictions say.',
   'relabel': "Make ReaL labels again, at another threshold or from raters' answers.",
   'convert': 'Convert a Keras model to LiteRT, calibrated by its exact input.',

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfeval.cli import console, input_flags, output, suite_flags
+from tfeval.cli import console, input_flags, output, suite_flags, tracking_flags
 from tfeval.engine import cluster
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.runs import expectations
@@ -22,6 +22,7 @@ def define_flags(define) -> None:
   input_flags.define_runs(define)
   input_flags.define(define, parts, without=('dataset', 'corruption'))
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
+  tracking_flags.define(define)
   output.define_expect(define)
   output.define_show_examples(define)
   output.define_class_rule(define)
@@ -30,6 +31,7 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
   expected = [expectations.parse(text) for text in flags.expect]
+  log_to = tracking_flags.targets(flags)
   plans, missing = input_flags.read_plans(flags)
   if not plans:
     output.print_runs(missing, flags.json, 0)
@@ -55,6 +57,11 @@ def run(flags, arguments: list[str]) -> int:
   else:
     # Only the host that joins has results.
     output.print_failures(runs)
+  if log_to:
+    with console.quiet_tensorflow():
+      from tfeval.evaluation.tracking import tracked
+
+      tracked.log_runs(log_to, runs)
   suite_flags.check_missing(runs, flags.strict)
   asked = sum(len(plan.requests) for plan in plans)
   asked *= 1 if config.adapt is None else 2  # With the plain runs.

@@ -29,7 +29,8 @@ ONLY_DATA = frozenset(
   'columns allow signature tags predictions probabilities order scores output raters '
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
   'labels_of store_features align adapt beside reported only write_groups corruption '
-  'by frost_textures base sets_dir other of_class as_class crops'.split()
+  'by frost_textures base sets_dir other of_class as_class crops '
+  'hub_dataset model_name task_id value source_url source_name'.split()
 )
 
 
@@ -164,6 +165,20 @@ def _metrics(value: str) -> bool:
   return any(name in registry.METRICS for name in names)
 
 
+def _exports(value: str) -> bool:
+  from tfeval.reports import formats
+
+  return value not in formats.EXPORTS.entries and value in formats.EXPORTS
+
+
+def _tracker(value: str) -> bool:
+  """Whether a tracker is more than files on this machine."""
+  kind, _, where = value.partition(':')
+  if kind == 'mlflow':
+    return not where.startswith(('sqlite:', 'file:'))
+  return value != 'wandb:offline' and kind != 'tensorboard'
+
+
 _STARTS: Mapping[str, Callable[[str], bool]] = {
   'model': _model,
   'preprocess': flagfile.names_function,
@@ -172,5 +187,7 @@ _STARTS: Mapping[str, Callable[[str], bool]] = {
   'protocol': _protocol,
   'metrics': _metrics,
   'metric': _metrics,
+  'to': _exports,
+  'log_to': _tracker,
   'tpu': flagfile.is_address,
 }

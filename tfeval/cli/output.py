@@ -15,7 +15,9 @@ from tfeval.reports.formats import Output
 from tfeval.reports.plots import files as plot_files
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
+from tfeval.utils import files, paths
 from tfeval.utils.errors import CheckFailed, UserError
+from tfeval.utils.paths import Path
 from tfeval.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -113,6 +115,31 @@ def draw(figure: 'Figure', path: pathlib.Path) -> None:
   """Writes a figure to a file and says so; see `plots.files.write`."""
   plot_files.save(figure, path)
   say(f'the figure is in {path}')
+
+
+def new_file(text: str | None, overwrite: bool) -> Path | None:
+  """Returns the path of a file that a command is to write; None: none was named.
+
+  Raises:
+    UserError: there is one already that may not be replaced, or it is a directory.
+  """
+  if not text:
+    return None
+  path = paths.path(text)
+  if path.is_dir():
+    raise UserError(f'cannot write {path}: it is a directory: name a file in it')
+  if path.exists() and not overwrite:
+    raise UserError(
+      f'{path} is there already: give --overwrite to replace it, or another name'
+    )
+  return path
+
+
+def write_file(path: Path, content: bytes) -> None:
+  """Writes all of a file or nothing of it, and says where; makes its folder."""
+  files.make_directory(path.parent)
+  files.write_atomically(path, content, 'file')
+  say(f'written: {path}')
 
 
 def say_where(runs: Sequence[Run | Failure]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfeval import datasets
-from tfeval.cli import console, input_flags
+from tfeval.cli import console, input_flags, tracking_flags
 from tfeval.evaluation.config import OFF
 from tfeval.evaluation.plans import check_config, requests
 from tfeval.reports import terminal
@@ -56,6 +56,7 @@ def define_flags(define) -> None:
     'Stop once a checkpoint of this step, or a later one, is there and none waits.',
     lower_bound=0,
   )
+  tracking_flags.define(define)
   define.string(
     'log_dir',
     None,
@@ -77,6 +78,7 @@ def run(flags, arguments: list[str]) -> int:
     )
   if len(flags.model) > 1 or 'all' in flags.model:
     raise UserError('checkpoints are of one model: give one --model')
+  log_to = tracking_flags.targets(flags)
   # In training a model shows what preflight takes for faults.
   config = input_flags.read_config(flags).replace(preflight=OFF)
   datasets.check(config.dataset)
@@ -99,6 +101,7 @@ def run(flags, arguments: list[str]) -> int:
       flags.log_dir,
       progress.on_stderr,
       flags.checkpoint_object,
+      log_to,
     )
     schedule = watching.Schedule(
       flags.order == 'newest', flags.poll_seconds, flags.timeout, flags.final_step

@@ -32,6 +32,7 @@ from tfeval.evaluation.plans import (
   without_adaptation,
 )
 from tfeval.evaluation.runtime import Runtime
+from tfeval.evaluation.tracking import tracked, trackers
 from tfeval.models import fitting
 from tfeval.models.keras import wrap
 from tfeval.models.model import Model
@@ -63,6 +64,7 @@ def evaluate(
   classes: Sequence[str] | int | None = None,
   progress: bool | None = None,
   output_dir: str | os.PathLike[str] | None = None,
+  log_to: str | Sequence[str] | None = None,
   **given: Any,
 ) -> Run:
   """Evaluates a model that is in memory, as `tfeval evaluate` does one that is not.
@@ -111,6 +113,8 @@ def evaluate(
       what is not the default. By default it is a temporary one, which is gone when the
       returned run is.
     progress: whether to show progress on stderr; by default if that is a terminal.
+    log_to: `mlflow:URI`, `wandb:offline`, `wandb:PROJECT` or `tensorboard:DIR`, or
+      several: metrics, config and the files of the run are logged there too.
     **given: these keywords.
 
   Returns:
@@ -121,12 +125,16 @@ def evaluate(
     UserError: one line that says what is wrong and what to do.
     Interrupted: Ctrl-C; what was evaluated is kept in `output_dir`.
   """
+  targets = trackers.targets(log_to)
   given = {'preflight': ERROR, **given}
   evaluator = Evaluator(
     model, dataset, name=name, classes=classes, progress=progress, **given
   )
   evaluator._in_training = False
-  return evaluator.evaluate(output_dir)
+  run = evaluator.evaluate(output_dir)
+  if evaluator._runtime.hosts.index == 0:
+    tracked.log_runs(targets, [run])
+  return run
 
 
 class Evaluator:

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.tracking import event_files
+from tfeval.evaluation.tracking import config_values, event_files, tracked, trackers
 from tfeval.evaluation.waiting import WaitingEvaluator
 from tfeval.keras import (
   callback_order,
@@ -81,6 +81,7 @@ class EvaluateCallback(keras.callbacks.Callback):
     prefix: str = 'val_',
     output_dir: str | os.PathLike[str] | None = None,
     log_dir: str | os.PathLike[str] | None = None,
+    log_to: str | Sequence[str] | None = None,
     **how: Any,
   ):
     """Checks what can be checked before a fit.
@@ -109,6 +110,9 @@ class EvaluateCallback(keras.callbacks.Callback):
         `output_dir` goes on after. By default runs are temporary, and the best one is
         gone with the callback.
       log_dir: scalars by step are written here, as TensorBoard reads them.
+      log_to: `mlflow:URI`, `wandb:offline`, `wandb:PROJECT` or `tensorboard:DIR`, or
+        several: values by step, the config, and at the end the files of the best run
+        are logged there, as a run of its own for each fit.
       **how: other keywords of `tfeval.evaluate`; `preflight` is `'off'` and `progress`
         False by default.
 
@@ -137,6 +141,8 @@ class EvaluateCallback(keras.callbacks.Callback):
     directory = path_text('output_dir', output_dir)
     self.output_dir = directory and paths.path(directory).resolve()
     self._log_dir = path_text('log_dir', log_dir)
+    self._log_to = trackers.targets(log_to)
+    self._series: tracked.Series | None = None
     self._evaluated_model: in_fit.EvaluatedModel | None = None
     self._writer: event_files.ScalarWriter | None = None
     self._steps = steps.Steps()
@@ -210,6 +216,7 @@ class EvaluateCallback(keras.callbacks.Callback):
       raise
     if self._log_dir is not None:
       self._writer = event_files.ScalarWriter(self._log_dir)
+    self._series = tracked.Series(self._log_to, self._how.get('name') or model.name)
 
   def _begin_model(self, model: keras.Model) -> None:
     self._evaluated_model = in_fit.EvaluatedModel(
@@ -233,14 +240,19 @@ class EvaluateCallback(keras.callbacks.Callback):
     return [name for name in names if name not in self._hidden]
 
   def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-    self._close()
+    if self._series is not None and self.best is not None:
+      self._series.store(self.best)
+    self._close(succeeded=True)
 
-  def _close(self) -> None:
+  def _close(self, succeeded: bool = False) -> None:
     if self._kept is not None:
       self._kept.close()
     if self._writer is not None:
       self._writer.close()
       self._writer = None
+    if self._series is not None:
+      self._series.close(succeeded)
+      self._series = None
 
   def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
     self._check_in_fit()  # Which may validate.
@@ -330,3 +342,5 @@ class EvaluateCallback(keras.callbacks.Callback):
         self._writer.write(self._values, step)
       except full_disk.OF_EVENTS as error:
         full_disk.tell(error, f'step {step} is not in {self._log_dir}')
+    if self._series is not None:
+      self._series.log(config_values.with_counts(self._values, counts), step, run)

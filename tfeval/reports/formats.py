@@ -5,7 +5,7 @@ may hold what a terminal obeys.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from tfeval.utils.registry import Registry
 
@@ -47,3 +47,15 @@ EFFECTS = _of('effects', 'table', 'json')
 VERIFICATION = _of('verification', 'table', 'json')
 PREDICTIONS = _of('predictions', 'table', 'json')
 MISTAKES = _of('mistakes', 'table', 'json')
+# Files that other tools read: `(runs, request) -> Export`, see `exchange.export`.
+EXPORTS: Registry[Callable[..., Any]] = Registry(
+  'export format',
+  {
+    'model_index': 'tfeval.reports.exchange.model_index:export_model_index',
+    'eval_results': 'tfeval.reports.exchange.eval_results:export_eval_results',
+    'csv': 'tfeval.reports.exchange.tables:export_csv',
+    'parquet': 'tfeval.reports.exchange.tables:export_parquet',
+    'markdown': 'tfeval.reports.exchange.markdown:export_markdown',
+  },
+  'tfeval.exports',
+)

@@ -156,20 +156,26 @@ def remarks(runs: Sequence[Run | Failure]) -> list[str]:
       what = 'is MISSING' if run.is_missing else 'FAILED'
       found.append(f'{name} {what}: {run.reason}')
       continue
-    result = run.result
-    words = [f'{name} {run.key.circumstances}', *result.caveats]
-    words += [f'PREFLIGHT: {finding}' for finding in result.preflight or ()]
-    words += display.chance_remarks(result)
-    if result.published is not None:
-      words.append(published.sentence(result.published))
-    if result.subset is not None:
-      of = counted(result.subset.of, 'image')
-      words.append(f'subset: {result.subset.images} of {of}')
-    words += _against_plain(result.against_plain)
-    words += _of_classes(run)
-    words += _unavailable(result.metrics)
+    words = [f'{name} {run.key.circumstances}', *run_remarks(run)]
     found.append('; '.join(words))
   return found
+
+
+def run_remarks(run: Run) -> list[str]:
+  """Returns what a reader must know beside the figures of a run, a line each."""
+  result = run.result
+  words = [*result.caveats]
+  words += [f'PREFLIGHT: {finding}' for finding in result.preflight or ()]
+  words += display.chance_remarks(result)
+  if result.published is not None:
+    words.append(published.sentence(result.published))
+  if result.subset is not None:
+    of = counted(result.subset.of, 'image')
+    words.append(f'subset: {result.subset.images} of {of}')
+  words += _against_plain(result.against_plain)
+  words += _of_classes(run)
+  words += _unavailable(result.metrics)
+  return words
 
 
 def _against_plain(found: AgainstPlainSection | None) -> list[str]:

@@ -121,6 +121,11 @@ def print_rows(
   print_table(plain_table(titles, rows, numbers), file)
 
 
+def print_text(text: str, file: TextIO | None = None) -> None:
+  """Prints a text of several lines as it stands; a terminal obeys none of it."""
+  print(printable.printable(text, keep='\n\t'), end='', file=file, flush=True)
+
+
 def print_markdown(text: str, file: TextIO) -> None:
   """Prints a text in Markdown: set for a terminal, as it stands elsewhere."""
   text = printable.printable(text, keep='\n')

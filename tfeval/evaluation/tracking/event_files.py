@@ -15,6 +15,11 @@ _SCALAR = tf.compat.v1.SummaryMetadata(
   plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name='scalars'),
   data_class=1,
 )  # DATA_CLASS_SCALAR, tensorflow/core/framework/summary.proto.
+# Likewise of texts: tensorboard/plugins/text/metadata.py, DATA_CLASS_TENSOR.
+_TEXT = tf.compat.v1.SummaryMetadata(
+  plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name='text'),
+  data_class=2,
+)
 
 
 class ScalarWriter:
@@ -43,6 +48,12 @@ class ScalarWriter:
       for name, value in values.items():
         tag, scalar = printable(name), tf.constant(value, tf.float32)
         tf.summary.write(tag, scalar, step, _SCALAR)
+    self._writer.flush()
+
+  def write_text(self, name: str, text: str) -> None:
+    """Writes a text in Markdown by its name, at step 0."""
+    with self._writer.as_default():
+      tf.summary.write(printable(name), tf.constant(text), 0, _TEXT)
     self._writer.flush()
 
   def close(self) -> None:

@@ -52,7 +52,7 @@ def read_history(
     raise UserError(f'{path} is not what this tfeval writes: choose another output_dir')
   if identity is None:
     return entries
-  there, here = _flat(found['of']), _flat(identity)
+  there, here = flat(found['of']), flat(identity)
   for key in [*here, *there]:
     if key.endswith(_DIGEST) and key not in there:
       continue  # It was written before there were any.
@@ -85,12 +85,10 @@ def write_history(
   files.write_json(path, {'version': _VERSION, 'of': identity, 'evaluations': entries})
 
 
-def _flat(values: dict[str, Any], above: str = '') -> dict[str, Any]:
+def flat(values: dict[str, Any], above: str = '') -> dict[str, Any]:
   found = {}
   for key, value in values.items():
     found |= (
-      _flat(value, f'{above}{key}.')
-      if isinstance(value, dict)
-      else {above + key: value}
+      flat(value, f'{above}{key}.') if isinstance(value, dict) else {above + key: value}
     )
   return found

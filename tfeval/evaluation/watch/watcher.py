@@ -6,14 +6,15 @@ import logging
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tfeval.evaluation import loop, resolve, runtime
 from tfeval.evaluation.config import EvaluationConfig, find_cluster, identity
 from tfeval.evaluation.job import Job
 from tfeval.evaluation.plans import ModelRequest, directory_name
-from tfeval.evaluation.tracking import event_files
+from tfeval.evaluation.tracking import config_values, event_files, tracked
+from tfeval.evaluation.tracking.trackers import Target
 from tfeval.evaluation.watch.checkpoint_model import WatchedModel
 from tfeval.evaluation.watch.watch_log import Watched
 from tfeval.models.keras import checkpoints
@@ -61,6 +62,7 @@ class Watcher:
     log_dir: str | None,
     progress: Progress,
     checkpoint_object: str | None = None,
+    log_to: Sequence[Target] = (),
   ):
     """Opens the dataset and builds the model.
 
@@ -72,6 +74,7 @@ class Watcher:
       progress: is told how far an evaluation is.
       checkpoint_object: what the model is called in a `tf.train.Checkpoint`, None to
         look, see `checkpoint_objects`.
+      log_to: where values by step and the files of runs are logged too.
 
     Raises:
       UserError: something that the user can fix; another watcher has `output_dir`.
@@ -101,6 +104,8 @@ class Watcher:
         str(output_dir / 'tensorboard') if log_dir is None else log_dir
       )
       stack.callback(self._writer.close)
+      self._series = tracked.Series(log_to, self._folder.name)
+      stack.callback(self._series.close)
       self._open = stack.pop_all()
 
   def _identity(self) -> dict[str, Any]:
@@ -222,7 +227,10 @@ class Watcher:
       {name: value for name, value in entry['metrics'].items() if value is not None},
       entry['step'],
     )
-    self._watched.write()  # Last: before, the complete run is taken as it is.
+    self._watched.write()  # Before it the complete run is taken as it is.
+    values = config_values.with_counts(entry['metrics'], entry['counts'])
+    self._series.log(values, entry['step'], run)
+    self._series.store(run, entry['run'])
     return entry
 
 
