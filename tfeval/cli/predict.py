@@ -18,6 +18,7 @@ from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.evaluation.config import EvaluationConfig
+  from tfeval.evaluation.crops import Crops
   from tfeval.evaluation.plans import ModelRequest
   from tfeval.runs.top_classes import FailedImage, ImagePredictions, PredictingModel
 
@@ -165,7 +166,11 @@ def _predicted(
   writer = crops.Crops(files['crops'], paths) if 'crops' in files else None
   loaded, failed = predict.load_models(requests, config)
   models = [one.answerer for one in loaded]
-  with _writing(files, models, flags.top) as write, show('predict', len(paths)) as told:
+  with (
+    _writing(files, models, flags.top) as write,
+    _all_or_none(writer),
+    show('predict', len(paths)) as told,
+  ):
     for one in predict.predict_each(
       loaded, paths, flags.top, flags.on_error == SKIP, writer
     ):
@@ -176,6 +181,17 @@ def _predicted(
         images.append(one)
       told(1)
   return models, images, broken, failed
+
+
+@contextlib.contextmanager
+def _all_or_none(writer: 'Crops | None') -> Iterator[None]:
+  """Leaves no crops behind where something goes wrong."""
+  try:
+    yield
+  except BaseException:
+    if writer is not None:
+      writer.discard()
+    raise
 
 
 @contextlib.contextmanager
