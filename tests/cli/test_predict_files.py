@@ -94,7 +94,7 @@ def test_files_hold_what_is_printed(tfeval, folder, tmp_path):
 
 
 def test_crops_are_exactly_the_pixels_of_the_protocol(tfeval, folder, tmp_path):
-  for text in ('opencv', 'pil:crop_fraction=0.9', 'slim'):
+  for text in ('pil:crop_fraction=0.9', 'slim'):
     seen = tmp_path / text.split(':')[0]
     rows = tmp_path / f'{seen.name}.jsonl'
     code, _, err = tfeval(
@@ -135,7 +135,7 @@ def test_a_broken_image_stops_or_is_skipped_and_named(tfeval, folder, tmp_path):
   written = (f'--output_file={rows}', f'--crops={seen}')
   for only in (folder / 'a/empty.jpg', folder):
     code, out, err = tfeval('predict', folder / 'b.png', only, *FLAGS, *written)
-    assert (code, out) == (2, '') and '.jpg' in err + '.jpg'
+    assert (code, out) == (2, '') and 'empty.jpg is not a readable image' in err
     assert not rows.exists() and not list(tmp_path.rglob('seen/**/*.png'))
   (folder / 'a/empty.jpg').unlink()
   code, out, err = tfeval('predict', folder, *FLAGS, *written)

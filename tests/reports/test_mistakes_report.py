@@ -13,8 +13,8 @@ import scored_runs
 
 from tfeval.analysis.mistakes import mistakes
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.reports import contact_sheet, mistake_sheet, row_files
-from tfeval.utils import printable
+from tfeval.reports import contact_sheet, mistake_sheet
+from tfeval.utils import printable, row_files
 from tfeval.utils.errors import UserError
 
 N = 60

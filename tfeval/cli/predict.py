@@ -18,7 +18,6 @@ from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.evaluation.config import EvaluationConfig
-  from tfeval.evaluation.crops import Crops
   from tfeval.evaluation.plans import ModelRequest
   from tfeval.runs.top_classes import FailedImage, ImagePredictions, PredictingModel
 
@@ -111,7 +110,8 @@ def run(flags, arguments: list[str]) -> int:
 
 def _files(flags) -> dict[str, pathlib.Path]:
   """Returns what is written, by its flags, and checks that it can be."""
-  from tfeval.reports import prediction_rows, row_files
+  from tfeval.reports import prediction_rows
+  from tfeval.utils import row_files
 
   found = {
     name: pathlib.Path(flags[name].value).expanduser()
@@ -184,7 +184,7 @@ def _predicted(
 
 
 @contextlib.contextmanager
-def _all_or_none(writer: 'Crops | None') -> Iterator[None]:
+def _all_or_none(writer: Any) -> Iterator[None]:
   """Leaves no crops behind where something goes wrong."""
   try:
     yield
@@ -202,7 +202,8 @@ def _writing(
   if 'output_file' not in files:
     yield lambda image: None
     return
-  from tfeval.reports import prediction_rows, row_files
+  from tfeval.reports import prediction_rows
+  from tfeval.utils import row_files
 
   path = files['output_file']
   schema = prediction_rows.schema(path, top, 'crops' in files)
