@@ -26,7 +26,7 @@ USAGE = """Usage: tfeval predict IMAGE... --model=NAME [--model=NAME ...] [--fla
 IMAGE is a JPEG or PNG, or a folder of them, with the folders inside of it.
 
   tfeval predict cat.jpg photos/ --model=ResNet50 --model=EfficientNetLite0
-  tfeval predict photos/ --model=ResNet50 --output_file=photos.csv --on_error=skip
+  tfeval predict photos/ --model=ResNet50 --output_file=a.csv --on_error=skip
   tfeval predict cat.jpg --model=ResNet50 --crops=seen"""
 
 # Of more images that a file holds no tables are printed.
