@@ -7,6 +7,7 @@ from scipy import special
 
 from tfeval.analysis import hardest as hard
 from tfeval.analysis import mistakes as found_by
+from tfeval.analysis import other_rules
 from tfeval.analysis.mistakes import mistakes
 from tfeval.datasets.labels import imagenet, sets
 from tfeval.datasets.labels.spaces import LabelSpace
@@ -235,3 +236,28 @@ def test_the_hardest_images_of_several_runs(run, other, tmp_path):
     assert one.said_by == most
     assert one.said.index == min(x for x in wrong if wrong.count(x) == most)
     assert one.confidence == pytest.approx(mean[i], rel=1e-5)
+
+
+@pytest.mark.parametrize('rule', ['all', 'restricted', 'imagenet_a', 'objectnet'])
+def test_counts_are_those_of_score_under_every_class_rule(tmp_path, rule):
+  labels = np.arange(N) * 7 % 1000
+  scores = scored_runs.random_scores(N, 4, labels)
+  run = scored_runs.store(
+    tmp_path / 'run', scores, labels, store_logits=True, restricted=range(0, 1000, 2)
+  )
+  found = mistakes(run, None, rule=rule)
+  with_rule = other_rules.with_rules(run, [rule])
+  name = 'top1' if rule == 'all' else f'top1@{rule}'
+  (scored,) = (m for m in with_rule.score(metrics=[name]) if m.key == name)
+  counted = found.counted
+  assert (scored.correct, scored.count) == (counted.correct, counted.count)
+  assert scored.skipped == counted.skipped and found.remarks == ()
+  assert len(found) == counted.count - counted.correct > 0
+  if rule == 'restricted':
+    even = scores[:, ::2].argmax(axis=1) * 2
+    assert {one.id for one in found} == {IDS[i] for i in np.flatnonzero(even != labels)}
+    odd = next(one for one in found if int(one.label.index) % 2)
+    assert all(one.index % 2 == 0 for one in odd.predictions)
+    by_loss = list(mistakes(run, None, by='loss', rule=rule))
+    # Labels that are none of those that compete were given nothing.
+    assert sum(np.isinf(one.loss) for one in by_loss) == (labels % 2).sum()

@@ -19,6 +19,7 @@ TABLE = ROOT / 'tfeval/analysis/reference_results.tsv'
 MODEL = 'resnet50_pytorch_imagenet'
 
 
+@pytest.mark.slow
 def test_the_command_makes_the_packaged_table_again(shared_data, tmp_path):
   command = tmp_path / 'tfeval'
   command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tfeval "$@"\n')

@@ -93,33 +93,34 @@ def test_files_hold_what_is_printed(tfeval, folder, tmp_path):
     assert row['error'] == '' and typed['error'] is None
 
 
-def test_crops_are_exactly_the_pixels_of_the_protocol(tfeval, folder, tmp_path):
-  for text in ('pil:crop_fraction=0.9', 'slim'):
-    seen = tmp_path / text.split(':')[0]
-    rows = tmp_path / f'{seen.name}.jsonl'
-    code, _, err = tfeval(
-      'predict',
-      folder,
-      *FLAGS,
-      f'--protocol={text}',
-      f'--crops={seen}',
-      f'--output_file={rows}',
-    )
-    assert code == 0, err
-    resolved = protocol.resolve(text, 32)
-    crops = sorted(path for path in seen.rglob('*') if path.is_file())
-    assert [json.loads(line)['crop'] for line in open(rows)] == list(map(str, crops))
-    for crop, name in zip(crops, names(folder), strict=True):
-      with open(name, 'rb') as file:
-        encoded = tf.constant(file.read())
-      pixels = pipeline.preprocess_image(resolved, encoded, tf.constant(''), False)
-      theirs = pixels.numpy()
-      if theirs.dtype != np.uint8:
-        theirs = np.clip(np.round(theirs), 0, 255)
-      assert theirs.shape == (32, 32, 3)
-      np.testing.assert_array_equal(cv2.imread(str(crop))[..., ::-1], theirs)
+@pytest.mark.parametrize(
+  'text',
+  [
+    'opencv',
+    pytest.param('pil:crop_fraction=0.9', marks=pytest.mark.slow),
+    pytest.param('slim', marks=pytest.mark.slow),
+  ],
+)
+def test_crops_are_exactly_the_pixels_of_the_protocol(tfeval, folder, tmp_path, text):
+  seen, rows = tmp_path / 'seen', tmp_path / 'rows.jsonl'
+  written = (f'--crops={seen}', f'--output_file={rows}')
+  code, _, err = tfeval('predict', folder, *FLAGS, f'--protocol={text}', *written)
+  assert code == 0, err
+  resolved = protocol.resolve(text, 32)
+  crops = sorted(path for path in seen.rglob('*') if path.is_file())
+  assert [json.loads(line)['crop'] for line in open(rows)] == list(map(str, crops))
+  for crop, name in zip(crops, names(folder), strict=True):
+    with open(name, 'rb') as file:
+      encoded = tf.constant(file.read())
+    pixels = pipeline.preprocess_image(resolved, encoded, tf.constant(''), False)
+    theirs = pixels.numpy()
+    if theirs.dtype != np.uint8:
+      theirs = np.clip(np.round(theirs), 0, 255)
+    assert theirs.shape == (32, 32, 3)
+    np.testing.assert_array_equal(cv2.imread(str(crop))[..., ::-1], theirs)
 
 
+@pytest.mark.slow
 def test_crops_of_several_views_are_several_files(tfeval, folder, tmp_path):
   flags = ('--protocol=opencv:tta=five_crop', f'--crops={tmp_path / "seen"}')
   code, _, err = tfeval('predict', folder / 'b.png', *FLAGS, *flags)

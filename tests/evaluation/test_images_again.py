@@ -94,6 +94,7 @@ def test_a_run_on_tfds_says_which_option_brings_its_images(tmp_path, noise):
   assert isinstance(nothing[ids_of(run)[0]], str)
 
 
+@pytest.mark.slow
 def test_pictures_of_tfds(tmp_path, standin_dir, photos, tfeval):
   """What TFDS has prepared holds the same photos as the folder."""
   from tfeval import datasets

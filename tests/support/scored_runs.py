@@ -1,13 +1,16 @@
 """Runs made of scores, stored as an evaluation stores them."""
 
+import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.metrics import competition
 from tfeval.runs import predictions, run
 from tfeval.runs.result_file import ClassesSection
-from tfeval.runs.run_classes import RunClasses
+from tfeval.runs.run_classes import IMAGENET, RunClasses
 
 CLASSES = 1000
 
@@ -35,8 +38,15 @@ def store(
   seed: int = 0,
   dataset=(),
   space: LabelSpace | None = None,
+  restricted: Sequence[int] | None = None,
 ) -> run.Run:
   """Stores a complete run; its rows stand in an order that the seed draws."""
+  classes = RunClasses(space or IMAGENET.space, space or IMAGENET.space)
+  matched = {}
+  if restricted is not None:
+    rule = competition.singles('restricted', restricted)
+    classes = dataclasses.replace(classes, rules=(rule,))
+    matched = {'matched': {'by': 'class', 'restricted': [*restricted]}}
   n = len(scores)
   order = np.random.default_rng(seed).permutation(n)
   ids = ids or [f'{i:05d}.JPEG' for i in range(n)]
@@ -47,6 +57,7 @@ def store(
     max(1, n // 4),
     min(20, scores.shape[1]),
     space=scores.shape[1],
+    rules=classes.kept_by_rule,
   )
   for start in range(0, n, 64):
     at = order[start : start + 64]
@@ -59,13 +70,14 @@ def store(
         scores[at],
         output,
         store_logits,
+        classes.competition,
       )
     )
   writer.flush()
   section = {} if space is None else {'classes': ClassesSection.of(space)}
   manifest = {
     'schema_version': 1,
-    'model': {'name': directory.name, 'output': output},
+    'model': {'name': directory.name, 'output': output, **matched},
     'dataset': {
       'name': 'photos',
       'split': '',
@@ -78,12 +90,9 @@ def store(
     'store': {'logits': store_logits, 'classes': min(20, scores.shape[1])},
   }
   run.files.write_json(directory / 'manifest.json', manifest)
-  request = None
-  if space is not None:
-    request = run.SummaryRequest(classes=RunClasses(space, space))
   summary = run.summarize(
     predictions.read_parts(directory / 'predictions'),
-    **({} if request is None else {'request': request}),
+    request=run.SummaryRequest(classes=classes),
   )
   run.finish(directory, manifest, summary, {}, {'seconds': 1.0})
   return run.load_run(directory)
