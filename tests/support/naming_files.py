@@ -39,6 +39,7 @@ RUN_COMMANDS = (
   'verify {here}/run',
   'compare {here}/run run',
   'leaderboard {here}',
+  'mistakes {here}/run --other=run',
 )
 
 

@@ -132,7 +132,8 @@ def run(flags, arguments: list[str]) -> int:
 
 def _files(flags, count: int | None) -> dict[str, pathlib.Path]:
   """Returns the files that are written, by their flags, and checks that they can be."""
-  from tfeval.reports import mistake_sheet, row_files
+  from tfeval.reports import mistake_sheet
+  from tfeval.utils import row_files
 
   found = {
     name: pathlib.Path(flags[name].value).expanduser()
@@ -208,7 +209,8 @@ def _pictures(flags, run: 'Run', found: 'Mistakes | Hardest') -> dict:
 
 def _write(path: pathlib.Path, found: 'Mistakes | Hardest') -> None:
   from tfeval.analysis.hardest import Hardest
-  from tfeval.reports import mistake_rows, row_files
+  from tfeval.reports import mistake_rows
+  from tfeval.utils import row_files
 
   if isinstance(found, Hardest):
     schema = mistake_rows.schema(other=False, hard=True)

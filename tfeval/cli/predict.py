@@ -28,7 +28,7 @@ USAGE = """Usage: tfeval predict IMAGE... --model=NAME [--model=NAME ...] [--fla
 IMAGE is a JPEG or PNG, or a folder of them, with the folders inside of it.
 
   tfeval predict cat.jpg photos/ --model=ResNet50 --model=EfficientNetLite0
-  tfeval predict photos/ --model=ResNet50 --output_file=photos.csv --on_error=skip
+  tfeval predict photos/ --model=ResNet50 --output_file=a.csv --on_error=skip
   tfeval predict cat.jpg --model=ResNet50 --crops=seen"""
 
 # Of more images that a file holds no tables are printed.
@@ -113,7 +113,8 @@ def run(flags, arguments: list[str]) -> int:
 
 def _files(flags) -> dict[str, pathlib.Path]:
   """Returns what is written, by its flags, and checks that it can be."""
-  from tfeval.reports import prediction_rows, row_files
+  from tfeval.reports import prediction_rows
+  from tfeval.utils import row_files
 
   found = {
     name: pathlib.Path(flags[name].value).expanduser()
@@ -168,7 +169,11 @@ def _predicted(
   writer = crops.Crops(files['crops'], paths) if 'crops' in files else None
   loaded, failed = predict.load_models(requests, config)
   models = [one.answerer for one in loaded]
-  with _writing(files, models, flags.top) as write, show('predict', len(paths)) as told:
+  with (
+    _writing(files, models, flags.top) as write,
+    _all_or_none(writer),
+    show('predict', len(paths)) as told,
+  ):
     for one in predict.predict_each(
       loaded, paths, flags.top, flags.on_error == SKIP, writer
     ):
@@ -182,6 +187,17 @@ def _predicted(
 
 
 @contextlib.contextmanager
+def _all_or_none(writer: Any) -> Iterator[None]:
+  """Leaves no crops behind where something goes wrong."""
+  try:
+    yield
+  except BaseException:
+    if writer is not None:
+      writer.discard()
+    raise
+
+
+@contextlib.contextmanager
 def _writing(
   files: dict[str, pathlib.Path], models: 'list[PredictingModel]', top: int
 ) -> Iterator[Any]:
@@ -189,7 +205,8 @@ def _writing(
   if 'output_file' not in files:
     yield lambda image: None
     return
-  from tfeval.reports import prediction_rows, row_files
+  from tfeval.reports import prediction_rows
+  from tfeval.utils import row_files
 
   path = files['output_file']
   schema = prediction_rows.schema(path, top, 'crops' in files)

@@ -1,5 +1,6 @@
 """The pixels that models see, as files that people can look at."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ class Crops:
       paths: of all images.
     """
     self._directory = directory
+    self._written: list[pathlib.Path] = []
     parents = [os.path.dirname(os.path.abspath(path)) for path in paths]
     self._root = os.path.commonpath(parents)
 
@@ -68,5 +70,16 @@ class Crops:
       path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
       raise files.cannot_write(path, error, '`crops`') from error
+    self._written.append(path)
     files.write_atomically(path, tf.io.encode_png(pixels).numpy(), '`crops`')
     return str(path)
+
+  def discard(self) -> None:
+    """Removes what was written, and folders that are empty then."""
+    for path in self._written:
+      path.unlink(missing_ok=True)
+    for folder in sorted({path.parent for path in self._written}, reverse=True):
+      while folder != self._directory.parent:
+        with contextlib.suppress(OSError):
+          folder.rmdir()
+        folder = folder.parent

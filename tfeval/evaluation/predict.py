@@ -109,7 +109,7 @@ def predict_each(
       seen = [model.pixels(path, encoded) for model in models]
     except UserError as error:
       if not skip:
-        raise
+        raise UserError(f'{error}, or give `on_error=skip`') from error
       yield FailedImage(str(path), str(error))
       continue
     written = []

@@ -7,8 +7,8 @@ import pyarrow as pa
 from tfeval.analysis.answered_rows import TOP
 from tfeval.analysis.hardest import HardImage
 from tfeval.analysis.mistake import Mistake, NamedClass
-from tfeval.reports.row_files import finite
 from tfeval.runs.top_classes import ClassPrediction
+from tfeval.utils.row_files import finite
 
 _INDICES, _NAMES = pa.list_(pa.int32()), pa.list_(pa.string())
 _FIRST = [

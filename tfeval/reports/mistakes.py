@@ -181,10 +181,10 @@ def _hardest_lines(found: Hardest) -> Iterator[str]:
     yield f'  only images that {_classes(first)}'
   yield f'  every run is right: {found.by_missed[0]:,} images'
   yield f'  every run is wrong: {found.by_missed[runs]:,} images'
-  if len(found) < first.found:
+  if first.found:
     yield (
       f'  shown: {len(found):,} of {first.found:,} that some run gets wrong, the most '
-      'often missed first'
+      'often missed first; with the mean probability of the wrong predictions'
     )
 
 
@@ -216,7 +216,7 @@ def _hard_rows(found: Hardest) -> tuple[list[str], list[list[terminal.Cell]]]:
   has_real = found.of_first.rows.real is not None
   runs = len(found.names)
   titles = ['image', 'label', *[_set_title(found.of_first)] * has_real]
-  titles += ['most say (mean p)', 'missed']
+  titles += ['most say', 'missed']
   rows = []
   for one in found:
     cells: list[terminal.Cell] = [_image(one.mistake), _names(one.mistake.right)]

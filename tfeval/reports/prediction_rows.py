@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfeval.reports import row_files
 from tfeval.runs import top_classes
 from tfeval.runs.top_classes import FailedImage, ImagePredictions, PredictingModel
+from tfeval.utils import row_files
 
 FORMATS = (row_files.CSV, row_files.PARQUET, row_files.LINES)
 _FIRST = [
