@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given
-from tfeval.utils import errors
+from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def figure(
       matplotlib is not installed.
   """
   from tfeval.reports import figures
-  from tfeval.reports.page import writing
-  from tfeval.reports.plots import files
+  from tfeval.reports.plots import files as plot_files
 
   if kind not in KINDS:
     raise errors.unknown('`kind`', kind, KINDS)
@@ -73,7 +72,7 @@ def figure(
   path = given.file_path('output', output)
   assert path is not None  # It has no default.
   figures.check_path(path, 'output')
-  writing.check_new(path, overwrite)
+  files.check_new(path, overwrite, 'output')
   figures.import_matplotlib()
   found = given.found(runs)
   level = checks.level(level)
@@ -86,7 +85,7 @@ def figure(
       drawn = _of_board(found, kind, read, sort, level, allowed, against)
     else:
       drawn = _of_rows(given.complete(list(found)), kind, read, by)
-  files.save(drawn, path)
+  plot_files.save(drawn, path)
   return drawn
 
 

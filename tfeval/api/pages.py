@@ -49,17 +49,19 @@ class Asked:
 
 def of_one(run: 'Run', asked: Asked) -> 'Document':
   """Returns the page of one run."""
-  from tfeval.analysis import mistakes, portrait
-  from tfeval.reports.page import hard_images, of_run
+  from tfeval.reports.page import hard_images, whole
 
-  found = portrait.portray(run, asked.labels, asked.subset, asked.metrics)
-  more = _slices([run], asked)
-  try:
-    wrong = mistakes.mistakes(run, hard_images.ROWS, labels=_first(asked))
-    more.append(_hard(run, wrong, asked))
-  except UserError as error:
-    more.append(_without('Most confidently wrong images', error))
-  return of_run.whole(found, more)
+  def thumbnails(run: 'Run', found: 'Mistakes') -> dict[str, bytes | str]:
+    return _thumbnails(run, hard_images.ids_of(found, asked.images), asked)
+
+  return whole.of_one(
+    run,
+    asked.labels,
+    asked.subset,
+    asked.metrics,
+    _slices([run], asked),
+    thumbnails if asked.images else None,
+  )
 
 
 def of_several(runs: 'Sequence[Run]', asked: Asked) -> 'Document':

@@ -40,6 +40,7 @@ def define_flags(define) -> None:
   )
   define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
   define.integer('seed', 0, 'Of the bootstrap.', lower_bound=0)
+  output.define_report(define)
   define.bool('json', False, 'Print JSON, nothing else.')
 
 
@@ -51,6 +52,7 @@ def run(flags, arguments: list[str]) -> int:
   from tfeval.analysis import kept  # Arrow, which help does not need.
 
   expected = [kept.parse_expectation(text) for text in flags.expect]
+  page = output.report_path(flags)
   console.import_tensorflow_for(arguments)
   comparison = compare(
     *arguments,
@@ -63,6 +65,7 @@ def run(flags, arguments: list[str]) -> int:
   )
   missed = kept.missed(expected, comparison.aligned, flags.level)
   output.print_report(formats.COMPARISON, flags.json, comparison)
+  output.save_report(page, comparison)
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

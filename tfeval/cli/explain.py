@@ -78,6 +78,7 @@ def define_flags(define) -> None:
     'Also draw the candidates into this .png, .pdf or .svg: their agreement or '
     "accuracy, or the points of differences; needs pip install 'tfeval[figure]'.",
   )
+  output.define_report(define)
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -86,7 +87,7 @@ def run(flags, arguments: list[str]) -> int:
   check_one_way(flags.reported, flags.predictions, arguments, others)
   if flags.list:
     return _list(flags)
-  figure = None
+  page, figure = output.report_path(flags), None
   if flags.figure is not None:
     figure = pathlib.Path(flags.figure).expanduser()
     figures.check_path(figure)
@@ -105,6 +106,7 @@ def run(flags, arguments: list[str]) -> int:
   )
   kind = formats.TWO_RUNS if arguments else formats.EXPLANATION
   output.print_report(kind, flags.json, found)
+  output.save_report(page, found)
   if figure is not None:
     output.draw((of_two_runs if arguments else of_explanation).figure(found), figure)
   return 0

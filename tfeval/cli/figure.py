@@ -6,7 +6,7 @@ from tfeval.utils.errors import UserError
 USAGE = """Usage: tfeval figure RUN... --kind=KIND --output=FILE [--flags]
 
   tfeval figure OUTPUT_DIR/ResNet50 --kind=reliability --output=reliability.pdf
-  tfeval figure OUTPUT_DIR --kind=tradeoff --against=multiply_adds --output=a.svg
+  tfeval figure OUTPUT_DIR --kind=tradeoff --output=price.svg
 
 One figure as pages of tfeval report show it, for a paper: reliability, confusion
 (of one run), pr, risk_coverage (of one or several), ranks, tradeoff, agreement (of

@@ -29,7 +29,7 @@ ONLY_DATA = frozenset(
   'columns allow signature tags predictions probabilities order scores output raters '
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
   'labels_of store_features align adapt beside reported only write_groups corruption '
-  'by frost_textures base sets_dir other of_class as_class crops '
+  'report by frost_textures base sets_dir other of_class as_class crops '
   'hub_dataset model_name task_id value source_url source_name'.split()
 )
 

@@ -56,6 +56,7 @@ def define_flags(define) -> None:
     'Also show the packaged results of public models on the 50,000 validation images; '
     'nothing is tested against them.',
   )
+  output.define_report(define)
   define.bool('json', False, 'The same as --format=json, with all columns.')
 
 
@@ -71,6 +72,7 @@ def run(flags, arguments: list[str]) -> int:
   from tfeval.analysis.across.table import Across
   from tfeval.reports import leaderboard_columns
 
+  page = output.report_path(flags)
   console.import_tensorflow_for(arguments)
   found = leaderboard(
     *arguments,
@@ -85,6 +87,7 @@ def run(flags, arguments: list[str]) -> int:
       if flags[name].present:
         raise UserError(of_one_set(name))
     output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
+    output.save_report(page, found)
     return 0
   if flags.reference:
     found = reference_results.with_references(found)
@@ -92,4 +95,5 @@ def run(flags, arguments: list[str]) -> int:
   output.print_report(
     formats.LEADERBOARD, flags.json, found, chosen, format=flags.format
   )
+  output.save_report(page, found)
   return 0

@@ -12,6 +12,7 @@ from tfeval.datasets.labels.class_sets import PARTNERS
 from tfeval.metrics.entry import ALL, RESTRICTED
 from tfeval.reports import failures, formats, terminal
 from tfeval.reports.formats import Output
+from tfeval.reports.page import writing
 from tfeval.reports.plots import files as plot_files
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
@@ -19,6 +20,7 @@ from tfeval.utils import files, paths
 from tfeval.utils.errors import CheckFailed, UserError
 from tfeval.utils.paths import Path
 from tfeval.utils.registry import Registry
+from tfeval.utils.shown import Shown
 
 if TYPE_CHECKING:
   from tfeval.reports.page.content import Figure
@@ -109,6 +111,38 @@ def say(text: str) -> None:
   """Says on stderr, as the last line of a command, what was written where."""
   sys.stdout.flush()  # Else what was printed before may come behind it.
   terminal.print_line(f'tfeval: {text}', sys.stderr)
+
+
+def define_report(definer, overwrite: bool = True) -> None:
+  """Defines `--report`, and `--overwrite` where a command has no such flag."""
+  definer.string(
+    'report',
+    None,
+    'Also write a page of it to this .html, which opens in a browser; needs pip install '
+    "'tfeval[report]'.",
+  )
+  if overwrite:
+    definer.bool('overwrite', False, 'Replace a page that is there.')
+
+
+def report_path(flags) -> pathlib.Path | None:
+  """Returns the file of `--report`, None without one.
+
+  Raises:
+    UserError: it cannot be written, or what makes pages is not installed.
+  """
+  if flags.report is None:
+    return None
+  path = pathlib.Path(flags.report).expanduser()
+  writing.check_path(path, flags.overwrite, 'report')
+  return path
+
+
+def save_report(path: pathlib.Path | None, result: Shown) -> None:
+  """Writes the page of a result, if one was asked for, and says so."""
+  if path is not None:
+    writing.save(result.document(), path, with_dashes, 'report')
+    say(f'the page is in {path}')
 
 
 def draw(figure: 'Figure', path: pathlib.Path) -> None:

@@ -47,6 +47,7 @@ def define_flags(define) -> None:
     'farthest', 10, 'List so many images that are farthest from the source.',
     lower_bound=0,
   )  # fmt: skip
+  output.define_report(define)
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -55,6 +56,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       f'{len(arguments)} arguments were given: tfeval shift SOURCE TARGET'
     )
+  page = output.report_path(flags)
   console.import_tensorflow_for(arguments)
   names = (
     *('labels_of', 'metric', 'beside', 'level', 'permutations', 'seed', 'max_images'),
@@ -63,4 +65,5 @@ def run(flags, arguments: list[str]) -> int:
   given = {name: flags[name].value for name in names}
   found = shift(*arguments, progress=True, **given)
   output.print_report(formats.SHIFT, flags.json, found)
+  output.save_report(page, found)
   return 0

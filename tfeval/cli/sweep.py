@@ -43,6 +43,7 @@ def define_flags(define) -> None:
     'Also draw the points into this .png, .pdf or .svg; needs pip install '
     "'tfeval[figure]'.",
   )
+  output.define_report(define, overwrite=False)
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -55,7 +56,7 @@ def run(flags, arguments: list[str]) -> int:
     ]
     terminal.print_remarks(lines, sys.stdout)
     return 0
-  figure = None
+  page, figure = output.report_path(flags), None
   if flags.figure is not None:
     figure = pathlib.Path(flags.figure).expanduser()
     figures.check_path(figure)
@@ -68,6 +69,7 @@ def run(flags, arguments: list[str]) -> int:
     **input_flags.given(flags),
   )
   output.print_report(formats.SWEEP, flags.json, found)
+  output.save_report(page, found)
   if figure is not None:
     output.draw(of_sweep.figure(found), figure)
   return 0

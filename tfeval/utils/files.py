@@ -50,6 +50,37 @@ def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> 
     raise cannot_write(path, error, flag) from error
 
 
+def check_new(path: Path, overwrite: bool, option: str) -> None:
+  """Checks that a file can be written, before its content is computed.
+
+  Args:
+    path: of the file.
+    overwrite: whether one that is there may be replaced.
+    option: the parameter that names it.
+
+  Raises:
+    UserError: it is there and may not be replaced, it is a folder, or its folder is not
+      there or cannot be written.
+  """
+  named = f'`{option}={path}`'
+  if path.is_dir():
+    raise UserError(f'{named} is a folder: give the name of a file')
+  if not isinstance(path, pathlib.Path):
+    there = path.exists()
+  else:
+    there = os.path.lexists(path)  # A link to nothing is there too.
+  if there and not overwrite:
+    raise UserError(f'{named} is there already: give another name, or `overwrite`')
+  if not isinstance(path, pathlib.Path):
+    return  # Folders of stores come with their files.
+  if not path.parent.is_dir():
+    raise UserError(
+      f'{named}: the folder {path.parent} does not exist: make it or choose another'
+    )
+  if not os.access(path.parent, os.W_OK):
+    raise UserError(f'{named}: the folder {path.parent} cannot be written')
+
+
 def _check_no_device(path: pathlib.Path) -> None:
   """Checks that what is replaced is no device, such as /dev/stdout."""
   with contextlib.suppress(OSError):

@@ -11,7 +11,6 @@ import decimal
 import io
 import json
 import math
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
@@ -52,26 +51,7 @@ def check_path(
   if path.suffix.lower() not in formats:
     ends = ', '.join(formats[:-1]) + f' or {formats[-1]}'
     raise UserError(f'`{option}={path}`: give a name that ends in {ends}')
-  check_new(path, overwrite, option)
-  where = f'`{option}={path}`: the folder {path.parent}'
-  if not path.parent.is_dir():
-    raise UserError(f'{where} does not exist: make it or choose another')
-  if not os.access(path.parent, os.W_OK):
-    raise UserError(f'{where} cannot be written: choose another')
-
-
-def check_new(path: pathlib.Path, overwrite: bool, option: str) -> None:
-  """Checks that a file is not there yet, or may be replaced.
-
-  Raises:
-    UserError: it is, and may not.
-  """
-  if path.is_dir():
-    raise UserError(f'`{option}={path}` is a folder: give the name of a file')
-  if os.path.lexists(path) and not overwrite:
-    raise UserError(
-      f'`{option}={path}` is there already: give another name, or `overwrite`'
-    )
+  files.check_new(path, overwrite, option)
 
 
 @contextlib.contextmanager

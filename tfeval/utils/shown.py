@@ -23,13 +23,14 @@ class Shown:
     Raises:
       UserError: pandas is not installed.
     """
-    return _found('tfeval.reports.page.frame:frame')(self._document())
+    return _found('tfeval.reports.page.frame:frame')(self.document())
 
-  def _document(self) -> Any:
+  def document(self) -> Any:
+    """Returns it as a `Document`, of which pages and figures are made."""
     return _found(self.DOCUMENT)(self)
 
   def _repr_html_(self) -> str | None:
-    return _found('tfeval.reports.page.render:fragment')(self._document())
+    return _found('tfeval.reports.page.render:fragment')(self.document())
 
 
 def _found(name: str) -> Any:

@@ -1,24 +1,32 @@
 """The files of a run that a tracker stores beside its values."""
 
 import contextlib
+import logging
 import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from tfeval.reports.page import render, whole
 from tfeval.runs.result_file import FLAGS, MANIFEST, PREDICTIONS, RESULT
 from tfeval.runs.run import Run
 from tfeval.utils import files
+from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
+_LOG = logging.getLogger('tfeval')
 REPORT = 'report.html'
 
 
 def _report(run: Run) -> bytes | None:
   """Returns the report of a run in HTML; None: there is none.
 
-  All trackers get it from here.
+  All trackers get it from here. Why there is none is logged.
   """
-  return None
+  try:
+    return render.page(whole.of_one(run)).encode(errors='backslashreplace')
+  except UserError as error:
+    _LOG.info('no report of %s: %s', run.path.name, error)
+    return None
 
 
 @contextlib.contextmanager

@@ -1,21 +1,24 @@
 """Pages of several runs: which kind they are, and the sections of each kind."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from tfeval.analysis import comparison, leaderboard
+from tfeval.analysis import comparison, leaderboard, mistakes, portrait
 from tfeval.analysis.across import places
 from tfeval.analysis.across import table as across_table
+from tfeval.analysis.mistakes import Mistakes
 from tfeval.analysis.portrait import Portrait
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.reports.page import (
   about_run,
   confidence,
+  hard_images,
   of_across,
   of_comparison,
   of_leaderboard,
+  of_run,
 )
-from tfeval.reports.page.content import Document, Part, Section
+from tfeval.reports.page.content import Document, Missing, Part, Section
 from tfeval.runs.run import Failure, Run
 from tfeval.runs.same_model import same_weights
 from tfeval.utils.errors import UserError
@@ -54,6 +57,39 @@ def is_sweep(runs: Sequence[Run]) -> bool:
       for run in runs[1:]
     )
   )
+
+
+def of_one(
+  run: Run,
+  labels: Sequence[LabelSource] | None = None,
+  subset: Subset | None = None,
+  metrics: Sequence[str] = (),
+  more: Sequence[Section] = (),
+  thumbnails: Callable[[Run, Mistakes], Mapping[str, bytes | str]] | None = None,
+) -> Document:
+  """Returns the page of one run.
+
+  Args:
+    run: the run.
+    labels, subset, metrics: see `portrait.portray`.
+    more: sections before its mistakes, such as slices.
+    thumbnails: returns JPEGs of the first mistakes, or why there are none; None: they
+      are not asked for.
+
+  Raises:
+    UserError: as `Run.summary`.
+  """
+  found = portrait.portray(run, labels, subset, metrics)
+  title = 'Most confidently wrong images'
+  try:
+    wrong = mistakes.mistakes(
+      run, hard_images.ROWS, labels=labels[0] if labels else None
+    )
+    shown = thumbnails(run, wrong) if thumbnails is not None else None
+    last = hard_images.section(wrong, shown)
+  except UserError as error:
+    last = Section(title, [Missing(title, str(error))])
+  return of_run.whole(found, [*more, last])
 
 
 def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Document:
@@ -103,8 +139,8 @@ def ranked(
 def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
   """Returns curves of several runs in the same axes, by the first label set."""
   chosen, called = [], []
-  for name, portrait in zip(names, portraits, strict=bool(portraits)):
-    first = portrait.sets[0]
+  for name, one in zip(names, portraits, strict=bool(portraits)):
+    first = one.sets[0]
     if first.confidences is not None:
       chosen.append(first)
       called.append(name)

@@ -25,25 +25,8 @@ def check_path(path: pathlib.Path, overwrite: bool, name: str = 'output') -> Non
   """
   if path.suffix.lower() not in SUFFIXES:
     raise UserError(f'`{name}={path}`: give a name that ends in .html')
-  check_new(path, overwrite, name)
+  files.check_new(path, overwrite, name)
   render.check_installed()
-
-
-def check_new(path: pathlib.Path, overwrite: bool, name: str = 'output') -> None:
-  """Checks that a file is not there, or may be replaced, and its folder is.
-
-  Raises:
-    UserError: it is there, a folder, or its folder is not.
-  """
-  if path.is_dir():
-    raise UserError(f'`{name}={path}` is a folder: give the name of a file')
-  if path.exists() and not overwrite:
-    raise UserError(f'`{name}={path}` is there already: give `overwrite` to replace it')
-  if not path.parent.is_dir():
-    raise UserError(
-      f'`{name}={path}`: the folder {path.parent} does not exist: make it or choose '
-      'another'
-    )
 
 
 def save(
