@@ -78,7 +78,7 @@ def define_flags(define) -> None:
     'Also draw the candidates into this .png, .pdf or .svg: their agreement or '
     "accuracy, or the points of differences; needs pip install 'tfeval[figure]'.",
   )
-  output.define_report(define)
+  output.define_report(define, overwrite=False)
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 

@@ -8,10 +8,10 @@ USAGE = """Usage: tfeval figure RUN... --kind=KIND --output=FILE [--flags]
   tfeval figure OUTPUT_DIR/ResNet50 --kind=reliability --output=reliability.pdf
   tfeval figure OUTPUT_DIR --kind=tradeoff --output=price.svg
 
-One figure as pages of tfeval report show it, for a paper: reliability, confusion
-(of one run), pr, risk_coverage (of one or several), ranks, tradeoff, agreement (of
-several), severity, robustness (of runs on several test sets), slices (--by). Needs
-pip install 'tfeval[report]'."""
+One figure as pages of tfeval report show it, for a paper: reliability and
+confusion of one run; pr and risk_coverage of one or several; ranks, tradeoff
+and agreement of several; severity and robustness of runs on several test sets;
+slices by --by. Needs pip install 'tfeval[report]'."""
 
 _KINDS = (
   *('reliability', 'pr', 'risk_coverage', 'confusion', 'ranks', 'tradeoff', 'severity'),

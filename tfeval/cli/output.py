@@ -118,7 +118,7 @@ def define_report(definer, overwrite: bool = True) -> None:
   definer.string(
     'report',
     None,
-    'Also write a page of it to this .html, which opens in a browser; needs pip install '
+    'Also write a page to this .html, which opens in a browser; needs pip install '
     "'tfeval[report]'.",
   )
   if overwrite:

@@ -7,12 +7,12 @@ from tfeval.utils.errors import UserError
 USAGE = """Usage: tfeval report RUN... --output=FILE.html [--flags]
 
   tfeval report OUTPUT_DIR/ResNet50 --output=report.html
-  tfeval report OUTPUT_DIR --output=report.html --labels=original --labels=real.json
+  tfeval report OUTPUT_DIR --output=report.html --labels=original
 
-One page that opens without a network: counts with intervals, confidence, classes,
-confusions, slices, the most confidently wrong images, and how it was made. Of
-several runs a comparison, a leaderboard, a sweep of protocols or models on
-several test sets. Needs pip install 'tfeval[report]'."""
+One page that opens without a network: counts with intervals, confidence,
+classes, confusions, slices, the most confidently wrong images, and how it was
+made. Of several runs a comparison, a leaderboard, a sweep of protocols or
+models on several test sets. Needs pip install 'tfeval[report]'."""
 
 _KINDS = (
   *('auto', 'run', 'comparison', 'leaderboard', 'suite', 'sweep', 'explanation'),
