@@ -73,6 +73,12 @@ class EvaluationConfig:
     'class order or preprocessing; warn: say so and go on.',
     choices=PREFLIGHT,
   )
+  metrics: tuple[str, ...] | None = option(
+    None,
+    'Further metrics beside top1 and top5, separated by commas, such as nll,ece,f1, '
+    'computed of the stored rows at the end; the help of tfeval score lists them.',
+    group='Results',
+  )
   max_loaded_models: int = option(
     4,
     'Most models in memory at once. Those that share a protocol and a size share its '

@@ -50,6 +50,23 @@ class CheckFailed(Exception):
   """A check that was asked for did not hold."""
 
 
+def listed(names: Iterable[object], most: int = 10, none: str = 'none') -> str:
+  """Returns names in a line: of many the first ten, and how many more there are.
+
+  Args:
+    names: texts, or what becomes one; ids of files, classes, runs.
+    most: how many are told.
+    none: what is said where there are none.
+
+  >>> listed(['b', 'a']), listed(range(4_133), 2), listed([])
+  ('b, a', '0, 1, ... and 4,131 more', 'none')
+  """
+  names = list(names)
+  told = ', '.join(map(str, names[:most])) or none
+  more = len(names) - most
+  return f'{told}, ... and {more:,} more' if more > 0 else told
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = '') -> UserError:
   """Returns the error for a name that is not known, with the closest ones.
 
