@@ -24,6 +24,11 @@ otherwise, one or two at once, give an accuracy that somebody reports.
 --predictions: under which of them the same images get the same answers, of
 classes or scores from any script. Two runs: what differs, and how many points
 each difference carries. --list: published effects, with their sources."""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'dataset', 'manual_dir', 'reported', 'predictions', 'axis', 'list'),
+  *('batch_size', 'figure', 'output_dir', 'json'),
+)
 
 # What a search does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
@@ -31,7 +36,8 @@ _WITHOUT: tuple[str, ...] = (
   *('corruption', 'corruption_seed', 'frost_textures'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
   # Images that cannot be decoded are answered by nobody.
-  *('sample', 'limit', 'only', 'store_logits', 'adapt', 'on_error'),
+  *('sample', 'limit', 'only', 'store_logits', 'adapt', 'metrics'),
+  'on_error',
 )
 # Of `level`: of one way in it is another thing than of the other.
 _UNLIKELY, _SIGNIFICANT = 0.01, 0.05

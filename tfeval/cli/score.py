@@ -32,8 +32,8 @@ evaluated and nothing is written in it; TensorFlow is not needed."""
 
 def further_usage() -> str:
   """Returns the list of metrics, for which those of other packages are loaded."""
-  known = [f'  {name:<15}{metric.about}' for name, metric in registry.METRICS.items()]
-  top = '  topK           a right class among the best K, for any K'
+  known = [f'  {name:<20}{metric.about}' for name, metric in registry.METRICS.items()]
+  top = f'  {"topK":<20}a right class among the best K, for any K'
   return '\n'.join(['Metrics:', *known, top])
 
 

@@ -31,20 +31,20 @@ def define(definer) -> None:
     [],
     f'Test sets by the name of all: {known}; or a file with a dataset in each line. '
     'Those that are missing on this machine are rows that say how to get them.',
-    module_name='Images',
+    module_name='Data',
   )
   definer.string(
     'sets_dir',
     None,
     'Where folders of test sets lie, each by its name, such as objectnet or '
     'imagenet_v2/topimages: they are taken before what TFDS builds.',
-    module_name='Images',
+    module_name='Data',
   )
   definer.bool(
     'strict',
     False,
     'Exit with 2 where a test set of a suite is missing.',
-    module_name='Images',
+    module_name='Data',
   )
 
 

@@ -20,13 +20,18 @@ What each step of a pipeline that others do otherwise costs, in points against
 the base (--protocol, the model's own preprocessing): one at a time, or with
 --grid every combination of the axes. Files are read and decoded once. Each
 cell is an ordinary run in --output_dir. --list names axes and values."""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'dataset', 'manual_dir', 'axis', 'grid', 'list', 'limit', 'batch_size'),
+  *('figure', 'output_dir', 'json'),
+)
 
 # What a sweep does not do, or says itself.
 _WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
   *('corruption', 'corruption_seed', 'frost_textures'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
-  'adapt',
+  *('adapt', 'metrics'),
 )
 
 

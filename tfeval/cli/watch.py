@@ -18,6 +18,11 @@ The step of each is the last whole number in its name.
 
   tfeval watch training/ --model=ResNet50 --order=newest --timeout=7200
   tfeval watch training/ --model=my_models:build --final_step=90"""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'dataset', 'manual_dir', 'preprocess', 'order', 'timeout', 'final_step'),
+  *('batch_size', 'log_dir', 'output_dir', 'json'),
+)
 
 
 def define_flags(define) -> None:

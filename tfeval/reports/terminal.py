@@ -10,8 +10,8 @@ import csv
 import io
 import json
 import re
+import shutil
 import sys
-import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
@@ -213,22 +213,50 @@ def print_paragraph(
   file: TextIO | None = None,
   first: str = '',
   others: str = '  ',
-  broken: bool = False,
 ) -> None:
   """Prints a text in lines of 80 columns, behind these starts of lines.
+
+  No word is broken, so that paths and ids can be copied.
 
   Args:
     text: the text.
     file: where to.
     first, others: what the first line and the others begin with.
-    broken: whether words may be broken; else paths and ids can be copied.
   """
-  lines = textwrap.wrap(
-    printable.printable(text),
-    80,
-    initial_indent=first,
-    subsequent_indent=others,
-    break_long_words=broken,
-    break_on_hyphens=broken,
-  )
+  lines = wrapped(printable.printable(text), 80, first, others)
   print('\n'.join(lines), file=file)
+
+
+def print_message(text: str, file: TextIO) -> None:
+  """Prints a line of its own on a terminal, broken between words, at once.
+
+  Elsewhere it stays one line, whatever its length: `grep` and logs want it so.
+  """
+  text = printable.printable(text)
+  if file.isatty():
+    text = '\n'.join(wrapped(text, shutil.get_terminal_size().columns, '', '  '))
+  print(text, file=file, flush=True)
+
+
+def wrapped(text: str, columns: int, first: str = '', others: str = '') -> list[str]:
+  """Returns lines of a text, broken between words alone.
+
+  A word that is longer than a line, such as a path, has a line of its own.
+
+  Args:
+    text: words between spaces; none is broken.
+    columns: how wide a line may be, in cells of a terminal.
+    first, others: what the first line and the others begin with.
+
+  >>> wrapped('no file /home/me/photos here', 12, '', '  ')
+  ['no file', '  /home/me/photos', '  here']
+  """
+  lines: list[str] = []
+  line, empty = first, True
+  for word in text.split():
+    if not empty and cell_len(line) + 1 + cell_len(word) > columns:
+      lines.append(line)
+      line, empty = others, True
+    line += word if empty else f' {word}'
+    empty = False
+  return lines if empty else [*lines, line]
