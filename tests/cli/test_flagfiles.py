@@ -203,7 +203,7 @@ def test_every_flag_that_takes_any_text_is_classed():
   found = set()
   for command in cli.COMMANDS:
     defined = absl_flags.FlagValues()
-    cli.command_module(command).define_flags(command_flags._Definer(defined, 'a'))
+    cli.command_module(command).define_flags(command_flags.Definer(defined, 'a'))
     for name in defined:
       flag = defined[name]
       free = type(flag.parser) in (

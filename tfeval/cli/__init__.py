@@ -42,6 +42,7 @@ COMMANDS = {
   'benchmark': 'Measure on this machine where the time of an evaluation goes.',
   'cache': 'Show, check or clear the images that --cache_dir keeps.',
   'guide': 'List the guides, or read one in the terminal.',
+  'completion': 'Print what lets bash, zsh or fish complete commands and flags.',
 }
 _NARROWEST = 20
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130

@@ -53,7 +53,7 @@ def _all_flags() -> frozenset[str]:
     command = importlib.import_module(f'tfeval.cli.{module.name}')
     if hasattr(command, 'USAGE'):
       defined = flags.FlagValues()
-      command.define_flags(_Definer(defined, module.name))
+      command.define_flags(Definer(defined, module.name))
       flag_values.update(defined)
   return frozenset(flag_values)
 
@@ -78,16 +78,21 @@ def parse(
   """
   absl_logging.set_verbosity(absl_logging.WARNING)
   flag_values = flags.FlagValues()
-  definer = _Definer(flag_values, help_text.OWN)
+  definer = Definer(flag_values, help_text.OWN)
   command.define_flags(definer)
-  text = 'What to report on stderr; debug shows tracebacks.'
-  definer.enum('verbosity', 'warning', _LEVELS, text)
+  define_general(flag_values)
   if any(argument in _HELP for argument in arguments):
     full = '--helpfull' in arguments
     return None, help_text.command(name, summary, command, flag_values, full)
   rest = flagfiles.parse(flag_values, arguments, f'(tfeval {name} --help)')
   absl_logging.set_verbosity(getattr(absl_logging, flag_values.verbosity.upper()))
   return flag_values, rest
+
+
+def define_general(flag_values: flags.FlagValues) -> None:
+  """Defines the flags that every command has."""
+  text = 'What to report on stderr; debug shows tracebacks.'
+  Definer(flag_values, help_text.OWN).enum('verbosity', 'warning', _LEVELS, text)
 
 
 class _NumberOrWord(flags.IntegerParser):
@@ -113,7 +118,7 @@ class TextOrAlone(flags.ArgumentParser):
     return {'true': self._alone, 'false': None}.get(argument, argument)
 
 
-class _Definer:
+class Definer:
   """absl's DEFINE functions, bound to one set of flags and one module name."""
 
   def __init__(self, flag_values: flags.FlagValues, module: str):
