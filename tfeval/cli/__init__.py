@@ -126,7 +126,7 @@ def _print_traceback() -> None:
 
 
 def _say(text: str) -> None:
-  terminal.print_message(f'tfeval: {command_flags.with_dashes(text)}', sys.stderr)
+  terminal.print_line(f'tfeval: {command_flags.with_dashes(text)}', sys.stderr)
 
 
 def _discard_stdout() -> None:

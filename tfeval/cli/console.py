@@ -46,7 +46,7 @@ class _Messages(logging.Handler):
   def emit(self, record: logging.LogRecord) -> None:
     kind = 'warning: ' if record.levelno >= logging.WARNING else ''
     text = command_flags.with_dashes(record.getMessage())
-    terminal.print_message(f'tfeval: {kind}{text}', sys.stderr)
+    terminal.print_line(f'tfeval: {kind}{text}', sys.stderr)
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ def _shown(run: Run | Failure, rule: str | None, asked: Sequence[str]) -> Run | 
 def say(text: str) -> None:
   """Says on stderr, as the last line of a command, what was written where."""
   sys.stdout.flush()  # Else what was printed before may come behind it.
-  terminal.print_message(f'tfeval: {text}', sys.stderr)
+  terminal.print_line(f'tfeval: {text}', sys.stderr)
 
 
 def say_where(runs: Sequence[Run | Failure]) -> None:
@@ -120,9 +120,7 @@ def print_failures(runs: Sequence[Run | Failure]) -> None:
     terminal.print_table(failures.failures_table(failed, with_dashes), sys.stderr)
   else:
     for run in failed:
-      terminal.print_message(
-        f'tfeval: {run.name}: {with_dashes(run.reason)}', sys.stderr
-      )
+      terminal.print_line(f'tfeval: {run.name}: {with_dashes(run.reason)}', sys.stderr)
 
 
 def exit_code(

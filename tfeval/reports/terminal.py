@@ -9,8 +9,8 @@ import codecs
 import csv
 import io
 import json
+import os
 import re
-import shutil
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
@@ -89,8 +89,26 @@ def _json(content: Any, file: TextIO | None, indent: int | None = None) -> str:
 
 
 def print_line(text: str = '', file: TextIO | None = None) -> None:
-  """Prints a text as one line, whatever is in it, at once."""
-  print(printable.printable(text), file=file, flush=True)
+  """Prints a text as one line, whatever is in it, at once.
+
+  On a terminal that is narrower it is broken between words; elsewhere it stays one
+  line, whatever its length: `grep` and logs want it so.
+  """
+  text, file = printable.printable(text), file or sys.stdout
+  if file.isatty() and cell_len(text) > (columns := _columns(file)):
+    start = text[: len(text) - len(text.lstrip(' '))]
+    text = '\n'.join(wrapped(text, columns, start, f'{start}  '))
+  print(text, file=file, flush=True)
+
+
+def _columns(file: TextIO) -> int:
+  """Returns how wide a terminal is; COLUMNS comes first."""
+  if os.environ.get('COLUMNS', '').isdigit() and int(os.environ['COLUMNS']):
+    return int(os.environ['COLUMNS'])
+  try:
+    return os.get_terminal_size(file.fileno()).columns or 80
+  except (OSError, ValueError):
+    return 80
 
 
 def print_lines(texts: Iterable[str], file: TextIO | None = None) -> None:
@@ -214,7 +232,7 @@ def print_paragraph(
   first: str = '',
   others: str = '  ',
 ) -> None:
-  """Prints a text in lines of 80 columns, behind these starts of lines.
+  """Prints a text in lines of 80 columns at most, behind these starts of lines.
 
   No word is broken, so that paths and ids can be copied.
 
@@ -223,19 +241,10 @@ def print_paragraph(
     file: where to.
     first, others: what the first line and the others begin with.
   """
-  lines = wrapped(printable.printable(text), 80, first, others)
+  out = file or sys.stdout
+  columns = min(80, _columns(out)) if out.isatty() else 80
+  lines = wrapped(printable.printable(text), columns, first, others)
   print('\n'.join(lines), file=file)
-
-
-def print_message(text: str, file: TextIO) -> None:
-  """Prints a line of its own on a terminal, broken between words, at once.
-
-  Elsewhere it stays one line, whatever its length: `grep` and logs want it so.
-  """
-  text = printable.printable(text)
-  if file.isatty():
-    text = '\n'.join(wrapped(text, shutil.get_terminal_size().columns, '', '  '))
-  print(text, file=file, flush=True)
 
 
 def wrapped(text: str, columns: int, first: str = '', others: str = '') -> list[str]:
