@@ -8,7 +8,7 @@ from tfeval.datasets.labels import imagenet
 from tfeval.reports import failures, figures, formats
 from tfeval.runs.run import Failure
 from tfeval.utils import progress
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 USAGE = """Usage: tfeval predict IMAGE... --model=NAME [--model=NAME ...] [--flags]
 
@@ -67,7 +67,7 @@ def run(flags, arguments: list[str]) -> int:
     output.say(f'the figure is in {figure}')
   if failed:
     found = failures.grouped([Failure(*one) for one in failed.items()])
-    told = [f'{failures.some(names)}: {why}' for why, names in found]
+    told = [f'{listed(names)}: {why}' for why, names in found]
     told.insert(0, f'{len(failed)} of {len(requests)} models failed')
     raise UserError('; '.join(told))
   return 0

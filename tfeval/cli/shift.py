@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfeval.cli import compare, console, output
 from tfeval.reports import formats
 from tfeval.utils import paths, progress
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
   from tfeval.analysis.shift.diagnosis import Shift
@@ -226,7 +226,7 @@ def check_at_hand(flags, run: 'Run') -> None:
 def _left_out(measured: 'tuple[ImageStatistics, ...]') -> list[str]:
   """Says which images are left out of the statistics, and why."""
   return [
-    f'{len(ids):,} images of {one.name} {why}: ' + ', '.join(list(ids)[:10])
+    f'{len(ids):,} images of {one.name} {why}: {listed(ids)}'
     for one in measured
     for ids, why in (
       (one.failed, 'cannot be decoded'),

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from tfeval import datasets
 from tfeval.datasets import suites
-from tfeval.reports import failures
 from tfeval.runs.run import Failure, Run
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 class Asked(NamedTuple):
@@ -99,4 +98,4 @@ def check_missing(runs: Sequence[Run | Failure], strict: bool) -> None:
   missing = [run.name for run in runs if isinstance(run, Failure) and run.is_missing]
   if missing and (strict or len(missing) == len(runs)):
     count = f'{len(missing)} test sets are' if len(missing) > 1 else '1 test set is'
-    raise UserError(f'{count} missing: {failures.some(missing, 10)}')
+    raise UserError(f'{count} missing: {listed(missing)}')

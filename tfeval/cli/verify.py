@@ -5,7 +5,7 @@ from tfeval.models import published
 from tfeval.reports import formats
 from tfeval.runs import discovery
 from tfeval.runs.verification import verify
-from tfeval.utils.errors import CheckFailed, UserError
+from tfeval.utils.errors import CheckFailed, UserError, listed
 
 USAGE = """Usage: tfeval verify RUN... [--json]
 
@@ -30,5 +30,5 @@ def run(flags, arguments: list[str]) -> int:
     path for path, checks in runs if any(check.state != verify.OK for check in checks)
   ]
   if failed:
-    raise CheckFailed(f'{len(failed)} of {len(runs)} runs failed: {", ".join(failed)}')
+    raise CheckFailed(f'{len(failed)} of {len(runs)} runs failed: {listed(failed)}')
   return 0

@@ -14,7 +14,7 @@ from tfeval.runs.result_file import (
 )
 from tfeval.runs.verification import ranges
 from tfeval.utils import budgets, files, flagfile, untrusted
-from tfeval.utils.errors import BeingWritten, UserError
+from tfeval.utils.errors import BeingWritten, UserError, listed
 from tfeval.utils.json_object import WrongType
 from tfeval.utils.paths import Path
 
@@ -164,7 +164,7 @@ def _check_form(path: Path, content: dict[str, Any]) -> None:
   kinds = {**dict.fromkeys(_RELIED_ON, dict), 'metrics': list}
   lacking = [key for key in kinds if not isinstance(content.get(key), kinds[key])]
   if lacking:
-    raise UserError(f'{path} lacks {", ".join(lacking)}: evaluate again')
+    raise UserError(f'{path} lacks {listed(lacking)}: evaluate again')
   for section, relied_on in _RELIED_ON.items():
     for entry in content[section] if section == 'metrics' else [content[section]]:
       counted = section == 'metrics' and _is_counted(entry)

@@ -191,7 +191,7 @@ def _manifest(directory: _Directory) -> str:
   ]
   hold(
     not other,
-    f'{result_file.MANIFEST} and {result_file.RESULT} differ in {", ".join(other)}',
+    f'{result_file.MANIFEST} and {result_file.RESULT} differ in {listed(other)}',
   )
   return f'{result_file.RESULT} is of what {result_file.MANIFEST} says was run'
 
