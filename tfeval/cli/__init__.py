@@ -42,6 +42,7 @@ COMMANDS = {
   'benchmark': 'Measure on this machine where the time of an evaluation goes.',
   'cache': 'Show, check or clear the images that --cache_dir keeps.',
   'guide': 'List the guides, or read one in the terminal.',
+  'env': 'Show versions, devices and caches: what a report of a fault needs.',
   'completion': 'Print what lets bash, zsh or fish complete commands and flags.',
 }
 _NARROWEST = 20
