@@ -19,6 +19,9 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 _SECONDS_BETWEEN_LINES = 10
 # What `Advance` is told takes about so many columns.
 _STATUS = len('top-1 100.00 %')
+_SHORTEST_BAR = 4
+# And what else it is told on wide terminals, such as which side waits.
+_LONG_STATUS = 34
 
 
 def choose_progress(shown: bool | None) -> Progress:
@@ -72,11 +75,12 @@ def _columns(
     total: how many examples there are.
     width: of the terminal.
   """
-  status = rich.progress.TextColumn('{task.fields[status]}', markup=False)
-  left = width - _STATUS
+  count = 2 * len(f'{total}') + 1
+  with_status = _STATUS + 1 + count <= width
+  left = width - (_STATUS + 1) * with_status
   found: dict[str, rich.progress.ProgressColumn] = {}
   for name, column, needed in (
-    ('count', rich.progress.MofNCompleteColumn(), 2 * len(f'{total}') + 1),
+    ('count', rich.progress.MofNCompleteColumn(), count),
     (
       'label',
       rich.progress.TextColumn('{task.description}', markup=False),
@@ -84,14 +88,31 @@ def _columns(
     ),
     ('time', rich.progress.TimeRemainingColumn(), len('0:00:00')),
     ('rate', _Rate(), len('1000 images/s')),
-    ('bar', rich.progress.BarColumn(bar_width=None), 4),
   ):
     if needed + 1 <= left or name == 'count':
       found[name] = column
       left -= needed + 1
+  more = _LONG_STATUS if left > _LONG_STATUS + _SHORTEST_BAR else 0
+  left -= more
+  if left > _SHORTEST_BAR:
+    found['bar'] = rich.progress.BarColumn(bar_width=left - 1)
   order = ('label', 'bar', 'count', 'rate', 'time')
   shown = [found[name] for name in order if name in found]
-  return [*shown, status], 'label' in found
+  return shown + [_Status(_STATUS + more)] * with_status, 'label' in found
+
+
+class _Status(rich.progress.ProgressColumn):
+  """How it stands: as many of the parts between commas as fit."""
+
+  def __init__(self, width: int):
+    super().__init__()
+    self._width = width
+
+  def render(self, task: rich.progress.Task) -> str:
+    parts = printable(task.fields['status']).split(', ')
+    while len(parts) > 1 and cell_len(', '.join(parts)) > self._width:
+      parts.pop()
+    return ', '.join(parts)
 
 
 class _Rate(rich.progress.ProgressColumn):
