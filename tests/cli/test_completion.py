@@ -6,6 +6,7 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -214,3 +215,11 @@ def test_another_shell_is_refused(capfd):
   assert "unknown shell 'tcsh'" in capfd.readouterr().err
   assert cli.main(['completion']) == 2
   assert 'tfeval completion bash, zsh or fish' in capfd.readouterr().err
+
+
+def test_the_script_for_bash_has_no_known_mistake(folder):
+  beside = os.path.dirname(sys.executable)
+  path = shutil.which('shellcheck', path=f'{beside}:{os.environ["PATH"]}')
+  if path is None:
+    pytest.skip('needs shellcheck')
+  subprocess.run([path, '-s', 'bash', folder / 'script.bash'], check=True)
