@@ -33,7 +33,7 @@ def test_commands_have_the_flags_that_are_shown(path):
 
 
 def test_flags_in_texts_exist():
-  known = {'flagfile', 'help'}
+  known = {'flagfile', 'help', 'helpfull'}
   for name in cli.COMMANDS:
     flags, _ = command_flags.parse(cli.command_module(name), name, [])
     known |= set(flags)

@@ -17,6 +17,7 @@ import pytest
 from tfeval import cli
 from tfeval.cli import command_flags
 from tfeval.models import table
+from tfeval.utils import flagfile
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / 'configs'
 COMMANDS = cli.COMMANDS
@@ -87,14 +88,43 @@ def test_help(tfeval):
 
 @pytest.mark.parametrize('command', COMMANDS)
 def test_help_of_a_command_shows_its_flags_and_no_others(tfeval, command):
+  flags, _ = parse(command=command)
+  known = {*flags} - {'undefok'} | {'flagfile'}
+  code, out, err = tfeval(command, '--helpfull')
+  assert (code, err) == (0, '')
+  heading = r'^ {2,6}(?:-\w, )?--(?:\[no\])?(\w+)(?:[=[].*)?$'
+  assert {*re.findall(heading, out, re.MULTILINE)} == known
+  # Of many the short help has some with their texts, and the names of all others.
   code, out, err = tfeval(command, '--help')
   assert (code, err) == (0, '')
-  assert out.splitlines() == [line[:80] for line in out.splitlines()]
-  shown = set(re.findall(r'^  --(?:\[no\])?(\w+):', out, re.MULTILINE))
-  flags, _ = parse(command=command)
-  assert shown == {*flags} - {'undefok'} | {'flagfile'}
-  assert not shown & {'pdb', 'profile_file', 'alsologtostderr', 'only_check_args'}
+  assert {
+    name.replace('[no]', '') for name in re.findall(r'--([\w[\]]+)', out)
+  } >= known
+  told = {*re.findall(heading, out, re.MULTILINE)}
+  assert len(told) == len(known) <= 21 or 8 <= len(told) <= 12
   assert tfeval(command, '--flag=x', '-h')[:2] == (0, out)
+
+
+@pytest.mark.parametrize('columns', [80, 40])
+@pytest.mark.parametrize('command', ['', *COMMANDS])
+def test_help_fits_and_breaks_no_word(tfeval, command, columns, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '200')
+  words = tfeval(*[command] * bool(command), '--helpfull')[1].split()
+  monkeypatch.setenv('COLUMNS', str(columns))
+  for flag in ('--help', '--helpfull'):
+    _, out, _ = tfeval(*[command] * bool(command), flag)
+    for line in out.splitlines():
+      # What is longer is a word by itself.
+      assert len(line) <= columns or len(line.split()) == 1, line
+  assert out.split() == words
+
+
+def test_short_flags_stand_in_the_help_of_each_command_that_has_them(tfeval):
+  for command in COMMANDS:
+    flags, _ = parse(command=command)
+    out = tfeval(command, '--helpfull')[1]
+    for letter, name in flagfile.SHORT.items():
+      assert (f'  -{letter}, --{name}=' in out) == (name in flags)
 
 
 def test_what_needs_no_tensorflow_does_not_import_it():

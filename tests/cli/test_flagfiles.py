@@ -203,13 +203,13 @@ def test_every_flag_that_takes_any_text_is_classed():
   found = set()
   for command in cli.COMMANDS:
     defined = absl_flags.FlagValues()
-    cli.command_module(command).define_flags(command_flags._Definer(defined, 'a'))
+    cli.command_module(command).define_flags(command_flags.Definer(defined, 'a'))
     for name in defined:
       flag = defined[name]
       free = type(flag.parser) in (
         absl_flags.ArgumentParser,
         absl_flags.ListParser,
-        command_flags._TextOrAlone,
+        command_flags.TextOrAlone,
       )
       if free and not isinstance(flag, absl_flags.EnumFlag):
         found.add(name)
@@ -246,3 +246,58 @@ def test_the_flagfile_of_a_run_repeats_any_path(tmp_path, monkeypatch, name):
   assert flags.data_dir == os.path.normpath(given.dataset.data_dir)
   # No flag of the name itself.
   assert flags['overwrite'].present == 0
+
+
+def flags_of(*arguments, command='evaluate'):
+  module = cli.command_module(command)
+  return command_flags.parse(module, command, list(arguments))
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'name', 'value'),
+  [
+    (['-m', 'VGG16', '-m=VGG19'], 'model', ['VGG16', 'VGG19']),
+    (['-d', 'sample'], 'dataset', ['sample']),
+    (['-b=8'], 'batch_size', 8),
+    (['-b', 'auto'], 'batch_size', 'auto'),
+    (['-o', '--no-such-place'], 'output_dir', '--no-such-place'),
+    (['--batch-size=8'], 'batch_size', 8),
+    (['--batch-size', '8'], 'batch_size', 8),
+    (['--no-store-logits'], 'store_logits', False),
+    (['--no-json'], 'json', False),
+    (['--nostore-logits'], 'store_logits', False),
+    (['--store-logits'], 'store_logits', True),
+    (['--store-features=block-1'], 'store_features', 'block-1'),
+    # Values are what they were.
+    (['--name', '--batch-size'], 'name', ['--batch-size']),
+    (['--output-dir=a-b_c'], 'output_dir', 'a-b_c'),
+    (['--name=-m'], 'name', ['-m']),
+  ],
+)
+def test_short_flags_and_words_joined_by_a_hyphen(arguments, name, value, tmp_path):
+  flags, rest = flags_of(*arguments)
+  assert (flags[name].value, rest) == (value, [])
+  # In a flagfile as well, of one line each and of two.
+  path = tmp_path / 'flags.txt'
+  path.write_text('\n'.join(arguments))
+  flags, rest = flags_of(f'--flagfile={path}')
+  assert (flags[name].value, rest) == (value, [])
+
+
+def test_behind_two_hyphens_nothing_is_a_flag():
+  assert flags_of('--', '-m', '--batch-size')[1] == ['-m', '--batch-size']
+  assert flags_of('runs-a/x', '-b', '4', command='evaluate')[1] == ['runs-a/x']
+
+
+def test_a_letter_is_no_flag_of_a_command_that_lacks_it():
+  with pytest.raises(UserError, match="unknown command line flag 'm'"):
+    flags_of('-m', 'x', command='score')
+
+
+def test_names_with_hyphens_start_nothing_that_others_could_not(tmp_path):
+  for line in ('--import-module=evil', '-m=evil:build', '--model-python=/tmp/evil'):
+    path = tmp_path / 'flags.txt'
+    path.write_text(line)
+    with pytest.raises(UserError, match='can run code'):
+      flags_of(f'--flagfile={path}')
+    assert flagfile.suspicious(flagfile.flags(path.read_bytes())) == [line]

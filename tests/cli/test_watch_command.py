@@ -149,6 +149,23 @@ def _check_scalars(log_dir, watched):
   }
 
 
+def test_what_is_awaited_is_said_at_once_and_is_an_error_when_none_came(
+  watch, build, tmp_path
+):
+  flags = '--model=of_watch:build', '--timeout=0.1'
+  code, entries, err = watch(*flags)
+  assert (code, entries) == (2, [])
+  first, *_, last = err.splitlines()
+  assert first.startswith('tfeval: waiting for 0.1 s at most for a checkpoint in ')
+  assert 'training (.keras, .weights.h5, ' in first
+  assert 'no checkpoint came into' in last and '--timeout=0.1 seconds' in last
+  (tmp_path / 'training').rmdir()
+  code, entries, err = watch(*flags)
+  assert (code, entries) == (2, [])
+  assert 'for the folder' in err.splitlines()[0]
+  assert 'which is not there yet' in err.splitlines()[0]
+
+
 @pytest.mark.slow
 def test_models_by_themselves_written_over_and_half_written(
   watch, build, noise, tmp_path

@@ -21,7 +21,12 @@ ROWS = 90
 ALL = (*registry.METRICS, 'top10')
 NEEDS_OUTPUTS = 'needs all outputs, which --store_logits keeps'
 CONFIDENCE = {'ece', 'ece_mass', 'debiased_l2', 'auroc', 'aurc'}
-SINGLE = {'class_balanced', 'nll', 'brier', 'temperature'}
+AVERAGES = {
+  f'{score}{average}': (score, average.lstrip('_') or 'macro')
+  for score in ('precision', 'recall', 'f1')
+  for average in ('', '_micro', '_weighted')
+}
+SINGLE = {'class_balanced', 'nll', 'brier', 'temperature', *AVERAGES}
 
 
 def examples(seed: int = 0) -> dict:
@@ -120,6 +125,9 @@ def by_reference(given: dict, sets: list[list[int]]) -> dict:
     found['class_balanced'] = sklearn_metrics.recall_score(
       labels, ranked[:, 0], labels=np.unique(labels), average='macro'
     )
+    for name, (score, average) in AVERAGES.items():
+      function = getattr(sklearn_metrics, f'{score}_score')
+      found[name] = function(labels, ranked[:, 0], average=average, zero_division=0)
     found['nll'] = sklearn_metrics.log_loss(labels, p, labels=np.arange(1000))
     found['brier'] = np.mean(np.sum((p - np.eye(1000)[labels]) ** 2, axis=1))
     found['temperature'] = (

@@ -109,3 +109,47 @@ def test_a_terminal_gets_our_styles_and_nobody_elses(monkeypatch):
   assert '\x1b[' in screen.getvalue()
   assert not nasty.unsafe(styles)
   assert ':smile: [bold]b[/bold] {0}' in styles
+
+
+class Terminal(io.StringIO):
+  def isatty(self):
+    return True
+
+
+LONG = (
+  "folder '/a/path/that/is/longer/than/any/line/of/a/terminal/of/eighty/columns/and/"
+  "goes/on' does not exist: give --manual_dir=DIR_WITH_THE_TAR or another folder"
+)
+
+
+@pytest.mark.parametrize('columns', [20, 40, 80])
+def test_lines_are_broken_between_words_on_terminals_alone(columns, monkeypatch):
+  monkeypatch.setenv('COLUMNS', str(columns))
+  shown, piped = Terminal(), io.StringIO()
+  for file in (shown, piped):
+    terminal.print_line(f'tfeval: {LONG}', file)
+    terminal.print_line('  two  gaps', file)
+  assert piped.getvalue() == f'tfeval: {LONG}\n  two  gaps\n'
+  *lines, last = shown.getvalue().splitlines()
+  assert last == '  two  gaps'
+  assert ' '.join(lines).split() == f'tfeval: {LONG}'.split()
+  # What is wider stands alone.
+  assert all(len(line) <= columns or len(line.split()) == 1 for line in lines)
+  assert all(line.startswith('  ') for line in lines[1:])
+
+
+def test_wide_characters_count_twice(monkeypatch):
+  assert terminal.wrapped('名前 名前 ab', 7) == ['名前', '名前 ab']
+  assert terminal.wrapped('', 7, '- ') == []
+
+
+@pytest.mark.parametrize('columns', [40, 80])
+def test_paragraphs_keep_paths_whole(columns, monkeypatch):
+  monkeypatch.setenv('COLUMNS', str(columns))
+  out = Terminal()
+  terminal.print_paragraph(LONG, out)
+  assert out.getvalue().split() == LONG.split()
+  assert all(
+    len(line) <= columns or len(line.split()) == 1
+    for line in out.getvalue().splitlines()
+  )

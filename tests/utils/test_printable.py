@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import math
 
 import nasty
+import numpy as np
 import pytest
 
 from tfeval.utils import printable
@@ -45,9 +47,36 @@ def test_a_cell_of_csv_is_no_formula(name):
   assert cell.removeprefix("'") == printable.printable(name)
 
 
-@pytest.mark.parametrize('number', [-1.5, 1e-9, 3, None, True, '-1', '+2.5e-3', '.5'])
+@pytest.mark.parametrize('number', [3, None, True, '-1', '+2.5e-3', '.5'])
 def test_numbers_of_csv_stay_numbers(number):
   assert printable.csv_cell(number) is number
+
+
+@pytest.mark.parametrize(
+  ('number', 'text'),
+  [
+    (0.1 + 0.2, '0.3'),
+    (1e-05, '0.00001'),
+    (-1.5, '-1.5'),
+    (2 / 3, '0.6666666667'),
+    (123456789.125, '123456789.1'),
+    (1e22, '10000000000000000000000.0'),
+    (5e-324, f'0.{"0" * 323}4940656458'),
+    (1.0, '1.0'),
+    (-0.0, '0.0'),
+    (math.inf, 'inf'),
+    (np.float64(0.30000000000000004), '0.3'),
+    (np.float32(0.25), '0.25'),
+  ],
+)
+def test_floats_of_csv_are_decimals_without_an_exponent(number, text):
+  assert printable.csv_cell(number) == text
+
+
+def test_a_rate_of_csv_gives_its_count_again():
+  for count in (7, 50_000, 1_281_167):
+    for hits in range(0, count, max(1, count // 997)):
+      assert round(float(printable.csv_cell(hits / count)) * count) == hits
 
 
 def test_a_cell_of_markdown_shows_its_signs():

@@ -9,7 +9,7 @@ from tfeval.analysis import alignment, differences
 from tfeval.metrics import paired
 from tfeval.metrics.accuracy import Count
 from tfeval.runs.run import Failure, Run
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.shown import Shown
 
 
@@ -99,7 +99,7 @@ def effects(
   base = aligned[0]
   if labels not in base.labels:
     raise UserError(
-      f'{base.name} has no labels {labels!r}: it has {", ".join(base.labels)}'
+      f'{base.name} has no labels {labels!r}: it has {listed(base.labels)}'
     )
   counted = base.counted(labels)
   found = []

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import numbering
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX, LabelSource, check_ids
 from tfeval.datasets.labels.subsets import Subset, select
 from tfeval.metrics import accuracy, registry
@@ -19,7 +18,7 @@ from tfeval.runs import summary
 from tfeval.runs.run import Run
 from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +226,7 @@ def used_labels(aligned: Sequence[AlignedPredictions]) -> tuple[list[str], list[
     if without:
       remarks.append(
         f'labels {name} are not used: none are stored of '
-        f'{first(without)}; `labels=FILE` gives them to all'
+        f'{listed(without)}; `labels=FILE` gives them to all'
       )
     else:
       used.append(name)
@@ -265,4 +264,4 @@ def restrict_to_common(
   if not left_out:
     return aligned, []
   only = f'COMMON: only the {len(ids):,} images that all runs have; left out: '
-  return [one.restricted(ids) for one in aligned], [only + ', '.join(left_out)]
+  return [one.restricted(ids) for one in aligned], [only + listed(left_out)]

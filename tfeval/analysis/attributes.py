@@ -14,7 +14,7 @@ from tfeval.metrics.slices import NONE, UNKNOWN
 from tfeval.runs.run import Run
 from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # Of stored rows; others are of the answers, not of the images.
 LABEL, REAL_LABELS, FOLDER = OF_ROWS = ('label', 'real_labels', 'folder')
@@ -64,7 +64,7 @@ def of_table(table: GroupTable) -> tuple[list[Attribute], list[str]]:
     else:
       found.append(made)
   if not found:
-    raise UserError('no column makes groups: ' + '; '.join(remarks))
+    raise UserError('no column makes groups: ' + listed(remarks))
   return found, remarks
 
 

@@ -15,7 +15,7 @@ from tfeval.metrics import paired
 from tfeval.runs import discovery
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.shown import Shown
 
 
@@ -170,7 +170,7 @@ def compare(
         else f'stores {one.predicted.shape[1]} of {one.run.classes.outputs} classes of '
         'each image'
       )
-      raise UserError(f'`metric={metric}`: {one.name} {why}: choose {", ".join(there)}')
+      raise UserError(f'`metric={metric}`: {one.name} {why}: choose {listed(there)}')
   names, more = alignment.used_labels(aligned)
   names = [name for name in names if aligned[0].counted(name).any()]
   if not names:

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from tfeval.utils import fact_table
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 SEVERITIES = (1, 2, 3, 4, 5)
 # AlexNet's error on the clean validation images.
@@ -150,7 +150,7 @@ class CorruptionErrors:
     if missing:
       raise UserError(
         f'{what} needs all severities of each corruption, these were not evaluated: '
-        f'{", ".join(missing)}'
+        f'{listed(missing)}'
       )
 
   def _clean(self, what: str) -> float:

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tfeval.analysis.alignment import AlignedPredictions
-from tfeval.datasets.labels.listing import first
 from tfeval.metrics import accuracy
 from tfeval.preprocess import protocol
 from tfeval.runs.result_file import ProtocolSection
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
 from tfeval.utils import arrow
+from tfeval.utils.errors import listed
 
 
 def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
@@ -26,7 +26,7 @@ def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | 
     if len(only):
       found.append(
         f'{len(only)} of {len(a.ids)} ids of {a.name} are not in {b.name}: '
-        f'{first(only[:11].to_pylist())}'
+        f'{listed(only[:10].to_pylist(), count=len(only))}'
       )
   return '; '.join(found)
 
@@ -44,10 +44,10 @@ def labels_difference(one: AlignedPredictions, other: AlignedPredictions) -> str
     a, b = (_as_sets(aligned.labels[name]) for aligned in (one, other))
     wrong = [i for i, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1]]
     if wrong:
-      ids = one.ids.take(wrong[:11]).to_pylist()
+      ids = one.ids.take(wrong[:10]).to_pylist()
       return (
         f'{len(wrong)} of {len(a)} images have other labels ({name}) in '
-        f'{one.name} than in {other.name}: {first(ids)}'
+        f'{one.name} than in {other.name}: {listed(ids, count=len(wrong))}'
       )
   return None
 
@@ -76,7 +76,7 @@ def content_difference(
     return None
   return (
     f'{len(ids)} of {len(one.ids)} images have another content (SHA-256) in '
-    f'{one.name} than in {other.name}: {first(ids[:11].to_pylist())}'
+    f'{one.name} than in {other.name}: {listed(ids[:10].to_pylist(), count=len(ids))}'
   )
 
 
@@ -94,7 +94,7 @@ def content_remarks(aligned: Sequence[AlignedPredictions]) -> list[str]:
   unknown = [one.name for one in aligned if one.hashes.null_count]
   if not unknown:
     return []
-  of = 'any run' if len(unknown) == len(aligned) else first(unknown)
+  of = 'any run' if len(unknown) == len(aligned) else listed(unknown)
   return [
     'image contents were not compared, only ids and labels: no image hashes '
     f'are stored of {of}'

@@ -7,14 +7,13 @@ import pyarrow.compute as pc
 
 from tfeval.analysis import answered_rows
 from tfeval.analysis.answered_rows import AnsweredRows
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.entry import ALL
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
 from tfeval.runs.top_classes import ClassPrediction
 from tfeval.utils import arrow
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _NO_CLASS = -2
 
@@ -115,7 +114,7 @@ def aligned(
     missing = rows.ids.filter(pc.invert(pc.is_in(rows.ids, ids)))
     raise UserError(
       f'{len(missing):,} images of {run.path} are not in {other.path}: '
-      f'{first(missing[:11].to_pylist())}'
+      f'{listed(missing[:11].to_pylist(), count=len(missing))}'
     )
   return predicted[at], np.exp(log_probs[at].astype(np.float64))
 

@@ -13,7 +13,6 @@ from tfeval.analysis.attributes import Attribute
 from tfeval.analysis.reversals import Reversal
 from tfeval.datasets.labels import group_files
 from tfeval.datasets.labels.group_files import GroupTable
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.matching import Matcher
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
@@ -21,7 +20,7 @@ from tfeval.metrics import accuracy, slices
 from tfeval.metrics.slices import UNKNOWN, Slice
 from tfeval.runs import discovery
 from tfeval.runs.run import Run
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.shown import Shown
 
 
@@ -96,7 +95,7 @@ def groups_by(by: str, runs: Sequence[Run]) -> GroupTable:
     return table
   if column not in table.columns:
     raise UserError(
-      f'`by={by}`: {path} has no column {column}: {", ".join(table.columns)[:400]}'
+      f'`by={by}`: {path} has no column {column}: {listed(table.columns)}'
     )
   return dataclasses.replace(table, columns={column: table.columns[column]})
 
@@ -151,8 +150,8 @@ def _left_out(
   for (unknown, count), found in of_count.items():
     if unknown:
       yield (
-        f'{by} says nothing of {unknown:,} of {count:,} images of {first(found)}: they '
-        'are in no slice and in no rest'
+        f'{by} says nothing of {unknown:,} of {count:,} images of {listed(found)}: '
+        'they are in no slice and in no rest'
       )
 
 

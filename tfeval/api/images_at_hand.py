@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tfeval.api import around
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def measure(
 def left_out(measured: 'Sequence[ImageStatistics]') -> list[str]:
   """Says which images are left out of the statistics, and why."""
   return [
-    f'{len(ids):,} images of {one.name} {why}: ' + ', '.join(list(ids)[:10])
+    f'{len(ids):,} images of {one.name} {why}: {listed(ids)}'
     for one in measured
     for ids, why in (
       (one.failed, 'cannot be decoded'),

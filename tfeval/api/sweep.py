@@ -21,7 +21,7 @@ WITHOUT: tuple[str, ...] = (
   *('cache_dir', 'tf_data_service', 'resize_on', 'canvas', 'rank_on', 'feed'),
   *('corruption', 'corruption_seed', 'frost_textures'),
   *('input_size', 'num_hosts', 'host_index', 'host_timeout', 'max_loaded_models'),
-  'adapt',
+  *('adapt', 'metrics'),
 )
 
 

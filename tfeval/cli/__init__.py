@@ -16,7 +16,8 @@ from types import ModuleType
 
 import tfeval
 from tfeval.api import around
-from tfeval.cli import command_flags, console, streams
+from tfeval.cli import command_flags, console, help_text, streams
+from tfeval.reports import terminal
 from tfeval.utils import errors, termination
 from tfeval.utils.printable import printable
 
@@ -46,6 +47,8 @@ COMMANDS = {
   'benchmark': 'Measure on this machine where the time of an evaluation goes.',
   'cache': 'Show, check or clear the images that --cache_dir keeps.',
   'guide': 'List the guides, or read one in the terminal.',
+  'env': 'Show versions, devices and caches: what a report of a fault needs.',
+  'completion': 'Print what lets bash, zsh or fish complete commands and flags.',
 }
 _NARROWEST = 20
 _DONE, _CHECK_FAILED, _USER_ERROR, _INTERRUPTED = 0, 1, 2, 130
@@ -130,7 +133,7 @@ def _print_traceback() -> None:
 
 
 def _say(text: str) -> None:
-  print(f'tfeval: {printable(command_flags.with_dashes(text))}', file=sys.stderr)
+  terminal.print_line(f'tfeval: {command_flags.with_dashes(text)}', sys.stderr)
 
 
 def _discard_stdout() -> None:
@@ -142,6 +145,8 @@ def _main(argv: list[str]) -> int:
     print(_usage(), file=sys.stderr)
     return _USER_ERROR
   name, *arguments = argv
+  if name == 'help' and arguments:
+    name, arguments = arguments[0], [*arguments[1:], '--help']
   if name in ('--help', '-h', '-help', '--helpfull', 'help'):
     print(_usage())
     return _DONE
@@ -151,9 +156,9 @@ def _main(argv: list[str]) -> int:
   if name not in COMMANDS:
     raise errors.unknown('command', name, COMMANDS, '(tfeval --help)')
   command = command_module(name)
-  flag_values, rest = command_flags.parse(command, name, arguments)
+  flag_values, rest = command_flags.parse(command, name, arguments, COMMANDS[name])
   if flag_values is None:
-    print(f'{COMMANDS[name]}\n\n{rest}')
+    print(rest)
     return _DONE
   return command.run(flag_values, rest)
 
@@ -165,6 +170,4 @@ def command_module(name: str) -> ModuleType:
 
 
 def _usage() -> str:
-  lines = [tfeval.__doc__.splitlines()[0], '', 'Usage: tfeval COMMAND [--flags]', '']
-  lines += [f'  {name:<13}{summary}' for name, summary in COMMANDS.items()]
-  return '\n'.join([*lines, '', 'tfeval COMMAND --help shows the flags of a command.'])
+  return help_text.commands(tfeval.__doc__.splitlines()[0], COMMANDS)

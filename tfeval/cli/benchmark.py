@@ -10,6 +10,11 @@ from tfeval.reports import terminal
 USAGE = """Usage: tfeval benchmark --model=NAME [--flags]
 
   tfeval benchmark --model=ResNet50 --dataset=folder:VAL_DIR --batch_size=128"""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'weights', 'dataset', 'manual_dir', 'images', 'protocol', 'batch_size'),
+  *('devices', 'cache_dir', 'json'),
+)
 
 
 def define_flags(define) -> None:
@@ -68,5 +73,5 @@ def run(flags, arguments: list[str]) -> int:
     + f' {100 * report.reached:.0f} % is reached.',
     f'Bottleneck: {report.bottleneck}. {with_dashes(report.advice)}',
   ):
-    terminal.print_paragraph(text, others='', broken=True)
+    terminal.print_paragraph(text, others='')
   return 0

@@ -15,13 +15,11 @@ from typing import Any
 from absl import flags
 from absl import logging as absl_logging
 
-from tfeval.cli import flagfiles
+from tfeval.cli import flagfiles, help_text
 
 _HELP = frozenset({'--help', '-help', '-h', '--helpshort', '--helpfull'})
 # `name` or `name=value`, as the library writes of a parameter.
 _PARAMETER = re.compile(r'`([a-z][a-z0-9_]*)(=[^`]*)?`')
-# Help is grouped by the module that a flag is said to belong to.
-_OWN = 'Flags'
 _LEVELS = ('error', 'warning', 'info', 'debug')
 
 
@@ -55,13 +53,13 @@ def _all_flags() -> frozenset[str]:
     command = importlib.import_module(f'tfeval.cli.{module.name}')
     if hasattr(command, 'USAGE'):
       defined = flags.FlagValues()
-      command.define_flags(_Definer(defined, module.name))
+      command.define_flags(Definer(defined, module.name))
       flag_values.update(defined)
   return frozenset(flag_values)
 
 
 def parse(
-  command: ModuleType, name: str, arguments: list[str]
+  command: ModuleType, name: str, arguments: list[str], summary: str = ''
 ) -> tuple[flags.FlagValues | None, Any]:
   """Parses a command's flags.
 
@@ -69,6 +67,7 @@ def parse(
     command: has `USAGE` and `define_flags`, perhaps `further_usage`.
     name: the command's name.
     arguments: what follows the name.
+    summary: what the command is for, in a line, for its help.
 
   Returns:
     The flags and the positional arguments; or None and the help text, where
@@ -79,15 +78,21 @@ def parse(
   """
   absl_logging.set_verbosity(absl_logging.WARNING)
   flag_values = flags.FlagValues()
-  definer = _Definer(flag_values, _OWN)
+  definer = Definer(flag_values, help_text.OWN)
   command.define_flags(definer)
-  text = 'What to report on stderr; debug shows tracebacks.'
-  definer.enum('verbosity', 'warning', _LEVELS, text)
+  define_general(flag_values)
   if any(argument in _HELP for argument in arguments):
-    return None, _help(command, flag_values)
+    full = '--helpfull' in arguments
+    return None, help_text.command(name, summary, command, flag_values, full)
   rest = flagfiles.parse(flag_values, arguments, f'(tfeval {name} --help)')
   absl_logging.set_verbosity(getattr(absl_logging, flag_values.verbosity.upper()))
   return flag_values, rest
+
+
+def define_general(flag_values: flags.FlagValues) -> None:
+  """Defines the flags that every command has."""
+  text = 'What to report on stderr; debug shows tracebacks.'
+  Definer(flag_values, help_text.OWN).enum('verbosity', 'warning', _LEVELS, text)
 
 
 class _NumberOrWord(flags.IntegerParser):
@@ -95,13 +100,13 @@ class _NumberOrWord(flags.IntegerParser):
 
   def __init__(self, words: Container[str], **bounds: Any):
     super().__init__(**bounds)
-    self._words = words
+    self.words = words
 
   def parse(self, argument: Any) -> Any:
-    return argument if argument in self._words else super().parse(argument)
+    return argument if argument in self.words else super().parse(argument)
 
 
-class _TextOrAlone(flags.ArgumentParser):
+class TextOrAlone(flags.ArgumentParser):
   """Parses a text, or what absl makes of a flag without one."""
 
   def __init__(self, alone: str):
@@ -113,7 +118,7 @@ class _TextOrAlone(flags.ArgumentParser):
     return {'true': self._alone, 'false': None}.get(argument, argument)
 
 
-class _Definer:
+class Definer:
   """absl's DEFINE functions, bound to one set of flags and one module name."""
 
   def __init__(self, flag_values: flags.FlagValues, module: str):
@@ -151,7 +156,7 @@ class _Definer:
       alone: what it stands for without a text.
     """
     flag = flags.Flag(
-      _TextOrAlone(alone),
+      TextOrAlone(alone),
       flags.ArgumentSerializer(),
       name,
       default,
@@ -162,18 +167,3 @@ class _Definer:
 
   def __getattr__(self, kind: str):
     return functools.partial(getattr(flags, f'DEFINE_{kind}'), **self._arguments)
-
-
-def _help(command: ModuleType, flag_values: flags.FlagValues) -> str:
-  """Returns the help of a command, by groups; its own flags are the last one."""
-  further = [command.further_usage()] if hasattr(command, 'further_usage') else []
-  groups = sorted(flag_values.flags_by_module_dict(), key=lambda group: group == _OWN)
-  listed = [
-    f'{group}:\n{flag_values.module_help(group).split(chr(10), 2)[-1]}'
-    for group in groups
-    if not group.startswith('absl.')
-  ]
-  return (
-    '\n\n'.join([command.USAGE, *further, *listed])
-    + '\n  --flagfile: Read flags from a file; flags given beside it replace them.'
-  )

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from tfeval.cli import command_flags, libraries, streams
+from tfeval.reports import terminal
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.printable import printable
@@ -44,8 +45,8 @@ class _Messages(logging.Handler):
 
   def emit(self, record: logging.LogRecord) -> None:
     kind = 'warning: ' if record.levelno >= logging.WARNING else ''
-    text = printable(command_flags.with_dashes(record.getMessage()))
-    print(f'tfeval: {kind}{text}', file=sys.stderr, flush=True)
+    text = command_flags.with_dashes(record.getMessage())
+    terminal.print_line(f'tfeval: {kind}{text}', sys.stderr)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,11 @@ evaluate. KIND is int8 (weights and all that is computed, uint8 in and out),
 float16 (weights), dynamic (weights in 8 bits) or float. Beside FILE.tflite
 stands FILE.tflite.json: which model, how its input is made, which images it
 was calibrated on, the flags that evaluate it."""
+# What `--help` shows first.
+FIRST = (
+  *('to', 'weights', 'preprocess', 'calibrate', 'dataset', 'manual_dir', 'io_dtype'),
+  *('output_file', 'overwrite', 'json'),
+)
 
 # Of the dataset, what says which images there are to choose from.
 _WITHOUT = ('labels', 'real_labels', 'sample', 'only', 'on_error', 'dtype', 'feed')

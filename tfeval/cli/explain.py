@@ -28,6 +28,11 @@ otherwise, one or two at once, give an accuracy that somebody reports.
 --predictions: under which of them the same images get the same answers, of
 classes or scores from any script. Two runs: what differs, and how many points
 each difference carries. --list: published effects, with their sources."""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'dataset', 'manual_dir', 'reported', 'predictions', 'axis', 'list'),
+  *('batch_size', 'figure', 'output_dir', 'json'),
+)
 
 
 def define_flags(define) -> None:

@@ -89,8 +89,8 @@ def check(flag_values: flags.FlagValues, origins: Mapping[str, Sequence[Line]]) 
 
 def _texts(flag: flags.Flag) -> list[str]:
   """Returns the values of a flag that takes any text; else none."""
-  if isinstance(flag, flags.EnumFlag):
-    return []
+  if isinstance(flag, flags.EnumFlag) or hasattr(flag.parser, 'words'):
+    return []  # Nothing but words of ours, or a number.
   values = flag.value if isinstance(flag.value, list) else [flag.value]
   return [value for value in values if isinstance(value, str)]
 

@@ -5,6 +5,7 @@ file nor line where one is wrong. They cannot start anything: see `flag_trust`.
 """
 
 import collections
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ def parse(flag_values: flags.FlagValues, arguments: list[str], hint: str) -> lis
   """Parses defaults < flagfiles < what is beside them; returns what is no flag."""
   # As in `tfeval score RUN --json`: flags may follow other arguments.
   flag_values.set_gnu_getopt(True)
-  own, paths = _split_off_flagfiles(arguments)
+  own, paths = _split_off_flagfiles(_canonical(flag_values, arguments))
   lines = [line for path in paths for line in read(path)]
   of_files, origins = _parse_lines(flag_values, lines, hint)
   known = {name: flag_values[name] for name in flag_values}
@@ -64,6 +65,7 @@ def _parse_lines(
   pending = collections.deque(lines)
   while pending:
     line = pending.popleft()
+    line = line._replace(flag=_canonical_flag(flag_values, line.flag))
     if line.flag.text == '--':
       return rest + [one.flag.text for one in pending], origins
     arguments = [*allowed, line.flag.text]
@@ -78,6 +80,32 @@ def _parse_lines(
       if flag_values[name].present > count:
         origins.setdefault(name, []).append(line)
   return rest, origins
+
+
+def _canonical(flag_values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+  """Returns arguments with names of flags as they are defined, values untouched."""
+  found, pending = [], iter(arguments)
+  for argument in pending:
+    found.append(flagfile.canonical(argument, [*flag_values]))
+    if argument == '--':
+      break
+    name, equals, _ = found[-1].partition('=')
+    stem = name.lstrip('-')
+    is_flag = name != stem and (stem in flag_values or stem == _DIRECTIVE)
+    if (
+      is_flag and not equals and not (stem != _DIRECTIVE and flag_values[stem].boolean)
+    ):
+      found += itertools.islice(pending, 1)
+  return [*found, *pending]
+
+
+def _canonical_flag(
+  flag_values: flags.FlagValues, flag: flagfile.Flag
+) -> flagfile.Flag:
+  if flag.name is None:
+    return flag
+  text = flagfile.canonical(flag.text, [*flag_values])
+  return flag._replace(name=text.partition('=')[0].lstrip('-'), text=text)
 
 
 def _lacks_value(flag_values: flags.FlagValues, flag: flagfile.Flag) -> bool:

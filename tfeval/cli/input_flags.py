@@ -14,6 +14,7 @@ from tfeval.preprocess import corruption_table
 from tfeval.runs.run import Failure
 from tfeval.utils import options
 from tfeval.utils.errors import MissingData, UserError
+from tfeval.utils.options import PREPROCESSING
 
 _DEFINERS = {str: 'string', int: 'integer', float: 'float', bool: 'bool'}
 
@@ -94,14 +95,14 @@ def define_runs(definer) -> None:
     'NAME:SEVERITY: corrupt images as ImageNet-C does, behind its crop of 224 pixels, '
     'whatever the protocol; NAME: at each of its severities; all: each of the 19; '
     'none; commas between several. May be repeated: images are read once for all.',
-    module_name=EvaluationConfig.GROUP,
+    module_name=PREPROCESSING,
   )
   definer.multi_string(
     'name',
     [],
     'What a run and its directory are called: one for each model, or for each run, '
     'those of a dataset together (default: the model, and what is not the default).',
-    module_name='Results',
+    module_name='Output',
   )
 
 

@@ -10,9 +10,9 @@ from tfeval.models import normalisation, table
 from tfeval.models.facts import ModelFacts
 from tfeval.models.worker import kinds
 from tfeval.preprocess import protocol
-from tfeval.reports import failures, terminal
+from tfeval.reports import terminal
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.spec import parse
 
 USAGE = """Usage: tfeval models [NAME[:key=value,...]] [--flags]
@@ -100,7 +100,7 @@ def _remarks(rows: Sequence[ModelFacts]) -> Iterator[str]:
     for trap in row.traps:
       names.setdefault(trap, []).append(row.name.partition(':')[2])
   for trap, of in names.items():
-    whose = 'all' if len(of) == len(rows) else failures.some(of, 2)
+    whose = 'all' if len(of) == len(rows) else listed(of, 2)
     yield f'- {whose}: {trap}'
 
 

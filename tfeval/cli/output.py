@@ -17,7 +17,7 @@ from tfeval.reports.plots import files as plot_files
 from tfeval.runs import expectations
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import files, paths
-from tfeval.utils.errors import CheckFailed, UserError
+from tfeval.utils.errors import CheckFailed, UserError, listed
 from tfeval.utils.paths import Path
 from tfeval.utils.registry import Registry
 from tfeval.utils.shown import Shown
@@ -182,7 +182,7 @@ def say_where(runs: Sequence[Run | Failure]) -> None:
   if len(found) == 1:
     say(f'the result and the predictions are in {found[0]}')
   elif found:
-    names = ', '.join(path.name for path in found)
+    names = listed(path.name for path in found)
     say(f'{len(found)} results and their predictions are in {found[0].parent}: {names}')
 
 
@@ -218,7 +218,7 @@ def exit_code(
   )
   if failed:
     count = f'{len(failed)} of {models or len(runs)} models failed: '
-    raise UserError('; '.join([count + failures.some(failed, 10), *missed]))
+    raise UserError('; '.join([count + listed(failed), *missed]))
   if missed:
     raise CheckFailed('; '.join(missed))
   return 0

@@ -16,7 +16,7 @@ from tfeval.reports import failures, figures, formats
 from tfeval.runs.predicted import Predictions
 from tfeval.runs.run import Failure
 from tfeval.utils import progress
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
   from tfeval.evaluation.config import EvaluationConfig
@@ -103,7 +103,7 @@ def run(flags, arguments: list[str]) -> int:
   _tell(files, drawn, len(paths), broken)
   if failed:
     found = failures.grouped([Failure(*one) for one in failed.items()])
-    told = [f'{failures.some(names)}: {why}' for why, names in found]
+    told = [f'{listed(names)}: {why}' for why, names in found]
     told.insert(0, f'{len(failed)} of {len(requests)} models failed')
     raise UserError('; '.join(told))
   if len(broken) == len(paths):

@@ -18,7 +18,7 @@ from tfeval.runs import discovery, expectations, result_file
 from tfeval.runs.run import Run, load_run
 from tfeval.runs.summary import Summary
 from tfeval.utils import files, paths
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 USAGE = """Usage: tfeval score RUN... [--flags]
 
@@ -32,8 +32,8 @@ evaluated and nothing is written in it; TensorFlow is not needed."""
 
 def further_usage() -> str:
   """Returns the list of metrics, for which those of other packages are loaded."""
-  known = [f'  {name:<15}{metric.about}' for name, metric in registry.METRICS.items()]
-  top = '  topK           a right class among the best K, for any K'
+  known = [f'  {name:<20}{metric.about}' for name, metric in registry.METRICS.items()]
+  top = f'  {"topK":<20}a right class among the best K, for any K'
   return '\n'.join(['Metrics:', *known, top])
 
 
@@ -137,7 +137,7 @@ def _answers(run: Run, summary: Summary) -> dict[str, TopPredictions]:
   if not found:
     raise UserError(
       '--per_class and --confusions need one label for each image, '
-      f'{", ".join(summary.label_sets)} of {run.path} do not give that'
+      f'{listed(summary.label_sets)} of {run.path} do not give that'
     )
   for name in set(summary.label_sets) - found.keys():
     terminal.print_line(

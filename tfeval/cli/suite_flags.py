@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from tfeval import datasets
 from tfeval.datasets import suites
-from tfeval.reports import failures
 from tfeval.runs.run import Failure, Run
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 class Asked(NamedTuple):
@@ -31,20 +30,20 @@ def define(definer) -> None:
     [],
     f'Test sets by the name of all: {known}; or a file with a dataset in each line. '
     'Those that are missing on this machine are rows that say how to get them.',
-    module_name='Images',
+    module_name='Data',
   )
   definer.string(
     'sets_dir',
     None,
     'Where folders of test sets lie, each by its name, such as objectnet or '
     'imagenet_v2/topimages: they are taken before what TFDS builds.',
-    module_name='Images',
+    module_name='Data',
   )
   definer.bool(
     'strict',
     False,
     'Exit with 2 where a test set of a suite is missing.',
-    module_name='Images',
+    module_name='Data',
   )
 
 
@@ -99,4 +98,4 @@ def check_missing(runs: Sequence[Run | Failure], strict: bool) -> None:
   missing = [run.name for run in runs if isinstance(run, Failure) and run.is_missing]
   if missing and (strict or len(missing) == len(runs)):
     count = f'{len(missing)} test sets are' if len(missing) > 1 else '1 test set is'
-    raise UserError(f'{count} missing: {failures.some(missing, 10)}')
+    raise UserError(f'{count} missing: {listed(missing)}')

@@ -20,6 +20,11 @@ What each step of a pipeline that others do otherwise costs, in points against
 the base (--protocol, the model's own preprocessing): one at a time, or with
 --grid every combination of the axes. Files are read and decoded once. Each
 cell is an ordinary run in --output_dir. --list names axes and values."""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'dataset', 'manual_dir', 'axis', 'grid', 'list', 'limit', 'batch_size'),
+  *('figure', 'output_dir', 'json'),
+)
 
 
 def define_flags(define) -> None:

@@ -3,7 +3,7 @@
 from tfeval.api.verify import verify
 from tfeval.cli import console, output
 from tfeval.reports import formats
-from tfeval.utils.errors import CheckFailed, UserError
+from tfeval.utils.errors import CheckFailed, UserError, listed
 
 USAGE = """Usage: tfeval verify RUN... [--json]
 
@@ -24,5 +24,5 @@ def run(flags, arguments: list[str]) -> int:
   found = verify(*arguments)
   output.print_report(formats.VERIFICATION, flags.json, found)
   if failed := [run.path for run in found.failed]:
-    raise CheckFailed(f'{len(failed)} of {len(found)} runs failed: {", ".join(failed)}')
+    raise CheckFailed(f'{len(failed)} of {len(found)} runs failed: {listed(failed)}')
   return 0

@@ -1,14 +1,16 @@
 """`tfeval watch`."""
 
 import dataclasses
+import pathlib
 
 from tfeval import datasets
-from tfeval.cli import console, input_flags, tracking_flags
+from tfeval.cli import console, input_flags, output, tracking_flags
 from tfeval.evaluation.config import OFF
 from tfeval.evaluation.plans import check_config, requests
+from tfeval.models.keras import checkpoints
 from tfeval.reports import terminal
-from tfeval.utils import progress
-from tfeval.utils.errors import UserError
+from tfeval.utils import paths, progress
+from tfeval.utils.errors import UserError, listed
 
 USAGE = """Usage: tfeval watch CHECKPOINTS [--model=NAME] [--flags]
 
@@ -18,6 +20,15 @@ The step of each is the last whole number in its name.
 
   tfeval watch training/ --model=ResNet50 --order=newest --timeout=7200
   tfeval watch training/ --model=my_models:build --final_step=90"""
+# What `--help` shows first.
+FIRST = (
+  *('model', 'dataset', 'manual_dir', 'preprocess', 'order', 'timeout', 'final_step'),
+  *('batch_size', 'log_dir', 'output_dir', 'json'),
+)
+
+
+# What may come.
+_KINDS = '.keras, .weights.h5, or those of tf.train.Checkpoint and Orbax'
 
 
 def define_flags(define) -> None:
@@ -89,6 +100,8 @@ def run(flags, arguments: list[str]) -> int:
       raise UserError('checkpoints are of one model: give one --model')
     request = dataclasses.replace(request, weights='none')  # They are none of its own.
     check_config([request], config)
+  timeout = flags.timeout
+  _say_what_is_awaited(arguments[0], timeout)
   with console.quiet_tensorflow():
     from tfeval.evaluation.watch import (
       watcher as watching,  # TensorFlow, which takes seconds.
@@ -104,7 +117,7 @@ def run(flags, arguments: list[str]) -> int:
       log_to,
     )
     schedule = watching.Schedule(
-      flags.order == 'newest', flags.poll_seconds, flags.timeout, flags.final_step
+      flags.order == 'newest', flags.poll_seconds, timeout, flags.final_step
     )
   try:
     _print_all(watcher.watch(schedule), flags.json)
@@ -113,9 +126,33 @@ def run(flags, arguments: list[str]) -> int:
   if watcher.failed:
     raise UserError(
       f'{len(watcher.failed)} checkpoints could not be evaluated, as was '
-      f'said: {", ".join(watcher.failed)}'
+      f'said: {listed(watcher.failed)}'
+    )
+  if not watcher.came:
+    raise UserError(
+      f'no checkpoint came into {arguments[0]} within --timeout={timeout:g} seconds: '
+      f'expected {_KINDS}'
     )
   return 0
+
+
+def _say_what_is_awaited(given: str, timeout: float | None) -> None:
+  """Says at once, where no checkpoint is there yet, what is waited for.
+
+  Raises:
+    UserError: what is given cannot be watched.
+  """
+  if paths.is_url(given):
+    return  # It is refused, with what to do.
+  folder = pathlib.Path(given).expanduser()
+  if checkpoints.find_checkpoints(folder):
+    return
+  until = 'until Ctrl-C' if timeout is None else f'for {timeout:g} s at most'
+  if folder.is_dir():
+    what = f'a checkpoint in {given} ({_KINDS}), where none is yet'
+  else:
+    what = f'the folder {given}, which is not there yet'
+  output.say(f'waiting {until} for {what}')
 
 
 def _print_all(entries, as_json: bool) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.looks import Looks
 from tfeval.metrics.competition import Rule
 from tfeval.utils import files, paths
-from tfeval.utils.errors import DataError, UserError
+from tfeval.utils.errors import DataError, UserError, listed
 
 REAL = 'real'
 
@@ -197,7 +197,7 @@ def check_coverage(
   if len(unique) != len(seen):
     raise DataError(
       f'{len(seen) - len(unique)} examples came twice: '
-      f'{first(doubles(seen))}: prepare the dataset again'
+      f'{listed(doubles(seen))}: prepare the dataset again'
     )
   if dataset.expected_ids is not None:
     missing = sorted(set(dataset.expected_ids) - unique)
@@ -205,8 +205,8 @@ def check_coverage(
     if missing or foreign:
       raise DataError(
         f'{len(missing)} expected examples are missing '
-        f'({first(missing) or "none"}) and {len(foreign)} are not expected '
-        f'({first(foreign) or "none"}): prepare the dataset again'
+        f'({listed(missing)}) and {len(foreign)} are not expected '
+        f'({listed(foreign)}): prepare the dataset again'
       )
   if len(seen) != dataset.num_examples:
     raise DataError(

@@ -10,10 +10,9 @@ import dataclasses
 from tfeval.datasets import base, variant_folders, variants
 from tfeval.datasets.containers import dataset, locations, parquet, parquet_columns
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import files
-from tfeval.utils.errors import MissingData, UserError
+from tfeval.utils.errors import MissingData, UserError, listed
 
 # What metrics call the labels of an image, any of which is right.
 ANY_LABEL = 'any_label'
@@ -69,7 +68,7 @@ def _labels(location: locations.Location) -> list[list[int]]:
   if wrong:
     raise UserError(
       f'{location.name} has labels that are none of the {count:,} classes: '
-      f'{first([str(n) for n in wrong])}'
+      f'{listed([str(n) for n in wrong])}'
     )
   if empty := sum(not row for row in rows):
     raise UserError(f'{location.name}: {empty:,} images have no label: get it again')

@@ -12,7 +12,7 @@ ON_ERROR = FAIL, SKIP = ('fail', 'skip')
 class DatasetConfig:
   """A dataset, and what to do with images of it that cannot be decoded."""
 
-  GROUP = 'Images'
+  GROUP = 'Data'
 
   name: str = option(
     'imagenet2012_real',

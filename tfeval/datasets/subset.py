@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfeval.datasets import looks
 from tfeval.datasets.base import ImageDataset, check_coverage
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.subsets import read_ids
 from tfeval.datasets.sampling import chosen_positions, count_of
 from tfeval.utils.errors import UserError
@@ -58,10 +58,10 @@ def only(dataset: ImageDataset, path: str) -> ImageDataset:
   if unknown := [one for one in listed if one not in position]:
     raise UserError(
       f'`only={path}`: {len(unknown)} of {len(listed)} ids are none of the '
-      f'{len(position):,} images: {first(unknown)}'
+      f'{len(position):,} images: {listed(unknown)}'
     )
   if twice := doubles(listed):
-    raise UserError(f'`only={path}` has {len(twice)} ids twice: {first(twice)}')
+    raise UserError(f'`only={path}` has {len(twice)} ids twice: {listed(twice)}')
   chosen = np.sort(np.array([position[one] for one in listed], np.int64))
   digest = hashlib.sha256('\n'.join(sorted(listed)).encode()).hexdigest()[:16]
   note = f'{len(listed):,} of {len(position):,} examples, of a list of ids'

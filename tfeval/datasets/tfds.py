@@ -22,7 +22,7 @@ from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.tfds_records import Records, SetsOfLabels
 from tfeval.utils import budgets, errors, files
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 MULTILABEL = 'multilabel'
 # Both are hits (Shankar et al. 2020), and what is problematic does not count.
@@ -63,7 +63,7 @@ def open_tfds(config: DatasetConfig) -> base.ImageDataset:
     split = splits.of_evaluation(list(known))
   if split is None:
     raise UserError(
-      f'{name} has the splits {", ".join(known)}: give one, such as '
+      f'{name} has the splits {listed(known)}: give one, such as '
       f'`split={next(iter(known), "test")}`'
     )
   with tfds_metadata.told(name, builder.data_dir):
@@ -181,7 +181,7 @@ def _features(builder) -> tuple[str, str]:
   if len(images) != 1:
     raise UserError(
       f'{builder.name} has {len(images)} images in an example, '
-      f'expected one: features {", ".join(features)}'
+      f'expected one: features {listed(features)}'
     )
   for key, shape, kind in (
     (_REAL_KEY, (None,), tf.int64),
@@ -193,7 +193,7 @@ def _features(builder) -> tuple[str, str]:
     if key in features and isinstance(features[key], tfds.features.ClassLabel):
       return images[0], key
   raise UserError(
-    f'{builder.name} has no single class label: features {", ".join(features)}'
+    f'{builder.name} has no single class label: features {listed(features)}'
   )
 
 

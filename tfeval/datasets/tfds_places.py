@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from tfeval.utils.errors import MissingData
+from tfeval.utils.errors import MissingData, listed
 
 _INFO = 'dataset_info.json'
 # Each is made of the same images.
@@ -41,7 +41,7 @@ def check(
     if place == root:
       if versions and not asked:
         raise MissingData(
-          f'{missing}, version {", ".join(versions)} is: give '
+          f'{missing}, version {listed(versions)} is: give '
           f'`dataset={inside}:{versions[-1]}`'
         )
     elif right in versions or (versions and not asked):

@@ -14,7 +14,6 @@ from tfeval.datasets import folder_content, variants
 from tfeval.datasets.folder_content import FolderContent
 from tfeval.datasets.folder_layout import Layout, read_layout
 from tfeval.datasets.labels import class_sets, imagenet, resolution
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import INDEX
 from tfeval.datasets.options import DatasetConfig
 from tfeval.datasets.variants import (
@@ -88,7 +87,7 @@ def corruptions(where: str) -> list[str]:
   if twice := [path for path in found if ends[tuple(path.split(os.sep)[-2:])] > 1]:
     raise UserError(
       f'{where} holds {"/".join(twice[0].split(os.sep)[-2:])} in several places: '
-      f'{first(twice)}: remove one, or give one'
+      f'{errors.listed(twice)}: remove one, or give one'
     )
   return found or [where]
 
@@ -174,7 +173,7 @@ def _of_wnids(variant: Variant, config: DatasetConfig) -> FolderContent:
   if content.space is not imagenet.label_space():
     raise UserError(
       f'{content.root}: expected folders called by the wnids of {variant.title}, such '
-      f'as n01440764, found {first(content.space.class_ids[:3])}'
+      f'as n01440764, found {errors.listed(content.space.class_ids, 3)}'
     )
   if not variant.class_set:
     # All classes compete, whichever have an image here.
@@ -185,7 +184,7 @@ def _of_wnids(variant: Variant, config: DatasetConfig) -> FolderContent:
     ids = [content.space.class_ids[i] for i in others]
     raise UserError(
       f'{content.root} holds {len(ids)} classes that are none of {variant.title} '
-      f'({first(ids)}): is it another set?'
+      f'({errors.listed(ids)}): is it another set?'
     )
   labels = [-1] * len(content.labels) if variant.unlabelled else content.labels
   listed = resolution.listed(content.space, known)
@@ -231,7 +230,8 @@ def _of_objectnet(variant: Variant, config: DatasetConfig) -> FolderContent:
   if not inside:
     raise UserError(
       f'{layout.root} holds none of the class folders of {variant.title}, such as '
-      f'{known.names[0]}: found {first(layout.class_folders) or "no folders"}'
+      f'{known.names[0]}: found '
+      + errors.listed(layout.class_folders, none='no folders')
     )
   labels = [label_of[path.partition('/')[0]] for path in inside]
   others = len(layout.images) - len(inside)
@@ -253,7 +253,7 @@ def _of_tiny(variant: Variant, config: DatasetConfig) -> FolderContent:
   lacking = [path for path in layout.images if os.path.basename(path) not in by_name]
   if lacking:
     raise UserError(
-      f'{annotations} has no label for {len(lacking)} images: {first(lacking)}'
+      f'{annotations} has no label for {len(lacking)} images: {errors.listed(lacking)}'
     )
   labels = [by_name[os.path.basename(path)] for path in layout.images]
   content = _content(layout, layout.images, labels, config.limit, ())

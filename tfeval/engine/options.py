@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from tfeval.utils.errors import UserError
-from tfeval.utils.options import option
+from tfeval.utils.options import PREPROCESSING, option
 
 STRATEGIES = AUTO, DEFAULT, MIRRORED, MULTI_WORKER, TPU = (
   'auto',
@@ -39,6 +39,7 @@ class DeviceConfig:
     'does, if a self-test finds it to be exact there.',
     choices=PLACES,
     in_python=False,
+    group=PREPROCESSING,
   )
   rank_on: str = option(
     HOST,
@@ -52,6 +53,7 @@ class DeviceConfig:
     'Side of what `resize_on=device` gives to the device: 256, 384, 512 (the default), '
     '640, 768 or 1024; larger photos the host resizes.',
     in_python=False,
+    group=PREPROCESSING,
   )
   strategy: str = option(
     AUTO,
@@ -84,7 +86,7 @@ class DeviceConfig:
 class InputConfig:
   """Who decodes, and what is kept of it. Neither changes a number."""
 
-  GROUP = 'Input'
+  GROUP = 'Data'
 
   cache_dir: str | None = option(
     None,
@@ -106,6 +108,7 @@ class InputConfig:
     'The folder of the five photos that the corruption frost takes (default: that of '
     'the installed package imagecorruptions).',
     is_path=True,
+    group=PREPROCESSING,
   )
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfeval.datasets.base import ImageDataset
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.competition import Rule, singles, suffix
 from tfeval.metrics.entry import ALL, RESTRICTED
@@ -15,6 +14,7 @@ from tfeval.runs import predictions
 from tfeval.runs.run_classes import RunClasses
 from tfeval.runs.summary import Summary
 from tfeval.utils import arrow
+from tfeval.utils.errors import listed
 
 
 def classes_of(model: Model, dataset: ImageDataset) -> RunClasses:
@@ -91,7 +91,7 @@ def unsaid_notes(classes: RunClasses, summary: Summary) -> list[str]:
   names = [classes.dataset.class_ids[i] for i in np.unique(labels[missed])]
   return [
     f'{int(missed.sum()):,} images are of {len(names)} classes that the model cannot '
-    f'say: {first(names)}'
+    f'say: {listed(names)}'
   ]
 
 

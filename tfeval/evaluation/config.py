@@ -20,7 +20,7 @@ from tfeval.preprocess.protocol import NO_TTA, TTA
 from tfeval.runs.options import StoreConfig
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
-from tfeval.utils.options import option
+from tfeval.utils.options import PREPROCESSING, option
 
 # What a protocol is called where pixels are the model's input as they stand.
 GIVEN = 'given'
@@ -35,7 +35,7 @@ class EvaluationConfig:
   process, a keyword of `tfeval.evaluate`.
   """
 
-  GROUP = 'Models'
+  GROUP = 'Model'
 
   model: ModelOptions = ModelOptions()
   protocol: str = option(
@@ -43,6 +43,7 @@ class EvaluationConfig:
     'NAME[:field=value,...]: how images become pixels (tfeval protocols); published: '
     "the recipe behind the model's published figure; native: its authors' own.",
     identifies=True,
+    group=PREPROCESSING,
   )
   tta: str = option(
     NO_TTA,
@@ -50,15 +51,21 @@ class EvaluationConfig:
     'five_crop, corners and centre; ten_crop, these and their mirrors.',
     choices=TTA,
     identifies=True,
+    group=PREPROCESSING,
   )
   corruption: str = option(
     NONE,
     'NAME:SEVERITY: corrupt images as ImageNet-C does, behind its crop of 224 pixels, '
     'whatever the protocol; such as fog:3.',
     identifies=True,
+    group=PREPROCESSING,
   )
   corruption_seed: int = option(
-    0, 'Of what corruptions draw.', least=0, identifies=True
+    0,
+    'Of what corruptions draw.',
+    least=0,
+    identifies=True,
+    group=PREPROCESSING,
   )
   adapt: str | None = option(
     None,
@@ -72,6 +79,12 @@ class EvaluationConfig:
     'Look at the answers to 128 images first. error: stop at a fault, such as another '
     'class order or preprocessing; warn: say so and go on.',
     choices=PREFLIGHT,
+  )
+  metrics: tuple[str, ...] | None = option(
+    None,
+    'Further metrics beside top1 and top5, separated by commas, such as nll,ece,f1, '
+    'computed of the stored rows at the end; the help of tfeval score lists them.',
+    group='Output',
   )
   max_loaded_models: int = option(
     4,

@@ -10,7 +10,7 @@ from tfeval.engine.benchmark.measure import (
   measure_stages,
 )
 from tfeval.engine.cluster import Cluster
-from tfeval.evaluation import loop, resolve, runtime
+from tfeval.evaluation import asked_metrics, loop, resolve, runtime
 from tfeval.evaluation.adaptation import beside
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.evaluation.plans import ModelRequest, Plan
@@ -77,6 +77,11 @@ def _evaluate(
         for name in ['original', *opened.dataset.label_sets]
         for k in (1, 5)
         for rule in {ALL, RESTRICTED, *(one.name for one in opened.dataset.rules)}
+      ]
+      + [
+        (name, asked)
+        for name in ['original', *opened.dataset.label_sets]
+        for asked in asked_metrics.names(config)
       ],
     )
   run = loop.run_jobs if config.adapt is None else beside.run_beside

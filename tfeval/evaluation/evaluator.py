@@ -17,7 +17,14 @@ from tfeval.analysis import against_plain
 from tfeval.datasets import in_memory
 from tfeval.engine import active_strategy, batch_size, forward
 from tfeval.engine.cache import writer
-from tfeval.evaluation import keywords, loop, own_data, resolve, shared_job
+from tfeval.evaluation import (
+  asked_metrics,
+  keywords,
+  loop,
+  own_data,
+  resolve,
+  shared_job,
+)
 from tfeval.evaluation.adaptation import adapted, outputs
 from tfeval.evaluation.adaptation.request import Adaptation, OfSource
 from tfeval.evaluation.adaptation.request import parse as parse_adaptation
@@ -105,6 +112,8 @@ def evaluate(
     split, data_dir, manual_dir, real_labels, labels, class_folders, protocol, limit,
       sample, on_error, preflight, jit, cache_dir, store_logits, overwrite, tta,
       host_timeout: see `tfeval evaluate --help`.
+    metrics: names beside top-1 and top-5, such as `['nll', 'f1']`; see
+      `registry.get_metric`.
     store_features: True, or the name of a layer of a Keras model, see there.
     adapt: likewise; the run that is returned is the adapted one, the plain one lies
       beside it, and `result.against_plain` compares them.
@@ -202,6 +211,7 @@ class Evaluator:
     self._own = own
     self._requested = for_dataset(keywords.checked({'dataset': dataset, **given}))
     check_corruption(self._requested)
+    asked_metrics.check(self._requested)
     if self._requested.adapt is not None:
       check_adaptation(self._requested)
     self._runtime: Runtime | None = None

@@ -14,7 +14,7 @@ from tfeval.datasets.options import SKIP
 from tfeval.engine import batch_size, forward, hardware, output_checks, pipeline
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
-from tfeval.evaluation import competition, manifest, recorder, resolve
+from tfeval.evaluation import asked_metrics, competition, manifest, recorder, resolve
 from tfeval.evaluation.config import ERROR, GIVEN, WARN, EvaluationConfig
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.plans import ModelRequest, flagfile
@@ -26,13 +26,7 @@ from tfeval.models.model import Model
 from tfeval.preprocess.protocol import ENCODED, Protocol
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS, Manifest
-from tfeval.runs.summary import (
-  SUMMARY_COLUMNS,
-  Summary,
-  SummaryRequest,
-  columns_read,
-  summarize,
-)
+from tfeval.runs.summary import Summary, summarize_store
 from tfeval.utils import locks, paths
 from tfeval.utils.errors import DataError, UserError
 
@@ -107,6 +101,8 @@ class Job:
     self._tap = step.tap if step else resolve.resolve_features(config, model)
     self._hardware = hardware.of(model.backend)
     self.classes = competition.classes_of(model, dataset)
+    self._metrics = asked_metrics.names(config)
+    asked_metrics.check_rules(self._metrics, self.classes, model.name)
     self.directory = paths.path(config.store.output_dir) / request.directory
     self.batch_size = self._batch_size()
     self.shard = runtime.hosts.shard(dataset.num_examples, self.batch_size)
@@ -127,7 +123,7 @@ class Job:
     self.sharing, self.training = 1, False
     self.watch: Stopwatch | None = None
     self._findings: list[str] = []
-    self._locks = contextlib.ExitStack()
+    self._locks, self._is_locked = contextlib.ExitStack(), False
 
   def _batch_size(self) -> int:
     """Returns the batch size: of the step there is, of the run there is, or anew."""
@@ -166,6 +162,8 @@ class Job:
       # Nothing but their content tells such data from others.
       store = self.directory / PREDICTIONS
       recorder.check_same_images(dataset, store, predictions.listed_parts(store))
+    if self.run is not None and not self.runtime.hosts.index:
+      self.run = asked_metrics.added(self.run, self._metrics, self._is_locked)
     return self.run
 
   def start(self, sample: preflight.Sample | None) -> None:
@@ -205,6 +203,7 @@ class Job:
         tta=self.protocol.tta,
       )
     self._locks.enter_context(locks.locked(self._written_directory))
+    self._is_locked = True
     if self.find_run() is None:
       self._open_store()
 
@@ -350,10 +349,12 @@ class Job:
     dataset, failed = self.runtime.dataset, {}
     if self.skip_errors:
       failed = pipeline.failures(dataset, self.protocol, set(positions))
-    columns = columns_read(SUMMARY_COLUMNS, self.classes)
-    summary = summarize(
-      predictions.read_parts(self.directory / PREDICTIONS, columns),
-      request=SummaryRequest(classes=self.classes),
+    summary = summarize_store(
+      self.directory / PREDICTIONS,
+      self.classes,
+      self.manifest.model.output,
+      self.manifest.store.logits,
+      self._metrics,
     )
     base.check_coverage(dataset, summary.ids, list(failed))
     if not summary.ids:

@@ -15,6 +15,7 @@ from tfeval.evaluation.stopwatch import Stopwatch
 from tfeval.preprocess.protocol import Protocol
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors, supervision, termination
+from tfeval.utils.errors import listed
 
 # Of runs that are interrupted at once, of how many it is told what is kept.
 _TOLD = 3
@@ -165,7 +166,7 @@ def _run_batches(jobs: list[Job], failures: Failures) -> None:
   if len(jobs) > 1:
     of_one = len({job.request.spec for job in jobs}) == 1
     name = f'{len(jobs)} {"runs" if of_one else "models"}'
-  kept = ', '.join(str(job.directory) for job in jobs)
+  kept = listed(job.directory for job in jobs)
   supervision.note(
     f'what was evaluated of {name} until then is kept in {kept}: '
     + resume_hint(first.config)

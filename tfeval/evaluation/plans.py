@@ -10,6 +10,7 @@ from tfeval.datasets import full_name, variants
 from tfeval.datasets import request as dataset_request
 from tfeval.datasets.options import SKIP
 from tfeval.engine.options import DEVICE, check_devices
+from tfeval.evaluation import asked_metrics
 from tfeval.evaluation.adaptation import request as adaptation
 from tfeval.evaluation.config import GIVEN, EvaluationConfig
 from tfeval.models import patterns, table
@@ -312,6 +313,7 @@ def check_config(requested: Iterable[ModelRequest], config: EvaluationConfig) ->
   """
   check_devices(config.devices, config.inputs)
   check_corruption(config)
+  asked_metrics.check(config)
   if config.devices.rank_on == DEVICE and config.store.logits:
     raise UserError(
       '`rank_on=device` keeps outputs on the device, `store_logits` stores all of '

@@ -9,8 +9,10 @@ has an entry that says why, never an approximation:
 """
 
 import dataclasses
+import functools
+import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import numpy as np
 from tfeval.metrics import (
   accuracy,
   calibration,
+  class_averages,
   collectors,
   selective,
   temperature,
@@ -132,6 +135,40 @@ def _top(k: int) -> Metric:
   return dataclasses.replace(metric, least_classes=k + 1)
 
 
+_ABOUT_AVERAGES = {
+  'precision': 'right among those predicted to be of a class',
+  'recall': 'right among those of a class',
+  'f1': 'harmonic mean of both',
+}
+_ABOUT_AVERAGE = {
+  'macro': 'mean of the classes',
+  'micro': 'of all images: top-1',
+  'weighted': 'by images',
+}
+
+
+def _averages() -> Iterator[tuple[str, Metric]]:
+  """Yields precision, recall and F1, `f1` for the mean of the classes."""
+  for score, average in itertools.product(
+    class_averages.SCORES, class_averages.AVERAGES
+  ):
+    name = score if average == class_averages.MACRO else f'{score}_{average}'
+    yield (
+      name,
+      Metric(
+        f'{_ABOUT_AVERAGES[score]}, {_ABOUT_AVERAGE[average]}',
+        collectors.TopPredictions,
+        functools.partial(_averaged, score, average),
+        higher_is_better=True,
+      ),
+    )
+
+
+def _averaged(score: str, average: str, found: collectors.TopPredictions) -> float:
+  of_classes = class_averages.class_scores(found.labels, found.ranked[:, 0])
+  return of_classes.averaged(score, average)
+
+
 METRICS = Registry(
   'metric',
   {
@@ -143,6 +180,7 @@ METRICS = Registry(
       lambda a: accuracy.per_class_hits(a.ranked, a.labels, 1, a.classes).balanced,
       higher_is_better=True,
     ),
+    **dict(_averages()),
     'nll': Metric(
       'negative log likelihood of the label, in nats',
       collectors.LabelProbabilities,
@@ -214,6 +252,26 @@ def get_metric(name: str) -> Metric:
   if name not in METRICS.entries and (found := _TOP.fullmatch(name)):
     return _top(int(found[1]))
   return METRICS.get(name, '(topK for any K is one too)')
+
+
+def is_own(name: str) -> bool:
+  """Returns whether a metric is of this package, so that asking for it runs no other.
+
+  >>> is_own('top7'), is_own('f1_micro@restricted'), is_own('top0')
+  (True, True, False)
+  """
+  name = name.partition('@')[0]
+  return name in METRICS.entries or _TOP.fullmatch(name) is not None
+
+
+def needs_outputs(name: str) -> bool:
+  """Returns whether a metric needs all outputs, whatever the labels are.
+
+  >>> needs_outputs('brier'), needs_outputs('nll'), needs_outputs('top21')
+  (True, False, True)
+  """
+  metric = get_metric(name)
+  return 'logits' in metric.collector.columns or metric.classes > STORED_CLASSES
 
 
 def paired_metrics() -> list[str]:

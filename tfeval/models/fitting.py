@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.datasets.labels import class_lists, imagenet
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.models import class_maps, table
 from tfeval.models.model import (
@@ -18,7 +17,7 @@ from tfeval.models.model import (
   of_space,
   wrong_outputs,
 )
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 def fit(
@@ -90,8 +89,8 @@ def _other_words(
   lacking = [classes.class_names[i] for i in range(len(classes)) if i not in taken]
   return UserError(
     f'{model.name} tells {len(named)} classes in another order than the dataset, and '
-    f'{len(outputs)} that this does not have ({first(outputs[:3])}), as it has '
-    f'{len(lacking)} others ({first(lacking[:3])}): give `class_map=`FILE with an id '
+    f'{len(outputs)} that this does not have ({listed(outputs, 3)}), as it has '
+    f'{len(lacking)} others ({listed(lacking, 3)}): give `class_map=`FILE with an id '
     'or name for each output'
   )
 
@@ -130,7 +129,7 @@ def _matched(
       named.class_ids[i] for i in np.flatnonzero(class_of == values[counts > 1][0])
     ]
     raise UserError(
-      f'{model.name} has {len(which)} outputs that mean {double} ({first(which)}): '
+      f'{model.name} has {len(which)} outputs that mean {double} ({listed(which)}): '
       'expected one at most'
     )
   others = np.flatnonzero(~inside)

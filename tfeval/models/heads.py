@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfeval.models.backend import Backend
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 def select(
@@ -57,9 +57,7 @@ def _picked(
   if output_name is None and len(outputs) == 1:
     return next(iter(outputs.values()))
   if output_name is None:
-    raise UserError(
-      f'{name} has the outputs {", ".join(map(str, outputs))}: give `output_name`'
-    )
+    raise UserError(f'{name} has the outputs {listed(outputs)}: give `output_name`')
   if output_name not in outputs:
     raise errors.unknown(f'output of {name}', output_name, map(str, outputs))
   return outputs[output_name]

@@ -8,7 +8,7 @@ from tfeval.datasets.labels import class_lists
 from tfeval.datasets.labels.spaces import LabelMap
 from tfeval.utils import errors, paths
 from tfeval.utils.errors import UserError
-from tfeval.utils.options import fields, option
+from tfeval.utils.options import PREPROCESSING, fields, option
 
 # Keras' dtype policies.
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
@@ -49,7 +49,7 @@ class ModelOptions:
       framework, may take for a batch, None for `time_limit.TimeLimit`'s.
   """
 
-  GROUP = 'Models'
+  GROUP = 'Model'
 
   preprocess: str | Callable[[Any], Any] | None = option(
     None,
@@ -59,6 +59,7 @@ class ModelOptions:
     'or scale=S:offset=O.',
     identifies=True,
     of_applications=False,
+    group=PREPROCESSING,
   )
   input_size: int | None = option(
     None,
@@ -66,6 +67,7 @@ class ModelOptions:
     "application's own.",
     least=1,
     identifies=True,
+    group=PREPROCESSING,
   )
   output: str | None = option(
     None,
@@ -96,6 +98,7 @@ class ModelOptions:
     'preprocessing in its place, or bgr+ and one of these.',
     identifies=True,
     in_python=False,
+    group=PREPROCESSING,
   )
   dtype: str = option(
     DTYPES[0],

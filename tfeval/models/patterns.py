@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from tfeval.models import facts_of_frameworks, table
 from tfeval.utils import budgets, errors, paths, spec, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _WILD = re.compile(r'[*?]|\[[^=]*\]')
 _KEY = re.compile(r'\s*[A-Za-z_]\w*\s*=')
@@ -137,7 +137,7 @@ def _of_framework(
     there = sorted({name.partition(':weights=')[2] for name in names})
     names = [name for name in names if name.endswith(f':weights={member}')]
     if not names:
-      raise UserError(f'{text}: no such weights, there are {", ".join(there)}')
+      raise UserError(f'{text}: no such weights, there are {listed(there)}')
   given = text.strip()[len(target) :].removeprefix(':')
   others = spec.comma_parts(given)
   if is_torchvision:  # Which is in the name.

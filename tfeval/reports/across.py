@@ -8,11 +8,11 @@ from typing import Any
 from tfeval.analysis.across.cells import Cell, Gap
 from tfeval.analysis.across.places import Place
 from tfeval.analysis.across.table import MEAN, Across, Row
-from tfeval.datasets.labels.listing import first
 from tfeval.metrics import intervals
 from tfeval.models import published_on_sets
 from tfeval.reports import terminal
 from tfeval.reports.formats import Output
+from tfeval.utils.errors import listed
 
 _MEASURES = {
   'mean_error': 'mean error %',
@@ -322,7 +322,7 @@ def remarks(found: Across) -> list[str]:
       'timm: what timm publishes of the same weights, each at its own size and crop'
     )
   if len(found.shared) > 1:
-    lines.append(f'mean: over {first(found.shared)}, which all models have')
+    lines.append(f'mean: over {listed(found.shared)}, which all models have')
   lines += _of_errors(found)
   lines += found.remarks
   return lines + [f'{one.name} FAILED: {one.reason}' for one in found.failures]

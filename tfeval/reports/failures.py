@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from tfeval.reports import terminal
 from tfeval.runs.run import Failure
+from tfeval.utils.errors import listed
 
 # So many are told one by one.
 FEW = 5
@@ -32,16 +33,6 @@ def grouped(failures: Sequence[Failure]) -> list[tuple[str, list[str]]]:
   return sorted(found.values(), key=lambda group: -len(group[1]))
 
 
-def some(names: Sequence[str], most: int = _NAMES) -> str:
-  """Returns names, of many the first and how many more there are.
-
-  >>> some(['A', 'B', 'C'], 1)
-  'A and 2 more'
-  """
-  shown, more = names[:most], len(names) - most
-  return ', '.join(shown) + (f' and {more} more' if more > 0 else '')
-
-
 def failures_table(
   failures: Sequence[Failure], wording: Callable[[str], str]
 ) -> terminal.Table:
@@ -56,5 +47,5 @@ def failures_table(
   table.add_column('models', overflow='fold', ratio=2)
   table.add_column('why (of the first)', overflow='fold', ratio=3)
   for reason, names in grouped(failures):
-    table.add_row(f'{len(names)}', some(names), wording(reason))
+    table.add_row(f'{len(names)}', listed(names, _NAMES), wording(reason))
   return table

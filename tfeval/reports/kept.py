@@ -4,10 +4,10 @@ from typing import Any
 
 from tfeval.analysis.comparison import Comparison
 from tfeval.analysis.kept import NOT_DECIDED, Margin, Verdict
-from tfeval.datasets.labels.listing import first
 from tfeval.metrics.paired import PairedHits
 from tfeval.reports import terminal
 from tfeval.runs import display
+from tfeval.utils.errors import listed
 
 
 def rule(margin: Margin) -> str:
@@ -84,9 +84,9 @@ def legend(comparison: Comparison) -> list[str]:
 
 def _disagreement(comparison: Comparison, labels: str, one: Verdict) -> str:
   parts = [
-    f'{len(ids):,} hit by {position + 1} alone: {first(names)}'
+    f'{len(ids):,} hit by {position + 1} alone: {listed(names, count=len(ids))}'
     for position, ids in ((one.first, one.only_first), (one.second, one.only_second))
-    if (names := ids[:11].to_pylist())
+    if (names := ids[:10].to_pylist())
   ]
   name = display.metric_name(labels, comparison.metric)
   seen = '; '.join(parts) or 'no image tells them apart'

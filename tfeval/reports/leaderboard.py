@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from tfeval.analysis import reference_results
 from tfeval.analysis.leaderboard import Leaderboard, Row
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.sets import SUBSET_SUFFIX
 from tfeval.models import published
 from tfeval.reports import leaderboard_columns, terminal
@@ -13,6 +12,7 @@ from tfeval.reports.formats import Output
 from tfeval.reports.leaderboard_columns import Column
 from tfeval.runs import display
 from tfeval.runs.result_file import PublishedSection, counted
+from tfeval.utils.errors import listed
 
 # They stand in every table.
 _KEYS = ('rank', 'model')
@@ -173,7 +173,7 @@ def remarks(board: Leaderboard, chosen: dict[str, Column]) -> list[str]:
     if row.run and _by_another_protocol(row.run.result.published)
   ]
   if others and {'published', 'difference'} & chosen.keys():
-    found.append(f'published by another protocol than the run: {first(others)}')
+    found.append(f'published by another protocol than the run: {listed(others)}')
   found += board.remarks
   found += [f'{row.name} FAILED: {row.failure}' for row in board.rows if row.failure]
   return found
@@ -200,7 +200,7 @@ def _counted(board: Leaderboard) -> list[str]:
         if display.is_at_chance(one.correct, one.count)
       ]
       if guessing:
-        found.append(f'AT CHANCE by {name} labels: {first(guessing)}')
+        found.append(f'AT CHANCE by {name} labels: {listed(guessing)}')
   return found
 
 
@@ -227,11 +227,8 @@ def _ties_across_ranks(board: Leaderboard) -> list[str]:
   ]
   if not found:
     return []
-  more = f' and {len(found) - 10} more pairs' if found[10:] else ''
   return [
-    'not significantly different either, though on different ranks: '
-    + ', '.join(found[:10])
-    + more
+    'not significantly different either, though on different ranks: ' + listed(found)
   ]
 
 

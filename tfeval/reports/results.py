@@ -52,7 +52,7 @@ def write_table(
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
   for line in remarks(runs):
-    terminal.print_paragraph(output.wording(line), output.file, broken=True)
+    terminal.print_paragraph(output.wording(line), output.file)
 
 
 def write_json(runs: Sequence[Run | Failure], _: int, output: Output) -> None:

@@ -9,9 +9,9 @@ import codecs
 import csv
 import io
 import json
+import os
 import re
 import sys
-import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
@@ -89,8 +89,26 @@ def _json(content: Any, file: TextIO | None, indent: int | None = None) -> str:
 
 
 def print_line(text: str = '', file: TextIO | None = None) -> None:
-  """Prints a text as one line, whatever is in it, at once."""
-  print(printable.printable(text), file=file, flush=True)
+  """Prints a text as one line, whatever is in it, at once.
+
+  On a terminal that is narrower it is broken between words; elsewhere it stays one
+  line, whatever its length: `grep` and logs want it so.
+  """
+  text, file = printable.printable(text), file or sys.stdout
+  if file.isatty() and cell_len(text) > (columns := _columns(file)):
+    start = text[: len(text) - len(text.lstrip(' '))]
+    text = '\n'.join(wrapped(text, columns, start, f'{start}  '))
+  print(text, file=file, flush=True)
+
+
+def _columns(file: TextIO) -> int:
+  """Returns how wide a terminal is; COLUMNS comes first."""
+  if os.environ.get('COLUMNS', '').isdigit() and int(os.environ['COLUMNS']):
+    return int(os.environ['COLUMNS'])
+  try:
+    return os.get_terminal_size(file.fileno()).columns or 80
+  except (OSError, ValueError):
+    return 80
 
 
 def print_lines(texts: Iterable[str], file: TextIO | None = None) -> None:
@@ -223,22 +241,41 @@ def print_paragraph(
   file: TextIO | None = None,
   first: str = '',
   others: str = '  ',
-  broken: bool = False,
 ) -> None:
-  """Prints a text in lines of 80 columns, behind these starts of lines.
+  """Prints a text in lines of 80 columns at most, behind these starts of lines.
+
+  No word is broken, so that paths and ids can be copied.
 
   Args:
     text: the text.
     file: where to.
     first, others: what the first line and the others begin with.
-    broken: whether words may be broken; else paths and ids can be copied.
   """
-  lines = textwrap.wrap(
-    printable.printable(text),
-    80,
-    initial_indent=first,
-    subsequent_indent=others,
-    break_long_words=broken,
-    break_on_hyphens=broken,
-  )
+  out = file or sys.stdout
+  columns = min(80, _columns(out)) if out.isatty() else 80
+  lines = wrapped(printable.printable(text), columns, first, others)
   print('\n'.join(lines), file=file)
+
+
+def wrapped(text: str, columns: int, first: str = '', others: str = '') -> list[str]:
+  """Returns lines of a text, broken between words alone.
+
+  A word that is longer than a line, such as a path, has a line of its own.
+
+  Args:
+    text: words between spaces; none is broken.
+    columns: how wide a line may be, in cells of a terminal.
+    first, others: what the first line and the others begin with.
+
+  >>> wrapped('no file /home/me/photos here', 12, '', '  ')
+  ['no file', '  /home/me/photos', '  here']
+  """
+  lines: list[str] = []
+  line, empty = first, True
+  for word in text.split():
+    if not empty and cell_len(line) + 1 + cell_len(word) > columns:
+      lines.append(line)
+      line, empty = others, True
+    line += word if empty else f' {word}'
+    empty = False
+  return lines if empty else [*lines, line]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
   from tfeval.runs.result_file import Result
@@ -125,7 +125,7 @@ def missed(
 def _value(expected: Expectation, result: 'Result') -> float | None:
   there = {(m.labels, m.key): m.value for m in result.metrics}
   if (expected.labels, expected.name) not in there:
-    known = ', '.join('/'.join(key) for key in there)
+    known = listed('/'.join(key) for key in there)
     raise UserError(
       f'`expect`: {result.model.name} has no metric '
       f'{expected.labels}/{expected.name}: it has {known}'

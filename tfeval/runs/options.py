@@ -12,7 +12,7 @@ PENULTIMATE = 'penultimate'
 class StoreConfig:
   """A run directory and its prediction store."""
 
-  GROUP = 'Results'
+  GROUP = 'Output'
 
   output_dir: str = option(
     'tfeval_runs',

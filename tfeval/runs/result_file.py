@@ -9,7 +9,7 @@ from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.competition import Rule
 from tfeval.metrics.entry import MetricEntry
 from tfeval.utils import budgets
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.json_object import JsonObject, nullable
 
 SCHEMA_VERSION = 1
@@ -511,8 +511,8 @@ class Result(Manifest):
     found += [*self.dataset.notes, *(self.dataset.class_notes or ())]
     if failed:
       found.append(
-        f'FAILED and not counted: {len(failed)} of {self.dataset.expected} '
-        'images: ' + ', '.join(failed[:10]) + ', ...' * (len(failed) > 10)
+        f'FAILED and not counted: {len(failed):,} of {self.dataset.expected:,} '
+        f'images: {listed(failed)}'
       )
     return found
 

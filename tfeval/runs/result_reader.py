@@ -4,6 +4,7 @@ import hashlib
 import shlex
 from typing import Any
 
+from tfeval.metrics.entry import COUNT
 from tfeval.runs.result_file import (
   FLAGS,
   MANIFEST,
@@ -13,7 +14,7 @@ from tfeval.runs.result_file import (
 )
 from tfeval.runs.verification import ranges
 from tfeval.utils import budgets, files, flagfile, untrusted
-from tfeval.utils.errors import BeingWritten, UserError
+from tfeval.utils.errors import BeingWritten, UserError, listed
 from tfeval.utils.json_object import WrongType
 from tfeval.utils.paths import Path
 
@@ -22,8 +23,10 @@ _RELIED_ON = {
   'model': {'name'},
   'dataset': {'name', 'split', 'partial', 'expected', 'evaluated'},
   'protocol': {'name'},
-  'metrics': {'name', 'labels', 'correct', 'count', 'skipped', 'value', 'interval'},
+  'metrics': {'name', 'labels', 'count', 'skipped', 'value'},
 }
+# And of what is counted; files of version 0.1 say no kind.
+_OF_COUNTS = {'correct', 'interval'}
 
 
 def read_result(directory: Path) -> Result:
@@ -161,11 +164,17 @@ def _check_form(path: Path, content: dict[str, Any]) -> None:
   kinds = {**dict.fromkeys(_RELIED_ON, dict), 'metrics': list}
   lacking = [key for key in kinds if not isinstance(content.get(key), kinds[key])]
   if lacking:
-    raise UserError(f'{path} lacks {", ".join(lacking)}: evaluate again')
-  for section, keys in _RELIED_ON.items():
+    raise UserError(f'{path} lacks {listed(lacking)}: evaluate again')
+  for section, relied_on in _RELIED_ON.items():
     for entry in content[section] if section == 'metrics' else [content[section]]:
+      counted = section == 'metrics' and _is_counted(entry)
+      keys = relied_on | _OF_COUNTS if counted else relied_on
       whole = isinstance(entry, dict) and entry.keys() >= keys
       if not whole or entry['name'] is None:
         raise UserError(
           f'{path}: {section} lacks one of {", ".join(sorted(keys))}: evaluate again'
         )
+
+
+def _is_counted(metric: Any) -> bool:
+  return isinstance(metric, dict) and metric.get('kind', COUNT) == COUNT

@@ -315,10 +315,10 @@ class Run:
       labels,
       subset,
       SummaryRequest(
-        None if metrics is None else names,
-        self.result.model.output,
-        keep_predictions,
-        self.classes,
+        metrics=None if metrics is None else names,
+        output=self.result.model.output,
+        keep_predictions=keep_predictions,
+        classes=self.classes,
       ),
     )
     self._check(found)

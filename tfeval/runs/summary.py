@@ -36,12 +36,14 @@ class SummaryRequest:
     output: `'logits'` or `'probabilities'`: what stored outputs are, if any.
     keep_predictions: whether to keep them, for tables by class.
     classes: those of the rows; None: those of ILSVRC2012.
+    further: metrics beside those, where these are the default.
   """
 
   metrics: Sequence[str] | None = None
   output: str | None = None
   keep_predictions: bool = False
   classes: RunClasses | None = None
+  further: Sequence[str] = ()
 
 
 @dataclasses.dataclass
@@ -114,7 +116,10 @@ class Summary:
     ]
     if self.request.metrics is not None:
       return found
-    return [entry for entry in found if entry.unavailable is None]
+    further = {name.partition('@')[0] for name in self.request.further}
+    return [
+      entry for entry in found if entry.unavailable is None or entry.name in further
+    ]
 
   def predictions(self) -> dict[str, collectors.TopPredictions]:
     """Returns the predictions by the label set's name, where images have one label."""
@@ -194,6 +199,33 @@ def summarize(
   return summary
 
 
+def summarize_store(
+  store: Path,
+  classes: RunClasses,
+  output: str | None,
+  stored_outputs: bool,
+  further: Sequence[str] = (),
+) -> Summary:
+  """Adds up the rows of a store against the labels that they carry.
+
+  Args:
+    store: directory of the parts.
+    classes: of the rows.
+    output: see `SummaryRequest`.
+    stored_outputs: whether the rows have all outputs.
+    further: names of metrics beside the default ones.
+
+  Raises:
+    UserError: rows are missing or changed.
+  """
+  needed = registry.required_columns(further, False, stored_outputs)
+  columns = columns_read([*SUMMARY_COLUMNS, *needed], classes)
+  return summarize(
+    predictions.read_parts(store, columns),
+    request=SummaryRequest(output=output, classes=classes, further=further),
+  )
+
+
 def columns_read(names: Iterable[str], classes: RunClasses) -> list[str]:
   """Returns the columns that hold what `names` do, of all rules."""
   names = list(names)
@@ -241,7 +273,9 @@ def _scores(
 ) -> registry.LabelSetScores:
   request = summary.request
   if (rule, name) not in summary.scores:
-    asked = registry.DEFAULT if request.metrics is None else request.metrics
+    asked = request.metrics
+    if asked is None:
+      asked = [*registry.DEFAULT, *request.further]
     names = registry.names_of_rule(asked, rule, classes.is_partner(rule))
     summary.scores[rule, name] = registry.LabelSetScores(
       names, classes.competing(rule), request.keep_predictions

@@ -15,6 +15,8 @@ _DEFINED = re.compile(
   r'Detected at node \S+ defined at \(most recent call last\):\n(?:\s*File "[^\n]*\n+)+'
 )
 _NODE = re.compile(r'\{\{(function_)?node [^}]*\}\}')
+# Of a name among others in a message.
+_LONGEST = 200
 _TERMINAL_STYLE = re.compile(r'\x1b\[[01]m')
 
 
@@ -50,6 +52,34 @@ class CheckFailed(Exception):
   """A check that was asked for did not hold."""
 
 
+def listed(
+  names: Iterable[object],
+  most: int = 10,
+  none: str = 'none',
+  count: int | None = None,
+) -> str:
+  """Returns names in a line: of many the first ten, and how many more there are.
+
+  Args:
+    names: texts, or what becomes one; ids of files, classes, runs.
+    most: how many are told; of each at most 200 characters.
+    none: what is said where there are none.
+    count: how many there are, where `names` are not more than the first of them.
+
+  >>> listed(['b', 'a']), listed(range(4_133), 2), listed([])
+  ('b, a', '0, 1, ... and 4,131 more', 'none')
+  """
+  names = list(names)
+  told = ', '.join(map(_shortened, names[:most])) or none
+  more = (len(names) if count is None else count) - min(most, len(names))
+  return f'{told}, ... and {more:,} more' if more > 0 else told
+
+
+def _shortened(name: object) -> str:
+  text = str(name)
+  return text if len(text) <= _LONGEST else f'{text[: _LONGEST - 3]}...'
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = '') -> UserError:
   """Returns the error for a name that is not known, with the closest ones.
 
@@ -69,10 +99,8 @@ def unknown(kind: str, name: str, known: Iterable[str], hint: str = '') -> UserE
     close = [name.lower()]
   if close:
     text = 'did you mean ' + ' or '.join(lowered[c] for c in close) + '?'
-  elif len(known) <= 8:
-    text = 'known: ' + ', '.join(known)
   else:
-    text = 'known: ' + ', '.join(known[:8]) + ', ...'
+    text = f'known: {listed(known)}'
   return UserError(f'unknown {kind} {name!r}: {text}{" " + hint if hint else ""}')
 
 

@@ -7,7 +7,7 @@ behind `--name:json=`, which no flag is called; other lines mean what they alway
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from tfeval.utils import printable
@@ -21,6 +21,44 @@ _OF_PROGRAMS = (
   *('tf_data_service', 'flagfile', 'model_python', 'import_module'),
   'trust_model',
 )
+
+
+# One letter for the flags that are typed most, in every command that has them.
+SHORT = {'m': 'model', 'd': 'dataset', 'b': 'batch_size', 'o': 'output_dir'}
+
+
+def short_name(name: str) -> str | None:
+  """Returns the letter that stands for a flag, None where there is none."""
+  return next((letter for letter, long in SHORT.items() if long == name), None)
+
+
+def canonical(argument: str, known: Collection[str]) -> str:
+  """Returns an argument with the name of its flag as it is defined.
+
+  `-m` is `--model`, and words may be joined by `-` in place of `_`; the value stays as
+  it is, and so does what is no flag that is known.
+
+  Args:
+    argument: `--name`, `--name=value`, `-m` or anything else.
+    known: the names of flags, without `no` before those that may be off.
+
+  >>> canonical('--batch-size=a-b', ['batch_size']), canonical('-m=a', ['model'])
+  ('--batch_size=a-b', '--model=a')
+  >>> canonical('--no-store-logits', ['store_logits']), canonical('-m', ['json'])
+  ('--nostore_logits', '-m')
+  """
+  name, equals, value = argument.partition('=')
+  stem = name.lstrip('-')
+  if stem == name or not stem or stem in known:
+    return argument
+  if name == f'-{stem}' and SHORT.get(stem) in known:
+    return f'--{SHORT[stem]}{equals}{value}'
+  written = stem.replace('-', '_')
+  for start in ('', 'no_', 'no'):
+    rest = written.removeprefix(start)
+    if rest in known and (rest != written or not start):
+      return f'--{"no" if start else ""}{rest}{equals}{value}'
+  return argument
 
 
 class Flag(NamedTuple):
@@ -109,15 +147,18 @@ def suspicious(found: Iterable[Flag]) -> list[str]:
 
   Nobody should be told to run these before they were looked at.
   """
-  return [
-    one.text
-    for one in found
-    if one.name in _OF_PROGRAMS
-    or (one.name in ('model', 'preprocess') and names_function(one.value))
-    or (one.name == 'dataset' and _NAMESPACE.match(one.value) is not None)
-    or is_url(one.value)
-    or (one.name == 'tpu' and is_address(one.value))
-  ]
+  return [one.text for one in found if _is_suspicious(one)]
+
+
+def _is_suspicious(flag: Flag) -> bool:
+  name = SHORT.get(flag.name or '', (flag.name or '').replace('-', '_'))
+  return (
+    name in _OF_PROGRAMS
+    or (name in ('model', 'preprocess') and names_function(flag.value))
+    or (name == 'dataset' and _NAMESPACE.match(flag.value) is not None)
+    or is_url(flag.value)
+    or (name == 'tpu' and is_address(flag.value))
+  )
 
 
 def names_function(value: str) -> bool:

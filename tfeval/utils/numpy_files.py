@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from tfeval.utils import errors, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.paths import Path
 
 # NumPy reads headers of 10,000 bytes, with what stands before.
@@ -168,7 +168,7 @@ def array(path: Path, archive: zipfile.ZipFile, name: str) -> Iterator[Array]:
   if f'{name}.npy' not in archive.namelist():
     raise UserError(
       f'{path} holds no array {name}: it holds '
-      f'{", ".join(archive.namelist())[:80] or "nothing"}'
+      f'{listed(archive.namelist(), none="nothing")}'
     )
   if archive.getinfo(f'{name}.npy').compress_type not in _METHODS:
     raise UserError(f'{path}: {name} is packed otherwise than NumPy does it')

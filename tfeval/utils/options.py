@@ -16,6 +16,9 @@ from typing import Any
 from tfeval.utils import arguments, errors, flagfile
 from tfeval.utils.errors import UserError
 
+# A heading of `--help` for options of several configs.
+PREPROCESSING = 'Preprocessing'
+
 
 @dataclasses.dataclass(frozen=True)
 class Option:

@@ -4,6 +4,9 @@ Names of images, folders, checkpoints, columns and fields can hold what a termin
 spreadsheet or a Markdown reader obeys.
 """
 
+import decimal
+import math
+import numbers
 import re
 import unicodedata
 from typing import Any
@@ -15,6 +18,8 @@ _SHORT = {'\n': r'\n', '\r': r'\r', '\t': r'\t'}
 # What Excel, LibreOffice and Google Sheets take for the start of a formula
 # (OWASP, "CSV Injection").
 _FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n')
+# Of floats that are written.
+_DIGITS = 10
 _NUMBER = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?')
 # What begins or ends markup within a line (CommonMark 0.31, section 2.4), a cell, and
 # mathematics of GitHub.
@@ -70,14 +75,37 @@ def _in_json(one: str) -> str:
 def csv_cell(value: Any) -> Any:
   """Returns a value as a cell of CSV that no spreadsheet takes for a formula.
 
-  >>> csv_cell('=1+1'), csv_cell('-0.5'), csv_cell(-0.5), csv_cell('a')
-  ("'=1+1", '-0.5', -0.5, 'a')
+  >>> csv_cell('=1+1'), csv_cell('-0.5'), csv_cell(0.1 + 0.2), csv_cell('a')
+  ("'=1+1", '-0.5', '0.3', 'a')
   """
+  if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+    return decimal_text(value)
   if not isinstance(value, str):
     return value
   text = printable(value)
   formula = value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
   return f"'{text}" if formula else text
+
+
+def decimal_text(value: numbers.Real) -> str:
+  """Returns a number with a fraction in decimals, without an exponent.
+
+  It is rounded to ten significant digits, more than two rates of less than 30,000
+  images need to differ, and many more than counts need to be found again in them:
+  `rate * count` rounds to the hits for any count that a test set has.
+
+  >>> decimal_text(1e-05), decimal_text(0.1 + 0.2), decimal_text(2 / 3)
+  ('0.00001', '0.3', '0.6666666667')
+  >>> decimal_text(1.0), decimal_text(-0.0), decimal_text(float('nan'))
+  ('1.0', '0.0', 'nan')
+  """
+  number = float(value)
+  if not math.isfinite(number):
+    return str(number)
+  text = format(decimal.Decimal(f'{number:.{_DIGITS - 1}e}'), 'f')
+  whole, _, fraction = text.partition('.')
+  text = f'{whole}.{fraction.rstrip("0") or "0"}'
+  return '0.0' if text == '-0.0' else text
 
 
 def markdown_cell(text: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 import rich.console
 import rich.progress
+from rich.cells import cell_len
 
 from tfeval.utils.printable import printable
 
@@ -16,6 +17,11 @@ Advance = Callable[..., None]
 # Given (what is worked on, number of examples): a context, called with each advance.
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 _SECONDS_BETWEEN_LINES = 10
+# What `Advance` is told takes about so many columns.
+_STATUS = len('top-1 100.00 %')
+_SHORTEST_BAR = 4
+# And what else it is told on wide terminals, such as which side waits.
+_LONG_STATUS = 34
 
 
 def choose_progress(shown: bool | None) -> Progress:
@@ -47,14 +53,9 @@ def on_stderr(label: str, total: int) -> Iterator[Advance]:
   if not console.is_terminal:
     yield _Lines(console, label, total)
     return
-  columns = [
-    rich.progress.TextColumn('{task.description}', markup=False),
-    rich.progress.BarColumn(bar_width=None),
-    rich.progress.MofNCompleteColumn(),
-    _Rate(),
-    rich.progress.TimeRemainingColumn(),
-    rich.progress.TextColumn('{task.fields[status]}', markup=False),
-  ]
+  columns, named = _columns(label, total, console.width)
+  if not named:
+    console.out(label, highlight=False)
   with rich.progress.Progress(*columns, console=console) as bar:
     task = bar.add_task(label, total=total, status='')
 
@@ -62,6 +63,56 @@ def on_stderr(label: str, total: int) -> Iterator[Advance]:
       bar.update(task, advance=count, status=status)
 
     yield advance
+
+
+def _columns(
+  label: str, total: int, width: int
+) -> tuple[list[rich.progress.ProgressColumn], bool]:
+  """Returns what fits into a line without being cut, and whether the label does.
+
+  Args:
+    label: what is worked on.
+    total: how many examples there are.
+    width: of the terminal.
+  """
+  count = 2 * len(f'{total}') + 1
+  with_status = _STATUS + 1 + count <= width
+  left = width - (_STATUS + 1) * with_status
+  found: dict[str, rich.progress.ProgressColumn] = {}
+  for name, column, needed in (
+    ('count', rich.progress.MofNCompleteColumn(), count),
+    (
+      'label',
+      rich.progress.TextColumn('{task.description}', markup=False),
+      cell_len(label),
+    ),
+    ('time', rich.progress.TimeRemainingColumn(), len('0:00:00')),
+    ('rate', _Rate(), len('1000 images/s')),
+  ):
+    if needed + 1 <= left or name == 'count':
+      found[name] = column
+      left -= needed + 1
+  more = _LONG_STATUS if left > _LONG_STATUS + _SHORTEST_BAR else 0
+  left -= more
+  if left > _SHORTEST_BAR:
+    found['bar'] = rich.progress.BarColumn(bar_width=left - 1)
+  order = ('label', 'bar', 'count', 'rate', 'time')
+  shown = [found[name] for name in order if name in found]
+  return shown + [_Status(_STATUS + more)] * with_status, 'label' in found
+
+
+class _Status(rich.progress.ProgressColumn):
+  """How it stands: as many of the parts between commas as fit."""
+
+  def __init__(self, width: int):
+    super().__init__()
+    self._width = width
+
+  def render(self, task: rich.progress.Task) -> str:
+    parts = printable(task.fields['status']).split(', ')
+    while len(parts) > 1 and cell_len(', '.join(parts)) > self._width:
+      parts.pop()
+    return ', '.join(parts)
 
 
 class _Rate(rich.progress.ProgressColumn):

@@ -246,9 +246,9 @@ def test_a_result_that_is_none(copy, content):
     (lambda r: r['metrics'].pop(0), ['metrics'], 'original/top1 is missing'),
     (lambda r: r['metrics'].append(r['metrics'][0]), ['metrics'], 'is there twice'),
     (
-      lambda r: r['metrics'].append({**r['metrics'][0], 'name': 'top3'}),
+      lambda r: r['metrics'].append({**r['metrics'][0], 'rule': 'mine'}),
       ['metrics'],
-      'original/top3 is there, the rows do not give it',
+      'original/top1@mine is there, the rows do not give it',
     ),
     # Of labels that lie in a file.
     (

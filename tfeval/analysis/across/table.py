@@ -11,7 +11,7 @@ from tfeval.analysis.corruption_errors import of_mce
 from tfeval.datasets.variants import variants
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.shown import Shown
 
 MEAN = 'mean'
@@ -251,7 +251,7 @@ def _protocols(runs: Sequence[Run]) -> list[str]:
     if place.part is None:
       found.setdefault(place.name, set()).add(run.result.protocol.text)
   return [
-    f'{name}: runs by unlike protocols: {", ".join(sorted(texts))}'
+    f'{name}: runs by unlike protocols: {listed(sorted(texts))}'
     for name, texts in found.items()
     if len(texts) > 1
   ]

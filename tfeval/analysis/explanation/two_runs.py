@@ -13,7 +13,7 @@ from tfeval.metrics import paired
 from tfeval.preprocess import protocol
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.shown import Shown
 
 # Fields of a protocol by what is done otherwise where they differ.
@@ -184,7 +184,7 @@ def two_runs(
   for one in both:
     if labels not in one.labels:
       raise UserError(
-        f'{one.name} has no labels {labels!r}: it has {", ".join(one.labels) or "none"}'
+        f'{one.name} has no labels {labels!r}: it has {listed(one.labels)}'
       )
     if one.ranked(metric) is None:
       raise UserError(f'`metric={metric}`: {one.name} stores too few classes')

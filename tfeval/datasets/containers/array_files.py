@@ -12,7 +12,7 @@ from tfeval.datasets.containers import locations
 from tfeval.datasets.containers.array_values import Array, Packed, Stored
 from tfeval.datasets.containers.locations import Location
 from tfeval.utils import numpy_files, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 IMAGES, LABELS, NAMES, CLASSES = 'images', 'labels', 'names', 'classes'
 _ROLES = {
@@ -106,11 +106,10 @@ def _in_archive(
       role, of_split = _role(name)
       known.setdefault((role, of_split), []).append(name)
     splits = {of_split for role, of_split in known if role == IMAGES}
-    listed = ', '.join(names)[:120] or 'nothing'
     if not splits:
       raise UserError(
         f'{path} holds no array of images by its name: expected images, x or x_test, '
-        f'seen {listed}'
+        f'seen {listed(names, none="nothing")}'
       )
     chosen = locations.chosen_split(path, splits, split)
 
@@ -118,7 +117,7 @@ def _in_archive(
       found = known.get((role, chosen)) or known.get((role, ''), [])
       if len(found) > 1:
         raise UserError(
-          f'{path} holds several arrays of {role}, {", ".join(found)[:120]}: store one'
+          f'{path} holds several arrays of {role}, {listed(found)}: store one'
         )
       return Array(path, found[0]) if found else None
 

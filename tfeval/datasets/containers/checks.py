@@ -6,9 +6,8 @@ import numpy as np
 
 from tfeval.datasets.containers.locations import Location
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 def labelled(location: Location, images: Sequence[str], without: np.ndarray) -> None:
@@ -22,7 +21,7 @@ def labelled(location: Location, images: Sequence[str], without: np.ndarray) -> 
     )
   missing = [images[at] for at in np.flatnonzero(without)]
   raise UserError(
-    f'{location.name} has {len(missing)} images without label: {first(missing)}: '
+    f'{location.name} has {len(missing)} images without label: {listed(missing)}: '
     'label them, or leave them out'
   )
 
@@ -33,9 +32,10 @@ def inside(
   """Raises a UserError if labels are outside of the classes."""
   if outside.any():
     at = np.flatnonzero(outside)
-    named = [f'{seen[i]!s:.40} of {images[i]}' for i in at[:11]]
+    named = [f'{seen[i]!s:.40} of {images[i]}' for i in at[:10]]
     raise UserError(
-      f'{location.name} has {len(at)} labels outside of the classes: {first(named)}: '
+      f'{location.name} has {len(at)} labels outside of the classes: '
+      f'{listed(named, count=len(at))}: '
       'label them again, or give the classes by :classes=FILE behind the name'
     )
 

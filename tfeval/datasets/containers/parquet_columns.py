@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tfeval.datasets.containers import locations
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.utils import arrow, budgets, errors, json_text, parquet
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _DAMAGED = (pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError)
 _METADATA = b'huggingface'
@@ -179,7 +179,7 @@ def _label(content: parquet.File, features: dict[str, Any], asked: str | None) -
     if asked not in possible:
       raise UserError(
         f'{content.path} has no column of labels {asked!r}: those of numbers or texts '
-        f'are {", ".join(possible)[:120] or "none"}'
+        f'are {listed(possible)}'
       )
     return asked
   said = [name for name in _of_type(features, 'ClassLabel') if name in possible]
@@ -198,12 +198,12 @@ def _chosen(
   if found:
     advice = ': say which by :label=NAME behind the name' if what == 'label' else ''
     raise UserError(
-      f'{content.path} has several columns of {what}s, {", ".join(found)[:120]}{advice}'
+      f'{content.path} has several columns of {what}s, {listed(found)}{advice}'
     )
   also = ', or another one said by :label=NAME behind the name' * (what == 'label')
   raise UserError(
     f'{content.path} has no {what} column: expected {due}{also}, seen '
-    f'{", ".join(f"{f.name}: {f.type}" for f in content.schema)[:160] or "no columns"}'
+    f'{listed((f"{f.name}: {f.type}" for f in content.schema), none="no columns")}'
   )
 
 

@@ -5,8 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from tfeval.datasets.labels.listing import first
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 MOST_FILES = 100_000
 _MOST_DIGITS = 12
@@ -41,7 +40,7 @@ def matching(target: str, kind: str) -> list[str]:
     )
   if missing:
     raise UserError(
-      f'{len(missing)} of the {kind} files do not exist: {first(missing)}: get them '
+      f'{len(missing)} of the {kind} files do not exist: {listed(missing)}: get them '
       'again, or name a smaller range'
     )
   return found

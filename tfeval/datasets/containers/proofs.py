@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.datasets.labels import imagenet
-from tfeval.datasets.labels.listing import first
 from tfeval.utils import budgets
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _VALIDATION = re.compile(
   r'ILSVRC2012_val_(\d{8})(?:_n\d{8})?(?:\.[A-Za-z]+)?', re.IGNORECASE
@@ -60,7 +59,7 @@ def ids(names: Sequence[str], where: object) -> list[str]:
   )
   if again:
     raise UserError(
-      f'{where} has {len(again)} validation images twice: {first(again)}: name each '
+      f'{where} has {len(again)} validation images twice: {listed(again)}: name each '
       'file once'
     )
   found = bases if len(counts) == len(bases) else list(names)
@@ -100,7 +99,7 @@ def check_ids(found: Sequence[str], where: object) -> None:
   if len(set(found)) != len(found):
     again = sorted(one for one, n in collections.Counter(found).items() if n > 1)
     raise UserError(
-      f'{where} has {len(again)} ids twice: {first(again)}: name each file once, and '
+      f'{where} has {len(again)} ids twice: {listed(again)}: name each file once, and '
       'give each image its own id'
     )
 

@@ -24,7 +24,7 @@ from tfeval.datasets.containers import (
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
@@ -108,7 +108,7 @@ def _read(path: pathlib.Path, records: _Records) -> None:
         raise UserError(f'{where}: more than {budgets.ROWS:,} images: name fewer files')
       size = _one(where, features, IMAGE, int)
       if size is None:
-        known = ', '.join(sorted(others | set(features)))[:120] or 'none'
+        known = listed(sorted(others | set(features)))
         raise UserError(
           f'{where} has no {IMAGE}: expected features as TF-slim names them, seen '
           f'{known}: of data that TFDS prepared give its name and `data_dir`'

@@ -24,10 +24,9 @@ from tfeval.datasets.containers import (
 )
 from tfeval.datasets.containers.stamps import Stamp
 from tfeval.datasets.image_files import SUFFIXES
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.options import DatasetConfig
 from tfeval.utils import budgets, json_text
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
   from tfeval.datasets.base import ImageDataset
@@ -69,7 +68,7 @@ def open_webdataset(config: DatasetConfig) -> 'ImageDataset':
   if alone:
     beside = f' (beside {next(iter(others))[:200]})' if others else ''
     raise UserError(
-      f'{where} has {len(alone)} labels without image: {first(alone)}{beside}: pack '
+      f'{where} has {len(alone)} labels without image: {listed(alone)}{beside}: pack '
       'them with .jpg, .jpeg or .png'
     )
   if not examples:
@@ -146,7 +145,7 @@ def _read(
           example.label = label
   if again:
     raise UserError(
-      f'{len(again)} keys have two images, in one shard or in two: {first(again)}: '
+      f'{len(again)} keys have two images, in one shard or in two: {listed(again)}: '
       'name each shard once, and give each image its own key'
     )
   return found, examples, others

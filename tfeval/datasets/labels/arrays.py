@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from tfeval.datasets.labels import columns, imagenet
 from tfeval.datasets.labels.entries import LabelEntries, check_count
-from tfeval.datasets.labels.listing import doubles, first, to_ids
+from tfeval.datasets.labels.listing import doubles, to_ids
 from tfeval.utils import arrow, json_text
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _LABEL = (int, float, str)
 
@@ -27,7 +27,7 @@ def read_json_without_repeats(path: pathlib.Path) -> Any:
     found = dict(pairs)
     if len(found) != len(pairs):
       names = [name for name, _ in pairs]
-      raise UserError(f'{path} has double ids: {first(doubles(names))}')
+      raise UserError(f'{path} has double ids: {listed(doubles(names))}')
     return found
 
   try:

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import devkit, files, imagenet, numbering, sets
 from tfeval.datasets.labels.entries import LabelEntries
 from tfeval.datasets.labels.label_table import LabelTable
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.matching import Matcher
 from tfeval.datasets.labels.meanings import UNKNOWN, Meanings, index_of, no_classes
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _named_space(path: pathlib.Path, names: Sequence[str], name: str) -> LabelSp
     return known
   if twice := doubles(list(names)):
     raise UserError(
-      f'{path} names {len(twice)} classes twice: {first(twice)}: rename one of each'
+      f'{path} names {len(twice)} classes twice: {listed(twice)}: rename one of each'
     )
   return LabelSpace(name, tuple(names), tuple(names))
 
@@ -167,10 +167,10 @@ def check_one_each(path: pathlib.Path, ids: Sequence[str], found: LabelSets) -> 
     (sizes > 1, 'several different labels', 'leave one of each'),
   ):
     if wrong.any():
-      names = [ids[i] for i in np.flatnonzero(wrong)[:11].tolist()]
+      names = [ids[i] for i in np.flatnonzero(wrong)[:10].tolist()]
+      told = listed(names, count=int(wrong.sum()))
       raise UserError(
-        f'{path}: {int(wrong.sum())} of {len(ids)} images have {what}: {first(names)}: '
-        f'{advice}'
+        f'{path}: {int(wrong.sum())} of {len(ids)} images have {what}: {told}: {advice}'
       )
 
 

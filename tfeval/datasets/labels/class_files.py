@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.utils import budgets, errors, json_text, paths, untrusted
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 Entry = tuple[str, str]
 _IDS = ('id', 'wnid', 'synset', 'classid')
@@ -145,7 +145,7 @@ def _of_table(path: paths.Path, content: str) -> list[Entry]:
   chosen = [i for i in (ids, readable) if i is not None]
   if not chosen:
     raise UserError(
-      f'class map {path} has the columns {first(names)[:200]}: expected one of '
+      f'class map {path} has the columns {listed(names)}: expected one of '
       'id, wnid, synset, class_id, name, class, class_name, label'
     )
   entries = [(row[chosen[0]], row[chosen[-1]]) for row in rows]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels.listing import check_rows, first
+from tfeval.datasets.labels.listing import check_rows
 from tfeval.datasets.labels.meanings import index_of
 from tfeval.utils import arrow
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # As `_plain` makes them, those first that are taken where a table has several.
 _IDS = (
@@ -100,7 +100,7 @@ def names_classes(name: str) -> bool:
 
 def unknown_columns(path: pathlib.Path, names: Sequence[str]) -> UserError:
   """Returns the error for a table whose columns cannot be told."""
-  return UserError(f'{path} has the columns {first(list(names))[:200]}, {_EXPECTED}')
+  return UserError(f'{path} has the columns {listed(list(names))}, {_EXPECTED}')
 
 
 def by_content(

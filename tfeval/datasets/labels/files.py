@@ -10,12 +10,11 @@ import pyarrow.compute as pc
 from tfeval.datasets.labels import devkit
 from tfeval.datasets.labels.entries import LabelEntries, check_count
 from tfeval.datasets.labels.label_table import LabelTable
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.meanings import NOTHING, UNKNOWN, Meanings, index_of
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import files
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
   from tfeval.datasets.labels.columns import IsMeant
@@ -159,9 +158,10 @@ def _as_table(
   values, sizes = _without_repeats(values, sizes, space)
   if not entries.sets and (several := np.flatnonzero(sizes > 1)).size:
     assert ids is not None
-    names = [ids[i].as_py() for i in several[:11].tolist()]
+    names = [ids[i].as_py() for i in several[:10].tolist()]
     raise UserError(
-      f'{path}: {several.size} images have several different labels: {first(names)}: '
+      f'{path}: {several.size} images have several different labels: '
+      f'{listed(names, count=several.size)}: '
       'leave one of each (lines make sets under a header such as id,label)'
     )
   return LabelTable(ids, values, sizes, sha256)

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import columns, tables
-from tfeval.datasets.labels.listing import check_rows, first, to_ids
+from tfeval.datasets.labels.listing import check_rows, to_ids
 from tfeval.utils import arrow, budgets, errors, json_text, parquet, untrusted
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # Of ImageNet-X, in the order of its table of error ratios.
 IMAGENET_X = (
@@ -80,7 +80,7 @@ def read_groups(path: pathlib.Path) -> GroupTable:
   if len(twice):
     raise UserError(
       f'{path} names {len(twice):,} images more than once: '
-      f'{first(twice[:11].to_pylist())}: leave a line of each'
+      f'{listed(twice[:10].to_pylist(), count=len(twice))}: leave a line of each'
     )
   table = GroupTable(ids, found)
   return _imagenet_x(path, table) if set(IMAGENET_X) <= set(found) else table
@@ -95,7 +95,7 @@ def _id_column(path: pathlib.Path, names: list[str]) -> str:
   at = columns.id_column(names)
   if at is None:
     raise UserError(
-      f'{path} has the columns {first(names)[:200]}: expected one of images, called '
+      f'{path} has the columns {listed(names)}: expected one of images, called '
       'file_name, image_id or id'
     )
   return names[at]
@@ -130,7 +130,7 @@ def _check_names(path: pathlib.Path, names: list[str]) -> None:
   if len(names) > _MOST_COLUMNS:
     raise UserError(f'{path} has {len(names):,} columns, expected {_MOST_COLUMNS}')
   if len(set(names)) < len(names):
-    raise UserError(f'{path} has two columns of one name: {first(names)[:200]}')
+    raise UserError(f'{path} has two columns of one name: {listed(names)}')
 
 
 def _read_lines(path: pathlib.Path) -> dict[str, pa.Array]:

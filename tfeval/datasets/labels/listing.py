@@ -37,12 +37,3 @@ def doubles(names: list[str]) -> list[str]:
   ['b']
   """
   return sorted(name for name, count in collections.Counter(names).items() if count > 1)
-
-
-def first(names: list[str]) -> str:
-  """Returns the first ten names, for a message.
-
-  >>> first(['a', 'b'])
-  'a, b'
-  """
-  return ', '.join(names[:10]) + ', ...' * (len(names) > 10)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import arrow, budgets
 from tfeval.utils.arrow import to_numpy
+from tfeval.utils.errors import listed
 
 _INDEX = re.compile(r'(\d{1,9})(?:\.0*)?', re.ASCII)
 _WNID = re.compile(r'(n\d{8})(?![^\W_])', re.ASCII | re.IGNORECASE)
@@ -168,7 +169,7 @@ class Meanings:
     """Returns what is wrong with a text that is `UNKNOWN`, for messages."""
     several = self._named.get(normal(text), [])
     if len(several) > 1:
-      ids = ', '.join(self.space.class_ids[i] for i in several)
+      ids = listed(self.space.class_ids[i] for i in several)
       return f'which {len(several)} classes are called: expected one of {ids}'
     what = 'a wnid' if _WNID.fullmatch(self.space.class_ids[0]) else 'an id'
     return f'expected a class from 0 to {len(self.space) - 1}, {what} or a name'

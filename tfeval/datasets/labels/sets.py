@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, label_errors
 from tfeval.datasets.labels.label_table import LabelTable
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _LOG = logging.getLogger('tfeval')
 ORIGINAL, REAL = 'original', 'real'
@@ -160,7 +160,7 @@ def check_ids(labels: LabelSource, ids: pa.Array, where: object) -> None:
   if unknown := [name for name in others if not _is_validation_image(name)]:
     raise UserError(
       f'{labels.path}: {len(unknown)} of its {len(named)} ids are neither of {where} '
-      f'nor of validation images: {first(unknown)}: correct or remove these'
+      f'nor of validation images: {listed(unknown)}: correct or remove these'
     )
 
 

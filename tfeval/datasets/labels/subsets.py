@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfeval.datasets.labels import label_errors, sets
-from tfeval.datasets.labels.listing import check_rows, first, to_ids
+from tfeval.datasets.labels.listing import check_rows, to_ids
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets, paths, untrusted
 from tfeval.utils.arrow import to_numpy
@@ -59,7 +59,7 @@ class Subset:
       if unknown := arrow.without(listed, ids).to_pylist():
         raise UserError(
           f'`{flag}`: {len(unknown)} of {len(listed)} ids are none of '
-          f'the {len(ids)} images: {first(sorted(unknown))}'
+          f'the {len(ids)} images: {listed(sorted(unknown))}'
         )
     if not self.mask(ids).any():
       raise UserError(

@@ -4,18 +4,13 @@ import datetime
 import time
 
 from tfeval.analysis import output_adaptation
-from tfeval.evaluation import manifest
+from tfeval.evaluation import asked_metrics, manifest
 from tfeval.evaluation.adaptation.request import OfSource
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import ModelRequest, flagfile
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS, Manifest
-from tfeval.runs.summary import (
-  SUMMARY_COLUMNS,
-  SummaryRequest,
-  columns_read,
-  summarize,
-)
+from tfeval.runs.summary import summarize_store
 from tfeval.utils import locks, paths
 
 
@@ -43,21 +38,23 @@ def adapted_run(
     overwrite = config.store.overwrite
     there = manifest.complete_run(directory, described, overwrite)
     if there is not None:
-      return there
+      return asked_metrics.added(there, asked_metrics.names(config), is_locked=True)
     flags = flagfile(requested, config)
     run_directory.begin_run(directory, described, flags, resumed=False)
-    return _written(directory, described, made)
+    return _written(directory, described, made, asked_metrics.names(config))
 
 
 def _written(
   directory: paths.Path,
   described: Manifest,
   made: output_adaptation.OutputAdaptedRun,
+  metrics: tuple[str, ...],
 ) -> run.Run:
   started, classes = time.monotonic(), made.classes
+  stored = described.store.logits
   writer = predictions.Writer(
     directory / PREDICTIONS,
-    described.store.logits,
+    stored,
     described.store.rows_per_part or 1,
     classes.kept,
     (),
@@ -68,10 +65,8 @@ def _written(
   for rows in made.parts():
     writer.write(rows)
   writer.flush()
-  columns = columns_read(SUMMARY_COLUMNS, classes)
-  summary = summarize(
-    predictions.read_parts(directory / PREDICTIONS, columns),
-    request=SummaryRequest(classes=classes),
+  summary = summarize_store(
+    directory / PREDICTIONS, classes, described.model.output, stored, metrics
   )
   dataset = made.result.dataset
   timing = {

@@ -14,7 +14,7 @@ from tfeval.analysis.explanation.report import Estimate, Fit, Report
 from tfeval.evaluation import departures
 from tfeval.evaluation.departures import Cell, Departure
 from tfeval.evaluation.explain.rounds import Rounds, made, sampled
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # Images that every departure is tried on, and how many are tried on all of the sample.
 _FIRST, _KEPT = 384, 8
@@ -139,8 +139,7 @@ class _Search:
   def _hits(self, ours: AlignedPredictions) -> np.ndarray:
     if self._labels not in ours.labels:
       raise UserError(
-        f'the images have no labels {self._labels!r}: they have '
-        f'{", ".join(ours.labels) or "none"}'
+        f'the images have no labels {self._labels!r}: they have {listed(ours.labels)}'
       )
     if ours.ranked(self._metric) is None:
       raise UserError(f'`metric={self._metric}` needs more classes than there are')

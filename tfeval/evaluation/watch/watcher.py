@@ -52,6 +52,7 @@ class Watcher:
 
   Attributes:
     failed: what is wrong with those that were given up, by their names.
+    came: whether there was any checkpoint, now or before a restart.
   """
 
   def __init__(
@@ -88,6 +89,7 @@ class Watcher:
         f'`strategy=default` or mirrored{hosts.told}'
       )
     self.failed: dict[str, str] = {}
+    self.came = False
     self._folder = pathlib.Path(folder).expanduser().absolute()
     self._request, self._config = request, config
     (self._runtime,) = runtime.open_runtimes([config], hosts, progress)
@@ -132,6 +134,7 @@ class Watcher:
       found = checkpoints.find_checkpoints(self._folder)
       waiting = [one for one in found if not self._is_done(one)]
       if set(found) - seen:
+        self.came = True
         seen.update(found)
         news = time.monotonic()
       fresh = [one for one in waiting if one not in self._tries]

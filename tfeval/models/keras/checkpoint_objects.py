@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tfeval.models.keras import tensor_bundle
-from tfeval.utils.errors import Lasting
+from tfeval.utils.errors import Lasting, listed
 
 _USUAL, _ROOT = 'model', ''
 _DEEPEST = 3
@@ -71,14 +71,14 @@ def restore(model: keras.Model, prefix: pathlib.Path, chosen: str | None) -> Non
     )
   if len(found) > 1:
     raise Lasting(
-      f'checkpoint {prefix}: the model could be any of {", ".join(found)}: give '
+      f'checkpoint {prefix}: the model could be any of {listed(found)}: give '
       f'`checkpoint_object={found[0]}` or another of them'
     )
   _read(model, prefix, found[0])  # The last one that was tried may be another one.
 
 
 def _listed(names: list[str]) -> str:
-  return f'it holds {", ".join(names)}' if names else 'it holds nothing as large'
+  return f'it holds {listed(names)}' if names else 'it holds nothing as large'
 
 
 def _objects(nodes: Any, least: int) -> Iterator[str]:

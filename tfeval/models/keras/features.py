@@ -18,7 +18,7 @@ from tfeval.models.backend import FEATURES
 from tfeval.models.keras.versions import both
 from tfeval.models.model import Model
 from tfeval.utils import budgets, errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _T = TypeVar('_T')
 # What a classifier is: layers with a weight for each class and feature.
@@ -199,7 +199,7 @@ def _classifier(layers: Sequence[Any], model: Model) -> Any:
   names = list(model.backend.outputs())
   if len(names) > 1:
     raise UserError(
-      f'{model.name} has the outputs {", ".join(map(str, names))}, so which layer is '
+      f'{model.name} has the outputs {listed(names)}, so which layer is '
       f'the penultimate one cannot be known: {advice}'
     )
   kinds = tuple(kind for name in _CLASSIFIERS for kind in both(name))

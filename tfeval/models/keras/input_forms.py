@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfeval.models.backend import InputSpec
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # How many an image has: what tells the axis of channels from others.
 _CHANNELS = (1, 3)
@@ -69,7 +69,7 @@ def check_one(inputs: Sequence[Any] | None, name: str) -> None:
     UserError: it has a second input.
   """
   if inputs is not None and len(inputs) > 1:
-    names = ', '.join(str(getattr(one, 'name', one)) for one in inputs)
+    names = listed(getattr(one, 'name', one) for one in inputs)
     raise UserError(
       f'{name} has the inputs {names}: expected one, of images: wrap it in a model '
       'that makes the others'

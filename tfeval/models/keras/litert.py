@@ -13,7 +13,7 @@ from tfeval.models.keras.backend import KerasBackend
 from tfeval.models.keras.versions import is_legacy
 from tfeval.models.model import Model
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # How the converter lists what the runtime lacks, at the end of a page.
 _LACKING = re.compile(r'^(?:Custom|Flex|TF Select) ops: (.+)$', re.MULTILINE)
@@ -85,7 +85,7 @@ def convert(
     lacking = _LACKING.findall(str(error))
     why = errors.one_line(error)
     if lacking:
-      why = f'LiteRT has no kernel for {", ".join(lacking)}'
+      why = f'LiteRT has no kernel for {listed(lacking)}'
     raise UserError(
       f"TensorFlow's converter cannot convert {name} to {options.kind}: {why}"
     ) from error

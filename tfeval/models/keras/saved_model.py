@@ -10,7 +10,7 @@ from tfeval.models.keras import fixed_batch, graph_trust
 from tfeval.models.keras.backend import FunctionBackend
 from tfeval.models.options import ModelOptions
 from tfeval.utils import errors
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 # What TensorFlow, Keras and converters call it.
 SIGNATURE = 'serving_default'
@@ -65,7 +65,7 @@ def load(path: pathlib.Path, known: ModelOptions) -> FunctionBackend:
   inputs = signature.structured_input_signature[1]
   if len(inputs) != 1:
     raise UserError(
-      f'{path} has the inputs {", ".join(sorted(inputs)) or "none"} in its signature '
+      f'{path} has the inputs {listed(sorted(inputs))} in its signature '
       f'{name}: expected one, of images: `signature` names another'
     )
   ((input_name, input_spec),) = inputs.items()

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfeval.runs.importing.blocks import BLOCK, OR_NAMED, Block, Table
 from tfeval.utils import budgets, numpy_files
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.numpy_files import Array
 
 # A bound on what an archive may unpack to: float64 outputs of 134,000 images.
@@ -64,7 +64,7 @@ def from_npz(path: pathlib.Path, classes: int) -> Iterator[Table]:
     names = [member.filename.removesuffix('.npy') for member in members]
     if len(members) not in (1, 2):
       raise UserError(
-        f'{path} holds {len(members)} arrays ({", ".join(names[:10])[:200]}), expected '
+        f'{path} holds {len(members)} arrays ({listed(names)}), expected '
         'one, or classes and probabilities'
       )
     for member in members:

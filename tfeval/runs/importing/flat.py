@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing.blocks import Block, ids_of
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _NUMBERED = re.compile(r'((?:class|prob)\D*)(\d+)')
 _EXPECTED = (
@@ -61,7 +61,7 @@ def choose(
   scores = [name for name in names if name.startswith('prob')]
   if not classes or len(classes) + len(scores) != len(names):
     raise UserError(
-      f'{path} has the columns {first(list(header))[:200]}, {expected}{instead}'
+      f'{path} has the columns {listed(list(header))}, {expected}{instead}'
     )
   alone = len(classes) == 1 and len(scores) < 2
   if alone and not any(name[-1].isdigit() for name in names):

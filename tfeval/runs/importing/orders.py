@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from tfeval.datasets.labels import imagenet, sets, subsets
 from tfeval.datasets.labels import orders as class_orders
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.utils import arrow
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 FILE_NAME, CLASS_FOLDER = NAMED = ('file_name', 'class_folder')
 # Ten times chance: what a trained model exceeds and a wrong order does not.
@@ -58,7 +58,7 @@ def row_ids(path: pathlib.Path, order: str | None, rows: int | None) -> pa.Array
     )
   ids = named_ids(order) if order in NAMED else subsets.read_ids(pathlib.Path(order))
   if twice := [] if order in NAMED else doubles(ids.to_pylist()):
-    raise UserError(f'`order={order}` has {len(twice)} ids twice: {first(twice)}')
+    raise UserError(f'`order={order}` has {len(twice)} ids twice: {listed(twice)}')
   if len(ids) != rows:
     raise UserError(f'{path} has {rows} rows, `order={order}` is of {len(ids)}')
   return ids
@@ -90,7 +90,7 @@ def check_ids(
     if len(found) and not (partial and found is missing):
       are = 'image is' if len(found) == 1 else 'images are'
       raise UserError(
-        f'{path}: {len(found)} {are} {what}: {first(sorted(found.to_pylist()))}'
+        f'{path}: {len(found)} {are} {what}: {listed(sorted(found.to_pylist()))}'
       )
 
 

@@ -8,13 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.datasets.labels.listing import first
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.runs.importing import flat
 from tfeval.runs.importing.blocks import BLOCK, OR_NAMED, Block, Table, ids_of, readable
 from tfeval.utils import parquet
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 _LISTS = (
   'classes with or without probabilities or log_probs, or logits or probabilities of '
@@ -48,7 +47,7 @@ def _of_lists(path: pathlib.Path, file: parquet.File, expected: int) -> Table:
   classes = 'classes' if 'classes' in there and scores != 'logits' else None
   if classes is None and scores in (None, 'log_probs'):
     raise UserError(
-      f'{path} has the columns {first(sorted(there))}, expected id and {_LISTS}'
+      f'{path} has the columns {listed(sorted(there))}, expected id and {_LISTS}'
     )
   lists = [name for name in (classes, scores) if name is not None]
   for name in lists:

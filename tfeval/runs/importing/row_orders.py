@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfeval.datasets.labels import sets, subsets
-from tfeval.datasets.labels.listing import doubles, first
+from tfeval.datasets.labels.listing import doubles
 from tfeval.runs.importing.orders import CLASS_FOLDER, FILE_NAME, NAMED
 from tfeval.utils import arrow
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 def in_order(
@@ -40,10 +40,10 @@ def in_order(
   if unknown := [one for one in listed if one not in known]:
     raise UserError(
       f'`order={order}`: {len(unknown)} of {len(listed)} ids are none of the '
-      f'{len(ids):,} images: {first(unknown)}'
+      f'{len(ids):,} images: {listed(unknown)}'
     )
   if twice := doubles(listed):
-    raise UserError(f'`order={order}` has {len(twice)} ids twice: {first(twice)}')
+    raise UserError(f'`order={order}` has {len(twice)} ids twice: {listed(twice)}')
   return listed
 
 
@@ -69,7 +69,7 @@ def _by_folder(ids: Sequence[str], where: Sequence[str]) -> list[str]:
   at = sets.validation_numbers(arrow.strings(list(ids))) - 1
   if (at < 0).any():
     raise UserError(
-      f'`order={CLASS_FOLDER}`: {first([one for one in ids if "/" not in one][:1])} '
+      f'`order={CLASS_FOLDER}`: {listed([one for one in ids if "/" not in one][:1])} '
       'lies in no folder: give `order=file_name` or the path of a list of ids'
     )
   classes = sets.packaged().values[at]

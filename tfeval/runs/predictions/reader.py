@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tfeval.runs.predictions import rows
 from tfeval.utils import arrow, budgets, errors, files, parquet
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.paths import Path
 
 # The softmax of a model may come out at 1 + 2**-23.
@@ -128,8 +128,8 @@ def _read_columns(
   path, there, count = file.path, file.schema.names, sum(file.rows)
   if missing := sorted({*(columns or ())} - {*there}):
     raise UserError(
-      f'{path} lacks the columns {", ".join(missing)}, it has '
-      f'{", ".join(there)[:200]}: evaluate again'
+      f'{path} lacks the columns {listed(missing)}, it has '
+      f'{listed(there)}: evaluate again'
     )
   if count != part.get('rows'):
     raise UserError(

@@ -97,12 +97,12 @@ def published(result: Result, again: Mapping[str, Any] | None = None) -> str:
   return 'figures looked up, and the comparison with the metrics made, again'
 
 
-def same(reported: Any, value: Any) -> bool:
-  """Whether JSON values are equal; floats up to rounding."""
+def same(reported: Any, value: Any, tolerance: float = _TOLERANCE) -> bool:
+  """Whether JSON values are equal; floats up to rounding, relative and absolute."""
   if isinstance(value, Mapping):
     if not isinstance(reported, Mapping) or reported.keys() != value.keys():
       return False
-    return all(same(reported[key], value[key]) for key in value)
+    return all(same(reported[key], value[key], tolerance) for key in value)
   if isinstance(value, float) and isinstance(reported, int | float):
-    return math.isclose(reported, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    return math.isclose(reported, value, rel_tol=tolerance, abs_tol=tolerance)
   return type(reported) is type(value) and reported == value

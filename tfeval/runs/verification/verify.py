@@ -11,17 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from tfeval.datasets.labels import sets
+from tfeval.metrics import registry
 from tfeval.metrics.competition import suffix
+from tfeval.metrics.entry import COUNT
 from tfeval.runs import predictions, result_file, result_reader, run_classes
 from tfeval.runs.result_file import Result
 from tfeval.runs.run_classes import RunClasses
-from tfeval.runs.summary import (
-  SUMMARY_COLUMNS,
-  Summary,
-  SummaryRequest,
-  columns_read,
-  summarize,
-)
+from tfeval.runs.summary import Summary, summarize_store
 from tfeval.runs.verification import (
   file_checks,
   positions,
@@ -31,10 +27,13 @@ from tfeval.runs.verification import (
 )
 from tfeval.runs.verification.result_checks import Failed, hold, same
 from tfeval.utils import arrow, files, paths
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.json_object import WrongType
 from tfeval.utils.shown import Shown
 
+# Beside the default ones; each may take all outputs.
+_MOST_METRICS = 200
+_OF_COUNTS, _OF_VALUES = 1e-12, 1e-6
 # Given a result and the ids of its rows.
 Recompute = Callable[[Result, Iterable[str]], Mapping[str, Any] | None]
 OK, FAILED, NOT_CHECKED = 'ok', 'FAILED', 'not checked'
@@ -113,11 +112,27 @@ class _Directory:
 
   @functools.cached_property
   def rows(self) -> Summary:
-    columns = columns_read(SUMMARY_COLUMNS, self.classes)
-    return summarize(
-      predictions.read_parts(self.path / result_file.PREDICTIONS, columns),
-      request=SummaryRequest(classes=self.classes),
+    names, stored, output = self._further()
+    return summarize_store(
+      self.path / result_file.PREDICTIONS, self.classes, output, stored, names
     )
+
+  def _further(self) -> tuple[tuple[str, ...], bool, str | None]:
+    """Metrics beside the default ones that the result has, of what rows it says."""
+    try:
+      result = self.result
+      names = [
+        f'{m.name}@{m.rule}'
+        for m in result.metrics
+        if m.name not in registry.DEFAULT and registry.is_own(m.name)
+      ]
+      return (
+        tuple(dict.fromkeys(names))[:_MOST_METRICS],
+        result.store.logits is True,
+        result.model.output,
+      )
+    except (UserError, ValueError, TypeError, LookupError, AttributeError):
+      return (), False, None  # It is checked by itself.
 
   @functools.cached_property
   def classes(self) -> RunClasses:
@@ -217,7 +232,7 @@ def _manifest(directory: _Directory) -> str:
   ]
   hold(
     not other,
-    f'{result_file.MANIFEST} and {result_file.RESULT} differ in {", ".join(other)}',
+    f'{result_file.MANIFEST} and {result_file.RESULT} differ in {listed(other)}',
   )
   return f'{result_file.RESULT} is of what {result_file.MANIFEST} says was run'
 
@@ -334,24 +349,31 @@ def _metrics(directory: _Directory) -> str:
   carried = {
     (m.labels, m.key): m
     for m in directory.rows.metrics()
-    if m.count or (m.labels, m.key) in reported
+    if m.count and m.name in registry.DEFAULT or (m.labels, m.key) in reported
   }
   of_rows = sets.ORIGINAL, directory.classes.label_set
-  stored = {key for key in reported if key[0] in of_rows}
+  # A metric of another package is not run for a result of a stranger.
+  stored = {key for key in reported if key[0] in of_rows and registry.is_own(key[1])}
   for key in sorted(carried.keys() | stored):
     name = '/'.join(key)
     hold(key in reported, f'{name} is missing')
     hold(key in carried, f'{name} is there, the rows do not give it')
+    # Exponentials and a search for a minimum end otherwise on other machines.
+    tolerance = _OF_COUNTS if carried[key].kind == COUNT else _OF_VALUES
     for field, value in carried[key].items():
       hold(
-        same(reported[key].get(field), value),
+        same(reported[key].get(field), value, tolerance),
         f'{name}: {field} is {reported[key].get(field)}, the rows give {value}',
       )
-  files_of = sorted({labels for labels, _ in reported.keys() - carried.keys()})
+  others = {key for key in reported.keys() - carried.keys()}
+  files_of = sorted({labels for labels, _ in others if labels not in of_rows})
+  foreign = sorted({name for labels, name in others if labels in of_rows})
   seen = f'{len(carried)} of {len(reported)} computed again'
-  if not files_of:
-    return seen
-  return f'{seen}; not computed again, labels are not stored: {", ".join(files_of)}'
+  if foreign:
+    seen += f'; not computed again, of other packages: {listed(foreign)}'
+  if files_of:
+    seen += f'; not computed again, labels are not stored: {listed(files_of)}'
+  return seen
 
 
 def _published(directory: _Directory) -> str:

@@ -14,6 +14,17 @@ class Refused(Exception):
   """What the user can mend, in a line."""
 
 
+def listed(names, none='none'):
+  """Returns names in a line: the first ten, and how many more there are.
+
+  As `tfeval.utils.errors.listed`, which this process cannot import.
+  """
+  names = list(map(str, names))
+  told = ', '.join(names[:10]) or none
+  more = len(names) - 10
+  return f'{told}, ... and {more:,} more' if more > 0 else told
+
+
 def library(name, extra):
   """Imports a framework.
 
@@ -48,8 +59,8 @@ def user_function(target):
   for part in name.split('.'):
     found = getattr(found, part, None)
   if not callable(found):
-    public = [one for one in vars(module) if not one.startswith('_')][:20]
-    raise Refused(f'{module_name} has no function {name}: it has {", ".join(public)}')
+    public = [one for one in vars(module) if not one.startswith('_')]
+    raise Refused(f'{module_name} has no function {name}: it has {listed(public)}')
   return found
 
 
@@ -84,8 +95,7 @@ def only(message, known=()):
   """
   unknown = [key for key in message['options'] if key not in known]
   if unknown:
-    names = ', '.join(known) or 'none'
-    raise Refused(f'it has no option {unknown[0]}: known: {names}')
+    raise Refused(f'it has no option {unknown[0]}: known: {listed(known)}')
   return message['options']
 
 

@@ -45,7 +45,7 @@ class LiteRT:
     self._interpreter = interpreter
     inputs = interpreter.get_input_details()
     if len(inputs) != 1:
-      names = ', '.join(one['name'] for one in inputs)
+      names = common.listed(one['name'] for one in inputs)
       raise common.Refused(f'it has the inputs {names}: expected one, of images')
     (self._input,) = inputs
     self._dtype = np.dtype(self._input['dtype'])

@@ -138,7 +138,7 @@ class Onnx:
     self._activations = onnx_graph.activations(path)
     inputs = session.get_inputs()
     if len(inputs) != 1:
-      names = ', '.join(one.name for one in inputs)
+      names = common.listed(one.name for one in inputs)
       raise common.Refused(f'it has the inputs {names}: expected one, of images')
     (self._input,) = inputs
     self._is_bfloat16 = self._input.type == _BFLOAT16
@@ -156,7 +156,7 @@ class Onnx:
     outputs = session.get_outputs()
     self._names = [one.name for one in outputs if one.type in _REAL]
     if not self._names:
-      there = ', '.join(f'{one.name} {one.type}' for one in outputs)
+      there = common.listed(f'{one.name} {one.type}' for one in outputs)
       raise common.Refused(
         f'its outputs are {there}: expected scores in float, float16 or double: have '
         'it end in a Cast, or in DequantizeLinear'

@@ -23,7 +23,6 @@ _NO_TENSOR = re.compile(
   r'(unsupported (?:global|operand|class)\b.*?)(?:\.?\s*\n|\. |$)', re.IGNORECASE
 )
 _COUNTED = '.num_batches_tracked'
-_MISSING = 10  # Keys of a state dict that are named.
 
 
 def load(message):
@@ -144,7 +143,7 @@ def _own(torch, message, options):
     told = {k: v for k, v in returned.items() if k != 'model'}
     if 'model' not in returned:
       raise common.Refused(
-        f'{message["target"]} returned a dict with {", ".join(returned)}: expected '
+        f'{message["target"]} returned a dict with {common.listed(returned)}: expected '
         f'model, and perhaps {", ".join(_TOLD)}'
       )
     returned = returned['model']
@@ -227,7 +226,7 @@ def _load_state(torch, module, path):
       k for k in own if k in state and own[k].shape != getattr(state[k], 'shape', None)
     ],
   }
-  wrong = [f'{what} {_listed(keys)}' for what, keys in found.items() if keys]
+  wrong = [f'{what} {common.listed(keys)}' for what, keys in found.items() if keys]
   if wrong:
     raise common.Refused(
       f'weights {os.path.basename(path)} {" and ".join(wrong)}: give those of this '
@@ -244,11 +243,6 @@ def _without_wrapper(state, own):
       plain = {key.removeprefix(prefix): value for key, value in state.items()}
       return _without_wrapper(plain, own)
   return state
-
-
-def _listed(keys):
-  more = f' and {len(keys) - _MISSING} more' if len(keys) > _MISSING else ''
-  return ', '.join(map(str, keys[:_MISSING])) + more
 
 
 def _why_unread(error):

@@ -23,7 +23,7 @@ def load(torch, message, options):
   member = 'DEFAULT' if given is None else given
   if member not in enum.__members__:
     raise common.Refused(
-      f'{name} has no weights {member}: it has {", ".join(enum.__members__)}'
+      f'{name} has no weights {member}: it has {common.listed(enum.__members__)}'
     )
   weights = enum[member]
   if not weights.meta['categories']:

@@ -7,7 +7,6 @@ from tfeval_worker import common, processors, recipes, torch_timm
 # What `from_pretrained` is told; all else would change the model, or run foreign code.
 _OPTIONS = ('revision', 'subfolder', 'variant', 'attn_implementation')
 _OF_FILES = ('revision', 'subfolder')
-_MISSING = 5  # Values that are named.
 
 
 def load(torch, message, options):
@@ -55,9 +54,8 @@ def _module(transformers, message, options):
     str(one[0] if isinstance(one, tuple) else one) for one in found['mismatched_keys']
   )
   if lacking:
-    more = f' and {len(lacking) - _MISSING} more' if len(lacking) > _MISSING else ''
     raise common.Refused(
-      f'its files have no values for {", ".join(lacking[:_MISSING])}{more}, which '
+      f'its files have no values for {common.listed(lacking)}, which '
       'would be random: give a model that was trained to classify'
     )
   return module
