@@ -15,8 +15,8 @@ from tfeval.cli import watch
 from tfeval.datasets.labels import imagenet
 from tfeval.reports import predictions, results, terminal
 from tfeval.reports.formats import Output
-from tfeval.runs.run import Failure
 from tfeval.runs.predicted import Predictions
+from tfeval.runs.run import Failure
 from tfeval.runs.top_classes import ClassPrediction, ImagePredictions, PredictingModel
 from tfeval.utils import printable
 
