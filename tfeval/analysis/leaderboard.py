@@ -59,7 +59,7 @@ class Row:
   ties: list[str] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Leaderboard(Shown):
   """Ranked runs.
 

@@ -54,7 +54,7 @@ class Spread:
     return [one.value for one in self.entries]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class OverSeeds(Shown):
   """Metrics over runs of several seeds.
 

@@ -48,7 +48,7 @@ class Sliced:
   simpson: list[tuple[int, int, str]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Report(Shown):
   """Runs in slices.
 
