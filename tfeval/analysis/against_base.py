@@ -45,7 +45,7 @@ class Effect:
     return paired.bootstrap_difference(self.hits, level, seed=seed)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Sweep(Shown):
   """A model under departures from a base.
 

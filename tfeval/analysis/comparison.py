@@ -74,7 +74,7 @@ def pairs(aligned: Sequence[AlignedPredictions], name: str, metric: str) -> list
   ]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Comparison(Shown):
   """Several runs on the same images.
 

@@ -62,7 +62,7 @@ class Row:
   reference: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Leaderboard(Shown):
   """Ranked runs.
 

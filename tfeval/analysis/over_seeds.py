@@ -54,7 +54,7 @@ class Spread:
     return [one.value for one in self.entries]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class OverSeeds(Shown):
   """Metrics over runs of several seeds.
 
@@ -129,13 +129,13 @@ def _protocols(one: Run, other: Run) -> str | None:
 
 
 def _check_same(first: AlignedPredictions, other: AlignedPredictions) -> None:
-  for found in (
-    differences.ids_difference(first, other),
-    differences.labels_difference(first, other),
-    differences.content_difference(first, other),
-  ):
-    if found:
-      raise UserError(f'{found}: a spread is of runs on the same images and labels')
+  found = (
+    differences.ids_difference(first, other)
+    or differences.labels_difference(first, other)
+    or differences.content_difference(first, other)
+  )
+  if found:
+    raise UserError(f'{found}: a spread is of runs on the same images and labels')
 
 
 def _spread(

@@ -47,7 +47,7 @@ class Sliced:
   simpson: list[tuple[int, int, str]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Report(Shown):
   """Runs in slices.
 

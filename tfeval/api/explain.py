@@ -20,7 +20,6 @@ if TYPE_CHECKING:
   from tfeval.analysis.explanation.report import Report
   from tfeval.analysis.explanation.two_runs import TwoRuns
   from tfeval.evaluation.departures import Departure
-  from tfeval.evaluation.explain.rounds import Rounds
 
 # What a search does not do, or says itself.
 WITHOUT = (
@@ -51,7 +50,8 @@ class _Search:
   meant: tuple[str, str]
   progress: Progress
 
-  def rounds(self) -> 'Rounds':
+  def rounds(self) -> Any:
+    """Opens the dataset and loads the model."""
     from tfeval.evaluation.explain.rounds import Rounds  # TensorFlow: seconds.
 
     return Rounds(self.request, self.config, self.progress)

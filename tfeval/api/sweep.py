@@ -12,7 +12,6 @@ from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.analysis.against_base import Sweep
-  from tfeval.evaluation.sweep import SweptCell
 
 # What a cell is called that does nothing otherwise.
 BASE = 'base'
@@ -93,7 +92,7 @@ def singles(axis: Any, model: Any) -> list[list[departures.Departure]]:
 
 def _swept(
   title: str,
-  swept: 'Sequence[SweptCell]',
+  swept: Sequence[Any],  # `evaluation.sweep.SweptCell`.
   meant: tuple[str, str],
   known: tuple[float, int],
 ) -> 'Sweep':

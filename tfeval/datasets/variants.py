@@ -96,7 +96,7 @@ class Variant:
     return ' or '.join(ways)
 
 
-class Variants(tuple[Variant, ...], Shown):
+class Variants(Shown, tuple[Variant, ...]):
   """Test sets, each with what is known of it."""
 
   DOCUMENT = 'tfeval.reports.page.of_datasets:document'

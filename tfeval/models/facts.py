@@ -64,7 +64,7 @@ class ModelFacts:
   traps: tuple[str, ...]
 
 
-class Models(tuple[ModelFacts, ...], Shown):
+class Models(Shown, tuple[ModelFacts, ...]):
   """Models, each with what is known of it."""
 
   DOCUMENT = 'tfeval.reports.page.of_models:document'

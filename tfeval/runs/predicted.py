@@ -7,7 +7,7 @@ from tfeval.runs.top_classes import ImagePredictions, PredictingModel
 from tfeval.utils.shown import Shown
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Predictions(Shown):
   """Answers of models to images.
 

@@ -1,4 +1,4 @@
-"""Results that notebooks show as HTML and that become frames of pandas."""
+"""Results that show themselves: as text, as HTML, as frames of pandas."""
 
 import importlib
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +24,9 @@ class Shown:
       UserError: pandas is not installed.
     """
     return _found('tfeval.reports.page.frame:frame')(self.document())
+
+  def __repr__(self) -> str:
+    return _found('tfeval.reports.page.text:text')(type(self).__name__, self.document())
 
   def document(self) -> Any:
     """Returns it as a `Document`, of which pages and figures are made."""

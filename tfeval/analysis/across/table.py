@@ -32,7 +32,7 @@ class Row:
   mean: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Across(Shown):
   """Models on test sets.
 

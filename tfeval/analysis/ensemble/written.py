@@ -113,7 +113,8 @@ def _manifest(members: Members, how: str, name: str) -> Manifest:
     },
     'dataset': there.dataset.replaced(
       expected=len(members.aligned.ids),
-      notes=[*there.dataset.notes, *_notes(members, how)],
+      # Those of an import are of its files.
+      notes=[*(there.dataset.notes if of else ()), *_notes(members, how)],
       resized_on_host=None,
     ),
     'protocol': _protocol(members),

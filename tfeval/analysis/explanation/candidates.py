@@ -51,7 +51,7 @@ class Candidate:
     return text_of(self.departures) + built
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Explanation(Shown):
   """What was found.
 

@@ -95,7 +95,7 @@ class Changes:
   failed: dict[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class TwoRuns(Shown):
   """Two runs of a model.
 

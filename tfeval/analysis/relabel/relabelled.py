@@ -36,7 +36,7 @@ class Agreement:
   with_golden: tuple[int, int] | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Relabelled(Shown):
   """Labels made of scores.
 

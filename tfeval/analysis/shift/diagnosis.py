@@ -18,7 +18,7 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.shown import Shown
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Shift(Shown):
   """What is told of a source and a target.
 

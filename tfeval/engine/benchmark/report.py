@@ -47,7 +47,7 @@ class Stage:
   cpu_ms_per_image: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class BenchmarkReport(Shown):
   """What was measured, and what follows from it.
 

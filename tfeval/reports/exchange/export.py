@@ -9,7 +9,7 @@ from tfeval.runs import display
 from tfeval.runs.result_file import Result
 from tfeval.runs.run import Run
 from tfeval.runs.run_key import RunKey
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def model_name(runs: Sequence[Run], request: Request) -> str:
   """
   kinds = {_model(run.result): run for run in runs}
   if len(kinds) > 1:
-    names = ', '.join(str(run.path) for run in list(kinds.values())[:10])
+    names = listed([run.path for run in kinds.values()])
     raise UserError(
       f'a model card is of one model, these runs are of {len(kinds)}, such as {names}: '
       'export the runs of each model to a file of its own'

@@ -14,7 +14,11 @@ _NUMBERS = {
   'native_top1': ('top-1 of the authors, %', str),
   'native_top5': ('top-5 of the authors, %', str),
 }
-_FIELDS = tuple(one.name for one in dataclasses.fields(ModelFacts))
+_FIELDS = tuple(
+  dict.fromkeys(
+    ['name', *_NUMBERS, *(one.name for one in dataclasses.fields(ModelFacts))]
+  )
+)
 
 
 def document(found: Models) -> Document:

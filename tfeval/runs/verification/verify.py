@@ -72,7 +72,7 @@ class Verified:
     return all(check.state == OK for check in self.checks)
 
 
-class Verification(tuple[Verified, ...], Shown):
+class Verification(Shown, tuple[Verified, ...]):
   """Run directories that were checked."""
 
   DOCUMENT = 'tfeval.reports.page.of_verification:document'
