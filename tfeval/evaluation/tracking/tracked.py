@@ -33,7 +33,7 @@ def log_runs(targets: Sequence[Target], runs: Sequence[Run | Failure]) -> None:
       one.end(True)
       if one.fault is not None:
         left = complete[at + 1 :]
-        names = listed([x.path.name for x in left])
+        names = errors.listed([x.path.name for x in left])
         more = f', nor {len(left)} more runs ({names})' if left else ''
         one.tell(f'{one.lost} of {run.path.name}{more}')
         break
