@@ -17,24 +17,23 @@ class Shown:
 
   DOCUMENT: ClassVar[str]
 
+  def __repr__(self) -> str:
+    return _found('tfeval.reports.page.text:text')(type(self).__name__, self.document())
+
   def to_pandas(self) -> 'pandas.DataFrame':
     """Returns its main table as a frame, with values that are not rounded.
 
     Raises:
       UserError: pandas is not installed.
     """
-    return _found('tfeval.reports.page.frame:frame')(self._document())
+    return _found('tfeval.reports.page.frame:frame')(self.document())
 
-  def __repr__(self) -> str:
-    return _found('tfeval.reports.page.text:text')(
-      type(self).__name__, self._document()
-    )
-
-  def _document(self) -> Any:
+  def document(self) -> Any:
+    """Returns it as a `Document`, of which pages and figures are made."""
     return _found(self.DOCUMENT)(self)
 
   def _repr_html_(self) -> str | None:
-    return _found('tfeval.reports.page.render:fragment')(self._document())
+    return _found('tfeval.reports.page.render:fragment')(self.document())
 
 
 def _found(name: str) -> Any:
