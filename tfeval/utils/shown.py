@@ -17,9 +17,6 @@ class Shown:
 
   DOCUMENT: ClassVar[str]
 
-  def __repr__(self) -> str:
-    return _found('tfeval.reports.page.text:text')(type(self).__name__, self.document())
-
   def to_pandas(self) -> 'pandas.DataFrame':
     """Returns its main table as a frame, with values that are not rounded.
 
@@ -27,6 +24,9 @@ class Shown:
       UserError: pandas is not installed.
     """
     return _found('tfeval.reports.page.frame:frame')(self.document())
+
+  def __repr__(self) -> str:
+    return _found('tfeval.reports.page.text:text')(type(self).__name__, self.document())
 
   def document(self) -> Any:
     """Returns it as a `Document`, of which pages and figures are made."""
