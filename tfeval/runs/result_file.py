@@ -341,7 +341,7 @@ class EnsembleMember(JsonObject):
 
   name: str
   rows_sha256: str
-  weights_sha256: str | None = nullable()
+  weights_sha256: str | None
   protocol: str
 
 
