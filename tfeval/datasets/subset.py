@@ -14,7 +14,7 @@ from tfeval.datasets.base import ImageDataset, check_coverage
 from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.subsets import read_ids
 from tfeval.datasets.sampling import chosen_positions, count_of
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 def sample(dataset: ImageDataset, size: str) -> ImageDataset:
@@ -64,7 +64,7 @@ def only(dataset: ImageDataset, path: str) -> ImageDataset:
     raise UserError(f'`only={path}` has {len(twice)} ids twice: {listed(twice)}')
   chosen = np.sort(np.array([position[one] for one in asked], np.int64))
   digest = hashlib.sha256('\n'.join(sorted(asked)).encode()).hexdigest()[:16]
-  note = f'{len(listed):,} of {len(position):,} examples, of a list of ids'
+  note = f'{len(asked):,} of {len(position):,} examples, of a list of ids'
   return part(dataset, chosen, f'ids {digest}', note)
 
 

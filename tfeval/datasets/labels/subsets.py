@@ -12,7 +12,7 @@ from tfeval.datasets.labels.listing import check_rows, to_ids
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets, paths, untrusted
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 @dataclasses.dataclass(frozen=True)
