@@ -21,7 +21,7 @@ def test_ids_the_first_ten_are_listed(store_run):
   fewer = read(store_run('fewer', PREDICTED[14:], LABELS[14:], ids=IDS[14:]))
   assert differences.ids_difference(whole, whole) is None
   assert differences.ids_difference(whole, fewer) == (
-    f'14 of 30 ids of whole are not in fewer: {", ".join(IDS[:10])}, ...'
+    f'14 of 30 ids of whole are not in fewer: {", ".join(IDS[:10])}, ... and 4 more'
   )
 
 

@@ -543,5 +543,5 @@ def test_coverage_by_count_alone():
 
 
 def test_coverage_names_no_more_than_ten():
-  with pytest.raises(UserError, match=r'\(00, 01, .*, 09, \.\.\.\)'):
+  with pytest.raises(UserError, match=r'\(00, 01, .*, 09, \.\.\. and 89 more\)'):
     coverage([], expected_ids=[f'{n:02}' for n in range(99)], num_examples=99)

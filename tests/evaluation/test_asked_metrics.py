@@ -3,10 +3,13 @@
 import json
 
 import in_memory
+import numpy as np
 import pytest
+import sklearn.metrics
 
 import tfeval
 from tfeval import cli
+from tfeval.datasets.labels import class_sets
 from tfeval.runs.verification import verify
 
 ASKED = ['nll', 'ece', 'f1', 'f1_weighted', 'top7']
@@ -102,3 +105,20 @@ def test_what_cannot_come_is_refused_at_once(small, noise, tmp_path, metrics, wo
 def test_with_all_outputs_there_are_all(small, noise):
   run = in_memory.evaluate(small, noise, metrics=['brier', 'top30'], store_logits=True)
   assert all(one.value is not None for one in run.metrics if one.rule == 'all')
+
+
+def test_f1_of_a_class_rule_is_of_the_images_and_classes_that_compete(small, noise):
+  run = in_memory.evaluate(small, noise, metrics=['f1@imagenet_a', 'recall'])
+  rows = run.to_arrow(['label', 'classes', 'classes@imagenet_a'])
+  rows = [row for row in rows.to_pylist() if row['classes@imagenet_a'] is not None]
+  assert 0 < len(rows) < 10
+  of_rule = class_sets.read('imagenet_a').rule('imagenet_a', partner=True)
+  labels = of_rule.named(np.array([row['label'] for row in rows]))
+  predicted = [row['classes@imagenet_a'][0] for row in rows]
+  found = {one.key: one for one in run.metrics}
+  expected = sklearn.metrics.f1_score(
+    labels, predicted, average='macro', zero_division=0
+  )
+  assert found['f1@imagenet_a'].value == pytest.approx(expected, abs=1e-12)
+  assert (found['f1@imagenet_a'].count, found['recall'].count) == (len(rows), 10)
+  assert 'f1' not in found

@@ -38,7 +38,7 @@ def test_the_last_line_names_some():
   assert str(caught.value) == (
     '101 of 101 models failed: '
     + ', '.join(f'Net{i}' for i in range(10))
-    + ' and 91 more'
+    + ', ... and 91 more'
   )
 
 

@@ -111,7 +111,7 @@ def test_csv(runs):
     'original/top1': '0.75',
     'multiply_adds': str(facts.multiply_adds),
     'images_per_second': '100.0',
-    'difference': str(0.75 - facts.published_top1 / 100),
+    'difference': f'{0.75 - facts.published_top1 / 100:.5f}',
     'state': 'complete',
   }
   assert [row['state'] for row in rows[1:]] == [

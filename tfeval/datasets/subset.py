@@ -14,7 +14,7 @@ from tfeval.datasets.base import ImageDataset, check_coverage
 from tfeval.datasets.labels.listing import doubles
 from tfeval.datasets.labels.subsets import read_ids
 from tfeval.datasets.sampling import chosen_positions, count_of
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 def sample(dataset: ImageDataset, size: str) -> ImageDataset:
@@ -53,18 +53,18 @@ def only(dataset: ImageDataset, path: str) -> ImageDataset:
     DataError: the ids that were read are not those that are expected.
   """
   dataset = with_ids(dataset)
-  listed = read_ids(pathlib.Path(path)).to_pylist()
+  asked = read_ids(pathlib.Path(path)).to_pylist()
   position = {one: i for i, one in enumerate(ids_of(dataset))}
-  if unknown := [one for one in listed if one not in position]:
+  if unknown := [one for one in asked if one not in position]:
     raise UserError(
-      f'`only={path}`: {len(unknown)} of {len(listed)} ids are none of the '
+      f'`only={path}`: {len(unknown)} of {len(asked)} ids are none of the '
       f'{len(position):,} images: {listed(unknown)}'
     )
-  if twice := doubles(listed):
+  if twice := doubles(asked):
     raise UserError(f'`only={path}` has {len(twice)} ids twice: {listed(twice)}')
-  chosen = np.sort(np.array([position[one] for one in listed], np.int64))
-  digest = hashlib.sha256('\n'.join(sorted(listed)).encode()).hexdigest()[:16]
-  note = f'{len(listed):,} of {len(position):,} examples, of a list of ids'
+  chosen = np.sort(np.array([position[one] for one in asked], np.int64))
+  digest = hashlib.sha256('\n'.join(sorted(asked)).encode()).hexdigest()[:16]
+  note = f'{len(asked):,} of {len(position):,} examples, of a list of ids'
   return part(dataset, chosen, f'ids {digest}', note)
 
 

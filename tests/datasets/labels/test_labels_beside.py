@@ -109,7 +109,7 @@ def test_labels_that_are_numbered_otherwise_are_refused(tmp_path):
   [
     (
       table(PHOTOS[:1], [5]),
-      '11 of 12 images have no label: photo 1.jpg, .*, ...: add',
+      '11 of 12 images have no label: photo 1.jpg, .*10.jpg, ... and 1 more: add',
     ),
     (
       table([*PHOTOS, 'y.jpg'], [5] * 13),

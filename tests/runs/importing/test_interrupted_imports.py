@@ -175,13 +175,13 @@ def test_a_run_that_is_replaced_while_it_is_verified(
   predictions, tmp_path, monkeypatch
 ):
   imported(predictions, 'third', tmp_path / 'run')
-  summarize = verify.summarize
+  summarize_store = verify.summarize_store
 
   def overtaken(*arguments, **further):
     imported(predictions, 'half', tmp_path / 'run', overwrite=True)
-    return summarize(*arguments, **further)
+    return summarize_store(*arguments, **further)
 
-  monkeypatch.setattr(verify, 'summarize', overtaken)
+  monkeypatch.setattr(verify, 'summarize_store', overtaken)
   with pytest.raises(BeingWritten):
     verify.verify(tmp_path / 'run')
 

@@ -12,7 +12,7 @@ from tfeval.datasets.labels.listing import check_rows, to_ids
 from tfeval.metrics.accuracy import LabelSets
 from tfeval.utils import arrow, budgets, paths, untrusted
 from tfeval.utils.arrow import to_numpy
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Subset:
         f'`omit={label_errors.NAME}`: none of the {len(ids)} images of {where} is '
         f'called as validation images are: the first is {ids[0]}'
       )
-    for flag, listed in (('keep', self.keep), ('omit', self.omit)):
-      if listed is None:
+    for flag, asked in (('keep', self.keep), ('omit', self.omit)):
+      if asked is None:
         continue
-      if unknown := arrow.without(listed, ids).to_pylist():
+      if unknown := arrow.without(asked, ids).to_pylist():
         raise UserError(
-          f'`{flag}`: {len(unknown)} of {len(listed)} ids are none of '
+          f'`{flag}`: {len(unknown)} of {len(asked)} ids are none of '
           f'the {len(ids)} images: {listed(sorted(unknown))}'
         )
     if not self.mask(ids).any():

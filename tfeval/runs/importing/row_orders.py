@@ -35,16 +35,16 @@ def in_order(
     return sorted(ids, key=lambda one: (one.rsplit('/', 1)[-1], one))
   if order == CLASS_FOLDER:
     return _by_folder(ids, ids if relative_paths is None else relative_paths)
-  listed = subsets.read_ids(pathlib.Path(order)).to_pylist()
+  given = subsets.read_ids(pathlib.Path(order)).to_pylist()
   known = set(ids)
-  if unknown := [one for one in listed if one not in known]:
+  if unknown := [one for one in given if one not in known]:
     raise UserError(
-      f'`order={order}`: {len(unknown)} of {len(listed)} ids are none of the '
+      f'`order={order}`: {len(unknown)} of {len(given)} ids are none of the '
       f'{len(ids):,} images: {listed(unknown)}'
     )
-  if twice := doubles(listed):
+  if twice := doubles(given):
     raise UserError(f'`order={order}` has {len(twice)} ids twice: {listed(twice)}')
-  return listed
+  return given
 
 
 def other_orders(
