@@ -147,7 +147,20 @@ def read(
   if not reading.counted.count:
     source = asked.labels or LabelSource(asked.name)
     raise summary.no_labels(source, run.path, _first_id(run))
-  return _joined(blocks, asked), reading
+  found = _joined(blocks, asked)
+  sets_of_rows = [found.right, *([] if found.real is None else [found.real])]
+  _check_classes(run, [found.ranked, *(one.values for one in sets_of_rows)])
+  return found, reading
+
+
+def _check_classes(run: Run, found: Sequence[np.ndarray]) -> None:
+  """Checks that classes of rows are those of their run, which may be a stranger's."""
+  classes = len(run.classes.space)
+  most = max((int(one.max()) for one in found if one.size), default=0)
+  if most >= classes:
+    raise UserError(
+      f'{run.path} stores class {most:,}, its result has {classes:,}: evaluate again'
+    )
 
 
 def _columns(run: Run, asked: Asked) -> list[str]:
@@ -166,7 +179,10 @@ def _of_part(
   reading: Reading,
 ) -> AnsweredRows:
   stored = summary.label_columns(part, run.classes.label_set)
-  right = stored[asked.name] if asked.labels is None else asked.labels.of_rows(part)
+  right = asked.labels.of_rows(part) if asked.labels else stored.get(asked.name)
+  if right is None:
+    # No row of this part has a set.
+    right = LabelSets(np.zeros(0, np.int32), np.zeros(len(part), np.int64))
   classes = part[f'classes{suffix(asked.rule)}']
   named = under_rule(run, asked.rule, right)
   if classes.null_count:
@@ -240,6 +256,7 @@ def predicted(run: Run, rule: str) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     log_probs.append(arrow.matrix(part[names[1]])[:, 0].astype(np.float32))
   if not ids:
     raise UserError(f'{run.path} stores no rows: evaluate again')
+  _check_classes(run, first)
   return _one(ids), np.concatenate(first), np.concatenate(log_probs)
 
 

@@ -80,7 +80,7 @@ def each(
     rows: some of its rows.
     other: what another run says of these; None without one.
   """
-  dataset, said = run.label_space, run.classes.space
+  said = run.classes.space
   real: list[tuple[int, ...] | None] = [None] * len(rows)
   right_by_real: list[bool | None] = [None] * len(rows)
   if rows.real is not None:
@@ -103,9 +103,9 @@ def each(
     )
     yield Mistake(
       id_,
-      named(dataset, label) if label >= 0 else None,
-      tuple(named(dataset, one) for one in of_right),
-      None if of_real is None else tuple(named(dataset, one) for one in of_real),
+      named(said, label) if label >= 0 else None,
+      tuple(named(said, one) for one in of_right),
+      None if of_real is None else tuple(named(said, one) for one in of_real),
       right_by_real[i],
       predictions,
       known(predictions[0].probability),
