@@ -124,7 +124,7 @@ def summary(found: Mistakes) -> Iterator[str]:
     yield f'  {found.found:,} of them {_classes(found)}'
   if found.right_by_real is not None and found.found:
     yield (
-      f'  {found.right_by_real:,} of these are right by their {_set_title(found)} '
+      f'  {found.right_by_real:,} of these are right by their {set_title(found)} '
       f'labels, {found.without_real:,} have none'
     )
   if found.unknown:
@@ -193,7 +193,7 @@ def _rows(found: Mistakes, top: int) -> tuple[list[str], list[list[terminal.Cell
   has_real = found.rows.real is not None and found.labels != found.run.classes.label_set
   has_other = found.other is not None
   titles = ['image', 'label']
-  titles += [_set_title(found)] * has_real
+  titles += [set_title(found)] * has_real
   titles += ['prediction'] + ['other'] * has_other
   rows = []
   for one in found:
@@ -208,14 +208,15 @@ def _rows(found: Mistakes, top: int) -> tuple[list[str], list[list[terminal.Cell
   return titles, rows
 
 
-def _set_title(found: Mistakes) -> str:
+def set_title(found: Mistakes) -> str:
+  """Returns what readers call the sets of classes that the rows of a run carry."""
   return _LABEL_SET.get(found.run.classes.label_set, found.run.classes.label_set)
 
 
 def _hard_rows(found: Hardest) -> tuple[list[str], list[list[terminal.Cell]]]:
   has_real = found.of_first.rows.real is not None
   runs = len(found.names)
-  titles = ['image', 'label', *[_set_title(found.of_first)] * has_real]
+  titles = ['image', 'label', *[set_title(found.of_first)] * has_real]
   titles += ['most say', 'missed']
   rows = []
   for one in found:
