@@ -1,5 +1,7 @@
 """Mistakes against a count by hand, whatever the order of the stored rows."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scored_runs
@@ -11,6 +13,7 @@ from tfeval.analysis import other_rules
 from tfeval.analysis.mistakes import mistakes
 from tfeval.datasets.labels import imagenet, sets
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.runs.result_file import ClassesSection
 from tfeval.utils.errors import UserError
 
 N = 400
@@ -206,10 +209,24 @@ def test_classes_of_ones_own_in_any_script(tmp_path):
   assert mistakes(run, of_class='собака').of_class.index == 1
 
 
+def test_results_that_say_other_labels_than_rows_have_are_refused(store_run):
+  run = store_run('bare', LABELS[:40], np.full(40, -1))
+  metrics = [one.replaced(labels='real', count=40) for one in run.metrics]
+  run = dataclasses.replace(run, result=run.result.replaced(metrics=metrics))
+  with pytest.raises(UserError, match='real.json|labels for none'):
+    mistakes(run)
+
+
+def test_classes_that_a_result_does_not_have_are_refused(run, tmp_path):
+  space = LabelSpace('two', ('a', 'b'), ('a', 'b'))
+  few = run.result.dataset.replaced(classes=ClassesSection.of(space))
+  damaged = dataclasses.replace(run, result=run.result.replaced(dataset=few))
+  with pytest.raises(UserError, match='its result has 2: evaluate again'):
+    mistakes(damaged)
+
+
 def test_rows_that_are_not_all_there_are_refused(run):
   manifest = run.result.replaced(dataset=run.result.dataset.replaced(evaluated=N + 1))
-  import dataclasses
-
   with pytest.raises(UserError, match='400 rows'):
     mistakes(dataclasses.replace(run, result=manifest))
 

@@ -12,6 +12,7 @@ import mutated_tables
 import numpy as np
 from mutations import Format, of_json
 
+from tfeval.analysis import hardest, mistakes
 from tfeval.engine.cache import chunks, entries
 from tfeval.engine.cluster import Cluster
 from tfeval.evaluation import manifest
@@ -20,6 +21,7 @@ from tfeval.evaluation.tracking import history_file
 from tfeval.evaluation.watch.watch_log import Watched
 from tfeval.keras.history import History
 from tfeval.models.keras.checkpoints import WEIGHTS, Checkpoint
+from tfeval.reports import mistake_rows
 from tfeval.runs import run
 from tfeval.runs.result_file import Manifest
 from tfeval.runs.verification import verify
@@ -44,6 +46,20 @@ def _verify(path: pathlib.Path) -> list[Any]:
   for name, state, _ in found:
     assert name and state in (verify.OK, verify.FAILED, verify.NOT_CHECKED)
   return found
+
+
+# What is shown of its rows
+
+
+def _mistakes(path: pathlib.Path) -> list[Any]:
+  directory = path.parent
+  if path.parent.name == 'predictions':
+    directory = directory.parent
+  loaded = run.load_run(directory)
+  found = mistakes.mistakes(loaded, None)
+  several = hardest.hardest([loaded, loaded], 5)
+  rows = [mistake_rows.described(one) for one in found]
+  return [found.counted, rows, [mistake_rows.described_hard(one) for one in several]]
 
 
 # What an evaluation resumes after, alone and with other hosts
@@ -221,6 +237,9 @@ FORMATS = (
   Format('verify.manifest.json', _run('manifest.json'), _verify, of_json),
   Format('verify.index.json', _run('predictions/index.json'), _verify, of_json),
   Format('verify.part.parquet', _run('predictions/part-00000.parquet'), _verify),
+  Format('mistakes.result.json', _run('result.json'), _mistakes, of_json),
+  Format('mistakes.index.json', _run('predictions/index.json'), _mistakes, of_json),
+  Format('mistakes.part.parquet', _run('predictions/part-00000.parquet'), _mistakes),
   Format('verify.flags.txt', _run('flags.txt'), _verify),
   Format('resume.result.json', _resumed('result.json'), _resume, of_json),
   Format('resume.manifest.json', _resumed('manifest.json'), _resume, of_json),

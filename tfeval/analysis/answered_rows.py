@@ -6,12 +6,12 @@ million rows no more is in memory than a part of the store and these.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from tfeval.analysis import label_losses
+from tfeval.analysis import label_losses, set_columns
 from tfeval.datasets.labels import sets, subsets
 from tfeval.datasets.labels.sets import ORIGINAL, LabelSource
 from tfeval.metrics.accuracy import Count, LabelSets, hits
@@ -63,8 +63,8 @@ class AnsweredRows:
     return AnsweredRows(
       self.ids.take(arrow.numbers(at)),
       self.original[at],
-      taken(self.right, at),
-      None if self.real is None else taken(self.real, at),
+      set_columns.taken(self.right, at),
+      None if self.real is None else set_columns.taken(self.real, at),
       self.ranked[at],
       self.log_probs[at],
       self.hit[at],
@@ -147,7 +147,20 @@ def read(
   if not reading.counted.count:
     source = asked.labels or LabelSource(asked.name)
     raise summary.no_labels(source, run.path, _first_id(run))
-  return _joined(blocks, asked), reading
+  found = _joined(blocks, asked)
+  sets_of_rows = [found.right, *([] if found.real is None else [found.real])]
+  _check_classes(run, [found.ranked, *(one.values for one in sets_of_rows)])
+  return found, reading
+
+
+def _check_classes(run: Run, found: Sequence[np.ndarray]) -> None:
+  """Checks that classes of rows are those of their run, which may be a stranger's."""
+  classes = len(run.classes.space)
+  most = max((int(one.max()) for one in found if one.size), default=0)
+  if most >= classes:
+    raise UserError(
+      f'{run.path} stores class {most:,}, its result has {classes:,}: evaluate again'
+    )
 
 
 def _columns(run: Run, asked: Asked) -> list[str]:
@@ -166,7 +179,10 @@ def _of_part(
   reading: Reading,
 ) -> AnsweredRows:
   stored = summary.label_columns(part, run.classes.label_set)
-  right = stored[asked.name] if asked.labels is None else asked.labels.of_rows(part)
+  right = asked.labels.of_rows(part) if asked.labels else stored.get(asked.name)
+  if right is None:
+    # No row of this part has a set.
+    right = LabelSets(np.zeros(0, np.int32), np.zeros(len(part), np.int64))
   classes = part[f'classes{suffix(asked.rule)}']
   named = under_rule(run, asked.rule, right)
   if classes.null_count:
@@ -193,14 +209,14 @@ def _of_part(
   rows = part.take(arrow.numbers(at))
   losses = None
   if asked.losses:
-    losses = label_losses.losses(run, rows, taken(named, at), asked.rule)
+    losses = label_losses.losses(run, rows, set_columns.taken(named, at), asked.rule)
   real = stored.get(run.classes.label_set)
   log_probs = arrow.matrix(part[f'log_probs{suffix(asked.rule)}'])
   return AnsweredRows(
     arrow.joined(rows['id']),
     arrow.to_numpy(rows['label'], null=-1),
-    taken(right, at),
-    None if real is None else taken(real, at),
+    set_columns.taken(right, at),
+    None if real is None else set_columns.taken(real, at),
     ranked[at, :TOP].astype(np.int32),
     log_probs[at, :TOP].astype(np.float32),
     hit[at],
@@ -240,33 +256,8 @@ def predicted(run: Run, rule: str) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     log_probs.append(arrow.matrix(part[names[1]])[:, 0].astype(np.float32))
   if not ids:
     raise UserError(f'{run.path} stores no rows: evaluate again')
+  _check_classes(run, first)
   return _one(ids), np.concatenate(first), np.concatenate(log_probs)
-
-
-def taken(labels: LabelSets, at: np.ndarray) -> LabelSets:
-  """Returns the sets of examples at places, int64 [m], in this order.
-
-  >>> sets = LabelSets(np.array([7, 8, 9]), np.array([2, 0, 1]))
-  >>> taken(sets, np.array([2, 0])).values
-  array([9, 7, 8])
-  """
-  sizes = np.asarray(labels.sizes)
-  starts, chosen = (np.cumsum(sizes) - sizes)[at], sizes[at]
-  shift = np.repeat(starts - (np.cumsum(chosen) - chosen), chosen)
-  return LabelSets(np.asarray(labels.values)[shift + np.arange(len(shift))], chosen)
-
-
-def is_in(classes: np.ndarray, labels: LabelSets) -> np.ndarray:
-  """Returns bool [n]: whether a class of each example, int [n], is in its set."""
-  return hits(classes[:, None], labels, 1)
-
-
-def sets_of(labels: LabelSets) -> Iterator[tuple[int, ...]]:
-  """Yields the set of each example."""
-  values, end = np.asarray(labels.values).tolist(), 0
-  for size in np.asarray(labels.sizes).tolist():
-    yield tuple(values[end : end + size])
-    end += size
 
 
 def _one(chunks: Sequence[pa.ChunkedArray]) -> pa.Array:

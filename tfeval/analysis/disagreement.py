@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pyarrow.compute as pc
 
-from tfeval.analysis import answered_rows
+from tfeval.analysis import answered_rows, set_columns
 from tfeval.analysis.answered_rows import AnsweredRows
 from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics.entry import ALL
@@ -83,7 +83,7 @@ def against(run: Run, other: Run, rows: AnsweredRows, rule: str) -> OtherAnswers
   predicted, confidence = aligned(run, other, rows, rule)
   here = in_space_of(run, other)[predicted]
   right = answered_rows.under_rule(run, rule, rows.right)
-  hit = answered_rows.is_in(here, right)
+  hit = set_columns.is_in(here, right)
   same = here == rows.ranked[:, 0]
   wrong = ~rows.hit & ~hit
   counts = (rows.hit & hit, rows.hit & ~hit, ~rows.hit & hit, wrong & same)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfeval.analysis import answered_rows, disagreement
+from tfeval.analysis import answered_rows, disagreement, set_columns
 from tfeval.analysis import mistakes as mistakes_of
 from tfeval.analysis.answered_rows import AnsweredRows
 from tfeval.analysis.mistake import Mistake, NamedClass, known, named
@@ -101,7 +101,7 @@ def hardest(
   for column, run in enumerate(runs):
     said, confidence = _said(runs[0], run, rows, whole.rule)
     right = answered_rows.under_rule(runs[0], whole.rule, rows.right)
-    hit = answered_rows.is_in(said, right)
+    hit = set_columns.is_in(said, right)
     # Classes that the first run cannot say all are one.
     wrong[:, column] = np.where(hit, -1, np.where(said < 0, len(space), said))
     counted = ~hit & ~np.isnan(confidence)

@@ -1,14 +1,15 @@
-"""An image that was got wrong, as a value."""
+"""Images that were got wrong, as values."""
 
 import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
-from tfeval.analysis import answered_rows
+from tfeval.analysis import answered_rows, set_columns
 from tfeval.analysis.answered_rows import AnsweredRows
 from tfeval.analysis.disagreement import OtherAnswers
 from tfeval.datasets.labels.spaces import LabelSpace
+from tfeval.metrics.accuracy import Count
 from tfeval.runs.run import Run
 from tfeval.runs.top_classes import ClassPrediction
 
@@ -62,6 +63,52 @@ class Mistake:
   other_is_right: bool | None = None
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mistakes:
+  """The mistakes of a run.
+
+  Attributes:
+    run: the run.
+    labels: the name of the label set that they are mistakes by.
+    rule: the class rule.
+    by: one of the orders of `mistakes`, `id` or `missed`.
+    counted: of all images, as `tfeval score` has it; `count - correct` are wrong.
+    of_class, as_class: what was asked for of labels and of predictions.
+    of_class_images: how many labelled images have `of_class`; None without it.
+    found: how many mistakes there are, or disagreements, of the classes asked for.
+    right_by_real: how many of these are right by the sets that rows carry; None where
+      they carry none, or where these are what is counted by.
+    without_real: how many of these have an empty set.
+    unknown: how many of these have no value to be ordered by: they are last.
+    rows: the first of these, in order.
+    other: what the other run says of `rows`; None without one.
+    remarks: what a reader must know beside the figures.
+  """
+
+  run: Run
+  labels: str
+  rule: str
+  by: str
+  counted: Count
+  of_class: NamedClass | None
+  as_class: NamedClass | None
+  of_class_images: int | None
+  found: int
+  right_by_real: int | None
+  without_real: int
+  unknown: int
+  rows: AnsweredRows
+  other: OtherAnswers | None = None
+  remarks: tuple[str, ...] = ()
+
+  def __len__(self) -> int:
+    return len(self.rows)
+
+  def __iter__(self) -> Iterator[Mistake]:
+    """Yields each of `rows`."""
+    return each(self.run, self.rule, self.rows, self.other)
+
+
 def named(space: LabelSpace, index: int) -> NamedClass:
   """Returns a class of a label space."""
   return NamedClass(
@@ -80,19 +127,19 @@ def each(
     rows: some of its rows.
     other: what another run says of these; None without one.
   """
-  dataset, said = run.label_space, run.classes.space
+  said = run.classes.space
   real: list[tuple[int, ...] | None] = [None] * len(rows)
   right_by_real: list[bool | None] = [None] * len(rows)
   if rows.real is not None:
-    real = list(answered_rows.sets_of(rows.real))
+    real = list(set_columns.sets_of(rows.real))
     under = answered_rows.under_rule(run, rule, rows.real)
-    inside = answered_rows.is_in(rows.ranked[:, 0], under).tolist()
+    inside = set_columns.is_in(rows.ranked[:, 0], under).tolist()
     right_by_real = [
       one if size else None
       for one, size in zip(inside, under.sizes.tolist(), strict=True)
     ]
   losses = None if rows.losses is None else rows.losses.tolist()
-  right = answered_rows.sets_of(rows.right)
+  right = set_columns.sets_of(rows.right)
   for i, (id_, of_right) in enumerate(zip(rows.ids.to_pylist(), right, strict=True)):
     label, of_real = int(rows.original[i]), real[i]
     predictions = tuple(
@@ -103,9 +150,9 @@ def each(
     )
     yield Mistake(
       id_,
-      named(dataset, label) if label >= 0 else None,
-      tuple(named(dataset, one) for one in of_right),
-      None if of_real is None else tuple(named(dataset, one) for one in of_real),
+      named(said, label) if label >= 0 else None,
+      tuple(named(said, one) for one in of_right),
+      None if of_real is None else tuple(named(said, one) for one in of_real),
       right_by_real[i],
       predictions,
       known(predictions[0].probability),

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfeval.analysis import answered_rows, mistake, other_rules
+from tfeval.analysis import answered_rows, mistake, other_rules, set_columns
 from tfeval.analysis.answered_rows import AnsweredRows, Asked, Reading
 from tfeval.analysis.disagreement import OtherAnswers, against
-from tfeval.analysis.mistake import Mistake, NamedClass
+from tfeval.analysis.mistake import Mistakes, NamedClass
 from tfeval.datasets import variants
 from tfeval.datasets.labels.meanings import Meanings, normal
 from tfeval.datasets.labels.sets import LabelSource
@@ -36,52 +36,6 @@ ORDERS = CONFIDENCE, LOSS, DISAGREEMENT = ('confidence', 'loss', 'disagreement')
 BY_ID = 'id'
 # By how many of several runs miss an image, see `hardest`.
 MISSED = 'missed'
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Mistakes:
-  """The mistakes of a run.
-
-  Attributes:
-    run: the run.
-    labels: the name of the label set that they are mistakes by.
-    rule: the class rule.
-    by: one of `ORDERS`, `BY_ID` or `MISSED`.
-    counted: of all images, as `tfeval score` has it; `count - correct` are wrong.
-    of_class, as_class: what was asked for of labels and of predictions.
-    of_class_images: how many labelled images have `of_class`; None without it.
-    found: how many mistakes there are, or disagreements, of the classes asked for.
-    right_by_real: how many of these are right by the sets that rows carry; None where
-      they carry none, or where these are what is counted by.
-    without_real: how many of these have an empty set.
-    unknown: how many of these have no value to be ordered by: they are last.
-    rows: the first of these, in order.
-    other: what the other run says of `rows`; None without one.
-    remarks: what a reader must know beside the figures.
-  """
-
-  run: Run
-  labels: str
-  rule: str
-  by: str
-  counted: Count
-  of_class: NamedClass | None
-  as_class: NamedClass | None
-  of_class_images: int | None
-  found: int
-  right_by_real: int | None
-  without_real: int
-  unknown: int
-  rows: AnsweredRows
-  other: OtherAnswers | None = None
-  remarks: tuple[str, ...] = ()
-
-  def __len__(self) -> int:
-    return len(self.rows)
-
-  def __iter__(self) -> Iterator[Mistake]:
-    """Yields each of `rows`."""
-    return mistake.each(self.run, self.rule, self.rows, self.other)
 
 
 def mistakes(
@@ -293,7 +247,7 @@ def _of_real(rows: AnsweredRows, run: Run, asked: Asked) -> tuple[int | None, in
   if rows.real is None or (asked.name == run.classes.label_set):
     return None, 0
   real = answered_rows.under_rule(run, asked.rule, rows.real)
-  inside = answered_rows.is_in(rows.ranked[:, 0], real) & ~rows.hit
+  inside = set_columns.is_in(rows.ranked[:, 0], real) & ~rows.hit
   return int(np.count_nonzero(inside)), int(np.count_nonzero(real.sizes == 0))
 
 

@@ -11,6 +11,7 @@ from tfeval.analysis.mistake import Mistake
 from tfeval.analysis.mistakes import Mistakes
 from tfeval.reports import contact_sheet, mistake_rows
 from tfeval.reports.contact_sheet import Line, Tile
+from tfeval.reports.mistakes import set_title
 from tfeval.runs.run_key import RunKey
 from tfeval.runs.top_classes import short
 
@@ -35,8 +36,7 @@ def draw(
   """
   if isinstance(found, Hardest):
     tiles = [
-      Tile(pictures[one.mistake.id], [*_hard_lines(one, len(found.names))])
-      for one in found
+      Tile(pictures[one.mistake.id], [*_hard_lines(one, found)]) for one in found
     ]
     title = (
       f'The images that most of {len(found.names)} runs get wrong, by their '
@@ -44,7 +44,8 @@ def draw(
     )
     contact_sheet.draw(path, title, tiles)
     return
-  tiles = [Tile(pictures[one.id], [*_lines(one)]) for one in found]
+  sets = set_title(found)
+  tiles = [Tile(pictures[one.id], [*_lines(one, sets)]) for one in found]
   wrong = found.counted.count - found.counted.correct
   title = (
     f'{RunKey.of(found.run.result).title}: {len(found):,} of {wrong:,} wrong by '
@@ -58,7 +59,7 @@ def draw(
   contact_sheet.draw(path, title, tiles)
 
 
-def _lines(one: Mistake) -> Iterator[Line]:
+def _lines(one: Mistake, sets: str) -> Iterator[Line]:
   yield Line('label: ' + _joined(each.name for each in one.right))
   first = one.predictions[0]
   kind = 'right' if one.is_right else 'wrong'
@@ -67,21 +68,22 @@ def _lines(one: Mistake) -> Iterator[Line]:
     kind = 'right' if one.other_is_right else 'wrong'
     share = _share(one.other.probability)
     yield Line(f'other: {share}{mistake_rows.name(one.other)}', kind)
-  yield from _of_set(one)
+  yield from _of_set(one, sets)
   if one.loss is not None:
     yield Line(f'loss {one.loss:.2f}', 'aside')
   yield Line(one.id, 'aside')
 
 
-def _hard_lines(one: HardImage, runs: int) -> Iterator[Line]:
+def _hard_lines(one: HardImage, found: Hardest) -> Iterator[Line]:
+  runs = len(found.names)
   yield Line('label: ' + _joined(each.name for each in one.mistake.right))
   yield Line(f'{one.said.name} ({one.said_by} of {runs})', 'wrong')
   yield Line(f'missed by {one.missed} of {runs}')
-  yield from _of_set(one.mistake, one.said.index)
+  yield from _of_set(one.mistake, set_title(found.of_first), one.said.index)
   yield Line(one.mistake.id, 'aside')
 
 
-def _of_set(one: Mistake, said: int | None = None) -> Iterator[Line]:
+def _of_set(one: Mistake, name: str, said: int | None = None) -> Iterator[Line]:
   """Yields what the set of an image is, where it is another one than the label."""
   if one.real is None or one.real == one.right:
     return
@@ -91,7 +93,7 @@ def _of_set(one: Mistake, said: int | None = None) -> Iterator[Line]:
     if said is None
     else said in {each.index for each in one.real}
   )
-  yield Line(f'ReaL: {names}', 'right' if inside else 'aside')
+  yield Line(f'{name}: {names}', 'right' if inside else 'aside')
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -1,25 +1,19 @@
 """Mistakes of a run, or of several, as a table 80 columns wide and up, and as JSON."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfeval.analysis import mistakes as orders
-from tfeval.analysis.hardest import Hardest, HardImage
-from tfeval.analysis.mistake import Mistake, NamedClass
+from tfeval.analysis.hardest import Hardest
 from tfeval.analysis.mistakes import Mistakes
-from tfeval.reports import mistake_rows, terminal
+from tfeval.reports import mistake_cells, mistake_rows, terminal
 from tfeval.reports.formats import Output
 from tfeval.runs import display
 from tfeval.runs.result_file import counted
 from tfeval.runs.run_key import RunKey
-from tfeval.runs.top_classes import ClassPrediction, short
+from tfeval.runs.top_classes import short
 
 _LABEL_SET = {'original': 'original', 'real': 'ReaL', 'label_errors': 'cleaned'}
-# Widths that names are folded to where there is little room.
-_IMAGE, _NARROW_IMAGE, _NAME = 28, 16, 13
-# Names of a set that are shown.
-_MOST = 4
 _BY = {
   orders.CONFIDENCE: 'the highest probability first',
   orders.LOSS: 'the highest loss first',
@@ -52,7 +46,7 @@ def write_table(
     terminal.print_paragraph(line.strip(), output.file, inner, f'{inner}  ')
   if 0 < len(found) <= most:
     terminal.print_line(file=output.file)
-    terminal.print_table(_fitted(*rows, width), output.file)
+    terminal.print_table(mistake_cells.fitted(*rows, width), output.file)
   if remarks:
     terminal.print_line(file=output.file)
     terminal.print_remarks(map(output.wording, remarks), output.file)
@@ -124,7 +118,7 @@ def summary(found: Mistakes) -> Iterator[str]:
     yield f'  {found.found:,} of them {_classes(found)}'
   if found.right_by_real is not None and found.found:
     yield (
-      f'  {found.right_by_real:,} of these are right by their {_set_title(found)} '
+      f'  {found.right_by_real:,} of these are right by their {set_title(found)} '
       f'labels, {found.without_real:,} have none'
     )
   if found.unknown:
@@ -193,101 +187,43 @@ def _rows(found: Mistakes, top: int) -> tuple[list[str], list[list[terminal.Cell
   has_real = found.rows.real is not None and found.labels != found.run.classes.label_set
   has_other = found.other is not None
   titles = ['image', 'label']
-  titles += [_set_title(found)] * has_real
+  titles += [set_title(found)] * has_real
   titles += ['prediction'] + ['other'] * has_other
   rows = []
   for one in found:
-    cells: list[terminal.Cell] = [_image(one), _names(one.right)]
+    cells: list[terminal.Cell] = [
+      mistake_cells.image(one),
+      mistake_cells.names(one.right),
+    ]
     if has_real:
-      cells.append(_real(one))
+      cells.append(mistake_cells.real(one))
     shown = one.predictions[: 1 if has_other else top]
-    cells.append(_predictions(shown, one.is_right))
+    cells.append(mistake_cells.predictions(shown, one.is_right))
     if one.other is not None:
-      cells.append(_predictions([one.other], bool(one.other_is_right)))
+      cells.append(mistake_cells.predictions([one.other], bool(one.other_is_right)))
     rows.append(cells)
   return titles, rows
 
 
-def _set_title(found: Mistakes) -> str:
+def set_title(found: Mistakes) -> str:
+  """Returns what readers call the sets of classes that the rows of a run carry."""
   return _LABEL_SET.get(found.run.classes.label_set, found.run.classes.label_set)
 
 
 def _hard_rows(found: Hardest) -> tuple[list[str], list[list[terminal.Cell]]]:
   has_real = found.of_first.rows.real is not None
   runs = len(found.names)
-  titles = ['image', 'label', *[_set_title(found.of_first)] * has_real]
+  titles = ['image', 'label', *[set_title(found.of_first)] * has_real]
   titles += ['most say', 'missed']
   rows = []
   for one in found:
-    cells: list[terminal.Cell] = [_image(one.mistake), _names(one.mistake.right)]
+    cells: list[terminal.Cell] = [
+      mistake_cells.image(one.mistake),
+      mistake_cells.names(one.mistake.right),
+    ]
     if has_real:
-      cells.append(_real_of(one))
+      cells.append(mistake_cells.real_of(one))
     p = '' if one.confidence is None else f'{short(one.confidence)} '
     said = (f'{p}{one.said.name}', f'({one.said_by} of {runs})')
     rows.append([*cells, said, f'{one.missed}/{runs}'])
   return titles, rows
-
-
-def _fitted(
-  titles: Sequence[str], rows: Sequence[Sequence[terminal.Cell]], room: int
-) -> terminal.Table:
-  """Returns a table whose widest columns give way until it fits."""
-  widths = [
-    max(map(terminal.width_of_cell, (title, *(row[i] for row in rows))))
-    for i, title in enumerate(titles)
-  ]
-  image = _IMAGE if len(widths) < 5 else _NARROW_IMAGE
-  least = [min(width, image if i == 0 else _NAME) for i, width in enumerate(widths)]
-  # One less than there is: rich counts the blank behind the last column.
-  while sum(widths) + terminal.GAP * (len(widths) - 1) > room - 1:
-    over = [
-      (width - low, i) for i, (width, low) in enumerate(zip(widths, least, strict=True))
-    ]
-    most, at = max(over)
-    if not most:
-      break
-    widths[at] -= 1
-  table = terminal.new_table()
-  for title, width in zip(titles, widths, strict=True):
-    table.add_column(title, width=width, min_width=width, overflow='fold')
-  for row in rows:
-    table.add_row(*row)
-  return table
-
-
-def _image(one: Mistake) -> terminal.Cell:
-  if one.loss is None:
-    return one.id
-  return one.id, f'loss {one.loss:.3f}' if math.isfinite(one.loss) else 'loss infinite'
-
-
-def _names(classes: tuple[NamedClass, ...]) -> tuple[str, ...]:
-  shown = tuple(one.name for one in classes[:_MOST])
-  more = len(classes) - len(shown)
-  return (*shown, f'and {more} more') if more else shown
-
-
-def _real(one: Mistake) -> terminal.Cell:
-  if not one.real:
-    return '(none)'
-  return (
-    *['(right)'] * bool(one.right_by_real and not one.is_right),
-    *_names(one.real),
-  )
-
-
-def _real_of(one: HardImage) -> terminal.Cell:
-  real = one.mistake.real
-  if not real:
-    return '(none)'
-  is_right = one.said.index in {each.index for each in real}
-  return (*['(said: right)'] * is_right, *_names(real))
-
-
-def _predictions(shown: Sequence[ClassPrediction], is_right: bool) -> terminal.Cell:
-  lines = [f'{_probability(one.probability)} {mistake_rows.name(one)}' for one in shown]
-  return (*lines, *['(right)'] * is_right)
-
-
-def _probability(value: float) -> str:
-  return '-' if math.isnan(value) else short(value)
