@@ -14,6 +14,7 @@ import pytest
 from tfeval import cli
 from tfeval.cli import command_flags, completion
 from tfeval.models import table
+from tfeval.utils import flagfile
 
 # What is typed, and what all of it may become.
 TYPED = {
@@ -223,3 +224,10 @@ def test_the_script_for_bash_has_no_known_mistake(folder):
   if path is None:
     pytest.skip('needs shellcheck')
   subprocess.run([path, '-s', 'bash', folder / 'script.bash'], check=True)
+
+
+@pytest.mark.parametrize('name', ['bash', 'zsh'])
+def test_scripts_know_every_letter(folder, name):
+  text = (folder / f'script.{name}').read_text()
+  for letter, flag in flagfile.SHORT.items():
+    assert f'-{letter}) name={flag} ;;' in text
