@@ -40,7 +40,8 @@ FUNCTIONS = {
 }
 # How a result is shown, which a value leaves to the caller; or kept, of labels.
 SHOWN = {'json', 'format', 'columns', 'figure', 'curve', 'list', 'expect', 'verbosity'}
-WRITTEN = {'relabel': {'output'}, 'predict': {'crops', 'output', 'overwrite'}}
+SHOWN |= {'report', 'overwrite', 'output_file'}
+WRITTEN = {'relabel': {'output'}, 'predict': {'crops', 'output'}}
 
 
 @pytest.fixture

@@ -131,31 +131,35 @@ def explain(
     return _by_predictions(searched(), path, order)
   from tfeval.analysis.explanation import report
 
-  return _by_report(searched(), report.parse(_text(reported), reported_count), level)
+  parsed = report.parse(_text(reported), reported_count)
+  return _by_report(searched(), parsed, level)
 
 
 def check_one_way(
-  reported: Any, predictions: Any, runs: Sequence[Any], others: Sequence[str] = ()
+  reported: Any, predictions: Any, runs: Sequence[Any], listed: bool | None = None
 ) -> None:
   """Checks that one thing is to be explained.
 
   Args:
     reported, predictions, runs: as of `explain`.
-    others: names of other things that were asked for.
+    listed: whether published effects are asked for instead; None: they cannot be.
 
   Raises:
     UserError: it is none, or several.
   """
   ways = [
-    *others,
+    *(['`list`'] if listed else []),
     *(['`reported`'] if reported is not None else []),
     *(['`predictions`'] if predictions is not None else []),
     *(['two runs'] if runs else []),
   ]
   if len(ways) != 1:
+    known = '`reported`, `predictions` and two runs'
+    if listed is not None:
+      known = '`reported`, `predictions`, two runs and `list`'
     raise UserError(
-      'expected one of `reported`, `predictions` and two runs, got '
-      f'{" and ".join(ways) or "none"} (tfeval guide explaining)'
+      f'expected one of {known}, got {" and ".join(ways) or "none"} '
+      '(tfeval guide explaining)'
     )
 
 
@@ -206,9 +210,10 @@ def _two(
   """Says what differs between two runs, and evaluates each difference if asked to."""
   from tfeval.analysis.explanation import two_runs
 
+  count = len(given.directories(runs))
+  if count != 2:
+    raise UserError(f'{count} runs were given: expected two')
   both = given.complete(runs)
-  if len(both) != 2:
-    raise UserError(f'{len(both)} runs were given: expected two')
   found = two_runs.two_runs(both[0], both[1], *meant, *known)
   if searched is None:
     return found

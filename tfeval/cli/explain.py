@@ -88,8 +88,7 @@ def define_flags(define) -> None:
 
 
 def run(flags, arguments: list[str]) -> int:
-  others = ['`list`'] if flags.list else []
-  check_one_way(flags.reported, flags.predictions, arguments, others)
+  check_one_way(flags.reported, flags.predictions, arguments, flags.list)
   if flags.list:
     return _list(flags)
   page, figure = output.report_path(flags), None

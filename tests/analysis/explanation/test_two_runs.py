@@ -78,7 +78,7 @@ def test_runs_that_are_the_same(store_run, tfeval):
     ([], 'expected one of --reported, --predictions, two runs and --list, got none'),
     (['a', '--list'], 'got --list and two runs'),
     (['a'], '1 runs were given: expected two'),
-    (['a', 'b'], 'a is not a run directory'),
+    (['a', 'b'], 'a: No such file or directory: expected a run directory'),
     (['--reported=61.6', '--level=2'], '--level=2.0'),
     (['--reported=616/0', '--model=MobileNet'], 'expected hits of images'),
     (['--predictions=none.npy', '--model=MobileNet'], 'no such file'),
