@@ -31,6 +31,11 @@ IMAGE is a JPEG or PNG, or a folder of them, with the folders inside of it.
   tfeval predict photos/ --model=ResNet50 --output_file=a.csv --on_error=skip
   tfeval predict cat.jpg --model=ResNet50 --crops=seen"""
 
+# What `--help` shows first.
+FIRST = (
+  *('model', 'weights', 'protocol', 'top', 'output_file', 'figure', 'crops'),
+  *('on_error', 'overwrite', 'json'),
+)
 # Of more images that a file holds no tables are printed.
 _MOST_TABLES = 50
 # A few are done before one could read it.
