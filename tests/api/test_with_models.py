@@ -94,3 +94,42 @@ def test_a_benchmark_of_a_model_in_memory(model, photos):
   frame = found.to_pandas()
   assert frame.stage.tolist() == [one.name for one in found.stages]
   assert frame.images_per_second.iloc[-1] == found.stages[-1].images_per_second
+
+
+@pytest.mark.parametrize('how', ['mean', 'votes'])
+def test_an_ensemble_under_the_class_rules_of_its_members(model, photos, tmp_path, how):
+  pytest.importorskip('jsonschema')
+  keras.utils.set_random_seed(4)
+  members = []
+  for number, one in enumerate((model, small_models.build())):
+    members.append(
+      tfeval.evaluate(
+        one,
+        f'folder:{photos}',
+        name=f'm{number}',
+        preflight='off',
+        batch_size=4,
+        store_logits=True,
+        output_dir=tmp_path,
+        **KNOWN,
+      )
+    )
+  run = tfeval.ensemble(*members, how=how, output_dir=tmp_path / how)
+  assert not tfeval.verify(run).failed
+  keys = [one.key for one in members[0].metrics]
+  assert [one.key for one in run.metrics] == keys and len(keys) > 2
+  restricted = members[0].classes.restricted
+  logits = [
+    np.array(one.to_arrow().sort_by('id')['logits'].to_pylist()) for one in members
+  ]
+  exponents = np.exp(np.stack(logits) - np.max(logits, axis=2, keepdims=True))
+  probabilities = exponents / exponents.sum(axis=2, keepdims=True)
+  rows = run.to_arrow().sort_by('id')
+  stored = np.array(rows['classes@restricted'].to_pylist())[:, 0]
+  among = probabilities[:, :, restricted]
+  if how == 'mean':
+    np.testing.assert_array_equal(stored, restricted[among.mean(axis=0).argmax(axis=1)])
+  else:
+    # Two classes compete, two models vote: a tie goes by probabilities among these.
+    shares = among / among.sum(axis=2, keepdims=True)
+    np.testing.assert_array_equal(stored, restricted[shares.sum(axis=0).argmax(axis=1)])

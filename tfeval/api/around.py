@@ -4,9 +4,12 @@ import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from tfeval.utils.arguments import truth
-from tfeval.utils.progress import Progress, choose_progress
+
+if TYPE_CHECKING:
+  from tfeval.utils.progress import Progress
 
 _SURROUNDING: contextvars.ContextVar[Callable[[], AbstractContextManager[object]]] = (
   contextvars.ContextVar('surrounding', default=contextlib.nullcontext)
@@ -28,10 +31,12 @@ def tensorflow() -> AbstractContextManager[object]:
   return _SURROUNDING.get()()
 
 
-def progress_of(shown: bool | None) -> Progress:
+def progress_of(shown: bool | None) -> 'Progress':
   """Returns how progress is shown; see `choose_progress`.
 
   Raises:
     UserError: it is neither True nor False nor None.
   """
+  from tfeval.utils.progress import choose_progress  # rich, which help does not need.
+
   return choose_progress(None if shown is None else truth('progress', shown))
