@@ -60,3 +60,10 @@ def links(path: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
       name, _, anchor = target.partition('#')
       found.append(((path.parent / name).resolve() if name else path, anchor))
   return found
+
+
+# What a result may have in a cell of a notebook.
+CELL_TAGS = {
+  *('div', 'style', 'b', 'br', 'small', 'table', 'caption', 'thead', 'tbody', 'tr'),
+  *('th', 'td'),
+}

@@ -64,6 +64,7 @@ def leaderboard(
   base: str | None = None,
   level: float = 0.05,
   allow: str | Sequence[str] = (),
+  reference: bool = False,
 ) -> 'Leaderboard | Across':
   """Ranks runs, those that cannot be told apart on one rank.
 
@@ -75,6 +76,8 @@ def leaderboard(
     base: of several test sets the model that others are held against.
     level: of significance.
     allow: what may differ among runs that are ranked together: `data`, `protocol`.
+    reference: whether packaged results of public models stand beside them; nothing is
+      tested against these.
 
   Returns:
     A `Leaderboard`; of runs on several test sets an `Across`.
@@ -83,6 +86,7 @@ def leaderboard(
     UserError: no run is complete, runs differ in what they may not, or a value is none.
   """
   from tfeval.analysis import leaderboard as boards
+  from tfeval.analysis import reference_results
   from tfeval.analysis.across import places, table
   from tfeval.runs.run import Run
 
@@ -97,11 +101,14 @@ def leaderboard(
     for name, value in values.items():
       if value is not None and value != []:
         raise UserError(of_one_set(name))
+    if reference:
+      raise UserError(of_one_set('reference'))
     return table.across(found, sort, base, 'data' in allowed)
   if base is not None:
     raise UserError('`base` is for runs on several test sets: leave it out')
   read = given.labels_and_subset(found, labels, keep, omit, data_dir)
-  return boards.rank(found, *read, sort, level, allowed)
+  board = boards.rank(found, *read, sort, level, allowed)
+  return reference_results.with_references(board) if reference else board
 
 
 def of_one_set(name: str) -> str:

@@ -21,7 +21,7 @@ def list_models(filter: str | None = None) -> 'Models':
     UserError: no model is called so.
 
   >>> [model.name for model in list_models('resnet*v2')][:2]
-  ['ResNet50V2', 'ResNet101V2']
+  ['ResNet101V2', 'ResNet152V2']
   """
   from tfeval.models import facts_of_frameworks, table
   from tfeval.models.facts import Models

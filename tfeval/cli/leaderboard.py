@@ -68,8 +68,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       f'--json and --format={flags.format} were both given: leave one out'
     )
-  from tfeval.analysis import reference_results  # Arrow, which help does not need.
-  from tfeval.analysis.across.table import Across
+  from tfeval.analysis.across.table import Across  # Arrow, which help does not need.
   from tfeval.reports import leaderboard_columns
 
   page = output.report_path(flags)
@@ -81,16 +80,14 @@ def run(flags, arguments: list[str]) -> int:
     base=flags.base,
     level=flags.level,
     allow=flags.allow,
+    reference=flags.reference,
   )
   if isinstance(found, Across):
-    for name in ('columns', 'reference'):
-      if flags[name].present:
-        raise UserError(of_one_set(name))
+    if flags['columns'].present:
+      raise UserError(of_one_set('columns'))
     output.print_report(formats.ACROSS, flags.json, found, format=flags.format)
     output.save_report(page, found)
     return 0
-  if flags.reference:
-    found = reference_results.with_references(found)
   chosen = leaderboard_columns.choose(found, flags.columns)
   output.print_report(
     formats.LEADERBOARD, flags.json, found, chosen, format=flags.format

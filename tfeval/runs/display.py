@@ -1,6 +1,4 @@
-"""A result in a few lines: as text, and as HTML for notebooks."""
-
-import html
+"""A result in a few lines."""
 
 from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.runs import run_classes
@@ -9,8 +7,6 @@ from tfeval.runs.run_key import RunKey
 from tfeval.utils.printable import printable
 
 _FEWEST = 500
-# What MathJax of versions 2 and 3 passes over: names may hold a $.
-_NO_MATHEMATICS = 'tex2jax_ignore mathjax_ignore'
 _LABELS = {'original': '', 'real': 'ReaL ', 'label_errors': 'cleaned '}
 
 
@@ -83,28 +79,6 @@ def text(result: Result) -> str:
     + [f'  {printable(caveat)}' for caveat in result.caveats]
     + [f'  {row[0]:<{name}}  {row[1]:>{value}}  ({row[2]})' for row in rows]
   )
-
-
-def as_html(path: str, result: Result) -> str:
-  """Returns a result as an HTML table; everything in it is escaped."""
-  rows = ''.join(
-    '<tr>'
-    + ''.join(
-      f'<td style="text-align:{side}">{_escaped(cell)}</td>'
-      for side, cell in zip(('left', 'right', 'left'), row, strict=True)
-    )
-    + '</tr>'
-    for row in _rows(result)
-  )
-  title = '<br>'.join(map(_escaped, [RunKey.of(result).title, *result.caveats]))
-  return (
-    f'<div class="{_NO_MATHEMATICS}"><b>{title}</b><br>'
-    f'<code>{_escaped(path)}</code><table>{rows}</table></div>'
-  )
-
-
-def _escaped(text: str) -> str:
-  return html.escape(printable(text))
 
 
 def _rows(result: Result) -> list[tuple[str, str, str]]:

@@ -44,6 +44,7 @@ from tfeval.utils import arrow, files, paths
 from tfeval.utils.arguments import of_kind, several
 from tfeval.utils.errors import UserError
 from tfeval.utils.remote_path import RemotePath
+from tfeval.utils.shown import HasPage
 
 if TYPE_CHECKING:
   import pandas
@@ -70,7 +71,7 @@ class Failure:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Run:
+class Run(HasPage):
   """A complete run: what every evaluation returns and `load_run` reads.
 
   >>> import tfeval
@@ -110,15 +111,14 @@ class Run:
       against it.
   """
 
+  DOCUMENT = 'tfeval.reports.page.of_run:document'
+
   path: paths.Path
   result: Result
   stamp: str | None = dataclasses.field(default=None, compare=False)
 
   def __repr__(self) -> str:
     return f'Run({str(self.path)!r})\n{display.text(self.result)}'
-
-  def _repr_html_(self) -> str:
-    return display.as_html(str(self.path), self.result)
 
   @property
   def key(self) -> RunKey:

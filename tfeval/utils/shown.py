@@ -7,8 +7,8 @@ if TYPE_CHECKING:
   import pandas
 
 
-class Shown:
-  """A result that shows itself.
+class HasPage:
+  """What pages are made of, and notebooks show.
 
   Attributes:
     DOCUMENT: `'module:function'` of what makes a `reports.page.content.Document` of it;
@@ -16,6 +16,17 @@ class Shown:
   """
 
   DOCUMENT: ClassVar[str]
+
+  def document(self) -> Any:
+    """Returns it as a `Document`, of which pages and figures are made."""
+    return _found(self.DOCUMENT)(self)
+
+  def _repr_html_(self) -> str | None:
+    return _found('tfeval.reports.page.render:fragment')(self.document())
+
+
+class Shown(HasPage):
+  """A result that shows itself by its main table."""
 
   def to_pandas(self) -> 'pandas.DataFrame':
     """Returns its main table as a frame, with values that are not rounded.
@@ -27,13 +38,6 @@ class Shown:
 
   def __repr__(self) -> str:
     return _found('tfeval.reports.page.text:text')(type(self).__name__, self.document())
-
-  def document(self) -> Any:
-    """Returns it as a `Document`, of which pages and figures are made."""
-    return _found(self.DOCUMENT)(self)
-
-  def _repr_html_(self) -> str | None:
-    return _found('tfeval.reports.page.render:fragment')(self.document())
 
 
 def _found(name: str) -> Any:

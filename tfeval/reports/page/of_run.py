@@ -14,6 +14,7 @@ def document(run: Run) -> Document:
   parts: list[Part] = [counts.count_table([('', metrics)])]
   if (values := counts.value_table([('', metrics)])) is not None:
     parts.append(values)
+  parts += counts.unavailable([('', metrics)])
   return Document(
     run.key.title,
     [Section('Counts', parts)],

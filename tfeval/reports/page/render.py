@@ -103,10 +103,12 @@ def _made_environment() -> Any:
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    finalize=lambda value: printable(value, keep='\n') if type(value) is str else value,
+    finalize=lambda value: printable(value) if type(value) is str else value,
   )
   environment.filters |= {
     'kind': lambda part: type(part).__name__,
+    # A text of several lines.
+    'lines': lambda text: markupsafe.escape(printable(text, keep='\n')),
     # Of our own making: our files, and pictures whose texts matplotlib escapes.
     'ours': trusted,
     'svg': lambda figure, number: trusted(svg.drawn(figure, number)),
