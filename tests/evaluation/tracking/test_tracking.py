@@ -85,13 +85,21 @@ def test_a_run_is_logged_with_counts_config_and_files(fake, run):
     for path in run.path.rglob('*')
     if path.is_file()
   }
+  page = stored[1].pop('report.html')
+  assert f'>{metric.correct}</td>'.encode() in page
   assert stored[1] == files and 'result.json' in files
 
 
-def test_a_report_is_stored_where_there_is_one(fake, run, monkeypatch):
-  monkeypatch.setattr(artifacts, '_report', lambda run: b'<html>')
+def test_without_what_makes_pages_the_rest_is_stored(fake, run, monkeypatch, caplog):
+  def page(document):
+    raise UserError("`report` needs Jinja2: pip install 'tfeval[report]'")
+
+  monkeypatch.setattr(artifacts.render, 'page', page)
+  caplog.set_level('INFO', 'tfeval')
   tracked.log_runs(trackers.targets('fake:here'), [run])
-  assert fake.calls[2][1]['report.html'] == b'<html>'
+  assert 'report.html' not in fake.calls[2][1]
+  assert 'result.json' in fake.calls[2][1]
+  assert 'no report' in caplog.text and 'tfeval[report]' in caplog.text
 
 
 def test_long_lists_of_a_manifest_are_cut(run):
