@@ -60,6 +60,7 @@ def test_predictions_as_a_frame_and_html(model, photos):
   assert printable(found.images[0].path) in found._repr_html_()
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_file(model, photos, tmp_path):
   pytest.importorskip('pandas')
   model.save(tmp_path / 'small.keras')
@@ -97,6 +98,7 @@ def test_a_benchmark_of_a_model_in_memory(model, photos):
 
 
 @pytest.mark.parametrize('how', ['mean', 'votes'])
+@pytest.mark.slow
 def test_an_ensemble_under_the_class_rules_of_its_members(model, photos, tmp_path, how):
   pytest.importorskip('jsonschema')
   keras.utils.set_random_seed(4)

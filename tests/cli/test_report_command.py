@@ -142,16 +142,15 @@ def test_images_are_shown_where_they_are_at_hand(tfeval, photos, tmp_path):
 
 
 def test_figures_of_each_kind(tfeval, runs, tmp_path):
-  for kind, of in (
-    ('confusion', runs / 'one'),
-    ('ranks', runs),
-    ('agreement', runs),
+  for kind, of, suffix, start in (
+    ('confusion', runs / 'one', 'png', b'\x89PNG'),
+    ('ranks', runs, 'svg', b'<?xml'),
+    ('agreement', runs, 'pdf', b'%PDF'),
   ):
-    for suffix, start in (('png', b'\x89PNG'), ('svg', b'<?xml'), ('pdf', b'%PDF')):
-      path = tmp_path / f'{kind}.{suffix}'
-      code, out, err = tfeval('figure', of, f'--kind={kind}', f'--output={path}')
-      assert (code, out, err) == (0, '', f'tfeval: the figure is in {path}\n')
-      assert path.read_bytes().startswith(start)
+    path = tmp_path / f'{kind}.{suffix}'
+    code, out, err = tfeval('figure', of, f'--kind={kind}', f'--output={path}')
+    assert (code, out, err) == (0, '', f'tfeval: the figure is in {path}\n')
+    assert path.read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize(

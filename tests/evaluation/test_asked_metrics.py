@@ -71,6 +71,7 @@ def test_a_complete_run_gets_more_without_another_evaluation(
   assert '--metrics=ece' in (tmp_path / 'mine/flags.txt').read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_verify_sees_a_value_that_was_changed(small, noise, tmp_path):
   run = in_memory.evaluate(small, noise, metrics=['ece'], output_dir=tmp_path)
   content = json.loads((run.path / 'result.json').read_text())
@@ -102,6 +103,7 @@ def test_what_cannot_come_is_refused_at_once(small, noise, tmp_path, metrics, wo
   assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_with_all_outputs_there_are_all(small, noise):
   run = in_memory.evaluate(small, noise, metrics=['brier', 'top30'], store_logits=True)
   assert all(one.value is not None for one in run.metrics if one.rule == 'all')

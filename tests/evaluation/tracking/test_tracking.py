@@ -255,6 +255,7 @@ def test_evaluate_writes_scalars_and_changes_nothing_else(noise, tmp_path):
   assert '| protocol.spec | squash |' in config
 
 
+@pytest.mark.slow
 def test_a_callback_logs_steps_config_and_its_best_run(fake, noise, caplog):
   callback = EvaluateCallback(
     f'folder:{noise}',

@@ -127,7 +127,9 @@ def test_tab_reaches_everything_that_can_be_used(page):
   assert reached == {str(i) for i in range(count)}
 
 
-@pytest.mark.parametrize('scheme', ['light', 'dark'])
+@pytest.mark.parametrize(
+  'scheme', [pytest.param('light', marks=pytest.mark.slow), 'dark']
+)
 def test_axe_finds_nothing_serious(page, scheme):
   page.emulate_media(color_scheme=scheme)
   page.locator('details').evaluate_all('all => all.forEach(one => one.open = true)')
