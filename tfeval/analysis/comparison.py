@@ -82,7 +82,8 @@ class Comparison(Shown):
     aligned: of each run.
     metric: one of `registry.paired_metrics`.
     pairs: every two runs, by label set.
-    agreement: int64 [runs, runs], images with the same first class, right or wrong.
+    agreement: int64 [runs, runs], images with the same first class under the metric's
+      rule, right or wrong.
     flips: of runs of the same model that were computed in another way.
     remarks: what a reader must know beside the figures.
     margin: how much worse than the first run others may be; None: not asked.
@@ -179,13 +180,20 @@ def compare(
     aligned,
     metric,
     {name: pairs(aligned, name, metric) for name in names},
-    paired.agreement(np.stack([one.predicted[:, 0] for one in aligned])),
+    paired.agreement(np.stack([_first(one, metric) for one in aligned])),
     numeric_flips.find_variants(aligned, names),
     remarks + more + _remarks(aligned) + alignment.contradictions(aligned),
     margin,
     level,
     seed,
   )
+
+
+def _first(aligned: AlignedPredictions, metric: str) -> np.ndarray:
+  """Returns int [n], the first class of each image under a metric's rule."""
+  ranked = aligned.ranked(metric)
+  assert ranked is not None  # `compare` has checked it.
+  return ranked[:, 0]
 
 
 def _remarks(aligned: Sequence[AlignedPredictions]) -> list[str]:

@@ -26,15 +26,17 @@ FITTED = 10_000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OfLabels:
-  """What rows tell by one label set.
+  """What rows tell by one label set, under one class rule.
 
   Attributes:
     labels: the label set's name.
+    rule: the class rule.
     confidences: confidence and hits; None: `no_confidences` says why.
     predictions: the first classes beside the label; None where images have several.
   """
 
   labels: str
+  rule: str
   confidences: Confidences | None
   no_confidences: str
   predictions: TopPredictions | None
@@ -71,11 +73,23 @@ class Portrait:
   remarks: list[str]
 
 
+def rule_of(runs: Sequence[Run]) -> str:
+  """Returns the class rule that runs are shown by.
+
+  That of the authors of their dataset, where it is one and all of them have it;
+  otherwise `all`.
+  """
+  rules = {variants.first_rule(run.result.dataset.name) for run in runs}
+  rule = rules.pop() if len(rules) == 1 else ALL
+  return rule if all(run.classes.has(rule) for run in runs) else ALL
+
+
 def portray(
   run: Run,
   labels: Sequence[LabelSource] | None = None,
   subset: Subset | None = None,
   metrics: Sequence[str] = (),
+  rule: str | None = None,
 ) -> Portrait:
   """Reads the rows of a run once, and its outputs where it stores some.
 
@@ -84,14 +98,14 @@ def portray(
     labels: what to score against; by default what the rows carry.
     subset: images to score once more by themselves.
     metrics: more than `METRICS`, see `registry.get_metric`.
+    rule: the class rule; None: that of the authors of the dataset, if the run has it.
 
   Raises:
     UserError: as `Run.summary`.
   """
   asked = registry.check_names([*METRICS, *metrics])
   summary = run.summary(labels, subset, asked, keep_predictions=True)
-  first = variants.first_rule(run.result.dataset.name)
-  rule = first if run.classes.has(first) else ALL
+  rule = rule_of([run]) if rule is None else rule
   remarks = []
   if labels is None and subset is None:
     carried = [one for one in summary.metrics() if one.name in registry.DEFAULT]
@@ -105,6 +119,7 @@ def portray(
     sets.append(
       OfLabels(
         name,
+        rule,
         found_confidences if isinstance(found_confidences, Confidences) else None,
         found_confidences if isinstance(found_confidences, str) else '',
         scores.predictions,

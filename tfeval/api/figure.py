@@ -143,10 +143,13 @@ def _of_rows(runs: 'list[Run]', kind: str, read: Any, by: str | None) -> 'Figure
     report = slices.report(runs, by, slices.groups_by(by, runs), *read, ('top1',))
     return of_slices.figure(report, report.sliced[0])
   if kind == 'agreement':
-    from tfeval.analysis import comparison
+    from tfeval.analysis import comparison, portrait
+    from tfeval.metrics.competition import suffix
     from tfeval.reports.page import of_comparison
 
-    return of_comparison.agreement(comparison.compare(runs, *read))
+    rule = portrait.rule_of(runs)
+    found = comparison.compare(runs, *read, f'top1{suffix(rule)}')
+    return of_comparison.agreement(found)
   return _of_portraits(runs, kind, read)
 
 
@@ -155,7 +158,8 @@ def _of_portraits(runs: 'list[Run]', kind: str, read: Any) -> 'Figure':
   from tfeval.reports.page import classes, confidence
   from tfeval.runs import discovery
 
-  portraits = [portrait.portray(run, *read) for run in runs]
+  rule = portrait.rule_of(runs)
+  portraits = [portrait.portray(run, *read, rule=rule) for run in runs]
   if kind == 'confusion':
     (one,) = portraits
     confusion = one.sets[0].confusion()

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import around, given
+from tfeval.metrics.competition import suffix
+from tfeval.metrics.entry import ALL
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.analysis.hardest import Hardest
   from tfeval.analysis.mistakes import Mistakes
+  from tfeval.analysis.portrait import Portrait
   from tfeval.datasets.labels.sets import LabelSource
   from tfeval.datasets.labels.subsets import Subset
   from tfeval.reports.page.content import Document, Section
@@ -69,23 +72,33 @@ def of_several(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
   from tfeval.analysis import comparison, portrait
   from tfeval.reports.page import whole
 
-  found = comparison.compare(runs, asked.labels, asked.subset, level=asked.level)
-  portraits = [portrait.portray(run, asked.labels, asked.subset) for run in runs]
+  rule = portrait.rule_of(runs)
+  found = comparison.compare(
+    runs, asked.labels, asked.subset, f'top1{suffix(rule)}', level=asked.level
+  )
+  portraits = [_portrait(run, asked, rule) for run in runs[: whole.FEW]]
   return _with(whole.compared(found, portraits), runs, asked)
+
+
+def _portrait(run: 'Run', asked: Asked, rule: str) -> 'Portrait':
+  from tfeval.analysis import portrait
+
+  return portrait.portray(run, asked.labels, asked.subset, rule=rule)
 
 
 def of_leaderboard(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
   """Returns the page of a leaderboard."""
-  from tfeval.analysis import leaderboard, portrait
+  from tfeval.analysis import leaderboard
   from tfeval.reports.page import whole
 
   board = leaderboard.rank(
     runs, asked.labels, asked.subset, asked.sort, asked.level, asked.allow
   )
   ranked = [row.run for row in board.rows if row.run is not None]
-  few = ranked[: whole.FEW]
-  pairs = whole.pairs_of(ranked, asked.labels, asked.subset, asked.level)
-  portraits = [portrait.portray(run, asked.labels, asked.subset) for run in few]
+  metric = board.sort[1]
+  pairs = whole.pairs_of(ranked, asked.labels, asked.subset, metric, asked.level)
+  rule = metric.partition('@')[2] or ALL
+  portraits = [_portrait(run, asked, rule) for run in ranked[: whole.FEW]]
   return _with(whole.ranked(board, pairs, portraits), ranked, asked)
 
 
@@ -137,13 +150,15 @@ def _base(runs: 'Sequence[Run]') -> 'Run':
 
 def _with(document: 'Document', runs: 'Sequence[Run]', asked: Asked) -> 'Document':
   """Returns a page of several runs with slices and the hardest images."""
+  from tfeval.analysis import portrait
   from tfeval.analysis.hardest import hardest
   from tfeval.reports.page import hard_images
 
   more = _slices(runs, asked)
   if len(runs) > 1:
     try:
-      found = hardest(runs, hard_images.ROWS, labels=_first(asked))
+      rule = portrait.rule_of(runs)
+      found = hardest(runs, hard_images.ROWS, labels=_first(asked), rule=rule)
       more.append(_hard(runs[0], found, asked))
     except UserError as error:
       more.append(_without('Hardest images', error))

@@ -8,9 +8,9 @@ from tfeval.datasets.labels.spaces import LabelSpace
 from tfeval.metrics import accuracy, intervals
 from tfeval.metrics.confusion import Confusion
 from tfeval.reports.page import content
+from tfeval.reports.page import names as naming
 from tfeval.reports.page.content import Column, Figure, Missing, Part, Section, Table
 from tfeval.reports.plots import kinds
-from tfeval.runs import display
 
 # Rows of a page; 20,000 classes would make it 20 MB.
 _CLASSES, _PAIRS = 1000, 200
@@ -40,7 +40,7 @@ def section(portrait: Portrait) -> Section:
 
 def _missing(one: OfLabels) -> Missing:
   return Missing(
-    f'Classes by the labels {one.labels}', 'images have several labels, or none'
+    f'Classes by {naming.of_labels(one)}', 'images have several labels, or none'
   )
 
 
@@ -76,7 +76,7 @@ def per_class(one: OfLabels, space: LabelSpace, found: Confusion) -> Table:
     Column('times', 'times', content.counted),
   )
   return Table(
-    f'Per class, worst first, {_name(one)} labels', columns, rows,
+    f'Per class, worst first, {naming.of_labels(one)}', columns, rows,
     'Wilson intervals of 95 % of each class by itself: of a thousand classes fifty '
     'lie outside of theirs by chance.', more=len(order) - len(rows),
   )  # fmt: skip
@@ -114,7 +114,7 @@ def pairs(one: OfLabels, space: LabelSpace, found: Confusion) -> Table:
     Column('of', 'of', content.counted),
     Column('share', '%', content.percent),
   )
-  title = f'Most frequent confusions, {_name(one)} labels'
+  title = f'Most frequent confusions, {naming.of_labels(one)}'
   return Table(title, columns, rows, more=len(there) - len(rows))
 
 
@@ -141,7 +141,7 @@ def matrix(one: OfLabels, space: LabelSpace, found: Confusion) -> Figure:
   ]
   plot = kinds.Matrix(names, names, shares, texts, 'taken for', 'images of')
   return Figure(
-    f'Confusion matrix, {_name(one)} labels', plot,
+    f'Confusion matrix, {naming.of_labels(one)}', plot,
     Table('Cells of the matrix', columns, rows, labels=2), about,
   )  # fmt: skip
 
@@ -162,7 +162,3 @@ def groups(space: LabelSpace, found: Confusion) -> tuple[list[str], np.ndarray, 
   names = [space.readable_names[i] for i in chosen]
   text = f'The {len(chosen)} classes with the most errors, and all others together.'
   return [*names, _OTHERS], of, text + shade
-
-
-def _name(one: OfLabels) -> str:
-  return display.metric_name(one.labels, '').strip() or 'original'

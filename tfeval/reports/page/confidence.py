@@ -9,11 +9,10 @@ from tfeval.metrics import calibration, intervals, selective
 from tfeval.metrics.collectors import Confidences
 from tfeval.metrics.registry import BINS
 from tfeval.metrics.selective import RiskCoverage
-from tfeval.reports.page import content
+from tfeval.reports.page import content, names
 from tfeval.reports.page.content import Column, Figure, Missing, Part, Section, Table
 from tfeval.reports.plots import kinds
 from tfeval.reports.plots.kinds import Series
-from tfeval.runs import display
 
 # Points of a curve that has one for each confidence.
 _POINTS = 400
@@ -27,7 +26,7 @@ def section(portrait: Portrait) -> Section:
   parts: list[Part] = []
   for one in portrait.sets:
     if one.confidences is None:
-      what = f'Confidence by the labels {one.labels}'
+      what = f'Confidence by {names.of_labels(one)}'
       parts.append(Missing(what, one.no_confidences))
       continue
     parts.append(reliability(portrait, one))
@@ -92,12 +91,12 @@ def _about_reliability(portrait: Portrait, one: OfLabels, ece: float | None) -> 
   return text
 
 
-def risk_coverage(sets: list[OfLabels], names: list[str] | None = None) -> Figure:
+def risk_coverage(sets: list[OfLabels], called: list[str] | None = None) -> Figure:
   """Returns the errors that remain if only confident predictions are accepted."""
   curves = list(_curves(sets))
   series = [
     Series(name, 100 * curve.accepted / curve.accepted[-1], 100 * curve.risk)
-    for name, curve in zip(names or _labels(sets), curves, strict=True)
+    for name, curve in zip(called or _labels(sets), curves, strict=True)
   ]
   columns = (
     Column('labels', 'labels'),
@@ -109,7 +108,7 @@ def risk_coverage(sets: list[OfLabels], names: list[str] | None = None) -> Figur
   )
   rows = [
     (name, t, int(n), int(e), n / curve.accepted[-1], e / n)
-    for name, curve in zip(names or _labels(sets), curves, strict=True)
+    for name, curve in zip(called or _labels(sets), curves, strict=True)
     for t, n, e in _spread(curve, curve.accepted)
   ]
   return Figure(
@@ -122,11 +121,11 @@ def risk_coverage(sets: list[OfLabels], names: list[str] | None = None) -> Figur
   )  # fmt: skip
 
 
-def precision_recall(sets: list[OfLabels], names: list[str] | None = None) -> Figure:
+def precision_recall(sets: list[OfLabels], called: list[str] | None = None) -> Figure:
   """Returns precision and recall of first classes by their confidence."""
   curves = list(_curves(sets))
   series, rows = [], []
-  for name, curve in zip(names or _labels(sets), curves, strict=True):
+  for name, curve in zip(called or _labels(sets), curves, strict=True):
     correct = curve.accepted - curve.errors
     recall, precision = correct / curve.accepted[-1], correct / curve.accepted
     series.append(Series(name, 100 * recall, 100 * precision))
@@ -182,7 +181,7 @@ def _labels(sets: list[OfLabels]) -> list[str]:
 
 
 def _title(what: str, one: OfLabels) -> str:
-  return f'{what}, {display.metric_name(one.labels, "").strip() or "original"} labels'
+  return f'{what}, {names.of_labels(one)}'
 
 
 def _known(value: float) -> float | int | None:

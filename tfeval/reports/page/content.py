@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfeval.reports.plots.kinds import Plot
+from tfeval.utils.shown import Shown
 
 NOT_KNOWN = '-'
 
@@ -63,6 +64,10 @@ class Column:
     """Whether its values are numbers, which stand to the right and sort as such."""
     return self.text is not None
 
+  def sorted_by(self, value: Any) -> Any:
+    """Returns the number that a value is sorted by; None: it is sorted as it reads."""
+    return value if self.is_number and not isinstance(value, bool) else None
+
   def shown(self, value: Any) -> str:
     """Returns a value as people read it; None is one that is not known."""
     if value is None:
@@ -101,7 +106,7 @@ class Table:
     """Returns for each cell what people read, and what it is sorted by."""
     return [
       [
-        (column.shown(value), value if column.is_number else None)
+        (column.shown(value), column.sorted_by(value))
         for column, value in zip(self.columns, row, strict=True)
         if not column.program
       ]
@@ -214,8 +219,8 @@ class Section:
   intro: str = ''
 
 
-@dataclasses.dataclass(frozen=True)
-class Document:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Document(Shown):
   """A page.
 
   Attributes:
@@ -231,6 +236,9 @@ class Document:
   subtitle: str = ''
   caveats: Sequence[str] = ()
   main: Table | None = None
+
+  def document(self) -> 'Document':
+    return self
 
   def tables(self) -> list[Table]:
     """Returns the tables, those of figures aside."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.analysis.comparison import Comparison
+from tfeval.metrics import registry
 from tfeval.metrics.entry import MetricEntry
 from tfeval.reports import comparison as texts
 from tfeval.reports import kept
@@ -158,6 +159,8 @@ def agreement(found: Comparison) -> Figure:
   """Returns how often every two runs say the same first class."""
   names = [one.name for one in found.aligned]
   images = len(found.aligned[0].ids)
+  rule = found.metric.partition('@')[2]
+  under = f' under the rule {rule}' if rule else ''
   rows = [
     (names[i], names[j], int(found.agreement[i, j]), found.agreement[i, j] / images)
     for i in range(len(names))
@@ -174,7 +177,7 @@ def agreement(found: Comparison) -> Figure:
   cells = [[f'{100 * share:.1f}' for share in row] for row in shares]
   some = names[:_MATRIX]
   return Figure(
-    f'The same answer, right or wrong, of {images:,} images',
+    f'The same first class{under}, right or wrong, of {images:,} images',
     kinds.Matrix(some, some, shares, cells, '', ''),
     Table('Pairs of runs', columns, rows, labels=2),
   )
@@ -207,7 +210,7 @@ def _classes(found: Comparison, labels: str) -> Table:
     Column('only_second', f'only {second.name}', content.counted),
     Column('gap', 'first less second', '{:+,}'.format),
   )
-  title = f'Classes that they differ in, {labels} labels'
+  title = f'Classes that they differ in by {_metric(found)}, {labels} labels'
   about = '' if len(rows_of) else 'Images have several labels, or none.'
   return Table(title, columns, rows, about, more=len(order) - len(rows))
 
@@ -224,7 +227,7 @@ def _images(found: Comparison, labels: str) -> Table:
   rows = [
     (first.ids[int(i)].as_py(),
      ', '.join(names[c] for c in sets.values[starts[i] : starts[i + 1]]),
-     names[first.predicted[i, 0]], names[second.predicted[i, 0]],
+     _said(found, first, i), _said(found, second, i),
      first.name if hit[0][i] else second.name)
     for i in at[:_IMAGES]
   ]  # fmt: skip
@@ -235,8 +238,17 @@ def _images(found: Comparison, labels: str) -> Table:
     Column('second', second.name),
     Column('right', 'right'),
   )
-  title = f'Images that only one of them hits, {labels} labels'
+  title = f'Images that only one of them hits by {_metric(found)}, {labels} labels'
   return Table(title, columns, rows, more=len(at) - len(rows))
+
+
+def _said(found: Comparison, one: AlignedPredictions, at: int) -> str:
+  """Returns the classes of an image that a metric counts, best first."""
+  ranked = one.ranked(found.metric)
+  assert ranked is not None  # It was compared by it.
+  names = one.run.classes.space.readable_names
+  count = registry.get_metric(found.metric).classes
+  return ', '.join(names[c] for c in ranked[at, :count])
 
 
 def _single_labels(

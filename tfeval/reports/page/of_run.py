@@ -1,7 +1,7 @@
 """A run as a page, and as a cell of a notebook."""
 
 from tfeval.analysis.portrait import Portrait
-from tfeval.metrics.entry import MetricEntry
+from tfeval.metrics.entry import ALL, MetricEntry
 from tfeval.reports.page import about_run, classes, confidence, counts
 from tfeval.reports.page.content import Document, Facts, Part, Section
 from tfeval.runs import display
@@ -32,7 +32,7 @@ def whole(portrait: Portrait, more: list[Section]) -> Document:
   """
   run = portrait.run
   return Document(
-    f'{run.key.model_name}: {figure(portrait.metrics)}',
+    f'{run.key.model_name}: {figure(portrait.metrics, portrait.rule)}',
     [
       counted(portrait),
       confidence.section(portrait),
@@ -52,7 +52,9 @@ def whole(portrait: Portrait, more: list[Section]) -> Document:
 
 def counted(portrait: Portrait) -> Section:
   """Returns the counts, their picture, and the other metrics."""
-  named = [('', shown(portrait.run, portrait.metrics))]
+  # What the page is of comes first.
+  metrics = sorted(portrait.metrics, key=lambda one: one.rule != portrait.rule)
+  named = [('', shown(portrait.run, metrics))]
   parts: list[Part] = [counts.count_table(named), counts.count_figure(named)]
   if (values := counts.value_table(named)) is not None:
     parts.append(values)
@@ -61,13 +63,19 @@ def counted(portrait: Portrait) -> Section:
   images = [('images', f'{result.dataset.evaluated:,}')]
   if result.timing.images_per_second:
     images.append(('images per second', f'{result.timing.images_per_second:,.1f}'))
-  return Section('Counts', [Facts(images), *parts])
+  intro = ''
+  if portrait.rule != ALL:
+    intro = (
+      f'Confidence, classes and images below are of the rule {portrait.rule}, which '
+      'says which classes compete, as the authors of this test set count.'
+    )
+  return Section('Counts', [Facts(images), *parts], intro)
 
 
-def figure(metrics: list[MetricEntry]) -> str:
-  """Returns the first figure in words, such as `top-1 70.42 %`."""
+def figure(metrics: list[MetricEntry], rule: str) -> str:
+  """Returns the first figure under a rule in words, such as `top-1 70.42 %`."""
   for metric in metrics:
-    if metric.value is not None:
+    if metric.value is not None and metric.rule == rule:
       name = display.metric_name(metric.labels, metric.key)
       return f'{name} {display.figure(metric)}'
   return 'no figure'

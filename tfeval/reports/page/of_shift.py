@@ -111,8 +111,8 @@ def _guesses(found: Shift) -> Figure:
     Column('error', 'error, points', lambda value: f'{100 * value:+.1f}'),
   )
   drawn = [
-    kinds.Interval(one.name, 100 * one.value, 100 * (one.low or one.value),
-                   100 * (one.high or one.value))
+    kinds.Interval(one.name, 100 * one.value, 100 * _or(one.low, one.value),
+                   100 * _or(one.high, one.value))
     for one in guesses.each
     if one.value is not None
   ]  # fmt: skip
@@ -122,3 +122,7 @@ def _guesses(found: Shift) -> Figure:
                     at=100 * guesses.source_hits),
     Table('Guesses', columns, rows),
   )  # fmt: skip
+
+
+def _or(value: float | None, other: float) -> float:
+  return other if value is None else value

@@ -32,8 +32,8 @@ def text(name: str, document: Document) -> str:
 def _lines(table: Table) -> Iterator[str]:
   """Yields the first rows, columns that do not fit beside each other below."""
   rows = [[_cut(cell) for cell, _ in row] for row in table.texts()[:_ROWS]]
-  titles = [column.title for column in table.columns]
-  numbers = [column.is_number for column in table.columns]
+  titles = [column.title for column in table.seen]
+  numbers = [column.is_number for column in table.seen]
   columns = [
     _padded([title, *(row[i] for row in rows)], numbers[i])
     for i, title in enumerate(titles)

@@ -102,7 +102,7 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
   page = of_comparison.document(found)
   sections = [*page.sections]
   names = [one.name for one in found.aligned]
-  sections += overlaid(names, portraits)
+  sections += overlaid(names[: len(portraits)], portraits)
   sections += [about_run.section(one.run, one.name) for one in found.aligned[:FEW]]
   caveats = [
     f'{one.name}: {caveat}'
@@ -129,7 +129,8 @@ def ranked(
   runs = [(row.name, row.run) for row in board.rows if row.run is not None]
   if pairs is not None:
     sections += of_comparison.document(pairs).sections[1:]
-  sections += overlaid([name for name, _ in runs], portraits)
+  few = [name for name, _ in runs][: len(portraits)]
+  sections += overlaid(few, portraits)
   sections += [about_run.section(run, name) for name, run in runs[:FEW]]
   caveats = [f'{row.name}: {row.failure}' for row in board.rows if row.failure]
   caveats += [f'{name}: {one}' for name, run in runs for one in run.result.caveats]
@@ -139,7 +140,7 @@ def ranked(
 def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
   """Returns curves of several runs in the same axes, by the first label set."""
   chosen, called = [], []
-  for name, one in zip(names, portraits, strict=bool(portraits)):
+  for name, one in zip(names, portraits, strict=True):
     first = one.sets[0]
     if first.confidences is not None:
       chosen.append(first)
@@ -164,12 +165,13 @@ def pairs_of(
   runs: Sequence[Run],
   labels: Sequence[LabelSource] | None,
   subset: Subset | None,
+  metric: str,
   level: float,
 ) -> comparison.Comparison | None:
   """Returns runs in pairs, None where they are too many or of other images."""
   if not 1 < len(runs) <= FEW:
     return None
   try:
-    return comparison.compare(runs, labels, subset, level=level)
+    return comparison.compare(runs, labels, subset, metric, level=level)
   except UserError:
     return None
