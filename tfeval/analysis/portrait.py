@@ -103,7 +103,8 @@ def portray(
   Raises:
     UserError: as `Run.summary`.
   """
-  asked = registry.check_names([*METRICS, *metrics])
+  stored = [one.name for one in run.metrics if one.name in registry.METRICS]
+  asked = registry.check_names([*METRICS, *stored, *metrics])
   summary = run.summary(labels, subset, asked, keep_predictions=True)
   rule = rule_of([run]) if rule is None else rule
   remarks = []

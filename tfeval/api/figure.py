@@ -84,7 +84,7 @@ def figure(
     if kind in ('ranks', 'tradeoff'):
       drawn = _of_board(found, kind, read, sort, level, allowed, against)
     else:
-      drawn = _of_rows(given.complete(list(found)), kind, read, by)
+      drawn = _of_rows(given.all_complete(found), kind, read, by)
   plot_files.save(drawn, path)
   return drawn
 

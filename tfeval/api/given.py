@@ -55,14 +55,22 @@ def complete(runs: Sequence[Any]) -> 'list[Run]':
   Raises:
     UserError: one is not.
   """
-  from tfeval.runs.run import Failure
 
-  result = []
-  for run in found(runs):
-    if isinstance(run, Failure):
+  return all_complete(found(runs))
+
+
+def all_complete(runs: 'Sequence[Run | Failure]') -> 'list[Run]':
+  """Returns runs of which each is complete.
+
+  Raises:
+    UserError: one is not.
+  """
+  from tfeval.runs.run import Run
+
+  for run in runs:
+    if not isinstance(run, Run):
       raise UserError(run.reason)
-    result.append(run)
-  return result
+  return [run for run in runs if isinstance(run, Run)]
 
 
 def one_run(name: str, run: Any) -> 'Run':

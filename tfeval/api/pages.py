@@ -171,14 +171,17 @@ def _with(document: 'Document', runs: 'Sequence[Run]', asked: Asked) -> 'Documen
 def _slices(runs: 'Sequence[Run]', asked: Asked) -> 'list[Section]':
   if not asked.by:
     return []
-  from tfeval.analysis import slices
+  from tfeval.analysis import portrait, slices
   from tfeval.reports.page import of_slices
 
   found = []
   for by in asked.by:
     groups = slices.groups_by(by, runs)
-    report = slices.report(runs, by, groups, asked.labels, asked.subset, ('top1',))
-    found.append(of_slices.section(report))
+    how = asked.labels, asked.subset, (f'top1{suffix(portrait.rule_of(runs))}',)
+    try:
+      found.append(of_slices.section(slices.report(runs, by, groups, *how)))
+    except UserError as error:
+      found.append(_without(f'Slices by {by}', error))
   return found
 
 
@@ -228,4 +231,4 @@ def two(runs: 'Sequence[Run | Failure]', kind: str) -> 'list[Run]':
   """
   if len(runs) != 2:
     raise UserError(f'`kind={kind}` is of two runs, {len(runs)} were given')
-  return given.complete([one for one in runs])
+  return given.all_complete(runs)

@@ -113,7 +113,7 @@ def _document(kind: str, found: 'list[Run | Failure]', asked: Asked) -> 'Documen
     return pages.shifted(pages.two(found, kind), asked.where, asked.level)
   if kind == whole.EXPLANATION:
     return pages.of_two(*pages.two(found, kind), asked)
-  runs = _complete(found)
+  runs = given.all_complete(found)
   if kind == whole.RUN:
     if len(runs) != 1:
       raise UserError(f'`kind=run` is of one run, {len(runs)} were given')
@@ -121,12 +121,3 @@ def _document(kind: str, found: 'list[Run | Failure]', asked: Asked) -> 'Documen
   if kind == whole.SWEEP:
     return pages.of_sweep(runs, asked)
   return pages.of_several(runs, asked)
-
-
-def _complete(found: 'list[Run | Failure]') -> 'list[Run]':
-  from tfeval.runs.run import Failure
-
-  for one in found:
-    if isinstance(one, Failure):
-      raise UserError(one.reason)
-  return [one for one in found if not isinstance(one, Failure)]

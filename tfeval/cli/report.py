@@ -45,6 +45,7 @@ def define_flags(define) -> None:
     'Show so many of the hardest images, read from the dataset again. ImageNet may not '
     'be redistributed: such a page is for yourself.',
     lower_bound=0,
+    upper_bound=500,
   )
   define.string('dataset', None, 'Where to read images instead, such as folder:DIR.')
   define.string('manual_dir', None, 'Where ILSVRC2012_img_val.tar lies.')

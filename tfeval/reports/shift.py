@@ -27,6 +27,7 @@ def write_table(shift: Shift, output: Output) -> None:
     f'source {names[0]}, {images[0]:,} images; target {names[1]}, {images[1]:,} images',
     output.file,
   )
+  terminal.print_remarks(map(output.wording, caveats(shift)), output.file)
   if shift.verdict is not None:
     terminal.print_line(f'verdict: {shift.verdict.kind}', output.file)
     for reason in shift.verdict.reasons:
@@ -37,6 +38,11 @@ def write_table(shift: Shift, output: Output) -> None:
     terminal.print_table(table, output.file)
     terminal.print_line(file=output.file)
   terminal.print_remarks(map(output.wording, remarks(shift)), output.file)
+
+
+def caveats(shift: Shift) -> list[str]:
+  """Returns the remarks without which the verdict would mislead."""
+  return [one for one in shift.remarks if one.partition(':')[0].isupper()]
 
 
 def _sections(shift: Shift) -> Iterator[tuple[str, terminal.Table]]:
@@ -186,7 +192,7 @@ def remarks(shift: Shift) -> list[str]:
       'may be. MMD² and Fréchet distances do not predict accuracy (Guillory et al., '
       '2021)'
     )
-  return found + shift.remarks
+  return found + [one for one in shift.remarks if one not in caveats(shift)]
 
 
 def _shares(shift: Shift) -> str:

@@ -117,9 +117,10 @@ def _remarks(
 ) -> list[str]:
   found = []
   if both := len(np.intersect1d(source.ids, target.ids)):
+    same = 'SAME IDS: ' * (both == min(len(source.ids), len(target.ids)))
     found.append(
-      f'{both:,} ids are of both sides: if these are the same photos, tests take less '
-      'for a shift than there is'
+      f'{same}{both:,} ids are of both sides: if these are the same photos, tests take '
+      'less for a shift than there is'
     )
   labels = [{*side.labels[side.labels >= 0].tolist()} for side in (source, target)]
   if all(labels):

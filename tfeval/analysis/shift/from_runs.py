@@ -144,8 +144,8 @@ def check_comparable(source: Run, target: Run) -> list[str]:
     )
   if same is None and one.model.name != other.model.name:
     remarks.append(
-      f'the models are called {one.model.name} and {other.model.name}, and their '
-      'weights are not known: a shift is told of one model'
+      f'OTHER MODELS: they are called {one.model.name} and {other.model.name}, and '
+      'their weights are not known: a shift is told of one model'
     )
   return remarks
 

@@ -1,6 +1,8 @@
 """What a run was: checks before it, its protocol in words, and how to repeat it."""
 
+import contextlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -85,29 +87,35 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def repeated(run: Run) -> str | None:
-  """Returns the command that repeats a run, None where nothing does."""
+  """Returns the command that repeats a run, None where nothing does.
+
+  Imported predictions are imported again; a run that was made of others, or of a model
+  in memory, has no command.
+  """
   path = run.path / FLAGS
   try:
     there = path.is_file()
   except OSError:
     there = False
+  if not there or run.result.ensemble is not None:
+    return None
+  command = 'evaluate' if run.result.imported is None else 'import'
   # The flag's name is the command line's; this is a command to copy.
-  return f'tfeval evaluate {"-" * 2}flagfile={path}' if there else None
+  return f'tfeval {command} {shlex.quote(f"{"-" * 2}flagfile={path}")}'
 
 
 def _repeat(run: Run) -> Iterator[Part]:
-  path = run.path / FLAGS
-  try:
-    flags = path.read_text('utf-8')
-  except (OSError, UnicodeDecodeError):
-    flags = ''
-  if flags:
-    yield Facts([('repeat it', repeated(run) or '')], code=True)
+  command, flags = repeated(run), ''
+  if command is not None:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+      flags = (run.path / FLAGS).read_text('utf-8')
+  if command is not None and flags:
+    yield Facts([('repeat it', command)], code=True)
     yield Code(flags.strip())
   else:
     yield Missing(
-      'How to repeat it', f'there is no {FLAGS}: the predictions were imported, or '
-      'came from a model in memory'
+      'How to repeat it', f'there is no {FLAGS} of a command: it was made of other '
+      'runs, or of a model in memory'
     )  # fmt: skip
   try:
     manifest: Any = files.read_json(run.path / MANIFEST, run.path)

@@ -77,8 +77,8 @@ def per_class(one: OfLabels, space: LabelSpace, found: Confusion) -> Table:
   )
   return Table(
     f'Per class, worst first, {naming.of_labels(one)}', columns, rows,
-    'Wilson intervals of 95 % of each class by itself: of a thousand classes fifty '
-    'lie outside of theirs by chance.', more=len(order) - len(rows),
+    'Wilson intervals of 95 % of each class by itself: of a hundred classes five lie '
+    'outside of theirs by chance.', more=len(order) - len(rows),
   )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def document(found: Shift) -> Document:
     title,
     sections,
     f'source {names[0]}, {images[0]:,} images; target {names[1]}, {images[1]:,} images',
-    main=measures(found),
+    texts.caveats(found),
+    measures(found),
   )
 
 

@@ -133,6 +133,7 @@ def ranked(
   sections += overlaid(few, portraits)
   sections += [about_run.section(run, name) for name, run in runs[:FEW]]
   caveats = [f'{row.name}: {row.failure}' for row in board.rows if row.failure]
+  caveats += [one for one in board.remarks if one.partition(':')[0].isupper()]
   caveats += [f'{name}: {one}' for name, run in runs for one in run.result.caveats]
   return Document(page.title, sections, page.subtitle, caveats)
 
@@ -140,18 +141,18 @@ def ranked(
 def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
   """Returns curves of several runs in the same axes, by the first label set."""
   chosen, called = [], []
+  parts: list[Part] = []
   for name, one in zip(names, portraits, strict=True):
     first = one.sets[0]
-    if first.confidences is not None:
-      chosen.append(first)
-      called.append(name)
-  if not chosen:
-    return []
-  parts: list[Part] = [
-    confidence.risk_coverage(chosen, called),
-    confidence.precision_recall(chosen, called),
-  ]
-  return [Section('Confidence', parts)]
+    if first.confidences is None:
+      parts.append(Missing(f'Confidence of {name}', first.no_confidences))
+      continue
+    chosen.append(first)
+    called.append(name)
+  if chosen:
+    parts.insert(0, confidence.precision_recall(chosen, called))
+    parts.insert(0, confidence.risk_coverage(chosen, called))
+  return [Section('Confidence', parts)] if parts else []
 
 
 def suite(found: across_table.Across) -> Document:

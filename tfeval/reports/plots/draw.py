@@ -46,8 +46,8 @@ _STYLE: dict[str, Any] = {
   'pdf.fonttype': 42,
 }
 _WIDTH = 7.2
-# Characters of a name beside a row or a point.
-_NAME = 42
+# Characters of a name beside a point, and beside a row.
+_NAME, _ROW_NAME = 42, 64
 _MOST_ROWS = 200
 
 
@@ -122,7 +122,7 @@ def _intervals(plot: kinds.Intervals, figure: 'Figure') -> None:
     axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.8)
     axes.plot([row.value], [place], mark, color=colour, markersize=4.5)
   _joined(axes, plot.joined, rows)
-  axes.set_yticks(range(len(rows)), [short(row.name) for row in rows])
+  axes.set_yticks(range(len(rows)), [short(row.name, _ROW_NAME) for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.set_xlabel(plot.title)
   axes.grid(axis='x', color=LINE, linewidth=0.6)
@@ -222,7 +222,7 @@ def _reliability(plot: kinds.Reliability, figure: 'Figure') -> None:
   reach = np.maximum([y - plot.low[known], plot.high[known] - y], 0)
   upper.errorbar(x, y, yerr=reach, color=COLOURS[0], marker='o', markersize=4.5,
                  linewidth=1.4, capsize=2)  # fmt: skip
-  upper.set(ylabel='accuracy, %', xlim=(0, 100), ylim=(0, 100))
+  upper.set(ylabel='accuracy, %', xlim=(-2, 102), ylim=(-2, 102))
   lower.bar(plot.edges[:-1], plot.count, np.diff(plot.edges), align='edge',
             color=COLOURS[5], edgecolor=SOFT, linewidth=0.5)  # fmt: skip
   lower.set(xlabel='confidence, %', ylabel='images')
