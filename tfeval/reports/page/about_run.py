@@ -101,7 +101,8 @@ def repeated(run: Run) -> str | None:
     return None
   command = 'evaluate' if run.result.imported is None else 'import'
   # The flag's name is the command line's; this is a command to copy.
-  return f'tfeval {command} {shlex.quote(f"{"-" * 2}flagfile={path}")}'
+  flag = '-' * 2 + f'flagfile={path}'
+  return f'tfeval {command} {shlex.quote(flag)}'
 
 
 def _repeat(run: Run) -> Iterator[Part]:
