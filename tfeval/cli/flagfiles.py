@@ -8,6 +8,7 @@ import collections
 import itertools
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 
 from absl import flags
@@ -19,6 +20,7 @@ from tfeval.utils.errors import UserError
 
 _DIRECTIVE = 'flagfile'
 _DEEPEST = 16
+_TUPLE = re.compile(r"\('([^']*)', '[^']*'\)")
 
 
 def parse(flag_values: flags.FlagValues, arguments: list[str], hint: str) -> list[str]:
@@ -48,6 +50,8 @@ def _parsed(flag_values: flags.FlagValues, arguments: list[str], hint: str):
   # Of `--noflag=value` absl says it by a ValueError.
   except (flags.Error, ValueError) as error:
     text = str(error).removeprefix('ERROR:: ').replace(' ?', '?')
+    # absl prints the arguments of its own error.
+    text = _TUPLE.sub(r'\1', text)
     raise UserError(f'{text[:1].lower()}{text[1:]} {hint}') from error
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfeval.utils import files, paths
+from tfeval.utils.errors import UserError
 from tfeval.utils.printable import markdown_cell
 
 
@@ -13,7 +14,10 @@ class TensorBoardTracker:
 
   def __init__(self, where: str):
     self._directory = paths.path(where)
-    files.check_directory(self._directory)
+    try:
+      files.check_directory(self._directory)
+    except UserError as error:
+      raise UserError(str(error).replace('`output_dir`', '`log_to`')) from error
     self._writer: Any = None
 
   def begin(self, name: str, config: Mapping[str, Any]) -> None:
