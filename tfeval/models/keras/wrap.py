@@ -53,7 +53,7 @@ def wrap(model: Any, name: str | None, known: ModelOptions) -> Model:
   if not callable(model) or isinstance(model, type):
     raise UserError(
       f'model is {str(model)[:80]!r}, expected a keras.Model, a function '
-      'of images or what tfeval.load_model returns'
+      'of images or what tfeval.load_model returns, which loads one by its name'
     )
   name = function_name(model) if name is None else name
   return files.described(FunctionBackend(model), name, known, MEMORY, None)
