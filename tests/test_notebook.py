@@ -36,6 +36,8 @@ def test_every_cell_runs(tmp_path, monkeypatch):
     if cell['cell_type'] == 'code':
       value = run(''.join(cell['source']), namespace)
       html = getattr(value, '_repr_html_', lambda: None)()
+      # Both are shown: what notebooks have, and where there is no HTML.
+      assert value is None or repr(value)
       shown.append((type(value).__name__, html))
   names = [name for name, _ in shown]
   assert names == [
