@@ -145,11 +145,11 @@ def _of_rows(runs: 'list[Run]', kind: str, read: Any, by: str | None) -> 'Figure
   if kind == 'agreement':
     from tfeval.analysis import comparison, portrait
     from tfeval.metrics.competition import suffix
-    from tfeval.reports.page import of_comparison
+    from tfeval.reports.page import disagreement
 
     rule = portrait.rule_of(runs)
     found = comparison.compare(runs, *read, f'top1{suffix(rule)}')
-    return of_comparison.agreement(found)
+    return disagreement.agreement(found)
   return _of_portraits(runs, kind, read)
 
 

@@ -1,53 +1,21 @@
-"""Draws what `kinds` describes by matplotlib, an extra.
+"""Draws what `kinds` describes by matplotlib, an extra."""
 
-Colours are those of Okabe and Ito ("Color universal design", 2008), darkened where they
-stood too light on white; marks and dashes differ too, so that no figure needs colours.
-"""
-
-import contextlib
 import functools
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfeval.reports import figures
-from tfeval.reports.plots import kinds
-from tfeval.utils.printable import printable
+from tfeval.reports.plots import kinds, style
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
 
-# Of groups, in their order, as `svg` and the style of pages know them.
-COLOURS = (
-  *('#0072b2', '#d55e00', '#00805f', '#b0468c'),
-  *('#8a6d00', '#2f8fc9', '#57606a', '#7a3fb5'),
-)
-# The ground is not the white of a number in a dark cell.
-INK, SOFT, LINE, GROUND = '#1b1f24', '#57606b', '#d0d7de', '#fffffe'
-_MARKS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
-_DASHES: tuple[Any, ...] = ('-', (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-_STYLE: dict[str, Any] = {
-  # Names of files and runs may hold a $, which would be mathematics.
-  'text.parse_math': False,
-  'font.size': 9,
-  'font.family': 'DejaVu Sans',
-  'text.color': INK,
-  'axes.labelcolor': INK,
-  'axes.edgecolor': SOFT,
-  'xtick.color': INK,
-  'ytick.color': INK,
-  'axes.linewidth': 0.8,
-  'figure.facecolor': GROUND,
-  'axes.facecolor': 'none',
-  'svg.fonttype': 'none',
-  'pdf.fonttype': 42,
-}
 _WIDTH = 7.2
-# Characters of a name beside a point, and beside a row.
-_NAME, _ROW_NAME = 42, 64
+# Characters of a name beside a row.
+_ROW_NAME = 64
 _MOST_ROWS = 200
 
 
@@ -81,51 +49,22 @@ def _drawing(plot: kinds.Plot) -> Any:
   }[type(plot)]
 
 
-@contextlib.contextmanager
-def styled(salt: str) -> Iterator[None]:
-  """Where figures are made, drawn and saved: all of them look alike.
-
-  Args:
-    salt: of the ids in an SVG, so that the same figure is the same file.
-
-  Raises:
-    UserError: matplotlib is not installed.
-  """
-  matplotlib = figures.import_matplotlib()
-  with matplotlib.rc_context({**_STYLE, 'svg.hashsalt': salt}):
-    with warnings.catch_warnings():
-      # Of signs in a name that the font does not have.
-      warnings.filterwarnings('ignore', 'Glyph')
-      yield
-
-
-def short(text: str, most: int = _NAME) -> str:
-  """Returns a name that stands in a figure: its middle gives way.
-
-  >>> short('a' * 30 + 'b' * 30, 11)
-  'aaaaa…bbbbb'
-  """
-  text = printable(text)
-  if len(text) <= most:
-    return text
-  half = (most - 1) // 2
-  return f'{text[: most - 1 - half]}…{text[-half:]}'
-
-
 def _intervals(plot: kinds.Intervals, figure: 'Figure') -> None:
   axes = figure.add_subplot()
   rows = plot.rows[:_MOST_ROWS]
   if plot.at is not None:
-    axes.axvline(plot.at, color=SOFT, linewidth=0.9, linestyle=_DASHES[1], zorder=1)
+    axes.axvline(
+      plot.at, color=style.SOFT, linewidth=0.9, linestyle=style.DASHES[1], zorder=1
+    )
   for place, row in enumerate(rows):
     colour, mark = _look(row.group)
     axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.8)
     axes.plot([row.value], [place], mark, color=colour, markersize=4.5)
   _joined(axes, plot.joined, rows)
-  axes.set_yticks(range(len(rows)), [short(row.name, _ROW_NAME) for row in rows])
+  axes.set_yticks(range(len(rows)), [style.short(row.name, _ROW_NAME) for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.set_xlabel(plot.title)
-  axes.grid(axis='x', color=LINE, linewidth=0.6)
+  axes.grid(axis='x', color=style.LINE, linewidth=0.6)
   axes.set_axisbelow(True)
   axes.spines[['top', 'right', 'left']].set_visible(False)
   axes.tick_params(axis='y', length=0)
@@ -142,7 +81,7 @@ def _joined(
   step = 0.02 * (max(row.high for row in rows) - low or 1)
   for number, (first, last) in enumerate(joined):
     x = low - step * (1.5 + number % 3)
-    axes.plot([x, x], [first - 0.25, last + 0.25], color=SOFT, linewidth=2.5)
+    axes.plot([x, x], [first - 0.25, last + 0.25], color=style.SOFT, linewidth=2.5)
 
 
 def _lines(plot: kinds.Lines, figure: 'Figure') -> None:
@@ -153,7 +92,10 @@ def _lines(plot: kinds.Lines, figure: 'Figure') -> None:
     if one.points:
       known |= {'marker': mark, 'linestyle': '', 'markersize': 5}
     else:
-      known |= {'linewidth': 1.5, 'linestyle': _DASHES[number // 2 % len(_DASHES)]}
+      known |= {
+        'linewidth': 1.5,
+        'linestyle': style.DASHES[number // 2 % len(style.DASHES)],
+      }
       if len(one.x) < 12:
         known |= {'marker': mark, 'markersize': 4}
     if one.low is not None and one.high is not None:
@@ -184,8 +126,8 @@ def _scatter(plot: kinds.Scatter, figure: 'Figure') -> None:
   axes = figure.add_subplot()
   if plot.line is not None:
     label = figures.legend_label(plot.line.name)
-    axes.plot(plot.line.x, plot.line.y, color=SOFT, linewidth=1.1, label=label,
-              linestyle=_DASHES[1], zorder=1)  # fmt: skip
+    axes.plot(plot.line.x, plot.line.y, color=style.SOFT, linewidth=1.1, label=label,
+              linestyle=style.DASHES[1], zorder=1)  # fmt: skip
   for point in plot.points:
     colour, mark = _look(point.group)
     if point.low is not None and point.high is not None:
@@ -208,23 +150,25 @@ def _name_points(axes: 'Axes', points: Sequence[kinds.Point]) -> None:
     return
   for number, point in enumerate(sorted(points, key=lambda one: (one.x, one.y))):
     axes.annotate(
-      short(point.name, 28), (point.x, point.y),
+      style.short(point.name, 28), (point.x, point.y),
       xytext=(0, 6 if number % 2 else -12), textcoords='offset points',
-      fontsize=7.5, horizontalalignment='center', color=INK,
+      fontsize=7.5, horizontalalignment='center', color=style.INK,
     )  # fmt: skip
 
 
 def _reliability(plot: kinds.Reliability, figure: 'Figure') -> None:
   upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-  upper.plot([0, 100], [0, 100], color=SOFT, linewidth=1, linestyle=_DASHES[1])
+  upper.plot(
+    [0, 100], [0, 100], color=style.SOFT, linewidth=1, linestyle=style.DASHES[1]
+  )
   known = plot.count > 0
   x, y = plot.confidence[known], plot.accuracy[known]
   reach = np.maximum([y - plot.low[known], plot.high[known] - y], 0)
-  upper.errorbar(x, y, yerr=reach, color=COLOURS[0], marker='o', markersize=4.5,
+  upper.errorbar(x, y, yerr=reach, color=style.COLOURS[0], marker='o', markersize=4.5,
                  linewidth=1.4, capsize=2)  # fmt: skip
   upper.set(ylabel='accuracy, %', xlim=(-2, 102), ylim=(-2, 102))
   lower.bar(plot.edges[:-1], plot.count, np.diff(plot.edges), align='edge',
-            color=COLOURS[5], edgecolor=SOFT, linewidth=0.5)  # fmt: skip
+            color=style.COLOURS[5], edgecolor=style.SOFT, linewidth=0.5)  # fmt: skip
   lower.set(xlabel='confidence, %', ylabel='images')
   lower.yaxis.set_major_formatter(lambda value, _: f'{value:,.0f}')
   for axes in (upper, lower):
@@ -235,11 +179,13 @@ def _matrix(plot: kinds.Matrix, figure: 'Figure') -> None:
   axes = figure.add_subplot()
   shades = _shades()
   axes.pcolormesh(
-    plot.values, cmap=shades, vmin=0, vmax=1, edgecolors=LINE, linewidth=0.3
+    plot.values, cmap=shades, vmin=0, vmax=1, edgecolors=style.LINE, linewidth=0.3
   )
   places = [np.arange(len(names)) + 0.5 for names in (plot.columns, plot.rows)]
-  axes.set_xticks(places[0], [short(name, 22) for name in plot.columns], rotation=90)
-  axes.set_yticks(places[1], [short(name, 22) for name in plot.rows])
+  axes.set_xticks(
+    places[0], [style.short(name, 22) for name in plot.columns], rotation=90
+  )
+  axes.set_yticks(places[1], [style.short(name, 22) for name in plot.rows])
   axes.set(xlabel=plot.x, ylabel=plot.y, aspect='equal')
   axes.invert_yaxis()
   axes.tick_params(length=0, labelsize=7.5)
@@ -262,11 +208,13 @@ def _shades() -> Any:
 
 
 def _look(group: int) -> tuple[str, str]:
-  return COLOURS[group % len(COLOURS)], _MARKS[group % len(_MARKS)]
+  return style.COLOURS[group % len(style.COLOURS)], style.MARKS[
+    group % len(style.MARKS)
+  ]
 
 
 def _open(axes: 'Axes') -> None:
-  axes.grid(color=LINE, linewidth=0.6)
+  axes.grid(color=style.LINE, linewidth=0.6)
   axes.set_axisbelow(True)
   axes.spines[['top', 'right']].set_visible(False)
 

@@ -5,7 +5,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from tfeval.reports import figures
-from tfeval.reports.plots import draw
+from tfeval.reports.plots import draw, style
 from tfeval.utils import files
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def save(figure: 'Figure', path: pathlib.Path) -> None:
   content = io.BytesIO()
   kind = path.suffix.lower().removeprefix('.')
   undated = {'pdf': {'CreationDate': None}, 'svg': {'Date': None}}.get(kind)
-  with draw.styled('tfeval'):
+  with style.styled('tfeval'):
     size = draw.size_of(figure.plot)
     made = matplotlib.figure.Figure(size, dpi=_DPI, layout='constrained')
     draw.draw(figure.plot, made)

@@ -5,17 +5,17 @@ import re
 from typing import TYPE_CHECKING
 
 from tfeval.reports import figures
-from tfeval.reports.plots import draw
+from tfeval.reports.plots import draw, style
 
 if TYPE_CHECKING:
   from tfeval.reports.page.content import Figure
 
 # matplotlib writes colours as these; pages say what each is in the light and the dark.
 _PROPERTIES = {
-  **{colour: f'c{i}' for i, colour in enumerate(draw.COLOURS)},
-  draw.INK: 'ink',
-  draw.SOFT: 'soft',
-  draw.LINE: 'line',
+  **{colour: f'c{i}' for i, colour in enumerate(style.COLOURS)},
+  style.INK: 'ink',
+  style.SOFT: 'soft',
+  style.LINE: 'line',
 }
 _COLOUR = re.compile(r'(?<=(?:fill|roke): )#[0-9a-f]{6}(?=[;"])')
 _METADATA = re.compile(r'<metadata>.*?</metadata>', re.DOTALL)
@@ -37,7 +37,7 @@ def drawn(figure: 'Figure', number: str) -> str:
   matplotlib = figures.import_matplotlib()
   content = io.StringIO()
   # The same ids each time, so that the same result is the same page.
-  with draw.styled(number):
+  with style.styled(number):
     made = matplotlib.figure.Figure(draw.size_of(figure.plot), layout='constrained')
     draw.draw(figure.plot, made)
     made.savefig(content, format='svg', metadata={'Date': None})
@@ -56,7 +56,7 @@ def _of_page(tag: str, number: str) -> str:
 
 def _colour(written: str) -> str:
   """Returns a colour that matplotlib has written as pages say it."""
-  if written == draw.GROUND:
+  if written == style.GROUND:
     return 'none'
   name = _PROPERTIES.get(written)
   return written if name is None else f'var({"-" * 2}{name})'
