@@ -113,10 +113,12 @@ def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
     raise UserError(
       f'{len(runs)} runs have {len(named)} protocols: a sweep has one run of each'
     )
-  effects = against_base.effects([*named.items()], 'original', 'top1')
+  source = _first(asked)
+  labels = 'original' if source is None else source.name
+  effects = against_base.effects([*named.items()], labels, 'top1', source)
   found = against_base.Sweep(
     first.key.title, effects, [], named, {name: {} for name in named},
-    level=asked.level,
+    labels, level=asked.level,
   )  # fmt: skip
   return _with(page.document(found), ordered, asked)
 

@@ -9,6 +9,7 @@ from tfeval.analysis.mistakes import Mistakes
 from tfeval.analysis.portrait import Portrait
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
+from tfeval.reports import asked
 from tfeval.reports.page import (
   about_run,
   confidence,
@@ -23,10 +24,6 @@ from tfeval.runs.run import Failure, Run
 from tfeval.runs.same_model import same_weights
 from tfeval.utils.errors import UserError
 
-AUTO, RUN, COMPARISON, LEADERBOARD, SUITE, SWEEP, EXPLANATION, SHIFT = KINDS = (
-  *('auto', 'run', 'comparison', 'leaderboard', 'suite', 'sweep', 'explanation'),
-  'shift',
-)
 # Runs of which every pair, and each one's making, is told.
 FEW = 8
 
@@ -35,12 +32,12 @@ def kind_of(runs: Sequence[Run | Failure]) -> str:
   """Returns what kind of page runs make by themselves."""
   complete = [run for run in runs if isinstance(run, Run)]
   if len(runs) == 1:
-    return RUN
+    return asked.RUN
   if places.are_several(complete):
-    return SUITE
+    return asked.SUITE
   if len(complete) == len(runs) and is_sweep(complete):
-    return SWEEP
-  return COMPARISON if len(runs) == 2 else LEADERBOARD
+    return asked.SWEEP
+  return asked.COMPARISON if len(runs) == 2 else asked.LEADERBOARD
 
 
 def is_sweep(runs: Sequence[Run]) -> bool:
