@@ -1,11 +1,11 @@
 """What a run was: checks before it, its protocol in words, and how to repeat it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfeval.models import published
 from tfeval.preprocess import protocol
+from tfeval.reports.page import json_lines
 from tfeval.reports.page.content import Code, Facts, Missing, Part, Remarks, Section
 from tfeval.runs import display
 from tfeval.runs.result_file import FLAGS, MANIFEST, Result
@@ -13,7 +13,7 @@ from tfeval.runs.run import Run
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
-# Lists of ids and hashes that one looks up in the file.
+# Letters of a manifest.
 _LONGEST = 20_000
 
 
@@ -114,7 +114,8 @@ def _repeat(run: Run) -> Iterator[Part]:
   except UserError as error:
     yield Missing('The manifest', str(error))
     return
-  text = json.dumps(manifest, indent=1, ensure_ascii=False)
+  text = json_lines.text(manifest)
   if len(text) > _LONGEST:
-    text = f'{text[:_LONGEST]}\n... the whole is in {run.path / MANIFEST}'
-  yield Code(text)
+    text = f'{text[:_LONGEST]}\n...'
+  title = f'The manifest; long lists are shortened, the whole is {run.path / MANIFEST}'
+  yield Code(text, title)

@@ -12,6 +12,7 @@ from tfeval.datasets.labels.subsets import Subset
 from tfeval.reports import asked
 from tfeval.reports.page import (
   about_run,
+  caveats,
   confidence,
   hard_images,
   of_across,
@@ -101,12 +102,10 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
   names = [one.name for one in found.aligned]
   sections += overlaid(names, portraits)
   sections += [about_run.section(one.run, one.name) for one in found.aligned[:FEW]]
-  caveats = [
-    f'{one.name}: {caveat}'
-    for one in found.aligned
-    for caveat in one.run.result.caveats
-  ]
-  return Document(page.title, sections, page.subtitle, caveats, page.main)
+  told = caveats.grouped(
+    (one.name, caveat) for one in found.aligned for caveat in one.run.result.caveats
+  )
+  return Document(page.title, sections, page.subtitle, told, page.main)
 
 
 def ranked(
@@ -128,9 +127,13 @@ def ranked(
     sections += of_comparison.document(pairs).sections[1:]
   sections += overlaid([name for name, _ in runs], portraits)
   sections += [about_run.section(run, name) for name, run in runs[:FEW]]
-  caveats = [f'{row.name}: {row.failure}' for row in board.rows if row.failure]
-  caveats += [f'{name}: {one}' for name, run in runs for one in run.result.caveats]
-  return Document(page.title, sections, page.subtitle, caveats)
+  told = caveats.grouped(
+    [
+      *((row.name, row.failure) for row in board.rows if row.failure),
+      *((name, one) for name, run in runs for one in run.result.caveats),
+    ]
+  )
+  return Document(page.title, sections, page.subtitle, told)
 
 
 def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
@@ -153,8 +156,8 @@ def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Sectio
 def suite(found: across_table.Across) -> Document:
   """Returns a page of models on several test sets."""
   page = of_across.document(found)
-  caveats = [f'{one.name}: {one.reason}' for one in found.failures]
-  return Document(page.title, page.sections, page.subtitle, caveats)
+  told = caveats.grouped((one.name, one.reason) for one in found.failures)
+  return Document(page.title, page.sections, page.subtitle, told)
 
 
 def pairs_of(
