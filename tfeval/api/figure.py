@@ -88,15 +88,15 @@ def figure(
 
 def _of_sets(found: 'list[Run | Failure]', kind: str) -> 'Figure':
   from tfeval.analysis.across import table
-  from tfeval.reports.page import of_across
+  from tfeval.reports.page import across_figures
 
   across = table.across(found)
   if kind == 'severity':
-    drawn = of_across.severities(across)
+    drawn = across_figures.severities(across)
     if drawn is None:
       raise UserError('no run is of corrupted images: evaluate with `corruption`')
     return drawn
-  scatters = list(of_across.scatters(across))
+  scatters = list(across_figures.scatters(across))
   if not scatters:
     raise UserError(
       'effective robustness needs runs of a model on imagenet2012 and on a set that '

@@ -3,7 +3,7 @@
 from tfeval.analysis.explanation.candidates import Explanation
 from tfeval.reports import explanation as texts
 from tfeval.reports.comparison import p_value
-from tfeval.reports.page import content
+from tfeval.reports.page import content, counts
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -58,5 +58,26 @@ def figure(found: Explanation) -> Figure:
     title, at = f'{found.labels} {found.metric}, %', reported
   about = '' if reported is None else f'The dashed line: {reported:g} % reported.'
   return Figure(
-    'The best candidates', kinds.Intervals(rows, title, at=at), table(found), about
+    'The best candidates',
+    kinds.Intervals(rows, title, at=at),
+    _best(found, title),
+    about,
   )
+
+
+def _best(found: Explanation, title: str) -> Table:
+  """Returns what is drawn of the best candidates, rates in [0, 1]."""
+  drawn = texts.intervals_of(found)
+  rows = [
+    (one.name, one.state, one.agree, one.of, *(end / 100 for end in ends))
+    for one, (_, *ends) in zip(found.candidates, drawn, strict=False)
+  ]
+  columns = (
+    Column('candidate', 'done otherwise'),
+    Column('state', 'state'),
+    Column('agree', 'same answer', content.counted),
+    Column('of', 'of', content.counted),
+    Column('value', title, content.percent),
+    *counts.RATES[1:],
+  )
+  return Table('The best candidates', columns, rows)

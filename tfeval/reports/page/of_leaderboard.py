@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tfeval.analysis.leaderboard import Leaderboard, Row
 from tfeval.reports import leaderboard as texts
 from tfeval.reports import leaderboard_columns
-from tfeval.reports.page import content
+from tfeval.reports.page import content, counts
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -90,9 +90,7 @@ def ranks(board: Leaderboard) -> Figure:
     Column('model', 'model'),
     Column('correct', 'correct', content.counted),
     Column('count', 'of', content.counted),
-    Column('value', '%', content.percent),
-    Column('low', 'from %', content.percent),
-    Column('high', 'to %', content.percent),
+    *counts.RATES,
   )
   title = display.metric_name(*board.sort)
   about = 'Intervals cover 95 % of each by itself; pairs on the same images are told '
@@ -155,7 +153,7 @@ def tradeoff(board: Leaderboard, name: str) -> Figure | None:
                   100 * interval.low, 100 * interval.high)
     )  # fmt: skip
     rows.append((row.name, value, count.correct, count.count,
-                 count.correct / count.count))  # fmt: skip
+                 count.correct / count.count, interval.low, interval.high))  # fmt: skip
   if len(points) < 2:
     return None
   columns = (
@@ -163,7 +161,7 @@ def tradeoff(board: Leaderboard, name: str) -> Figure | None:
     Column(name, name.replace('_', ' '), column.text),
     Column('correct', 'correct', content.counted),
     Column('count', 'of', content.counted),
-    Column('value', '%', content.percent),
+    *counts.RATES,
   )
   accuracy = display.metric_name(*board.sort)
   return Figure(
