@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tfeval.analysis import against_base, comparison, leaderboard
+from tfeval.analysis import against_base, comparison, hardest, leaderboard
 from tfeval.analysis.portrait import portray
 from tfeval.datasets.labels import class_groups, imagenet
 from tfeval.reports.page import (
@@ -14,6 +14,7 @@ from tfeval.reports.page import (
   classes,
   counts,
   frame,
+  hard_images,
   json_lines,
   of_comparison,
   of_leaderboard,
@@ -103,6 +104,22 @@ def test_what_several_runs_warn_of_is_said_once(store_run, labels):
     'b: of one alone',
   ]
   assert whole.compared(comparison.compare(found), []).caveats == caveats
+
+
+def test_the_five_classes_of_hard_images_say_whose_they_are(store_run, labels):
+  five = np.stack([(labels + 1 + i) % 1000 for i in range(5)], axis=1)
+  found = hardest.hardest([store_run(name, five, labels) for name in ('a', 'b')], 3)
+  thumbnails = dict.fromkeys(hard_images.ids_of(found, 2), b'jpeg')
+  table, gallery = hard_images.section(found, thumbnails).parts
+  names = imagenet.label_space().class_names
+  (column,) = [i for i, c in enumerate(table.columns) if c.name == 'predictions']
+  assert table.columns[column].title == 'first five of a'
+  row = table.rows[0]
+  label = int(labels[int(row[0][:4])])
+  said = [names[(label + 1 + i) % 1000].replace('_', ' ') for i in range(5)]
+  assert row[column] == ', '.join(said)
+  assert gallery.caption.endswith('1 to 5 are the first classes of a.')
+  assert [text for _, text in gallery.pictures[0].lines[-5:]] == said
 
 
 def test_classes_are_counted_as_by_hand(runs):
