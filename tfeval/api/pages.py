@@ -30,7 +30,7 @@ class Asked:
     images: how many of the hardest images are shown.
     dataset: where to read these instead of where the run says.
     where: `data_dir` and `manual_dir`.
-    sort, base, allow: of leaderboards.
+    sort, base, allow, reference: of leaderboards.
     level: of significance.
   """
 
@@ -44,6 +44,7 @@ class Asked:
   sort: str | None = None
   base: str | None = None
   allow: Sequence[str] = ()
+  reference: bool = False
   level: float = 0.05
 
 
@@ -76,12 +77,14 @@ def of_several(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
 
 def of_leaderboard(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
   """Returns the page of a leaderboard."""
-  from tfeval.analysis import leaderboard, portrait
+  from tfeval.analysis import leaderboard, portrait, reference_results
   from tfeval.reports.page import whole
 
   board = leaderboard.rank(
     runs, asked.labels, asked.subset, asked.sort, asked.level, asked.allow
   )
+  if asked.reference:
+    board = reference_results.with_references(board)
   ranked = [row.run for row in board.rows if row.run is not None]
   few = ranked[: whole.FEW]
   pairs = whole.pairs_of(ranked, asked.labels, asked.subset, asked.level)

@@ -7,7 +7,7 @@ from tfeval.api import checks, given, pages
 from tfeval.api.pages import Asked
 from tfeval.reports import asked as kinds
 from tfeval.utils import errors
-from tfeval.utils.arguments import whole_number
+from tfeval.utils.arguments import truth, whole_number
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def report(
   sort: str | None = None,
   base: str | None = None,
   allow: str | Sequence[str] = (),
+  reference: bool = False,
   level: float = LEVEL,
   overwrite: bool = False,
   wording: Callable[[str], str] = str,
@@ -54,7 +55,7 @@ def report(
     images: how many of the hardest images are shown, read from the dataset again.
     dataset: where to read these instead, such as `folder:DIR`.
     data_dir, manual_dir: where TFDS datasets lie.
-    sort, base, allow: see `leaderboard`.
+    sort, base, allow, reference: see `leaderboard`.
     level: of significance.
     overwrite: whether a file that is there is replaced.
     wording: how what names a parameter in backquotes is worded.
@@ -83,6 +84,7 @@ def report(
     'labels': labels, 'keep': keep, 'omit': omit, 'metrics': metrics, 'by': by,
     'images': images, 'dataset': dataset, 'data_dir': data_dir,
     'manual_dir': manual_dir, 'sort': sort, 'base': base, 'allow': allow,
+    'reference': reference,
     'level': level != LEVEL,
   }  # fmt: skip
   kinds.check(kind, {name: _is_given(value) for name, value in taken.items()})
@@ -102,6 +104,7 @@ def report(
     sort=sort,
     base=base,
     allow=checks.allowed(_texts(allow)),
+    reference=truth('reference', reference),
     level=level,
   )
   document = _document(kind, found, asked)

@@ -51,6 +51,9 @@ def define_flags(define) -> None:
     'base', None, 'Of several test sets the model that others are held against.'
   )
   define.list('allow', [], 'What may differ among ranked runs: data, protocol.')
+  define.bool(
+    'reference', False, 'Of leaderboards: also the packaged results of public models.'
+  )
   define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
 
 
@@ -80,6 +83,7 @@ def run(flags, arguments: list[str]) -> int:
       sort=flags.sort,
       base=flags.base,
       allow=flags.allow,
+      reference=flags.reference,
       level=flags.level,
       overwrite=flags.overwrite,
       wording=with_dashes,
