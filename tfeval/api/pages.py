@@ -4,19 +4,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfeval.api import around, given
+from tfeval.api import given, hard_images
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
-  from tfeval.analysis.hardest import Hardest
   from tfeval.analysis.mistakes import Mistakes
   from tfeval.datasets.labels.sets import LabelSource
   from tfeval.datasets.labels.subsets import Subset
   from tfeval.reports.page.content import Document, Section
   from tfeval.runs.run import Failure, Run
-
-# The longer side of a thumbnail: some 10 kB each.
-_PIXELS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +46,11 @@ class Asked:
 
 def of_one(run: 'Run', asked: Asked) -> 'Document':
   """Returns the page of one run."""
-  from tfeval.reports.page import hard_images, whole
+  from tfeval.reports.page import hard_images as page
+  from tfeval.reports.page import whole
 
   def thumbnails(run: 'Run', found: 'Mistakes') -> dict[str, bytes | str]:
-    return _thumbnails(run, hard_images.ids_of(found, asked.images), asked)
+    return hard_images.thumbnails(run, page.ids_of(found, asked.images), asked)
 
   return whole.of_one(
     run,
@@ -97,7 +94,8 @@ def of_suite(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
   from tfeval.analysis.across import table
   from tfeval.reports.page import whole
 
-  return whole.suite(table.across(runs, asked.sort, asked.base, 'data' in asked.allow))
+  found = table.across(runs, asked.sort, asked.base, 'data' in asked.allow)
+  return _before_made(whole.suite(found), [*hard_images.of_sets(found, asked)])
 
 
 def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
@@ -142,16 +140,14 @@ def _base(runs: 'Sequence[Run]') -> 'Run':
 
 def _with(document: 'Document', runs: 'Sequence[Run]', asked: Asked) -> 'Document':
   """Returns a page of several runs with slices and the hardest images."""
-  from tfeval.analysis.hardest import hardest
-  from tfeval.reports.page import hard_images
-
   more = _slices(runs, asked)
   if len(runs) > 1:
-    try:
-      found = hardest(runs, hard_images.ROWS, labels=_first(asked))
-      more.append(_hard(runs[0], found, asked))
-    except UserError as error:
-      more.append(_without('Hardest images', error))
+    more.append(hard_images.of_runs(runs, asked))
+  return _before_made(document, more)
+
+
+def _before_made(document: 'Document', more: 'Sequence[Section]') -> 'Document':
+  """Returns a page with sections before how it was made."""
   sections = [*document.sections]
   made = sum(one.title.startswith('How ') for one in sections)
   at = len(sections) - made
@@ -170,31 +166,6 @@ def _slices(runs: 'Sequence[Run]', asked: Asked) -> 'list[Section]':
     report = slices.report(runs, by, groups, asked.labels, asked.subset, ('top1',))
     found.append(of_slices.section(report))
   return found
-
-
-def _hard(run: 'Run', found: 'Mistakes | Hardest', asked: Asked) -> 'Section':
-  from tfeval.reports.page import hard_images
-
-  thumbnails = None
-  if asked.images:
-    ids = hard_images.ids_of(found, asked.images)
-    thumbnails = _thumbnails(run, ids, asked)
-  return hard_images.section(found, thumbnails)
-
-
-def _thumbnails(run: 'Run', ids: list[str], asked: Asked) -> dict[str, bytes | str]:
-  with around.tensorflow():
-    from tfeval.evaluation import images_again  # TensorFlow: seconds.
-
-    return images_again.thumbnails(
-      run, ids, _PIXELS, dataset=asked.dataset, **asked.where
-    )
-
-
-def _without(title: str, error: UserError) -> 'Section':
-  from tfeval.reports.page.content import Missing, Section
-
-  return Section(title, [Missing(title, str(error))])
 
 
 def _first(asked: Asked) -> 'LabelSource | None':

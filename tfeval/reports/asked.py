@@ -18,7 +18,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
   RUN: (*_LABELS, *_IMAGES, 'by', 'metrics'),
   COMPARISON: (*_LABELS, *_IMAGES, 'by', 'level'),
   LEADERBOARD: (*_LABELS, *_IMAGES, 'by', 'level', 'sort', 'allow', 'reference'),
-  SUITE: ('sort', 'base', 'allow'),
+  SUITE: ('sort', 'base', 'allow', 'images', 'data_dir', 'manual_dir'),
   SWEEP: ('labels', *_IMAGES, 'by', 'level'),
   EXPLANATION: ('level',),
   SHIFT: ('level', 'data_dir', 'manual_dir'),

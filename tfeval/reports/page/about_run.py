@@ -26,7 +26,7 @@ def section(run: Run, name: str | None = None) -> Section:
   """
   result = run.result
   parts: list[Part] = [Remarks(checks(result))]
-  parts.append(Facts([*_in_words(result)]))
+  parts.append(Facts([*in_words(result)]))
   parts.append(Facts([*_facts(run)], code=True))
   parts += _repeat(run)
   title = 'How it was made' if name is None else f'How {name} was made'
@@ -49,7 +49,7 @@ def checks(result: Result) -> list[str]:
   return found + list(result.dataset.class_notes or ())
 
 
-def _in_words(result: Result) -> Iterator[tuple[str, str]]:
+def in_words(result: Result) -> Iterator[tuple[str, str]]:
   """Yields what happened to an image before the model."""
   name = result.protocol.name
   try:
@@ -109,13 +109,19 @@ def _repeat(run: Run) -> Iterator[Part]:
       'How to repeat it', f'there is no {FLAGS}: the predictions were imported, or '
       'came from a model in memory'
     )  # fmt: skip
+  yield from manifest(run)
+
+
+def manifest(run: Run, name: str | None = None) -> Iterator[Part]:
+  """Yields the manifest, folded; the name of the run stands above among several."""
   try:
-    manifest: Any = files.read_json(run.path / MANIFEST, run.path)
+    content: Any = files.read_json(run.path / MANIFEST, run.path)
   except UserError as error:
     yield Missing('The manifest', str(error))
     return
-  text = json_lines.text(manifest)
+  text = json_lines.text(content)
   if len(text) > _LONGEST:
     text = f'{text[:_LONGEST]}\n...'
-  title = f'The manifest; long lists are shortened, the whole is {run.path / MANIFEST}'
-  yield Code(text, title)
+  of = '' if name is None else f' of {name}'
+  where = f'long lists are shortened, the whole is {run.path / MANIFEST}'
+  yield Code(text, f'The manifest{of}; {where}')

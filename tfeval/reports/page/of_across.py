@@ -5,7 +5,7 @@ from typing import Any
 from tfeval.analysis.across.places import Place
 from tfeval.analysis.across.table import MEAN, Across
 from tfeval.reports import across as texts
-from tfeval.reports.page import about_run, across_figures, content
+from tfeval.reports.page import about_runs, across_figures, content
 from tfeval.reports.page.across_figures import signed
 from tfeval.reports.page.content import (
   Column,
@@ -15,6 +15,7 @@ from tfeval.reports.page.content import (
   Table,
 )
 from tfeval.runs.result_file import counted
+from tfeval.runs.run import Run
 
 
 def document(found: Across) -> Document:
@@ -30,7 +31,7 @@ def document(found: Across) -> Document:
   if lines is not None:
     sections.append(Section('Corruptions by severity', [lines]))
   sections.append(Section('How to read it', [Remarks(texts.remarks(found))]))
-  sections.append(Section('How it was made', [runs(found)]))
+  sections.append(Section('How it was made', about_runs.parts(runs(found))))
   sets = ', '.join(place.name for place in found.places)
   return Document(
     f'{counted(len(found.rows), "model")} on {counted(len(found.places), "test set")}',
@@ -98,23 +99,12 @@ def of_set(found: Across, place: Place) -> Table:
   )
 
 
-def runs(found: Across) -> Table:
-  """Returns the runs that all of it is made of, and how each is repeated."""
-  rows = [
-    (row.name, place.name, run.result.protocol.text, run.result.dataset.evaluated,
-     str(run.path), run.result.dataset.content_digest, about_run.repeated(run))
+def runs(found: Across) -> list[tuple[str, str, Run]]:
+  """Returns the runs that all of it is made of, each with its model and set."""
+  return [
+    (row.name, place.name, run)
     for place in found.places
     for row in found.rows
     if place.name in row.cells
     for run in row.cells[place.name].runs
-  ]  # fmt: skip
-  columns = (
-    Column('model', 'model'),
-    Column('set', 'set'),
-    Column('protocol', 'protocol'),
-    Column('images', 'images', content.counted),
-    Column('run', 'run'),
-    Column('content_digest', 'content digest'),
-    Column('repeat', 'repeat it'),
-  )
-  return Table('Runs', columns, rows, labels=2)
+  ]

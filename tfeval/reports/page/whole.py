@@ -11,7 +11,7 @@ from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.reports import asked
 from tfeval.reports.page import (
-  about_run,
+  about_runs,
   caveats,
   confidence,
   hard_images,
@@ -26,7 +26,7 @@ from tfeval.runs.same_model import same_weights
 from tfeval.utils.errors import UserError
 
 # Runs of which every pair, and each one's making, is told.
-FEW = 8
+FEW = about_runs.FEW
 
 
 def kind_of(runs: Sequence[Run | Failure]) -> str:
@@ -101,7 +101,7 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
   sections = [*page.sections]
   names = [one.name for one in found.aligned]
   sections += overlaid(names, portraits)
-  sections += [about_run.section(one.run, one.name) for one in found.aligned[:FEW]]
+  sections += about_runs.sections([(one.name, one.run) for one in found.aligned])
   told = caveats.grouped(
     (one.name, caveat) for one in found.aligned for caveat in one.run.result.caveats
   )
@@ -126,7 +126,7 @@ def ranked(
   if pairs is not None:
     sections += of_comparison.document(pairs).sections[1:]
   sections += overlaid([name for name, _ in runs], portraits)
-  sections += [about_run.section(run, name) for name, run in runs[:FEW]]
+  sections += about_runs.sections(runs)
   told = caveats.grouped(
     [
       *((row.name, row.failure) for row in board.rows if row.failure),
