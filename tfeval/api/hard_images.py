@@ -12,7 +12,7 @@ if TYPE_CHECKING:
   from tfeval.analysis.across.table import Across
   from tfeval.analysis.hardest import Hardest
   from tfeval.analysis.mistakes import Mistakes
-  from tfeval.api.pages import Asked
+  from tfeval.api.page_asked import Asked
   from tfeval.reports.page.content import Section
   from tfeval.runs.run import Run
 

@@ -5,43 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import given, hard_images
+from tfeval.api.page_asked import Asked
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.analysis.mistakes import Mistakes
   from tfeval.datasets.labels.sets import LabelSource
-  from tfeval.datasets.labels.subsets import Subset
   from tfeval.reports.page.content import Document, Section
   from tfeval.runs.run import Failure, Run
-
-
-@dataclasses.dataclass(frozen=True)
-class Asked:
-  """What a page is asked for.
-
-  Attributes:
-    labels, subset: opened; None: what rows carry, all images.
-    metrics: of one run, more than a page has by itself.
-    by: attributes of slices.
-    images: how many of the hardest images are shown.
-    dataset: where to read these instead of where the run says.
-    where: `data_dir` and `manual_dir`.
-    sort, base, allow, reference: of leaderboards.
-    level: of significance.
-  """
-
-  labels: 'Sequence[LabelSource] | None' = None
-  subset: 'Subset | None' = None
-  metrics: Sequence[str] = ()
-  by: Sequence[str] = ()
-  images: int = 0
-  dataset: str | None = None
-  where: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
-  sort: str | None = None
-  base: str | None = None
-  allow: Sequence[str] = ()
-  reference: bool = False
-  level: float = 0.05
 
 
 def of_one(run: 'Run', asked: Asked) -> 'Document':

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given, pages
-from tfeval.api.pages import Asked
+from tfeval.api.page_asked import Asked
 from tfeval.reports import asked as kinds
 from tfeval.utils import errors
 from tfeval.utils.arguments import truth, whole_number
