@@ -1,5 +1,6 @@
 """The packaged results of public models: made again, counted by hand, shown aside."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import scored_runs
 
 from tfeval.analysis import leaderboard, reference_results
 from tfeval.datasets.labels import imagenet, label_errors
+from tfeval.reports.page import of_leaderboard
 from tfeval.utils.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -126,6 +128,68 @@ def test_references_stand_beside_runs_without_rank_or_test(run, tfeval):
     assert (row['rank'] is None) == bool(row.get('reference'))
   states = tfeval('leaderboard', run.path, '--reference', '--format=csv')[1]
   assert states.count(',reference\n') == len(board.rows) - 1
+
+
+def test_packaged_ranks_and_intervals_are_shown_as_of_references_alone(run, tfeval):
+  from scipy import stats
+
+  given = 'leaderboard', run.path, '--reference'
+  rows = json.loads(tfeval(*given, '--json')[1])['rows']
+  packaged = {one.name: one for one in reference_results.read_results()}
+  assert len(rows) == len(packaged) + 1
+  for row in rows:
+    if not row.get('reference'):
+      assert row['reference_rank'] is None and row['rank'] == 1
+      continue
+    one = packaged[row['model']]
+    assert row['reference_rank'] == one.ranks['original']
+    count = one.counts['original', 'top1']
+    test = stats.binomtest(count.correct, count.count)
+    interval = test.proportion_ci(method='wilson')
+    assert [row['low'], row['high']] == pytest.approx([*interval])
+  table = [
+    line.split(',')
+    for line in tfeval(*given, '--format=csv')[1].splitlines()
+    if line.endswith((',reference', ',state'))
+  ]
+  places = [table[0].index(name) for name in ('rank', 'reference_rank', 'low', 'high')]
+  assert [table[1][i] for i in places[:2]] == ['', '1']
+  assert all(row[i] for row in table for i in places[1:])
+  out = tfeval(*given)[1]
+  assert 'among all references alone' in ' '.join(out.split())
+  # No such columns where nothing stands beside the runs.
+  assert 'refs' not in tfeval(*given[:-1])[1]
+
+
+def test_models_on_one_packaged_rank_are_marked(run):
+  from tfeval.reports import leaderboard as report
+  from tfeval.reports import leaderboard_columns
+
+  board = reference_results.with_references(leaderboard.rank([run]))
+  by = {'labels': ['label_errors'], 'sort': ('label_errors', 'top1')}
+  board = dataclasses.replace(board, **by)
+  chosen = leaderboard_columns.choose(board, ['model', 'reference_rank'])
+  cells = [report._cells(board, row, chosen) for row in board.rows]
+  marked = [name for (name, *_), rank in cells if rank == '=4']
+  assert sorted(marked) == ['mobilenetV2_keras_imagenet', 'resnet50_keras_imagenet']
+
+
+def test_a_page_has_references_below_the_runs(run, tfeval, tmp_path):
+  page = tmp_path / 'a.html'
+  given = 'report', run.path, f'--output={page}', '--reference'
+  code, _, err = tfeval(*given)
+  assert code == 2 and '--reference is for --kind=leaderboard' in err
+  assert tfeval(*given, '--kind=leaderboard')[0] == 0
+  text = page.read_text('utf-8')
+  assert 'rank among references' in text and MODEL in text
+  board = reference_results.with_references(leaderboard.rank([run]))
+  figure = of_leaderboard.ranks(board)
+  assert [row[1] for row in figure.table.rows] == [
+    'mine',
+    *(one.name for one in reference_results.read_results()),
+  ]
+  assert [row[0] for row in figure.table.rows] == [1, *[None] * 7]
+  assert [row[-1] for row in figure.table.rows] == [None, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_references_are_of_other_classes_than_ones_own(tmp_path):

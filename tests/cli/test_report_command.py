@@ -91,6 +91,56 @@ def test_kinds_of_two_runs(tfeval, runs, tmp_path, kind, title):
   assert f'<h1>{title}</h1>' in page.read_text('utf-8')
 
 
+@pytest.mark.parametrize(
+  ('kind', 'flag', 'words'),
+  [
+    ('explanation', '--labels=nonsense', '--labels is for --kind=run, --kind=compar'),
+    ('explanation', '--metrics=nosuch', '--metrics is for --kind=run, this page is'),
+    ('explanation', '--images=5', 'this page is --kind=explanation: leave it out'),
+    ('comparison', '--sort=original/top1', '--sort is for --kind=leaderboard or'),
+    ('leaderboard', '--metrics=brier', '--metrics is for --kind=run'),
+    ('leaderboard', '--base=foo', '--base is for --kind=suite'),
+    ('leaderboard', '--allow=nosuch', 'data, protocol'),
+    ('leaderboard', '--dataset=folder:x', 'give --images as well'),
+    ('suite', '--labels=original', 'this page is --kind=suite'),
+    ('suite', '--by=label', 'this page is --kind=suite'),
+    ('sweep', '--keep=none.txt', 'this page is --kind=sweep'),
+    ('shift', '--by=label', 'this page is --kind=shift'),
+  ],
+)
+def test_what_a_kind_of_page_does_not_use_is_refused(
+  tfeval, runs, tmp_path, kind, flag, words
+):
+  page = tmp_path / 'a.html'
+  err = refused(tfeval('report', runs, f'--output={page}', f'--kind={kind}', flag))
+  assert words in err
+  assert not page.exists()
+
+
+def test_a_page_of_one_run_refuses_what_ranks_several(tfeval, runs, tmp_path):
+  page = f'--output={tmp_path / "a.html"}'
+  for flag in ('--sort=original/top1', '--base=one', '--allow=data', '--level=0.01'):
+    err = refused(tfeval('report', runs / 'one', page, flag))
+    assert f'{flag.partition("=")[0]} is for ' in err
+
+
+def test_a_sweep_counts_by_the_first_labels(tfeval, store_run, tmp_path):
+  labels = np.arange(N) % 10
+  for name in ('opencv', 'opencv:aspect=squash'):
+    store_run(
+      'm', labels, labels, where=f'sweep/{name[-6:]}', model={'weights_sha256': 'x'},
+      protocol={'name': name, 'spec': name, 'hash': name}, hashes=[bytes(32)] * N,
+    )  # fmt: skip
+  mine = tmp_path / 'mine.csv'
+  mine.write_text('id,label\n' + ''.join(f'{i:04d}.JPEG,3\n' for i in range(N)))
+  page = tmp_path / 'a.html'
+  given = 'report', tmp_path / 'sweep', f'--output={page}', f'--labels={mine}'
+  assert tfeval(*given)[0] == 0
+  text = page.read_text('utf-8')
+  assert 'mine top-1 of each cell' in text
+  assert f'>{np.count_nonzero(labels == 3)}</td>' in text
+
+
 def test_slices_are_a_section(tfeval, runs, tmp_path):
   groups = tmp_path / 'groups.csv'
   rows = [f'{i:04d}.JPEG,{"even" if i % 2 == 0 else "<i>odd"}' for i in range(N)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfeval.analysis import alignment, differences
+from tfeval.datasets.labels.sets import LabelSource
 from tfeval.metrics import paired
 from tfeval.metrics.accuracy import Count
 from tfeval.runs.run import Failure, Run
@@ -83,7 +84,10 @@ class Sweep(Shown):
 
 
 def effects(
-  named: Sequence[tuple[str, Run]], labels: str, metric: str = 'top1'
+  named: Sequence[tuple[str, Run]],
+  labels: str,
+  metric: str = 'top1',
+  source: LabelSource | None = None,
 ) -> list[Effect]:
   """Compares runs with the first of them.
 
@@ -91,11 +95,13 @@ def effects(
     named: runs and what to call them, the base first.
     labels: the label set, such as `'original'`.
     metric: one of `registry.paired_metrics`.
+    source: where the labels are; None: in the rows.
 
   Raises:
     UserError: the runs are not of the same images, or lack the label set.
   """
-  aligned = [alignment.align_run(run, name, None, None) for name, run in named]
+  sources = None if source is None else [source]
+  aligned = [alignment.align_run(run, name, sources, None) for name, run in named]
   base = aligned[0]
   if labels not in base.labels:
     raise UserError(

@@ -64,7 +64,8 @@ def _result(row: dict[str, str]) -> ReferenceResult:
 def with_references(board: Leaderboard) -> Leaderboard:
   """Returns a leaderboard with the packaged results in the order of their figures.
 
-  They have no rank there: that would need their predictions.
+  They have no rank among the runs: that would need their predictions. Their own ranks
+  are those among all references alone.
 
   Args:
     board: of runs of ImageNet's classes.
@@ -106,7 +107,8 @@ def _remarks(board: Leaderboard) -> list[str]:
   found = [
     'reference: packaged results of public models on the 50,000 validation images; '
     'their predictions are not, so no difference from them is tested and they have no '
-    'rank; protocols may differ'
+    'rank among runs; their packaged ranks are by top-1 among all references alone, '
+    'equal (=) where not told apart; protocols may differ'
   ]
   counts = {
     row.counts[ORIGINAL, 'top1'].count

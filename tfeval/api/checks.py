@@ -1,8 +1,10 @@
 """Checks of values that several functions take."""
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
+from tfeval.utils import errors
 from tfeval.utils.arguments import shown
 from tfeval.utils.errors import UserError
 
@@ -55,3 +57,17 @@ def paired_metric(name: Any) -> str:
       f'of the rule restricted {own}@restricted, or hits of a plug-in'
     )
   return str(name)
+
+
+def allowed(names: Sequence[str]) -> list[str]:
+  """Returns what may differ among runs that are ranked together.
+
+  Raises:
+    UserError: there is nothing of such a name.
+  """
+  from tfeval.analysis.leaderboard import ALLOWED  # Arrow, which takes a while.
+
+  for name in names:
+    if name not in ALLOWED:
+      raise errors.unknown('`allow`', name, ALLOWED)
+  return list(names)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given
-from tfeval.utils import errors
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -91,10 +90,7 @@ def leaderboard(
   from tfeval.runs.run import Run
 
   level = checks.level(level)
-  allowed = [allow] if isinstance(allow, str) else list(allow)
-  for what in allowed:
-    if what not in boards.ALLOWED:
-      raise errors.unknown('`allow`', what, boards.ALLOWED)
+  allowed = checks.allowed([allow] if isinstance(allow, str) else list(allow))
   found = given.found(runs)
   if places.are_several([run for run in found if isinstance(run, Run)]):
     values = {'labels': labels, 'keep': keep, 'omit': omit}

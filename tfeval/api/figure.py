@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given
+from tfeval.reports.asked import AGAINST
+from tfeval.reports.asked import FIGURES as KINDS
 from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
 
@@ -12,13 +14,8 @@ if TYPE_CHECKING:
   from tfeval.reports.page.content import Figure
   from tfeval.runs.run import Failure, Run
 
-KINDS = (
-  *('reliability', 'pr', 'risk_coverage', 'confusion', 'ranks', 'tradeoff', 'severity'),
-  *('slices', 'robustness', 'agreement'),
-)
 _OF_ONE = ('reliability', 'confusion')
 _OF_SETS = ('severity', 'robustness')
-AGAINST = ('parameters', 'multiply_adds', 'images_per_second')
 _Read = 'tuple[Sequence[LabelSource] | None, Subset | None]'
 
 
@@ -48,7 +45,7 @@ def figure(
     output: a .png, .svg or .pdf.
     labels, keep, omit, data_dir: see `compare`; the first label set is drawn.
     by: the attribute of slices, see `tfeval score --help`.
-    against: of `tradeoff`, one of `AGAINST`.
+    against: of `tradeoff`, `parameters`, `multiply_adds` or `images_per_second`.
     sort, allow: see `leaderboard`.
     level: of significance.
     overwrite: whether a file that is there is replaced.
@@ -91,15 +88,15 @@ def figure(
 
 def _of_sets(found: 'list[Run | Failure]', kind: str) -> 'Figure':
   from tfeval.analysis.across import table
-  from tfeval.reports.page import of_across
+  from tfeval.reports.page import across_figures
 
   across = table.across(found)
   if kind == 'severity':
-    drawn = of_across.severities(across)
+    drawn = across_figures.severities(across)
     if drawn is None:
       raise UserError('no run is of corrupted images: evaluate with `corruption`')
     return drawn
-  scatters = list(of_across.scatters(across))
+  scatters = list(across_figures.scatters(across))
   if not scatters:
     raise UserError(
       'effective robustness needs runs of a model on imagenet2012 and on a set that '

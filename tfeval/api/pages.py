@@ -4,58 +4,27 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfeval.api import around, given
+from tfeval.api import given, hard_images
+from tfeval.api.page_asked import Asked
 from tfeval.metrics.competition import suffix
 from tfeval.metrics.entry import ALL
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
-  from tfeval.analysis.hardest import Hardest
   from tfeval.analysis.mistakes import Mistakes
   from tfeval.analysis.portrait import Portrait
   from tfeval.datasets.labels.sets import LabelSource
-  from tfeval.datasets.labels.subsets import Subset
   from tfeval.reports.page.content import Document, Section
   from tfeval.runs.run import Failure, Run
-
-# The longer side of a thumbnail: some 10 kB each.
-_PIXELS = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class Asked:
-  """What a page is asked for.
-
-  Attributes:
-    labels, subset: opened; None: what rows carry, all images.
-    metrics: of one run, more than a page has by itself.
-    by: attributes of slices.
-    images: how many of the hardest images are shown.
-    dataset: where to read these instead of where the run says.
-    where: `data_dir` and `manual_dir`.
-    sort, base, allow: of leaderboards.
-    level: of significance.
-  """
-
-  labels: 'Sequence[LabelSource] | None' = None
-  subset: 'Subset | None' = None
-  metrics: Sequence[str] = ()
-  by: Sequence[str] = ()
-  images: int = 0
-  dataset: str | None = None
-  where: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
-  sort: str | None = None
-  base: str | None = None
-  allow: Sequence[str] = ()
-  level: float = 0.05
 
 
 def of_one(run: 'Run', asked: Asked) -> 'Document':
   """Returns the page of one run."""
-  from tfeval.reports.page import hard_images, whole
+  from tfeval.reports.page import hard_images as page
+  from tfeval.reports.page import whole
 
   def thumbnails(run: 'Run', found: 'Mistakes') -> dict[str, bytes | str]:
-    return _thumbnails(run, hard_images.ids_of(found, asked.images), asked)
+    return hard_images.thumbnails(run, page.ids_of(found, asked.images), asked)
 
   return whole.of_one(
     run,
@@ -88,12 +57,14 @@ def _portrait(run: 'Run', asked: Asked, rule: str) -> 'Portrait':
 
 def of_leaderboard(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
   """Returns the page of a leaderboard."""
-  from tfeval.analysis import leaderboard
+  from tfeval.analysis import leaderboard, reference_results
   from tfeval.reports.page import whole
 
   board = leaderboard.rank(
     runs, asked.labels, asked.subset, asked.sort, asked.level, asked.allow
   )
+  if asked.reference:
+    board = reference_results.with_references(board)
   ranked = [row.run for row in board.rows if row.run is not None]
   metric = board.sort[1]
   pairs = whole.pairs_of(ranked, asked.labels, asked.subset, metric, asked.level)
@@ -107,7 +78,8 @@ def of_suite(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
   from tfeval.analysis.across import table
   from tfeval.reports.page import whole
 
-  return whole.suite(table.across(runs, asked.sort, asked.base, 'data' in asked.allow))
+  found = table.across(runs, asked.sort, asked.base, 'data' in asked.allow)
+  return _before_made(whole.suite(found), [*hard_images.of_sets(found, asked)])
 
 
 def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
@@ -126,10 +98,12 @@ def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
     raise UserError(
       f'{len(runs)} runs have {len(named)} protocols: a sweep has one run of each'
     )
-  effects = against_base.effects([*named.items()], 'original', 'top1')
+  source = _first(asked)
+  labels = 'original' if source is None else source.name
+  effects = against_base.effects([*named.items()], labels, 'top1', source)
   found = against_base.Sweep(
     first.key.title, effects, [], named, {name: {} for name in named},
-    level=asked.level,
+    labels, level=asked.level,
   )  # fmt: skip
   return _with(page.document(found), ordered, asked)
 
@@ -150,18 +124,14 @@ def _base(runs: 'Sequence[Run]') -> 'Run':
 
 def _with(document: 'Document', runs: 'Sequence[Run]', asked: Asked) -> 'Document':
   """Returns a page of several runs with slices and the hardest images."""
-  from tfeval.analysis import portrait
-  from tfeval.analysis.hardest import hardest
-  from tfeval.reports.page import hard_images
-
   more = _slices(runs, asked)
   if len(runs) > 1:
-    try:
-      rule = portrait.rule_of(runs)
-      found = hardest(runs, hard_images.ROWS, labels=_first(asked), rule=rule)
-      more.append(_hard(runs[0], found, asked))
-    except UserError as error:
-      more.append(_without('Hardest images', error))
+    more.append(hard_images.of_runs(runs, asked))
+  return _before_made(document, more)
+
+
+def _before_made(document: 'Document', more: 'Sequence[Section]') -> 'Document':
+  """Returns a page with sections before how it was made."""
   sections = [*document.sections]
   made = sum(one.title.startswith('How ') for one in sections)
   at = len(sections) - made
@@ -181,33 +151,8 @@ def _slices(runs: 'Sequence[Run]', asked: Asked) -> 'list[Section]':
     try:
       found.append(of_slices.section(slices.report(runs, by, groups, *how)))
     except UserError as error:
-      found.append(_without(f'Slices by {by}', error))
+      found.append(hard_images.without(f'Slices by {by}', str(error)))
   return found
-
-
-def _hard(run: 'Run', found: 'Mistakes | Hardest', asked: Asked) -> 'Section':
-  from tfeval.reports.page import hard_images
-
-  thumbnails = None
-  if asked.images:
-    ids = hard_images.ids_of(found, asked.images)
-    thumbnails = _thumbnails(run, ids, asked)
-  return hard_images.section(found, thumbnails)
-
-
-def _thumbnails(run: 'Run', ids: list[str], asked: Asked) -> dict[str, bytes | str]:
-  with around.tensorflow():
-    from tfeval.evaluation import images_again  # TensorFlow: seconds.
-
-    return images_again.thumbnails(
-      run, ids, _PIXELS, dataset=asked.dataset, **asked.where
-    )
-
-
-def _without(title: str, error: UserError) -> 'Section':
-  from tfeval.reports.page.content import Missing, Section
-
-  return Section(title, [Missing(title, str(error))])
 
 
 def _first(asked: Asked) -> 'LabelSource | None':

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given, pages
-from tfeval.api.pages import Asked
+from tfeval.api.page_asked import Asked
+from tfeval.reports import asked as kinds
 from tfeval.utils import errors
-from tfeval.utils.arguments import whole_number
+from tfeval.utils.arguments import truth, whole_number
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Thumbnails are some 10 kB each.
 MOST_IMAGES = 500
+LEVEL = 0.05
 
 
 def report(
@@ -33,7 +35,8 @@ def report(
   sort: str | None = None,
   base: str | None = None,
   allow: str | Sequence[str] = (),
-  level: float = 0.05,
+  reference: bool = False,
+  level: float = LEVEL,
   overwrite: bool = False,
   wording: Callable[[str], str] = str,
 ) -> 'Document':
@@ -46,13 +49,13 @@ def report(
       two), `leaderboard` (of more) or `sweep` (of one model under several protocols);
       on several test sets `suite`; of two runs also `explanation`, what differs
       between them, and `shift`, what changed between their images. `auto` chooses.
-    labels, keep, omit: see `compare`.
+    labels, keep, omit: see `compare`; a sweep counts by the first label set.
     metrics: of one run more than a page shows by itself, such as `'brier'`.
     by: attributes that slices are made by, see `tfeval score --help`.
     images: how many of the hardest images are shown, read from the dataset again.
     dataset: where to read these instead, such as `folder:DIR`.
     data_dir, manual_dir: where TFDS datasets lie.
-    sort, base, allow: see `leaderboard`.
+    sort, base, allow, reference: see `leaderboard`.
     level: of significance.
     overwrite: whether a file that is there is replaced.
     wording: how what names a parameter in backquotes is worded.
@@ -61,27 +64,38 @@ def report(
     What the page holds; a notebook shows its tables.
 
   Raises:
-    UserError: runs cannot be read, or do not go together; the file is there or cannot
-      be written; Jinja2 or matplotlib is not installed.
+    UserError: runs cannot be read, or do not go together; a parameter is given that
+      is not for this kind of page (`reports.asked` lists them); the file is there or
+      cannot be written; Jinja2 or matplotlib is not installed.
   """
   from tfeval.reports.page import whole, writing
 
-  if kind not in whole.KINDS:
-    raise errors.unknown('`kind`', kind, whole.KINDS)
+  if kind not in kinds.PAGES:
+    raise errors.unknown('`kind`', kind, kinds.PAGES)
   path = given.file_path('output', output)
   if path is not None:
     writing.check_path(path, overwrite)
   found = given.found(runs)
-  if kind == whole.AUTO:
+  if kind == kinds.AUTO:
     kind = whole.kind_of(found)
+  images = whole_number('images', images, least=0, most=MOST_IMAGES)
+  level = checks.level(level)
+  taken = {
+    'labels': labels, 'keep': keep, 'omit': omit, 'metrics': metrics, 'by': by,
+    'images': images, 'dataset': dataset, 'data_dir': data_dir,
+    'manual_dir': manual_dir, 'sort': sort, 'base': base, 'allow': allow,
+    'reference': reference,
+    'level': level != LEVEL,
+  }  # fmt: skip
+  kinds.check(kind, {name: _is_given(value) for name, value in taken.items()})
   read: tuple[Any, Any] = (None, None)
-  if kind not in (whole.SUITE, whole.EXPLANATION, whole.SHIFT):
+  if kind in kinds.takers('labels'):
     read = given.labels_and_subset(found, labels, keep, omit, data_dir)
   asked = Asked(
     *read,
     metrics=_texts(metrics),
     by=_texts(by),
-    images=whole_number('images', images, least=0, most=MOST_IMAGES),
+    images=images,
     dataset=dataset,
     where={
       name: None if one is None else str(one)
@@ -89,8 +103,9 @@ def report(
     },
     sort=sort,
     base=base,
-    allow=_texts(allow),
-    level=checks.level(level),
+    allow=checks.allowed(_texts(allow)),
+    reference=truth('reference', reference),
+    level=level,
   )
   document = _document(kind, found, asked)
   if path is not None:
@@ -98,26 +113,30 @@ def report(
   return document
 
 
+def _is_given(value: Any) -> bool:
+  if isinstance(value, bool | int | list | tuple):
+    return bool(value)
+  return value is not None and value != ()
+
+
 def _texts(values: str | Sequence[str]) -> list[str]:
   return [values] if isinstance(values, str) else list(values)
 
 
 def _document(kind: str, found: 'list[Run | Failure]', asked: Asked) -> 'Document':
-  from tfeval.reports.page import whole
-
-  if kind == whole.SUITE:
+  if kind == kinds.SUITE:
     return pages.of_suite(found, asked)
-  if kind == whole.LEADERBOARD:
+  if kind == kinds.LEADERBOARD:
     return pages.of_leaderboard(found, asked)
-  if kind == whole.SHIFT:
+  if kind == kinds.SHIFT:
     return pages.shifted(pages.two(found, kind), asked.where, asked.level)
-  if kind == whole.EXPLANATION:
+  if kind == kinds.EXPLANATION:
     return pages.of_two(*pages.two(found, kind), asked)
   runs = given.all_complete(found)
-  if kind == whole.RUN:
+  if kind == kinds.RUN:
     if len(runs) != 1:
       raise UserError(f'`kind=run` is of one run, {len(runs)} were given')
     return pages.of_one(runs[0], asked)
-  if kind == whole.SWEEP:
+  if kind == kinds.SWEEP:
     return pages.of_sweep(runs, asked)
   return pages.of_several(runs, asked)

@@ -145,6 +145,7 @@ def _of_runs(asked: _Asked, source: 'Run', target: 'Run') -> 'Shift':
     statistics=statistics,
     remarks=[*found.remarks, *remarks],
     classes=from_runs.column_names(source),
+    runs=list(zip(names, (source, target), strict=True)),
   )
 
 
@@ -179,6 +180,11 @@ def _of_folders(asked: _Asked, sides: 'list[Run | str]') -> 'Shift':
       'no model has seen one of the sides: images alone are compared; farthest: from '
       'the median of the source, by its spread, in any of these statistics',
       *images_at_hand.left_out(measured),
+    ],
+    runs=[
+      (name, side)
+      for name, side in zip(names, sides, strict=True)
+      if not isinstance(side, str)
     ],
   )
 

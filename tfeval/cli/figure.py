@@ -1,6 +1,7 @@
 """`tfeval figure RUN... --kind=KIND`."""
 
 from tfeval.cli import console, label_flags, output
+from tfeval.reports import asked
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval figure RUN... --kind=KIND --output=FILE [--flags]
@@ -13,15 +14,9 @@ confusion of one run; pr and risk_coverage of one or several; ranks, tradeoff
 and agreement of several; severity and robustness of runs on several test sets;
 slices by --by. Needs pip install 'tfeval[report]'."""
 
-_KINDS = (
-  *('reliability', 'pr', 'risk_coverage', 'confusion', 'ranks', 'tradeoff', 'severity'),
-  *('slices', 'robustness', 'agreement'),
-)
-_AGAINST = ('parameters', 'multiply_adds', 'images_per_second')
-
 
 def define_flags(define) -> None:
-  define.enum('kind', None, list(_KINDS), 'What to draw.')
+  define.enum('kind', None, list(asked.FIGURES), 'What to draw.')
   define.string('output', None, 'The file, which ends in .png, .svg or .pdf.')
   define.bool('overwrite', False, 'Replace a file that is there.')
   label_flags.define(define, 'by default the first that the rows carry. One is drawn')
@@ -29,7 +24,7 @@ def define_flags(define) -> None:
     'by', None, 'Of slices: label, folder, a file of groups or FILE:COLUMN.'
   )
   define.enum(
-    'against', 'parameters', list(_AGAINST), 'What accuracy is drawn against.'
+    'against', 'parameters', list(asked.AGAINST), 'What accuracy is drawn against.'
   )
   define.string('sort', None, 'What to rank by, see tfeval leaderboard.')
   define.list('allow', [], 'What may differ among ranked runs: data, protocol.')
@@ -40,7 +35,7 @@ def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval figure OUTPUT_DIR/MODEL --kind=KIND')
   if flags.kind is None:
-    raise UserError(f'no kind was given: --kind={"|".join(_KINDS)}')
+    raise UserError(f'no kind was given: --kind={"|".join(asked.FIGURES)}')
   if flags.output is None:
     raise UserError('no file was given: --output=figure.pdf')
   from tfeval.api import around, figure  # Arrow, which help does not need.

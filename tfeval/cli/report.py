@@ -2,6 +2,7 @@
 
 from tfeval.cli import console, label_flags, output
 from tfeval.cli.command_flags import with_dashes
+from tfeval.reports import asked
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval report RUN... --output=FILE.html [--flags]
@@ -14,11 +15,6 @@ classes, confusions, slices, the most confidently wrong images, and how it was
 made. Of several runs a comparison, a leaderboard, a sweep of protocols or
 models on several test sets. Needs pip install 'tfeval[report]'."""
 
-_KINDS = (
-  *('auto', 'run', 'comparison', 'leaderboard', 'suite', 'sweep', 'explanation'),
-  'shift',
-)
-
 
 def define_flags(define) -> None:
   define.string('output', None, 'The file, which ends in .html.')
@@ -26,11 +22,13 @@ def define_flags(define) -> None:
   define.enum(
     'kind',
     'auto',
-    list(_KINDS),
+    list(asked.PAGES),
     'What to make of the runs: explanation is of what differs between two runs, shift '
     'of what changed between their images.',
   )
-  label_flags.define(define, 'by default all that the rows carry')
+  label_flags.define(
+    define, 'by default all that the rows carry; a sweep counts by the first'
+  )
   define.multi_string(
     'metrics', [], 'Of one run, more metrics than the page has, separated by commas.'
   )
@@ -54,6 +52,9 @@ def define_flags(define) -> None:
     'base', None, 'Of several test sets the model that others are held against.'
   )
   define.list('allow', [], 'What may differ among ranked runs: data, protocol.')
+  define.bool(
+    'reference', False, 'Of leaderboards: also the packaged results of public models.'
+  )
   define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
 
 
@@ -83,6 +84,7 @@ def run(flags, arguments: list[str]) -> int:
       sort=flags.sort,
       base=flags.base,
       allow=flags.allow,
+      reference=flags.reference,
       level=flags.level,
       overwrite=flags.overwrite,
       wording=with_dashes,

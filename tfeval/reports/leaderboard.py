@@ -240,14 +240,12 @@ def _cells(
   for name, column in chosen.items():
     value = column.value(row)
     text = '-' if value is None else column.text(value)
-    if name.rpartition('/')[2] == 'rank' and value is not None and board.tests:
-      labels = name.rpartition('/')[0] or board.sort[0]
-      shared = [
-        other
-        for other in board.rows
-        if not other.reference and other.ranks.get(labels) == value
-      ]
-      text = '=' * (len(shared) > 1) + text
+    kind = name.rpartition('/')[2]
+    of_references = kind == leaderboard_columns.REFERENCE_RANK
+    ranked = of_references or (kind == 'rank' and board.tests)
+    if ranked and value is not None:
+      same = sum(column.value(other) == value for other in board.rows)
+      text = '=' * (same > 1) + text
     named = name == 'model' and state != leaderboard_columns.COMPLETE
     cells.append((text, f'({state})') if named else text)
   return cells

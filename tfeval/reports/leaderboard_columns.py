@@ -14,6 +14,8 @@ from tfeval.runs import display
 from tfeval.utils import errors
 
 COMPLETE, FAILED, REFERENCE = 'complete', 'failed', 'reference'
+# The packaged ranks of references, by top-1 and among references alone.
+REFERENCE_RANK = 'reference_rank'
 # What is shown where runs differ.
 _TELLING = {DATA: 'images', PROTOCOL: 'protocol'}
 
@@ -58,6 +60,12 @@ def columns(board: Leaderboard) -> dict[str, Column]:
       found[f'{labels}/rank'] = Column(f'{kind} rank', _rank(labels))
       change = _change(labels, sorted_labels)
       found[f'{labels}/change'] = Column(f'{kind} change', change, _signed)
+  if has_references(board):
+    for labels in board.labels:
+      of = '' if labels == sorted_labels else f'{labels}/'
+      kind = display.metric_name(labels, '').strip()
+      title = f'{kind} rank of refs'.strip()
+      found[of + REFERENCE_RANK] = Column(title, _reference_rank(labels))
   found |= {
     'low': Column('95 % low', _interval(board.sort, 'low'), _percent),
     'high': Column('95 % high', _interval(board.sort, 'high'), _percent),
@@ -83,8 +91,9 @@ def choose(board: Leaderboard, names: Sequence[str] | None) -> dict[str, Column]
   Args:
     board: the leaderboard.
     names: of columns; None for rank, model, the figure that is sorted by, the same
-      figure, rank and change of rank by the other labels, what was published where
-      anything is, and the images and protocol where these differ.
+      figure, rank and change of rank by the other labels, beside references their ranks
+      and intervals, what was published where anything is, and the images and protocol
+      where these differ.
 
   Raises:
     UserError: a name is not known or given twice.
@@ -98,6 +107,8 @@ def choose(board: Leaderboard, names: Sequence[str] | None) -> dict[str, Column]
       'model',
       f'{sorted_labels}/{metric}',
       *(f'{labels}/{name}' for labels in others for name in (metric, 'rank', 'change')),
+      *(name for name in known if name.endswith(REFERENCE_RANK)),
+      *(('low', 'high') if has_references(board) else ()),
       *(
         name
         for name in ('published', 'difference')
@@ -127,6 +138,15 @@ def state(row: Row) -> str:
 def _rank(labels: str) -> Callable[[Row], int | None]:
   # References are ranked among themselves.
   return lambda row: None if row.reference else row.ranks.get(labels)
+
+
+def has_references(board: Leaderboard) -> bool:
+  """Returns whether packaged results stand beside the runs."""
+  return any(row.reference for row in board.rows)
+
+
+def _reference_rank(labels: str) -> Callable[[Row], int | None]:
+  return lambda row: row.ranks.get(labels) if row.reference else None
 
 
 def _rate(labels: str, metric: str) -> Callable[[Row], float | None]:

@@ -6,13 +6,16 @@ import re
 import numpy as np
 import pytest
 
-from tfeval.analysis import against_base, comparison, leaderboard
+from tfeval.analysis import against_base, comparison, hardest, leaderboard
 from tfeval.analysis.portrait import portray
 from tfeval.datasets.labels import class_groups, imagenet
 from tfeval.reports.page import (
+  about_run,
   classes,
   counts,
   frame,
+  hard_images,
+  json_lines,
   of_comparison,
   of_leaderboard,
   of_run,
@@ -20,7 +23,7 @@ from tfeval.reports.page import (
   render,
   whole,
 )
-from tfeval.reports.page.content import Column, Missing, Table
+from tfeval.reports.page.content import Code, Column, Missing, Table
 
 N = 300
 
@@ -64,6 +67,59 @@ def test_what_a_run_lacks_is_said_with_what_brings_it(runs):
   )
   assert '--store_logits' in html
   assert '`store_logits`' not in html
+
+
+def test_a_manifest_is_folded_and_its_lists_take_a_line(store_run, labels):
+  run = store_run('m', labels, labels, dataset={'evaluated_classes': [*range(294)]})
+  section = about_run.section(run)
+  (manifest,) = [p for p in section.parts if isinstance(p, Code) and p.title]
+  assert str(run.path / 'manifest.json') in manifest.title
+  assert manifest.text.count('\n') < 60
+  assert '"evaluated_classes": [0, 1, 2, ' in manifest.text
+  assert '11, ... 282 more]' in manifest.text
+  html = render.page(of_run.Document('d', [section]))
+  assert re.search(r'<details><summary>The manifest.*?</summary>\s*<pre', html)
+
+
+def test_a_manifest_of_hostile_depth_and_length_is_cut():
+  deep = []
+  for _ in range(500):
+    deep = [deep]
+  assert '...' in json_lines.text(deep)
+  many = json_lines.text({str(i): 'x' * 10_000 for i in range(10_000)})
+  assert len(many) < 100_000
+  assert '9,940 more' in many
+
+
+def test_what_several_runs_warn_of_is_said_once(store_run, labels):
+  part = {'partial': True}
+  found = [
+    store_run(name, labels, labels, dataset={**part, 'notes': notes})
+    for name, notes in (('a', []), ('b', ['of one alone']), ('c', []))
+  ]
+  board = leaderboard.rank(found)
+  caveats = whole.ranked(board, None, []).caveats
+  assert caveats == [
+    'PARTIAL: some 300 examples only: 3 runs: a, b, c',
+    'b: of one alone',
+  ]
+  assert whole.compared(comparison.compare(found), []).caveats == caveats
+
+
+def test_the_five_classes_of_hard_images_say_whose_they_are(store_run, labels):
+  five = np.stack([(labels + 1 + i) % 1000 for i in range(5)], axis=1)
+  found = hardest.hardest([store_run(name, five, labels) for name in ('a', 'b')], 3)
+  thumbnails = dict.fromkeys(hard_images.ids_of(found, 2), b'jpeg')
+  table, gallery = hard_images.section(found, thumbnails).parts
+  names = imagenet.label_space().class_names
+  (column,) = [i for i, c in enumerate(table.columns) if c.name == 'predictions']
+  assert table.columns[column].title == 'first five of a'
+  row = table.rows[0]
+  label = int(labels[int(row[0][:4])])
+  said = [names[(label + 1 + i) % 1000].replace('_', ' ') for i in range(5)]
+  assert row[column] == ', '.join(said)
+  assert gallery.caption.endswith('1 to 5 are the first classes of a.')
+  assert [text for _, text in gallery.pictures[0].lines[-5:]] == said
 
 
 def test_classes_are_counted_as_by_hand(runs):

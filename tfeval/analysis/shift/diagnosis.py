@@ -14,6 +14,7 @@ from tfeval.analysis.shift.measures import Measure, Options
 from tfeval.analysis.shift.side import Geometry, Side, geometry
 from tfeval.analysis.shift.verdict import Verdict
 from tfeval.metrics.shift import two_sample
+from tfeval.runs.run import Run
 from tfeval.utils.errors import UserError
 from tfeval.utils.shown import Shown
 
@@ -37,6 +38,7 @@ class Shift(Shown):
     farthest: images of the target.
     remarks: what a reader must know beside the figures.
     classes: names of the columns of outputs, which `shares` and others number.
+    runs: name and run of each side that has one.
   """
 
   DOCUMENT = 'tfeval.reports.page.of_shift:document'
@@ -54,6 +56,7 @@ class Shift(Shown):
   farthest: list[Far] = dataclasses.field(default_factory=list)
   remarks: list[str] = dataclasses.field(default_factory=list)
   classes: list[str] = dataclasses.field(default_factory=list)
+  runs: list[tuple[str, Run]] = dataclasses.field(default_factory=list)
 
 
 def diagnose(

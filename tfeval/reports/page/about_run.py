@@ -1,13 +1,13 @@
 """What a run was: checks before it, its protocol in words, and how to repeat it."""
 
 import contextlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfeval.models import published
 from tfeval.preprocess import protocol
+from tfeval.reports.page import json_lines
 from tfeval.reports.page.content import Code, Facts, Missing, Part, Remarks, Section
 from tfeval.runs import display
 from tfeval.runs.result_file import FLAGS, MANIFEST, Result
@@ -15,7 +15,7 @@ from tfeval.runs.run import Run
 from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
-# Lists of ids and hashes that one looks up in the file.
+# Letters of a manifest.
 _LONGEST = 20_000
 
 
@@ -28,7 +28,7 @@ def section(run: Run, name: str | None = None) -> Section:
   """
   result = run.result
   parts: list[Part] = [Remarks(checks(result))]
-  parts.append(Facts([*_in_words(result)]))
+  parts.append(Facts([*in_words(result)]))
   parts.append(Facts([*_facts(run)], code=True))
   parts += _repeat(run)
   title = 'How it was made' if name is None else f'How {name} was made'
@@ -51,7 +51,7 @@ def checks(result: Result) -> list[str]:
   return found + list(result.dataset.class_notes or ())
 
 
-def _in_words(result: Result) -> Iterator[tuple[str, str]]:
+def in_words(result: Result) -> Iterator[tuple[str, str]]:
   """Yields what happened to an image before the model."""
   name = result.protocol.name
   try:
@@ -118,12 +118,19 @@ def _repeat(run: Run) -> Iterator[Part]:
       'How to repeat it', f'there is no {FLAGS} of a command: it was made of other '
       'runs, or of a model in memory'
     )  # fmt: skip
+  yield from manifest(run)
+
+
+def manifest(run: Run, name: str | None = None) -> Iterator[Part]:
+  """Yields the manifest, folded; the name of the run stands above among several."""
   try:
-    manifest: Any = files.read_json(run.path / MANIFEST, run.path)
+    content: Any = files.read_json(run.path / MANIFEST, run.path)
   except UserError as error:
     yield Missing('The manifest', str(error))
     return
-  text = json.dumps(manifest, indent=1, ensure_ascii=False)
+  text = json_lines.text(content)
   if len(text) > _LONGEST:
-    text = f'{text[:_LONGEST]}\n... the whole is in {run.path / MANIFEST}'
-  yield Code(text)
+    text = f'{text[:_LONGEST]}\n...'
+  of = '' if name is None else f' of {name}'
+  where = f'long lists are shortened, the whole is {run.path / MANIFEST}'
+  yield Code(text, f'The manifest{of}; {where}')

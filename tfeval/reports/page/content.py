@@ -1,7 +1,6 @@
-"""What a page holds: sections of paragraphs, tables, figures and images.
+"""What a page holds: sections of paragraphs, tables, figures and images, without HTML.
 
-Values without a word of HTML. `render` makes pages and notebook cells of them, `frame`
-frames of pandas, `plots` pictures.
+`render` makes pages and cells of notebooks of it, `frame` frames, `plots` pictures.
 """
 
 import dataclasses
@@ -153,9 +152,14 @@ class Remarks:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-  """A text to copy: a command, a file."""
+  """A text to copy: a command, a file.
+
+  Attributes:
+    text, title: its lines; what a folded one is, empty: it is open.
+  """
 
   text: str
+  title: str = ''
 
 
 @dataclasses.dataclass(frozen=True)

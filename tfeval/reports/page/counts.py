@@ -14,11 +14,13 @@ SKIPPED = Column('skipped', 'skipped', content.counted, 'images without a label'
 RATE = Column('value', '%', content.percent, 'correct / of')
 LOW = Column('low', 'from %', content.percent, 'lower end of the 95 % interval')
 HIGH = Column('high', 'to %', content.percent, 'upper end of the 95 % interval')
+# A rate in [0, 1] and the ends of its interval.
+RATES = (RATE, LOW, HIGH)
 _MODEL, _METRIC = Column('model', 'model'), Column('metric', 'metric')
 _LABELS = Column('labels', 'labels', program=True)
 _NAME = Column('name', 'name', program=True)
 _VALUE = Column('value', 'value', content.four_digits)
-_OF_COUNT = (CORRECT, COUNT_OF, SKIPPED, RATE, LOW, HIGH)
+_OF_COUNT = (CORRECT, COUNT_OF, SKIPPED, *RATES)
 
 Named = Sequence[tuple[str, Sequence[MetricEntry]]]
 

@@ -86,7 +86,7 @@ def _hardest(found: Hardest) -> Table:
   names = [one.mistake for one in found]
   rows = [
     (one.mistake.id, _names(one.mistake), _real(one.mistake), one.missed,
-     one.said.name, one.said_by, one.confidence)
+     one.said.name, one.said_by, one.confidence, _top(one.mistake.predictions))
     for one in found
   ]  # fmt: skip
   columns = (
@@ -97,6 +97,7 @@ def _hardest(found: Hardest) -> Table:
     Column('said', 'most often taken for'),
     Column('said_by', 'by', content.counted),
     Column('confidence', 'mean confidence %', content.percent),
+    Column('predictions', f'first five of {found.names[0]}'),
   )
   there = [i for i, _ in enumerate(columns) if any(row[i] is not None for row in rows)]
   every = int(found.by_missed[-1])
@@ -125,7 +126,9 @@ def _gallery(
       lines.append(('ReaL', real))
     lines += [(f'{p.rank}', _said(p)) for p in one.predictions]
     pictures.append(Picture(one.id, jpeg if isinstance(jpeg, bytes) else None, lines))
-  parts: list[Part] = [Gallery('The first of these', pictures, _THEIRS)]
+  run = found.names[0] if isinstance(found, Hardest) else None
+  whose = '' if run is None else f' 1 to 5 are the first classes of {run}.'
+  parts: list[Part] = [Gallery('The first of these', pictures, _THEIRS + whose)]
   parts += [
     Missing(f'Thumbnails of {count:,} images', reason)
     for reason, count in missing.items()

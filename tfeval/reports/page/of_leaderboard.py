@@ -1,11 +1,12 @@
 """A leaderboard as a page: the table, ranks with their ties, accuracy by its price."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tfeval.analysis.leaderboard import Leaderboard, Row
 from tfeval.reports import leaderboard as texts
 from tfeval.reports import leaderboard_columns
-from tfeval.reports.page import content
+from tfeval.reports.page import content, counts
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -64,51 +65,55 @@ def table(board: Leaderboard) -> Table:
 
 
 def ranks(board: Leaderboard) -> Figure:
-  """Returns accuracies with intervals, a bar joining models on one rank."""
+  """Returns accuracies with intervals, a bar joining models on one rank.
+
+  References stand below, as they are ranked among themselves.
+  """
   labels, metric = board.sort
-  rows, places, numbers = [], [], []
-  for row in _ranked(board):
+  ordered = sorted(_ranked(board), key=lambda row: row.reference)
+  rows: list[kinds.Interval] = []
+  numbers: list[tuple[Any, ...]] = []
+  for row in ordered:
     count = row.counts[board.sort]
     interval = count.entry(metric, labels).interval
     assert interval is not None  # Of images.
-    value = 100 * count.correct / count.count
-    rows.append(
-      kinds.Interval(
-        f'{row.ranks[labels]}  {row.name}',
-        value,
-        100 * interval.low,
-        100 * interval.high,
-      )
-    )
-    places.append(row.ranks[labels])
-    ends = interval.low, interval.high
-    rate = count.correct / count.count
-    counted = count.correct, count.count, rate, *ends
-    numbers.append((row.ranks[labels], row.name, *counted))
-  columns = (
+    ends, place = (interval.low, interval.high), row.ranks.get(labels)
+    low, high = (100 * end for end in ends)
+    name = row.name if row.reference else f'{place}  {row.name}'
+    rows.append(kinds.Interval(name, 100 * count.rate, low, high, int(row.reference)))
+    both = (None, place) if row.reference else (place, None)
+    numbers.append((both[0], row.name, count.correct, count.count, count.rate, *ends,
+                    both[1]))  # fmt: skip
+  columns = [
     Column('rank', 'rank', str),
     Column('model', 'model'),
-    Column('correct', 'correct', content.counted),
-    Column('count', 'of', content.counted),
-    Column('value', '%', content.percent),
-    Column('low', 'from %', content.percent),
-    Column('high', 'to %', content.percent),
-  )
+    *(counts.CORRECT, counts.COUNT_OF, *counts.RATES),
+    Column(leaderboard_columns.REFERENCE_RANK, 'rank among references', str),
+  ]
   title = display.metric_name(*board.sort)
   about = 'Intervals cover 95 % of each by itself; pairs on the same images are told '
   about += 'apart more sharply than where these overlap.'
   if board.tests:
     about += ' A bar joins models on one rank.'
+  groups: tuple[str, ...] = ('these runs', 'references')
+  if not leaderboard_columns.has_references(board):
+    groups, columns = (), columns[:-1]
+    numbers = [row[:-1] for row in numbers]
+  places = [row.ranks[labels] for row in ordered if not row.reference]
+  joined = list(_joined(places, board))
   return Figure(
     f'{title} with intervals',
-    kinds.Intervals(rows, f'{title}, %', joined=list(_joined(places, board))),
+    kinds.Intervals(rows, f'{title}, %', joined=joined, groups=groups),
     Table('Ranks', columns, numbers, labels=2),
     about,
   )
 
 
 def _ranked(board: Leaderboard) -> Iterator[Row]:
-  return (row for row in board.rows if board.sort[0] in row.ranks)
+  """Yields what has a rank and a figure; of references the rank may be of top-1."""
+  for row in board.rows:
+    if board.sort[0] in row.ranks and board.sort in row.counts:
+      yield row
 
 
 def _joined(places: list[int], board: Leaderboard) -> Iterator[tuple[int, int]]:
@@ -155,7 +160,7 @@ def tradeoff(board: Leaderboard, name: str) -> Figure | None:
                   100 * interval.low, 100 * interval.high)
     )  # fmt: skip
     rows.append((row.name, value, count.correct, count.count,
-                 count.correct / count.count))  # fmt: skip
+                 count.correct / count.count, interval.low, interval.high))  # fmt: skip
   if len(points) < 2:
     return None
   columns = (
@@ -163,7 +168,7 @@ def tradeoff(board: Leaderboard, name: str) -> Figure | None:
     Column(name, name.replace('_', ' '), column.text),
     Column('correct', 'correct', content.counted),
     Column('count', 'of', content.counted),
-    Column('value', '%', content.percent),
+    *counts.RATES,
   )
   accuracy = display.metric_name(*board.sort)
   return Figure(

@@ -6,7 +6,7 @@ from tfeval.analysis.shift import verdict
 from tfeval.analysis.shift.diagnosis import Shift
 from tfeval.reports import shift as texts
 from tfeval.reports.comparison import p_value
-from tfeval.reports.page import content
+from tfeval.reports.page import about_runs, content
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -30,6 +30,7 @@ def document(found: Shift) -> Document:
   sections.append(Section('Measures', [measures(found)]))
   sections += list(_further(found))
   sections.append(Section('How to read it', [Remarks(texts.remarks(found))]))
+  sections += about_runs.sections(found.runs)
   names, images = found.names, found.images
   return Document(
     title,

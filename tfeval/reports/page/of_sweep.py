@@ -2,7 +2,7 @@
 
 from tfeval.analysis.against_base import Sweep
 from tfeval.reports.comparison import p_value
-from tfeval.reports.page import content
+from tfeval.reports.page import about_runs, content
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -16,10 +16,14 @@ from tfeval.reports.page.of_comparison import FROM, POINTS, TO, P
 from tfeval.reports.plots import kinds
 from tfeval.runs import display
 
+# Runs with a section of their own.
+_FEW = 2
+
 
 def document(found: Sweep) -> Document:
   """Returns a page of a sweep."""
-  return Document('Sweep', [section(found)], found.title)
+  made = about_runs.sections([*found.runs.items()], _FEW)
+  return Document('Sweep', [section(found), *made], found.title)
 
 
 def section(found: Sweep) -> Section:

@@ -2,7 +2,7 @@
 
 from tfeval.analysis.explanation.two_runs import TwoRuns
 from tfeval.reports import two_runs as texts
-from tfeval.reports.page import content
+from tfeval.reports.page import about_runs, content
 from tfeval.reports.page.content import (
   Column,
   Document,
@@ -24,9 +24,9 @@ def document(found: TwoRuns) -> Document:
       ('first', 'second'), (found.first, found.second), found.of_all, strict=True
     )
   ]
-  return Document(
-    'What differs between two runs', [Section('Differences', parts)], '; '.join(runs)
-  )
+  both = [('the first', found.first.run), ('the second', found.second.run)]
+  sections = [Section('Differences', parts), *about_runs.sections(both)]
+  return Document('What differs between two runs', sections, '; '.join(runs))
 
 
 def table(found: TwoRuns) -> Table:

@@ -9,8 +9,10 @@ from tfeval.analysis.mistakes import Mistakes
 from tfeval.analysis.portrait import Portrait
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
+from tfeval.reports import asked
 from tfeval.reports.page import (
-  about_run,
+  about_runs,
+  caveats,
   confidence,
   hard_images,
   of_across,
@@ -23,24 +25,20 @@ from tfeval.runs.run import Failure, Run
 from tfeval.runs.same_model import same_weights
 from tfeval.utils.errors import UserError
 
-AUTO, RUN, COMPARISON, LEADERBOARD, SUITE, SWEEP, EXPLANATION, SHIFT = KINDS = (
-  *('auto', 'run', 'comparison', 'leaderboard', 'suite', 'sweep', 'explanation'),
-  'shift',
-)
 # Runs of which every pair, and each one's making, is told.
-FEW = 8
+FEW = about_runs.FEW
 
 
 def kind_of(runs: Sequence[Run | Failure]) -> str:
   """Returns what kind of page runs make by themselves."""
   complete = [run for run in runs if isinstance(run, Run)]
   if len(runs) == 1:
-    return RUN
+    return asked.RUN
   if places.are_several(complete):
-    return SUITE
+    return asked.SUITE
   if len(complete) == len(runs) and is_sweep(complete):
-    return SWEEP
-  return COMPARISON if len(runs) == 2 else LEADERBOARD
+    return asked.SWEEP
+  return asked.COMPARISON if len(runs) == 2 else asked.LEADERBOARD
 
 
 def is_sweep(runs: Sequence[Run]) -> bool:
@@ -103,13 +101,11 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
   sections = [*page.sections]
   names = [one.name for one in found.aligned]
   sections += overlaid(names[: len(portraits)], portraits)
-  sections += [about_run.section(one.run, one.name) for one in found.aligned[:FEW]]
-  caveats = [
-    f'{one.name}: {caveat}'
-    for one in found.aligned
-    for caveat in one.run.result.caveats
-  ]
-  return Document(page.title, sections, page.subtitle, caveats, page.main)
+  sections += about_runs.sections([(one.name, one.run) for one in found.aligned])
+  told = caveats.grouped(
+    (one.name, caveat) for one in found.aligned for caveat in one.run.result.caveats
+  )
+  return Document(page.title, sections, page.subtitle, told, page.main)
 
 
 def ranked(
@@ -131,11 +127,15 @@ def ranked(
     sections += of_comparison.document(pairs).sections[1:]
   few = [name for name, _ in runs][: len(portraits)]
   sections += overlaid(few, portraits)
-  sections += [about_run.section(run, name) for name, run in runs[:FEW]]
-  caveats = [f'{row.name}: {row.failure}' for row in board.rows if row.failure]
-  caveats += [one for one in board.remarks if one.partition(':')[0].isupper()]
-  caveats += [f'{name}: {one}' for name, run in runs for one in run.result.caveats]
-  return Document(page.title, sections, page.subtitle, caveats)
+  sections += about_runs.sections(runs)
+  told = [one for one in board.remarks if one.partition(':')[0].isupper()]
+  told += caveats.grouped(
+    [
+      *((row.name, row.failure) for row in board.rows if row.failure),
+      *((name, one) for name, run in runs for one in run.result.caveats),
+    ]
+  )
+  return Document(page.title, sections, page.subtitle, told)
 
 
 def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
@@ -158,8 +158,8 @@ def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Sectio
 def suite(found: across_table.Across) -> Document:
   """Returns a page of models on several test sets."""
   page = of_across.document(found)
-  caveats = [f'{one.name}: {one.reason}' for one in found.failures]
-  return Document(page.title, page.sections, page.subtitle, caveats)
+  told = caveats.grouped((one.name, one.reason) for one in found.failures)
+  return Document(page.title, page.sections, page.subtitle, told)
 
 
 def pairs_of(
