@@ -1,5 +1,6 @@
 """What a run was: checks before it, its protocol in words, and how to repeat it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -91,8 +92,10 @@ def repeated(run: Run) -> str | None:
     there = path.is_file()
   except OSError:
     there = False
+  command = 'evaluate' if run.result.imported is None else 'import'
   # The flag's name is the command line's; this is a command to copy.
-  return f'tfeval evaluate {"-" * 2}flagfile={path}' if there else None
+  flags = f'{"-" * 2}flagfile={shlex.quote(str(path))}'
+  return f'tfeval {command} {flags}' if there else None
 
 
 def _repeat(run: Run) -> Iterator[Part]:
