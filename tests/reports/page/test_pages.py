@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import types
 
 import numpy as np
 import pytest
@@ -79,6 +80,17 @@ def test_a_manifest_is_folded_and_its_lists_take_a_line(store_run, labels):
   assert '11, ... 282 more]' in manifest.text
   html = render.page(of_run.Document('d', [section]))
   assert re.search(r'<details><summary>The manifest.*?</summary>\s*<pre', html)
+
+
+def test_a_run_is_repeated_by_the_command_that_made_it(store_run, labels):
+  run = store_run('my run', labels, labels)
+  assert about_run.repeated(run) is None
+  path = run.path / 'flags.txt'
+  path.write_text('--model=m')
+  assert about_run.repeated(run) == f"tfeval evaluate --flagfile='{path}'"
+  result = types.SimpleNamespace(imported={'files': []})
+  imported = types.SimpleNamespace(path=run.path, result=result)
+  assert about_run.repeated(imported).startswith('tfeval import --flagfile=')
 
 
 def test_a_manifest_of_hostile_depth_and_length_is_cut():

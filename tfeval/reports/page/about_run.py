@@ -1,6 +1,5 @@
 """What a run was: checks before it, its protocol in words, and how to repeat it."""
 
-import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from tfeval.reports.page.content import Code, Facts, Missing, Part, Remarks, Sec
 from tfeval.runs import display
 from tfeval.runs.result_file import FLAGS, MANIFEST, Result
 from tfeval.runs.run import Run
-from tfeval.utils import files
+from tfeval.utils import budgets, errors, files, untrusted
 from tfeval.utils.errors import UserError
 
 # Letters of a manifest.
@@ -101,15 +100,19 @@ def repeated(run: Run) -> str | None:
     return None
   command = 'evaluate' if run.result.imported is None else 'import'
   # The flag's name is the command line's; this is a command to copy.
-  flag = '-' * 2 + f'flagfile={path}'
-  return f'tfeval {command} {shlex.quote(flag)}'
+  flag = '-' * 2 + f'flagfile={shlex.quote(str(path))}'
+  return f'tfeval {command} {flag}'
 
 
 def _repeat(run: Run) -> Iterator[Part]:
   command, flags = repeated(run), ''
   if command is not None:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-      flags = (run.path / FLAGS).read_text('utf-8')
+    try:
+      content = untrusted.read_bytes(run.path / FLAGS, budgets.FLAGFILES, run.path)
+    except (UserError, OSError) as error:
+      yield Missing(f'Its {FLAGS}', errors.one_line(error))
+    else:
+      flags = content.decode(errors='backslashreplace')
   if command is not None and flags:
     yield Facts([('repeat it', command)], code=True)
     yield Code(flags.strip())

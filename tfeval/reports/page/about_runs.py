@@ -57,7 +57,9 @@ def table(told: Sequence[tuple[str, str, Run]]) -> Table:
     labels = 1
   about = ''
   if any(row[-1] is None for row in rows):
-    about = 'Nothing repeats imported predictions, nor a model that was in memory.'
+    about = (
+      'Nothing repeats a run without flags, such as of a model that was in memory.'
+    )
   return Table('Runs', columns, rows, about, labels=labels)
 
 
