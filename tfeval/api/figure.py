@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given
-from tfeval.utils import errors, files
+from tfeval.utils import errors
+from tfeval.utils.arguments import truth
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,9 +72,7 @@ def figure(
     raise UserError('`by` is for `kind=slices`, which needs it')
   path = given.file_path('output', output)
   assert path is not None  # It has no default.
-  figures.check_path(path, 'output')
-  files.check_new(path, overwrite, 'output')
-  figures.import_matplotlib()
+  figures.check_path(path, truth('overwrite', overwrite), 'output')
   found = given.found(runs)
   level = checks.level(level)
   allowed = [allow] if isinstance(allow, str) else list(allow)
