@@ -129,15 +129,18 @@ def test_every_command_and_every_flag_is_completed(folder):
 
 
 def test_only_flags_that_take_paths_complete_files():
-  words = re.compile(
-    r'[Ff]ile|folder|path|[Dd]irectory|\.[a-z]{3,}|lies?\b|[Ww]here|\bDIR|RUN'
-  )
+  paths = (
+    'align beside cache_dir classes crops curve data_dir figure flagfile '
+    'frost_textures golden import_module keep log_dir manual_dir model_python only '
+    'other output output_dir output_file per_class predictions probabilities raters '
+    'raters_golden real_labels report scores sets_dir write_groups'
+  ).split()
   modules = {name: cli.command_module(name) for name in cli.COMMANDS}
   for one in completable.commands(modules, cli.COMMANDS):
-    flags, _ = command_flags.parse(modules[one.name], one.name, [])
     for flag in one.flags:
-      if flag.values is not None and flag.values.files:
-        assert words.search(flags[flag.name].help), (one.name, flag.name)
+      values = flag.values
+      if values is not None and values.files and not values.words:
+        assert flag.name in paths, (one.name, flag.name)
 
 
 def test_bash_is_told_of_the_function(folder):

@@ -65,18 +65,6 @@ def complete(runs: Sequence[Any]) -> 'list[Run]':
   return result
 
 
-def one_run(name: str, run: Any) -> 'Run':
-  """Returns a run that is given as such or by its directory.
-
-  Raises:
-    UserError: it is no run, or a folder of several.
-  """
-  result = complete([run])
-  if len(result) > 1:
-    raise UserError(f'`{name}={run}` holds {len(result)} runs: give one of them')
-  return result[0]
-
-
 def directories(runs: Sequence[Any]) -> list[str]:
   """Returns paths of runs, of folders those in them; none of them need be readable.
 

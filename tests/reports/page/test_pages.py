@@ -6,13 +6,14 @@ import re
 import numpy as np
 import pytest
 
-from tfeval.analysis import against_base, comparison, leaderboard
+from tfeval.analysis import against_base, comparison, leaderboard, mistakes
 from tfeval.analysis.portrait import portray
-from tfeval.datasets.labels import class_groups, imagenet
+from tfeval.datasets.labels import class_groups, imagenet, sets
 from tfeval.reports.page import (
   classes,
   counts,
   frame,
+  hard_images,
   of_comparison,
   of_leaderboard,
   of_run,
@@ -64,6 +65,21 @@ def test_what_a_run_lacks_is_said_with_what_brings_it(runs):
   )
   assert '--store_logits' in html
   assert '`store_logits`' not in html
+
+
+def test_a_label_set_has_one_name_on_a_page(store_run, labels):
+  real = [[int(one), int(one + 1) % 1000] for one in labels]
+  run = store_run('a', labels, labels, real)
+  other = store_run('b', (labels + 1) % 1000, labels, real)
+  wrong = mistakes.mistakes(other, 5, labels=sets.open_labels(['real'])[0])
+  found = [
+    of_run.whole(portray(run), []),
+    of_comparison.document(comparison.compare([run, other])),
+  ]
+  html = ' '.join([*map(render.page, found), hard_images.table(wrong).title])
+  assert 'Wrong by ReaL labels' in html and 'Confidence, ReaL labels' in html
+  assert 'ReaL labels' in html and 'ReaL top-1' in html
+  assert not re.findall(r'\breal labels|labels real\b|by label_errors', html)
 
 
 def test_classes_are_counted_as_by_hand(runs):

@@ -40,7 +40,8 @@ def section(portrait: Portrait) -> Section:
 
 def _missing(one: OfLabels) -> Missing:
   return Missing(
-    f'Classes by the labels {one.labels}', 'images have several labels, or none'
+    f'Classes, {display.labels_name(one.labels)} labels',
+    'images have several labels, or none',
   )
 
 
@@ -165,4 +166,4 @@ def groups(space: LabelSpace, found: Confusion) -> tuple[list[str], np.ndarray, 
 
 
 def _name(one: OfLabels) -> str:
-  return display.metric_name(one.labels, '').strip() or 'original'
+  return display.labels_name(one.labels)

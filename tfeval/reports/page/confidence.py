@@ -27,7 +27,7 @@ def section(portrait: Portrait) -> Section:
   parts: list[Part] = []
   for one in portrait.sets:
     if one.confidences is None:
-      what = f'Confidence by the labels {one.labels}'
+      what = f'Confidence, {display.labels_name(one.labels)} labels'
       parts.append(Missing(what, one.no_confidences))
       continue
     parts.append(reliability(portrait, one))
@@ -182,7 +182,7 @@ def _labels(sets: list[OfLabels]) -> list[str]:
 
 
 def _title(what: str, one: OfLabels) -> str:
-  return f'{what}, {display.metric_name(one.labels, "").strip() or "original"} labels'
+  return f'{what}, {display.labels_name(one.labels)} labels'
 
 
 def _known(value: float) -> float | int | None:

@@ -106,7 +106,7 @@ def _pairs(found: Comparison) -> list[Part]:
         continue
       low, high = (100 * end for end in found.interval(pair))
       names = (found.aligned[i].name for i in (pair.first, pair.second))
-      text = f'{labels}: {" less ".join(names)}'
+      text = f'{display.labels_name(labels)}: {" less ".join(names)}'
       rows.append(kinds.Interval(text, 100 * pair.hits.difference, low, high, number))
   title = 'percentage points of hits, first less second'
   table = pair_table(found)
@@ -207,7 +207,7 @@ def _classes(found: Comparison, labels: str) -> Table:
     Column('only_second', f'only {second.name}', content.counted),
     Column('gap', 'first less second', '{:+,}'.format),
   )
-  title = f'Classes that they differ in, {labels} labels'
+  title = f'Classes that they differ in, {display.labels_name(labels)} labels'
   about = '' if len(rows_of) else 'Images have several labels, or none.'
   return Table(title, columns, rows, about, more=len(order) - len(rows))
 
@@ -235,7 +235,7 @@ def _images(found: Comparison, labels: str) -> Table:
     Column('second', second.name),
     Column('right', 'right'),
   )
-  title = f'Images that only one of them hits, {labels} labels'
+  title = f'Images that only one of them hits, {display.labels_name(labels)} labels'
   return Table(title, columns, rows, more=len(at) - len(rows))
 
 

@@ -15,6 +15,7 @@ from tfeval.reports.page.content import (
   Table,
 )
 from tfeval.reports.plots import kinds
+from tfeval.runs import display
 
 
 def document(found: Explanation) -> Document:
@@ -55,7 +56,7 @@ def figure(found: Explanation) -> Figure:
   if reported is None:
     title, at = 'images with the same answer, %', 100.0
   else:
-    title, at = f'{found.labels} {found.metric}, %', reported
+    title, at = f'{display.metric_name(found.labels, found.metric)}, %', reported
   about = '' if reported is None else f'The dashed line: {reported:g} % reported.'
   return Figure(
     'The best candidates', kinds.Intervals(rows, title, at=at), table(found), about
