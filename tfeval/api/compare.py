@@ -91,7 +91,7 @@ def leaderboard(
   from tfeval.runs.run import Run
 
   level = checks.level(level)
-  allowed = [allow] if isinstance(allow, str) else list(allow)
+  allowed = given.texts('allow', allow)
   for what in allowed:
     if what not in boards.ALLOWED:
       raise errors.unknown('`allow`', what, boards.ALLOWED)

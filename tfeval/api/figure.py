@@ -75,7 +75,7 @@ def figure(
   figures.check_path(path, truth('overwrite', overwrite), 'output')
   found = given.found(runs)
   level = checks.level(level)
-  allowed = [allow] if isinstance(allow, str) else list(allow)
+  allowed = given.texts('allow', allow)
   if kind in _OF_SETS:
     drawn = _of_sets(found, kind)
   else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import around
-from tfeval.utils.arguments import several, shown
+from tfeval.utils.arguments import path_text, several, shown
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -149,13 +149,25 @@ def labels_and_subset(
   Raises:
     UserError: something is wrong with them, or runs are of different classes.
   """
-  from tfeval.datasets.labels import subsets
+  from tfeval.datasets.labels import sets, subsets
   from tfeval.runs.same_classes import one_space
 
-  is_given = given is not None and (isinstance(given, str | os.PathLike) or len(given))
-  space = one_space(runs) if is_given else None
+  if given is not None and not isinstance(given, str | os.PathLike | sets.LabelSource):
+    given = several('labels', given, object, 'label sets')
+  paths = [path_text(name, one) for name, one in (('keep', keep), ('omit', omit))]
+  path_text('data_dir', data_dir)
+  space = None if given is None or given == [] else one_space(runs)
   opened = labels(given, data_dir, space) or None
-  return opened, subsets.open_subset(*(one and os.fspath(one) for one in (keep, omit)))
+  return opened, subsets.open_subset(*paths)
+
+
+def texts(name: str, given: Any) -> list[str]:
+  """Returns several texts, of which one may be given alone.
+
+  Raises:
+    UserError: these are none.
+  """
+  return several(name, [given] if isinstance(given, str) else given, str, 'texts')
 
 
 def file_path(name: str, given: Any) -> pathlib.Path | None:
