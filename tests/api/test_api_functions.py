@@ -11,6 +11,7 @@ import pytest
 
 import tfeval
 from tfeval import cli
+from tfeval.api import figure
 from tfeval.cli import command_flags
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.utils import options
@@ -224,3 +225,30 @@ def test_mistakes_are_told_in_the_words_of_python(
   text = str(caught.value)
   assert words in text and '\n' not in text
   assert '--' not in text
+
+
+@pytest.mark.parametrize(
+  ('function', 'given'),
+  [
+    (tfeval.report, {'labels': 3}),
+    (tfeval.compare, {'labels': 3}),
+    (tfeval.compare, {'labels': [3]}),
+    (tfeval.compare, {'keep': 3}),
+    (tfeval.compare, {'omit': ['a']}),
+    (tfeval.leaderboard, {'labels': 3.5}),
+    (tfeval.leaderboard, {'allow': 3}),
+    (tfeval.leaderboard, {'data_dir': 3}),
+    (tfeval.over_seeds, {'metrics': 3}),
+    (tfeval.over_seeds, {'metrics': [3]}),
+    (tfeval.ensemble, {'output_dir': 3}),
+    (figure.figure, {'kind': 'ranks', 'output': 'a.png', 'allow': 3}),
+  ],
+)
+def test_values_of_a_wrong_type_are_refused_in_a_line(
+  function, given, runs, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(tfeval.UserError) as caught:
+    function(runs, **given)
+  assert '\n' not in str(caught.value)
+  assert [name for name in given if name in str(caught.value)], caught.value

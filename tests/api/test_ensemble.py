@@ -1,6 +1,7 @@
 """Several runs as one, counted again by hand with NumPy alone."""
 
 import csv
+import gc
 import itertools
 
 import numpy as np
@@ -134,6 +135,15 @@ def test_rows_in_blocks_are_the_same_rows(members, tmp_path, monkeypatch):
   monkeypatch.setattr(combined, '_VALUES', 11 * CLASSES)
   parts = tfeval.ensemble(*members, output_dir=tmp_path / 'parts')
   assert rows_of(whole).equals(rows_of(parts))
+
+
+def test_without_a_directory_a_run_lives_as_long_as_it_is_held(members):
+  run = tfeval.ensemble(members)
+  path = run.path
+  assert run.to_arrow().num_rows == N and path.is_dir()
+  del run
+  gc.collect()
+  assert not path.exists()
 
 
 def test_what_cannot_be_one_run(members, imported, tmp_path):

@@ -74,10 +74,39 @@ def test_runs_that_are_no_seeds_of_one_model(runs, store_run):
       store_run('larger', LABELS, LABELS, model={'parameters': 2000}),
     ],
   }
+  known = [
+    store_run(name, LABELS, LABELS, where=f'runs/{name}')
+    for name in ('ResNet50', 'ResNet152')
+  ]
+  other['is of ResNet50, .* of ResNet152'] = known
+  computing = [
+    store_run(name, LABELS, LABELS, model={'architecture_sha256': 64 * name})
+    for name in 'ab'
+  ]
+  other['compute different things'] = computing
   for words, given in other.items():
     with pytest.raises(tfeval.UserError, match=words) as caught:
       tfeval.over_seeds(given)
     assert '--' not in str(caught.value)
+
+
+def test_one_model_is_said_only_where_that_is_known(runs, store_run):
+  unknown = tfeval.over_seeds(runs[:2])
+  assert str(unknown).startswith('OverSeeds: 2 runs\n')
+  (remark,) = [one for one in unknown.remarks if 'is not stored' in one]
+  assert 'seed0 and seed1' in remark or 'seed0, seed1' in remark
+  same = [
+    store_run(
+      name,
+      LABELS,
+      LABELS,
+      model={'architecture_sha256': 'a' * 64, 'weights_sha256': name},
+      where=f'runs/{name}',
+    )
+    for name in ('a.keras', 'b.keras')
+  ]
+  assert str(tfeval.over_seeds(same)).startswith('OverSeeds: 2 runs of one model\n')
+  assert not tfeval.over_seeds(same).remarks
 
 
 def test_the_same_weights_twice_are_told(runs, store_run):

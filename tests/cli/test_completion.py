@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tfeval import cli
-from tfeval.cli import command_flags, completion
+from tfeval.cli import command_flags, completable, completion
 from tfeval.models import table
 from tfeval.utils import flagfile
 
@@ -32,6 +32,14 @@ TYPED = {
   'tfeval evaluate --protocol=opencv_': ['opencv_float', 'opencv_ipp'],
   'tfeval evaluate --suite=rob': ['robust'],
   'tfeval score --metrics=brier,auro': ['brier,auroc'],
+  'tfeval export --to=mo': ['model_index'],
+  'tfeval sweep --axis=asp': ['aspect'],
+  'tfeval sweep --labels_of=r': ['real'],
+  'tfeval import --order=ru': ['runs'],
+  'tfeval import --order=file': ['file_name'],
+  'tfeval leaderboard --allow=d': ['data'],
+  'tfeval leaderboard --sort=ru': [],
+  'tfeval mistakes --of_class=ru': [],
   'tfeval score ru': ['runs'],
   'tfeval models VGG': ['VGG16', 'VGG19'],
   'tfeval guide sec': ['security'],
@@ -118,6 +126,21 @@ def test_every_command_and_every_flag_is_completed(folder):
     assert names >= {*flags} - {'undefok'} | {'flagfile', 'help'}
   (found,) = by_bash(folder, ['tfeval evaluate --model='])
   assert {*found} >= {*table.known_models()}
+
+
+def test_only_flags_that_take_paths_complete_files():
+  paths = (
+    'align beside cache_dir classes crops curve data_dir figure flagfile '
+    'frost_textures golden import_module keep log_dir manual_dir model_python only '
+    'other output output_dir output_file per_class predictions probabilities raters '
+    'raters_golden real_labels report scores sets_dir write_groups'
+  ).split()
+  modules = {name: cli.command_module(name) for name in cli.COMMANDS}
+  for one in completable.commands(modules, cli.COMMANDS):
+    for flag in one.flags:
+      values = flag.values
+      if values is not None and values.files and not values.words:
+        assert flag.name in paths, (one.name, flag.name)
 
 
 def test_bash_is_told_of_the_function(folder):

@@ -343,6 +343,10 @@ def test_mistakes_about_figures_are_told_before_tensorflow_starts(
   for name in ('a.gif', 'a', ''):
     mistake(predict(cat, *TINY, f'--figure={tmp_path}/{name}'), '.png, .pdf or .svg')
   mistake(predict(cat, *TINY, f'--figure={tmp_path}/no/a.png'), 'does not exist')
+  (tmp_path / 'there.png').write_text('mine')
+  there = f'--figure={tmp_path}/there.png'
+  mistake(predict(cat, *TINY, there), f'{there} is there already', '--overwrite')
+  assert (tmp_path / 'there.png').read_text() == 'mine'
   (tmp_path / 'folder.png').mkdir()
   mistake(predict(cat, *TINY, f'--figure={tmp_path}/folder.png'), 'is a folder')
   mistake(

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfeval.engine import pipeline
 from tfeval.preprocess import protocol
+from tfeval.utils import printable
 
 MODEL = f'{__name__}:model_of_means'
 FLAGS = (f'--model={MODEL}', '--preprocess=identity', '--output=logits', '--top=3')
@@ -89,7 +90,9 @@ def test_files_hold_what_is_printed(tfeval, folder, tmp_path):
     assert line == {'path': image['path'], **model}
     probabilities = [one['probability'] for one in model['predictions']]
     assert typed['probabilities'] == probabilities
-    assert [float(row[f'probability_{i}']) for i in (1, 2, 3)] == probabilities
+    assert [row[f'probability_{i}'] for i in (1, 2, 3)] == [
+      printable.csv_cell(one) for one in probabilities
+    ]
     assert row['error'] == '' and typed['error'] is None
 
 

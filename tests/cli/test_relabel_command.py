@@ -139,7 +139,13 @@ def test_everything(relabel, files):
   assert thresholds['tiny'] == pytest.approx(right[:3].tolist(), abs=1e-6)
   assert set(thresholds['tiny, top-1'] + thresholds['original labels']) == {1}
   assert b'<svg' in (files / 'a.svg').read_bytes()
-  code, out, err = relabel('run', *ALL, '--curve=a.csv')
+  for flag in ('--curve=a.csv', '--figure=a.svg'):
+    before = (files / flag.partition('=')[2]).read_bytes()
+    code, out, err = relabel('run', *ALL, '--aggregate=golden', flag)
+    assert (code, out) == (2, '') and f'{flag} is there already' in err, err
+    assert '--overwrite' in err
+    assert (files / flag.partition('=')[2]).read_bytes() == before
+  code, out, err = relabel('run', *ALL, '--curve=a.csv', '--overwrite')
   assert (code, err) == (0, 'tfeval: written: curve in a.csv\n')
   assert 'as golden' in out
   assert max(map(len, out.splitlines())) <= 80
@@ -167,7 +173,10 @@ def test_everything(relabel, files):
     ),
     ('--scores=scores.npz --golden=golden.npz --figure=a.gif', '.png, .pdf or .svg'),
     ('--scores=scores.npz --output=scores.npz', 'is given twice'),
-    ('--scores=scores.npz --output=no/a.json', 'cannot write no/a.json'),
+    (
+      '--scores=scores.npz --output=no/a.json',
+      'the folder no does not exist',
+    ),
   ],
 )
 def test_mistakes(relabel, files, arguments, words):

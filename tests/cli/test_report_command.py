@@ -3,9 +3,12 @@
 import json
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
+
+from tfeval.reports.page import render
 
 N = 120
 
@@ -238,3 +241,18 @@ def test_commands_write_pages_of_what_they_print(tfeval, runs, tmp_path, command
   assert f'the page is in {page}' in err
   assert '<h1>' in page.read_text('utf-8')
   assert '--overwrite' in refused(tfeval(*given))
+
+
+def test_what_is_not_installed_is_told_without_a_flag_that_is_not_there(
+  tfeval, runs, tmp_path, monkeypatch
+):
+  monkeypatch.setitem(sys.modules, 'jinja2', None)
+  render._made_environment.cache_clear()
+  said = refused(tfeval('report', runs / 'one', f'--output={tmp_path / "a.html"}'))
+  assert said.startswith("tfeval: a page needs Jinja2: pip install 'tfeval[report]'")
+  monkeypatch.setitem(sys.modules, 'matplotlib', None)
+  given = '--kind=reliability', f'--output={tmp_path / "a.png"}'
+  said = refused(tfeval('figure', runs / 'one', *given))
+  assert said.startswith(
+    "tfeval: figures need matplotlib: pip install 'tfeval[figure]'"
+  )

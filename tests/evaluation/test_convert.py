@@ -201,7 +201,10 @@ def test_a_model_of_any_size_gets_one(noise, tmp_path, tfeval):
     (['--to=litert:float', '--io_dtype=int8'], '--io_dtype=int8 is for litert:int8'),
     (['--to=litert:float', '--dataset=sample'], '--dataset says on which images'),
     (['--to=litert:float', '--output_file=a.onnx'], 'expected the path of a .tflite'),
-    (['--to=litert:float', '--output_file=no/a.tflite'], 'in no folder that is there'),
+    (
+      ['--to=litert:float', '--output_file=no/a.tflite'],
+      'folder no does not exist',
+    ),
     (['--to=litert:float', '--protocol=none'], 'unknown protocol'),
     (['--to=litert:int8', '--calibrate=11'], '--calibrate=11: '),
     (['--to=litert:int8', '--calibrate=0'], 'calibrate'),
@@ -221,7 +224,7 @@ def test_a_file_that_is_there_stays(saved, tmp_path, tfeval):
   there = tmp_path / 'small.keras.float.tflite'
   there.write_bytes(b'mine')
   code, _, err = tfeval(*flags(saved, '--to=litert:float'))
-  assert code == 2 and 'exists: give --overwrite' in err
+  assert code == 2 and 'is there already' in err and '--overwrite' in err
   assert there.read_bytes() == b'mine'
   assert tfeval(*flags(saved, '--to=litert:float', '--overwrite'))[0] == 0
   assert there.read_bytes() != b'mine'

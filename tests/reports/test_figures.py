@@ -34,7 +34,7 @@ def photo(height=30, width=40):
 @pytest.mark.parametrize('suffix', ['png', 'pdf', 'svg', 'PNG'])
 def test_formats(tmp_path, suffix):
   path = tmp_path / f'a.{suffix}'
-  figures.check_figure(path, 1, len(MODELS), 5)
+  figures.check_path(path, False)
   figures.draw_answers(path, MODELS, [answered()], [photo()])
   assert path.read_bytes().startswith(STARTS[suffix.lower()])
   assert os.listdir(tmp_path) == [path.name]
@@ -61,10 +61,10 @@ def test_a_file_that_cannot_be_written(tmp_path):
 
 
 def test_too_large_figures_are_refused(tmp_path):
-  figures.check_figure(tmp_path / 'a.png', 50, 3, 5)
+  figures.check_size(tmp_path / 'a.png', 50, 3, 5)
   for sizes in ((100, 3, 5), (1, 60, 5), (1, 1, 1000)):
     with pytest.raises(UserError, match='inches'):
-      figures.check_figure(tmp_path / 'a.png', *sizes)
+      figures.check_size(tmp_path / 'a.png', *sizes)
 
 
 def test_matplotlib_is_imported_for_figures_only():

@@ -87,9 +87,10 @@ def test_files_hold_what_json_prints(tfeval, runs, flags):
       assert typed[f'class_{place}'] == one['class']
       assert typed[f'probability_{place}'] == one['probability']
       assert 'e' not in text[f'probability_{place}']
-      assert float(text[f'probability_{place}']) == one['probability']
+      assert text[f'probability_{place}'] == printable.csv_cell(one['probability'])
     if flags == ['--by=loss']:
-      assert typed['loss'] == image['loss'] == float(text['loss'])
+      assert typed['loss'] == image['loss']
+      assert text['loss'] == printable.csv_cell(image['loss'])
     if 'other' in image:
       assert typed['other_class'] == image['other']['class']
       assert text['other_is_right'] == str(image['other_is_right']).lower()

@@ -94,3 +94,50 @@ def test_signals_are_passed_on(number):
   _, errors = process.communicate(timeout=60)
   assert process.returncode == 70
   assert 'with 2 and no result' in errors
+
+
+_ARROW_READS_ON = """
+import io, threading, time
+import pyarrow as pa, pyarrow.parquet as pq
+from tfeval.utils import supervision
+
+class Slow(io.BytesIO):
+  def read(self, *size):
+    reading.set()
+    for _ in range(2000):
+      time.sleep(0.0005)
+    return super().read(*size)
+
+def work():
+  read = lambda: pq.read_table(pa.PythonFile(Slow(content.getvalue()), mode='r'))
+  threading.Thread(target=read, daemon=True).start()
+  reading.wait()
+  return 2
+
+content, reading = io.BytesIO(), threading.Event()
+pq.write_table(pa.table({'a': range(10)}), content)
+supervision.run(work)
+"""
+
+
+def test_a_thread_in_a_library_says_nothing_when_a_command_ends():
+  done = subprocess.run(
+    [sys.executable, '-c', _ARROW_READS_ON], capture_output=True, text=True
+  )
+  assert (done.returncode, done.stdout, done.stderr) == (2, '', '')
+
+
+def test_what_is_to_be_done_at_the_end_is_done():
+  code = (
+    'import atexit, sys, threading, time\n'
+    'from tfeval.utils import supervision\n'
+    'def late(): time.sleep(0.2); print("thread")\n'
+    'def work():\n'
+    '  atexit.register(print, "handler")\n'
+    '  threading.Thread(target=late).start()\n'
+    '  sys.stdout.write("work ")\n'
+    '  return 0\n'
+    'supervision.run(work)\n'
+  )
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  assert (done.returncode, done.stdout) == (0, 'work thread\nhandler\n')

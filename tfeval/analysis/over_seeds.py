@@ -16,11 +16,12 @@ from tfeval.analysis.alignment import AlignedPredictions
 from tfeval.datasets.labels.sets import LabelSource
 from tfeval.datasets.labels.subsets import Subset
 from tfeval.metrics.entry import MetricEntry
+from tfeval.models import table
 from tfeval.runs import discovery
 from tfeval.runs.run import Run
 from tfeval.runs.same_classes import classes_difference
 from tfeval.runs.same_model import same_weights
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import UserError, listed
 from tfeval.utils.shown import Shown
 
 
@@ -98,7 +99,12 @@ def over_seeds(
     raise UserError(f'{len(runs)} run was given: a spread takes two or more')
   names = discovery.distinct_names(runs)
   for run in runs[1:]:
-    if found := classes_difference(runs[0], run) or _protocols(runs[0], run):
+    found = (
+      classes_difference(runs[0], run)
+      or _protocols(runs[0], run)
+      or _models(runs[0], run)
+    )
+    if found:
       raise UserError(f'{found}: a spread is of runs that differ in their seed alone')
   aligned = [
     alignment.align_run(run, name, labels, subset)
@@ -126,6 +132,29 @@ def _protocols(one: Run, other: Run) -> str | None:
   if None not in (a, b) and a != b:
     return f'{one.path} has {a:,} parameters, {other.path} {b:,}'
   return None
+
+
+def _models(one: Run, other: Run) -> str | None:
+  """Returns in what the models of two runs are known to be no two trainings of one."""
+  a, b = one.result.model, other.result.model
+  if a.name != b.name and {a.name, b.name} <= table.known_models().keys():
+    return f'{one.path} is of {a.name}, {other.path} of {b.name}'
+  digests = {a.architecture_sha256, b.architecture_sha256} - {None}
+  if len(digests) > 1:
+    return f'the models of {one.path} and {other.path} compute different things'
+  return None
+
+
+def is_one_model(runs: Sequence[Run]) -> bool:
+  """Whether runs are known to be of one model, whatever its weights.
+
+  They are where the model has one name in all, or all have stored what it computes.
+  """
+  models = [run.result.model for run in runs]
+  digests = {model.architecture_sha256 for model in models}
+  return len({model.name for model in models}) == 1 or (
+    len(digests) == 1 and None not in digests
+  )
 
 
 def _check_same(first: AlignedPredictions, other: AlignedPredictions) -> None:
@@ -180,6 +209,11 @@ def of_values(
 
 def _remarks(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
   found = []
+  if not is_one_model(runs):
+    called = listed(dict.fromkeys(run.result.model.name for run in runs))
+    found.append(
+      f'whether these are trainings of one model is not stored: models are {called}'
+    )
   for at, run in enumerate(runs):
     for before in range(at):
       if same_weights(runs[before].result.model, run.result.model):

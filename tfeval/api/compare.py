@@ -90,7 +90,7 @@ def leaderboard(
   from tfeval.runs.run import Run
 
   level = checks.level(level)
-  allowed = checks.allowed([allow] if isinstance(allow, str) else list(allow))
+  allowed = checks.allowed(given.texts('allow', allow))
   found = given.found(runs)
   if places.are_several([run for run in found if isinstance(run, Run)]):
     values = {'labels': labels, 'keep': keep, 'omit': omit}

@@ -1,11 +1,14 @@
 """`tfeval.ensemble`."""
 
+import contextlib
+import shutil
+import tempfile
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import given
 from tfeval.utils import errors
 from tfeval.utils.arguments import of_kind, path_text, truth
-from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
   from tfeval.runs.run import Run
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 def ensemble(
   *runs: Any,
-  output_dir: given.Path,
+  output_dir: given.Path | None = None,
   how: str = 'mean',
   name: str | None = None,
   overwrite: bool = False,
@@ -24,7 +27,8 @@ def ensemble(
 
   Args:
     *runs: two or more, of the same images, labels and classes.
-    output_dir: the run directory that is made.
+    output_dir: the run directory that is made; by default a temporary one, which goes
+      with the returned run.
     how: `'mean'` of the probabilities of all classes, which runs store with
       `store_logits`; or `'votes'`: the class that most of them name first. Of as many
       votes the one counts whose probabilities sum up to more, as far as the stored best
@@ -45,8 +49,16 @@ def ensemble(
     raise errors.unknown('`how`', str(how), members.HOW)
   if name is not None:
     of_kind('name', name, str, 'what the run is called')
-  directory = path_text('output_dir', output_dir)
-  if directory is None:
-    raise UserError('`output_dir` is missing: give the directory of the run')
+  directory, overwrite = (
+    path_text('output_dir', output_dir),
+    truth('overwrite', overwrite),
+  )
   found = members.of(given.complete(runs), how)
-  return written.write(found, how, name, directory, truth('overwrite', overwrite))
+  if directory is not None:
+    return written.write(found, how, name, directory, overwrite)
+  with contextlib.ExitStack() as stack:
+    directory = tempfile.mkdtemp(prefix='tfeval-')
+    stack.callback(shutil.rmtree, directory, ignore_errors=True)
+    run = written.write(found, how, name, directory, overwrite)
+    weakref.finalize(run, stack.pop_all().close)
+  return run

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from tfeval.api import checks, given
 from tfeval.reports.asked import AGAINST
 from tfeval.reports.asked import FIGURES as KINDS
-from tfeval.utils import errors, files
+from tfeval.utils import errors
+from tfeval.utils.arguments import truth
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,12 +69,10 @@ def figure(
     raise UserError('`by` is for `kind=slices`, which needs it')
   path = given.file_path('output', output)
   assert path is not None  # It has no default.
-  figures.check_path(path, 'output')
-  files.check_new(path, overwrite, 'output')
-  figures.import_matplotlib()
+  figures.check_path(path, truth('overwrite', overwrite), 'output')
   found = given.found(runs)
   level = checks.level(level)
-  allowed = [allow] if isinstance(allow, str) else list(allow)
+  allowed = given.texts('allow', allow)
   if kind in _OF_SETS:
     drawn = _of_sets(found, kind)
   else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import around
-from tfeval.utils.arguments import several, shown
+from tfeval.utils.arguments import path_text, several, shown
 from tfeval.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,18 +71,6 @@ def all_complete(runs: 'Sequence[Run | Failure]') -> 'list[Run]':
     if not isinstance(run, Run):
       raise UserError(run.reason)
   return [run for run in runs if isinstance(run, Run)]
-
-
-def one_run(name: str, run: Any) -> 'Run':
-  """Returns a run that is given as such or by its directory.
-
-  Raises:
-    UserError: it is no run, or a folder of several.
-  """
-  result = complete([run])
-  if len(result) > 1:
-    raise UserError(f'`{name}={run}` holds {len(result)} runs: give one of them')
-  return result[0]
 
 
 def directories(runs: Sequence[Any]) -> list[str]:
@@ -169,13 +157,25 @@ def labels_and_subset(
   Raises:
     UserError: something is wrong with them, or runs are of different classes.
   """
-  from tfeval.datasets.labels import subsets
+  from tfeval.datasets.labels import sets, subsets
   from tfeval.runs.same_classes import one_space
 
-  is_given = given is not None and (isinstance(given, str | os.PathLike) or len(given))
-  space = one_space(runs) if is_given else None
+  if given is not None and not isinstance(given, str | os.PathLike | sets.LabelSource):
+    given = several('labels', given, object, 'label sets')
+  paths = [path_text(name, one) for name, one in (('keep', keep), ('omit', omit))]
+  path_text('data_dir', data_dir)
+  space = None if given is None or given == [] else one_space(runs)
   opened = labels(given, data_dir, space) or None
-  return opened, subsets.open_subset(*(one and os.fspath(one) for one in (keep, omit)))
+  return opened, subsets.open_subset(*paths)
+
+
+def texts(name: str, given: Any) -> list[str]:
+  """Returns several texts, of which one may be given alone.
+
+  Raises:
+    UserError: these are none.
+  """
+  return several(name, [given] if isinstance(given, str) else given, str, 'texts')
 
 
 def file_path(name: str, given: Any) -> pathlib.Path | None:

@@ -38,8 +38,9 @@ def over_seeds(
   from tfeval.metrics import registry
 
   level = checks.level(level)
-  names = [metrics] if isinstance(metrics, str) else metrics
-  asked = None if names is None else list(registry.check_names(names))
+  asked = None
+  if metrics is not None:
+    asked = list(registry.check_names(given.texts('metrics', metrics)))
   found = given.complete(runs)
   read = given.labels_and_subset(found, labels, keep, omit, data_dir)
   return seeds.over_seeds(found, asked, *read, level)

@@ -14,9 +14,12 @@ from absl import flags
 import tfeval
 from tfeval.cli import command_flags, help_text
 from tfeval.datasets import OPENERS, suites, variants
+from tfeval.evaluation import departures
 from tfeval.metrics import registry
-from tfeval.models import published, table
+from tfeval.models import normalisation, published, table
+from tfeval.models.options import PREPROCESSINGS
 from tfeval.preprocess import corruption_table, protocol
+from tfeval.reports import formats
 from tfeval.utils import flagfile
 
 SHELLS = ('bash', 'zsh', 'fish')
@@ -26,6 +29,17 @@ _WHOLE = ('sample', 'imagenet2012', 'imagenet2012_real')
 # What a shell takes as one word as it stands.
 _PLAIN = re.compile(r'[\w./:@+-]+')
 _LONGEST = 60
+_MEASURED = 'original/top1', 'parameters', 'multiply_adds', 'images_per_second'
+_LABELS = ('original', 'real', 'label_errors')
+
+
+# What takes words that are in no list, and no files.
+_FREE = (
+  *('base', 'checkpoint_object', 'expect', 'filter', 'hub_dataset', 'margin', 'name'),
+  *('model_name', 'of_class', 'as_class', 'output_name', 'reported', 'sample', 'sort'),
+  *('signature', 'source_name', 'source_url', 'split', 'tags', 'task_id', 'tpu'),
+  *('tf_data_service', 'value'),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +177,11 @@ def _corruptions() -> Words:
   return Words(_plain([*kinds, 'all', corruption_table.NONE]), files=False)
 
 
+def _named(*words: str, files: bool = False, several: bool = False) -> Words:
+  """Returns what takes these words, and no files unless that is said."""
+  return Words(_plain(words), files, several)
+
+
 # By the names of flags, in whichever command; files are all that others take.
 _VALUES: Mapping[str, Callable[[], Words]] = {
   'model': _models,
@@ -173,7 +192,24 @@ _VALUES: Mapping[str, Callable[[], Words]] = {
   'corruption': _corruptions,
   'metrics': _metrics,
   'metric': _metrics,
-  'labels': lambda: Words(('original', 'real', 'label_errors')),
+  'labels': lambda: _named(*_LABELS, files=True),
+  'labels_of': lambda: _named(*_LABELS),
+  'adapt': lambda: _named('bn', 'tent', 'prior:source=', 'temperature:source='),
+  'align': lambda: _named('none', 'coral', 'subspace'),
+  'allow': lambda: _named('data', 'protocol', several=True),
+  'axis': lambda: _named(*departures.axes()),
+  'by': lambda: _named('label', 'real_labels', 'folder', 'images', files=True),
+  'class_map': lambda: _named(
+    *('background_first', 'background_last', 'ilsvrc_id', 'name'), files=True
+  ),
+  'columns': lambda: _named('rank', 'model', *_MEASURED, several=True),
+  'feed': lambda: _named('bgr', 'twice', 'no_mean', *PREPROCESSINGS),
+  'log_to': lambda: _named('mlflow:', 'wandb:', 'tensorboard:', files=True),
+  'omit': lambda: _named('label_errors', files=True),
+  'order': lambda: _named('file_name', 'class_folder', files=True),
+  'preprocess': lambda: _named(*PREPROCESSINGS, *normalisation.names()),
+  'to': lambda: _named(*formats.EXPORTS),
+  **{name: _named for name in _FREE},
 }
 # What stands beside the flags of commands; files, such as runs, in others.
 _ARGUMENTS: Mapping[str, Callable[[], Words]] = {

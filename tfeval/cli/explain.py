@@ -1,7 +1,6 @@
 """`tfeval explain`."""
 
 import dataclasses
-import pathlib
 
 from tfeval.api.explain import (
   SIGNIFICANT,
@@ -12,7 +11,7 @@ from tfeval.api.explain import (
 )
 from tfeval.cli import console, input_flags, output
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.reports import figures, formats
+from tfeval.reports import formats
 from tfeval.reports.page import of_explanation, of_two_runs
 
 USAGE = """Usage: tfeval explain --model=NAME --reported=61.6 [--flags]
@@ -91,11 +90,7 @@ def run(flags, arguments: list[str]) -> int:
   check_one_way(flags.reported, flags.predictions, arguments, flags.list)
   if flags.list:
     return _list(flags)
-  page, figure = output.report_path(flags), None
-  if flags.figure is not None:
-    figure = pathlib.Path(flags.figure).expanduser()
-    figures.check_path(figure)
-    figures.import_matplotlib()
+  page, figure = output.report_path(flags), output.figure_path(flags)
   console.import_tensorflow_for(arguments)
   names = (
     *('weights', 'reported', 'reported_count', 'predictions', 'order', 'sample'),

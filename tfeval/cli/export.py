@@ -5,6 +5,7 @@ import sys
 from tfeval.cli import console, label_flags, output
 from tfeval.cli.command_flags import with_dashes
 from tfeval.reports import formats, terminal
+from tfeval.utils import files
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval export RUN... --to=FORMAT [--output=FILE] [--flags]
@@ -65,7 +66,7 @@ def run(flags, arguments: list[str]) -> int:
   exporter = formats.EXPORTS[flags.to]
   if flags.to == 'parquet' and not flags.output:
     raise UserError('--to=parquet is no text: give --output=FILE')
-  target = output.new_file(flags.output, flags.overwrite)
+  target = output.new_file(flags, 'output')
   request = _request(flags)
   export = exporter(_runs(flags, arguments), request)
   for remark in export.remarks:
@@ -73,7 +74,8 @@ def run(flags, arguments: list[str]) -> int:
   if target is None:
     terminal.print_text(export.content.decode(), sys.stdout)
   else:
-    output.write_file(target, export.content)
+    files.write_atomically(target, export.content, '--output')
+    output.say(f'written: {target}')
   return 0
 
 

@@ -133,9 +133,26 @@ def _told(group: str, found: Iterable[flags.Flag], columns: int) -> list[str]:
 def _flag(heading: str, text: str, columns: int) -> list[str]:
   indent = ' ' * (10 if columns >= _NARROW else 4)
   return [
-    *terminal.wrapped(heading.strip(), columns, heading[: _indent(heading)], indent),
+    *_broken_heading(heading, columns, indent),
     *terminal.wrapped(text, columns, indent, indent),
   ]
+
+
+def _broken_heading(heading: str, columns: int, indent: str) -> list[str]:
+  """Returns how a flag is given, one of many words broken behind some `|`."""
+  lines = terminal.wrapped(
+    heading.strip(), columns, heading[: _indent(heading)], indent
+  )
+  found: list[str] = []
+  for line in lines:
+    words = line.split('|')
+    for at, word in enumerate(words):
+      part = word + '|' * (at + 1 < len(words))
+      if at and len(found[-1]) + len(part) <= columns:
+        found[-1] += part
+      else:
+        found.append(indent + part if at else part)
+  return found
 
 
 def _indent(line: str) -> int:

@@ -133,7 +133,7 @@ def run(flags, arguments: list[str]) -> int:
 def _files(flags, count: int | None) -> dict[str, pathlib.Path]:
   """Returns the files that are written, by their flags, and checks that they can be."""
   from tfeval.reports import mistake_sheet
-  from tfeval.utils import files, row_files
+  from tfeval.utils import row_files
 
   found = {
     name: pathlib.Path(flags[name].value).expanduser()
@@ -145,8 +145,7 @@ def _files(flags, count: int | None) -> dict[str, pathlib.Path]:
   if 'figure' in found:
     if count is None:
       raise UserError('--count=all is for --output: give a number with --figure')
-    contact_sheet.check(found['figure'], count, mistake_sheet.LINES)
-    files.check_new(found['figure'], flags.overwrite, 'figure')
+    contact_sheet.check(found['figure'], flags.overwrite, count, mistake_sheet.LINES)
   return found
 
 

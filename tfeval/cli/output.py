@@ -10,7 +10,7 @@ from tfeval.cli.command_flags import with_dashes
 from tfeval.datasets import variants
 from tfeval.datasets.labels.class_sets import PARTNERS
 from tfeval.metrics.entry import ALL, RESTRICTED
-from tfeval.reports import failures, formats, terminal
+from tfeval.reports import failures, figures, formats, terminal
 from tfeval.reports.formats import Output
 from tfeval.reports.page import writing
 from tfeval.reports.plots import files as plot_files
@@ -145,35 +145,41 @@ def save_report(path: pathlib.Path | None, result: Shown) -> None:
     say(f'the page is in {path}')
 
 
-def draw(figure: 'Figure', path: pathlib.Path) -> None:
-  """Writes a figure to a file and says so; see `plots.files.write`."""
-  plot_files.save(figure, path)
-  say(f'the figure is in {path}')
-
-
-def new_file(text: str | None, overwrite: bool) -> Path | None:
-  """Returns the path of a file that a command is to write; None: none was named.
+def figure_path(flags) -> pathlib.Path | None:
+  """Returns the file of `--figure`, None without one.
 
   Raises:
-    UserError: there is one already that may not be replaced, or it is a directory.
+    UserError: it is there or cannot be written, or matplotlib is not installed.
   """
-  if not text:
+  if flags.figure is None:
     return None
-  path = paths.path(text)
-  if path.is_dir():
-    raise UserError(f'cannot write {path}: it is a directory: name a file in it')
-  if path.exists() and not overwrite:
-    raise UserError(
-      f'{path} is there already: give --overwrite to replace it, or another name'
-    )
+  path = pathlib.Path(flags.figure).expanduser()
+  figures.check_path(path, flags.overwrite)
   return path
 
 
-def write_file(path: Path, content: bytes) -> None:
-  """Writes all of a file or nothing of it, and says where; makes its folder."""
-  files.make_directory(path.parent)
-  files.write_atomically(path, content, 'file')
-  say(f'written: {path}')
+def draw(figure: 'Figure', path: pathlib.Path) -> None:
+  """Writes a figure to the file of `--figure` and says so."""
+  plot_files.save(figure, path, 'figure')
+  say(f'the figure is in {path}')
+
+
+def new_file(flags, option: str) -> Path | None:
+  """Returns the path of a file that a command is to write, None without one.
+
+  Args:
+    flags: of the command, `--overwrite` among them.
+    option: the flag that names the file.
+
+  Raises:
+    UserError: see `files.check_new`.
+  """
+  text = flags[option].value
+  if text is None:
+    return None
+  path = paths.path(text)
+  files.check_new(path, flags.overwrite, option)
+  return path
 
 
 def say_where(runs: Sequence[Run | Failure]) -> None:

@@ -92,7 +92,7 @@ def run(flags, arguments: list[str]) -> int:
   files = _files(flags)
   paths = image_files.find_images(arguments, check=not skip)
   if 'figure' in files:
-    figures.check_figure(files['figure'], len(paths), len(requests), flags.top)
+    figures.check_size(files['figure'], len(paths), len(requests), flags.top)
   with console.quiet_tensorflow():
     from tfeval.evaluation import predict  # TensorFlow: seconds.
 
@@ -130,6 +130,8 @@ def _files(flags) -> dict[str, pathlib.Path]:
     row_files.check_path(
       found['output_file'], flags.overwrite, 'output_file', prediction_rows.FORMATS
     )
+  if 'figure' in found:
+    figures.check_path(found['figure'], flags.overwrite)
   if 'crops' in found:
     _check_crops(found['crops'], flags.overwrite)
   return found

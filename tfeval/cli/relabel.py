@@ -61,6 +61,7 @@ def define_flags(define) -> None:
     None,
     "Draw them into this .png, .pdf or .svg; needs pip install 'tfeval[figure]'.",
   )
+  define.bool('overwrite', False, 'Replace files that are there.')
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
 
@@ -97,14 +98,17 @@ def _outputs(flags, arguments: list[str]) -> dict[str, pathlib.Path]:
     raise UserError('--curve and --figure need --golden')
   if arguments and not drawn:
     raise UserError(f'{arguments[0]}: runs are for --curve and --figure: give one')
-  if 'figure' in given:
-    figures.check_path(given['figure'])
-    figures.import_matplotlib()
   resolved = [path.resolve() for path in given.values()]
   for name in _OUTPUTS:
     if name in given and resolved.count(given[name].resolve()) > 1:
       raise UserError(f'--{name}={given[name]} is given twice: it would be overwritten')
-  return {name: given[name] for name in _OUTPUTS if name in given}
+  written = {name: given[name] for name in _OUTPUTS if name in given}
+  for name, path in written.items():
+    if name == 'figure':
+      figures.check_path(path, flags.overwrite)
+    else:
+      files.check_new(path, flags.overwrite, name)
+  return written
 
 
 def _print(found: 'Relabelled', written: bool, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from tfeval.reports import by_class, terminal
 from tfeval.runs import discovery, expectations, result_file
 from tfeval.runs.run import Run, load_run
 from tfeval.runs.summary import Summary
-from tfeval.utils import files, paths
+from tfeval.utils import files
 from tfeval.utils.errors import UserError, listed
 
 USAGE = """Usage: tfeval score RUN... [--flags]
@@ -59,6 +59,7 @@ def define_flags(define) -> None:
   )
   slice_flags.define(define)
   define.string('per_class', None, 'A CSV file to write the accuracy of each class to.')
+  define.bool('overwrite', False, 'Replace files that are there.')
   define.integer(
     'confusions', 0, 'Print so many of the most frequent confusions.', lower_bound=0
   )
@@ -71,19 +72,21 @@ def define_flags(define) -> None:
 def run(flags, arguments: list[str]) -> int:
   if not arguments:
     raise UserError('no run was given: tfeval score OUTPUT_DIR/MODEL ...')
+  per_class = output.new_file(flags, 'per_class')
+  groups = output.new_file(flags, 'write_groups')
   expected = [expectations.parse(text) for text in flags.expect]
   console.import_tensorflow_for(arguments)
   runs = [load_run(path) for path in discovery.expand(arguments)]
   names = [name.strip() for text in flags.metrics for name in text.split(',')]
   metrics = registry.check_names(names) or None
   if flags.by is not None:
-    slice_flags.print_slices(flags, runs, metrics or ())
+    slice_flags.print_slices(flags, runs, metrics or (), groups)
     return 0
   if flags.adapt is not None:
     runs = _with_adapted(runs, flags.adapt)
   labels, subset = label_flags.read_labels(flags, runs)
   runs = [_with_rules(run, names, flags.class_rule) for run in runs]
-  by_classes = flags.per_class is not None or flags.confusions > 0
+  by_classes = per_class is not None or flags.confusions > 0
   scored: list[Run] = []
   answers: list[tuple[str, LabelSpace, dict[str, TopPredictions]]] = []
   for run in runs:
@@ -105,13 +108,11 @@ def run(flags, arguments: list[str]) -> int:
       added['confusions'] = by_class.confusions(*answers[-1][1:], flags.confusions)
     result = run.result.replaced(**added)
     scored.append(dataclasses.replace(run, result=result))
-  if flags.per_class is not None:
-    files.write_atomically(
-      paths.path(flags.per_class), by_class.per_class_csv(answers), '--per_class'
-    )
+  if per_class is not None:
+    files.write_atomically(per_class, by_class.per_class_csv(answers), '--per_class')
   output.print_runs(scored, flags.json, flags.show_examples, flags.class_rule, names)
-  if flags.per_class is not None:
-    output.say(f'the classes are in {flags.per_class}')
+  if per_class is not None:
+    output.say(f'the classes are in {per_class}')
   return output.exit_code(scored, expected)
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from tfeval.api import images_at_hand
 from tfeval.cli import label_flags, output
 from tfeval.reports import formats, terminal
-from tfeval.utils import files, paths, progress
+from tfeval.utils import files, progress
 from tfeval.utils.errors import UserError
+from tfeval.utils.paths import Path
 
 if TYPE_CHECKING:
   from tfeval.datasets.labels.group_files import GroupTable
@@ -36,13 +37,16 @@ def define(definer) -> None:
   definer.integer('slices', 40, 'Print so many slices of --by; 0: all.', lower_bound=0)
 
 
-def print_slices(flags, runs: 'list[Run]', metrics: tuple[str, ...]) -> None:
+def print_slices(
+  flags, runs: 'list[Run]', metrics: tuple[str, ...], target: Path | None
+) -> None:
   """Prints the slices of `--by`.
 
   Args:
     flags: of `tfeval score`.
     runs: at least one.
     metrics: names of metrics; by default top-1.
+    target: the file of `--write_groups`, if one was named.
 
   Raises:
     UserError: something is wrong with the groups, or a metric does not count images.
@@ -60,8 +64,8 @@ def print_slices(flags, runs: 'list[Run]', metrics: tuple[str, ...]) -> None:
       )
   one_space(runs)
   if flags.by == IMAGES:
-    table = _measured(flags, runs)
-  elif flags.write_groups is not None:
+    table = _measured(flags, runs, target)
+  elif target is not None:
     raise UserError('--write_groups is of --by=images: leave it out')
   else:
     table = slices.groups_by(flags.by, runs)
@@ -70,7 +74,7 @@ def print_slices(flags, runs: 'list[Run]', metrics: tuple[str, ...]) -> None:
   output.print_report(formats.SLICES, flags.json, found, flags.slices)
 
 
-def _measured(flags, runs: 'list[Run]') -> 'GroupTable':
+def _measured(flags, runs: 'list[Run]', target: Path | None) -> 'GroupTable':
   """Measures the images of runs, each once.
 
   Raises:
@@ -94,10 +98,10 @@ def _measured(flags, runs: 'list[Run]') -> 'GroupTable':
   names = [run.key.model_name for run, _ in wanted if not isinstance(run, str)]
   found = images_at_hand.measure(wanted, names, where, 0, progress.on_stderr)
   table = attributes.of_statistics(found)
-  if flags.write_groups is not None:
+  if target is not None:
     columns = [table.ids.to_pylist(), *(c.to_pylist() for c in table.columns.values())]
     rows = [('id', *table.columns), *zip(*columns, strict=True)]
     content = terminal.csv_bytes(rows)
-    files.write_atomically(paths.path(flags.write_groups), content, '--write_groups')
-    output.say(f'the statistics of the images are in {flags.write_groups}')
+    files.write_atomically(target, content, '--write_groups')
+    output.say(f'the statistics of the images are in {target}')
   return table

@@ -1,14 +1,13 @@
 """`tfeval sweep`."""
 
 import dataclasses
-import pathlib
 import sys
 
 from tfeval.api.sweep import WITHOUT, sweep
 from tfeval.cli import input_flags, output
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.reports import figures, formats, terminal
+from tfeval.reports import formats, terminal
 from tfeval.reports.page import of_sweep
 
 USAGE = """Usage: tfeval sweep --model=NAME [--axis=AXIS[=VALUE,...] ...] [--flags]
@@ -61,11 +60,7 @@ def run(flags, arguments: list[str]) -> int:
     ]
     terminal.print_remarks(lines, sys.stdout)
     return 0
-  page, figure = output.report_path(flags), None
-  if flags.figure is not None:
-    figure = pathlib.Path(flags.figure).expanduser()
-    figures.check_path(figure)
-    figures.import_matplotlib()
+  page, figure = output.report_path(flags), output.figure_path(flags)
   names = 'weights', 'axis', 'grid', 'labels_of', 'metric', 'level', 'seed'
   found = sweep(
     flags.model,

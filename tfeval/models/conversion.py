@@ -1,9 +1,10 @@
 """What models are converted to, and what has to be said for it."""
 
 import dataclasses
+import os
 import pathlib
 
-from tfeval.utils import errors
+from tfeval.utils import errors, files
 from tfeval.utils.errors import UserError
 
 # What weights and, of int8, all that is computed become.
@@ -78,18 +79,17 @@ def output_path(
     overwrite: whether a file that is there is replaced.
 
   Raises:
-    UserError: the name has another suffix, a file is there, or its folder is not.
+    UserError: the name has another suffix, or see `files.check_new`.
   """
   name = f'{pathlib.PurePath(model).name.replace(":", "_")}.{kind}{SUFFIX}'
   path = pathlib.Path(name if given is None else given).expanduser()
   if path.suffix != SUFFIX:
     raise UserError(f'`output_file={given}`: expected the path of a {SUFFIX} file')
-  if path.is_dir() or not path.parent.is_dir():
-    what = 'a folder' if path.is_dir() else 'in no folder that is there'
-    raise UserError(f'`output_file={path}` is {what}: name a file in one')
-  for one in (path, beside(path)):
-    if one.exists() and not overwrite:
-      raise UserError(f'{one} exists: give `overwrite`, or another `output_file`')
+  files.check_new(path, overwrite, 'output_file')
+  if os.path.lexists(beside(path)) and not overwrite:
+    raise UserError(
+      f'{beside(path)} is there already: give another `output_file`, or `overwrite`'
+    )
   return path
 
 

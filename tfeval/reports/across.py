@@ -12,6 +12,7 @@ from tfeval.metrics import intervals
 from tfeval.models import published_on_sets
 from tfeval.reports import terminal
 from tfeval.reports.formats import Output
+from tfeval.runs import display
 from tfeval.utils.errors import listed
 
 _MEASURES = {
@@ -227,7 +228,11 @@ def set_title(place: Place) -> str:
   title = place.name
   if place.rule != 'all':
     title += f', rule {place.rule}'
-  return title if place.labels == 'original' else f'{title}, labels {place.labels}'
+  return (
+    title
+    if place.labels == 'original'
+    else f'{title}, {display.labels_name(place.labels)} labels'
+  )
 
 
 def _set_rows(found: Across, place: Place) -> tuple[list[Any], list[list[Any]]]:

@@ -51,10 +51,10 @@ def per_class_csv(
         line: list[object] = [model, labels, i, wnid, name, count]
         for hits in (top1, top5):
           if hits is None:
-            line += ['', '']
+            line += [None, None]
             continue
           correct = int(hits.correct[i])
-          line += [correct, f'{correct / count:.6f}' if count else '']
+          line += [correct, correct / count if count else None]
         lines.append(line)
   return csv_bytes(lines)
 

@@ -54,26 +54,25 @@ class Tile(NamedTuple):
   lines: Sequence[Line]
 
 
-def check(path: pathlib.Path, tiles: int, lines: int) -> None:
+def check(path: pathlib.Path, overwrite: bool, tiles: int, lines: int) -> None:
   """Checks that a sheet can be drawn, before its content is computed.
 
   Args:
     path: of the file.
+    overwrite: whether one that is there may be replaced.
     tiles: how many pictures.
     lines: how many lines are under each, at most.
 
   Raises:
-    UserError: matplotlib is not installed, the file cannot be written, or the sheet
-      would be too long.
+    UserError: see `figures.check_path`; or the sheet would be too long.
   """
-  figures.check_path(path)
+  figures.check_path(path, overwrite)
   height = _height([lines] * -(-tiles // COLUMNS))
   if height > _MOST_HEIGHT:
     raise UserError(
       f'`figure={path}` would be {height:.0f} inches long, at most {_MOST_HEIGHT} are '
       'drawn: give a smaller `count`'
     )
-  figures.import_matplotlib()
 
 
 def draw(path: pathlib.Path, title: str, tiles: Sequence[Tile]) -> None:

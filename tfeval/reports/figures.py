@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import pathlib
 import warnings
 from collections.abc import Iterator, Sequence
@@ -35,8 +34,8 @@ _BOTTOM = 0.3
 _COLOURS = ('#a9c9e8', '#f6c89a', '#b5d9a8', '#d9bfe0', '#e8b3b0', '#c9c2a5')
 
 
-def check_figure(path: pathlib.Path, images: int, models: int, top: int) -> None:
-  """Checks that a figure can be drawn, before its content is computed.
+def check_size(path: pathlib.Path, images: int, models: int, top: int) -> None:
+  """Checks that a figure is not too large, before its content is computed.
 
   Args:
     path: of the figure's file.
@@ -45,35 +44,32 @@ def check_figure(path: pathlib.Path, images: int, models: int, top: int) -> None
     top: and how many classes of each.
 
   Raises:
-    UserError: matplotlib is not installed, the file has another extension than
-      those of `FORMATS` or cannot be written, or the figure would be too large.
+    UserError: it is.
   """
-  check_path(path)
   width, height = _size(images, models, top)
   if max(width, height) > _MOST:
     raise UserError(
       f'`figure={path}` would be {width:.0f} x {height:.0f} inches, at most {_MOST} '
       'are drawn: give fewer images or models, or a smaller `top`'
     )
-  import_matplotlib()
 
 
-def check_path(path: pathlib.Path, name: str = 'figure') -> None:
-  """Checks that a figure can be written there.
+def check_path(path: pathlib.Path, overwrite: bool, name: str = 'figure') -> None:
+  """Checks that a figure can be drawn there, before its content is computed.
+
+  Args:
+    path: of the file.
+    overwrite: whether one that is there may be replaced.
+    name: of the parameter.
 
   Raises:
-    UserError: the file has another extension than those of `FORMATS`, or its folder
-      cannot be written.
+    UserError: the file has another extension than those of `FORMATS`, is there or
+      cannot be written; or matplotlib is not installed.
   """
   if path.suffix.lower().removeprefix('.') not in FORMATS:
     raise UserError(f'`{name}={path}`: give a name that ends in .png, .pdf or .svg')
-  if path.is_dir():
-    raise UserError(f'`{name}={path}` is a folder: give the name of a file')
-  where = f'`{name}={path}`: the folder {path.parent}'
-  if not path.parent.is_dir():
-    raise UserError(f'{where} does not exist: make it or choose another')
-  if not os.access(path.parent, os.W_OK):
-    raise UserError(f'{where} cannot be written: choose another')
+  files.check_new(path, overwrite, name)
+  import_matplotlib()
 
 
 def draw_answers(
@@ -151,9 +147,7 @@ def import_matplotlib():
     import matplotlib
     import matplotlib.figure
   except ImportError as error:
-    raise UserError(
-      "`figure` needs matplotlib: pip install 'tfeval[figure]'"
-    ) from error
+    raise UserError("figures need matplotlib: pip install 'tfeval[figure]'") from error
   return matplotlib
 
 

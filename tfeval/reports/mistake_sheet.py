@@ -12,6 +12,7 @@ from tfeval.analysis.mistakes import Mistakes
 from tfeval.reports import contact_sheet, mistake_rows
 from tfeval.reports.contact_sheet import Line, Tile
 from tfeval.reports.mistakes import set_title
+from tfeval.runs import display
 from tfeval.runs.run_key import RunKey
 from tfeval.runs.top_classes import short
 
@@ -40,7 +41,7 @@ def draw(
     ]
     title = (
       f'The images that most of {len(found.names)} runs get wrong, by their '
-      f'{found.of_first.labels} labels'
+      f'{display.labels_name(found.of_first.labels)} labels'
     )
     contact_sheet.draw(path, title, tiles)
     return
@@ -49,7 +50,7 @@ def draw(
   wrong = found.counted.count - found.counted.correct
   title = (
     f'{RunKey.of(found.run.result).title}: {len(found):,} of {wrong:,} wrong by '
-    f'{found.labels} labels, by {found.by}'
+    f'{display.labels_name(found.labels)} labels, by {found.by}'
   )
   if found.other is not None:
     title = (

@@ -13,7 +13,6 @@ from tfeval.runs.result_file import counted
 from tfeval.runs.run_key import RunKey
 from tfeval.runs.top_classes import short
 
-_LABEL_SET = {'original': 'original', 'real': 'ReaL', 'label_errors': 'cleaned'}
 _BY = {
   orders.CONFIDENCE: 'the highest probability first',
   orders.LOSS: 'the highest loss first',
@@ -129,7 +128,7 @@ def summary(found: Mistakes) -> Iterator[str]:
 
 def _of_all(found: Mistakes) -> str:
   total = found.counted
-  labels = _LABEL_SET.get(found.labels, found.labels)
+  labels = display.labels_name(found.labels)
   rule = '' if found.rule == 'all' else f', class rule {found.rule}'
   wrong = total.count - total.correct
   skipped = f'; {total.skipped:,} have none' if total.skipped else ''
@@ -169,7 +168,7 @@ def _agreement_lines(found: Mistakes) -> Iterator[str]:
 
 def _hardest_lines(found: Hardest) -> Iterator[str]:
   first, runs = found.of_first, len(found.names)
-  labels = _LABEL_SET.get(first.labels, first.labels)
+  labels = display.labels_name(first.labels)
   yield f'{runs} runs, {first.counted.count:,} images with {labels} labels'
   if first.of_class is not None:
     yield f'  only images that {_classes(first)}'
@@ -207,7 +206,7 @@ def _rows(found: Mistakes, top: int) -> tuple[list[str], list[list[terminal.Cell
 
 def set_title(found: Mistakes) -> str:
   """Returns what readers call the sets of classes that the rows of a run carry."""
-  return _LABEL_SET.get(found.run.classes.label_set, found.run.classes.label_set)
+  return display.labels_name(found.run.classes.label_set)
 
 
 def _hard_rows(found: Hardest) -> tuple[list[str], list[list[terminal.Cell]]]:

@@ -186,7 +186,8 @@ def _against_plain(found: AgainstPlainSection | None) -> list[str]:
     f'AGAINST PLAIN: {points(found.points / 100)} points ({found.correct:,} hits, '
     f'{found.plain_correct:,} plain, of {found.count:,}; paired interval '
     f'{points(found.low / 100)} to {points(found.high / 100)}; McNemar p '
-    f'{p_value(found.p)}; {found.flips:,} answers flipped), {found.labels} labels',
+    f'{p_value(found.p)}; {found.flips:,} answers flipped), '
+    f'{display.labels_name(found.labels)} labels',
     'what it costs on clean images is told by a run on these with the same `adapt`',
   ]
 

@@ -4,6 +4,7 @@ from tfeval.analysis.against_base import Effect, Sweep
 from tfeval.reports import terminal
 from tfeval.reports.comparison import p_value, points
 from tfeval.reports.formats import Output
+from tfeval.runs import display
 
 
 def write_table(found: Sweep, output: Output) -> None:
@@ -14,7 +15,7 @@ def write_table(found: Sweep, output: Output) -> None:
     output: where to.
   """
   terminal.print_line(
-    f'{found.title}, {found.labels} {found.metric}, base '
+    f'{found.title}, {display.metric_name(found.labels, found.metric)}, base '
     f'{found.base.result.protocol.text}:',
     output.file,
   )

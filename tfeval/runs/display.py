@@ -7,7 +7,17 @@ from tfeval.runs.run_key import RunKey
 from tfeval.utils.printable import printable
 
 _FEWEST = 500
-_LABELS = {'original': '', 'real': 'ReaL ', 'label_errors': 'cleaned '}
+_LABELS = {'real': 'ReaL', 'label_errors': 'cleaned'}
+
+
+def labels_name(labels: str) -> str:
+  """Returns what readers call a label set.
+
+  >>> labels_name('real'), labels_name('original'), labels_name('label_errors@subset')
+  ('ReaL', 'original', 'cleaned subset')
+  """
+  kind, at, subset = labels.partition('@')
+  return _LABELS.get(kind, kind) + f' {subset}' * bool(at)
 
 
 def metric_name(labels: str, name: str) -> str:
@@ -23,7 +33,7 @@ def metric_name(labels: str, name: str) -> str:
   if name.startswith('top') and name[3:].isdigit():
     name = f'top-{name[3:]}'
   suffix = f' {rule}' * bool(rule) + f' {subset}' * bool(at)
-  return _LABELS.get(kind, kind + ' ') + name + suffix
+  return ('' if kind == 'original' else labels_name(kind) + ' ') + name + suffix
 
 
 def figure(metric: MetricEntry) -> str:
@@ -52,7 +62,7 @@ def chance_remarks(result: Result) -> list[str]:
   """Says by which labels a model is no better than guessing."""
   classes = run_classes.of(result).outputs
   return [
-    f'AT CHANCE by the labels {metric.labels}: {metric.correct:,} of '
+    f'AT CHANCE by the {labels_name(metric.labels)} labels: {metric.correct:,} of '
     f'{metric.count:,}: these, or its answers, probably stand in another order'
     for metric in result.metrics
     if metric.key == 'top1'

@@ -75,11 +75,21 @@ def _in_json(one: str) -> str:
 def csv_cell(value: Any) -> Any:
   """Returns a value as a cell of CSV that no spreadsheet takes for a formula.
 
+  Values of a list have blanks between them; what is not known, such as NaN, is empty.
+
   >>> csv_cell('=1+1'), csv_cell('-0.5'), csv_cell(0.1 + 0.2), csv_cell('a')
   ("'=1+1", '-0.5', '0.3', 'a')
+  >>> csv_cell([3, 4]), csv_cell(True), csv_cell(None), csv_cell(float('nan'))
+  ('3 4', 'true', '', '')
   """
+  if value is None:
+    return ''
+  if isinstance(value, bool):
+    return str(value).lower()
+  if isinstance(value, list | tuple):
+    return ' '.join(str(csv_cell(one)) for one in value)
   if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-    return decimal_text(value)
+    return '' if math.isnan(value) else decimal_text(value)
   if not isinstance(value, str):
     return value
   text = printable(value)
@@ -96,8 +106,8 @@ def decimal_text(value: numbers.Real) -> str:
 
   >>> decimal_text(1e-05), decimal_text(0.1 + 0.2), decimal_text(2 / 3)
   ('0.00001', '0.3', '0.6666666667')
-  >>> decimal_text(1.0), decimal_text(-0.0), decimal_text(float('nan'))
-  ('1.0', '0.0', 'nan')
+  >>> decimal_text(1.0), decimal_text(-0.0), decimal_text(float('inf'))
+  ('1.0', '0.0', 'inf')
   """
   number = float(value)
   if not math.isfinite(number):

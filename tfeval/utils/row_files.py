@@ -1,13 +1,12 @@
 """Rows as files that other programs read: CSV, Parquet, JSON and JSON Lines.
 
 Rows are written as they come, so that any number of them takes the memory of a few.
-CSV has numbers as plain decimals, lists as their values with blanks between them, and
-nothing for what is not known; Parquet has a type for each column, and null.
+CSV has cells as every CSV of ours (`printable.csv_cell`); Parquet has a type for each
+column, and null.
 """
 
 import contextlib
 import csv
-import decimal
 import io
 import json
 import math
@@ -84,7 +83,7 @@ def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
 
   def write(rows: Iterable[Row]) -> None:
     for row in rows:
-      writer.writerow([csv_value(row.get(name)) for name in schema.names])
+      writer.writerow([printable.csv_cell(row.get(name)) for name in schema.names])
       if text.tell() > 1 << 16:
         flush()
     flush()
@@ -92,37 +91,6 @@ def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
   writer.writerow(schema.names)
   flush()
   yield write
-
-
-def csv_value(value: Any) -> Any:
-  """Returns a value as a cell of CSV.
-
-  >>> csv_value(1e-07), csv_value([3, 4]), csv_value(None), csv_value(True)
-  ('0.0000001', '3 4', '', 'true')
-  >>> csv_value(float('inf')), csv_value('=1')
-  ('inf', "'=1")
-  """
-  if value is None:
-    return ''
-  if isinstance(value, bool):
-    return str(value).lower()
-  if isinstance(value, float):
-    return plain(value)
-  if isinstance(value, list | tuple):
-    return ' '.join(str(csv_value(one)) for one in value)
-  return printable.csv_cell(value)
-
-
-def plain(value: float) -> str:
-  """Returns a number as a decimal without an exponent; '' for NaN.
-
-  >>> plain(1.5e-10), plain(0.25), plain(float('nan'))
-  ('0.00000000015', '0.25', '')
-  """
-  if math.isnan(value):
-    return ''
-  text = repr(value)
-  return format(decimal.Decimal(text), 'f') if 'e' in text else text
 
 
 @contextlib.contextmanager

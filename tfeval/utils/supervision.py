@@ -6,11 +6,14 @@ child, which says its exit code before it ends; the parent does nothing but wait
 signals on, and tell what happened where nothing was said.
 """
 
+import atexit
+import contextlib
 import fcntl
 import mmap
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -90,9 +93,24 @@ def end(code: int, at_once: bool = True) -> NoReturn:
   """
   if _said is not None:
     _said[:_CODE_BYTES] = str(code).encode().ljust(_CODE_BYTES, b'\0')
-  if at_once:
-    os._exit(code)
-  sys.exit(code)
+  if not at_once:
+    _clean_up()
+  os._exit(code)
+
+
+def _clean_up() -> None:
+  """Does what Python does when it ends, but for taking itself apart.
+
+  A thread of a library that asks for Python then, such as one of Arrow that lets go of
+  a file of ours, is ended in the middle of C++, which says "terminate called without
+  an active exception" and aborts. `multiprocessing` ends its processes likewise.
+  """
+  threading._shutdown()  # type: ignore[attr-defined]
+  atexit._run_exitfuncs()
+  for stream in (sys.stdout, sys.stderr):
+    if stream is not None:
+      with contextlib.suppress(OSError, ValueError):
+        stream.flush()
 
 
 def _code_of(work: Callable[[], int]) -> int:

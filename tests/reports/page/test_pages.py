@@ -7,9 +7,15 @@ import types
 import numpy as np
 import pytest
 
-from tfeval.analysis import against_base, comparison, hardest, leaderboard
+from tfeval.analysis import (
+  against_base,
+  comparison,
+  hardest,
+  leaderboard,
+  mistakes,
+)
 from tfeval.analysis.portrait import portray
-from tfeval.datasets.labels import class_groups, imagenet
+from tfeval.datasets.labels import class_groups, imagenet, sets
 from tfeval.reports.page import (
   about_run,
   classes,
@@ -132,6 +138,21 @@ def test_the_five_classes_of_hard_images_say_whose_they_are(store_run, labels):
   assert row[column] == ', '.join(said)
   assert gallery.caption.endswith('1 to 5 are the first classes of a.')
   assert [text for _, text in gallery.pictures[0].lines[-5:]] == said
+
+
+def test_a_label_set_has_one_name_on_a_page(store_run, labels):
+  real = [[int(one), int(one + 1) % 1000] for one in labels]
+  run = store_run('a', labels, labels, real)
+  other = store_run('b', (labels + 1) % 1000, labels, real)
+  wrong = mistakes.mistakes(other, 5, labels=sets.open_labels(['real'])[0])
+  found = [
+    of_run.whole(portray(run), []),
+    of_comparison.document(comparison.compare([run, other])),
+  ]
+  html = ' '.join([*map(render.page, found), hard_images.table(wrong).title])
+  assert 'Wrong by ReaL labels' in html and 'Reliability, ReaL labels' in html
+  assert 'ReaL labels' in html and 'ReaL top-1' in html
+  assert not re.findall(r'\breal labels|labels real\b|by label_errors', html)
 
 
 def test_classes_are_counted_as_by_hand(runs):

@@ -13,6 +13,7 @@ from tfeval.metrics.competition import suffix
 from tfeval.metrics.entry import COUNT, MetricEntry
 from tfeval.reports.exchange import export, hub, yaml_text
 from tfeval.reports.exchange.export import Export, Request
+from tfeval.runs import display
 from tfeval.runs.run import Run
 from tfeval.utils import errors
 from tfeval.utils.errors import UserError
@@ -102,7 +103,7 @@ def notes(metric: MetricEntry, run: Run) -> str:
   )
   version = (result.compute.versions or {}).get('tfeval', '')
   parts = [
-    f'{metric.name} of {metric.labels} labels',
+    f'{metric.name} of {display.labels_name(metric.labels)} labels',
     f'class rule {metric.rule}' + (f' ({rule})' if metric.rule == 'all' else ''),
     counted,
     hub.interval_text(metric),

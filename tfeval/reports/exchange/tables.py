@@ -12,29 +12,10 @@ from tfeval.utils.errors import UserError
 
 
 def export_csv(runs: Sequence[Run], _: Request) -> Export:
-  """Returns CSV in UTF-8: floats as plain decimals, nothing for what is not known."""
+  """Returns CSV in UTF-8; see `printable.csv_cell`."""
   names = [column.name for column in metric_rows.columns()]
-  lines = [[_cell(row[name]) for name in names] for row in metric_rows.rows_of(runs)]
+  lines = [[row[name] for name in names] for row in metric_rows.rows_of(runs)]
   return Export(terminal.csv_bytes([names, *lines]), left_out(runs))
-
-
-def _cell(value: Any) -> Any:
-  if isinstance(value, bool):
-    return str(value).lower()
-  if isinstance(value, float):
-    return decimal(value)
-  return '' if value is None else value
-
-
-def decimal(value: float) -> str:
-  """Returns the shortest decimal that is the same float64, without an exponent.
-
-  >>> decimal(1e-07), decimal(0.25), decimal(3e20)
-  ('0.0000001', '0.25', '300000000000000000000')
-  """
-  import numpy as np
-
-  return np.format_float_positional(value, trim='-')
 
 
 def export_parquet(runs: Sequence[Run], _: Request) -> Export:

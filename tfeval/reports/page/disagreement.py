@@ -78,7 +78,7 @@ def _classes(found: Comparison, labels: str) -> Table:
     Column('only_second', f'only {second.name}', content.counted),
     Column('gap', 'first less second', '{:+,}'.format),
   )
-  title = f'Classes that they differ in by {_metric(found)}, {labels} labels'
+  title = f'Classes that they differ in by {_by(found, labels)}'
   about = '' if len(rows_of) else 'Images have several labels, or none.'
   return Table(title, columns, rows, about, more=len(order) - len(rows))
 
@@ -106,7 +106,7 @@ def _images(found: Comparison, labels: str) -> Table:
     Column('second', second.name),
     Column('right', 'right'),
   )
-  title = f'Images that only one of them hits by {_metric(found)}, {labels} labels'
+  title = f'Images that only one of them hits by {_by(found, labels)}'
   return Table(title, columns, rows, more=len(at) - len(rows))
 
 
@@ -130,5 +130,7 @@ def _single_labels(
   return np.asarray(sets.values)[starts[chosen]], np.flatnonzero(chosen)
 
 
-def _metric(found: Comparison) -> str:
-  return display.metric_name('original', found.metric)
+def _by(found: Comparison, labels: str) -> str:
+  """Returns by which metric and labels images are right."""
+  metric = display.metric_name('original', found.metric)
+  return f'{metric}, {display.labels_name(labels)} labels'

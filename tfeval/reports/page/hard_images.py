@@ -15,6 +15,7 @@ from tfeval.reports.page.content import (
   Section,
   Table,
 )
+from tfeval.runs import display
 from tfeval.runs.top_classes import ClassPrediction, short
 
 # Rows of the table; thumbnails are as many as one asks for.
@@ -74,7 +75,7 @@ def table(found: Mistakes | Hardest) -> Table:
   there = [i for i, _ in enumerate(columns) if any(row[i] is not None for row in rows)]
   wrong = found.counted.count - found.counted.correct
   return Table(
-    f'Wrong by {found.labels} labels, by {found.by}',
+    f'Wrong by {display.labels_name(found.labels)} labels, by {found.by}',
     [columns[i] for i in there],
     [[row[i] for i in there] for row in rows],
     f'{wrong:,} of {found.counted.count:,} images are wrong.',

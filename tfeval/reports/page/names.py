@@ -13,5 +13,6 @@ def of_labels(one: OfLabels) -> str:
   >>> of_labels(OfLabels('original', 'restricted', None, '', None))
   'original labels, rule restricted'
   """
-  labels = display.metric_name(one.labels, '').strip() or 'original'
-  return f'{labels} labels' + (f', rule {one.rule}' if one.rule != ALL else '')
+  return f'{display.labels_name(one.labels)} labels' + (
+    f', rule {one.rule}' if one.rule != ALL else ''
+  )

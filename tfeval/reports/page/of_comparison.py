@@ -101,7 +101,7 @@ def _pairs(found: Comparison) -> list[Part]:
         continue
       low, high = (100 * end for end in found.interval(pair))
       names = (found.aligned[i].name for i in (pair.first, pair.second))
-      text = f'{labels}: {" less ".join(names)}'
+      text = f'{display.labels_name(labels)}: {" less ".join(names)}'
       rows.append(kinds.Interval(text, 100 * pair.hits.difference, low, high, number))
   title = 'percentage points of hits, first less second'
   table = pair_table(found)

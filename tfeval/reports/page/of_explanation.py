@@ -17,6 +17,7 @@ from tfeval.reports.page.content import (
   Table,
 )
 from tfeval.reports.plots import kinds
+from tfeval.runs import display
 from tfeval.runs.run import Run, load_run
 from tfeval.utils.errors import UserError
 
@@ -71,7 +72,7 @@ def figure(found: Explanation) -> Figure:
   if reported is None:
     title, at = 'images with the same answer, %', 100.0
   else:
-    title, at = f'{found.labels} {found.metric}, %', reported
+    title, at = f'{display.metric_name(found.labels, found.metric)}, %', reported
   about = '' if reported is None else f'The dashed line: {reported:g} % reported.'
   return Figure(
     'The best candidates',

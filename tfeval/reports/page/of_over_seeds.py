@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tfeval.analysis.over_seeds import OverSeeds, Spread
+from tfeval.analysis.over_seeds import OverSeeds, Spread, is_one_model
 from tfeval.metrics.entry import MetricEntry
 from tfeval.reports.page.content import (
   Column,
@@ -59,7 +59,7 @@ def document(found: OverSeeds) -> Document:
   )
   remarks = [*found.remarks, *_unavailable(found.spreads, display.metric_name)]
   return Document(
-    f'{len(found.runs):,} runs of one model',
+    f'{len(found.runs):,} runs' + ' of one model' * is_one_model(found.runs),
     [
       Section(
         'Mean and spread',

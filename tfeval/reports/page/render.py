@@ -17,7 +17,7 @@ from tfeval.reports.page.content import Document
 from tfeval.utils.errors import UserError
 from tfeval.utils.printable import printable
 
-_NEEDS = "needs Jinja2: pip install 'tfeval[report]'"
+_NEEDS = "a page needs Jinja2: pip install 'tfeval[report]'"
 
 
 def page(document: Document, wording: Callable[[str], str] = str) -> str:
@@ -32,13 +32,12 @@ def page(document: Document, wording: Callable[[str], str] = str) -> str:
   """
   style, script = _file('style.css'), _file('script.js')
   return (
-    _environment('`report`')
+    _environment()
     .get_template('page.html')
     .render(
       document=document,
       style=style,
       script=script,
-      style_hash=_hash(style),
       script_hash=_hash(script),
       version=tfeval.__version__,
       wording=wording,
@@ -52,7 +51,7 @@ def fragment(document: Document) -> str | None:
   Then notebooks show the text of the value.
   """
   try:
-    environment = _environment('HTML')
+    environment = _environment()
   except UserError:
     return None
   return environment.get_template('cell.html').render(
@@ -66,7 +65,7 @@ def check_installed() -> None:
   Raises:
     UserError: Jinja2 or matplotlib is not installed.
   """
-  _environment('`report`')
+  _environment()
   figures.import_matplotlib()
 
 
@@ -80,11 +79,11 @@ def _hash(text: str) -> str:
   return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _environment(what: str) -> Any:
+def _environment() -> Any:
   try:
     return _made_environment()
   except ImportError as error:
-    raise UserError(f'{what} {_NEEDS}') from error
+    raise UserError(_NEEDS) from error
 
 
 @functools.cache

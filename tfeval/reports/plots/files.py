@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 _DPI = 200
 
 
-def save(figure: 'Figure', path: pathlib.Path) -> None:
+def save(figure: 'Figure', path: pathlib.Path, name: str = 'output') -> None:
   """Writes a figure; the format is that of the suffix.
 
   Args:
     figure: what it shows.
     path: see `figures.check_path`.
+    name: of the parameter that gives it.
 
   Raises:
     UserError: the file cannot be written, or matplotlib is not installed.
@@ -34,4 +35,4 @@ def save(figure: 'Figure', path: pathlib.Path) -> None:
     made = matplotlib.figure.Figure(size, dpi=_DPI, layout='constrained')
     draw.draw(figure.plot, made)
     made.savefig(content, format=kind, metadata=undated)
-  files.write_atomically(path, content.getvalue(), '`output`')
+  files.write_atomically(path, content.getvalue(), f'`{name}`')
