@@ -164,7 +164,7 @@ def test_slices_by_what_images_are_like(store_run, photos, tmp_path, tfeval):
   assert (low['correct'], low['count']) == (sum(hit & darkest), sum(darkest)) != (0, 0)
   again = tfeval('score', run.path, f'--by={csv}', '--json')
   assert again[0] == 0 and json.loads(again[1])['sliced'][0]['slices'] == found
-  code, _, err = tfeval('score', run.path, '--by=label', f'--write_groups={csv}')
+  code, _, err = tfeval('score', run.path, '--by=label', f'--write_groups={csv}.new')
   assert code == 2 and '--write_groups is of --by=images' in err
 
 

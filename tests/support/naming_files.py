@@ -132,9 +132,9 @@ def labels() -> Iterator[tuple[str, Case]]:
   for name, members in raters.items():
     path = f'{{here}}/{name}'
     commands = (
-      f'relabel --scores={path} --output={{out}}/real.json',
+      f'relabel --scores={path} --output={{out}}.json',
       f'relabel --raters={path} --golden={path} --raters_golden={path} '
-      '--aggregate=golden --output={out}/real.json',
+      '--aggregate=golden --output={out}.json',
     )
     yield f'raters {name}', Case(_archive(name, members), commands)
 
