@@ -93,8 +93,8 @@ def report(
     read = given.labels_and_subset(found, labels, keep, omit, data_dir)
   asked = Asked(
     *read,
-    metrics=_texts(metrics),
-    by=_texts(by),
+    metrics=given.texts('metrics', metrics),
+    by=given.texts('by', by),
     images=images,
     dataset=dataset,
     where={
@@ -103,7 +103,7 @@ def report(
     },
     sort=sort,
     base=base,
-    allow=checks.allowed(_texts(allow)),
+    allow=checks.allowed(given.texts('allow', allow)),
     reference=truth('reference', reference),
     level=level,
   )
@@ -117,10 +117,6 @@ def _is_given(value: Any) -> bool:
   if isinstance(value, bool | int | list | tuple):
     return bool(value)
   return value is not None and value != ()
-
-
-def _texts(values: str | Sequence[str]) -> list[str]:
-  return [values] if isinstance(values, str) else list(values)
 
 
 def _document(kind: str, found: 'list[Run | Failure]', asked: Asked) -> 'Document':

@@ -94,7 +94,7 @@ def test_a_run_is_repeated_by_the_command_that_made_it(store_run, labels):
   path = run.path / 'flags.txt'
   path.write_text('--model=m')
   assert about_run.repeated(run) == f"tfeval evaluate --flagfile='{path}'"
-  result = types.SimpleNamespace(imported={'files': []})
+  result = types.SimpleNamespace(imported={'files': []}, ensemble=None)
   imported = types.SimpleNamespace(path=run.path, result=result)
   assert about_run.repeated(imported).startswith('tfeval import --flagfile=')
 
@@ -150,7 +150,7 @@ def test_a_label_set_has_one_name_on_a_page(store_run, labels):
     of_comparison.document(comparison.compare([run, other])),
   ]
   html = ' '.join([*map(render.page, found), hard_images.table(wrong).title])
-  assert 'Wrong by ReaL labels' in html and 'Reliability, ReaL labels' in html
+  assert 'Wrong by ReaL labels' in html and 'Confidence by ReaL labels' in html
   assert 'ReaL labels' in html and 'ReaL top-1' in html
   assert not re.findall(r'\breal labels|labels real\b|by label_errors', html)
 
