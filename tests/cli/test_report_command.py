@@ -256,3 +256,17 @@ def test_what_is_not_installed_is_told_without_a_flag_that_is_not_there(
   assert said.startswith(
     "tfeval: figures need matplotlib: pip install 'tfeval[figure]'"
   )
+
+
+def test_runs_of_some_other_images_are_compared_on_common_ones(
+  tfeval, store_run, tmp_path
+):
+  labels = np.arange(20)
+  for name, start in (('a', 0), ('b', 5)):
+    ids = [f'{i:04d}.JPEG' for i in range(start, start + 20)]
+    store_run(name, labels + start, labels + start, ids=ids, where=f'runs/{name}')
+  page = tmp_path / 'a.html'
+  given = 'report', tmp_path / 'runs', f'--output={page}'
+  assert '--common' in refused(tfeval(*given))
+  assert tfeval(*given, '--common')[0] == 0
+  assert '15 images' in page.read_text('utf-8')

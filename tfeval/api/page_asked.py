@@ -21,6 +21,7 @@ class Asked:
     dataset: where to read these instead of where the run says.
     where: `data_dir` and `manual_dir`.
     sort, base, allow, reference: of leaderboards.
+    common: of comparisons: on the images that all runs have.
     level: of significance.
   """
 
@@ -35,4 +36,5 @@ class Asked:
   base: str | None = None
   allow: Sequence[str] = ()
   reference: bool = False
+  common: bool = False
   level: float = 0.05

@@ -43,9 +43,16 @@ def of_several(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
 
   rule = portrait.rule_of(runs)
   found = comparison.compare(
-    runs, asked.labels, asked.subset, f'top1{suffix(rule)}', level=asked.level
+    runs,
+    asked.labels,
+    asked.subset,
+    f'top1{suffix(rule)}',
+    common=asked.common,
+    level=asked.level,
   )
-  portraits = [_portrait(run, asked, rule) for run in runs[: whole.FEW]]
+  # Curves are of all images of a run: of others than those that are compared.
+  few = [] if asked.common else runs[: whole.FEW]
+  portraits = [_portrait(run, asked, rule) for run in few]
   return _with(whole.compared(found, portraits), runs, asked)
 
 

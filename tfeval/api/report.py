@@ -36,6 +36,7 @@ def report(
   base: str | None = None,
   allow: str | Sequence[str] = (),
   reference: bool = False,
+  common: bool = False,
   level: float = LEVEL,
   overwrite: bool = False,
   wording: Callable[[str], str] = str,
@@ -56,6 +57,7 @@ def report(
     dataset: where to read these instead, such as `folder:DIR`.
     data_dir, manual_dir: where TFDS datasets lie.
     sort, base, allow, reference: see `leaderboard`.
+    common: whether to compare on the images that all runs have where they differ.
     level: of significance.
     overwrite: whether a file that is there is replaced.
     wording: how what names a parameter in backquotes is worded.
@@ -85,6 +87,7 @@ def report(
     'images': images, 'dataset': dataset, 'data_dir': data_dir,
     'manual_dir': manual_dir, 'sort': sort, 'base': base, 'allow': allow,
     'reference': reference,
+    'common': common,
     'level': level != LEVEL,
   }  # fmt: skip
   kinds.check(kind, {name: _is_given(value) for name, value in taken.items()})
@@ -105,6 +108,7 @@ def report(
     base=base,
     allow=checks.allowed(given.texts('allow', allow)),
     reference=truth('reference', reference),
+    common=truth('common', common),
     level=level,
   )
   document = _document(kind, found, asked)

@@ -55,6 +55,9 @@ def define_flags(define) -> None:
   define.bool(
     'reference', False, 'Of leaderboards: also the packaged results of public models.'
   )
+  define.bool(
+    'common', False, 'Compare on the images that all runs have, where some have others.'
+  )
   define.float('level', 0.05, 'Significance level; intervals cover 1 - level.')
 
 
@@ -86,6 +89,7 @@ def run(flags, arguments: list[str]) -> int:
       allow=flags.allow,
       reference=flags.reference,
       level=flags.level,
+      common=flags.common,
       overwrite=flags.overwrite,
       wording=with_dashes,
     )

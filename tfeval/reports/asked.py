@@ -16,7 +16,7 @@ _IMAGES = ('images', 'dataset', 'data_dir', 'manual_dir')
 # The parameters that pages of each kind take, beside those of all pages.
 _TAKES: Mapping[str, tuple[str, ...]] = {
   RUN: (*_LABELS, *_IMAGES, 'by', 'metrics'),
-  COMPARISON: (*_LABELS, *_IMAGES, 'by', 'level'),
+  COMPARISON: (*_LABELS, *_IMAGES, 'by', 'level', 'common'),
   LEADERBOARD: (*_LABELS, *_IMAGES, 'by', 'level', 'sort', 'allow', 'reference'),
   SUITE: ('sort', 'base', 'allow', 'images', 'data_dir', 'manual_dir'),
   SWEEP: ('labels', *_IMAGES, 'by', 'level'),
