@@ -270,3 +270,12 @@ def test_runs_of_some_other_images_are_compared_on_common_ones(
   assert '--common' in refused(tfeval(*given))
   assert tfeval(*given, '--common')[0] == 0
   assert '15 images' in page.read_text('utf-8')
+
+
+@pytest.mark.parametrize('command', [('report',), ('figure', '--kind=slices')])
+def test_slices_by_the_images_themselves_are_of_score(tfeval, runs, tmp_path, command):
+  name, *more = command
+  suffix = 'html' if name == 'report' else 'png'
+  output = f'--output={tmp_path / "a"}.{suffix}'
+  err = refused(tfeval(name, runs, '--by=images', output, *more))
+  assert 'tfeval score' in err and '--write_groups' in err

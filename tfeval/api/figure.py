@@ -136,7 +136,9 @@ def _of_rows(runs: 'list[Run]', kind: str, read: Any, by: str | None) -> 'Figure
     from tfeval.reports.page import of_slices
 
     assert by is not None  # It was checked.
-    report = slices.report(runs, by, slices.groups_by(by, runs), *read, ('top1',))
+    report = slices.report(
+      runs, by, slices.groups_by(given.groups(by), runs), *read, ('top1',)
+    )
     return of_slices.figure(report, report.sliced[0])
   if kind == 'agreement':
     from tfeval.analysis import comparison, portrait

@@ -178,6 +178,20 @@ def texts(name: str, given: Any) -> list[str]:
   return several(name, [given] if isinstance(given, str) else given, str, 'texts')
 
 
+def groups(by: str) -> str:
+  """Returns what slices are made by, which no image is looked at for.
+
+  Raises:
+    UserError: it is measured of the images themselves.
+  """
+  if by == 'images':
+    raise UserError(
+      '`by=images` is measured by `tfeval score`, which writes it with `write_groups`: '
+      'give that file as `by`'
+    )
+  return by
+
+
 def file_path(name: str, given: Any) -> pathlib.Path | None:
   """Returns a path of this machine, `~` expanded; None for None.
 

@@ -153,7 +153,7 @@ def _slices(runs: 'Sequence[Run]', asked: Asked) -> 'list[Section]':
 
   found = []
   for by in asked.by:
-    groups = slices.groups_by(by, runs)
+    groups = slices.groups_by(given.groups(by), runs)
     how = asked.labels, asked.subset, (f'top1{suffix(portrait.rule_of(runs))}',)
     try:
       found.append(of_slices.section(slices.report(runs, by, groups, *how)))
