@@ -145,14 +145,14 @@ def _scatter(plot: kinds.Scatter, figure: 'Figure') -> None:
 
 
 def _name_points(axes: 'Axes', points: Sequence[kinds.Point]) -> None:
-  """Writes names beside points, those that would be hidden a line lower."""
+  """Writes names beside points, above and below in turn, clear of their intervals."""
   if len(points) > 40:
     return
   for number, point in enumerate(sorted(points, key=lambda one: (one.x, one.y))):
     axes.annotate(
       style.short(point.name, 28), (point.x, point.y),
-      xytext=(0, 6 if number % 2 else -12), textcoords='offset points',
-      fontsize=7.5, horizontalalignment='center', color=style.INK,
+      xytext=(6, 4 if number % 2 else -10), textcoords='offset points',
+      fontsize=7.5, color=style.INK,
     )  # fmt: skip
 
 
