@@ -115,7 +115,7 @@ def effects(
     count = one.count(labels, metric)
     if count is None:
       raise UserError(f'{one.name} stores too few classes for `metric={metric}`')
-    flipped = int(np.count_nonzero(one.predicted[:, 0] != base.predicted[:, 0]))
+    flipped = int(np.count_nonzero(one.first(metric) != base.first(metric)))
     hits = None
     if one is not base:
       mine, theirs = one.hits(labels, metric), base.hits(labels, metric)

@@ -75,6 +75,15 @@ class AlignedPredictions:
     few = asked.least_classes > competing or asked.classes > ranked.shape[1]
     return None if few else ranked
 
+  def first(self, metric: str) -> np.ndarray:
+    """Returns int [n], the first class of each image under a metric's rule.
+
+    The metric is one that `ranked` has predictions for.
+    """
+    ranked = self.ranked(metric)
+    assert ranked is not None
+    return ranked[:, 0]
+
   def hits(self, name: str, metric: str) -> np.ndarray:
     """Returns bool [n]: which images are hit by a paired metric."""
     key = name.removesuffix(SUBSET_SUFFIX), metric

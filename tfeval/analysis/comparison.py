@@ -180,20 +180,13 @@ def compare(
     aligned,
     metric,
     {name: pairs(aligned, name, metric) for name in names},
-    paired.agreement(np.stack([_first(one, metric) for one in aligned])),
+    paired.agreement(np.stack([one.first(metric) for one in aligned])),
     numeric_flips.find_variants(aligned, names),
     remarks + more + _remarks(aligned) + alignment.contradictions(aligned),
     margin,
     level,
     seed,
   )
-
-
-def _first(aligned: AlignedPredictions, metric: str) -> np.ndarray:
-  """Returns int [n], the first class of each image under a metric's rule."""
-  ranked = aligned.ranked(metric)
-  assert ranked is not None  # `compare` has checked it.
-  return ranked[:, 0]
 
 
 def _remarks(aligned: Sequence[AlignedPredictions]) -> list[str]:

@@ -31,6 +31,13 @@ def ids_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | 
   return '; '.join(found)
 
 
+def data_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
+  """Returns how images or labels of two runs differ; None: they do not."""
+  return ids_difference(one, other) or (
+    labels_difference(one, other) or content_difference(one, other)
+  )
+
+
 def labels_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
   """Returns how the labels of the same images differ; None: they do not."""
   if found := classes_difference(one.run, other.run):

@@ -228,10 +228,7 @@ def _check_same(
 
 
 def _data_difference(one: AlignedPredictions, other: AlignedPredictions) -> str | None:
-  found = differences.ids_difference(one, other) or (
-    differences.labels_difference(one, other)
-    or differences.content_difference(one, other)
-  )
+  found = differences.data_difference(one, other)
   return found and f'{found} ({_data(one)}; {_data(other)})'
 
 

@@ -158,12 +158,7 @@ def is_one_model(runs: Sequence[Run]) -> bool:
 
 
 def _check_same(first: AlignedPredictions, other: AlignedPredictions) -> None:
-  found = (
-    differences.ids_difference(first, other)
-    or differences.labels_difference(first, other)
-    or differences.content_difference(first, other)
-  )
-  if found:
+  if found := differences.data_difference(first, other):
     raise UserError(f'{found}: a spread is of runs on the same images and labels')
 
 

@@ -88,12 +88,7 @@ def _check_outputs(run: Run) -> None:
 
 
 def _check_same(first: AlignedPredictions, other: AlignedPredictions) -> None:
-  found = (
-    differences.ids_difference(first, other)
-    or differences.labels_difference(first, other)
-    or differences.content_difference(first, other)
-  )
-  if found:
+  if found := differences.data_difference(first, other):
     raise UserError(f'{found}: an ensemble is of runs on the same images and labels')
   if lacking := first.labels.keys() ^ other.labels.keys():
     which = first if lacking & first.labels.keys() else other
