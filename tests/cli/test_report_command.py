@@ -98,17 +98,17 @@ def test_kinds_of_two_runs(tfeval, runs, tmp_path, kind, title):
   ('kind', 'flag', 'words'),
   [
     ('explanation', '--labels=nonsense', '--labels is for --kind=run, --kind=compar'),
-    ('explanation', '--metrics=nosuch', '--metrics is for --kind=run, this page is'),
-    ('explanation', '--images=5', 'this page is --kind=explanation: leave it out'),
+    ('explanation', '--metrics=nosuch', '--metrics is for --kind=run, this is'),
+    ('explanation', '--images=5', 'this is --kind=explanation: leave it out'),
     ('comparison', '--sort=original/top1', '--sort is for --kind=leaderboard or'),
     ('leaderboard', '--metrics=brier', '--metrics is for --kind=run'),
     ('leaderboard', '--base=foo', '--base is for --kind=suite'),
     ('leaderboard', '--allow=nosuch', 'data, protocol'),
     ('leaderboard', '--dataset=folder:x', 'give --images as well'),
-    ('suite', '--labels=original', 'this page is --kind=suite'),
-    ('suite', '--by=label', 'this page is --kind=suite'),
-    ('sweep', '--keep=none.txt', 'this page is --kind=sweep'),
-    ('shift', '--by=label', 'this page is --kind=shift'),
+    ('suite', '--labels=original', 'this is --kind=suite'),
+    ('suite', '--by=label', 'this is --kind=suite'),
+    ('sweep', '--keep=none.txt', 'this is --kind=sweep'),
+    ('shift', '--by=label', 'this is --kind=shift'),
   ],
 )
 def test_what_a_kind_of_page_does_not_use_is_refused(
@@ -279,3 +279,17 @@ def test_slices_by_the_images_themselves_are_of_score(tfeval, runs, tmp_path, co
   output = f'--output={tmp_path / "a"}.{suffix}'
   err = refused(tfeval(name, runs, '--by=images', output, *more))
   assert 'tfeval score' in err and '--write_groups' in err
+
+
+@pytest.mark.parametrize(
+  ('given', 'words'),
+  [
+    (('--kind=severity', '--labels=nonsense'), '--labels is for --kind='),
+    (('--kind=ranks', '--against=multiply_adds'), '--against is for --kind=tradeoff'),
+    (('--kind=agreement', '--sort=nonsense'), '--sort is for --kind=ranks or'),
+    (('--kind=ranks', '--by=label'), '--by is for --kind=slices'),
+    (('--kind=ranks', '--allow=nonsense'), "unknown --allow 'nonsense'"),
+  ],
+)
+def test_figures_refuse_what_they_do_not_use(tfeval, runs, tmp_path, given, words):
+  assert words in refused(tfeval('figure', runs, f'--output={tmp_path}/a.png', *given))

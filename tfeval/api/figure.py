@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfeval.api import checks, given
-from tfeval.reports.asked import AGAINST
-from tfeval.reports.asked import FIGURES as KINDS
+from tfeval.metrics.competition import suffix
+from tfeval.reports import asked
 from tfeval.utils import errors
 from tfeval.utils.arguments import truth
 from tfeval.utils.errors import UserError
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
   from tfeval.reports.page.content import Figure
   from tfeval.runs.run import Failure, Run
 
+# By default.
+LEVEL = 0.05
 _OF_ONE = ('reliability', 'confusion')
 _OF_SETS = ('severity', 'robustness')
-_Read = 'tuple[Sequence[LabelSource] | None, Subset | None]'
 
 
 def figure(
@@ -32,7 +33,7 @@ def figure(
   against: str = 'parameters',
   sort: str | None = None,
   allow: str | Sequence[str] = (),
-  level: float = 0.05,
+  level: float = LEVEL,
   overwrite: bool = False,
 ) -> 'Figure':
   """Draws one figure of runs into a file, fit for a paper.
@@ -61,18 +62,24 @@ def figure(
   from tfeval.reports import figures
   from tfeval.reports.plots import files as plot_files
 
-  if kind not in KINDS:
-    raise errors.unknown('`kind`', kind, KINDS)
-  if against not in AGAINST:
-    raise errors.unknown('`against`', against, AGAINST)
-  if (by is None) == (kind == 'slices'):
-    raise UserError('`by` is for `kind=slices`, which needs it')
+  if kind not in asked.FIGURES:
+    raise errors.unknown('`kind`', kind, asked.FIGURES)
+  if against not in asked.AGAINST:
+    raise errors.unknown('`against`', against, asked.AGAINST)
+  if kind == 'slices' and by is None:
+    raise UserError('`kind=slices` needs `by`: what slices are made by')
+  level = checks.level(level)
+  taken = {
+    'labels': labels, 'keep': keep, 'omit': omit, 'data_dir': data_dir, 'by': by,
+    'against': against != asked.AGAINST[0], 'sort': sort, 'allow': allow,
+    'level': level != LEVEL,
+  }  # fmt: skip
+  asked.check_figure(kind, {name: asked.is_given(one) for name, one in taken.items()})
   path = given.file_path('output', output)
   assert path is not None  # It has no default.
   figures.check_path(path, truth('overwrite', overwrite), 'output')
   found = given.found(runs)
-  level = checks.level(level)
-  allowed = given.texts('allow', allow)
+  allowed = checks.allowed(given.texts('allow', allow))
   if kind in _OF_SETS:
     drawn = _of_sets(found, kind)
   else:
@@ -100,6 +107,12 @@ def _of_sets(found: 'list[Run | Failure]', kind: str) -> 'Figure':
     raise UserError(
       'effective robustness needs runs of a model on imagenet2012 and on a set that '
       'ImageNet Testbed has fits of, such as imagenet_v2'
+    )
+  if len(scatters) > 1:
+    titles = errors.listed(one.title.partition(':')[0] for one in scatters)
+    raise UserError(
+      f'these are runs on {len(scatters)} sets that have fits: {titles}: give those on '
+      'one of them, beside imagenet2012'
     )
   return scatters[0]
 
@@ -132,17 +145,16 @@ def _of_rows(runs: 'list[Run]', kind: str, read: Any, by: str | None) -> 'Figure
   if kind in _OF_ONE and len(runs) != 1:
     raise UserError(f'`kind={kind}` is of one run, {len(runs)} were given')
   if kind == 'slices':
-    from tfeval.analysis import slices
+    from tfeval.analysis import portrait, slices
     from tfeval.reports.page import of_slices
 
     assert by is not None  # It was checked.
-    report = slices.report(
-      runs, by, slices.groups_by(given.groups(by), runs), *read, ('top1',)
-    )
+    metrics = (f'top1{suffix(portrait.rule_of(runs))}',)
+    groups = slices.groups_by(given.groups(by), runs)
+    report = slices.report(runs, by, groups, *read, metrics)
     return of_slices.figure(report, report.sliced[0])
   if kind == 'agreement':
     from tfeval.analysis import comparison, portrait
-    from tfeval.metrics.competition import suffix
     from tfeval.reports.page import disagreement
 
     rule = portrait.rule_of(runs)

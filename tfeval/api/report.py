@@ -90,7 +90,7 @@ def report(
     'common': common,
     'level': level != LEVEL,
   }  # fmt: skip
-  kinds.check(kind, {name: _is_given(value) for name, value in taken.items()})
+  kinds.check(kind, {name: kinds.is_given(value) for name, value in taken.items()})
   read: tuple[Any, Any] = (None, None)
   if kind in kinds.takers('labels'):
     read = given.labels_and_subset(found, labels, keep, omit, data_dir)
@@ -115,12 +115,6 @@ def report(
   if path is not None:
     writing.save(document, path, wording)
   return document
-
-
-def _is_given(value: Any) -> bool:
-  if isinstance(value, bool | int | list | tuple):
-    return bool(value)
-  return value is not None and value != ()
 
 
 def _document(kind: str, found: 'list[Run | Failure]', asked: Asked) -> 'Document':

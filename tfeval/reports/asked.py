@@ -30,6 +30,17 @@ FIGURES = (
   *('reliability', 'pr', 'risk_coverage', 'confusion', 'ranks', 'tradeoff', 'severity'),
   *('slices', 'robustness', 'agreement'),
 )
+# The parameters that figures of each kind take, beside those of all figures.
+_FIGURE_TAKES: Mapping[str, tuple[str, ...]] = {
+  **dict.fromkeys(
+    ('reliability', 'pr', 'risk_coverage', 'confusion', 'agreement'), _LABELS
+  ),
+  'slices': (*_LABELS, 'by'),
+  'ranks': (*_LABELS, 'sort', 'allow', 'level'),
+  'tradeoff': (*_LABELS, 'sort', 'allow', 'against'),
+  'severity': (),
+  'robustness': (),
+}
 AGAINST = ('parameters', 'multiply_adds', 'images_per_second')
 
 
@@ -52,19 +63,36 @@ def check(kind: str, given: Mapping[str, bool]) -> None:
   Raises:
     UserError: one is not for this kind.
   """
-  for name, is_given in given.items():
-    if not is_given:
-      continue
-    if name not in _TAKES[kind]:
-      raise UserError(
-        f'`{name}` is for {_listed(takers(name))}, this page is `kind={kind}`: '
-        'leave it out'
-      )
-    if name in _OF_IMAGES and kind != SHIFT and not given['images']:
+  _check_taken(kind, given, _TAKES)
+  for name in _OF_IMAGES:
+    if given[name] and kind != SHIFT and not given['images']:
       raise UserError(
         f'`{name}` says where images are read from: give `images` as well, or leave '
         'it out'
       )
+
+
+def check_figure(kind: str, given: Mapping[str, bool]) -> None:
+  """Checks that a figure uses what it is given; see `check`."""
+  _check_taken(kind, given, _FIGURE_TAKES)
+
+
+def _check_taken(
+  kind: str, given: Mapping[str, bool], takes: Mapping[str, tuple[str, ...]]
+) -> None:
+  for name, is_given in given.items():
+    if is_given and name not in takes[kind]:
+      kinds = [other for other, names in takes.items() if name in names]
+      raise UserError(
+        f'`{name}` is for {_listed(kinds)}, this is `kind={kind}`: leave it out'
+      )
+
+
+def is_given(value: object) -> bool:
+  """Whether a parameter that has nothing, no text or 0 by default was given."""
+  if isinstance(value, bool | int | list | tuple):
+    return bool(value)
+  return value is not None
 
 
 def _listed(kinds: list[str]) -> str:
