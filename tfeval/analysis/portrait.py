@@ -98,7 +98,8 @@ def portray(
     labels: what to score against; by default what the rows carry.
     subset: images to score once more by themselves.
     metrics: more than `METRICS`, see `registry.get_metric`.
-    rule: the class rule; None: that of the authors of the dataset, if the run has it.
+    rule: the class rule, `all` where the run has none of that name; None: that of
+      the authors of the dataset, if the run has it.
 
   Raises:
     UserError: as `Run.summary`.
@@ -107,6 +108,8 @@ def portray(
   asked = registry.check_names([*METRICS, *stored, *metrics])
   summary = run.summary(labels, subset, asked, keep_predictions=True)
   rule = rule_of([run]) if rule is None else rule
+  # What a model says no more than competes under `all` too.
+  rule = rule if run.classes.has(rule) else ALL
   remarks = []
   if labels is None and subset is None:
     carried = [one for one in summary.metrics() if one.name in registry.DEFAULT]

@@ -91,7 +91,7 @@ def of_suite(runs: 'Sequence[Run | Failure]', asked: Asked) -> 'Document':
 
 def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
   """Returns the page of one model under several protocols, the first one the base."""
-  from tfeval.analysis import against_base
+  from tfeval.analysis import against_base, portrait
   from tfeval.reports.page import of_sweep as page
   from tfeval.runs.result_file import Result
 
@@ -107,10 +107,11 @@ def of_sweep(runs: 'Sequence[Run]', asked: Asked) -> 'Document':
     )
   source = _first(asked)
   labels = 'original' if source is None else source.name
-  effects = against_base.effects([*named.items()], labels, 'top1', source)
+  metric = f'top1{suffix(portrait.rule_of(runs))}'
+  effects = against_base.effects([*named.items()], labels, metric, source)
   found = against_base.Sweep(
     first.key.title, effects, [], named, {name: {} for name in named},
-    labels, level=asked.level,
+    labels, metric, asked.level,
   )  # fmt: skip
   return _with(page.document(found), ordered, asked)
 
@@ -139,10 +140,9 @@ def _with(document: 'Document', runs: 'Sequence[Run]', asked: Asked) -> 'Documen
 
 def _before_made(document: 'Document', more: 'Sequence[Section]') -> 'Document':
   """Returns a page with sections before how it was made."""
-  sections = [*document.sections]
-  made = sum(one.title.startswith('How ') for one in sections)
-  at = len(sections) - made
-  return dataclasses.replace(document, sections=[*sections[:at], *more, *sections[at:]])
+  first = [one for one in document.sections if not one.last]
+  last = [one for one in document.sections if one.last]
+  return dataclasses.replace(document, sections=[*first, *more, *last])
 
 
 def _slices(runs: 'Sequence[Run]', asked: Asked) -> 'list[Section]':

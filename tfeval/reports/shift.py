@@ -10,6 +10,7 @@ from tfeval.analysis.shift.measures import SPLITS, Measure
 from tfeval.reports import terminal
 from tfeval.reports.comparison import p_value
 from tfeval.reports.formats import Output
+from tfeval.reports.page.caveats import urgent
 
 # Classes in a table.
 _CLASSES = 10
@@ -42,7 +43,7 @@ def write_table(shift: Shift, output: Output) -> None:
 
 def caveats(shift: Shift) -> list[str]:
   """Returns the remarks without which the verdict would mislead."""
-  return [one for one in shift.remarks if one.partition(':')[0].isupper()]
+  return urgent(shift.remarks)
 
 
 def _sections(shift: Shift) -> Iterator[tuple[str, terminal.Table]]:

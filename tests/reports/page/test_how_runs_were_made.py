@@ -78,7 +78,7 @@ def test_of_a_sweep_one_table_tells_all(store_run):
 def test_of_more_runs_than_have_a_section_none_is_left_out(store_run):
   count = about_runs.FEW + 2
   runs = [store_run(f'm{i}', hits(30 + i), LABELS) for i in range(count)]
-  (made,) = sections_of(whole.ranked(leaderboard.rank(runs), None, []))
+  (made,) = sections_of(whole.ranked(leaderboard.rank(runs), '', []))
   (table,) = [one for one in made.parts if isinstance(one, Table)]
   assert {row[0] for row in table.rows} == {f'm{i}' for i in range(count)}
   assert sum(isinstance(one, Code) for one in made.parts) == 3

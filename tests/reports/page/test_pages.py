@@ -116,7 +116,7 @@ def test_what_several_runs_warn_of_is_said_once(store_run, labels):
     for name, notes in (('a', []), ('b', ['of one alone']), ('c', []))
   ]
   board = leaderboard.rank(found)
-  caveats = whole.ranked(board, None, []).caveats
+  caveats = whole.ranked(board, '', []).caveats
   assert caveats == [
     'PARTIAL: some 300 examples only: 3 runs: a, b, c',
     'b: of one alone',

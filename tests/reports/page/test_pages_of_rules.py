@@ -1,11 +1,15 @@
 """Pages of test sets whose authors count among fewer classes, and of many runs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scored_runs
 
 import tfeval
-from tfeval.api import report
+from tfeval.analysis.portrait import portray
+from tfeval.api import pages, report
+from tfeval.api.page_asked import Asked
 from tfeval.metrics import calibration
 from tfeval.reports.page import frame, render
 
@@ -57,7 +61,7 @@ def test_all_of_a_page_is_of_the_authors_rule(runs):
   ece = calibration.equal_width_bins(confidence(scores), hit, 15).ece
   assert f'{ece:.4f}' in diagram.caption
   titles = [one.title for one in [*page.tables(), *page.figures()]]
-  of_rows = [t for t in titles if 'labels' in t and not t.startswith('Wrong')]
+  of_rows = [title for title in titles if 'labels' in title]
   assert len(of_rows) > 4 and all('rule restricted' in title for title in of_rows)
 
 
@@ -117,6 +121,34 @@ def test_a_leaderboard_of_many_runs(tmp_path):
   assert len(page.tables()[0].rows) == 11
   html = render.page(page)
   assert all(f'm{number}<' in html for number in range(11))
+  assert 'Of the first 8 of 11 runs.' in html
+  assert '11 runs are too many for a page' in html
+
+
+def test_a_sweep_and_its_hardest_images_are_of_that_rule(runs):
+  (one, first, labels), (other, second, _) = runs
+  asked = Asked()
+  page = pages.of_sweep([protocol(one, 'opencv'), protocol(other, 'squash')], asked)
+  table = page.to_pandas()
+  hits = [(restricted(scores) == labels).sum() for scores in (first, second)]
+  assert table['correct'].tolist() == hits
+  assert table['flips'].iloc[1] == (restricted(first) != restricted(second)).sum()
+  (hard,) = [t for t in page.tables() if t.title.startswith('Images that most runs')]
+  assert hard.title.endswith('original labels, rule restricted')
+  assert page.sections[-1].last and not page.sections[0].last
+
+
+def protocol(run, text):
+  told = run.result.protocol.replaced(name=text, spec=text)
+  return dataclasses.replace(run, result=run.result.replaced(protocol=told))
+
+
+def test_a_rule_that_a_run_lacks_is_all_of_its_classes(tmp_path):
+  labels = np.arange(30) % 1000
+  scores = scored_runs.random_scores(30, 1, labels)
+  run = scored_runs.store(tmp_path / 'm', scores, labels)
+  found = portray(run, rule='restricted')
+  assert found.rule == found.sets[0].rule == 'all'
 
 
 def test_yes_and_no_sort_as_words_and_numbers_as_numbers(runs):

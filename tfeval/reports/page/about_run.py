@@ -31,7 +31,7 @@ def section(run: Run, name: str | None = None) -> Section:
   parts.append(Facts([*_facts(run)], code=True))
   parts += _repeat(run)
   title = 'How it was made' if name is None else f'How {name} was made'
-  return Section(title, parts)
+  return Section(title, parts, last=True)
 
 
 def checks(result: Result) -> list[str]:

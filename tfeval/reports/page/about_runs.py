@@ -20,7 +20,12 @@ def sections(named: Sequence[tuple[str, Run]], most: int = FEW) -> list[Section]
   """
   if len(named) <= most:
     return [about_run.section(run, name) for name, run in named]
-  return [Section('How it was made', parts([(name, '', run) for name, run in named]))]
+  return [section([(name, '', run) for name, run in named])]
+
+
+def section(told: Sequence[tuple[str, str, Run]]) -> Section:
+  """Returns how many runs were made, see `parts`."""
+  return Section('How it was made', parts(told), last=True)
 
 
 def parts(told: Sequence[tuple[str, str, Run]]) -> list[Part]:

@@ -11,6 +11,15 @@ _NAMES = 5
 _COUNT = re.compile(r'(\d{1,3}(?:,\d{3})*)(?= )')
 
 
+def urgent(remarks: Iterable[str]) -> list[str]:
+  """Returns the remarks without which figures would mislead: they begin in capitals.
+
+  >>> urgent(['DIFFERENT DATA: a, b', 'rank: by top-1'])
+  ['DIFFERENT DATA: a, b']
+  """
+  return [one for one in remarks if one.partition(':')[0].isupper()]
+
+
 def grouped(told: Iterable[tuple[str, str]]) -> list[str]:
   """Returns caveats, those of several runs with how many and which these are.
 

@@ -216,11 +216,13 @@ class Section:
     title: the heading.
     parts: what stands there.
     intro: a paragraph below the heading.
+    last: whether it stands behind what is added: how things were made.
   """
 
   title: str
   parts: Sequence[Part]
   intro: str = ''
+  last: bool = False
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

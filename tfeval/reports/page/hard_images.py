@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tfeval.analysis.hardest import Hardest
 from tfeval.analysis.mistake import Mistake
 from tfeval.analysis.mistakes import Mistakes
-from tfeval.reports.page import content
+from tfeval.reports.page import content, names
 from tfeval.reports.page.content import (
   Column,
   Gallery,
@@ -15,7 +15,6 @@ from tfeval.reports.page.content import (
   Section,
   Table,
 )
-from tfeval.runs import display
 from tfeval.runs.top_classes import ClassPrediction, short
 
 # Rows of the table; thumbnails are as many as one asks for.
@@ -75,7 +74,7 @@ def table(found: Mistakes | Hardest) -> Table:
   there = [i for i, _ in enumerate(columns) if any(row[i] is not None for row in rows)]
   wrong = found.counted.count - found.counted.correct
   return Table(
-    f'Wrong by {display.labels_name(found.labels)} labels, by {found.by}',
+    f'Wrong by {names.of(found.labels, found.rule)}, by {found.by}',
     [columns[i] for i in there],
     [[row[i] for i in there] for row in rows],
     f'{wrong:,} of {found.counted.count:,} images are wrong.',
@@ -84,7 +83,7 @@ def table(found: Mistakes | Hardest) -> Table:
 
 
 def _hardest(found: Hardest) -> Table:
-  names = [one.mistake for one in found]
+  first = found.of_first
   rows = [
     (one.mistake.id, _names(one.mistake), _real(one.mistake), one.missed,
      one.said.name, one.said_by, one.confidence, _top(one.mistake.predictions))
@@ -103,10 +102,10 @@ def _hardest(found: Hardest) -> Table:
   there = [i for i, _ in enumerate(columns) if any(row[i] is not None for row in rows)]
   every = int(found.by_missed[-1])
   return Table(
-    'Images that most runs miss',
+    f'Images that most runs miss by {names.of(first.labels, first.rule)}',
     [columns[i] for i in there],
     [[row[i] for i in there] for row in rows],
-    f'{every:,} images are missed by all {len(found.names)} runs.' if names else '',
+    f'{every:,} images are missed by all {len(found.names)} runs.' if rows else '',
   )
 
 

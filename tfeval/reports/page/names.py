@@ -6,13 +6,15 @@ from tfeval.runs import display
 
 
 def of_labels(one: OfLabels) -> str:
-  """Returns by which labels, and under which rule, figures are.
+  """Returns by which labels, and under which rule, figures are; see `of`."""
+  return of(one.labels, one.rule)
 
-  >>> of_labels(OfLabels('real', 'all', None, '', None))
-  'ReaL labels'
-  >>> of_labels(OfLabels('original', 'restricted', None, '', None))
-  'original labels, rule restricted'
+
+def of(labels: str, rule: str) -> str:
+  """Returns what pages call a label set under a class rule.
+
+  >>> of('real', 'all'), of('original', 'restricted')
+  ('ReaL labels', 'original labels, rule restricted')
   """
-  return f'{display.labels_name(one.labels)} labels' + (
-    f', rule {one.rule}' if one.rule != ALL else ''
-  )
+  suffix = f', rule {rule}' if rule != ALL else ''
+  return f'{display.labels_name(labels)} labels{suffix}'

@@ -31,7 +31,7 @@ def document(found: Across) -> Document:
   if lines is not None:
     sections.append(Section('Corruptions by severity', [lines]))
   sections.append(Section('How to read it', [Remarks(texts.remarks(found))]))
-  sections.append(Section('How it was made', about_runs.parts(runs(found))))
+  sections.append(about_runs.section(runs(found)))
   sets = ', '.join(place.name for place in found.places)
   return Document(
     f'{counted(len(found.rows), "model")} on {counted(len(found.places), "test set")}',

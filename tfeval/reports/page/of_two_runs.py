@@ -13,6 +13,7 @@ from tfeval.reports.page.content import (
   Table,
 )
 from tfeval.reports.plots import kinds
+from tfeval.runs import display
 
 
 def document(found: TwoRuns) -> Document:
@@ -26,7 +27,9 @@ def document(found: TwoRuns) -> Document:
   ]
   both = [('the first', found.first.run), ('the second', found.second.run)]
   sections = [Section('Differences', parts), *about_runs.sections(both)]
-  return Document('What differs between two runs', sections, '; '.join(runs))
+  counted = display.metric_name(found.labels, found.metric)
+  text = f'{counted}: {"; ".join(runs)}'
+  return Document('What differs between two runs', sections, text)
 
 
 def table(found: TwoRuns) -> Table:

@@ -100,7 +100,7 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
   page = of_comparison.document(found)
   sections = [*page.sections]
   names = [one.name for one in found.aligned]
-  sections += overlaid(names[: len(portraits)], portraits)
+  sections += overlaid(names[: len(portraits)], portraits, len(names))
   sections += about_runs.sections([(one.name, one.run) for one in found.aligned])
   told = caveats.grouped(
     (one.name, caveat) for one in found.aligned for caveat in one.run.result.caveats
@@ -110,25 +110,27 @@ def compared(found: comparison.Comparison, portraits: Sequence[Portrait]) -> Doc
 
 def ranked(
   board: leaderboard.Leaderboard,
-  pairs: comparison.Comparison | None,
+  pairs: comparison.Comparison | str,
   portraits: Sequence[Portrait],
 ) -> Document:
   """Returns a page of a leaderboard.
 
   Args:
     board: the leaderboard.
-    pairs: the same runs in pairs; None: they cannot be compared, or are too many.
+    pairs: the same runs in pairs, or why there are none; '': there is one run.
     portraits: of the runs, in the order of the board; none: rows are not shown.
   """
   page = of_leaderboard.document(board)
   sections = [*page.sections]
   runs = [(row.name, row.run) for row in board.rows if row.run is not None]
-  if pairs is not None:
+  if isinstance(pairs, comparison.Comparison):
     sections += of_comparison.document(pairs).sections[1:]
+  elif pairs:
+    sections.append(Section('Pairs', [Missing('Pairs of runs', pairs)]))
   few = [name for name, _ in runs][: len(portraits)]
-  sections += overlaid(few, portraits)
+  sections += overlaid(few, portraits, len(runs))
   sections += about_runs.sections(runs)
-  told = [one for one in board.remarks if one.partition(':')[0].isupper()]
+  told = caveats.urgent(board.remarks)
   told += caveats.grouped(
     [
       *((row.name, row.failure) for row in board.rows if row.failure),
@@ -138,8 +140,15 @@ def ranked(
   return Document(page.title, sections, page.subtitle, told)
 
 
-def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Section]:
-  """Returns curves of several runs in the same axes, by the first label set."""
+def overlaid(
+  names: Sequence[str], portraits: Sequence[Portrait], of: int
+) -> list[Section]:
+  """Returns curves of several runs in the same axes, by the first label set.
+
+  Args:
+    names, portraits: of the runs.
+    of: how many there are in all.
+  """
   chosen, called = [], []
   parts: list[Part] = []
   for name, one in zip(names, portraits, strict=True):
@@ -152,7 +161,10 @@ def overlaid(names: Sequence[str], portraits: Sequence[Portrait]) -> list[Sectio
   if chosen:
     parts.insert(0, confidence.precision_recall(chosen, called))
     parts.insert(0, confidence.risk_coverage(chosen, called))
-  return [Section('Confidence', parts)] if parts else []
+  intro = ''
+  if len(portraits) < of:
+    intro = f'Of the first {len(portraits)} of {of} runs.'
+  return [Section('Confidence', parts, intro)] if parts else []
 
 
 def suite(found: across_table.Across) -> Document:
@@ -168,11 +180,13 @@ def pairs_of(
   subset: Subset | None,
   metric: str,
   level: float,
-) -> comparison.Comparison | None:
-  """Returns runs in pairs, None where they are too many or of other images."""
-  if not 1 < len(runs) <= FEW:
-    return None
+) -> comparison.Comparison | str:
+  """Returns runs in pairs, or why there are none."""
+  if len(runs) < 2:
+    return ''
+  if len(runs) > FEW:
+    return f'{len(runs)} runs are too many for a page: give {FEW} at most'
   try:
     return comparison.compare(runs, labels, subset, metric, level=level)
-  except UserError:
-    return None
+  except UserError as error:
+    return str(error)
