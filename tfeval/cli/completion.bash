@@ -1,33 +1,6 @@
 # Completion of tfeval for bash: source <(tfeval completion bash)
 
-# Sets kind, names and files to what stands behind a flag of a command; - beside flags.
-_tfeval_values() {
-  kind=words files=1 names=()
-  case "$1/$2" in
-    @VALUES@
-  esac
-}
-
-# Sets flags to those of a command.
-_tfeval_flags() {
-  flags=()
-  case "$1" in
-    @FLAGS@
-  esac
-}
-
-# Prints the name of a flag that was given as --name, -m or --some-name.
-_tfeval_name() {
-  local name=${1%%=*}
-  case $name in
-    -m) name=model ;;
-    -d) name=dataset ;;
-    -b) name=batch_size ;;
-    -o) name=output_dir ;;
-  esac
-  while [[ $name == -* ]]; do name=${name#-}; done
-  printf %s "${name//-/_}"
-}
+@COMMON@
 
 # Adds what begins with the last part of a text to COMPREPLY.
 _tfeval_complete() {

@@ -2,13 +2,13 @@
 
 import pathlib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tfeval import cli
 from tfeval.cli import completable
 from tfeval.cli.completable import CompletedCommand, CompletedFlag, Words
 from tfeval.reports import terminal
-from tfeval.utils import errors
+from tfeval.utils import errors, flagfile
 from tfeval.utils.errors import UserError
 
 USAGE = """Usage: tfeval completion bash|zsh|fish
@@ -50,12 +50,26 @@ def script(shell: str) -> Iterator[str]:
     yield from _fish(found)
     return
   for line in _template(shell):
+    if line.strip() == '@COMMON@':
+      yield from _filled(_template('common'), shell, found)
+    else:
+      yield from _filled([line], shell, found)
+
+
+def _filled(
+  lines: Iterable[str], shell: str, found: Sequence[CompletedCommand]
+) -> Iterator[str]:
+  """Yields lines of a template, in place of names what these stand for."""
+  for line in lines:
     if line.strip() == '@COMMANDS@':
       yield from _of_commands(shell, found)
     elif line.strip() == '@FLAGS@':
       yield from _of_flags(shell, found)
     elif line.strip() == '@VALUES@':
       yield from _of_values(found)
+    elif line.strip() == '@SHORT@':
+      for letter, name in flagfile.SHORT.items():
+        yield f'    -{letter}) name={name} ;;'
     else:
       yield line
 
