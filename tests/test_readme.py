@@ -78,7 +78,7 @@ def test_readme_names_the_extras():
   setup.read(README.with_name('setup.cfg'))
   table = README.read_text('utf-8').partition('| extra |')[2].partition('\n\n')[0]
   shown = re.findall(r'^\| `\.\[([\w-]+)\]` \| ', table, re.MULTILINE)
-  of_tests = {'test', 'test-all', 'test-frameworks', 'test-torch'}
+  of_tests = {'test', 'test-all', 'test-frameworks', 'test-torch', 'test-clusters'}
   assert {*shown} | of_tests == {*setup['options.extras_require']}
 
 

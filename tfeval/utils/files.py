@@ -90,7 +90,7 @@ def _check_no_device(path: pathlib.Path) -> None:
 
 
 def _write_remote(path: RemotePath, content: bytes) -> None:
-  temporary = _unfinished(path)
+  temporary = unfinished(path)
   try:
     temporary.write_bytes(content)  # Closed, it is stored.
     temporary.replace(path)
@@ -147,13 +147,13 @@ def _renamed(path: pathlib.Path) -> Iterator[BinaryIO]:
 def _create(path: pathlib.Path) -> tuple[pathlib.Path, int]:
   """Makes the file that is to be renamed, locked while it is written."""
   while True:
-    temporary = _unfinished(path)
+    temporary = unfinished(path)
     # Another process may take it for abandoned before it is locked.
     with contextlib.suppress(BlockingIOError):
       return temporary, lock_file.take(temporary, must_be_new=True)
 
 
-def _unfinished(path: AnyPath) -> AnyPath:
+def unfinished(path: AnyPath) -> AnyPath:
   """Returns a new name beside a path, for what is to be renamed to it or removed."""
   return path.with_name(f'.{path.name}.{secrets.token_hex(8)}.tmp')
 
@@ -304,6 +304,6 @@ def remove_tree(directory: Path) -> None:
     doomed += _unfinished_of(directory)
     is_named = name_of_unfinished(directory) is None
     if is_named and directory.is_dir() and not directory.is_symlink():
-      doomed[0] = directory.rename(_unfinished(directory))
+      doomed[0] = directory.rename(unfinished(directory))
   for one in doomed:
     shutil.rmtree(one, ignore_errors=True)

@@ -153,6 +153,16 @@ class RemotePath:
     with _raising_os_errors(self) as gfile, gfile.GFile(str(self), 'wb') as file:
       file.write(content)
 
+  def create(self, content: bytes) -> bool:
+    """Writes a file unless there is one; returns whether it did.
+
+    tf.io.gfile gives no condition to a write: two that begin within a moment may both.
+    """
+    if self.exists():
+      return False
+    self.write_bytes(content)
+    return True
+
   def copy_to(self, local: pathlib.Path) -> None:
     """Copies a file, or a directory with all that is in it, to a local disk."""
     if not self.is_dir():
