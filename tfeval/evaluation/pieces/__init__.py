@@ -1,0 +1,1 @@
+"""A study in pieces, which workers on many machines do in any order."""
