@@ -59,7 +59,8 @@ class Claims:
       for all workers.
     attempts: how often a piece may fail.
     start: the piece to begin at; None: a random one.
-    near: the numbers of pieces of the same model, where a worker goes on first.
+    near: of a piece, the numbers of all pieces of its model, where a worker goes on
+      first.
     clock: seconds of this worker alone, from any zero.
     sleep: waits so many seconds.
   """
@@ -130,8 +131,7 @@ class Claims:
         else:
           outcome = self._try(number)
           if outcome != _TAKEN:
-            done = outcome == _DONE
-            place = self._progress.after(number) if done else self._elsewhere(number)
+            place = (self._next if outcome == _DONE else self._elsewhere)(number)
             continue
         yield number
         place = self._finish(number)
@@ -159,7 +159,7 @@ class Claims:
     if self._beating.release() is not None:
       self._is_useful = True
       self._close(number)
-      return self._progress.after(number)
+      return self._next(number)
     if not self._is_useful and len(self._failures) >= _USELESS:
       raise UserError(
         f'all of the first {_USELESS} pieces have failed on {self._worker}, the last '
@@ -222,10 +222,13 @@ class Claims:
   def _anywhere(self) -> int:
     return self._random.randrange(max(self._progress.count, 1))
 
+  def _next(self, number: int) -> int:
+    return self._progress.after(number, self._near(number) if self._near else None)
+
   def _elsewhere(self, number: int) -> int:
     """Returns where to go on after meeting another: among the same model's, if any."""
     near = self._near(number) if self._near else None
-    if not near:
+    if near is None:
       return self._anywhere()
     found = self._progress.open_in(near, self._random.choice(near))
     return self._anywhere() if found is None else found

@@ -68,11 +68,20 @@ class Progress:
         _mark(mark)
       place = anywhere()
 
-  def after(self, number: int) -> int:
-    """Returns where a worker goes on: in the same block, round its end, or the next."""
+  def after(self, number: int, near: range | None) -> int:
+    """Returns where a worker goes on after a piece.
+
+    First round its block, so that somebody sees all of it; of `near` only, if given,
+    and then round that.
+    """
     block = _range(number // BLOCK, BLOCK, self.count)
-    found = self.open_in(block, number)
-    return block.stop % self.count if found is None else found
+    near = near or block
+    inside = range(max(block.start, near.start), min(block.stop, near.stop))
+    for numbers in (inside, near):
+      found = self.open_in(numbers, number)
+      if found is not None:
+        return found
+    return near.stop % self.count
 
   def set_aside(self, number: int) -> None:
     """Notes that a piece has been claimed, by whomever."""
