@@ -24,5 +24,5 @@ def not_done(plan: Plan, places: Places, run: int, lacking: Sequence[int]) -> Us
   numbers = listed(str(one) for one in lacking)
   return UserError(
     f'{name}: {len(lacking)} of {of} pieces are not done ({numbers}): '
-    f'tfeval work {places.output_dir} does them'
+    f'tfeval work {places.plan} does them'
   )

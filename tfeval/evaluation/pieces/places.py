@@ -22,17 +22,22 @@ class Places:
   """The places of a plan.
 
   Attributes:
-    output_dir: where the plan lies and runs will.
+    plan: the file of the plan.
     root: where workers write.
   """
 
-  output_dir: Path
+  plan: Path
   root: Path
 
   @classmethod
   def of(cls, path: Path, plan: Plan) -> 'Places':
     """Returns the places of a plan that lies at a path."""
-    return cls(path.parent, path.parent / f'pieces-{plan.id}')
+    return cls(path, path.parent / f'pieces-{plan.id}')
+
+  @property
+  def output_dir(self) -> Path:
+    """Where runs will lie, beside the plan."""
+    return self.plan.parent
 
   @property
   def claims(self) -> Path:

@@ -8,14 +8,19 @@ import tfeval
 from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import DatasetConfig
+from tfeval.engine.cluster import Cluster
 from tfeval.engine.options import AUTO
-from tfeval.evaluation import fingerprint, plans
+from tfeval.evaluation import fingerprint, plans, runtime
 from tfeval.evaluation.config import OFF, EvaluationConfig, find_cluster
+from tfeval.evaluation.departures import Cell
 from tfeval.evaluation.pieces import plan_file, plan_values
 from tfeval.evaluation.pieces.plan_file import Plan, PlanFile, PlannedConfig, PlannedRun
 from tfeval.evaluation.plans import ModelRequest
+from tfeval.evaluation.sweep import Sweep
 from tfeval.preprocess.corruption_table import NONE
+from tfeval.runs.run import Failure
 from tfeval.utils.errors import UserError
+from tfeval.utils.progress import Progress
 
 # A request, and how it is evaluated.
 Asked = tuple[ModelRequest, EvaluationConfig]
@@ -30,6 +35,24 @@ def of_plans(evaluations: Sequence[plans.Plan]) -> list[Asked]:
     for requests in each
     for request, config in zip(requests, configs, strict=True)
   ]
+
+
+def of_sweep(
+  request: ModelRequest,
+  config: EvaluationConfig,
+  cells: Sequence[Cell],
+  progress: Progress,
+) -> dict[Cell, Asked | Failure]:
+  """Returns the runs of a sweep by cell, or why there can be none.
+
+  The model is loaded: the base says which sizes there are.
+
+  Raises:
+    UserError: the data, the model or the base are at fault.
+  """
+  check(config)
+  (opened,) = runtime.open_runtimes([config], Cluster(), progress)
+  return Sweep(request, config, opened).runs_of(cells)
 
 
 def make_plan(asked: Sequence[Asked], piece_images: int | None = None) -> Plan:

@@ -18,6 +18,7 @@ from tfeval.evaluation.pieces.piece_runtime import PieceRuntime
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Piece, Plan, PlannedConfig
 from tfeval.evaluation.pieces.plan_values import config_of
+from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import published
 from tfeval.models.model import Model
@@ -57,27 +58,35 @@ class Worker:
     self.name = f'{platform.node()}-{os.getpid()}'
     self._plan, self._places, self._progress = plan, places, progress
     self._given = dict(given or {})
+    self._standing = Standing(plan, places)
     self._open: Callable[[EvaluationConfig], runtime.Runtime] | None = None
     self._runtimes: dict[int, PieceRuntime] = {}
     self._models: dict[Hashable, _Loaded] = {}
     self._current: tuple[int, PieceJob] | None = None
 
-  def do(self, number: int) -> records.PieceDone:
-    """Does a piece, unless it is done.
+  def is_done(self, number: int) -> bool:
+    """Returns whether nothing is to be done for a piece."""
+    return self._standing.is_done(number)
+
+  def do(self, number: int) -> records.PieceDone | None:
+    """Does a piece.
 
     Args:
       number: of the piece.
+
+    Returns:
+      What is known of it; None: it was done already.
 
     Raises:
       UserError: the plan, the data, the model or the store are at fault.
       Interrupted: Ctrl-C or SIGTERM.
     """
     piece = self._plan.piece(number)
-    if records.is_done(self._places, self._plan, number):
-      done = records.read_done(self._places, self._plan, number)
-      assert done is not None
-      return done
+    if self.is_done(number):
+      return None
     job = self._job(piece.run)
+    if self._standing.is_joined(piece.run):
+      return None
     looks = self._plan.runs[piece.run].preflight and not piece.start
     with tempfile.TemporaryDirectory(prefix='tfeval-') as scratch:
       folder = pathlib.Path(scratch)
