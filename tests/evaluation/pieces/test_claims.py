@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from tfeval.evaluation.pieces import claim, progress
+from tfeval.evaluation.pieces import claim, known
 from tfeval.evaluation.pieces.claims import Claims
 from tfeval.utils import exclusive
 from tfeval.utils.errors import NotWritten, UserError
@@ -68,7 +68,7 @@ def files_of(directory):
 @contextlib.contextmanager
 def small_blocks():
   with contextlib.ExitStack() as stack:
-    for module in (claim, progress):
+    for module in (claim, known):
       stack.enter_context(mock.patch.object(module, 'BLOCK', 4))
       stack.enter_context(mock.patch.object(module, 'REGION', 3))
     yield
@@ -356,7 +356,7 @@ def test_a_piece_whose_record_is_gone_is_opened_again(tmp_path):
   do_all(worker(tmp_path, 120, done), done)
   done.remove(17)
   assert do_all(worker(tmp_path, 120, done, clock), done) == []
-  progress.reopen(tmp_path, 17, 'join')
+  known.reopen(tmp_path, 17, 'join')
   assert do_all(worker(tmp_path, 120, done, clock), done) == [17]
   assert not clock.now
   assert (tmp_path / '00000/done').exists()

@@ -1,1 +1,1 @@
-"""A study in pieces, which workers on many machines do in any order."""
+"""Evaluations cut into pieces that any worker does, and joined to runs."""

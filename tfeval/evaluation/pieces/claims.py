@@ -25,7 +25,7 @@ from tfeval.evaluation.pieces import claim
 from tfeval.evaluation.pieces.beating import Beating
 from tfeval.evaluation.pieces.claim import Claim, State
 from tfeval.evaluation.pieces.others import Others
-from tfeval.evaluation.pieces.progress import Progress
+from tfeval.evaluation.pieces.known import Known
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -83,7 +83,7 @@ class Claims:
     self._token = secrets.token_hex(8)
     self._timeout, self._near, self._sleep = timeout, near, sleep
     self._random = random.Random(self._token)
-    self._progress = Progress(directory, count)
+    self._known = Known(directory, count)
     self._start = self._anywhere() if start is None else start % max(count, 1)
     self._others = Others(
       directory, self._worker, self._token, timeout, attempts, clock
@@ -123,7 +123,7 @@ class Claims:
     place = self._start
     try:
       while True:
-        number = self._progress.open_from(place, self._patiently, self._anywhere)
+        number = self._known.open_from(place, self._patiently, self._anywhere)
         if number is None:
           number = self._of_others(wait)
           if number is None:
@@ -171,7 +171,7 @@ class Claims:
     """Claims a piece of which nothing is known, if it is free."""
     if self._is_closed(number):
       return _DONE
-    self._progress.set_aside(number)
+    self._known.set_aside(number)
     if self._claim(number, 0, Claim(self._worker, self._token)):
       return _TAKEN
     return self._look_again(number, rest=True)
@@ -217,20 +217,20 @@ class Claims:
 
   def _close(self, number: int) -> None:
     self._others.forget(number)
-    self._progress.close(number)
+    self._known.close(number)
 
   def _anywhere(self) -> int:
-    return self._random.randrange(max(self._progress.count, 1))
+    return self._random.randrange(max(self._known.count, 1))
 
   def _next(self, number: int) -> int:
-    return self._progress.after(number, self._near(number) if self._near else None)
+    return self._known.after(number, self._near(number) if self._near else None)
 
   def _elsewhere(self, number: int) -> int:
     """Returns where to go on after meeting another: among the same model's, if any."""
     near = self._near(number) if self._near else None
     if near is None:
       return self._anywhere()
-    found = self._progress.open_in(near, self._random.choice(near))
+    found = self._known.open_in(near, self._random.choice(near))
     return self._anywhere() if found is None else found
 
   def _patiently(self, call: Callable[[], _T]) -> _T:

@@ -13,7 +13,7 @@ from tfeval.utils.paths import Path
 _OPEN, _ASIDE, _DONE = range(3)
 
 
-class Progress:
+class Known:
   """Which pieces are open, as far as this worker knows.
 
   Args:
