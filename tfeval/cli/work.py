@@ -1,11 +1,15 @@
 """`tfeval work`."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tfeval.api import pieces
 from tfeval.cli import piece_flags
 from tfeval.reports import terminal
 from tfeval.utils.errors import UserError, listed
+
+if TYPE_CHECKING:
+  from tfeval.evaluation.pieces.working import Worked
 
 USAGE = """Usage: tfeval work PLAN [--piece=K | --claim] [--flags]
 
@@ -61,14 +65,21 @@ def run(flags, arguments: list[str]) -> int:
     failed = [{'piece': n, 'reason': why} for n, why in sorted(worked.failed.items())]
     terminal.print_json({**vars(worked), 'failed': failed})
   else:
-    there = f', {worked.found:,} were done already' * bool(worked.found)
-    terminal.print_line(
-      f'{worked.done:,} of {worked.pieces:,} pieces done here, {worked.images:,} '
-      f'images{there}'
-    )
+    terminal.print_line(_told(worked))
   if worked.failed:
     raise UserError(f'{len(worked.failed)} pieces failed: {_reasons(worked.failed)}')
   return 0
+
+
+def _told(worked: 'Worked') -> str:
+  """Returns what was done, in words."""
+  if not (worked.done or worked.found or worked.failed):
+    return f'nothing is left to do of {worked.pieces:,} pieces'
+  there = f', {worked.found:,} were done already' * bool(worked.found)
+  return (
+    f'{worked.done:,} of {worked.pieces:,} pieces done here, {worked.images:,} '
+    f'images{there}'
+  )
 
 
 def _reasons(failed: Mapping[int, str]) -> str:
