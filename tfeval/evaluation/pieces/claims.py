@@ -24,8 +24,8 @@ from typing import TypeVar
 from tfeval.evaluation.pieces import claim
 from tfeval.evaluation.pieces.beating import Beating
 from tfeval.evaluation.pieces.claim import Claim, State
-from tfeval.evaluation.pieces.others import Others
 from tfeval.evaluation.pieces.known import Known
+from tfeval.evaluation.pieces.others import Others
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
