@@ -16,7 +16,7 @@ Of N pieces in R runs of M models with I images, done by W workers that each do
               + I join_image_s) / J                                 J processes join
 
 with r no more than `worker_bytes_per_s / image_bytes`. `operations` are small objects
-that are asked for or written; `beats` are those of claims, `claims.Claims`. Workers that
+that are asked for or written; `beats` are those of claims, see `claims`. Workers that
 die cost the piece that they had, and `timeout` where nothing else is left to do.
 """
 
@@ -140,8 +140,8 @@ def estimate(
   >>> alone = estimate(1000, 10, 500_000, 1)
   >>> alone.bottleneck, round(alone.efficiency, 2)
   ('work', 0.88)
-  >>> estimate(1000, 10, 500_000, 1000).bottleneck
-  'join'
+  >>> estimate(1000, 10, 500_000, 1000).bottleneck  # Of one file server.
+  'reading'
   """
   c = constants or Constants()
   given = {'pieces': pieces, 'runs': runs, 'images': images, 'workers': workers}
@@ -188,7 +188,7 @@ def useful_workers(
   models: int = 1,
   least: float = 0.5,
 ) -> int:
-  """Returns how many workers are worth it: the most with a power of two of efficiency.
+  """Returns how many workers are worth it.
 
   Args:
     pieces, runs, images, constants, models: as `estimate`.
