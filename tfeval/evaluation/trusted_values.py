@@ -5,11 +5,13 @@ name that another package has, or an address, starts what its author chose; that
 `trust_model`, said by whoever runs it.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
 
-from tfeval.utils import flagfile, paths, spec
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.utils import flagfile, options, paths, spec
 from tfeval.utils.errors import UserError
 
 # NAME/CONFIG:VERSION; of NAMESPACE:NAME TFDS may fetch the code too.
@@ -123,4 +125,15 @@ _STARTS: Mapping[str, Callable[[str], bool]] = {
   'to': _exports,
   'log_to': _tracker,
   'tpu': flagfile.is_address,
+  'ray_address': flagfile.is_address,
 }
+
+
+@functools.cache
+def choices() -> frozenset[str]:
+  """Returns the options of an evaluation whose texts are words of ours, or numbers."""
+  return frozenset(
+    field.name
+    for field in options.fields(EvaluationConfig)
+    if field.option.choices or field.kind is not str
+  )
