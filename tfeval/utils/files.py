@@ -30,7 +30,8 @@ _NAME = re.compile(r'\.(.+)\.[\da-f]{16}\.tmp', re.DOTALL)
 def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> None:
   """Writes a file by renaming a complete one into place.
 
-  Stores in which an object appears as a whole, gs:// and s3://, get it at once. What a process that was killed has left of the same file is removed.
+  Stores in which an object appears as a whole, gs:// and s3://, get it at once. What a
+  process that was killed has left of the same file is removed.
 
   Args:
     path: where.

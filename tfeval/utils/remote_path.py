@@ -41,8 +41,7 @@ class Store(Protocol):
     """Returns the names in a directory; those of directories may end in a slash."""
 
   def below(self, url: str) -> list[str]:
-    """Returns the URLs of all files and directories below one; none if there is none.
-    """
+    """Returns the URLs of all files and directories below one, if there is one."""
 
   def make_directory(self, url: str) -> None:
     """Makes a directory and those above it, where a store has such."""
@@ -83,9 +82,9 @@ class RemotePath:
   """A path on a store.
 
   Methods are those of `pathlib.Path` that tfeval uses, and raise OSError. TensorFlow
-  or s3fs is imported when something is touched, not before. Only `exists`, `is_file` and
-  `is_dir`, of which nobody expects one, raise UserError where it cannot be known: no
-  such file system, no permission, no answer.
+  or s3fs is imported when something is touched, not before. Only `exists`, `is_file`
+  and `is_dir`, of which nobody expects one, raise UserError where it cannot be known:
+  no such file system, no permission, no answer.
 
   Attributes:
     root: scheme and host or bucket.

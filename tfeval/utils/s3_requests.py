@@ -205,7 +205,8 @@ def _made_file_system(process: int, environment: tuple):
 
 def _origin(error: BaseException) -> BaseException:
   """Returns what botocore raised, of which s3fs has made one of Python's."""
-  return error.__cause__ or error
+  cause = error.__cause__
+  return cause if cause is not None and hasattr(cause, 'response') else error
 
 
 def _said(error: BaseException | None) -> tuple[int | None, str]:
@@ -213,6 +214,15 @@ def _said(error: BaseException | None) -> tuple[int | None, str]:
   response = getattr(error, 'response', None) or {}
   status = response.get('ResponseMetadata', {}).get('HTTPStatusCode')
   return status, str(response.get('Error', {}).get('Code', ''))
+
+
+def _line(error: BaseException) -> str:
+  status, code = _said(error)
+  if status is None:
+    return errors.one_line(error, 200)
+  said = getattr(error, 'response', {})['Error'].get('Message') or ''
+  words = [str(status), '' if code == str(status) else code, said]
+  return errors.one_line(Exception(f'it answers {" ".join(filter(None, words))}'), 200)
 
 
 def _retries(error: BaseException | None) -> int:
@@ -223,7 +233,7 @@ def _retries(error: BaseException | None) -> int:
 def _as_os_error(error: Exception, url: str) -> OSError:
   """Returns what to raise instead; it says in a line what happened."""
   origin = _origin(error)
-  (status, code), line = _said(origin), errors.one_line(origin, 200)
+  (status, code), line = _said(origin), _line(origin)
   if code == 'NoSuchBucket':
     return FileNotFoundError(errno.ENOENT, f'no bucket {split(url)[0]}', url)
   if status == 404:
