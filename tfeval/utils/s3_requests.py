@@ -5,7 +5,6 @@ A server that answers 429 or 5xx, or breaks off, is asked again: by botocore at 
 rounds with longer waits between them. About a minute later it is an error.
 """
 
-import asyncio
 import errno
 import functools
 import os
@@ -164,10 +163,13 @@ def _tried(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _An
 
 
 def _run(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _Answer:
+  store = _file_system(url)
+  # Late: most commands need none of them.
+  import asyncio
+
   import aiohttp
   import botocore.exceptions
 
-  store = _file_system(url)
   future = asyncio.run_coroutine_threadsafe(call(store), store.loop)
   try:
     return future.result()
