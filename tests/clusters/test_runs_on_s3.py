@@ -1,14 +1,17 @@
 """Whole evaluations at s3://: the same bytes as on a disk, and one line where not."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
+import keras
 import pytest
 from evaluations import content, make_inputs, without_compute
 
 from tfeval import datasets
-from tfeval.models import class_maps
+from tfeval.datasets.labels import imagenet
+from tfeval.models import class_maps, loading
 from tfeval.utils import files, paths, s3_files
 from tfeval.utils.errors import UserError
 
@@ -53,7 +56,9 @@ def put_run(whole, place):
   [{}, {'forbids_listing': True}, {'busy_every': 7}],
   ids=['well', 'unlisted', 'busy'],
 )
-def test_an_evaluation_has_the_bytes_of_one_on_a_disk(s3, inputs, whole, tfeval, faults):
+def test_an_evaluation_has_the_bytes_of_one_on_a_disk(
+  s3, inputs, whole, tfeval, faults
+):
   s3.faults(**faults)
   output = f'{s3.url}/runs'
   assert tfeval(*inputs, f'--output_dir={output}')[0] == 0
@@ -131,18 +136,68 @@ def test_reading_runs_needs_no_tensorflow(s3, whole):
   assert (ran.returncode, ran.stderr) == (0, '') and 'small.keras' in ran.stdout
 
 
-def test_a_model_weights_and_class_map_at_s3(s3, inputs, whole, tfeval):
+def test_tensorboard_writes_nothing_at_s3(s3, inputs, tmp_path, tfeval):
+  code, _, err = tfeval(
+    *inputs, f'--output_dir={tmp_path}', f'--log_to=tensorboard:{s3.url}/logs'
+  )
+  (told,) = [line for line in err.splitlines() if f'{s3.url}/logs' in line]
+  print(told)
+  assert code == 0 and "scheme 's3' not implemented" in told
+
+
+def test_a_store_that_may_not_be_read(s3, whole, tfeval):
+  s3_files._tell_forbidden.cache_clear()
+  put_run(whole, f'{s3.url}/a')
+  s3.faults(forbids_all=True)
+  code, _, err = tfeval('score', f'{s3.url}/a')
+  # AWS does not say whether what may not be read is there.
+  assert (code, err) == (
+    2,
+    f'tfeval: warning: {s3.url} may not be listed (s3:ListBucket): what may not be '
+    f'read there counts as missing\n'
+    f'tfeval: {s3.url}/a is not a run directory: it has no result.json\n',
+  )
+
+
+def test_a_model_at_s3(s3, inputs, whole, tfeval):
   model = next(f for f in inputs if f.startswith('--model=')).removeprefix('--model=')
-  (paths.path(s3.url) / 'small.keras').write_bytes(open(model, 'rb').read())
+  put(s3, 'small.keras', pathlib.Path(model).read_bytes())
   there = [f'--model={s3.url}/small.keras' if '--model=' in f else f for f in inputs]
   assert tfeval(*there, f'--output_dir={s3.url}/out')[0] == 0
   found, wanted = remote_content(f'{s3.url}/out'), content(whole)
   for name in wanted.keys() - {'manifest.json', 'result.json', 'flags.txt'}:
     assert found[name] == wanted[name]
-  orders = '\n'.join(map(str, range(1000)))
-  (paths.path(s3.url) / 'missing-format.txt').write_bytes(orders.encode())
-  with pytest.raises(UserError, match=f'^{s3.url}/missing-format.txt'):
-    class_maps.label_map(f'{s3.url}/missing-format.txt')
+
+
+def test_weights_a_saved_model_and_a_class_map_at_s3(s3, tmp_path):
+  model = keras.applications.MobileNet(alpha=0.25, weights=None)
+  model.save_weights(here := tmp_path / 'w.weights.h5')
+  there = put(s3, here.name, here.read_bytes())
+  assert hashes('MobileNet:alpha=0.25', [here, there]) == 1
+  small = keras.Sequential(
+    [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1000)]
+  )
+  small.export(tmp_path / 'model', verbose=False)
+  for path in (tmp_path / 'model').rglob('*'):
+    if path.is_file():
+      put(s3, str(path.relative_to(tmp_path)), path.read_bytes())
+  known = dict(preprocess='identity', output='logits')
+  places = (tmp_path / 'model', f'{s3.url}/model')
+  found = [loading.load_model(str(one), **known).weights_sha256 for one in places]
+  assert found[0] == found[1]
+  wnids = imagenet.label_space().class_ids
+  there = put(s3, 'map.txt', '\n'.join(wnids[::-1]).encode())
+  assert class_maps.label_map(there).indices.tolist() == [*range(999, -1, -1)]
+
+
+def hashes(name, weights):
+  """Returns how many hashes a model has with different weights."""
+  return len({loading.load_model(name, str(one)).weights_sha256 for one in weights})
+
+
+def put(s3, name, content):
+  (paths.path(s3.url) / name).write_bytes(content)
+  return f'{s3.url}/{name}'
 
 
 @pytest.mark.parametrize('faults', [{'full': True}, {'forbids_all': True}])
