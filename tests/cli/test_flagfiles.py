@@ -7,7 +7,8 @@ import pytest
 from absl import flags as absl_flags
 
 from tfeval import cli
-from tfeval.cli import command_flags, flag_trust
+from tfeval.cli import command_flags
+from tfeval.evaluation import trusted_values
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.plans import flagfile as flagfile_of
 from tfeval.evaluation.plans import requests
@@ -213,9 +214,9 @@ def test_every_flag_that_takes_any_text_is_classed():
       )
       if free and not isinstance(flag, absl_flags.EnumFlag):
         found.add(name)
-  unknown = found - flag_trust.ONLY_DATA - flag_trust._STARTS.keys()
+  unknown = found - trusted_values.ONLY_DATA - trusted_values._STARTS.keys()
   assert unknown == {'tf_data_service', 'model_python', 'import_module'}
-  assert flag_trust.ONLY_DATA | flag_trust._STARTS.keys() <= found
+  assert trusted_values.ONLY_DATA | trusted_values._STARTS.keys() <= found
 
 
 # What runs write of themselves

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tfeval.cli import flag_trust
 from tfeval.datasets import suites, variants
+from tfeval.evaluation import trusted_values
 from tfeval.utils.errors import UserError
 
 
@@ -25,12 +25,12 @@ def test_a_file_of_sets(tmp_path):
   )
   expected = ['imagenet_a:limit=5', 'folder:/photos', 'imagenet_v2/topimages']
   assert suites.datasets_of(str(path)) == expected
-  assert not flag_trust.starts('suite', str(path))
-  assert not flag_trust.starts('suite', 'natural')
+  assert not trusted_values.starts('suite', str(path))
+  assert not trusted_values.starts('suite', 'natural')
   path.write_text('imagenet_a\nimagenet_q\n')
   with pytest.raises(UserError, match="mine.txt, line 2: 'imagenet_q' is no dataset"):
     suites.datasets_of(str(path))
-  assert flag_trust.starts('suite', str(path))
+  assert trusted_values.starts('suite', str(path))
   path.write_text('# Nothing\n')
   with pytest.raises(UserError, match='names no dataset'):
     suites.datasets_of(str(path))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfeval.cli import flag_trust
+from tfeval.evaluation import trusted_values
 from tfeval.evaluation.plans import requests
 from tfeval.models import facts_of_frameworks, table
 from tfeval.models.patterns import expand
@@ -134,8 +134,8 @@ def test_files_that_are_none(tmp_path, content, words):
 
 
 def test_a_flagfile_starts_nothing_by_them(tmp_path):
-  assert not flag_trust.starts('model', 'ResNet*V2')
-  assert not flag_trust.starts('model', 'VGG16,MobileNet:alpha=0.25')
-  assert flag_trust.starts('model', 'VGG16,os:system')
-  assert flag_trust.starts('model', f'@{tmp_path}/models.txt')
-  assert flag_trust.starts('import_module', 'os')
+  assert not trusted_values.starts('model', 'ResNet*V2')
+  assert not trusted_values.starts('model', 'VGG16,MobileNet:alpha=0.25')
+  assert trusted_values.starts('model', 'VGG16,os:system')
+  assert trusted_values.starts('model', f'@{tmp_path}/models.txt')
+  assert trusted_values.starts('import_module', 'os')

@@ -85,15 +85,32 @@ def make_pipeline(
   """
   if positions is None:
     positions = range(dataset.num_examples)
-  pipeline = decoded(
-    dataset, protocol, positions.start, positions.stop, skip_errors, cores(), canvas
+  made = batched(
+    dataset,
+    protocol,
+    batch_size,
+    skip_errors,
+    positions.start,
+    positions.stop,
+    canvas,
   )
-  batched = (
-    pipeline.batch(batch_size)
-    if canvas is None
-    else device_canvas.batch(pipeline, protocol, canvas, batch_size)
-  )
-  return batched.prefetch(2).with_options(options())
+  return made.prefetch(2).with_options(options())
+
+
+def batched(
+  dataset: ImageDataset,
+  protocol: Protocols,
+  batch_size: int,
+  skip_errors: bool,
+  start: int | tf.Tensor,
+  stop: int | tf.Tensor,
+  canvas: int | None = None,
+) -> tf.data.Dataset:
+  """Returns the batches of `make_pipeline`, as `decoded` takes its positions."""
+  pipeline = decoded(dataset, protocol, start, stop, skip_errors, cores(), canvas)
+  if canvas is None:
+    return pipeline.batch(batch_size)
+  return device_canvas.batch(pipeline, protocol, canvas, batch_size)
 
 
 def cores() -> int:

@@ -2,35 +2,37 @@
 
 import contextlib
 import dataclasses
-import datetime
-import logging
 import time
 from collections.abc import Hashable
 
 import pyarrow as pa
 
-from tfeval.datasets import base, variants
+from tfeval.datasets import variants
 from tfeval.datasets.options import SKIP
-from tfeval.engine import batch_size, forward, hardware, output_checks, pipeline
+from tfeval.engine import batch_size, forward, hardware, output_checks
 from tfeval.engine.batches import Batch
 from tfeval.engine.options import AUTO, DEVICE
-from tfeval.evaluation import asked_metrics, competition, manifest, recorder, resolve
+from tfeval.evaluation import (
+  asked_metrics,
+  competition,
+  completing,
+  manifest,
+  recorder,
+  resolve,
+)
 from tfeval.evaluation.config import ERROR, GIVEN, WARN, EvaluationConfig
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.plans import ModelRequest, flagfile
 from tfeval.evaluation.preflight import preflight
 from tfeval.evaluation.runtime import Runtime
 from tfeval.evaluation.stopwatch import Stopwatch
-from tfeval.models import fitting, published
+from tfeval.models import fitting
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import ENCODED, Protocol
 from tfeval.runs import predictions, run, run_directory
 from tfeval.runs.result_file import PREDICTIONS, Manifest
-from tfeval.runs.summary import Summary, summarize_store
 from tfeval.utils import locks, paths
-from tfeval.utils.errors import DataError, UserError
-
-_LOG = logging.getLogger('tfeval')
+from tfeval.utils.errors import UserError
 
 
 def _preflight_mode(mode: str, dataset: str) -> str:
@@ -327,10 +329,14 @@ class Job:
       UserError: it cannot be written, or not every image was evaluated.
     """
     self.recorder.flush()
-    seconds = time.monotonic() - self._started
+    seconds = self._elapsed()
     self.run = self._complete(
       self.recorder.positions, seconds, self.recorder.added / seconds
     )
+
+  def _elapsed(self) -> float:
+    """Returns the seconds since it was started."""
+    return time.monotonic() - self._started
 
   def result(self) -> run.Run:
     """Returns the complete run."""
@@ -346,73 +352,25 @@ class Job:
       seconds: how long it took.
       images_per_second: that were evaluated in these.
     """
-    dataset, failed = self.runtime.dataset, {}
-    if self.skip_errors:
-      failed = pipeline.failures(dataset, self.protocol, set(positions))
-    summary = summarize_store(
-      self.directory / PREDICTIONS,
-      self.classes,
-      self.manifest.model.output,
-      self.manifest.store.logits,
-      self._metrics,
-    )
-    base.check_coverage(dataset, summary.ids, list(failed))
-    if not summary.ids:
-      name, why = next(iter(failed.items()))
-      raise DataError(
-        f'none of the {len(failed)} images can be evaluated; the first, {name}: {why}'
-      )
-    timing = {
-      'finished': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-      'seconds': seconds,
-    }
+    timing = {'seconds': seconds}
     if self.sharing == 1:
       # Else it would be the speed of all of them.
       timing['images_per_second'] = images_per_second
       if self.watch is not None:
         timing |= self.watch.timing()
-    return run.finish(
+    stored = completing.Stored(
       self.directory,
-      self._counted(),
-      summary,
-      failed,
-      timing,
-      published.compare(
-        self.request.spec,
-        self.request.weights,
-        self.protocol,
-        dataset.name,
-        summary.ids,
-        summary.metrics(),
-        self.config.model.feed,
-        self.manifest.model.adaptation is not None,
-      ),
+      self.manifest,
+      self.classes,
+      self.runtime.dataset,
+      self.protocol,
+      self.request,
+      self.config.model.feed,
+      self._metrics,
       self._findings,
       self._hardware,
-      self._class_notes(summary),
     )
-
-  def _counted(self) -> Manifest:
-    """Returns the manifest with what was counted while images were resized."""
-    canvas = self.runtime.canvas
-    if canvas is None:
-      return self.manifest
-    parts = predictions.listed_parts(self.directory / PREDICTIONS)
-    count = sum(len(part.get('resized_on_host', ())) for part in parts)
-    if count:
-      _LOG.info(
-        '%d images did not fit the canvas of %d pixels: the host resized them',
-        count,
-        canvas,
-      )
-    dataset = self.manifest.dataset.replaced(resized_on_host=count)
-    return self.manifest.replaced(dataset=dataset)
-
-  def _class_notes(self, summary: Summary) -> list[str]:
-    found = competition.unsaid_notes(self.classes, summary)
-    if self.manifest.dataset.partial:
-      found += competition.absent_notes(self.classes, summary)
-    return found
+    return completing.complete(stored, positions, timing)
 
   def close(self) -> None:
     """Keeps what was predicted, whatever happened; lets go of directory and model."""

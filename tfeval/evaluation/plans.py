@@ -373,27 +373,28 @@ def check_adaptation(config: EvaluationConfig) -> None:
     )
 
 
-def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
-  """Returns a flagfile that repeats the evaluation of one model."""
-  config = for_model(request, config)
-  class_map = config.model.class_map
+def portable(config: EvaluationConfig) -> EvaluationConfig:
+  """Returns a config whose paths hold from every working directory."""
+  class_map, imported = config.model.class_map, config.model.import_module
   name = dataset_request.absolute(full_name(config.dataset.name))
   if class_map is not None and os.path.isfile(os.path.expanduser(class_map)):
     class_map = paths.absolute(class_map)
   if config.adapt is not None:
     config = config.replace(adapt=adaptation.absolute(config.adapt))
-  imported = config.model.import_module
   if imported is not None:
     imported = tuple(
       paths.absolute(name) if name.endswith('.py') else name for name in imported
     )
+  return config.replace(dataset=name, class_map=class_map, import_module=imported)
+
+
+def flagfile(request: ModelRequest, config: EvaluationConfig) -> str:
+  """Returns a flagfile that repeats the evaluation of one model."""
+  config = for_model(request, config)
   lines = [
     line('model', request.spec.text),
     line('weights', request.weights),
     *([line('name', request.name)] if request.name else []),
-    *options.flagfile_lines(
-      config.replace(dataset=name, class_map=class_map, import_module=imported),
-      paths.absolute,
-    ),
+    *options.flagfile_lines(portable(config), paths.absolute),
   ]
   return '\n'.join(lines) + '\n'

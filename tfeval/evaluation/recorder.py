@@ -185,7 +185,7 @@ class Recorder:
       if self._closed:
         return
       # Of the batch size nothing is said: the manifest does.
-      smaller = step_size if step_size < self._batch_size else None
+      smaller = [step_size] if step_size < self._batch_size else []
       self._writer.write(rows, batch.positions, batch.resized_on_host, smaller)
       self.positions += batch.positions
       first = rows.column('classes').flatten().to_numpy()[:: self._kept]

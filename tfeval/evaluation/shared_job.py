@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import time
 from typing import Any
 
 from tfeval.evaluation import manifest, recorder
@@ -80,7 +79,7 @@ class SharedJob(Job):
     hosts, share = self._hosts, self._share
     if self.recorder:
       self.recorder.flush()
-      seconds = time.monotonic() - self._started
+      seconds = self._elapsed()
       shares.finish_share(share, self.shard, self.recorder.added, seconds)
     self._is_to_join = not hosts.index
     if hosts.index and self.runtime.progress is not progress.hidden:

@@ -17,6 +17,7 @@ from tfeval.models import feeding, fitting
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import Protocol, requested_size
 from tfeval.runs.run import Failure, Run
+from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.progress import Progress
 
 # Of the pixels of a batch, under all protocols that are made of one decoded image.
@@ -139,6 +140,42 @@ class Sweep:
       SweptCell(cell, failures.found.get(one) or self._runs[whats[one]])
       for cell, one in requests.items()
     ]
+
+  def runs_of(
+    self, cells: Sequence[Cell]
+  ) -> dict[Cell, tuple[ModelRequest, EvaluationConfig] | Failure]:
+    """Returns the ordinary runs that the base and cells are, and evaluates nothing.
+
+    Args:
+      cells: as of `evaluate`.
+
+    Returns:
+      By cell its run, which is that of another cell where both do the same; or why the
+      base or the model does not allow it.
+
+    Raises:
+      UserError: the model or the base are at fault.
+    """
+    found: dict[Cell, tuple[ModelRequest, EvaluationConfig] | Failure] = {}
+    runs: dict[tuple[object, ...], tuple[ModelRequest, EvaluationConfig]] = {}
+    for cell in ((), *cells):
+      label = ', '.join(one.text for one in cell)
+      try:
+        weights = weights_of(cell, self._request.weights)
+        request = dataclasses.replace(self._request, weights=weights)
+        config = self._config_of(cell) if cell else self._config
+        model = self._models.loaded(request, config)
+        protocol = resolve.resolve_protocol(request, config, model)
+      except UserError as error:
+        if not cell:
+          raise
+        found[cell] = Failure(label, one_line(error, None))
+        continue
+      name = directory_name(request, config)
+      request = dataclasses.replace(request, directory=name, label=label or name)
+      what = protocol, config.model.feed, config.model.dtype, weights
+      found[cell] = runs.setdefault(what, (request, config))
+    return found
 
   def _config_of(self, cell: Cell) -> EvaluationConfig:
     return config_of(cell, self._departing, self.base)

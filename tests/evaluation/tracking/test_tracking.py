@@ -10,7 +10,7 @@ import tensorflow as tf
 from fits import fit, small
 
 import tfeval as tfeval_lib
-from tfeval.cli import flag_trust
+from tfeval.evaluation import trusted_values
 from tfeval.evaluation.tracking import artifacts, config_values, tracked, trackers
 from tfeval.keras import EvaluateCallback
 from tfeval.runs.run import load_run
@@ -312,7 +312,7 @@ def test_the_same_place_is_logged_to_once(fake, run):
   ],
 )
 def test_a_flagfile_reaches_no_server_without_trust(value, starts):
-  assert flag_trust.starts('log_to', value) == starts
+  assert trusted_values.starts('log_to', value) == starts
 
 
 def test_a_flagfile_that_names_a_server_is_refused(tfeval, tmp_path):

@@ -165,36 +165,36 @@ def merge_shares(
     shard = hosts.shard(images, manifest.compute.batch_size, index)
     share = directory / hosts.directory(index)
     for part in read_share(share, shard, gapless):
-      positions = resume.positions_of([part])
-      _write(
-        writer,
-        predictions.read_part(share / PREDICTIONS, part, None),
-        positions,
-        part.get('resized_on_host', []),
-        size,
-      )
-      done += positions
+      rows = predictions.read_part(share / PREDICTIONS, part, None)
+      append_rows(writer, rows, part, size)
+      done += resume.positions_of([part])
   writer.flush()
   return done
 
 
-def _write(
-  writer: predictions.Writer,
-  rows: pa.Table,
-  positions: list[int],
-  on_host: list[int],
-  size: int,
+def append_rows(
+  writer: predictions.Writer, rows: pa.Table, part: dict, size: int
 ) -> None:
-  """Cuts rows where parts end."""
+  """Writes the rows of a part, cut where parts of the whole end.
+
+  Args:
+    writer: of the whole.
+    rows: of the part.
+    part: its entry in the index.
+    size: how many positions a part of the whole covers.
+  """
+  positions = resume.positions_of([part])
+  on_host, steps = part.get('resized_on_host', []), part.get('step_sizes', [])
   start = 0
   while start < len(rows):
-    part = positions[start] // size
+    number = positions[start] // size
     stop = next(
-      (i for i in range(start, len(rows)) if positions[i] // size != part), len(rows)
+      (i for i in range(start, len(rows)) if positions[i] // size != number), len(rows)
     )
     writer.write(
       rows.slice(start, stop - start),
       positions[start:stop],
-      [one for one in on_host if one // size == part],
+      [one for one in on_host if one // size == number],
+      steps,
     )
     start = stop

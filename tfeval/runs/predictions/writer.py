@@ -1,7 +1,7 @@
 """Writes rows in parts, and a list of these that holds at every moment."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -92,7 +92,7 @@ class Writer:
     rows: pa.RecordBatch | pa.Table,
     positions: Sequence[int] | None = None,
     resized_on_host: Sequence[int] = (),
-    step_size: int | None = None,
+    step_sizes: Iterable[int] = (),
   ) -> None:
     """Takes rows; writes a part when enough have come together.
 
@@ -103,7 +103,7 @@ class Writer:
         often a run was interrupted changes no part.
       resized_on_host: those of the positions whose images did not fit the canvas of a
         device.
-      step_size: how many images were computed with at once, None for a whole batch.
+      step_sizes: how many images were computed with at once, where not a whole batch.
     """
     size = self._rows_per_part
     if (
@@ -115,8 +115,7 @@ class Writer:
     self._pending.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
     self._positions += positions or []
     self._on_host += resized_on_host
-    if step_size is not None:
-      self._step_sizes.add(step_size)
+    self._step_sizes.update(step_sizes)
     if sum(map(len, self._pending)) >= size or (
       positions and (positions[-1] + 1) % size == 0
     ):

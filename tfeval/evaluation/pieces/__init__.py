@@ -1,0 +1,1 @@
+"""Evaluations cut into pieces that any worker does, and joined to runs."""

@@ -1,0 +1,233 @@
+"""Makes runs of pieces: the same bytes as one process would have written.
+
+A run is made in a folder of this machine and then copied, its result last: whoever is
+ended on the way, or joins the same pieces at the same time, leaves the same files.
+"""
+
+import functools
+import logging
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent import futures
+from typing import Any
+
+from tfeval import datasets
+from tfeval.datasets.base import ImageDataset
+from tfeval.datasets.options import SKIP
+from tfeval.evaluation import asked_metrics, completing, plans, recorder
+from tfeval.evaluation import manifest as manifests
+from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.hosts import shares
+from tfeval.evaluation.pieces import missing, records, worker
+from tfeval.evaluation.pieces.places import Places
+from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.plan_values import config_of
+from tfeval.evaluation.pieces.records import PieceDone
+from tfeval.preprocess import protocol
+from tfeval.runs import predictions, run_classes, run_directory
+from tfeval.runs.predictions import resume
+from tfeval.runs.result_file import FLAGS, MANIFEST, PREDICTIONS, RESULT, Manifest
+from tfeval.runs.run import Failure, Run, load_run
+from tfeval.utils import files, locks
+from tfeval.utils.errors import BeingWritten, UserError, one_line
+from tfeval.utils.paths import Path
+from tfeval.utils.progress import Progress
+
+_LOG = logging.getLogger('tfeval')
+# Records that are asked for at once: a store answers each after some milliseconds.
+_AT_ONCE = 16
+
+
+class Joiner:
+  """Joins runs of a plan, one after another; datasets are opened once."""
+
+  def __init__(
+    self,
+    plan: Plan,
+    places: Places,
+    overwrite: bool = False,
+    given: Mapping[str, Any] | None = None,
+  ):
+    """Opens nothing yet.
+
+    Args:
+      plan, places: what was done, and where it is written.
+      overwrite: whether other runs of the same names are replaced.
+      given: options of this process, such as `data_dir`, by name.
+
+    Raises:
+      UserError: the plan was made by another code.
+    """
+    worker.check_code(plan)
+    self._plan, self._places, self._overwrite = plan, places, overwrite
+    self._given = dict(given or {})
+    self._opened = functools.lru_cache(maxsize=4)(self._open)
+
+  def join(self, number: int) -> Run:
+    """Joins a run, unless it is there.
+
+    Args:
+      number: which of the plan's.
+
+    Raises:
+      UserError: pieces are missing or do not belong together, or the run cannot be
+        written.
+    """
+    directory = self._places.output_dir / self._plan.runs[number].directory
+    begun = records.read_begun(self._places, number)
+    if begun is None:
+      raise missing.not_begun(self._plan, self._places, number)
+    manifest = begun.manifest
+    found = self._find(directory, manifest)
+    if found is not None:
+      return found
+    try:
+      with tempfile.TemporaryDirectory(prefix='tfeval-') as scratch:
+        made = pathlib.Path(scratch)
+        self._make(number, begun, made)
+        with locks.locked(directory):
+          found = self._find(directory, manifest)
+          return found or _publish(made, directory)
+    except UserError:
+      # Who joined it at the same time may have removed the pieces.
+      if (found := self._find(directory, manifest)) is not None:
+        return found
+      raise
+
+  def _find(self, directory: Path, manifest: Manifest) -> Run | None:
+    """Returns the run if it is complete."""
+    return manifests.complete_run(directory, manifest, self._overwrite)
+
+  def _make(
+    self, number: int, begun: records.RunBegun, directory: pathlib.Path
+  ) -> None:
+    """Makes the run in a folder of this machine."""
+    manifest = begun.manifest
+    done = self._records(number, manifest)
+    planned = self._plan.runs[number]
+    request, (config, dataset) = planned.request, self._opened(planned.config)
+    flags = plans.flagfile(request, config.replace(strategy=begun.strategy))
+    run_directory.begin_run(directory, manifest, flags, resumed=False)
+    positions = self._merge(done, manifest, directory)
+    described = manifest.protocol
+    stored = completing.Stored(
+      directory,
+      manifest,
+      run_classes.of(manifest),
+      dataset,
+      protocol.resolve(described.text, described.size or 0),
+      request,
+      config.model.feed,
+      asked_metrics.names(config),
+      [finding for one in done for finding in one.findings],
+      _hardware(done),
+    )
+    seconds, rows = sum(one.seconds for one in done), sum(one.rows for one in done)
+    timing = {'seconds': seconds, 'images_per_second': rows / seconds if seconds else 0}
+    completing.complete(stored, positions, timing)
+
+  def _records(self, number: int, manifest: Manifest) -> list[PieceDone]:
+    """Returns what is known of the pieces of a run, in their order.
+
+    Raises:
+      UserError: one is not done, or is of something else.
+    """
+    plan, places, numbers = self._plan, self._places, self._plan.pieces(number)
+    read = functools.partial(records.read_done, places, plan)
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+      done = list(pool.map(read, numbers))
+    lacking = [i for i, one in zip(numbers, done, strict=True) if one is None]
+    if lacking:
+      raise missing.not_done(plan, places, number, lacking)
+    found = [one for one in done if one is not None]
+    sha256 = records.digest(manifest)
+    others = [one for one in found if one.manifest_sha256 != sha256]
+    if others:
+      raise UserError(
+        f'{plan.runs[number].directory}: piece {others[0].piece}, of worker '
+        f'{others[0].worker}, is of another code, data or weights than the first '
+        f'worker said: delete {places.done(others[0].piece)}, and do it again'
+      )
+    return found
+
+  def _merge(
+    self, done: Sequence[PieceDone], manifest: Manifest, directory: pathlib.Path
+  ) -> list[int]:
+    """Writes the rows of all pieces as one run has them; returns their positions."""
+    writer = recorder.writer_of(directory / PREDICTIONS, manifest)
+    gapless, positions = manifest.dataset.on_error != SKIP, list[int]()
+    for one in done:
+      store = self._places.done(one.piece).parent
+      of_piece = resume.positions_of(one.parts)
+      expected = list(range(one.start, one.stop))
+      if of_piece != expected and (gapless or not set(of_piece) <= set(expected)):
+        raise UserError(
+          f'{self._places.done(one.piece)} is damaged: it has {len(of_piece)} of '
+          f'{len(expected)} images: delete it, and do it again: `piece={one.piece}`'
+        )
+      for part in one.parts:
+        rows = predictions.read_part(store, part, None)
+        shares.append_rows(writer, rows, part, resume.part_size(manifest))
+      positions += of_piece
+    writer.flush()
+    return positions
+
+  def _open(self, number: int) -> tuple[EvaluationConfig, ImageDataset]:
+    """Returns a config of the plan and its dataset."""
+    planned = self._plan.file.configs[number]
+    config = config_of(planned.options, **self._given)
+    dataset = datasets.open_dataset(**vars(config.dataset))
+    worker.check_data(dataset, planned)
+    return config, dataset
+
+
+def join(joiner: Joiner, plan: Plan, progress: Progress) -> list[Run | Failure]:
+  """Joins all runs of a plan.
+
+  Args:
+    joiner: of the plan.
+    plan: the plan.
+    progress: is told how far it is.
+
+  Returns:
+    For each run it, or why there is none, in the order in which they are reported:
+    those of a dataset together.
+  """
+  found: dict[int, Run | Failure] = {}
+  with progress('join', plan.images) as advance:
+    for number, run in enumerate(plan.runs):
+      try:
+        found[number] = joiner.join(number)
+      except BeingWritten:
+        raise
+      except UserError as error:
+        if len(plan.runs) == 1:
+          raise
+        found[number] = Failure(run.directory, one_line(error, None))
+      advance(run.images)
+  return [found[number] for number in reporting_order(plan)]
+
+
+def reporting_order(plan: Plan) -> list[int]:
+  """Returns the runs in the order of `evaluate`: by dataset, then by model."""
+  return sorted(range(len(plan.runs)), key=lambda i: (plan.runs[i].config, i))
+
+
+def _publish(made: pathlib.Path, directory: Path) -> Run:
+  """Copies a run that was made here to where it belongs, its result last."""
+  files.make_directory(directory / PREDICTIONS)
+  store = made / PREDICTIONS
+  parts = [f'{PREDICTIONS}/{part["file"]}' for part in predictions.listed_parts(store)]
+  for name in (MANIFEST, FLAGS, *parts, f'{PREDICTIONS}/index.json', RESULT):
+    files.write_atomically(directory / name, (made / name).read_bytes())
+  return load_run(directory)
+
+
+def _hardware(done: Sequence[PieceDone]) -> dict[str, Any] | None:
+  """Returns what computed a run: that of the first piece, and the names of others."""
+  told = [one.hardware for one in done if one.hardware is not None]
+  if not told:
+    return None
+  each = sorted({str(one.get('name')) for one in told})
+  return told[0] if len(each) == 1 else {**told[0], 'name': ', '.join(each)}

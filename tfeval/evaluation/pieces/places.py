@@ -1,0 +1,63 @@
+"""Where workers write: names that follow from numbers, so that nobody has to list.
+
+    pieces-ID/runs/BLOCK/RUN.json            what a run is, of its first worker
+    pieces-ID/done/BLOCK/PIECE.json          what is known of a piece that is done, and
+    pieces-ID/done/BLOCK/PIECE-SHA.parquet   its rows, which that names
+    pieces-ID/claims/                        who does what, see `claims`
+
+Folders hold a few hundred files each.
+"""
+
+import dataclasses
+
+from tfeval.evaluation.pieces import plan_file
+from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.utils.paths import Path
+
+_BLOCK = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+  """The places of a plan.
+
+  Attributes:
+    plan: the file of the plan.
+    root: where workers write.
+  """
+
+  plan: Path
+  root: Path
+
+  @classmethod
+  def of(cls, path: Path, plan: Plan) -> 'Places':
+    """Returns the places of a plan that lies at a path."""
+    return cls(path, path.parent / f'pieces-{plan.id}')
+
+  @property
+  def output_dir(self) -> Path:
+    """Where runs will lie, beside the plan."""
+    return self.plan.parent
+
+  @property
+  def claims(self) -> Path:
+    return self.root / 'claims'
+
+  def begun(self, run: int) -> Path:
+    return self.root / f'runs/{run // _BLOCK:05d}' / f'{run:05d}.json'
+
+  def done(self, number: int) -> Path:
+    return self._done_folder(number) / f'{number:07d}.json'
+
+  def rows(self, number: int, sha256: str) -> Path:
+    return self._done_folder(number) / f'{number:07d}-{sha256[:16]}.parquet'
+
+  def _done_folder(self, number: int) -> Path:
+    return self.root / f'done/{number // _BLOCK:05d}'
+
+
+def open_plan(text: str) -> tuple[Plan, Places]:
+  """Reads a plan by its path or folder; see `plan_file.read`."""
+  path = plan_file.path_of(text)
+  plan = plan_file.read(path)
+  return plan, Places.of(path, plan)

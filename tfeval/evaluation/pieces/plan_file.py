@@ -1,0 +1,247 @@
+"""The plan of a study: which runs there are, and how they are cut into pieces.
+
+    OUTPUT_DIR/plan.json          what this module writes and reads
+    OUTPUT_DIR/pieces-ID/         what workers write, see `places`
+    OUTPUT_DIR/RUN/               the runs, once they are joined
+
+Pieces are numbered through all runs. Where one begins follows from its number: the
+file has a line for each run, however many pieces it has. It does not say where it lies.
+"""
+
+import bisect
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+from typing import Any
+
+from tfeval.evaluation.pieces import plan_values
+from tfeval.evaluation.plans import ModelRequest
+from tfeval.utils import budgets, files, paths
+from tfeval.utils.errors import UserError
+from tfeval.utils.json_object import JsonObject, WrongType
+from tfeval.utils.paths import Path
+
+NAME = 'plan.json'
+KIND, SCHEMA_VERSION = 'tfeval plan', 1
+_MOST_PIECES = 10_000_000
+
+
+class PlannedRun(JsonObject):
+  """A run of a plan.
+
+  Attributes:
+    directory: its name.
+    model: as it is asked for, and
+    model_options: what stands behind that, where it is not in it.
+    weights: of the model.
+    name: what results call it; None: what it is asked for by.
+    label: what messages call it.
+    config: which of the plan's.
+    images: how many the dataset has.
+    preflight: whether the model is looked at first, with the first piece.
+  """
+
+  directory: str
+  model: str
+  weights: str
+  label: str
+  config: int
+  images: int
+  preflight: bool
+  model_options: str | None = None
+  name: str | None = None
+
+  @property
+  def request(self) -> ModelRequest:
+    """The model that is evaluated."""
+    spec = plan_values.spec_of(self.model, self.model_options)
+    return ModelRequest(spec, self.weights, self.directory, self.name, self.label)
+
+
+class PlannedConfig(JsonObject):
+  """How runs of a plan are evaluated, and on what.
+
+  Attributes:
+    options: by name, those that are not the default; see `plan_values`.
+    dataset: what the dataset says of itself, as manifests have it.
+  """
+
+  options: dict[str, Any]
+  dataset: dict[str, Any]
+
+
+class PlanFile(JsonObject):
+  """What `plan.json` has.
+
+  Attributes:
+    kind: `KIND`.
+    schema_version: of this file.
+    tfeval, code_sha256: the version, and the digest of the code, that made it.
+    piece_images: how many positions a piece covers, but for the last of a run.
+    configs: how runs are evaluated.
+    runs: the runs, those of a model together.
+  """
+
+  kind: str
+  schema_version: int
+  tfeval: str
+  code_sha256: str
+  piece_images: int
+  configs: list[PlannedConfig]
+  runs: list[PlannedRun]
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+  """Some images of a run.
+
+  Attributes:
+    number: of the piece, through all runs.
+    run: which of the plan's.
+    start, stop: positions of its images, from the first to before the last.
+  """
+
+  number: int
+  run: int
+  start: int
+  stop: int
+
+  @property
+  def positions(self) -> range:
+    return range(self.start, self.stop)
+
+
+class Plan:
+  """A plan that was read or made.
+
+  Attributes:
+    file: what it says.
+    id: 12 hexadecimal digits that tell it from every other plan.
+    runs: the runs.
+    count: how many pieces there are.
+  """
+
+  def __init__(self, file: PlanFile):
+    """Counts the pieces."""
+    self.file, self.runs = file, file.runs
+    text = json.dumps(file, sort_keys=True, ensure_ascii=True)
+    self.id = hashlib.sha256(text.encode()).hexdigest()[:12]
+    size = file.piece_images
+    counts = (-(-run.images // size) for run in file.runs)
+    self._first = [0, *itertools.accumulate(counts)]
+
+  @property
+  def count(self) -> int:
+    return self._first[-1]
+
+  @functools.cached_property
+  def images(self) -> int:
+    """How many images all runs have together."""
+    return sum(run.images for run in self.runs)
+
+  def piece(self, number: int) -> Piece:
+    """Returns a piece.
+
+    Raises:
+      UserError: there is none of that number.
+    """
+    if not 0 <= number < self.count:
+      raise UserError(
+        f'`piece={number}` is none of the plan, which has {self.count:,}: give 0 to '
+        f'{self.count - 1}'
+      )
+    run = bisect.bisect_right(self._first, number) - 1
+    start = (number - self._first[run]) * self.file.piece_images
+    stop = min(start + self.file.piece_images, self.runs[run].images)
+    return Piece(number, run, start, stop)
+
+  def pieces(self, run: int) -> range:
+    """Returns the numbers of a run's pieces."""
+    return range(self._first[run], self._first[run + 1])
+
+
+def path_of(text: str) -> Path:
+  """Returns the path of a plan, which may be given by its folder."""
+  path = paths.path(text)
+  return path if path.suffix == '.json' else path / NAME
+
+
+def read(path: Path) -> Plan:
+  """Reads a plan, perhaps of a stranger: nothing that it names is opened.
+
+  Args:
+    path: of the file.
+
+  Raises:
+    UserError: it is missing, no plan, damaged, or of another version of the format.
+  """
+  content = files.read_json(path)
+  if not isinstance(content, dict) or content.get('kind') != KIND:
+    raise UserError(f'{path} is no plan: tfeval plan makes one')
+  version = content.get('schema_version')
+  if version != SCHEMA_VERSION:
+    raise UserError(
+      f'{path} has version {str(version)[:20]} of the format, this tfeval reads '
+      f'{SCHEMA_VERSION}: make the plan again, or use the tfeval that made it '
+      f'({str(content.get("tfeval"))[:20]})'
+    )
+  try:
+    file = PlanFile.from_json(content)
+    _check(file)
+  except (WrongType, ValueError, TypeError) as error:
+    raise UserError(f'{path} is damaged: {error}: make the plan again') from error
+  return Plan(file)
+
+
+def _check(file: PlanFile) -> None:
+  """Checks what types do not say.
+
+  Raises:
+    ValueError: something cannot be.
+  """
+  if not file.runs or not 1 <= (file.piece_images or 0) <= budgets.ROWS:
+    raise ValueError('it has no runs, or no size of pieces')
+  seen = set()
+  for run in file.runs:
+    name = run.directory or ''
+    if name in ('', '.', '..') or '/' in name or '\0' in name or name[0] == '.':
+      raise ValueError(f'{name[:100]!r} can be no run directory')
+    if name in seen:
+      raise ValueError(f'two runs are called {name[:100]}')
+    seen.add(name)
+    if not run.model or not run.weights or run.label is None:
+      raise ValueError(f'{name[:100]} names no model')
+    if not 0 <= (-1 if run.config is None else run.config) < len(file.configs):
+      raise ValueError(f'{name[:100]} has no config')
+    if not 1 <= (run.images or 0) <= budgets.ROWS:
+      raise ValueError(f'{name[:100]} has {run.images} images')
+  total = sum(-(-run.images // file.piece_images) for run in file.runs)
+  if total > _MOST_PIECES:
+    raise ValueError(f'{total:,} pieces, expected at most {_MOST_PIECES:,}')
+
+
+def write(path: Path, plan: Plan, overwrite: bool) -> bool:
+  """Writes a plan, unless the same one is there.
+
+  Args:
+    path: of the file.
+    plan: what it says.
+    overwrite: whether another plan is replaced.
+
+  Returns:
+    Whether it was written.
+
+  Raises:
+    UserError: another plan is there, or it cannot be written.
+  """
+  if path.is_file() and not overwrite:
+    if read(path).id == plan.id:
+      return False
+    raise UserError(
+      f'{path} is another plan: choose another `output_dir`, or `overwrite` it'
+    )
+  files.make_directory(path.parent)
+  files.write_json(path, plan.file)
+  return True

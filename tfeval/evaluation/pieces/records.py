@@ -1,0 +1,181 @@
+"""What workers leave of their pieces: rows under a name of their digest, then a record.
+
+Whoever does a piece once more, at the same time or half, writes files of other names,
+or the same ones. The record is written last and whole, and names rows that are whole:
+whichever of several stays, the piece is one of them.
+"""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from tfeval.engine.options import STRATEGIES
+from tfeval.evaluation import manifest as manifests
+from tfeval.evaluation.pieces.places import Places
+from tfeval.evaluation.pieces.plan_file import Piece, Plan
+from tfeval.runs import predictions
+from tfeval.runs.result_file import PREDICTIONS, Manifest
+from tfeval.utils import exclusive, files, json_text
+from tfeval.utils.errors import UserError
+from tfeval.utils.json_object import JsonObject, WrongType
+from tfeval.utils.paths import Path
+
+
+class PieceDone(JsonObject):
+  """What is known of a piece that is done.
+
+  Attributes:
+    plan: whose piece it is.
+    piece: its number.
+    start, stop: positions of its images.
+    manifest_sha256: of what was run.
+    parts: its rows, as `index.json` of a run lists them.
+    rows: how many these are.
+    seconds: that it took, without loading.
+    worker: who has done it.
+    findings: of the preflight.
+    hardware: what computed it.
+  """
+
+  plan: str
+  piece: int
+  start: int
+  stop: int
+  manifest_sha256: str
+  parts: list[Any]
+  rows: int
+  seconds: float
+  worker: str
+  findings: list[str]
+  hardware: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunBegun:
+  """What the first worker of a run says of it.
+
+  Attributes:
+    manifest: what is run.
+    strategy: over which devices, as a flagfile repeats it.
+  """
+
+  manifest: Manifest
+  strategy: str
+
+
+def digest(manifest: Manifest) -> str:
+  """Returns the SHA-256 of a manifest, whatever the order of its keys."""
+  return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def agree(places: Places, plan: Plan, run: int, here: RunBegun) -> None:
+  """Says what a run is, or checks that it is what its first worker said.
+
+  Raises:
+    UserError: this worker would compute something else.
+  """
+  content = {'manifest': here.manifest, 'strategy': here.strategy}
+  text = json.dumps(content, indent=2, ensure_ascii=False)
+  if exclusive.create(places.begun(run), text.encode(errors='backslashreplace')):
+    return
+  there = read_begun(places, run)
+  other = there and manifests.difference(there.manifest, here.manifest)
+  if other:
+    key, theirs, ours = other
+    raise UserError(
+      f'{plan.runs[run].directory}: {key} is {str(theirs)[:200]} of the worker that '
+      f'began it and {str(ours)[:200]} here: give all workers the same code, data and '
+      f'weights; to begin it again with these, delete {places.root}'
+    )
+
+
+def read_begun(places: Places, run: int) -> RunBegun | None:
+  """Returns what a run is, None where no worker has begun it.
+
+  Raises:
+    UserError: it is damaged.
+  """
+  path = places.begun(run)
+  content = _read(path)
+  if content is None:
+    return None
+  try:
+    strategy = content['strategy']
+    if strategy not in STRATEGIES:
+      raise ValueError(f'strategy is {str(strategy)[:40]}')
+    return RunBegun(Manifest.from_json(content['manifest']), strategy)
+  except (WrongType, ValueError, TypeError, KeyError, AttributeError) as error:
+    raise UserError(f'{path} is damaged ({error}): delete {places.root}') from error
+
+
+def publish(places: Places, piece: Piece, scratch: Path, done: PieceDone) -> PieceDone:
+  """Makes a piece done; returns its record.
+
+  Args:
+    places: of the plan.
+    piece: which.
+    scratch: the folder here that holds its predictions.
+    done: what is known of it, but for its parts and rows.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  store, parts = scratch / PREDICTIONS, []
+  for part in predictions.listed_parts(store):
+    path = places.rows(piece.number, part['sha256'])
+    files.make_directory(path.parent)
+    files.write_atomically(path, (store / part['file']).read_bytes())
+    parts.append({**part, 'file': path.name})
+  files.make_directory(places.done(piece.number).parent)
+  done = done.replaced(parts=parts, rows=sum(part['rows'] for part in parts))
+  files.write_json(places.done(piece.number), done)
+  return done
+
+
+def read_done(places: Places, plan: Plan, number: int) -> PieceDone | None:
+  """Returns what is known of a piece, None where it is not done.
+
+  Raises:
+    UserError: what is there is damaged, or of another plan.
+  """
+  path = places.done(number)
+  content = _read(path)
+  if content is None:
+    return None
+  try:
+    done = PieceDone.from_json(content)
+  except (WrongType, ValueError, TypeError) as error:
+    raise _damaged(path, number, str(error)) from error
+  piece = plan.piece(number)
+  theirs = done.plan, done.piece, done.start, done.stop
+  if theirs != (plan.id, number, piece.start, piece.stop):
+    raise _damaged(path, number, f'it is piece {done.piece} of plan {done.plan}')
+  return done
+
+
+def is_done(places: Places, plan: Plan, number: int) -> bool:
+  """Returns whether a piece is done; one that is damaged is not."""
+  try:
+    return read_done(places, plan, number) is not None
+  except UserError:
+    return False
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+  try:
+    content = json_text.read(path)
+  except FileNotFoundError:
+    return None
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+  if not isinstance(content, dict):
+    raise UserError(f'{path} is damaged: it is no object')
+  return content
+
+
+def _damaged(path: Path, number: int, why: str) -> UserError:
+  return UserError(
+    f'{path} is no record of piece {number} ({why[:200]}): do it again, '
+    f'`piece={number}`'
+  )

@@ -1,0 +1,43 @@
+"""Which pieces are done, and which runs are joined already."""
+
+from tfeval.evaluation import manifest as manifests
+from tfeval.evaluation.pieces import records
+from tfeval.evaluation.pieces.places import Places
+from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.runs.result_file import RESULT
+from tfeval.utils.errors import UserError
+
+
+class Standing:
+  """How far a plan is, by the names of its files: nothing is listed."""
+
+  def __init__(self, plan: Plan, places: Places):
+    """Reads nothing yet."""
+    self._plan, self._places = plan, places
+    self._joined = set[int]()
+
+  def is_done(self, number: int) -> bool:
+    """Returns whether nothing is to be done for a piece."""
+    run = self._plan.piece(number).run
+    if run in self._joined or records.is_done(self._places, self._plan, number):
+      return True
+    return self.is_joined(run)
+
+  def is_joined(self, run: int) -> bool:
+    """Returns whether a run is complete, and the same that workers have begun."""
+    if run not in self._joined and self._holds_result(run):
+      begun = records.read_begun(self._places, run)
+      directory = self._places.output_dir / self._plan.runs[run].directory
+      try:
+        if (
+          begun is not None
+          and manifests.difference(manifests.read_manifest(directory), begun.manifest)
+          is None
+        ):
+          self._joined.add(run)
+      except UserError:
+        pass  # It is something else, which whoever joins is told.
+    return run in self._joined
+
+  def _holds_result(self, run: int) -> bool:
+    return (self._places.output_dir / self._plan.runs[run].directory / RESULT).is_file()
