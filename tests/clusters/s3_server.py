@@ -32,6 +32,7 @@ class Faults:
     busy_every: each request of that number is answered 503, or 500.
     busy_always: all are.
     forbids_listing: as AWS without s3:ListBucket: 403 for lists and what is missing.
+    forbids_reading: 403 for all but lists.
     forbids_all: 403 for everything.
     unknown_key: 403 for everything, as for credentials that are none.
     seconds: before each answer.
@@ -46,6 +47,7 @@ class Faults:
   busy_every: int = 0
   busy_always: bool = False
   forbids_listing: bool = False
+  forbids_reading: bool = False
   forbids_all: bool = False
   unknown_key: bool = False
   seconds: float = 0
@@ -113,7 +115,8 @@ class Server:
       ][self._busy % 3]
     if faults.unknown_key:
       return '403 Forbidden', 'InvalidAccessKeyId'
-    if faults.forbids_all or faults.forbids_listing and is_list:
+    forbids = faults.forbids_listing if is_list else faults.forbids_reading
+    if forbids or faults.forbids_all:
       return '403 Forbidden', 'AccessDenied'
     if faults.full and method in ('PUT', 'POST'):
       return '507 Insufficient Storage', 'XMinioStorageFull'

@@ -146,7 +146,7 @@ def test_tensorboard_writes_nothing_at_s3(s3, inputs, tmp_path, tfeval):
 
 
 def test_a_store_that_may_not_be_read(s3, whole, tfeval):
-  s3_files._tell_forbidden.cache_clear()
+  s3_files._tell_unlisted.cache_clear()
   put_run(whole, f'{s3.url}/a')
   s3.faults(forbids_all=True)
   code, _, err = tfeval('score', f'{s3.url}/a')
@@ -202,7 +202,7 @@ def put(s3, name, content):
 
 @pytest.mark.parametrize('faults', [{'full': True}, {'forbids_all': True}])
 def test_what_stops_an_evaluation_is_one_line(s3, inputs, tfeval, faults, monkeypatch):
-  s3_files._tell_forbidden.cache_clear()
+  s3_files._tell_unlisted.cache_clear()
   s3.faults(**faults)
   code, _, err = tfeval(*inputs, f'--output_dir={s3.url}/runs')
   said = last_line(err)

@@ -336,7 +336,7 @@ def test_a_store_that_is_full(s3):
 
 
 def test_a_store_that_forbids_listing(s3, caplog):
-  s3_files._tell_forbidden.cache_clear()
+  s3_files._tell_unlisted.cache_clear()
   root = paths.path(s3.url) / 'runs'
   fill(root)
   s3.faults(forbids_listing=True)
@@ -345,6 +345,8 @@ def test_a_store_that_forbids_listing(s3, caplog):
   assert (root / 'new/x').read_bytes() == b'x'
   assert (root / 'new/x').is_file() and (root / 'new/x').exists()
   assert not (root / 'new/y').is_file() and not (root / 'new/y').exists()
+  with pytest.raises(FileNotFoundError):
+    (root / 'new/y').read_bytes()
   files.remove_leftovers(root)
   assert not list(root.glob('*'))
   assert [one.message for one in caplog.records] == [
@@ -353,6 +355,19 @@ def test_a_store_that_forbids_listing(s3, caplog):
   ]
   with pytest.raises(PermissionError, match='403 AccessDenied.*AWS_ACCESS_KEY_ID'):
     list(root.iterdir())
+
+
+def test_an_object_that_may_not_be_read_though_its_folder_may_be_listed(s3):
+  path = paths.path(s3.url) / 'a'
+  path.write_bytes(b'x')
+  s3.faults(forbids_reading=True)
+  for look in (path.exists, path.is_file, (path / 'none').is_file):
+    with pytest.raises(UserError, match='^cannot read .* 403 .*: set AWS_ACCESS'):
+      look()
+  with pytest.raises(PermissionError, match='403 AccessDenied'):
+    path.read_bytes()
+  with pytest.raises(NotWritten, match='403 AccessDenied'):
+    files.write_atomically(path, b'y')
 
 
 def test_credentials_that_are_none(s3, monkeypatch):

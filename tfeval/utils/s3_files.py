@@ -32,7 +32,6 @@ _TOKEN = 'tfeval-created-by'
 def is_directory(url: str, only: bool | None = None) -> bool | None:
   """Says what is there; see `remote_path.Store`."""
   _, key = split(url)
-  forbidden = None
   if only is not True and key:
     try:
       asked('head_object', url)
@@ -41,23 +40,40 @@ def is_directory(url: str, only: bool | None = None) -> bool | None:
       if only is False:
         return None
     except PermissionError as error:
-      forbidden = error
+      return _is_directory_at_least(url, error)
   elif only is False:
     return None
   try:
-    found = _has_something(url)
+    return _has_something(url) or None
   except FileNotFoundError:
     return None
   except PermissionError as error:
-    if s3_requests.is_of_credentials(error):
-      raise
-    _tell_forbidden(split(url)[0])
+    _check_unlisted(url, error)
     return None
-  if found:
-    return True
-  if forbidden is not None:
-    raise forbidden  # Of who may list, what is missing is said to be so.
-  return None
+
+
+def _is_directory_at_least(url: str, forbidden: PermissionError) -> bool | None:
+  """Says what is there where an object may not be read, or is missing.
+
+  Raises:
+    PermissionError: as given: of who may list, what is missing is said to be so.
+  """
+  try:
+    if _has_something(url):
+      return True
+  except FileNotFoundError:
+    return None
+  except PermissionError as error:
+    _check_unlisted(url, error)
+    return None
+  raise forbidden
+
+
+def _check_unlisted(url: str, error: PermissionError) -> None:
+  """Tells, once, that a bucket may not be listed; raises what is of credentials."""
+  if s3_requests.is_of_credentials(error):
+    raise error
+  _tell_unlisted(split(url)[0])
 
 
 def listed(url: str) -> list[str]:
@@ -144,7 +160,12 @@ class Reader(io.RawIOBase):
     self._url = url
     self._position = 0
     self._start, self._window = 0, memoryview(b'')
-    found = s3_requests.read(url, 0, _WINDOW)
+    try:
+      found = s3_requests.read(url, 0, _WINDOW)
+    except PermissionError as error:
+      if _is_directory_at_least(url, error) is None:
+        raise s3_requests.missing(url) from error
+      raise
     self._window, self._size, self._version = found
 
   def readable(self) -> bool:
@@ -219,7 +240,7 @@ def _keys(url: str) -> Iterator[str]:
 
 
 @functools.cache
-def _tell_forbidden(bucket: str) -> None:
+def _tell_unlisted(bucket: str) -> None:
   _LOG.warning(
     's3://%s may not be listed (s3:ListBucket): what may not be read there counts as '
     'missing',
