@@ -136,8 +136,7 @@ def _raising_os_errors(url: str) -> Iterator:
     raise OSError(
       errno.EPROTONOSUPPORT,
       f'TensorFlow has no file system for {url.partition("://")[0]}://, only for '
-      f"{known} (the package tensorflow-io adds some), and pip install 'tfeval[s3]' "
-      'is for s3://',
+      f'{known} (the package tensorflow-io adds some); s3:// is read through s3fs',
       url,
     ) from error
   except tf.errors.OpError as error:

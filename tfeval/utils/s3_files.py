@@ -95,7 +95,12 @@ def below(url: str) -> list[str]:
 
 
 def make_directory(url: str) -> None:
-  """Checks that there is the bucket, as far as it may be asked: folders are names."""
+  """Checks, once, that there is the bucket, as far as it may be asked."""
+  _check_bucket(url[: len(url) - len(split(url)[1])])
+
+
+@functools.cache
+def _check_bucket(url: str) -> None:
   try:
     _has_something(url)
   except PermissionError as error:
