@@ -12,7 +12,7 @@ from tfeval.api.piece_options import taken
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.pieces.options import PieceConfig
-from tfeval.evaluation.pieces.worked import Worked, numbers
+from tfeval.evaluation.pieces.worked import Worked, numbers, share_of
 from tfeval.preprocess.corruption_table import NONE
 from tfeval.utils import options
 from tfeval.utils.arguments import several, truth
@@ -210,6 +210,7 @@ def join(
   *,
   overwrite: bool = False,
   keep_pieces: bool = False,
+  share: str | None = None,
   progress: bool | None = None,
   **given: Any,
 ) -> 'list[Run | Failure]':
@@ -219,6 +220,7 @@ def join(
     plan: its file or folder.
     overwrite: whether other runs of the same names are replaced.
     keep_pieces: whether pieces stay once all runs are complete.
+    share: 'K/M', the share K of M of the runs, from 0: where several processes join.
     progress: whether to show progress on stderr; by default if that is a terminal.
     **given: `data_dir`, `trust_model` and others of this machine.
 
@@ -234,12 +236,13 @@ def join(
     raise UserError('a join is done here: leave the options of `runner` out')
   show, replaces = around.progress_of(progress), truth('overwrite', overwrite)
   read, places = _opened(plan, of_machine)
+  chosen = None if share is None else share_of(share, len(read.runs), 'share')
   with around.tensorflow():
     from tfeval.evaluation.pieces import joining
 
     joiner = joining.Joiner(read, places, replaces, of_machine)
-    found = joining.join(joiner, read, show)
-    if not truth('keep_pieces', keep_pieces):
+    found = joining.join(joiner, read, show, chosen)
+    if chosen is None and not truth('keep_pieces', keep_pieces):
       joining.remove_pieces(places, found)
     return found
 

@@ -24,7 +24,7 @@ ONLY_DATA = frozenset(
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
   'labels_of store_features align adapt beside reported only write_groups corruption '
   'report by frost_textures base sets_dir other of_class as_class crops '
-  'hub_dataset model_name piece task_id value source_url source_name'.split()
+  'hub_dataset model_name piece share task_id value source_url source_name'.split()
 )
 
 

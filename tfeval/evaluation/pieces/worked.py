@@ -43,11 +43,8 @@ def numbers(text: str, count: int) -> range:
   ...   numbers('1/3', 10), numbers('2/3', 10)))]
   (range(3, 4), range(2, 5), [3, 3, 4])
   """
-  if share := re.fullmatch(_SHARE, text):
-    index, of = int(share[1]), int(share[2])
-    if index >= of:
-      raise UserError(f'`piece={text}`: shares of {of} are 0/{of} to {of - 1}/{of}')
-    return range(count * index // of, count * (index + 1) // of)
+  if re.fullmatch(_SHARE, text):
+    return share_of(text, count)
   if pair := re.fullmatch(_RANGE, text):
     found = range(int(pair[1]), int(pair[2]) + 1)
   elif re.fullmatch(_NUMBER, text):
@@ -57,3 +54,26 @@ def numbers(text: str, count: int) -> range:
   if not found or found.stop > count:
     raise UserError(f'`piece={text}`: the plan has {count:,} pieces, 0 to {count - 1}')
   return found
+
+
+def share_of(text: str, count: int, name: str = 'piece') -> range:
+  """Returns the share K of M that `K/M` is of so many things; it may be empty.
+
+  Args:
+    text: `K/M`, from 0.
+    count: how many things there are.
+    name: of the parameter.
+
+  Raises:
+    UserError: it is no share.
+
+  >>> [share_of(f'{index}/3', 10) for index in range(3)]
+  [range(0, 3), range(3, 6), range(6, 10)]
+  """
+  found = re.fullmatch(_SHARE, text)
+  index, of = (int(found[1]), int(found[2])) if found else (0, 0)
+  if index >= of:
+    raise UserError(
+      f'`{name}={text[:80]}` is no share: give K/M, of M shares 0/M to M-1/M'
+    )
+  return range(count * index // of, count * (index + 1) // of)
