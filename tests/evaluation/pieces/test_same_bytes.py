@@ -95,9 +95,9 @@ def test_pieces_and_parts_of_any_size(inputs, same, size, more):
 HOWS = {
   'a model of features and logits': ('--store_logits', '--store_features'),
   'ranked on the device': ('--rank_on=device',),
-  'resized on the device': ('--resize_on=device', '--protocol=opencv', '--canvas=48'),
+  'resized on the device': ('--resize_on=device', '--protocol=opencv', '--canvas=256'),
   'corrupted': ('--corruption=gaussian_noise:3',),
-  'in bfloat16': ('--dtype=mixed_bfloat16', '--store_logits'),
+  'compiled': ('--jit', '--store_logits'),
   'sampled': ('--sample=7',),
   'with metrics': ('--metrics=ece,nll',),
   'with crops': ('--tta=flip',),

@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
+import re
 from typing import Any
 
 from tfeval.engine.options import STRATEGIES
@@ -16,6 +18,7 @@ from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Piece, Plan
 from tfeval.runs import predictions
+from tfeval.runs.predictions import reader, resume
 from tfeval.runs.result_file import PREDICTIONS, Manifest
 from tfeval.utils import exclusive, files, json_text
 from tfeval.utils.errors import UserError
@@ -23,6 +26,7 @@ from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
 
 _LONGEST_REASON = 1000
+_SHA256 = re.compile('[0-9a-f]{64}')
 
 
 class PieceDone(JsonObject):
@@ -154,7 +158,26 @@ def read_done(places: Places, plan: Plan, number: int) -> PieceDone | None:
   theirs = done.plan, done.piece, done.start, done.stop
   if theirs != (plan.id, number, piece.start, piece.stop):
     raise _damaged(path, number, f'it is piece {done.piece} of plan {done.plan}')
+  if not _are_whole(done, places):
+    raise _damaged(path, number, 'its rows cannot be so')
   return done
+
+
+def _are_whole(done: PieceDone, places: Places) -> bool:
+  """Returns whether the rows that a record names can be those of its piece."""
+  after, rows = done.start, 0
+  for part in done.parts:
+    if not isinstance(part, dict) or not isinstance(sha256 := part.get('sha256'), str):
+      return False
+    if not _SHA256.fullmatch(sha256):
+      return False
+    if part.get('file') != places.rows(done.piece, sha256).name:
+      return False
+    if not (reader.has_sizes(part) and resume.is_of(part, range(after, done.stop))):
+      return False
+    after, rows = part['positions'][-1][1], rows + part['rows']
+  are_texts = all(isinstance(one, str) for one in done.findings)
+  return are_texts and rows == done.rows and 0 <= done.seconds < math.inf
 
 
 def is_done(places: Places, plan: Plan, number: int) -> bool:
