@@ -83,7 +83,9 @@ def changed(made, **values):
   """Returns a plan with other values of its first run or config, or of itself."""
   plan = copy.deepcopy(made)
   for key, value in values.items():
-    where = plan['runs'][0] if key in plan['runs'][0] or key == 'model_options' else plan
+    where = (
+      plan['runs'][0] if key in plan['runs'][0] or key == 'model_options' else plan
+    )
     where[key] = value
   return plan
 
@@ -114,7 +116,9 @@ def test_code_and_services_that_plans_name_need_trust(
   made, strangers, refused, plugins, name
 ):
   value = RUNS_CODE[name]
-  plan = changed(made, model=value) if name == 'model' else with_option(made, name, value)
+  plan = (
+    changed(made, model=value) if name == 'model' else with_option(made, name, value)
+  )
   refused(plan, 'give --trust_model if you trust it')
   assert MODULE not in sys.modules and not strangers.exists()
 
@@ -203,7 +207,9 @@ def test_numbers_that_no_plan_has(made, refused, key, value):
 @pytest.mark.parametrize(
   'key, value',
   [
-    *((key, value) for key in ('configs', 'runs') for value in (None, [], {}, 'a', [3])),
+    *(
+      (key, value) for key in ('configs', 'runs') for value in (None, [], {}, 'a', [3])
+    ),
     *((key, 3) for key in ('model', 'weights', 'label', 'name', 'preflight')),
     *((key, None) for key in ('model', 'weights', 'label')),
     *(('code_sha256', value) for value in (None, 3, '', 'a' * 64, 'x' * 10**5)),

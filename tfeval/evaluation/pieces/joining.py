@@ -250,10 +250,12 @@ def reporting_order(plan: Plan) -> list[int]:
 
 def _publish(made: pathlib.Path, directory: Path) -> Run:
   """Copies a run that was made here to where it belongs, its result last."""
-  files.make_directory(directory / PREDICTIONS)
+  files.make_directory(directory)
   store = made / PREDICTIONS
   parts = [f'{PREDICTIONS}/{part["file"]}' for part in predictions.listed_parts(store)]
   for name in (MANIFEST, FLAGS, *parts, f'{PREDICTIONS}/index.json', RESULT):
+    # Behind the manifest: a directory that has none is somebody else's.
+    files.make_directory((directory / name).parent)
     files.write_atomically(directory / name, (made / name).read_bytes())
   return load_run(directory)
 

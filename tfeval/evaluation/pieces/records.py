@@ -104,14 +104,16 @@ def read_begun(places: Places, run: int) -> RunBegun | None:
     UserError: it is damaged.
   """
   path = places.begun(run)
-  content = _read(path)
-  if content is None:
-    return None
   try:
+    content = _read(path)
+    if content is None:
+      return None
     strategy = content['strategy']
     if strategy not in STRATEGIES:
       raise ValueError(f'strategy is {str(strategy)[:40]}')
     return RunBegun(Manifest.from_json(content['manifest']), strategy)
+  except UserError:
+    raise  # What a store does not let be read is not damaged.
   except (WrongType, ValueError, TypeError, KeyError, AttributeError) as error:
     raise UserError(f'{path} is damaged ({error}): delete {places.root}') from error
 
@@ -147,11 +149,13 @@ def read_done(places: Places, plan: Plan, number: int) -> PieceDone | None:
     UserError: what is there is damaged, or of another plan.
   """
   path = places.done(number)
-  content = _read(path)
-  if content is None:
-    return None
   try:
+    content = _read(path)
+    if content is None:
+      return None
     done = PieceDone.from_json(content)
+  except UserError:
+    raise
   except (WrongType, ValueError, TypeError) as error:
     raise _damaged(path, number, str(error)) from error
   piece = plan.piece(number)
@@ -199,7 +203,7 @@ def fail(places: Places, number: int, worker: str, reason: str) -> None:
 
 def why_failed(places: Places, number: int) -> str | None:
   """Returns why a piece could not be done the last time; None: nobody has said."""
-  with contextlib.suppress(UserError):
+  with contextlib.suppress(UserError, ValueError):
     content = _read(places.failed(number))
     if content is not None:
       return f'{content.get("reason")} ({content.get("worker")})'
@@ -207,14 +211,22 @@ def why_failed(places: Places, number: int) -> str | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+  """Returns what a file has, None where there is none.
+
+  Raises:
+    UserError: the store does not let it be read.
+    ValueError: it is damaged.
+  """
   try:
     content = json_text.read(path)
   except FileNotFoundError:
     return None
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+  except UserError as error:
+    raise ValueError(str(error).removeprefix(f'{path} ')) from error
   if not isinstance(content, dict):
-    raise UserError(f'{path} is damaged: it is no object')
+    raise ValueError('it is no object')
   return content
 
 
