@@ -9,6 +9,7 @@ from evaluations import run_content
 from tfeval import cli
 from tfeval.evaluation.pieces import joining, places, plan_file, records, working
 from tfeval.evaluation.pieces.worker import Worker
+from tfeval.utils import files
 from tfeval.utils.progress import hidden
 
 
@@ -104,3 +105,8 @@ def records_of(planned: tuple[plan_file.Plan, places.Places]) -> list:
 def without(flags: Sequence[str], *names: str) -> list[str]:
   """Returns the flags but for some."""
   return [flag for flag in flags if flag.partition('=')[0] not in names]
+
+
+def lose_claims(planned: tuple[plan_file.Plan, places.Places]) -> None:
+  """Removes what workers say of pieces: those that have no record are done again."""
+  files.remove_tree(planned[1].claims)
