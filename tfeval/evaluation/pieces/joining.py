@@ -8,6 +8,7 @@ import functools
 import logging
 import pathlib
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -38,6 +39,8 @@ from tfeval.utils.progress import Progress
 _LOG = logging.getLogger('tfeval')
 # Records that are asked for at once: a store answers each after some milliseconds.
 _AT_ONCE = 16
+# Seconds to wait for another join of a run.
+_PATIENCE_S = 120
 
 
 class Joiner:
@@ -90,9 +93,9 @@ class Joiner:
       with tempfile.TemporaryDirectory(prefix='tfeval-') as scratch:
         made = pathlib.Path(scratch)
         self._make(number, begun, made)
-        with locks.locked(directory):
+        with _locked(directory):
           found = self._find(directory, manifest)
-          return found or _publish(made, directory)
+          return found or self._publish(made, directory)
     except UserError:
       # Who joined it at the same time may have removed the pieces.
       if (found := self._find(directory, manifest)) is not None:
@@ -177,6 +180,22 @@ class Joiner:
     writer.flush()
     return positions
 
+  def _publish(self, made: pathlib.Path, directory: Path) -> Run:
+    """Copies a run that was made here to where it belongs, its result last."""
+    if self._overwrite:
+      # Nothing there looks complete any more, nor belongs to what comes.
+      (directory / RESULT).unlink(missing_ok=True)
+      files.remove_tree(directory / PREDICTIONS)
+    else:
+      shares.check_no_shares(directory)
+    store = made / PREDICTIONS
+    files.make_directory(directory / PREDICTIONS)
+    listed = (part['file'] for part in predictions.listed_parts(store))
+    parts = [f'{PREDICTIONS}/{name}' for name in (*listed, 'index.json')]
+    for name in (MANIFEST, FLAGS, *parts, RESULT):
+      files.write_atomically(directory / name, (made / name).read_bytes())
+    return load_run(directory)
+
   def _open(self, number: int) -> tuple[EvaluationConfig, ImageDataset]:
     """Returns a config of the plan and its dataset."""
     planned = self._plan.file.configs[number]
@@ -208,8 +227,6 @@ def join(
       run = plan.runs[number]
       try:
         found[number] = joiner.join(number)
-      except BeingWritten:
-        raise
       except UserError as error:
         if len(chosen) == 1:
           raise
@@ -236,14 +253,19 @@ def reporting_order(plan: Plan) -> list[int]:
   return sorted(range(len(plan.runs)), key=lambda i: (plan.runs[i].config, i))
 
 
-def _publish(made: pathlib.Path, directory: Path) -> Run:
-  """Copies a run that was made here to where it belongs, its result last."""
-  files.make_directory(directory / PREDICTIONS)
-  store = made / PREDICTIONS
-  parts = [f'{PREDICTIONS}/{part["file"]}' for part in predictions.listed_parts(store)]
-  for name in (MANIFEST, FLAGS, *parts, f'{PREDICTIONS}/index.json', RESULT):
-    files.write_atomically(directory / name, (made / name).read_bytes())
-  return load_run(directory)
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+  """Keeps others from writing a run; waits for who joins it at the same time."""
+  with contextlib.ExitStack() as stack:
+    for left in reversed(range(_PATIENCE_S)):
+      try:
+        stack.enter_context(locks.locked(directory))
+        break
+      except BeingWritten:
+        if not left:
+          raise
+        time.sleep(1)
+    yield
 
 
 def _hardware(done: Sequence[PieceDone]) -> dict[str, Any] | None:
