@@ -8,7 +8,6 @@ import functools
 import logging
 import pathlib
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -20,7 +19,7 @@ from tfeval.evaluation import asked_metrics, completing, plans, recorder
 from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.hosts import shares
-from tfeval.evaluation.pieces import missing, records, worker
+from tfeval.evaluation.pieces import missing, publishing, records, worker
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.plan_values import config_of
@@ -29,18 +28,16 @@ from tfeval.evaluation.pieces.standing import Standing
 from tfeval.preprocess import protocol
 from tfeval.runs import predictions, run_classes, run_directory
 from tfeval.runs.predictions import resume
-from tfeval.runs.result_file import FLAGS, MANIFEST, PREDICTIONS, RESULT, Manifest
+from tfeval.runs.result_file import PREDICTIONS, Manifest
 from tfeval.runs.run import Failure, Run, load_run
-from tfeval.utils import files, locks
-from tfeval.utils.errors import BeingWritten, UserError, one_line
+from tfeval.utils import files
+from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.paths import Path
 from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
 # Records that are asked for at once: a store answers each after some milliseconds.
 _AT_ONCE = 16
-# Seconds to wait for another join of a run.
-_PATIENCE_S = 120
 
 
 class Joiner:
@@ -93,9 +90,9 @@ class Joiner:
       with tempfile.TemporaryDirectory(prefix='tfeval-') as scratch:
         made = pathlib.Path(scratch)
         self._make(number, begun, made)
-        with _locked(directory):
+        with publishing.locked(directory):
           found = self._find(directory, manifest)
-          return found or self._publish(made, directory)
+          return found or publishing.publish(made, directory, self._overwrite)
     except UserError:
       # Who joined it at the same time may have removed the pieces.
       if (found := self._find(directory, manifest)) is not None:
@@ -180,22 +177,6 @@ class Joiner:
     writer.flush()
     return positions
 
-  def _publish(self, made: pathlib.Path, directory: Path) -> Run:
-    """Copies a run that was made here to where it belongs, its result last."""
-    if self._overwrite:
-      # Nothing there looks complete any more, nor belongs to what comes.
-      (directory / RESULT).unlink(missing_ok=True)
-      files.remove_tree(directory / PREDICTIONS)
-    else:
-      shares.check_no_shares(directory)
-    store = made / PREDICTIONS
-    files.make_directory(directory / PREDICTIONS)
-    listed = (part['file'] for part in predictions.listed_parts(store))
-    parts = [f'{PREDICTIONS}/{name}' for name in (*listed, 'index.json')]
-    for name in (MANIFEST, FLAGS, *parts, RESULT):
-      files.write_atomically(directory / name, (made / name).read_bytes())
-    return load_run(directory)
-
   def _open(self, number: int) -> tuple[EvaluationConfig, ImageDataset]:
     """Returns a config of the plan and its dataset."""
     planned = self._plan.file.configs[number]
@@ -251,21 +232,6 @@ def remove_pieces(places: Places, found: Sequence[Run | Failure]) -> bool:
 def reporting_order(plan: Plan) -> list[int]:
   """Returns the runs in the order of `evaluate`: by dataset, then by model."""
   return sorted(range(len(plan.runs)), key=lambda i: (plan.runs[i].config, i))
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-  """Keeps others from writing a run; waits for who joins it at the same time."""
-  with contextlib.ExitStack() as stack:
-    for left in reversed(range(_PATIENCE_S)):
-      try:
-        stack.enter_context(locks.locked(directory))
-        break
-      except BeingWritten:
-        if not left:
-          raise
-        time.sleep(1)
-    yield
 
 
 def _hardware(done: Sequence[PieceDone]) -> dict[str, Any] | None:
