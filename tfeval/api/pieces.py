@@ -15,7 +15,7 @@ from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.worked import Worked, numbers, share_of
 from tfeval.preprocess.corruption_table import NONE
 from tfeval.utils import options
-from tfeval.utils.arguments import several, truth
+from tfeval.utils.arguments import number, path_text, several, truth, whole_number
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -194,6 +194,9 @@ def work(
   pieces, of_machine = _taken(given)
   if pieces.runner is not None and (piece is not None or most is not None):
     raise UserError('`piece` and `most` are of one worker, `runner` does all pieces')
+  if most is not None:
+    most = whole_number('most', most)
+  timeout = number('claim_timeout', claim_timeout, 1)
   show = around.progress_of(progress)
   read, places = _opened(plan, of_machine)
   chosen = None if piece is None else numbers(str(piece), read.count)
@@ -202,7 +205,7 @@ def work(
 
     if pieces.runner is not None:
       return working.on_runner(read, places, pieces, of_machine, show)
-    return working.work(read, places, show, of_machine, chosen, most, claim_timeout)
+    return working.work(read, places, show, of_machine, chosen, most, timeout)
 
 
 def join(
@@ -250,7 +253,7 @@ def join(
 def _opened(plan: str | os.PathLike[str], of_machine: Mapping[str, Any]) -> Any:
   from tfeval.evaluation.pieces import places, trust
 
-  read, found = places.open_plan(os.fspath(plan))
+  read, found = places.open_plan(path_text('plan', plan) or '')
   if not of_machine.get('trust_model'):
     trust.check(read, found.plan)
   return read, found
