@@ -189,11 +189,9 @@ def test_functions_say_what_the_commands_say(flags, tmp_path):
   with pytest.raises(UserError, match='a join is done here'):
     package.join(tmp_path, runner='beam')
   (run,) = package.join(tmp_path)
-  whole = in_pieces.whole(
-    in_pieces.without(flags, '--piece_images'), tmp_path / 'whole'
-  )
-  assert run.metrics == package.load_run(tmp_path / 'whole/small.keras').metrics
-  assert in_pieces.runs_of(tmp_path).keys() == whole.keys() == {'small.keras'}
+  one = in_pieces.without(flags, '--piece_images', '--name')
+  assert in_pieces.whole([*one, '--name=one'], tmp_path / 'whole')
+  assert run.metrics == package.load_run(tmp_path / 'whole/one').metrics
 
 
 ODD = (b'x', object(), [3], ('a', 3), {1: 2}, object)

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tfeval import datasets
@@ -15,7 +16,14 @@ from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.worked import Worked, numbers, share_of
 from tfeval.preprocess.corruption_table import NONE
 from tfeval.utils import options
-from tfeval.utils.arguments import number, path_text, several, truth, whole_number
+from tfeval.utils.arguments import (
+  number,
+  of_kind,
+  path_text,
+  several,
+  truth,
+  whole_number,
+)
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -91,9 +99,12 @@ def plan(
   """
   size = options.checked(PieceConfig(piece_images=piece_images)).piece_images
   is_sweep, show = truth('sweep', sweep), around.progress_of(progress)
+  grid = truth('grid', grid)
   given = {**given, 'overwrite': truth('overwrite', overwrite)}
   sets = asked_sets.asked_sets(
-    _names('dataset', _default(dataset, suite)), _names('suite', suite), sets_dir
+    _names('dataset', _default(dataset, suite)),
+    _names('suite', suite),
+    path_text('sets_dir', sets_dir),
   )
   if not is_sweep and (axis or grid):
     raise UserError('`axis` and `grid` are of sweeps: give `sweep` too')
@@ -194,12 +205,14 @@ def work(
   pieces, of_machine = _taken(given)
   if pieces.runner is not None and (piece is not None or most is not None):
     raise UserError('`piece` and `most` are of one worker, `runner` does all pieces')
+  if piece is not None:
+    piece = str(of_kind('piece', piece, (str, Integral), 'a number or a text'))
   if most is not None:
     most = whole_number('most', most)
   timeout = number('claim_timeout', claim_timeout, 1)
   show = around.progress_of(progress)
   read, places = _opened(plan, of_machine)
-  chosen = None if piece is None else numbers(str(piece), read.count)
+  chosen = None if piece is None else numbers(piece, read.count)
   with around.tensorflow():
     from tfeval.evaluation.pieces import working
 
@@ -238,6 +251,9 @@ def join(
   if pieces != PieceConfig():
     raise UserError('a join is done here: leave the options of `runner` out')
   show, replaces = around.progress_of(progress), truth('overwrite', overwrite)
+  keeps = truth('keep_pieces', keep_pieces)
+  if share is not None:
+    of_kind('share', share, str, 'a text, K/M')
   read, places = _opened(plan, of_machine)
   chosen = None if share is None else share_of(share, len(read.runs), 'share')
   with around.tensorflow():
@@ -245,7 +261,7 @@ def join(
 
     joiner = joining.Joiner(read, places, replaces, of_machine)
     found = joining.join(joiner, read, show, chosen)
-    if chosen is None and not truth('keep_pieces', keep_pieces):
+    if chosen is None and not keeps:
       joining.remove_pieces(places, found)
     return found
 
