@@ -166,6 +166,7 @@ def test_what_commands_do_not_take(
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_functions_say_what_the_commands_say(flags, tmp_path):
   model, images = (
     next(f for f in flags if f.startswith(f'--{name}=')).partition('=')[2]
