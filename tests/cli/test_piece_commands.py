@@ -125,6 +125,8 @@ def test_a_join_may_be_held_to_what_is_expected(
     (('plan', 'evaluate', 'more'), 'more'),
     (('plan', '--axis=resize'), '--axis and --grid are of a sweep'),
     (('plan', '--grid'), '--axis and --grid are of a sweep'),
+    (('plan', 'sweep', '--input_size=32'), 'is none of a sweep'),
+    (('plan', 'sweep', '--corruption=fog:2'), 'is none of a sweep'),
     (('plan', '--workers=3'), '--workers and --images_per_second go together'),
     (('plan', '--images_per_second=3'), 'go together'),
     (('plan', '--batch_size=auto'), '--batch_size=auto'),
@@ -161,6 +163,8 @@ def test_what_commands_do_not_take(
   monkeypatch.chdir(tmp_path)
   name, *arguments = command
   more = [*flags, '--output_dir=out'] if name == 'plan' else []
+  if 'sweep' in arguments:
+    more = in_pieces.without(more, '--name')
   mine = {one.partition('=')[0] for one in arguments}
   assert words in refused(tfeval, name, *in_pieces.without(more, *mine), *arguments)
   assert not list(tmp_path.iterdir())

@@ -21,6 +21,7 @@ from tfeval.utils.arguments import (
   of_kind,
   path_text,
   several,
+  shown,
   truth,
   whole_number,
 )
@@ -109,6 +110,7 @@ def plan(
   if not is_sweep and (axis or grid):
     raise UserError('`axis` and `grid` are of sweeps: give `sweep` too')
   if is_sweep:
+    given = _of_sweep({**given, 'corruption': corruption, 'name': name})
     return _plan_sweep(model, weights, sets, axis, grid, size, show, given)
   evaluations, missing = asked_sets.make_plans(
     model,
@@ -142,6 +144,25 @@ def _default(
 def _names(name: str, value: Any) -> list[str]:
   one = isinstance(value, str)
   return list(several(name, [value] if one else value, str, 'a text or several'))
+
+
+def _of_sweep(given: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the keywords that a sweep takes; others say what is so anyway.
+
+  Raises:
+    UserError: one says something else.
+  """
+  plain = {**options.flat(EvaluationConfig()), 'name': []}
+  for one in (*sweeping.WITHOUT, 'name'):
+    value = given.get(one, plain[one])
+    if value not in (plain[one], [plain[one]], ()):
+      raise UserError(
+        f'`{one}={shown(value)}` is none of a sweep, which does without or says it '
+        'itself: leave it out'
+      )
+  return {
+    key: value for key, value in given.items() if key not in (*sweeping.WITHOUT, 'name')
+  }
 
 
 def _plan_sweep(
