@@ -1,8 +1,8 @@
 """Lists of a fixed size that may be missing, which Arrow before 26 cannot read.
 
 Its reader takes a missing list for one of no values ("Expected all lists to be of
-size"). Apache Beam asks for such versions. As lists of any size the same columns can be
-read: that their size is fixed stands under a key of Arrow's own, which is left out here.
+size"). Apache Beam asks for such versions. As lists of any size the same columns can
+be read: that their size is fixed stands under a key of Arrow's own, left out here.
 """
 
 from typing import BinaryIO
