@@ -8,6 +8,10 @@ several processes claim all pieces and write their records, and reads every reco
 its name, as the join does. Each step is a process of its own; memory is its peak beyond
 what it has after the imports, TensorFlow among them.
 
+    python tests/benchmarks/clusters.py paper --images_per_second=2000
+
+`paper` prints what the model of cost says of a study on 1 to 10,000 workers.
+
 `measure` lets 1, 2 and 4 workers do small pieces and joins them, as they are and with
 forward passes that sleep, beside what the model of cost says of workers that share no
 core (`tfeval.evaluation.pieces.cost`), with constants measured with one worker. Each
@@ -16,6 +20,7 @@ those of `tfeval plan`.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -300,6 +305,21 @@ def measure(
         )
 
 
+def paper(models: int, pieces: int, images: int, constants: Constants) -> None:
+  """Prints a table of the model of cost."""
+  runs = models * SETS
+  print(f'{pieces:,} pieces of {runs:,} runs, {images:,} images')
+  print(f'{"workers":>8} {"hours":>9} {"efficiency":>10}  largest parts')
+  for workers in (1, 10, 30, 100, 300, 1000, 3000, 10_000):
+    found = estimate(pieces, runs, images, workers, constants, models)
+    parts = sorted(found.seconds.items(), key=lambda part: -part[1])[:3]
+    told = ', '.join(f'{name} {seconds / found.wall_s:.0%}' for name, seconds in parts)
+    print(
+      f'{workers:8,d} {found.wall_s / 3600:9.2f} {found.efficiency:10.0%}  {told}',
+      flush=True,
+    )
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   commands = parser.add_subparsers(dest='command', required=True)
@@ -314,6 +334,12 @@ def main() -> None:
   one.add_argument('--images', type=int, default=640)
   one.add_argument('--piece_images', type=int, default=16)
   one.add_argument('--sleep', type=float, default=0.3, help='seconds of a batch')
+  one = commands.add_parser('paper', help='the model of cost')
+  one.add_argument('--models', type=int, default=40)
+  one.add_argument('--pieces', type=int, default=100_000)
+  one.add_argument('--images', type=int, default=40 * SETS * 50_000)
+  for field in dataclasses.fields(Constants):
+    one.add_argument(f'--{field.name}', type=float, default=field.default)
   one = commands.add_parser('stage')
   one.add_argument('name', choices=STAGES)
   one.add_argument('path', type=pathlib.Path)
@@ -321,6 +347,10 @@ def main() -> None:
   arguments, flags = parser.parse_known_args()
   if arguments.command == 'stage':
     stage(arguments.name, arguments.path, arguments.count)
+  elif arguments.command == 'paper':
+    fields = dataclasses.fields(Constants)
+    given = {field.name: getattr(arguments, field.name) for field in fields}
+    paper(arguments.models, arguments.pieces, arguments.images, Constants(**given))
   elif arguments.command == 'measure':
     flags = flags or ['--model=MobileNet:alpha=0.25', '--preflight=off']
     measure(
