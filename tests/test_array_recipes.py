@@ -19,11 +19,13 @@ from schedulers import CONFIGS, ended, start
 from tfeval import cli
 from tfeval.cli import command_flags, plan
 
-IMAGES, PIECES = 50, 7
+IMAGES = 50
 NAME = 'small.keras'
 SLURM_ARRAY, INDEXED_JOB, TPU_POD = (
   CONFIGS / name for name in ('slurm_array.sh', 'indexed_job.yaml', 'tpu_pod.sh')
 )
+# The writing that would tell of a worker's second piece, whose rows are there.
+IN_SECOND_PIECE = 9
 # Tells what it was asked for.
 TOLD = '#!/bin/bash\necho "$@"\n'
 
@@ -164,10 +166,8 @@ def test_indexed_job_flags_and_volumes():
     assert container(specs[step])['args'] == [flag_values.output_dir]
   for spec in specs.values():
     mounts = {one['mountPath']: one for one in container(spec)['volumeMounts']}
-    assert list(mounts) == [
-      flag_values.data_dir,
-      os.path.dirname(args[-1].split('=')[1]),
-    ]
+    folder = os.path.dirname(flag_values.output_dir)
+    assert list(mounts) == [flag_values.data_dir, folder]
     claims = {
       one['name']: one['persistentVolumeClaim']
       for one in spec['template']['spec']['volumes']
@@ -248,7 +248,7 @@ def test_slurm_array_with_tasks_that_are_ended(programs, flags, whole, tmp_path)
     study=('/shared/study', str(tmp_path / 'study')),
   )
   code, said = ended(
-    start(programs, command, TASKS_END=json.dumps({14: 'USR1', 12: 2}))
+    start(programs, command, TASKS_END=json.dumps({14: 'USR1', 12: IN_SECOND_PIECE}))
   )
   assert code == 0, said
   assert 'small.keras' in (programs / 'join.log').read_text()
@@ -258,6 +258,8 @@ def test_slurm_array_with_tasks_that_are_ended(programs, flags, whole, tmp_path)
   ]
   log = (programs / 'task12.log').read_text()
   assert '1 of 7 pieces done here, 8 images, 1 were done already' in log
+  log = (programs / 'task14.log').read_text()
+  assert 'back into the queue' in log and '3 of 7 pieces done here' in log
   assert run_content(tmp_path / 'study' / NAME) == whole
 
 
@@ -278,7 +280,9 @@ def test_indexed_job_that_loses_a_node(programs, flags, whole, tmp_path):
   args = ''.join(f'          - {json.dumps(flag)}\n' for flag in flags)
   recipe.write_text(text.replace(example[0], args))
   command = usage(INDEXED_JOB, flags, file=('configs/indexed_job.yaml', str(recipe)))
-  code, said = ended(start(programs, command, POD_DIES=json.dumps({2: 3})))
+  code, said = ended(
+    start(programs, command, POD_DIES=json.dumps({2: IN_SECOND_PIECE}))
+  )
   assert code == 0, said
   assert (programs / 'lost.log').read_text() == f'2 {-signal.SIGKILL}\n'
   assert 'the result and the predictions are in' in said
@@ -300,7 +304,7 @@ def test_tpu_slices_that_lose_a_host(programs, flags, whole, tmp_path):
       TFEVAL='tfeval',
       ATTEMPTS='2',
       PAUSE='0',
-      DIES_WRITING='2',
+      DIES_WRITING=str(IN_SECOND_PIECE),
     )
   )
   assert code == 0, said

@@ -145,9 +145,10 @@ else:
   print((here / (rest[-1].removeprefix('job/') + '.log')).read_text())
 """
 
-# `tfeval` on PATH; where DIES_WRITING is set, one process that works is killed then.
+# `tfeval` on PATH. Where DIES_WRITING is set, the first process that works is killed
+# inside that writing; others begin when it is dead.
 TFEVAL = f"""#!{sys.executable}
-import os, pathlib, sys
+import os, pathlib, sys, time
 python = sys.executable
 arguments, mark = sys.argv[1:], pathlib.Path(__file__).with_name('has_died')
 dies_writing = os.environ.get('DIES_WRITING')
@@ -155,8 +156,10 @@ if dies_writing and arguments[0] == 'work':
   try:
     mark.touch(exist_ok=False)
   except FileExistsError:
-    pass
+    while not (pid := mark.read_text()) or pathlib.Path('/proc', pid).exists():
+      time.sleep(0.05)
   else:
+    mark.write_text(str(os.getpid()))
     os.execv(python, [python, '-c', {DIES_WRITING!r}, dies_writing, *arguments])
 os.execv(python, [python, '-m', 'tfeval', *arguments])
 """
