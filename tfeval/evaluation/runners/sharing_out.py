@@ -6,8 +6,7 @@ it takes one of another model, and in the end half of what another worker has le
 """
 
 import collections
-import itertools
-from collections.abc import Container, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 from tfeval.evaluation.pieces.plan_file import Plan
 
@@ -48,18 +47,17 @@ class SharingOut:
     self._succeeded, self._lost = set[int](), collections.Counter[int]()
     self.failures: dict[int, str] = {}
 
-  def take(self, worker: Hashable, workers: Container[Hashable]) -> int | None:
+  def take(self, worker: Hashable, workers: Iterable[Hashable]) -> int | None:
     """Returns a piece for a worker, None where there is none for it.
 
     Args:
       worker: who asks.
       workers: all of them: a piece is tried again by another one, where there is one.
     """
-    number = self._next(worker)
-    if number is None:
-      number = self._once_more(worker, workers)
-    if number is None and self._find(worker):
-      number = self._next(worker)
+    number = self._once_more(worker, workers)
+    if number is None and (self._held.get(worker) or self._find(worker)):
+      held = self._held[worker]
+      number, self._held[worker] = held[0], held[1:]
     if number is not None:
       self.waiting -= 1
       self._has[worker] = self._model(number)
@@ -99,18 +97,20 @@ class SharingOut:
   def _model(self, number: int) -> int:
     return self._plan.of_model(number).start
 
-  def _next(self, worker: Hashable) -> int | None:
-    held = self._held.get(worker)
-    if not held:
-      return None
-    self._held[worker] = held[1:]
-    return held[0]
+  def _once_more(self, worker: Hashable, workers: Iterable[Hashable]) -> int | None:
+    """Returns a piece that came back.
 
-  def _once_more(self, worker: Hashable, workers: Container[Hashable]) -> int | None:
+    What failed is tried at once, to know whether its run can be done; what was lost
+    waits for a worker of its model, or for one that has nothing.
+    """
     for _ in range(min(len(self._again), _LOOKED_AT)):
       number = self._again.popleft()
       tried = self._tried.get(number, [])
-      if worker not in tried or all(one in tried for one in workers):
+      if tried:
+        suits = worker not in tried or all(one in tried for one in workers)
+      else:
+        suits = not self._held.get(worker) or self._has[worker] == self._model(number)
+      if suits:
         return number
       self._again.append(number)
     return None
@@ -167,11 +167,14 @@ class SharingOut:
 
 def _stretches(plan: Plan, numbers: Iterable[int]) -> Iterator[range]:
   """Yields adjacent pieces of one run."""
-  keyed = ((number, number - place) for place, number in enumerate(numbers))
-  for _, group in itertools.groupby(
-    keyed, key=lambda one: (one[1], plan.piece(one[0]).run)
-  ):
-    first = last = next(group)[0]
-    for last, _ in group:
-      pass
+  first = last = -1
+  for number in numbers:
+    if (
+      first < 0 or number != last + 1 or plan.piece(number).run != plan.piece(last).run
+    ):
+      if first >= 0:
+        yield range(first, last + 1)
+      first = number
+    last = number
+  if first >= 0:
     yield range(first, last + 1)
