@@ -135,13 +135,13 @@ class _Driver:
 
   def _hand_out(self) -> None:
     members = self._crew.members
-    free = [one for one in members if one.is_open]
+    free, others = [one for one in members if one.is_open], self._crew.expected()
     # What waits for one worker cannot be done by another: the last pieces do not wait.
     most = IN_FLIGHT if self._share.waiting > len(members) else 1
     for flying in range(most):
       for member in free:
         if len(member.flying) == flying:
-          number = self._share.take(member, free)
+          number = self._share.take(member, others)
           if number is not None:
             answer = member.actor.do.remote(number)
             member.flying.append((answer, number))

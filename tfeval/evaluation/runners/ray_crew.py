@@ -33,6 +33,7 @@ class Member:
     is_open: whether it can be given pieces.
     flying: what it was given, the oldest first: what Ray calls the answer, the piece.
     misses: pieces in a row that others could do.
+    since: when it was asked for.
   """
 
   actor: Any
@@ -42,6 +43,7 @@ class Member:
     default_factory=collections.deque
   )
   misses: int = 0
+  since: float = dataclasses.field(default_factory=time.monotonic)
 
 
 class Crew:
@@ -146,6 +148,11 @@ class Crew:
           'others may use them',
           *(waits, fits, self._cpus, self._gpus),
         )
+
+  def expected(self) -> list[Member]:
+    """Returns the workers that are there, or will be soon."""
+    late = time.monotonic() - _SECONDS_TO_TELL
+    return [one for one in self.members if one.is_open or one.since > late]
 
   def opened(self, answer: Any) -> Member | None:
     """Takes note of what a worker has answered; returns it if it can begin."""
