@@ -12,6 +12,7 @@ from tfeval.api.piece_options import taken
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.pieces.options import PieceConfig
+from tfeval.evaluation.pieces.worked import Worked, numbers, share_of
 from tfeval.preprocess.corruption_table import NONE
 from tfeval.utils import options
 from tfeval.utils.arguments import several, truth
@@ -20,7 +21,6 @@ from tfeval.utils.paths import Path
 
 if TYPE_CHECKING:
   from tfeval.evaluation.pieces.plan_file import Plan
-  from tfeval.evaluation.pieces.working import Worked
   from tfeval.runs.run import Failure, Run
 
 # What a worker may be told of its machine, over what the plan says.
@@ -175,7 +175,7 @@ def work(
   claim_timeout: float = 300.0,
   progress: bool | None = None,
   **given: Any,
-) -> 'Worked':
+) -> Worked:
   """Does pieces of a plan: those that no other worker has, until all are done.
 
   Args:
@@ -196,10 +196,10 @@ def work(
     raise UserError('`piece` and `most` are of one worker, `runner` does all pieces')
   show = around.progress_of(progress)
   read, places = _opened(plan, of_machine)
+  chosen = None if piece is None else numbers(str(piece), read.count)
   with around.tensorflow():
     from tfeval.evaluation.pieces import working
 
-    chosen = None if piece is None else working.numbers(str(piece), read.count)
     if pieces.runner is not None:
       return working.on_runner(read, places, pieces, of_machine, show)
     return working.work(read, places, show, of_machine, chosen, most, claim_timeout)
@@ -210,6 +210,7 @@ def join(
   *,
   overwrite: bool = False,
   keep_pieces: bool = False,
+  share: str | None = None,
   progress: bool | None = None,
   **given: Any,
 ) -> 'list[Run | Failure]':
@@ -219,6 +220,7 @@ def join(
     plan: its file or folder.
     overwrite: whether other runs of the same names are replaced.
     keep_pieces: whether pieces stay once all runs are complete.
+    share: 'K/M', the share K of M of the runs, from 0: where several processes join.
     progress: whether to show progress on stderr; by default if that is a terminal.
     **given: `data_dir`, `trust_model` and others of this machine.
 
@@ -234,12 +236,13 @@ def join(
     raise UserError('a join is done here: leave the options of `runner` out')
   show, replaces = around.progress_of(progress), truth('overwrite', overwrite)
   read, places = _opened(plan, of_machine)
+  chosen = None if share is None else share_of(share, len(read.runs), 'share')
   with around.tensorflow():
     from tfeval.evaluation.pieces import joining
 
     joiner = joining.Joiner(read, places, replaces, of_machine)
-    found = joining.join(joiner, read, show)
-    if not truth('keep_pieces', keep_pieces):
+    found = joining.join(joiner, read, show, chosen)
+    if chosen is None and not truth('keep_pieces', keep_pieces):
       joining.remove_pieces(places, found)
     return found
 

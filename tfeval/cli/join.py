@@ -13,12 +13,23 @@ USAGE = """Usage: tfeval join PLAN [--flags]
 Makes runs of the pieces that workers have done: the files that one process would
 have written, beside the plan. Runs that lack pieces are named with the reason;
 the others are made."""
-FIRST = ('overwrite', 'keep_pieces', 'json', 'expect', 'trust_model')
+FIRST = (
+  'overwrite',
+  'keep_pieces',
+  'share',
+  'expect',
+  'trust_model',
+  'data_dir',
+  'json',
+)
 
 
 def define_flags(define) -> None:
   define.bool('overwrite', False, 'Replace other runs of the same names.')
   define.bool('keep_pieces', False, 'Keep pieces once all runs are complete.')
+  define.string(
+    'share', None, 'K/M: join the share K of M of the runs, from 0, beside other joins.'
+  )
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   tracking_flags.define(define)
   output.define_expect(define)
@@ -38,6 +49,7 @@ def run(flags, arguments: list[str]) -> int:
     arguments[0],
     overwrite=flags.overwrite,
     keep_pieces=flags.keep_pieces,
+    share=flags.share,
     progress=True,
     **piece_flags.of_machine(flags),
   )

@@ -147,9 +147,22 @@ def _print(planned: Planned) -> None:
 
 
 def _print_estimate(planned: Planned, workers: int, rate: float) -> None:
+  """Prints how long so many workers take, and what they wait for."""
   from tfeval.evaluation.pieces import cost
 
   plan = planned.plan
+  models = len({(run.model, run.model_options, run.weights) for run in plan.runs})
+  given = plan.count, len(plan.runs), plan.images
+  constants = cost.Constants(images_per_second=rate)
+  found = cost.estimate(*given, workers, constants, models)
+  useful = cost.useful_workers(*given, constants, models)
+  parts = sorted(found.seconds.items(), key=lambda part: -part[1])
+  rows = [(name, f'{seconds:,.1f}') for name, seconds in parts if seconds >= 0.05]
+  terminal.print_line()
+  terminal.print_rows(
+    ('part', 'seconds'), [*rows, ('all', f'{found.wall_s:,.1f}')], (1,)
+  )
   terminal.print_line(
-    cost.described(plan.count, len(plan.runs), plan.images, workers, rate)
+    f'{workers:,} workers of {rate:g} images/s: {100 * found.efficiency:.0f} % of '
+    f'their time is work; of {useful:,} or fewer it would be half or more'
   )

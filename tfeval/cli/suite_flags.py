@@ -1,11 +1,14 @@
 """Flags of test sets that are evaluated together: which, and where they lie."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tfeval.api import asked_sets
 from tfeval.datasets import suites
 from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import UserError, listed
+
+if TYPE_CHECKING:
+  from tfeval.api.asked_sets import Asked
 
 
 def define(definer) -> None:
@@ -33,7 +36,7 @@ def define(definer) -> None:
   )
 
 
-def asked(flags) -> list[asked_sets.Asked]:
+def asked(flags) -> 'list[Asked]':
   """Returns the datasets that flags ask for, each once: those given, then of suites.
 
   The default of `--dataset` is none beside a suite.
@@ -44,6 +47,8 @@ def asked(flags) -> list[asked_sets.Asked]:
   given = [] if flags.suite and not flags['dataset'].present else flags.dataset
   if flags.strict and not flags.suite:
     raise UserError('--strict is of --suite: a dataset that is given has to be there')
+  from tfeval.api import asked_sets  # It reads what is known of models.
+
   return asked_sets.asked_sets(given, flags.suite, flags.sets_dir)
 
 

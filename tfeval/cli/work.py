@@ -9,7 +9,7 @@ from tfeval.reports import terminal
 from tfeval.utils.errors import UserError, listed
 
 if TYPE_CHECKING:
-  from tfeval.evaluation.pieces.working import Worked
+  from tfeval.evaluation.pieces.worked import Worked
 
 USAGE = """Usage: tfeval work PLAN [--piece=K | --claim] [--flags]
 
@@ -20,7 +20,10 @@ USAGE = """Usage: tfeval work PLAN [--piece=K | --claim] [--flags]
 
 Does pieces of a plan that `tfeval plan` has made; PLAN is its file or folder.
 Workers may come and go: a piece that is done twice, or half, changes nothing."""
-FIRST = ('piece', 'claim', 'most', 'claim_timeout', 'runner', 'trust_model', 'json')
+FIRST = (
+  *('piece', 'claim', 'most', 'claim_timeout', 'runner', 'trust_model'),
+  *('data_dir', 'json'),
+)
 _TOLD = 3
 
 

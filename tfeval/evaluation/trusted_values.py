@@ -5,13 +5,11 @@ name that another package has, or an address, starts what its author chose; that
 `trust_model`, said by whoever runs it.
 """
 
-import functools
 import os
 import re
 from collections.abc import Callable, Mapping
 
-from tfeval.evaluation.config import EvaluationConfig
-from tfeval.utils import flagfile, options, paths, spec
+from tfeval.utils import flagfile, paths, spec
 from tfeval.utils.errors import UserError
 
 # NAME/CONFIG:VERSION; of NAMESPACE:NAME TFDS may fetch the code too.
@@ -26,7 +24,7 @@ ONLY_DATA = frozenset(
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
   'labels_of store_features align adapt beside reported only write_groups corruption '
   'report by frost_textures base sets_dir other of_class as_class crops '
-  'hub_dataset model_name task_id value source_url source_name'.split()
+  'hub_dataset model_name piece share task_id value source_url source_name'.split()
 )
 
 
@@ -127,13 +125,3 @@ _STARTS: Mapping[str, Callable[[str], bool]] = {
   'tpu': flagfile.is_address,
   'ray_address': flagfile.is_address,
 }
-
-
-@functools.cache
-def choices() -> frozenset[str]:
-  """Returns the options of an evaluation whose texts are words of ours, or numbers."""
-  return frozenset(
-    field.name
-    for field in options.fields(EvaluationConfig)
-    if field.option.choices or field.kind is not str
-  )

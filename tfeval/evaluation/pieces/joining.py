@@ -186,32 +186,37 @@ class Joiner:
     return config, dataset
 
 
-def join(joiner: Joiner, plan: Plan, progress: Progress) -> list[Run | Failure]:
-  """Joins all runs of a plan.
+def join(
+  joiner: Joiner, plan: Plan, progress: Progress, chosen: range | None = None
+) -> list[Run | Failure]:
+  """Joins runs of a plan.
 
   Args:
     joiner: of the plan.
     plan: the plan.
     progress: is told how far it is.
+    chosen: which runs; None: all.
 
   Returns:
     For each run it, or why there is none, in the order in which they are reported:
     those of a dataset together.
   """
   found: dict[int, Run | Failure] = {}
-  with progress('join', plan.images) as advance:
-    for number, run in enumerate(plan.runs):
+  chosen = range(len(plan.runs)) if chosen is None else chosen
+  with progress('join', sum(plan.runs[number].images for number in chosen)) as advance:
+    for number in chosen:
+      run = plan.runs[number]
       try:
         found[number] = joiner.join(number)
       except BeingWritten:
         raise
       except UserError as error:
-        if len(plan.runs) == 1:
+        if len(chosen) == 1:
           raise
         reason = one_line(error, None).removeprefix(f'{run.directory}: ')
         found[number] = Failure(run.directory, reason)
       advance(run.images)
-  return [found[number] for number in reporting_order(plan)]
+  return [found[number] for number in reporting_order(plan) if number in found]
 
 
 def remove_pieces(places: Places, found: Sequence[Run | Failure]) -> bool:

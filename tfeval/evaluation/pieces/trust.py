@@ -1,10 +1,13 @@
 """Plans of strangers: they name no code and no program that is not trusted."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 from tfeval.evaluation import trusted_values
+from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.utils import options
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -31,7 +34,7 @@ def _texts(plan: Plan) -> Iterator[tuple[str, str]]:
   for config in plan.file.configs:
     for name, value in config.options.items():
       for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, str) and name not in trusted_values.choices():
+        if isinstance(one, str) and name not in _choices():
           yield name, one
   seen: set[Any] = set()
   for run in plan.runs:
@@ -39,3 +42,13 @@ def _texts(plan: Plan) -> Iterator[tuple[str, str]]:
       seen.add(model)
       yield 'model', run.model + (f':{run.model_options}' if run.model_options else '')
       yield 'weights', run.weights
+
+
+@functools.cache
+def _choices() -> frozenset[str]:
+  """Returns the options of an evaluation whose texts are words of ours, or numbers."""
+  return frozenset(
+    field.name
+    for field in options.fields(EvaluationConfig)
+    if field.option.choices or field.kind is not str
+  )

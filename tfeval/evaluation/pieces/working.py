@@ -1,8 +1,6 @@
 """Which pieces a process does: those that it is told, or those that nobody has."""
 
-import dataclasses
 import itertools
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,66 +10,11 @@ from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.standing import Standing
+from tfeval.evaluation.pieces.worked import Worked
 from tfeval.evaluation.pieces.worker import Worker
 from tfeval.evaluation.runners import RUNNERS
 from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.progress import Progress, hidden
-
-_NUMBER, _RANGE, _SHARE = (
-  r'\d{1,12}',
-  r'(\d{1,12})-(\d{1,12})',
-  r'(\d{1,12})/(\d{1,12})',
-)
-
-
-@dataclasses.dataclass
-class Worked:
-  """What a process has done of a plan.
-
-  Attributes:
-    pieces: how many the plan has.
-    done: how many of them this process has done, and
-    images: how many images these have.
-    found: how many it was to do that were done already.
-    failed: why, of those that it could not do, by number.
-  """
-
-  pieces: int
-  done: int = 0
-  images: int = 0
-  found: int = 0
-  failed: dict[int, str] = dataclasses.field(default_factory=dict)
-
-
-def numbers(text: str, count: int) -> range:
-  """Returns the pieces that a text names.
-
-  Args:
-    text: `K`, a piece; `A-B`, from A to B, both included; `K/M`, the share K of M, from
-      0: for job arrays of any size.
-    count: how many pieces there are.
-
-  Raises:
-    UserError: it names none of them.
-
-  >>> numbers('3', 10), numbers('2-4', 10), [*map(len, (numbers('0/3', 10),
-  ...   numbers('1/3', 10), numbers('2/3', 10)))]
-  (range(3, 4), range(2, 5), [3, 3, 4])
-  """
-  if share := re.fullmatch(_SHARE, text):
-    index, of = int(share[1]), int(share[2])
-    if index >= of:
-      raise UserError(f'`piece={text}`: shares of {of} are 0/{of} to {of - 1}/{of}')
-    return range(count * index // of, count * (index + 1) // of)
-  if pair := re.fullmatch(_RANGE, text):
-    found = range(int(pair[1]), int(pair[2]) + 1)
-  elif re.fullmatch(_NUMBER, text):
-    found = range(int(text), int(text) + 1)
-  else:
-    raise UserError(f'`piece={text[:80]}` is no piece: give K, A-B, or K/M')
-  if not found or found.stop > count:
-    raise UserError(f'`piece={text}`: the plan has {count:,} pieces, 0 to {count - 1}')
-  return found
 
 
 def work(
