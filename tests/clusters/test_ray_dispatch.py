@@ -1,4 +1,4 @@
-"""Pieces of no work on a cluster of Ray with three nodes, where workers end and fail."""
+"""Pieces of no work on three nodes of Ray, where workers end, fail and come."""
 
 import os
 import pathlib

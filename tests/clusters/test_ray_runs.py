@@ -14,7 +14,7 @@ import pytest
 ray = pytest.importorskip('ray')
 
 import psutil  # noqa: E402
-from evaluations import make_inputs, run_content  # noqa: E402
+from evaluations import run_content  # noqa: E402
 from planned import plan_of  # noqa: E402
 from ray_nodes import cluster_of, kill_node, processes_of  # noqa: E402
 
@@ -113,8 +113,8 @@ def test_a_node_and_a_process_are_lost_and_the_bytes_are_the_same(
   on_three = [*asked, f'--output_dir={out}', '--runner=ray']
   on_three += [f'--ray_address={cluster.address}']
   process = _start(*on_three)
-  killed, head = set(), processes_of(cluster.head_node)
-  nodes = {node: node for node in cluster.worker_nodes}
+  killed = set()
+  nodes = [*cluster.worker_nodes]
   while process.poll() is None and len(killed) < 2:
     workers = _workers_of(out)
     head = processes_of(cluster.head_node)
@@ -142,7 +142,9 @@ def test_a_node_and_a_process_are_lost_and_the_bytes_are_the_same(
 
 
 def _told(entry):
-  return {key: value for key, value in entry.items() if key not in ('timing', 'run_dir')}
+  return {
+    key: value for key, value in entry.items() if key not in ('timing', 'run_dir')
+  }
 
 
 def _workers_of(out):
@@ -156,12 +158,9 @@ def _workers_of(out):
   return found
 
 
-def test_a_model_is_loaded_once_by_each_worker(cluster, counted, tmp_path):
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
-  inputs = make_inputs(tmp_path, 30)
-  folder = next(one for one in inputs if one.startswith('--dataset='))
+def test_a_model_is_loaded_once_by_each_worker(cluster, counted, photos, tmp_path):
+  folder = f'--dataset=folder:{photos}'
   _save_weights(counted, tmp_path)
-  before = len([*(counted / 'loads').iterdir()])
   asked = [
     *('--model=counted_loads:build', f'--weights={tmp_path}/own.weights.h5'),
     *(folder, f'{folder}:limit=20', '--batch_size=2', '--rows_per_part=2'),
@@ -170,8 +169,12 @@ def test_a_model_is_loaded_once_by_each_worker(cluster, counted, tmp_path):
   ]
   _run('plan', *asked)
   where = f'{tmp_path}/out'
-  _, err = _run('work', where, '--runner=ray', f'--ray_address={cluster.address}')
-  loads = [path.name.partition('-')[0] for path in (counted / 'loads').iterdir()][before:]
+  work = ['work', where, '--runner=ray', f'--ray_address={cluster.address}']
+  work.append('--trust_model')
+  _run(*work)
+  loads = [path.name.partition('-')[0] for path in (counted / 'loads').iterdir()][
+    before:
+  ]
   assert len(set(loads)) == len(loads) and 1 <= len(loads) <= 3
   workers = _workers_of(tmp_path / 'out')
   assert {str(one) for one in workers} <= {*loads}
@@ -179,14 +182,14 @@ def test_a_model_is_loaded_once_by_each_worker(cluster, counted, tmp_path):
     path: path.stat().st_mtime_ns
     for path in (tmp_path / 'out').glob('pieces-*/done/*/*')
   }
-  assert len([path for path in done if path.suffix == '.json']) == 25
+  assert len([path for path in done if path.suffix == '.json']) == 26
   # Nothing is done twice.
   start = time.monotonic()
-  _run('work', where, '--runner=ray', f'--ray_address={cluster.address}')
+  _run(*work)
   print(f'work again: {time.monotonic() - start:.1f} s')
   assert done == {path: path.stat().st_mtime_ns for path in done}
-  assert len([*(counted / 'loads').iterdir()]) == len(loads) + before
-  _run('join', where)
+  assert len([*(counted / 'loads').iterdir()]) == len(loads)
+  _run('join', where, '--trust_model')
   assert len(_runs(tmp_path / 'out')) == 2
 
 
@@ -201,14 +204,13 @@ def _save_weights(counted, directory):
 
 
 def test_a_cluster_of_this_machine_is_started_and_ended(tmp_path):
-  inputs = make_inputs(tmp_path, 8)
   before = _ray_processes()
-  out, err = _run(
-    *inputs,
-    *('--batch_size=2', '--rows_per_part=2', f'--output_dir={tmp_path}/out'),
+  out, _ = _run(
+    *('evaluate', '--model=MobileNet:alpha=0.25', '--dataset=sample', '--batch_size=2'),
+    *('--rows_per_part=2', f'--output_dir={tmp_path}/out', '--preflight=off'),
     *('--runner=ray', '--ray_workers=1', '--json'),
   )
-  assert json.loads(out)[0]['dataset']['evaluated'] == 8
+  assert json.loads(out)[0]['dataset']['evaluated'] == 9
   end = time.monotonic() + 15
   while _ray_processes() - before and time.monotonic() < end:
     time.sleep(0.2)
