@@ -172,9 +172,7 @@ def test_a_model_is_loaded_once_by_each_worker(cluster, counted, photos, tmp_pat
   work = ['work', where, '--runner=ray', f'--ray_address={cluster.address}']
   work.append('--trust_model')
   _run(*work)
-  loads = [path.name.partition('-')[0] for path in (counted / 'loads').iterdir()][
-    before:
-  ]
+  loads = [path.name.partition('-')[0] for path in (counted / 'loads').iterdir()]
   assert len(set(loads)) == len(loads) and 1 <= len(loads) <= 3
   workers = _workers_of(tmp_path / 'out')
   assert {str(one) for one in workers} <= {*loads}

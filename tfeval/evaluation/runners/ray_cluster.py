@@ -123,7 +123,7 @@ def _check(address: str | None) -> None:
 def _unreachable(address: str, why: str) -> UserError:
   return UserError(
     f'no cluster of Ray can be reached at `ray_address={address[:200]}` ({why[:300]}): '
-    'start one with `ray start --head`, or leave it out for one of this machine'
+    'start it first, or leave it out for one of this machine'
   )
 
 
