@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tfeval.evaluation.pieces.options import PieceConfig
@@ -223,10 +223,3 @@ def why_of(error: Exception) -> str:
     return one_line(Exception(raised[-1]), _LONGEST)
   found = text.rpartition('\tip: ')[2].partition('\n')[2] or text
   return one_line(Exception(found.partition('Some common causes')[0]), _LONGEST)
-
-
-def task(
-  plan: str, plan_id: str, mark: str, given: Mapping[str, Any]
-) -> tuple[Any, ...]:
-  """Returns what a worker opens; see `RayWorker.open`."""
-  return plan, plan_id, mark, dict(given)
