@@ -29,6 +29,8 @@ NOT_LIGHT = {'tfeval.datasets.labels.multilabel'}
 LIGHT_FILES = (
   'evaluation.config',
   'evaluation.plans',
+  'evaluation.pieces.claims',
+  'evaluation.pieces.cost',
   'engine.cluster',
   'engine.cache.entries',
   'engine.cache.pruning',

@@ -138,9 +138,8 @@ class Joiner:
       UserError: one is not done, or is of something else.
     """
     plan, places, numbers = self._plan, self._places, self._plan.pieces(number)
-    read = functools.partial(records.read_done, places, plan)
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-      done = list(pool.map(read, numbers))
+      done = list(pool.map(self._record, numbers))
     lacking = [i for i, one in zip(numbers, done, strict=True) if one is None]
     if lacking:
       raise missing.not_done(plan, places, number, lacking)
@@ -155,6 +154,13 @@ class Joiner:
       )
     return found
 
+  def _record(self, number: int) -> PieceDone | None:
+    try:
+      return records.read_done(self._places, self._plan, number)
+    except UserError:
+      missing.reopen(self._places, [number])
+      raise
+
   def _merge(
     self, done: Sequence[PieceDone], manifest: Manifest, directory: pathlib.Path
   ) -> list[int]:
@@ -166,16 +172,22 @@ class Joiner:
       of_piece = resume.positions_of(one.parts)
       expected = list(range(one.start, one.stop))
       if of_piece != expected and (gapless or not set(of_piece) <= set(expected)):
-        raise UserError(
-          f'{self._places.done(one.piece)} is damaged: it has {len(of_piece)} of '
-          f'{len(expected)} images: delete it, and do it again: `piece={one.piece}`'
-        )
+        raise self._damaged(one, f'it has {len(of_piece)} of {len(expected)} images')
       for part in one.parts:
-        rows = predictions.read_part(store, part, None)
+        try:
+          rows = predictions.read_part(store, part, None)
+        except UserError as error:
+          raise self._damaged(one, one_line(error, None)) from error
         shares.append_rows(writer, rows, part, resume.part_size(manifest))
       positions += of_piece
     writer.flush()
     return positions
+
+  def _damaged(self, done: PieceDone, why: str) -> UserError:
+    return UserError(
+      f'piece {done.piece} is damaged ({why}): delete {self._places.done(done.piece)}, '
+      f'and do it again: `piece={done.piece}`'
+    )
 
   def _open(self, number: int) -> tuple[EvaluationConfig, ImageDataset]:
     """Returns a config of the plan and its dataset."""

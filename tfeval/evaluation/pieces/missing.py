@@ -1,8 +1,9 @@
 """What to say of pieces that are not done, and of runs that lack them."""
 
+import contextlib
 from collections.abc import Sequence
 
-from tfeval.evaluation.pieces import records
+from tfeval.evaluation.pieces import claim, known, records
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.utils.errors import UserError, listed
@@ -24,6 +25,7 @@ def not_done(plan: Plan, places: Places, run: int, lacking: Sequence[int]) -> Us
     run: which of its runs.
     lacking: the numbers of its pieces that are not done.
   """
+  reopen(places, lacking)
   name, of = plan.runs[run].directory, len(plan.pieces(run))
   numbers = listed(str(one) for one in lacking)
   asked = ((one, records.why_failed(places, one)) for one in lacking[:_ASKED])
@@ -32,3 +34,15 @@ def not_done(plan: Plan, places: Places, run: int, lacking: Sequence[int]) -> Us
     f'{name}: {len(lacking)} of {of} pieces are not done ({numbers}{failed}): '
     f'tfeval work {places.plan} does them'
   )
+
+
+def reopen(places: Places, lacking: Sequence[int]) -> None:
+  """Lets workers find pieces again that claims say are done, and that are not."""
+  of_block: dict[int, list[int]] = {}
+  for number in lacking:
+    of_block.setdefault(number // claim.BLOCK, []).append(number)
+  with contextlib.suppress(OSError, UserError):
+    for block, numbers in of_block.items():
+      if claim.mark_of_block(places.claims, block).exists():
+        for number in numbers:
+          known.reopen(places.claims, number, 'join')

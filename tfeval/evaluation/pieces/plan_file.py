@@ -18,7 +18,7 @@ from typing import Any
 
 from tfeval.evaluation.pieces import plan_values
 from tfeval.evaluation.plans import ModelRequest
-from tfeval.utils import budgets, files, paths
+from tfeval.utils import budgets, files, paths, printable
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
@@ -26,6 +26,8 @@ from tfeval.utils.paths import Path
 NAME = 'plan.json'
 KIND, SCHEMA_VERSION = 'tfeval plan', 1
 _MOST_PIECES = 10_000_000
+# In bytes, of file systems.
+_LONGEST_NAME = 255
 
 
 class PlannedRun(JsonObject):
@@ -217,12 +219,14 @@ def _check(file: PlanFile) -> None:
   Raises:
     ValueError: something cannot be.
   """
+  if not file.code_sha256:
+    raise ValueError('it names no code')
   if not file.runs or not 1 <= (file.piece_images or 0) <= budgets.ROWS:
     raise ValueError('it has no runs, or no size of pieces')
   seen = set()
   for run in file.runs:
     name = run.directory or ''
-    if name in ('', '.', '..') or '/' in name or '\0' in name or name[0] == '.':
+    if not _can_be_directory(name):
       raise ValueError(f'{name[:100]!r} can be no run directory')
     if name in seen:
       raise ValueError(f'two runs are called {name[:100]}')
@@ -236,6 +240,13 @@ def _check(file: PlanFile) -> None:
   total = sum(-(-run.images // file.piece_images) for run in file.runs)
   if total > _MOST_PIECES:
     raise ValueError(f'{total:,} pieces, expected at most {_MOST_PIECES:,}')
+
+
+def _can_be_directory(name: str) -> bool:
+  """Returns whether a run beside a plan can have a name, which is shown too."""
+  if name in ('', NAME) or name[0] == '.' or '/' in name:
+    return False
+  return printable.printable(name) == name and len(name.encode()) <= _LONGEST_NAME
 
 
 def write(path: Path, plan: Plan, overwrite: bool) -> bool:

@@ -161,6 +161,15 @@ def check(config: EvaluationConfig) -> None:
       'a plan is of workers that know nothing of each other: leave `num_hosts` and '
       '`host_index` out, and TF_CONFIG unset'
     )
+  check_values(config)
+
+
+def check_values(config: EvaluationConfig) -> None:
+  """Checks that pieces make what one process would, whatever plan asks for it.
+
+  Raises:
+    UserError: they cannot.
+  """
   if config.devices.batch_size == AUTO:
     raise UserError(
       '`batch_size=auto` may be another one on each worker: give a number'

@@ -52,9 +52,11 @@ def publish(made: pathlib.Path, directory: Path, overwrite: bool) -> Run:
     files.remove_tree(directory / PREDICTIONS)
   else:
     shares.check_no_shares(directory)
-  files.make_directory(directory / PREDICTIONS)
+  files.make_directory(directory)
   listed = (part['file'] for part in predictions.listed_parts(made / PREDICTIONS))
   parts = [f'{PREDICTIONS}/{name}' for name in (*listed, 'index.json')]
   for name in (MANIFEST, FLAGS, *parts, RESULT):
+    # Behind the manifest: a directory that has none is somebody else's.
+    files.make_directory((directory / name).parent)
     files.write_atomically(directory / name, (made / name).read_bytes())
   return load_run(directory)

@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
+import re
 from typing import Any
 
 from tfeval.engine.options import STRATEGIES
@@ -16,6 +18,7 @@ from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Piece, Plan
 from tfeval.runs import predictions
+from tfeval.runs.predictions import reader, resume
 from tfeval.runs.result_file import PREDICTIONS, Manifest
 from tfeval.utils import exclusive, files, json_text
 from tfeval.utils.errors import UserError
@@ -23,6 +26,7 @@ from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
 
 _LONGEST_REASON = 1000
+_SHA256 = re.compile('[0-9a-f]{64}')
 
 
 class PieceDone(JsonObject):
@@ -100,14 +104,16 @@ def read_begun(places: Places, run: int) -> RunBegun | None:
     UserError: it is damaged.
   """
   path = places.begun(run)
-  content = _read(path)
-  if content is None:
-    return None
   try:
+    content = _read(path)
+    if content is None:
+      return None
     strategy = content['strategy']
     if strategy not in STRATEGIES:
       raise ValueError(f'strategy is {str(strategy)[:40]}')
     return RunBegun(Manifest.from_json(content['manifest']), strategy)
+  except UserError:
+    raise  # What a store does not let be read is not damaged.
   except (WrongType, ValueError, TypeError, KeyError, AttributeError) as error:
     raise UserError(f'{path} is damaged ({error}): delete {places.root}') from error
 
@@ -143,18 +149,39 @@ def read_done(places: Places, plan: Plan, number: int) -> PieceDone | None:
     UserError: what is there is damaged, or of another plan.
   """
   path = places.done(number)
-  content = _read(path)
-  if content is None:
-    return None
   try:
+    content = _read(path)
+    if content is None:
+      return None
     done = PieceDone.from_json(content)
+  except UserError:
+    raise
   except (WrongType, ValueError, TypeError) as error:
     raise _damaged(path, number, str(error)) from error
   piece = plan.piece(number)
   theirs = done.plan, done.piece, done.start, done.stop
   if theirs != (plan.id, number, piece.start, piece.stop):
     raise _damaged(path, number, f'it is piece {done.piece} of plan {done.plan}')
+  if not _are_whole(done, places):
+    raise _damaged(path, number, 'its rows cannot be so')
   return done
+
+
+def _are_whole(done: PieceDone, places: Places) -> bool:
+  """Returns whether the rows that a record names can be those of its piece."""
+  after, rows = done.start, 0
+  for part in done.parts:
+    if not isinstance(part, dict) or not isinstance(sha256 := part.get('sha256'), str):
+      return False
+    if not _SHA256.fullmatch(sha256):
+      return False
+    if part.get('file') != places.rows(done.piece, sha256).name:
+      return False
+    if not (reader.has_sizes(part) and resume.is_of(part, range(after, done.stop))):
+      return False
+    after, rows = part['positions'][-1][1], rows + part['rows']
+  are_texts = all(isinstance(one, str) for one in done.findings)
+  return are_texts and rows == done.rows and 0 <= done.seconds < math.inf
 
 
 def is_done(places: Places, plan: Plan, number: int) -> bool:
@@ -176,7 +203,7 @@ def fail(places: Places, number: int, worker: str, reason: str) -> None:
 
 def why_failed(places: Places, number: int) -> str | None:
   """Returns why a piece could not be done the last time; None: nobody has said."""
-  with contextlib.suppress(UserError):
+  with contextlib.suppress(UserError, ValueError):
     content = _read(places.failed(number))
     if content is not None:
       return f'{content.get("reason")} ({content.get("worker")})'
@@ -184,14 +211,22 @@ def why_failed(places: Places, number: int) -> str | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+  """Returns what a file has, None where there is none.
+
+  Raises:
+    UserError: the store does not let it be read.
+    ValueError: it is damaged.
+  """
   try:
     content = json_text.read(path)
   except FileNotFoundError:
     return None
   except OSError as error:
     raise UserError(f'cannot read {path}: {error.strerror or error}') from error
+  except UserError as error:
+    raise ValueError(str(error).removeprefix(f'{path} ')) from error
   if not isinstance(content, dict):
-    raise UserError(f'{path} is damaged: it is no object')
+    raise ValueError('it is no object')
   return content
 
 

@@ -5,7 +5,7 @@ import re
 
 from tfeval.utils.errors import UserError
 
-_NUMBER = r'(\d{1,12})'
+_NUMBER = '([0-9]{1,12})'
 _RANGE, _SHARE = f'{_NUMBER}-{_NUMBER}', f'{_NUMBER}/{_NUMBER}'
 
 

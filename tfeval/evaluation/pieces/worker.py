@@ -120,6 +120,7 @@ class Worker:
     planned = self._plan.runs[run]
     request = planned.request
     config = config_of(self._plan.file.configs[planned.config].options, **self._given)
+    planning.check_values(config)
     opened = self._runtime(planned.config, config)
     for other in self._runtimes.values():
       if other is not opened:

@@ -77,9 +77,7 @@ def listed_parts(directory: Path) -> list[dict]:
       f'{directory / "index.json"} is damaged: it lists {str(names)[:80]}'
       ', expected different part-NNNNN.parquet: evaluate again'
     )
-  if not all(
-    type(n) is int and 1 <= n <= budgets.CLASSES for part in parts for n in _sizes(part)
-  ):
+  if not all(map(has_sizes, parts)):
     raise UserError(
       f'{directory / "index.json"} is damaged: a part has another number of classes or '
       f'outputs than 1 to {budgets.CLASSES:,}: evaluate again'
@@ -91,6 +89,11 @@ def listed_parts(directory: Path) -> list[dict]:
       f'{budgets.ROWS:,}: evaluate again'
     )
   return parts
+
+
+def has_sizes(part: dict) -> bool:
+  """Returns whether rows of a part can have as many classes and outputs as it says."""
+  return all(type(n) is int and 1 <= n <= budgets.CLASSES for n in _sizes(part))
 
 
 def _sizes(part: dict) -> tuple[int, int]:

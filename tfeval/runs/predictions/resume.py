@@ -28,17 +28,11 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
     return []
   kept, position = [], shard.start
   for number, part in enumerate(parts):
-    ranges: Any = part.get('positions')
-    if part['file'] != f'part-{number:05d}.parquet' or not _are_ranges(ranges):
+    if part['file'] != f'part-{number:05d}.parquet':
       break
-    if ranges[0][0] < position or ranges[-1][1] > shard.stop:
+    if not is_of(part, range(position, shard.stop)):
       break
-    if sum(stop - start for start, stop in ranges) != part.get('rows'):
-      break
-    if not _are_among(part.get('resized_on_host', []), ranges):
-      break
-    if not _are_sizes(part.get('step_sizes', [])):
-      break
+    ranges = part['positions']
     if gapless and ranges != [[position, ranges[-1][1]]]:
       break
     try:
@@ -48,6 +42,19 @@ def whole_parts(directory: Path, shard: range, gapless: bool) -> list[dict]:
     kept.append(part)
     position = ranges[-1][1]
   return kept
+
+
+def is_of(part: dict, positions: range) -> bool:
+  """Returns whether an entry of an index can be of rows of some positions."""
+  ranges: Any = part.get('positions')
+  if not _are_ranges(ranges):
+    return False
+  if ranges[0][0] < positions.start or ranges[-1][1] > positions.stop:
+    return False
+  if sum(stop - start for start, stop in ranges) != part.get('rows'):
+    return False
+  on_host, steps = part.get('resized_on_host', []), part.get('step_sizes', [])
+  return _are_among(on_host, ranges) and _are_sizes(steps)
 
 
 def _are_ranges(ranges: Any) -> bool:
