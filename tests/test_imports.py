@@ -28,6 +28,9 @@ NOT_LIGHT = {'tfeval.datasets.labels.multilabel'}
 # What commands read before TensorFlow.
 LIGHT_FILES = (
   'evaluation.config',
+  'evaluation.libraries',
+  'evaluation.pieces.trust',
+  'evaluation.trusted_values',
   'evaluation.plans',
   'evaluation.pieces.claims',
   'evaluation.pieces.cost',

@@ -6,7 +6,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from tfeval.utils import environment, paths
+from tfeval.evaluation import libraries
+from tfeval.utils import paths
 from tfeval.utils.errors import UserError, one_line
 
 _LOG = logging.getLogger('tfeval')
@@ -48,8 +49,7 @@ class RayWorker:
           'place, such as a shared disk, gs:// or s3://'
         )
     # What is installed for another project does not count here.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
-    environment.set_here('KERAS_BACKEND', 'tensorflow')
+    libraries.prepare()
     from tfeval.evaluation.pieces import places, worker
     from tfeval.utils import progress
 
