@@ -1,8 +1,9 @@
 """The Python runner of Beam on this machine. Imported where Beam is installed.
 
 `DirectRunner` may be another program, which is downloaded; this is always the one in
-Python. It waits for ever for a process of its workers that was ended. Here the pipeline
-ends with `WorkerEnded` then, and can be run again: pieces that are done are left out.
+Python. That waits for ever for a process of its workers that was ended, or says that a
+channel was closed. Here the pipeline ends with `WorkerEnded` then, and can be run again:
+pieces that are done are left out.
 """
 
 import os
@@ -13,7 +14,11 @@ import threading
 from typing import Any
 
 from apache_beam.portability import python_urns
-from apache_beam.portability.api import beam_provision_api_pb2, endpoints_pb2
+from apache_beam.portability.api import (
+  beam_fn_api_pb2,
+  beam_provision_api_pb2,
+  endpoints_pb2,
+)
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from google.protobuf import json_format, text_format
@@ -22,6 +27,8 @@ _URN = 'tfeval:environment:worker_process:v1'
 _COMMAND = (sys.executable, '-m', 'apache_beam.runners.worker.sdk_worker_main')
 # How often the end of a worker is told to whoever may wait for it.
 _SECONDS = 0.5
+# How many times a process that was told to end is looked at before it is ended.
+_PATIENCE = 40
 
 
 class WorkerEnded(RuntimeError):
@@ -41,7 +48,14 @@ class LocalRunner(fn_runner.FnApiRunner):
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     information = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
     self._provision_info = fn_runner.ExtendedProvisionInfo(information)
-    return super().run_pipeline(pipeline, options)
+    _ended.clear()
+    try:
+      return super().run_pipeline(pipeline, options)
+    except Exception as error:
+      # Whoever notices first that it is gone says it in words of its own.
+      if _ended:
+        raise WorkerEnded(_ended[0]) from error
+      raise
 
   def run_stages(self, stage_context: Any, stages: Any) -> Any:
     for one in stage_context.components.environments.values():
@@ -87,22 +101,48 @@ class _ProcessHandler(worker_handlers.GrpcWorkerHandler):
 
   def _watch(self) -> None:
     code = self._process.wait()
-    while not self._stopped.wait(_SECONDS):
+    if not code or self._stopped.is_set():
+      return  # It was told to.
+    _ended.append(f'process {self._process.pid} ended with {code}{self._said()}')
+    while True:
       # Again and again: more may be asked of it until the pipeline ends.
-      error = WorkerEnded(f'process {self._process.pid} ended with {code}{self._said()}')
-      self.control_conn.abort(error)
+      for asked, future in list(self.control_conn._futures_by_id.items()):
+        future.set(
+          beam_fn_api_pb2.InstructionResponse(instruction_id=asked, error=_ended[0])
+        )
+      if self._stopped.wait(_SECONDS):
+        return
 
   def _said(self) -> str:
     self._output.seek(0)
     lines = self._output.read().decode(errors='replace').split('\n')
     return ''.join(f': {line.strip()[:200]}' for line in lines[-3:] if line.strip())
 
+  def close(self) -> None:
+    """Ends the process; where another one was ended, in the midst of its work."""
+    if _ended:
+      self._process.kill()
+    try:
+      super().close()
+    except Exception:
+      if not _ended:
+        raise
+    finally:
+      self.stop_worker()
+
   def stop_worker(self) -> None:
     """Waits for the end of the process, which was told to end."""
-    try:
-      self._process.wait(60)
-    except subprocess.TimeoutExpired:
-      self._process.kill()
+    if self._stopped.is_set():
+      return
+    for _ in range(_PATIENCE):
+      try:
+        self._process.wait(_SECONDS)
+        break
+      except subprocess.TimeoutExpired:
+        if _ended:
+          break
+    self._process.kill()
+    self._process.wait()
     self._stopped.set()
     self._thread.join()
     _started.remove(self._process)
@@ -110,6 +150,8 @@ class _ProcessHandler(worker_handlers.GrpcWorkerHandler):
 
 
 _started: list[subprocess.Popen[bytes]] = []
+# What became of processes that nobody told to end, in the pipeline that runs.
+_ended: list[str] = []
 
 
 def end_workers() -> None:
