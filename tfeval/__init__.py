@@ -32,18 +32,21 @@ _MODULES = {
   'evaluate': 'tfeval.evaluation.evaluator',
   'explain': 'tfeval.api.explain',
   'import_predictions': 'tfeval.api.import_predictions',
+  'join': 'tfeval.api.pieces',
   'leaderboard': 'tfeval.api.compare',
   'list_datasets': 'tfeval.api.listing',
   'list_models': 'tfeval.api.listing',
   'load_model': 'tfeval.models.loading',
   'load_run': 'tfeval.runs.run',
   'over_seeds': 'tfeval.api.over_seeds',
+  'plan': 'tfeval.api.pieces',
   'predict': 'tfeval.api.predict',
   'relabel': 'tfeval.api.relabel',
   'report': 'tfeval.api.report',
   'shift': 'tfeval.api.shift',
   'sweep': 'tfeval.api.sweep',
   'verify': 'tfeval.api.verify',
+  'work': 'tfeval.api.pieces',
 }
 _PACKAGES = {'errors': 'tfeval.utils.errors', 'keras': 'tfeval.keras'}
 __all__ = sorted([*_MODULES, *_PACKAGES])  # noqa: PLE0605

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfeval import datasets
 from tfeval.api import around, checks, requests
+from tfeval.api.piece_options import taken
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import find_cluster
 from tfeval.utils.arguments import several, truth
@@ -52,7 +53,8 @@ def sweep(
     seed: of the bootstrap.
     progress: whether to show progress on stderr; by default if that is a terminal.
     **given: `dataset`, `protocol`, `output_dir`, `batch_size` and others, as
-      `tfeval sweep --help` lists them. Each cell is an ordinary run in `output_dir`.
+      `tfeval sweep --help` lists them, and `runner` with its options. Each cell is an
+      ordinary run in `output_dir`.
 
   Raises:
     UserError: the base, the data or the model are at fault, or a value is none.
@@ -61,6 +63,7 @@ def sweep(
   meant = labels_of, checks.paired_metric(metric)
   chosen = singles(axis, model)
   asked = departures.grid if truth('grid', grid) else departures.one_at_a_time
+  pieces, given = taken(given)
   config = requests.config(given, WITHOUT)
   request = requests.one_by_name(model, weights, config, 'a sweep')
   datasets.check(config.dataset)
@@ -68,9 +71,15 @@ def sweep(
     raise UserError('a sweep is of one host: unset TF_CONFIG')
   show = around.progress_of(progress)
   with around.tensorflow():
-    from tfeval.evaluation import sweep as sweeping  # TensorFlow: seconds.
+    # TensorFlow: seconds.
+    if pieces.runner is not None:
+      from tfeval.evaluation.pieces import studies
 
-    swept = sweeping.sweep(request, config, asked(chosen), show)
+      swept = studies.sweep(request, config, asked(chosen), pieces, show)
+    else:
+      from tfeval.evaluation import sweep as sweeping
+
+      swept = sweeping.sweep(request, config, asked(chosen), show)
   return _swept(f'{request.spec.text} on {config.dataset.name}', swept, meant, known)
 
 

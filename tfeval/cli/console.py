@@ -16,6 +16,7 @@ from tfeval.reports import terminal
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError
 from tfeval.utils.printable import printable
+from tfeval.utils.remote_path import is_of_tensorflow
 
 # What TensorFlow's C++ code says of healthy runs, or of an error that reaches the
 # user as ours. Where there is a GPU, that it cannot be used is no noise.
@@ -111,8 +112,8 @@ def _check_address_space() -> None:
 
 
 def import_tensorflow_for(texts: Iterable[str]) -> None:
-  """Imports TensorFlow where one of some paths is a URL, without its noise."""
-  if any(map(paths.is_url, texts)):
+  """Imports TensorFlow where it reads one of some paths, without its noise."""
+  if any(paths.is_url(one) and is_of_tensorflow(one) for one in texts):
     with quiet_tensorflow():
       pass
 

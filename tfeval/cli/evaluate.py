@@ -2,7 +2,14 @@
 
 import dataclasses
 
-from tfeval.cli import console, input_flags, output, suite_flags, tracking_flags
+from tfeval.cli import (
+  console,
+  input_flags,
+  output,
+  piece_flags,
+  suite_flags,
+  tracking_flags,
+)
 from tfeval.engine import cluster
 from tfeval.evaluation.config import EvaluationConfig, find_cluster
 from tfeval.runs import expectations
@@ -21,6 +28,7 @@ def define_flags(define) -> None:
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
   input_flags.define_runs(define)
   input_flags.define(define, parts, without=('dataset', 'corruption'))
+  piece_flags.define(define)
   define.bool('json', False, 'Print a list of JSON results on stdout, nothing else.')
   tracking_flags.define(define)
   output.define_expect(define)
@@ -32,6 +40,7 @@ def run(flags, arguments: list[str]) -> int:
   input_flags.check_no_arguments(arguments)
   expected = [expectations.parse(text) for text in flags.expect]
   log_to = tracking_flags.targets(flags)
+  pieces = piece_flags.read(flags)
   plans, missing = input_flags.read_plans(flags)
   if not plans:
     output.print_runs(missing, flags.json, 0)
@@ -46,9 +55,15 @@ def run(flags, arguments: list[str]) -> int:
   # At once: a variable that is left over would cost an hour of waiting.
   cluster.log_waiting(here, config.store.output_dir, config.hosts.host_timeout)
   with console.quiet_tensorflow():
-    from tfeval.evaluation import evaluate  # TensorFlow, which takes seconds.
+    # TensorFlow, which takes seconds.
+    if pieces.runner is not None:
+      from tfeval.evaluation.pieces import studies
 
-    runs = evaluate.evaluate(plans, progress.on_stderr, expected)
+      runs = studies.evaluate(plans, pieces, progress.on_stderr)
+    else:
+      from tfeval.evaluation import evaluate
+
+      runs = evaluate.evaluate(plans, progress.on_stderr, expected)
   if here.index == 0:
     runs = suite_flags.in_order(flags, [*runs, *missing])
   if here.index == 0 or flags.json:

@@ -5,6 +5,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from tfeval import datasets
+from tfeval.api import asked_sets
 from tfeval.api import requests as requesting
 from tfeval.cli import command_flags, suite_flags
 from tfeval.evaluation import plans
@@ -13,7 +14,7 @@ from tfeval.evaluation.plans import ModelRequest
 from tfeval.preprocess import corruption_table
 from tfeval.runs.run import Failure
 from tfeval.utils import options
-from tfeval.utils.errors import MissingData, UserError
+from tfeval.utils.errors import UserError
 from tfeval.utils.options import PREPROCESSING
 
 _DEFINERS = {str: 'string', int: 'integer', float: 'float', bool: 'bool'}
@@ -36,25 +37,38 @@ def define(
   declared = list(options.fields(EvaluationConfig))
   names = {field.name for field in declared}
   for field in declared:
-    known = field.option
-    if field.path[0] not in parts or field.name in without:
-      continue
-    text = texts.get(field.name) or command_flags.with_dashes(known.help, names)
-    of_kind: dict[str, Any] = {}
-    if known.choices is not None:
-      of_kind = {'enum_values': list(known.choices)}
-    elif field.kind in (int, float):
-      of_kind = {'lower_bound': known.least, 'upper_bound': known.most}
-    kind = 'enum' if known.choices is not None else _DEFINERS[field.kind]
-    if field.is_many:
-      kind = 'multi_string'
-    if known.words:
-      kind, of_kind['words'] = 'number_or_word', known.words
-    if known.alone is not None:
-      kind, of_kind['alone'] = 'text_or_alone', known.alone
-    getattr(definer, kind)(
-      field.name, default=field.default, help=text, module_name=known.group, **of_kind
-    )
+    if field.path[0] in parts and field.name not in without:
+      define_option(definer, field, names, texts.get(field.name))
+
+
+def define_option(
+  definer, field: options.Field, names: Container[str], text: str | None = None
+) -> None:
+  """Defines the flag of an option.
+
+  Args:
+    definer: of a command.
+    field: the option.
+    names: of options that its help may name as flags.
+    text: other help.
+  """
+  known = field.option
+  text = text or command_flags.with_dashes(known.help, names)
+  of_kind: dict[str, Any] = {}
+  if known.choices is not None:
+    of_kind = {'enum_values': list(known.choices)}
+  elif field.kind in (int, float):
+    of_kind = {'lower_bound': known.least, 'upper_bound': known.most}
+  kind = 'enum' if known.choices is not None else _DEFINERS[field.kind]
+  if field.is_many:
+    kind = 'multi_string'
+  if known.words:
+    kind, of_kind['words'] = 'number_or_word', known.words
+  if known.alone is not None:
+    kind, of_kind['alone'] = 'text_or_alone', known.alone
+  getattr(definer, kind)(
+    field.name, default=field.default, help=text, module_name=known.group, **of_kind
+  )
 
 
 def define_models(definer, weights: bool = True) -> None:
@@ -138,43 +152,14 @@ def read_plans(flags) -> tuple[list[plans.Plan], list[Failure]]:
   Raises:
     UserError: as `read_requests`, or two runs would be called the same.
   """
-  corruptions = corruption_table.expand(flags.corruption)
-  asked = [
-    (one, config)
-    for one in suite_flags.asked(flags)
-    for config in plans.corrupted_configs(
-      read_config(flags, dataset=one.name, corruption=corruption_table.NONE),
-      corruptions,
-    )
-  ]
-  given = [config for _, config in asked]
-  requests = _read_models(flags, given)
-  # Of all, so that runs are called the same whatever is missing.
-  planned = plans.make_plans(requests, given, flags.name)
-  there: list[plans.Plan] = []
-  faults: dict[str, Failure | None] = {}
-  for (one, config), plan in zip(asked, planned, strict=True):
-    if one.name not in faults:
-      faults[one.name] = _fault(one, config)
-    if faults[one.name] is None:
-      name = one.name if one.is_optional else None
-      there.append(dataclasses.replace(plan, of_suite=name))
-  return there, [fault for fault in faults.values() if fault is not None]
-
-
-def _fault(one: suite_flags.Asked, config: EvaluationConfig) -> Failure | None:
-  """Returns why a dataset of a suite cannot be opened; None: it may be.
-
-  Raises:
-    UserError: one of no suite cannot.
-  """
-  try:
-    datasets.check(config.dataset)
-  except UserError as error:
-    if not one.is_optional:
-      raise
-    return Failure(one.name, str(error), is_missing=isinstance(error, MissingData))
-  return None
+  return asked_sets.make_plans(
+    flags.model,
+    flags.weights,
+    suite_flags.asked(flags),
+    flags.corruption,
+    flags.name,
+    lambda name: read_config(flags, dataset=name, corruption=corruption_table.NONE),
+  )
 
 
 def _read(

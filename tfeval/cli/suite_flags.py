@@ -1,25 +1,14 @@
 """Flags of test sets that are evaluated together: which, and where they lie."""
 
-import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from tfeval import datasets
 from tfeval.datasets import suites
 from tfeval.runs.run import Failure, Run
 from tfeval.utils.errors import UserError, listed
 
-
-class Asked(NamedTuple):
-  """A dataset that is asked for.
-
-  Attributes:
-    name: as `--dataset` is given it.
-    is_optional: whether it is of a suite, whose other sets go on without it.
-  """
-
-  name: str
-  is_optional: bool
+if TYPE_CHECKING:
+  from tfeval.api.asked_sets import Asked
 
 
 def define(definer) -> None:
@@ -47,7 +36,7 @@ def define(definer) -> None:
   )
 
 
-def asked(flags) -> list[Asked]:
+def asked(flags) -> 'list[Asked]':
   """Returns the datasets that flags ask for, each once: those given, then of suites.
 
   The default of `--dataset` is none beside a suite.
@@ -56,25 +45,11 @@ def asked(flags) -> list[Asked]:
     UserError: there is none, or no such suite.
   """
   given = [] if flags.suite and not flags['dataset'].present else flags.dataset
-  of_suites = [name for suite in flags.suite for name in suites.datasets_of(suite)]
   if flags.strict and not flags.suite:
     raise UserError('--strict is of --suite: a dataset that is given has to be there')
-  found = [Asked(name, False) for name in given]
-  found += [Asked(name, True) for name in dict.fromkeys(of_suites) if name not in given]
-  folder = flags.sets_dir
-  if folder is not None and not os.path.isdir(os.path.expanduser(folder)):
-    raise UserError(
-      f'--sets_dir={flags.sets_dir} is no folder: give the one that holds folders of '
-      'test sets, each called by the name of its set'
-    )
-  if flags.sets_dir is not None:
-    found = [
-      one._replace(name=suites.placed(one.name, flags.sets_dir)) for one in found
-    ]
-  found = [one._replace(name=x) for one in found for x in datasets.several(one.name)]
-  if not found:
-    raise UserError('--dataset is empty: name one')
-  return found
+  from tfeval.api import asked_sets  # It reads what is known of models.
+
+  return asked_sets.asked_sets(given, flags.suite, flags.sets_dir)
 
 
 def in_order(flags, runs: Sequence[Run | Failure]) -> list[Run | Failure]:

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 
 from tfeval.api.sweep import WITHOUT, sweep
-from tfeval.cli import input_flags, output
+from tfeval.cli import input_flags, output, piece_flags
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.reports import formats, terminal
@@ -47,6 +47,7 @@ def define_flags(define) -> None:
     'Also draw the points into this .png, .pdf or .svg; needs pip install '
     "'tfeval[figure]'.",
   )
+  piece_flags.define(define)
   output.define_report(define, overwrite=False)
   define.bool('json', False, 'Print a JSON object on stdout, nothing else.')
 
@@ -66,6 +67,7 @@ def run(flags, arguments: list[str]) -> int:
     flags.model,
     progress=True,
     **{name: flags[name].value for name in names},
+    **vars(piece_flags.read(flags)),
     **input_flags.given(flags),
   )
   output.print_report(formats.SWEEP, flags.json, found)

@@ -159,6 +159,13 @@ def _check_place(flag: str, directory: str | None) -> None:
     raise UserError(
       f'`{flag}={directory}`: TFDS reads gs://, s3://, az:// and local directories'
     ) from error
+  scheme, separator, _ = (directory or '').partition('://')
+  # Records are read by TensorFlow, whatever reads what describes them.
+  if separator and scheme not in tf.io.gfile.get_registered_schemes():
+    raise UserError(
+      f'`{flag}={directory}`: TensorFlow, which reads the images, has no file system '
+      f'for {scheme}://: copy them to a disk or to gs://'
+    )
 
 
 def _builder(name: str, data_dir: str | None):

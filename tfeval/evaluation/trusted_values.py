@@ -24,7 +24,7 @@ ONLY_DATA = frozenset(
   'golden raters_golden curve filter checkpoint_object margin output_file feed axis '
   'labels_of store_features align adapt beside reported only write_groups corruption '
   'report by frost_textures base sets_dir other of_class as_class crops '
-  'hub_dataset model_name task_id value source_url source_name'.split()
+  'hub_dataset model_name piece share task_id value source_url source_name'.split()
 )
 
 
@@ -123,4 +123,5 @@ _STARTS: Mapping[str, Callable[[str], bool]] = {
   'to': _exports,
   'log_to': _tracker,
   'tpu': flagfile.is_address,
+  'ray_address': flagfile.is_address,
 }

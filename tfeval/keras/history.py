@@ -96,7 +96,7 @@ class History:
     """Removes the runs that a fit which was killed would have removed."""
     best = self._highest and self._highest['run'].partition('/')[0]
     steps = {_name(entry['step'], n) for entry in self.entries for n in (1, 2)} - {best}
-    for one in list(directory.iterdir()):
+    for one in list(directory.glob('*')):
       begun = files.name_of_unfinished(one)
       if begun in steps or one.name in steps and _holds_runs(one):
         locks.remove_unused(one)

@@ -16,8 +16,8 @@ class StoreConfig:
 
   output_dir: str = option(
     'tfeval_runs',
-    'Run directories are made in here, on a disk or at a URL of tf.io.gfile, such as '
-    'gs://BUCKET/runs.',
+    'Run directories are made in here, on a disk or at a URL: gs://BUCKET/runs, others '
+    'of tf.io.gfile, or s3://BUCKET/runs.',
     is_path=True,
     repeated=False,
   )

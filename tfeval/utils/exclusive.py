@@ -16,8 +16,9 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EA
 def create(path: Path, content: bytes) -> bool:
   """Makes a file unless there is one; of several processes one alone makes it.
 
-  On stores that cannot do that (tf.io.gfile gives no condition to a write) two
-  processes that begin within a moment may both be told that they have made it.
+  On stores that cannot do that (tf.io.gfile gives no condition to a write, and old
+  servers of S3 know none) two processes that begin within a moment may both be told
+  that they have made it.
 
   Args:
     path: where; the folder is made.

@@ -30,7 +30,8 @@ _NAME = re.compile(r'\.(.+)\.[\da-f]{16}\.tmp', re.DOTALL)
 def write_atomically(path: Path, content: bytes, flag: str = '`output_dir`') -> None:
   """Writes a file by renaming a complete one into place.
 
-  What a process that was killed has left of the same file is removed.
+  Stores in which an object appears as a whole, gs:// and s3://, get it at once. What a
+  process that was killed has left of the same file is removed.
 
   Args:
     path: where.
@@ -90,6 +91,9 @@ def _check_no_device(path: pathlib.Path) -> None:
 
 
 def _write_remote(path: RemotePath, content: bytes) -> None:
+  if path.is_written_whole:
+    path.write_bytes(content)
+    return
   temporary = unfinished(path)
   try:
     temporary.write_bytes(content)  # Closed, it is stored.
@@ -206,7 +210,8 @@ def make_directory(directory: Path) -> None:
     UserError: that cannot be.
   """
   try:
-    if not directory.is_dir():
+    # Of a store that looks itself whether it is there.
+    if isinstance(directory, RemotePath) or not directory.is_dir():
       directory.mkdir(parents=True, exist_ok=True)
     if not isinstance(directory, RemotePath) and not os.access(
       directory, os.W_OK | os.X_OK

@@ -1,4 +1,4 @@
-"""Paths of both kinds, local ones and URLs of tf.io.gfile, and what texts they are.
+"""Paths of both kinds, local ones and URLs of stores, and what texts they are.
 
 Both have the methods of `pathlib.Path` that tfeval uses: but for the writing of files,
 nothing has to ask which of them it has.
@@ -21,7 +21,7 @@ _URL = re.compile(r'[A-Za-z][A-Za-z0-9.]*://')
 
 
 def is_url(text: object) -> bool:
-  """Returns whether a path is one of tf.io.gfile.
+  """Returns whether a path is the URL of a store.
 
   >>> is_url('gs://bucket/runs'), is_url('/data/runs'), is_url('my.module:build')
   (True, False, False)

@@ -1,7 +1,7 @@
-"""Paths on the file systems of tf.io.gfile: gs://, ram:// and others.
+"""Paths on stores: gs://, ram:// and others of tf.io.gfile, and s3://.
 
 etils.epath, which comes with TFDS, would do for gs://, but raises a KeyError for
-ram:// and hdfs://.
+ram:// and hdfs://. TensorFlow itself has no file system for s3://: fsspec answers.
 """
 
 import contextlib
@@ -9,24 +9,82 @@ import dataclasses
 import errno
 import fnmatch
 import io
-import os
 import pathlib
 from collections.abc import Iterator
+from typing import Protocol
 
-from tfeval.utils import errors
+from tfeval.utils import gfile_files, s3_files
 from tfeval.utils.errors import UserError
 
 _BUFFER_BYTES = 256 << 10
+_S3 = 's3://'
+# An object is there as a whole or not at all, whatever happens to who writes it.
+_OBJECT_STORES = ('gs://', _S3)
+
+
+class Store(Protocol):
+  """What answers for the URLs of a scheme; each function raises OSError.
+
+  FileNotFoundError, PermissionError with what to do about credentials, or another with
+  a line that says what it is.
+  """
+
+  def is_directory(self, url: str, only: bool | None = None) -> bool | None:
+    """Returns what is there, None for nothing.
+
+    Args:
+      url: of a file or directory.
+      only: what the caller asks for; what is not that may be told as None.
+    """
+
+  def listed(self, url: str) -> list[str]:
+    """Returns the names in a directory; those of directories may end in a slash."""
+
+  def below(self, url: str) -> list[str]:
+    """Returns the URLs of all files and directories below one, if there is one."""
+
+  def make_directory(self, url: str) -> None:
+    """Makes a directory and those above it, where a store has such."""
+
+  def remove(self, url: str) -> None:
+    """Removes a file."""
+
+  def rename(self, url: str, target: str) -> None:
+    """Renames a file over what is there."""
+
+  def remove_tree(self, url: str) -> None:
+    """Removes a directory with all that is below it."""
+
+  def write(self, url: str, content: bytes) -> None:
+    """Writes a file over what is there."""
+
+  def create(self, url: str, content: bytes) -> bool:
+    """Writes a file unless there is one; returns whether it did."""
+
+  def copy(self, url: str, local: pathlib.Path) -> None:
+    """Copies a file to a local disk."""
+
+  def Reader(self, url: str) -> io.RawIOBase:  # noqa: N802
+    """Opens a file for reading."""
+
+
+def is_of_tensorflow(url: str) -> bool:
+  """Whether tf.io.gfile answers for a URL.
+
+  >>> is_of_tensorflow('gs://bucket/runs'), is_of_tensorflow('s3://bucket/runs')
+  (True, False)
+  """
+  return not url.startswith(_S3)
 
 
 @dataclasses.dataclass(frozen=True, order=True, repr=False)
 class RemotePath:
-  """A path on a file system of tf.io.gfile.
+  """A path on a store.
 
   Methods are those of `pathlib.Path` that tfeval uses, and raise OSError. TensorFlow
-  is imported when something is touched, not before. Only `exists`, `is_file` and
-  `is_dir`, of which nobody expects one, raise UserError where it cannot be known: no
-  such file system, no permission, no answer.
+  or s3fs is imported when something is touched, not before. Only `exists`, `is_file`
+  and `is_dir`, of which nobody expects one, raise UserError where it cannot be known:
+  no such file system, no permission, no answer.
 
   Attributes:
     root: scheme and host or bucket.
@@ -77,70 +135,68 @@ class RemotePath:
   def resolve(self) -> 'RemotePath':
     return self
 
+  @property
+  def is_written_whole(self) -> bool:
+    """Whether a file that is written is there as a whole or not at all."""
+    return self.root.startswith(_OBJECT_STORES)
+
   def exists(self) -> bool:
     return self._is_directory() is not None
 
   def is_file(self) -> bool:
-    return self._is_directory() is False
+    return self._is_directory(only=False) is False
 
   def is_dir(self) -> bool:
-    return self._is_directory() is True
+    return self._is_directory(only=True) is True
 
   def is_symlink(self) -> bool:
     return False
 
-  def _is_directory(self) -> bool | None:
+  def _is_directory(self, only: bool | None = None) -> bool | None:
     """Returns None for a path at which there is nothing."""
     try:
-      with _raising_os_errors(self) as gfile:
-        return gfile.stat(str(self)).is_directory
-    except FileNotFoundError:
-      return None
+      return self._store.is_directory(str(self), only)
     except OSError as error:
       raise UserError(f'cannot read {self}: {error.strerror}') from error
 
+  @property
+  def _store(self) -> Store:
+    return gfile_files if is_of_tensorflow(self.root) else s3_files
+
   def iterdir(self) -> 'Iterator[RemotePath]':
-    with _raising_os_errors(self) as gfile:
-      names = gfile.listdir(str(self))
+    names = self._store.listed(str(self))
     # Of object stores a folder's name ends in a slash.
     return (self / name for name in names if name.strip('/'))
 
   def glob(self, pattern: str) -> 'Iterator[RemotePath]':
-    with contextlib.suppress(FileNotFoundError):
+    """Yields what matches; as with pathlib nothing where it may not be listed."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
       yield from (one for one in self.iterdir() if one.match(pattern))
 
   def rglob(self, pattern: str) -> 'Iterator[RemotePath]':
-    with _raising_os_errors(self) as gfile:
-      found = [
-        self.parse(folder) / name
-        for folder, folders, names in gfile.walk(str(self))
-        for name in (*folders, *names)
-      ]
+    found = map(self.parse, self._store.below(str(self)))
     return (one for one in found if one.match(pattern))
 
   def mkdir(self, parents: bool, exist_ok: bool) -> None:
     """Makes a directory with those above it; both arguments have to be true."""
     assert parents and exist_ok
-    with _raising_os_errors(self) as gfile:
-      gfile.makedirs(str(self))
+    self._store.make_directory(str(self))
 
   def unlink(self, missing_ok: bool = False) -> None:
+    """Removes a file; that one is missing S3 does not tell."""
     with contextlib.suppress(*[FileNotFoundError] * missing_ok):
-      with _raising_os_errors(self) as gfile:
-        gfile.remove(str(self))
+      self._store.remove(str(self))
 
   def replace(self, target: 'RemotePath') -> None:
-    with _raising_os_errors(target) as gfile:
-      gfile.rename(str(self), str(target), overwrite=True)
+    self._store.rename(str(self), str(target))
 
   def remove_tree(self) -> None:
-    with _raising_os_errors(self) as gfile:
-      gfile.rmtree(str(self))
+    self._store.remove_tree(str(self))
 
   def open(self, mode: str) -> io.BufferedReader:
     """Opens a file for reading; the mode has to be `'rb'`."""
     assert mode == 'rb'
-    return io.BufferedReader(_Reader(self), _BUFFER_BYTES)
+    return io.BufferedReader(self._store.Reader(str(self)), _BUFFER_BYTES)
 
   def read_bytes(self) -> bytes:
     with self.open('rb') as file:
@@ -150,24 +206,21 @@ class RemotePath:
     return self.read_bytes().decode(encoding)
 
   def write_bytes(self, content: bytes) -> None:
-    with _raising_os_errors(self) as gfile, gfile.GFile(str(self), 'wb') as file:
-      file.write(content)
+    self._store.write(str(self), content)
 
   def create(self, content: bytes) -> bool:
     """Writes a file unless there is one; returns whether it did.
 
-    tf.io.gfile gives no condition to a write: two that begin within a moment may both.
+    S3 takes a condition with what is written: of several processes one alone writes.
+    Servers that know none, and tf.io.gfile, which has none: two that begin within a
+    moment may both be told that they did.
     """
-    if self.exists():
-      return False
-    self.write_bytes(content)
-    return True
+    return self._store.create(str(self), content)
 
   def copy_to(self, local: pathlib.Path) -> None:
     """Copies a file, or a directory with all that is in it, to a local disk."""
     if not self.is_dir():
-      with _raising_os_errors(self) as gfile:
-        gfile.copy(str(self), str(local))
+      self._store.copy(str(self), local)
       return
     local.mkdir()
     for inside in self.iterdir():
@@ -175,68 +228,3 @@ class RemotePath:
       if inside.name in ('.', '..'):
         raise OSError(errno.EINVAL, f'it holds a file called {inside.name}', str(self))
       inside.copy_to(local / inside.name)
-
-
-class _Reader(io.RawIOBase):
-  """What Python and Arrow read files through, over a GFile, which is no io.IOBase."""
-
-  def __init__(self, path: RemotePath):
-    self._path = path
-    with _raising_os_errors(path) as gfile:
-      self._file = gfile.GFile(str(path), 'rb')
-
-  def readable(self) -> bool:
-    return True
-
-  def seekable(self) -> bool:
-    return True
-
-  def readinto(self, buffer) -> int:
-    with _raising_os_errors(self._path):
-      content = self._file.read(len(buffer))
-    buffer[: len(content)] = content
-    return len(content)
-
-  def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-    with _raising_os_errors(self._path):
-      self._file.seek(offset, whence)
-    return self.tell()
-
-  def tell(self) -> int:
-    with _raising_os_errors(self._path):
-      return self._file.tell()
-
-  def close(self) -> None:
-    self._file.close()
-    super().close()
-
-
-@contextlib.contextmanager
-def _raising_os_errors(path: RemotePath) -> Iterator:
-  """Yields tf.io.gfile, and makes of TensorFlow's errors those that pathlib raises."""
-  import tensorflow as tf
-
-  try:
-    yield tf.io.gfile
-  except tf.errors.NotFoundError as error:
-    raise FileNotFoundError(
-      errno.ENOENT, os.strerror(errno.ENOENT), str(path)
-    ) from error
-  except (tf.errors.PermissionDeniedError, tf.errors.UnauthenticatedError) as error:
-    raise PermissionError(
-      errno.EACCES,
-      f'{errors.one_line(error)}: for gs:// name a key file in '
-      'GOOGLE_APPLICATION_CREDENTIALS or run gcloud auth application-default login',
-      str(path),
-    ) from error
-  except tf.errors.UnimplementedError as error:
-    schemes = filter(None, tf.io.gfile.get_registered_schemes())
-    known = ', '.join(sorted(f'{scheme}://' for scheme in schemes))
-    raise OSError(
-      errno.EPROTONOSUPPORT,
-      f'TensorFlow has no file system for {path.root.partition("/")[0]}//, only for '
-      f'{known} (the package tensorflow-io adds some)',
-      str(path),
-    ) from error
-  except tf.errors.OpError as error:
-    raise OSError(errno.EIO, errors.one_line(error), str(path)) from error

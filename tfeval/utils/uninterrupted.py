@@ -1,4 +1,4 @@
-"""Where Ctrl-C waits until something that must not be half done is done."""
+"""Where Ctrl-C and SIGTERM wait until something that must not be half done is done."""
 
 import contextlib
 import signal
@@ -9,19 +9,22 @@ from typing import Any
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-  """Where a SIGINT is handled afterwards, as it would have been.
+  """Where a SIGINT or SIGTERM is handled afterwards, as it would have been.
 
   In threads other than the main one, where none arrives, nothing changes.
   """
-  before = signal.getsignal(signal.SIGINT)
-  if threading.current_thread() is not threading.main_thread() or not callable(before):
-    yield
-    return
+  before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+  handled = {one: handler for one, handler in before.items() if callable(handler)}
+  if threading.current_thread() is not threading.main_thread():
+    handled = {}
   waiting: list[tuple[Any, ...]] = []
-  signal.signal(signal.SIGINT, lambda *arguments: waiting.append(arguments))
+  for one in handled:
+    signal.signal(one, lambda *arguments: waiting.append(arguments))
   try:
     yield
   finally:
-    signal.signal(signal.SIGINT, before)
-    if waiting:
-      before(*waiting[0])
+    for one, handler in handled.items():
+      signal.signal(one, handler)
+    if waiting:  # SIGTERM, if there were both: it ends more than Ctrl-C.
+      number, frame = max(waiting, key=lambda one: one[0])
+      handled[number](number, frame)

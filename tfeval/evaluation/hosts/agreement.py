@@ -133,7 +133,7 @@ def wait(
       raise _never_arrived(directory, hosts, missing, seen, begun, timeout)
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # File systems of a network may show an old listing until it is asked for.
-    list(directory.iterdir())
+    list(directory.glob('*'))
 
 
 def wait_for_run(directory: Path, hosts: Cluster, timeout: float) -> None:
@@ -160,7 +160,7 @@ def wait_for_run(directory: Path, hosts: Cluster, timeout: float) -> None:
       )
     time.sleep(_SECONDS_BETWEEN_LOOKS)
     # As above.
-    list(directory.iterdir())
+    list(directory.glob('*'))
 
 
 def _rows(share: Path) -> int:

@@ -24,6 +24,7 @@ from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.plan_values import config_of
 from tfeval.evaluation.pieces.records import PieceDone
+from tfeval.evaluation.pieces.standing import Standing
 from tfeval.preprocess import protocol
 from tfeval.runs import predictions, run_classes, run_directory
 from tfeval.runs.predictions import resume
@@ -61,6 +62,7 @@ class Joiner:
     """
     worker.check_code(plan)
     self._plan, self._places, self._overwrite = plan, places, overwrite
+    self._standing = Standing(plan, places)
     self._given = dict(given or {})
     self._opened = functools.lru_cache(maxsize=4)(self._open)
 
@@ -75,6 +77,8 @@ class Joiner:
         written.
     """
     directory = self._places.output_dir / self._plan.runs[number].directory
+    if not self._overwrite and self._standing.is_joined(number):
+      return load_run(directory)
     begun = records.read_begun(self._places, number)
     if begun is None:
       raise missing.not_begun(self._plan, self._places, number)
@@ -182,31 +186,49 @@ class Joiner:
     return config, dataset
 
 
-def join(joiner: Joiner, plan: Plan, progress: Progress) -> list[Run | Failure]:
-  """Joins all runs of a plan.
+def join(
+  joiner: Joiner, plan: Plan, progress: Progress, chosen: range | None = None
+) -> list[Run | Failure]:
+  """Joins runs of a plan.
 
   Args:
     joiner: of the plan.
     plan: the plan.
     progress: is told how far it is.
+    chosen: which runs; None: all.
 
   Returns:
     For each run it, or why there is none, in the order in which they are reported:
     those of a dataset together.
   """
   found: dict[int, Run | Failure] = {}
-  with progress('join', plan.images) as advance:
-    for number, run in enumerate(plan.runs):
+  chosen = range(len(plan.runs)) if chosen is None else chosen
+  with progress('join', sum(plan.runs[number].images for number in chosen)) as advance:
+    for number in chosen:
+      run = plan.runs[number]
       try:
         found[number] = joiner.join(number)
       except BeingWritten:
         raise
       except UserError as error:
-        if len(plan.runs) == 1:
+        if len(chosen) == 1:
           raise
-        found[number] = Failure(run.directory, one_line(error, None))
+        reason = one_line(error, None).removeprefix(f'{run.directory}: ')
+        found[number] = Failure(run.directory, reason)
       advance(run.images)
-  return [found[number] for number in reporting_order(plan)]
+  return [found[number] for number in reporting_order(plan) if number in found]
+
+
+def remove_pieces(places: Places, found: Sequence[Run | Failure]) -> bool:
+  """Removes the pieces of a plan if all its runs are complete; returns whether.
+
+  What tells runs apart stays, so that workers that come late know what is joined.
+  """
+  if any(isinstance(one, Failure) for one in found):
+    return False
+  files.remove_tree(places.all_done)
+  files.remove_tree(places.claims)
+  return True
 
 
 def reporting_order(plan: Plan) -> list[int]:

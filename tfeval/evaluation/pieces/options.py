@@ -28,7 +28,7 @@ class PieceConfig:
   )
   beam_args: str | None = option(
     None,
-    "Options of Beam in one text, such as '--runner=DataflowRunner --region=R': the "
+    'Options of Beam in one text, as its own documentation writes them; see tfeval '
     'guide clusters.',
   )
   ray_address: str | None = option(

@@ -3,6 +3,7 @@
     pieces-ID/runs/BLOCK/RUN.json            what a run is, of its first worker
     pieces-ID/done/BLOCK/PIECE.json          what is known of a piece that is done, and
     pieces-ID/done/BLOCK/PIECE-SHA.parquet   its rows, which that names
+    pieces-ID/done/BLOCK/PIECE.failed.json   why it could not be done, the last time
     pieces-ID/claims/                        who does what, see `claims`
 
 Folders hold a few hundred files each.
@@ -43,17 +44,24 @@ class Places:
   def claims(self) -> Path:
     return self.root / 'claims'
 
+  @property
+  def all_done(self) -> Path:
+    return self.root / 'done'
+
   def begun(self, run: int) -> Path:
     return self.root / f'runs/{run // _BLOCK:05d}' / f'{run:05d}.json'
 
   def done(self, number: int) -> Path:
     return self._done_folder(number) / f'{number:07d}.json'
 
+  def failed(self, number: int) -> Path:
+    return self._done_folder(number) / f'{number:07d}.failed.json'
+
   def rows(self, number: int, sha256: str) -> Path:
     return self._done_folder(number) / f'{number:07d}-{sha256[:16]}.parquet'
 
   def _done_folder(self, number: int) -> Path:
-    return self.root / f'done/{number // _BLOCK:05d}'
+    return self.all_done / f'{number // _BLOCK:05d}'
 
 
 def open_plan(text: str) -> tuple[Plan, Places]:

@@ -157,6 +157,22 @@ class Plan:
     stop = min(start + self.file.piece_images, self.runs[run].images)
     return Piece(number, run, start, stop)
 
+  @functools.cached_property
+  def _models(self) -> list[int]:
+    """The first piece of each model, and how many pieces there are."""
+    found, before = [], None
+    for run, first in zip(self.runs, self._first, strict=False):
+      model = run.model, run.model_options, run.weights, run.name
+      if model != before:
+        found.append(first)
+      before = model
+    return [*found, self.count]
+
+  def of_model(self, number: int) -> range:
+    """Returns the numbers of the pieces of a piece's model, which stand together."""
+    index = bisect.bisect_right(self._models, number)
+    return range(self._models[index - 1], self._models[index])
+
   def pieces(self, run: int) -> range:
     """Returns the numbers of a run's pieces."""
     return range(self._first[run], self._first[run + 1])

@@ -1,7 +1,7 @@
 """Cuts what a command would evaluate into pieces."""
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import tfeval
@@ -19,11 +19,12 @@ from tfeval.evaluation.plans import ModelRequest
 from tfeval.evaluation.sweep import Sweep
 from tfeval.preprocess.corruption_table import NONE
 from tfeval.runs.run import Failure
-from tfeval.utils.errors import UserError
+from tfeval.utils.errors import MissingData, UserError, one_line
 from tfeval.utils.progress import Progress
 
 # A request, and how it is evaluated.
 Asked = tuple[ModelRequest, EvaluationConfig]
+Datasets = dict[DatasetConfig, ImageDataset]
 
 
 def of_plans(evaluations: Sequence[plans.Plan]) -> list[Asked]:
@@ -35,6 +36,38 @@ def of_plans(evaluations: Sequence[plans.Plan]) -> list[Asked]:
     for requests in each
     for request, config in zip(requests, configs, strict=True)
   ]
+
+
+def there(
+  evaluations: Sequence[plans.Plan], opened: Datasets
+) -> tuple[list[plans.Plan], list[Failure]]:
+  """Opens datasets; returns the plans of those that are there, and the others.
+
+  Args:
+    evaluations: what is asked for.
+    opened: is given the datasets.
+
+  Raises:
+    UserError: one is not there, and not of a suite.
+  """
+  found, missing = [], []
+  for one in evaluations:
+    try:
+      _dataset(one.config, opened)
+    except UserError as error:
+      if one.of_suite is None:
+        raise
+      reason, is_missing = one_line(error, None), isinstance(error, MissingData)
+      missing.append(Failure(one.of_suite, reason, is_missing=is_missing))
+    else:
+      found.append(one)
+  return found, missing
+
+
+def _dataset(config: EvaluationConfig, opened: Datasets) -> ImageDataset:
+  if config.dataset not in opened:
+    opened[config.dataset] = datasets.open_dataset(**vars(config.dataset))
+  return opened[config.dataset]
 
 
 def of_sweep(
@@ -55,13 +88,26 @@ def of_sweep(
   return Sweep(request, config, opened).runs_of(cells)
 
 
-def make_plan(asked: Sequence[Asked], piece_images: int | None = None) -> Plan:
+def asked_of(cells: Mapping[Cell, Asked | Failure]) -> list[Asked]:
+  """Returns the runs of a sweep, each once, whatever cells it is of."""
+  runs = [one for one in cells.values() if not isinstance(one, Failure)]
+  return list(
+    {request.directory: (request, config) for request, config in runs}.values()
+  )
+
+
+def make_plan(
+  asked: Sequence[Asked],
+  piece_images: int | None = None,
+  opened: Datasets | None = None,
+) -> Plan:
   """Returns the plan of evaluations.
 
   Args:
     asked: the runs, those of a model together.
     piece_images: about how many images a piece has; rounded up to whole batches. None:
       as many as a part of the stored predictions.
+    opened: datasets that are open.
 
   Raises:
     UserError: something cannot be done in pieces, or a dataset is not there.
@@ -69,13 +115,11 @@ def make_plan(asked: Sequence[Asked], piece_images: int | None = None) -> Plan:
   for _, config in asked:
     check(config)
   size = _piece_size(asked[0][1], piece_images)
-  opened: dict[DatasetConfig, ImageDataset] = {}
+  opened = {} if opened is None else opened
   configs: dict[str, tuple[int, PlannedConfig]] = {}
   runs, looked = list[PlannedRun](), set[Hashable]()
   for request, config in asked:
-    if config.dataset not in opened:
-      opened[config.dataset] = datasets.open_dataset(**vars(config.dataset))
-    dataset = opened[config.dataset]
+    dataset = _dataset(config, opened)
     number = _numbered(configs, plan_values.values_of(config), dataset)
     model, options = plan_values.model_of(request)
     looks = config.preflight != OFF and (key := _look(request, config)) not in looked

@@ -5,6 +5,7 @@ or the same ones. The record is written last and whole, and names rows that are 
 whichever of several stays, the piece is one of them.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,6 +21,8 @@ from tfeval.utils import exclusive, files, json_text
 from tfeval.utils.errors import UserError
 from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
+
+_LONGEST_REASON = 1000
 
 
 class PieceDone(JsonObject):
@@ -160,6 +163,24 @@ def is_done(places: Places, plan: Plan, number: int) -> bool:
     return read_done(places, plan, number) is not None
   except UserError:
     return False
+
+
+def fail(places: Places, number: int, worker: str, reason: str) -> None:
+  """Notes why a piece could not be done: for messages, nothing hangs on it."""
+  path = places.failed(number)
+  # Whatever kept the piece from being written may keep this as well.
+  with contextlib.suppress(UserError):
+    files.make_directory(path.parent)
+    files.write_json(path, {'worker': worker, 'reason': reason[:_LONGEST_REASON]})
+
+
+def why_failed(places: Places, number: int) -> str | None:
+  """Returns why a piece could not be done the last time; None: nobody has said."""
+  with contextlib.suppress(UserError):
+    content = _read(places.failed(number))
+    if content is not None:
+      return f'{content.get("reason")} ({content.get("worker")})'
+  return None
 
 
 def _read(path: Path) -> dict[str, Any] | None:

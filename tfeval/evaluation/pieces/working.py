@@ -1,0 +1,118 @@
+"""Which pieces a process does: those that it is told, or those that nobody has."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from tfeval.evaluation.pieces import records
+from tfeval.evaluation.pieces.claims import Claims
+from tfeval.evaluation.pieces.options import PieceConfig
+from tfeval.evaluation.pieces.places import Places
+from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.standing import Standing
+from tfeval.evaluation.pieces.worked import Worked
+from tfeval.evaluation.pieces.worker import Worker
+from tfeval.evaluation.runners import RUNNERS
+from tfeval.utils.errors import UserError, one_line
+from tfeval.utils.progress import Progress, hidden
+
+
+def work(
+  plan: Plan,
+  places: Places,
+  progress: Progress,
+  given: Mapping[str, Any],
+  chosen: range | None = None,
+  most: int | None = None,
+  timeout: float = 300.0,
+) -> Worked:
+  """Does pieces of a plan.
+
+  Args:
+    plan, places: the plan.
+    progress: is told how many images are done.
+    given: options of this process by name.
+    chosen: which pieces; None: those that no other worker has, until all are done.
+    most: at most so many of these.
+    timeout: seconds after which the piece of a worker that has gone silent is taken
+      over.
+
+  Raises:
+    UserError: the plan, or all pieces are at fault.
+    Interrupted: Ctrl-C or SIGTERM.
+  """
+  worker, worked = Worker(plan, places, hidden, given), Worked(plan.count)
+  total = plan.images if chosen is None else _images(plan, chosen)
+  try:
+    with progress('pieces', total) as advance:
+      if chosen is not None:
+        for number in chosen[:most]:
+          if _do(worker, number, worked, plan, places):
+            advance(len(plan.piece(number).positions))
+        return worked
+      with Claims(
+        places.claims,
+        plan.count,
+        worker.is_done,
+        timeout=timeout,
+        near=plan.of_model,
+      ) as claims:
+        for number in itertools.islice(claims.pieces(wait=most is None), most):
+          if _do(worker, number, worked, plan, places):
+            advance(len(plan.piece(number).positions))
+          else:
+            claims.failed(number, worked.failed[number])
+        # Of others too; what failed at first and then was done has not failed.
+        worked.failed = dict(claims.given_up)
+  finally:
+    worker.close()
+  return worked
+
+
+def on_runner(
+  plan: Plan,
+  places: Places,
+  pieces: PieceConfig,
+  given: Mapping[str, Any],
+  progress: Progress,
+) -> Worked:
+  """Has an engine do all pieces of a plan, and join them where it does.
+
+  Args:
+    plan, places: the plan.
+    pieces: which engine, and its options.
+    given: options of its workers by name.
+    progress: is told how many images are done.
+
+  Raises:
+    UserError: something the user can fix.
+  """
+  standing = Standing(plan, places)
+  before = sum(standing.is_done(number) for number in range(plan.count))
+  failed = RUNNERS[pieces.runner or ''](plan, places, pieces, given, progress)
+  after = [number for number in range(plan.count) if standing.is_done(number)]
+  images = sum(len(plan.piece(number).positions) for number in after)
+  return Worked(plan.count, len(after) - before, images, before, failed)
+
+
+def _images(plan: Plan, chosen: range) -> int:
+  return sum(len(plan.piece(number).positions) for number in chosen)
+
+
+def _do(
+  worker: Worker, number: int, worked: Worked, plan: Plan, places: Places
+) -> bool:
+  """Does a piece and counts it; returns whether it is done."""
+  worked.failed.pop(number, None)
+  try:
+    done = worker.do(number)
+  except UserError as error:
+    worked.failed[number] = one_line(error, None)
+    records.fail(places, number, worker.name, worked.failed[number])
+    return False
+  if done is None:
+    worked.found += 1
+  else:
+    worked.done += 1
+    worked.images += done.rows
+  return True
