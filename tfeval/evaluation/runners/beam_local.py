@@ -6,13 +6,16 @@ channel was closed. Here the pipeline ends with `WorkerEnded` then, and can be r
 pieces that are done are left out.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from typing import Any
 
+import grpc
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import (
   beam_fn_api_pb2,
@@ -50,7 +53,8 @@ class LocalRunner(fn_runner.FnApiRunner):
     self._provision_info = fn_runner.ExtendedProvisionInfo(information)
     _ended.clear()
     try:
-      return super().run_pipeline(pipeline, options)
+      with _threads_in_silence():
+        return super().run_pipeline(pipeline, options)
     except Exception as error:
       # Whoever notices first that it is gone says it in words of its own.
       if _ended:
@@ -62,6 +66,22 @@ class LocalRunner(fn_runner.FnApiRunner):
       if one.urn == python_urns.SUBPROCESS_SDK:
         one.urn = _URN
     return super().run_stages(stage_context, stages)
+
+
+@contextlib.contextmanager
+def _threads_in_silence() -> Iterator[None]:
+  """Shows no tracebacks of Beam's threads for what the end of a process causes."""
+  before = threading.excepthook
+
+  def hook(told: threading.ExceptHookArgs) -> None:
+    if not issubclass(told.exc_type, grpc.RpcError):
+      before(told)
+
+  threading.excepthook = hook
+  try:
+    yield
+  finally:
+    threading.excepthook = before
 
 
 @worker_handlers.WorkerHandler.register_environment(_URN, bytes)

@@ -1,6 +1,7 @@
 """Options of Beam, as its users know them, in one text."""
 
 import importlib
+import multiprocessing
 import shlex
 from typing import Any, NoReturn
 
@@ -40,7 +41,9 @@ def parse(text: str | None) -> Any:
   # The main program is a command of tfeval, which workers import.
   found.view_as(pipeline_options.SetupOptions).save_main_session = False
   worker = found.view_as(pipeline_options.WorkerOptions)
-  worker.default_sdk_harness_log_level = worker.default_sdk_harness_log_level or 'WARNING'
+  worker.default_sdk_harness_log_level = (
+    worker.default_sdk_harness_log_level or 'WARNING'
+  )
   _check_direct(known, runner)
   return found
 
@@ -158,15 +161,8 @@ def workers_of(options: Any) -> int:
   """Returns how many workers there will be, about."""
   values = options.get_all_options()
   if is_local(values['runner']):
-    return values['direct_num_workers'] or len_of_cpus()
+    return values['direct_num_workers'] or multiprocessing.cpu_count()
   for name in ('max_num_workers', 'num_workers', 'parallelism'):
     if (values.get(name) or 0) > 0:
-      return values[name] * max(1, values.get('sdk_worker_parallelism') or 1)
+      return values[name]
   return _SOME_WORKERS
-
-
-def len_of_cpus() -> int:
-  """Returns how many processes Beam starts where 0 are asked for."""
-  import multiprocessing
-
-  return multiprocessing.cpu_count()

@@ -10,6 +10,7 @@ program is pickled. What travels is a `Task` and numbers; workers read the plan 
 import dataclasses
 import logging
 import os
+import platform
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from tfeval.evaluation.pieces import joining, places, worker
+from tfeval.evaluation.pieces import joining, places, records, worker
 from tfeval.evaluation.runners.stretches import Stretch
 from tfeval.utils import environment, files, paths, progress
 from tfeval.utils.errors import UserError, one_line
@@ -184,7 +185,8 @@ class DoPieces(_OfTask):
           row = None, 0
           yield run, 1
         except _Failed as error:
-          row = error.run, row[1] + 1 if row[0] == error.run else 1
+          again = row[0] == error.run
+          row = error.run, min(row[1] + 1, _IN_A_ROW) if again else 1
           self._failed.inc()
           yield beam.pvalue.TaggedOutput(FAILURES, (number, str(error)))
 
@@ -198,16 +200,17 @@ class DoPieces(_OfTask):
     Raises:
       _Failed: it cannot be done.
     """
-    run = None
-    with self._held.lock:
+    run, held = None, self._held
+    with held.lock:
       try:
-        plan, _ = self._held.open(self._task)
-        piece = plan.piece(number)
-        run = piece.run
+        plan, where = held.open(self._task)
+        run = plan.piece(number).run
         if row == (run, _IN_A_ROW):
-          raise UserError(f'not tried, as the {_IN_A_ROW} before it failed')
-        done = self._held.worker(self._task).do(number)
+          raise _Failed(f'not tried, as the {_IN_A_ROW} before it failed', run)
+        done = held.worker(self._task).do(number)
       except UserError as error:
+        if run is not None:
+          records.fail(where, number, platform.node(), one_line(error))
         raise _Failed(one_line(error), run) from error
     if done is None:
       self._already.inc()
@@ -215,7 +218,7 @@ class DoPieces(_OfTask):
       self._done.inc()
       self._images.inc(done.rows)
       self._time.update(round(1000 * done.seconds))
-    return piece.run
+    return run
 
 
 class _Failed(Exception):

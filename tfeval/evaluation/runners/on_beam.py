@@ -227,7 +227,9 @@ def _keep_quiet() -> None:
     root.addHandler(logging.NullHandler())
   # What its workers log, it logs again by the root logger.
   root.addFilter(
-    lambda record: record.levelno >= logging.ERROR or 'apache_beam' not in record.pathname
+    lambda record: (
+      record.levelno >= logging.ERROR or 'apache_beam' not in record.pathname
+    )
   )
   beam = logging.getLogger('apache_beam')
   if beam.level == logging.NOTSET:

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from tfeval.evaluation.pieces.plan_file import Plan, PlannedRun
+from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.standing import Standing
 
 # Minutes on a CPU, seconds on an accelerator: as long as a load, or longer.
@@ -71,14 +71,10 @@ def dealt(stretches: Sequence[Stretch], workers: int) -> list[Stretch]:
 
 def _models(plan: Plan) -> Iterator[range]:
   """Yields the pieces of each model; those of a model are together in a plan."""
-
-  def model(numbered: tuple[int, PlannedRun]) -> tuple[object, ...]:
-    run = numbered[1]
-    return run.model, run.model_options, run.weights, run.name
-
-  for _, group in itertools.groupby(enumerate(plan.runs), key=model):
-    runs = [number for number, _ in group]
-    yield range(plan.pieces(runs[0]).start, plan.pieces(runs[-1]).stop)
+  first = 0
+  while first < plan.count:
+    yield (pieces := plan.of_model(first))
+    first = pieces.stop
 
 
 class Watch:
