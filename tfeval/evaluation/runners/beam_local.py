@@ -2,8 +2,8 @@
 
 `DirectRunner` may be another program, which is downloaded; this is always the one in
 Python. That waits for ever for a process of its workers that was ended, or says that a
-channel was closed. Here the pipeline ends with `WorkerEnded` then, and can be run again:
-pieces that are done are left out.
+channel was closed. Here the pipeline ends with `WorkerEnded` then, and can be run
+again: pieces that are done are left out.
 """
 
 import contextlib
@@ -123,7 +123,7 @@ class _ProcessHandler(worker_handlers.GrpcWorkerHandler):
     code = self._process.wait()
     if not code or self._stopped.is_set():
       return  # It was told to.
-    _ended.append(f'process {self._process.pid} ended with {code}{self._said()}')
+    _ended.append(f'process {self._process.pid} ended with {code}{self._said(code)}')
     while True:
       # Again and again: more may be asked of it until the pipeline ends.
       for asked, future in list(self.control_conn._futures_by_id.items()):
@@ -133,7 +133,10 @@ class _ProcessHandler(worker_handlers.GrpcWorkerHandler):
       if self._stopped.wait(_SECONDS):
         return
 
-  def _said(self) -> str:
+  def _said(self, code: int) -> str:
+    """Returns the last lines of a program that failed; a signal lets it say nothing."""
+    if code < 0:
+      return ''
     self._output.seek(0)
     lines = self._output.read().decode(errors='replace').split('\n')
     return ''.join(f': {line.strip()[:200]}' for line in lines[-3:] if line.strip())

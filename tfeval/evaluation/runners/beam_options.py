@@ -21,8 +21,8 @@ def parse(text: str | None) -> Any:
   """Returns the `PipelineOptions` that a text means.
 
   Args:
-    text: such as `'--runner=DataflowRunner --region=R'`; None: those of a `DirectRunner`
-      in this process.
+    text: such as `'--runner=DataflowRunner --region=R'`; None: those of a
+      `DirectRunner` in this process.
 
   Raises:
     UserError: Beam is not installed, or does not know an option or a value.
@@ -101,8 +101,8 @@ def _check_direct(known: Any, runner: str) -> None:
   mode = known.direct_running_mode
   if not is_local(runner) and (several or mode != 'in_memory'):
     raise UserError(
-      f'`beam_args`: direct_num_workers and direct_running_mode are of DirectRunner, not '
-      f'of {runner}: leave them out'
+      '`beam_args`: direct_num_workers and direct_running_mode are of DirectRunner, '
+      f'not of {runner}: leave them out'
     )
   if known.direct_num_workers < 0:
     raise UserError(
@@ -116,8 +116,8 @@ def _check_direct(known: Any, runner: str) -> None:
   if mode == 'multi_threading':
     # They would wait for each other.
     raise UserError(
-      '`beam_args`: direct_running_mode=multi_threading gains nothing, as one thread of '
-      'a process computes: multi_processing'
+      '`beam_args`: direct_running_mode=multi_threading gains nothing, as one thread '
+      'of a process computes: multi_processing'
     )
 
 

@@ -90,9 +90,16 @@ class _Held:
     # TensorFlow is not for threads that load at once, and has its own for computing.
     self.lock = threading.Lock()
     self.users = 0
+    # The run of the last piece, and how many of its pieces failed one after another.
+    self.failed: tuple[int | None, int] = None, 0
     self._opened: tuple[Any, Any] | None = None
     self._worker: worker.Worker | None = None
     self._joiner: joining.Joiner | None = None
+
+  def check(self, run: int) -> None:
+    """Raises `_Failed` where the last pieces of a run failed, all of them."""
+    if self.failed[0] == run and self.failed[1] >= _IN_A_ROW:
+      raise _Failed(f'not tried, as the {_IN_A_ROW} before it failed')
 
   def worker(self, task: Task) -> worker.Worker:
     """Returns what does pieces; the caller holds the lock."""
@@ -177,25 +184,16 @@ class DoPieces(_OfTask):
     self._time = Metrics.distribution(NAMESPACE, 'piece_milliseconds')
 
   def process(self, element: tuple[str, Iterable[tuple[int, int]]]) -> Iterator[Any]:
-    row: tuple[int | None, int] = None, 0
     for first, stop in element[1]:
       for number in range(first, stop):
         try:
-          run = self._do(number, row)
-          row = None, 0
-          yield run, 1
+          yield self._do(number), 1
         except _Failed as error:
-          again = row[0] == error.run
-          row = error.run, min(row[1] + 1, _IN_A_ROW) if again else 1
           self._failed.inc()
           yield beam.pvalue.TaggedOutput(FAILURES, (number, str(error)))
 
-  def _do(self, number: int, row: tuple[int | None, int]) -> int:
+  def _do(self, number: int) -> int:
     """Does a piece; returns its run.
-
-    Args:
-      number: of the piece.
-      row: whose pieces before it failed, and how many.
 
     Raises:
       _Failed: it cannot be done.
@@ -205,13 +203,14 @@ class DoPieces(_OfTask):
       try:
         plan, where = held.open(self._task)
         run = plan.piece(number).run
-        if row == (run, _IN_A_ROW):
-          raise _Failed(f'not tried, as the {_IN_A_ROW} before it failed', run)
+        held.check(run)
         done = held.worker(self._task).do(number)
+        held.failed = run, 0
       except UserError as error:
         if run is not None:
           records.fail(where, number, platform.node(), one_line(error))
-        raise _Failed(one_line(error), run) from error
+          held.failed = run, 1 + (held.failed[1] if held.failed[0] == run else 0)
+        raise _Failed(one_line(error)) from error
     if done is None:
       self._already.inc()
     else:
@@ -222,11 +221,7 @@ class DoPieces(_OfTask):
 
 
 class _Failed(Exception):
-  """Why a piece could not be done, and of which run it is."""
-
-  def __init__(self, why: str, run: int | None):
-    super().__init__(why)
-    self.run = run
+  """Why a piece could not be done."""
 
 
 class JoinRun(_OfTask):

@@ -2,9 +2,9 @@
 
 A worker that is handed pieces of one model one after another loads it once; one that is
 handed single pieces in any order loads a model for each. So what is handed out are
-stretches, adjacent pieces of one model: long ones, so that a load is little beside them,
-but several for each worker, so that a model with many images is spread over all workers
-and the last ones do not wait for a single one.
+stretches, adjacent pieces of one model: long ones, so that a load is little beside
+them, but several for each worker, so that a model with many images is spread over all
+workers and the last ones do not wait for a single one.
 """
 
 import dataclasses
