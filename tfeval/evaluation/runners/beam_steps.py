@@ -62,8 +62,8 @@ def add_to(pipeline: beam.Pipeline, task: Task, stretches: Sequence[Stretch]) ->
   shared = Shared()
   elements = [(one.key, (one.first, one.stop)) for one in stretches]
   # Grouping breaks fusion: without it, one worker would do all that `Create` makes. Its
-  # keys are of one stretch each, so that no engine has to keep two together, and none is
-  # hot. They begin with the model: engines that sort by keys, or that give a worker
+  # keys are of one stretch each, so that no engine has to keep two together, and none
+  # is hot. They begin with the model: engines that sort by keys, or that give a worker
   # ranges of them, give it stretches of one model. `Reshuffle` has random keys instead.
   done = (
     pipeline
