@@ -19,7 +19,7 @@ from tfeval.evaluation import asked_metrics, completing, plans, recorder
 from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.hosts import shares
-from tfeval.evaluation.pieces import missing, records, worker
+from tfeval.evaluation.pieces import missing, publishing, records, worker
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.plan_values import config_of
@@ -28,10 +28,10 @@ from tfeval.evaluation.pieces.standing import Standing
 from tfeval.preprocess import protocol
 from tfeval.runs import predictions, run_classes, run_directory
 from tfeval.runs.predictions import resume
-from tfeval.runs.result_file import FLAGS, MANIFEST, PREDICTIONS, RESULT, Manifest
+from tfeval.runs.result_file import PREDICTIONS, Manifest
 from tfeval.runs.run import Failure, Run, load_run
-from tfeval.utils import files, locks
-from tfeval.utils.errors import BeingWritten, UserError, one_line
+from tfeval.utils import files
+from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.paths import Path
 from tfeval.utils.progress import Progress
 
@@ -90,9 +90,9 @@ class Joiner:
       with tempfile.TemporaryDirectory(prefix='tfeval-') as scratch:
         made = pathlib.Path(scratch)
         self._make(number, begun, made)
-        with locks.locked(directory):
+        with publishing.locked(directory):
           found = self._find(directory, manifest)
-          return found or _publish(made, directory)
+          return found or publishing.publish(made, directory, self._overwrite)
     except UserError:
       # Who joined it at the same time may have removed the pieces.
       if (found := self._find(directory, manifest)) is not None:
@@ -208,8 +208,6 @@ def join(
       run = plan.runs[number]
       try:
         found[number] = joiner.join(number)
-      except BeingWritten:
-        raise
       except UserError as error:
         if len(chosen) == 1:
           raise
@@ -234,16 +232,6 @@ def remove_pieces(places: Places, found: Sequence[Run | Failure]) -> bool:
 def reporting_order(plan: Plan) -> list[int]:
   """Returns the runs in the order of `evaluate`: by dataset, then by model."""
   return sorted(range(len(plan.runs)), key=lambda i: (plan.runs[i].config, i))
-
-
-def _publish(made: pathlib.Path, directory: Path) -> Run:
-  """Copies a run that was made here to where it belongs, its result last."""
-  files.make_directory(directory / PREDICTIONS)
-  store = made / PREDICTIONS
-  parts = [f'{PREDICTIONS}/{part["file"]}' for part in predictions.listed_parts(store)]
-  for name in (MANIFEST, FLAGS, *parts, f'{PREDICTIONS}/index.json', RESULT):
-    files.write_atomically(directory / name, (made / name).read_bytes())
-  return load_run(directory)
 
 
 def _hardware(done: Sequence[PieceDone]) -> dict[str, Any] | None:
