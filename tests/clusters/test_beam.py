@@ -204,6 +204,16 @@ def test_workers_refuse_another_plan_than_that_of_the_pipeline(small, tmp_path):
   assert f'is plan {other.id} here, expected {plan.id}' in failed[0]
 
 
+def test_a_pipeline_that_is_not_waited_for_is_said_to_go_on(
+  small, tmp_path, monkeypatch
+):
+  monkeypatch.syspath_prepend(str(HERE))
+  make_plan(small, tmp_path)
+  args = '--runner=beam_handed.Handed --no_wait_until_finish'
+  with pytest.raises(on_beam.GoesOn, match='Handed has taken the pipeline job-7'):
+    on_engine(tmp_path, args)
+
+
 @pytest.mark.parametrize(
   'beam_args, words',
   [
