@@ -7,21 +7,19 @@ Workers import this module from the tfeval that is installed there: nothing of t
 program is pickled. What travels is a `Task` and numbers; workers read the plan itself.
 """
 
-import dataclasses
 import logging
-import os
 import platform
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from tfeval.evaluation.pieces import joining, places, records, worker
+from tfeval.evaluation.pieces import records
+from tfeval.evaluation.runners.beam_held import Failed, Held, Task
 from tfeval.evaluation.runners.stretches import Stretch
-from tfeval.utils import environment, files, paths, progress
+from tfeval.utils import files, paths
 from tfeval.utils.errors import UserError, one_line
 
 _LOG = logging.getLogger('tfeval')
@@ -29,26 +27,6 @@ NAMESPACE = 'tfeval'
 FAILURES = 'failures'
 # Whoever reads them wants to know why, not how often.
 MOST_FAILURES = 1000
-# Failures in a row after which the rest of a run is not tried: weights that are missing
-# would be looked for once for each of its pieces.
-_IN_A_ROW = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-  """What workers are told, once each.
-
-  Attributes:
-    plan: path of the plan's file, as workers see it.
-    plan_id: which plan it has to be.
-    given: options of workers, by name.
-    failures: path of the file that failures are written to.
-  """
-
-  plan: str
-  plan_id: str
-  given: Mapping[str, Any]
-  failures: str
 
 
 def add_to(pipeline: beam.Pipeline, task: Task, stretches: Sequence[Stretch]) -> None:
@@ -83,78 +61,16 @@ def add_to(pipeline: beam.Pipeline, task: Task, stretches: Sequence[Stretch]) ->
   )
 
 
-class _Held:
-  """What a process keeps from bundle to bundle: a worker, which has a model."""
-
-  def __init__(self) -> None:
-    # TensorFlow is not for threads that load at once, and has its own for computing.
-    self.lock = threading.Lock()
-    self.users = 0
-    # The run of the last piece, and how many of its pieces failed one after another.
-    self.failed: tuple[int | None, int] = None, 0
-    self._opened: tuple[Any, Any] | None = None
-    self._worker: worker.Worker | None = None
-    self._joiner: joining.Joiner | None = None
-
-  def check(self, run: int) -> None:
-    """Raises `_Failed` where the last pieces of a run failed, all of them."""
-    if self.failed[0] == run and self.failed[1] >= _IN_A_ROW:
-      raise _Failed(f'not tried, as the {_IN_A_ROW} before it failed')
-
-  def worker(self, task: Task) -> worker.Worker:
-    """Returns what does pieces; the caller holds the lock."""
-    if self._worker is None:
-      _prepare()
-      plan, where = self.open(task)
-      self._worker = worker.Worker(plan, where, progress.hidden, task.given)
-    return self._worker
-
-  def joiner(self, task: Task) -> joining.Joiner:
-    """Returns what joins runs; the caller holds the lock."""
-    if self._joiner is None:
-      _prepare()
-      self._joiner = joining.Joiner(*self.open(task), given=task.given)
-    return self._joiner
-
-  def open(self, task: Task) -> tuple[Any, Any]:
-    """Returns the plan and its places, read once.
-
-    Raises:
-      UserError: it is missing here, or another one.
-    """
-    if self._opened is None:
-      plan, where = places.open_plan(task.plan)
-      if plan.id != task.plan_id:
-        raise UserError(
-          f'{task.plan} is plan {plan.id} here, expected {task.plan_id}: workers have '
-          'to see the file that the pipeline was made of'
-        )
-      self._opened = plan, where
-    return self._opened
-
-  def close(self) -> None:
-    """Lets go of models."""
-    if self._worker is not None:
-      self._worker.close()
-    self._worker = self._joiner = self._opened = None
-
-
-def _prepare() -> None:
-  """Sets what TensorFlow and Keras read when they are imported."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
-  environment.set_here('KERAS_BACKEND', 'tensorflow')
-
-
 class _OfTask(beam.DoFn):
   """A step whose instances of one process share a worker."""
 
   def __init__(self, task: Task, shared: Shared):
     super().__init__()
     self._task, self._shared = task, shared
-    self._held: _Held | None = None
+    self._held: Held | None = None
 
   def setup(self) -> None:
-    self._held = self._shared.acquire(_Held)
+    self._held = self._shared.acquire(Held)
     with self._held.lock:
       self._held.users += 1
 
@@ -188,7 +104,7 @@ class DoPieces(_OfTask):
       for number in range(first, stop):
         try:
           yield self._do(number), 1
-        except _Failed as error:
+        except Failed as error:
           self._failed.inc()
           yield beam.pvalue.TaggedOutput(FAILURES, (number, str(error)))
 
@@ -196,7 +112,7 @@ class DoPieces(_OfTask):
     """Does a piece; returns its run.
 
     Raises:
-      _Failed: it cannot be done.
+      Failed: it cannot be done.
     """
     run, held = None, self._held
     with held.lock:
@@ -210,7 +126,7 @@ class DoPieces(_OfTask):
         if run is not None:
           records.fail(where, number, platform.node(), one_line(error))
           held.failed = run, 1 + (held.failed[1] if held.failed[0] == run else 0)
-        raise _Failed(one_line(error)) from error
+        raise Failed(one_line(error)) from error
     if done is None:
       self._already.inc()
     else:
@@ -218,10 +134,6 @@ class DoPieces(_OfTask):
       self._images.inc(done.rows)
       self._time.update(round(1000 * done.seconds))
     return run
-
-
-class _Failed(Exception):
-  """Why a piece could not be done."""
 
 
 class JoinRun(_OfTask):
