@@ -1,14 +1,19 @@
 """What a process of Beam's workers keeps from bundle to bundle."""
 
 import dataclasses
-import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfeval.evaluation.pieces import joining, places, worker
-from tfeval.utils import environment, progress
+from tfeval.evaluation import libraries
+from tfeval.evaluation.pieces import places
+from tfeval.utils import progress
 from tfeval.utils.errors import UserError
+
+if TYPE_CHECKING:
+  # With TensorFlow, before whose import the environment is prepared.
+  from tfeval.evaluation.pieces.joining import Joiner
+  from tfeval.evaluation.pieces.worker import Worker
 
 # Failures in a row after which the rest of a run is not tried: weights that are missing
 # would be looked for once for each of its pieces.
@@ -46,26 +51,30 @@ class Held:
     # The run of the last piece, and how many of its pieces failed one after another.
     self.failed: tuple[int | None, int] = None, 0
     self._opened: tuple[Any, Any] | None = None
-    self._worker: worker.Worker | None = None
-    self._joiner: joining.Joiner | None = None
+    self._worker: Worker | None = None
+    self._joiner: Joiner | None = None
 
   def check(self, run: int) -> None:
     """Raises `Failed` where the last pieces of a run failed, all of them."""
     if self.failed[0] == run and self.failed[1] >= _IN_A_ROW:
       raise Failed(f'not tried, as the {_IN_A_ROW} before it failed')
 
-  def worker(self, task: Task) -> worker.Worker:
+  def worker(self, task: Task) -> 'Worker':
     """Returns what does pieces; the caller holds the lock."""
     if self._worker is None:
-      _prepare()
+      libraries.prepare()
+      from tfeval.evaluation.pieces import worker
+
       plan, where = self.open(task)
       self._worker = worker.Worker(plan, where, progress.hidden, task.given)
     return self._worker
 
-  def joiner(self, task: Task) -> joining.Joiner:
+  def joiner(self, task: Task) -> 'Joiner':
     """Returns what joins runs; the caller holds the lock."""
     if self._joiner is None:
-      _prepare()
+      libraries.prepare()
+      from tfeval.evaluation.pieces import joining
+
       self._joiner = joining.Joiner(*self.open(task), given=task.given)
     return self._joiner
 
@@ -90,9 +99,3 @@ class Held:
     if self._worker is not None:
       self._worker.close()
     self._worker = self._joiner = self._opened = None
-
-
-def _prepare() -> None:
-  """Sets what TensorFlow and Keras read when they are imported."""
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
-  environment.set_here('KERAS_BACKEND', 'tensorflow')

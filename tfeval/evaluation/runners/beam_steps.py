@@ -16,7 +16,6 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from tfeval.evaluation.pieces import records
 from tfeval.evaluation.runners.beam_held import Failed, Held, Task
 from tfeval.evaluation.runners.stretches import Stretch
 from tfeval.utils import files, paths
@@ -124,6 +123,8 @@ class DoPieces(_OfTask):
         held.failed = run, 0
       except UserError as error:
         if run is not None:
+          from tfeval.evaluation.pieces import records  # With TensorFlow.
+
           records.fail(where, number, platform.node(), one_line(error))
           held.failed = run, 1 + (held.failed[1] if held.failed[0] == run else 0)
         raise Failed(one_line(error)) from error
