@@ -31,8 +31,6 @@ def small(tmp_path_factory):
   directory = tmp_path_factory.mktemp('inputs')
   flags = make_inputs(directory, IMAGES)[1:]
   given = dict(flag.removeprefix('--').split('=', 1) for flag in flags)
-  # Not named as the validation images are: of rows that some subset of the classes has
-  # no answers for, pyarrow 25, the newest that Beam takes, reads nothing (its #35692).
   classed = directory / 'classed'
   for number, path in enumerate(sorted((directory / 'images').iterdir())):
     folder = classed / CLASSES[number % len(CLASSES)]
