@@ -9,7 +9,8 @@ collect_ignore_glob = ['tests/conftest.py', 'tests/**/conftest.py', 'tests/data/
 # What these need is of extras that tests do without.
 collect_ignore_glob += ['tests/device/peer.py', 'tests/frameworks/scripts/*']
 collect_ignore_glob += ['tests/models/worker/own_modules.py']
-collect_ignore_glob += ['tests/clusters/s3_server.py']
+collect_ignore_glob += ['tests/clusters/s3_server.py', 'tests/clusters/beam_*.py']
+collect_ignore_glob += ['tfeval/evaluation/runners/beam_[ls]*.py']
 collect_ignore_glob += ['tfeval/keras/legacy.py']
 
 # Label first, then wrong classes; the answer to the last image is wrong.

@@ -80,14 +80,18 @@ for name in "${names[@]}"; do
   done
 done
 
+given=("$@")
 flags=("$@" --strategy="$STRATEGY" --num_hosts="${#tpus[@]}")
 if [[ $STRATEGY == tpu ]]; then
   flags+=(--tpu=local)
 fi
 
-evaluate() {  # host
+run_host() {  # host
   local attempt code=0 command
   printf -v command '%q ' "$TFEVAL" evaluate "${flags[@]}" --host_index="$1"
+  if [[ ${TFEVAL_PLAN:-} ]]; then  # Of tpu_pod.sh.
+    printf -v command '%q ' "$TFEVAL" work "$TFEVAL_PLAN" --claim "${given[@]}"
+  fi
   for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
     code=0
     gcloud compute tpus tpu-vm ssh "${tpus[$1]}" --zone="$ZONE" \
@@ -107,7 +111,7 @@ evaluate() {  # host
 
 processes=()
 for host in "${!tpus[@]}"; do
-  evaluate "$host" &
+  run_host "$host" &
   processes+=("$!")
 done
 worst=0

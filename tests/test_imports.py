@@ -28,7 +28,12 @@ NOT_LIGHT = {'tfeval.datasets.labels.multilabel'}
 # What commands read before TensorFlow.
 LIGHT_FILES = (
   'evaluation.config',
+  'evaluation.libraries',
+  'evaluation.pieces.trust',
+  'evaluation.trusted_values',
   'evaluation.plans',
+  'evaluation.pieces.claims',
+  'evaluation.pieces.cost',
   'engine.cluster',
   'engine.cache.entries',
   'engine.cache.pruning',

@@ -15,13 +15,14 @@ import time
 import pytest
 import yaml
 from evaluations import DIES_WRITING, content, make_inputs
+from schedulers import GCLOUD, SCONTROL, ended, install, start
 
 from tfeval import cli
 from tfeval.cli import command_flags, evaluate
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 SCRIPTS = sorted(CONFIGS.glob('*.sh'))
-IMAGES, SECONDS = 50, 300
+IMAGES = 50
 
 # `tfeval` on PATH. Where DIES_WRITING is set, host 1 is killed inside that writing,
 # once: when it is started again, the mark is there.
@@ -47,27 +48,6 @@ codes = [task.wait() for task in tasks]
 sys.exit(max(128 - code if code < 0 else code for code in codes))
 """
 
-SCONTROL = """#!/bin/bash
-echo "$@" >>"$(dirname "$0")/scontrol.log"
-"""
-
-# A slice of two hosts, whose command lines are kept.
-GCLOUD = f"""#!{sys.executable}
-import pathlib, subprocess, sys
-assert sys.argv[1:4] == ['compute', 'tpus', 'tpu-vm'], sys.argv
-verb, name, *flags = sys.argv[4:]
-flags = dict(flag.removeprefix('--').split('=', 1) for flag in flags)
-assert name == 'slice' and flags['zone'] == 'z', sys.argv
-if verb == 'describe':
-  print('10.0.0.2 10.0.0.3')
-  sys.exit()
-assert verb == 'ssh', verb
-with pathlib.Path(__file__).with_name('gcloud.log').open('a') as log:
-  log.write(flags['worker'] + ' ' + flags['command'] + '\\n')
-code = subprocess.call(['bash', '-c', flags['command']])
-sys.exit(128 - code if code < 0 else code)
-"""
-
 
 @pytest.fixture(scope='module')
 def flags(tmp_path_factory):
@@ -87,17 +67,9 @@ def whole(flags, tmp_path_factory):
 @pytest.fixture
 def programs(tmp_path):
   """A folder of programs, first on PATH."""
-  folder = tmp_path / 'bin'
-  folder.mkdir()
-  for name, text in (
-    ('tfeval', TFEVAL),
-    ('srun', SRUN),
-    ('scontrol', SCONTROL),
-    ('gcloud', GCLOUD),
-  ):
-    (folder / name).write_text(text)
-    (folder / name).chmod(0o755)
-  return folder
+  return install(
+    tmp_path / 'bin', tfeval=TFEVAL, srun=SRUN, scontrol=SCONTROL, gcloud=GCLOUD
+  )
 
 
 def found(output: pathlib.Path):
@@ -112,23 +84,6 @@ def found(output: pathlib.Path):
   return counts, {
     name: data for name, data in files.items() if name.startswith('predictions/')
   }
-
-
-def start(programs: pathlib.Path, command: list, **environment) -> subprocess.Popen:
-  # Where it is started, `python -m tfeval` finds this repository.
-  return subprocess.Popen(
-    [str(part) for part in command],
-    cwd=CONFIGS.parent,
-    text=True,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    env={**os.environ, 'PATH': f'{programs}:{os.environ["PATH"]}', **environment},
-  )
-
-
-def ended(process: subprocess.Popen) -> tuple[int, str]:
-  said, _ = process.communicate(timeout=SECONDS)
-  return process.returncode, said
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""`tfeval plan`, `work` and `join`: what they print, refuse and give to programs."""
+"""`tfeval plan`, `work` and `join`: what they print, refuse and give to others."""
 
 import json
 import re

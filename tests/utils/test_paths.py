@@ -4,6 +4,7 @@ import io
 import os
 import pathlib
 import random
+import sys
 
 import pytest
 import tensorflow as tf
@@ -185,3 +186,12 @@ def test_a_scheme_that_is_not_known(touch):
     touch(paths.path(UNKNOWN))
   assert UNKNOWN in str(e.value) and '\n' not in str(e.value)
   assert 'gs://' in str(e.value)
+
+
+def test_s3_without_s3fs_names_the_extra(monkeypatch):
+  monkeypatch.setitem(sys.modules, 's3fs', None)
+  monkeypatch.setenv('AWS_OF_THIS_TEST', 'no file system is kept of it')
+  path = paths.path('s3://bucket/run')
+  for act in (path.exists, path.read_bytes, lambda: files.make_directory(path)):
+    with pytest.raises(UserError, match=r"^s3://bucket/.* pip install 'tfeval\[s3\]'$"):
+      act()

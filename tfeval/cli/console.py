@@ -11,7 +11,8 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 
-from tfeval.cli import command_flags, libraries, streams
+from tfeval.cli import command_flags, streams
+from tfeval.evaluation import libraries
 from tfeval.reports import terminal
 from tfeval.utils import paths
 from tfeval.utils.errors import UserError

@@ -133,7 +133,8 @@ def _print(planned: Planned) -> None:
     terminal.print_line(f'and {len(plan.runs) - _SHOWN:,} more runs')
   terminal.print_line()
   terminal.print_line(
-    f'{len(plan.runs):,} runs, {plan.images:,} images, {plan.count:,} pieces of '
+    f'{_counted(len(plan.runs), "run")}, {_counted(plan.images, "image")}, '
+    f'{_counted(plan.count, "piece")} of '
     f'{plan.file.piece_images:,} images'
   )
   for one in planned.missing:
@@ -144,6 +145,10 @@ def _print(planned: Planned) -> None:
     f'{is_there}tfeval work {planned.path} on each worker, then tfeval join '
     f'{planned.path}'
   )
+
+
+def _counted(count: int, name: str) -> str:
+  return f'{count:,} {name}{"s" * (count != 1)}'
 
 
 def _print_estimate(planned: Planned, workers: int, rate: float) -> None:

@@ -70,7 +70,8 @@ def run(flags, arguments: list[str]) -> int:
   else:
     terminal.print_line(_told(worked))
   if worked.failed:
-    raise UserError(f'{len(worked.failed)} pieces failed: {_reasons(worked.failed)}')
+    count = f'{len(worked.failed)} piece{"s" * (len(worked.failed) > 1)}'
+    raise UserError(f'{count} failed: {_reasons(worked.failed)}')
   return 0
 
 

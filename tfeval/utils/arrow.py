@@ -49,7 +49,9 @@ def to_numpy(
     return found
   boolean = pa.types.is_boolean(column.type)
   if not len(column):
-    return np.empty(0, bool if boolean else column.type.to_pandas_dtype())
+    # Of no values there is nothing to hand over, and Arrow 25 asks pandas for a type.
+    one = pa.array([np.float16(0) if pa.types.is_float16(column.type) else 0])
+    return to_numpy(one.cast(column.type))[:0]
   found = np.from_dlpack(column.cast(pa.uint8()) if boolean else column)
   return found.astype(bool) if boolean else found
 

@@ -210,8 +210,8 @@ def make_directory(directory: Path) -> None:
     UserError: that cannot be.
   """
   try:
-    # Of a store that looks itself whether it is there.
-    if isinstance(directory, RemotePath) or not directory.is_dir():
+    has_folders = not isinstance(directory, RemotePath) or directory.has_folders
+    if not has_folders or not directory.is_dir():
       directory.mkdir(parents=True, exist_ok=True)
     if not isinstance(directory, RemotePath) and not os.access(
       directory, os.W_OK | os.X_OK

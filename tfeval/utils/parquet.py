@@ -13,7 +13,13 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from tfeval.utils import budgets, parquet_footer, parquet_pages, untrusted
+from tfeval.utils import (
+  budgets,
+  parquet_footer,
+  parquet_lists,
+  parquet_pages,
+  untrusted,
+)
 from tfeval.utils.errors import UserError
 from tfeval.utils.parquet_pages import DICTIONARY, Column, Malformed, Page
 from tfeval.utils.paths import Path
@@ -156,11 +162,27 @@ class File:
 
   def batches(self, rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yields rows of columns that were checked; texts perhaps as dictionaries."""
-    return self._parquet.iter_batches(rows, columns=columns)
+    done = 0
+    try:
+      for batch in self._parquet.iter_batches(rows, columns=columns):
+        yield batch
+        done += len(batch)
+    except pa.ArrowInvalid as error:
+      if not parquet_lists.is_refused(error):
+        raise
+      yield from self._with_lists(columns).slice(done).to_batches(rows)
 
   def read(self, columns: list[str]) -> pa.Table:
     """Returns columns that were checked; texts perhaps as dictionaries."""
-    return self._parquet.read(columns)
+    try:
+      return self._parquet.read(columns)
+    except pa.ArrowInvalid as error:
+      if not parquet_lists.is_refused(error):
+        raise
+      return self._with_lists(columns)
+
+  def _with_lists(self, columns: list[str]) -> pa.Table:
+    return parquet_lists.read(self._file, columns, self.schema)
 
   def _leaf(self, name: str) -> int:
     """Returns the place of a column's values among those of all columns."""

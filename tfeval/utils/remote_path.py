@@ -140,6 +140,11 @@ class RemotePath:
     """Whether a file that is written is there as a whole or not at all."""
     return self.root.startswith(_OBJECT_STORES)
 
+  @property
+  def has_folders(self) -> bool:
+    """Whether a folder can be made, and be empty."""
+    return is_of_tensorflow(self.root)
+
   def exists(self) -> bool:
     return self._is_directory() is not None
 

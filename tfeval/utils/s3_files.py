@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from tfeval.utils import s3_requests
+from tfeval.utils import s3_errors, s3_requests
 from tfeval.utils.s3_requests import asked, split
 
 _LOG = logging.getLogger('tfeval')
@@ -71,7 +71,7 @@ def _is_directory_at_least(url: str, forbidden: PermissionError) -> bool | None:
 
 def _check_unlisted(url: str, error: PermissionError) -> None:
   """Tells, once, that a bucket may not be listed; raises what is of credentials."""
-  if s3_requests.is_of_credentials(error):
+  if s3_errors.is_of_credentials(error):
     raise error
   _tell_unlisted(split(url)[0])
 
@@ -82,7 +82,7 @@ def listed(url: str) -> list[str]:
     found |= {one['Prefix'][start:] for one in page.get('CommonPrefixes', [])}
     found |= {one['Key'][start:] for one in page.get('Contents', [])}
   if not found and split(url)[1]:
-    raise s3_requests.missing(url)
+    raise s3_errors.missing(url)
   return sorted(found - {''})
 
 
@@ -104,7 +104,7 @@ def _check_bucket(url: str) -> None:
   try:
     _has_something(url)
   except PermissionError as error:
-    if s3_requests.is_of_credentials(error):
+    if s3_errors.is_of_credentials(error):
       raise
 
 
@@ -126,7 +126,7 @@ def remove_tree(url: str) -> None:
     answer = asked(
       'delete_objects', url, Key=None, Delete={'Objects': doomed, 'Quiet': True}
     )
-    s3_requests.check_removed(url, answer)
+    s3_errors.check_removed(url, answer)
 
 
 def write(url: str, content: bytes) -> None:
@@ -148,7 +148,7 @@ def create(url: str, content: bytes) -> bool:
   except FileExistsError:
     # An answer that was lost has had the same written twice: then it is ours.
     return _token(url) == token
-  except s3_requests.NotImplementedByServer:
+  except s3_errors.NotImplementedByServer:
     s3_requests.put(url, content)
   return True
 
@@ -169,7 +169,7 @@ class Reader(io.RawIOBase):
       found = s3_requests.read(url, 0, _WINDOW)
     except PermissionError as error:
       if _is_directory_at_least(url, error) is None:
-        raise s3_requests.missing(url) from error
+        raise s3_errors.missing(url) from error
       raise
     self._window, self._size, self._version = found
 
@@ -195,11 +195,7 @@ class Reader(io.RawIOBase):
     return len(content)
 
   def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-    before = {
-      os.SEEK_SET: 0,
-      os.SEEK_CUR: self._position,
-      os.SEEK_END: self._size,
-    }
+    before = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
     self._position = max(0, before[whence] + offset)
     return self._position
 
@@ -214,7 +210,7 @@ def _token(url: str) -> str | None:
   except FileNotFoundError:
     return None
   except PermissionError as error:
-    if s3_requests.is_of_credentials(error):
+    if s3_errors.is_of_credentials(error):
       raise
     return None  # The condition of what is written decides.
 

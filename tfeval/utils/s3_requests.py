@@ -13,27 +13,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from tfeval.utils import errors
+from tfeval.utils import s3_errors
 from tfeval.utils.errors import UserError
 
 _Answer = TypeVar('_Answer')
 # Between rounds, on the average; in between a store that grows has split its load.
 _WAITS = (1, 2, 4, 8)
-_BUSY = (408, 429, 500, 502, 503, 504)
-# What a server says whose disks or whose user's share of them are full: MinIO, Ceph.
-_FULL = ('XMinioStorageFull', 'QuotaExceeded', 'InsufficientStorage')
-_ADVICE = (
-  'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and see that they '
-  'may read and write there'
-)
-
-
-class NotImplementedByServer(OSError):
-  """The server does not know what it was asked for."""
-
-
-class _Busy(OSError):
-  """What may go well a little later."""
 
 
 def split(url: str) -> tuple[str, str]:
@@ -113,35 +98,8 @@ def read(
     return _tried(url, ranged)
   except FileExistsError as error:
     raise OSError(errno.ESTALE, 'it was replaced while it was read', url) from error
-  except _PastItsEnd:
+  except s3_errors.PastItsEnd:
     return memoryview(b''), start, version
-
-
-class _PastItsEnd(OSError):
-  """A range was asked for that an object does not have, as of an empty one."""
-
-
-def missing(url: str) -> FileNotFoundError:
-  """Returns the error for an object that is not there."""
-  return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
-
-
-def check_removed(url: str, answer: dict) -> None:
-  """Checks what `delete_objects` says of each object.
-
-  Raises:
-    OSError: one is still there.
-  """
-  for one in answer.get('Errors', []):
-    said = f'{one.get("Code")} {one.get("Message")}'
-    if one.get('Code') == 'AccessDenied':
-      raise PermissionError(errno.EACCES, f'{said}: {_ADVICE}', url)
-    raise OSError(errno.EIO, said, url)
-
-
-def is_of_credentials(error: PermissionError) -> bool:
-  """Whether the store did not know who asks, not only what for."""
-  return _said(error.__cause__)[1] not in ('AccessDenied', '403', 'Forbidden')
 
 
 def _tried(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _Answer:
@@ -149,8 +107,8 @@ def _tried(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _An
   for wait in (*_WAITS, None):
     try:
       return _run(url, call)
-    except _Busy as error:
-      tries += 1 + _retries(error.__cause__)
+    except s3_errors.Busy as error:
+      tries += 1 + s3_errors.retries(error.__cause__)
       if wait is None:
         raise OSError(
           error.errno,
@@ -163,6 +121,7 @@ def _tried(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _An
 
 
 def _run(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _Answer:
+  # What begins with an underscore is fsspec's interface for coroutines.
   store = _file_system(url)
   # Late: most commands need none of them.
   import asyncio
@@ -174,9 +133,9 @@ def _run(url: str, call: Callable[[Any], Coroutine[Any, Any, _Answer]]) -> _Answ
   try:
     return future.result()
   except (OSError, EOFError, ValueError, aiohttp.ClientError) as error:
-    raise _as_os_error(error, url) from _origin(error)
+    raise s3_errors.as_os_error(error, url) from s3_errors.origin(error)
   except botocore.exceptions.BotoCoreError as error:
-    raise _as_os_error(error, url) from error
+    raise s3_errors.as_os_error(error, url) from error
   except BaseException:
     # What Ctrl-C has left half way may not be stored after what is written next.
     future.cancel()
@@ -203,83 +162,3 @@ def _made_file_system(process: int, environment: tuple):
   )
   made.retries = 1  # `_tried` has rounds of its own, for other errors too.
   return made
-
-
-def _origin(error: BaseException) -> BaseException:
-  """Returns what botocore raised, of which s3fs has made one of Python's."""
-  cause = error.__cause__
-  return cause if cause is not None and hasattr(cause, 'response') else error
-
-
-def _said(error: BaseException | None) -> tuple[int | None, str]:
-  """Returns the status of HTTP and the code of S3 of an answer."""
-  response = getattr(error, 'response', None) or {}
-  status = response.get('ResponseMetadata', {}).get('HTTPStatusCode')
-  return status, str(response.get('Error', {}).get('Code', ''))
-
-
-def _line(error: BaseException) -> str:
-  status, code = _said(error)
-  if status is None:
-    return errors.one_line(error, 200)
-  said = getattr(error, 'response', {})['Error'].get('Message') or ''
-  words = [str(status), '' if code == str(status) else code, said]
-  return errors.one_line(Exception(f'it answers {" ".join(filter(None, words))}'), 200)
-
-
-def _retries(error: BaseException | None) -> int:
-  response = getattr(error, 'response', None) or {}
-  return response.get('ResponseMetadata', {}).get('RetryAttempts', 0)
-
-
-def _as_os_error(error: Exception, url: str) -> OSError:
-  """Returns what to raise instead; it says in a line what happened."""
-  origin = _origin(error)
-  (status, code), line = _said(origin), _line(origin)
-  if code == 'NoSuchBucket':
-    return FileNotFoundError(errno.ENOENT, f'no bucket {split(url)[0]}', url)
-  if status == 404:
-    return missing(url)
-  if code in _FULL or status == 507:
-    return OSError(errno.ENOSPC, f'the store is full: {line}', url)
-  if status in (401, 403) or _lacks_credentials(origin):
-    return PermissionError(errno.EACCES, f'{line}: {_ADVICE}', url)
-  if status == 412:
-    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), url)
-  if status == 416:
-    return _PastItsEnd(errno.EINVAL, line, url)
-  if status == 501:
-    return NotImplementedByServer(errno.ENOSYS, line, url)
-  # Of 409 two writers with a condition have met, and neither has written.
-  if status in (*_BUSY, 409) or _has_broken_off(origin):
-    return _Busy(errno.EBUSY, line, url)
-  return OSError(errno.EIO, line, url)
-
-
-def _lacks_credentials(error: BaseException) -> bool:
-  import botocore.exceptions as known
-
-  return isinstance(
-    error,
-    known.NoCredentialsError
-    | known.PartialCredentialsError
-    | known.CredentialRetrievalError
-    | known.ProfileNotFound
-    | known.SSOError
-    | known.TokenRetrievalError,
-  )
-
-
-def _has_broken_off(error: BaseException) -> bool:
-  """Whether an answer stopped half way: that nobody answers botocore tries enough."""
-  import aiohttp
-  import botocore.exceptions as known
-
-  return isinstance(
-    error,
-    EOFError
-    | aiohttp.ClientPayloadError
-    | known.IncompleteReadError
-    | known.ResponseStreamingError
-    | known.ConnectionClosedError,
-  )

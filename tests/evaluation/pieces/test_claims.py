@@ -89,19 +89,19 @@ def test_of_no_pieces_all_are_done(tmp_path):
 
 def test_what_is_done_is_found_by_few_looks(tmp_path):
   done, asked = set(), []
-  do_all(worker(tmp_path, 1500, done), done)
+  do_all(worker(tmp_path, 600, done), done)
 
   def is_done(number):
     asked.append(number)
     return number in done
 
-  assert list(Claims(tmp_path, 1500, is_done).pieces()) == []
+  assert list(Claims(tmp_path, 600, is_done).pieces()) == []
   assert not asked
   # Without a region's mark each block has to be asked for, which makes it again.
   (tmp_path / 'region-00000.done').unlink()
-  (tmp_path / '00007/done').unlink()
-  assert list(Claims(tmp_path, 1500, is_done).pieces()) == []
-  assert sorted(asked) == [*range(700, 800)]
+  (tmp_path / '00004/done').unlink()
+  assert list(Claims(tmp_path, 600, is_done).pieces()) == []
+  assert sorted(asked) == [*range(400, 500)]
   assert (tmp_path / 'region-00000.done').is_file()
 
 
@@ -111,7 +111,7 @@ def test_records_without_claims_are_not_done_again(tmp_path):
 
 
 def test_many_workers_need_little_more_than_a_claim_for_each_piece(tmp_path):
-  count, workers = 2000, 20
+  count, workers = 1000, 15
   done, made = set(), []
 
   def make(path, content):

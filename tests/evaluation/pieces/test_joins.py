@@ -498,3 +498,9 @@ def test_what_a_store_does_not_let_be_read_is_not_called_damaged(
     said = refused(tfeval, 'join', study)
     assert 'the store is away' in said and 'delete' not in said, said
     assert 'damaged' not in said
+  monkeypatch.setattr(json_text, 'read', read)
+  (rows,) = planned[1].done(1).parent.glob('0000001-*.parquet')
+  rows.unlink()
+  rows.mkdir()
+  said = refused(tfeval, 'join', study)
+  assert rows.name in said and 'damaged' not in said, said

@@ -89,10 +89,10 @@ def test_joiners_that_are_killed_at_every_write(flags, whole, tmp_path):
 @pytest.mark.parametrize('how', ['--piece=0-5', '--claim_timeout=2'])
 def test_workers_that_are_killed_at_every_write(flags, whole, tmp_path, how):
   in_pieces.plan(flags, tmp_path)
-  writing = 0
-  # Each goes on after those before it, and writes less.
-  while killed(['work', str(tmp_path), how], writing):
-    writing = 0 if writing == 3 else writing + 1
+  # Each goes on after those before it.
+  for writing in range(12):
+    killed(['work', str(tmp_path), how], writing)
+    assert in_pieces.runs_of(tmp_path) == {}
   finish(tmp_path, '--claim_timeout=2')
   assert in_pieces.runs_of(tmp_path) == whole
 

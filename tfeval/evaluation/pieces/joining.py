@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
+import pyarrow as pa
+
 from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
 from tfeval.datasets.options import SKIP
@@ -36,7 +38,7 @@ from tfeval.utils.paths import Path
 from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
-# Records that are asked for at once: a store answers each after some milliseconds.
+# Pieces that are asked for at once: a store answers each after some milliseconds.
 _AT_ONCE = 16
 
 
@@ -167,24 +169,30 @@ class Joiner:
     """Writes the rows of all pieces as one run has them; returns their positions."""
     writer = recorder.writer_of(directory / PREDICTIONS, manifest)
     gapless, positions = manifest.dataset.on_error != SKIP, list[int]()
-    for one in done:
-      store = self._places.done(one.piece).parent
-      of_piece = resume.positions_of(one.parts)
-      expected = list(range(one.start, one.stop))
-      if of_piece != expected and (gapless or not set(of_piece) <= set(expected)):
-        raise self._damaged(one, f'it has {len(of_piece)} of {len(expected)} images')
-      for part in one.parts:
-        try:
-          rows = predictions.read_part(store, part, None)
-        except UserError as error:
-          cause = error.__cause__
-          if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
-            raise  # A store that is away for a while.
-          raise self._damaged(one, one_line(error, None)) from error
-        shares.append_rows(writer, rows, part, resume.part_size(manifest))
-      positions += of_piece
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+      for start in range(0, len(done), _AT_ONCE):
+        some = done[start : start + _AT_ONCE]
+        for one, tables in zip(some, pool.map(self._rows, some), strict=True):
+          of_piece = resume.positions_of(one.parts)
+          if gapless and len(of_piece) != one.stop - one.start:
+            images = one.stop - one.start
+            raise self._damaged(one, f'it has {len(of_piece)} of {images} images')
+          for part, rows in zip(one.parts, tables, strict=True):
+            shares.append_rows(writer, rows, part, resume.part_size(manifest))
+          positions += of_piece
     writer.flush()
     return positions
+
+  def _rows(self, done: PieceDone) -> list[pa.Table]:
+    """Reads the rows of a piece, a table for each of its parts."""
+    store = self._places.done(done.piece).parent
+    try:
+      return [predictions.read_part(store, part, None) for part in done.parts]
+    except UserError as error:
+      cause = error.__cause__
+      if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        raise  # A store that is away for a while.
+      raise self._damaged(done, one_line(error, None)) from error
 
   def _damaged(self, done: PieceDone, why: str) -> UserError:
     return UserError(

@@ -68,11 +68,12 @@ class Worker:
     """Returns whether nothing is to be done for a piece."""
     return self._standing.is_done(number)
 
-  def do(self, number: int) -> records.PieceDone | None:
+  def do(self, number: int, is_open: bool = False) -> records.PieceDone | None:
     """Does a piece.
 
     Args:
       number: of the piece.
+      is_open: whether the caller has just seen that it is not done.
 
     Returns:
       What is known of it; None: it was done already.
@@ -82,10 +83,10 @@ class Worker:
       Interrupted: Ctrl-C or SIGTERM.
     """
     piece = self._plan.piece(number)
-    if self.is_done(number):
+    if not is_open and self.is_done(number):
       return None
     job = self._job(piece.run)
-    if self._standing.is_joined(piece.run):
+    if job is None:
       return None
     looks = self._plan.runs[piece.run].preflight and not piece.start
     with tempfile.TemporaryDirectory(prefix='tfeval-') as scratch:
@@ -112,8 +113,8 @@ class Worker:
     )
     return records.publish(self._places, piece, folder, done)
 
-  def _job(self, run: int) -> PieceJob:
-    """Returns what does the pieces of a run."""
+  def _job(self, run: int) -> PieceJob | None:
+    """Returns what does the pieces of a run; None of one that is joined already."""
     if self._current is not None and self._current[0] == run:
       return self._current[1]
     self._leave_run()
@@ -130,6 +131,9 @@ class Worker:
     job = PieceJob(request, model, protocol, config, opened, None, steps)
     begun = records.RunBegun(job.manifest, opened.strategy_name)
     records.agree(self._places, self._plan, run, begun)
+    if self._standing.is_joined(run):
+      job.release()
+      return None
     self._current = run, job
     return job
 

@@ -47,7 +47,7 @@ def work(
     with progress('pieces', total) as advance:
       if chosen is not None:
         for number in chosen[:most]:
-          if _do(worker, number, worked, plan, places):
+          if _do(worker, number, worked, places):
             advance(len(plan.piece(number).positions))
         return worked
       with Claims(
@@ -58,7 +58,8 @@ def work(
         near=plan.of_model,
       ) as claims:
         for number in itertools.islice(claims.pieces(wait=most is None), most):
-          if _do(worker, number, worked, plan, places):
+          # Claims have just asked whether it is done.
+          if _do(worker, number, worked, places, is_open=True):
             advance(len(plan.piece(number).positions))
           else:
             claims.failed(number, worked.failed[number])
@@ -88,11 +89,11 @@ def on_runner(
     UserError: something the user can fix.
   """
   standing = Standing(plan, places)
-  before = sum(standing.is_done(number) for number in range(plan.count))
+  before = set(standing.done())
   failed = RUNNERS[pieces.runner or ''](plan, places, pieces, given, progress)
-  after = [number for number in range(plan.count) if standing.is_done(number)]
-  images = sum(len(plan.piece(number).positions) for number in after)
-  return Worked(plan.count, len(after) - before, images, before, failed)
+  new = [number for number in standing.done() if number not in before]
+  images = sum(len(plan.piece(number).positions) for number in new)
+  return Worked(plan.count, len(new), images, len(before), failed)
 
 
 def _images(plan: Plan, chosen: range) -> int:
@@ -100,12 +101,12 @@ def _images(plan: Plan, chosen: range) -> int:
 
 
 def _do(
-  worker: Worker, number: int, worked: Worked, plan: Plan, places: Places
+  worker: Worker, number: int, worked: Worked, places: Places, is_open: bool = False
 ) -> bool:
   """Does a piece and counts it; returns whether it is done."""
   worked.failed.pop(number, None)
   try:
-    done = worker.do(number)
+    done = worker.do(number, is_open)
   except UserError as error:
     worked.failed[number] = one_line(error, None)
     records.fail(places, number, worker.name, worked.failed[number])

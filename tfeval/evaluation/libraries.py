@@ -61,6 +61,16 @@ def _find_keras_home() -> None:
     environment.set_here('KERAS_HOME', str(home / '.keras'))
 
 
+def prepare() -> None:
+  """Imports TensorFlow and Keras in a process that others have started.
+
+  Raises:
+    UserError: what is set there lets nobody import Keras.
+  """
+  prepare_environment()
+  import_tensorflow()
+
+
 def import_tensorflow() -> None:
   """Imports TensorFlow and Keras; what keras.json sets does not count.
 
