@@ -1,4 +1,4 @@
-"""`tfeval plan`, `work` and `join`: what they print, refuse and give to others."""
+"""`tfeval plan`, `work` and `join`: what they print, refuse and give to programs."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def refused(tfeval, *command):
 @pytest.mark.parametrize('command', COMMANDS)
 def test_help_is_of_eighty_columns_and_has_examples(tfeval, command):
   code, out, _ = tfeval(command, '--help')
-  assert code == 0 and out.startswith(f'Usage: tfeval {command} ')
+  assert code == 0 and f'\nUsage: tfeval {command} ' in out
   assert max(map(len, out.splitlines())) <= 80
   assert f'  tfeval {command} ' in out
   code, every, _ = tfeval(command, '--helpfull')
@@ -102,7 +102,12 @@ def test_the_same_plan_is_left_and_another_refused(tfeval, flags, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'expected, code', [('top-1=0/5', 0), ('top-1=3/5', 1), ('top-9=3/5', 2)]
+  'expected, code',
+  [
+    ('original/top1:0:0', 0),
+    ('original/top1:0.9:0.01', 1),
+    ('original/top9:0:0', 2),
+  ],
 )
 def test_a_join_may_be_held_to_what_is_expected(
   tfeval, flags, tmp_path, expected, code
@@ -120,6 +125,8 @@ def test_a_join_may_be_held_to_what_is_expected(
     (('plan', 'evaluate', 'more'), 'more'),
     (('plan', '--axis=resize'), '--axis and --grid are of a sweep'),
     (('plan', '--grid'), '--axis and --grid are of a sweep'),
+    (('plan', 'sweep', '--input_size=32'), 'is none of a sweep'),
+    (('plan', 'sweep', '--corruption=fog:2'), 'is none of a sweep'),
     (('plan', '--workers=3'), '--workers and --images_per_second go together'),
     (('plan', '--images_per_second=3'), 'go together'),
     (('plan', '--batch_size=auto'), '--batch_size=auto'),
@@ -156,11 +163,14 @@ def test_what_commands_do_not_take(
   monkeypatch.chdir(tmp_path)
   name, *arguments = command
   more = [*flags, '--output_dir=out'] if name == 'plan' else []
+  if 'sweep' in arguments:
+    more = in_pieces.without(more, '--name')
   mine = {one.partition('=')[0] for one in arguments}
   assert words in refused(tfeval, name, *in_pieces.without(more, *mine), *arguments)
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_functions_say_what_the_commands_say(flags, tmp_path):
   model, images = (
     next(f for f in flags if f.startswith(f'--{name}=')).partition('=')[2]
@@ -184,6 +194,27 @@ def test_functions_say_what_the_commands_say(flags, tmp_path):
   with pytest.raises(UserError, match='a join is done here'):
     package.join(tmp_path, runner='beam')
   (run,) = package.join(tmp_path)
-  one = package.evaluate(model, output_dir=tmp_path / 'whole', **options)
-  assert run.metrics == one.metrics
-  assert in_pieces.runs_of(tmp_path) == in_pieces.runs_of(tmp_path / 'whole')
+  one = in_pieces.without(flags, '--piece_images', '--name')
+  assert in_pieces.whole([*one, '--name=one'], tmp_path / 'whole')
+  assert run.metrics == package.load_run(tmp_path / 'whole/one').metrics
+
+
+ODD = (b'x', object(), [3], ('a', 3), {1: 2}, object)
+
+
+@pytest.mark.parametrize('value', ODD, ids=lambda value: type(value).__name__)
+def test_values_of_a_wrong_type_name_the_parameter(tmp_path, value):
+  taken = {
+    package.plan: 'weights dataset corruption suite sets_dir name sweep axis grid '
+    'piece_images overwrite batch_size output_dir',
+    package.work: 'piece most claim_timeout runner ray_workers cache_dir trust_model',
+    package.join: 'overwrite keep_pieces share data_dir trust_model',
+  }
+  for call, names in taken.items():
+    model = 'MobileNet' if call is package.plan else tmp_path
+    for name in names.split():
+      with pytest.raises(UserError) as caught:
+        call(model, **{name: value})
+      assert name in str(caught.value) and '\n' not in str(caught.value), name
+    with pytest.raises(UserError):
+      call(value)

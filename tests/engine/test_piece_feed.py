@@ -152,6 +152,7 @@ def test_many_ranges_leave_no_threads_and_no_tensors():
   feed.close()
 
 
+@pytest.mark.slow
 def test_feeds_that_are_closed_end_their_threads():
   def live():
     feed = PieceFeed(failing(-1))

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tfeval import datasets
@@ -15,7 +16,15 @@ from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.worked import Worked, numbers, share_of
 from tfeval.preprocess.corruption_table import NONE
 from tfeval.utils import options
-from tfeval.utils.arguments import several, truth
+from tfeval.utils.arguments import (
+  number,
+  of_kind,
+  path_text,
+  several,
+  shown,
+  truth,
+  whole_number,
+)
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
@@ -91,13 +100,17 @@ def plan(
   """
   size = options.checked(PieceConfig(piece_images=piece_images)).piece_images
   is_sweep, show = truth('sweep', sweep), around.progress_of(progress)
+  grid = truth('grid', grid)
   given = {**given, 'overwrite': truth('overwrite', overwrite)}
   sets = asked_sets.asked_sets(
-    _names('dataset', _default(dataset, suite)), _names('suite', suite), sets_dir
+    _names('dataset', _default(dataset, suite)),
+    _names('suite', suite),
+    path_text('sets_dir', sets_dir),
   )
   if not is_sweep and (axis or grid):
     raise UserError('`axis` and `grid` are of sweeps: give `sweep` too')
   if is_sweep:
+    given = _of_sweep({**given, 'corruption': corruption, 'name': name})
     return _plan_sweep(model, weights, sets, axis, grid, size, show, given)
   evaluations, missing = asked_sets.make_plans(
     model,
@@ -131,6 +144,25 @@ def _default(
 def _names(name: str, value: Any) -> list[str]:
   one = isinstance(value, str)
   return list(several(name, [value] if one else value, str, 'a text or several'))
+
+
+def _of_sweep(given: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the keywords that a sweep takes; others say what is so anyway.
+
+  Raises:
+    UserError: one says something else.
+  """
+  plain = {**options.flat(EvaluationConfig()), 'name': []}
+  for one in (*sweeping.WITHOUT, 'name'):
+    value = given.get(one, plain[one])
+    if value not in (plain[one], [plain[one]], ()):
+      raise UserError(
+        f'`{one}={shown(value)}` is none of a sweep, which does without or says it '
+        'itself: leave it out'
+      )
+  return {
+    key: value for key, value in given.items() if key not in (*sweeping.WITHOUT, 'name')
+  }
 
 
 def _plan_sweep(
@@ -194,15 +226,20 @@ def work(
   pieces, of_machine = _taken(given)
   if pieces.runner is not None and (piece is not None or most is not None):
     raise UserError('`piece` and `most` are of one worker, `runner` does all pieces')
+  if piece is not None:
+    piece = str(of_kind('piece', piece, (str, Integral), 'a number or a text'))
+  if most is not None:
+    most = whole_number('most', most)
+  timeout = number('claim_timeout', claim_timeout, 1)
   show = around.progress_of(progress)
   read, places = _opened(plan, of_machine)
-  chosen = None if piece is None else numbers(str(piece), read.count)
+  chosen = None if piece is None else numbers(piece, read.count)
   with around.tensorflow():
     from tfeval.evaluation.pieces import working
 
     if pieces.runner is not None:
       return working.on_runner(read, places, pieces, of_machine, show)
-    return working.work(read, places, show, of_machine, chosen, most, claim_timeout)
+    return working.work(read, places, show, of_machine, chosen, most, timeout)
 
 
 def join(
@@ -235,6 +272,9 @@ def join(
   if pieces != PieceConfig():
     raise UserError('a join is done here: leave the options of `runner` out')
   show, replaces = around.progress_of(progress), truth('overwrite', overwrite)
+  keeps = truth('keep_pieces', keep_pieces)
+  if share is not None:
+    of_kind('share', share, str, 'a text, K/M')
   read, places = _opened(plan, of_machine)
   chosen = None if share is None else share_of(share, len(read.runs), 'share')
   with around.tensorflow():
@@ -242,7 +282,7 @@ def join(
 
     joiner = joining.Joiner(read, places, replaces, of_machine)
     found = joining.join(joiner, read, show, chosen)
-    if chosen is None and not truth('keep_pieces', keep_pieces):
+    if chosen is None and not keeps:
       joining.remove_pieces(places, found)
     return found
 
@@ -250,7 +290,7 @@ def join(
 def _opened(plan: str | os.PathLike[str], of_machine: Mapping[str, Any]) -> Any:
   from tfeval.evaluation.pieces import places, trust
 
-  read, found = places.open_plan(os.fspath(plan))
+  read, found = places.open_plan(path_text('plan', plan) or '')
   if not of_machine.get('trust_model'):
     trust.check(read, found.plan)
   return read, found

@@ -13,6 +13,7 @@ from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import patterns, published
 from tfeval.preprocess import protocol
 from tfeval.utils import errors, options
+from tfeval.utils.arguments import several
 from tfeval.utils.errors import UserError
 
 
@@ -65,7 +66,11 @@ def requests(
       raise UserError('`model` has names and models in memory: give one kind of them')
     return [_taken(model, configs[0]) for model in in_memory]
   one = isinstance(weights, str | os.PathLike)
-  each_weights = [os.fspath(x) for x in ([weights] if one else weights)]
+  kinds = str, os.PathLike
+  each_weights = [
+    os.fspath(x)
+    for x in several('weights', [weights] if one else weights, kinds, 'one or several')
+  ]
   found = plans.requests(names, each_weights)
   for known in configs:
     plans.check_config(found, known)

@@ -211,7 +211,16 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize('how', DAMAGED)
+QUICK = ('half', 'another plan', 'another file', 'endless positions', 'classes')
+
+
+@pytest.mark.parametrize(
+  'how',
+  [
+    *QUICK,
+    *[pytest.param(n, marks=pytest.mark.slow) for n in DAMAGED if n not in QUICK],
+  ],
+)
 def test_damaged_records_are_named_and_done_again(
   tfeval, planned, study, how, whole, request
 ):
@@ -287,6 +296,7 @@ def test_what_is_lost_after_all_was_done_is_found_by_any_worker(
   assert in_pieces.runs_of(tmp_path) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('where', ['root', 'done', 'run', 'predictions'])
 def test_a_file_in_the_way_is_named(tfeval, planned, study, where):
   path = {
@@ -349,6 +359,7 @@ def test_a_full_disk_ends_a_join_at_any_file(tfeval, study, whole, monkeypatch):
   assert in_pieces.runs_of(study) == whole
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_piece_at_any_file(
   tfeval, flags, tmp_path, whole, monkeypatch
 ):
@@ -390,6 +401,7 @@ def test_a_worker_of_another_tensorflow_is_refused(tfeval, planned, study, monke
   assert not planned[1].done(0).exists()
 
 
+@pytest.mark.slow
 def test_a_worker_of_other_weights_is_refused(flags, tfeval, tmp_path):
   import small_models
 
@@ -405,7 +417,16 @@ def test_a_worker_of_other_weights_is_refused(flags, tfeval, tmp_path):
   assert not planned[1].done(0).exists()
 
 
-@pytest.mark.parametrize('how', ['changed', 'added', 'removed', 'of another class'])
+@pytest.mark.parametrize(
+  'how',
+  [
+    'changed',
+    *[
+      pytest.param(n, marks=pytest.mark.slow)
+      for n in ('added', 'removed', 'of another class')
+    ],
+  ],
+)
 def test_data_that_changed_after_the_plan_is_refused(flags, tfeval, tmp_path, how):
   folder = tmp_path / 'images'
   shutil.copytree(in_pieces.folder_of(flags), folder)

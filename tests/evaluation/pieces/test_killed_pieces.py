@@ -45,6 +45,7 @@ def finish(study, *more):
   assert cli.main(['join', str(study)]) == 0
 
 
+@pytest.mark.slow
 def test_a_worker_and_joiners_that_are_killed_while_they_write(flags, whole, tmp_path):
   planned = in_pieces.plan(flags, tmp_path)
   numbers = range(planned[0].count)
@@ -60,6 +61,16 @@ def test_a_worker_and_joiners_that_are_killed_while_they_write(flags, whole, tmp
   assert cli.main(['join', str(tmp_path)]) == 0
   assert in_pieces.runs_of(tmp_path) == whole
   assert in_pieces.others_of(tmp_path) == {'plan.json', planned[1].root.name}
+
+
+def test_a_joiner_that_is_killed_at_a_part(flags, whole, tmp_path):
+  planned = in_pieces.plan(flags, tmp_path)
+  in_pieces.do(planned)
+  # Those before are of the folder that the run is made in.
+  assert killed(['join', str(tmp_path)], writing=17)
+  assert in_pieces.runs_of(tmp_path) == {} and (tmp_path / 'small.keras').is_dir()
+  assert cli.main(['join', str(tmp_path)]) == 0
+  assert in_pieces.runs_of(tmp_path) == whole
 
 
 @pytest.mark.slow

@@ -194,7 +194,13 @@ def test_names_that_are_no_run_directory(made, refused, name):
   refused(changed(made, directory=name), 'is damaged')
 
 
-@pytest.mark.parametrize('key', ['images', 'config', 'piece_images'])
+@pytest.mark.parametrize(
+  'key',
+  [
+    'images',
+    *[pytest.param(n, marks=pytest.mark.slow) for n in ('config', 'piece_images')],
+  ],
+)
 @pytest.mark.parametrize(
   'value',
   [-1, 10**400, 1 << 62, 1.5, math.nan, math.inf, True, '4', None, [4], {}],

@@ -103,7 +103,7 @@ HOWS = {
   'with crops': ('--tta=flip',),
   'looked at first': ('--preflight=warn',),
 }
-QUICK = ('a model of features and logits', 'resized on the device')
+QUICK = ('a model of features and logits',)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,8 @@ def test_broken_images_are_skipped_also_whole_pieces_of_them(broken, same, size)
     assert [one.rows for one in in_pieces.records_of(planned)] == [1, 4, 0, 0]
 
 
-@pytest.mark.parametrize(
-  'name', ['parquet', pytest.param('webdataset', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['parquet', 'webdataset'])
 def test_containers(inputs, containers, same, name):
   names = {
     'parquet': f'parquet:{containers}/parquet',

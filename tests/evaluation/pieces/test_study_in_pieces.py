@@ -16,7 +16,7 @@ def sets(shared_data, tmp_path_factory):
   """Three sets: photos in folders of their classes, others, and the sample."""
   root, found = tmp_path_factory.mktemp('sets'), []
   photos = sorted((shared_data / 'images').glob('n*.JPEG'))
-  for name, chosen in (('first', photos[:40:3]), ('second', photos[-31::3])):
+  for name, chosen in (('first', photos[:45:5]), ('second', photos[-31::5])):
     for path in chosen:
       folder = root / name / path.name[:9]
       folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def test_two_models_on_three_sets_and_a_corruption(sets, tmp_path, protocol):
   assert in_pieces.runs_of(output) == expected
   for run in runs:
     if 'sample' not in run.path.name:
-      top1 = next(one for one in run.metrics if one.name == 'top-1')
+      top1 = next(one for one in run.metrics if one.key == 'top1')
       assert (top1.correct, top1.count) == counted_by_hand(run)
     assert load_run(run.path).metrics == run.metrics
 

@@ -189,6 +189,9 @@ class Joiner:
     try:
       return [predictions.read_part(store, part, None) for part in done.parts]
     except UserError as error:
+      cause = error.__cause__
+      if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        raise  # A store that is away for a while.
       raise self._damaged(done, one_line(error, None)) from error
 
   def _damaged(self, done: PieceDone, why: str) -> UserError:
