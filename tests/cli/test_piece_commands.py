@@ -1,4 +1,4 @@
-"""`tfeval plan`, `work` and `join`: what they print, refuse and give to others."""
+"""`tfeval plan`, `work` and `join`: what they print, refuse and give to programs."""
 
 import json
 import re

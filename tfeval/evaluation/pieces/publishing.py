@@ -52,7 +52,6 @@ def publish(made: pathlib.Path, directory: Path, overwrite: bool) -> Run:
     files.remove_tree(directory / PREDICTIONS)
   else:
     shares.check_no_shares(directory)
-  files.make_directory(directory)
   listed = (part['file'] for part in predictions.listed_parts(made / PREDICTIONS))
   parts = [f'{PREDICTIONS}/{name}' for name in (*listed, 'index.json')]
   for name in (MANIFEST, FLAGS, *parts, RESULT):
