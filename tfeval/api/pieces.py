@@ -47,7 +47,8 @@ class Planned:
     path: of its file.
     plan: what it says: `runs`, `count` of pieces, `images`, `piece(number)`.
     is_new: whether it was written; else the same one was there.
-    missing: datasets of suites that are not on this machine.
+    missing: datasets of suites that are not on this machine, and cells of a sweep that
+      the model or the base does not allow.
   """
 
   path: Path
@@ -184,9 +185,12 @@ def _plan_sweep(
   cells = (departures.grid if grid else departures.one_at_a_time)(chosen)
   with around.tensorflow():
     from tfeval.evaluation.pieces import planning
+    from tfeval.runs.run import Failure
 
-    asked = planning.asked_of(planning.of_sweep(request, config, cells, show))
-    return _written(planning.make_plan(asked, size), config, [])
+    found = planning.of_sweep(request, config, cells, show)
+    plan = planning.make_plan(planning.asked_of(found), size)
+    impossible = [one for one in found.values() if isinstance(one, Failure)]
+    return _written(plan, config, impossible)
 
 
 def _written(
@@ -255,7 +259,7 @@ def join(
 
   Args:
     plan: its file or folder.
-    overwrite: whether other runs of the same names are replaced.
+    overwrite: whether other runs of the same names are replaced; pieces stay then.
     keep_pieces: whether pieces stay once all runs are complete.
     share: 'K/M', the share K of M of the runs, from 0: where several processes join.
     progress: whether to show progress on stderr; by default if that is a terminal.

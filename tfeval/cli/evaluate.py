@@ -59,7 +59,7 @@ def run(flags, arguments: list[str]) -> int:
     if pieces.runner is not None:
       from tfeval.evaluation.pieces import studies
 
-      runs = studies.evaluate(plans, pieces, progress.on_stderr)
+      runs = studies.evaluate(plans, pieces, progress.on_stderr, expected)
     else:
       from tfeval.evaluation import evaluate
 

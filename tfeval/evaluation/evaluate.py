@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine import batch_size
 from tfeval.engine.benchmark.measure import (
   FEWEST_BATCHES,
@@ -70,22 +71,24 @@ def _evaluate(
   if not plans:
     return missing
   for opened in runtimes:
-    check_names(
-      expectations,
-      [
-        (name, f'top{k}{suffix(rule)}')
-        for name in ['original', *opened.dataset.label_sets]
-        for k in (1, 5)
-        for rule in {ALL, RESTRICTED, *(one.name for one in opened.dataset.rules)}
-      ]
-      + [
-        (name, asked)
-        for name in ['original', *opened.dataset.label_sets]
-        for asked in asked_metrics.names(config)
-      ],
-    )
+    check_expected(expectations, opened.dataset, config)
   run = loop.run_jobs if config.adapt is None else beside.run_beside
   return run(plans, runtimes) + missing
+
+
+def check_expected(
+  expectations: Sequence[Expectation], dataset: ImageDataset, config: EvaluationConfig
+) -> None:
+  """Checks that a dataset gives the metrics of expectations.
+
+  Raises:
+    UserError: one is of none of its label sets, rules or metrics.
+  """
+  labels = ['original', *dataset.label_sets]
+  rules = {ALL, RESTRICTED, *(rule.name for rule in dataset.rules)}
+  of_ranks = [f'top{k}{suffix(rule)}' for rule in rules for k in (1, 5)]
+  names = [*of_ranks, *asked_metrics.names(config)]
+  check_names(expectations, [(one, name) for one in labels for name in names])
 
 
 def _opened(

@@ -39,14 +39,20 @@ def starts(name: str, value: str) -> bool:
 
 def _model(value: str) -> bool:
   """Whether a model is a function, or of another package; as `models.loading` sees."""
-  from tfeval.models import patterns, table
-  from tfeval.models.worker import kinds
+  from tfeval.models import patterns
 
   if value.startswith('@') and not os.path.exists(value):
     return True  # Of models that its lines name.
   if (several := patterns.expand([value])) != [value]:
     return any(map(_model, several))
-  parsed = spec.parse(value)
+  return starts_model(spec.parse(value))
+
+
+def starts_model(parsed: spec.Spec) -> bool:
+  """Returns whether a model, as it is loaded, is code, or may be."""
+  from tfeval.models import table
+  from tfeval.models.worker import kinds
+
   target = parsed.target
   if (kind := kinds.kind_of(parsed)) is not None:
     # Of the user's own modules; a library of operators.

@@ -77,6 +77,31 @@ def begin_run(directory: Path, manifest: Manifest, flags: str, resumed: bool) ->
   files.write_atomically(directory / FLAGS, flags.encode())
 
 
+def clear(directory: Path) -> None:
+  """Removes the files of a run from a directory, and shares of it, nothing else.
+
+  Args:
+    directory: which need not exist; locked by this process where there are locks.
+
+  Raises:
+    BeingWritten: a host is at work there.
+    UserError: they cannot be removed, or part of it is a link to elsewhere.
+  """
+  _check_own(directory)
+  remove_shares(directory)
+  store = directory / PREDICTIONS
+  try:
+    # These go first: without them nothing here looks complete.
+    for last in (directory / RESULT, directory / DONE, store / 'index.json'):
+      last.unlink(missing_ok=True)
+    for part in store.glob('part-*.parquet'):
+      part.unlink(missing_ok=True)
+    for name in (FLAGS, MANIFEST):
+      (directory / name).unlink(missing_ok=True)
+  except OSError as error:
+    raise files.cannot_write(directory, error) from error
+
+
 def discard(directory: Path) -> None:
   """Removes what `begin_run` and a writer of predictions have made of a directory.
 

@@ -21,7 +21,7 @@ from tfeval.evaluation import asked_metrics, completing, plans, recorder
 from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.hosts import shares
-from tfeval.evaluation.pieces import missing, publishing, records, worker
+from tfeval.evaluation.pieces import missing, publishing, records, trust, worker
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.plan_values import config_of
@@ -79,8 +79,8 @@ class Joiner:
         written.
     """
     directory = self._places.output_dir / self._plan.runs[number].directory
-    if not self._overwrite and self._standing.is_joined(number):
-      return load_run(directory)
+    if (found := self._joined(number, directory)) is not None:
+      return found
     begun = records.read_begun(self._places, number)
     if begun is None:
       raise missing.not_begun(self._plan, self._places, number)
@@ -93,13 +93,23 @@ class Joiner:
         made = pathlib.Path(scratch)
         self._make(number, begun, made)
         with publishing.locked(directory):
-          found = self._find(directory, manifest)
+          # Somebody may have joined it meanwhile.
+          found = self._joined(number, directory) or self._find(directory, manifest)
           return found or publishing.publish(made, directory, self._overwrite)
     except UserError:
-      # Who joined it at the same time may have removed the pieces.
-      if (found := self._find(directory, manifest)) is not None:
+      # And have removed its pieces.
+      if (found := self._joined(number, directory)) is not None:
         return found
       raise
+
+  def _joined(self, number: int, directory: Path) -> Run | None:
+    """Returns the run if it is joined already and whole, whatever is to be replaced."""
+    if not self._standing.is_joined(number):
+      return None
+    found = load_run(directory)
+    for _ in found.parts(['id']):
+      pass
+    return found
 
   def _find(self, directory: Path, manifest: Manifest) -> Run | None:
     """Returns the run if it is complete."""
@@ -117,6 +127,8 @@ class Joiner:
     run_directory.begin_run(directory, manifest, flags, resumed=False)
     positions = self._merge(done, manifest, directory)
     described = manifest.protocol
+    if not self._given.get('trust_model'):
+      trust.check_protocol(described.text, self._places.begun(number))
     stored = completing.Stored(
       directory,
       manifest,
@@ -240,15 +252,20 @@ def join(
   return [found[number] for number in reporting_order(plan) if number in found]
 
 
-def remove_pieces(places: Places, found: Sequence[Run | Failure]) -> bool:
+def remove_pieces(
+  places: Places, found: Sequence[Run | Failure], late: bool = True
+) -> bool:
   """Removes the pieces of a plan if all its runs are complete; returns whether.
 
-  What tells runs apart stays, so that workers that come late know what is joined.
+  Args:
+    places: of the plan.
+    found: what became of its runs.
+    late: whether workers may still come: what tells them which runs are joined stays.
   """
   if any(isinstance(one, Failure) for one in found):
     return False
-  files.remove_tree(places.all_done)
-  files.remove_tree(places.claims)
+  for folder in (places.all_done, places.claims) if late else (places.root,):
+    files.remove_tree(folder)
   return True
 
 

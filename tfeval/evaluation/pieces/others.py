@@ -9,6 +9,8 @@ from tfeval.utils.paths import Path
 
 # For each attempt, so many workers may die at a piece before it is taken for the cause.
 _DEATHS = 10
+# And so often it may fail in all, of workers that came when others had given it up.
+_FAILURES = 10
 
 
 class _Seen(NamedTuple):
@@ -47,6 +49,8 @@ class Others:
     self._directory, self._worker, self._token = directory, worker, token
     self._timeout, self._attempts, self._clock = timeout, attempts, clock
     self._seen: dict[int, _Seen] = {}
+    # Of pieces that others had given up before this worker looked.
+    self._limits: dict[int, int] = {}
 
   def __len__(self) -> int:
     return len(self._seen)
@@ -68,7 +72,7 @@ class Others:
   def failed(self, number: int, attempt: int, ended: Claim) -> None:
     """Notes that this worker has failed at a piece."""
     self._seen[number] = _Seen(attempt, ended, self._clock())
-    if ended.failures >= self._attempts:
+    if ended.failures >= self._limit(number):
       self._give_up(number, ended.reason)
 
   def look(self, number: int, rest: bool) -> tuple[int, Claim] | None:
@@ -87,7 +91,8 @@ class Others:
     if seen is None or (attempt, found) != (seen.attempt, seen.claim):
       seen = self._seen[number] = _Seen(attempt, found, self._clock())
     found = found or Claim('somebody')  # A store that is slow to show a file.
-    if found.failures >= self._attempts:
+    self._note_limit(number, found)
+    if found.failures >= self._limit(number):
       self._give_up(number, found.reason)
     elif self._is_over(found, before - seen.since, rest):
       own = found.after(self._worker, self._token)
@@ -95,6 +100,19 @@ class Others:
         return attempt + 1, own
       self._give_up(number, f'{own.deaths} workers died or were stopped at it')
     return None
+
+  def _note_limit(self, number: int, found: Claim) -> None:
+    """Notes that others had given a piece up: this worker may try it once more.
+
+    Whatever kept them from it may be mended since, or be theirs alone.
+    """
+    is_first = number not in self._limits and number not in self.given_up
+    if is_first and found.over and found.failures >= self._attempts:
+      most = _FAILURES * self._attempts
+      self._limits[number] = min(found.failures + 1, most)
+
+  def _limit(self, number: int) -> int:
+    return self._limits.get(number, self._attempts)
 
   def _is_over(self, found: Claim, unchanged: float, rest: bool) -> bool:
     if found.over is None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from tfeval.evaluation.hosts import shares
-from tfeval.runs import predictions
+from tfeval.runs import predictions, run_directory
 from tfeval.runs.result_file import FLAGS, MANIFEST, PREDICTIONS, RESULT
 from tfeval.runs.run import Run, load_run
 from tfeval.utils import files, locks
@@ -41,15 +41,13 @@ def publish(made: pathlib.Path, directory: Path, overwrite: bool) -> Run:
   Args:
     made: the folder that it was made in.
     directory: where it belongs; locked by this process where there are locks.
-    overwrite: whether another run that is there is replaced.
+    overwrite: whether another run that is there is replaced; what is no run's stays.
 
   Raises:
     UserError: it cannot be written, or shares of hosts are there.
   """
   if overwrite:
-    # Nothing there looks complete any more, nor belongs to what comes.
-    (directory / RESULT).unlink(missing_ok=True)
-    files.remove_tree(directory / PREDICTIONS)
+    run_directory.clear(directory)
   else:
     shares.check_no_shares(directory)
   listed = (part['file'] for part in predictions.listed_parts(made / PREDICTIONS))

@@ -40,7 +40,7 @@ class Standing:
 
   def is_joined(self, run: int) -> bool:
     """Returns whether a run is complete, and the same that workers have begun."""
-    if run not in self._joined and self._holds_result(run):
+    if run not in self._joined and self.holds_result(run):
       begun = records.read_begun(self._places, run)
       directory = self._places.output_dir / self._plan.runs[run].directory
       try:
@@ -54,5 +54,6 @@ class Standing:
         pass  # It is something else, which whoever joins is told.
     return run in self._joined
 
-  def _holds_result(self, run: int) -> bool:
+  def holds_result(self, run: int) -> bool:
+    """Returns whether there is a complete run, of whatever."""
     return (self._places.output_dir / self._plan.runs[run].directory / RESULT).is_file()

@@ -4,16 +4,17 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from tfeval.evaluation import plans
+from tfeval.evaluation import plans, runners
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.departures import Cell
+from tfeval.evaluation.evaluate import check_expected
 from tfeval.evaluation.pieces import joining, plan_file, planning
 from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.planning import Asked, Datasets
 from tfeval.evaluation.plans import ModelRequest
-from tfeval.evaluation.runners import RUNNERS
 from tfeval.evaluation.sweep import SweptCell
+from tfeval.runs.expectations import Expectation
 from tfeval.runs.run import Failure, Run
 from tfeval.utils import files, options, paths
 from tfeval.utils.errors import UserError
@@ -27,7 +28,10 @@ OF_WORKERS = (
 
 
 def evaluate(
-  evaluations: Sequence[plans.Plan], pieces: PieceConfig, progress: Progress
+  evaluations: Sequence[plans.Plan],
+  pieces: PieceConfig,
+  progress: Progress,
+  expectations: Sequence[Expectation] = (),
 ) -> list[Run | Failure]:
   """Evaluates models on an engine.
 
@@ -35,6 +39,7 @@ def evaluate(
     evaluations: what is asked for.
     pieces: on which engine.
     progress: is told how far it is.
+    expectations: of metrics that each dataset has to give.
 
   Returns:
     As `evaluation.evaluate.evaluate`.
@@ -46,6 +51,8 @@ def evaluate(
   found, missing = planning.there(evaluations, opened)
   if not found:
     return [*missing]
+  for one in found:
+    check_expected(expectations, opened[one.config.dataset], one.config)
   asked, config = planning.of_plans(found), found[0].config
   return run_study(asked, config, pieces, progress, opened) + missing
 
@@ -105,15 +112,16 @@ def run_study(
       '`overwrite` with `runner` cannot tell new pieces from old: delete the run '
       'directories first, then leave it out'
     )
+  run = runners.installed(pieces.runner or '')
   output_dir = paths.path(config.store.output_dir)
   files.check_directory(output_dir)
   plan = planning.make_plan(asked, pieces.piece_images, opened)
   places = Places.of(output_dir / f'plan-{plan.id}.json', plan)
   plan_file.write(places.plan, plan, overwrite=False)
   given = given_of(config)
-  RUNNERS[pieces.runner or ''](plan, places, pieces, given, progress)
+  run(plan, places, pieces, given, progress)
   found = joining.join(joining.Joiner(plan, places, given=given), plan, progress)
-  if joining.remove_pieces(places, found):
+  if joining.remove_pieces(places, found, late=False):
     with contextlib.suppress(OSError):
       places.plan.unlink(missing_ok=True)
   return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfeval.evaluation import trusted_values
 from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.pieces import plan_values
 from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
@@ -24,10 +25,23 @@ def check(plan: Plan, path: Path) -> None:
   """
   for name, value in _texts(plan):
     if trusted_values.starts(name, value):
-      raise UserError(
-        f'{path}: `{name}={value[:200]}` can run code or reach a service of whoever '
-        'wrote the plan: look at it, and give `trust_model` if you trust it'
-      )
+      raise _untrusted(path, name, value)
+  for model, given in {(run.model, run.model_options) for run in plan.runs}:
+    if trusted_values.starts_model(plan_values.spec_of(model, given)):
+      raise _untrusted(path, 'model', f'{model} {given or ""}')
+
+
+def check_protocol(text: str, path: Path) -> None:
+  """Checks the protocol that a worker has written down, as `check` does a plan."""
+  if trusted_values.starts('protocol', text):
+    raise _untrusted(path, 'protocol', text)
+
+
+def _untrusted(path: Path, name: str, value: str) -> UserError:
+  return UserError(
+    f'{path}: `{name}={value[:200]}` can run code or reach a service of whoever wrote '
+    'it: look at it, and give `trust_model` if you trust it'
+  )
 
 
 def _texts(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -40,7 +54,7 @@ def _texts(plan: Plan) -> Iterator[tuple[str, str]]:
   for run in plan.runs:
     if (model := (run.model, run.model_options, run.weights)) not in seen:
       seen.add(model)
-      yield 'model', run.model + (f':{run.model_options}' if run.model_options else '')
+      yield 'model', run.model
       yield 'weights', run.weights
 
 

@@ -1,5 +1,6 @@
 """What does pieces: devices, datasets, models and pipelines are kept in between."""
 
+import logging
 import os
 import pathlib
 import platform
@@ -23,9 +24,11 @@ from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import published
 from tfeval.models.model import Model
 from tfeval.preprocess.protocol import requested_size
+from tfeval.utils import freed_memory
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
+_LOG = logging.getLogger('tfeval')
 # A model, and its steps by what they hang on.
 _Loaded = tuple[Model, dict[Hashable, ForwardPass]]
 
@@ -134,6 +137,11 @@ class Worker:
     if self._standing.is_joined(run):
       job.release()
       return None
+    if self._standing.holds_result(run):
+      _LOG.warning(
+        '%s holds another run: its pieces are done, to join them needs `overwrite`',
+        self._places.output_dir / planned.directory,
+      )
     self._current = run, job
     return job
 
@@ -163,6 +171,7 @@ class Worker:
     if found is None:
       for oldest in list(self._models)[: 1 - config.max_loaded_models or None]:
         del self._models[oldest]
+        freed_memory.give_back()
       with opened.strategy.scope():
         found = resolve.load_model(request, config), {}
     self._models[key] = found

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from tfeval.evaluation import runners
 from tfeval.evaluation.pieces import records
 from tfeval.evaluation.pieces.claims import Claims
 from tfeval.evaluation.pieces.options import PieceConfig
@@ -12,7 +13,6 @@ from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.pieces.worked import Worked
 from tfeval.evaluation.pieces.worker import Worker
-from tfeval.evaluation.runners import RUNNERS
 from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.progress import Progress, hidden
 
@@ -88,9 +88,10 @@ def on_runner(
   Raises:
     UserError: something the user can fix.
   """
+  run = runners.installed(pieces.runner or '')
   standing = Standing(plan, places)
   before = set(standing.done())
-  failed = RUNNERS[pieces.runner or ''](plan, places, pieces, given, progress)
+  failed = run(plan, places, pieces, given, progress)
   new = [number for number in standing.done() if number not in before]
   images = sum(len(plan.piece(number).positions) for number in new)
   return Worked(plan.count, len(new), images, len(before), failed)

@@ -218,10 +218,6 @@ def counters_text(counters: Mapping[str, int]) -> str:
   return ', '.join(f'{name} {value}' for name, value in counters.items())
 
 
-def _is_shown(record: logging.LogRecord) -> bool:
-  return record.levelno >= logging.ERROR or 'apache_beam' not in record.pathname
-
-
 @functools.cache
 def _keep_quiet() -> None:
   """Keeps what Beam says to itself from being shown, and errors of it on."""
