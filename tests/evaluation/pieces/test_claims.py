@@ -219,11 +219,35 @@ def test_failures_are_tried_again_last_and_given_up_with_their_reason(tmp_path):
   assert first.given_up == {2: 'no 2'}
   assert str(first.look(2)) == 'failed 3 times, the last time: no 2'
   assert not (tmp_path / '00000/done').exists()
-  # Whoever comes later is told too, and may be given more attempts.
+  # Whoever comes later tries once more, and is told then.
   second = worker(tmp_path, 5, done, clock)
-  assert do_all(second, done) == [] and second.given_up == first.given_up
-  assert do_all(worker(tmp_path, 5, done, clock, attempts=4), done) == [2]
+  assert do_all(second, done, fails={2}) == [2]
+  assert second.given_up == first.given_up
+  # What kept the others from it is mended.
+  third = worker(tmp_path, 5, done, clock)
+  assert do_all(third, done) == [2] and not third.given_up
   assert (tmp_path / '00000/done').exists()
+
+
+def test_a_piece_that_nobody_can_do_is_not_tried_for_ever(tmp_path):
+  tries, done = 0, {0}
+  for _ in range(40):
+    claims = worker(tmp_path, 2, done, attempts=2)
+    order = do_all(claims, done, fails={1})
+    tries += collections.Counter(order)[1]
+    assert claims.given_up == {1: 'no 1'}
+  assert tries == 20
+
+
+def test_workers_on_broken_nodes_leave_their_pieces_to_a_good_one(tmp_path):
+  done, clock = {11}, Clock()
+  for _ in range(3):
+    try:
+      do_all(worker(tmp_path, 12, done, clock), done, fails=range(12))
+    except UserError:
+      pass
+  good = worker(tmp_path, 12, done, clock)
+  assert sorted(do_all(good, done)) == [*range(11)] and not good.given_up
 
 
 def test_what_has_failed_elsewhere_is_done_without_waiting(tmp_path):

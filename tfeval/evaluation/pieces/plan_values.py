@@ -95,5 +95,9 @@ def spec_of(text: str, given: str | None) -> spec.Spec:
   """
   if given is None:
     return spec.parse(text)
-  known = spec.parse(f'x:{given}').options if given else ()
-  return spec.Spec(text, text, known)
+  if not given:
+    return spec.Spec(text, text)
+  options = spec.parse(f'x:{given}')
+  if options.target != 'x':
+    raise UserError(f'{given[:80]!r} are no options of {text[:80]}: give key=value,...')
+  return spec.Spec(text, text, options.options)

@@ -132,6 +132,12 @@ class Worker:
     model, steps = self._model(request, config, opened)
     protocol = resolve.resolve_protocol(request, config, model)
     job = PieceJob(request, model, protocol, config, opened, None, steps)
+    if self._plan.file.piece_images % job.batch_size:
+      raise UserError(
+        f'pieces of {self._plan.file.piece_images} images are no whole batches of '
+        f'{job.batch_size}, which the devices here compute at once: plan with '
+        f'`batch_size={job.batch_size}`'
+      )
     begun = records.RunBegun(job.manifest, opened.strategy_name)
     records.agree(self._places, self._plan, run, begun)
     if self._standing.is_joined(run):
