@@ -179,6 +179,7 @@ def test_indexed_job_flags_and_volumes():
   assert 'nvidia.com/gpu' not in container(specs['join'])['resources']['limits']
 
 
+@pytest.mark.slow
 def test_indexed_job_commands(programs, flags, whole, tmp_path):
   """What pods would start, started in this process, out of order and one twice."""
   (programs / 'tfeval').write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')

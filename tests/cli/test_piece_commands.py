@@ -104,9 +104,9 @@ def test_the_same_plan_is_left_and_another_refused(tfeval, flags, tmp_path):
 @pytest.mark.parametrize(
   'expected, code',
   [
-    ('original/top1:0:0', 0),
+    pytest.param('original/top1:0:0', 0, marks=pytest.mark.slow),
     ('original/top1:0.9:0.01', 1),
-    ('original/top9:0:0', 2),
+    pytest.param('original/top9:0:0', 2, marks=pytest.mark.slow),
   ],
 )
 def test_a_join_may_be_held_to_what_is_expected(

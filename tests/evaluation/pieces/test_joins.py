@@ -248,8 +248,13 @@ def flip(path):
 
 @pytest.mark.parametrize(
   'damage',
-  [flip, os.unlink, lambda path: path.write_bytes(b'')],
-  ids=['flipped', 'missing', 'empty'],
+  [
+    pytest.param(flip, id='flipped'),
+    pytest.param(os.unlink, id='missing', marks=pytest.mark.slow),
+    pytest.param(
+      lambda path: path.write_bytes(b''), id='empty', marks=pytest.mark.slow
+    ),
+  ],
 )
 def test_damaged_rows_are_named_and_done_again(tfeval, planned, study, whole, damage):
   record = planned[1].done(3)
