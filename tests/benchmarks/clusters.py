@@ -31,10 +31,10 @@ import time
 
 import memory
 
-from tfeval.evaluation.pieces import places, plan_file, records
+from tfeval.evaluation.pieces import places, plan_file, planned, records
 from tfeval.evaluation.pieces.claims import Claims
 from tfeval.evaluation.pieces.cost import Constants, estimate
-from tfeval.evaluation.pieces.plan_file import Plan, PlanFile, PlannedConfig, PlannedRun
+from tfeval.evaluation.pieces.planned import Plan, PlanFile, PlannedConfig, PlannedRun
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.utils import files
 
@@ -61,8 +61,8 @@ def plan_of(count: int) -> Plan:
     PlannedConfig(options={'dataset': f'set{i}'}, dataset=dataset) for i in range(SETS)
   ]
   file = PlanFile(
-    kind=plan_file.KIND,
-    schema_version=plan_file.SCHEMA_VERSION,
+    kind=planned.KIND,
+    schema_version=planned.SCHEMA_VERSION,
     tfeval='0',
     code_sha256='0' * 64,
     piece_images=PIECE_IMAGES,

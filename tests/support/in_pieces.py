@@ -7,7 +7,13 @@ from collections.abc import Iterable, Sequence
 from evaluations import run_content
 
 from tfeval import cli
-from tfeval.evaluation.pieces import joining, places, plan_file, records, working
+from tfeval.evaluation.pieces import (
+  joining,
+  places,
+  planned,
+  records,
+  working,
+)
 from tfeval.evaluation.pieces.worker import Worker
 from tfeval.utils import files
 from tfeval.utils.progress import hidden
@@ -28,14 +34,14 @@ def whole(flags: Sequence[str], output: pathlib.Path, kind: str = 'evaluate') ->
 
 def plan(
   flags: Sequence[str], output: pathlib.Path, kind: str = 'evaluate'
-) -> tuple[plan_file.Plan, places.Places]:
+) -> tuple[planned.Plan, places.Places]:
   """Plans the same; returns the plan and its places."""
   assert cli.main(['plan', kind, *flags, f'--output_dir={output}']) == 0
   return places.open_plan(str(output))
 
 
 def do(
-  planned: tuple[plan_file.Plan, places.Places],
+  planned: tuple[planned.Plan, places.Places],
   numbers: Iterable[int] | None = None,
   kind: type[Worker] = Worker,
   **given,
@@ -50,7 +56,7 @@ def do(
 
 
 def do_in_disorder(
-  planned: tuple[plan_file.Plan, places.Places], seed: int = 0, workers: int = 2
+  planned: tuple[planned.Plan, places.Places], seed: int = 0, workers: int = 2
 ) -> None:
   """Does all pieces in a random order with several workers, some of them twice."""
   rng = random.Random(seed)
@@ -67,12 +73,12 @@ def do_in_disorder(
       worker.close()
 
 
-def join(planned: tuple[plan_file.Plan, places.Places], **options) -> list:
+def join(planned: tuple[planned.Plan, places.Places], **options) -> list:
   """Joins all runs; pieces stay."""
   return joining.join(joining.Joiner(*planned, **options), planned[0], hidden)
 
 
-def work(planned: tuple[plan_file.Plan, places.Places], chosen=None, **given):
+def work(planned: tuple[planned.Plan, places.Places], chosen=None, **given):
   """Does pieces as `tfeval work` does."""
   return working.work(*planned, hidden, given, chosen)
 
@@ -96,7 +102,7 @@ def folder_of(flags: Sequence[str]) -> pathlib.Path:
   return pathlib.Path(name.partition(':')[2])
 
 
-def records_of(planned: tuple[plan_file.Plan, places.Places]) -> list:
+def records_of(planned: tuple[planned.Plan, places.Places]) -> list:
   """Returns what is known of each piece."""
   plan, where = planned
   return [records.read_done(where, plan, number) for number in range(plan.count)]
@@ -107,6 +113,6 @@ def without(flags: Sequence[str], *names: str) -> list[str]:
   return [flag for flag in flags if flag.partition('=')[0] not in names]
 
 
-def lose_claims(planned: tuple[plan_file.Plan, places.Places]) -> None:
+def lose_claims(planned: tuple[planned.Plan, places.Places]) -> None:
   """Removes what workers say of pieces: those that have no record are done again."""
   files.remove_tree(planned[1].claims)

@@ -1,15 +1,15 @@
 """Plans that nobody evaluates: models, runs and pieces in number alone."""
 
-from tfeval.evaluation.pieces import plan_file
-from tfeval.evaluation.pieces.plan_file import Plan, PlanFile, PlannedConfig, PlannedRun
+from tfeval.evaluation.pieces import planned
+from tfeval.evaluation.pieces.planned import Plan, PlanFile, PlannedConfig, PlannedRun
 
 
 def plan_of(models: int, runs: int, pieces: int) -> Plan:
   """Returns a plan of models with some runs each, all of as many pieces of an image."""
   return Plan(
     PlanFile(
-      kind=plan_file.KIND,
-      schema_version=plan_file.SCHEMA_VERSION,
+      kind=planned.KIND,
+      schema_version=planned.SCHEMA_VERSION,
       tfeval='0',
       code_sha256='0' * 64,
       piece_images=1,

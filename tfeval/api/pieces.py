@@ -29,7 +29,7 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path
 
 if TYPE_CHECKING:
-  from tfeval.evaluation.pieces.plan_file import Plan
+  from tfeval.evaluation.pieces.planned import Plan
   from tfeval.runs.run import Failure, Run
 
 # What a worker may be told of its machine, over what the plan says.

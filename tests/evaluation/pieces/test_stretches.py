@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tfeval.evaluation.pieces.options import PieceConfig
-from tfeval.evaluation.pieces.plan_file import Plan, PlanFile
+from tfeval.evaluation.pieces.planned import Plan, PlanFile
 from tfeval.evaluation.runners import on_beam, stretches
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import hidden

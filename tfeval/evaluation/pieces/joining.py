@@ -23,8 +23,8 @@ from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.hosts import shares
 from tfeval.evaluation.pieces import missing, publishing, records, trust, worker
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
 from tfeval.evaluation.pieces.plan_values import config_of
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.records import PieceDone
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.preprocess import protocol

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tfeval.evaluation.pieces import claim, known, records
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.utils.errors import UserError, listed
 
 # Pieces that are asked why they failed; one that did tells most.

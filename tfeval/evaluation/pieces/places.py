@@ -12,7 +12,7 @@ Folders hold a few hundred files each.
 import dataclasses
 
 from tfeval.evaluation.pieces import plan_file
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.utils.paths import Path
 
 _BLOCK = 256

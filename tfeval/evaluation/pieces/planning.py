@@ -13,8 +13,8 @@ from tfeval.engine.options import AUTO
 from tfeval.evaluation import fingerprint, plans, runtime
 from tfeval.evaluation.config import OFF, EvaluationConfig, find_cluster
 from tfeval.evaluation.departures import Cell
-from tfeval.evaluation.pieces import plan_file, plan_values
-from tfeval.evaluation.pieces.plan_file import Plan, PlanFile, PlannedConfig, PlannedRun
+from tfeval.evaluation.pieces import plan_values, planned
+from tfeval.evaluation.pieces.planned import Plan, PlanFile, PlannedConfig, PlannedRun
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.evaluation.sweep import Sweep
 from tfeval.preprocess.corruption_table import NONE
@@ -139,8 +139,8 @@ def make_plan(
       )
     )
   file = PlanFile(
-    kind=plan_file.KIND,
-    schema_version=plan_file.SCHEMA_VERSION,
+    kind=planned.KIND,
+    schema_version=planned.SCHEMA_VERSION,
     tfeval=tfeval.__version__,
     code_sha256=fingerprint.code_sha256(),
     piece_images=size,

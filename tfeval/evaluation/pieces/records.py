@@ -16,7 +16,7 @@ from typing import Any
 from tfeval.engine.options import STRATEGIES
 from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Piece, Plan
+from tfeval.evaluation.pieces.planned import Piece, Plan
 from tfeval.runs import predictions
 from tfeval.runs.predictions import reader, resume
 from tfeval.runs.result_file import PREDICTIONS, Manifest

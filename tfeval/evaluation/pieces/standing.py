@@ -5,7 +5,7 @@ from concurrent import futures
 from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.pieces import records
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.runs.result_file import RESULT
 from tfeval.utils.errors import UserError
 

@@ -7,7 +7,7 @@ from typing import Any
 from tfeval.evaluation import trusted_values
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.pieces import plan_values
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
 from tfeval.utils.paths import Path

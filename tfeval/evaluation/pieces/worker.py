@@ -17,8 +17,8 @@ from tfeval.evaluation.pieces import planning, records
 from tfeval.evaluation.pieces.piece_job import PieceJob
 from tfeval.evaluation.pieces.piece_runtime import PieceRuntime
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Piece, Plan, PlannedConfig
 from tfeval.evaluation.pieces.plan_values import config_of
+from tfeval.evaluation.pieces.planned import Piece, Plan, PlannedConfig
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import published

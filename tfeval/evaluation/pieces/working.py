@@ -9,7 +9,7 @@ from tfeval.evaluation.pieces import records
 from tfeval.evaluation.pieces.claims import Claims
 from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.pieces.worked import Worked
 from tfeval.evaluation.pieces.worker import Worker

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfeval.evaluation.pieces.options import BEAM, RAY, PieceConfig
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 from tfeval.utils.registry import Registry

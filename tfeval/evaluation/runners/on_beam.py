@@ -10,7 +10,7 @@ from typing import Any
 
 from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.runners import beam_options, stretches
 from tfeval.evaluation.runners.stretches import Stretch

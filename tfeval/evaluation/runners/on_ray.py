@@ -13,7 +13,7 @@ from typing import Any
 from tfeval.evaluation.pieces import records
 from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.evaluation.pieces.places import Places
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.runners import ray_cluster
 from tfeval.evaluation.runners.ray_crew import Crew, Member, why_of

@@ -8,7 +8,7 @@ it takes one of another model, and in the end half of what another worker has le
 import collections
 from collections.abc import Hashable, Iterable, Iterator
 
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 
 # Tries of a piece, and pieces of a run without a success after which it is given up.
 TRIES = 3

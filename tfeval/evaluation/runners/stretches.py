@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from tfeval.evaluation.pieces.plan_file import Plan
+from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.standing import Standing
 
 # Minutes on a CPU, seconds on an accelerator: as long as a load, or longer.
