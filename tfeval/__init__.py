@@ -39,7 +39,7 @@ _MODULES = {
   'load_model': 'tfeval.models.loading',
   'load_run': 'tfeval.runs.run',
   'over_seeds': 'tfeval.api.over_seeds',
-  'plan': 'tfeval.api.pieces',
+  'plan': 'tfeval.api.plan',
   'predict': 'tfeval.api.predict',
   'relabel': 'tfeval.api.relabel',
   'report': 'tfeval.api.report',

@@ -3,8 +3,8 @@
 import dataclasses
 import sys
 
-from tfeval.api import pieces
-from tfeval.api.pieces import Planned
+from tfeval.api import plan as planning
+from tfeval.api.plan import Planned
 from tfeval.cli import input_flags, output, piece_flags
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
@@ -68,7 +68,7 @@ def run(flags, arguments: list[str]) -> int:
   given = input_flags.given(flags)
   del given['dataset'], given['corruption']
   is_default = flags.suite and not flags['dataset'].present
-  planned = pieces.plan(
+  planned = planning.plan(
     flags.model,
     weights=flags.weights,
     dataset=() if is_default else flags.dataset,

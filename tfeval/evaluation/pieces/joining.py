@@ -9,28 +9,29 @@ import logging
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent import futures
 from typing import Any
-
-import pyarrow as pa
 
 from tfeval import datasets
 from tfeval.datasets.base import ImageDataset
-from tfeval.datasets.options import SKIP
-from tfeval.evaluation import asked_metrics, completing, plans, recorder
+from tfeval.evaluation import asked_metrics, completing, plans
 from tfeval.evaluation import manifest as manifests
 from tfeval.evaluation.config import EvaluationConfig
-from tfeval.evaluation.hosts import shares
-from tfeval.evaluation.pieces import missing, publishing, records, trust, worker
+from tfeval.evaluation.pieces import (
+  gathering,
+  missing,
+  publishing,
+  records,
+  trust,
+  worker,
+)
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_values import config_of
 from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.records import PieceDone
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.preprocess import protocol
-from tfeval.runs import predictions, run_classes, run_directory
-from tfeval.runs.predictions import resume
-from tfeval.runs.result_file import PREDICTIONS, Manifest
+from tfeval.runs import run_classes, run_directory
+from tfeval.runs.result_file import Manifest
 from tfeval.runs.run import Failure, Run, load_run
 from tfeval.utils import files
 from tfeval.utils.errors import UserError, one_line
@@ -38,8 +39,6 @@ from tfeval.utils.paths import Path
 from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
-# Pieces that are asked for at once: a store answers each after some milliseconds.
-_AT_ONCE = 16
 
 
 class Joiner:
@@ -120,12 +119,12 @@ class Joiner:
   ) -> None:
     """Makes the run in a folder of this machine."""
     manifest = begun.manifest
-    done = self._records(number, manifest)
+    done = gathering.records_of(self._plan, self._places, number, manifest)
     planned = self._plan.runs[number]
     request, (config, dataset) = planned.request, self._opened(planned.config)
     flags = plans.flagfile(request, config.replace(strategy=begun.strategy))
     run_directory.begin_run(directory, manifest, flags, resumed=False)
-    positions = self._merge(done, manifest, directory)
+    positions = gathering.write_rows(self._places, done, manifest, directory)
     described = manifest.protocol
     if not self._given.get('trust_model'):
       trust.check_protocol(described.text, self._places.begun(number))
@@ -144,73 +143,6 @@ class Joiner:
     seconds, rows = sum(one.seconds for one in done), sum(one.rows for one in done)
     timing = {'seconds': seconds, 'images_per_second': rows / seconds if seconds else 0}
     completing.complete(stored, positions, timing)
-
-  def _records(self, number: int, manifest: Manifest) -> list[PieceDone]:
-    """Returns what is known of the pieces of a run, in their order.
-
-    Raises:
-      UserError: one is not done, or is of something else.
-    """
-    plan, places, numbers = self._plan, self._places, self._plan.pieces(number)
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-      done = list(pool.map(self._record, numbers))
-    lacking = [i for i, one in zip(numbers, done, strict=True) if one is None]
-    if lacking:
-      raise missing.not_done(plan, places, number, lacking)
-    found = [one for one in done if one is not None]
-    sha256 = records.digest(manifest)
-    others = [one for one in found if one.manifest_sha256 != sha256]
-    if others:
-      raise UserError(
-        f'{plan.runs[number].directory}: piece {others[0].piece}, of worker '
-        f'{others[0].worker}, is of another code, data or weights than the first '
-        f'worker said: delete {places.done(others[0].piece)}, and do it again'
-      )
-    return found
-
-  def _record(self, number: int) -> PieceDone | None:
-    try:
-      return records.read_done(self._places, self._plan, number)
-    except UserError:
-      missing.reopen(self._places, [number])
-      raise
-
-  def _merge(
-    self, done: Sequence[PieceDone], manifest: Manifest, directory: pathlib.Path
-  ) -> list[int]:
-    """Writes the rows of all pieces as one run has them; returns their positions."""
-    writer = recorder.writer_of(directory / PREDICTIONS, manifest)
-    gapless, positions = manifest.dataset.on_error != SKIP, list[int]()
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-      for start in range(0, len(done), _AT_ONCE):
-        some = done[start : start + _AT_ONCE]
-        for one, tables in zip(some, pool.map(self._rows, some), strict=True):
-          of_piece = resume.positions_of(one.parts)
-          if gapless and len(of_piece) != one.stop - one.start:
-            images = one.stop - one.start
-            raise self._damaged(one, f'it has {len(of_piece)} of {images} images')
-          for part, rows in zip(one.parts, tables, strict=True):
-            shares.append_rows(writer, rows, part, resume.part_size(manifest))
-          positions += of_piece
-    writer.flush()
-    return positions
-
-  def _rows(self, done: PieceDone) -> list[pa.Table]:
-    """Reads the rows of a piece, a table for each of its parts."""
-    store = self._places.done(done.piece).parent
-    try:
-      return [predictions.read_part(store, part, None) for part in done.parts]
-    except UserError as error:
-      cause = error.__cause__
-      if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
-        raise  # A store that is away for a while.
-      raise self._damaged(done, one_line(error, None)) from error
-
-  def _damaged(self, done: PieceDone, why: str) -> UserError:
-    return UserError(
-      f'piece {done.piece} is damaged ({why}): delete {self._places.done(done.piece)}, '
-      f'and do it again: `piece={done.piece}`'
-    )
 
   def _open(self, number: int) -> tuple[EvaluationConfig, ImageDataset]:
     """Returns a config of the plan and its dataset."""
