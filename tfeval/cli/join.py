@@ -2,7 +2,7 @@
 
 from tfeval.api import pieces
 from tfeval.cli import output, piece_flags, tracking_flags
-from tfeval.cli.console import quiet_tensorflow
+from tfeval.cli.console import import_tensorflow_for, quiet_tensorflow
 from tfeval.runs import expectations
 from tfeval.utils.errors import UserError
 
@@ -45,6 +45,7 @@ def run(flags, arguments: list[str]) -> int:
     )
   expected = [expectations.parse(text) for text in flags.expect]
   log_to = tracking_flags.targets(flags)
+  import_tensorflow_for(arguments)
   runs = pieces.join(
     arguments[0],
     overwrite=flags.overwrite,

@@ -1,6 +1,7 @@
 """`tfeval plan`."""
 
 import dataclasses
+import shlex
 import sys
 
 from tfeval.api import plan as planning
@@ -140,11 +141,9 @@ def _print(planned: Planned) -> None:
   for one in planned.missing:
     terminal.print_line(f'missing: {one.name}: {one.reason}')
   sys.stdout.flush()
+  path = shlex.quote(str(planned.path))
   is_there = 'the same plan is there already: ' * (not planned.is_new)
-  output.say(
-    f'{is_there}tfeval work {planned.path} on each worker, then tfeval join '
-    f'{planned.path}'
-  )
+  output.say(f'{is_there}tfeval work {path} on each worker, then tfeval join {path}')
 
 
 def _counted(count: int, name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tfeval.api import pieces
-from tfeval.cli import piece_flags
+from tfeval.cli import console, piece_flags
 from tfeval.reports import terminal
 from tfeval.utils.errors import UserError, listed
 
@@ -56,6 +56,7 @@ def run(flags, arguments: list[str]) -> int:
     raise UserError(
       '--claim takes pieces that nobody has, --piece names some: give one'
     )
+  console.import_tensorflow_for(arguments)
   worked = pieces.work(
     arguments[0],
     piece=flags.piece,

@@ -54,6 +54,8 @@ def starts_model(parsed: spec.Spec) -> bool:
   from tfeval.models.worker import kinds
 
   target = parsed.target
+  if '://' in target:
+    return True
   if (kind := kinds.kind_of(parsed)) is not None:
     # Of the user's own modules; a library of operators.
     return kind.source in ('function', 'torch') or 'ops' in dict(parsed.options)
@@ -68,6 +70,8 @@ def _dataset(value: str) -> bool:
   """Whether a dataset is of another package, or may be fetched with its code."""
   from tfeval.datasets import OPENERS, variants
 
+  if '://' in value:
+    return True
   kind = re.split('[:/]', value)[0]
   if kind in OPENERS.entries or kind in variants.variants():
     return False

@@ -1,7 +1,9 @@
 """What workers have left of a run: its records, and its rows as of one process."""
 
+import contextlib
 import functools
 import pathlib
+import shlex
 from collections.abc import Sequence
 from concurrent import futures
 
@@ -100,7 +102,11 @@ def write_rows(
 
 
 def _rows(places: Places, done: PieceDone) -> list[pa.Table]:
-  """Reads the rows of a piece, a table for each of its parts."""
+  """Reads the rows of a piece, a table for each of its parts.
+
+  Raises:
+    UserError: they are damaged or missing, or the store is away.
+  """
   store = places.done(done.piece).parent
   try:
     return [predictions.read_part(store, part, None) for part in done.parts]
@@ -112,7 +118,11 @@ def _rows(places: Places, done: PieceDone) -> list[pa.Table]:
 
 
 def _damaged(places: Places, done: PieceDone, why: str) -> UserError:
+  """Takes the record of a piece away, so that it is done again; returns what to say."""
+  with contextlib.suppress(OSError):
+    places.done(done.piece).unlink(missing_ok=True)
+  missing.reopen(places, [done.piece])
   return UserError(
-    f'piece {done.piece} is damaged ({why}): delete {places.done(done.piece)}, and do '
-    f'it again: `piece={done.piece}`'
+    f'piece {done.piece} is damaged ({why}), it counts as not done now: tfeval work '
+    f'{shlex.quote(str(places.plan))} does it again'
   )

@@ -33,7 +33,7 @@ from tfeval.preprocess import protocol
 from tfeval.runs import run_classes, run_directory
 from tfeval.runs.result_file import Manifest
 from tfeval.runs.run import Failure, Run, load_run
-from tfeval.utils import files
+from tfeval.utils import files, untrusted
 from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.paths import Path
 from tfeval.utils.progress import Progress
@@ -78,6 +78,7 @@ class Joiner:
         written.
     """
     directory = self._places.output_dir / self._plan.runs[number].directory
+    untrusted.check_inside(directory, self._places.output_dir)
     if (found := self._joined(number, directory)) is not None:
       return found
     begun = records.read_begun(self._places, number)
@@ -122,6 +123,7 @@ class Joiner:
     done = gathering.records_of(self._plan, self._places, number, manifest)
     planned = self._plan.runs[number]
     request, (config, dataset) = planned.request, self._opened(planned.config)
+    worker.check_images(dataset, planned)
     flags = plans.flagfile(request, config.replace(strategy=begun.strategy))
     run_directory.begin_run(directory, manifest, flags, resumed=False)
     positions = gathering.write_rows(self._places, done, manifest, directory)

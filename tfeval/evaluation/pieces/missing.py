@@ -1,6 +1,7 @@
 """What to say of pieces that are not done, and of runs that lack them."""
 
 import contextlib
+import shlex
 from collections.abc import Sequence
 
 from tfeval.evaluation.pieces import claim, known, records
@@ -32,7 +33,7 @@ def not_done(plan: Plan, places: Places, run: int, lacking: Sequence[int]) -> Us
   failed = next((f'; piece {one} failed: {why}' for one, why in asked if why), '')
   return UserError(
     f'{name}: {len(lacking)} of {of} pieces are not done ({numbers}{failed}): '
-    f'tfeval work {places.plan} does them'
+    f'tfeval work {shlex.quote(str(places.plan))} does them'
   )
 
 

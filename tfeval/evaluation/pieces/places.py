@@ -13,6 +13,7 @@ import dataclasses
 
 from tfeval.evaluation.pieces import plan_file
 from tfeval.evaluation.pieces.planned import Plan
+from tfeval.utils import untrusted
 from tfeval.utils.paths import Path
 
 _BLOCK = 256
@@ -65,7 +66,13 @@ class Places:
 
 
 def open_plan(text: str) -> tuple[Plan, Places]:
-  """Reads a plan by its path or folder; see `plan_file.read`."""
+  """Reads a plan by its path or folder; see `plan_file.read`.
+
+  Raises:
+    UserError: as that, or what workers have written is a link to elsewhere.
+  """
   path = plan_file.path_of(text)
   plan = plan_file.read(path)
-  return plan, Places.of(path, plan)
+  found = Places.of(path, plan)
+  untrusted.check_inside(found.root, found.output_dir)
+  return plan, found

@@ -26,6 +26,12 @@ from tfeval.utils.json_object import JsonObject, WrongType
 from tfeval.utils.paths import Path
 
 _LONGEST_REASON = 1000
+
+
+class Damaged(UserError):
+  """What a worker has written is not as it was."""
+
+
 _SHA256 = re.compile('[0-9a-f]{64}')
 
 
@@ -86,7 +92,12 @@ def agree(places: Places, plan: Plan, run: int, here: RunBegun) -> None:
   text = json.dumps(content, indent=2, ensure_ascii=False)
   if exclusive.create(places.begun(run), text.encode(errors='backslashreplace')):
     return
-  there = read_begun(places, run)
+  try:
+    there = read_begun(places, run)
+  except Damaged:
+    # Records say of which manifest they are: whatever stood here, they are compared.
+    files.write_atomically(places.begun(run), text.encode(errors='backslashreplace'))
+    return
   other = there and manifests.difference(there.manifest, here.manifest)
   if other:
     key, theirs, ours = other
@@ -115,7 +126,7 @@ def read_begun(places: Places, run: int) -> RunBegun | None:
   except UserError:
     raise  # What a store does not let be read is not damaged.
   except (WrongType, ValueError, TypeError, KeyError, AttributeError) as error:
-    raise UserError(f'{path} is damaged ({error}): delete {places.root}') from error
+    raise Damaged(f'{path} is damaged ({error}): delete {places.root}') from error
 
 
 def publish(places: Places, piece: Piece, scratch: Path, done: PieceDone) -> PieceDone:

@@ -1,5 +1,6 @@
 """Which pieces are done, and which runs are joined already."""
 
+import contextlib
 from concurrent import futures
 
 from tfeval.evaluation import manifest as manifests
@@ -19,14 +20,24 @@ class Standing:
   def __init__(self, plan: Plan, places: Places):
     """Reads nothing yet."""
     self._plan, self._places = plan, places
-    self._joined = set[int]()
+    self._joined, self._begun = set[int](), set[int]()
 
   def is_done(self, number: int) -> bool:
     """Returns whether nothing is to be done for a piece."""
     run = self._plan.piece(number).run
-    if run in self._joined or records.is_done(self._places, self._plan, number):
+    if run in self._joined:
+      return True
+    if records.is_done(self._places, self._plan, number) and self._is_begun(run):
       return True
     return self.is_joined(run)
+
+  def _is_begun(self, run: int) -> bool:
+    """Returns whether it is known what a run is: else no record of it can be joined."""
+    if run not in self._begun:
+      with contextlib.suppress(UserError):
+        if records.read_begun(self._places, run) is not None:
+          self._begun.add(run)
+    return run in self._begun
 
   def done(self) -> list[int]:
     """Returns the pieces for which nothing is to be done, many asked for at once."""

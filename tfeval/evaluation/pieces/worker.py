@@ -5,9 +5,11 @@ import os
 import pathlib
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+from tfeval.datasets.base import ImageDataset
 from tfeval.engine.cluster import Cluster
 from tfeval.engine.forward import ForwardPass
 from tfeval.evaluation import fingerprint, loop, resolve, runtime
@@ -18,7 +20,7 @@ from tfeval.evaluation.pieces.piece_job import PieceJob
 from tfeval.evaluation.pieces.piece_runtime import PieceRuntime
 from tfeval.evaluation.pieces.places import Places
 from tfeval.evaluation.pieces.plan_values import config_of
-from tfeval.evaluation.pieces.planned import Piece, Plan, PlannedConfig
+from tfeval.evaluation.pieces.planned import Piece, Plan, PlannedConfig, PlannedRun
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.plans import ModelRequest
 from tfeval.models import published
@@ -29,6 +31,8 @@ from tfeval.utils.errors import UserError
 from tfeval.utils.progress import Progress
 
 _LOG = logging.getLogger('tfeval')
+# So long a run is not begun again that could not be begun.
+_SECONDS_UNFIT = 60.0
 # A model, and its steps by what they hang on.
 _Loaded = tuple[Model, dict[Hashable, ForwardPass]]
 
@@ -66,6 +70,8 @@ class Worker:
     self._runtimes: dict[int, PieceRuntime] = {}
     self._models: dict[Hashable, _Loaded] = {}
     self._current: tuple[int, PieceJob] | None = None
+    # Why a run could not be begun here, and when.
+    self._unfit: dict[int, tuple[UserError, float]] = {}
 
   def is_done(self, number: int) -> bool:
     """Returns whether nothing is to be done for a piece."""
@@ -88,7 +94,7 @@ class Worker:
     piece = self._plan.piece(number)
     if not is_open and self.is_done(number):
       return None
-    job = self._job(piece.run)
+    job = self._prepared(piece.run)
     if job is None:
       return None
     looks = self._plan.runs[piece.run].preflight and not piece.start
@@ -116,6 +122,17 @@ class Worker:
     )
     return records.publish(self._places, piece, folder, done)
 
+  def _prepared(self, run: int) -> PieceJob | None:
+    """Returns `_job`; what failed a moment ago is not tried for each piece of a run."""
+    error, when = self._unfit.get(run, (None, 0.0))
+    if error is not None and time.monotonic() - when < _SECONDS_UNFIT:
+      raise error
+    try:
+      return self._job(run)
+    except UserError as error:
+      self._unfit[run] = error, time.monotonic()
+      raise
+
   def _job(self, run: int) -> PieceJob | None:
     """Returns what does the pieces of a run; None of one that is joined already."""
     if self._current is not None and self._current[0] == run:
@@ -126,6 +143,7 @@ class Worker:
     config = config_of(self._plan.file.configs[planned.config].options, **self._given)
     planning.check_values(config)
     opened = self._runtime(planned.config, config)
+    check_images(opened.dataset, planned)
     for other in self._runtimes.values():
       if other is not opened:
         other.close()
@@ -217,7 +235,20 @@ def check_code(plan: Plan) -> None:
     )
 
 
-def check_data(dataset: Any, planned: PlannedConfig) -> None:
+def check_images(dataset: ImageDataset, planned: PlannedRun) -> None:
+  """Checks that a plan cuts all images of a dataset.
+
+  Raises:
+    UserError: it has another number of them.
+  """
+  if dataset.num_examples != planned.images:
+    raise UserError(
+      f'the plan has {planned.images:,} images of {planned.directory}, '
+      f'{dataset.name} has {dataset.num_examples:,}: make the plan again'
+    )
+
+
+def check_data(dataset: ImageDataset, planned: PlannedConfig) -> None:
   """Checks that a dataset is what it was when the plan was made.
 
   Raises:

@@ -1,6 +1,7 @@
 """Which pieces a process does: those that it is told, or those that nobody has."""
 
 import itertools
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,10 @@ from tfeval.evaluation.pieces.planned import Plan
 from tfeval.evaluation.pieces.standing import Standing
 from tfeval.evaluation.pieces.worked import Worked
 from tfeval.evaluation.pieces.worker import Worker
-from tfeval.utils.errors import UserError, one_line
+from tfeval.utils.errors import Interrupted, UserError, one_line
 from tfeval.utils.progress import Progress, hidden
+
+_LOG = logging.getLogger('tfeval')
 
 
 def work(
@@ -65,6 +68,10 @@ def work(
             claims.failed(number, worked.failed[number])
         # Of others too; what failed at first and then was done has not failed.
         worked.failed = dict(claims.given_up)
+  except KeyboardInterrupt as error:
+    raise Interrupted(
+      f'{worked.done:,} pieces were done here and are kept: the same command goes on'
+    ) from error
   finally:
     worker.close()
   return worked
@@ -109,7 +116,9 @@ def _do(
   try:
     done = worker.do(number, is_open)
   except UserError as error:
-    worked.failed[number] = one_line(error, None)
+    if (reason := one_line(error, None)) not in worked.failed.values():
+      _LOG.warning('piece %d failed: %s', number, reason)
+    worked.failed[number] = reason
     records.fail(places, number, worker.name, worked.failed[number])
     return False
   if done is None:
