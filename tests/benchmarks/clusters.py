@@ -132,6 +132,10 @@ def join(path: pathlib.Path, count: int) -> int:
 
 def work(path: pathlib.Path, count: int) -> int:
   """Does real pieces once all workers have loaded; says what is beside the images."""
+  if of := int(os.environ['PINNED']):
+    # Each has cores of its own, as on machines of their own.
+    cores, place = sorted(os.sched_getaffinity(0)), int(os.environ['NUMBER'])
+    os.sched_setaffinity(0, cores[place % len(cores) :: of] or cores)
   from tfeval.engine.forward import ForwardPass
   from tfeval.evaluation.pieces.worker import Worker
   from tfeval.utils.progress import hidden
@@ -155,8 +159,9 @@ def work(path: pathlib.Path, count: int) -> int:
         begun = time.monotonic()
       else:
         seconds += found.seconds
-      done += 1
-  taken = time.monotonic() - begun
+      done, last = done + 1, time.monotonic()
+  # Not what it waits for others then, to do what they leave.
+  taken = last - begun
   worker.close()
   print(json.dumps({'done': done, 'taken': taken, 'seconds': seconds}))
   return done
@@ -166,7 +171,13 @@ STAGES = {one.__name__: one for one in (make, read, claim, again, join, work)}
 
 
 def start(
-  stage: str, path: pathlib.Path, count: int, place: int, pause: float = 0.0
+  stage: str,
+  path: pathlib.Path,
+  count: int,
+  place: int,
+  pause: float = 0.0,
+  number: int = 0,
+  pinned: int = 0,
 ) -> subprocess.Popen:
   return subprocess.Popen(
     [sys.executable, __file__, 'stage', stage, str(path), str(count)],
@@ -178,6 +189,8 @@ def start(
       **os.environ,
       'START': str(place),
       'SLEEP': str(pause),
+      'NUMBER': str(number),
+      'PINNED': str(pinned),
     },
   )
 
@@ -239,21 +252,25 @@ def command(*arguments: str) -> float:
 
 
 def together(
-  path: pathlib.Path, workers: int, pause: float
+  path: pathlib.Path, workers: int, pause: float, pinned: bool
 ) -> tuple[float, list[dict]]:
-  """Has workers do a plan; returns wall seconds after all have begun, what they say."""
+  """Has workers do a plan.
+
+  Returns:
+    Seconds from when all have begun to the last piece, and what they say.
+  """
   count = plan_file.read(path).count
   each = [
-    start('work', path, count, count * i // workers, pause) for i in range(workers)
+    start('work', path, count, count * i // workers, pause, i, workers * pinned)
+    for i in range(workers)
   ]
   for process in each:
     assert process.stdout.readline() == 'ready\n'
-  begun = time.monotonic()
   for process in each:
     process.stdin.write('go\n')
     process.stdin.flush()
   said = [json.loads(process.stdout.readline()) for process in each]
-  wall = time.monotonic() - begun
+  wall = max(one['taken'] for one in said)
   for process in each:
     process.communicate()
   assert sum(one['done'] for one in said) == count
@@ -266,7 +283,11 @@ def measure(
   """Prints times of 1, 2 and 4 workers, and what the model of cost says of them."""
   with tempfile.TemporaryDirectory() as name:
     folder = memory.make_folder(photos, images, pathlib.Path(name) / 'photos')
-    for kind, pause in (('sleep-bound', sleep), ('as it is', 0.0)):
+    for kind, pause, pinned in (
+      ('sleep-bound', sleep, False),
+      ('as it is', 0.0, False),
+      ('on cores of their own', 0.0, True),
+    ):
       constants = None
       for workers in (1, 2, 4):
         study = pathlib.Path(name) / f'{kind}-{workers}'
@@ -278,7 +299,7 @@ def measure(
           f'--batch_size={piece // 2}',
           *flags,
         )
-        wall, said = together(study / plan_file.NAME, workers, pause)
+        wall, said = together(study / plan_file.NAME, workers, pause, pinned)
         pieces = images // piece - workers
         if constants is None:
           seconds = said[0]['seconds']

@@ -33,6 +33,8 @@ _LOG = logging.getLogger('tfeval')
 _T = TypeVar('_T')
 # Of a store that does not answer now and then.
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
+# What others do last is done soon, mostly.
+_FIRST_LOOK_S = 0.1
 # Of claims of others that a round of waiting looks at.
 _WATCHED = 64
 # A worker that has failed at so many pieces and done none does not go on.
@@ -194,7 +196,7 @@ class Claims:
 
   def _of_others(self, wait: bool) -> int | None:
     """Returns a piece taken over; None when nothing is left, or to be had now."""
-    pause, left = self._timeout / 256, len(self._others)
+    pause, left = min(_FIRST_LOOK_S, self._timeout / 256), len(self._others)
     while self._others and (wait or left > 0):
       before = len(self._others)
       for number in self._others.first(_WATCHED):
