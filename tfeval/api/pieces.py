@@ -113,7 +113,8 @@ def join(
 
     joiner = joining.Joiner(read, places, replaces, of_machine)
     found = joining.join(joiner, read, show, chosen)
-    if chosen is None and not keeps:
+    # One that replaces runs may meet another: until the next join they can be made.
+    if chosen is None and not (keeps or replaces):
       joining.remove_pieces(places, found)
     return found
 

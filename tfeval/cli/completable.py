@@ -37,19 +37,8 @@ _LABELS = ('original', 'real', 'label_errors')
 _FREE = (
   *('base', 'checkpoint_object', 'expect', 'filter', 'hub_dataset', 'margin', 'name'),
   *('model_name', 'of_class', 'as_class', 'output_name', 'reported', 'sample', 'sort'),
-  *(
-    'beam_args',
-    'piece',
-    'ray_address',
-    'signature',
-    'source_name',
-    'source_url',
-    'split',
-    'tags',
-    'task_id',
-    'tpu',
-  ),
-  *('tf_data_service', 'value'),
+  *('signature', 'source_name', 'source_url', 'split', 'tags', 'task_id', 'tpu'),
+  *('beam_args', 'piece', 'ray_address', 'share', 'tf_data_service', 'value'),
 )
 
 

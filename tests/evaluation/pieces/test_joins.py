@@ -261,12 +261,44 @@ def test_damaged_rows_are_named_and_done_again(tfeval, planned, study, whole, da
   (rows,) = record.parent.glob('0000003-*.parquet')
   damage(rows)
   said = refused(tfeval, 'join', study)
-  assert 'piece 3 is damaged' in said and f'delete {record}' in said, said
-  assert '--piece=3' in said and in_pieces.runs_of(study) == {}
-  record.unlink()
-  in_pieces.do(planned, [3])
+  assert 'piece 3 is damaged' in said and f'tfeval work {study}' in said, said
+  assert in_pieces.runs_of(study) == {} and not record.exists()
+  # What is said does it.
+  assert tfeval('work', study)[0] == 0
   in_pieces.join(planned)
   assert in_pieces.runs_of(study) == whole
+
+
+def test_a_join_that_replaces_takes_runs_alone(tfeval, planned, study, whole, tmp_path):
+  (name,) = whole
+  run, elsewhere = study / name, tmp_path / 'elsewhere'
+  elsewhere.mkdir()
+  (elsewhere / 'part-00000.parquet').write_text('mine')
+  run.mkdir()
+  (run / 'manifest.json').write_text('{}')
+  (run / 'result.json').write_text('{}')
+  (run / 'predictions').symlink_to(elsewhere)
+  assert 'is a link out of' in refused(tfeval, 'join', study, '--overwrite')
+  assert (elsewhere / 'part-00000.parquet').read_text() == 'mine'
+  (run / 'predictions').unlink()
+  (run / 'predictions').mkdir()
+  (run / 'predictions/notes.txt').write_text('mine')
+  assert tfeval('join', study, '--overwrite')[0] == 0
+  assert (run / 'predictions/notes.txt').read_text() == 'mine'
+  (run / 'predictions/notes.txt').unlink()
+  assert in_pieces.runs_of(study) == whole
+  # Its pieces stay, as another such join may be at work; the next one tidies up.
+  assert planned[1].done(0).is_file()
+  assert tfeval('join', study)[0] == 0 and not planned[1].all_done.exists()
+
+
+def test_pieces_that_are_a_link_to_elsewhere_are_refused(
+  tfeval, planned, study, tmp_path
+):
+  planned[1].root.rename(tmp_path / 'pieces')
+  planned[1].root.symlink_to(tmp_path / 'pieces')
+  for command in ('work', 'join'):
+    assert 'is a link out of' in refused(tfeval, command, study)
 
 
 def test_a_record_of_other_weights_is_named(tfeval, planned, study):
@@ -463,15 +495,21 @@ def test_pieces_that_are_none_of_the_plan(tfeval, study, without_models, piece):
   assert f'--piece={piece}' in said
 
 
-def test_one_record_is_enough_to_say_what_a_run_is(planned, study, tfeval):
-  """Damaged, it stops whoever works or joins; all of it is begun anew then."""
+def test_what_a_run_is_is_written_again_where_it_is_damaged(
+  planned, study, whole, tfeval
+):
   path = planned[1].begun(0)
   for content in (b'', b'{}', b'[]', b'{"manifest": 3, "strategy": "default"}'):
     path.write_bytes(content)
-    planned[1].done(0).unlink(missing_ok=True)
-    for command in (('join', study), ('work', study, '--piece=0')):
-      assert f'delete {planned[1].root}' in refused(tfeval, *command)
-  assert in_pieces.runs_of(study) == {}
+    said = refused(tfeval, 'join', study)
+    assert 'is damaged' in said and f'tfeval work {study}' in said
+    assert in_pieces.runs_of(study) == {}
+    assert tfeval('work', study, '--piece=0')[0] == 0
+  path.unlink()
+  assert 'are not done' in refused(tfeval, 'join', study)
+  assert tfeval('work', study)[0] == 0
+  in_pieces.join(planned)
+  assert in_pieces.runs_of(study) == whole
 
 
 def test_unknown_worker_code_is_refused(planned, monkeypatch):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+import shlex
 from typing import Any
 
 from tfeval.engine.options import STRATEGIES
@@ -126,7 +127,8 @@ def read_begun(places: Places, run: int) -> RunBegun | None:
   except UserError:
     raise  # What a store does not let be read is not damaged.
   except (WrongType, ValueError, TypeError, KeyError, AttributeError) as error:
-    raise Damaged(f'{path} is damaged ({error}): delete {places.root}') from error
+    again = f'tfeval work {shlex.quote(str(places.plan))}'
+    raise Damaged(f'{path} is damaged ({error}): {again} writes it again') from error
 
 
 def publish(places: Places, piece: Piece, scratch: Path, done: PieceDone) -> PieceDone:
