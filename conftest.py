@@ -11,6 +11,7 @@ collect_ignore_glob += ['tests/device/peer.py', 'tests/frameworks/scripts/*']
 collect_ignore_glob += ['tests/models/worker/own_modules.py']
 collect_ignore_glob += ['tests/clusters/s3_server.py', 'tests/clusters/beam_*.py']
 collect_ignore_glob += ['tfeval/evaluation/runners/beam_[ls]*.py']
+collect_ignore_glob += ['tests/support/ray_nodes.py']
 collect_ignore_glob += ['tfeval/keras/legacy.py']
 
 # Label first, then wrong classes; the answer to the last image is wrong.

@@ -14,15 +14,16 @@ from tfeval import cli
 from tfeval.api import figure
 from tfeval.cli import command_flags
 from tfeval.evaluation.config import EvaluationConfig
+from tfeval.evaluation.pieces.options import PieceConfig
 from tfeval.utils import options
 
 N = 40
 LABELS = np.arange(N) % 10
 PUBLIC = """
   CheckFailed DataError Evaluator Interrupted Model Run UserError benchmark
-  build_dataset compare ensemble errors evaluate explain import_predictions keras
-  leaderboard list_datasets list_models load_model load_run over_seeds predict relabel
-  report shift sweep verify
+  build_dataset compare ensemble errors evaluate explain import_predictions join keras
+  leaderboard list_datasets list_models load_model load_run over_seeds plan predict
+  relabel report shift sweep verify work
 """
 # What each command does is a function of its flags.
 FUNCTIONS = {
@@ -31,18 +32,29 @@ FUNCTIONS = {
   'datasets': tfeval.list_datasets,
   'explain': tfeval.explain,
   'import': tfeval.import_predictions,
+  'join': tfeval.join,
   'leaderboard': tfeval.leaderboard,
   'models': tfeval.list_models,
+  'plan': tfeval.plan,
   'predict': tfeval.predict,
   'relabel': tfeval.relabel,
   'shift': tfeval.shift,
   'sweep': tfeval.sweep,
   'verify': tfeval.verify,
+  'work': tfeval.work,
 }
 # How a result is shown, which a value leaves to the caller; or kept, of labels.
 SHOWN = {'json', 'format', 'columns', 'figure', 'curve', 'list', 'expect', 'verbosity'}
 SHOWN |= {'report', 'overwrite', 'output_file'}
-WRITTEN = {'relabel': {'output'}, 'predict': {'crops', 'output'}}
+WRITTEN = {
+  'relabel': {'output'},
+  'predict': {'crops', 'output'},
+  # What a plan would take, and sets that a script may not lack.
+  'plan': {'workers', 'images_per_second', 'strict'},
+  'join': {'log_to', 'show_examples', 'class_rule'},
+  # It is what is done where nothing else is said.
+  'work': {'claim'},
+}
 
 
 @pytest.fixture
@@ -64,7 +76,8 @@ def test_parameters_are_named_as_flags(name):
   parameters = inspect.signature(FUNCTIONS[name]).parameters
   known = set(parameters)
   if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-    known |= {field.name for field in options.fields(EvaluationConfig)}
+    for config in (EvaluationConfig, PieceConfig):
+      known |= {field.name for field in options.fields(config)}
   assert set(flags) - SHOWN - WRITTEN.get(name, set()) - known == set()
   for parameter in parameters.values():
     if parameter.name in flags and name != 'explain' and parameter.default is not None:

@@ -21,6 +21,9 @@ _TEXTS = (
   pa.types.is_large_binary,
 )
 
+# Of types whose names differ.
+_NUMPY_NAMES = {'halffloat': 'float16', 'float': 'float32', 'double': 'float64'}
+
 
 def to_numpy(
   column: pa.Array | pa.ChunkedArray, null: float | None = None
@@ -49,9 +52,8 @@ def to_numpy(
     return found
   boolean = pa.types.is_boolean(column.type)
   if not len(column):
-    # Of no values there is nothing to hand over, and Arrow 25 asks pandas for a type.
-    one = pa.array([np.float16(0) if pa.types.is_float16(column.type) else 0])
-    return to_numpy(one.cast(column.type))[:0]
+    # Arrow would ask pandas, which is slow, or is not there.
+    return np.empty(0, _NUMPY_NAMES.get(str(column.type), str(column.type)))
   found = np.from_dlpack(column.cast(pa.uint8()) if boolean else column)
   return found.astype(bool) if boolean else found
 
