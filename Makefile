@@ -33,7 +33,7 @@ test-torch: .venv/test-torch
 	$(BIN)/python -m pytest -m torch -rs tests
 
 test-clusters: .venv-clusters/test-clusters
-	.venv-clusters/bin/python -m pytest -m clusters -rs tests
+	.venv-clusters/bin/python -m pytest -m clusters -rs tests/clusters
 
 # What was installed stands in an empty file, so that it is not installed again.
 .venv/demo .venv/test .venv/test-all .venv/test-frameworks .venv/test-torch: .venv/%: setup.cfg pyproject.toml
