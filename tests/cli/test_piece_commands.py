@@ -218,3 +218,11 @@ def test_values_of_a_wrong_type_name_the_parameter(tmp_path, value):
       assert name in str(caught.value) and '\n' not in str(caught.value), name
     with pytest.raises(UserError):
       call(value)
+
+
+def test_a_plan_takes_nothing_that_it_would_ignore(tfeval, flags, tmp_path):
+  plan = ('plan', *flags, f'--output_dir={tmp_path}')
+  for flag in ('--cache_dir=a', '--max_loaded_models=2', '--runner=ray'):
+    code, _, err = tfeval(*plan, flag)
+    assert code == 2 and flag.partition('=')[0].lstrip('-') in err
+  assert not [*tmp_path.iterdir()]

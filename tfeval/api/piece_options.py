@@ -7,6 +7,8 @@ from tfeval.evaluation.pieces.options import BEAM, RAY, PieceConfig
 from tfeval.utils import options
 from tfeval.utils.errors import UserError
 
+# Said by whoever works: in a plan they would be ignored.
+OF_WORKERS = ('cache_dir', 'tf_data_service', 'batch_timeout', 'max_loaded_models')
 # What each engine takes.
 _OF_RUNNER = {
   BEAM: ('beam_args',),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tfeval import datasets
 from tfeval.api import around, asked_sets, requests
 from tfeval.api import sweep as sweeping
+from tfeval.api.piece_options import OF_WORKERS
 from tfeval.evaluation import departures
 from tfeval.evaluation.config import EvaluationConfig
 from tfeval.evaluation.pieces.options import PieceConfig
@@ -24,6 +25,10 @@ from tfeval.utils.paths import Path
 if TYPE_CHECKING:
   from tfeval.evaluation.pieces.planned import Plan
   from tfeval.runs.run import Failure
+
+
+# Given apart, or to workers.
+_NOT_PLANNED = ('corruption', *OF_WORKERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +111,7 @@ def plan(
     sets,
     _names('corruption', corruption),
     _names('name', name),
-    lambda one: requests.config({**given, 'dataset': one}, ('corruption',)),
+    lambda one: requests.config({**given, 'dataset': one}, _NOT_PLANNED),
   )
   if not evaluations:
     raise UserError(f'no dataset is there: {missing[0].reason}')

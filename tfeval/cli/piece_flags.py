@@ -17,10 +17,10 @@ _NAMES = {
 }
 
 
-def define(definer, without: Container[str] = ()) -> None:
-  """Defines the flags of `PieceConfig`, but for some."""
+def define(definer, only: Container[str] | None = None, without: Container[str] = ()):
+  """Defines the flags of `PieceConfig`, or some of them."""
   for field in options.fields(PieceConfig):
-    if field.name not in without:
+    if field.name not in without and (only is None or field.name in only):
       input_flags.define_option(definer, field, _NAMES)
 
 

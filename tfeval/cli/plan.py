@@ -5,6 +5,7 @@ import shlex
 import sys
 
 from tfeval.api import plan as planning
+from tfeval.api.piece_options import OF_WORKERS
 from tfeval.api.plan import Planned
 from tfeval.cli import input_flags, output, piece_flags
 from tfeval.evaluation import departures
@@ -30,20 +31,16 @@ FIRST = (
 _KINDS = EVALUATE, SWEEP = ('evaluate', 'sweep')
 # Runs that are shown one by one.
 _SHOWN = 20
-_OF_ENGINES = (
-  'runner',
-  'beam_args',
-  *('ray_address', 'ray_workers', 'ray_cpus', 'ray_gpus'),
-)
 
 
 def define_flags(define) -> None:
   input_flags.define_models(define)
   parts = [field.name for field in dataclasses.fields(EvaluationConfig)]
   input_flags.define_runs(define)
-  without = ('dataset', 'corruption', 'num_hosts', 'host_index', 'host_timeout')
+  of_hosts = ('num_hosts', 'host_index', 'host_timeout')
+  without = ('dataset', 'corruption', *of_hosts, *OF_WORKERS)
   input_flags.define(define, parts, without=without)
-  piece_flags.define(define, without=_OF_ENGINES)
+  piece_flags.define(define, only=('piece_images',))
   define.multi_string('axis', [], 'Of a sweep: AXIS, or AXIS=VALUE,... (default: all).')
   define.bool('grid', False, 'Of a sweep: every combination of the axes.')
   define.integer(

@@ -5,7 +5,6 @@ ended on the way, or joins the same pieces at the same time, leaves the same fil
 """
 
 import functools
-import logging
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -37,8 +36,6 @@ from tfeval.utils import files, untrusted
 from tfeval.utils.errors import UserError, one_line
 from tfeval.utils.paths import Path
 from tfeval.utils.progress import Progress
-
-_LOG = logging.getLogger('tfeval')
 
 
 class Joiner:

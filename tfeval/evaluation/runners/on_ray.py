@@ -7,7 +7,6 @@ one that waits: the scheduler of Ray never sees the others.
 import contextlib
 import secrets
 from collections.abc import Iterator, Mapping
-from concurrent import futures
 from typing import Any
 
 from tfeval.evaluation.pieces import records
@@ -25,8 +24,6 @@ from tfeval.utils.progress import Advance, Progress
 
 # Of a worker: one that it does, one that waits.
 IN_FLIGHT = 2
-# Records that are asked for at once.
-_AT_ONCE = 16
 _SECONDS, _SECONDS_TO_CLOSE = 1.0, 5.0
 
 
@@ -86,10 +83,8 @@ def _images(plan: Plan, number: int) -> int:
 
 def _to_do(plan: Plan, places: Places) -> list[int]:
   """Returns the pieces that are not done."""
-  numbers, standing = range(plan.count), Standing(plan, places)
-  with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-    done = pool.map(standing.is_done, numbers)
-    return [number for number, one in zip(numbers, done, strict=True) if not one]
+  done = set(Standing(plan, places).done())
+  return [number for number in range(plan.count) if number not in done]
 
 
 @contextlib.contextmanager
